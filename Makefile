@@ -1,0 +1,51 @@
+# Everything runs from .venv, which the first target that needs it makes. PYTHON=python3.12 chooses another Python.
+PYTHON ?= python3
+INVENTORY ?= inventory
+PLAY = . .venv/bin/activate && ansible-playbook -i $(INVENTORY)
+
+.DEFAULT_GOAL := help
+.PHONY: help setup setup-test site status start stop uninstall test lint unit packages molecule lock
+
+help:  ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup:
+	@command -v $(PYTHON) >/dev/null || { echo "error: there is no $(PYTHON). Run: sudo apt-get install python3 python3-venv" >&2; exit 1; }
+	@$(PYTHON) tools/bootstrap.py site
+
+setup-test: setup
+	@$(PYTHON) tools/bootstrap.py test
+
+site: setup  ## Take the hosts of the inventory to a running, verified testbed
+	@$(PLAY) site.yml
+
+status: setup  ## Show what runs; exits non-zero if something is not well
+	@$(PLAY) playbooks/status.yml
+
+start: setup  ## Start what is installed
+	@$(PLAY) playbooks/start.yml
+
+stop: setup  ## Stop everything
+	@$(PLAY) playbooks/stop.yml
+
+uninstall: setup  ## Remove everything but the data (CONFIRM=yes does not ask; DATA=yes removes the data too)
+	@tools/confirm "Remove the testbed from the hosts of $(INVENTORY)$(if $(filter yes,$(DATA)), AND ITS DATA)?" $(CONFIRM)
+	@$(PLAY) playbooks/uninstall.yml -e uninstall_data=$(if $(filter yes,$(DATA)),true,false)
+
+test: setup-test  ## Run every test
+	@. .venv/bin/activate && tools/test
+
+lint: setup-test  ## Run the linters only
+	@. .venv/bin/activate && tools/test lint
+
+unit: setup-test  ## Run the unit tests of the plugins only
+	@. .venv/bin/activate && tools/test unit
+
+packages: setup-test  ## Run the packages' tests and checks only
+	@. .venv/bin/activate && tools/test packages
+
+molecule: setup-test  ## Run the Molecule scenarios only
+	@. .venv/bin/activate && tools/test molecule
+
+lock: setup-test  ## Renew every pinned requirement: the one command that does
+	@. .venv/bin/activate && tools/lock

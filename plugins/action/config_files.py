@@ -1,0 +1,46 @@
+# Copyright: (c) 2026, BNL NPPS
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Controller's half of config_files: renders the templates, and marks what is secret before it travels."""
+
+from __future__ import annotations
+
+from ansible.errors import AnsibleActionFail, AnsibleError
+from ansible.plugins.action import ActionBase
+from ansible.plugins.loader import lookup_loader
+
+try:
+    from ansible.template import trust_as_template  # noqa: F401  pylint: disable=unused-import
+    RENDER_OPTIONS = {}
+except ImportError:
+    # before ansible-core 2.19 a text that looks like a list or a dict would come back as one
+    RENDER_OPTIONS = {"convert_data": False}
+
+
+class ActionModule(ActionBase):
+    TRANSFERS_FILES = False
+
+    def run(self, tmp=None, task_vars=None):
+        super().run(tmp, task_vars)
+        task_vars = task_vars or {}
+        arguments = dict(self._task.args)
+        arguments["files"] = [self._render(dict(item), task_vars) for item in arguments.get("files") or []]
+        return self._execute_module(
+            module_name="bnlnpps.swf_testbed.config_files", module_args=arguments, task_vars=task_vars)
+
+    def _render(self, item, task_vars):
+        dest = item.get("dest", "a file without dest")
+        if ("src" in item) == ("content" in item):
+            raise AnsibleActionFail("config_files: %s needs either src or content" % dest)
+        if "src" in item:
+            # the lookup renders as the template action does, and is the public way to render a file into a string
+            lookup = lookup_loader.get("ansible.builtin.template", loader=self._loader, templar=self._templar)
+            try:
+                path = self._find_needle("templates", item.pop("src"))
+                text = lookup.run([path], variables=task_vars, **RENDER_OPTIONS)[0]
+            except AnsibleError as error:
+                raise AnsibleActionFail("config_files: cannot render %s: %s" % (dest, error)) from error
+        else:
+            text = str(item.pop("content"))
+        item["secret_content" if item.get("secret") else "content"] = text
+        return item

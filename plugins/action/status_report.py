@@ -1,0 +1,78 @@
+# Copyright: (c) 2026, BNL NPPS
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Prints one table for the fleet, and fails when something in it is not well."""
+
+from __future__ import annotations
+
+from ansible.plugins.action import ActionBase
+from ansible.utils.display import Display
+
+HEADINGS = ("HOST", "INSTANCE", "PROGRAM", "STATE", "PID", "UPTIME")
+
+
+def duration(seconds):
+    """Seconds as a person reads them: 1d 02:03:04."""
+    if seconds is None:
+        return "-"
+    minutes, seconds = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    days, hours = divmod(hours, 24)
+    return ("%dd " % days if days else "") + "%02d:%02d:%02d" % (hours, minutes, seconds)
+
+
+def rows_of(host, instance):
+    rows = [(host, instance["name"], item["full_name"], item["state"], str(item["pid"] or "-"), duration(item["uptime_seconds"]))
+            for item in instance["processes"]]
+    return rows or [(host, instance["name"], "-", "DOWN", "-", "-")]
+
+
+def unreachable_reason(answer):
+    return "cannot be reached: %s" % str(answer.get("msg", "no answer")).strip().replace("\n", " ")
+
+
+def compose(answers):
+    """Table rows and problem lines.
+
+    :param answers: {host: what testbed_info returned for it}.
+    :returns: (rows, problems)
+    """
+    rows, problems = [], []
+    for host, answer in answers.items():
+        if "instances" not in answer:
+            rows.append((host, "-", "-", "UNREACHABLE" if answer.get("unreachable") else "UNKNOWN", "-", "-"))
+            problems.append("%s: %s" % (host, unreachable_reason(answer)))
+            continue
+        for instance in answer["instances"]:
+            rows += rows_of(host, instance)
+            problems += ["%s, %s: %s" % (host, instance["name"], line) for line in instance["problems"]]
+    return rows, problems
+
+
+def table(rows):
+    widths = [max(len(row[column]) for row in [HEADINGS, *rows]) for column in range(len(HEADINGS))]
+    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in [HEADINGS, *rows]]
+
+
+class ActionModule(ActionBase):
+    TRANSFERS_FILES = False
+    _requires_connection = False
+
+    def run(self, tmp=None, task_vars=None):
+        result = super().run(tmp, task_vars)
+        hostvars, variable = task_vars["hostvars"], self._task.args["variable"]
+        asked = self._task.args["hosts"]
+        answers = {host: dict(hostvars[host].get(variable) or {"msg": "it was not asked"}) for host in asked}
+        rows, problems = compose(answers)
+        display = Display()
+        display.display("")
+        for line in table(rows):
+            display.display(line)
+        display.display("")
+        monitor = self._task.args.get("monitor_url")
+        if problems:
+            result.update(failed=True, msg="The testbed is not healthy:\n" + "\n".join("- " + line for line in problems))
+        else:
+            display.display("The testbed is healthy." + (" Monitor: %s/" % monitor.rstrip("/") if monitor else ""))
+        result.update(changed=False, healthy=not problems)
+        return result

@@ -1,0 +1,52 @@
+# Copyright: (c) 2026, BNL NPPS
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the testbed's monitor says of its health."""
+
+from __future__ import annotations
+
+import json
+import urllib.error
+import urllib.request
+
+REQUEST_SECONDS = 10
+# which program's log tells more about which part
+PROGRAMS = {"database": "monitor", "listener": "monitor-listener"}
+
+
+def ask(url):
+    """(answer, None) from a monitor, or (None, what went wrong)."""
+    # a monitor is never behind the proxy that leads to the outside
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        try:
+            with opener.open(url, timeout=REQUEST_SECONDS) as response:
+                text = response.read()
+        except urllib.error.HTTPError as error:
+            if error.code != 503:
+                return None, "it answers HTTP %d, so this is not a monitor's health page or the monitor is broken" % error.code
+            text = error.read()
+        answer = json.loads(text)
+        return (answer, None) if isinstance(answer, dict) and "status" in answer else (None, "it answers something else")
+    except urllib.error.URLError as error:
+        return None, "nothing usable answers: %s" % error.reason
+    except (OSError, ValueError) as error:
+        return None, "no usable answer: %s" % error
+
+
+def causes(answer):
+    """One line for each part of the monitor's answer that is not well."""
+    lines = []
+    for part, program in PROGRAMS.items():
+        state = answer.get(part) or {}
+        if not state.get("ok"):
+            why = state.get("error") or state.get("detail") or "no details"
+            lines.append("the %s is not well: %s. Look at: swf-testbed logs %s" % (part, why, program))
+    return lines or ["it says %r" % answer.get("status")]
+
+
+def problems(answer, wrong):
+    """What is not well, as lines, from the two values of :func:`ask`; an empty list if all is."""
+    if not answer:
+        return ["the monitor's health is not known: %s. Look at: swf-testbed logs monitor" % wrong]
+    return [] if answer.get("status") == "ok" else causes(answer)

@@ -1,0 +1,121 @@
+# Copyright: (c) 2026, BNL NPPS
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Two ways to fill a virtual environment from a lock, uv and pip, behind one interface.
+
+Each call talks to one index. Credentials come from a netrc file that both read, never from arguments or a URL.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+
+# how an index, a mirror or a find-links folder could come in beside the one that is asked
+INDEX_SETTINGS = re.compile(r"^(UV_(INDEX|DEFAULT_INDEX|EXTRA_INDEX|FIND_LINKS|NO_INDEX|CONFIG_FILE)|PIP_(INDEX|EXTRA_INDEX|FIND_LINKS|NO_INDEX|CONFIG_FILE))")
+
+
+class InstallError(Exception):
+    """A command failed. ``output`` is what it printed, ``index`` the index that it asked, or None."""
+
+    def __init__(self, doing, output, index=None):
+        super().__init__(doing)
+        self.doing, self.output, self.index = doing, output, index
+
+
+def find_uv(candidate=None):
+    """Path of uv: the one given, the one on PATH, one beside this Python, one of the login; None if there is none."""
+    places = [candidate] if candidate else []
+    places += [shutil.which("uv"), os.path.join(os.path.dirname(sys.executable), "uv"), os.path.expanduser("~/.local/bin/uv")]
+    return next((path for path in places if path and os.access(path, os.X_OK)), None)
+
+
+def environment(index, netrc):
+    """The environment for a command that asks this index alone.
+
+    An index without a URL is the one that the host is set up for (PyPI, or the mirror in its pip.conf or uv.toml).
+    """
+    private = bool(index and index.get("url"))
+    result = {key: value for key, value in os.environ.items() if not (private and INDEX_SETTINGS.match(key))}
+    result.pop("PYTHONDONTWRITEBYTECODE", None)
+    result.pop("PYTHONHOME", None)
+    result.pop("PYTHONPATH", None)
+    result.pop("VIRTUAL_ENV", None)
+    # certificates: those of the system, where a lab puts its own CA; both names of the setting, it was renamed
+    result.update(PIP_NO_INPUT="1", PIP_DISABLE_PIP_VERSION_CHECK="1", UV_SYSTEM_CERTS="1", UV_NATIVE_TLS="1",
+                  UV_NO_PROGRESS="1", UV_PYTHON_DOWNLOADS="never", NO_COLOR="1")
+    if netrc:
+        result["NETRC"] = netrc
+    if private:
+        # pip adds the extra indexes of /etc/pip.conf to what it is told, unless it is told what they are
+        result.update(UV_NO_CONFIG="1", UV_DEFAULT_INDEX=index["url"],
+                      PIP_INDEX_URL=index["url"], PIP_EXTRA_INDEX_URL=index["url"])
+    return result
+
+
+def call(doing, command, index=None, netrc=None):
+    """Run a command to its end and return what it printed.
+
+    :raises InstallError: when it fails or is not there.
+    """
+    try:
+        done = subprocess.run(command, env=environment(index, netrc), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                              stderr=subprocess.STDOUT, check=False, text=True, errors="replace")
+    except OSError as error:
+        raise InstallError(doing, "%s: %s" % (command[0], error.strerror), index) from error
+    if done.returncode != 0:
+        raise InstallError(doing, done.stdout.strip(), index)
+    return done.stdout
+
+
+class Uv:
+    """uv: parallel, cached, and it stops with a hint on a wrong password."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def create(self, venv, python):
+        call("make the environment", [self.path, "venv", "--quiet", "--python", python, venv])
+
+    def install(self, venv, requirements, index, netrc):
+        command = [self.path, "pip", "install", "--quiet", "--python", os.path.join(venv, "bin", "python"), "--no-deps",
+                   "--require-hashes", "--only-binary", ":all:", "--compile-bytecode", "-r", requirements]
+        if index.get("packages"):
+            # uv remembers an index's list of versions for ten minutes, too long right after an upload
+            command.append("--refresh")
+        call("install from index %s" % index["name"], command, index, netrc)
+
+    def check(self, venv):
+        call("check the dependencies", [self.path, "pip", "check", "--quiet", "--python", os.path.join(venv, "bin", "python")])
+
+
+class Pip:
+    """pip, for platforms that uv is not made for."""
+
+    def create(self, venv, python):
+        call("make the environment", [python, "-m", "venv", venv])
+
+    def install(self, venv, requirements, index, netrc):
+        call("install from index %s" % index["name"], [
+            os.path.join(venv, "bin", "python"), "-m", "pip", "install", "--quiet", "--no-deps", "--require-hashes",
+            "--only-binary", ":all:", "-r", requirements], index, netrc)
+
+    def check(self, venv):
+        call("check the dependencies", [os.path.join(venv, "bin", "python"), "-m", "pip", "check"])
+
+
+def installer(kind, uv=None):
+    """The installer of that kind: ``uv``, ``pip``, or ``auto`` for uv where there is one.
+
+    :raises InstallError: when uv is asked for and not there.
+    """
+    path = None if kind == "pip" else find_uv(uv)
+    if path:
+        return Uv(path)
+    if kind == "uv":
+        raise InstallError("find uv", "there is no uv on this host. Install it (python3 -m pip install uv) or set "
+                           "install_installer to auto.")
+    return Pip()

@@ -1,0 +1,58 @@
+# Copyright: (c) 2026, BNL NPPS
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Where an instance lives on a host: one function for both scopes, so that every role and playbook means the same places."""
+
+from __future__ import annotations
+
+import os
+import pwd
+
+# supervisord binds "<socket>.<pid>" first: 103 bytes fail, and a pid may have 7 digits
+MAX_SOCKET_BYTES = 99
+
+
+def environment_of_login():
+    environment = dict(os.environ)
+    # HOME may be missing or another login's after a change of user
+    environment["HOME"] = environment.get("HOME") or pwd.getpwuid(os.getuid()).pw_dir
+    return environment
+
+
+def xdg(environment, name, fallback):
+    """An XDG base directory. The specification has relative values ignored."""
+    value = environment.get(name, "")
+    return value if os.path.isabs(value) else os.path.join(environment["HOME"], fallback)
+
+
+def layout(instance, scope, environment):
+    """The directories of an instance.
+
+    :param instance: name of the instance, for example ``swf-testbed``.
+    :param scope: ``user`` or ``system``.
+    :param environment: the environment of the login that owns a user-scope instance, with ``HOME``.
+    :returns: dict of absolute paths.
+    """
+    if scope == "user":
+        state = os.path.join(xdg(environment, "XDG_STATE_HOME", ".local/state"), instance)
+        places = {
+            "config_dir": os.path.join(xdg(environment, "XDG_CONFIG_HOME", ".config"), instance),
+            "root": os.path.join(xdg(environment, "XDG_DATA_HOME", ".local/share"), instance),
+            "state_dir": state,
+            "log_dir": os.path.join(state, "log"),
+            # not XDG_RUNTIME_DIR: it exists only while somebody is logged in, and the testbed outlives the login
+            "run_dir": os.path.join(state, "run"),
+        }
+    else:
+        places = {
+            "config_dir": "/etc/" + instance,
+            "root": "/opt/" + instance,
+            "state_dir": "/var/lib/" + instance,
+            "log_dir": "/var/log/" + instance,
+            "run_dir": "/run/" + instance,
+        }
+    places["data_dir"] = os.path.join(places["state_dir"], "data")
+    places["secrets_dir"] = os.path.join(places["config_dir"], "secrets")
+    places["supervisord_conf"] = os.path.join(places["config_dir"], "supervisord.conf")
+    places["socket"] = os.path.join(places["run_dir"], "supervisor.sock")
+    return places

@@ -1,0 +1,83 @@
+# Copyright: (c) 2026, BNL NPPS
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Locks: requirement files with exact versions and hashes, and which index each name of them comes from.
+
+A name that an index claims in ``packages`` comes from that index and from no other; every other name comes from the one
+index that claims none. An installation asks one index at a time for the names bound to it, so that a private name is never
+looked up anywhere else.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import hashlib
+import re
+
+REQUIREMENT = re.compile(r"^(?P<name>[A-Za-z0-9][A-Za-z0-9._-]*)(\[[^]]*\])?==(?P<version>[^\s;\\]+)")
+
+
+def canonical(name):
+    """A package's name as indexes compare it (PEP 503)."""
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def entries(text):
+    """The requirements of a lock as (name, version, lines) triples. Comments are left out.
+
+    :raises ValueError: for a requirement without an exact version or without a hash.
+    """
+    found = []
+    for line in text.splitlines():
+        if not line.strip() or line.lstrip().startswith("#"):
+            continue
+        if line[0].isspace():
+            if not found:
+                raise ValueError("the lock starts with a continuation: %s" % line.strip())
+            found[-1][2].append(line)
+            continue
+        match = REQUIREMENT.match(line)
+        if not match:
+            raise ValueError("not an exact version: %s" % line.strip())
+        found.append((canonical(match["name"]), match["version"], [line]))
+    for name, version, lines in found:
+        if not any("--hash=" in line for line in lines):
+            raise ValueError("%s==%s has no hash" % (name, version))
+    return found
+
+
+def short_hash(text):
+    """Eight hexadecimal digits that stand for what a lock installs; its comments do not count."""
+    body = "\n".join("\n".join(lines) for dummy_name, dummy_version, lines in entries(text))
+    return hashlib.sha256(body.encode()).hexdigest()[:8]
+
+
+def index_of(name, indexes):
+    """The one index that a name comes from.
+
+    :param indexes: dicts with ``name`` and ``packages`` (shell patterns; empty: all names that no other index claims).
+    :raises ValueError: when no index, or more than one, may serve the name.
+    """
+    claims = [index for index in indexes
+              if any(fnmatch.fnmatchcase(canonical(name), pattern) for pattern in index.get("packages") or [])]
+    if not claims:
+        claims = [index for index in indexes if not index.get("packages")]
+    if len(claims) == 1:
+        return claims[0]
+    if claims:
+        raise ValueError("%s could come from more than one index: %s. Let one of them claim it in packages." % (
+            name, ", ".join(index["name"] for index in claims)))
+    raise ValueError("no index serves %s. Add one without packages, or one that claims it." % name)
+
+
+def by_index(text, indexes):
+    """The lock cut into one requirements text per index, in the order of the indexes."""
+    texts = {}
+    for name, dummy_version, lines in entries(text):
+        texts.setdefault(index_of(name, indexes)["name"], []).extend(lines)
+    return [(index, "\n".join(texts[index["name"]]) + "\n") for index in indexes if index["name"] in texts]
+
+
+def versions(text):
+    """{name: version} of a lock. A name that is there for several Pythons comes with the last of its versions."""
+    return {name: version for name, version, dummy_lines in entries(text)}

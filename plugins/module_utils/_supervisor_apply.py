@@ -1,0 +1,106 @@
+# Copyright: Contributors to the bnlnpps.swf_testbed collection
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Brings groups of programs into force and out of it, touching only those that differ."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils import _supervisor_errors as errors
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils import _supervisor_status as status
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor_actions import (
+    Deadline,
+    Order,
+    needs_start,
+    needs_stop,
+    stop,
+)
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor_client import (
+    Call,
+    Client,
+    Snapshot,
+)
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor_errors import (
+    RpcFault,
+    SupervisorError,
+)
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor_plan import (
+    Plan,
+    from_reread,
+    refused,
+)
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor_wait import Outcome
+
+
+def reread(client: Client, before: Snapshot) -> Plan:
+    """Let supervisord read its configuration, and say what is different from what is in force.
+
+    :raises SupervisorError: supervisord refuses the configuration; nothing has changed then.
+    """
+    after: t.Any = None
+    try:
+        answer, after = client.multicall([("supervisor.reloadConfig",), ("supervisor.getAllConfigInfo",)])
+    except SupervisorError as error:
+        if error.cause != "internal":
+            raise
+        answer = client.multicall([("supervisor.reloadConfig",)])[
+            0
+        ]  # the configuration does not fit in XML-RPC
+    if isinstance(answer, RpcFault):
+        if answer.code == errors.CANT_REREAD:
+            raise refused(answer.text.split(": ", 1)[-1])
+        raise answer
+    return from_reread(answer, before.config, None if isinstance(after, RpcFault) else after)
+
+
+def to_start(plan: Plan, infos: t.Sequence[t.Mapping[str, t.Any]]) -> list[str]:
+    """The programs that must be started once the plan is in force.
+
+    Those with autostart, unless they run or have done their work; and of the groups that are replaced those that
+    run now.
+    """
+    known = {status.namespec(info): info for info in infos}
+    fresh = set(plan.added) | set(plan.changed)
+    names = []
+    for name, config in plan.wanted.items():
+        info = known.get(name)
+        if config["group"] in fresh:
+            if config["autostart"] or (info is not None and needs_stop(t.cast(t.Any, info))):
+                names.append(name)
+        elif info is not None and config["autostart"] and needs_start(t.cast(t.Any, info)):
+            names.append(name)
+    return names
+
+
+def to_watch(plan: Plan, infos: t.Sequence[t.Mapping[str, t.Any]]) -> list[str]:
+    """The programs that must be RUNNING in the end, whether or not they have to be started."""
+    running = {status.namespec(info) for info in infos if info["state"] in (status.STARTING, status.RUNNING)}
+    return [name for name, config in plan.wanted.items() if config["autostart"] or name in running]
+
+
+def replace_groups(
+    client: Client, plan: Plan, infos: list[dict[str, t.Any]], order: Order, deadline: Deadline
+) -> Outcome | None:
+    """Stop and take out what goes, and add what comes.
+
+    :returns: None, or how the stopping failed; then no group was taken out or added.
+    :raises SupervisorError: supervisord could not take a group out or in.
+    """
+    going = set(plan.changed) | set(plan.removed)
+    stopping = [status.namespec(info) for info in infos if info["group"] in going and needs_stop(info)]
+    if stopping:
+        outcome = stop(client, order.sorted(stopping)[::-1], deadline, first=infos)
+        if outcome.reasons:
+            return outcome
+    calls: list[Call] = [("supervisor.removeProcessGroup", name) for name in plan.removed + plan.changed]
+    calls += [("supervisor.addProcessGroup", name) for name in plan.changed + plan.added]
+    for call, answer in zip(calls, client.multicall(calls)):
+        if isinstance(answer, RpcFault) and answer.code != errors.ALREADY_ADDED:
+            verb = "take out" if call[0].endswith("removeProcessGroup") else "add"
+            raise SupervisorError(
+                "group_failed",
+                "supervisord could not %s the group %s: %s. Its log says more; when the cause is mended, the same "
+                "task brings the rest into force." % (verb, call[1], answer.text),
+            )
+    return None

@@ -1,0 +1,165 @@
+# Copyright: Contributors to the bnlnpps.swf_testbed collection
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The calls that the modules make, in as few round trips as can be."""
+
+from __future__ import annotations
+
+import re
+import time
+import typing as t
+
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils import _supervisor_errors as errors
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor_errors import (
+    RpcFault,
+    SupervisorError,
+)
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor_transport import Endpoint, call
+
+OLDEST = (4, 0)  # getAllConfigInfo tells enough from here on
+MAIN_LOG_BYTES = 32768  # of the main log that a snapshot brings along
+
+Call = t.Tuple[t.Any, ...]  # ("supervisor.method", parameter, ...)
+
+
+class Snapshot(t.NamedTuple):
+    """What one round trip tells, in supervisord's own terms."""
+
+    version: str
+    api_version: str
+    identification: str
+    state: dict[str, t.Any]
+    pid: int
+    processes: list[dict[str, t.Any]]
+    config: list[dict[str, t.Any]] | None  # None if supervisord cannot tell
+    main_log: str
+
+
+class Client:
+    """supervisord at one endpoint."""
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        self.endpoint = endpoint
+
+    def call(self, method: str, *params: t.Any) -> t.Any:
+        """:raises RpcFault: supervisord refused. :raises SupervisorError: no usable answer."""
+        try:
+            return call(self.endpoint, method, *params)
+        except RpcFault as fault:
+            raise self._translate(fault) from None
+
+    def multicall(self, calls: t.Sequence[Call]) -> list[t.Any]:
+        """Carry out all calls in one round trip; the answers are values, or RpcFault objects in their place."""
+        if not calls:
+            return []
+        structs = [{"methodName": name, "params": list(params)} for name, *params in calls]
+        # supervisord's multicall gives bare values, not one-element lists as the convention has it.
+        try:
+            answers = self.call("system.multicall", structs)
+        except RpcFault as fault:
+            raise SupervisorError(
+                "not_supervisor",
+                "What listens at %s speaks XML-RPC but is not supervisord: it refuses system.multicall (%s)."
+                % (self.endpoint, fault.text),
+            ) from None
+        if not isinstance(answers, list) or len(answers) != len(calls):
+            raise SupervisorError(
+                "not_supervisor", "%s answers a multicall in a way supervisord does not." % self.endpoint
+            )
+        results: list[t.Any] = []
+        for answer in answers:
+            if isinstance(answer, dict) and set(answer) == {"faultCode", "faultString"}:
+                fault = RpcFault(answer["faultCode"], answer["faultString"])
+                if fault.code == errors.SHUTDOWN_STATE:
+                    raise self._translate(fault)
+                results.append(fault)
+            else:
+                results.append(answer)
+        return results
+
+    def snapshot(self, connect_wait: float = 0) -> Snapshot:
+        """Everything about supervisord and its programs.
+
+        :param connect_wait: seconds to go on trying while nobody listens yet.
+        """
+        until = time.monotonic() + connect_wait
+        while True:
+            try:
+                return self._snapshot(with_config=True)
+            except SupervisorError as error:
+                if error.cause == "internal":
+                    # A number above 2**31 (a logfile of 4 GB, say) does not fit in XML-RPC: do without.
+                    return self._snapshot(with_config=False)
+                if not error.means_not_running or time.monotonic() >= until:
+                    raise
+            time.sleep(0.1)
+
+    def _snapshot(self, with_config: bool) -> Snapshot:
+        calls: list[Call] = [
+            ("supervisor.getSupervisorVersion",),
+            ("supervisor.getAPIVersion",),
+            ("supervisor.getIdentification",),
+            ("supervisor.getState",),
+            ("supervisor.getPID",),
+            ("supervisor.getAllProcessInfo",),
+            ("supervisor.readLog", -MAIN_LOG_BYTES, 0),
+        ]
+        if with_config:
+            calls.append(("supervisor.getAllConfigInfo",))
+        answers = self.multicall(calls)
+        version = answers[0]
+        if isinstance(version, RpcFault):
+            raise self._without_supervisor_namespace(version)
+        self._check_version(version)
+        for answer in answers[:6]:
+            if isinstance(answer, RpcFault):
+                raise self._translate(answer)
+        main_log = "" if isinstance(answers[6], RpcFault) else answers[6]
+        config = answers[7] if with_config and not isinstance(answers[7], RpcFault) else None
+        return Snapshot(version, *answers[1:6], config=config, main_log=main_log)
+
+    def processes(self) -> list[dict[str, t.Any]]:
+        answer = self.multicall([("supervisor.getAllProcessInfo",)])[0]
+        if isinstance(answer, RpcFault):
+            raise self._translate(answer)
+        return answer
+
+    def _check_version(self, version: t.Any) -> None:
+        match = re.match(r"(\d+)\.(\d+)", str(version))
+        if not match:
+            raise SupervisorError("not_supervisor", "%s reports the version %r." % (self.endpoint, version))
+        if tuple(map(int, match.groups())) < OLDEST:
+            raise SupervisorError(
+                "too_old",
+                "supervisord at %s is version %s; at least %d.%d is needed. Install supervisor 4.3 or later and "
+                "start supervisord again." % (self.endpoint, version, *OLDEST),
+            )
+
+    def _without_supervisor_namespace(self, fault: RpcFault) -> Exception:
+        if fault.code != errors.UNKNOWN_METHOD:
+            return self._translate(fault)
+        try:
+            methods = self.call("system.listMethods")
+        except (RpcFault, SupervisorError):
+            methods = []
+        if any(str(method).startswith("supervisor.") for method in methods):
+            return SupervisorError(
+                "too_old",
+                "supervisord at %s does not know supervisor.getSupervisorVersion. Install supervisor 4.3 or later."
+                % self.endpoint,
+            )
+        return SupervisorError(
+            "no_rpc_interface",
+            "supervisord at %s has no [rpcinterface:supervisor] section, so it cannot be asked or told anything. "
+            "Add the section with supervisor.rpcinterface_factory = "
+            "supervisor.rpcinterface:make_main_rpcinterface, and restart supervisord." % self.endpoint,
+        )
+
+    def _translate(self, fault: RpcFault) -> Exception:
+        if fault.code == errors.SHUTDOWN_STATE:
+            return SupervisorError(
+                "shutting_down",
+                "supervisord at %s is shutting down or restarting and takes no calls. Wait until it has ended; "
+                "if it should run, start it again." % self.endpoint,
+            )
+        return fault

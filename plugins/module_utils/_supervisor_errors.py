@@ -1,0 +1,44 @@
+# Copyright: Contributors to the bnlnpps.swf_testbed collection
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What can go wrong between a module and supervisord, each cause with its own code and cure."""
+
+from __future__ import annotations
+
+
+class SupervisorError(Exception):
+    """A failure with a cause that a program can test for.
+
+    :param cause: one word from the list in the modules' RETURN documentation.
+    :param message: what happened and what to do about it, one or two sentences.
+    """
+
+    def __init__(self, cause: str, message: str) -> None:
+        super().__init__(message)
+        self.cause = cause
+        self.message = message
+
+    @property
+    def means_not_running(self) -> bool:
+        """True if nobody answers at the address: supervisord may just not have been started yet."""
+        return self.cause in ("config_missing", "socket_missing", "socket_stale", "refused")
+
+
+class RpcFault(Exception):
+    """A call that supervisord carried out and refused: the fault's number and supervisord's own text."""
+
+    def __init__(self, code: int, text: str) -> None:
+        super().__init__(text)
+        self.code = code
+        self.text = text
+
+
+# supervisor.xmlrpc.Faults, the ones that are told apart here.
+UNKNOWN_METHOD = 1
+SHUTDOWN_STATE = 6
+BAD_NAME = 10
+ALREADY_STARTED = 60
+NOT_RUNNING = 70
+ALREADY_ADDED = 90
+STILL_RUNNING = 91
+CANT_REREAD = 92

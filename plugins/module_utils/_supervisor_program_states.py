@@ -1,0 +1,442 @@
+# Copyright: Contributors to the bnlnpps.swf_testbed collection
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What each state of the module supervisor_program does, for real and in check mode."""
+
+from __future__ import annotations
+
+import os
+import typing as t
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils import _supervisor_actions as actions
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils import _supervisor_apply as apply
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils import _supervisor_args as args
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils import _supervisor_plan as plans
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils import _supervisor_record as records
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils import _supervisor_status as status
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor_client import Client, Snapshot
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor_conf_programs import (
+    signal_number,
+)
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor_daemon import Daemon
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor_errors import SupervisorError
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor_logs import main_log_for
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor_plan import Plan
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor_wait import Outcome, explain
+
+Result = t.Dict[str, t.Any]
+_DOES_RUN = "RUNNING"
+_DOES_NOT_RUN = "STOPPED"
+
+
+class Task:
+    """One call of the module: its options, supervisord, and the first look at it."""
+
+    def __init__(self, module: AnsibleModule, client: Client, snapshot: Snapshot) -> None:
+        self.module = module
+        self.client = client
+        self.snapshot = snapshot
+        self.names: list[str] = module.params["names"]
+        self.groups: list[str] = module.params["groups"]
+        self.min_uptime: float = module.params["min_uptime"]
+        self.deadline = actions.Deadline(module.params["wait_timeout"])
+        self.order = actions.Order(snapshot.config)
+        self.touched = False  # whether something was changed, should the rest fail
+        self.before = status.processes(snapshot.processes, snapshot.config, snapshot.main_log)
+
+    def selected(self) -> list[dict[str, t.Any]]:
+        """The programs that the options name.
+
+        :raises SupervisorError: supervisord does not know one of them.
+        """
+        infos = self.snapshot.processes
+        self.all_known(
+            status.unmatched(infos, self.names, self.groups), [status.display_name(i) for i in infos]
+        )
+        return status.select(infos, self.names, self.groups)
+
+    @staticmethod
+    def all_known(missing: list[str], known: list[str]) -> None:
+        if missing and missing != ["all"]:
+            raise SupervisorError(
+                "no_such_program",
+                "supervisord knows no program %s. It knows: %s. All programs of a group are 'group:*'; programs that "
+                "were only just configured come in with state=applied."
+                % (", ".join(missing), ", ".join(known) or "none"),
+            )
+
+    def group_selected(self, group: str, members: t.Iterable[str]) -> bool:
+        if not self.names and not self.groups:
+            return True
+        infos = [{"group": group, "name": member} for member in members] or [{"group": group, "name": group}]
+        return any(status.matches(info, self.names, self.groups) for info in infos)
+
+    def finish(
+        self,
+        did: dict[str, str],
+        predicted: dict[str, str],
+        outcome: Outcome | None = None,
+        goal: str = "",
+        waited_for: int = 0,
+        plan: Plan | None = None,
+    ) -> Result:
+        """The module's result.
+
+        :param did: per program (group:name) what was, or would be, done with it.
+        :param predicted: per program the state it ends in; for check mode.
+        :param outcome: how the wait ended; None in check mode.
+        """
+        shown = {status.namespec(item): item["full_name"] for item in self.before}
+        if outcome is None:
+            after = {name: _brief(item) for name, item in self._by_name(self.before).items()}
+            for name, state in predicted.items():
+                if state:
+                    after[name] = {"state": state, "pid": None}
+                else:
+                    after.pop(name, None)
+            items: list[status.Process] = self.before
+        else:
+            log = self.snapshot.main_log
+            if any(status.exit_needs_log(info) for info in outcome.infos):
+                log = main_log_for(self.client, outcome.infos, "")
+            items = status.processes(outcome.infos, self.snapshot.config, log, self.min_uptime)
+            after = {name: _brief(item) for name, item in self._by_name(items).items()}
+            shown.update((status.namespec(item), item["full_name"]) for item in items)
+        for name in did:
+            shown.setdefault(name, _display(name))
+        for name in after:
+            shown.setdefault(name, _display(name))
+        before = {name: _brief(item) for name, item in self._by_name(self.before).items()}
+        changed = bool(did) or bool(plan and (plan.added or plan.changed or plan.removed))
+        result: Result = {
+            "changed": changed,
+            "changed_programs": sorted(shown[name] for name in did),
+            "actions": {shown[name]: action for name, action in sorted(did.items())},
+            "before": {shown[name]: value for name, value in before.items()},
+            "after": {shown[name]: value for name, value in after.items()},
+        }
+        if plan is not None:
+            result["config_changes"] = self._config_changes(plan, did, shown)
+        if self.module._diff:
+            result["diff"] = self._diff(did, before, after, predicted, plan, shown)
+        if outcome is not None and outcome.reasons:
+            failed = [item for item in items if status.namespec(item) in outcome.reasons]
+            result.update(
+                failed=True,
+                cause="wait_timeout" if outcome.timed_out else "wait_failed",
+                msg=explain(outcome, items, waited_for, goal, self.module.params["wait_timeout"]),
+                failures=args.with_tails(self.client, failed, self.module.params["log_tail"]),
+                processes=items,
+            )
+        return result
+
+    @staticmethod
+    def _by_name(items: t.Iterable[status.Process]) -> dict[str, status.Process]:
+        return {status.namespec(item): item for item in items}
+
+    def _config_changes(self, plan: Plan, did: dict[str, str], shown: dict[str, str]) -> Result:
+        same = [
+            name
+            for name, action in did.items()
+            if action == "restarted"
+            and name not in plan.changed_keys
+            and name.split(":", 1)[0] in plan.changed
+        ]
+        explained = {name.split(":", 1)[0] for name in plan.changed_keys}
+        structural = {
+            name.split(":", 1)[0] for name, action in did.items() if action in ("added", "removed")
+        } & set(plan.changed)
+        return {
+            "added": sorted(plan.added),
+            "changed": sorted(plan.changed),
+            "removed": sorted(plan.removed),
+            "changed_keys": {shown.get(name, name): keys for name, keys in sorted(plan.changed_keys.items())},
+            "restarted_unchanged": sorted(
+                shown[name] for name in same if name.split(":", 1)[0] in explained | structural
+            ),
+            "unverified": sorted(plan.unverified),
+        }
+
+    def _diff(
+        self,
+        did: dict[str, str],
+        before: dict[str, Result],
+        after: dict[str, Result],
+        predicted: dict[str, str],
+        plan: Plan | None,
+        shown: dict[str, str],
+    ) -> dict[str, Result]:
+        old_config = {status.namespec(item): item for item in self.snapshot.config or ()}
+        left: Result = {}
+        right: Result = {}
+        for name, action in did.items():
+            label = shown[name]
+            if name in before:
+                left[label] = {"state": before[name]["state"]}
+            state = predicted.get(name, "")
+            if state:
+                right[label] = {"state": "%s (%s)" % (state, action)}
+            for key in plan.changed_keys.get(name, []) if plan else []:
+                if label in left and label in right:
+                    old, new = old_config.get(name, {}).get(key), plan.wanted.get(name, {}).get(key)  # type: ignore
+                    secret = key in plans.SECRET_KEYS
+                    left[label][key] = "(not shown)" if secret else old
+                    right[label][key] = "(changed, not shown)" if secret else new
+            if plan and action == "added" and label in right:
+                right[label]["command"] = plan.wanted[name]["command"]
+        return {"before": left, "after": right}
+
+
+def _brief(item: status.Process) -> Result:
+    return {"state": item["state"], "pid": item["pid"]}
+
+
+def _display(name: str) -> str:
+    group, member = name.split(":", 1)
+    return member if group == member else name
+
+
+def started(task: Task) -> Result:
+    infos = task.selected()
+    names = task.order.sorted(status.namespec(info) for info in infos if actions.needs_start(info))
+    did = dict.fromkeys(names, "started")
+    predicted = dict.fromkeys(names, _DOES_RUN)
+    if task.module.check_mode:
+        return task.finish(did, predicted)
+    watch = [status.namespec(info) for info in infos]
+    task.touched = bool(did)
+    outcome = actions.start(
+        task.client, names, watch, task.deadline, task.min_uptime, first=list(task.snapshot.processes)
+    )
+    return task.finish(did, predicted, outcome, "RUNNING", len(watch))
+
+
+def stopped(task: Task) -> Result:
+    infos = task.selected()
+    names = [status.namespec(info) for info in infos if info["state"] in status.ACTIVE]
+    did = dict.fromkeys(names, "stopped")
+    predicted = dict.fromkeys(names, _DOES_NOT_RUN)
+    if task.module.check_mode:
+        return task.finish(did, predicted)
+    task.touched = bool(did)
+    every = task.order.sorted(status.namespec(info) for info in infos)[::-1]
+    outcome = actions.stop(task.client, every, task.deadline, first=list(task.snapshot.processes))
+    return task.finish(did, predicted, outcome, "stopped", len(every))
+
+
+def restarted(task: Task) -> Result:
+    infos = task.selected()
+    running = {status.namespec(info) for info in infos if actions.needs_stop(info)}
+    names = task.order.sorted(status.namespec(info) for info in infos)
+    did = {name: "restarted" if name in running else "started" for name in names}
+    predicted = dict.fromkeys(names, _DOES_RUN)
+    if task.module.check_mode:
+        return task.finish(did, predicted)
+    task.touched = bool(did)
+    outcome = actions.stop(
+        task.client,
+        [name for name in names[::-1] if name in running],
+        task.deadline,
+        first=task.snapshot.processes,
+    )
+    if outcome.reasons:
+        return task.finish(did, predicted, outcome, "stopped", len(running))
+    outcome = actions.start(task.client, names, (), task.deadline, task.min_uptime)
+    return task.finish(did, predicted, outcome, "RUNNING", len(names))
+
+
+def signalled(task: Task) -> Result:
+    signallable = (status.RUNNING, status.STARTING, status.STOPPING)
+    infos = task.selected()
+    names = [status.namespec(info) for info in infos if info["state"] in signallable]
+    explicit = [
+        status.display_name(info)
+        for info in infos
+        if info["state"] not in signallable
+        and {status.display_name(info), status.namespec(info)} & set(task.names)
+    ]
+    if explicit:
+        raise SupervisorError("not_running", "Cannot signal %s: not running." % ", ".join(explicit))
+    did = dict.fromkeys(names, "signalled")
+    if task.module.check_mode:
+        return task.finish(did, {name: _state(task, name) for name in names})
+    number = signal_number(task.module.params["signal"])
+    task.touched = bool(did)
+    reasons = actions.signal(task.client, names, number)
+    outcome = Outcome(task.client.processes(), reasons, False)
+    return task.finish(did, {name: _state(task, name) for name in names}, outcome, "signalled", len(names))
+
+
+def _state(task: Task, name: str) -> str:
+    return next(item["state"] for item in task.before if status.namespec(item) == name)
+
+
+def applied(task: Task) -> Result:
+    plan = _restrict(task, _make_plan(task))
+    if task.module.check_mode:
+        return task.finish(*_effects(task, plan), plan=plan)
+    return _carry_out(task, plan)
+
+
+def present(task: Task) -> Result:
+    plan = _restrict(task, _make_plan(task))
+    plan = Plan(
+        added=plan.added,
+        wanted={name: config for name, config in plan.wanted.items() if config["group"] in plan.added},
+        complete=False,
+    )
+    if task.module.check_mode:
+        return task.finish(*_effects(task, plan), plan=plan)
+    return _carry_out(task, plan)
+
+
+def absent(task: Task) -> Result:
+    infos = status.select(task.snapshot.processes, task.names, task.groups)
+    chosen = {status.namespec(info) for info in infos}
+    groups = {info["group"] for info in infos}
+    partly = [
+        info["group"]
+        for info in task.snapshot.processes
+        if info["group"] in groups and status.namespec(info) not in chosen
+    ]
+    if partly:
+        raise SupervisorError(
+            "part_of_group",
+            "supervisord takes out whole groups only, and the group %s has more programs than those that are named. "
+            "Give '%s:*' to take it out." % (partly[0], partly[0]),
+        )
+    plan = Plan(removed=sorted(groups), complete=False)
+    if task.module.check_mode:
+        return task.finish(*_effects(task, plan), plan=plan)
+    return _carry_out(task, plan)
+
+
+def _make_plan(task: Task) -> Plan:
+    if task.module.check_mode:
+        plan = _predict(task)
+    else:
+        try:
+            # supervisord says which groups differ, but not in what: that is worked out before it reads the file.
+            keys = _predict(task).changed_keys
+        except SupervisorError:
+            keys = {}
+        plan = apply.reread(task.client, task.snapshot)
+        if not plan.wanted and task.snapshot.processes:
+            plan.wanted = _wanted_from_file(task)
+        for name, more in keys.items():
+            if name.split(":", 1)[0] in plan.changed:
+                plan.changed_keys[name] = sorted({*plan.changed_keys.get(name, ()), *more})
+    task.order = actions.Order(list(plan.wanted.values()))
+    return plan
+
+
+def _predict(task: Task) -> Plan:
+    daemon = Daemon(task.snapshot.pid)
+    given = task.module.params["config"]
+    path = daemon.config or given
+    if path is None:
+        raise SupervisorError(
+            "config_unknown",
+            "Check mode cannot tell which configuration supervisord reads: its process is not visible here. "
+            "Give 'config', the path of its configuration file.",
+        )
+    if given and os.path.realpath(given) != os.path.realpath(path):
+        task.module.warn("supervisord was started with %s; %s only says where it listens." % (path, given))
+    return plans.predict(path, task.snapshot, daemon, records.load(task.client.endpoint, daemon))
+
+
+def _wanted_from_file(task: Task) -> dict[str, plans.Config]:
+    """The configuration of all programs, where supervisord cannot report it."""
+    daemon = Daemon(task.snapshot.pid)
+    path = daemon.config or task.module.params["config"]
+    if path is None:
+        return {}
+    groups = plans.read_groups(path, daemon)[1]
+    return {status.namespec(process): process for group in groups.values() for process in group.processes}
+
+
+def _restrict(task: Task, plan: Plan) -> Plan:
+    """Only what the options names and groups select. They may name what is only on disk, or only in force."""
+    infos = list(plan.wanted.values()) + list(task.snapshot.processes)
+    if not task.names and not task.groups:
+        return plan
+    task.all_known(
+        status.unmatched(infos, task.names, task.groups),
+        sorted({status.display_name(info) for info in infos}),
+    )
+    members: dict[str, set[str]] = {}
+    for info in infos:
+        members.setdefault(info["group"], set()).add(info["name"])
+    return plan.only(lambda group: task.group_selected(group, members.get(group, ())))
+
+
+def _effects(task: Task, plan: Plan) -> tuple[dict[str, str], dict[str, str]]:
+    """What the plan does with each program, and the state that each ends in ("" if it is gone)."""
+    infos = {status.namespec(info): info for info in task.snapshot.processes}
+    starting = set(apply.to_start(plan, task.snapshot.processes))
+    fresh = set(plan.added) | set(plan.changed)
+    did: dict[str, str] = {}
+    predicted: dict[str, str] = {}
+    for name, config in plan.wanted.items():
+        state = _DOES_RUN if name in starting else _DOES_NOT_RUN
+        if config["group"] in fresh:
+            info = infos.get(name)
+            if info is None:
+                did[name] = "added"
+            elif actions.needs_stop(info):
+                did[name] = "restarted"
+            else:
+                did[name] = "started" if name in starting else "replaced"
+            predicted[name] = state
+        elif name in starting:
+            did[name], predicted[name] = "started", state
+    for name, info in infos.items():
+        if info["group"] in plan.removed or (info["group"] in plan.changed and name not in plan.wanted):
+            did[name], predicted[name] = "removed", ""
+    return did, predicted
+
+
+def _carry_out(task: Task, plan: Plan) -> Result:
+    infos = task.snapshot.processes
+    did, predicted = _effects(task, plan)
+    starting = task.order.sorted(apply.to_start(plan, infos))
+    watch = apply.to_watch(plan, infos)
+    task.touched = bool(did)
+    outcome = apply.replace_groups(task.client, plan, list(infos), task.order, task.deadline)
+    if outcome is not None:
+        return task.finish(did, predicted, outcome, "stopped", len(did), plan)
+    outcome = actions.start(task.client, starting, watch, task.deadline, task.min_uptime)
+    if plan.complete:
+        _remember(task, plan, outcome.infos)
+    return task.finish(did, predicted, outcome, "RUNNING", len(watch), plan)
+
+
+def _remember(task: Task, plan: Plan, infos: list[dict[str, t.Any]]) -> None:
+    """Put on record what is in force now, if it can be read here just as supervisord read it."""
+    daemon = Daemon(task.snapshot.pid)
+    path = daemon.config
+    if path is None:
+        return
+    try:
+        conf, groups = plans.read_groups(path, daemon)
+    except SupervisorError:
+        return
+    if conf.uses_environment and daemon.environ is None:
+        return
+    read = {status.namespec(process): process for group in groups.values() for process in group.processes}
+    if set(read) == set(plan.wanted) and not any(
+        plans.changed_keys(plan.wanted[name], read[name]) for name in read
+    ):
+        records.save(task.client.endpoint, daemon, groups, infos)
+
+
+STATES: dict[str, t.Callable[[Task], Result]] = {
+    "started": started,
+    "stopped": stopped,
+    "restarted": restarted,
+    "signalled": signalled,
+    "applied": applied,
+    "present": present,
+    "absent": absent,
+}

@@ -1,0 +1,321 @@
+#!/usr/bin/python
+# -*- coding: utf-8 -*-
+# Copyright: (c) 2026, BNL NPPS
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: config_files
+short_description: Place all configuration files of a role in one call
+version_added: 0.1.0
+author:
+  - BNL NPPS (@bnlnpps)
+description:
+  - Renders any number of templates on the controller and places them, with their directories, in one transfer.
+    Ten C(template) tasks cost ten round trips; this costs one.
+  - All files are staged and validated before the first one is replaced, so that a bad file leaves the host as it was.
+  - Each file is replaced by an atomic rename.
+options:
+  directories:
+    description: Directories to make, parents first. They are made before any file is placed.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      path:
+        description: Absolute path of the directory.
+        type: path
+        required: true
+      mode:
+        description: Mode as an octal string.
+        type: str
+        default: "0755"
+      owner:
+        description: Name of the owner. Left alone when it is not given.
+        type: str
+      group:
+        description: Name of the group. Left alone when it is not given.
+        type: str
+      purge:
+        description:
+          - Remove the regular files directly in this directory that O(files) does not list.
+          - Only for a directory that belongs to the role alone.
+        type: bool
+        default: false
+  files:
+    description: Files to place.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      dest:
+        description: Absolute path of the file. Its directory must exist or be listed in O(directories).
+        type: path
+        required: true
+      src:
+        description:
+          - Template to render, searched for as the P(ansible.builtin.template#action) action does.
+          - Exactly one of O(files[].src) and O(files[].content) is required.
+        type: str
+      content:
+        description: The text itself, in the place of a template.
+        type: str
+      secret:
+        description:
+          - The text is a secret. It is never part of a result, a diff or a log, whatever the verbosity.
+        type: bool
+        default: false
+      secret_content:
+        description: Set by the action for a file with O(files[].secret=true). Not for use in a playbook.
+        type: str
+      mode:
+        description: Mode as an octal string. The default is V(0644), and V(0600) for a secret.
+        type: str
+      owner:
+        description: Name of the owner. Left alone when it is not given.
+        type: str
+      group:
+        description: Name of the group. Left alone when it is not given.
+        type: str
+      backup:
+        description: Keep the replaced file beside the new one, with a time stamp in its name.
+        type: bool
+        default: false
+      validate:
+        description:
+          - Command, as a list, that must exit 0 for the file to be placed. V(%s) in it stands for the staged file.
+          - Skipped with a warning in check mode when the command does not exist on the host yet.
+        type: list
+        elements: str
+  absent:
+    description: Files to remove. Directories are never removed.
+    type: list
+    elements: path
+    default: []
+attributes:
+  check_mode:
+    support: full
+    description: Predicts every change and makes none.
+  diff_mode:
+    support: full
+    description: Shows each file's text before and after; of a secret only that it changed.
+"""
+
+EXAMPLES = r"""
+- name: Place the configuration of the application
+  bnlnpps.swf_testbed.config_files:
+    directories:
+      - path: /etc/app
+        mode: "0755"
+      - path: /etc/app/secrets
+        mode: "0700"
+    files:
+      - dest: /etc/app/app.conf
+        src: app.conf.j2
+        validate: [/usr/bin/app, --check, "%s"]
+      - dest: /etc/app/secrets/token
+        content: "{{ app_token }}"
+        secret: true
+"""
+
+RETURN = r"""
+files:
+  description: What was done, or would be, to each path that changed.
+  returned: always
+  type: list
+  elements: dict
+  sample:
+    - path: /etc/app/app.conf
+      action: updated
+  contains:
+    path:
+      description: The path.
+      type: str
+    action:
+      description: One of V(created), V(updated), V(attributes), V(removed).
+      type: str
+backups:
+  description: Paths of the backups made.
+  returned: always
+  type: list
+  elements: str
+  sample: []
+"""
+
+import os
+import tempfile
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.common.text.converters import to_bytes, to_text
+
+
+def read(path):
+    """The bytes of a file, or None where there is none."""
+    try:
+        with open(path, "rb") as stream:
+            return stream.read()
+    except FileNotFoundError:
+        return None
+
+
+class ConfigFiles:
+    """One run: stage and validate everything first, then put it in its place."""
+
+    def __init__(self, module):
+        self.module = module
+        self.changes = []
+        self.diffs = []
+        self.backups = []
+
+    def note(self, path, action, before="", after=""):
+        self.changes.append({"path": path, "action": action})
+        self.diffs.append({"before": before, "after": after, "before_header": path, "after_header": path})
+
+    def attributes(self, item, mode):
+        """Owner, group and mode in the shape that AnsibleModule's own helpers take."""
+        path = item["path"] if "path" in item else item["dest"]
+        return {
+            "path": path, "mode": mode, "owner": item.get("owner"), "group": item.get("group"),
+            "secontext": [None, None, None], "attributes": None,
+        }
+
+    def apply_attributes(self, arguments):
+        """True if owner, group or mode differ (and, outside check mode, were put right)."""
+        return bool(self.module.set_fs_attributes_if_different(arguments, False))
+
+    def directory(self, item):
+        path = item["path"]
+        if os.path.isdir(path):
+            if self.apply_attributes(self.attributes(item, item["mode"])):
+                self.note(path, "attributes", after="mode %s, owner %s, group %s\n" % (
+                    item["mode"], item.get("owner") or "as it is", item.get("group") or "as it is"))
+            return
+        if os.path.lexists(path):
+            self.fail("%s must be a directory and is something else. Move it away, then run again." % path)
+        self.note(path, "created", after="directory, mode %s\n" % item["mode"])
+        if self.module.check_mode:
+            return
+        try:
+            # 0700 until the attributes are set, so that there is no moment in which others can look in
+            os.makedirs(path, mode=0o700)
+        except OSError as error:
+            self.fail("cannot make the directory %s: %s" % (path, error.strerror))
+        self.apply_attributes(self.attributes(item, item["mode"]))
+
+    def fail(self, message):
+        self.module.fail_json(msg=message, files=self.changes, backups=self.backups)
+
+    def stage(self, item):
+        """A file's new text beside its destination, validated; None if the text is there already."""
+        text = item["secret_content"] if item["secret"] else item["content"]
+        new, old = to_bytes(text), read(item["dest"])
+        if old == new:
+            return None
+        staged = None
+        if not self.module.check_mode:
+            parent = os.path.dirname(item["dest"])
+            try:
+                handle, staged = tempfile.mkstemp(prefix=".ansible-", dir=parent)
+                with os.fdopen(handle, "wb") as stream:
+                    stream.write(new)
+            except OSError as error:
+                self.fail("cannot write in %s: %s" % (parent, error.strerror))
+            self.module.add_cleanup_file(staged)
+        self.validate(item, staged, new)
+        return staged or ""
+
+    def validate(self, item, staged, new):
+        command = item.get("validate")
+        if not command:
+            return
+        if not os.path.exists(command[0]):
+            if self.module.check_mode:
+                self.module.warn("%s is not validated: %s does not exist yet" % (item["dest"], command[0]))
+                return
+            self.fail("cannot validate %s: there is no %s on this host" % (item["dest"], command[0]))
+        scratch = staged
+        if scratch is None:
+            handle, scratch = tempfile.mkstemp(dir=self.module.tmpdir)
+            with os.fdopen(handle, "wb") as stream:
+                stream.write(new)
+        rc, out, err = self.module.run_command([scratch if part == "%s" else part for part in command])
+        if rc != 0:
+            shown = "" if item["secret"] else ": %s" % (err.strip() or out.strip())
+            self.fail("the new %s is not valid and was not placed; nothing was changed. %s exited %d%s" % (
+                item["dest"], os.path.basename(command[0]), rc, shown.replace(scratch, item["dest"])))
+
+    def place(self, item, staged):
+        dest = item["dest"]
+        mode = item["mode"] or ("0600" if item["secret"] else "0644")
+        arguments = self.attributes(item, mode)
+        if staged is None:
+            if self.apply_attributes(arguments):
+                self.note(dest, "attributes", after="mode %s\n" % mode)
+            return
+        old = read(dest)
+        if item["secret"]:
+            before, after = ("" if old is None else "a secret\n"), "a secret (changed)\n"
+        else:
+            before, after = to_text(old or b"", errors="replace"), item["content"]
+        self.note(dest, "created" if old is None else "updated", before, after)
+        if self.module.check_mode:
+            return
+        if item["backup"] and old is not None:
+            self.backups.append(self.module.backup_local(dest))
+        # attributes go on before the rename: the file is never there with wider ones
+        self.apply_attributes(dict(arguments, path=staged))
+        # a plain rename within one directory: AnsibleModule.atomic_move opens a new file to all readers for a moment
+        os.replace(staged, dest)
+
+    def remove(self, path):
+        if not os.path.lexists(path):
+            return
+        if os.path.isdir(path) and not os.path.islink(path):
+            self.fail("%s is a directory, and this module only removes files" % path)
+        self.note(path, "removed", before="present\n")
+        if not self.module.check_mode:
+            os.unlink(path)
+
+    def run(self):
+        parameters = self.module.params
+        for item in parameters["directories"]:
+            self.directory(item)
+        staged = [(item, self.stage(item)) for item in parameters["files"]]
+        for item, path in staged:
+            self.place(item, path)
+        kept = {item["dest"] for item in parameters["files"]}
+        unwanted = list(parameters["absent"])
+        for item in parameters["directories"]:
+            if item["purge"] and os.path.isdir(item["path"]):
+                entries = [os.path.join(item["path"], name) for name in sorted(os.listdir(item["path"]))]
+                unwanted += [path for path in entries if path not in kept and os.path.isfile(path)]
+        for path in unwanted:
+            self.remove(path)
+        self.module.exit_json(changed=bool(self.changes), files=self.changes, backups=self.backups, diff=self.diffs)
+
+
+def main():
+    owner = {"owner": {"type": "str"}, "group": {"type": "str"}}
+    module = AnsibleModule(
+        argument_spec={
+            "directories": {"type": "list", "elements": "dict", "default": [], "options": dict(
+                owner, path={"type": "path", "required": True}, mode={"type": "str", "default": "0755"},
+                purge={"type": "bool", "default": False})},
+            "files": {"type": "list", "elements": "dict", "default": [], "options": dict(
+                owner, dest={"type": "path", "required": True}, src={"type": "str"},
+                content={"type": "str", "no_log": False}, secret_content={"type": "str", "no_log": True},
+                secret={"type": "bool", "default": False, "no_log": False}, mode={"type": "str"},
+                backup={"type": "bool", "default": False}, validate={"type": "list", "elements": "str"})},
+            "absent": {"type": "list", "elements": "path", "default": []},
+        },
+        supports_check_mode=True,
+        # the invocation would put whole files into the host's journal
+        no_log=True,
+    )
+    ConfigFiles(module).run()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,135 @@
+#!/usr/bin/python
+# -*- coding: utf-8 -*-
+# Copyright: (c) 2026, BNL NPPS
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: instance_removed
+short_description: Remove an instance of the testbed from a host, and nothing else
+version_added: 0.1.0
+author:
+  - BNL NPPS (@bnlnpps)
+description:
+  - Removes what the roles made - releases, tools, configuration, secrets, logs - and, only when it is told to, the data.
+  - Directories that then still hold anything are kept, and named in RV(kept).
+  - The instance must have been stopped. A running one is refused.
+options:
+  instance:
+    description: Name of the instance.
+    type: str
+    required: true
+  scope:
+    description: V(user) for an instance of the login, V(system) for one of the host.
+    type: str
+    choices: [user, system]
+    default: user
+  remove_data:
+    description: Also remove the data, such as the monitor's database, STF files, and an index's packages. It cannot be got back.
+    type: bool
+    default: false
+attributes:
+  check_mode:
+    support: full
+    description: Says what would be removed and removes nothing. A running instance is then no failure.
+  diff_mode:
+    support: full
+    description: Lists the paths.
+"""
+
+EXAMPLES = r"""
+- name: Remove the testbed and keep its data
+  bnlnpps.swf_testbed.instance_removed:
+    instance: swf-testbed
+"""
+
+RETURN = r"""
+removed:
+  description: Paths that were removed, or would be.
+  returned: always
+  type: list
+  elements: str
+  sample: [/home/me/.local/share/swf-testbed/releases]
+kept:
+  description: Paths of the instance that are still there.
+  returned: always
+  type: list
+  elements: str
+  sample: [/home/me/.local/state/swf-testbed]
+"""
+
+import os
+import shutil
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._layout import environment_of_login, layout
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor_client import Client
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor_errors import SupervisorError
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor_transport import Endpoint
+
+OURS = {
+    "root": ("releases", "tools", "current", ".current.new", ".lock"),
+    "config_dir": ("supervisord.conf", "netrc", "pip", "secrets"),
+    "state_dir": ("log", "run"),
+}
+DATA = ("data", "broker", "monitor", "packages")
+
+
+def candidates(places, remove_data):
+    """Paths to remove, children before the directories that they leave empty."""
+    for kind, names in OURS.items():
+        extra = DATA if remove_data and kind == "state_dir" else ()
+        for name in names + extra:
+            yield os.path.join(places[kind], name)
+    if places["log_dir"] != os.path.join(places["state_dir"], "log"):
+        yield places["log_dir"]
+
+
+def remove(path):
+    if os.path.isdir(path) and not os.path.islink(path):
+        shutil.rmtree(path)
+    else:
+        os.unlink(path)
+
+
+def runs(places):
+    try:
+        Client(Endpoint("unix", places["socket"])).processes()
+    except SupervisorError as error:
+        return not error.means_not_running
+    return True
+
+
+def main():
+    module = AnsibleModule(
+        argument_spec={
+            "instance": {"type": "str", "required": True},
+            "scope": {"type": "str", "choices": ["user", "system"], "default": "user"},
+            "remove_data": {"type": "bool", "default": False},
+        },
+        supports_check_mode=True,
+    )
+    options = module.params
+    places = layout(options["instance"], options["scope"], environment_of_login())
+    if not module.check_mode and runs(places):
+        module.fail_json(msg="%s is running. Stop it first: ansible-playbook playbooks/stop.yml" % options["instance"])
+    removed = [path for path in candidates(places, options["remove_data"]) if os.path.lexists(path)]
+    if not module.check_mode:
+        try:
+            for path in removed:
+                remove(path)
+            for kind in OURS:
+                if os.path.isdir(places[kind]) and not os.listdir(places[kind]):
+                    os.rmdir(places[kind])
+        except OSError as error:
+            module.fail_json(msg="cannot remove %s: %s. Mend that and run again; it goes on where it stopped." % (
+                error.filename, error.strerror))
+    kept = [places[kind] for kind in OURS if os.path.isdir(places[kind])]
+    module.exit_json(changed=bool(removed), removed=removed, kept=kept,
+                     diff={"before": "".join(path + "\n" for path in removed), "after": ""})
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,281 @@
+#!/usr/bin/python
+# -*- coding: utf-8 -*-
+# Copyright: (c) 2026, BNL NPPS
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: release
+short_description: Build a release from a lock, beside the live one, and activate it
+version_added: 0.1.0
+author:
+  - BNL NPPS (@bnlnpps)
+description:
+  - A release is a virtual environment built from a lock, a requirements file with exact versions and hashes.
+    Its id is the version and a hash of the lock, so that it is the same on every host.
+  - The lock is a file on the controller. Where it does not exist, it is made there once with C(uv) and kept, so that all
+    hosts, and all later runs, install the same files.
+  - Each name is asked for at one index only, the one that claims it in O(indexes[].packages). A lock in which a claimed name
+    came from anywhere else is refused.
+  - A release counts as built once its programs import and its dependencies are whole. What a run that was cut off left
+    behind is replaced.
+options:
+  state:
+    description:
+      - V(built) builds the release and the tools environment and activates nothing.
+      - V(active) lets C(current) name the release O(id), by one atomic rename.
+    type: str
+    choices: [built, active]
+    default: built
+  root:
+    description: Directory of the instance that holds C(tools), C(releases) and C(current).
+    type: path
+    required: true
+  id:
+    description: The release to activate. Required with O(state=active).
+    type: str
+  version:
+    description: First part of the release's id. Required with O(state=built).
+    type: str
+  requirements:
+    description: What is locked when O(lock_file) does not exist, for example V(swf-testbed==0.1.0).
+    type: list
+    elements: str
+    default: []
+  lock_file:
+    description: Path of the lock on the controller. Required with O(state=built).
+    type: path
+  constraints_file:
+    description: Path on the controller of constraints (exact versions) for a lock that is to be made.
+    type: path
+  tools_lock_file:
+    description: Path on the controller of the lock of the tools environment. Required with O(state=built).
+    type: path
+  min_python:
+    description: Oldest Python that a lock that is to be made must hold for.
+    type: str
+    default: "3.10"
+  python:
+    description: Name or path of the Python on the host.
+    type: str
+    default: python3
+  indexes:
+    description: The indexes to install from.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      name:
+        description: Name of the index.
+        type: str
+        required: true
+      url:
+        description: The index's simple API. An index without one is PyPI, or the mirror that the machine is set up for.
+        type: str
+      packages:
+        description: Shell patterns of the names that come from this index and no other.
+        type: list
+        elements: str
+        default: []
+      username:
+        description: User name, for a lock that is to be made. It stays on the controller.
+        type: str
+      token:
+        description: Password or token, for a lock that is to be made. It stays on the controller.
+        type: str
+  netrc:
+    description: Path on the host of a netrc file with the credentials of the indexes.
+    type: path
+  installer:
+    description: V(auto) takes uv where there is one, and pip elsewhere.
+    type: str
+    choices: [auto, uv, pip]
+    default: auto
+  smoke:
+    description: Packages whose console scripts must import before the release counts as built.
+    type: list
+    elements: str
+    default: []
+  lock:
+    description: Text of the lock. Set by the action. Not for use in a playbook.
+    type: str
+  tools_lock:
+    description: Text of the lock of the tools. Set by the action. Not for use in a playbook.
+    type: str
+attributes:
+  check_mode:
+    support: full
+    description: Predicts what would be built or activated. A lock that does not exist is not made, and its id is not known.
+  diff_mode:
+    support: full
+    description: Shows which packages differ from the active release.
+"""
+
+EXAMPLES = r"""
+- name: Build the release
+  bnlnpps.swf_testbed.release:
+    root: /opt/swf-testbed
+    version: 0.1.0
+    requirements: [swf-testbed==0.1.0]
+    lock_file: "{{ inventory_dir }}/locks/swf-testbed-0.1.0.txt"
+    tools_lock_file: "{{ role_path }}/files/tools.txt"
+    indexes:
+      - name: lab
+        url: https://index.example.org/simple/
+        packages: ["swf-*"]
+        username: reader
+        token: "{{ vault_index_token }}"
+      - name: pypi
+    netrc: /etc/swf-testbed/netrc
+  register: release
+
+- name: Activate it
+  bnlnpps.swf_testbed.release:
+    state: active
+    root: /opt/swf-testbed
+    id: "{{ release.id }}"
+"""
+
+RETURN = r"""
+id:
+  description: Id of the release. V(unlocked) in check mode when there is no lock yet.
+  returned: always
+  type: str
+  sample: 0.1.0-3f2a9c1e
+path:
+  description: Directory of the release.
+  returned: always
+  type: str
+  sample: /opt/swf-testbed/releases/0.1.0-3f2a9c1e
+tools:
+  description: Directory of the tools environment.
+  returned: with O(state=built)
+  type: str
+  sample: /opt/swf-testbed/tools/5c1e0b7d
+built:
+  description: What was built, or would be, as V(tools) and V(release).
+  returned: with O(state=built)
+  type: list
+  elements: str
+  sample: [release]
+python:
+  description: Version of the release's Python.
+  returned: with O(state=built), once it is built
+  type: str
+  sample: 3.11.2
+previous:
+  description: Id of the release that was active before.
+  returned: with O(state=active)
+  type: str
+  sample: 0.0.9-77aa01cd
+"""
+
+import os
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._environments import (
+    activate, active, build, manifest, only_one,
+)
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._install_errors import explain
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._installers import InstallError, installer
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._lock import short_hash, versions
+
+UNLOCKED = "unlocked"
+
+
+def package_list(packages):
+    """One line a package, for a diff."""
+    return "".join("%s==%s\n" % pair for pair in sorted(packages.items()))
+
+
+def tools_indexes(indexes):
+    """Tools are public packages: they come from the index that claims no names."""
+    public = [index for index in indexes if not index["packages"]]
+    return public or [{"name": "pypi", "url": None, "packages": []}]
+
+
+def built(module):
+    options = module.params
+    root = options["root"]
+    tools = os.path.join(root, "tools", short_hash(options["tools_lock"]))
+    release_id = "%s-%s" % (options["version"], short_hash(options["lock"])) if options["lock"] else UNLOCKED
+    path = os.path.join(root, "releases", release_id)
+    missing = [name for name, place in (("tools", tools), ("release", path)) if manifest(place) is None]
+    result = {"changed": bool(missing), "id": release_id, "path": path, "tools": tools, "built": missing}
+    if "release" in missing:
+        before = (manifest(os.path.join(root, "current")) or {}).get("packages", {})
+        after = versions(options["lock"]) if options["lock"] else {name: "?" for name in options["requirements"]}
+        result["diff"] = {"before_header": "active release", "after_header": "release " + release_id,
+                          "before": package_list(before), "after": package_list(after)}
+    if missing and not module.check_mode:
+        with only_one(root):
+            if manifest(tools) is None:
+                build(tools, options["tools_lock"], options["python"], installer(options["installer"]),
+                      tools_indexes(options["indexes"]))
+            if manifest(path) is None:
+                chosen = installer(options["installer"], os.path.join(tools, "bin", "uv"))
+                build(path, options["lock"], options["python"], chosen, options["indexes"], options["netrc"],
+                      options["smoke"], options["version"])
+    found = manifest(path)
+    if found:
+        result["python"] = found["python"]
+    module.exit_json(**result)
+
+
+def made_active(module):
+    root, release_id = module.params["root"], module.params["id"]
+    before = active(root)
+    result = {"changed": before != release_id, "id": release_id, "previous": before,
+              "path": os.path.join(root, "releases", release_id)}
+    if result["changed"]:
+        result["diff"] = {"before": "%s\n" % before, "after": "%s\n" % release_id,
+                          "before_header": "current", "after_header": "current"}
+        if not module.check_mode:
+            activate(root, release_id)
+    module.exit_json(**result)
+
+
+def main():
+    module = AnsibleModule(
+        argument_spec={
+            "state": {"type": "str", "choices": ["built", "active"], "default": "built"},
+            "root": {"type": "path", "required": True},
+            "id": {"type": "str"},
+            "version": {"type": "str"},
+            "requirements": {"type": "list", "elements": "str", "default": []},
+            "lock_file": {"type": "path"},
+            "constraints_file": {"type": "path"},
+            "tools_lock_file": {"type": "path"},
+            "min_python": {"type": "str", "default": "3.10"},
+            "python": {"type": "str", "default": "python3"},
+            "indexes": {"type": "list", "elements": "dict", "default": [], "options": {
+                "name": {"type": "str", "required": True},
+                "url": {"type": "str"},
+                "packages": {"type": "list", "elements": "str", "default": []},
+                "username": {"type": "str"},
+                "token": {"type": "str", "no_log": True}}},
+            "netrc": {"type": "path"},
+            "installer": {"type": "str", "choices": ["auto", "uv", "pip"], "default": "auto"},
+            "smoke": {"type": "list", "elements": "str", "default": []},
+            "lock": {"type": "str"},
+            "tools_lock": {"type": "str"},
+        },
+        required_if=[("state", "active", ["id"]), ("state", "built", ["version", "lock_file", "tools_lock_file"])],
+        supports_check_mode=True,
+        # a lock has hundreds of lines, and the host's journal is no place for them
+        no_log=True,
+    )
+    try:
+        if module.params["state"] == "active":
+            made_active(module)
+        built(module)
+    except InstallError as error:
+        module.fail_json(msg=explain(error))
+    except (OSError, ValueError) as error:
+        module.fail_json(msg="the release could not be made: %s. The active release was left as it is." % error)
+
+
+if __name__ == "__main__":
+    main()

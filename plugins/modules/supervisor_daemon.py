@@ -1,0 +1,228 @@
+#!/usr/bin/python
+# -*- coding: utf-8 -*-
+# Copyright: (c) 2026, BNL NPPS
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: supervisor_daemon
+short_description: Start or stop supervisord where no init system does it
+version_added: 0.1.0
+author:
+  - BNL NPPS (@bnlnpps)
+description:
+  - Starts supervisord as a daemon of its own and waits until it answers; or stops it and all its programs and waits until
+    the process is gone.
+  - Supervisord reads its section C([supervisord]) only at its start. The roles put a digest of what needs a restart into
+    C(identifier), which a running supervisord can be asked for; if it differs from the file, the daemon is restarted.
+options:
+  state:
+    description: Whether the daemon is to run.
+    type: str
+    choices: [started, stopped]
+    default: started
+  config:
+    description: Path of the C(supervisord.conf). It must have a C([unix_http_server]).
+    type: path
+    required: true
+  executable:
+    description:
+      - Path of the C(supervisord) program.
+      - Where it is not given, it is what C(supervisord) says in the section C([swf_testbed]) of O(config), which the roles write
+        there so that an instance can be started without knowing how it was installed.
+    type: path
+  timeout:
+    description: Seconds to wait for the daemon to answer, or to be gone.
+    type: int
+    default: 60
+attributes:
+  check_mode:
+    support: full
+    description: Predicts a start, restart or stop and does nothing.
+  diff_mode:
+    support: full
+    description: Shows the daemon's state and identifier before and after.
+seealso:
+  - module: bnlnpps.swf_testbed.supervisor_program
+  - module: bnlnpps.swf_testbed.supervisor_info
+"""
+
+EXAMPLES = r"""
+- name: Run supervisord
+  bnlnpps.swf_testbed.supervisor_daemon:
+    config: ~/.config/swf-testbed/supervisord.conf
+    executable: ~/.local/share/swf-testbed/tools/5c1e0b7d/bin/supervisord
+"""
+
+RETURN = r"""
+state:
+  description: State of the daemon afterwards.
+  returned: always
+  type: str
+  sample: started
+pid:
+  description: Process id of the daemon.
+  returned: when it runs
+  type: int
+  sample: 4711
+"""
+
+import os
+import subprocess
+import time
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor_address import endpoint_from
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor_client import Client
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor_conf_file import (
+    ConfigError,
+    ConfigFile,
+)
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor_errors import (
+    RpcFault,
+    SupervisorError,
+)
+
+LOG_TAIL_BYTES = 2000
+CONNECTION = dict.fromkeys(("socket", "url", "username", "password", "ca_cert", "client_cert", "client_key"))
+
+
+class DaemonError(Exception):
+    """Why the daemon does not run (or does not stop), and what to do."""
+
+
+def identity(client):
+    """(identifier, pid) of the daemon that answers, or None if none runs.
+
+    :raises SupervisorError: something is in the way of knowing, permissions for example.
+    """
+    try:
+        identifier, pid = client.multicall([("supervisor.getIdentification",), ("supervisor.getPID",)])
+    except SupervisorError as error:
+        if error.means_not_running:
+            return None
+        raise
+    return identifier, pid
+
+
+def tail(path):
+    try:
+        with open(path, "rb") as stream:
+            stream.seek(0, os.SEEK_END)
+            stream.seek(max(0, stream.tell() - LOG_TAIL_BYTES))
+            return stream.read().decode("utf-8", "replace").strip()
+    except OSError:
+        return ""
+
+
+def alive(pid):
+    try:
+        with open("/proc/%d/stat" % pid, encoding="utf-8", errors="replace") as stream:
+            return stream.read().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def stop(client, pid, timeout):
+    """Let the daemon stop its programs and itself, and wait until the process is gone.
+
+    :raises DaemonError: it is still there when the time is up.
+    """
+    try:
+        client.call("supervisor.shutdown")
+    except RpcFault as fault:
+        raise DaemonError("supervisord (pid %d) refuses to stop: %s" % (pid, fault.text)) from fault
+    except SupervisorError as error:
+        # it may be stopping already, or end before it has answered
+        if error.cause not in ("shutting_down", "died"):
+            raise
+    deadline = time.monotonic() + timeout
+    while alive(pid):
+        if time.monotonic() > deadline:
+            raise DaemonError("supervisord (pid %d) was told to stop and still runs after %d s: a program does not end. "
+                              "See which: swf-testbed status" % (pid, timeout))
+        time.sleep(0.05)
+
+
+def start(options, client, config):
+    """Start the daemon and wait for its answer.
+
+    :returns: its pid.
+    :raises DaemonError: with what it printed and the end of its log.
+    """
+    executable = options["executable"] or config.get("swf_testbed", "supervisord")
+    if not executable:
+        raise DaemonError("which supervisord to start is not known: give executable, or set supervisord in the section "
+                          "[swf_testbed] of %s" % options["config"])
+    try:
+        # supervisord goes into the background by itself; its own log takes what it says from then on
+        done = subprocess.run([executable, "-c", options["config"]], stdin=subprocess.DEVNULL,
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace",
+                              timeout=options["timeout"], check=False)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise DaemonError("cannot start %s: %s" % (executable, error)) from error
+    if done.returncode != 0:
+        raise DaemonError("supervisord did not start (exit status %d): %s\nCheck %s." % (
+            done.returncode, done.stdout.strip(), options["config"]))
+    deadline = time.monotonic() + options["timeout"]
+    while time.monotonic() < deadline:
+        found = identity(client)
+        if found:
+            return found[1]
+        time.sleep(0.05)
+    raise DaemonError("supervisord was started and does not answer at %s after %d s. The end of its log:\n%s" % (
+        client.endpoint, options["timeout"], tail(config.get("supervisord", "logfile"))))
+
+
+def run(module):
+    options = module.params
+    if not os.path.exists(options["config"]):
+        if options["state"] == "stopped":
+            # nothing was ever set up here, so nothing runs
+            return {"changed": False, "state": "stopped"}
+        if module.check_mode:
+            return {"changed": True, "state": "started"}
+    config = ConfigFile(options["config"], os.environ)
+    identifier = config.get("supervisord", "identifier") or "supervisor"
+    client = Client(endpoint_from(dict(CONNECTION, config=options["config"], timeout=15, validate_certs=True)))
+    found = identity(client)
+    before = "running as %s\n" % found[0] if found else "not running\n"
+    if options["state"] == "stopped":
+        changed, after = bool(found), "not running\n"
+    else:
+        changed = not found or found[0] != identifier
+        after = "running as %s\n" % identifier
+    result = {"changed": changed, "state": options["state"], "diff": {"before": before, "after": after}}
+    if found and not changed:
+        result["pid"] = found[1]
+    if not changed or module.check_mode:
+        return result
+    if found:
+        stop(client, found[1], options["timeout"])
+    if options["state"] == "started":
+        result["pid"] = start(options, client, config)
+    return result
+
+
+def main():
+    module = AnsibleModule(
+        argument_spec={
+            "state": {"type": "str", "choices": ["started", "stopped"], "default": "started"},
+            "config": {"type": "path", "required": True},
+            "executable": {"type": "path"},
+            "timeout": {"type": "int", "default": 60},
+        },
+        supports_check_mode=True,
+    )
+    try:
+        module.exit_json(**run(module))
+    except SupervisorError as error:
+        module.fail_json(msg=error.message)
+    except (ConfigError, DaemonError) as error:
+        module.fail_json(msg=str(error))
+
+
+if __name__ == "__main__":
+    main()
