@@ -39,7 +39,7 @@ class ActionModule(ActionBase):
                 path = self._find_needle("templates", item.pop("src"))
                 text = lookup.run([path], variables=task_vars, **RENDER_OPTIONS)[0]
             except AnsibleError as error:
-                raise AnsibleActionFail("config_files: cannot render %s: %s" % (dest, error)) from error
+                raise AnsibleActionFail("config_files: cannot render %s: %s" % (dest, error)) from None
         else:
             text = str(item.pop("content"))
         item["secret_content" if item.get("secret") else "content"] = text

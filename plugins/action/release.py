@@ -37,7 +37,7 @@ class ActionModule(ActionBase):
             with open(os.path.expanduser(str(path)), encoding="utf-8") as stream:
                 return stream.read()
         except OSError as error:
-            raise AnsibleActionFail("release: cannot read %s on the controller: %s" % (path, error.strerror)) from error
+            raise AnsibleActionFail("release: cannot read %s on the controller: %s" % (path, error.strerror)) from None
 
     def _lock(self, arguments, indexes):
         try:
@@ -47,6 +47,6 @@ class ActionModule(ActionBase):
         except KeyError:
             raise AnsibleActionFail("release: lock_file is required with state=built") from None
         except InstallError as error:
-            raise AnsibleActionFail("release: " + explain(error)) from error
+            raise AnsibleActionFail("release: " + explain(error)) from None
         except (LockRefused, OSError, ValueError) as error:
-            raise AnsibleActionFail("release: %s" % error) from error
+            raise AnsibleActionFail("release: %s" % error) from None

@@ -39,6 +39,12 @@ def endpoint_from(params: t.Mapping[str, t.Any]) -> Endpoint:
         address, file_username, file_password = _from_config(params["config"])
         if username is None:
             username, password = file_username, file_password
+            if password is not None and password.startswith("{SHA}"):
+                raise SupervisorError(
+                    "unauthorized",
+                    "%s holds only a hash of supervisord's password. Give the password itself in 'username' and "
+                    "'password'." % params["config"],
+                )
     scheme, path, host, port = _parse(address)
     return Endpoint(scheme, path, host, port, username=username, password=password, **common)
 
@@ -106,12 +112,6 @@ def _from_config(path: str) -> tuple[str, str | None, str | None]:
         raise SupervisorError(
             "config_invalid", "supervisord's configuration is not usable: %s" % error
         ) from None
-    if password is not None and password.startswith("{SHA}"):
-        raise SupervisorError(
-            "unauthorized",
-            "%s holds only a hash of supervisord's password. Give the password itself in 'username' and 'password'."
-            % path,
-        )
     return address, username, password
 
 

@@ -104,8 +104,9 @@ class Reader:
         for option in ("logfile", "pidfile"):
             self._existing_dirpath(self.conf.get(section, option, "x"))
         names = dict(self.conf.environment, here=self.conf.here, **self._names)
+        # supervisord expands this one twice.
         pairs = key_value_pairs(
-            self.conf.expand(self.conf.raw(section, "environment", ""), names, "environment")
+            self.conf.expand(self.conf.get(section, "environment", ""), names, "environment")
         )
         self.conf.environment.update(("ENV_" + key, value) for key, value in pairs.items())
         return pairs

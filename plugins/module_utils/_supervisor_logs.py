@@ -34,12 +34,9 @@ def add_tails(client: Client, items: t.Sequence[status.Process], size: int) -> N
     )
     for (item, channel), answer in zip(wanted, answers):
         if isinstance(answer, RpcFault):
-            # A fault here is a log that is not there, or one that supervisord cannot decode as UTF-8.
-            answer = (
-                _undecodable(client, status.namespec(item), channel, size)
-                if "Unicode" in answer.text
-                else None
-            )
+            # Either there is no log, or supervisord's own code breaks on bytes that are not UTF-8.
+            undecodable = "<class" in answer.text
+            answer = _undecodable(client, status.namespec(item), channel, size) if undecodable else None
         item[channel + "_tail"] = _COLOUR.sub("", answer) if answer is not None else None
 
 

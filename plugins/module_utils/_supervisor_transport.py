@@ -101,8 +101,7 @@ def _post(endpoint: Endpoint, body: bytes) -> bytes:
     deadline = time.monotonic() + endpoint.timeout
     connection = None
     try:
-        connection = _connection(endpoint)
-        connection.connect()
+        connection = _connect(endpoint)
         sock = connection.sock
         headers = {"Content-Type": "text/xml", "Connection": "close", "User-Agent": "bnlnpps.swf_testbed"}
         if endpoint.username is not None:
@@ -155,11 +154,31 @@ def _post(endpoint: Endpoint, body: bytes) -> bytes:
             connection.close()
 
 
-def _connection(endpoint: Endpoint) -> http.client.HTTPConnection:
+def _connect(endpoint: Endpoint) -> http.client.HTTPConnection:
     if endpoint.scheme == "unix":
-        return _UnixConnection(endpoint.path, endpoint.timeout)
-    if endpoint.scheme == "http":
-        return http.client.HTTPConnection(endpoint.host, endpoint.port, timeout=endpoint.timeout)
+        connection: http.client.HTTPConnection = _UnixConnection(endpoint.path, endpoint.timeout)
+    else:
+        connection = http.client.HTTPConnection(endpoint.host, endpoint.port, timeout=endpoint.timeout)
+    context = _tls_context(endpoint) if endpoint.scheme == "https" else None
+    connection.connect()
+    if context is not None:
+        plain = connection.sock
+        try:
+            connection.sock = context.wrap_socket(plain, server_hostname=endpoint.host)
+        except socket.timeout:
+            plain.close()
+            raise SupervisorError(
+                "tls",
+                "TLS with %s failed: the handshake was not answered within %g s. supervisord itself never speaks "
+                "TLS: use http://, or the address of the TLS proxy." % (endpoint, endpoint.timeout),
+            ) from None
+        except OSError:
+            plain.close()
+            raise
+    return connection
+
+
+def _tls_context(endpoint: Endpoint) -> ssl.SSLContext:
     try:
         context = ssl.create_default_context(cafile=endpoint.ca_cert)
         if not endpoint.validate_certs:
@@ -167,15 +186,13 @@ def _connection(endpoint: Endpoint) -> http.client.HTTPConnection:
             context.verify_mode = ssl.CERT_NONE
         if endpoint.client_cert:
             context.load_cert_chain(endpoint.client_cert, endpoint.client_key)
-    except (OSError, ssl.SSLError) as error:
+    except OSError as error:
         raise SupervisorError(
             "tls",
             "Cannot use the certificate files given for %s: %s. Check that ca_cert, client_cert and client_key "
             "are readable PEM files." % (endpoint, error),
         ) from None
-    return http.client.HTTPSConnection(
-        endpoint.host, endpoint.port, timeout=endpoint.timeout, context=context
-    )
+    return context
 
 
 def _died(endpoint: Endpoint) -> SupervisorError:
@@ -282,7 +299,7 @@ def _who_may(path: str) -> str:
     parent = os.path.dirname(os.path.abspath(path))
     blocked = None
     while True:
-        if os.path.isdir(parent) and not os.access(parent, os.X_OK):
+        if os.path.isdir(parent) and not os.access(parent, os.X_OK, effective_ids=True):
             blocked = parent
         if parent == os.path.dirname(parent):
             break

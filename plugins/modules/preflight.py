@@ -93,14 +93,13 @@ ansible_facts:
   returned: always
   type: dict
   contains:
-    swf_testbed_layout:
-      description: Directories by the name of the instance.
+    swf_testbed_layout_swf_testbed:
+      description: Directories of the instance. The name of the fact ends on the name of the instance, with C(_) for C(-).
       type: dict
       sample:
-        swf-testbed:
-          config_dir: /home/me/.config/swf-testbed
-          root: /home/me/.local/share/swf-testbed
-          state_dir: /home/me/.local/state/swf-testbed
+        config_dir: /home/me/.config/swf-testbed
+        root: /home/me/.local/share/swf-testbed
+        state_dir: /home/me/.local/state/swf-testbed
 problems:
   description: What is missing, each a sentence with its cure.
   returned: always
@@ -124,6 +123,7 @@ import shutil
 import socket
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._installers import find_uv
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._layout import MAX_SOCKET_BYTES, environment_of_login, layout
 
 PROBE = """
@@ -160,9 +160,9 @@ def python_problem(wanted, minimum, found, distribution):
     return None
 
 
-def venv_problem(found):
-    """What is missing for `python -m venv`, or None. Debian splits it off into a package of its own."""
-    if found is None or found["venv"]:
+def venv_problem(found, uv):
+    """What is missing for `python -m venv`, or None. Debian splits it off into a package of its own; uv does without."""
+    if found is None or found["venv"] or uv:
         return None
     return "%s has no venv module. Run: sudo apt-get install python%s-venv" % (
         found["path"], ".".join(found["version"].split(".")[:2]))
@@ -203,6 +203,14 @@ def ours(pid, supervisord_conf):
     return False
 
 
+def port_message(item, number):
+    """Why a port cannot be listened on, for an error number other than that it is taken."""
+    if number == errno.EACCES:
+        return "port %d for %s needs root. Set %s to one above 1023." % (item["port"], item["name"], item["variable"])
+    return "cannot listen on %s port %d for %s: %s. Set the address to one of this host." % (
+        item["host"], item["port"], item["name"], os.strerror(number))
+
+
 def port_problem(item, supervisord_conf):
     """Who holds the port that this instance needs, or None."""
     family = socket.AF_INET6 if ":" in item["host"] else socket.AF_INET
@@ -212,12 +220,8 @@ def port_problem(item, supervisord_conf):
             probe.bind((item["host"], item["port"]))
             return None
         except OSError as error:
-            if error.errno == errno.EACCES:
-                return "port %d for %s needs root. Set %s to one above 1023." % (
-                    item["port"], item["name"], item["variable"])
             if error.errno != errno.EADDRINUSE:
-                return "cannot listen on %s port %d for %s: %s. Set the address to one of this host." % (
-                    item["host"], item["port"], item["name"], error.strerror)
+                return port_message(item, error.errno)
     pid, command = holder(item["host"], item["port"])
     if pid and ours(pid, supervisord_conf):
         return None
@@ -285,13 +289,14 @@ def main():
     )
     options = module.params
     places = layout(options["instance"], options["scope"], environment_of_login())
-    result = {"changed": False, "ansible_facts": {"swf_testbed_layout": {options["instance"]: places}}, "problems": []}
+    fact = "swf_testbed_layout_" + options["instance"].replace("-", "_")
+    result = {"changed": False, "ansible_facts": {fact: places}, "problems": []}
     if not options["checks"]:
         module.exit_json(**result)
     found = find_python(module, options["python"])
     if found:
         result["python"] = {"path": found["path"], "version": found["version"]}
-    candidates = [python_problem(options["python"], options["min_python"], found, release_of()), venv_problem(found)]
+    candidates = [python_problem(options["python"], options["min_python"], found, release_of()), venv_problem(found, find_uv())]
     candidates += place_problems(places)
     candidates.append(space_problem(places, options["min_free_mb"]))
     candidates += [port_problem(item, places["supervisord_conf"]) for item in options["ports"]]

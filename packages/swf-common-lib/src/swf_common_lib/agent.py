@@ -1,0 +1,196 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The base of all agents: heartbeats, messages to handlers, a clean end."""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import sys
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ClassVar
+
+from swf_common_lib.broker import Broker
+from swf_common_lib.cli import Option
+from swf_common_lib.logs import configure_logging
+from swf_common_lib.messages import ROUTES, MalformedMessage, Message, now, parse
+from swf_common_lib.monitor import MonitorClient, MonitorError, MonitorRefused, TokenRefused
+from swf_common_lib.recent import RecentKeys
+from swf_common_lib.retry import Backoff, Outage
+from swf_common_lib.settings import AgentSettings, Environment
+from swf_common_lib.shutdown import Shutdown, Stopping
+
+logger = logging.getLogger(__name__)
+
+Handler = Callable[[Message], None]
+
+#: Exit code when a setting is wrong, also one that shows late: a token the monitor refuses, a port in use.
+EXIT_CONFIGURATION = 2
+
+
+class FatalError(Exception):
+    """The agent cannot do its work and must end; the text says why in one line."""
+
+
+class BaseAgent:
+    """One agent. A subclass sets the class variables and overrides `handlers`, `work` or both.
+
+    Handlers run one at a time in their own thread, and must be idempotent: a message is delivered at least
+    once. A message is acknowledged when its handler has returned. A handler that is interrupted raises
+    :class:`Stopping` (the methods of `self.monitor` and `publish` do it), and the broker delivers the message
+    again. Any other exception is logged and the message acknowledged, so that one bad item does not block
+    the others.
+
+    :param settings: what all agents need
+    """
+
+    agent_type: ClassVar[str]
+    description: ClassVar[str]
+    version: ClassVar[str]
+    #: Addresses to receive from.
+    queues: ClassVar[Sequence[str]] = ()
+    #: Whether the agent needs the broker at all.
+    uses_broker: ClassVar[bool] = True
+    #: Options of the command line beside the common ones.
+    options: ClassVar[Sequence[Option]] = ()
+
+    def __init__(self, settings: AgentSettings) -> None:
+        self.settings = settings
+        self.shutdown = Shutdown()
+        self.monitor = MonitorClient(settings.monitor, self.shutdown)
+        self._broker = Broker(settings.broker, self.shutdown, self.queues, self._receive)
+        self._handlers = self.handlers()
+        self._seen = RecentKeys()
+        self._started_at = now()
+        self._failure = ""
+
+    @classmethod
+    def from_environment(cls, env: Environment) -> BaseAgent:
+        """Make the agent; a subclass with settings of its own overrides it.
+
+        :raises ConfigurationError: a variable is wrong
+        """
+        return cls(AgentSettings.from_environment(cls.agent_type, env))
+
+    def handlers(self) -> Mapping[str, Handler]:
+        """Which method handles which `msg_type`; other messages are acknowledged and ignored."""
+        return {}
+
+    def work(self) -> None:
+        """What the agent does beside messages, in its own thread. When it returns, the agent ends with 0."""
+        self.shutdown.wait()
+
+    def publish(
+        self, msg_type: str, run_id: int, destinations: Sequence[str] | None = None, **fields: Any
+    ) -> None:
+        """Send a message to the queues of its type, and return when the broker has it.
+
+        :param destinations: queues instead of those of the routing table
+        :raises Stopping: the agent is to stop and the broker did not confirm in time
+        :raises MalformedMessage: the fields are not those of this type
+        """
+        message = Message(
+            msg_type=msg_type, run_id=run_id, sender=self.settings.agent_name,
+            namespace=self.settings.namespace, fields=fields,
+        )  # fmt: skip
+        body = message.to_json()
+        self._broker.send([(queue, body) for queue in destinations or ROUTES[msg_type]])
+
+    def run(self) -> int:
+        """Run until a signal, or until `work` returns.
+
+        :returns: exit code: 0, or 2 if the monitor refuses the token or `work` raised :class:`FatalError`
+        """
+        settings = self.settings
+        configure_logging(settings.log_level, secrets=(settings.monitor.token, settings.broker.password))
+        self.shutdown.on_signals()
+        logger.info(
+            "starting",
+            extra={"agent": settings.agent_name, "version": self.version, "monitor": settings.monitor.url},
+        )
+        if self.uses_broker:
+            self._broker.start()
+        threading.Thread(target=self._send_heartbeats, name="heartbeats", daemon=True).start()
+        worker = threading.Thread(target=self._keep_working, name="work", daemon=True)
+        worker.start()
+        self.shutdown.wait()
+        worker.join(self.shutdown.grace_left())
+        finished = self._broker.stop() and not worker.is_alive()
+        if self._failure:
+            print(f"{self.settings.agent_name}: {self._failure}", file=sys.stderr)
+        logger.info("stopped", extra={"finished_current_item": finished})
+        sys.stdout.flush()
+        sys.stderr.flush()
+        code = EXIT_CONFIGURATION if self._failure else 0
+        if not finished:
+            # A thread is still in the middle of something; the interpreter's own end could trip over it.
+            os._exit(code)
+        return code
+
+    def _fail(self, error: TokenRefused | FatalError) -> None:
+        """End the agent; what waits in the queues must stay there, and is not used up in vain."""
+        if not self._failure:
+            self._failure = str(error)
+            logger.error("%s", error)
+        self.shutdown.request()
+
+    def _keep_working(self) -> None:
+        backoff = Backoff(first=1.0)
+        while not self.shutdown.requested:
+            try:
+                self.work()
+                self.shutdown.request()
+            except Stopping:
+                return
+            except (TokenRefused, FatalError) as error:
+                self._fail(error)
+            except Exception:
+                logger.exception("unexpected error; going on")
+                self.shutdown.wait(backoff.delay())
+
+    def _receive(self, body: str) -> None:
+        try:
+            message = parse(body)
+        except MalformedMessage as error:
+            logger.warning("malformed message ignored: %s", error)
+            return
+        handler = self._handlers.get(message.msg_type)
+        if handler is None or message.message_id in self._seen:
+            logger.debug("message ignored", extra={"msg_type": message.msg_type})
+            return
+        try:
+            handler(message)
+        except TokenRefused as error:
+            self._fail(error)
+            raise Stopping from None
+        except MonitorRefused as error:
+            logger.error("%s given up: %s", message.msg_type, error, extra={"message_id": message.message_id})
+        self._seen.add(message.message_id)
+
+    def _send_heartbeats(self) -> None:
+        monitor = MonitorClient(self.settings.monitor, self.shutdown, patient=False)
+        outage = Outage(logger, "heartbeats")
+        while True:
+            try:
+                monitor.heartbeat(**self._heartbeat())
+                outage.over()
+            except TokenRefused as error:
+                self._fail(error)
+            except MonitorError as error:
+                outage.failed(str(error))
+            if self.shutdown.wait(self.settings.heartbeat_interval):
+                return
+
+    def _heartbeat(self) -> dict[str, Any]:
+        problem = self._broker.problem if self.uses_broker else ""
+        return {
+            "instance_name": self.settings.agent_name,
+            "agent_type": self.agent_type,
+            "status": "WARNING" if problem else "OK",
+            "hostname": socket.gethostname(),
+            "pid": os.getpid(),
+            "version": self.version,
+            "description": f"broker: {problem}" if problem else self.description,
+            "started_at": self._started_at,
+        }

@@ -1,0 +1,185 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The STOMP broker as agents see it: always there sooner or later.
+
+Three threads besides the callers: one keeps the connection, one (stomp.py's) receives, one works on the
+messages, so that slow work does not hold up heart-beats and receipts.
+"""
+
+from __future__ import annotations
+
+import logging
+import queue
+import ssl
+import threading
+import time
+import uuid
+from collections.abc import Callable, Sequence
+
+from stomp.utils import Frame
+
+from swf_common_lib.retry import Backoff, Outage
+from swf_common_lib.session import BrokerError, Session
+from swf_common_lib.settings import BrokerSettings, ConfigurationError
+from swf_common_lib.shutdown import Shutdown, Stopping
+
+logger = logging.getLogger(__name__)
+
+RECEIPT_TIMEOUT = 30.0
+_POLL = 0.2
+
+
+class Broker:
+    """Sends and receives through a broker, reconnecting for as long as it takes.
+
+    :param settings: where it is
+    :param shutdown: ends everything
+    :param subscriptions: addresses to receive from
+    :param on_message: called with the body of each message, one at a time. When it returns, the message is
+        acknowledged; when it raises :class:`Stopping`, it is not, and the broker delivers it again later.
+    :param prefetch: how many messages the broker may send ahead
+    :raises ConfigurationError: the CA bundle cannot be used
+    """
+
+    def __init__(
+        self,
+        settings: BrokerSettings,
+        shutdown: Shutdown,
+        subscriptions: Sequence[str] = (),
+        on_message: Callable[[str], None] = lambda body: None,
+        prefetch: int = 10,
+    ) -> None:
+        self._settings = settings
+        self._shutdown = shutdown
+        self._subscriptions = tuple(subscriptions)
+        self._on_message = on_message
+        self._prefetch = prefetch
+        self._tls = _tls_context(settings) if settings.use_ssl else None
+        self._outage = Outage(logger, f"broker {settings.host}:{settings.port}")
+        self._deliveries: queue.SimpleQueue[tuple[Session, Frame]] = queue.SimpleQueue()
+        self._session: Session | None = None
+        self._changed = threading.Condition()
+        self._worker = threading.Thread(target=self._work, name="messages", daemon=True)
+
+    @property
+    def connected(self) -> bool:
+        """Whether there is a connection with all subscriptions."""
+        session = self._session
+        return session is not None and not session.closed.is_set()
+
+    @property
+    def problem(self) -> str:
+        """Why there is no connection; "" if there is one."""
+        return "" if self.connected else self._outage.cause or "connecting"
+
+    def start(self) -> None:
+        """Start to connect, and to receive."""
+        threading.Thread(target=self._keep_connected, name="broker", daemon=True).start()
+        if self._subscriptions:
+            self._worker.start()
+
+    def send(self, messages: Sequence[tuple[str, str]]) -> None:
+        """Send messages, and return when the broker has confirmed each of them.
+
+        One whose confirmation got lost with the connection is sent again, so a receiver may see it twice.
+
+        :param messages: pairs of address and body
+        :raises Stopping: the program is to stop and the grace is over
+        """
+        pending = {str(uuid.uuid4()): message for message in messages}
+        while pending:
+            session = self._wait_for_session()
+            try:
+                for receipt, (destination, body) in pending.items():
+                    session.send(destination, body, receipt)
+            except BrokerError:
+                pass  # some may have arrived: the receipts tell
+            self._wait_for_receipts(session, pending)
+
+    def stop(self) -> bool:
+        """Let the current message be finished within the grace, and disconnect.
+
+        :returns: False if it was not finished; the broker delivers it again
+        """
+        if self._worker.ident is not None:
+            self._worker.join(self._shutdown.grace_left())
+        session = self._session
+        if session is not None:
+            session.close(timeout=0.5)
+        return not self._worker.is_alive()
+
+    def _wait_for_receipts(self, session: Session, pending: dict[str, tuple[str, str]]) -> None:
+        deadline = time.monotonic() + RECEIPT_TIMEOUT
+        while pending:
+            ended = session.closed.is_set()
+            for receipt in session.confirmed(pending, _POLL):
+                del pending[receipt]
+            if ended:
+                return
+            if self._shutdown.grace_left() <= 0 and pending:
+                raise Stopping
+            if time.monotonic() > deadline and pending:
+                session.drop(f"no receipt within {RECEIPT_TIMEOUT:.0f} s")
+
+    def _wait_for_session(self) -> Session:
+        with self._changed:
+            while True:
+                if self._session is not None and not self._session.closed.is_set():
+                    return self._session
+                # After the request to stop there is no new connection to wait for.
+                if self._shutdown.requested:
+                    raise Stopping
+                self._changed.wait(_POLL)
+
+    def _keep_connected(self) -> None:
+        backoff = Backoff()
+        while not self._shutdown.requested:
+            session = Session(self._settings, self._tls, lambda s, frame: self._deliveries.put((s, frame)))
+            began = time.monotonic()
+            try:
+                session.open()
+                session.subscribe(self._subscriptions, self._prefetch)
+            except BrokerError as error:
+                self._outage.failed(str(error))
+            else:
+                self._use(session)
+                if self._shutdown.requested:
+                    return
+                self._outage.failed(session.cause)
+                if time.monotonic() - began > 5.0:
+                    backoff.reset()
+            self._shutdown.wait(backoff.delay())
+
+    def _use(self, session: Session) -> None:
+        self._outage.over()
+        logger.info("connected to the broker", extra={"subscriptions": list(self._subscriptions)})
+        with self._changed:
+            self._session = session
+            self._changed.notify_all()
+        session.closed.wait()
+
+    def _work(self) -> None:
+        while not self._shutdown.requested:
+            try:
+                session, frame = self._deliveries.get(timeout=_POLL)
+            except queue.Empty:
+                continue
+            if session.closed.is_set():
+                continue  # the broker delivers it again on the new connection
+            try:
+                self._on_message(frame.body)
+            except Stopping:
+                return
+            except Exception:
+                # A fault in the handling of one message must not end the handling of all others.
+                logger.exception("a message could not be handled")
+            try:
+                session.ack(frame)
+            except BrokerError as error:
+                logger.info("message not acknowledged: %s; it comes again", error)
+
+
+def _tls_context(settings: BrokerSettings) -> ssl.SSLContext:
+    try:
+        return ssl.create_default_context(cafile=settings.ca_certs or None)
+    except (OSError, ssl.SSLError) as error:
+        raise ConfigurationError(f"ACTIVEMQ_SSL_CA_CERTS: {settings.ca_certs} is not a CA bundle") from error

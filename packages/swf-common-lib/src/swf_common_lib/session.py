@@ -1,0 +1,187 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One STOMP connection, from CONNECT to its end."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import ssl
+import threading
+import time
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import stomp
+from stomp.exception import StompException
+from stomp.protocol import Protocol12
+from stomp.utils import Frame
+
+from swf_common_lib.settings import BrokerSettings
+from swf_common_lib.transport import CONNECT_TIMEOUT, SocketTransport
+
+logger = logging.getLogger(__name__)
+
+CLIENT_INDIVIDUAL = "client-individual"
+
+
+class BrokerError(Exception):
+    """The connection to the broker could not be made, or it ended. The text is the cause."""
+
+
+class Session(stomp.ConnectionListener):
+    """A connection that works until `closed` is set, and is then thrown away.
+
+    :param settings: where the broker is
+    :param tls: TLS context, or None
+    :param deliver: called with (session, frame) in the receiving thread; it must not block
+    """
+
+    def __init__(
+        self, settings: BrokerSettings, tls: ssl.SSLContext | None, deliver: Callable[[Session, Frame], None]
+    ) -> None:
+        self.closed = threading.Event()
+        self.cause = ""
+        self._deliver = deliver
+        self._settings = settings
+        self._changed = threading.Condition()
+        self._connected = False
+        self._receipts: set[str] = set()
+        self._transport = SocketTransport(settings.host, settings.port, tls)
+        self._transport.set_listener("session", self)
+        beat = settings.heartbeat_ms
+        self._protocol = Protocol12(self._transport, heartbeats=(beat, beat))
+
+    def open(self) -> None:
+        """Connect and log in.
+
+        :raises BrokerError: it did not work within 10 s
+        """
+        try:
+            self._transport.start()
+            self._protocol.connect(
+                self._settings.user or None, self._settings.password or None, with_connect_command=True
+            )
+        except (OSError, StompException) as error:
+            self.drop(_describe(error))
+            raise BrokerError(self.cause) from None
+        deadline = time.monotonic() + CONNECT_TIMEOUT
+        with self._changed:
+            while not self._connected and not self.closed.is_set():
+                if not self._changed.wait(deadline - time.monotonic()):
+                    break
+        if not self._connected:
+            self.drop("no answer to CONNECT")
+            raise BrokerError(self.cause)
+
+    def subscribe(self, destinations: Iterable[str], prefetch: int) -> None:
+        """Subscribe, each message to be acknowledged by itself.
+
+        :param prefetch: how many messages ActiveMQ may send ahead of their acknowledgement
+        :raises BrokerError: the connection ended
+        """
+        for number, destination in enumerate(destinations):
+            self._do(
+                self._protocol.subscribe, destination, id=str(number), ack=CLIENT_INDIVIDUAL,
+                headers={"activemq.prefetchSize": str(prefetch)},
+            )  # fmt: skip
+
+    def send(self, destination: str, body: str, receipt: str) -> None:
+        """Send a persistent message and ask for a receipt.
+
+        :raises BrokerError: the connection ended
+        """
+        headers = {"persistent": "true", "receipt": receipt}
+        self._do(self._protocol.send, destination, body, content_type="application/json", headers=headers)
+
+    def ack(self, frame: Frame) -> None:
+        """Tell the broker that the work for a message is done.
+
+        :raises BrokerError: the connection ended; the broker will deliver the message again
+        """
+        # A broker that negotiated a version before 1.2 gives no `ack` header.
+        self._do(self._protocol.ack, frame.headers.get("ack") or frame.headers["message-id"])
+
+    def confirmed(self, receipts: Iterable[str], timeout: float) -> set[str]:
+        """Wait until all of the receipts came, the connection ended, or the time is over.
+
+        :param timeout: seconds
+        :returns: those that came
+        """
+        wanted = set(receipts)
+        deadline = time.monotonic() + timeout
+        with self._changed:
+            while not wanted <= self._receipts and not self.closed.is_set():
+                if not self._changed.wait(deadline - time.monotonic()):
+                    break
+            came = wanted & self._receipts
+            self._receipts -= came
+        return came
+
+    def close(self, timeout: float) -> None:
+        """Disconnect in order, so that the broker saw each acknowledgement, within `timeout` seconds."""
+        # If it ended by itself, what was not acknowledged is delivered again.
+        with contextlib.suppress(BrokerError):
+            self._do(self._protocol.send_frame, "DISCONNECT", {"receipt": "disconnect"})
+            self.confirmed(["disconnect"], timeout)
+        self.drop("closed")
+
+    def drop(self, cause: str) -> None:
+        """End the connection at once."""
+        self._end(cause)
+        self._transport.disconnect_socket()
+
+    def _do(self, action: Callable[..., Any], *args: Any, **kwargs: Any) -> None:
+        try:
+            action(*args, **kwargs)
+        except (OSError, StompException) as error:
+            # A frame may have been sent in part: nothing more can follow it.
+            self.drop(_describe(error))
+            raise BrokerError(self.cause) from None
+
+    def _end(self, cause: str) -> None:
+        with self._changed:
+            self.cause = self.cause or cause
+            self.closed.set()
+            self._changed.notify_all()
+
+    # What stomp.py calls, in its receiving thread.
+
+    def on_connected(self, frame: Frame) -> None:
+        """The broker accepted the login."""
+        with self._changed:
+            self._connected = True
+            self._changed.notify_all()
+
+    def on_message(self, frame: Frame) -> None:
+        """A message came."""
+        self._deliver(self, frame)
+
+    def on_receipt(self, frame: Frame) -> None:
+        """The broker has what was sent."""
+        with self._changed:
+            self._receipts.add(frame.headers["receipt-id"])
+            self._changed.notify_all()
+
+    def on_error(self, frame: Frame) -> None:
+        """The broker refused something; it closes the connection after that."""
+        text = frame.headers.get("message") or str(frame.body or "").strip()
+        self._end(f"refused: {text[:200]}")
+        self._transport.disconnect_socket()
+
+    def on_heartbeat_timeout(self) -> None:
+        """Nothing was heard for 1.5 heart-beats."""
+        self._end("no heart-beat")
+
+    def on_disconnected(self) -> None:
+        """The connection is gone."""
+        self._end("connection closed")
+
+
+def _describe(error: Exception) -> str:
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"certificate not accepted: {error.verify_message}"
+    if isinstance(error, TimeoutError) and not error.strerror:
+        return str(error) or "timed out"
+    if isinstance(error, OSError):
+        return error.strerror or str(error) or type(error).__name__
+    return "connection closed"

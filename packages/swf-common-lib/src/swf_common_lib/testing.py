@@ -1,0 +1,221 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""For tests of agents: the real broker, the real monitor and agents as processes on ephemeral ports.
+
+Needs `swf-testbed` for the broker and `swf-monitor` for the monitor.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+from swf_common_lib.broker import Broker
+from swf_common_lib.messages import Message, parse
+from swf_common_lib.settings import BrokerSettings, Environment
+from swf_common_lib.shutdown import Shutdown
+
+T = TypeVar("T")
+
+
+def free_port() -> int:
+    """A TCP port of 127.0.0.1 that nobody uses now."""
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        return int(sock.getsockname()[1])
+
+
+def wait_until(condition: Callable[[], T], timeout: float = 30.0, every: float = 0.1) -> T:
+    """Wait for a condition to become true; gives its value.
+
+    :raises AssertionError: it did not within `timeout` seconds
+    """
+    deadline = time.monotonic() + timeout
+    while True:
+        value = condition()
+        if value:
+            return value
+        if time.monotonic() > deadline:
+            raise AssertionError(f"not true within {timeout} s; the last value was {value!r}")
+        time.sleep(every)
+
+
+def answers(port: int) -> bool:
+    """Whether something listens at this port of 127.0.0.1."""
+    try:
+        socket.create_connection(("127.0.0.1", port), 0.5).close()
+    except OSError:
+        return False
+    return True
+
+
+class Program:
+    """An installed command as a process, its output in a file.
+
+    :param log: file that takes stdout and stderr
+    :param command: its name, e.g. "swf-data-agent"; the one beside this Python is taken
+    :param env: the variables it gets beside PATH and HOME
+    """
+
+    def __init__(self, log: Path, command: str, *arguments: str, env: Mapping[str, str]) -> None:
+        self._log = log
+        self._command = [str(Path(sys.executable).with_name(command)), *arguments]
+        self._env = {"PATH": os.environ["PATH"], "HOME": str(log.parent), **env}
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> Program:
+        """Start it, also again."""
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen(  # noqa: S603 (the command is our own)
+                self._command, env=self._env, stdin=subprocess.DEVNULL, stdout=log, stderr=log
+            )
+        return self
+
+    def wait_for_port(self, port: int) -> None:
+        """Wait until it listens.
+
+        :raises AssertionError: it ended, or 60 s went by; the text has its output
+        """
+        wait_until(lambda: answers(port) or not self.running, timeout=60)
+        if not self.running:
+            raise AssertionError(f"{self._command[0]} ended: {self.output}")
+
+    @property
+    def running(self) -> bool:
+        """Whether the process lives."""
+        return self._process is not None and self._process.poll() is None
+
+    @property
+    def output(self) -> str:
+        """All it wrote, over all its starts."""
+        return self._log.read_text(encoding="utf-8") if self._log.exists() else ""
+
+    @property
+    def logs(self) -> list[dict[str, Any]]:
+        """The JSON lines it wrote."""
+        return [json.loads(line) for line in self.output.splitlines() if line.startswith("{")]
+
+    def signal(self, number: int) -> None:
+        """Send a signal."""
+        if self._process is not None:
+            self._process.send_signal(number)
+
+    def wait(self, timeout: float = 15.0) -> int:
+        """Wait for its end; gives the exit code."""
+        if self._process is None:
+            raise AssertionError("not started")
+        return self._process.wait(timeout)
+
+    def stop(self) -> int:
+        """SIGTERM, and SIGKILL after 10 s; gives the exit code."""
+        self.signal(signal.SIGTERM)
+        try:
+            return self.wait(10)
+        except subprocess.TimeoutExpired:
+            return self.kill()
+
+    def kill(self) -> int:
+        """SIGKILL; gives the exit code."""
+        self.signal(signal.SIGKILL)
+        return self.wait()
+
+
+class Inbox:
+    """Takes all messages of some queues. To be used in a `with` statement.
+
+    :param env: the variables of the broker
+    """
+
+    def __init__(self, env: Mapping[str, str], *queues: str) -> None:
+        self.bodies: list[str] = []
+        self._shutdown = Shutdown(grace=1.0)
+        settings = BrokerSettings.from_environment(Environment(env))
+        self._broker = Broker(settings, self._shutdown, queues, self.bodies.append)
+
+    def __enter__(self) -> Inbox:
+        self._broker.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._shutdown.request()
+        self._broker.stop()
+
+    @property
+    def messages(self) -> list[Message]:
+        """What came until now."""
+        return [parse(body) for body in list(self.bodies)]
+
+    def of_type(self, msg_type: str) -> list[Message]:
+        """What came until now, of one type."""
+        return [message for message in self.messages if message.msg_type == msg_type]
+
+    def send(self, queue: str, body: str) -> None:
+        """Send a body as it is."""
+        self._broker.send([(queue, body)])
+
+
+class BrokerProgram(Program):
+    """The testbed's broker. It keeps its messages over a restart.
+
+    :param directory: where it writes
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self.port = free_port()
+        data = directory / "broker"
+        data.mkdir(mode=0o700, parents=True)
+        env = {"SWF_BROKER_PORT": str(self.port), "SWF_BROKER_DATA_DIR": str(data)}
+        super().__init__(directory / "broker.log", "swf-testbed-broker", env=env)
+        self.env = {"ACTIVEMQ_HOST": "127.0.0.1", "ACTIVEMQ_PORT": str(self.port)}
+
+    def start(self) -> Program:
+        """Start it, and wait until it listens."""
+        super().start()
+        self.wait_for_port(self.port)
+        return self
+
+
+class MonitorProgram(Program):
+    """The testbed's monitor with a database of its own.
+
+    :param directory: where it writes
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self.port = free_port()
+        self.token = secrets.token_hex(20)
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.env = {"SWF_MONITOR_URL": self.url, "SWF_API_TOKEN": self.token}
+        data = directory / "monitor"
+        data.mkdir(mode=0o700, parents=True)
+        self.server_env = {
+            "SECRET_KEY": secrets.token_hex(32), "SWF_API_TOKEN": self.token,
+            "SWF_MONITOR_DATA_DIR": str(data),
+        }  # fmt: skip
+        super().__init__(
+            directory / "monitor.log", "swf-monitor", "serve", "--setup", "--port", str(self.port),
+            env=self.server_env,
+        )  # fmt: skip
+
+    def start(self) -> Program:
+        """Start it, and wait until it answers."""
+        super().start()
+        self.wait_for_port(self.port)
+        return self
+
+    def get(self, path: str) -> Any:
+        """What the API answers to GET `path`, e.g. "/api/summary/"."""
+        request = urllib.request.Request(  # noqa: S310 (http)
+            self.url + path, headers={"Authorization": f"Token {self.token}"}
+        )
+        with urllib.request.urlopen(request, timeout=10) as reply:  # noqa: S310
+            return json.load(reply)

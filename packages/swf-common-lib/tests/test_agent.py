@@ -1,0 +1,205 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The base agent as a process, with the real broker and the real monitor."""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from swf_common_lib.messages import MONITOR_QUEUE, PROCESSING_QUEUE, Message
+from swf_common_lib.testing import BrokerProgram, Inbox, MonitorProgram, Program, free_port, wait_until
+
+CANARY = "c0ffee" * 6 + "abcd"
+PASSWORD = "canary-password 31415926"
+
+StartAgent = Callable[..., Program]
+
+
+@pytest.fixture
+def agent(tmp_path: Path, broker: BrokerProgram, monitor: MonitorProgram) -> Iterator[StartAgent]:
+    """Starts the probe agent."""
+    programs: list[Program] = []
+
+    def start(*arguments: str, **env: str) -> Program:
+        everything = {
+            **broker.env, **monitor.env, "SWF_AGENT_NAME": "probe", "SWF_HEARTBEAT_INTERVAL": "0.3", **env
+        }  # fmt: skip
+        script = str(Path(__file__).with_name("probe_agent.py"))
+        programs.append(
+            Program(tmp_path / f"{len(programs)}.log", "python", script, *arguments, env=everything)
+        )
+        return programs[-1].start()
+
+    yield start
+    for program in programs:
+        program.stop()
+
+
+@pytest.fixture
+def inbox(broker: BrokerProgram) -> Iterator[Inbox]:
+    with Inbox(broker.env, MONITOR_QUEUE) as inbox:
+        yield inbox
+
+
+def ready(filename: str, **change: Any) -> str:
+    fields = {
+        "filename": filename, "path": "/x", "size_bytes": 1, "checksum": "sha256:", "sequence": 1,
+        "started_at": "", "ended_at": "",
+    }  # fmt: skip
+    return Message(
+        "stf_ready", run_id=1, sender="test", namespace="testbed", fields={**fields, **change}
+    ).to_json()
+
+
+def completed(inbox: Inbox) -> list[str]:
+    return [message["filename"] for message in inbox.of_type("processing_complete")]
+
+
+def me(monitor: MonitorProgram, name: str = "probe") -> dict[str, Any]:
+    rows = monitor.get("/api/systemagents/")["results"]
+    return next((row for row in rows if row["instance_name"] == name), {})
+
+
+def test_bad_messages_are_logged_and_the_next_one_is_handled(agent: StartAgent, inbox: Inbox) -> None:
+    program = agent()
+    for body in ("not json", "{}", ready("fault"), ready("unknown"), ready("good")):
+        inbox.send(PROCESSING_QUEUE, body)
+    wait_until(lambda: completed(inbox) == ["good"])
+    messages = [entry["message"] for entry in program.logs]
+    assert sum("malformed message" in message for message in messages) == 2
+    assert any("could not be handled" in message for message in messages)
+    assert any("given up: the monitor answered 404" in message for message in messages)
+    assert program.stop() == 0
+
+
+def test_the_same_message_has_one_effect(agent: StartAgent, inbox: Inbox) -> None:
+    agent()
+    twice = ready("twice")
+    for body in (twice, twice, ready("last")):
+        inbox.send(PROCESSING_QUEUE, body)
+    wait_until(lambda: "last" in completed(inbox))
+    assert completed(inbox) == ["twice", "last"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGQUIT, signal.SIGINT])
+def test_a_signal_lets_the_item_be_finished(number: signal.Signals, agent: StartAgent, inbox: Inbox) -> None:
+    program = agent()
+    inbox.send(PROCESSING_QUEUE, ready("sleep1"))
+    inbox.send(PROCESSING_QUEUE, ready("next"))
+    wait_until(lambda: "begin sleep1" in program.output)
+    program.signal(number)
+    began = time.monotonic()
+    assert program.wait() == 0
+    assert time.monotonic() - began < 5
+    wait_until(lambda: completed(inbox) == ["sleep1"])
+    agent()
+    wait_until(lambda: len(completed(inbox)) > 1)
+    assert completed(inbox) == ["sleep1", "next"], "the finished item must not come again, the next one must"
+
+
+def test_an_item_that_takes_too_long_comes_again(agent: StartAgent, inbox: Inbox) -> None:
+    program = agent()
+    inbox.send(PROCESSING_QUEUE, ready("sleep20"))
+    wait_until(lambda: "begin sleep20" in program.output)
+    began = time.monotonic()
+    program.signal(signal.SIGTERM)
+    assert program.wait() == 0
+    assert time.monotonic() - began < 5
+    assert program.logs[-1] == {**program.logs[-1], "message": "stopped", "finished_current_item": False}
+    again = agent()
+    wait_until(lambda: "begin sleep20" in again.output)
+    again.kill()
+
+
+def test_the_heartbeat_warns_while_the_broker_is_away(
+    agent: StartAgent, monitor: MonitorProgram, broker: BrokerProgram
+) -> None:
+    agent()
+    wait_until(lambda: me(monitor).get("status") == "OK")
+    broker.stop()
+    wait_until(lambda: me(monitor)["status"] == "WARNING")
+    assert me(monitor)["description"].startswith("broker: ")
+    broker.start()
+    wait_until(lambda: me(monitor)["status"] == "OK")
+    assert me(monitor)["description"] == "Probes."
+
+
+def test_a_monitor_that_is_away_ends_nothing(
+    agent: StartAgent, monitor: MonitorProgram, inbox: Inbox
+) -> None:
+    program = agent()
+    wait_until(lambda: me(monitor).get("status") == "OK")
+    monitor.stop()
+    inbox.send(PROCESSING_QUEUE, ready("unknown"))
+    inbox.send(PROCESSING_QUEUE, ready("good"))
+    wait_until(lambda: "trying again" in program.output)
+    assert completed(inbox) == []
+    monitor.start()
+    wait_until(lambda: completed(inbox) == ["good"])
+    assert program.running
+
+
+def test_a_fault_in_the_work_does_not_end_the_agent(agent: StartAgent, inbox: Inbox) -> None:
+    program = agent("--namespace", "fault")
+    wait_until(lambda: "unexpected error" in program.output)
+    inbox.send(PROCESSING_QUEUE, ready("good"))
+    wait_until(lambda: completed(inbox) == ["good"])
+
+
+def test_a_token_that_the_monitor_refuses_ends_the_agent_and_no_message_is_lost(
+    agent: StartAgent, inbox: Inbox
+) -> None:
+    inbox.send(PROCESSING_QUEUE, ready("good"))
+    program = agent(SWF_API_TOKEN=CANARY)
+    assert program.wait() == 2
+    lines = [line for line in program.output.splitlines() if not line.startswith("{")]
+    assert [line for line in lines if line.split()[0] not in ("begin", "end")] == [
+        "probe: the monitor refused the token (401): check SWF_API_TOKEN"
+    ]
+    assert CANARY not in program.output
+
+
+def test_work_that_cannot_be_done_ends_the_agent(agent: StartAgent) -> None:
+    program = agent("--namespace", "fatal")
+    assert program.wait() == 2
+    assert "probe: the port is taken" in program.output.splitlines()
+
+
+def test_a_wrong_setting_is_one_line(agent: StartAgent) -> None:
+    program = agent("--broker-port", "x")
+    assert program.wait() == 2
+    assert program.output == "swf-probe-agent: ACTIVEMQ_PORT must be a whole number, not 'x'\n"
+
+
+def test_secrets_from_files_work_and_are_in_no_log(
+    agent: StartAgent, tmp_path: Path, monitor: MonitorProgram
+) -> None:
+    """Login at the broker, at DEBUG, with everything failing at first that can fail."""
+    (tmp_path / "token").write_text(monitor.token + "\n")
+    (tmp_path / "password").write_text(PASSWORD + "\n")
+    port = free_port()
+    program = agent(
+        "--log-level", "DEBUG", "--broker-port", str(port), "--name", "secretive",
+        ACTIVEMQ_USER="swf", ACTIVEMQ_PASSWORD_FILE=str(tmp_path / "password"),
+        SWF_API_TOKEN="", SWF_API_TOKEN_FILE=str(tmp_path / "token"),
+    )  # fmt: skip
+    wait_until(lambda: me(monitor, "secretive").get("status") == "WARNING")
+    server = Program(
+        tmp_path / "login.log", "swf-testbed-broker",
+        env={"SWF_BROKER_PORT": str(port), "SWF_BROKER_USER": "swf", "SWF_BROKER_PASSWORD": PASSWORD},
+    )  # fmt: skip
+    server.start()
+    try:
+        wait_until(lambda: me(monitor, "secretive")["status"] == "OK")
+    finally:
+        program.stop()
+        server.stop()
+    assert program.logs
+    assert monitor.token not in program.output
+    assert PASSWORD not in program.output
+    assert PASSWORD.split()[0] not in program.output

@@ -1,0 +1,174 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The simulated data acquisition: runs, STF files, and a message for each."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from datetime import datetime, timezone
+
+from swf_common_lib.agent import BaseAgent
+from swf_common_lib.messages import now
+from swf_common_lib.repeats import Repeats
+from swf_common_lib.retry import Backoff, Outage
+from swf_common_lib.settings import AgentSettings, Environment
+from swf_common_lib.shutdown import Stopping
+from swf_common_lib.stf import StfName, checksum, stf_files
+
+from swf_daqsim_agent import __version__, files
+from swf_daqsim_agent.settings import OPTIONS, DaqSimSettings
+
+logger = logging.getLogger(__name__)
+
+_RUN_IMMINENT_LEAD = 0.5
+_REANNOUNCE_EVERY = 60.0
+_REANNOUNCE_AGE = 60.0
+_ROOM_POLL = 1.0
+
+
+class DaqSimAgent(BaseAgent):
+    """Makes one run after the other, and waits, dropping nothing, while the data directory is full.
+
+    :param settings: what all agents need
+    :param daqsim: how much is produced how fast
+    """
+
+    agent_type = "daqsim"
+    description = "Simulates the data acquisition: makes runs and STF files."
+    version = __version__
+    options = OPTIONS
+
+    def __init__(self, settings: AgentSettings, daqsim: DaqSimSettings) -> None:
+        super().__init__(settings)
+        self._daqsim = daqsim
+        self._data_dir = settings.data_dir
+        self._known: set[StfName] = set()
+        self._again = Repeats[StfName](pause=_REANNOUNCE_EVERY)
+        self._reannouncer = threading.Thread(target=self._keep_reannouncing, name="reannounce", daemon=True)
+
+    @classmethod
+    def from_environment(cls, env: Environment) -> DaqSimAgent:
+        """Make the agent.
+
+        :raises ConfigurationError: a variable is wrong
+        """
+        settings = AgentSettings.from_environment(cls.agent_type, env)
+        return cls(settings, DaqSimSettings.from_environment(env))
+
+    def work(self) -> None:
+        """Make all runs; returns when there were `run_count` of them."""
+        self._data_dir.mkdir(parents=True, exist_ok=True)
+        files.remove_unfinished(self._data_dir)
+        self._end_open_runs()
+        if self._reannouncer.ident is None:
+            self._reannouncer.start()
+        runs = 0
+        while True:
+            self._make_run()
+            runs += 1
+            if runs == self._daqsim.run_count:
+                return
+            self.shutdown.pause(self._daqsim.run_pause)
+
+    def _make_run(self) -> None:
+        run_id = self._new_run()
+        files.mark_open(self._data_dir, run_id)
+        self.publish("run_imminent", run_id)
+        self.shutdown.wait(min(_RUN_IMMINENT_LEAD, self._daqsim.run_pause))
+        self.publish("start_run", run_id)
+        logger.info("run started", extra={"run_id": run_id})
+        made = 0
+        try:
+            while made < self._daqsim.stf_per_run:
+                self._wait_for_room()
+                self._make_file(StfName(run_id, made + 1))
+                made += 1
+                self.shutdown.pause(self._daqsim.stf_interval)
+        finally:
+            # Also when the agent is to stop: a run that was started has an end.
+            self._end_run(run_id, made)
+
+    def _new_run(self) -> int:
+        used = {name.run_id for name in stf_files(self._data_dir)}
+        while (run_id := self.monitor.create_run()) in used:
+            # A monitor with a new database counts from 1 again, but the former runs' files are still here.
+            logger.warning("there are files of a former run with this number", extra={"run_id": run_id})
+            self.monitor.update_run(run_id, status="ended", total_files=0)
+        return run_id
+
+    def _end_run(self, run_id: int, total_files: int) -> None:
+        self.publish("end_run", run_id, total_files=total_files)
+        files.mark_ended(self._data_dir, run_id)
+        logger.info("run ended", extra={"run_id": run_id, "total_files": total_files})
+
+    def _end_open_runs(self) -> None:
+        for run_id in sorted(files.open_runs(self._data_dir)):
+            on_disk = [name.sequence for name in stf_files(self._data_dir) if name.run_id == run_id]
+            at_monitor = [int(row["sequence"]) for row in self.monitor.stf_files(run_id=run_id, limit=1)]
+            self._end_run(run_id, max([*on_disk, *at_monitor, 0]))
+
+    def _make_file(self, name: StfName) -> None:
+        started_at = now()
+        digest = self._write(name)
+        self._announce(name, digest, self._daqsim.stf_size, started_at, now())
+
+    def _write(self, name: StfName) -> str:
+        backoff, outage = Backoff(), Outage(logger, f"data directory {self._data_dir}")
+        while True:
+            try:
+                digest = files.write_stf(self._data_dir, name, self._daqsim.stf_size)
+            except OSError as error:  # e.g. the disk is full: wait for room
+                outage.failed(error.strerror or str(error))
+                self.shutdown.pause(backoff.delay())
+            else:
+                outage.over()
+                return digest
+
+    def _announce(self, name: StfName, digest: str, size: int, started_at: str, ended_at: str) -> None:
+        self.publish(
+            "stf_gen", name.run_id, filename=str(name), path=str(name.path(self._data_dir)), size_bytes=size,
+            checksum=digest, sequence=name.sequence, started_at=started_at, ended_at=ended_at,
+        )  # fmt: skip
+        logger.info("file made", extra={"file": str(name), "size_bytes": size})
+
+    def _wait_for_room(self) -> None:
+        waiting = False
+        while (count := sum(1 for _ in stf_files(self._data_dir))) >= self._daqsim.max_files:
+            if not waiting:
+                logger.warning("waiting: %d STF files are not yet worked off (SWF_MAX_FILES)", count)
+                waiting = True
+            self.shutdown.pause(_ROOM_POLL)
+
+    def _keep_reannouncing(self) -> None:
+        """Announce files that the monitor does not know: a broker that lost its memory loses no file."""
+        while not self.shutdown.requested:
+            try:
+                self._reannounce()
+            except Stopping:
+                return
+            except Exception:
+                logger.exception("files could not be compared with the monitor; trying again later")
+            self.shutdown.wait(_REANNOUNCE_EVERY)
+
+    def _reannounce(self) -> None:
+        on_disk = set(stf_files(self._data_dir))
+        self._known &= on_disk
+        for run_id in sorted({name.run_id for name in on_disk - self._known}):
+            self._known |= {StfName.parse(row["filename"]) for row in self.monitor.stf_files(run_id=run_id)}
+        unknown = [name for name in sorted(on_disk - self._known) if self._age(name) > _REANNOUNCE_AGE]
+        for name in self._again.due(unknown):
+            try:
+                digest, size = checksum(name.path(self._data_dir))
+            except FileNotFoundError:
+                continue  # worked off in the meantime
+            written_at = datetime.fromtimestamp(time.time() - self._age(name), timezone.utc).isoformat()
+            logger.info("the monitor does not know a file; announcing it again")
+            self._announce(name, digest, size, written_at, written_at)
+
+    def _age(self, name: StfName) -> float:
+        """Seconds since the file was written; 0 if it is gone."""
+        try:
+            return time.time() - name.path(self._data_dir).stat().st_mtime
+        except FileNotFoundError:
+            return 0.0

@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Registers STF files at the monitor, hands them on, and keeps the data directory small."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from swf_common_lib.agent import BaseAgent, Handler
+from swf_common_lib.cli import Option
+from swf_common_lib.messages import DATA_QUEUE, FASTMON_QUEUE, PROCESSING_QUEUE, Message
+from swf_common_lib.repeats import Repeats
+from swf_common_lib.settings import AgentSettings, Environment
+
+from swf_data_agent import __version__
+from swf_data_agent.retention import Retention
+
+logger = logging.getLogger(__name__)
+
+_RETENTION_EVERY = 10.0
+_RECONCILE_EVERY = 30.0
+_RECONCILE_AGE = 60
+_RECONCILE_LIMIT = 100
+
+
+class DataAgent(BaseAgent):
+    """Turns `stf_gen` into a registered file and `stf_ready`.
+
+    :param settings: what all agents need
+    :param keep_files: how many finished files stay on disk
+    """
+
+    agent_type = "data"
+    description = "Registers STF files and hands them on."
+    version = __version__
+    queues = (DATA_QUEUE,)
+    options = (Option("--keep-files", "SWF_KEEP_FILES", "finished STF files that stay on disk (200)"),)
+
+    def __init__(self, settings: AgentSettings, keep_files: int = 200) -> None:
+        super().__init__(settings)
+        self._again = {
+            queue: Repeats[str](pause=_RECONCILE_AGE) for queue in (PROCESSING_QUEUE, FASTMON_QUEUE)
+        }
+        self._retention = Retention(self.monitor, settings.data_dir, keep_files)
+
+    @classmethod
+    def from_environment(cls, env: Environment) -> DataAgent:
+        """Make the agent.
+
+        :raises ConfigurationError: a variable is wrong
+        """
+        settings = AgentSettings.from_environment(cls.agent_type, env)
+        return cls(settings, keep_files=env.integer("SWF_KEEP_FILES", 200))
+
+    def handlers(self) -> Mapping[str, Handler]:
+        """The run's course and each new file."""
+        return {
+            "run_imminent": lambda message: self.monitor.update_run(message.run_id, status="imminent"),
+            "start_run": self._on_start_run,
+            "end_run": self._on_end_run,
+            "stf_gen": self._on_stf_gen,
+        }
+
+    def work(self) -> None:
+        """Clear the data directory, and look after files on which the work does not go on."""
+        next_reconcile = time.monotonic() + _RECONCILE_EVERY
+        while not self.shutdown.wait(_RETENTION_EVERY):
+            self._retention.apply()
+            if time.monotonic() >= next_reconcile:
+                self._reconcile()
+                next_reconcile = time.monotonic() + _RECONCILE_EVERY
+
+    def _on_start_run(self, message: Message) -> None:
+        self.monitor.update_run(message.run_id, status="running", started_at=message.sent_at)
+
+    def _on_end_run(self, message: Message) -> None:
+        self.monitor.update_run(
+            message.run_id, status="ended", ended_at=message.sent_at, total_files=message["total_files"]
+        )
+
+    def _on_stf_gen(self, message: Message) -> None:
+        file = {name: message[name] for name in ("filename", "path", "size_bytes", "checksum", "sequence")}
+        self.monitor.register_stf(run_id=message.run_id, **file)
+        self.publish(
+            "stf_ready",
+            message.run_id,
+            started_at=message["started_at"],
+            ended_at=message["ended_at"],
+            **file,
+        )
+        logger.info("file registered", extra={"file": file["filename"]})
+
+    def _reconcile(self) -> None:
+        """Hand on once more what the monitor knows as unfinished: no registered file stays behind."""
+        unprocessed = [
+            row
+            for status in ("registered", "processing")
+            for row in self.monitor.stf_files(
+                status=status, older_than=_RECONCILE_AGE, limit=_RECONCILE_LIMIT
+            )
+        ]
+        unsampled = [
+            row
+            for status in ("registered", "processing", "processed")
+            for row in self.monitor.stf_files(
+                status=status, sampled="false", older_than=_RECONCILE_AGE, limit=_RECONCILE_LIMIT
+            )
+        ]
+        for queue, rows in ((PROCESSING_QUEUE, unprocessed), (FASTMON_QUEUE, unsampled)):
+            by_name = {row["filename"]: row for row in rows}
+            for filename in self._again[queue].due(by_name):
+                self._hand_on_again(queue, by_name[filename])
+
+    def _hand_on_again(self, queue: str, row: Mapping[str, Any]) -> None:
+        taken_at = str(row["registered_at"])
+        self.publish(
+            "stf_ready", int(row["run_id"]), destinations=[queue], filename=row["filename"], path=row["path"],
+            size_bytes=row["size_bytes"], checksum=row["checksum"], sequence=row["sequence"],
+            started_at=taken_at, ended_at=taken_at,
+        )  # fmt: skip
+        logger.info("file handed on again", extra={"file": row["filename"], "queue": queue})

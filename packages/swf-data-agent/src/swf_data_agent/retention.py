@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Removes files that nobody needs any more."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from pathlib import Path
+
+from swf_common_lib.monitor import MonitorClient
+from swf_common_lib.stf import StfName, run_directory, stf_files
+
+logger = logging.getLogger(__name__)
+
+
+class Retention:
+    """Keeps the newest finished files. Finished is what is processed and sampled; no other is touched.
+
+    :param monitor: says which are finished
+    :param data_dir: where the files are
+    :param keep: how many finished files stay
+    """
+
+    def __init__(self, monitor: MonitorClient, data_dir: Path, keep: int) -> None:
+        self._monitor = monitor
+        self._data_dir = data_dir
+        self._keep = keep
+        self._finished: set[StfName] = set()
+
+    def apply(self) -> int:
+        """Remove the files of finished STFs beyond the newest; gives how many."""
+        on_disk = set(stf_files(self._data_dir))
+        if len(on_disk) <= self._keep:
+            return 0
+        self._finished &= on_disk
+        for run_id in sorted({name.run_id for name in on_disk - self._finished}):
+            self._learn(run_id)
+        finished = sorted(self._finished & on_disk)
+        surplus = finished[: max(0, len(finished) - self._keep)]
+        for name in surplus:
+            name.path(self._data_dir).unlink(missing_ok=True)
+        if surplus:
+            logger.info("finished files removed", extra={"count": len(surplus), "newest": str(surplus[-1])})
+        self._remove_empty_directories(on_disk - set(surplus), {name.run_id for name in surplus})
+        return len(surplus)
+
+    def _learn(self, run_id: int) -> None:
+        rows = self._monitor.stf_files(run_id=run_id, status="processed", sampled="true")
+        self._finished |= {StfName.parse(row["filename"]) for row in rows}
+
+    def _remove_empty_directories(self, left: set[StfName], run_ids: set[int]) -> None:
+        newest = max((name.run_id for name in left), default=0)
+        for run_id in run_ids - {name.run_id for name in left}:
+            # The newest run may be about to write its next file.
+            if run_id < newest:
+                with contextlib.suppress(OSError):
+                    run_directory(self._data_dir, run_id).rmdir()

@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The MCP agent as a process, asked by the SDK's own client, with the real monitor."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import socket
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from mcp import Client
+from swf_common_lib.monitor import MonitorClient
+from swf_common_lib.settings import MonitorSettings
+from swf_common_lib.shutdown import Shutdown
+from swf_common_lib.testing import MonitorProgram, Program, answers, free_port, wait_until
+
+TOOLS = {"testbed_status", "list_agents", "list_runs", "list_stf_files", "recent_messages"}
+
+
+class Server(Program):
+    def __init__(self, log: Path, env: dict[str, str]) -> None:
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}/mcp"
+        super().__init__(log, "swf-mcp-agent", "--port", str(self.port), "--name", "mcp", env=env)
+
+
+@pytest.fixture
+def server(tmp_path: Path, monitor: MonitorProgram) -> Iterator[Server]:
+    server = Server(tmp_path / "mcp.log", {**monitor.env, "SWF_HEARTBEAT_INTERVAL": "0.5"})
+    server.start()
+    server.wait_for_port(server.port)
+    yield server
+    server.stop()
+
+
+def call(server: Server, tool: str, **arguments: Any) -> Any:
+    async def ask() -> Any:
+        async with Client(server.url) as client:
+            return await client.call_tool(tool, arguments)
+
+    return asyncio.run(ask())
+
+
+def test_the_tools_tell_what_the_monitor_knows(server: Server, monitor: MonitorProgram) -> None:
+    known = MonitorClient(MonitorSettings(monitor.url, monitor.token), Shutdown())
+    run_id = known.create_run()
+    for sequence in (1, 2):
+        known.register_stf(
+            filename=f"swf.{run_id:06d}.{sequence:06d}.stf", run_id=run_id, path="/data", size_bytes=1,
+            checksum="sha256:" + "0" * 64, sequence=sequence,
+        )  # fmt: skip
+    known.update_stf(f"swf.{run_id:06d}.000002.stf", status="failed", reason="bad")
+
+    async def ask() -> None:
+        async with Client(server.url) as client:
+            tools = (await client.list_tools()).tools
+            assert {tool.name for tool in tools} == TOOLS
+            assert all(tool.description and tool.annotations.read_only_hint for tool in tools)
+
+    asyncio.run(ask())
+    status = call(server, "testbed_status").structured_content
+    assert status["summary"]["stf"]["total"] == 2
+    assert status["health"]["database"]["ok"] is True
+    assert [run["run_id"] for run in call(server, "list_runs").structured_content["result"]] == [run_id]
+    files = call(server, "list_stf_files", status="failed").structured_content["result"]
+    assert [(file["filename"][-10:], file["reason"]) for file in files] == [("000002.stf", "bad")]
+    assert len(call(server, "list_stf_files", run_id=run_id, limit=1).structured_content["result"]) == 1
+    assert call(server, "recent_messages", msg_type="stf_gen").structured_content["result"] == []
+    agents = wait_until(lambda: call(server, "list_agents").structured_content["result"])
+    assert [(agent["instance_name"], agent["status"]) for agent in agents] == [("mcp", "OK")]
+
+
+@pytest.mark.parametrize("arguments", [{"limit": 0}, {"limit": 1001}, {"status": "lost"}])
+def test_wrong_arguments_are_refused(server: Server, arguments: dict[str, Any]) -> None:
+    assert call(server, "list_stf_files", **arguments).is_error
+
+
+def test_an_outage_of_the_monitor_is_told_to_the_client(server: Server, monitor: MonitorProgram) -> None:
+    monitor.stop()
+    try:
+        reply = call(server, "list_runs")
+        assert reply.is_error
+        assert "The monitor gives no answer: Connection refused" in reply.content[0].text
+    finally:
+        monitor.start()
+    assert not call(server, "list_runs").is_error
+    assert monitor.token not in server.output
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGQUIT, signal.SIGINT])
+def test_a_signal_ends_it_also_with_a_connection_open(server: Server, number: signal.Signals) -> None:
+    async def stay() -> None:
+        async with Client(server.url) as client:
+            await client.list_tools()
+            began = time.monotonic()
+            server.signal(number)
+            assert await asyncio.to_thread(server.wait) == 0
+            assert time.monotonic() - began < 5
+
+    with socket.create_connection(("127.0.0.1", server.port)) as idle:
+        idle.sendall(b"POST /mcp HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 100\r\n\r\n{")
+        try:
+            asyncio.run(stay())
+        except* Exception as error:
+            assert not error.subgroup(AssertionError), error
+    assert not answers(server.port)
+    assert server.logs[-1]["finished_current_item"] is True
+
+
+def test_a_port_in_use_is_one_line(server: Server, tmp_path: Path, monitor: MonitorProgram) -> None:
+    second = Program(tmp_path / "second.log", "swf-mcp-agent", "--port", str(server.port), env=monitor.env)
+    assert second.start().wait() == 2
+    lines = [line for line in second.output.splitlines() if not line.startswith("{")]
+    assert len(lines) == 1
+    assert lines[0].endswith(f"cannot listen at 127.0.0.1:{server.port}: Address already in use")
+
+
+def test_a_request_for_another_host_is_refused(server: Server) -> None:
+    """A web page must not reach it by a name of its own that points at this address."""
+    with socket.create_connection(("127.0.0.1", server.port)) as sock:
+        sock.sendall(
+            b"POST /mcp HTTP/1.1\r\nHost: evil.example\r\nContent-Type: application/json\r\n"
+            b"Accept: application/json, text/event-stream\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}"
+        )
+        assert b" 421 " in sock.recv(1000).splitlines()[0]

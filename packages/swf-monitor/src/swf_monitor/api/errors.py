@@ -1,0 +1,38 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Errors that are no fault of the client are said in JSON too, with a status that tells it to try again."""
+
+import logging
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse, HttpResponseNotFound, JsonResponse
+from rest_framework import status
+from rest_framework.response import Response
+from rest_framework.views import exception_handler
+
+from swf_monitor.database import UNAVAILABLE, explain
+
+logger = logging.getLogger(__name__)
+
+
+def answer(exc: Exception, context: dict[str, Any]) -> Response | None:
+    """REST framework's exception handler: a database that does not answer is a 503, not a 500."""
+    if isinstance(exc, UNAVAILABLE):
+        logger.error("The database did not answer", extra={"cause": explain(exc)})
+        return Response(
+            {"detail": "The database does not answer. Try again."},
+            status=status.HTTP_503_SERVICE_UNAVAILABLE,
+            headers={"Retry-After": "5"},
+        )
+    return exception_handler(exc, context)
+
+
+def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """Django's handler404."""
+    if request.path.startswith("/api/"):
+        return JsonResponse({"detail": "There is no such address. Each ends in a slash."}, status=404)
+    return HttpResponseNotFound("Not found. The dashboard is at /\n", content_type="text/plain")
+
+
+def server_error(request: HttpRequest) -> HttpResponse:
+    """Django's handler500. What went wrong is in the log."""
+    return JsonResponse({"detail": "Internal error. The cause is in the monitor's log."}, status=500)

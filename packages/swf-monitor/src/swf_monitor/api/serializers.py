@@ -1,0 +1,186 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What goes in and out of the REST API, and what is refused with a 400 that says why."""
+
+import math
+from typing import Any
+
+from rest_framework import serializers
+
+from swf_monitor.models import AgentStatus, Message, Run, RunStatus, StfFile, StfStatus, SystemAgent, TfFile
+
+# The widest numbers that both databases can hold.
+MAX_INTEGER = 2**31 - 1
+MAX_BIG_INTEGER = 2**63 - 1
+# Names become a part of an address, so they hold nothing that has to be quoted there.
+FILENAME = r"\A[A-Za-z0-9][A-Za-z0-9._-]{0,254}\Z"
+CHECKSUM = r"\Asha256:[0-9a-f]{64}\Z"
+
+
+def _filename() -> serializers.RegexField:
+    return serializers.RegexField(
+        FILENAME,
+        max_length=255,
+        error_messages={"invalid": "Must be a file name of letters, digits, '.', '_' and '-', without a directory."},
+    )
+
+
+class FiniteFloatField(serializers.FloatField):
+    """A number that is not nan or infinity: JSON has no word for those, and PostgreSQL refuses some."""
+
+    def to_internal_value(self, data: Any) -> float:
+        number = super().to_internal_value(data)
+        if not math.isfinite(number):
+            self.fail("invalid")
+        return number
+
+
+class HeartbeatSerializer(serializers.ModelSerializer):
+    """A heartbeat, and an agent as it is listed. `last_heartbeat` is the monitor's clock, not the agent's."""
+
+    # Not the model's unique field: a heartbeat of an agent that is known is the usual case.
+    instance_name = serializers.CharField(max_length=200)
+    status = serializers.ChoiceField(choices=AgentStatus.choices)
+    pid = serializers.IntegerField(min_value=1, max_value=MAX_INTEGER, required=False, allow_null=True)
+    description = serializers.CharField(max_length=2000, required=False, allow_blank=True)
+
+    class Meta:
+        model = SystemAgent
+        fields = (
+            "instance_name",
+            "agent_type",
+            "status",
+            "hostname",
+            "pid",
+            "version",
+            "description",
+            "started_at",
+            "last_heartbeat",
+        )
+        read_only_fields = ("last_heartbeat",)
+
+
+class RunSerializer(serializers.ModelSerializer):
+    class Meta:
+        model = Run
+        fields = ("run_id", "status", "created_at", "started_at", "ended_at", "total_files")
+        read_only_fields = fields
+
+
+class RunChangeSerializer(serializers.Serializer):
+    """The body of PATCH /api/runs/<run_id>/: at least one of them."""
+
+    status = serializers.ChoiceField(choices=RunStatus.choices, required=False)
+    started_at = serializers.DateTimeField(required=False)
+    ended_at = serializers.DateTimeField(required=False)
+    total_files = serializers.IntegerField(min_value=0, max_value=MAX_INTEGER, required=False)
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        if not attrs:
+            raise serializers.ValidationError(
+                "Nothing to change: give status, started_at, ended_at or total_files."
+            )
+        return attrs
+
+
+class StfFileSerializer(serializers.ModelSerializer):
+    run_id = serializers.IntegerField(read_only=True)
+
+    class Meta:
+        model = StfFile
+        fields = (
+            "filename",
+            "run_id",
+            "path",
+            "size_bytes",
+            "checksum",
+            "sequence",
+            "status",
+            "reason",
+            "processing_seconds",
+            "registered_at",
+            "updated_at",
+            "sampled_at",
+        )
+        read_only_fields = fields
+
+
+class NewStfFileSerializer(serializers.Serializer):
+    """The body of POST /api/stf-files/."""
+
+    filename = _filename()
+    run_id = serializers.IntegerField(min_value=1, max_value=MAX_BIG_INTEGER)
+    path = serializers.CharField(max_length=4096)
+    size_bytes = serializers.IntegerField(min_value=0, max_value=MAX_BIG_INTEGER)
+    checksum = serializers.RegexField(
+        CHECKSUM, error_messages={"invalid": "Must be 'sha256:' and 64 hexadecimal digits in lower case."}
+    )
+    sequence = serializers.IntegerField(min_value=0, max_value=MAX_INTEGER)
+
+
+class StfChangeSerializer(serializers.Serializer):
+    """The body of PATCH /api/stf-files/<filename>/."""
+
+    status = serializers.ChoiceField(choices=StfStatus.choices)
+    reason = serializers.CharField(max_length=2000, required=False, allow_blank=True)
+    processing_seconds = FiniteFloatField(min_value=0, required=False)
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        if attrs["status"] == StfStatus.FAILED and not attrs.get("reason"):
+            raise serializers.ValidationError({"reason": "Say why the file failed."})
+        return attrs
+
+
+class NewTfFileSerializer(serializers.Serializer):
+    """The body of POST /api/tf-files/."""
+
+    filename = _filename()
+    stf_filename = _filename()
+    size_bytes = serializers.IntegerField(min_value=0, max_value=MAX_BIG_INTEGER)
+    offset = serializers.IntegerField(min_value=0, max_value=MAX_BIG_INTEGER)
+
+
+class TfFileSerializer(serializers.ModelSerializer):
+    stf_filename = serializers.CharField(source="stf_file.filename", read_only=True)
+
+    class Meta:
+        model = TfFile
+        fields = ("filename", "stf_filename", "size_bytes", "offset", "registered_at")
+        read_only_fields = fields
+
+
+class MessageSerializer(serializers.ModelSerializer):
+    class Meta:
+        model = Message
+        fields = ("message_id", "msg_type", "namespace", "sender", "run_id", "sent_at", "received_at", "body")
+        read_only_fields = fields
+
+
+class PageQuery(serializers.Serializer):
+    """The query of every list: a limit that is no number is refused, not ignored."""
+
+    limit = serializers.IntegerField(min_value=1, max_value=MAX_INTEGER, required=False)
+    offset = serializers.IntegerField(min_value=0, max_value=MAX_INTEGER, required=False)
+
+
+class StfQuery(PageQuery):
+    """The query of GET /api/stf-files/. `status` may name several, with commas between them."""
+
+    status = serializers.CharField(required=False)
+    sampled = serializers.BooleanField(required=False, allow_null=True, default=None)
+    older_than = FiniteFloatField(min_value=0, max_value=10 * 365 * 86400, required=False)
+    run_id = serializers.IntegerField(min_value=1, max_value=MAX_BIG_INTEGER, required=False)
+
+    def validate_status(self, value: str) -> list[str]:
+        wanted = value.split(",")
+        unknown = sorted(set(wanted) - set(StfStatus.values))
+        if unknown:
+            raise serializers.ValidationError(
+                f"No such status: {', '.join(map(repr, unknown))}. There are {', '.join(StfStatus.values)}."
+            )
+        return wanted
+
+
+class MessageQuery(PageQuery):
+    """The query of GET /api/messages/."""
+
+    msg_type = serializers.CharField(max_length=64, required=False)

@@ -1,0 +1,19 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Addresses below /api/."""
+
+from django.urls import path
+
+from swf_monitor.api import views
+
+urlpatterns = [
+    path("systemagents/heartbeat/", views.HeartbeatView.as_view()),
+    path("systemagents/", views.AgentListView.as_view()),
+    path("runs/", views.RunListView.as_view()),
+    path("runs/<int:run_id>/", views.RunView.as_view()),
+    path("stf-files/", views.StfListView.as_view()),
+    path("stf-files/<str:filename>/", views.StfView.as_view()),
+    path("tf-files/", views.TfListView.as_view()),
+    path("messages/", views.MessageListView.as_view()),
+    path("summary/", views.SummaryView.as_view()),
+    path("health/", views.HealthView.as_view()),
+]

@@ -1,0 +1,228 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The REST API. A status only ever moves forward, and what is posted twice is stored once."""
+
+from datetime import timedelta
+from typing import Any
+
+from django.db import transaction
+from django.db.models import QuerySet
+from django.shortcuts import get_object_or_404
+from django.utils import timezone
+from rest_framework import generics, serializers, status
+from rest_framework.exceptions import APIException, ValidationError
+from rest_framework.permissions import AllowAny
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from swf_monitor import health, summary
+from swf_monitor.api.serializers import (
+    HeartbeatSerializer,
+    MessageQuery,
+    MessageSerializer,
+    NewStfFileSerializer,
+    NewTfFileSerializer,
+    PageQuery,
+    RunChangeSerializer,
+    RunSerializer,
+    StfChangeSerializer,
+    StfFileSerializer,
+    StfQuery,
+    TfFileSerializer,
+)
+from swf_monitor.models import Message, Run, RunStatus, StfFile, StfStatus, SystemAgent, TfFile
+
+# What a status may move on from. A file's first end is its end; a run's end is its end.
+STF_BEFORE = {
+    StfStatus.REGISTERED: (),
+    StfStatus.PROCESSING: (StfStatus.REGISTERED,),
+    StfStatus.PROCESSED: (StfStatus.REGISTERED, StfStatus.PROCESSING),
+    StfStatus.FAILED: (StfStatus.REGISTERED, StfStatus.PROCESSING),
+}
+RUN_BEFORE = {
+    RunStatus.IMMINENT: (),
+    RunStatus.RUNNING: (RunStatus.IMMINENT,),
+    RunStatus.ENDED: (RunStatus.IMMINENT, RunStatus.RUNNING),
+}
+
+
+class Conflict(APIException):
+    """The name is taken by something else. Trying again does not help."""
+
+    status_code = status.HTTP_409_CONFLICT
+    default_code = "conflict"
+
+
+def _valid(serializer_class: type[serializers.Serializer], data: Any) -> dict[str, Any]:
+    """The checked values.
+
+    Raises:
+        ValidationError: becomes a 400 that names each wrong field.
+    """
+    serializer = serializer_class(data=data)
+    serializer.is_valid(raise_exception=True)
+    return serializer.validated_data
+
+
+def _refuse_other(stored: Any, given: dict[str, Any], names: tuple[str, ...]) -> None:
+    """A second post must tell the same as the first: one name for two different files is an error."""
+    differing = [name for name in names if getattr(stored, name) != given[name]]
+    if differing:
+        raise Conflict(f"{given['filename']} is already registered with another {' and '.join(differing)}.")
+
+
+class HeartbeatView(APIView):
+    def post(self, request: Request) -> Response:
+        agent = SystemAgent(**_valid(HeartbeatSerializer, request.data), last_heartbeat=timezone.now())
+        # One statement, so that the first heartbeats of two processes cannot get in each other's way.
+        SystemAgent.objects.bulk_create(
+            [agent],
+            update_conflicts=True,
+            unique_fields=["instance_name"],
+            update_fields=[name for name in HeartbeatSerializer.Meta.fields if name != "instance_name"],
+        )
+        return Response(HeartbeatSerializer(agent).data)
+
+
+class ListView(generics.ListAPIView):
+    """A list whose query is checked before it is run."""
+
+    query_class: type[PageQuery] = PageQuery
+
+    def get_queryset(self) -> QuerySet:
+        return self.select(_valid(self.query_class, self.request.query_params))
+
+    def select(self, query: dict[str, Any]) -> QuerySet:
+        raise NotImplementedError
+
+
+class AgentListView(ListView):
+    serializer_class = HeartbeatSerializer
+
+    def select(self, query: dict[str, Any]) -> QuerySet:
+        return SystemAgent.objects.all()
+
+
+class RunListView(ListView):
+    serializer_class = RunSerializer
+
+    def select(self, query: dict[str, Any]) -> QuerySet:
+        return Run.objects.all()
+
+    def post(self, request: Request) -> Response:
+        return Response(RunSerializer(Run.objects.create()).data, status=status.HTTP_201_CREATED)
+
+
+class RunView(APIView):
+    def get(self, request: Request, run_id: int) -> Response:
+        return Response(RunSerializer(get_object_or_404(Run, pk=run_id)).data)
+
+    def patch(self, request: Request, run_id: int) -> Response:
+        change = _valid(RunChangeSerializer, request.data)
+        with transaction.atomic():
+            run = get_object_or_404(Run.objects.select_for_update(), pk=run_id)
+            # A message that comes late or again must not wake a run that ended.
+            wanted = change.pop("status", run.status)
+            if run.status in RUN_BEFORE[wanted]:
+                run.status = wanted
+            for name, value in change.items():
+                setattr(run, name, value)
+            if run.started_at and run.ended_at and run.ended_at < run.started_at:
+                raise ValidationError({"ended_at": "Is before started_at."})
+            run.save()
+        return Response(RunSerializer(run).data)
+
+
+class StfListView(ListView):
+    """Newest first; with `older_than` the longest untouched first, as it is for finding what got stuck."""
+
+    serializer_class = StfFileSerializer
+    query_class = StfQuery
+
+    def select(self, query: dict[str, Any]) -> QuerySet:
+        files = StfFile.objects.all()
+        if "status" in query:
+            files = files.filter(status__in=query["status"])
+        if query["sampled"] is not None:
+            files = files.filter(sampled_at__isnull=not query["sampled"])
+        if "run_id" in query:
+            files = files.filter(run_id=query["run_id"])
+        if "older_than" in query:
+            before = timezone.now() - timedelta(seconds=query["older_than"])
+            files = files.filter(updated_at__lt=before).order_by("id")
+        return files
+
+    def post(self, request: Request) -> Response:
+        given = _valid(NewStfFileSerializer, request.data)
+        if not Run.objects.filter(pk=given["run_id"]).exists():
+            raise ValidationError({"run_id": f"There is no run {given['run_id']}."})
+        stf, created = StfFile.objects.get_or_create(filename=given["filename"], defaults=given)
+        if not created:
+            _refuse_other(stf, given, ("run_id", "size_bytes", "checksum"))
+        return Response(
+            StfFileSerializer(stf).data, status=status.HTTP_201_CREATED if created else status.HTTP_200_OK
+        )
+
+
+class StfView(APIView):
+    def get(self, request: Request, filename: str) -> Response:
+        return Response(StfFileSerializer(get_object_or_404(StfFile, filename=filename)).data)
+
+    def patch(self, request: Request, filename: str) -> Response:
+        """Answers 200 and the file as it is, also where the change would have moved its status back."""
+        change = _valid(StfChangeSerializer, request.data)
+        # The condition is in the UPDATE itself, so that of two agents that finish a file one comes first.
+        StfFile.objects.filter(filename=filename, status__in=STF_BEFORE[change["status"]]).update(
+            **change, updated_at=timezone.now()
+        )
+        return Response(StfFileSerializer(get_object_or_404(StfFile, filename=filename)).data)
+
+
+class TfListView(APIView):
+    def post(self, request: Request) -> Response:
+        given = _valid(NewTfFileSerializer, request.data)
+        stf = StfFile.objects.filter(filename=given.pop("stf_filename")).first()
+        if stf is None:
+            raise ValidationError({"stf_filename": "No such STF file is registered."})
+        with transaction.atomic():
+            tf, created = TfFile.objects.get_or_create(
+                filename=given["filename"], defaults={**given, "stf_file": stf}
+            )
+            if not created:
+                _refuse_other(tf, {**given, "stf_file_id": stf.pk}, ("stf_file_id", "size_bytes", "offset"))
+            now = timezone.now()
+            StfFile.objects.filter(pk=stf.pk, sampled_at__isnull=True).update(sampled_at=now, updated_at=now)
+        tf.stf_file = stf
+        return Response(
+            TfFileSerializer(tf).data, status=status.HTTP_201_CREATED if created else status.HTTP_200_OK
+        )
+
+
+class MessageListView(ListView):
+    serializer_class = MessageSerializer
+    query_class = MessageQuery
+
+    def select(self, query: dict[str, Any]) -> QuerySet:
+        messages = Message.objects.all()
+        return messages.filter(msg_type=query["msg_type"]) if "msg_type" in query else messages
+
+
+class OpenView(APIView):
+    """What anyone may read: numbers and states, no content."""
+
+    authentication_classes = ()
+    permission_classes = (AllowAny,)
+
+
+class SummaryView(OpenView):
+    def get(self, request: Request) -> Response:
+        return Response(summary.collect())
+
+
+class HealthView(OpenView):
+    def get(self, request: Request) -> Response:
+        state = health.check()
+        return Response(
+            state,
+            status=status.HTTP_200_OK if state["status"] == "ok" else status.HTTP_503_SERVICE_UNAVAILABLE,
+        )

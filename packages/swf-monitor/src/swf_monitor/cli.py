@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The command `swf-monitor`."""
+
+import argparse
+import json
+import os
+import re
+import signal
+import sys
+from collections.abc import Sequence
+from typing import NoReturn
+
+import django
+from django.core.exceptions import ImproperlyConfigured
+from swf_common_lib.logs import configure_logging
+from swf_common_lib.settings import LOG_LEVELS, ConfigurationError, Environment
+
+from swf_monitor import __version__
+
+CONFIGURATION_ERROR = 2
+FAILURE = 1
+SECRETS = ("SECRET_KEY", "SWF_API_TOKEN", "DB_PASSWORD", "ACTIVEMQ_PASSWORD")
+TOKEN = re.compile(r"[0-9a-fA-F]{40}")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command.
+
+    Returns:
+        0; 1 when the work failed; 2 when a setting is wrong. What was wrong is one line on stderr.
+    """
+    options = _parser().parse_args(arguments)
+    # The database holds the API token.
+    os.umask(0o077)
+    environment = Environment()
+    try:
+        _start_django(environment)
+        if options.command == "serve":
+            return _serve(environment, options)
+        if options.command == "listen":
+            return _listen(environment)
+        return _set_up(environment, options)
+    except ConfigurationError as error:
+        print(f"swf-monitor: {error}", file=sys.stderr)
+        return CONFIGURATION_ERROR
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="swf-monitor",
+        description="Monitor of the ePIC Streaming Workflow Testbed. Settings come from the environment; the README lists them.",
+    )
+    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    serve = commands.add_parser("serve", help="serve the REST API and the dashboard")
+    serve.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
+    serve.add_argument("--port", type=_port, default=8002, help="port to listen on (default: %(default)s)")
+    serve.add_argument("--setup", action="store_true", help="do what 'swf-monitor setup' does first")
+    commands.add_parser("listen", help="record the messages of the workflow")
+    setup = commands.add_parser("setup", help="create or upgrade the tables, and set the API token")
+    setup.add_argument("--check", action="store_true", help="change nothing, tell what would be changed")
+    return parser
+
+
+def _port(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= 65535:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a port: it must be a number from 1 to 65535")
+    return int(text)
+
+
+def _start_django(environment: Environment) -> None:
+    """Logs and settings.
+
+    Raises:
+        ConfigurationError: a setting is missing or wrong.
+    """
+    level = environment.text("SWF_LOG_LEVEL", "INFO").upper()
+    if level not in LOG_LEVELS:
+        raise ConfigurationError(f"SWF_LOG_LEVEL must be one of {', '.join(LOG_LEVELS)}, not {level!r}")
+    configure_logging(level, secrets=tuple(environment.secret(name) for name in SECRETS))
+    os.environ["DJANGO_SETTINGS_MODULE"] = "swf_monitor.settings"
+    try:
+        django.setup()
+    except ImproperlyConfigured as error:
+        if "psycopg" in str(error):
+            raise ConfigurationError(
+                "DB_HOST is set, and PostgreSQL needs psycopg: pip install 'swf-monitor[postgresql]'"
+            ) from None
+        raise ConfigurationError(" ".join(str(error).split())) from None
+
+
+def _token(environment: Environment) -> str:
+    token = environment.secret("SWF_API_TOKEN")
+    if not token:
+        raise ConfigurationError("SWF_API_TOKEN (or SWF_API_TOKEN_FILE) is not set")
+    if not TOKEN.fullmatch(token):
+        raise ConfigurationError("SWF_API_TOKEN must be 40 hexadecimal characters")
+    return token
+
+
+# Django's models can be imported only after Django was set up, so each command imports what it needs.
+
+
+def _serve(environment: Environment, options: argparse.Namespace) -> int:
+    from swf_monitor.server import serve
+
+    # Until the server is up there is nothing to finish.
+    for number in (signal.SIGTERM, signal.SIGQUIT, signal.SIGINT):
+        signal.signal(number, _exit)
+    return serve(options.host, options.port, _token(environment) if options.setup else None)
+
+
+def _exit(number: int, frame: object) -> NoReturn:
+    raise SystemExit(0)
+
+
+def _listen(environment: Environment) -> int:
+    from swf_common_lib.settings import BrokerSettings
+
+    from swf_monitor.listener import Listener
+
+    keep_days = environment.seconds("SWF_MONITOR_KEEP_DAYS", 7.0)
+    Listener(BrokerSettings.from_environment(environment), keep_days).run()
+    return 0
+
+
+def _set_up(environment: Environment, options: argparse.Namespace) -> int:
+    from swf_monitor.database import UNAVAILABLE, explain
+    from swf_monitor.provision import set_up
+
+    try:
+        outcome = set_up(_token(environment), check=options.check)
+    except UNAVAILABLE as error:
+        print(f"swf-monitor: the database does not answer: {explain(error)}", file=sys.stderr)
+        return FAILURE
+    except OSError as error:
+        print(f"swf-monitor: cannot use SWF_MONITOR_DATA_DIR: {error}", file=sys.stderr)
+        return FAILURE
+    print(json.dumps(outcome))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

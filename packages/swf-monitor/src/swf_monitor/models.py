@@ -1,0 +1,147 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the monitor remembers: agents, runs, STF and TF files, messages, and how the listener is."""
+
+from django.db import models
+from django.utils import timezone
+
+
+class AgentStatus(models.TextChoices):
+    """What an agent says of itself. Whether it is alive is told by the age of its heartbeat."""
+
+    OK = "OK"
+    WARNING = "WARNING"
+    ERROR = "ERROR"
+
+
+class SystemAgent(models.Model):
+    """One instance of an agent, with its newest heartbeat."""
+
+    instance_name = models.CharField(max_length=200, unique=True)
+    agent_type = models.CharField(max_length=64)
+    status = models.CharField(max_length=10, choices=AgentStatus.choices)
+    hostname = models.CharField(max_length=255, blank=True)
+    pid = models.PositiveIntegerField(null=True)
+    version = models.CharField(max_length=64, blank=True)
+    description = models.TextField(blank=True)
+    started_at = models.DateTimeField(null=True)
+    last_heartbeat = models.DateTimeField()
+
+    class Meta:
+        ordering = ("agent_type", "instance_name")
+
+    def __str__(self) -> str:
+        return self.instance_name
+
+
+class RunStatus(models.TextChoices):
+    IMMINENT = "imminent"
+    RUNNING = "running"
+    ENDED = "ended"
+
+
+class Run(models.Model):
+    """One data-taking run. The number is never given twice, also not after a row was pruned."""
+
+    run_id = models.BigAutoField(primary_key=True)
+    status = models.CharField(max_length=10, choices=RunStatus.choices, default=RunStatus.IMMINENT)
+    created_at = models.DateTimeField(default=timezone.now)
+    started_at = models.DateTimeField(null=True)
+    ended_at = models.DateTimeField(null=True)
+    total_files = models.PositiveIntegerField(null=True)
+
+    class Meta:
+        ordering = ("-run_id",)
+
+    def __str__(self) -> str:
+        return f"run {self.run_id}"
+
+
+class StfStatus(models.TextChoices):
+    REGISTERED = "registered"
+    PROCESSING = "processing"
+    PROCESSED = "processed"
+    FAILED = "failed"
+
+
+class StfFile(models.Model):
+    """One super time frame file on its way through the testbed."""
+
+    filename = models.CharField(max_length=255, unique=True)
+    # No index of its own: the one on (run, sequence) serves the same look-ups.
+    run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="stf_files", db_index=False)
+    path = models.TextField()
+    size_bytes = models.PositiveBigIntegerField()
+    checksum = models.CharField(max_length=71)
+    sequence = models.PositiveIntegerField()
+    status = models.CharField(max_length=10, choices=StfStatus.choices, default=StfStatus.REGISTERED)
+    reason = models.TextField(blank=True)
+    processing_seconds = models.FloatField(null=True)
+    registered_at = models.DateTimeField(default=timezone.now)
+    updated_at = models.DateTimeField(default=timezone.now)
+    sampled_at = models.DateTimeField(null=True)
+
+    class Meta:
+        ordering = ("-id",)
+        indexes = (
+            models.Index(fields=["run", "sequence"], name="stf_run_sequence"),
+            models.Index(fields=["status", "id"], name="stf_status"),
+            # Files that wait to be sampled are few: this stays small however many files there are.
+            models.Index(fields=["id"], name="stf_unsampled", condition=models.Q(sampled_at__isnull=True)),
+        )
+
+    def __str__(self) -> str:
+        return self.filename
+
+
+class TfFile(models.Model):
+    """One time frame sampled out of an STF file."""
+
+    filename = models.CharField(max_length=255, unique=True)
+    stf_file = models.ForeignKey(StfFile, on_delete=models.CASCADE, related_name="tf_files")
+    size_bytes = models.PositiveBigIntegerField()
+    offset = models.PositiveBigIntegerField()
+    registered_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        ordering = ("-id",)
+
+    def __str__(self) -> str:
+        return self.filename
+
+
+class Message(models.Model):
+    """One message of the workflow, as the listener received it."""
+
+    # What makes a redelivered message the same message.
+    message_id = models.UUIDField(unique=True)
+    msg_type = models.CharField(max_length=64)
+    namespace = models.CharField(max_length=100, blank=True)
+    sender = models.CharField(max_length=200, blank=True)
+    # No foreign key: a message may arrive before the run is recorded, and outlive it.
+    run_id = models.BigIntegerField(null=True)
+    filename = models.CharField(max_length=255, blank=True)
+    sent_at = models.DateTimeField(null=True)
+    received_at = models.DateTimeField(default=timezone.now, db_index=True)
+    body = models.JSONField()
+
+    class Meta:
+        ordering = ("-id",)
+        indexes = (
+            models.Index(fields=["msg_type", "id"], name="message_type"),
+            # For the number of generated files: a file may be announced more than once.
+            models.Index(fields=["filename"], name="message_generated", condition=models.Q(msg_type="stf_gen")),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.msg_type} {self.message_id}"
+
+
+class ListenerState(models.Model):
+    """The one row in which the listener says how it is (its key is always 1)."""
+
+    subscribed = models.BooleanField(default=False)
+    detail = models.TextField(blank=True)
+    updated_at = models.DateTimeField(default=timezone.now)
+
+    def __str__(self) -> str:
+        return "listener"

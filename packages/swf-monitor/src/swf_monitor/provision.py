@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""`swf-monitor setup`: the tables, and the user whose token the agents hold."""
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TypedDict
+
+from django.conf import settings
+from django.contrib.auth import get_user_model
+from django.core.management import call_command
+from django.db import connection, transaction
+from rest_framework.authtoken.models import Token
+
+from swf_monitor.database import is_sqlite, pending_migrations
+
+API_USER = "swf-api"
+# Any number, as long as every monitor asks PostgreSQL for the same one.
+ADVISORY_LOCK = 0x5357_464D
+
+
+class Outcome(TypedDict):
+    """What setup did, or with `check` would do."""
+
+    changed: bool
+    migrations: list[str]
+
+
+def set_up(token: str, *, check: bool = False) -> Outcome:
+    """Bring the database to the state that this version needs.
+
+    Args:
+        token: The API token, 40 hexadecimal digits. It replaces one that was set before.
+        check: Only tell what would be done.
+
+    Raises:
+        OSError: SQLite's directory cannot be made or written.
+        swf_monitor.database.UNAVAILABLE: the database does not answer.
+    """
+    if check:
+        migrations = pending_migrations()
+        return {"changed": bool(migrations) or not _has_token(token), "migrations": migrations}
+    with _alone():
+        migrations = pending_migrations()
+        if migrations:
+            call_command("migrate", interactive=False, verbosity=0, skip_checks=True)
+        return {"changed": _set_token(token) or bool(migrations), "migrations": migrations}
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    """Let one setup run at a time, whichever process of whichever host begins it."""
+    if not is_sqlite():
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_lock(%s)", [ADVISORY_LOCK])
+            try:
+                yield
+            finally:
+                cursor.execute("SELECT pg_advisory_unlock(%s)", [ADVISORY_LOCK])
+        return
+    settings.DATA_DIR.mkdir(parents=True, exist_ok=True, mode=0o700)
+    directory = os.open(settings.DATA_DIR, os.O_RDONLY)
+    try:
+        fcntl.flock(directory, fcntl.LOCK_EX)
+        # The file holds the API token. SQLite gives its companions (-wal, -shm) the same mode.
+        os.close(os.open(settings.SQLITE_FILE, os.O_CREAT | os.O_RDWR, 0o600))
+        with connection.cursor() as cursor:
+            cursor.execute("PRAGMA journal_mode=WAL")
+        yield
+    finally:
+        os.close(directory)
+
+
+def _has_token(token: str) -> bool:
+    return Token.objects.filter(key=token, user__username=API_USER, user__is_active=True).exists()
+
+
+def _set_token(token: str) -> bool:
+    """Make `token` the API user's only one; tells whether anything had to be done."""
+    if _has_token(token):
+        return False
+    with transaction.atomic():
+        user, _created = get_user_model().objects.get_or_create(username=API_USER)
+        user.is_active = True
+        user.set_unusable_password()
+        user.save()
+        # The key is the primary key, so that a new token is a new row.
+        Token.objects.filter(user=user).delete()
+        Token.objects.create(user=user, key=token)
+    return True

@@ -1,0 +1,213 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""`swf-monitor serve`: daphne, in this process."""
+
+import logging
+import os
+import signal
+import socket
+import sqlite3
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from typing import Any
+
+# First: it chooses Twisted's reactor.
+from daphne.server import Server, twisted_loop  # isort:skip
+from django.conf import settings
+from swf_common_lib.retry import Outage
+from swf_common_lib.settings import ConfigurationError
+from twisted.internet import reactor
+
+from swf_monitor import __version__
+from swf_monitor.asgi import application
+from swf_monitor.database import UNAVAILABLE, explain, is_sqlite, pending_migrations
+from swf_monitor.provision import set_up
+
+logger = logging.getLogger(__name__)
+access_logger = logging.getLogger("swf_monitor.access")
+
+# How long (s) requests that are in work at a stop signal have to finish.
+GRACE_SECONDS = 3.0
+DATABASE_RETRY_SECONDS = 2.0
+
+_outage = Outage(logger, "database")
+
+
+def serve(host: str, port: int, token: str | None) -> int:
+    """Serve until a stop signal.
+
+    Args:
+        host: Address to listen on.
+        port: Port to listen on.
+        token: The API token; set up the database with it first. None: the database has to be set up already.
+
+    Raises:
+        ConfigurationError: the port is taken, or the database is not set up.
+    """
+    # Bound before the database is touched: a second monitor must not migrate the database of the first one.
+    # Who connects from now on is answered as soon as the server is up.
+    listening = _listen_on(host, port)
+    if not _prepare_database(token):
+        threading.Thread(target=_prepare_when_it_answers, args=[token], daemon=True).start()
+    with _held_open():
+        server = MonitorServer(listening)
+        logger.info("serving", extra={"host": host, "port": port, "version": __version__})
+        server.run()
+    logger.info("stopped")
+    if server.busy():
+        # A request that did not finish in time has a thread that Python would wait for.
+        logging.shutdown()
+        sys.stdout.flush()
+        os._exit(0)
+    return 0
+
+
+def _listen_on(host: str, port: int) -> socket.socket:
+    try:
+        family, kind, protocol, _name, address = socket.getaddrinfo(
+            host.strip("[]"), port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        listening = socket.socket(family, kind, protocol)
+        # Connections of a monitor that just stopped do not keep the port from this one.
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind(address)
+        listening.listen(128)
+    except OSError as error:
+        raise ConfigurationError(f"cannot listen on {host} port {port}: {error.strerror}") from None
+    listening.setblocking(False)
+    return listening
+
+
+def _prepare_database(token: str | None) -> bool:
+    """Set the database up, or see that it is; tells False if PostgreSQL does not answer yet.
+
+    Raises:
+        ConfigurationError: it is not set up, or SQLite's file cannot be used.
+    """
+    try:
+        if token is not None:
+            outcome = set_up(token)
+            if outcome["changed"]:
+                logger.info("database set up", extra={"migrations": len(outcome["migrations"])})
+            return True
+        pending = pending_migrations()
+    except UNAVAILABLE as error:
+        if is_sqlite():
+            raise ConfigurationError(f"the database cannot be used: {explain(error)}") from None
+        _outage.failed(explain(error))
+        return False
+    except OSError as error:
+        raise ConfigurationError(f"cannot use SWF_MONITOR_DATA_DIR: {error}") from None
+    if pending:
+        raise ConfigurationError(
+            f"the database is not set up: {len(pending)} migrations are not applied; "
+            "run 'swf-monitor setup', or add --setup"
+        )
+    return True
+
+
+def _prepare_when_it_answers(token: str | None) -> None:
+    """PostgreSQL may come up after this host: serve meanwhile, so that the health tells what is wanting."""
+    while True:
+        time.sleep(DATABASE_RETRY_SECONDS)
+        try:
+            if _prepare_database(token):
+                break
+        except ConfigurationError as error:
+            # The health tells it to everyone who asks.
+            logger.error("%s", error)
+            return
+    _outage.over()
+
+
+@contextmanager
+def _held_open() -> Iterator[None]:
+    """One connection to SQLite that stays.
+
+    The others come and go with the requests. The last one to go would fold the write-ahead log into the
+    database each time, and the next one would have to begin a new log.
+    """
+    if not is_sqlite():
+        yield
+        return
+    with closing(sqlite3.connect(settings.SQLITE_FILE)) as held:
+        # SQLite opens the file when something is asked.
+        held.execute("PRAGMA schema_version").fetchone()
+        yield
+
+
+class MonitorServer(Server):
+    """daphne on a socket that is already bound, with an orderly end."""
+
+    def __init__(self, listening: socket.socket) -> None:
+        # daphne insists on an endpoint, and would look for plugins in all of site-packages to understand it.
+        super().__init__(
+            application,
+            endpoints=["none"],
+            signal_handlers=False,
+            action_logger=_log_access,
+            ready_callable=self._start_listening,
+            server_name="",
+            verbosity=2,
+        )
+        self.endpoints = []
+        self._listening = listening
+        self._port: Any = None
+        self._stop_at: float | None = None
+        # Twisted's messages. Its INFO tells of objects that start and stop.
+        logging.getLogger("daphne").setLevel(logging.WARNING)
+
+    def _start_listening(self) -> None:
+        self._port = reactor.adoptStreamPort(self._listening.fileno(), self._listening.family, self.http_factory)
+        self._listening.close()
+        for number in (signal.SIGTERM, signal.SIGQUIT, signal.SIGINT):
+            twisted_loop.add_signal_handler(number, self._stop_in_order, number)
+
+    def _stop_in_order(self, number: int) -> None:
+        """Take no more connections, and end when what is in work is done or the grace is over."""
+        if self._stop_at is not None:
+            return
+        logger.info("stopping", extra={"signal": signal.Signals(number).name})
+        self._stop_at = time.monotonic() + GRACE_SECONDS
+        self._port.stopListening()
+        self._stop_when_idle()
+
+    def _stop_when_idle(self) -> None:
+        assert self._stop_at is not None
+        if self.busy() and time.monotonic() < self._stop_at:
+            reactor.callLater(0.05, self._stop_when_idle)
+        else:
+            reactor.stop()
+
+    def busy(self) -> bool:
+        """Whether a request is in work."""
+        return any(
+            not details["application_instance"].done()
+            for details in self.connections.values()
+            if "application_instance" in details
+        )
+
+    def kill_all_applications(self) -> Any:
+        # daphne expects an application at every connection; one that has just ended has none any more.
+        self.connections = {
+            protocol: details
+            for protocol, details in self.connections.items()
+            if "application_instance" in details
+        }
+        return super().kill_all_applications()
+
+
+def _log_access(protocol: str, action: str, details: dict[str, Any]) -> None:
+    """Requests are many and alike: they are for DEBUG. Django itself logs those that fail."""
+    access_logger.debug(
+        "%s %s",
+        details.get("method"),
+        details.get("path"),
+        extra={
+            "status": details.get("status"),
+            "client": details.get("client"),
+            "milliseconds": round(1000 * (details.get("time_taken") or 0), 1),
+        },
+    )

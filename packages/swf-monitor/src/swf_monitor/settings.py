@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Django's settings. Everything that differs between two hosts comes from the environment."""
+
+from pathlib import Path
+
+from swf_common_lib.settings import ConfigurationError, Environment
+
+env = Environment()
+
+
+def words(name: str, default: str = "") -> list[str]:
+    """The variable as a list; commas are between its items."""
+    return [word.strip() for word in env.text(name, default).split(",") if word.strip()]
+
+
+SECRET_KEY = env.secret("SECRET_KEY")
+if not SECRET_KEY:
+    raise ConfigurationError("SECRET_KEY (or SECRET_KEY_FILE) is not set")
+DEBUG = env.flag("DEBUG")
+ALLOWED_HOSTS = words("ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]")
+CSRF_TRUSTED_ORIGINS = words("CSRF_TRUSTED_ORIGINS")
+
+INSTALLED_APPS = [
+    "django.contrib.contenttypes",
+    "django.contrib.auth",
+    "rest_framework",
+    "rest_framework.authtoken",
+    "swf_monitor",
+]
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "swf_monitor.headers.strict_headers",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+ROOT_URLCONF = "swf_monitor.urls"
+# A redirect would turn a client's POST into a GET: a missing slash is a plain 404 instead.
+APPEND_SLASH = False
+X_FRAME_OPTIONS = "DENY"
+USE_I18N = False
+USE_TZ = True
+TIME_ZONE = "UTC"
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+# The programs set up JSON logs themselves.
+LOGGING_CONFIG = None
+
+TEMPLATES = [{"BACKEND": "django.template.backends.django.DjangoTemplates", "APP_DIRS": True}]
+
+# Where the SQLite file lives. With DB_HOST set nothing is written there.
+DATA_DIR = Path(env.text("SWF_MONITOR_DATA_DIR", "monitor")).expanduser().absolute()
+SQLITE_FILE = DATA_DIR / "db.sqlite3"
+
+if env.text("DB_HOST"):
+    DATABASES = {
+        "default": {
+            "ENGINE": "django.db.backends.postgresql",
+            "HOST": env.text("DB_HOST"),
+            "PORT": env.port("DB_PORT", 5432),
+            "NAME": env.text("DB_NAME", "swfdb"),
+            "USER": env.text("DB_USER", "admin"),
+            "PASSWORD": env.secret("DB_PASSWORD"),
+            "OPTIONS": {
+                "application_name": "swf-monitor",
+                # Seconds, then milliseconds: a database host that vanished is noticed, not waited for.
+                "connect_timeout": 5,
+                "tcp_user_timeout": 10_000,
+                **({"sslmode": env.text("DB_SSLMODE")} if env.text("DB_SSLMODE") else {}),
+            },
+        }
+    }
+else:
+    DATABASES = {
+        "default": {
+            "ENGINE": "django.db.backends.sqlite3",
+            "NAME": SQLITE_FILE,
+            "OPTIONS": {
+                # The server and the listener write at the same time. A transaction takes the write lock when
+                # it begins: one that starts by reading and writes later could not wait for the lock, it would
+                # fail with "database is locked" at once. `timeout` is how long (s) to wait for the lock.
+                "transaction_mode": "IMMEDIATE",
+                "timeout": 20,
+                # WAL (switched on by setup, kept in the file) makes NORMAL safe against a crash of a process.
+                "init_command": "PRAGMA synchronous=NORMAL",
+            },
+        }
+    }
+
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": ["rest_framework.authentication.TokenAuthentication"],
+    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "DEFAULT_PAGINATION_CLASS": "swf_monitor.api.pagination.Pages",
+    "EXCEPTION_HANDLER": "swf_monitor.api.errors.answer",
+}

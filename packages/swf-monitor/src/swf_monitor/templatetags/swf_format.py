@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Times and sizes as a person says them."""
+
+from datetime import datetime
+
+from django import template
+
+register = template.Library()
+
+
+@register.filter
+def ago(moment: datetime, now: datetime) -> str:
+    """How long before `now` `moment` was, in its largest unit: "12 s ago"."""
+    return f"{_span((now - moment).total_seconds())} ago"
+
+
+@register.filter
+def lasting(begin: datetime, end: datetime) -> str:
+    """How long it took from `begin` to `end`."""
+    return _span((end - begin).total_seconds())
+
+
+@register.filter
+def size(number_of_bytes: int) -> str:
+    """64.0 KiB"""
+    amount = float(number_of_bytes)
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if amount < 1024:
+            return f"{amount:.0f} B" if unit == "B" else f"{amount:.1f} {unit}"
+        amount /= 1024
+    return f"{amount:.1f} TiB"
+
+
+@register.filter
+def without_host(instance_name: str) -> str:
+    """data-agent@host.example.org -> data-agent"""
+    return instance_name.partition("@")[0] or instance_name
+
+
+def _span(seconds: float) -> str:
+    # The clocks of two hosts differ a little: nothing is ever in the future.
+    seconds = max(0.0, seconds)
+    for limit, length, unit in ((90, 1, "s"), (90 * 60, 60, "min"), (36 * 3600, 3600, "h")):
+        if seconds < limit:
+            return f"{seconds / length:.0f} {unit}"
+    return f"{seconds / 86400:.0f} days"

@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Processes STF files: reads each one and verifies its checksum."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Mapping
+
+from swf_common_lib.agent import BaseAgent, Handler
+from swf_common_lib.messages import PROCESSING_QUEUE, Message
+from swf_common_lib.shutdown import Stopping
+from swf_common_lib.stf import StfName, checksum
+
+from swf_processing_agent import __version__
+
+logger = logging.getLogger(__name__)
+
+
+class ProcessingAgent(BaseAgent):
+    """Turns `stf_ready` into a file that is processed or failed, and `processing_complete`."""
+
+    agent_type = "processing"
+    description = "Processes STF files and verifies their checksums."
+    version = __version__
+    queues = (PROCESSING_QUEUE,)
+
+    def handlers(self) -> Mapping[str, Handler]:
+        """Each file that is ready."""
+        return {"stf_ready": self._on_stf_ready}
+
+    def _on_stf_ready(self, message: Message) -> None:
+        filename = message["filename"]
+        row = self.monitor.update_stf(filename, status="processing")
+        if row.get("status") in ("processed", "failed"):
+            # The monitor moves no finished file back: this message came twice.
+            logger.info("file was finished before", extra={"file": filename})
+            return
+        began = time.monotonic()
+        reason = self._verify(filename, message["checksum"], message["size_bytes"])
+        seconds = round(time.monotonic() - began, 6)
+        status = "failed" if reason else "processed"
+        # First the message, then the status: if it stops in between, the file is still unfinished at the
+        # monitor and comes again.
+        self.publish(
+            "processing_complete", message.run_id, filename=filename, checksum_ok=not reason,
+            processing_seconds=seconds,
+        )  # fmt: skip
+        self.monitor.update_stf(filename, status=status, reason=reason, processing_seconds=seconds)
+        if reason:
+            logger.warning("file failed: %s", reason, extra={"file": filename})
+        else:
+            logger.info("file processed", extra={"file": filename, "seconds": seconds})
+
+    def _verify(self, filename: str, expected: str, size_bytes: int) -> str:
+        """Read the file; gives why it failed, or "" if it is good."""
+        try:
+            path = StfName.parse(filename).path(self.settings.data_dir)
+            found, size = checksum(path, between=self._stop_if_due)
+        except ValueError as error:
+            return str(error)
+        except OSError as error:
+            return f"cannot read the file: {error.strerror}: {error.filename}"
+        if size != size_bytes:
+            return f"size is {size} bytes, expected {size_bytes}"
+        return "" if found == expected else f"checksum is {found}, expected {expected}"
+
+    def _stop_if_due(self) -> None:
+        if self.shutdown.grace_left() <= 0:
+            raise Stopping

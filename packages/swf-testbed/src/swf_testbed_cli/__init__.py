@@ -1,0 +1,6 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The ePIC Streaming Workflow Testbed: its command line and its embedded broker."""
+
+from importlib.metadata import version
+
+__version__ = version("swf-testbed")

@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The broker's process: the listening socket, the store, and a clean end."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import logging
+import os
+import signal
+
+from swf_testbed_cli import __version__
+from swf_testbed_cli.broker.connection import StompConnection
+from swf_testbed_cli.broker.queues import Switchboard
+from swf_testbed_cli.broker.settings import BrokerSettings, SettingsError
+from swf_testbed_cli.broker.store import MessageStore
+
+log = logging.getLogger(__name__)
+
+# How long the end may take: the last messages are written, the last frames are sent.
+SHUTDOWN_SECONDS = 3.0
+
+
+class Broker:
+    """What the connections of one broker share."""
+
+    version = __version__
+
+    def __init__(self, settings: BrokerSettings) -> None:
+        self.settings = settings
+        self.connections: set[StompConnection] = set()
+        self._store = MessageStore(settings.data_dir) if settings.data_dir else None
+        self.switchboard = Switchboard(self._store, settings.max_queued_bytes)
+
+    async def serve(self) -> None:
+        """Serves until SIGTERM, SIGINT or SIGQUIT. Raises SettingsError if it cannot listen."""
+        settings = self.settings
+        loop = asyncio.get_running_loop()
+        stop = asyncio.Event()
+        for name in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
+            loop.add_signal_handler(name, stop.set)
+        try:
+            server = await loop.create_server(
+                lambda: StompConnection(self), settings.host, settings.port, backlog=128, reuse_address=True
+            )
+        except OSError as error:
+            raise SettingsError(_why_not_listening(error, settings)) from error
+        writing = asyncio.create_task(self._store.run()) if self._store else None
+        host, port, *_ = server.sockets[0].getsockname()
+        log.info(
+            "listening",
+            extra={
+                "host": host,
+                "port": port,
+                "login": settings.password is not None,
+                "data_dir": str(settings.data_dir) if settings.data_dir else None,
+                "waiting": self.switchboard.waiting,
+            },
+        )
+        await stop.wait()
+        log.info("stopping", extra={"clients": len(self.connections), "waiting": self.switchboard.waiting})
+        server.close()
+        if self._store and writing:
+            # First the disk: receipts of what is written still reach their senders.
+            self._store.close()
+            await asyncio.wait([writing], timeout=SHUTDOWN_SECONDS)
+            if not writing.done():
+                log.error("not all messages could be written")
+                os._exit(1)
+        for connection in list(self.connections):
+            connection.close()
+        deadline = loop.time() + 1
+        while self.connections and loop.time() < deadline:
+            await asyncio.sleep(0.02)
+        log.info("stopped")
+
+
+def _why_not_listening(error: OSError, settings: BrokerSettings) -> str:
+    where = f"{settings.host}:{settings.port}"
+    # asyncio words the error anew and keeps the number.
+    if error.errno == errno.EADDRINUSE:
+        return f"cannot listen on {where}: another program uses this port; stop it, or set SWF_BROKER_PORT"
+    return f"cannot listen on {where}: {os.strerror(error.errno) if error.errno else error}"

@@ -1,0 +1,195 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which testbed is meant, and what its supervisord.conf says about reaching it."""
+
+from __future__ import annotations
+
+import configparser
+import fcntl
+import os
+import platform
+import shlex
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from supervisor.datatypes import dict_of_key_value_pairs
+
+from swf_testbed_cli.errors import TestbedError
+
+FILE_NAME = "supervisord.conf"
+DEFAULT_INSTANCE = "swf-testbed"
+
+
+def instance_name(environment: Mapping[str, str]) -> str:
+    """The name of a provisioned instance, from SWF_TESTBED_INSTANCE."""
+    return environment.get("SWF_TESTBED_INSTANCE") or DEFAULT_INSTANCE
+
+
+def find_instance(given: Path | None, environment: Mapping[str, str]) -> Instance:
+    """The testbed that is meant.
+
+    In this order: `given`, $SWF_TESTBED_CONFIG, ./supervisord.conf, the user's provisioned instance, the
+    system's. A folder stands for the supervisord.conf in it. Raises TestbedError when there is none.
+    """
+    named = given or (
+        Path(environment["SWF_TESTBED_CONFIG"]) if environment.get("SWF_TESTBED_CONFIG") else None
+    )
+    if named:
+        path = named.expanduser()
+        path = path / FILE_NAME if path.is_dir() else path
+        if not _is_file(path):
+            raise TestbedError(f"not initialised: there is no {path}", f"swf-testbed init {path.parent}")
+        return Instance(path.absolute(), named=given is not None)
+    name = instance_name(environment)
+    user_folder = Path(environment.get("XDG_CONFIG_HOME") or "~/.config").expanduser()
+    candidates = [Path(FILE_NAME), user_folder / name / FILE_NAME, Path("/etc") / name / FILE_NAME]
+    for path in candidates:
+        if _is_file(path):
+            return Instance(path.absolute())
+    looked = ", ".join(str(path) for path in candidates)
+    raise TestbedError(
+        f"not initialised: no testbed here or on this host (looked for {looked})", "swf-testbed init"
+    )
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except PermissionError:
+        raise TestbedError(
+            f"permission denied: {path} cannot be looked at", "sudo swf-testbed status"
+        ) from None
+
+
+@dataclass(frozen=True)
+class Program:
+    """A [program:x] section: what the command needs to know while no daemon runs."""
+
+    name: str
+    stdout_logfile: str
+    stderr_logfile: str
+
+
+class Instance:
+    """A testbed: its configuration, read as supervisor reads it.
+
+    `named`: it was asked for by name, so that a command in a hint has to name it, too.
+    """
+
+    def __init__(self, configuration: Path, *, named: bool = False) -> None:
+        self.configuration = configuration
+        self._named = named
+        self._parser = configparser.RawConfigParser(inline_comment_prefixes=(";", "#"), strict=False)
+        try:
+            with configuration.open(encoding="utf-8") as file:
+                self._parser.read_file(file)
+        except PermissionError:
+            user = owner(configuration)
+            cause = f"permission denied: {configuration} belongs to {user}"
+            raise TestbedError(cause, f"sudo -u {user} {self.command('status')}") from None
+        except (OSError, UnicodeDecodeError, configparser.Error) as error:
+            line = str(error).replace("\n", " ")
+            raise TestbedError(
+                f"cannot read {configuration}: {line}", f"swf-testbed init --force {self.folder}"
+            ) from None
+
+    def command(self, verb: str) -> str:
+        """The command line that does `verb` with this instance."""
+        return f"swf-testbed {verb}" + (
+            f" --config {shlex.quote(str(self.configuration))}" if self._named else ""
+        )
+
+    @property
+    def folder(self) -> Path:
+        """The folder that %(here)s stands for."""
+        return self.configuration.parent
+
+    @property
+    def server_url(self) -> str:
+        """Where the daemon is reached: unix:///path or http://host:port."""
+        url = self._value("supervisorctl", "serverurl")
+        if not url and (socket := self._value("unix_http_server", "file")):
+            url = f"unix://{socket}"
+        if not url and (port := self._value("inet_http_server", "port")):
+            url = f"http://{port}" if ":" in port else f"http://127.0.0.1:{port}"
+        if not url:
+            raise TestbedError(
+                f"{self.configuration} says nowhere how to reach its daemon ([supervisorctl] serverurl)",
+                f"swf-testbed init --force {self.folder}",
+            )
+        return url.replace("http://*:", "http://127.0.0.1:")
+
+    @property
+    def credentials(self) -> tuple[str, str] | None:
+        """User and password of the daemon, if it wants any."""
+        for section in ("supervisorctl", "unix_http_server", "inet_http_server"):
+            user, password = self._value(section, "username"), self._value(section, "password")
+            if user and password:
+                return user, password
+        return None
+
+    @property
+    def main_log(self) -> Path:
+        """Where the daemon itself writes."""
+        return self.folder / (self._value("supervisord", "logfile") or "supervisord.log")
+
+    @property
+    def supervisord(self) -> str | None:
+        """The supervisord program that a provisioned instance is run with ([swf-testbed] supervisord=)."""
+        return self._value("swf-testbed", "supervisord")
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What [supervisord] gives to all programs."""
+        try:
+            return dict(dict_of_key_value_pairs(self._value("supervisord", "environment") or ""))
+        except ValueError as error:
+            raise TestbedError(
+                f"{self.configuration}: [supervisord] environment: {error}", f"edit {self.configuration}"
+            ) from None
+
+    def programs(self) -> list[Program]:
+        """The programs of this file; those of included files are known to the daemon alone."""
+        found = []
+        for section in self._parser.sections():
+            kind, _, name = section.partition(":")
+            if kind == "program" and name:
+                logs = [self._value(section, key, name) or "" for key in ("stdout_logfile", "stderr_logfile")]
+                found.append(Program(name, *(str(self.folder / log) if log else "" for log in logs)))
+        return found
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Only one command at a time starts or stops this instance."""
+        with self.configuration.open() as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            yield
+
+    def _value(self, section: str, key: str, program: str = "") -> str | None:
+        text = self._parser.get(section, key, fallback=None)
+        if text is None:
+            return None
+        known = {f"ENV_{name}": value for name, value in os.environ.items()}
+        known |= {
+            "here": str(self.folder),
+            "host_node_name": platform.node(),
+            "program_name": program,
+            "group_name": program,
+            "process_num": "0",
+        }
+        try:
+            return (text % known).strip()
+        except (KeyError, ValueError, TypeError):
+            raise TestbedError(
+                f"{self.configuration}: [{section}] {key} holds something after % that supervisor does not know",
+                f"edit {self.configuration}",
+            ) from None
+
+
+def owner(path: Path) -> str:
+    """The user a file belongs to; root if that cannot be seen."""
+    try:
+        return path.owner()
+    except (KeyError, OSError):
+        return "root"

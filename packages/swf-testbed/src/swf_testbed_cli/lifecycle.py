@@ -1,0 +1,286 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Starting, stopping and restarting: asks for it, then waits until it is so."""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+import subprocess
+import sys
+import time
+import xmlrpc.client
+from collections.abc import Callable
+from pathlib import Path
+
+from swf_testbed_cli.errors import NotRunning, TestbedError
+from swf_testbed_cli.instance import Instance
+from swf_testbed_cli.logtail import open_log
+from swf_testbed_cli.rpc import BAD_NAME, Supervisor
+from swf_testbed_cli.status import ProgramStatus, Status, read_status
+
+POLL_SECONDS = 0.2
+HOPELESS_POLLS = 4
+FAILED_LOG_LINES = 10
+# Settings come from supervisord.conf alone: what the user's shell holds of them must not reach the programs,
+# where a secret given twice is an error.
+_NOT_INHERITED = ("ACTIVEMQ_", "SWF_", "DB_", "SECRET_KEY", "ALLOWED_HOSTS", "DEBUG", "CSRF_TRUSTED_ORIGINS")
+_PORTS = ("SWF_BROKER_PORT", "SWF_MONITOR_PORT", "SWF_MCP_PORT")
+
+Say = Callable[[str], None]
+
+
+def start(instance: Instance, say: Say, timeout: float) -> Status:
+    """Starts the daemon if none is there, and every program that does not run; waits until all do."""
+    supervisor = Supervisor(instance)
+    with instance.lock():
+        try:
+            supervisor.call("supervisor.getState")
+        except NotRunning as absent:
+            _check_ports(instance)
+            if absent.stale:
+                Path(supervisor.url.removeprefix("unix://")).unlink(missing_ok=True)
+                say("A daemon that died had left its socket; it is removed.")
+            _start_daemon(instance)
+            say("supervisord started.")
+        else:
+            status = read_status(supervisor)
+            wanted = [
+                p
+                for p in status.programs
+                if p.autostart and p.state not in ("RUNNING", "STARTING", "BACKOFF")
+            ]
+            if (
+                not wanted
+                and status.programs
+                and all(p.state == "RUNNING" for p in status.programs if p.expected)
+            ):
+                say("Already running.")
+                return status
+            for program in wanted:
+                _quietly(supervisor, "supervisor.startProcess", program.full_name, False)
+        return _wait_until_running(supervisor, timeout, lambda p: p.autostart)
+
+
+def stop(instance: Instance, timeout: float) -> bool:
+    """Stops the programs and the daemon and waits for their end; False if nothing was running."""
+    supervisor = Supervisor(instance)
+    with instance.lock():
+        try:
+            pid = int(supervisor.call("supervisor.getPID"))
+        except NotRunning:
+            return False
+        _quietly(supervisor, "supervisor.shutdown")
+        deadline = time.monotonic() + timeout
+        while _alive(supervisor, pid):
+            if time.monotonic() > deadline:
+                raise TestbedError(
+                    f"supervisord (pid {pid}) is still stopping its programs after {timeout:g} s",
+                    instance.command("status"),
+                )
+            time.sleep(POLL_SECONDS)
+        return True
+
+
+def restart(instance: Instance, program: str | None, say: Say, timeout: float) -> Status:
+    """Restarts one program, or everything, which reads supervisord.conf anew."""
+    if program is None:
+        return _restart_all(instance, say, timeout)
+    supervisor = Supervisor(instance)
+    with instance.lock():
+        names = {p.full_name for p in find_programs(read_status(supervisor), program, instance)}
+        for name in names:
+            _quietly(supervisor, "supervisor.stopProcess", name, False)
+        _wait(
+            supervisor,
+            timeout,
+            lambda status: [
+                p for p in _named(status, names) if p.state in ("RUNNING", "STARTING", "STOPPING")
+            ],
+            "did not stop",
+        )
+        for name in names:
+            _quietly(supervisor, "supervisor.startProcess", name, False)
+        return _wait_until_running(supervisor, timeout, lambda p: p.full_name in names)
+
+
+def find_programs(status: Status, name: str, instance: Instance) -> list[ProgramStatus]:
+    """The programs that `name` (a program, group:program or group:*) means. Raises TestbedError if none."""
+    found = [
+        p
+        for p in status.programs
+        if name in (p.full_name, p.name, p.group, f"{p.group}:*", f"{p.group}:{p.name}")
+    ]
+    if not found:
+        known = ", ".join(p.full_name for p in status.programs) or "none"
+        raise unknown_program(name, known, instance)
+    return found
+
+
+def unknown_program(name: str, known: str, instance: Instance) -> TestbedError:
+    """The error for a program that does not exist."""
+    return TestbedError(f"there is no program {name!r}; there are: {known}", instance.command("status"))
+
+
+def _restart_all(instance: Instance, say: Say, timeout: float) -> Status:
+    supervisor = Supervisor(instance)
+    if not supervisor.answers():
+        return start(instance, say, timeout)
+    with instance.lock():
+        before = {p.pid for p in read_status(supervisor).programs if p.pid}
+        # A configuration that cannot be read would end the daemon: it is read first, which changes nothing.
+        try:
+            supervisor.call("supervisor.reloadConfig")
+        except xmlrpc.client.Fault as fault:
+            raise TestbedError(
+                f"{instance.configuration}: {fault.faultString}", f"edit {instance.configuration}"
+            ) from None
+        # The daemon stays the same process, so a systemd unit around it sees no end.
+        _quietly(supervisor, "supervisor.restart")
+        deadline = time.monotonic() + timeout
+        while _still_before_restart(supervisor, before):
+            if time.monotonic() > deadline:
+                raise TestbedError(
+                    f"the programs did not restart within {timeout:g} s", instance.command("status")
+                )
+            time.sleep(POLL_SECONDS)
+        return _wait_until_running(supervisor, timeout, lambda p: p.autostart)
+
+
+def _still_before_restart(supervisor: Supervisor, old_pids: set[int]) -> bool:
+    try:
+        status = read_status(supervisor)
+    except NotRunning:  # between closing its socket and opening it again
+        return True
+    return status.daemon_state != "RUNNING" or any(p.pid in old_pids for p in status.programs)
+
+
+def _start_daemon(instance: Instance) -> None:
+    program = (
+        [instance.supervisord] if instance.supervisord else [sys.executable, "-m", "supervisor.supervisord"]
+    )
+    environment = {k: v for k, v in os.environ.items() if not k.startswith(_NOT_INHERITED)}
+    try:
+        done = subprocess.run(
+            [*program, "-c", str(instance.configuration)],
+            cwd=instance.folder,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            check=False,
+        )
+    except OSError as error:
+        raise TestbedError(f"cannot run {program[0]}: {error.strerror}", "pip install supervisor") from None
+    if done.returncode != 0:
+        lines = [line for line in done.stdout.splitlines() if line and not line.startswith("For help")]
+        cause = lines[-1].removeprefix("Error: ") if lines else f"exit status {done.returncode}"
+        raise TestbedError(f"supervisord did not start: {cause}", f"look at {instance.main_log}")
+
+
+def _check_ports(instance: Instance) -> None:
+    """Says that a port is taken before half of the programs fail because of it."""
+    environment = instance.environment
+    for name in _PORTS:
+        port = environment.get(name, "")
+        if not port.isdigit():
+            continue
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", int(port)))
+            except OSError as error:
+                if error.errno != errno.EADDRINUSE:
+                    continue
+                raise TestbedError(
+                    f"port {port} ({name}) is taken by another program",
+                    f"ss -ltnp 'sport = :{port}'   (to see it; or another port: swf-testbed init --help)",
+                ) from None
+
+
+def _wait_until_running(
+    supervisor: Supervisor, timeout: float, wanted: Callable[[ProgramStatus], bool]
+) -> Status:
+    def lacking(status: Status) -> list[ProgramStatus]:
+        # A program that did its work and ended normally was started, too.
+        return [p for p in status.programs if wanted(p) and not (p.state == "RUNNING" or _ended_well(p))]
+
+    return _wait(supervisor, timeout, lacking, "did not start")
+
+
+def _wait(
+    supervisor: Supervisor, timeout: float, unfinished: Callable[[Status], list[ProgramStatus]], what: str
+) -> Status:
+    """Waits until nothing is unfinished. Fails when what is left does not change by itself."""
+    deadline = time.monotonic() + timeout
+    hopeless_polls = 0
+    while True:
+        status = read_status(supervisor)
+        left = unfinished(status)
+        if not left and status.daemon_state == "RUNNING":
+            return status
+        # EXITED may be the moment before supervisor starts it again: one look is not enough.
+        hopeless = left and all(p.state in ("FATAL", "EXITED", "STOPPED", "UNKNOWN") for p in left)
+        hopeless_polls = hopeless_polls + 1 if hopeless else 0
+        if hopeless_polls >= HOPELESS_POLLS or time.monotonic() > deadline:
+            names = ", ".join(f"{p.full_name} ({p.state})" for p in left)
+            raise TestbedError(
+                f"{what}: {names or 'the daemon, which is ' + status.daemon_state}",
+                supervisor.instance.command(f"logs {left[0].full_name} --stderr" if left else "status"),
+                "\n".join(_log_end(supervisor, program) for program in left),
+            )
+        time.sleep(POLL_SECONDS)
+
+
+def _log_end(supervisor: Supervisor, program: ProgramStatus) -> str:
+    """The last lines of both logs of a program that failed."""
+    parts = [f"{program.full_name}: {program.description}"]
+    for path, stderr in ((program.stdout_logfile, False), (program.stderr_logfile, True)):
+        try:
+            log = open_log(path, supervisor, program.full_name, stderr=stderr)
+            text = log.tail(FAILED_LOG_LINES) if log else ""
+        except (TestbedError, xmlrpc.client.Fault):
+            continue
+        parts += [f"    {line}" for line in text.splitlines()]
+    return "\n".join(parts)
+
+
+def _ended_well(program: ProgramStatus) -> bool:
+    return program.state == "EXITED" and program.exit_status == 0
+
+
+def _named(status: Status, names: set[str]) -> list[ProgramStatus]:
+    return [p for p in status.programs if p.full_name in names]
+
+
+def _quietly(supervisor: Supervisor, method: str, *arguments: object) -> None:
+    """A request whose refusal means that it is so already; what became of it is looked at afterwards."""
+    try:
+        supervisor.call(method, *arguments)
+    except xmlrpc.client.Fault as fault:
+        if fault.faultCode == BAD_NAME:
+            raise TestbedError(
+                f"the daemon does not know {arguments[0]}", supervisor.instance.command("restart")
+            ) from None
+
+
+def _alive(supervisor: Supervisor, pid: int) -> bool:
+    if supervisor.is_local:
+        try:
+            os.kill(pid, 0)
+        except ProcessLookupError:
+            return False
+        except PermissionError:
+            return True
+        return not _is_zombie(pid)
+    return supervisor.answers()
+
+
+def _is_zombie(pid: int) -> bool:
+    """In a container whose first process does not collect the dead, a daemon that ended stays as one."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except (OSError, IndexError):
+        return False

@@ -1,0 +1,203 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The commands `swf-testbed` and `testbed`."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+import xmlrpc.client
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from swf_testbed_cli import __version__, lifecycle
+from swf_testbed_cli.errors import NO_DAEMON, NotRunning, TestbedError
+from swf_testbed_cli.init import initialise
+from swf_testbed_cli.instance import Instance, find_instance
+from swf_testbed_cli.logtail import open_log
+from swf_testbed_cli.rpc import Supervisor
+from swf_testbed_cli.status import read_status
+
+FOLLOW_SECONDS = 0.5
+
+app = typer.Typer(
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="Set up, start and watch an ePIC Streaming Workflow Testbed.",
+)
+
+# Optional[...] and not "| None": older typer releases read annotations that way alone.
+Config = Annotated[
+    Path | None,
+    typer.Option(
+        "--config",
+        "-c",
+        help="The testbed's supervisord.conf, or its folder. Else: $SWF_TESTBED_CONFIG, ./supervisord.conf,"
+        " the provisioned instance of this user, that of this host.",
+    ),
+]
+Timeout = Annotated[float, typer.Option(help="Seconds to wait at most.", min=1)]
+
+
+def _say(text: str) -> None:
+    Console(highlight=False, markup=False).print(text, soft_wrap=True)
+
+
+def _instance(config: Path | None) -> Instance:
+    return find_instance(config, os.environ)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(f"swf-testbed {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    pass
+
+
+@app.command()
+def init(
+    folder: Annotated[Path, typer.Argument(metavar="[DIR]", help="The testbed's folder.")] = Path("."),
+    force: Annotated[
+        bool, typer.Option("--force", help="Write supervisord.conf anew; secrets and data stay.")
+    ] = False,
+    broker_port: Annotated[int, typer.Option(min=1, max=65535, help="Port of the message broker.")] = 61613,
+    monitor_port: Annotated[int, typer.Option(min=1, max=65535, help="Port of the monitor's page.")] = 8002,
+    mcp_port: Annotated[int, typer.Option(min=1, max=65535, help="Port of the MCP agent.")] = 8003,
+) -> None:
+    """Make a testbed: supervisord.conf, logs/, secrets/ and data/ in DIR (default: here)."""
+    made = initialise(
+        folder, force=force, broker_port=broker_port, monitor_port=monitor_port, mcp_port=mcp_port
+    )
+    place = folder.expanduser().absolute()
+    _say(f"Made in {place}: {', '.join(made)}")
+    _say("Next: " + ("swf-testbed start" if place == Path.cwd() else f"cd {place} && swf-testbed start"))
+
+
+@app.command()
+def start(config: Config = None, timeout: Timeout = 60) -> None:
+    """Start the testbed and wait until all programs run. Does nothing if they do."""
+    instance = _instance(config)
+    status = lifecycle.start(instance, _say, timeout)
+    _say(f"{len(status.programs)} programs run.")
+    if port := instance.environment.get("SWF_MONITOR_PORT"):
+        _say(f"The monitor's page: http://127.0.0.1:{port}/")
+
+
+@app.command()
+def stop(config: Config = None, timeout: Timeout = 60) -> None:
+    """Stop all programs and their daemon, and wait for their end."""
+    _say("Stopped." if lifecycle.stop(_instance(config), timeout) else "It was not running.")
+
+
+@app.command()
+def restart(
+    program: Annotated[
+        str | None,
+        typer.Argument(help="One program; without it all of them, and supervisord.conf is read anew."),
+    ] = None,
+    config: Config = None,
+    timeout: Timeout = 60,
+) -> None:
+    """Restart everything, or one program, and wait until it runs."""
+    lifecycle.restart(_instance(config), program, _say, timeout)
+    _say(f"{program} runs again." if program else "All programs run again.")
+
+
+@app.command()
+def status(
+    config: Config = None,
+    as_json: Annotated[bool, typer.Option("--json", help="JSON for programs to read.")] = False,
+) -> None:
+    """Show the programs. Exit status: 0 all run, 3 some do not, 4 there is no daemon to ask."""
+    try:
+        instance = _instance(config)
+        now = read_status(Supervisor(instance))
+    except TestbedError as error:
+        if as_json:
+            daemon = {"running": False, "cause": error.cause, "next": error.next_command}
+            print(json.dumps({"configuration": None, "daemon": daemon, "programs": []}, indent=2))
+        else:
+            _complain(error)
+        raise typer.Exit(NO_DAEMON) from None
+    if as_json:
+        print(json.dumps(now.as_json(str(instance.configuration)), indent=2))
+    elif now.programs:
+        Console(highlight=False).print(now.as_table())
+    else:
+        _say(f"The daemon is {now.daemon_state} and has no programs.")
+    raise typer.Exit(now.exit_status)
+
+
+@app.command()
+def logs(
+    program: Annotated[str, typer.Argument(help="The program, as `status` names it.")],
+    config: Config = None,
+    follow: Annotated[
+        bool, typer.Option("--follow", "-f", help="Go on with what comes, until Ctrl-C.")
+    ] = False,
+    lines: Annotated[int, typer.Option("--lines", "-n", min=0, help="How many lines of the past.")] = 20,
+    stderr: Annotated[bool, typer.Option("--stderr", help="What it wrote to standard error.")] = False,
+) -> None:
+    """Show the end of a program's log; also while the testbed does not run."""
+    instance = _instance(config)
+    supervisor: Supervisor | None = Supervisor(instance)
+    assert supervisor
+    try:
+        (found, *_) = lifecycle.find_programs(read_status(supervisor), program, instance)
+        name, paths = found.full_name, (found.stdout_logfile, found.stderr_logfile)
+    except NotRunning:
+        if follow:
+            raise
+        supervisor = None
+        known = {p.name: (p.stdout_logfile, p.stderr_logfile) for p in instance.programs()}
+        if program not in known:
+            raise lifecycle.unknown_program(program, ", ".join(known) or "none", instance) from None
+        name, paths = program, known[program]
+    log = open_log(paths[stderr], supervisor, name, stderr=stderr)
+    if log is None:
+        raise TestbedError(f"{name} has not written any log yet", instance.command("start"))
+    try:
+        sys.stdout.write(log.tail(lines))
+        sys.stdout.flush()
+        while follow:
+            time.sleep(FOLLOW_SECONDS)
+            sys.stdout.write(log.more())
+            sys.stdout.flush()
+    except xmlrpc.client.Fault as fault:
+        raise TestbedError(
+            f"the daemon cannot read the log: {fault.faultString}", instance.command("status")
+        ) from None
+
+
+def _complain(error: TestbedError) -> None:
+    if error.details:
+        print(error.details, file=sys.stderr)
+    print(f"swf-testbed: {error.cause}\n  next: {error.next_command}", file=sys.stderr)
+
+
+def main() -> None:
+    """The entry point: every expected failure is two lines, not a traceback."""
+    try:
+        app(prog_name="swf-testbed")
+    except TestbedError as error:
+        _complain(error)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except BrokenPipeError:
+        # The reader of our output has gone (`| head`); Python must not complain about it at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(141)

@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What runs: one request to the daemon, and how it is shown."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from rich.table import Table
+from rich.text import Text
+
+from swf_testbed_cli.errors import ALL_RUNNING, SOME_NOT_RUNNING
+from swf_testbed_cli.rpc import Supervisor
+
+_STYLES = {
+    "RUNNING": "green",
+    "STARTING": "yellow",
+    "STOPPING": "yellow",
+    "BACKOFF": "yellow",
+    "STOPPED": "dim",
+}
+
+
+@dataclass(frozen=True)
+class ProgramStatus:
+    """One program, as supervisor sees it. `exit_status` is None while it runs, and before its first end."""
+
+    name: str
+    group: str
+    state: str
+    pid: int | None
+    uptime_seconds: int | None
+    exit_status: int | None
+    description: str
+    autostart: bool
+    stdout_logfile: str
+    stderr_logfile: str
+
+    @property
+    def full_name(self) -> str:
+        """How supervisor names it: group:name, or name alone where both are the same."""
+        return self.name if self.name == self.group else f"{self.group}:{self.name}"
+
+    @property
+    def expected(self) -> bool:
+        """Whether it is meant to run: one without autostart that was never started is not."""
+        return self.autostart or self.state != "STOPPED"
+
+
+@dataclass(frozen=True)
+class Status:
+    """The daemon and its programs at one moment. While it is going down, it tells its state alone."""
+
+    daemon_pid: int | None
+    daemon_version: str
+    daemon_state: str
+    programs: list[ProgramStatus]
+
+    @property
+    def exit_status(self) -> int:
+        """0 if all programs run, 3 if some do not: as supervisorctl."""
+        states = [self.daemon_state, *(program.state for program in self.programs)]
+        return ALL_RUNNING if all(state == "RUNNING" for state in states) else SOME_NOT_RUNNING
+
+    def as_json(self, configuration: str) -> dict[str, Any]:
+        """The answer of `status --json`."""
+        daemon = {
+            "running": True,
+            "pid": self.daemon_pid,
+            "version": self.daemon_version,
+            "state": self.daemon_state,
+        }
+        programs = [{**asdict(program), "name": program.full_name} for program in self.programs]
+        return {"configuration": configuration, "daemon": daemon, "programs": programs}
+
+    def as_table(self) -> Table:
+        """The answer of `status`."""
+        table = Table(box=None, pad_edge=False, header_style="bold")
+        for column, justify in (
+            ("program", "left"),
+            ("state", "left"),
+            ("pid", "right"),
+            ("up", "right"),
+            ("", "left"),
+        ):
+            table.add_column(column, justify=justify)  # type: ignore[arg-type]
+        for program in self.programs:
+            up = _duration(program.uptime_seconds) if program.uptime_seconds is not None else ""
+            note = "" if program.state == "RUNNING" else program.description
+            state = Text(program.state, style=_STYLES.get(program.state, "red"))
+            # Text, not str: what a program is called or says is not markup.
+            table.add_row(Text(program.full_name), state, str(program.pid or ""), up, Text(note))
+        return table
+
+
+def read_status(supervisor: Supervisor) -> Status:
+    """Asks the daemon once."""
+    pid, version, state, processes, configurations = supervisor.multicall(
+        ("supervisor.getPID", []),
+        ("supervisor.getSupervisorVersion", []),
+        ("supervisor.getState", []),
+        ("supervisor.getAllProcessInfo", []),
+        ("supervisor.getAllConfigInfo", []),
+    )
+    if "statename" not in state or not isinstance(processes, list):  # a fault: it is going down
+        return Status(None, "", "SHUTDOWN", [])
+    autostart = {}
+    if isinstance(configurations, list):
+        autostart = {(c["group"], c["name"]): bool(c["autostart"]) for c in configurations}
+    programs = [_program(info, autostart) for info in processes]
+    return Status(int(pid), str(version), str(state["statename"]), programs)
+
+
+def _program(info: dict[str, Any], autostart: dict[tuple[str, str], bool]) -> ProgramStatus:
+    state = str(info["statename"])
+    runs = state in ("RUNNING", "STARTING", "STOPPING")
+    ended = state in ("EXITED", "FATAL", "BACKOFF")
+    return ProgramStatus(
+        name=info["name"],
+        group=info["group"],
+        state=state,
+        pid=info["pid"] or None,
+        uptime_seconds=max(0, info["now"] - info["start"]) if runs and info["pid"] else None,
+        exit_status=info["exitstatus"] if ended else None,
+        description=info["description"] or info["spawnerr"],
+        autostart=autostart.get((info["group"], info["name"]), True),
+        stdout_logfile=info["stdout_logfile"],
+        stderr_logfile=info["stderr_logfile"],
+    )
+
+
+def _duration(seconds: int) -> str:
+    days, rest = divmod(seconds, 86_400)
+    text = f"{rest // 3600}:{rest % 3600 // 60:02}:{rest % 60:02}"
+    return f"{days} d {text}" if days else text

@@ -1,0 +1,521 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The command, with a real supervisord and light programs in the place of the testbed's."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import stat
+import subprocess
+import sys
+import sysconfig
+import tempfile
+import time
+import venv
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from swf_testbed_cli.errors import TestbedError
+from swf_testbed_cli.init import PROGRAMS, UNFIT_CHARACTERS, initialise
+
+# What stands in for each program: it says what it was given, and waits.
+STAND_IN = """\
+#!/bin/sh
+echo "{\\"message\\": \\"started\\", \\"arguments\\": \\"$*\\"}"
+echo "a word on stderr" >&2
+env | sort > "$PWD/logs/$(basename "$0").env"
+trap 'echo "got TERM"; exit 0' TERM
+while :; do sleep 0.1; done
+"""
+ALL = 8
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture(scope="session")
+def venv_bin(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A venv that has this package, supervisor and stand-ins for the other programs."""
+    home = tmp_path_factory.mktemp("venv with space")
+    venv.create(home, symlinks=True)
+    site = next(home.glob("lib/python*/site-packages"))
+    # addsitedir and not a plain path: an editable install is found through its .pth file.
+    paths = {sysconfig.get_path("purelib"), sysconfig.get_path("platlib")}
+    site.joinpath("tests.pth").write_text("".join(f"import site; site.addsitedir({p!r})\n" for p in paths))
+    for name in PROGRAMS:
+        script = home / "bin" / name
+        script.write_text(STAND_IN)
+        script.chmod(0o755)
+    return home / "bin"
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """A folder with a short path, as the socket in it needs; with a blank, as a home may have."""
+    place = Path(tempfile.mkdtemp(prefix="swf tb-"))
+    yield place
+    pid_file = place / "supervisord.pid"
+    if pid_file.exists():
+        os.kill(int(pid_file.read_text()), signal.SIGTERM)
+        wait_until(lambda: not pid_file.exists())
+    shutil.rmtree(place)
+
+
+@pytest.fixture
+def run(venv_bin: Path, folder: Path) -> Run:
+    def run(*arguments: str, cwd: Path = folder, **environment: str) -> subprocess.CompletedProcess[str]:
+        clean = {k: v for k, v in os.environ.items() if not k.startswith(("SWF_", "ACTIVEMQ_", "XDG_"))}
+        clean |= {"HOME": str(folder / "home"), "COLUMNS": "150", **environment}
+        return subprocess.run(
+            [str(venv_bin / "python"), "-m", "swf_testbed_cli", *arguments],
+            cwd=cwd,
+            env=clean,
+            capture_output=True,
+            text=True,
+            timeout=90,
+            check=False,
+        )
+
+    return run
+
+
+def free_ports() -> list[str]:
+    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(3)]
+    ports = [str(s.getsockname()[1]) for s in sockets]
+    for s in sockets:
+        s.close()
+    options = ("--broker-port", "--monitor-port", "--mcp-port")
+    return [part for pair in zip(options, ports, strict=True) for part in pair]
+
+
+@pytest.fixture
+def made(run: Run, folder: Path) -> Path:
+    done = run("init", *free_ports())
+    assert done.returncode == 0, done.stderr
+    configuration = folder / "supervisord.conf"
+    configuration.write_text(configuration.read_text().replace("startsecs=2", "startsecs=0"))
+    return configuration
+
+
+@pytest.fixture
+def started(run: Run, made: Path) -> Path:
+    done = run("start")
+    assert done.returncode == 0, done.stderr
+    return made
+
+
+def wait_until(condition: Callable[[], object], seconds: float = 20) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "never came true"
+        time.sleep(0.05)
+
+
+def fails(done: subprocess.CompletedProcess[str], cause: str, next_command: str, status: int = 1) -> None:
+    """The two lines of a clear error, and no traceback."""
+    assert done.returncode == status, (done.stdout, done.stderr)
+    assert "Traceback" not in done.stderr
+    lines = done.stderr.splitlines()
+    assert lines[-2].startswith("swf-testbed: "), lines
+    assert cause in lines[-2]
+    assert lines[-1].startswith("  next: ")
+    assert next_command in lines[-1]
+
+
+def states(run: Run) -> dict[str, dict]:
+    return {p["name"]: p for p in json.loads(run("status", "--json").stdout)["programs"]}
+
+
+def replace(path: Path, old: str, new: str) -> None:
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new, 1))
+
+
+class TestInit:
+    def test_what_it_makes(self, run: Run, folder: Path) -> None:
+        done = run("init", "new")
+        assert "swf-testbed start" in done.stdout
+        new = folder / "new"
+        assert stat.S_IMODE((new / "secrets").stat().st_mode) == 0o700
+        secrets = {path.name: path.read_text().strip() for path in (new / "secrets").iterdir()}
+        assert set(secrets) == {"api-token", "django-secret-key", "broker-password"}
+        assert re.fullmatch("[0-9a-f]{40}", secrets["api-token"])
+        assert len(secrets["django-secret-key"]) >= 50
+        assert {stat.S_IMODE(path.stat().st_mode) for path in (new / "secrets").iterdir()} == {0o600}
+        config = (new / "supervisord.conf").read_text()
+        for secret in secrets.values():
+            assert secret not in config + done.stdout + done.stderr
+        assert {path.name for path in (new / "data").iterdir()} == {"stf", "monitor", "broker"}
+        assert (new / "logs").is_dir()
+        assert "{" not in config, "a placeholder was left"
+
+    def test_nothing_is_overwritten(self, run: Run, made: Path) -> None:
+        made.write_text("[supervisord]\n; mine")
+        fails(run("init"), "already initialised", "init --force")
+        assert made.read_text() == "[supervisord]\n; mine"
+
+    def test_force_keeps_secrets_and_data(self, run: Run, made: Path) -> None:
+        made.write_text("broken")
+        secrets = {path: path.read_text() for path in made.parent.glob("secrets/*")}
+        next(iter(secrets)).chmod(0o644)
+        data = made.parent / "data/stf/run-000001"
+        data.mkdir()
+        assert run("init", "--force").returncode == 0
+        assert "[program:broker]" in made.read_text()
+        assert {path: path.read_text() for path in made.parent.glob("secrets/*")} == secrets
+        assert {stat.S_IMODE(path.stat().st_mode) for path in secrets} == {0o600}
+        assert data.is_dir()
+
+    def test_a_path_that_is_too_long(self, run: Run, folder: Path) -> None:
+        fails(run("init", "x" * 90), "99 is the limit", "swf-testbed init ~/testbed")
+        assert not (folder / ("x" * 90)).exists()
+
+    def test_the_longest_path_works(self, run: Run, folder: Path) -> None:
+        deep = folder / ("x" * (99 - len(str(folder)) - len("/supervisor.sock") - 1))
+        assert run("init", str(deep), *free_ports()).returncode == 0
+        done = run("start", cwd=deep)
+        assert done.returncode == 0, done.stderr
+        assert run("stop", cwd=deep).stdout == "Stopped.\n"
+
+    @pytest.mark.parametrize("character", UNFIT_CHARACTERS)
+    def test_a_path_that_supervisor_cannot_hold(self, folder: Path, character: str) -> None:
+        with pytest.raises(TestbedError, match="cannot hold a path with"):
+            initialise(folder / f"a{character}b", force=False, broker_port=1, monitor_port=2, mcp_port=3)
+
+    def test_a_program_that_is_not_installed(self, run: Run, venv_bin: Path) -> None:
+        program = venv_bin / "swf-mcp-agent"
+        program.rename(venv_bin / "away")
+        try:
+            fails(run("init"), "swf-mcp-agent is not installed", "pip install swf-testbed")
+        finally:
+            (venv_bin / "away").rename(program)
+
+    def test_a_folder_that_cannot_be_written(self, run: Run) -> None:
+        fails(run("init", "/proc/nothing"), "cannot write /proc/nothing", "init")
+
+
+class TestLife:
+    def test_from_start_to_stop(self, run: Run, made: Path) -> None:
+        done = run("start", ACTIVEMQ_PASSWORD="of my shell", SWF_RUN_COUNT="3")
+        assert done.returncode == 0, done.stderr
+        assert f"{ALL} programs run" in done.stdout
+        now = run("status")
+        assert now.returncode == 0
+        assert now.stdout.count("RUNNING") == ALL
+
+        again = run("start")
+        assert (again.returncode, "Already running." in again.stdout) == (0, True)
+        assert len(states(run)) == ALL
+
+        environment = (made.parent / "logs/swf-data-agent.env").read_text()
+        assert f"ACTIVEMQ_PASSWORD_FILE={made.parent}/secrets/broker-password\n" in environment
+        assert f"SWF_DATA_DIR={made.parent}/data/stf\n" in environment
+        assert "of my shell" not in environment
+        assert "SWF_RUN_COUNT" not in environment
+        assert "SECRET_KEY" not in environment, "only the monitor needs it"
+        assert "SECRET_KEY_FILE=" in (made.parent / "logs/swf-monitor.env").read_text()
+        self.no_secret_on_a_command_line(made.parent)
+        assert stat.S_IMODE((made.parent / "logs/broker.log").stat().st_mode) == 0o600
+
+        pids = [p["pid"] for p in states(run).values()]
+        done = run("stop")
+        assert (done.returncode, done.stdout) == (0, "Stopped.\n")
+        assert not any(Path(f"/proc/{pid}").exists() for pid in pids)
+        assert "got TERM" in (made.parent / "logs/monitor.log").read_text()
+        assert run("stop").stdout == "It was not running.\n"
+        fails(run("status"), "the testbed is not running", "swf-testbed start", status=4)
+
+    @staticmethod
+    def no_secret_on_a_command_line(folder: Path) -> None:
+        secrets = [path.read_text().strip().encode() for path in folder.glob("secrets/*")]
+        for path in Path("/proc").glob("[0-9]*/cmdline"):
+            try:
+                line = path.read_bytes()
+            except OSError:
+                continue
+            assert not any(secret in line for secret in secrets)
+
+    def test_json(self, run: Run, started: Path) -> None:
+        answer = json.loads(run("status", "--json").stdout)
+        assert answer["configuration"] == str(started)
+        assert answer["daemon"]["running"] is True
+        assert {p["name"] for p in answer["programs"]} >= {
+            "broker",
+            "monitor",
+            "monitor-listener",
+            "mcp-agent",
+        }
+        program = answer["programs"][0]
+        assert program["state"] == "RUNNING"
+        assert program["pid"] > 0
+        assert program["uptime_seconds"] >= 0
+        run("stop")
+        done = run("status", "--json")
+        assert done.returncode == 4
+        assert json.loads(done.stdout)["daemon"] == {
+            "running": False,
+            "cause": "the testbed is not running",
+            "next": "swf-testbed start",
+        }
+
+    def test_some_not_running(self, run: Run, made: Path) -> None:
+        replace(made, "[program:mcp-agent]", "[program:mcp-agent]\nautostart=false")
+        made.write_text(made.read_text().replace("autostart=true\n", ""))
+        done = run("start")
+        assert done.returncode == 0, "a program without autostart is not waited for"
+        done = run("status")
+        assert done.returncode == 3
+        assert "STOPPED" in done.stdout
+
+    def test_restart_of_one(self, run: Run, started: Path) -> None:
+        before = states(run)
+        done = run("restart", "monitor")
+        assert done.returncode == 0, done.stderr
+        after = states(run)
+        assert {n for n in after if after[n]["pid"] != before[n]["pid"]} == {"monitor"}
+
+    def test_restart_of_all_reads_the_configuration(self, run: Run, started: Path) -> None:
+        before = json.loads(run("status", "--json").stdout)
+        replace(started, "[program:mcp-agent]", "[program:one-more]")
+        done = run("restart")
+        assert done.returncode == 0, done.stderr
+        after = json.loads(run("status", "--json").stdout)
+        assert after["daemon"]["pid"] == before["daemon"]["pid"]
+        old = {p["pid"] for p in before["programs"]}
+        assert not old & {p["pid"] for p in after["programs"]}
+        assert "one-more" in {p["name"] for p in after["programs"]}
+
+    def test_restart_with_a_broken_configuration_changes_nothing(self, run: Run, started: Path) -> None:
+        before = states(run)
+        replace(started, "[program:mcp-agent]", "[program:bad]\nautostart=perhaps\n[program:mcp-agent]")
+        fails(run("restart"), "perhaps", "edit")
+        assert {n: p["pid"] for n, p in states(run).items()} == {n: p["pid"] for n, p in before.items()}
+
+    def test_restart_starts_what_is_down(self, run: Run, made: Path) -> None:
+        done = run("restart")
+        assert done.returncode == 0, done.stderr
+        assert run("status").returncode == 0
+
+    def test_two_starts_at_once(self, run: Run, made: Path, venv_bin: Path) -> None:
+        command = [str(venv_bin / "python"), "-m", "swf_testbed_cli", "start"]
+        both = [
+            subprocess.Popen(command, cwd=made.parent, stdout=subprocess.PIPE, text=True) for _ in range(2)
+        ]
+        answers = [process.communicate(timeout=60)[0] for process in both]
+        assert [process.returncode for process in both] == [0, 0], answers
+        assert sorted("Already running." in answer for answer in answers) == [False, True]
+
+    def test_start_brings_back_what_was_stopped(self, run: Run, started: Path) -> None:
+        os.kill(states(run)["daqsim-agent"]["pid"], signal.SIGTERM)  # ends well: supervisor leaves it
+        wait_until(lambda: states(run)["daqsim-agent"]["state"] == "EXITED")
+        assert run("status").returncode == 3
+        assert run("start").returncode == 0
+        assert run("status").returncode == 0
+
+
+class TestErrors:
+    def test_not_initialised(self, run: Run) -> None:
+        for command in (["start"], ["stop"], ["restart"], ["logs", "broker"]):
+            fails(run(*command), "not initialised", "swf-testbed init")
+        fails(run("status"), "not initialised", "swf-testbed init", status=4)
+        fails(run("start", "--config", "elsewhere"), "there is no elsewhere", "swf-testbed init")
+
+    def test_a_program_that_fails(self, run: Run, made: Path, folder: Path) -> None:
+        bad = folder / "bad.sh"
+        bad.write_text("#!/bin/sh\necho 'the cause of it all' >&2\nexit 3\n")
+        bad.chmod(0o755)
+        text = re.sub(r"command=.*swf-mcp-agent", f"command=/bin/sh '{bad}'", made.read_text())
+        made.write_text(
+            text.replace("startsecs=0", "startsecs=1").replace("startretries=3", "startretries=0")
+        )
+        done = run("start")
+        fails(done, "did not start: mcp-agent (FATAL)", "swf-testbed logs mcp-agent --stderr")
+        assert "    the cause of it all" in done.stderr
+        assert run("status").returncode == 3
+        assert run("logs", "mcp-agent", "--stderr").stdout.endswith("the cause of it all\n")
+
+    def test_a_dead_daemon_that_left_its_socket(self, run: Run, started: Path) -> None:
+        daemon = json.loads(run("status", "--json").stdout)["daemon"]["pid"]
+        programs = [p["pid"] for p in states(run).values()]
+        os.kill(daemon, signal.SIGKILL)
+        for pid in programs:
+            os.kill(pid, signal.SIGKILL)
+        wait_until(lambda: run("status").returncode == 4)
+        assert (started.parent / "supervisor.sock").exists()
+        fails(run("status"), "the daemon is dead; its socket", "swf-testbed start", status=4)
+        done = run("start")
+        assert done.returncode == 0, done.stderr
+        assert "it is removed" in done.stdout
+        assert run("status").returncode == 0
+
+    def test_an_unknown_program(self, run: Run, started: Path) -> None:
+        for command in ("restart", "logs"):
+            fails(run(command, "monitr"), "no program 'monitr'; there are: broker, daqsim-agent", "status")
+
+    def test_a_port_that_is_taken(self, run: Run, made: Path) -> None:
+        port = re.search(r'SWF_MONITOR_PORT="(\d+)"', made.read_text())
+        assert port
+        with socket.create_server(("127.0.0.1", int(port[1]))):
+            fails(run("start"), f"port {port[1]} (SWF_MONITOR_PORT) is taken", "ss -ltnp")
+        assert not (made.parent / "supervisord.pid").exists()
+
+    def test_a_configuration_that_cannot_be_read(self, run: Run, made: Path) -> None:
+        replace(made, "minfds=1024", "minfds=many")
+        fails(run("start"), "supervisord did not start: ", "supervisord.log")
+        made.write_text("no section\n")
+        fails(run("start"), "cannot read", "init --force")
+
+    @pytest.mark.skipif(os.getuid() != 0, reason="needs root to become somebody else")
+    def test_somebody_elses_socket(self, run: Run, started: Path, venv_bin: Path) -> None:
+        for path in [started.parent, venv_bin.parent.parent, venv_bin.parent, *venv_bin.parents]:
+            if path.stat().st_uid == os.getuid() and str(path).startswith(tempfile.gettempdir() + "/"):
+                path.chmod(0o755)
+        # Once as root, which imports everything: the interpreter's own files may be out of reach for that user.
+        code = """if True:
+            import contextlib, os, sys
+            from swf_testbed_cli.main import main
+            sys.argv = ["swf-testbed", "status"]
+            with contextlib.suppress(SystemExit):
+                main()
+            os.setgid(65534)
+            os.setuid(65534)
+            main()
+        """
+        done = subprocess.run(
+            [str(venv_bin / "python"), "-c", code],
+            cwd=started.parent,
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=False,
+        )
+        fails(done, "permission denied: the socket", "sudo -u root swf-testbed status", status=4)
+
+    def test_something_else_answers(self, run: Run, folder: Path) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as other:
+            port = other.getsockname()[1]
+            (folder / "supervisord.conf").write_text(f"[supervisorctl]\nserverurl=http://127.0.0.1:{port}\n")
+            process = subprocess.Popen([sys.executable, "-c", ANSWER_ONCE], stdin=other.fileno())
+            fails(run("status"), "is not supervisord (404", "edit", status=4)
+            process.wait(20)
+
+
+ANSWER_ONCE = """
+import socket
+client, _ = socket.socket(fileno=0).accept()
+client.recv(4096)
+client.sendall(b"HTTP/1.1 404 Nothing here\\r\\nContent-Length: 0\\r\\nConnection: close\\r\\n\\r\\n")
+client.close()
+"""
+
+
+class TestLogs:
+    def test_both_streams_and_lines(self, run: Run, started: Path) -> None:
+        assert json.loads(run("logs", "monitor-listener").stdout)["arguments"] == "listen"
+        assert run("logs", "broker", "--stderr").stdout == "a word on stderr\n"
+        with (started.parent / "logs/broker.log").open("a") as log:
+            log.writelines(f"line {n} \x1b[1m\n" for n in range(50_000))
+        assert run("logs", "broker", "-n", "2").stdout == "line 49998 \x1b[1m\nline 49999 \x1b[1m\n"
+        assert run("logs", "broker", "-n", "0").stdout == ""
+
+    def test_after_the_end(self, run: Run, started: Path) -> None:
+        run("stop")
+        assert run("logs", "monitor", "-n", "1").stdout == "got TERM\n"
+        fails(run("logs", "monitor", "-f"), "not running", "start")
+        fails(run("logs", "monitr"), "no program 'monitr'", "status")
+
+    def test_follow_through_a_rotation(self, run: Run, started: Path, venv_bin: Path) -> None:
+        log = started.parent / "logs/broker.log"
+        process = subprocess.Popen(
+            [str(venv_bin / "python"), "-u", "-m", "swf_testbed_cli", "logs", "broker", "-f", "-n", "1"],
+            cwd=started.parent,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        assert process.stdout
+        try:
+            assert "started" in process.stdout.readline()
+            with log.open("a") as file:
+                file.write("before\n")
+            assert process.stdout.readline() == "before\n"
+            log.rename(log.with_suffix(".1"))
+            log.write_text("after\n")
+            assert process.stdout.readline() == "after\n"
+            process.send_signal(signal.SIGINT)
+            assert process.wait(10) == 130
+        finally:
+            process.kill()
+
+
+class TestProvisioned:
+    """A host that was set up by other means: the command finds the instance and its daemon."""
+
+    def test_order_of_places(self, run: Run, started: Path, folder: Path) -> None:
+        elsewhere = folder / "elsewhere"
+        elsewhere.mkdir()
+        assert run("status", cwd=elsewhere).returncode == 4
+        for environment in (
+            {"SWF_TESTBED_CONFIG": str(started)},
+            {"SWF_TESTBED_CONFIG": str(started.parent)},
+        ):
+            assert run("status", cwd=elsewhere, **environment).returncode == 0
+        assert run("status", "--config", str(started), cwd=elsewhere).returncode == 0
+        user = folder / "home/.config/swf-testbed"
+        user.mkdir(parents=True)
+        (user / "supervisord.conf").write_text(f"[unix_http_server]\nfile={folder}/supervisor.sock\n")
+        assert run("status", cwd=elsewhere).returncode == 0
+        assert run("status", cwd=elsewhere, SWF_TESTBED_INSTANCE="other").returncode == 4
+        xdg = folder / "xdg/other"
+        shutil.copytree(user, xdg)
+        assert (
+            run(
+                "status", cwd=elsewhere, SWF_TESTBED_INSTANCE="other", XDG_CONFIG_HOME=str(xdg.parent)
+            ).returncode
+            == 0
+        )
+        # Its socket is served: start must not start a second daemon.
+        assert "Already running." in run("start", cwd=elsewhere).stdout
+        fails(run("start", "--config", str(elsewhere), cwd=elsewhere), "not initialised", "init")
+
+    def test_over_tcp_with_a_password(self, run: Run, made: Path) -> None:
+        port = free_ports()[1]
+        text = made.read_text()
+        text = re.sub(
+            r"\[unix_http_server\]\n.*\n.*\n",
+            f"[inet_http_server]\nport=127.0.0.1:{port}\nusername=u\npassword=p%%w\n",
+            text,
+        )
+        text = re.sub(
+            r"serverurl=.*\n", f"serverurl=http://127.0.0.1:{port}\nusername=u\npassword=p%%w\n", text
+        )
+        made.write_text(text)
+        fails(run("status"), "not running", "swf-testbed start", status=4)
+        done = run("start")
+        assert done.returncode == 0, done.stderr
+        assert run("status").returncode == 0
+        assert "started" in run("logs", "broker").stdout
+        made.write_text(text.replace("password=p%%w", "password=wrong"))
+        fails(run("status"), "refuses the user or password", "edit", status=4)
+        made.write_text(text)
+        assert run("stop").stdout == "Stopped.\n"
+
+    def test_another_supervisord(self, run: Run, made: Path, folder: Path, venv_bin: Path) -> None:
+        tool = folder / "tool"
+        tool.write_text(
+            f'#!/bin/sh\ntouch "{folder}/used"\nexec "{venv_bin}/python" -m supervisor.supervisord "$@"\n'
+        )
+        tool.chmod(0o755)
+        replace(made, "[unix_http_server]", f"[swf-testbed]\nsupervisord={tool}\n[unix_http_server]")
+        done = run("start")
+        assert done.returncode == 0, done.stderr
+        assert (folder / "used").exists()
+
+
+def test_version(run: Run) -> None:
+    assert re.fullmatch(r"swf-testbed \d+\.\d+\.\d+\n", run("--version").stdout)

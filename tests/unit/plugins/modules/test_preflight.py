@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import pytest
+from run_module import run_module
+
+from ansible_collections.bnlnpps.swf_testbed.plugins.modules import preflight
+
+
+def environment(home, **extra):
+    return dict({"HOME": str(home), "PATH": os.environ["PATH"]}, **extra)
+
+
+def check(home, env=None, **arguments):
+    return run_module("preflight", dict({"python": sys.executable}, **arguments), env=environment(home, **(env or {})))
+
+
+def test_layout_follows_xdg(tmp_path):
+    answer = check(tmp_path, {"XDG_CONFIG_HOME": str(tmp_path / "c"), "XDG_DATA_HOME": "relative"})
+    places = answer["ansible_facts"]["swf_testbed_layout_swf_testbed"]
+    assert places["config_dir"] == str(tmp_path / "c/swf-testbed")
+    assert places["root"] == str(tmp_path / ".local/share/swf-testbed")
+    assert not answer["failed"] and answer["problems"] == []
+
+
+def test_changes_nothing(tmp_path):
+    check(tmp_path)
+    assert os.listdir(tmp_path) == []
+
+
+def test_without_checks_only_the_layout_is_told(tmp_path):
+    answer = check(tmp_path, checks=False, python="no-such-python")
+    assert not answer["failed"] and "swf_testbed_layout_swf_testbed" in answer["ansible_facts"]
+
+
+def test_missing_python_is_named_with_its_cure(tmp_path):
+    answer = check(tmp_path, python="python9.9")
+    assert answer["failed"] and "no Python called 'python9.9'" in answer["msg"] and "install" in answer["msg"]
+
+
+def test_old_python_is_named(tmp_path):
+    assert "the packages need 9.9 or newer" in check(tmp_path, min_python="9.9")["msg"]
+
+
+@pytest.mark.parametrize("version,minimum,fine", [("3.9.18", "3.10", False), ("3.10.0", "3.10", True), ("3.13.1", "3.9", True)])
+def test_versions_are_compared_as_numbers(version, minimum, fine):
+    found = {"path": "/usr/bin/python3", "version": version, "venv": True}
+    assert (preflight.python_problem("python3", minimum, found, "debian") is None) == fine
+
+
+def test_missing_venv_module_names_debians_package():
+    found = {"path": "/usr/bin/python3", "version": "3.11.2", "venv": False}
+    assert "apt-get install python3.11-venv" in preflight.venv_problem(found, None)
+    assert preflight.venv_problem(found, "/usr/bin/uv") is None
+
+
+def test_taken_port_names_who_has_it(tmp_path):
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        server.listen()
+        port = server.getsockname()[1]
+        answer = check(tmp_path, ports=[{"name": "monitor", "variable": "swf_testbed_monitor_port", "port": port}])
+    assert answer["failed"]
+    assert "port %d for monitor is taken by process %d" % (port, os.getpid()) in answer["msg"]
+    assert "swf_testbed_monitor_port" in answer["msg"]
+
+
+@pytest.fixture(name="home")
+def short_home():
+    """A home whose socket's path is short enough; pytest's own directories are not."""
+    with tempfile.TemporaryDirectory(dir="/tmp") as path:
+        yield Path(path)
+
+
+def test_port_of_this_instance_is_fine(home):
+    # stands in for a program of the instance: a child of a process with the configuration on its command line
+    conf = str(home / ".config/swf-testbed/supervisord.conf")
+    child = ("import socket, sys; s = socket.socket(); s.bind(('127.0.0.1', 0)); s.listen(); "
+             "print(s.getsockname()[1], flush=True); sys.stdin.read()")
+    parent = "import subprocess, sys; subprocess.run([sys.executable, '-c', %r])" % child
+    with subprocess.Popen([sys.executable, "-c", parent, "-c", conf], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                          text=True) as daemon:
+        port = int(daemon.stdout.readline())
+        ports = [{"name": "monitor", "variable": "swf_testbed_monitor_port", "port": port}]
+        assert check(home, ports=ports)["problems"] == []
+        assert len(check(home, ports=ports, instance="another")["problems"]) == 1
+        daemon.stdin.close()
+
+
+def test_privileged_port_is_explained(tmp_path):
+    if os.getuid() == 0:
+        problem = "port 80 for monitor needs root"
+        assert problem in preflight.port_message({"name": "monitor", "variable": "x", "host": "h", "port": 80}, 13)
+    else:
+        assert "needs root" in check(tmp_path, ports=[{"name": "monitor", "variable": "x", "port": 80}])["msg"]
+
+
+def test_address_of_another_host_is_explained(tmp_path):
+    answer = check(tmp_path, ports=[{"name": "broker", "variable": "x", "host": "192.0.2.1", "port": 61613}])
+    assert "cannot listen on 192.0.2.1 port 61613 for broker" in answer["msg"]
+
+
+def test_long_socket_path_is_explained(tmp_path):
+    answer = check(tmp_path, {"XDG_STATE_HOME": str(tmp_path / ("x" * 90))})
+    assert "must not have more than 99" in answer["msg"] and "XDG_STATE_HOME" in answer["msg"]
+
+
+def test_full_disk_is_explained(tmp_path):
+    answer = check(tmp_path, min_free_mb=10**9)
+    assert "a release needs about 1000000000" in answer["msg"]
+
+
+def test_all_problems_are_told_at_once(tmp_path):
+    message = check(tmp_path, min_free_mb=10**9, python="python9.9")["msg"]
+    assert "\n1. " in message and "\n2. " in message and "nothing was changed" in message
