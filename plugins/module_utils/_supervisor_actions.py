@@ -65,10 +65,12 @@ def start(
     deadline: Deadline,
     min_uptime: float,
     first: list[Info] | None = None,
+    refused: t.Mapping[str, str] | None = None,
 ) -> Outcome:
     """Start programs and wait until they and those in watch are RUNNING.
 
     :param names: of programs to start, group:name, in order. What is STOPPING is started when it has stopped.
+    :param refused: programs that supervisord has refused to start already.
     """
     waiting = list(names)
 
@@ -81,12 +83,10 @@ def start(
             if state.get(name) == status.BACKOFF:
                 calls.append(("supervisor.stopProcess", name, False))
             calls.append(("supervisor.startProcess", name, False))
-        refused = _refused(
-            client.multicall(calls), calls, (errors.ALREADY_STARTED, errors.NOT_RUNNING, _SPAWN_ERROR)
-        )
+        failed = dict(refused or {}, **not_started(client.multicall(calls), calls))
         if calls:
             infos[:] = client.processes()
-        return refused
+        return failed
 
     wanted = dict.fromkeys([*names, *watch], "running")
     return wait(client, wanted, deadline.left, min_uptime, first=first, nudge=nudge)
@@ -117,6 +117,10 @@ def signal(client: Client, names: t.Sequence[str], number: int) -> dict[str, str
     """Send a signal to programs; the result has those that supervisord could not signal, and why."""
     calls: list[Call] = [("supervisor.signalProcess", name, str(number)) for name in names]
     return _refused(client.multicall(calls), calls, ())
+
+
+def not_started(answers: list[t.Any], calls: list[Call]) -> dict[str, str]:
+    return _refused(answers, calls, (errors.ALREADY_STARTED, errors.NOT_RUNNING, _SPAWN_ERROR))
 
 
 def _refused(answers: list[t.Any], calls: list[Call], harmless: t.Container[int]) -> dict[str, str]:

@@ -14,6 +14,7 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor_ac
     Order,
     needs_start,
     needs_stop,
+    not_started,
     stop,
 )
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor_client import (
@@ -79,23 +80,32 @@ def to_watch(plan: Plan, infos: t.Sequence[t.Mapping[str, t.Any]]) -> list[str]:
     return [name for name, config in plan.wanted.items() if config["autostart"] or name in running]
 
 
-def replace_groups(
+def stop_groups(
     client: Client, plan: Plan, infos: list[dict[str, t.Any]], order: Order, deadline: Deadline
 ) -> Outcome | None:
-    """Stop and take out what goes, and add what comes.
+    """Stop what goes. The result is None, or how it failed."""
+    going = {*plan.changed, *plan.removed}
+    stopping = [status.namespec(info) for info in infos if info["group"] in going and needs_stop(info)]
+    if not stopping:
+        return None
+    outcome = stop(client, order.sorted(stopping)[::-1], deadline, first=infos)
+    return outcome if outcome.reasons else None
 
-    :returns: None, or how the stopping failed; then no group was taken out or added.
+
+def replace_groups(client: Client, plan: Plan, starting: t.Sequence[str]) -> dict[str, str]:
+    """Take out what goes, add what comes and start its programs, all in one call.
+
+    :param starting: programs of the groups that come, in order. supervisord would start those with autostart by
+        itself, but later, and where one fails at once it could not be told from one that was not started yet.
+    :returns: the programs that supervisord refuses to start, each with the reason.
     :raises SupervisorError: supervisord could not take a group out or in.
     """
-    going = set(plan.changed) | set(plan.removed)
-    stopping = [status.namespec(info) for info in infos if info["group"] in going and needs_stop(info)]
-    if stopping:
-        outcome = stop(client, order.sorted(stopping)[::-1], deadline, first=infos)
-        if outcome.reasons:
-            return outcome
     calls: list[Call] = [("supervisor.removeProcessGroup", name) for name in plan.removed + plan.changed]
     calls += [("supervisor.addProcessGroup", name) for name in plan.changed + plan.added]
-    for call, answer in zip(calls, client.multicall(calls)):
+    groups = len(calls)
+    calls += [("supervisor.startProcess", name, False) for name in starting]
+    answers = client.multicall(calls)
+    for call, answer in zip(calls[:groups], answers):
         if isinstance(answer, RpcFault) and answer.code != errors.ALREADY_ADDED:
             verb = "take out" if call[0].endswith("removeProcessGroup") else "add"
             raise SupervisorError(
@@ -103,4 +113,4 @@ def replace_groups(
                 "supervisord could not %s the group %s: %s. Its log says more; when the cause is mended, the same "
                 "task brings the rest into force." % (verb, call[1], answer.text),
             )
-    return None
+    return not_started(answers[groups:], calls[groups:])

@@ -29,7 +29,6 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor_da
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor_errors import SupervisorError
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor_record import Record
 
-SECRET_KEYS = ("environment",)  # values that are never shown
 _IDENTITY = ("name", "group")
 
 
@@ -41,7 +40,7 @@ class Plan:
         side has is not in it.
     :ivar unverified: groups that seem unchanged, but whose unreported keys could not be compared.
     :ivar wanted: per program (group:name) its new configuration.
-    :ivar complete: False if it is about some of the groups only.
+    :ivar left_out: groups that differ as well, and that the options do not name.
     """
 
     added: list[str] = field(default_factory=list)
@@ -50,7 +49,7 @@ class Plan:
     changed_keys: dict[str, list[str]] = field(default_factory=dict)
     unverified: list[str] = field(default_factory=list)
     wanted: dict[str, Config] = field(default_factory=dict)
-    complete: bool = True
+    left_out: list[str] = field(default_factory=list)
 
     def only(self, selected: t.Callable[[str], bool]) -> Plan:
         """The part of the plan that concerns the groups that are selected."""
@@ -65,7 +64,7 @@ class Plan:
             {name: keys for name, keys in self.changed_keys.items() if selected(name.split(":", 1)[0])},
             pick(self.unverified),
             {name: config for name, config in self.wanted.items() if selected(config["group"])},
-            complete=False,
+            [name for name in self.added + self.changed if not selected(name)],
         )
 
 
@@ -111,6 +110,9 @@ def predict(path: str, snapshot: Snapshot, daemon: Daemon, record: Record | None
     for name in groups:
         members = [info for info in snapshot.processes if info["group"] == name]
         if not members or untouched:
+            continue
+        if record is not None and record.is_pending(groups[name], members):
+            plan.changed.append(name)
             continue
         usable = record if record is not None and record.knows(name, members) else None
         _compare(plan, groups[name], reported.get(name, {}), members, usable)

@@ -17,6 +17,7 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils import _superv
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils import _supervisor_status as status
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor_client import Client, Snapshot
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor_conf_programs import (
+    UNREPORTED,
     signal_number,
 )
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor_daemon import Daemon
@@ -179,10 +180,9 @@ class Task:
                 right[label] = {"state": "%s (%s)" % (state, action)}
             for key in plan.changed_keys.get(name, []) if plan else []:
                 if label in left and label in right:
-                    old, new = old_config.get(name, {}).get(key), plan.wanted.get(name, {}).get(key)  # type: ignore
-                    secret = key in plans.SECRET_KEYS
-                    left[label][key] = "(not shown)" if secret else old
-                    right[label][key] = "(changed, not shown)" if secret else new
+                    shown_key = key not in UNREPORTED
+                    left[label][key] = old_config[name][key] if shown_key else "(not shown)"
+                    right[label][key] = plan.wanted[name][key] if shown_key else "(changed, not shown)"
             if plan and action == "added" and label in right:
                 right[label]["command"] = plan.wanted[name]["command"]
         return {"before": left, "after": right}
@@ -273,22 +273,24 @@ def _state(task: Task, name: str) -> str:
 
 
 def applied(task: Task) -> Result:
-    plan = _restrict(task, _make_plan(task))
+    full = _make_plan(task)
+    plan = _restrict(task, full)
     if task.module.check_mode:
         return task.finish(*_effects(task, plan), plan=plan)
-    return _carry_out(task, plan)
+    return _carry_out(task, plan, full)
 
 
 def present(task: Task) -> Result:
-    plan = _restrict(task, _make_plan(task))
+    full = _make_plan(task)
+    plan = _restrict(task, full)
     plan = Plan(
         added=plan.added,
         wanted={name: config for name, config in plan.wanted.items() if config["group"] in plan.added},
-        complete=False,
+        left_out=plan.left_out + plan.changed,
     )
     if task.module.check_mode:
         return task.finish(*_effects(task, plan), plan=plan)
-    return _carry_out(task, plan)
+    return _carry_out(task, plan, full)
 
 
 def absent(task: Task) -> Result:
@@ -306,7 +308,7 @@ def absent(task: Task) -> Result:
             "supervisord takes out whole groups only, and the group %s has more programs than those that are named. "
             "Give '%s:*' to take it out." % (partly[0], partly[0]),
         )
-    plan = Plan(removed=sorted(groups), complete=False)
+    plan = Plan(removed=sorted(groups))
     if task.module.check_mode:
         return task.finish(*_effects(task, plan), plan=plan)
     return _carry_out(task, plan)
@@ -397,22 +399,29 @@ def _effects(task: Task, plan: Plan) -> tuple[dict[str, str], dict[str, str]]:
     return did, predicted
 
 
-def _carry_out(task: Task, plan: Plan) -> Result:
+def _carry_out(task: Task, plan: Plan, full: Plan | None = None) -> Result:
+    """Bring the plan into force.
+
+    :param full: the plan for all groups, if supervisord has just read its configuration.
+    """
     infos = task.snapshot.processes
     did, predicted = _effects(task, plan)
     starting = task.order.sorted(apply.to_start(plan, infos))
     watch = apply.to_watch(plan, infos)
     task.touched = bool(did)
-    outcome = apply.replace_groups(task.client, plan, list(infos), task.order, task.deadline)
-    if outcome is not None:
-        return task.finish(did, predicted, outcome, "stopped", len(did), plan)
-    outcome = actions.start(task.client, starting, watch, task.deadline, task.min_uptime)
-    if plan.complete:
-        _remember(task, plan, outcome.infos)
+    blocked = apply.stop_groups(task.client, plan, list(infos), task.order, task.deadline)
+    if blocked is not None:
+        return task.finish(did, predicted, blocked, "stopped", len(did), plan)
+    fresh = {*plan.added, *plan.changed}
+    refused = apply.replace_groups(task.client, plan, [name for name in starting if name.split(":", 1)[0] in fresh])
+    rest = [name for name in starting if name.split(":", 1)[0] not in fresh]
+    outcome = actions.start(task.client, rest, watch, task.deadline, task.min_uptime, refused=refused)
+    if full is not None:
+        _remember(task, full, plan, outcome.infos)
     return task.finish(did, predicted, outcome, "RUNNING", len(watch), plan)
 
 
-def _remember(task: Task, plan: Plan, infos: list[dict[str, t.Any]]) -> None:
+def _remember(task: Task, full: Plan, plan: Plan, infos: list[dict[str, t.Any]]) -> None:
     """Put on record what is in force now, if it can be read here just as supervisord read it."""
     daemon = Daemon(task.snapshot.pid)
     path = daemon.config
@@ -425,10 +434,8 @@ def _remember(task: Task, plan: Plan, infos: list[dict[str, t.Any]]) -> None:
     if conf.uses_environment and daemon.environ is None:
         return
     read = {status.namespec(process): process for group in groups.values() for process in group.processes}
-    if set(read) == set(plan.wanted) and not any(
-        plans.changed_keys(plan.wanted[name], read[name]) for name in read
-    ):
-        records.save(task.client.endpoint, daemon, groups, infos)
+    if set(read) == set(full.wanted) and not any(plans.changed_keys(full.wanted[name], read[name]) for name in read):
+        records.save(task.client.endpoint, daemon, groups, plan.left_out, infos)
 
 
 STATES: dict[str, t.Callable[[Task], Result]] = {

@@ -27,7 +27,7 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor_co
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor_daemon import Daemon
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor_transport import Endpoint
 
-_FORMAT = 1
+_FORMAT = 2
 
 
 class Record:
@@ -37,6 +37,7 @@ class Record:
         self._salt: str = data["salt"]
         self._written: float = data["written_at"]
         self._groups: dict[str, t.Any] = data["groups"]
+        self._pending: dict[str, t.Any] = data["pending"]
 
     def knows(self, group: str, infos: t.Iterable[t.Mapping[str, t.Any]]) -> bool:
         """Whether the group is still the one that was recorded.
@@ -46,11 +47,19 @@ class Record:
         :param infos: supervisord's reports of the programs of the group.
         """
         recorded = self._groups.get(group)
-        return recorded is not None and all(
-            info["name"] in recorded["processes"]
-            and not (info["start"] > self._written and info["stop"] == 0)
-            for info in infos
+        return (
+            recorded is not None
+            and not self._replaced_since(infos)
+            and all(info["name"] in recorded["processes"] for info in infos)
         )
+
+    def _replaced_since(self, infos: t.Iterable[t.Mapping[str, t.Any]]) -> bool:
+        return any(info["start"] > self._written and info["stop"] == 0 for info in infos)
+
+    def is_pending(self, group: Group, infos: t.Iterable[t.Mapping[str, t.Any]]) -> bool:
+        """Whether supervisord read this very configuration of the group, and was not told to use it since."""
+        recorded = self._pending.get(group.name)
+        return recorded == _hash_group(group, self._salt) and not self._replaced_since(infos)
 
     def same(self, group: Group) -> bool:
         return self._groups[group.name] == _hash_group(group, self._salt)
@@ -74,28 +83,36 @@ def save(
     endpoint: Endpoint,
     daemon: Daemon,
     groups: t.Mapping[str, Group],
+    pending: t.Collection[str],
     infos: t.Sequence[t.Mapping[str, t.Any]],
 ) -> None:
-    """Remember groups as what is in force, unless that is on record already.
+    """Remember what is in force, unless that is on record already.
 
     Where the file cannot be written, check mode knows less, and nothing else suffers.
 
+    :param groups: all groups as supervisord has just read them.
+    :param pending: the names of those that are not in force, because only others were asked for.
     :param infos: supervisord's reports of all programs.
     """
     if endpoint.scheme != "unix" or daemon.ticks is None:
         return
-    known = _read(endpoint)
-    salt = known["salt"] if known else os.urandom(16).hex()
-    data = {
+    known = _read(endpoint) or {}
+    old = Record(known) if known.get("daemon") == [daemon.pid, daemon.ticks] else None
+    salt = known.get("salt") or os.urandom(16).hex()
+    members = {name: [info for info in infos if info["group"] == name] for name in groups}
+    still_known = [name for name in pending if old is not None and old.knows(name, members[name])]
+    in_force = {name: _hash_group(group, salt) for name, group in groups.items() if name not in pending}
+    in_force.update((name, known["groups"][name]) for name in still_known)
+    data: dict[str, t.Any] = {
         "format": _FORMAT,
         "daemon": [daemon.pid, daemon.ticks],
         "salt": salt,
-        "groups": {name: _hash_group(group, salt) for name, group in groups.items()},
+        "groups": in_force,
+        "pending": {name: _hash_group(groups[name], salt) for name in pending if name not in still_known},
     }
-    if known and {key: value for key, value in known.items() if key != "written_at"} == data:
-        record = Record(known)
-        if all(record.knows(name, [info for info in infos if info["group"] == name]) for name in groups):
-            return
+    same = old is not None and {key: value for key, value in known.items() if key != "written_at"} == data
+    if same and all(t.cast(Record, old).knows(name, members[name]) for name in in_force):
+        return
     data["written_at"] = time.time()
     path = _path(endpoint)
     try:

@@ -1,5 +1,4 @@
 #!/usr/bin/python
-# -*- coding: utf-8 -*-
 # Copyright: (c) 2026, BNL NPPS
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
@@ -96,6 +95,7 @@ from urllib.error import HTTPError, URLError
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.urls import ConnectionError as UrlConnectionError
 from ansible.module_utils.urls import open_url
+
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._install_errors import explain
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._installers import InstallError, call
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._lock import canonical

@@ -1,5 +1,4 @@
 #!/usr/bin/python
-# -*- coding: utf-8 -*-
 # Copyright: (c) 2026, BNL NPPS
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
@@ -123,6 +122,7 @@ import shutil
 import socket
 
 from ansible.module_utils.basic import AnsibleModule
+
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._installers import find_uv
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._layout import MAX_SOCKET_BYTES, environment_of_login, layout
 

@@ -1,5 +1,4 @@
 #!/usr/bin/python
-# -*- coding: utf-8 -*-
 # Copyright: (c) 2026, BNL NPPS
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
@@ -154,6 +153,11 @@ tools:
   returned: with O(state=built)
   type: str
   sample: /opt/swf-testbed/tools/5c1e0b7d
+active:
+  description: Id of the release that is active, or null.
+  returned: with O(state=built)
+  type: str
+  sample: 0.0.9-77aa01cd
 built:
   description: What was built, or would be, as V(tools) and V(release).
   returned: with O(state=built)
@@ -175,8 +179,13 @@ previous:
 import os
 
 from ansible.module_utils.basic import AnsibleModule
+
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._environments import (
-    activate, active, build, manifest, only_one,
+    activate,
+    active,
+    build,
+    manifest,
+    only_one,
 )
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._install_errors import explain
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._installers import InstallError, installer
@@ -203,7 +212,8 @@ def built(module):
     release_id = "%s-%s" % (options["version"], short_hash(options["lock"])) if options["lock"] else UNLOCKED
     path = os.path.join(root, "releases", release_id)
     missing = [name for name, place in (("tools", tools), ("release", path)) if manifest(place) is None]
-    result = {"changed": bool(missing), "id": release_id, "path": path, "tools": tools, "built": missing}
+    result = {"changed": bool(missing), "id": release_id, "path": path, "tools": tools, "built": missing,
+              "active": active(root)}
     if "release" in missing:
         before = (manifest(os.path.join(root, "current")) or {}).get("packages", {})
         after = versions(options["lock"]) if options["lock"] else {name: "?" for name in options["requirements"]}

@@ -1,5 +1,4 @@
 #!/usr/bin/python
-# -*- coding: utf-8 -*-
 # Copyright: (c) 2026, BNL NPPS
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
@@ -32,7 +31,7 @@ options:
 attributes:
   check_mode:
     support: full
-    description: Never changes anything.
+    description: Never changes anything. In check mode it does not fail.
   diff_mode:
     support: none
     description: There is nothing to show.

@@ -8,12 +8,279 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: supervisor_info
 short_description: Report the status of supervisord and its programs, and wait for a state
+version_added: 0.1.0
+author:
+  - BNL NPPS (@bnlnpps)
+description:
+  - Returns what supervisord knows about itself and its programs, in one round trip over its XML-RPC interface.
+  - Adds what supervisord does not tell plainly. There are times in UTC, the exit status of programs that exited too quickly
+    (supervisord reports C(0) for them, the status is only in its main log), the health of each program, each group
+    and the whole, and the ends of the logs of programs that are not well.
+  - Waits for states with O(wait_for), and fails as soon as a program cannot get there any more.
+  - Fails with a message of its own, and a cure, for each way in which supervisord cannot be reached. RV(ignore:cause) names
+    the way for use in conditions.
+extends_documentation_fragment:
+  - ansible.builtin.action_common_attributes
+  - bnlnpps.swf_testbed.supervisor
+attributes:
+  check_mode:
+    support: full
+    details:
+      - The module never changes anything.
+      - In check mode it does not wait for O(wait_for), and it does not fail where supervisord is not running. Both may be
+        the work of earlier tasks, which check mode has only predicted. It warns instead.
+  diff_mode:
+    support: none
+  platform:
+    platforms: posix
+options:
+  wait_for:
+    description:
+      - What to wait for, for at most O(wait_timeout) seconds.
+      - Either one state for all programs that O(names) and O(groups) select, or a dictionary with a state for each
+        program. Its keys are patterns as in O(names). A program's own name counts before patterns.
+      - V(running) is C(RUNNING) for at least O(min_uptime), or exited with an expected code.
+      - V(stopped) is C(STOPPED), or anything else in which the program has no process and will not get one.
+      - V(exited) is C(EXITED), with any code.
+      - V(fatal) is C(FATAL).
+      - Waiting for V(running) or V(exited) fails at once on C(FATAL), and for V(running) on an exit with an unexpected code
+        after which supervisord does not restart the program.
+      - A program that supervisord does not know fails at once too.
+    type: raw
+  log_tail_all:
+    description: Return the ends of the logs of all selected programs, and not only of those that are not well.
+    type: bool
+    default: false
+seealso:
+  - module: bnlnpps.swf_testbed.supervisor_program
+  - name: Process states
+    description: What the states mean and how a program gets from one to another.
+    link: https://supervisord.org/subprocess.html#process-states
 """
 
 EXAMPLES = r"""
+- name: Get the status of everything
+  bnlnpps.swf_testbed.supervisor_info:
+    config: /etc/swf-testbed/supervisord.conf
+  register: testbed
+
+- name: Show what is not well
+  ansible.builtin.debug:
+    msg: "{{ testbed.processes | rejectattr('healthy') | map(attribute='full_name') }}"
+
+- name: Wait until all programs have been running for five seconds
+  bnlnpps.swf_testbed.supervisor_info:
+    socket: /run/swf-testbed/supervisor.sock
+    wait_for: running
+    wait_timeout: 60
+    min_uptime: 5
+
+- name: Wait until a job is done and the agents run
+  bnlnpps.swf_testbed.supervisor_info:
+    socket: /run/swf-testbed/supervisor.sock
+    wait_for:
+      setup-database: exited
+      "*-agent": running
+
+- name: Look at one group behind a TLS proxy, with the last lines of its logs
+  bnlnpps.swf_testbed.supervisor_info:
+    url: https://testbed.example.org:9443
+    username: operator
+    password: "{{ supervisor_password }}"
+    ca_cert: /etc/ssl/certs/lab-ca.pem
+    groups: workers
+    log_tail: 500
+    log_tail_all: true
+
+- name: Start supervisord if it is not running
+  block:
+    - name: Ask supervisord
+      bnlnpps.swf_testbed.supervisor_info:
+        socket: /run/swf-testbed/supervisor.sock
+      register: asked
+      failed_when: asked.cause | default('') not in ['', 'socket_missing', 'socket_stale']
+
+    - name: Start it
+      ansible.builtin.systemd_service:
+        name: swf-testbed
+        state: started
+      when: asked.cause is defined
 """
 
 RETURN = r"""
+supervisor:
+  description: supervisord itself. V(null) in check mode if it is not running.
+  returned: when supervisord answered
+  type: dict
+  sample:
+    version: 4.3.0
+    api_version: "3.0"
+    identification: supervisor
+    state: RUNNING
+    state_code: 1
+    pid: 812
+  contains:
+    version:
+      description: The version of the package supervisor that it runs.
+      type: str
+    api_version:
+      description: The version of its XML-RPC interface.
+      type: str
+    identification:
+      description: Its C(identifier).
+      type: str
+    state:
+      description: Its state, V(RUNNING) or V(FATAL). One that is shutting down or restarting does not answer.
+      type: str
+    state_code:
+      description: The number of the state.
+      type: int
+    pid:
+      description: Its PID.
+      type: int
+processes:
+  description: The programs that O(names) and O(groups) select, ordered by group and name.
+  returned: when supervisord answered
+  type: list
+  elements: dict
+  contains: &process
+    name:
+      description: The program's name without its group.
+      type: str
+      sample: worker_00
+    group:
+      description: The name of its group.
+      type: str
+      sample: worker
+    full_name:
+      description: The name as C(supervisorctl status) shows it, V(name) alone where name and group are the same.
+      type: str
+      sample: worker:worker_00
+    state:
+      description: One of V(STOPPED), V(STARTING), V(RUNNING), V(BACKOFF), V(STOPPING), V(EXITED), V(FATAL), V(UNKNOWN).
+      type: str
+      sample: FATAL
+    state_code:
+      description: The number of the state.
+      type: int
+      sample: 200
+    healthy:
+      description:
+        - Whether the program is as its configuration wants it.
+        - That is C(RUNNING) for at least O(min_uptime), C(EXITED) with an expected code, or C(STOPPED) with
+          C(autostart=false).
+      type: bool
+      sample: false
+    pid:
+      description: The PID, V(null) without a process.
+      type: int
+      sample: null
+    uptime_seconds:
+      description: How long the process has been there, V(null) without a process.
+      type: int
+      sample: null
+    started_at:
+      description: When it was last started, in UTC. V(null) if it never was, and from 2038 on.
+      type: str
+      sample: "2026-05-04T08:30:00Z"
+    stopped_at:
+      description: When it last stopped or exited, in UTC. V(null) if it runs or never stopped.
+      type: str
+      sample: "2026-05-04T08:30:02Z"
+    spawn_error:
+      description: Why it could not be started or did not stay up, in supervisord's words.
+      type: str
+      sample: Exited too quickly (process log may have details)
+    exit_status:
+      description:
+        - The status with which the last process exited. V(null) if it runs, never ran, was killed, or if the status is
+          unknown.
+        - After C(Exited too quickly) it comes from supervisord's main log, as far back as 1 MiB. It is unknown where
+          several groups have programs of this name, because the log does not tell them apart.
+      type: int
+      sample: 3
+    exit_signal:
+      description: The signal that killed the last process, from supervisord's main log.
+      type: str
+      sample: null
+    exit_expected:
+      description: Whether the exit status is one of its C(exitcodes). V(null) in other states than C(EXITED).
+      type: bool
+      sample: null
+    autostart:
+      description:
+        - Its C(autostart). V(null) where supervisord cannot tell, which happens if some program has a number above 2147483647
+          in its configuration.
+      type: bool
+      sample: true
+    stdout_logfile:
+      description: The path of the log of its standard output, V(null) without one.
+      type: str
+      sample: /var/log/swf-testbed/worker_00.log
+    stderr_logfile:
+      description: The path of the log of its standard error, V(null) without one.
+      type: str
+      sample: null
+    stdout_tail:
+      description: The end of the log of its standard output, V(null) if there is none.
+      returned: for programs that are not healthy, or with O(log_tail_all)
+      type: str
+      sample: ""
+    stderr_tail:
+      description: The end of the log of its standard error, V(null) if there is none.
+      returned: for programs that are not healthy, or with O(log_tail_all)
+      type: str
+      sample: "KeyError: 'ACTIVEMQ_HOST'\n"
+groups:
+  description: The groups of these programs.
+  returned: when supervisord answered
+  type: list
+  elements: dict
+  contains:
+    name:
+      description: The group's name.
+      type: str
+      sample: worker
+    members:
+      description: The full names of its programs.
+      type: list
+      elements: str
+      sample: ["worker:worker_00", "worker:worker_01"]
+    worst_state:
+      description: The worst state of its programs, C(FATAL) being the worst and C(RUNNING) the best.
+      type: str
+      sample: FATAL
+    healthy:
+      description: Whether all its programs are healthy.
+      type: bool
+      sample: false
+summary:
+  description: The number of these programs, in all and in each state.
+  returned: when supervisord answered
+  type: dict
+  sample: {total: 2, stopped: 0, starting: 0, running: 1, backoff: 0, stopping: 0, exited: 0, fatal: 1, unknown: 0}
+healthy:
+  description: Whether all these programs are healthy.
+  returned: when supervisord answered
+  type: bool
+  sample: false
+failures:
+  description: The programs for which the waiting failed, as in RV(processes), with the ends of their logs.
+  returned: when waiting for O(wait_for) failed
+  type: list
+  elements: dict
+  contains: *process
+cause:
+  description:
+    - Why the module failed, for use in conditions.
+    - V(socket_missing), V(socket_stale), V(refused), V(config_missing) if supervisord does not seem to run;
+      V(permission_denied), V(unauthorized) if this user or login may not; V(timeout), V(died), V(shutting_down), V(internal) if
+      supervisord is there and not well; V(unreachable), V(tls), V(not_supervisor), V(too_old), V(no_rpc_interface) if something
+      else answers or stands between; V(bad_address), V(bad_option), V(config_invalid), V(no_server) if an option or the
+      configuration is wrong; V(no_such_program), V(wait_failed), V(wait_timeout) for O(wait_for).
+  returned: failure
+  type: str
+  sample: socket_stale
 """
 
 import typing as t

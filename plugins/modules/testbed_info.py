@@ -1,5 +1,4 @@
 #!/usr/bin/python
-# -*- coding: utf-8 -*-
 # Copyright: (c) 2026, BNL NPPS
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
@@ -81,6 +80,7 @@ healthy:
 import os
 
 from ansible.module_utils.basic import AnsibleModule
+
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils import _supervisor_status as status
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._environments import active
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._health import ask, problems

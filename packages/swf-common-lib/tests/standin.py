@@ -15,9 +15,7 @@ class StandInMonitor:
     :param answers: pairs of status and body; the body may be a dict
     """
 
-    def __init__(
-        self, *answers: tuple[int, Any], headers: dict[str, str] | None = None, port: int = 0
-    ) -> None:
+    def __init__(self, *answers: tuple[int, Any], headers: dict[str, str] | None = None) -> None:
         self.requests: list[tuple[str, str, dict[str, str]]] = []
         remaining = list(answers)
         stand_in = self
@@ -40,7 +38,7 @@ class StandInMonitor:
             def log_message(self, *_: Any) -> None:
                 """Quiet."""
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.url = f"http://127.0.0.1:{self._server.server_port}"
 
     def __enter__(self) -> StandInMonitor:

@@ -30,9 +30,8 @@ def agent(tmp_path: Path, broker: BrokerProgram, monitor: MonitorProgram) -> Ite
             **broker.env, **monitor.env, "SWF_AGENT_NAME": "probe", "SWF_HEARTBEAT_INTERVAL": "0.3", **env
         }  # fmt: skip
         script = str(Path(__file__).with_name("probe_agent.py"))
-        programs.append(
-            Program(tmp_path / f"{len(programs)}.log", "python", script, *arguments, env=everything)
-        )
+        log = tmp_path / f"{len(programs)}.log"
+        programs.append(Program(log, "python", script, *arguments, env=everything))
         return programs[-1].start()
 
     yield start
@@ -46,14 +45,12 @@ def inbox(broker: BrokerProgram) -> Iterator[Inbox]:
         yield inbox
 
 
-def ready(filename: str, **change: Any) -> str:
+def ready(filename: str) -> str:
     fields = {
         "filename": filename, "path": "/x", "size_bytes": 1, "checksum": "sha256:", "sequence": 1,
         "started_at": "", "ended_at": "",
     }  # fmt: skip
-    return Message(
-        "stf_ready", run_id=1, sender="test", namespace="testbed", fields={**fields, **change}
-    ).to_json()
+    return Message("stf_ready", run_id=1, sender="test", namespace="testbed", fields=fields).to_json()
 
 
 def completed(inbox: Inbox) -> list[str]:

@@ -79,14 +79,31 @@ def test_nothing_is_lost_when_the_broker_is_killed_and_restarted(
 
     sending = threading.Thread(target=send_all, daemon=True)
     sending.start()
-    for at in (100, 300):
-        wait_until(lambda at=at: len(bodies) > at)
+    for until in (100, 300):
+        while len(bodies) < until:
+            time.sleep(0.01)
         broker.kill()
         time.sleep(0.5)
         broker.start()
     sending.join(40)
     assert not sending.is_alive()
     wait_until(lambda: len(set(bodies)) == 600)
+
+
+def test_what_got_lost_with_the_connection_is_sent_again(broker: BrokerProgram, connect: Connect) -> None:
+    with Proxy(broker.port) as proxy, Inbox(broker.env, QUEUE) as inbox:
+        sender = connect(proxy.port)
+        wait_until(lambda: sender.connected)
+        proxy.silent.set()
+        sending = threading.Thread(target=sender.send, args=([(QUEUE, "lost at first")],), daemon=True)
+        sending.start()
+        time.sleep(0.5)
+        assert sending.is_alive(), "it must not return without a receipt"
+        proxy.cut()
+        proxy.silent.clear()
+        wait_until(lambda: inbox.bodies == ["lost at first"])
+        sending.join(5)
+        assert not sending.is_alive()
 
 
 def test_what_is_sent_while_the_broker_is_away_arrives_later(broker: BrokerProgram, connect: Connect) -> None:

@@ -115,7 +115,6 @@ def test_unfinished_files_are_handed_on_again_to_the_agent_that_lacks_them(
     data_agent._broker.start()
     with Inbox(broker.env, PROCESSING_QUEUE) as processing, Inbox(broker.env, FASTMON_QUEUE) as fastmon:
         data_agent._reconcile()
-        mine = [[str(n) for n in names if str(n) in " ".join(box.bodies)] for box in (processing, fastmon)]
         wait_until(lambda: len(processing.bodies) >= 2 and len(fastmon.bodies) >= 2)
         mine = [
             sorted(m["filename"] for m in box.of_type("stf_ready") if m.run_id == run_id)

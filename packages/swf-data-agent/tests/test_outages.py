@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The whole pipeline while its parts are killed: every file ends processed and sampled, every message once."""
+"""The whole pipeline while its parts are killed: each file ends processed and sampled."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ def test_nothing_is_lost_while_broker_monitor_and_agents_are_killed(
     monitor.start()
     env = {
         **broker.env, **monitor.env, "SWF_DATA_DIR": str(tmp_path / "data"), "SWF_HEARTBEAT_INTERVAL": "1",
-        "SWF_STF_INTERVAL": "0.1", "SWF_STF_PER_RUN": str(FILES), "SWF_RUN_COUNT": "1", "SWF_STF_SIZE": "20000",
+        "SWF_STF_INTERVAL": "0.1", "SWF_STF_PER_RUN": str(FILES), "SWF_RUN_COUNT": "1",
+        "SWF_STF_SIZE": "20000",
     }  # fmt: skip
     names = ("daqsim", "data", "processing", "fastmon")
     agents = {n: Program(tmp_path / f"{n}.log", f"swf-{n}-agent", env=env) for n in names}

@@ -234,6 +234,16 @@ class PostgreSQL:
             timeout=60,
         )
 
+    def sql(self, statement: str) -> None:
+        """Run one statement as the owner of the cluster."""
+        import psycopg
+
+        with psycopg.connect(
+            host="127.0.0.1", port=self.port, dbname="postgres", user="swf", password=PASSWORDS["DB_PASSWORD"],
+            autocommit=True,
+        ) as connection:  # fmt: skip
+            connection.execute(statement)  # type: ignore[arg-type]
+
     def start(self) -> None:
         options = f"-p {self.port} -c listen_addresses=127.0.0.1 -c unix_socket_directories= -c fsync=off"
         self.run("pg_ctl", "-w", "-D", "data", "-l", "log", "-o", options, "start")

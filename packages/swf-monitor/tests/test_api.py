@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The REST API, over HTTP, on both databases."""
 
+import contextlib
 import itertools
+import socket
 import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from conftest import Api
@@ -289,3 +292,23 @@ def test_headers_are_strict(api: Api) -> None:
 
 def test_other_hosts_are_refused(api: Api) -> None:
     assert api.request("GET", "/api/summary/", Host="evil.example").status == 400
+
+
+def test_large_bodies_are_refused_while_they_come(api: Api) -> None:
+    address = urlsplit(api.url)
+    heads = {
+        "announced": b"Content-Length: 1000000000\r\n\r\n",
+        "in chunks": b"Transfer-Encoding: chunked\r\n\r\n",
+    }
+    for kind, head in heads.items():
+        with socket.create_connection((address.hostname, address.port), timeout=20) as connection:
+            connection.sendall(b"POST /api/runs/ HTTP/1.1\r\nHost: 127.0.0.1\r\n" + head)
+            answer = b""
+            with contextlib.suppress(ConnectionError):
+                for _ in range(40 if kind == "in chunks" else 0):
+                    connection.sendall(b"10000\r\n" + b"x" * 65536 + b"\r\n")
+            with contextlib.suppress(ConnectionError):
+                answer = connection.recv(100)
+            # A peer that is still sending may get a reset in place of the answer.
+            assert answer.startswith(b"HTTP/1.1 413") or (kind == "in chunks" and not answer), kind
+    assert api.get("/api/summary/").status == 200

@@ -56,7 +56,8 @@ class Bench:
 
     def end(self, name: StfName) -> dict[str, Any]:
         """The file's row when its work has ended."""
-        return wait_until(lambda: (row := self.row(name))["status"] in ("processed", "failed") and row)
+        wait_until(lambda: self.row(name)["status"] in ("processed", "failed"))
+        return self.row(name)
 
 
 @pytest.fixture

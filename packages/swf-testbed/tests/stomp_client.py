@@ -40,7 +40,8 @@ class RawClient:
 
     def read(self, command: str) -> Frame:
         frame = self.next()
-        assert frame and frame.command == command, frame
+        assert frame, f"closed, and no {command} came"
+        assert frame.command == command, frame
         return frame
 
     def message(self) -> str:

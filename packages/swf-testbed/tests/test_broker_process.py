@@ -8,6 +8,8 @@ import socket
 import stat
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -44,6 +46,43 @@ def test_persistent_messages_survive_a_kill(start_broker, data_dir: Path) -> Non
     assert broker.lines[0]["waiting"] == {QUEUE: 40, "/queue/new": 1}
     assert stat.S_IMODE(data_dir.stat().st_mode) == 0o700
     assert {stat.S_IMODE(path.stat().st_mode) for path in data_dir.iterdir()} == {0o600}
+
+
+def test_a_kill_in_a_burst_loses_nothing_that_was_confirmed(start_broker, data_dir: Path) -> None:
+    broker = start_broker(SWF_BROKER_DATA_DIR=str(data_dir))
+    confirmed: list[str] = []
+
+    def send(number: int) -> None:
+        client = RawClient(broker.port)
+        try:
+            for n in range(100_000):
+                name = f"{number}.{n}"
+                client.send(
+                    "SEND", {"destination": QUEUE, "persistent": "true", "receipt": name}, name.encode()
+                )
+                # Ten on their way at any time.
+                if n >= 10 and (frame := client.next()):
+                    confirmed.append(frame.headers["receipt-id"])
+        except OSError:
+            pass
+
+    threads = [threading.Thread(target=send, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    while len(confirmed) < 2000:
+        time.sleep(0.01)
+    broker.kill()
+    for thread in threads:
+        thread.join(20)
+    assert len(confirmed) >= 2000
+
+    broker = start_broker(SWF_BROKER_DATA_DIR=str(data_dir))
+    client = RawClient(broker.port)
+    client.subscribe(QUEUE, ack="auto")
+    count = broker.lines[0]["waiting"][QUEUE]
+    received = [client.message() for _ in range(count)]
+    assert len(set(received)) == len(received), "doubled"
+    assert set(confirmed) <= set(received), "lost"
 
 
 def test_without_a_data_directory_nothing_is_kept(start_broker) -> None:

@@ -31,6 +31,7 @@ echo "{\\"message\\": \\"started\\", \\"arguments\\": \\"$*\\"}"
 echo "a word on stderr" >&2
 env | sort > "$PWD/logs/$(basename "$0").env"
 trap 'echo "got TERM"; exit 0' TERM
+[ "$1" = serve ] && "$(dirname "$0")/python" -m http.server --bind "$3" "$5" >/dev/null 2>&1 &
 while :; do sleep 0.1; done
 """
 ALL = 8
@@ -60,9 +61,9 @@ def folder() -> Iterator[Path]:
     place = Path(tempfile.mkdtemp(prefix="swf tb-"))
     yield place
     pid_file = place / "supervisord.pid"
-    if pid_file.exists():
-        os.kill(int(pid_file.read_text()), signal.SIGTERM)
-        wait_until(lambda: not pid_file.exists())
+    if pid_file.exists() and alive(pid := int(pid_file.read_text())):
+        os.kill(pid, signal.SIGTERM)
+        wait_until(lambda: not alive(pid))
     shutil.rmtree(place)
 
 
@@ -114,6 +115,14 @@ def wait_until(condition: Callable[[], object], seconds: float = 20) -> None:
     while not condition():
         assert time.monotonic() < deadline, "never came true"
         time.sleep(0.05)
+
+
+def alive(pid: int) -> bool:
+    """Whether it runs; one that ended and that nobody has collected does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
 
 
 def fails(done: subprocess.CompletedProcess[str], cause: str, next_command: str, status: int = 1) -> None:
@@ -205,6 +214,9 @@ class TestLife:
         done = run("start", ACTIVEMQ_PASSWORD="of my shell", SWF_RUN_COUNT="3")
         assert done.returncode == 0, done.stderr
         assert f"{ALL} programs run" in done.stdout
+        page = re.search(r"http://127.0.0.1:(\d+)/\n", done.stdout)
+        assert page, done.stdout
+        socket.create_connection(("127.0.0.1", int(page[1]))).close()
         now = run("status")
         assert now.returncode == 0
         assert now.stdout.count("RUNNING") == ALL
@@ -226,7 +238,7 @@ class TestLife:
         pids = [p["pid"] for p in states(run).values()]
         done = run("stop")
         assert (done.returncode, done.stdout) == (0, "Stopped.\n")
-        assert not any(Path(f"/proc/{pid}").exists() for pid in pids)
+        assert not any(alive(pid) for pid in pids)
         assert "got TERM" in (made.parent / "logs/monitor.log").read_text()
         assert run("stop").stdout == "It was not running.\n"
         fails(run("status"), "the testbed is not running", "swf-testbed start", status=4)
@@ -340,19 +352,27 @@ class TestErrors:
         assert run("status").returncode == 3
         assert run("logs", "mcp-agent", "--stderr").stdout.endswith("the cause of it all\n")
 
-    def test_a_dead_daemon_that_left_its_socket(self, run: Run, started: Path) -> None:
-        daemon = json.loads(run("status", "--json").stdout)["daemon"]["pid"]
-        programs = [p["pid"] for p in states(run).values()]
-        os.kill(daemon, signal.SIGKILL)
-        for pid in programs:
-            os.kill(pid, signal.SIGKILL)
-        wait_until(lambda: run("status").returncode == 4)
+    def test_a_dead_daemon_that_left_its_socket_and_its_programs(self, run: Run, started: Path) -> None:
+        def kill_daemon() -> list[int]:
+            answer = json.loads(run("status", "--json").stdout)
+            os.kill(answer["daemon"]["pid"], signal.SIGKILL)
+            wait_until(lambda: run("status").returncode == 4)
+            return [program["pid"] for program in answer["programs"]]
+
+        programs = kill_daemon()
         assert (started.parent / "supervisor.sock").exists()
+        assert all(alive(pid) for pid in programs), "the programs of a killed daemon go on"
         fails(run("status"), "the daemon is dead; its socket", "swf-testbed start", status=4)
         done = run("start")
         assert done.returncode == 0, done.stderr
+        assert "they are ended" in done.stdout
         assert "it is removed" in done.stdout
+        assert not any(alive(pid) for pid in programs), "they would run twice"
         assert run("status").returncode == 0
+
+        programs = kill_daemon()
+        assert run("stop").stdout == "Stopped.\n"
+        assert not any(alive(pid) for pid in programs)
 
     def test_an_unknown_program(self, run: Run, started: Path) -> None:
         for command in ("restart", "logs"):
@@ -376,7 +396,7 @@ class TestErrors:
         for path in [started.parent, venv_bin.parent.parent, venv_bin.parent, *venv_bin.parents]:
             if path.stat().st_uid == os.getuid() and str(path).startswith(tempfile.gettempdir() + "/"):
                 path.chmod(0o755)
-        # Once as root, which imports everything: the interpreter's own files may be out of reach for that user.
+        # Once as root, which imports everything: the interpreter may be out of reach for that user.
         code = """if True:
             import contextlib, os, sys
             from swf_testbed_cli.main import main

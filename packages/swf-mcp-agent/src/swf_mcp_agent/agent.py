@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import socket
 import threading
 
@@ -79,7 +80,9 @@ class McpAgent(BaseAgent):
         try:
             return socket.create_server((self._host, self._port), family=family)
         except OSError as error:
-            raise FatalError(f"cannot listen at {self._host}:{self._port}: {error.strerror}") from None
+            # Not the error's own text: some Pythons tell the address in it once more.
+            reason = os.strerror(error.errno) if error.errno else str(error)
+            raise FatalError(f"cannot listen at {self._host}:{self._port}: {reason}") from None
 
     def _stop_when_asked(self, server: uvicorn.Server) -> None:
         self.shutdown.wait()

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from importlib.resources import files
 from typing import Any
 
-from django.db.models import Count, Q
+from django.db.models import Count, Exists, OuterRef, Q
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
@@ -26,7 +26,8 @@ MESSAGES_SHOWN = 12
 STUCK_SECONDS = 180
 # Failures older than this are history: they stay in the counts, and the banner is green again.
 FAILURE_SHOWN = timedelta(hours=1)
-
+# A file that was announced longer ago than this and is not registered was announced in vain.
+ANNOUNCED_WITHIN = timedelta(hours=1)
 ENGINES = {"sqlite": "SQLite", "postgresql": "PostgreSQL"}
 
 _templates = files("swf_monitor") / "templates" / "swf_monitor"
@@ -86,9 +87,7 @@ def show_dashboard(request: HttpRequest) -> HttpResponse:
 def _collect(now: datetime) -> dict[str, Any]:
     """What the page shows, in a fixed number of queries."""
     counts = summary.stf_counts()
-    announced = Message.objects.filter(msg_type="stf_gen").aggregate(n=Count("filename", distinct=True))["n"]
-    # Messages are forgotten by age and files are not always: what is registered was generated.
-    generated = max(announced, counts["total"])
+    generated = counts["total"] + _announced_only(now)
     agents = [_agent(agent, now) for agent in SystemAgent.objects.all()]
     return {
         "agents": agents,
@@ -99,6 +98,13 @@ def _collect(now: datetime) -> dict[str, Any]:
         "files": list(StfFile.objects.all()[:FILES_SHOWN]),
         "messages": list(Message.objects.defer("body")[:MESSAGES_SHOWN]),
     }
+
+
+def _announced_only(now: datetime) -> int:
+    """How many files were announced and are not registered. One may be announced more than once."""
+    registered = StfFile.objects.filter(filename=OuterRef("filename"))
+    announced = Message.objects.filter(msg_type="stf_gen", received_at__gt=now - ANNOUNCED_WITHIN)
+    return announced.filter(~Exists(registered)).aggregate(n=Count("filename", distinct=True))["n"]
 
 
 def _agent(agent: SystemAgent, now: datetime) -> dict[str, Any]:

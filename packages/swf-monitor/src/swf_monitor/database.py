@@ -2,12 +2,13 @@
 """How the database is: reachable or not and why, and which migrations it still needs."""
 
 from django.conf import settings
-from django.db import InterfaceError, OperationalError, ProgrammingError, connection
+from django.db import DataError, Error, IntegrityError, connection
 from django.db.migrations.executor import MigrationExecutor
 
-# What is raised while the database is away, locked, or without its tables. (The last are an OperationalError
-# in SQLite and a ProgrammingError in PostgreSQL.) None of it is the client's fault, and all of it can pass.
-UNAVAILABLE = (OperationalError, InterfaceError, ProgrammingError)
+# What the database raises while it is away, locked, damaged, or without its tables. All of it can pass.
+UNAVAILABLE = Error
+# Except for these: the same row would be refused again. They are UNAVAILABLE's subclasses, so test them first.
+REFUSED = (DataError, IntegrityError)
 
 NOT_SET_UP = "the database is not set up: run 'swf-monitor setup'"
 

@@ -7,7 +7,7 @@ import threading
 import time
 from datetime import timedelta
 
-from django.db import DataError, connection
+from django.db import connection
 from django.utils import timezone
 from rest_framework import serializers
 from swf_common_lib.broker import Broker
@@ -17,7 +17,7 @@ from swf_common_lib.settings import BrokerSettings
 from swf_common_lib.shutdown import Shutdown, Stopping
 
 from swf_monitor.api.serializers import MAX_BIG_INTEGER
-from swf_monitor.database import NOT_SET_UP, UNAVAILABLE, explain, pending_migrations
+from swf_monitor.database import NOT_SET_UP, REFUSED, UNAVAILABLE, explain, pending_migrations
 from swf_monitor.models import ListenerState, Message
 from swf_monitor.retention import prune
 
@@ -32,7 +32,7 @@ PREFETCH = 100
 MAX_BODY_CHARACTERS = 1024 * 1024
 
 
-class Refused(ValueError):
+class NoMessage(ValueError):
     """The body is no message of the workflow. It will not become one, so it is not asked for again."""
 
 
@@ -54,21 +54,21 @@ def read(text: str) -> Message:
     """The row that a body becomes.
 
     Raises:
-        Refused: it is not a JSON object with an envelope; the text says why.
+        NoMessage: it is not a JSON object with an envelope; the text says why.
     """
     if len(text) > MAX_BODY_CHARACTERS:
-        raise Refused(f"the body is longer than {MAX_BODY_CHARACTERS} characters")
+        raise NoMessage(f"the body is longer than {MAX_BODY_CHARACTERS} characters")
     try:
         body = json.loads(text)
         # Python reads and writes NaN and numbers that are too large; no database does.
         json.dumps(body, allow_nan=False)
     except (ValueError, RecursionError):
-        raise Refused("the body is not JSON") from None
+        raise NoMessage("the body is not JSON") from None
     if not isinstance(body, dict):
-        raise Refused("the body is not a JSON object")
+        raise NoMessage("the body is not a JSON object")
     envelope = Envelope(data={"filename": body.get("tf_filename", ""), **body})
     if not envelope.is_valid():
-        raise Refused("; ".join(f"{name}: {' '.join(errors)}" for name, errors in envelope.errors.items()))
+        raise NoMessage("; ".join(f"{name}: {' '.join(errors)}" for name, errors in envelope.errors.items()))
     return Message(**envelope.validated_data, body=body)
 
 
@@ -121,10 +121,10 @@ class Listener:
         try:
             message = read(text)
             self._store(message)
-        except Refused as error:
+        except NoMessage as error:
             self._refused += 1
             logger.warning("message refused: %s", error, extra={"beginning": text[:200]})
-        except DataError as error:
+        except REFUSED as error:
             self._refused += 1
             logger.warning("message refused by the database: %s", explain(error), extra={"beginning": text[:200]})
 
@@ -134,6 +134,8 @@ class Listener:
             try:
                 # One that is there already, because its acknowledgement got lost, changes nothing.
                 Message.objects.bulk_create([message], ignore_conflicts=True)
+            except REFUSED:
+                raise
             except UNAVAILABLE as error:
                 self._database_failed(error)
                 self._shutdown.pause(backoff.delay())

@@ -121,15 +121,15 @@ class Message(models.Model):
     run_id = models.BigIntegerField(null=True)
     filename = models.CharField(max_length=255, blank=True)
     sent_at = models.DateTimeField(null=True)
-    received_at = models.DateTimeField(default=timezone.now, db_index=True)
+    received_at = models.DateTimeField(default=timezone.now)
     body = models.JSONField()
 
     class Meta:
-        ordering = ("-id",)
+        # One order for lists, for pruning, and for what came in the last hour, so that two indexes serve all.
+        ordering = ("-received_at", "-id")
         indexes = (
-            models.Index(fields=["msg_type", "id"], name="message_type"),
-            # For the number of generated files: a file may be announced more than once.
-            models.Index(fields=["filename"], name="message_generated", condition=models.Q(msg_type="stf_gen")),
+            models.Index(fields=["received_at", "id"], name="message_received"),
+            models.Index(fields=["msg_type", "received_at", "id"], name="message_type"),
         )
 
     def __str__(self) -> str:

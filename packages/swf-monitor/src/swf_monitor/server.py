@@ -24,6 +24,7 @@ from swf_monitor import __version__
 from swf_monitor.asgi import application
 from swf_monitor.database import UNAVAILABLE, explain, is_sqlite, pending_migrations
 from swf_monitor.provision import set_up
+from swf_monitor.request_limit import LimitedFactory
 
 logger = logging.getLogger(__name__)
 access_logger = logging.getLogger("swf_monitor.access")
@@ -56,11 +57,6 @@ def serve(host: str, port: int, token: str | None) -> int:
         logger.info("serving", extra={"host": host, "port": port, "version": __version__})
         server.run()
     logger.info("stopped")
-    if server.busy():
-        # A request that did not finish in time has a thread that Python would wait for.
-        logging.shutdown()
-        sys.stdout.flush()
-        os._exit(0)
     return 0
 
 
@@ -160,7 +156,7 @@ class MonitorServer(Server):
         logging.getLogger("daphne").setLevel(logging.WARNING)
 
     def _start_listening(self) -> None:
-        self._port = reactor.adoptStreamPort(self._listening.fileno(), self._listening.family, self.http_factory)
+        self._port = reactor.adoptStreamPort(self._listening.fileno(), self._listening.family, LimitedFactory(self))
         self._listening.close()
         for number in (signal.SIGTERM, signal.SIGQUIT, signal.SIGINT):
             twisted_loop.add_signal_handler(number, self._stop_in_order, number)
@@ -176,12 +172,19 @@ class MonitorServer(Server):
 
     def _stop_when_idle(self) -> None:
         assert self._stop_at is not None
-        if self.busy() and time.monotonic() < self._stop_at:
+        if not self._busy():
+            reactor.stop()
+        elif time.monotonic() < self._stop_at:
             reactor.callLater(0.05, self._stop_when_idle)
         else:
-            reactor.stop()
+            # The thread of a request cannot be ended from outside, and Python would wait for it. What it had
+            # not committed, the database rolls back.
+            logger.warning("stopped with requests unanswered")
+            logging.shutdown()
+            sys.stdout.flush()
+            os._exit(0)
 
-    def busy(self) -> bool:
+    def _busy(self) -> bool:
         """Whether a request is in work."""
         return any(
             not details["application_instance"].done()

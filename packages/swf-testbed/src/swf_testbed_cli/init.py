@@ -134,7 +134,7 @@ def _check_characters(path: Path, next_command: str) -> None:
 
 
 def _programs_folder() -> Path:
-    """Where the programs of the testbed were installed: beside this interpreter, or where pip puts scripts."""
+    """Where the programs were installed: beside this interpreter, or where pip puts scripts."""
     folders = [Path(sys.executable).parent, Path(sysconfig.get_path("scripts"))]
     folders.append(Path(sysconfig.get_path("scripts", sysconfig.get_preferred_scheme("user"))))
     missing = []

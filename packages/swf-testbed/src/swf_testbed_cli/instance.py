@@ -182,7 +182,7 @@ class Instance:
             return (text % known).strip()
         except (KeyError, ValueError, TypeError):
             raise TestbedError(
-                f"{self.configuration}: [{section}] {key} holds something after % that supervisor does not know",
+                f"{self.configuration}: [{section}] {key} holds a %( ) that supervisor does not know",
                 f"edit {self.configuration}",
             ) from None
 

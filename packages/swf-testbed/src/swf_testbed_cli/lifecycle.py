@@ -16,6 +16,7 @@ from pathlib import Path
 from swf_testbed_cli.errors import NotRunning, TestbedError
 from swf_testbed_cli.instance import Instance
 from swf_testbed_cli.logtail import open_log
+from swf_testbed_cli.orphans import end_orphans
 from swf_testbed_cli.rpc import BAD_NAME, Supervisor
 from swf_testbed_cli.status import ProgramStatus, Status, read_status
 
@@ -37,10 +38,12 @@ def start(instance: Instance, say: Say, timeout: float) -> Status:
         try:
             supervisor.call("supervisor.getState")
         except NotRunning as absent:
-            _check_ports(instance)
-            if absent.stale:
-                Path(supervisor.url.removeprefix("unix://")).unlink(missing_ok=True)
+            if supervisor.socket_path and (orphans := end_orphans(supervisor.url)):
+                say(f"A daemon that died had left {orphans} processes; they are ended.")
+            if supervisor.socket_path and absent.stale:
+                supervisor.socket_path.unlink(missing_ok=True)
                 say("A daemon that died had left its socket; it is removed.")
+            _check_ports(instance)
             _start_daemon(instance)
             say("supervisord started.")
         else:
@@ -69,9 +72,10 @@ def stop(instance: Instance, timeout: float) -> bool:
         try:
             pid = int(supervisor.call("supervisor.getPID"))
         except NotRunning:
-            return False
-        _quietly(supervisor, "supervisor.shutdown")
+            return bool(supervisor.socket_path and end_orphans(supervisor.url))
         deadline = time.monotonic() + timeout
+        _stop_in_waves(supervisor, timeout)
+        _quietly(supervisor, "supervisor.shutdown")
         while _alive(supervisor, pid):
             if time.monotonic() > deadline:
                 raise TestbedError(
@@ -89,19 +93,22 @@ def restart(instance: Instance, program: str | None, say: Say, timeout: float) -
     supervisor = Supervisor(instance)
     with instance.lock():
         names = {p.full_name for p in find_programs(read_status(supervisor), program, instance)}
-        for name in names:
-            _quietly(supervisor, "supervisor.stopProcess", name, False)
-        _wait(
-            supervisor,
-            timeout,
-            lambda status: [
-                p for p in _named(status, names) if p.state in ("RUNNING", "STARTING", "STOPPING")
-            ],
-            "did not stop",
-        )
+        _stop_programs(supervisor, names, timeout)
         for name in names:
             _quietly(supervisor, "supervisor.startProcess", name, False)
         return _wait_until_running(supervisor, timeout, lambda p: p.full_name in names)
+
+
+def wait_for_port(port: int, seconds: float) -> bool:
+    """Whether something on this host takes connections at `port` within that time."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        with socket.socket() as probe:
+            probe.settimeout(1)
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return True
+        time.sleep(POLL_SECONDS)
+    return False
 
 
 def find_programs(status: Status, name: str, instance: Instance) -> list[ProgramStatus]:
@@ -120,6 +127,29 @@ def find_programs(status: Status, name: str, instance: Instance) -> list[Program
 def unknown_program(name: str, known: str, instance: Instance) -> TestbedError:
     """The error for a program that does not exist."""
     return TestbedError(f"there is no program {name!r}; there are: {known}", instance.command("status"))
+
+
+def _stop_in_waves(supervisor: Supervisor, timeout: float) -> None:
+    """Stops the agents all at once, then what they work with.
+
+    At its own end supervisord takes one group after the other, and a second for each. A wave is a hundred of
+    priorities: agents can finish what they do while broker and monitor are still there.
+    """
+    programs = read_status(supervisor).programs
+    for wave in sorted({p.priority // 100 for p in programs}, reverse=True):
+        names = {p.full_name for p in programs if p.priority // 100 == wave}
+        _stop_programs(supervisor, names, timeout)
+
+
+def _stop_programs(supervisor: Supervisor, names: set[str], timeout: float) -> None:
+    for name in names:
+        _quietly(supervisor, "supervisor.stopProcess", name, False)
+    _wait(
+        supervisor,
+        timeout,
+        lambda status: [p for p in _named(status, names) if p.state in ("RUNNING", "STARTING", "STOPPING")],
+        "did not stop",
+    )
 
 
 def _restart_all(instance: Instance, say: Say, timeout: float) -> Status:

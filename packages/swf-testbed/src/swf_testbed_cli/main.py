@@ -23,6 +23,8 @@ from swf_testbed_cli.rpc import Supervisor
 from swf_testbed_cli.status import read_status
 
 FOLLOW_SECONDS = 0.5
+# A monitor that has just been started sets its database up before it serves its page.
+PAGE_SECONDS = 30.0
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -92,8 +94,10 @@ def start(config: Config = None, timeout: Timeout = 60) -> None:
     instance = _instance(config)
     status = lifecycle.start(instance, _say, timeout)
     _say(f"{len(status.programs)} programs run.")
-    if port := instance.environment.get("SWF_MONITOR_PORT"):
-        _say(f"The monitor's page: http://127.0.0.1:{port}/")
+    if (port := instance.environment.get("SWF_MONITOR_PORT", "")).isdigit():
+        answers = lifecycle.wait_for_port(int(port), min(timeout, PAGE_SECONDS))
+        hint = "" if answers else f"   (it does not answer yet: {instance.command('logs monitor')})"
+        _say(f"The monitor's page: http://127.0.0.1:{port}/{hint}")
 
 
 @app.command()
@@ -153,15 +157,15 @@ def logs(
 ) -> None:
     """Show the end of a program's log; also while the testbed does not run."""
     instance = _instance(config)
-    supervisor: Supervisor | None = Supervisor(instance)
-    assert supervisor
+    supervisor: Supervisor | None = None
     try:
-        (found, *_) = lifecycle.find_programs(read_status(supervisor), program, instance)
+        daemon = Supervisor(instance)
+        (found, *_) = lifecycle.find_programs(read_status(daemon), program, instance)
+        supervisor = daemon
         name, paths = found.full_name, (found.stdout_logfile, found.stderr_logfile)
     except NotRunning:
         if follow:
             raise
-        supervisor = None
         known = {p.name: (p.stdout_logfile, p.stderr_logfile) for p in instance.programs()}
         if program not in known:
             raise lifecycle.unknown_program(program, ", ".join(known) or "none", instance) from None

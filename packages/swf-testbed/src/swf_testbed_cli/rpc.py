@@ -48,13 +48,18 @@ class _Transport(xmlrpc.client.Transport):
 
 
 class Supervisor:
-    """The daemon of an instance. Every call raises NotRunning or another TestbedError if it cannot be reached."""
+    """The daemon of an instance. Calls raise NotRunning or another TestbedError if it cannot be reached."""
 
     def __init__(self, instance: Instance) -> None:
         self.instance = instance
         self.url = instance.server_url
         self._transport = _Transport(self.url, instance.credentials)
         self._proxy = xmlrpc.client.ServerProxy("http://localhost/RPC2", transport=self._transport)
+
+    @property
+    def socket_path(self) -> Path | None:
+        """The unix socket of the daemon, if it has one."""
+        return Path(self.url.removeprefix("unix://")) if self.url.startswith("unix://") else None
 
     @property
     def is_local(self) -> bool:
@@ -100,7 +105,7 @@ class Supervisor:
     def multicall(self, *calls: tuple[str, list[Any]]) -> list[Any]:
         """Several calls in one request.
 
-        `system.multicall` itself: supervisor answers with bare values, on which xmlrpc.client.MultiCall raises.
+        `system.multicall` itself: supervisor answers bare values, on which xmlrpc.client.MultiCall raises.
         A call that the daemon refused gives {"faultCode", "faultString"} in its place.
         """
         answer: list[Any] = self.call(

@@ -33,6 +33,7 @@ class ProgramStatus:
     exit_status: int | None
     description: str
     autostart: bool
+    priority: int
     stdout_logfile: str
     stderr_logfile: str
 
@@ -102,16 +103,16 @@ def read_status(supervisor: Supervisor) -> Status:
         ("supervisor.getAllProcessInfo", []),
         ("supervisor.getAllConfigInfo", []),
     )
-    if "statename" not in state or not isinstance(processes, list):  # a fault: it is going down
+    if "statename" not in state or not (
+        isinstance(processes, list) and isinstance(configurations, list)
+    ):  # a fault: it is going down
         return Status(None, "", "SHUTDOWN", [])
-    autostart = {}
-    if isinstance(configurations, list):
-        autostart = {(c["group"], c["name"]): bool(c["autostart"]) for c in configurations}
-    programs = [_program(info, autostart) for info in processes]
+    settings = {(c["group"], c["name"]): c for c in configurations}
+    programs = [_program(info, settings.get((info["group"], info["name"]), {})) for info in processes]
     return Status(int(pid), str(version), str(state["statename"]), programs)
 
 
-def _program(info: dict[str, Any], autostart: dict[tuple[str, str], bool]) -> ProgramStatus:
+def _program(info: dict[str, Any], settings: dict[str, Any]) -> ProgramStatus:
     state = str(info["statename"])
     runs = state in ("RUNNING", "STARTING", "STOPPING")
     ended = state in ("EXITED", "FATAL", "BACKOFF")
@@ -123,7 +124,8 @@ def _program(info: dict[str, Any], autostart: dict[tuple[str, str], bool]) -> Pr
         uptime_seconds=max(0, info["now"] - info["start"]) if runs and info["pid"] else None,
         exit_status=info["exitstatus"] if ended else None,
         description=info["description"] or info["spawnerr"],
-        autostart=autostart.get((info["group"], info["name"]), True),
+        autostart=bool(settings.get("autostart", True)),
+        priority=int(settings.get("group_prio", 999)),
         stdout_logfile=info["stdout_logfile"],
         stderr_logfile=info["stderr_logfile"],
     )

@@ -9,14 +9,14 @@ from rest_framework import status
 from rest_framework.response import Response
 from rest_framework.views import exception_handler
 
-from swf_monitor.database import UNAVAILABLE, explain
+from swf_monitor.database import REFUSED, UNAVAILABLE, explain
 
 logger = logging.getLogger(__name__)
 
 
 def answer(exc: Exception, context: dict[str, Any]) -> Response | None:
     """REST framework's exception handler: a database that does not answer is a 503, not a 500."""
-    if isinstance(exc, UNAVAILABLE):
+    if isinstance(exc, UNAVAILABLE) and not isinstance(exc, REFUSED):
         logger.error("The database did not answer", extra={"cause": explain(exc)})
         return Response(
             {"detail": "The database does not answer. Try again."},

@@ -65,12 +65,12 @@ class Migration(migrations.Migration):
                 ('run_id', models.BigIntegerField(null=True)),
                 ('filename', models.CharField(blank=True, max_length=255)),
                 ('sent_at', models.DateTimeField(null=True)),
-                ('received_at', models.DateTimeField(db_index=True, default=django.utils.timezone.now)),
+                ('received_at', models.DateTimeField(default=django.utils.timezone.now)),
                 ('body', models.JSONField()),
             ],
             options={
-                'ordering': ('-id',),
-                'indexes': [models.Index(fields=['msg_type', 'id'], name='message_type'), models.Index(condition=models.Q(('msg_type', 'stf_gen')), fields=['filename'], name='message_generated')],
+                'ordering': ('-received_at', '-id'),
+                'indexes': [models.Index(fields=['received_at', 'id'], name='message_received'), models.Index(fields=['msg_type', 'received_at', 'id'], name='message_type')],
             },
         ),
         migrations.CreateModel(

@@ -6,7 +6,8 @@ topics, transactions, receipts, heart-beats, a login, and, with a data directory
 
 Why a broker of our own, and not one from PyPI:
 
-`coilmq` 1.1.0 is the only one there that is still kept. A small subclass does not mend it; each of these was run:
+`coilmq` 1.1.0 is the only one there that is still kept. Small subclasses do not mend it; each of
+these was run or read in its source:
 
 * a frame that a read splits inside its header block, or any header whose value holds a colon, raises in
   `coilmq.util.frames.parse_headers` and drops the connection; consumed bytes are never taken off the buffer;
@@ -21,6 +22,6 @@ Parser, frames, protocol classes, queue manager, store and connection would each
 the list of command names. `stompymq` 1.1.1 listens on every interface, has no login and no heart-beats, and
 drops all but the newest 100 messages of a queue without a consumer. `morbid` ended with Python 2.
 
-Modules: `frames` (the wire format), `messages` (what is queued), `queues` (who gets what), `store` (the disk),
-`connection` (one client), `server` (the process), `settings` and `main` (options and the entry point).
+Modules: `frames` (the wire format), `messages` (what is queued), `queues` (who gets what), `store` (the
+disk), `connection` (one client), `server` (the process), `settings` and `main` (options, entry point).
 """

@@ -8,7 +8,7 @@ import hmac
 import logging
 import re
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from swf_testbed_cli.broker.frames import Frame, FrameParser, ProtocolError, encode, encode_headers
 from swf_testbed_cli.broker.messages import Message
@@ -24,7 +24,7 @@ CONNECT_TIMEOUT = 10.0  # seconds a client has to log in
 SMALLEST_HEARTBEAT_MS = 1000  # what this broker offers and asks for at most
 # A client counts as dead after this many intervals without a byte.
 HEARTBEAT_TOLERANCE = 2.5
-# Queues wait while this much is unsent; a client that lets topics and receipts pile up beyond the second is cut off.
+# Queues wait while the first is unsent; who lets topics and receipts pile up to the second is cut off.
 HIGH_WATER_BYTES = 256 * 1024
 UNREAD_LIMIT_BYTES = 64 * 1024 * 1024
 _ACK_MODES = ("auto", "client", "client-individual")
@@ -64,9 +64,8 @@ class StompConnection(asyncio.Protocol):
     # --- asyncio's side
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
-        host, port, *_ = transport.get_extra_info("peername") or ("?", 0)
+        self._transport = cast(asyncio.Transport, transport)
+        host, port, *_ = self._transport.get_extra_info("peername") or ("?", 0)
         self.peer = f"{host}:{port}"
         self._broker.connections.add(self)
         self._timers["login"] = self._loop.call_later(CONNECT_TIMEOUT, self._login_is_late)
@@ -129,9 +128,8 @@ class StompConnection(asyncio.Protocol):
             return
         handler = self._handlers.get(frame.command)
         if handler is None:
-            raise ProtocolError(
-                "unknown command" if frame.command not in ("CONNECT", "STOMP") else "connected already"
-            )
+            again = frame.command in ("CONNECT", "STOMP")
+            raise ProtocolError("connected already" if again else "unknown command")
         handler(frame)
         receipt = frame.headers.get("receipt")
         if receipt is not None:
@@ -152,7 +150,7 @@ class StompConnection(asyncio.Protocol):
             log.warning("login refused", extra={"peer": self.peer})
             self._refuse("login refused: wrong user or password", None)
             return
-        # Any `host` is served: there is one virtual host, and clients know the broker by whatever name they like.
+        # Any `host` is served: there is one virtual host, and clients may call the broker what they like.
         client_sends, client_wants = _heartbeat(headers.get("heart-beat", "0,0"))
         self._version = self._parser.version = version
         self._timers.pop("login").cancel()

@@ -39,7 +39,7 @@ class Frame:
 
 
 def escape(text: str, version: str) -> str:
-    """`text` as a header name or value for the protocol `version`; 1.0 knows no escapes, so line ends become spaces."""
+    """`text` as a header name or value for `version`; 1.0 has no escapes, there line ends become blanks."""
     if not _NEEDS_ESCAPE.search(text):
         return text
     table = _ESCAPED.get(version)

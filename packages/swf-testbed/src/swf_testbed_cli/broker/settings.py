@@ -66,7 +66,7 @@ def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
         prog="swf-testbed-broker",
         description="The embedded STOMP broker of the ePIC Streaming Workflow Testbed.",
         epilog="Environment: SWF_BROKER_HOST, SWF_BROKER_PORT, SWF_BROKER_USER, SWF_BROKER_PASSWORD or"
-        " SWF_BROKER_PASSWORD_FILE, SWF_BROKER_DATA_DIR (where messages with persistent:true outlive the process;"
+        " SWF_BROKER_PASSWORD_FILE, SWF_BROKER_DATA_DIR (where persistent messages outlive the process;"
         " unset: in memory only), SWF_BROKER_MAX_QUEUED_MB (256: more than that in the queues is refused),"
         " SWF_LOG_LEVEL (INFO).",
     )

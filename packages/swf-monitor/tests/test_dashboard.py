@@ -1,0 +1,214 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The page at `/`: shows what there is, says what is wrong, takes nothing from elsewhere."""
+
+import html
+import re
+import uuid
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+pytestmark = pytest.mark.usefixtures("database")
+
+
+def page(address: str = "/") -> str:
+    from django.test import Client
+
+    answer = Client().get(address)
+    assert answer.status_code == 200
+    return html.unescape(answer.content.decode())
+
+
+def banner(text: str) -> tuple[str, str]:
+    found = re.search(r'<section class="banner (\w+)".*?<h2>(.*?)</h2>', text, re.DOTALL)
+    assert found
+    return found[1], found[2]
+
+
+def listener_is_well() -> None:
+    from swf_monitor.models import ListenerState
+
+    ListenerState.objects.create(pk=1, subscribed=True, detail="subscribed")
+
+
+def agent(name: str = "data-agent@host", silent: bool = False, **other: Any) -> None:
+    from django.utils import timezone
+    from swf_monitor.models import SystemAgent
+
+    heard = timezone.now() - timedelta(minutes=3 if silent else 0)
+    SystemAgent.objects.create(
+        **{"instance_name": name, "agent_type": "data", "status": "OK", "last_heartbeat": heard, **other}
+    )
+
+
+def run_with_files(**statuses: int) -> int:
+    from swf_monitor.models import Run, StfFile
+
+    run = Run.objects.create(status="running")
+    number = 0
+    for status, count in statuses.items():
+        for _ in range(count):
+            number += 1
+            StfFile.objects.create(
+                filename=f"swf.{run.pk:06d}.{number:06d}.stf", run=run, path="/x", size_bytes=65536,
+                checksum="sha256:0", sequence=number, status=status, reason="<gone>" if status == "failed" else "",
+            )  # fmt: skip
+    return run.pk
+
+
+def announce(filename: str) -> None:
+    from swf_monitor.models import Message
+
+    Message.objects.create(
+        message_id=uuid.uuid4(), msg_type="stf_gen", sender="daqsim-agent@host", filename=filename, body={}
+    )
+
+
+def counts(text: str) -> dict[str, int]:
+    found = re.findall(r'<span class="count">(\d+)</span>\s*<span class="name">(\w+)</span>', text)
+    return {name: int(count) for count, name in found}
+
+
+def test_empty_states_tell_what_to_do() -> None:
+    listener_is_well()
+    text = page()
+    assert banner(text) == ("waiting", "The monitor is ready and waits for agents")
+    for word in ("No agent has reported yet", "swf-testbed start", "No run yet", "No STF file is registered yet", "No message yet"):
+        assert word in text
+    agent()
+    assert banner(page()) == ("waiting", "The agents are ready and wait for a run")
+
+
+def test_all_is_well() -> None:
+    listener_is_well()
+    agent()
+    run_id = run_with_files(processed=3, processing=1, registered=2)
+    # One file is announced twice, and is not registered yet.
+    for number in (1, 2, 3, 4, 5, 6, 99, 99):
+        announce(f"swf.{run_id:06d}.{number:06d}.stf")
+    text = page()
+    assert banner(text) == ("ok", "All is well")
+    assert counts(text) == {"generated": 7, "registered": 6, "processed": 3, "sampled": 0, "failed": 0}
+    for word in ("1 of 1 agents alive", "data-agent@host", "2 waiting, 1 in work", "1 on the way", "64.0 KiB", "stf_gen", "daqsim-agent"):
+        assert word in text
+
+
+def test_what_is_wrong_is_on_top() -> None:
+    listener_is_well()
+    agent()
+    agent("processing-agent@host", silent=True)
+    agent("fastmon-agent@host", status="WARNING", description="slow disk")
+    run_with_files(processed=1, failed=2)
+    text = page()
+    assert banner(text) == ("error", "The testbed needs a look")
+    assert "processing-agent@host has not been heard of" in text
+    assert "fastmon-agent@host says WARNING: slow disk" in text
+    assert "2 STF files failed in the last hour" in text
+    assert "2 of 3 agents alive" in text
+
+
+def test_failures_and_stuck_files_are_worth_a_warning() -> None:
+    from swf_monitor.models import StfFile
+
+    listener_is_well()
+    agent()
+    run_with_files(processed=1, failed=1, registered=1)
+    assert banner(page())[0] == "warning"
+    StfFile.objects.filter(status="failed").update(updated_at="2020-01-01T00:00:00Z")
+    assert banner(page())[0] == "ok"
+    StfFile.objects.filter(status="registered").update(updated_at="2020-01-01T00:00:00Z")
+    text = page()
+    assert banner(text)[0] == "warning"
+    assert "1 STF file waited more than 3 min" in text
+
+
+def test_listener_that_does_not_work() -> None:
+    agent()
+    assert banner(page()) == ("error", "The message listener is not working")
+
+
+def test_nothing_that_came_from_outside_is_markup() -> None:
+    from django.test import Client
+
+    listener_is_well()
+    agent("<script>alert(1)</script>", status="ERROR", description="<img src=x>")
+    run_with_files(failed=1)
+    announce("<b>bold</b>")
+    text = Client().get("/").content.decode()
+    assert "<script>alert" not in text
+    assert "<img" not in text
+    assert "<b>bold" not in text
+    assert "&lt;gone&gt;" in text
+
+
+def test_page_is_one_answer_and_its_policy_lets_it_work() -> None:
+    from base64 import b64encode
+    from hashlib import sha256
+
+    from django.test import Client
+
+    listener_is_well()
+    answer = Client().get("/")
+    text = answer.content.decode()
+    policy = answer.headers["Content-Security-Policy"]
+    for tag in ("style", "script"):
+        inside = re.search(f"<{tag}>(.*?)</{tag}>", text, re.DOTALL)
+        assert inside
+        assert f"'sha256-{b64encode(sha256(inside[1].encode()).digest()).decode()}'" in policy
+    assert not re.search(r'(?:src|href)="(?:https?:)?//', text)
+    assert "style=" not in text.partition("</style>")[2]
+    assert 'http-equiv="refresh"' in text
+
+
+def test_refreshed_part_is_what_the_page_holds() -> None:
+    from django.test import Client
+
+    listener_is_well()
+    answer = Client().get("/?part=content")
+    assert answer.headers["X-SWF-Monitor"]
+    part = answer.content.decode()
+    assert "<html" not in part
+    assert 'data-title="' in part
+    assert Client().post("/").status_code == 405
+
+
+def test_number_of_queries_does_not_grow() -> None:
+    from django.db import connection
+    from django.test import Client
+    from django.test.utils import CaptureQueriesContext
+
+    def queries(address: str) -> int:
+        with CaptureQueriesContext(connection, ) as captured:
+            Client().get(address)
+        return len(captured)
+
+    listener_is_well()
+    agent()
+    run_with_files(processed=1)
+    few = {address: queries(address) for address in ("/", "/api/summary/")}
+    for number in range(5):
+        agent(f"data-agent@host{number}")
+        run_with_files(processed=3, registered=2)
+        announce(str(number))
+    assert {address: queries(address) for address in few} == few
+    assert max(few.values()) <= 13
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(-5, "0 s ago"), (0, "0 s ago"), (89, "89 s ago"), (90, "2 min ago"), (5399, "90 min ago"), (7200, "2 h ago"), (200000, "2 days ago")],
+)
+def test_relative_times(seconds: int, words: str) -> None:
+    from django.utils import timezone
+    from swf_monitor.templatetags.swf_format import ago
+
+    now = timezone.now()
+    assert ago(now - timedelta(seconds=seconds), now) == words
+
+
+@pytest.mark.parametrize(("count", "words"), [(0, "0 B"), (1023, "1023 B"), (65536, "64.0 KiB"), (2**40, "1.0 TiB")])
+def test_sizes(count: int, words: str) -> None:
+    from swf_monitor.templatetags.swf_format import size
+
+    assert size(count) == words

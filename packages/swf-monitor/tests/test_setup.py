@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""`swf-monitor setup`: idempotent, honest with --check, on both databases."""
+
+import hashlib
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import TOKEN, PostgreSQL, Site, make_site
+
+OTHER_TOKEN = "d" * 40
+
+
+def contents(folder: Path) -> dict[str, tuple[str, int]]:
+    return {
+        str(path.relative_to(folder)): (hashlib.sha256(path.read_bytes()).hexdigest(), path.stat().st_mode)
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+def told(site: Site, *options: str, **environment: str) -> dict[str, object]:
+    done = site.command("setup", *options, **environment)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("\n") == 1
+    return json.loads(done.stdout)
+
+
+def test_check_predicts_what_setup_then_does(site: Site) -> None:
+    predicted = told(site, "--check")
+    assert predicted["changed"] is True
+    assert "swf_monitor.0001_initial" in predicted["migrations"]
+    assert contents(site.folder) == {}
+    assert told(site) == predicted
+    after = contents(site.folder)
+    assert told(site, "--check") == {"changed": False, "migrations": []}
+    assert contents(site.folder) == after
+    assert told(site) == {"changed": False, "migrations": []}
+
+
+def test_new_token_replaces_the_old_one(site: Site) -> None:
+    site.set_up()
+    assert told(site, "--check", SWF_API_TOKEN=OTHER_TOKEN) == {"changed": True, "migrations": []}
+    _, api = site.serve()
+    assert api.get("/api/runs/").status == 200
+    assert told(site, SWF_API_TOKEN=OTHER_TOKEN)["changed"] is True
+    assert api.get("/api/runs/").status == 401
+    api.token = OTHER_TOKEN
+    assert api.get("/api/runs/").status == 200
+
+
+def test_setup_on_postgresql(postgresql_site: Site) -> None:
+    # Another test may have been here before: what counts is that the second run has nothing to do.
+    postgresql_site.set_up()
+    assert told(postgresql_site, "--check") == {"changed": False, "migrations": []}
+    assert told(postgresql_site) == {"changed": False, "migrations": []}
+    assert not (postgresql_site.folder / "monitor").exists()
+
+
+@pytest.mark.parametrize("engine", ["sqlite", "postgresql"])
+def test_two_setups_at_the_same_time(engine: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    environment = {}
+    if engine == "postgresql":
+        cluster: PostgreSQL = request.getfixturevalue("postgresql")
+        cluster.sql("CREATE DATABASE contested")
+        environment = cluster.environment | {"DB_NAME": "contested"}
+    site = make_site(tmp_path, **environment)
+    started = [
+        subprocess.Popen(
+            [sys.executable, "-m", "swf_monitor.cli", "setup"],
+            env=site.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        )
+        for _ in range(3)
+    ]  # fmt: skip
+    outputs = [process.communicate(timeout=60) for process in started]
+    assert [process.returncode for process in started] == [0, 0, 0], outputs
+    assert sorted(json.loads(stdout)["changed"] for stdout, _ in outputs) == [False, False, True]
+
+
+def test_database_file_is_for_its_owner_alone(site: Site) -> None:
+    site.set_up()
+    assert {path.stat().st_mode & 0o777 for path in (site.folder / "monitor").iterdir()} == {0o600}
+    assert (site.folder / "monitor").stat().st_mode & 0o777 == 0o700
+
+
+@pytest.mark.parametrize(
+    ("environment", "cause"),
+    [
+        ({"SECRET_KEY": ""}, "SECRET_KEY (or SECRET_KEY_FILE) is not set"),
+        ({"SECRET_KEY_FILE": "/nonexistent"}, "SECRET_KEY and SECRET_KEY_FILE are both set"),
+        ({"SWF_API_TOKEN": ""}, "SWF_API_TOKEN (or SWF_API_TOKEN_FILE) is not set"),
+        ({"SWF_API_TOKEN": "short"}, "SWF_API_TOKEN must be 40 hexadecimal characters"),
+        ({"SWF_LOG_LEVEL": "LOUD"}, "SWF_LOG_LEVEL must be one of"),
+        ({"DEBUG": "perhaps"}, "DEBUG must be true or false"),
+        ({"DB_HOST": "127.0.0.1", "DB_PORT": "0"}, "DB_PORT must be from 1 to 65535"),
+        ({"SWF_MONITOR_DATA_DIR": "/proc/none"}, "cannot use SWF_MONITOR_DATA_DIR"),
+        ({"DB_HOST": "127.0.0.1", "DB_PORT": "1"}, "the database does not answer"),
+    ],
+)
+def test_wrong_settings_are_one_clear_line(site: Site, environment: dict[str, str], cause: str) -> None:
+    if "DB_HOST" in environment:
+        pytest.importorskip("psycopg")
+    done = site.command("setup", **environment)
+    assert done.returncode in (1, 2)
+    assert cause in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert done.stdout == ""
+
+
+def test_secrets_may_be_in_files(site: Site) -> None:
+    for name, value in (("SECRET_KEY", "in-a-file"), ("SWF_API_TOKEN", TOKEN)):
+        path = site.folder / name
+        path.write_text(value + "\n")
+        site.environment[f"{name}_FILE"] = str(path)
+        del site.environment[name]
+    assert told(site)["changed"] is True

@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Specs, defaults and layout of the roles belong together."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parents[3]
+ROLES = sorted(path.name for path in (ROOT / "roles").iterdir())
+# shared by all roles, or named by the field, and so without the prefix of the role that holds them
+SHARED = re.compile(r"^(swf_testbed_|pip_indexes$)")
+SECRET = re.compile(r"(token|password|secret_key)$")
+
+
+def load(path):
+    return yaml.safe_load(path.read_text())
+
+
+def spec(role):
+    return load(ROOT / "roles" / role / "meta/argument_specs.yml")["argument_specs"]
+
+
+def options(tree):
+    for name, option in tree.items():
+        yield name, option
+        yield from options(option.get("options") or {})
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_defaults_are_those_of_the_spec(role):
+    defaults = load(ROOT / "roles" / role / "defaults/main.yml")
+    assert defaults == {name: option["default"] for name, option in spec(role)["main"]["options"].items()}
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_every_option_is_typed_and_described(role):
+    for entry in spec(role).values():
+        assert entry["short_description"] and entry["description"]
+        for name, option in options(entry["options"]):
+            assert option["type"] and option["description"], name
+            assert option["type"] != "list" or option["elements"], name
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_secrets_are_marked(role):
+    for entry in spec(role).values():
+        for name, option in options(entry["options"]):
+            if SECRET.search(name) and option["type"] == "str":
+                assert option.get("no_log"), name
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_names_carry_the_prefix_of_the_role_or_of_the_collection(role):
+    for name in load(ROOT / "roles" / role / "defaults/main.yml"):
+        assert name.startswith(role + "_") or SHARED.match(name), name
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_every_role_variable_that_is_used_is_known(role):
+    known = {name for other in ROLES for name in load(ROOT / "roles" / other / "defaults/main.yml")}
+    for other in ROLES:
+        path = ROOT / "roles" / other / "vars/main.yml"
+        known |= set(load(path)) if path.exists() else set()
+    registered = {"swf_testbed_release", "swf_testbed_info"}
+    prefixes = "|".join(["swf_testbed", *ROLES])
+    for path in (ROOT / "roles" / role).rglob("*.*"):
+        if path.suffix not in (".yml", ".j2") or path.name == "argument_specs.yml":
+            continue
+        for expression in re.findall(r"\{\{.*?\}\}|\{%.*?%\}|when: .*", path.read_text(), re.DOTALL):
+            # neither FQCNs, nor attributes, nor text in quotes
+            bare = re.sub(r"'[^']*'|bnlnpps\.swf_testbed\.\w+", "", expression)
+            for name in re.findall(r"(?<![\w.])_{0,2}(?:%s)_\w+" % prefixes, bare):
+                assert name in known | registered, "%s in %s" % (name, path)
+
+
+def test_every_fqcn_that_is_used_is_there():
+    plugins = {path.stem for kind in ("modules", "filter", "lookup") for path in (ROOT / "plugins" / kind).glob("*.py")}
+    known = plugins | set(ROLES) | {path.stem for path in (ROOT / "playbooks").glob("*.yml")}
+    for path in [*ROOT.glob("roles/**/*.yml"), *ROOT.glob("roles/**/*.j2"), *ROOT.glob("playbooks/*.yml"), ROOT / "site.yml"]:
+        for name in re.findall(r"bnlnpps\.swf_testbed\.(\w+)", path.read_text()):
+            assert name in known, "%s in %s" % (name, path)
