@@ -23,7 +23,8 @@ options:
     description:
       - The path of a V(supervisord.conf) that says where supervisord listens.
       - C(serverurl) of its C([supervisorctl]) section counts first, then C([unix_http_server]), then
-        C([inet_http_server]); the login comes from there too, unless O(username) is given. Included files are read.
+        C([inet_http_server]); the login comes from there too, unless O(username) is given. Included files are
+        read.
       - The user that runs the module must be able to read it.
     type: path
   username:
@@ -38,8 +39,8 @@ options:
     default: 15
   connect_wait:
     description:
-      - How many seconds to go on trying while supervisord is not there yet, that is while its configuration or socket
-        is missing or nobody listens. All else fails at once.
+      - How many seconds to go on trying while supervisord is not there yet, that is while its configuration
+        or socket is missing or nobody listens. All else fails at once.
       - Use it right after supervisord was started.
     type: float
     default: 0
@@ -60,7 +61,8 @@ options:
     description:
       - Shell patterns of the programs to select, in the form that C(supervisorctl status) shows, for example
         V(web), V(web:web_00) or V(web:*).
-      - V(web) is the program C(web) of the group C(web), and not the group. All programs of a group are V(web:*).
+      - V(web) is the program C(web) of the group C(web), and not the group. All programs of a group are
+        V(web:*).
       - V(all) selects all programs.
     type: list
     elements: str
@@ -81,22 +83,23 @@ options:
   min_uptime:
     description:
       - For how many seconds without a break a program must have been C(RUNNING) to count as that.
-      - supervisord itself counts a program as C(RUNNING) after its C(startsecs). With a larger O(min_uptime) a program that
-        starts, fails and is restarted again and again does not pass.
+      - supervisord itself counts a program as C(RUNNING) after its C(startsecs). With a larger O(min_uptime)
+        a program that starts, fails and is restarted again and again does not pass.
     type: float
     default: 0
   log_tail:
     description:
-      - How many bytes from the end of its standard output and standard error logs to return for each program that is not
-        as it should be.
-      - The logs are read through supervisord, so no permission on the files is needed. Colour codes are left out, and what
-        is not UTF-8 is replaced.
+      - How many bytes from the end of its standard output and standard error logs to return for each program
+        that is not as it should be.
+      - The logs are read through supervisord, so no permission on the files is needed. Colour codes are left
+        out, and what is not UTF-8 is replaced.
       - V(0) returns none.
     type: int
     default: 2000
 notes:
   - Needs supervisord 4.0 or later; 4.3 or later is advised.
   - Only the Python standard library is used on the host, and no process is started there.
-  - A program that exited with one of its C(exitcodes) has done what it is for, and counts as well as a C(RUNNING) one. If a
-    program must never end, give it C(autorestart=true), so that supervisord starts it again.
+  - A program that exited with one of its C(exitcodes) has done what it is for, and counts as well as a
+    C(RUNNING) one. If a program must never end, give it C(autorestart=true), so that supervisord starts it
+    again.
 """

@@ -8,7 +8,6 @@ import typing as t
 from collections.abc import Mapping
 
 from ansible.errors import AnsibleFilterError
-
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor_quoting import environment
 
 
@@ -23,7 +22,8 @@ def supervisor_environment(variables: t.Any, section: str = "program") -> str:
     for name, value in variables.items():
         if not isinstance(value, (str, int, float)) or isinstance(value, bool):
             raise AnsibleFilterError(
-                "supervisor_environment: the value of %s must be a string or a number, not %s: how a program wants "
+                "supervisor_environment: the value of %s must be a string or a number, not %s: how a program "
+                "wants "
                 "to read it (true or 1, say) cannot be guessed" % (name, type(value).__name__)
             )
         pairs[str(name)] = str(value)

@@ -23,7 +23,8 @@ CAUSES = (
      "check the url of the index {index}, and that the index runs: ansible-playbook playbooks/status.yml"),
     (r"[Hh]ash mismatch|DO NOT MATCH THE HASHES",
      "the index serves another file than the one that was locked",
-     "if the package was rebuilt on purpose, remove the lock file and run again; if not, find out who replaced it"),
+     "if the package was rebuilt on purpose, remove the lock on the controller ({lock}) and run again; if not, find out who "
+     "replaced it"),
     (r"was not found in the package registry|No matching distribution found|no version of|there are no versions|no versions of",
      "the index does not have the package, or not for this Python and platform",
      "look at the index {index} for the name and version; publish it first, or mend the version asked for"),
@@ -39,14 +40,17 @@ CREDENTIALS = re.compile(r"(?<=://)[^/\s:@]+:[^/\s@]+@")
 EVIDENCE_LINES = 12
 
 
-def explain(error):
-    """The message for an :class:`InstallError`: what was done, the cause, the evidence, the next step."""
+def explain(error, lock="see install_lock_file"):
+    """The message for an :class:`InstallError`: what was done, the cause, the evidence, the next step.
+
+    :param lock: path of the lock on the controller, for a message that needs it.
+    """
     output = CREDENTIALS.sub("***@", error.output)
     index = error.index["name"] if error.index else "in use"
     cause, cure = "see the output below", "read the output, mend what it names, then run again"
     for pattern, meaning, mend in CAUSES:
         if re.search(pattern, output):
-            cause, cure = meaning, mend.format(index=index)
+            cause, cure = meaning, mend.format(index=index, lock=lock)
             break
     where = " (%s)" % error.index["url"] if error.index and error.index.get("url") else ""
     evidence = "\n".join("  " + line for line in output.splitlines()[-EVIDENCE_LINES:])

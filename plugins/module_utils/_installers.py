@@ -22,7 +22,7 @@ class InstallError(Exception):
     """A command failed. ``output`` is what it printed, ``index`` the index that it asked, or None."""
 
     def __init__(self, doing, output, index=None):
-        super().__init__(doing)
+        super().__init__("%s: %s" % (doing, output))
         self.doing, self.output, self.index = doing, output, index
 
 

@@ -70,11 +70,12 @@ def make(requirements, indexes, constraints, min_python):
         write(credentials, netrc(indexes))
         bound = claimed(uv, requirements, indexes, credentials)
         write(os.path.join(scratch, "pyproject.toml"), project(requirements, bound, indexes, constraints, min_python))
-        command = [uv, "pip", "compile", "--quiet", "--universal", "--generate-hashes", "--no-header", "--no-annotate",
+        # uv takes its settings from the project in its working directory, which must not be whatever Ansible was started in
+        command = [uv, "--directory", scratch, "pip", "compile", "--quiet", "--universal", "--generate-hashes", "--no-header", "--no-annotate",
                    "--emit-index-annotation", "--only-binary", ":all:"]
         for name in bound:
             command += ["--refresh-package", name]
-        text = call("lock %s" % ", ".join(requirements), command + [os.path.join(scratch, "pyproject.toml")], netrc=credentials)
+        text = call("lock %s" % ", ".join(requirements), command + ["pyproject.toml"], netrc=credentials)
     refuse_strangers(text, bound, indexes)
     kept = [line for line in text.splitlines() if not FROM.match(line)]
     return HEADING + ", ".join(requirements) + "\n" + "\n".join(kept) + "\n"

@@ -1,7 +1,7 @@
 # Copyright: Contributors to the bnlnpps.swf_testbed collection
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Starts, stops, restarts and signals programs: one call for all of them, then a wait that supervisord does not block on."""
+"""Starts, stops, restarts and signals programs: one call for all of them, then looks until it is so."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ class Deadline:
 def needs_start(info: Info) -> bool:
     """Whether a program that should run has to be started.
 
-    One that exited with an expected code has done what it is for. One in BACKOFF is started at once, without the
-    delay that supervisord has before its next try.
+    One that exited with an expected code has done what it is for. One in BACKOFF is started at once, without
+    the delay that supervisord has before its next try.
     """
     if info["state"] == status.EXITED:
         return bool(info["spawnerr"])

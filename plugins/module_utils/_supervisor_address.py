@@ -42,7 +42,8 @@ def endpoint_from(params: t.Mapping[str, t.Any]) -> Endpoint:
             if password is not None and password.startswith("{SHA}"):
                 raise SupervisorError(
                     "unauthorized",
-                    "%s holds only a hash of supervisord's password. Give the password itself in 'username' and "
+                    "%s holds only a hash of supervisord's password. Give the password itself in 'username' "
+                    "and "
                     "'password'." % params["config"],
                 )
     scheme, path, host, port = _parse(address)
@@ -81,7 +82,7 @@ def _parse(address: str) -> tuple[str, str, str, int]:
 
 
 def _from_config(path: str) -> tuple[str, str | None, str | None]:
-    """Address, username and password: of [supervisorctl] if it names an address, else of the server sections."""
+    """Address, username and password: of [supervisorctl] if that has an address, else of a server section."""
     try:
         conf = ConfigFile(path, os.environ)
         servers = _servers(conf)
@@ -100,7 +101,8 @@ def _from_config(path: str) -> tuple[str, str | None, str | None]:
         else:
             raise SupervisorError(
                 "no_server",
-                "%s has no [unix_http_server], [inet_http_server] or serverurl in [supervisorctl], so supervisord "
+                "%s has no [unix_http_server], [inet_http_server] or serverurl in [supervisorctl], so "
+                "supervisord "
                 "cannot be reached. Add a [unix_http_server] section." % path,
             )
     except ConfigMissing:
@@ -134,5 +136,5 @@ def _servers(conf: ConfigFile) -> list[tuple[str, str | None, str | None]]:
 
 
 def _absolute(path: str, conf: ConfigFile) -> str:
-    """supervisord takes a relative path from where it was started, which is not known here: try the file's folder."""
+    """A relative path starts where supervisord was started. That is not known here: try the file's folder."""
     return os.path.normpath(os.path.join(conf.here, os.path.expanduser(path)))

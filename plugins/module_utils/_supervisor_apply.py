@@ -58,8 +58,8 @@ def reread(client: Client, before: Snapshot) -> Plan:
 def to_start(plan: Plan, infos: t.Sequence[t.Mapping[str, t.Any]]) -> list[str]:
     """The programs that must be started once the plan is in force.
 
-    Those with autostart, unless they run or have done their work; and of the groups that are replaced those that
-    run now.
+    Those with autostart, unless they run or have done their work; and of the groups that are replaced those
+    that run now.
     """
     known = {status.namespec(info): info for info in infos}
     fresh = set(plan.added) | set(plan.changed)
@@ -95,8 +95,9 @@ def stop_groups(
 def replace_groups(client: Client, plan: Plan, starting: t.Sequence[str]) -> dict[str, str]:
     """Take out what goes, add what comes and start its programs, all in one call.
 
-    :param starting: programs of the groups that come, in order. supervisord would start those with autostart by
-        itself, but later, and where one fails at once it could not be told from one that was not started yet.
+    :param starting: programs of the groups that come, in order. supervisord would start those with autostart
+        by itself, but later, and where one fails at once it could not be told from one that was not started
+        yet.
     :returns: the programs that supervisord refuses to start, each with the reason.
     :raises SupervisorError: supervisord could not take a group out or in.
     """
@@ -110,7 +111,8 @@ def replace_groups(client: Client, plan: Plan, starting: t.Sequence[str]) -> dic
             verb = "take out" if call[0].endswith("removeProcessGroup") else "add"
             raise SupervisorError(
                 "group_failed",
-                "supervisord could not %s the group %s: %s. Its log says more; when the cause is mended, the same "
+                "supervisord could not %s the group %s: %s. Its log says more; when the cause is mended, the "
+                "same "
                 "task brings the rest into force." % (verb, call[1], answer.text),
             )
     return not_started(answers[groups:], calls[groups:])

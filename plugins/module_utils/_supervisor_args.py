@@ -1,7 +1,7 @@
 # Copyright: Contributors to the bnlnpps.swf_testbed collection
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The options that both supervisor modules have, and how they end: with a result, or with a failure that explains."""
+"""The options that both supervisor modules have, and what both do when they fail."""
 
 from __future__ import annotations
 
@@ -52,10 +52,11 @@ def check_numbers(module: AnsibleModule) -> None:
 
 def fail(module: AnsibleModule, error: SupervisorError, **result: t.Any) -> t.NoReturn:
     module.fail_json(msg=error.message, cause=error.cause, **result)
+    raise AssertionError  # fail_json ends the module
 
 
 def with_tails(client: Client, items: t.Sequence[status.Process], size: int) -> list[status.Process]:
-    """The items with the ends of their logs. What cannot be read is left out: it must not hide the failure itself."""
+    """The items with the ends of their logs. Logs that cannot be read must not hide the failure itself."""
     if size and items:
         try:
             add_tails(client, items, size)

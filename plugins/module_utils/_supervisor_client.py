@@ -49,7 +49,7 @@ class Client:
             raise self._translate(fault) from None
 
     def multicall(self, calls: t.Sequence[Call]) -> list[t.Any]:
-        """Carry out all calls in one round trip; the answers are values, or RpcFault objects in their place."""
+        """Carry out all calls in one round trip; each answer is a value, or an RpcFault in its place."""
         if not calls:
             return []
         structs = [{"methodName": name, "params": list(params)} for name, *params in calls]
@@ -69,10 +69,10 @@ class Client:
         results: list[t.Any] = []
         for answer in answers:
             if isinstance(answer, dict) and set(answer) == {"faultCode", "faultString"}:
-                fault = RpcFault(answer["faultCode"], answer["faultString"])
-                if fault.code == errors.SHUTDOWN_STATE:
-                    raise self._translate(fault)
-                results.append(fault)
+                failure = RpcFault(answer["faultCode"], answer["faultString"])
+                if failure.code == errors.SHUTDOWN_STATE:
+                    raise self._translate(failure)
+                results.append(failure)
             else:
                 results.append(answer)
         return results
@@ -116,7 +116,8 @@ class Client:
                 raise self._translate(answer)
         main_log = "" if isinstance(answers[6], RpcFault) else answers[6]
         config = answers[7] if with_config and not isinstance(answers[7], RpcFault) else None
-        return Snapshot(version, *answers[1:6], config=config, main_log=main_log)
+        api_version, identification, state, pid, processes = answers[1:6]
+        return Snapshot(version, api_version, identification, state, pid, processes, config, main_log)
 
     def processes(self) -> list[dict[str, t.Any]]:
         answer = self.multicall([("supervisor.getAllProcessInfo",)])[0]
@@ -131,7 +132,8 @@ class Client:
         if tuple(map(int, match.groups())) < OLDEST:
             raise SupervisorError(
                 "too_old",
-                "supervisord at %s is version %s; at least %d.%d is needed. Install supervisor 4.3 or later and "
+                "supervisord at %s is version %s; at least %d.%d is needed. Install supervisor 4.3 or later "
+                "and "
                 "start supervisord again." % (self.endpoint, version, *OLDEST),
             )
 
@@ -145,12 +147,13 @@ class Client:
         if any(str(method).startswith("supervisor.") for method in methods):
             return SupervisorError(
                 "too_old",
-                "supervisord at %s does not know supervisor.getSupervisorVersion. Install supervisor 4.3 or later."
-                % self.endpoint,
+                "supervisord at %s does not know supervisor.getSupervisorVersion. Install supervisor 4.3 or "
+                "later." % self.endpoint,
             )
         return SupervisorError(
             "no_rpc_interface",
-            "supervisord at %s has no [rpcinterface:supervisor] section, so it cannot be asked or told anything. "
+            "supervisord at %s has no [rpcinterface:supervisor] section, so it cannot be asked or told "
+            "anything. "
             "Add the section with supervisor.rpcinterface_factory = "
             "supervisor.rpcinterface:make_main_rpcinterface, and restart supervisord." % self.endpoint,
         )
@@ -159,7 +162,8 @@ class Client:
         if fault.code == errors.SHUTDOWN_STATE:
             return SupervisorError(
                 "shutting_down",
-                "supervisord at %s is shutting down or restarting and takes no calls. Wait until it has ended; "
+                "supervisord at %s is shutting down or restarting and takes no calls. Wait until it has "
+                "ended; "
                 "if it should run, start it again." % self.endpoint,
             )
         return fault

@@ -221,7 +221,8 @@ class Reader:
         environment = self.conf.raw(section, "environment", "")
         made = []
         for number in range(first, first + numprocs):
-            # As in supervisord, one table of names serves all processes of the section, and keeps what each adds.
+            # As in supervisord, one table of names serves all processes of the section, and keeps what each
+            # adds.
             names.update(process_num=number, numprocs=numprocs)
             names.update(self.conf.environment)
             pairs = key_value_pairs(self.conf.expand(environment, names, "environment"))

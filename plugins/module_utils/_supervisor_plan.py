@@ -1,7 +1,7 @@
 # Copyright: Contributors to the bnlnpps.swf_testbed collection
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What it would take to bring the configuration on disk into force, worked out without telling supervisord."""
+"""What it takes to bring the configuration on disk into force, worked out without telling supervisord."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ _IDENTITY = ("name", "group")
 class Plan:
     """The difference between what is in force and what is on disk.
 
-    :ivar changed_keys: per program (group:name) of a changed group the keys that differ; a program that only one
-        side has is not in it.
+    :ivar changed_keys: per program (group:name) of a changed group the keys that differ; a program that only
+        one side has is not in it.
     :ivar unverified: groups that seem unchanged, but whose unreported keys could not be compared.
     :ivar wanted: per program (group:name) its new configuration.
     :ivar left_out: groups that differ as well, and that the options do not name.
@@ -91,8 +91,8 @@ def refused(text: str) -> SupervisorError:
 def predict(path: str, snapshot: Snapshot, daemon: Daemon, record: Record | None) -> Plan:
     """What reread would report, and which keys are the reason.
 
-    :param record: of what was brought into force; without it, groups whose file was written after supervisord was
-        started are compared as far as supervisord reports them.
+    :param record: of what was brought into force; without it, groups whose file was written after supervisord
+        was started are compared as far as supervisord reports them.
     """
     conf, groups = read_groups(path, daemon)
     active = {info["group"] for info in snapshot.processes}
@@ -141,7 +141,8 @@ def _compare(
             changed = True
             plan.changed_keys[status.namespec(process)] = keys
     if record is not None:
-        # The record is of what is in force; what supervisord reports may be newer, from a reread without update.
+        # The record is of what is in force; what supervisord reports may be newer, from a reread without
+        # update.
         changed = not record.same(group)
     if changed:
         plan.changed.append(group.name)

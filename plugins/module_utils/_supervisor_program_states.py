@@ -62,7 +62,8 @@ class Task:
         if missing and missing != ["all"]:
             raise SupervisorError(
                 "no_such_program",
-                "supervisord knows no program %s. It knows: %s. All programs of a group are 'group:*'; programs that "
+                "supervisord knows no program %s. It knows: %s. All programs of a group are 'group:*'; "
+                "programs that "
                 "were only just configured come in with state=applied."
                 % (", ".join(missing), ", ".join(known) or "none"),
             )
@@ -169,6 +170,7 @@ class Task:
         shown: dict[str, str],
     ) -> dict[str, Result]:
         old_config = {status.namespec(item): item for item in self.snapshot.config or ()}
+        changed_keys, wanted = (plan.changed_keys, plan.wanted) if plan else ({}, {})
         left: Result = {}
         right: Result = {}
         for name, action in did.items():
@@ -178,13 +180,13 @@ class Task:
             state = predicted.get(name, "")
             if state:
                 right[label] = {"state": "%s (%s)" % (state, action)}
-            for key in plan.changed_keys.get(name, []) if plan else []:
+            for key in changed_keys.get(name, []):
                 if label in left and label in right:
-                    shown_key = key not in UNREPORTED
-                    left[label][key] = old_config[name][key] if shown_key else "(not shown)"
-                    right[label][key] = plan.wanted[name][key] if shown_key else "(changed, not shown)"
-            if plan and action == "added" and label in right:
-                right[label]["command"] = plan.wanted[name]["command"]
+                    known = key not in UNREPORTED
+                    left[label][key] = old_config[name][key] if known else "(not shown)"
+                    right[label][key] = wanted[name][key] if known else "(changed, not shown)"
+            if action == "added" and label in right:
+                right[label]["command"] = wanted[name]["command"]
         return {"before": left, "after": right}
 
 
@@ -305,7 +307,8 @@ def absent(task: Task) -> Result:
     if partly:
         raise SupervisorError(
             "part_of_group",
-            "supervisord takes out whole groups only, and the group %s has more programs than those that are named. "
+            "supervisord takes out whole groups only, and the group %s has more programs than those that are "
+            "named. "
             "Give '%s:*' to take it out." % (partly[0], partly[0]),
         )
     plan = Plan(removed=sorted(groups))
@@ -319,7 +322,8 @@ def _make_plan(task: Task) -> Plan:
         plan = _predict(task)
     else:
         try:
-            # supervisord says which groups differ, but not in what: that is worked out before it reads the file.
+            # supervisord says which groups differ, but not in what: that is worked out before it reads the
+            # file.
             keys = _predict(task).changed_keys
         except SupervisorError:
             keys = {}
@@ -413,7 +417,9 @@ def _carry_out(task: Task, plan: Plan, full: Plan | None = None) -> Result:
     if blocked is not None:
         return task.finish(did, predicted, blocked, "stopped", len(did), plan)
     fresh = {*plan.added, *plan.changed}
-    refused = apply.replace_groups(task.client, plan, [name for name in starting if name.split(":", 1)[0] in fresh])
+    refused = apply.replace_groups(
+        task.client, plan, [name for name in starting if name.split(":", 1)[0] in fresh]
+    )
     rest = [name for name in starting if name.split(":", 1)[0] not in fresh]
     outcome = actions.start(task.client, rest, watch, task.deadline, task.min_uptime, refused=refused)
     if full is not None:
@@ -434,7 +440,9 @@ def _remember(task: Task, full: Plan, plan: Plan, infos: list[dict[str, t.Any]])
     if conf.uses_environment and daemon.environ is None:
         return
     read = {status.namespec(process): process for group in groups.values() for process in group.processes}
-    if set(read) == set(full.wanted) and not any(plans.changed_keys(full.wanted[name], read[name]) for name in read):
+    if set(read) == set(full.wanted) and not any(
+        plans.changed_keys(full.wanted[name], read[name]) for name in read
+    ):
         records.save(task.client.endpoint, daemon, groups, plan.left_out, infos)
 
 

@@ -1,10 +1,11 @@
 # Copyright: Contributors to the bnlnpps.swf_testbed collection
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Writes strings so that supervisord reads them back unchanged from supervisord.conf, and refuses those it cannot.
+"""Writes strings so that supervisord reads them back unchanged from supervisord.conf, and refuses those it
+cannot.
 
-supervisord's reader cuts a line where a comment seems to begin, strips blanks, replaces %(here)s and expands %; the
-value of environment= is then split by quotes that nothing can escape, and loses quotes at either end.
+supervisord's reader cuts a line where a comment seems to begin, strips blanks, replaces %(here)s and expands
+%; the value of environment= is then split by quotes that nothing can escape, and loses quotes at either end.
 """
 
 from __future__ import annotations
@@ -74,7 +75,8 @@ def _lines(value: str) -> str:
         raise ValueError("it has a ';' or '#' after a blank, which supervisord takes for a comment")
     lines = value.split("\n")
     for number, line in enumerate(lines):
-        # The ends of the whole value are of no concern here: other text stands there, or escape() has seen to them.
+        # The ends of the whole value are of no concern here: other text stands there, or escape() has seen to
+        # them.
         if (number > 0 and line != line.lstrip()) or (number < len(lines) - 1 and line != line.rstrip()):
             raise ValueError("a line in it begins or ends with blanks, which supervisord takes away")
     return _CONTINUATION.join(lines).replace("%", "%%")

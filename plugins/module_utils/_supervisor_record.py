@@ -3,10 +3,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Remembers which configuration was brought into force, beside supervisord's socket.
 
-supervisord reports most keys of a program but not all (see UNREPORTED), and after a reread it reports what it read
-and no longer what is in force. So that check mode can compare all of it, a full state=applied leaves a small file
-<socket>.applied with hashes. It belongs to one process of supervisord and is worthless after that: it is looked
-at only when it fits, and never relied upon to change anything.
+supervisord reports most keys of a program but not all (see UNREPORTED), and after a reread it reports what it
+read and no longer what is in force. So that check mode can compare all of it, a full state=applied leaves a
+small file <socket>.applied with hashes. It belongs to one process of supervisord and is worthless after that:
+it is looked at only when it fits, and never relied upon to change anything.
 """
 
 from __future__ import annotations
@@ -42,7 +42,8 @@ class Record:
     def knows(self, group: str, infos: t.Iterable[t.Mapping[str, t.Any]]) -> bool:
         """Whether the group is still the one that was recorded.
 
-        A group that was taken out and added again since has programs that were started later and never stopped.
+        A group that was taken out and added again since has programs that were started later and never
+        stopped.
 
         :param infos: supervisord's reports of the programs of the group.
         """

@@ -1,7 +1,7 @@
 # Copyright: Contributors to the bnlnpps.swf_testbed collection
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Turns what supervisord reports into what the modules return: times, exit statuses, health, groups, a summary."""
+"""Turns what supervisord reports into what the modules return: times, exits, health, groups, a summary."""
 
 from __future__ import annotations
 
@@ -29,7 +29,8 @@ _WORST_FIRST = (FATAL, UNKNOWN, BACKOFF, EXITED, STOPPED, STOPPING, STARTING, RU
 LAST_SECOND = 2**31 - 1  # XML-RPC integers end here, and with them supervisord's clock
 
 _EXIT_LINE = re.compile(
-    r"(?:exited|stopped): (?P<name>.+) \((?:exit status (?P<status>\d+)|terminated by (?P<signal>[A-Za-z0-9 ]+?))"
+    r"(?:exited|stopped): (?P<name>.+) "
+    r"\((?:exit status (?P<status>\d+)|terminated by (?P<signal>[A-Za-z0-9 ]+?))"
     r"(?: \(core dumped\))?(?:; (?:not )?expected)?\)$",
     re.MULTILINE,
 )
@@ -48,7 +49,7 @@ def display_name(info: t.Mapping[str, t.Any]) -> str:
 
 
 def matches(info: t.Mapping[str, t.Any], names: t.Iterable[str], groups: t.Iterable[str]) -> bool:
-    """Whether shell patterns select this program; C(all) and C(group:) are understood as supervisorctl does."""
+    """Whether shell patterns select this program; "all" and "group:" mean what they mean to supervisorctl."""
     for pattern in names:
         if pattern == "all":
             return True

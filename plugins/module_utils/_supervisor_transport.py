@@ -114,7 +114,8 @@ def _post(endpoint: Endpoint, body: bytes) -> bytes:
         if response.status != 200:
             raise _status_error(endpoint, response)
         if (response.getheader("Server") or "").startswith("Medusa") and not response.chunked:
-            # supervisord counts characters, not bytes, in the Content-Length of some answers: read to the end.
+            # supervisord counts characters, not bytes, in the Content-Length of some answers: read to the
+            # end.
             response.length = None
         chunks = []
         while True:
@@ -169,7 +170,8 @@ def _connect(endpoint: Endpoint) -> http.client.HTTPConnection:
             plain.close()
             raise SupervisorError(
                 "tls",
-                "TLS with %s failed: the handshake was not answered within %g s. supervisord itself never speaks "
+                "TLS with %s failed: the handshake was not answered within %g s. supervisord itself never "
+                "speaks "
                 "TLS: use http://, or the address of the TLS proxy." % (endpoint, endpoint.timeout),
             ) from None
         except OSError:
@@ -189,7 +191,8 @@ def _tls_context(endpoint: Endpoint) -> ssl.SSLContext:
     except OSError as error:
         raise SupervisorError(
             "tls",
-            "Cannot use the certificate files given for %s: %s. Check that ca_cert, client_cert and client_key "
+            "Cannot use the certificate files given for %s: %s. Check that ca_cert, client_cert and "
+            "client_key "
             "are readable PEM files." % (endpoint, error),
         ) from None
     return context
@@ -238,7 +241,7 @@ def _tls_error(endpoint: Endpoint, error: ssl.SSLError) -> SupervisorError:
             % error.verify_message
         )
     elif "WRONG_VERSION_NUMBER" in str(error) or "UNKNOWN_PROTOCOL" in str(error):
-        text = "it does not speak TLS. supervisord itself never does: use http://, or the address of the TLS proxy"
+        text = "it does not speak TLS. supervisord never does: use http://, or the address of the TLS proxy"
     else:
         text = "%s. Check ca_cert, client_cert and the TLS proxy in front of supervisord" % (
             error.reason or error
@@ -269,7 +272,8 @@ def _socket_error(endpoint: Endpoint, error: OSError) -> SupervisorError:
     if error.errno in (errno.ENOENT, errno.ENOTDIR):
         return SupervisorError(
             "socket_missing",
-            "There is no socket %s: supervisord is not running, or listens elsewhere. Start it, or correct the "
+            "There is no socket %s: supervisord is not running, or listens elsewhere. Start it, or correct "
+            "the "
             "path (see 'file' in the [unix_http_server] section of its configuration)." % path,
         )
     if error.errno == errno.ECONNREFUSED:

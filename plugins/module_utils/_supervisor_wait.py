@@ -12,15 +12,15 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils import _superv
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor_client import Client
 
 WANTED_STATES = ("running", "stopped", "exited", "fatal")
-# supervisord restarts what it will restart within a second: a program that is EXITED for longer stays so. It tells
-# whole seconds, so a difference of 2 is more than 1.
+# supervisord restarts what it will restart within a second: a program that is EXITED for longer stays so. It
+# tells whole seconds, so a difference of 2 is more than 1.
 _SETTLED_SECONDS = 2
 
 Info = t.Mapping[str, t.Any]
 
 
 class Outcome(t.NamedTuple):
-    """How a wait ended: the last look at all programs, and of each that failed (group:name) the reason, if any."""
+    """How a wait ended: the last look at all programs; the reason per failed one (group:name), "" if plain."""
 
     infos: list[dict[str, t.Any]]
     reasons: dict[str, str]
@@ -43,7 +43,7 @@ class Waiter:
         self._seen_since: dict[str, tuple[tuple[int, int], float]] = {}
 
     def judge(self, infos: t.Sequence[Info]) -> tuple[dict[str, str], dict[str, str]]:
-        """The programs that cannot get there any more, and those that are not there yet; each with the reason."""
+        """The programs that cannot get there, and those that are not there yet; each with the reason."""
         known = {status.namespec(info): info for info in infos}
         failed: dict[str, str] = {}
         pending: dict[str, str] = {}
@@ -59,8 +59,8 @@ class Waiter:
                 pending[name] = verdict
         return failed, pending
 
-    # Each of these says of one program: None, it is as wanted; _FAILED, it will not get there by itself; or else
-    # what is missing still, "" where its state says that.
+    # Each of these says of one program: None, it is as wanted; _FAILED, it will not get there by itself; or
+    # else what is missing still, "" where its state says that.
 
     def _running(self, name: str, info: Info) -> str | None:
         state = info["state"]

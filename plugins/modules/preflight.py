@@ -125,6 +125,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._installers import find_uv
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._layout import MAX_SOCKET_BYTES, environment_of_login, layout
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._programs_of import belongs
 
 PROBE = """
 import importlib.util, json, sys
@@ -189,20 +190,6 @@ def holder(host, port):
     return None, None
 
 
-def ours(pid, supervisord_conf):
-    """True if the process, or one of its parents, is the supervisord of this instance."""
-    while pid and pid > 1:
-        try:
-            with open("/proc/%d/cmdline" % pid, "rb") as stream:
-                if supervisord_conf.encode() in stream.read().split(b"\0"):
-                    return True
-            with open("/proc/%d/stat" % pid, encoding="utf-8", errors="replace") as stream:
-                pid = int(stream.read().rpartition(")")[2].split()[1])
-        except (OSError, ValueError):
-            return False
-    return False
-
-
 def port_message(item, number):
     """Why a port cannot be listened on, for an error number other than that it is taken."""
     if number == errno.EACCES:
@@ -211,7 +198,7 @@ def port_message(item, number):
         item["host"], item["port"], item["name"], os.strerror(number))
 
 
-def port_problem(item, supervisord_conf):
+def port_problem(item, supervisor_socket):
     """Who holds the port that this instance needs, or None."""
     family = socket.AF_INET6 if ":" in item["host"] else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as probe:
@@ -223,7 +210,7 @@ def port_problem(item, supervisord_conf):
             if error.errno != errno.EADDRINUSE:
                 return port_message(item, error.errno)
     pid, command = holder(item["host"], item["port"])
-    if pid and ours(pid, supervisord_conf):
+    if pid and belongs(pid, supervisor_socket):
         return None
     who = "process %d (%s)" % (pid, command[:120]) if pid else "a process of another user (see it with: sudo ss -ltnp)"
     return "port %d for %s is taken by %s. Stop that, or set %s to a free port." % (
@@ -299,7 +286,7 @@ def main():
     candidates = [python_problem(options["python"], options["min_python"], found, release_of()), venv_problem(found, find_uv())]
     candidates += place_problems(places)
     candidates.append(space_problem(places, options["min_free_mb"]))
-    candidates += [port_problem(item, places["supervisord_conf"]) for item in options["ports"]]
+    candidates += [port_problem(item, places["socket"]) for item in options["ports"]]
     result["problems"] = [problem for problem in candidates if problem]
     if result["problems"]:
         lines = ["%d. %s" % pair for pair in enumerate(result["problems"], 1)]

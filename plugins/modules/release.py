@@ -282,7 +282,7 @@ def main():
             made_active(module)
         built(module)
     except InstallError as error:
-        module.fail_json(msg=explain(error))
+        module.fail_json(msg=explain(error, module.params["lock_file"]))
     except (OSError, ValueError) as error:
         module.fail_json(msg="the release could not be made: %s. The active release was left as it is." % error)
 

@@ -16,6 +16,8 @@ description:
     the process is gone.
   - Supervisord reads its section C([supervisord]) only at its start. The roles put a digest of what needs a restart into
     C(identifier), which a running supervisord can be asked for; if it differs from the file, the daemon is restarted.
+  - Programs that outlived a supervisord that was killed are ended, before it is started and when it is to be stopped. They hold
+    their ports and would run a second time beside the new ones.
 options:
   state:
     description: Whether the daemon is to run.
@@ -74,6 +76,7 @@ import time
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._programs_of import end_programs_of, programs_of
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor_address import endpoint_from
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor_client import Client
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor_conf_file import (
@@ -125,6 +128,15 @@ def alive(pid):
         return False
 
 
+def inherited():
+    """The environment of the daemon: that of the login, not what the shell of whoever starts it happens to hold.
+
+    supervisord hands it on to its programs, whose settings come from the configuration alone.
+    """
+    kept = {name: os.environ[name] for name in ("HOME", "USER", "LOGNAME", "SHELL", "TZ", "TMPDIR") if name in os.environ}
+    return dict(kept, PATH="/usr/local/bin:/usr/bin:/bin", LANG="C.UTF-8")
+
+
 def stop(client, pid, timeout):
     """Let the daemon stop its programs and itself, and wait until the process is gone.
 
@@ -160,7 +172,7 @@ def start(options, client, config):
         # supervisord goes into the background by itself; its own log takes what it says from then on
         done = subprocess.run([executable, "-c", options["config"]], stdin=subprocess.DEVNULL,
                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace",
-                              timeout=options["timeout"], check=False)
+                              env=inherited(), timeout=options["timeout"], check=False)
     except (OSError, subprocess.TimeoutExpired) as error:
         raise DaemonError("cannot start %s: %s" % (executable, error)) from error
     if done.returncode != 0:
@@ -188,9 +200,11 @@ def run(module):
     identifier = config.get("supervisord", "identifier") or "supervisor"
     client = Client(endpoint_from(dict(CONNECTION, config=options["config"], timeout=15, validate_certs=True)))
     found = identity(client)
-    before = "running as %s\n" % found[0] if found else "not running\n"
+    socket = client.endpoint.path
+    left = [] if found else programs_of(socket)
+    before = "running as %s\n" % found[0] if found else "not running, but for %d of its programs\n" % len(left)
     if options["state"] == "stopped":
-        changed, after = bool(found), "not running\n"
+        changed, after = bool(found or left), "not running\n"
     else:
         changed = not found or found[0] != identifier
         after = "running as %s\n" % identifier
@@ -201,6 +215,7 @@ def run(module):
         return result
     if found:
         stop(client, found[1], options["timeout"])
+    end_programs_of(socket)
     if options["state"] == "started":
         result["pid"] = start(options, client, config)
     return result

@@ -12,13 +12,14 @@ version_added: 0.1.0
 author:
   - BNL NPPS (@bnlnpps)
 description:
-  - Returns what supervisord knows about itself and its programs, in one round trip over its XML-RPC interface.
-  - Adds what supervisord does not tell plainly. There are times in UTC, the exit status of programs that exited too quickly
-    (supervisord reports C(0) for them, the status is only in its main log), the health of each program, each group
-    and the whole, and the ends of the logs of programs that are not well.
+  - Returns what supervisord knows about itself and its programs, in one round trip over its XML-RPC
+    interface.
+  - Adds what supervisord does not tell plainly. There are times in UTC, the exit status of programs that
+    exited too quickly (supervisord reports C(0) for them, the status is only in its main log), the health of
+    each program, each group and the whole, and the ends of the logs of programs that are not well.
   - Waits for states with O(wait_for), and fails as soon as a program cannot get there any more.
-  - Fails with a message of its own, and a cure, for each way in which supervisord cannot be reached. RV(ignore:cause) names
-    the way for use in conditions.
+  - Fails with a message of its own, and a cure, for each way in which supervisord cannot be reached.
+    RV(ignore:cause) names the way for use in conditions.
 extends_documentation_fragment:
   - ansible.builtin.action_common_attributes
   - bnlnpps.swf_testbed.supervisor
@@ -27,8 +28,8 @@ attributes:
     support: full
     details:
       - The module never changes anything.
-      - In check mode it does not wait for O(wait_for), and it does not fail where supervisord is not running. Both may be
-        the work of earlier tasks, which check mode has only predicted. It warns instead.
+      - In check mode it does not wait for O(wait_for), and it does not fail where supervisord is not running.
+        Both may be the work of earlier tasks, which check mode has only predicted. It warns instead.
   diff_mode:
     support: none
   platform:
@@ -37,18 +38,19 @@ options:
   wait_for:
     description:
       - What to wait for, for at most O(wait_timeout) seconds.
-      - Either one state for all programs that O(names) and O(groups) select, or a dictionary with a state for each
-        program. Its keys are patterns as in O(names). A program's own name counts before patterns.
+      - Either one state for all programs that O(names) and O(groups) select, or a dictionary with a state for
+        each program. Its keys are patterns as in O(names). A program's own name counts before patterns.
       - V(running) is C(RUNNING) for at least O(min_uptime), or exited with an expected code.
       - V(stopped) is C(STOPPED), or anything else in which the program has no process and will not get one.
       - V(exited) is C(EXITED), with any code.
       - V(fatal) is C(FATAL).
-      - Waiting for V(running) or V(exited) fails at once on C(FATAL), and for V(running) on an exit with an unexpected code
-        after which supervisord does not restart the program.
+      - Waiting for V(running) or V(exited) fails at once on C(FATAL), and for V(running) on an exit with an
+        unexpected code after which supervisord does not restart the program.
       - A program that supervisord does not know fails at once too.
     type: raw
   log_tail_all:
-    description: Return the ends of the logs of all selected programs, and not only of those that are not well.
+    description: Return the ends of the logs of all selected programs, and not only of those that are not
+      well.
     type: bool
     default: false
 seealso:
@@ -153,11 +155,13 @@ processes:
       type: str
       sample: worker
     full_name:
-      description: The name as C(supervisorctl status) shows it, V(name) alone where name and group are the same.
+      description: The name as C(supervisorctl status) shows it, V(name) alone where name and group are the
+        same.
       type: str
       sample: worker:worker_00
     state:
-      description: One of V(STOPPED), V(STARTING), V(RUNNING), V(BACKOFF), V(STOPPING), V(EXITED), V(FATAL), V(UNKNOWN).
+      description: One of V(STOPPED), V(STARTING), V(RUNNING), V(BACKOFF), V(STOPPING), V(EXITED), V(FATAL),
+        V(UNKNOWN).
       type: str
       sample: FATAL
     state_code:
@@ -193,10 +197,10 @@ processes:
       sample: Exited too quickly (process log may have details)
     exit_status:
       description:
-        - The status with which the last process exited. V(null) if it runs, never ran, was killed, or if the status is
-          unknown.
-        - After C(Exited too quickly) it comes from supervisord's main log, as far back as 1 MiB. It is unknown where
-          several groups have programs of this name, because the log does not tell them apart.
+        - The status with which the last process exited. V(null) if it runs, never ran, was killed, or if the
+          status is unknown.
+        - After C(Exited too quickly) it comes from supervisord's main log, as far back as 1 MiB. It is
+          unknown where several groups have programs of this name, because the log does not tell them apart.
       type: int
       sample: 3
     exit_signal:
@@ -209,8 +213,8 @@ processes:
       sample: null
     autostart:
       description:
-        - Its C(autostart). V(null) where supervisord cannot tell, which happens if some program has a number above 2147483647
-          in its configuration.
+        - Its C(autostart). V(null) where supervisord cannot tell, which happens if some program has a number
+          above 2147483647 in its configuration.
       type: bool
       sample: true
     stdout_logfile:
@@ -258,7 +262,8 @@ summary:
   description: The number of these programs, in all and in each state.
   returned: when supervisord answered
   type: dict
-  sample: {total: 2, stopped: 0, starting: 0, running: 1, backoff: 0, stopping: 0, exited: 0, fatal: 1, unknown: 0}
+  sample: {total: 2, stopped: 0, starting: 0, running: 1, backoff: 0, stopping: 0, exited: 0, fatal: 1,
+    unknown: 0}
 healthy:
   description: Whether all these programs are healthy.
   returned: when supervisord answered
@@ -274,10 +279,11 @@ cause:
   description:
     - Why the module failed, for use in conditions.
     - V(socket_missing), V(socket_stale), V(refused), V(config_missing) if supervisord does not seem to run;
-      V(permission_denied), V(unauthorized) if this user or login may not; V(timeout), V(died), V(shutting_down), V(internal) if
-      supervisord is there and not well; V(unreachable), V(tls), V(not_supervisor), V(too_old), V(no_rpc_interface) if something
-      else answers or stands between; V(bad_address), V(bad_option), V(config_invalid), V(no_server) if an option or the
-      configuration is wrong; V(no_such_program), V(wait_failed), V(wait_timeout) for O(wait_for).
+      V(permission_denied), V(unauthorized) if this user or login may not; V(timeout), V(died),
+      V(shutting_down), V(internal) if supervisord is there and not well; V(unreachable), V(tls),
+      V(not_supervisor), V(too_old), V(no_rpc_interface) if something else answers or stands between;
+      V(bad_address), V(bad_option), V(config_invalid), V(no_server) if an option or the configuration is
+      wrong; V(no_such_program), V(wait_failed), V(wait_timeout) for O(wait_for).
   returned: failure
   type: str
   sample: socket_stale
@@ -371,7 +377,7 @@ def _report(module: AnsibleModule, client: Client, snapshot: Snapshot, wait_for:
 
 
 def _wanted(module: AnsibleModule, infos: list[dict[str, t.Any]], wait_for: dict[str, str]) -> dict[str, str]:
-    """Per program the state to wait for: of its own name if that is in wait_for, else of the first pattern that fits."""
+    """Per program the state to wait for: that of its own name, else of the first pattern that fits."""
     selected = status.select(infos, module.params["names"], module.params["groups"])
     missing = status.unmatched(selected, wait_for, []) or status.unmatched(
         infos, module.params["names"], module.params["groups"]

@@ -78,6 +78,12 @@ def test_a_file_is_registered_and_handed_on(
         wait_until(lambda: len(inbox.bodies) == 4)
         assert len(client.stf_files(run_id=run_id)) == 1
 
+        client.update_stf(str(name), status="processed")
+        inbox.send(DATA_QUEUE, generated(name))  # and again, when all is done
+        inbox.send(DATA_QUEUE, generated(StfName(run_id, 2)))
+        wait_until(lambda: len(inbox.bodies) == 6)
+        assert inbox.messages[-1]["sequence"] == inbox.messages[-2]["sequence"] == 2
+
 
 def test_a_file_of_an_unknown_run_does_not_block_the_next(
     agent: Program, broker: BrokerProgram, client: MonitorClient, run_id: int

@@ -63,7 +63,9 @@ class Api:
     url: str
     token: str | None = TOKEN
 
-    def request(self, method: str, path: str, body: Any = None, raw: bytes | None = None, **headers: str) -> Answer:
+    def request(
+        self, method: str, path: str, body: Any = None, raw: bytes | None = None, **headers: str
+    ) -> Answer:
         data = raw if raw is not None else None if body is None else json.dumps(body).encode()
         request = urllib.request.Request(self.url + path, data=data, method=method, headers=headers)
         if data is not None:
@@ -95,11 +97,13 @@ class Api:
 class Program:
     """A process of which all output is kept in a file."""
 
-    def __init__(self, arguments: list[str], environment: dict[str, str], log: Path) -> None:
+    def __init__(
+        self, arguments: list[str], environment: dict[str, str], log: Path, python: str = sys.executable
+    ) -> None:
         self.log = log
         with log.open("ab") as output:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", *arguments], env=environment, stdout=output, stderr=subprocess.STDOUT
+                [python, "-m", *arguments], env=environment, stdout=output, stderr=subprocess.STDOUT
             )
 
     @property
@@ -162,7 +166,10 @@ class Site:
 
     def start_broker(self, port: int) -> Program:
         program = self.start(
-            "--port", str(port), module="swf_testbed_cli.broker", SWF_BROKER_DATA_DIR=str(self.folder / "broker")
+            "--port",
+            str(port),
+            module="swf_testbed_cli.broker",
+            SWF_BROKER_DATA_DIR=str(self.folder / "broker"),
         )
         wait_until(lambda: program.said('"listening"'), "broker")
         return program
@@ -239,9 +246,13 @@ class PostgreSQL:
         import psycopg
 
         with psycopg.connect(
-            host="127.0.0.1", port=self.port, dbname="postgres", user="swf", password=PASSWORDS["DB_PASSWORD"],
+            host="127.0.0.1",
+            port=self.port,
+            dbname="postgres",
+            user="swf",
+            password=PASSWORDS["DB_PASSWORD"],
             autocommit=True,
-        ) as connection:  # fmt: skip
+        ) as connection:
             connection.execute(statement)  # type: ignore[arg-type]
 
     def start(self) -> None:
@@ -273,7 +284,16 @@ def postgresql() -> Iterator[PostgreSQL]:
             os.chown(path, nobody.pw_uid, nobody.pw_gid)
     cluster = PostgreSQL(folder, binaries, free_port())
     cluster.run(
-        "initdb", "-D", "data", "-U", "swf", "--auth=scram-sha-256", "--pwfile=password", "--no-sync", "-E", "UTF8"
+        "initdb",
+        "-D",
+        "data",
+        "-U",
+        "swf",
+        "--auth=scram-sha-256",
+        "--pwfile=password",
+        "--no-sync",
+        "-E",
+        "UTF8",
     )
     cluster.start()
     yield cluster

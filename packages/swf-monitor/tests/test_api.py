@@ -41,14 +41,22 @@ def heartbeat(**other: Any) -> dict[str, Any]:
 
 def test_heartbeat_is_an_upsert(api: Api) -> None:
     name = f"data@host{next(numbers)}"
-    first = api.post("/api/systemagents/heartbeat/", heartbeat(instance_name=name, hostname="host", pid=7, version="0.1"))
+    first = api.post(
+        "/api/systemagents/heartbeat/", heartbeat(instance_name=name, hostname="host", pid=7, version="0.1")
+    )
     assert first.status == 200
-    second = api.post("/api/systemagents/heartbeat/", heartbeat(instance_name=name, status="WARNING", description="slow"))
-    listed = [agent for agent in api.get("/api/systemagents/").json["results"] if agent["instance_name"] == name]
+    second = api.post(
+        "/api/systemagents/heartbeat/", heartbeat(instance_name=name, status="WARNING", description="slow")
+    )
+    listed = [
+        agent for agent in api.get("/api/systemagents/").json["results"] if agent["instance_name"] == name
+    ]
     assert len(listed) == 1
     assert (listed[0]["status"], listed[0]["description"]) == ("WARNING", "slow")
     assert listed[0]["last_heartbeat"] == second.json["last_heartbeat"] > first.json["last_heartbeat"]
-    in_summary = [agent for agent in api.get("/api/summary/").json["agents"] if agent["instance_name"] == name]
+    in_summary = [
+        agent for agent in api.get("/api/summary/").json["agents"] if agent["instance_name"] == name
+    ]
     assert set(in_summary[0]) == {
         "instance_name", "agent_type", "status", "last_heartbeat", "seconds_since_heartbeat", "alive",
     }  # fmt: skip
@@ -60,7 +68,9 @@ def test_first_heartbeats_at_the_same_time(api: Api) -> None:
     name = f"many@host{next(numbers)}"
     with ThreadPoolExecutor(8) as pool:
         answers = list(
-            pool.map(lambda _: api.post("/api/systemagents/heartbeat/", heartbeat(instance_name=name)), range(16))
+            pool.map(
+                lambda _: api.post("/api/systemagents/heartbeat/", heartbeat(instance_name=name)), range(16)
+            )
         )
     assert {answer.status for answer in answers} == {200}
 
@@ -110,7 +120,9 @@ def test_same_name_for_another_file_is_refused(api: Api, run_id: int) -> None:
     assert "another checksum" in answer.json["detail"]
 
 
-@pytest.mark.parametrize("end", [{"status": "processed", "processing_seconds": 0.5}, {"status": "failed", "reason": "gone"}])
+@pytest.mark.parametrize(
+    "end", [{"status": "processed", "processing_seconds": 0.5}, {"status": "failed", "reason": "gone"}]
+)
 def test_status_of_a_file_never_moves_back(api: Api, run_id: int, end: dict[str, Any]) -> None:
     body = stf(run_id)
     api.post("/api/stf-files/", body)
@@ -136,7 +148,12 @@ def test_time_frames_mark_their_file_sampled(api: Api, run_id: int) -> None:
     body = stf(run_id)
     api.post("/api/stf-files/", body)
     address = f"/api/stf-files/{body['filename']}/"
-    frame = {"filename": f"{body['filename']}.tf1", "stf_filename": body["filename"], "size_bytes": 10, "offset": 0}
+    frame = {
+        "filename": f"{body['filename']}.tf1",
+        "stf_filename": body["filename"],
+        "size_bytes": 10,
+        "offset": 0,
+    }
     before = api.get("/api/summary/").json
     first, second = api.post("/api/tf-files/", frame), api.post("/api/tf-files/", frame)
     assert (first.status, second.status) == (201, 200)
@@ -158,10 +175,15 @@ def test_files_are_found_by_what_they_wait_for(api: Api, run_id: int) -> None:
     names = [body["filename"] for body in bodies]
     api.patch(f"/api/stf-files/{names[1]}/", {"status": "processing"})
     api.patch(f"/api/stf-files/{names[2]}/", {"status": "processed"})
-    api.post("/api/tf-files/", {"filename": names[3] + ".tf", "stf_filename": names[3], "size_bytes": 1, "offset": 0})
+    api.post(
+        "/api/tf-files/",
+        {"filename": names[3] + ".tf", "stf_filename": names[3], "size_bytes": 1, "offset": 0},
+    )
 
     def found(query: str) -> list[str]:
-        return [row["filename"] for row in api.get(f"/api/stf-files/?run_id={run_id}&{query}").json["results"]]
+        return [
+            row["filename"] for row in api.get(f"/api/stf-files/?run_id={run_id}&{query}").json["results"]
+        ]
 
     assert found("") == names[::-1]
     assert found("status=processing") == [names[1]]
@@ -222,7 +244,12 @@ def test_wrong_file_is_refused(api: Api, run_id: int, change: dict[str, Any], fi
         ("POST", "/api/systemagents/heartbeat/", heartbeat(started_at="yesterday"), "started_at"),
         ("POST", "/api/systemagents/heartbeat/", heartbeat(instance_name="n" * 201), "instance_name"),
         ("POST", "/api/tf-files/", {"filename": "f"}, "stf_filename"),
-        ("POST", "/api/tf-files/", {"filename": "f", "stf_filename": "no", "size_bytes": 1, "offset": 0}, "stf_filename"),
+        (
+            "POST",
+            "/api/tf-files/",
+            {"filename": "f", "stf_filename": "no", "size_bytes": 1, "offset": 0},
+            "stf_filename",
+        ),
         ("POST", "/api/stf-files/", [], "non_field_errors"),
         ("GET", "/api/stf-files/?status=done", None, "status"),
         ("GET", "/api/stf-files/?sampled=perhaps", None, "sampled"),
@@ -243,10 +270,21 @@ def test_wrong_request_says_what_is_wrong(api: Api, method: str, path: str, body
 def test_wrong_changes_are_refused(api: Api, run_id: int) -> None:
     body = stf(run_id)
     api.post("/api/stf-files/", body)
-    for change in ({}, {"stauts": "failed"}, {"status": "lost"}, {"status": "failed"}, {"status": "processed", "processing_seconds": -1}):
+    for change in (
+        {},
+        {"stauts": "failed"},
+        {"status": "lost"},
+        {"status": "failed"},
+        {"status": "processed", "processing_seconds": -1},
+    ):
         assert api.patch(f"/api/stf-files/{body['filename']}/", change).status == 400, change
     address = f"/api/runs/{run_id}/"
-    for change in ({}, {"status": "over"}, {"total_files": -1}, {"started_at": "2026-01-02T00:00:00Z", "ended_at": "2026-01-01T00:00:00Z"}):
+    for change in (
+        {},
+        {"status": "over"},
+        {"total_files": -1},
+        {"started_at": "2026-01-02T00:00:00Z", "ended_at": "2026-01-01T00:00:00Z"},
+    ):
         assert api.patch(address, change).status == 400, change
     assert api.get(address).json["started_at"] is None
 
@@ -258,7 +296,13 @@ def test_what_is_no_json_is_refused(api: Api) -> None:
 
 
 def test_unknown_things_are_404(api: Api) -> None:
-    for path in ("/api/runs/999999999/", f"/api/runs/{10**30}/", "/api/stf-files/no.stf/", "/api/nothing/", "/api/runs"):
+    for path in (
+        "/api/runs/999999999/",
+        f"/api/runs/{10**30}/",
+        "/api/stf-files/no.stf/",
+        "/api/nothing/",
+        "/api/runs",
+    ):
         answer = api.get(path)
         assert answer.status == 404, path
         assert "detail" in answer.json

@@ -13,8 +13,10 @@ from swf_monitor.models import ListenerState, Message
 end = time.monotonic() + float({seconds})
 count = 0
 while time.monotonic() < end:
-    Message.objects.bulk_create([Message(message_id=uuid.uuid4(), msg_type="stf_gen", body={{}})], ignore_conflicts=True)
-    ListenerState.objects.update_or_create(pk=1, defaults={{"subscribed": True, "updated_at": timezone.now()}})
+    message = Message(message_id=uuid.uuid4(), msg_type="stf_gen", body={{}})
+    Message.objects.bulk_create([message], ignore_conflicts=True)
+    state = {{"subscribed": True, "updated_at": timezone.now()}}
+    ListenerState.objects.update_or_create(pk=1, defaults=state)
     count += 1
 print(count)
 """
@@ -26,7 +28,14 @@ def work(api: Api, worker: int) -> list[int]:
     for number in range(8):
         run_id = api.post("/api/runs/", {}).json["run_id"]
         name = f"swf.{worker}.{number}.stf"
-        stf = {"filename": name, "run_id": run_id, "path": "/x", "size_bytes": 1, "checksum": "sha256:" + "0" * 64, "sequence": 1}
+        stf = {
+            "filename": name,
+            "run_id": run_id,
+            "path": "/x",
+            "size_bytes": 1,
+            "checksum": "sha256:" + "0" * 64,
+            "sequence": 1,
+        }
         tf = {"filename": f"{name}.tf", "stf_filename": name, "size_bytes": 1, "offset": 0}
         heartbeat = {"instance_name": f"agent{worker}", "agent_type": "data", "status": "OK"}
         statuses += [
@@ -51,7 +60,14 @@ def test_nothing_is_ever_locked(site: Site) -> None:
         written = sum(int(future.result()) for future in writing)
     assert set(statuses) <= {200, 201}
     summary = api.get("/api/summary/").json
-    assert summary["stf"] == {"total": 48, "registered": 0, "processing": 0, "processed": 48, "failed": 0, "sampled": 48}
+    assert summary["stf"] == {
+        "total": 48,
+        "registered": 0,
+        "processing": 0,
+        "processed": 48,
+        "failed": 0,
+        "sampled": 48,
+    }
     assert summary["tf"] == 48
     assert summary["messages"] == written > 0
     assert "locked" not in program.output

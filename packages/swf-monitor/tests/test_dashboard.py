@@ -34,6 +34,7 @@ def listener_is_well() -> None:
 
 def agent(name: str = "data-agent@host", silent: bool = False, **other: Any) -> None:
     from django.utils import timezone
+
     from swf_monitor.models import SystemAgent
 
     heard = timezone.now() - timedelta(minutes=3 if silent else 0)
@@ -51,9 +52,15 @@ def run_with_files(**statuses: int) -> int:
         for _ in range(count):
             number += 1
             StfFile.objects.create(
-                filename=f"swf.{run.pk:06d}.{number:06d}.stf", run=run, path="/x", size_bytes=65536,
-                checksum="sha256:0", sequence=number, status=status, reason="<gone>" if status == "failed" else "",
-            )  # fmt: skip
+                filename=f"swf.{run.pk:06d}.{number:06d}.stf",
+                run=run,
+                path="/x",
+                size_bytes=65536,
+                checksum="sha256:0",
+                sequence=number,
+                status=status,
+                reason="<gone>" if status == "failed" else "",
+            )
     return run.pk
 
 
@@ -74,7 +81,13 @@ def test_empty_states_tell_what_to_do() -> None:
     listener_is_well()
     text = page()
     assert banner(text) == ("waiting", "The monitor is ready and waits for agents")
-    for word in ("No agent has reported yet", "swf-testbed start", "No run yet", "No STF file is registered yet", "No message yet"):
+    for word in (
+        "No agent has reported yet",
+        "swf-testbed start",
+        "No run yet",
+        "No STF file is registered yet",
+        "No message yet",
+    ):
         assert word in text
     agent()
     assert banner(page()) == ("waiting", "The agents are ready and wait for a run")
@@ -90,7 +103,15 @@ def test_all_is_well() -> None:
     text = page()
     assert banner(text) == ("ok", "All is well")
     assert counts(text) == {"generated": 7, "registered": 6, "processed": 3, "sampled": 0, "failed": 0}
-    for word in ("1 of 1 agents alive", "data-agent@host", "2 waiting, 1 in work", "1 on the way", "64.0 KiB", "stf_gen", "daqsim-agent"):
+    for word in (
+        "1 of 1 agents alive",
+        "data-agent@host",
+        "2 waiting, 1 in work",
+        "1 on the way",
+        "64.0 KiB",
+        "stf_gen",
+        "daqsim-agent",
+    ):
         assert word in text
 
 
@@ -179,7 +200,9 @@ def test_number_of_queries_does_not_grow() -> None:
     from django.test.utils import CaptureQueriesContext
 
     def queries(address: str) -> int:
-        with CaptureQueriesContext(connection, ) as captured:
+        with CaptureQueriesContext(
+            connection,
+        ) as captured:
             Client().get(address)
         return len(captured)
 
@@ -197,17 +220,28 @@ def test_number_of_queries_does_not_grow() -> None:
 
 @pytest.mark.parametrize(
     ("seconds", "words"),
-    [(-5, "0 s ago"), (0, "0 s ago"), (89, "89 s ago"), (90, "2 min ago"), (5399, "90 min ago"), (7200, "2 h ago"), (200000, "2 days ago")],
+    [
+        (-5, "0 s ago"),
+        (0, "0 s ago"),
+        (89, "89 s ago"),
+        (90, "2 min ago"),
+        (5399, "90 min ago"),
+        (7200, "2 h ago"),
+        (200000, "2 days ago"),
+    ],
 )
 def test_relative_times(seconds: int, words: str) -> None:
     from django.utils import timezone
+
     from swf_monitor.templatetags.swf_format import ago
 
     now = timezone.now()
     assert ago(now - timedelta(seconds=seconds), now) == words
 
 
-@pytest.mark.parametrize(("count", "words"), [(0, "0 B"), (1023, "1023 B"), (65536, "64.0 KiB"), (2**40, "1.0 TiB")])
+@pytest.mark.parametrize(
+    ("count", "words"), [(0, "0 B"), (1023, "1023 B"), (65536, "64.0 KiB"), (2**40, "1.0 TiB")]
+)
 def test_sizes(count: int, words: str) -> None:
     from swf_monitor.templatetags.swf_format import size
 

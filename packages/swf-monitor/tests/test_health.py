@@ -18,10 +18,14 @@ def ask() -> tuple[int, dict]:
 
 def say(*, subscribed: bool, seconds_ago: float = 0.0) -> None:
     from django.utils import timezone
+
     from swf_monitor.models import ListenerState
 
     ListenerState.objects.create(
-        pk=1, subscribed=subscribed, detail="said last", updated_at=timezone.now() - timedelta(seconds=seconds_ago)
+        pk=1,
+        subscribed=subscribed,
+        detail="said last",
+        updated_at=timezone.now() - timedelta(seconds=seconds_ago),
     )
 
 
@@ -68,6 +72,7 @@ def test_listener_is_silent(age: int, status: int) -> None:
 
 def test_tables_are_missing() -> None:
     from django.db import connection
+
     from swf_monitor.models import ListenerState
 
     with connection.schema_editor() as editor:

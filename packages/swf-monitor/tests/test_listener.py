@@ -16,7 +16,9 @@ from swf_common_lib.messages import MONITOR_QUEUE
 from swf_common_lib.settings import BrokerSettings
 from swf_common_lib.shutdown import Shutdown
 
-pytest.importorskip("swf_testbed_cli.broker", reason="the testbed's broker is not installed: pip install swf-testbed")
+pytest.importorskip(
+    "swf_testbed_cli.broker", reason="the testbed's broker is not installed: pip install swf-testbed"
+)
 
 
 def message(number: int, **other: Any) -> str:

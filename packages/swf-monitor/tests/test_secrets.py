@@ -52,7 +52,10 @@ def test_secrets_are_nowhere(site: Site) -> None:
 
 
 def test_errors_show_no_secret(site: Site) -> None:
-    for environment in ({"DB_HOST": "127.0.0.1", "DB_PORT": "1", **PASSWORDS}, {"SWF_API_TOKEN": TOKEN + "0"}):
+    for environment in (
+        {"DB_HOST": "127.0.0.1", "DB_PORT": "1", **PASSWORDS},
+        {"SWF_API_TOKEN": TOKEN + "0"},
+    ):
         done = site.command("setup", **environment)
         assert done.returncode != 0
         assert_clean(done.stdout + done.stderr)

@@ -45,7 +45,9 @@ def test_stop_signals(site: Site, number: signal.Signals) -> None:
 def test_request_in_work_is_answered_before_the_end(site: Site) -> None:
     program, api = site.serve("--setup")
     # The write lock of the database is taken, so that a POST waits.
-    lock = sqlite3.connect(site.folder / "monitor" / "db.sqlite3", isolation_level=None, check_same_thread=False)
+    lock = sqlite3.connect(
+        site.folder / "monitor" / "db.sqlite3", isolation_level=None, check_same_thread=False
+    )
     lock.execute("BEGIN IMMEDIATE")
     answers = []
     waiting = threading.Thread(target=lambda: answers.append(api.post("/api/runs/", {}).status))
@@ -120,7 +122,7 @@ def test_every_line_of_the_log_is_json(site: Site) -> None:
 
 
 def test_postgresql_that_goes_and_comes(postgresql: PostgreSQL, postgresql_site: Site) -> None:
-    program, api = postgresql_site.serve("--setup")
+    _, api = postgresql_site.serve("--setup")
     assert api.post("/api/runs/", {}).status == 201
     postgresql.stop()
     try:

@@ -30,9 +30,10 @@ STAND_IN = """\
 echo "{\\"message\\": \\"started\\", \\"arguments\\": \\"$*\\"}"
 echo "a word on stderr" >&2
 env | sort > "$PWD/logs/$(basename "$0").env"
-trap 'echo "got TERM"; exit 0' TERM
 [ "$1" = serve ] && "$(dirname "$0")/python" -m http.server --bind "$3" "$5" >/dev/null 2>&1 &
-while :; do sleep 0.1; done
+sleep 1000 &
+trap 'echo "got TERM"; kill $!; exit 0' TERM
+wait $!
 """
 ALL = 8
 
@@ -67,20 +68,32 @@ def folder() -> Iterator[Path]:
     shutil.rmtree(place)
 
 
+@pytest.fixture(scope="session")
+def command_server(venv_bin: Path) -> Iterator[subprocess.Popen[str]]:
+    server = Path(__file__).with_name("command_server.py")
+    with subprocess.Popen(
+        [str(venv_bin / "python"), str(server)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        yield process
+        assert process.stdin
+        process.stdin.close()
+
+
 @pytest.fixture
-def run(venv_bin: Path, folder: Path) -> Run:
+def run(command_server: subprocess.Popen[str], folder: Path, tmp_path: Path) -> Run:
+    outputs = [tmp_path / "stdout", tmp_path / "stderr"]
+
     def run(*arguments: str, cwd: Path = folder, **environment: str) -> subprocess.CompletedProcess[str]:
         clean = {k: v for k, v in os.environ.items() if not k.startswith(("SWF_", "ACTIVEMQ_", "XDG_"))}
         clean |= {"HOME": str(folder / "home"), "COLUMNS": "150", **environment}
-        return subprocess.run(
-            [str(venv_bin / "python"), "-m", "swf_testbed_cli", *arguments],
-            cwd=cwd,
-            env=clean,
-            capture_output=True,
-            text=True,
-            timeout=90,
-            check=False,
-        )
+        request = {"arguments": arguments, "cwd": str(cwd), "environment": clean}
+        request |= {"stdout": str(outputs[0]), "stderr": str(outputs[1])}
+        assert command_server.stdin
+        assert command_server.stdout
+        command_server.stdin.write(json.dumps(request) + "\n")
+        command_server.stdin.flush()
+        status = int(command_server.stdout.readline())
+        return subprocess.CompletedProcess(arguments, status, *(path.read_text() for path in outputs))
 
     return run
 
@@ -537,5 +550,7 @@ class TestProvisioned:
         assert (folder / "used").exists()
 
 
-def test_version(run: Run) -> None:
-    assert re.fullmatch(r"swf-testbed \d+\.\d+\.\d+\n", run("--version").stdout)
+def test_version(venv_bin: Path) -> None:
+    command = [str(venv_bin / "python"), "-m", "swf_testbed_cli", "--version"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=True)
+    assert re.fullmatch(r"swf-testbed \d+\.\d+\.\d+\n", done.stdout)

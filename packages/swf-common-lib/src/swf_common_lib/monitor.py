@@ -80,14 +80,13 @@ class MonitorClient:
         """Change `status`, `started_at`, `ended_at` or `total_files`."""
         self._request("PATCH", f"/api/runs/{run_id}/", fields)
 
-    def register_stf(self, **fields: Any) -> None:
-        """Register an STF file; nothing happens if it is known."""
-        self._request("POST", "/api/stf-files/", fields)
+    def register_stf(self, **fields: Any) -> dict[str, Any]:
+        """Register an STF file; nothing changes if it is known. Gives the file as the monitor has it now."""
+        return dict(self._request("POST", "/api/stf-files/", fields))
 
     def update_stf(self, filename: str, **fields: Any) -> dict[str, Any]:
         """Change `status`, `reason` or `processing_seconds`; gives the file as the monitor has it now."""
-        reply = self._request("PATCH", f"/api/stf-files/{quote(filename, safe='')}/", fields)
-        return reply if isinstance(reply, dict) else {}
+        return dict(self._request("PATCH", f"/api/stf-files/{quote(filename, safe='')}/", fields))
 
     def register_tf(self, **fields: Any) -> None:
         """Register a time frame, and so mark its STF file as sampled; nothing happens if it is known."""

@@ -82,7 +82,9 @@ class DataAgent(BaseAgent):
 
     def _on_stf_gen(self, message: Message) -> None:
         file = {name: message[name] for name in ("filename", "path", "size_bytes", "checksum", "sequence")}
-        self.monitor.register_stf(run_id=message.run_id, **file)
+        row = self.monitor.register_stf(run_id=message.run_id, **file)
+        if row["status"] in ("processed", "failed"):
+            return  # announced once more while the first announcement was still waiting
         self.publish(
             "stf_ready",
             message.run_id,

@@ -70,4 +70,4 @@ class FastMonAgent(BaseAgent):
 
     def _record_failure(self, filename: str, reason: str) -> None:
         row = self.monitor.update_stf(filename, status="failed", reason=reason)
-        logger.warning("file not sampled: %s", reason, extra={"file": filename, "status": row.get("status")})
+        logger.warning("file not sampled: %s", reason, extra={"file": filename, "status": row["status"]})

@@ -48,7 +48,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="swf-monitor",
-        description="Monitor of the ePIC Streaming Workflow Testbed. Settings come from the environment; the README lists them.",
+        description="Monitor of the ePIC Streaming Workflow Testbed.",
+        epilog="Settings come from the environment; the README lists them.",
     )
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")

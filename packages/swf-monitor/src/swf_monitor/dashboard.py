@@ -150,7 +150,12 @@ def _stages(generated: int, counts: dict[str, int]) -> list[dict[str, Any]]:
     ]
     return [
         # `share` is a width in twentieths: the page allows no inline style, so each width is a class.
-        {"name": name, "count": count, "note": note, "share": max(1, round(20 * count / generated)) if count else 0}
+        {
+            "name": name,
+            "count": count,
+            "note": note,
+            "share": max(1, round(20 * count / generated)) if count else 0,
+        }
         for name, count, note in stages
     ]
 
@@ -193,8 +198,9 @@ def _worries(shown: dict[str, Any], now: datetime) -> list[str]:
         updated_at__lt=now - timedelta(seconds=STUCK_SECONDS),
     ).count()
     if stuck:
+        minutes = STUCK_SECONDS // 60
         worries.append(
-            f"{stuck} STF file{'s' if stuck > 1 else ''} waited more than {STUCK_SECONDS // 60} min to be processed"
+            f"{stuck} STF file{'s' if stuck > 1 else ''} waited more than {minutes} min to be processed"
         )
     return worries
 

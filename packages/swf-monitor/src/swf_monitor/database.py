@@ -7,7 +7,7 @@ from django.db.migrations.executor import MigrationExecutor
 
 # What the database raises while it is away, locked, damaged, or without its tables. All of it can pass.
 UNAVAILABLE = Error
-# Except for these: the same row would be refused again. They are UNAVAILABLE's subclasses, so test them first.
+# Except for these: the same row would be refused again. They are a kind of UNAVAILABLE: test for them first.
 REFUSED = (DataError, IntegrityError)
 
 NOT_SET_UP = "the database is not set up: run 'swf-monitor setup'"

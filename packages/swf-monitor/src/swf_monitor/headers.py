@@ -2,6 +2,7 @@
 """Response headers that Django has no setting for."""
 
 from collections.abc import Awaitable, Callable
+from typing import cast
 
 from asgiref.sync import iscoroutinefunction
 from django.http import HttpRequest, HttpResponse
@@ -26,11 +27,11 @@ def strict_headers(get_response: Answer | AsyncAnswer) -> Answer | AsyncAnswer:
     if iscoroutinefunction(get_response):
 
         async def answer_async(request: HttpRequest) -> HttpResponse:
-            return _harden(await get_response(request))
+            return _harden(await cast(AsyncAnswer, get_response)(request))
 
         return answer_async
 
     def answer(request: HttpRequest) -> HttpResponse:
-        return _harden(get_response(request))
+        return _harden(cast(Answer, get_response)(request))
 
     return answer

@@ -32,7 +32,7 @@ PREFETCH = 100
 MAX_BODY_CHARACTERS = 1024 * 1024
 
 
-class NoMessage(ValueError):
+class NotAMessageError(ValueError):
     """The body is no message of the workflow. It will not become one, so it is not asked for again."""
 
 
@@ -54,21 +54,23 @@ def read(text: str) -> Message:
     """The row that a body becomes.
 
     Raises:
-        NoMessage: it is not a JSON object with an envelope; the text says why.
+        NotAMessageError: it is not a JSON object with an envelope; the text says why.
     """
     if len(text) > MAX_BODY_CHARACTERS:
-        raise NoMessage(f"the body is longer than {MAX_BODY_CHARACTERS} characters")
+        raise NotAMessageError(f"the body is longer than {MAX_BODY_CHARACTERS} characters")
     try:
         body = json.loads(text)
         # Python reads and writes NaN and numbers that are too large; no database does.
         json.dumps(body, allow_nan=False)
     except (ValueError, RecursionError):
-        raise NoMessage("the body is not JSON") from None
+        raise NotAMessageError("the body is not JSON") from None
     if not isinstance(body, dict):
-        raise NoMessage("the body is not a JSON object")
+        raise NotAMessageError("the body is not a JSON object")
     envelope = Envelope(data={"filename": body.get("tf_filename", ""), **body})
     if not envelope.is_valid():
-        raise NoMessage("; ".join(f"{name}: {' '.join(errors)}" for name, errors in envelope.errors.items()))
+        raise NotAMessageError(
+            "; ".join(f"{name}: {' '.join(errors)}" for name, errors in envelope.errors.items())
+        )
     return Message(**envelope.validated_data, body=body)
 
 
@@ -121,12 +123,14 @@ class Listener:
         try:
             message = read(text)
             self._store(message)
-        except NoMessage as error:
+        except NotAMessageError as error:
             self._refused += 1
             logger.warning("message refused: %s", error, extra={"beginning": text[:200]})
         except REFUSED as error:
             self._refused += 1
-            logger.warning("message refused by the database: %s", explain(error), extra={"beginning": text[:200]})
+            logger.warning(
+                "message refused by the database: %s", explain(error), extra={"beginning": text[:200]}
+            )
 
     def _store(self, message: Message) -> None:
         backoff = Backoff()

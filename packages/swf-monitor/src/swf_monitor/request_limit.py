@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A limit on the size of a request, kept while it is received: daphne writes bodies of any size to the disk."""
+"""A limit on the size of a request, kept while it comes in: daphne writes a body of any size to the disk."""
 
 from typing import Any
 

@@ -24,7 +24,9 @@ def prune(before: datetime) -> dict[str, int]:
         django.db.DatabaseError: the database does not answer. What was deleted until then stays deleted.
     """
     finished = StfFile.objects.filter(status=StfStatus.PROCESSED, sampled_at__isnull=False)
-    oldest_kept = finished.order_by("-id").values_list("id", flat=True)[STF_FILES_KEPT - 1 : STF_FILES_KEPT].first()
+    oldest_kept = (
+        finished.order_by("-id").values_list("id", flat=True)[STF_FILES_KEPT - 1 : STF_FILES_KEPT].first()
+    )
     deleted = {
         "messages": _delete(Message.objects.filter(received_at__lt=before), "received_at"),
         "stf_files": (

@@ -5,20 +5,16 @@ import logging
 import os
 import signal
 import socket
-import sqlite3
 import sys
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
 from typing import Any
 
 # First: it chooses Twisted's reactor.
 from daphne.server import Server, twisted_loop  # isort:skip
-from django.conf import settings
 from swf_common_lib.retry import Outage
 from swf_common_lib.settings import ConfigurationError
-from twisted.internet import reactor
+from twisted.internet import reactor as twisted_reactor
 
 from swf_monitor import __version__
 from swf_monitor.asgi import application
@@ -32,6 +28,9 @@ access_logger = logging.getLogger("swf_monitor.access")
 # How long (s) requests that are in work at a stop signal have to finish.
 GRACE_SECONDS = 3.0
 DATABASE_RETRY_SECONDS = 2.0
+
+# Twisted makes it at run time, so its type is not known before.
+reactor: Any = twisted_reactor
 
 _outage = Outage(logger, "database")
 
@@ -52,10 +51,9 @@ def serve(host: str, port: int, token: str | None) -> int:
     listening = _listen_on(host, port)
     if not _prepare_database(token):
         threading.Thread(target=_prepare_when_it_answers, args=[token], daemon=True).start()
-    with _held_open():
-        server = MonitorServer(listening)
-        logger.info("serving", extra={"host": host, "port": port, "version": __version__})
-        server.run()
+    server = MonitorServer(listening)
+    logger.info("serving", extra={"host": host, "port": port, "version": __version__})
+    server.run()
     logger.info("stopped")
     return 0
 
@@ -118,22 +116,6 @@ def _prepare_when_it_answers(token: str | None) -> None:
     _outage.over()
 
 
-@contextmanager
-def _held_open() -> Iterator[None]:
-    """One connection to SQLite that stays.
-
-    The others come and go with the requests. The last one to go would fold the write-ahead log into the
-    database each time, and the next one would have to begin a new log.
-    """
-    if not is_sqlite():
-        yield
-        return
-    with closing(sqlite3.connect(settings.SQLITE_FILE)) as held:
-        # SQLite opens the file when something is asked.
-        held.execute("PRAGMA schema_version").fetchone()
-        yield
-
-
 class MonitorServer(Server):
     """daphne on a socket that is already bound, with an orderly end."""
 
@@ -148,22 +130,25 @@ class MonitorServer(Server):
             server_name="",
             verbosity=2,
         )
-        self.endpoints = []
+        self.endpoints: list[str] = []
+        self.connections: dict[Any, dict[str, Any]] = {}
         self._listening = listening
         self._port: Any = None
-        self._stop_at: float | None = None
+        self._stop_at = 0.0
         # Twisted's messages. Its INFO tells of objects that start and stop.
         logging.getLogger("daphne").setLevel(logging.WARNING)
 
     def _start_listening(self) -> None:
-        self._port = reactor.adoptStreamPort(self._listening.fileno(), self._listening.family, LimitedFactory(self))
+        self._port = reactor.adoptStreamPort(
+            self._listening.fileno(), self._listening.family, LimitedFactory(self)
+        )
         self._listening.close()
         for number in (signal.SIGTERM, signal.SIGQUIT, signal.SIGINT):
             twisted_loop.add_signal_handler(number, self._stop_in_order, number)
 
     def _stop_in_order(self, number: int) -> None:
         """Take no more connections, and end when what is in work is done or the grace is over."""
-        if self._stop_at is not None:
+        if self._stop_at:
             return
         logger.info("stopping", extra={"signal": signal.Signals(number).name})
         self._stop_at = time.monotonic() + GRACE_SECONDS
@@ -171,7 +156,6 @@ class MonitorServer(Server):
         self._stop_when_idle()
 
     def _stop_when_idle(self) -> None:
-        assert self._stop_at is not None
         if not self._busy():
             reactor.stop()
         elif time.monotonic() < self._stop_at:

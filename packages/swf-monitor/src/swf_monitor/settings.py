@@ -47,6 +47,9 @@ LOGGING_CONFIG = None
 
 TEMPLATES = [{"BACKEND": "django.template.backends.django.DjangoTemplates", "APP_DIRS": True}]
 
+# The server's threads stay, and so do their connections. One that broke is found by the next request.
+KEPT_CONNECTION = {"CONN_MAX_AGE": None, "CONN_HEALTH_CHECKS": True}
+
 # Where the SQLite file lives. With DB_HOST set nothing is written there.
 DATA_DIR = Path(env.text("SWF_MONITOR_DATA_DIR", "monitor")).expanduser().absolute()
 SQLITE_FILE = DATA_DIR / "db.sqlite3"
@@ -54,6 +57,7 @@ SQLITE_FILE = DATA_DIR / "db.sqlite3"
 if env.text("DB_HOST"):
     DATABASES = {
         "default": {
+            **KEPT_CONNECTION,
             "ENGINE": "django.db.backends.postgresql",
             "HOST": env.text("DB_HOST"),
             "PORT": env.port("DB_PORT", 5432),
@@ -72,6 +76,7 @@ if env.text("DB_HOST"):
 else:
     DATABASES = {
         "default": {
+            **KEPT_CONNECTION,
             "ENGINE": "django.db.backends.sqlite3",
             "NAME": SQLITE_FILE,
             "OPTIONS": {

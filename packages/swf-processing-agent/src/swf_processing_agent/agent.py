@@ -32,7 +32,7 @@ class ProcessingAgent(BaseAgent):
     def _on_stf_ready(self, message: Message) -> None:
         filename = message["filename"]
         row = self.monitor.update_stf(filename, status="processing")
-        if row.get("status") in ("processed", "failed"):
+        if row["status"] in ("processed", "failed"):
             # The monitor moves no finished file back: this message came twice.
             logger.info("file was finished before", extra={"file": filename})
             return

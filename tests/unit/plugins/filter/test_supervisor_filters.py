@@ -7,7 +7,9 @@ import os
 
 import pytest
 from ansible.errors import AnsibleFilterError
-from ansible_collections.bnlnpps.swf_testbed.plugins.filter.supervisor_environment import supervisor_environment
+from ansible_collections.bnlnpps.swf_testbed.plugins.filter.supervisor_environment import (
+    supervisor_environment,
+)
 from ansible_collections.bnlnpps.swf_testbed.plugins.filter.supervisor_escape import supervisor_escape
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor_errors import RpcFault
 from hypothesis import HealthCheck, given, settings
@@ -17,29 +19,54 @@ from supervisord_host import Supervisord, until
 SETTINGS = settings(
     max_examples=100,
     deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.filter_too_much, HealthCheck.too_slow],
+    suppress_health_check=[
+        HealthCheck.function_scoped_fixture,
+        HealthCheck.filter_too_much,
+        HealthCheck.too_slow,
+    ],
 )
 SPECIAL = st.sampled_from(
-    ["%", "%%", "%(here)s", "%(x)s", "'", '"', ";", "#", " ;", " #", "\t#", ",", "=", "\\", "\n", "\n\n", " ", "$(x)", "\r"]
+    [
+        "%",
+        "%%",
+        "%(here)s",
+        "%(x)s",
+        "'",
+        '"',
+        ";",
+        "#",
+        " ;",
+        " #",
+        "\t#",
+        ",",
+        "=",
+        "\\",
+        "\n",
+        "\n\n",
+        " ",
+        "$(x)",
+        "\r",
+    ]
     + ["\u20ac", "\u00a0", "\u2028", "\x1b", "\x85", "\x7f", "[program:x]", "a", "B9", "/.+-():"]
 )
-TEXT = st.lists(SPECIAL | st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=4), max_size=8).map(
-    "".join
-)
+TEXT = st.lists(
+    SPECIAL | st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=4), max_size=8
+).map("".join)
 NAME = st.from_regex(r"[A-Za-z_][A-Za-z0-9_.-]{0,10}", fullmatch=True).filter(
     lambda name: not name.startswith(("SUPERVISOR", "PYTHON", "LC_", "LANG", "PATH", "_"))
 )
 
 
 class Echo:
-    """A running supervisord whose one program writes down its environment and arguments each time it is added."""
+    """A running supervisord whose one program writes down its environment and arguments."""
 
     def __init__(self, folder):
         self.host = Supervisord(folder, env={"LC_ALL": "C.UTF-8"}).start()
         self.out = self.host.folder / "out"
         script = self.host.folder / "script"
         script.write_text(
-            "#!/bin/sh\n{ cat /proc/$$/environ; echo =====; printf '%s\\0' \"$@\"; } >out.tmp; mv out.tmp out\n"
+            "#!/bin/sh\n{ cat /proc/$$/environ; echo =====; printf '%s\\0' \"$@\"; } >out.tmp\n"
+            "mv out.tmp out\n"
         )
         script.chmod(0o755)
         self.script = str(script)
@@ -52,7 +79,8 @@ class Echo:
             call("supervisor.removeProcessGroup", "echo")
         self.out.unlink(missing_ok=True)
         self.host.configure(
-            "[include]\nfiles=none\n[program:echo]\ndirectory=%(here)s\nstartsecs=0\nautorestart=false\n" + lines,
+            "[include]\nfiles=none\n[program:echo]\ndirectory=%(here)s\nstartsecs=0\nautorestart=false\n"
+            + lines,
             supervisord,
         )
         call("supervisor.reloadConfig")
@@ -104,7 +132,7 @@ def test_escaped_values_come_back_byte_for_byte(echo, argument):
 
 
 REFUSED = [
-    ("it's \"both\" kinds", "both kinds of quotes"),
+    ('it\'s "both" kinds', "both kinds of quotes"),
     ("'edge", "begins or ends with a quote"),
     ('edge"', "begins or ends with a quote"),
     ("a ;b", "takes for a comment"),
@@ -128,7 +156,7 @@ def test_refused_values_with_the_reason_and_without_the_value(value, reason):
 
 
 def lost(echo, value):
-    """Whether supervisord refuses this value or hands on another, whichever quotes a template puts around it."""
+    """Whether supervisord refuses this value or hands on another, whichever quotes are around it."""
     for quote in ("'", '"'):
         text = "environment=A=%s%s%s\n" % (quote, value.replace("%", "%%").replace("\n", "\n  "), quote)
         try:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The configuration is read exactly as supervisord's own code reads it: same programs and values, same refusals."""
+"""The configuration is read as supervisord's own code reads it: same programs and values, same refusals."""
 
 from __future__ import annotations
 
@@ -20,9 +20,11 @@ from supervisor.options import EventListenerPoolConfig, FastCGIGroupConfig, Serv
 
 MINIMUM = "[supervisord]\n"
 REPORTED = (
-    "autostart directory uid command exitcodes killasgroup stopasgroup name redirect_stderr startretries startsecs "
+    "autostart directory uid command exitcodes killasgroup stopasgroup name redirect_stderr startretries "
+    "startsecs "
     "stopwaitsecs serverurl umask environment stdout_capture_maxbytes stdout_events_enabled stdout_logfile "
-    "stdout_logfile_backups stdout_logfile_maxbytes stdout_syslog stderr_capture_maxbytes stderr_events_enabled "
+    "stdout_logfile_backups stdout_logfile_maxbytes stdout_syslog stderr_capture_maxbytes "
+    "stderr_events_enabled "
     "stderr_logfile stderr_logfile_backups stderr_logfile_maxbytes stderr_syslog"
 ).split()
 AUTORESTART = {RestartUnconditionally: "true", RestartWhenExitUnexpected: "unexpected", False: "false"}
@@ -103,7 +105,8 @@ SOUND = {
     "defaults": "[program:a]\ncommand=x\n",
     "every option": (
         "[program:a]\ncommand=x -y 'z w' %%d\nprocess_name=%(program_name)s_%(process_num)02d\nnumprocs=3\n"
-        "numprocs_start=5\npriority=7\nautostart=no\nautorestart=on\nstartsecs=0\nstartretries=9\nexitcodes=0,2,255\n"
+        "numprocs_start=5\npriority=7\nautostart=no\nautorestart=on\nstartsecs=0\nstartretries=9\n"
+        "exitcodes=0,2,255\n"
         "stopsignal=QUIT\nstopwaitsecs=99\nstopasgroup=true\numask=027\nuser=root\ndirectory=%(here)s\n"
         "redirect_stderr=1\nstdout_logfile=%(here)s/%(program_name)s.log\nstdout_logfile_maxbytes=3KB\n"
         "stdout_logfile_backups=2\nstdout_capture_maxbytes=1MB\nstdout_events_enabled=yes\nstdout_syslog=true\n"
@@ -111,9 +114,10 @@ SOUND = {
     ),
     "comments": "; c\n# d\n[program:a] ; e\ncommand = x ; no\n  # more\n  y\nstopsignal: 9 # z\n",
     "continued": "[program:a]\ncommand=x\n  y\n\n  z\n",
-    "killasgroup follows": "[program:a]\ncommand=x\nstopasgroup=true\n[program:b]\ncommand=x\nkillasgroup=true\n",
+    "killasgroup": "[program:a]\ncommand=x\nstopasgroup=true\n[program:b]\ncommand=x\nkillasgroup=true\n",
     "groups": (
-        "[group:g]\nprograms=b, a\npriority=5\n[program:a]\ncommand=x\n[program:b]\ncommand=y %(group_name)s\n"
+        "[group:g]\nprograms=b, a\npriority=5\n[program:a]\ncommand=x\n[program:b]\ncommand=y "
+        "%(group_name)s\n"
         "numprocs=2\nprocess_name=%(process_num)s\n[program:alone]\ncommand=z\n"
     ),
     "empty group": "[group:g]\nprograms=\n",
@@ -168,7 +172,7 @@ def test_sound_configurations(tmp_path, name):
         "[program:a]\ncommand=x\nstopasgroup=true\nkillasgroup=false\n",
         "[program:a]\ncommand=x\nenvironment=A\n",
         "[program:a]\ncommand=x\nenvironment=A='1\n",
-        "[program:a]\ncommand=x\nenvironment=A=\"\\\"\"\n",
+        '[program:a]\ncommand=x\nenvironment=A="\\""\n',
         "[group:g]\nprograms=none\n",
         "[group:g]\nprograms=a\n[program:a]\ncommand=x\n[fcgi-program:a]\ncommand=x\nsocket=tcp://h:1\n",
         "[eventlistener:l]\ncommand=x\n",
@@ -206,7 +210,8 @@ def test_refusals_of_the_main_section(tmp_path, text):
 def test_environment_of_all_programs(tmp_path):
     found = same(
         tmp_path,
-        '[supervisord]\nenvironment=A="1",B="%%%%",H="%(here)s"\n[program:a]\ncommand=%(ENV_A)s\nenvironment=B="2"\n',
+        '[supervisord]\nenvironment=A="1",B="%%%%",H="%(here)s"\n'
+        '[program:a]\ncommand=%(ENV_A)s\nenvironment=B="2"\n',
     )
     assert found["a"]["processes"][0]["environment"] == {"A": "1", "B": "2", "H": str(tmp_path)}
     assert found["a"]["processes"][0]["command"] == "1"
@@ -229,15 +234,32 @@ def test_includes(tmp_path):
     assert conf.section_file["program:a"] == str(tmp_path / "conf.d" / "a.conf")
 
 
-VALUE = st.text(st.sampled_from("ab%(){};#'\" =,\\\n\t:[]0s\u20ac") | st.characters(codec="utf-8"), max_size=30)
+VALUE = st.text(
+    st.sampled_from("ab%(){};#'\" =,\\\n\t:[]0s\u20ac") | st.characters(codec="utf-8"), max_size=30
+)
 PIECES = st.sampled_from(
-    ["%(here)s", "%(program_name)s", "%%", '"a b"', "'", "KEY=", '="v"', ",", "\n ", " ;", " #", "%(ENV_HOME)s"]
+    [
+        "%(here)s",
+        "%(program_name)s",
+        "%%",
+        '"a b"',
+        "'",
+        "KEY=",
+        '="v"',
+        ",",
+        "\n ",
+        " ;",
+        " #",
+        "%(ENV_HOME)s",
+    ]
 )
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
-    option=st.sampled_from(["command", "environment", "directory", "process_name", "exitcodes", "stopsignal"]),
+    option=st.sampled_from(
+        ["command", "environment", "directory", "process_name", "exitcodes", "stopsignal"]
+    ),
     value=st.one_of(VALUE, st.lists(PIECES | VALUE, max_size=5).map("".join)),
     include=st.booleans(),
 )
@@ -248,7 +270,9 @@ def test_any_value(tmp_path, option, value, include):
 
 
 def test_signal_names_are_those_of_this_host():
-    from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor_conf_programs import signal_number
+    from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor_conf_programs import (
+        signal_number,
+    )
 
     assert signal_number("HUP") == signal_number("sighup") == signal_number("1") == signal.SIGHUP
     with pytest.raises(ValueError):

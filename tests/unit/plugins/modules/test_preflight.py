@@ -80,18 +80,16 @@ def short_home():
 
 
 def test_port_of_this_instance_is_fine(home):
-    # stands in for a program of the instance: a child of a process with the configuration on its command line
-    conf = str(home / ".config/swf-testbed/supervisord.conf")
-    child = ("import socket, sys; s = socket.socket(); s.bind(('127.0.0.1', 0)); s.listen(); "
-             "print(s.getsockname()[1], flush=True); sys.stdin.read()")
-    parent = "import subprocess, sys; subprocess.run([sys.executable, '-c', %r])" % child
-    with subprocess.Popen([sys.executable, "-c", parent, "-c", conf], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                          text=True) as daemon:
-        port = int(daemon.stdout.readline())
-        ports = [{"name": "monitor", "variable": "swf_testbed_monitor_port", "port": port}]
+    # supervisord marks what it starts with its own address
+    mark = "unix://" + str(home / ".local/state/swf-testbed/run/supervisor.sock")
+    code = ("import socket, sys; s = socket.socket(); s.bind(('127.0.0.1', 0)); s.listen(); "
+            "print(s.getsockname()[1], flush=True); sys.stdin.read()")
+    with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+                          env=dict(os.environ, SUPERVISOR_SERVER_URL=mark)) as program:
+        ports = [{"name": "monitor", "variable": "swf_testbed_monitor_port", "port": int(program.stdout.readline())}]
         assert check(home, ports=ports)["problems"] == []
         assert len(check(home, ports=ports, instance="another")["problems"]) == 1
-        daemon.stdin.close()
+        program.stdin.close()
 
 
 def test_privileged_port_is_explained(tmp_path):

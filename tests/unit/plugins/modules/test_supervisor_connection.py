@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Every way to reach supervisord, and every way to fail at it: each with its own cause and its cure in the message."""
+"""Every way to reach supervisord, and every way to fail at it: each with its own cause and cure."""
 
 from __future__ import annotations
 
@@ -187,7 +187,8 @@ def test_connection_refused():
 
 
 @pytest.mark.parametrize(
-    "url", ["ftp://127.0.0.1:1", "http://user:pw@127.0.0.1:1", "http://:1", "http://127.0.0.1:x", "http://h:1/?q"]
+    "url",
+    ["ftp://127.0.0.1:1", "http://user:pw@127.0.0.1:1", "http://:1", "http://127.0.0.1:x", "http://h:1/?q"],
 )
 def test_bad_urls(url):
     answer = fails("bad_address", url=url)
@@ -341,7 +342,9 @@ def test_first_run_in_check_mode(tmp_path, name):
         assert not answer["failed"]
         assert answer["changed"] is (name == "supervisor_program")
         assert "In check mode this is not a failure" in str(answer["warnings"])
-    assert not module("supervisor_program", check=True, socket="/none", state="stopped", names=["a"])["changed"]
+    assert not module("supervisor_program", check=True, socket="/none", state="stopped", names=["a"])[
+        "changed"
+    ]
 
 
 def test_numbers_out_of_range():
@@ -363,7 +366,9 @@ def certificate(tmp_path_factory):
         .serial_number(1)
         .not_valid_before(now - datetime.timedelta(days=1))
         .not_valid_after(now + datetime.timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), False)
+        .add_extension(
+            x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), False
+        )
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), True)
         .sign(key, hashes.SHA256())
     )

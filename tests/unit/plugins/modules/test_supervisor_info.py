@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""supervisor_info against a real supervisord: every state, filters, waiting, logs, and what can go wrong inside."""
+"""supervisor_info against a real supervisord: every state, filters, waiting, logs, odd names and numbers."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ import time
 import pytest
 from supervisord_host import Supervisord, until
 
-EVERY_STATE = """
+EVERY_STATE = (
+    """
 [program:runs]
 command=sleep 1000
 
@@ -81,15 +82,21 @@ events=TICK_3600
 [fcgi-program:fast]
 command=sleep 1000
 socket=unix://%%(here)s/fcgi.sock
-""" % sys.executable
+"""
+    % sys.executable
+)
 
 
 @pytest.fixture(scope="module")
 def host(tmp_path_factory):
     supervisord = Supervisord(tmp_path_factory.mktemp("sv"), EVERY_STATE).start()
     until(lambda: "ready" in (supervisord.folder / "stubborn.log").read_text(), "the stubborn program")
-    supervisord.until_states(runs="RUNNING", dead="FATAL", missing="FATAL", segfault="FATAL", stubborn="RUNNING")
-    supervisord.until_states(done="EXITED", broken="EXITED", killed="EXITED", listens="RUNNING", fast="RUNNING")
+    supervisord.until_states(
+        runs="RUNNING", dead="FATAL", missing="FATAL", segfault="FATAL", stubborn="RUNNING"
+    )
+    supervisord.until_states(
+        done="EXITED", broken="EXITED", killed="EXITED", listens="RUNNING", fast="RUNNING"
+    )
     until(lambda: supervisord.states()["pair:pair_01"] == "RUNNING", "pair")
     until(lambda: supervisord.states()["mixed:inner"] == "RUNNING", "mixed")
     supervisord.client.call("supervisor.stopProcess", "stubborn", False)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""supervisor_program against a real supervisord: each state, what it leaves alone, and what check mode predicts."""
+"""supervisor_program against a real supervisord: what each state does, leaves alone, and predicts."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ from supervisord_host import Supervisord, module, until
 
 FAST = "startsecs=0\n"
 TWO_WEBS = (
-    "[program:web]\ncommand=sleep 1000\nnumprocs={n}\nprocess_name=%(program_name)s_%(process_num)s\nstartsecs=0\n"
+    "[program:web]\ncommand=sleep 1000\nnumprocs={n}\nstartsecs=0\n"
+    "process_name=%(program_name)s_%(process_num)s\n"
 )
 THREE = TWO_WEBS.replace("{n}", "2") + "[program:one]\ncommand=sleep 1000\nstartsecs=0\n"
 
@@ -47,7 +48,10 @@ def everything(host):
         for path in host.folder.rglob("*")
         if path.is_file()
     }
-    infos = [{key: value for key, value in info.items() if key not in ("now", "description")} for info in host.infos()]
+    infos = [
+        {key: value for key, value in info.items() if key not in ("now", "description")}
+        for info in host.infos()
+    ]
     return infos, host.client.call("supervisor.getAllConfigInfo"), files
 
 
@@ -60,7 +64,7 @@ def brief(answer):
 
 
 def predicted_and_done(host, state, names=None, exact=True, **arguments):
-    """Run in check mode, see that nothing happened, run for real, and see that this did what was predicted."""
+    """Run in check mode, see that nothing happened, run for real, and see that it did as predicted."""
     settle(host)
     still = everything(host)
     prediction = host.program(state, names, check=True, diff=True, **arguments)
@@ -116,7 +120,10 @@ def test_groups_option(hosts):
 
 def test_a_whole_group_is_stopped_at_once(hosts):
     """Each of the ten takes a second to stop: one after the other would be ten."""
-    slow = "import signal, time; signal.signal(15, lambda *a: (time.sleep(1), exit())); print(1, flush=True); time.sleep(999)"
+    slow = (
+        "import signal, time; signal.signal(15, lambda *a: (time.sleep(1), exit())); "
+        "print(1, flush=True); time.sleep(999)"
+    )
     host = hosts(
         '[program:slow]\ncommand=%s -c "%s"\nnumprocs=10\nprocess_name=%%(process_num)s\nstartsecs=0\n'
         "stdout_logfile=%%(here)s/%%(process_num)s.out\n" % (sys.executable, slow)
@@ -161,10 +168,10 @@ def test_backoff_is_stopped(hosts):
 
 def test_started_waits_for_one_that_is_stopping(hosts):
     host = hosts(
-        "[program:slow]\ncommand=/bin/sh -c 'trap \"sleep 1; exit\" TERM; echo ready; while :; do sleep 0.05; done'\n"
+        "[program:slow]\ncommand=/bin/sh -c 'trap \"sleep 1; exit\" TERM; echo ok; while :; do sleep .1; done'\n"
         "startsecs=0\nstdout_logfile=%(here)s/out\n"
     )
-    until(lambda: (host.folder / "out").read_text(), "the program")
+    until((host.folder / "out").read_text, "the program")
     old = host.pids()["slow:slow"]
     host.client.call("supervisor.stopProcess", "slow", False)
     answer = host.program("started", ["slow"])
@@ -173,7 +180,9 @@ def test_started_waits_for_one_that_is_stopping(hosts):
 
 
 def test_a_one_shot_program_that_is_done(hosts):
-    host = hosts("[program:job]\ncommand=/bin/sh -c 'sleep 0.2'\nautostart=false\nautorestart=false\nstartsecs=0\n")
+    host = hosts(
+        "[program:job]\ncommand=/bin/sh -c 'sleep 0.2'\nautostart=false\nautorestart=false\nstartsecs=0\n"
+    )
     answer = host.program("started", ["job"], min_uptime=1)
     assert answer["changed"] and not answer["failed"] and answer["after"]["job"]["state"] == "EXITED"
     assert not host.program("started", ["job"])["changed"]
@@ -182,7 +191,8 @@ def test_a_one_shot_program_that_is_done(hosts):
 
 def test_a_one_shot_program_that_fails(hosts):
     host = hosts(
-        "[program:job]\ncommand=/bin/sh -c 'sleep 0.2; exit 6'\nautostart=false\nautorestart=false\nstartsecs=0\n"
+        "[program:job]\ncommand=/bin/sh -c 'sleep 0.2; exit "
+        "6'\nautostart=false\nautorestart=false\nstartsecs=0\n"
     )
     answer = host.program("started", ["job"], min_uptime=1, wait_timeout=60)
     assert answer["failed"] and "job is EXITED (Bad exit code 6)" in answer["msg"]
@@ -199,13 +209,16 @@ def test_stubborn_programs_time_out(hosts):
         "[program:stubborn]\ncommand=/bin/sh -c 'trap : TERM; echo ready; while :; do sleep 0.05; done'\n"
         "startsecs=0\nstopwaitsecs=3600\nstdout_logfile=%(here)s/out\n"
     )
-    until(lambda: (host.folder / "out").read_text(), "the program")
+    until((host.folder / "out").read_text, "the program")
     answer = host.program("stopped", ["stubborn"], wait_timeout=0.5)
     assert answer["failed"] and answer["cause"] == "wait_timeout" and "stubborn is STOPPING" in answer["msg"]
 
 
 def test_min_uptime(hosts):
-    host = hosts("[program:flap]\ncommand=/bin/sh -c 'sleep 1; exit 1'\nautorestart=true\nstartsecs=0\nautostart=false\n")
+    host = hosts(
+        "[program:flap]\ncommand=/bin/sh -c 'sleep 1; exit "
+        "1'\nautorestart=true\nstartsecs=0\nautostart=false\n"
+    )
     assert not host.program("started", ["flap"])["failed"]
     answer = host.program("restarted", ["flap"], min_uptime=3, wait_timeout=6)
     assert answer["failed"] and "flap is" in answer["msg"]
@@ -233,14 +246,14 @@ def test_unknown_names_are_refused_before_anything_is_done(hosts):
 
 def test_signalled(hosts):
     host = hosts(
-        "[program:hears]\ncommand=/bin/sh -c 'trap \"echo heard\" USR1; echo ready; while :; do sleep 0.05; done'\n"
+        "[program:hears]\ncommand=/bin/sh -c 'trap \"echo heard\" USR1; echo ok; while :; do sleep .1; done'\n"
         "startsecs=0\nstdout_logfile=%(here)s/out\n[program:off]\ncommand=sleep 1\nautostart=false\n"
     )
-    until(lambda: (host.folder / "out").read_text(), "the program")
+    until((host.folder / "out").read_text, "the program")
     answer = host.program("signalled", ["hears"], signal="USR1", check=True)
     assert answer["changed_programs"] == ["hears"]
     time.sleep(0.3)
-    assert (host.folder / "out").read_text() == "ready\n"
+    assert (host.folder / "out").read_text() == "ok\n"
     assert host.program("signalled", ["all"], signal="SIGUSR1")["changed_programs"] == ["hears"]
     until(lambda: "heard" in (host.folder / "out").read_text(), "the signal")
     assert host.program("signalled", ["off"], signal="HUP")["cause"] == "not_running"
@@ -254,8 +267,11 @@ def test_applied_touches_only_what_changed(hosts):
     host = hosts(THREE + "[program:gone]\ncommand=sleep 1000\n" + FAST)
     settle(host)
     before = host.pids()
-    host.configure(THREE.replace("[program:one]\ncommand=sleep 1000", "[program:one]\ncommand=sleep 2000")
-                   + "[program:new]\ncommand=sleep 1000\n" + FAST)
+    host.configure(
+        THREE.replace("[program:one]\ncommand=sleep 1000", "[program:one]\ncommand=sleep 2000")
+        + "[program:new]\ncommand=sleep 1000\n"
+        + FAST
+    )
     answer = predicted_and_done(host, "applied")
     assert answer["actions"] == {"gone": "removed", "new": "added", "one": "restarted"}
     assert answer["config_changes"] == {
@@ -335,7 +351,9 @@ def test_every_key_is_predicted(hosts, key):
     assert not predicted_and_done(host, "applied")["changed"]
 
 
-POOL = "[eventlistener:l]\ncommand=/bin/sh -c 'exec sleep 1000'\nevents=TICK_60\nbuffer_size=10\nstartsecs=0\n"
+POOL = (
+    "[eventlistener:l]\ncommand=/bin/sh -c 'exec sleep 1000'\nevents=TICK_60\nbuffer_size=10\nstartsecs=0\n"
+)
 FCGI = "[fcgi-program:f]\ncommand=sleep 1000\nsocket=unix://%(here)s/a.sock\nstartsecs=0\n"
 
 
@@ -350,7 +368,7 @@ FCGI = "[fcgi-program:f]\ncommand=sleep 1000\nsocket=unix://%(here)s/a.sock\nsta
         (KEYED + "[group:g]\nprograms=p,q\n", KEYED + "[group:g]\nprograms=p\n"),
         (KEYED, KEYED + "[group:g]\nprograms=p,q\n"),
         ('[program:p]\ncommand=sleep 9\nstartsecs=0\nenvironment=A="1"\n',
-         '[fcgi-program:p]\ncommand=sleep 9\nstartsecs=0\nenvironment=A="1"\nsocket=tcp://127.0.0.1:{port}\n'),
+         '[fcgi-program:p]\ncommand=sleep 9\nstartsecs=0\nenvironment=A="1"\nsocket=tcp://localhost:{port}\n'),
     ],
 )  # fmt: skip
 def test_groups_of_every_kind_are_predicted(hosts, old, new):
@@ -446,8 +464,11 @@ def test_applied_starts_what_should_run(hosts):
 
 
 def test_applied_keeps_running_what_ran(hosts):
-    """A program without autostart that an operator started still runs after its configuration was replaced."""
-    text = "[program:off]\ncommand=sleep 1000\nautostart=false\n[program:rests]\ncommand=sleep 1\nautostart=false\n" + FAST
+    """A program without autostart that an operator started runs again after it was replaced."""
+    text = (
+        "[program:off]\ncommand=sleep 1000\nautostart=false\n[program:rests]\ncommand=sleep "
+        "1\nautostart=false\n" + FAST
+    )
     host = hosts(text)
     host.program("started", ["off"])
     host.configure(text.replace("sleep", "/bin/sleep"))
@@ -511,7 +532,7 @@ def test_a_program_that_does_not_stop_keeps_its_group(hosts):
         "startsecs=0\nstopwaitsecs=3600\nstdout_logfile=%(here)s/out\n"
     )
     host = hosts(text)
-    until(lambda: (host.folder / "out").read_text(), "the program")
+    until((host.folder / "out").read_text, "the program")
     host.configure(text.replace("startsecs=0", "startsecs=1"))
     answer = host.program("applied", wait_timeout=0.5)
     assert answer["failed"] and "stubborn is STOPPING" in answer["msg"]
@@ -551,7 +572,11 @@ def test_two_hundred_programs(hosts):
     host = hosts(text.replace("{n}", "200"))
     settle(host)
     before = host.pids()
-    host.configure(text.replace("{n}", "200").replace("[program:one]\ncommand=sleep", "[program:one]\ncommand=/bin/sleep"))
+    host.configure(
+        text.replace("{n}", "200").replace(
+            "[program:one]\ncommand=sleep", "[program:one]\ncommand=/bin/sleep"
+        )
+    )
     assert predicted_and_done(host, "applied")["actions"] == {"one": "restarted"}
     after = host.pids()
     assert before.pop("one:one") != after.pop("one:one")

@@ -20,7 +20,9 @@ def _filename() -> serializers.RegexField:
     return serializers.RegexField(
         FILENAME,
         max_length=255,
-        error_messages={"invalid": "Must be a file name of letters, digits, '.', '_' and '-', without a directory."},
+        error_messages={
+            "invalid": "Must be a file name of letters, digits, '.', '_' and '-', without a directory."
+        },
     )
 
 

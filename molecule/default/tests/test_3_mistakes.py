@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The likeliest mistakes and faults: the message names cause and cure, and what ran before still runs."""
+
+from __future__ import annotations
+
+import json
+import os
+
+import pytest
+
+
+@pytest.fixture(name="still_healthy", autouse=True)
+def healthy_before_and_after(testbed, play, wait_until):
+    yield
+    wait_until(lambda: testbed.health()["status"] == "ok", 60, "the testbed healthy again")
+    done = play(limit=testbed.name, playbook="playbooks/status.yml")
+    assert done.returncode == 0, done.stdout
+
+
+def indexes(testbed, **changes):
+    token = testbed.secrets()["index_token"]
+    index = {"name": "swf", "url": "http://127.0.0.1:%d/simple/" % testbed.ports["index"], "username": "swf", "token": token,
+             "packages": ["swf-*"]}
+    return json.dumps({"pip_indexes": [dict(index, **changes), {"name": "pypi"}]})
+
+
+def new_lock(tmp_path):
+    return "install_lock_file=%s" % (tmp_path / "new.txt")
+
+
+def test_wrong_token(testbed, play, tmp_path):
+    wrong = "0123456789abcdef0123456789abcdef01234567"
+    done = play("-e", indexes(testbed, token=wrong), "-e", new_lock(tmp_path), limit=testbed.name)
+    assert done.returncode != 0
+    assert "the index refused the user name or the token" in done.stdout
+    assert "check username and token of the index swf in pip_indexes" in done.stdout
+    assert wrong not in done.stdout + done.stderr
+    assert play(limit=testbed.name).returncode == 0
+
+
+def test_missing_package(testbed, play, tmp_path):
+    done = play("-e", "install_version=9.9.9", "-e", new_lock(tmp_path), limit=testbed.name)
+    assert done.returncode != 0
+    assert "the index does not have the package" in done.stdout and "swf-testbed==9.9.9" in done.stdout
+
+
+def test_wrong_host_of_the_index(testbed, play, tmp_path):
+    done = play("-e", indexes(testbed, url="http://127.0.0.1:9/simple/"), "-e", new_lock(tmp_path), limit=testbed.name)
+    assert done.returncode != 0
+    assert "nothing answers at the index's address" in done.stdout
+    assert play(limit=testbed.name).returncode == 0
+
+
+def test_credentials_in_a_url_are_refused(testbed, play, tmp_path):
+    done = play("-e", indexes(testbed, url="http://me:canary-51c2@127.0.0.1/simple/"), "-e", "pip_index_secure_logging=false",
+                limit=testbed.name)
+    assert done.returncode != 0 and "has credentials in it" in done.stdout
+    assert "canary-51c2" not in done.stdout + done.stderr
+
+
+def test_bad_input_is_refused_before_the_host_is_touched(testbed, play):
+    done = play("-e", "swf_testbed_monitor_port=eighty", limit=testbed.name)
+    assert done.returncode != 0 and "changed=0" in done.stdout
+    assert "swf_testbed_monitor_port" in done.stdout
+
+
+def test_taken_port_is_named_before_anything_changes(testbed, play):
+    done = play("-e", "swf_testbed_monitor_port=%d" % testbed.ports["index"], limit=testbed.name)
+    assert done.returncode != 0 and "changed=0" in done.stdout
+    assert "port %d for monitor is taken by" % testbed.ports["index"] in done.stdout
+    assert "swf_testbed_monitor_port" in done.stdout
+
+
+def test_a_program_that_exits(testbed, play):
+    bad = json.dumps({"supervisord_extra_programs": [
+        {"name": "bad", "command": "/bin/sh -c 'echo the cause is here; exit 7'"}], "service_wait_timeout": 40})
+    done = play("-e", bad, limit=testbed.name)
+    assert done.returncode != 0
+    assert "bad is FATAL" in done.stdout and "exit status 7" in done.stdout and "the cause is here" in done.stdout
+    # without it, all is well again, and only it is touched
+    done = play(limit=testbed.name)
+    assert done.returncode == 0, done.stdout
+
+
+def test_a_dead_broker(testbed, play, wait_until):
+    swf_testbed(testbed, "stop-program", "broker")
+    wait_until(lambda: testbed.health()["status"] == "error", 60, "the monitor to see that the broker is dead")
+    done = play(limit=testbed.name, playbook="playbooks/status.yml")
+    assert done.returncode != 0
+    assert "broker is STOPPED" in done.stdout
+    assert "the listener is not well" in done.stdout
+    assert play(limit=testbed.name, playbook="playbooks/start.yml").returncode == 0
+
+
+def test_a_dead_daemon(testbed, play, wait_until):
+    with open(testbed.path(".local/state/swf-testbed/run/supervisord.pid")) as stream:
+        os.kill(int(stream.read()), 9)
+    done = play(limit=testbed.name, playbook="playbooks/status.yml")
+    assert done.returncode != 0 and "is stale" in done.stdout and "start.yml" in done.stdout
+    done = play(limit=testbed.name, playbook="playbooks/start.yml")
+    assert done.returncode == 0, done.stdout
+
+
+def swf_testbed(testbed, action, program):
+    """Stop a program through supervisord's own interface, as an operator does with supervisorctl."""
+    import socket
+    import xmlrpc.client
+
+    class Connection(__import__("http.client").client.HTTPConnection):
+        def connect(self):
+            self.sock = socket.socket(socket.AF_UNIX)
+            self.sock.connect(str(testbed.path(".local/state/swf-testbed/run/supervisor.sock")))
+
+    class Transport(xmlrpc.client.Transport):
+        def make_connection(self, _host):
+            return Connection("localhost")
+
+    assert action == "stop-program"
+    xmlrpc.client.ServerProxy("http://localhost", Transport()).supervisor.stopProcess(program)

@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Real package indexes on loopback (pypiserver), and tiny wheels to put into them."""
+
+from __future__ import annotations
+
+import hashlib
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+import zipfile
+
+from ansible_collections.bnlnpps.swf_testbed.plugins.filter.htpasswd_entry import htpasswd_entry
+
+
+def make_wheel(folder, name, version, requires=(), body="def main():\n    print('hello')\n", script=None):
+    """A wheel with one module, and a console script if its name is given. Returns its path."""
+    module = name.replace("-", "_")
+    info = "%s-%s.dist-info" % (module, version)
+    files = {
+        module + "/__init__.py": body,
+        info + "/METADATA": "Metadata-Version: 2.1\nName: %s\nVersion: %s\n" % (name, version) + "".join(
+            "Requires-Dist: %s\n" % item for item in requires),
+        info + "/WHEEL": "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+    }
+    if script:
+        files[info + "/entry_points.txt"] = "[console_scripts]\n%s = %s:main\n" % (script, module)
+    files[info + "/RECORD"] = "".join("%s,,\n" % path for path in [*files, info + "/RECORD"])
+    path = folder / ("%s-%s-py3-none-any.whl" % (module, version))
+    with zipfile.ZipFile(path, "w") as archive:
+        for member, text in files.items():
+            # a fixed time: the same wheel has the same hash
+            archive.writestr(zipfile.ZipInfo(member), text)
+    return path
+
+
+def sha256(path):
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+class IndexServer:
+    """pypiserver over a folder, with or without a password; remembers in its log which names it was asked for."""
+
+    def __init__(self, folder, token=None, user="reader"):
+        self.folder, self.token, self.user = folder, token, user
+        folder.mkdir(parents=True, exist_ok=True)
+        self.log = folder.parent / (folder.name + ".log")
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port = probe.getsockname()[1]
+        self.url = "http://127.0.0.1:%d/simple/" % self.port
+        access = ["-P", ".", "-a", "."]
+        if token:
+            htpasswd = folder.parent / (folder.name + ".htpasswd")
+            htpasswd.write_text(htpasswd_entry(token, user) + "\n")
+            access = ["-P", str(htpasswd), "-a", "list,download,update"]
+        command = [sys.executable, "-m", "pypiserver", "run", "-i", "127.0.0.1", "-p", str(self.port), "--disable-fallback",
+                   "--hash-algo", "sha256", "--log-file", str(self.log), "-v", *access, str(folder)]
+        self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        deadline = time.monotonic() + 30
+        while time.monotonic() < deadline:
+            try:
+                urllib.request.urlopen("http://127.0.0.1:%d/" % self.port, timeout=5).close()
+                return
+            except urllib.error.HTTPError:
+                return
+            except OSError:
+                assert self.process.poll() is None, "the index ended at its start"
+                time.sleep(0.1)
+        raise AssertionError("the index does not answer")
+
+    def as_index(self, name, **more):
+        index = {"name": name, "url": self.url, "packages": []}
+        if self.token:
+            index.update(username=self.user, token=self.token)
+        return dict(index, **more)
+
+    def asked_for(self):
+        return self.log.read_text() if self.log.exists() else ""
+
+    def stop(self):
+        self.process.terminate()
+        self.process.wait(10)

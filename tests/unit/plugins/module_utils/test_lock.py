@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import pytest
+
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils import _lock
+
+INDEXES = [{"name": "swf", "packages": ["swf-*"]}, {"name": "pypi", "packages": []}]
+LOCK = """# made from: x
+swf-testbed==0.1.0 \\
+    --hash=sha256:aa
+Django==5.2.19 ; python_version >= "3.10" \\
+    --hash=sha256:bb \\
+    --hash=sha256:cc
+"""
+
+
+def test_entries_are_read_with_their_hashes():
+    assert [(name, version) for name, version, _lines in _lock.entries(LOCK)] == [("swf-testbed", "0.1.0"), ("django", "5.2.19")]
+
+
+@pytest.mark.parametrize("text,message", [
+    ("django>=5\n    --hash=sha256:aa\n", "not an exact version"),
+    ("django==5\n", "has no hash"),
+    ("    --hash=sha256:aa\n", "starts with a continuation"),
+    ("git+https://example.org/x\n", "not an exact version"),
+])
+def test_what_is_no_lock_is_refused(text, message):
+    with pytest.raises(ValueError, match=message):
+        _lock.entries(text)
+
+
+def test_each_index_gets_its_own_names():
+    cut = _lock.by_index(LOCK, INDEXES)
+    assert [index["name"] for index, _text in cut] == ["swf", "pypi"]
+    assert "django" not in cut[0][1].lower() and "swf" not in cut[1][1]
+
+
+@pytest.mark.parametrize("name", ["swf_testbed", "SWF.Testbed", "swf-testbed"])
+def test_spelling_does_not_change_the_index(name):
+    assert _lock.index_of(name, INDEXES)["name"] == "swf"
+
+
+def test_ambiguity_is_refused():
+    with pytest.raises(ValueError, match="more than one index: a, b"):
+        _lock.index_of("django", [{"name": "a", "packages": []}, {"name": "b", "packages": []}])
+    with pytest.raises(ValueError, match="no index serves django"):
+        _lock.index_of("django", INDEXES[:1])
+
+
+def test_comments_do_not_change_the_id():
+    assert _lock.short_hash(LOCK) == _lock.short_hash("# other\n" + LOCK)
+    assert _lock.short_hash(LOCK) != _lock.short_hash(LOCK.replace("aa", "ab"))

@@ -1,0 +1,198 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Locks and releases against real indexes: a private one with a password, and one that plays the public one."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils import _lock_file
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._install_errors import explain
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._installers import InstallError
+from index_server import IndexServer, make_wheel, sha256
+from run_module import run_module
+
+TOKEN = "canary0123456789canary0123456789canary01"
+
+
+@pytest.fixture(name="indexes", scope="module")
+def two_indexes(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("indexes")
+    private, public = folder / "private", folder / "public"
+    private.mkdir()
+    public.mkdir()
+    make_wheel(private, "swf-testbed", "0.1.0", ["swf-common-lib", "public-thing"], script="swf-testbed")
+    make_wheel(private, "swf-common-lib", "0.1.0", ["public-thing>=1"])
+    make_wheel(public, "public-thing", "1.0")
+    # what an attacker would publish
+    make_wheel(public, "swf-common-lib", "99.0", body="raise SystemExit('dependency confusion')\n")
+    make_wheel(public, "swf-testbed", "99.0", body="raise SystemExit('dependency confusion')\n")
+    servers = IndexServer(private, TOKEN), IndexServer(public)
+    yield servers
+    for server in servers:
+        server.stop()
+
+
+@pytest.fixture(name="both")
+def both_as_indexes(indexes):
+    return [indexes[0].as_index("swf", packages=["swf-*"]), indexes[1].as_index("public")]
+
+
+def lock(both, path, requirements=("swf-testbed",), check_mode=False):
+    return _lock_file.obtain(str(path), list(requirements), both, None, "3.10", check_mode)
+
+
+def tools_lock(indexes):
+    """Stands in for the lock of supervisord and uv, which are not what is tested here."""
+    return "public-thing==1.0 --hash=sha256:%s\n" % sha256(indexes[1].folder / "public_thing-1.0-py3-none-any.whl")
+
+
+@pytest.fixture(name="build")
+def build_a_release(tmp_path, indexes, both):
+    netrc = tmp_path / "netrc"
+    netrc.write_text("machine 127.0.0.1 login reader password %s\n" % TOKEN)
+
+    def build(check=False, diff=False, **overrides):
+        arguments = {
+            "root": str(tmp_path / "root"), "version": "0.1.0", "lock_file": "x", "tools_lock_file": "x",
+            "tools_lock": tools_lock(indexes), "python": sys.executable, "netrc": str(netrc), "smoke": ["swf-testbed"],
+            "indexes": [{key: value for key, value in index.items() if key not in ("username", "token")} for index in both],
+        }
+        arguments.update(overrides)
+        return run_module("release", arguments, check=check, diff=diff)
+    return build
+
+
+def test_lock_takes_each_name_from_its_own_index(indexes, both, tmp_path):
+    text = lock(both, tmp_path / "lock.txt")
+    assert "swf-common-lib==0.1.0" in text and "swf-testbed==0.1.0" in text and "public-thing==1.0" in text
+    assert "99.0" not in text and "http" not in text
+    # and the public side was never even asked
+    assert "public-thing" in indexes[1].asked_for()
+    assert "/simple/swf-" not in indexes[1].asked_for()
+
+
+def test_lock_is_kept(both, tmp_path):
+    first = lock(both, tmp_path / "lock.txt")
+    assert lock([], tmp_path / "lock.txt") == first == (tmp_path / "lock.txt").read_text()
+
+
+def test_check_mode_makes_no_lock(both, tmp_path):
+    assert lock(both, tmp_path / "lock.txt", check_mode=True) is None
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_name_from_the_wrong_index_is_refused(both):
+    text = "swf-extra==1.0 \\\n    --hash=sha256:00\n    # from %s\n" % both[1]["url"]
+    with pytest.raises(_lock_file.LockRefused, match="swf-extra belongs to the index swf"):
+        _lock_file.refuse_strangers(text, {}, both)
+    text = "public-thing==1.0 \\\n    --hash=sha256:00\n    # from %s\n" % both[0]["url"].rstrip("/")
+    with pytest.raises(_lock_file.LockRefused, match="public-thing belongs to the index public"):
+        _lock_file.refuse_strangers(text, {}, both)
+
+
+def test_private_name_that_only_the_public_side_has_is_not_found(indexes, both, tmp_path):
+    make_wheel(indexes[1].folder, "swf-extra", "1.0")
+    with pytest.raises(InstallError) as caught:
+        lock(both, tmp_path / "lock.txt", ["swf-extra"])
+    assert "the index does not have the package" in explain(caught.value)
+    assert "/simple/swf-extra" not in indexes[1].asked_for()
+
+
+@pytest.mark.parametrize("change,cause", [
+    ({"token": "wrong"}, "the index refused the user name or the token"),
+    ({"url": "http://127.0.0.1:9/simple/"}, "nothing answers at the index's address"),
+    ({"url": "http://no-such-host.invalid/simple/"}, "the name of the index cannot be resolved"),
+])
+def test_what_is_wrong_with_an_index_is_named(both, tmp_path, change, cause):
+    both[0].update(change)
+    with pytest.raises(InstallError) as caught:
+        lock(both, tmp_path / "lock.txt")
+    text = explain(caught.value)
+    assert cause in text and "index swf" in text and TOKEN not in text
+    assert not (tmp_path / "lock.txt").exists()
+
+
+def test_builds_and_activates(build, both, tmp_path):
+    text = lock(both, tmp_path / "lock.txt")
+    predicted = build(lock=text, check=True, diff=True)
+    assert predicted["changed"] and "+swf" not in predicted["diff"]["before"] and not (tmp_path / "root").exists()
+    assert "swf-testbed==0.1.0\n" in predicted["diff"]["after"]
+    answer = build(lock=text)
+    assert answer["built"] == ["tools", "release"] and answer["id"] == predicted["id"], answer
+    assert json.load(open(answer["path"] + "/release.json"))["packages"]["swf-common-lib"] == "0.1.0"
+    assert subprocess.check_output([answer["path"] + "/bin/swf-testbed"], text=True) == "hello\n"
+    assert not build(lock=text)["changed"]
+
+    activation = {"state": "active", "root": str(tmp_path / "root"), "id": answer["id"]}
+    assert run_module("release", activation, check=True)["changed"]
+    assert not os.path.lexists(tmp_path / "root/current")
+    assert run_module("release", activation)["changed"]
+    assert os.path.realpath(tmp_path / "root/current") == os.path.realpath(answer["path"])
+    assert not run_module("release", activation)["changed"]
+
+
+def test_bytecode_is_compiled(build, both, tmp_path):
+    path = build(lock=lock(both, tmp_path / "lock.txt"))["path"]
+    assert any(name.endswith(".pyc") for _place, _folders, names in os.walk(path + "/lib") for name in names)
+
+
+def test_builds_with_pip_too(build, both, tmp_path):
+    answer = build(lock=lock(both, tmp_path / "lock.txt"), installer="pip")
+    assert answer["built"] == ["tools", "release"], answer
+    assert subprocess.check_output([answer["path"] + "/bin/swf-testbed"], text=True) == "hello\n"
+
+
+def test_half_built_release_is_replaced(build, both, tmp_path):
+    text = lock(both, tmp_path / "lock.txt")
+    path = build(lock=text)["path"]
+    os.unlink(path + "/release.json")
+    (tmp_path / "root/releases").joinpath(os.path.basename(path), "rubbish").touch()
+    assert build(lock=text)["built"] == ["release"]
+    assert not os.path.exists(path + "/rubbish")
+
+
+def test_broken_python_means_a_rebuild(build, both, tmp_path):
+    text = lock(both, tmp_path / "lock.txt")
+    python = build(lock=text)["path"] + "/bin/python"
+    os.unlink(python)
+    os.symlink("/nonexistent/python", python)
+    assert build(lock=text)["built"] == ["release"]
+
+
+def test_release_that_does_not_import_is_not_complete(build, indexes, both, tmp_path):
+    make_wheel(indexes[0].folder, "swf-broken", "1.0", body="import no_such_module\n", script="swf-broken")
+    text = lock(both, tmp_path / "lock.txt", ["swf-broken"])
+    answer = build(lock=text, smoke=["swf-broken"])
+    assert answer["failed"] and "swf-broken = swf_broken:main) does not import" in answer["msg"], answer
+    assert "No module named 'no_such_module'" in answer["msg"]
+    assert build(lock=text, check=True, smoke=[])["built"] == ["release"]
+
+
+def test_changed_file_is_refused(build, indexes, both, tmp_path):
+    make_wheel(indexes[0].folder, "swf-moving", "1.0")
+    text = lock(both, tmp_path / "lock.txt", ["swf-moving"])
+    make_wheel(indexes[0].folder, "swf-moving", "1.0", body="stolen = True\n")
+    answer = build(lock=text, smoke=[], lock_file="/the/lock.txt")
+    assert answer["failed"] and "another file than the one that was locked" in answer["msg"], answer
+    assert "/the/lock.txt" in answer["msg"]
+
+
+def test_wrong_token_on_the_host_is_named(build, both, tmp_path):
+    text = lock(both, tmp_path / "lock.txt")
+    netrc = tmp_path / "wrong"
+    netrc.write_text("machine 127.0.0.1 login reader password nonsense\n")
+    answer = build(lock=text, netrc=str(netrc))
+    assert answer["failed"] and "the index refused the user name or the token" in answer["msg"], answer
+    assert "nonsense" not in json.dumps(answer)
+
+
+def test_incomplete_release_is_not_activated(tmp_path):
+    (tmp_path / "releases/x").mkdir(parents=True)
+    answer = run_module("release", {"state": "active", "root": str(tmp_path), "id": "x"})
+    assert answer["failed"] and "no complete release" in answer["msg"]
+    assert not os.path.lexists(tmp_path / "current")
