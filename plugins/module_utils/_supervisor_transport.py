@@ -113,10 +113,6 @@ def _post(endpoint: Endpoint, body: bytes) -> bytes:
         response = connection.getresponse()
         if response.status != 200:
             raise _status_error(endpoint, response)
-        if (response.getheader("Server") or "").startswith("Medusa") and not response.chunked:
-            # supervisord counts characters, not bytes, in the Content-Length of some answers: read to the
-            # end.
-            response.length = None
         chunks = []
         while True:
             sock.settimeout(max(0.001, deadline - time.monotonic()))

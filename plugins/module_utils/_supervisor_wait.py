@@ -20,7 +20,7 @@ Info = t.Mapping[str, t.Any]
 
 
 class Outcome(t.NamedTuple):
-    """How a wait ended: the last look at all programs; the reason per failed one (group:name), "" if plain."""
+    """How a wait ended: the last look at all programs, and the reason per failed one (group:name)."""
 
     infos: list[dict[str, t.Any]]
     reasons: dict[str, str]
@@ -161,4 +161,4 @@ def explain(
     count = "%d of %d programs" % (len(parts), total) if total != 1 else "The program"
     verb = "are" if len(parts) != 1 else "is"
     when = " after %g s" % timeout if outcome.timed_out else ""
-    return "%s %s not %s%s: %s. 'failures' has the ends of the logs." % (count, verb, goal, when, shown)
+    return "%s %s not %s%s: %s." % (count, verb, goal, when, shown)

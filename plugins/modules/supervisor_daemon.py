@@ -31,7 +31,7 @@ options:
   executable:
     description:
       - Path of the C(supervisord) program.
-      - Where it is not given, it is what C(supervisord) says in the section C([swf_testbed]) of O(config), which the roles write
+      - Where it is not given, it is what C(supervisord) says in the section C([swf-testbed]) of O(config), which the roles write
         there so that an instance can be started without knowing how it was installed.
     type: path
   timeout:
@@ -164,10 +164,10 @@ def start(options, client, config):
     :returns: its pid.
     :raises DaemonError: with what it printed and the end of its log.
     """
-    executable = options["executable"] or config.get("swf_testbed", "supervisord")
+    executable = options["executable"] or config.get("swf-testbed", "supervisord")
     if not executable:
         raise DaemonError("which supervisord to start is not known: give executable, or set supervisord in the section "
-                          "[swf_testbed] of %s" % options["config"])
+                          "[swf-testbed] of %s" % options["config"])
     try:
         # supervisord goes into the background by itself; its own log takes what it says from then on
         done = subprocess.run([executable, "-c", options["config"]], stdin=subprocess.DEVNULL,

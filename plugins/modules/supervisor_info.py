@@ -368,10 +368,11 @@ def _report(module: AnsibleModule, client: Client, snapshot: Snapshot, wait_for:
     if not outcome.reasons:
         module.exit_json(**result)
     goal = " or ".join(sorted({wanted[name] for name in outcome.reasons})).upper()
-    message = explain(outcome, items, len(wanted), goal, params["wait_timeout"])
     if module.check_mode:
-        module.warn("Check mode does not wait: " + message)
+        message = explain(outcome._replace(timed_out=False), items, len(wanted), goal, 0)
+        module.warn("In check mode this is not waited for: " + message)
         module.exit_json(**result)
+    message = explain(outcome, items, len(wanted), goal, params["wait_timeout"])
     cause = "wait_timeout" if outcome.timed_out else "wait_failed"
     module.fail_json(msg=message, cause=cause, failures=failed, **result)
 

@@ -57,6 +57,22 @@ def module(name, check=False, diff=False, **arguments):
     return dict({"failed": False, "changed": False, "warnings": []}, **json.loads(out.getvalue()))
 
 
+def module_apart(name, **options):
+    """As module(), in a process of its own.
+
+    Warnings are part of the answer only there: where the controller's code is loaded, it takes them for itself.
+    """
+    script = "import json, sys, supervisord_host as h; n, o = sys.argv[1:]; print(json.dumps(h.module(n, **json.loads(o))))"
+    done = subprocess.run(
+        [sys.executable, "-c", script, name, json.dumps(options)],
+        env=dict(os.environ, PYTHONPATH=os.pathsep.join(sys.path)),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return json.loads(done.stdout)
+
+
 def until(condition, what="the condition"):
     """Wait for something that another process does."""
     end = time.monotonic() + PATIENCE

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The ASGI application: Django, with a fixed number of threads that keep their connections to the database."""
+"""The ASGI application: Django, with a fixed number of threads that keep their database connections."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping

@@ -30,8 +30,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         0; 1 when the work failed; 2 when a setting is wrong. What was wrong is one line on stderr.
     """
     options = _parser().parse_args(arguments)
-    # The database holds the API token.
-    os.umask(0o077)
     environment = Environment()
     try:
         _start_django(environment)

@@ -2,6 +2,7 @@
 """Django's settings. Everything that differs between two hosts comes from the environment."""
 
 from pathlib import Path
+from typing import Any
 
 from swf_common_lib.settings import ConfigurationError, Environment
 
@@ -48,7 +49,7 @@ LOGGING_CONFIG = None
 TEMPLATES = [{"BACKEND": "django.template.backends.django.DjangoTemplates", "APP_DIRS": True}]
 
 # The server's threads stay, and so do their connections. One that broke is found by the next request.
-KEPT_CONNECTION = {"CONN_MAX_AGE": None, "CONN_HEALTH_CHECKS": True}
+KEPT_CONNECTION: dict[str, Any] = {"CONN_MAX_AGE": None, "CONN_HEALTH_CHECKS": True}
 
 # Where the SQLite file lives. With DB_HOST set nothing is written there.
 DATA_DIR = Path(env.text("SWF_MONITOR_DATA_DIR", "monitor")).expanduser().absolute()

@@ -210,10 +210,10 @@ def test_refusals_of_the_main_section(tmp_path, text):
 def test_environment_of_all_programs(tmp_path):
     found = same(
         tmp_path,
-        '[supervisord]\nenvironment=A="1",B="%%%%",H="%(here)s"\n'
+        '[supervisord]\nenvironment=A="1",B="1",P="%%%%",H="%(here)s"\n'
         '[program:a]\ncommand=%(ENV_A)s\nenvironment=B="2"\n',
     )
-    assert found["a"]["processes"][0]["environment"] == {"A": "1", "B": "2", "H": str(tmp_path)}
+    assert found["a"]["processes"][0]["environment"] == {"A": "1", "B": "2", "P": "%", "H": str(tmp_path)}
     assert found["a"]["processes"][0]["command"] == "1"
 
 

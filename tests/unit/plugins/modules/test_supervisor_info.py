@@ -11,7 +11,7 @@ import threading
 import time
 
 import pytest
-from supervisord_host import Supervisord, until
+from supervisord_host import Supervisord, module_apart, until
 
 EVERY_STATE = (
     """
@@ -254,7 +254,8 @@ def test_waiting_for_what_is_not_there(host):
 
 
 def test_check_mode_does_not_wait(host):
-    answer = host.info(check=True, names=["off"], wait_for="running", wait_timeout=600)
+    options = {"names": ["off"], "wait_for": "running", "wait_timeout": 600}
+    answer = module_apart("supervisor_info", check=True, socket=str(host.socket), **options)
     assert not answer["failed"]
     assert any("off is STOPPED" in str(text) for text in answer["warnings"])
 

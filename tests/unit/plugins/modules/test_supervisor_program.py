@@ -11,7 +11,7 @@ import sys
 import time
 
 import pytest
-from supervisord_host import Supervisord, module, until
+from supervisord_host import Supervisord, module, module_apart, until
 
 FAST = "startsecs=0\n"
 TWO_WEBS = (
@@ -168,7 +168,8 @@ def test_backoff_is_stopped(hosts):
 
 def test_started_waits_for_one_that_is_stopping(hosts):
     host = hosts(
-        "[program:slow]\ncommand=/bin/sh -c 'trap \"sleep 1; exit\" TERM; echo ok; while :; do sleep .1; done'\n"
+        "[program:slow]\n"
+        "command=/bin/sh -c 'trap \"sleep 1; exit\" TERM; echo ok; while sleep .1; do :; done'\n"
         "startsecs=0\nstdout_logfile=%(here)s/out\n"
     )
     until((host.folder / "out").read_text, "the program")
@@ -246,7 +247,8 @@ def test_unknown_names_are_refused_before_anything_is_done(hosts):
 
 def test_signalled(hosts):
     host = hosts(
-        "[program:hears]\ncommand=/bin/sh -c 'trap \"echo heard\" USR1; echo ok; while :; do sleep .1; done'\n"
+        "[program:hears]\n"
+        "command=/bin/sh -c 'trap \"echo heard\" USR1; echo ok; while sleep .1; do :; done'\n"
         "startsecs=0\nstdout_logfile=%(here)s/out\n[program:off]\ncommand=sleep 1\nautostart=false\n"
     )
     until((host.folder / "out").read_text, "the program")
@@ -614,5 +616,5 @@ def test_supervisord_started_with_another_file_is_said(hosts, tmp_path):
     settle(host)
     other = tmp_path / "other.conf"
     other.write_text("[supervisorctl]\nserverurl=unix://%s\n" % host.socket)
-    answer = module("supervisor_program", config=str(other), state="applied", check=True)
+    answer = module_apart("supervisor_program", config=str(other), state="applied", check=True)
     assert str(host.conf) in str(answer["warnings"])
