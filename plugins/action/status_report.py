@@ -62,7 +62,8 @@ class ActionModule(ActionBase):
         result = super().run(tmp, task_vars)
         hostvars, variable = task_vars["hostvars"], self._task.args["variable"]
         asked = self._task.args["hosts"]
-        answers = {host: dict(hostvars[host].get(variable) or {"msg": "an earlier task failed on it, see above"}) for host in asked}
+        nothing = {"msg": "an earlier task failed on it, see above"}
+        answers = {host: dict(hostvars[host].get(variable) or nothing) for host in asked}
         rows, problems = compose(answers)
         display = Display()
         display.display("")

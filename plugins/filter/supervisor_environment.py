@@ -8,6 +8,7 @@ import typing as t
 from collections.abc import Mapping
 
 from ansible.errors import AnsibleFilterError
+
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor_quoting import environment
 
 

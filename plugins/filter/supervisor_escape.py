@@ -7,6 +7,7 @@ from __future__ import annotations
 import typing as t
 
 from ansible.errors import AnsibleFilterError
+
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor_quoting import escape
 
 

@@ -32,7 +32,7 @@ notes:
 EXAMPLES = r"""
 - name: Use one token on all hosts
   ansible.builtin.set_fact:
-    api_token: "{{ lookup('bnlnpps.swf_testbed.secret', 'api_token', directory='~/.local/share/swf-testbed-controller/secrets') }}"
+    api_token: "{{ lookup('bnlnpps.swf_testbed.secret', 'api_token', directory='~/.app/secrets') }}"
 """
 
 RETURN = r"""
@@ -53,7 +53,9 @@ IN_CHECK_MODE = "0" * 40
 
 
 def read_or_make(directory, name, check_mode):
-    """The secret of that name; made if it is missing and this is no check run. Raises OSError."""
+    """The secret of that name; made if it is missing and this is no check run. Raises OSError, ValueError."""
+    if os.path.basename(name) != name or name.startswith(".") or not name:
+        raise ValueError("%r is not a file name" % name)
     path = os.path.join(directory, name)
     try:
         with open(path, encoding="ascii") as stream:
@@ -83,8 +85,6 @@ class LookupModule(LookupBase):
         check_mode = bool((variables or {}).get("ansible_check_mode"))
         found = []
         for name in terms:
-            if os.path.basename(name) != name or name.startswith("."):
-                raise AnsibleError("secret: %r is not a file name" % name)
             try:
                 found.append(read_or_make(directory, name, check_mode))
             except (OSError, ValueError) as error:

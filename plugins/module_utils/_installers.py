@@ -15,7 +15,7 @@ import subprocess
 import sys
 
 # how an index, a mirror or a find-links folder could come in beside the one that is asked
-INDEX_SETTINGS = re.compile(r"^(UV_(INDEX|DEFAULT_INDEX|EXTRA_INDEX|FIND_LINKS|NO_INDEX|CONFIG_FILE)|PIP_(INDEX|EXTRA_INDEX|FIND_LINKS|NO_INDEX|CONFIG_FILE))")
+INDEX_SETTINGS = re.compile(r"^(UV|PIP)_(INDEX|DEFAULT_INDEX|EXTRA_INDEX|FIND_LINKS|NO_INDEX|CONFIG_FILE)")
 
 
 class InstallError(Exception):

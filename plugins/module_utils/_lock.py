@@ -48,7 +48,7 @@ def entries(text):
 
 def short_hash(text):
     """Eight hexadecimal digits that stand for what a lock installs; its comments do not count."""
-    body = "\n".join("\n".join(lines) for dummy_name, dummy_version, lines in entries(text))
+    body = "\n".join("\n".join(lines) for _name, _version, lines in entries(text))
     return hashlib.sha256(body.encode()).hexdigest()[:8]
 
 
@@ -73,11 +73,11 @@ def index_of(name, indexes):
 def by_index(text, indexes):
     """The lock cut into one requirements text per index, in the order of the indexes."""
     texts = {}
-    for name, dummy_version, lines in entries(text):
+    for name, _version, lines in entries(text):
         texts.setdefault(index_of(name, indexes)["name"], []).extend(lines)
     return [(index, "\n".join(texts[index["name"]]) + "\n") for index in indexes if index["name"] in texts]
 
 
 def versions(text):
     """{name: version} of a lock. A name that is there for several Pythons comes with the last of its versions."""
-    return {name: version for name, version, dummy_lines in entries(text)}
+    return {name: version for name, version, _lines in entries(text)}

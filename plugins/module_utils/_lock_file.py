@@ -71,7 +71,8 @@ def make(requirements, indexes, constraints, min_python):
         bound = claimed(uv, requirements, indexes, credentials)
         write(os.path.join(scratch, "pyproject.toml"), project(requirements, bound, indexes, constraints, min_python))
         # uv takes its settings from the project in its working directory, which must not be whatever Ansible was started in
-        command = [uv, "--directory", scratch, "pip", "compile", "--quiet", "--universal", "--generate-hashes", "--no-header", "--no-annotate",
+        command = [uv, "--directory", scratch, "pip", "compile", "--quiet", "--universal", "--generate-hashes", "--no-header",
+                   "--no-annotate",
                    "--emit-index-annotation", "--only-binary", ":all:"]
         for name in bound:
             command += ["--refresh-package", name]

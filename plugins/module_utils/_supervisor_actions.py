@@ -16,7 +16,7 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor_wa
 
 _SPAWN_ERROR = 50  # the first try failed; supervisord tries again, so this is not the end
 
-Info = t.Dict[str, t.Any]
+Info = dict[str, t.Any]
 
 
 class Deadline:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
+
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils import _supervisor_status as status
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor_client import Client
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor_errors import SupervisorError

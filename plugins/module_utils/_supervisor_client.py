@@ -19,7 +19,7 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor_tr
 OLDEST = (4, 0)  # getAllConfigInfo tells enough from here on
 MAIN_LOG_BYTES = 32768  # of the main log that a snapshot brings along
 
-Call = t.Tuple[t.Any, ...]  # ("supervisor.method", parameter, ...)
+Call = tuple[t.Any, ...]  # ("supervisor.method", parameter, ...)
 
 
 class Snapshot(t.NamedTuple):

@@ -28,7 +28,7 @@ NONE = "none"  # how supervisord reports what is not set
 # What supervisord compares when it decides that a group has changed, and reports through no call.
 UNREPORTED = ("autorestart", "environment", "stopasgroup", "umask")
 
-Config = t.Dict[str, t.Any]
+Config = dict[str, t.Any]
 
 
 @dataclass

@@ -9,6 +9,7 @@ import os
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
+
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils import _supervisor_actions as actions
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils import _supervisor_apply as apply
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils import _supervisor_args as args
@@ -26,7 +27,7 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor_lo
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor_plan import Plan
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor_wait import Outcome, explain
 
-Result = t.Dict[str, t.Any]
+Result = dict[str, t.Any]
 _DOES_RUN = "RUNNING"
 _DOES_NOT_RUN = "STOPPED"
 

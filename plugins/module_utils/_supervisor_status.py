@@ -35,7 +35,7 @@ _EXIT_LINE = re.compile(
     re.MULTILINE,
 )
 
-Process = t.Dict[str, t.Any]
+Process = dict[str, t.Any]
 
 
 def namespec(info: t.Mapping[str, t.Any]) -> str:

@@ -114,7 +114,7 @@ def _post(endpoint: Endpoint, body: bytes) -> bytes:
         if response.status != 200:
             raise _status_error(endpoint, response)
         chunks = []
-        while True:
+        while not response.isclosed():
             sock.settimeout(max(0.001, deadline - time.monotonic()))
             chunk = response.read1(1 << 16)
             if not chunk:

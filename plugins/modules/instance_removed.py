@@ -14,7 +14,7 @@ author:
 description:
   - Removes what the roles made - releases, tools, configuration, secrets, logs - and, only when it is told to, the data.
   - Directories that then still hold anything are kept, and named in RV(kept).
-  - The instance must have been stopped. A running one is refused.
+  - Stops the instance first. One that does not stop is not removed.
 options:
   instance:
     description: Name of the instance.
@@ -32,7 +32,7 @@ options:
 attributes:
   check_mode:
     support: full
-    description: Says what would be removed and removes nothing. A running instance is then no failure.
+    description: Says what would be removed and changes nothing.
   diff_mode:
     support: full
     description: Lists the paths.
@@ -51,6 +51,11 @@ removed:
   type: list
   elements: str
   sample: [/home/me/.local/share/swf-testbed/releases]
+stopped:
+  description: Whether something ran and was stopped, or would be.
+  returned: always
+  type: bool
+  sample: true
 kept:
   description: Paths of the instance that are still there.
   returned: always
@@ -64,11 +69,14 @@ import shutil
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._daemon import DaemonError, identity, stop
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._layout import environment_of_login, layout
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._programs_of import end_programs_of, programs_of
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor_client import Client
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor_errors import SupervisorError
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor_transport import Endpoint
 
+STOP_SECONDS = 60
 OURS = {
     "root": ("releases", "tools", "current", ".current.new", ".lock"),
     "config_dir": ("supervisord.conf", "netrc", "pip", "secrets"),
@@ -94,12 +102,18 @@ def remove(path):
         os.unlink(path)
 
 
-def runs(places):
-    try:
-        Client(Endpoint("unix", places["socket"])).processes()
-    except SupervisorError as error:
-        return not error.means_not_running
-    return True
+def stop_all(places, check_mode):
+    """Stop the instance. True if something ran.
+
+    :raises DaemonError, SupervisorError: it does not stop, or is not ours to stop.
+    """
+    client = Client(Endpoint("unix", places["socket"]))
+    found = identity(client)
+    if check_mode:
+        return bool(found or programs_of(places["socket"]))
+    if found:
+        stop(client, found[1], STOP_SECONDS)
+    return bool(end_programs_of(places["socket"]) or found)
 
 
 def main():
@@ -113,8 +127,10 @@ def main():
     )
     options = module.params
     places = layout(options["instance"], options["scope"], environment_of_login())
-    if not module.check_mode and runs(places):
-        module.fail_json(msg="%s is running. Stop it first: ansible-playbook playbooks/stop.yml" % options["instance"])
+    try:
+        ran = stop_all(places, module.check_mode)
+    except (DaemonError, SupervisorError) as error:
+        module.fail_json(msg="%s was not removed, because it could not be stopped: %s" % (options["instance"], error))
     removed = [path for path in candidates(places, options["remove_data"]) if os.path.lexists(path)]
     if not module.check_mode:
         try:
@@ -127,8 +143,8 @@ def main():
             module.fail_json(msg="cannot remove %s: %s. Mend that and run again; it goes on where it stopped." % (
                 error.filename, error.strerror))
     kept = [places[kind] for kind in OURS if os.path.isdir(places[kind])]
-    module.exit_json(changed=bool(removed), removed=removed, kept=kept,
-                     diff={"before": "".join(path + "\n" for path in removed), "after": ""})
+    module.exit_json(changed=bool(ran or removed), removed=removed, kept=kept, stopped=ran,
+                     diff={"before": "".join(line + "\n" for line in ["running"] * ran + removed), "after": ""})
 
 
 if __name__ == "__main__":

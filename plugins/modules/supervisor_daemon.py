@@ -76,6 +76,7 @@ import time
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._daemon import DaemonError, identity, stop
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._programs_of import end_programs_of, programs_of
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor_address import endpoint_from
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor_client import Client
@@ -83,31 +84,10 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor_co
     ConfigError,
     ConfigFile,
 )
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor_errors import (
-    RpcFault,
-    SupervisorError,
-)
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor_errors import SupervisorError
 
 LOG_TAIL_BYTES = 2000
 CONNECTION = dict.fromkeys(("socket", "url", "username", "password", "ca_cert", "client_cert", "client_key"))
-
-
-class DaemonError(Exception):
-    """Why the daemon does not run (or does not stop), and what to do."""
-
-
-def identity(client):
-    """(identifier, pid) of the daemon that answers, or None if none runs.
-
-    :raises SupervisorError: something is in the way of knowing, permissions for example.
-    """
-    try:
-        identifier, pid = client.multicall([("supervisor.getIdentification",), ("supervisor.getPID",)])
-    except SupervisorError as error:
-        if error.means_not_running:
-            return None
-        raise
-    return identifier, pid
 
 
 def tail(path):
@@ -120,14 +100,6 @@ def tail(path):
         return ""
 
 
-def alive(pid):
-    try:
-        with open("/proc/%d/stat" % pid, encoding="utf-8", errors="replace") as stream:
-            return stream.read().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
-
-
 def inherited():
     """The environment of the daemon: that of the login, not what the shell of whoever starts it happens to hold.
 
@@ -135,27 +107,6 @@ def inherited():
     """
     kept = {name: os.environ[name] for name in ("HOME", "USER", "LOGNAME", "SHELL", "TZ", "TMPDIR") if name in os.environ}
     return dict(kept, PATH="/usr/local/bin:/usr/bin:/bin", LANG="C.UTF-8")
-
-
-def stop(client, pid, timeout):
-    """Let the daemon stop its programs and itself, and wait until the process is gone.
-
-    :raises DaemonError: it is still there when the time is up.
-    """
-    try:
-        client.call("supervisor.shutdown")
-    except RpcFault as fault:
-        raise DaemonError("supervisord (pid %d) refuses to stop: %s" % (pid, fault.text)) from fault
-    except SupervisorError as error:
-        # it may be stopping already, or end before it has answered
-        if error.cause not in ("shutting_down", "died"):
-            raise
-    deadline = time.monotonic() + timeout
-    while alive(pid):
-        if time.monotonic() > deadline:
-            raise DaemonError("supervisord (pid %d) was told to stop and still runs after %d s: a program does not end. "
-                              "See which: swf-testbed status" % (pid, timeout))
-        time.sleep(0.05)
 
 
 def start(options, client, config):

@@ -292,6 +292,7 @@ cause:
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
+
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils import _supervisor_args as args
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils import _supervisor_status as status
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor_address import endpoint_from

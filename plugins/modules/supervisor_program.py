@@ -228,6 +228,7 @@ cause:
 """
 
 from ansible.module_utils.basic import AnsibleModule
+
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils import _supervisor_args as args
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor_address import endpoint_from
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor_client import Client

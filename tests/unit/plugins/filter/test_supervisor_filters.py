@@ -7,14 +7,15 @@ import os
 
 import pytest
 from ansible.errors import AnsibleFilterError
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from supervisord_host import Supervisord, until
+
 from ansible_collections.bnlnpps.swf_testbed.plugins.filter.supervisor_environment import (
     supervisor_environment,
 )
 from ansible_collections.bnlnpps.swf_testbed.plugins.filter.supervisor_escape import supervisor_escape
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor_errors import RpcFault
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
-from supervisord_host import Supervisord, until
 
 SETTINGS = settings(
     max_examples=100,

@@ -8,15 +8,16 @@ import os
 import signal
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from supervisor.datatypes import Automatic, RestartUnconditionally, RestartWhenExitUnexpected
+from supervisor.options import EventListenerPoolConfig, FastCGIGroupConfig, ServerOptions
+
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor_conf_file import (
     ConfigError,
     ConfigFile,
 )
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor_conf_programs import Reader
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
-from supervisor.datatypes import Automatic, RestartUnconditionally, RestartWhenExitUnexpected
-from supervisor.options import EventListenerPoolConfig, FastCGIGroupConfig, ServerOptions
 
 MINIMUM = "[supervisord]\n"
 REPORTED = (

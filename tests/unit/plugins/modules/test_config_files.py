@@ -6,6 +6,7 @@ import os
 import stat
 
 import pytest
+
 from run_module import run_module
 
 CANARY = "canary-7f3a9b"

@@ -9,9 +9,9 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from run_module import run_module
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.modules import preflight
+from run_module import run_module
 
 
 def environment(home, **extra):

@@ -9,11 +9,11 @@ import subprocess
 import sys
 
 import pytest
+from index_server import IndexServer, make_wheel, sha256
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils import _lock_file
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._install_errors import explain
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._installers import InstallError
-from index_server import IndexServer, make_wheel, sha256
 from run_module import run_module
 
 TOKEN = "canary0123456789canary0123456789canary01"

@@ -207,6 +207,7 @@ def test_permission_denied_says_who_may(barrier):
     folder = tempfile.mkdtemp(dir="/tmp")
     try:
         host = Supervisord(folder, RUNS).start()
+        assert not host.info()["failed"]  # and all code is imported: the other user may not be able to read it
         os.chmod(folder, 0o755 if barrier == "socket" else 0o710)
         os.chown(folder if barrier == "directory" else host.socket, 0, 4)
         os.chmod(host.socket, 0o770)

@@ -13,6 +13,8 @@ import time
 import pytest
 from supervisord_host import Supervisord, module_apart, until
 
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils import _supervisor_client
+
 EVERY_STATE = (
     """
 [program:runs]
@@ -290,8 +292,6 @@ def test_min_uptime_waits_for_a_young_program(tmp_path):
 
 
 def test_five_hundred_programs_in_one_round_trip(tmp_path, monkeypatch):
-    from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils import _supervisor_client
-
     host = Supervisord(
         tmp_path,
         "[program:many]\ncommand=sleep 1000\nautostart=false\nnumprocs=500\n"

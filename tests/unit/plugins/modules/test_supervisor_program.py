@@ -13,6 +13,8 @@ import time
 import pytest
 from supervisord_host import Supervisord, module, module_apart, until
 
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils import _supervisor_client
+
 FAST = "startsecs=0\n"
 TWO_WEBS = (
     "[program:web]\ncommand=sleep 1000\nnumprocs={n}\nstartsecs=0\n"
@@ -151,11 +153,16 @@ def test_fatal_recovers(hosts):
     assert answer["actions"] == {"bad": "started"} and host.states() == {"bad:bad": "RUNNING"}
 
 
-def test_backoff_is_not_waited_for(hosts):
+def test_backoff_is_not_waited_for(hosts, monkeypatch):
+    """supervisord itself would let more and more seconds pass before each try."""
     host = hosts("[program:late]\ncommand=/bin/sh -c 'test -e flag && exec sleep 1000'\nstartretries=1000\n")
     host.until_states(late="BACKOFF")
     (host.folder / "flag").touch()
+    sent = []
+    genuine = _supervisor_client.call
+    monkeypatch.setattr(_supervisor_client, "call", lambda *args: sent.append(args) or genuine(*args))
     assert not host.program("started", ["late"], wait_timeout=20)["failed"]
+    assert "supervisor.stopProcess" in repr(sent)
     assert host.states() == {"late:late": "RUNNING"}
 
 
@@ -446,13 +453,13 @@ def test_what_was_never_applied_is_compared_as_far_as_supervisord_tells(hosts):
 
 
 def test_the_record_of_another_supervisord_is_ignored(hosts):
-    host = hosts(KEYED)
-    settle(host)
+    text = KEYED.replace("startsecs=0", "startsecs=0\nautostart=false")
+    host = hosts(text)
     host.program("applied")
     host.stop()
-    host.configure(KEYED.replace("umask=022", "umask=027"))
+    host.configure(text.replace("umask=022", "umask=027"))
     host.start()
-    settle(host)
+    host.configure("; a comment\n" + text.replace("umask=022", "umask=027"))
     assert not predicted_and_done(host, "applied")["changed"]
 
 

@@ -1,0 +1,57 @@
+# Copyright: (c) 2026, BNL NPPS
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Whether a supervisord runs, and how it is stopped."""
+
+from __future__ import annotations
+
+import time
+
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor_errors import RpcFault, SupervisorError
+
+
+class DaemonError(Exception):
+    """Why the daemon does not run (or does not stop), and what to do."""
+
+
+def identity(client):
+    """(identifier, pid) of the daemon that answers, or None if none runs.
+
+    :raises SupervisorError: something is in the way of knowing, permissions for example.
+    """
+    try:
+        identifier, pid = client.multicall([("supervisor.getIdentification",), ("supervisor.getPID",)])
+    except SupervisorError as error:
+        if error.means_not_running:
+            return None
+        raise
+    return identifier, pid
+
+
+def alive(pid):
+    try:
+        with open("/proc/%d/stat" % pid, encoding="utf-8", errors="replace") as stream:
+            return stream.read().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def stop(client, pid, timeout):
+    """Let the daemon stop its programs and itself, and wait until the process is gone.
+
+    :raises DaemonError: it is still there when the time is up.
+    """
+    try:
+        client.call("supervisor.shutdown")
+    except RpcFault as fault:
+        raise DaemonError("supervisord (pid %d) refuses to stop: %s" % (pid, fault.text)) from fault
+    except SupervisorError as error:
+        # it may be stopping already, or end before it has answered
+        if error.cause not in ("shutting_down", "died"):
+            raise
+    deadline = time.monotonic() + timeout
+    while alive(pid):
+        if time.monotonic() > deadline:
+            raise DaemonError("supervisord (pid %d) was told to stop and still runs after %d s: a program does not end. "
+                              "See which: swf-testbed status" % (pid, timeout))
+        time.sleep(0.05)

@@ -1,0 +1,33 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import pytest
+
+from ansible_collections.bnlnpps.swf_testbed.plugins.action import status_report
+
+RUNNING = {"full_name": "broker", "state": "RUNNING", "pid": 42, "uptime_seconds": 93784}
+
+
+@pytest.mark.parametrize("seconds,text", [(None, "-"), (0, "00:00:00"), (61, "00:01:01"), (93784, "1d 02:03:04")])
+def test_duration(seconds, text):
+    assert status_report.duration(seconds) == text
+
+
+def test_a_healthy_host_has_no_problem():
+    rows, problems = status_report.compose({"a": {"instances": [{"name": "swf", "processes": [RUNNING], "problems": []}]}})
+    assert problems == []
+    assert status_report.table(rows) == [
+        "HOST  INSTANCE  PROGRAM  STATE    PID  UPTIME",
+        "a     swf       broker   RUNNING  42   1d 02:03:04",
+    ]
+
+
+def test_who_is_down_is_told_with_the_reason():
+    rows, problems = status_report.compose({
+        "a": {"instances": [{"name": "swf", "processes": [], "problems": ["not installed: run site.yml"]}]},
+        "b": {"unreachable": True, "msg": "no route\nto host"},
+        "c": {"msg": "an earlier task failed on it, see above"},
+    })
+    assert [row[3] for row in rows] == ["DOWN", "UNREACHABLE", "UNKNOWN"]
+    assert problems == ["a, swf: not installed: run site.yml", "b: cannot be reported: no route to host",
+                        "c: cannot be reported: an earlier task failed on it, see above"]

@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import configparser
+import netrc
+
+import pytest
+from ansible.errors import AnsibleFilterError
+
+from ansible_collections.bnlnpps.swf_testbed.plugins.filter.htpasswd_entry import htpasswd_entry
+from ansible_collections.bnlnpps.swf_testbed.plugins.filter.pip_index_files import pip_index_files
+
+SWF = {"name": "swf", "url": "https://index.example.org/simple/", "username": "reader", "token": "se%cret", "packages": ["swf-*"]}
+TOKEN = "0123456789abcdef0123456789abcdef01234567"
+
+
+def by_name(files):
+    return {item["dest"].rpartition("/")[2]: item for item in files}
+
+
+def test_pip_and_netrc_read_what_is_written(tmp_path):
+    files = by_name(pip_index_files([SWF, {"name": "pypi"}], "/etc/x"))
+    assert sorted(files) == ["netrc", "swf.conf"]
+    parser = configparser.RawConfigParser()
+    parser.read_string(files["swf.conf"]["content"])
+    assert parser["global"]["index-url"] == parser["global"]["extra-index-url"] == SWF["url"]
+    path = tmp_path / "netrc"
+    path.write_text(files["netrc"]["content"])
+    path.chmod(0o600)
+    assert netrc.netrc(str(path)).authenticators("index.example.org")[::2] == ("reader", "se%cret")
+
+
+def test_credentials_are_in_the_secret_file_only():
+    files = by_name(pip_index_files([SWF], "/etc/x"))
+    assert files["netrc"]["secret"] and "se%cret" not in files["swf.conf"]["content"]
+
+
+@pytest.mark.parametrize("change,message", [
+    ({"url": "https://me:canary@index.example.org/simple/"}, "has credentials in it"),
+    ({"url": "index.example.org"}, "is not an http or https URL"),
+    ({"token": None}, "needs both username and token"),
+    ({"token": "two words"}, "has a space"),
+    ({"url": None}, "no url to send them to"),
+])
+def test_bad_indexes_are_refused_without_showing_the_secret(change, message):
+    with pytest.raises(AnsibleFilterError) as caught:
+        pip_index_files([dict(SWF, **change)], "/etc/x")
+    assert message in str(caught.value)
+    assert "canary" not in str(caught.value) and "se%cret" not in str(caught.value) and "two words" not in str(caught.value)
+
+
+def test_two_logins_for_one_host_are_refused():
+    with pytest.raises(AnsibleFilterError, match="one login per host"):
+        pip_index_files([SWF, dict(SWF, name="other", token="another")], "/etc/x")
+
+
+def test_htpasswd_is_what_passlib_verifies():
+    from passlib.apache import HtpasswdFile
+
+    accounts = HtpasswdFile.from_string(htpasswd_entry(TOKEN, "reader") + "\n")
+    assert accounts.check_password("reader", TOKEN)
+    assert not accounts.check_password("reader", TOKEN[:-1] + "8")
+
+
+def test_htpasswd_refuses_what_can_be_guessed():
+    with pytest.raises(AnsibleFilterError, match="at least 32"):
+        htpasswd_entry("hunter2", "reader")
+    with pytest.raises(AnsibleFilterError, match="cannot be a user name"):
+        htpasswd_entry(TOKEN, "a:b")

@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from run_module import run_module
+
+
+@pytest.fixture(name="home")
+def home_with_an_instance(tmp_path):
+    for path in (".local/share/swf/releases/1/bin/python", ".config/swf/supervisord.conf", ".config/swf/secrets/token",
+                 ".local/state/swf/log/a.log", ".local/state/swf/monitor/db.sqlite3", ".config/other/theirs"):
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).touch()
+    os.symlink("releases/1", tmp_path / ".local/share/swf/current")
+    return tmp_path
+
+
+def removed(home, check=False, **options):
+    return run_module("instance_removed", dict({"instance": "swf"}, **options), check=check, env={"HOME": str(home)})
+
+
+def files(home):
+    return {os.path.relpath(os.path.join(place, name), home) for place, _folders, names in os.walk(home) for name in names}
+
+
+def test_keeps_the_data_and_what_is_not_ours(home):
+    (home / ".config/swf/mine.txt").touch()
+    before = files(home)
+    predicted = removed(home, check=True)
+    assert files(home) == before
+    answer = removed(home)
+    assert answer["changed"] and answer["removed"] == predicted["removed"]
+    assert files(home) == {".config/swf/mine.txt", ".local/state/swf/monitor/db.sqlite3", ".config/other/theirs"}
+    assert answer["kept"] == [str(home / ".config/swf"), str(home / ".local/state/swf")]
+    assert not removed(home)["changed"]
+
+
+def test_removes_the_data_when_told_to(home):
+    answer = removed(home, remove_data=True)
+    assert files(home) == {".config/other/theirs"} and answer["kept"] == []
+    assert not (home / ".local/state/swf").exists()
