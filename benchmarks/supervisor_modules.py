@@ -1,21 +1,19 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Measures supervisor_info and supervisor_program against community.general.supervisorctl, on one
-supervisord.
+"""Measures supervisor_info and supervisor_program against community.general.supervisorctl.
 
-Both sides do the same things, in one run, to supervisords with 20 and with 200 programs of which 20 are one
-group: report the status of all, restart the group, bring one changed program into force, and a no-op. For
-each it tells
+Both sides do the same things, in one run, to the same supervisord, one with 21 and one with 200 programs of which
+20 are one group: report the status of all, restart the group, bring one changed program into force, and two no-ops.
+For each it tells
 
 * action: the seconds that the module (or, for the status, the query) itself takes, without Python's start,
 * task: the seconds of the whole task, from an ansible-playbook run with the local connection,
 * execve: how many programs the module executes, counted by strace.
 
 Needs: ansible-core and supervisor in the environment that runs this script, and strace for the counts. Where
-community.general is not installed, its module is taken from the release of ansible that ANSIBLE names, with
-pip.
+community.general is not installed, its module is taken from the release of ansible that ANSIBLE names, with pip.
 
-    python benchmarks/supervisor_modules.py [--programs 20 200] [--repeat 5] [--collections DIR]
+    python benchmarks/supervisor_modules.py [--programs 21 200] [--repeat 5] [--collections DIR]
 """
 
 from __future__ import annotations
@@ -284,10 +282,10 @@ class Bench:
             ANSIBLE_CALLBACKS_ENABLED="seconds_of_tasks",
             ANSIBLE_PIPELINING="1",
             ANSIBLE_LOCALHOST_WARNING="0",
-            ANSIBLE_INVENTORY="localhost,",
             SECONDS_OF_TASKS=str(seconds),
         )
-        extra = ["-e", "ansible_python_interpreter=" + sys.executable]
+        # not by ANSIBLE_INVENTORY: it is a list of paths, and the empty one behind the comma is the working directory
+        extra = ["-i", "localhost,", "-e", "ansible_python_interpreter=" + sys.executable]
         for _time in range(max(2, repeat)):
             prepare()
             done = subprocess.run(
@@ -353,7 +351,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--programs", type=int, nargs="+", default=[20, 200], help="sizes of supervisord")
+    parser.add_argument("--programs", type=int, nargs="+", default=[21, 200], help="sizes of supervisord")
     parser.add_argument("--repeat", type=int, default=5, help="times that each operation is done")
     parser.add_argument(
         "--collections", type=Path, help="a folder with ansible_collections/community/general"

@@ -1,5 +1,5 @@
-# Copyright: (c) 2026, BNL NPPS
-# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# Copyright: Contributors to the bnlnpps.swf_testbed collection
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The processes that a supervisord started, also those that outlived it.
 

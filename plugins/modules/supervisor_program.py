@@ -57,11 +57,11 @@ options:
       - V(restarted) stops those that run, all at the same time, and starts all.
       - V(signalled) sends O(signal) to those that run. It always reports a change, and fails for a program
         that does not run if that was named without a pattern.
-      - V(applied) lets supervisord read its configuration again, and adds, replaces and removes what differs
-        from what is in force. Then the programs with C(autostart) that do not run are started, whether they
-        failed or were stopped by hand. So in the end what is configured runs. Programs whose group did not
-        change keep their processes. Without O(names) and O(groups) it concerns all groups, otherwise those
-        with a program that is selected.
+      - V(applied) lets supervisord read its configuration again, and adds, replaces and removes what differs from
+        what is in force. Then the programs with C(autostart) that do not run are started, whether they failed or
+        were stopped by hand; those that exited with an expected code are not. So in the end what is configured
+        runs. Programs whose group did not change keep their processes. Without O(names) and O(groups) it concerns
+        all groups, otherwise those with a program that is selected.
       - V(present) adds the groups that are configured and not in force yet, and leaves those that are in
         force as they are.
       - V(absent) stops groups and takes them out of supervisord. As long as they are in the configuration

@@ -9,7 +9,8 @@ import os
 import stat
 import subprocess
 
-PROGRAMS = {"broker", "monitor", "monitor-listener", "daqsim-agent", "data-agent", "processing-agent", "fastmon-agent", "mcp-agent"}
+PROGRAMS = {"broker", "monitor", "monitor-listener", "daqsim-agent", "data-agent", "processing-agent", "fastmon-agent",
+            "mcp-agent"}
 XDG = {".config/swf-index", ".config/swf-testbed", ".local/share/swf-index", ".local/share/swf-testbed",
        ".local/state/swf-index", ".local/state/swf-testbed"}
 # uv's cache, Ansible's temporary files, what the controller keeps, and what useradd puts into a home
@@ -26,7 +27,8 @@ def files_below(folder):
 
 def test_all_programs_run_as_their_user(host, testbed):
     for program in ("swf-testbed-broker", "swf-monitor serve", "swf-monitor listen", "swf-daqsim-agent", "pypi-server"):
-        found = [item for item in host.process.filter(user=testbed.user) if program in item.args and str(testbed.home) in item.args]
+        running = [item.args for item in host.process.filter(user=testbed.user)]
+        found = [args for args in running if program in args and str(testbed.home) in args]
         assert found, program
 
 
