@@ -14,12 +14,11 @@ import fcntl
 import json
 import os
 import shutil
-import subprocess
 import tempfile
 import time
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._installers import InstallError, call
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._lock import by_index, short_hash, versions
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._lock import by_index, short_hash
 
 MANIFEST = "release.json"
 
@@ -36,6 +35,13 @@ for name in sys.argv[1:]:
                 print("%s (%s = %s) does not import:" % (name, entry.name, entry.value))
                 traceback.print_exc(limit=-1, file=sys.stdout)
 sys.exit(failed)
+"""
+
+# what is there, and not what the lock says: a lock may have several versions of a package, for several Pythons
+CONTENT = """
+import importlib.metadata, json, platform, re
+print(json.dumps({"python": platform.python_version(), "packages": {
+    re.sub(r"[-_.]+", "-", item.metadata["Name"]).lower(): item.version for item in importlib.metadata.distributions()}}))
 """
 
 
@@ -90,9 +96,7 @@ def build(path, lock, python, installer, indexes, netrc=None, smoke=(), version=
         "id": os.path.basename(path),
         "version": version,
         "lock_hash": short_hash(lock),
-        "packages": versions(lock),
-        "python": subprocess.run([interpreter, "-c", "import platform; print(platform.python_version())"],
-                                 stdout=subprocess.PIPE, check=True, text=True).stdout.strip(),
+        **json.loads(call("list what was installed", [interpreter, "-I", "-c", CONTENT])),
         "built_at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
     }
     write_manifest(path, found)

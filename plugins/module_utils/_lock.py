@@ -79,5 +79,8 @@ def by_index(text, indexes):
 
 
 def versions(text):
-    """{name: version} of a lock. A name that is there for several Pythons comes with the last of its versions."""
-    return {name: version for name, version, _lines in entries(text)}
+    """{name: version} of a lock. A name that is there for several Pythons has all its versions, with ``or`` between them."""
+    found = {}
+    for name, version, _lines in entries(text):
+        found.setdefault(name, []).append(version)
+    return {name: " or ".join(several) for name, several in found.items()}

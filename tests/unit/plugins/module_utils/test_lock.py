@@ -48,6 +48,11 @@ def test_ambiguity_is_refused():
         _lock.index_of("django", INDEXES[:1])
 
 
+def test_several_versions_for_several_pythons_are_all_told():
+    text = LOCK + 'django==6.1 ; python_version >= "3.12" --hash=sha256:dd\n'
+    assert _lock.versions(text) == {"swf-testbed": "0.1.0", "django": "5.2.19 or 6.1"}
+
+
 def test_comments_do_not_change_the_id():
     assert _lock.short_hash(LOCK) == _lock.short_hash("# other\n" + LOCK)
     assert _lock.short_hash(LOCK) != _lock.short_hash(LOCK.replace("aa", "ab"))
