@@ -4,7 +4,7 @@
 
 Both sides do the same things, in one run, to the same supervisord, one with 21 and one with 200 programs of which
 20 are one group: report the status of all, restart the group, bring one changed program into force, and two no-ops.
-For each it tells
+For each it tells, as the least of several times,
 
 * action: the seconds that the module (or, for the status, the query) itself takes, without Python's start,
 * task: the seconds of the whole task, from an ansible-playbook run with the local connection,
@@ -23,7 +23,6 @@ import contextlib
 import json
 import os
 import shutil
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -79,6 +78,19 @@ finally:
         file.write(str(time.perf_counter() - begin))
 """
 
+# The same for the query of supervisor_info alone, which is what "supervisorctl status" is to be compared with.
+QUERY = """
+import json, sys, time
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor_address import endpoint_from
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor_client import Client
+names = "socket url username password ca_cert client_cert client_key".split()
+params = dict(dict.fromkeys(names), timeout=60, validate_certs=True, **json.loads(sys.argv[2]))
+begin = time.perf_counter()
+Client(endpoint_from(params)).snapshot()
+with open(sys.argv[3], "w") as file:
+    file.write(str(time.perf_counter() - begin))
+"""
+
 CALLBACK = """
 import json, os, time
 from ansible.plugins.callback import CallbackBase
@@ -102,6 +114,7 @@ class Side(NamedTuple):
 
     module: str  # a module with its collection, or "" for a command
     arguments: dict
+    runner: str = "module"  # "query" to time the query of supervisor_info alone as its action
 
 
 class Operation(NamedTuple):
@@ -175,7 +188,7 @@ def operations(host: Supervisord) -> list[Operation]:
     return [
         Operation(
             "status of all",
-            Side(ours + "info", {"config": conf}),
+            Side(ours + "info", {"config": conf}, "query"),
             Side("", {"argv": [str(BIN / "supervisorctl"), "-c", conf, "status"]}),
             nothing,
         ),
@@ -220,7 +233,8 @@ class Bench:
         self._strace = shutil.which("strace")
         (folder / "callbacks").mkdir()
         (folder / "callbacks" / "seconds_of_tasks.py").write_text(CALLBACK)
-        (folder / "runner.py").write_text(RUNNER)
+        (folder / "module.py").write_text(RUNNER)
+        (folder / "query.py").write_text(QUERY)
 
     def measure(self, side: Side, prepare: Callable[[], None], slow: bool) -> Figures:
         repeat = 1 if slow else self._repeat
@@ -230,14 +244,14 @@ class Bench:
             actions.append(self._action(side))
         prepare()
         execve = self._execve(side)
-        return Figures(statistics.median(actions), self._task(side, prepare, repeat), execve)
+        return Figures(min(actions), self._task(side, prepare, repeat), execve)
 
     def _command(self, side: Side) -> list[str]:
         if not side.module:
             return side.arguments["argv"]
         namespace, collection, name = side.module.split(".")
         module = "%s.%s.plugins.modules.%s" % (namespace, collection, name)
-        runner = [sys.executable, str(self._folder / "runner.py"), module, json.dumps(side.arguments)]
+        runner = [sys.executable, str(self._folder / (side.runner + ".py")), module, json.dumps(side.arguments)]
         return [*runner, str(self._folder / "seconds")]
 
     def _run(self, command: list[str]) -> None:
@@ -265,7 +279,7 @@ class Bench:
         return calls - 1 if side.module else calls
 
     def _task(self, side: Side, prepare: Callable[[], None], repeat: int) -> float:
-        """The median of the seconds of a task; the first run, which fills caches, is left out."""
+        """The least of the seconds of a task; the first run, which fills caches, is left out."""
         seconds = self._folder / "seconds_of_tasks"
         seconds.unlink(missing_ok=True)
         play = self._folder / "play.json"
@@ -293,7 +307,7 @@ class Bench:
             )
             if done.returncode:
                 raise SystemExit(done.stdout + done.stderr)
-        return statistics.median([float(line) for line in seconds.read_text().split()][1:])
+        return min([float(line) for line in seconds.read_text().split()][1:])
 
 
 def collection_folders(given: Path | None, folder: Path) -> list[Path]:
