@@ -3,8 +3,11 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import os
+import socket
+import xmlrpc.client
 
 import pytest
 
@@ -35,7 +38,6 @@ def test_wrong_token(testbed, play, tmp_path):
     assert "the index refused the user name or the token" in done.stdout
     assert "check username and token of the index swf in pip_indexes" in done.stdout
     assert wrong not in done.stdout + done.stderr
-    assert play(limit=testbed.name).returncode == 0
 
 
 def test_missing_package(testbed, play, tmp_path):
@@ -48,7 +50,6 @@ def test_wrong_host_of_the_index(testbed, play, tmp_path):
     done = play("-e", indexes(testbed, url="http://127.0.0.1:9/simple/"), "-e", new_lock(tmp_path), limit=testbed.name)
     assert done.returncode != 0
     assert "nothing answers at the index's address" in done.stdout
-    assert play(limit=testbed.name).returncode == 0
 
 
 def test_credentials_in_a_url_are_refused(testbed, play, tmp_path):
@@ -83,7 +84,7 @@ def test_a_program_that_exits(testbed, play):
 
 
 def test_a_dead_broker(testbed, play, wait_until):
-    swf_testbed(testbed, "stop-program", "broker")
+    stop_program(testbed, "broker")
     wait_until(lambda: testbed.health()["status"] == "error", 60, "the monitor to see that the broker is dead")
     done = play(limit=testbed.name, playbook="playbooks/status.yml")
     assert done.returncode != 0
@@ -101,19 +102,21 @@ def test_a_dead_daemon(testbed, play, wait_until):
     assert done.returncode == 0, done.stdout
 
 
-def swf_testbed(testbed, action, program):
-    """Stop a program through supervisord's own interface, as an operator does with supervisorctl."""
-    import socket
-    import xmlrpc.client
+class Supervisor(xmlrpc.client.Transport):
+    """The way to supervisord's own interface, as supervisorctl takes it."""
 
-    class Connection(__import__("http.client").client.HTTPConnection):
-        def connect(self):
-            self.sock = socket.socket(socket.AF_UNIX)
-            self.sock.connect(str(testbed.path(".local/state/swf-testbed/run/supervisor.sock")))
+    def __init__(self, socket_path):
+        super().__init__()
+        self.socket_path = socket_path
 
-    class Transport(xmlrpc.client.Transport):
-        def make_connection(self, _host):
-            return Connection("localhost")
+    def make_connection(self, _host):
+        connection = http.client.HTTPConnection("localhost")
+        connection.sock = socket.socket(socket.AF_UNIX)
+        connection.sock.connect(self.socket_path)
+        return connection
 
-    assert action == "stop-program"
-    xmlrpc.client.ServerProxy("http://localhost", Transport()).supervisor.stopProcess(program)
+
+def stop_program(testbed, name):
+    path = str(testbed.path(".local/state/swf-testbed/run/supervisor.sock"))
+    with xmlrpc.client.ServerProxy("http://localhost", Supervisor(path)) as server:
+        server.supervisor.stopProcess(name)
