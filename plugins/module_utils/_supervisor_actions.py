@@ -74,7 +74,7 @@ def start(
     """
     waiting = list(names)
 
-    def nudge(infos: list[Info]) -> dict[str, str]:
+    def nudge(infos: list[Info]) -> tuple[bool, dict[str, str]]:
         state = {status.namespec(info): info["state"] for info in infos}
         ready = [name for name in waiting if state.get(name) != status.STOPPING]
         calls: list[Call] = []
@@ -84,9 +84,7 @@ def start(
                 calls.append(("supervisor.stopProcess", name, False))
             calls.append(("supervisor.startProcess", name, False))
         failed = dict(refused or {}, **not_started(client.multicall(calls), calls))
-        if calls:
-            infos[:] = client.processes()
-        return failed
+        return bool(calls), failed
 
     wanted = dict.fromkeys([*names, *watch], "running")
     return wait(client, wanted, deadline.left, min_uptime, first=first, nudge=nudge)
@@ -100,15 +98,13 @@ def stop(
     A program that supervisord restarts meanwhile is stopped again.
     """
 
-    def nudge(infos: list[Info]) -> dict[str, str]:
+    def nudge(infos: list[Info]) -> tuple[bool, dict[str, str]]:
         state = {status.namespec(info): info["state"] for info in infos}
         calls: list[Call] = [
             ("supervisor.stopProcess", name, False) for name in names if state.get(name) in status.ACTIVE
         ]
         refused = _refused(client.multicall(calls), calls, (errors.NOT_RUNNING,))
-        if calls:
-            infos[:] = client.processes()
-        return refused
+        return bool(calls), refused
 
     return wait(client, dict.fromkeys(names, "stopped"), deadline.left, first=first, nudge=nudge)
 

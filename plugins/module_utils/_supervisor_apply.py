@@ -20,7 +20,6 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor_ac
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor_client import (
     Call,
     Client,
-    Snapshot,
 )
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor_errors import (
     RpcFault,
@@ -34,25 +33,20 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor_pl
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor_wait import Outcome
 
 
-def reread(client: Client, before: Snapshot) -> Plan:
+def reread(client: Client, predicted: Plan | None) -> Plan:
     """Let supervisord read its configuration, and say what is different from what is in force.
 
     :raises SupervisorError: supervisord refuses the configuration; nothing has changed then.
     """
-    after: t.Any = None
-    try:
-        answer, after = client.multicall([("supervisor.reloadConfig",), ("supervisor.getAllConfigInfo",)])
-    except SupervisorError as error:
-        if error.cause != "internal":
-            raise
-        answer = client.multicall([("supervisor.reloadConfig",)])[
-            0
-        ]  # the configuration does not fit in XML-RPC
+    answer = client.multicall([("supervisor.reloadConfig",)])[0]
     if isinstance(answer, RpcFault):
         if answer.code == errors.CANT_REREAD:
             raise refused(answer.text.split(": ", 1)[-1])
         raise answer
-    return from_reread(answer, before.config, None if isinstance(after, RpcFault) else after)
+    plan = from_reread(answer, predicted)
+    if not plan.wanted:
+        plan.wanted = {status.namespec(item): item for item in client.config() or ()}
+    return plan
 
 
 def to_start(plan: Plan, infos: t.Sequence[t.Mapping[str, t.Any]]) -> list[str]:

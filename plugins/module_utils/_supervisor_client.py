@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 import time
 import typing as t
+from functools import cached_property
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils import _supervisor_errors as errors
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor_errors import (
@@ -22,17 +23,32 @@ MAIN_LOG_BYTES = 32768  # of the main log that a snapshot brings along
 Call = tuple[t.Any, ...]  # ("supervisor.method", parameter, ...)
 
 
-class Snapshot(t.NamedTuple):
-    """What one round trip tells, in supervisord's own terms."""
+class Snapshot:
+    """What one round trip tells, in supervisord's own terms, and what it takes another to get.
 
-    version: str
-    api_version: str
-    identification: str
-    state: dict[str, t.Any]
-    pid: int
-    processes: list[dict[str, t.Any]]
-    config: list[dict[str, t.Any]] | None  # None if supervisord cannot tell
-    main_log: str
+    supervisord sends its answers in pieces of 4 KB and looks at every program in between, so with many programs each
+    further call takes as long again: what is not needed by all is fetched when it is asked for.
+    """
+
+    def __init__(self, client: Client, answers: list[t.Any]) -> None:
+        self._client = client
+        self.version: str = answers[0]
+        self.api_version: str = answers[1]
+        self.identification: str = answers[2]
+        self.state: dict[str, t.Any] = answers[3]
+        self.pid: int = answers[4]
+        self.processes: list[dict[str, t.Any]] = answers[5]
+
+    @cached_property
+    def config(self) -> list[dict[str, t.Any]] | None:
+        """The configuration of all programs as supervisord last read it, None if it cannot tell."""
+        return self._client.config()
+
+    @cached_property
+    def main_log(self) -> str:
+        """The end of the main log, "" if it cannot be read."""
+        answer = self._client.multicall([("supervisor.readLog", -MAIN_LOG_BYTES, 0)])[0]
+        return "" if isinstance(answer, RpcFault) else answer
 
 
 class Client:
@@ -78,52 +94,49 @@ class Client:
         return results
 
     def snapshot(self, connect_wait: float = 0) -> Snapshot:
-        """Everything about supervisord and its programs.
+        """supervisord and its programs.
 
         :param connect_wait: seconds to go on trying while nobody listens yet.
         """
         until = time.monotonic() + connect_wait
         while True:
             try:
-                return self._snapshot(with_config=True)
+                return self._snapshot()
             except SupervisorError as error:
-                if error.cause == "internal":
-                    # A number above 2**31 (a logfile of 4 GB, say) does not fit in XML-RPC: do without.
-                    return self._snapshot(with_config=False)
                 if not error.means_not_running or time.monotonic() >= until:
                     raise
             time.sleep(0.1)
 
-    def _snapshot(self, with_config: bool) -> Snapshot:
-        calls: list[Call] = [
-            ("supervisor.getSupervisorVersion",),
-            ("supervisor.getAPIVersion",),
-            ("supervisor.getIdentification",),
-            ("supervisor.getState",),
-            ("supervisor.getPID",),
-            ("supervisor.getAllProcessInfo",),
-            ("supervisor.readLog", -MAIN_LOG_BYTES, 0),
-        ]
-        if with_config:
-            calls.append(("supervisor.getAllConfigInfo",))
-        answers = self.multicall(calls)
-        version = answers[0]
-        if isinstance(version, RpcFault):
-            raise self._without_supervisor_namespace(version)
-        self._check_version(version)
-        for answer in answers[:6]:
+    def _snapshot(self) -> Snapshot:
+        names = ("SupervisorVersion", "APIVersion", "Identification", "State", "PID", "AllProcessInfo")
+        answers = self.multicall([("supervisor.get" + name,) for name in names])
+        if isinstance(answers[0], RpcFault):
+            raise self._without_supervisor_namespace(answers[0])
+        self._check_version(answers[0])
+        for answer in answers:
             if isinstance(answer, RpcFault):
                 raise self._translate(answer)
-        main_log = "" if isinstance(answers[6], RpcFault) else answers[6]
-        config = answers[7] if with_config and not isinstance(answers[7], RpcFault) else None
-        api_version, identification, state, pid, processes = answers[1:6]
-        return Snapshot(version, api_version, identification, state, pid, processes, config, main_log)
+        return Snapshot(self, answers)
 
-    def processes(self) -> list[dict[str, t.Any]]:
+    def processes(self, names: t.Sequence[str] | None = None) -> list[dict[str, t.Any]]:
+        """The state of all programs, or of those that are named group:name and known."""
+        if names is not None:
+            answers = self.multicall([("supervisor.getProcessInfo", name) for name in names])
+            return [answer for answer in answers if not isinstance(answer, RpcFault)]
         answer = self.multicall([("supervisor.getAllProcessInfo",)])[0]
         if isinstance(answer, RpcFault):
             raise self._translate(answer)
         return answer
+
+    def config(self) -> list[dict[str, t.Any]] | None:
+        """The configuration of all programs as supervisord last read it, None if it cannot tell."""
+        try:
+            answer = self.multicall([("supervisor.getAllConfigInfo",)])[0]
+        except SupervisorError as error:
+            if error.cause == "internal":
+                return None  # a number above 2**31 (a logfile of 4 GB, say) does not fit in XML-RPC
+            raise
+        return None if isinstance(answer, RpcFault) else answer
 
     def _check_version(self, version: t.Any) -> None:
         match = re.match(r"(\d+)\.(\d+)", str(version))

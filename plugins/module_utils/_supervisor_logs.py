@@ -9,12 +9,12 @@ import re
 import typing as t
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils import _supervisor_status as status
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor_client import Client
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor_client import Client, Snapshot
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor_errors import RpcFault
 
 _COLOUR = re.compile("\u241b\\[[0-9;?]*[A-Za-z]")  # as the transport shows ESC [ ... m
 _PIECE = 32  # bytes that are read at a time around bytes that are not UTF-8
-_SEARCH = 1 << 20  # bytes of the main log that are searched for exits
+_SEARCHES = (1 << 14, 1 << 20)  # bytes of the main log that are searched for exits, one after the other
 _CHANNELS = ("stdout", "stderr")
 
 
@@ -81,13 +81,24 @@ def _pieces(start: int, end: int, size: int) -> list[tuple[int, int]]:
     return [(offset, min(size, end - offset)) for offset in range(start, end, size)]
 
 
-def main_log_for(client: Client, infos: t.Iterable[t.Mapping[str, t.Any]], seen: str) -> str:
-    """The end of the main log, further back than what was seen if exits that are needed are not in that."""
+def report(
+    client: Client, snapshot: Snapshot, infos: t.Sequence[t.Mapping[str, t.Any]], min_uptime: float = 0
+) -> list[status.Process]:
+    """What the modules return for each program, with more calls of supervisord only where a program needs them."""
+    config = snapshot.config if any(info["state"] == status.STOPPED for info in infos) else None
+    return status.processes(infos, config, _main_log_for(client, infos), min_uptime)
+
+
+def _main_log_for(client: Client, infos: t.Iterable[t.Mapping[str, t.Any]]) -> str:
+    """As much from the end of the main log as it takes to find the exits of these programs."""
     needed = {info["name"] for info in infos if status.exit_needs_log(info)}
-    if needed <= set(status.exits_in_log(seen)):
-        return seen
-    for more in range(4):  # a character of several bytes may stand on the edge
-        answer = client.multicall([("supervisor.readLog", -_SEARCH - more, 0)])[0]
-        if not isinstance(answer, RpcFault):
-            return answer
-    return seen
+    log = ""
+    for size in _SEARCHES if needed else ():
+        for more in range(4):  # a character of several bytes may stand on the edge
+            answer = client.multicall([("supervisor.readLog", -size - more, 0)])[0]
+            if not isinstance(answer, RpcFault):
+                log = answer
+                break
+        if needed <= set(status.exits_in_log(log)):
+            break
+    return log

@@ -41,6 +41,7 @@ class Plan:
     :ivar unverified: groups that seem unchanged, but whose unreported keys could not be compared.
     :ivar wanted: per program (group:name) its new configuration.
     :ivar left_out: groups that differ as well, and that the options do not name.
+    :ivar groups: all groups on disk, None if they cannot be read here just as supervisord reads them.
     """
 
     added: list[str] = field(default_factory=list)
@@ -50,6 +51,7 @@ class Plan:
     unverified: list[str] = field(default_factory=list)
     wanted: dict[str, Config] = field(default_factory=dict)
     left_out: list[str] = field(default_factory=list)
+    groups: dict[str, Group] | None = None
 
     def only(self, selected: t.Callable[[str], bool]) -> Plan:
         """The part of the plan that concerns the groups that are selected."""
@@ -65,6 +67,7 @@ class Plan:
             pick(self.unverified),
             {name: config for name, config in self.wanted.items() if selected(config["group"])},
             [name for name in self.added + self.changed if not selected(name)],
+            self.groups,
         )
 
 
@@ -96,26 +99,28 @@ def predict(path: str, snapshot: Snapshot, daemon: Daemon, record: Record | None
     """
     conf, groups = read_groups(path, daemon)
     active = {info["group"] for info in snapshot.processes}
-    reported: dict[str, dict[str, Config]] = {}
-    for item in snapshot.config or []:
-        reported.setdefault(item["group"], {})[item["name"]] = item
     plan = Plan(
         added=[name for name in groups if name not in active],
         removed=sorted(active - set(groups)),
-        wanted={
-            status.namespec(process): process for group in groups.values() for process in group.processes
-        },
+        wanted={status.namespec(process): process for group in groups.values() for process in group.processes},
     )
-    untouched = daemon.started is not None and untouched_since(daemon.started, conf.files, conf.patterns)
-    for name in groups:
-        members = [info for info in snapshot.processes if info["group"] == name]
-        if not members or untouched:
+    if daemon.environ is not None or not conf.uses_environment:
+        plan.groups = groups
+    if daemon.started is not None and untouched_since(daemon.started, conf.files, conf.patterns):
+        return plan
+    members: dict[str, list[dict[str, t.Any]]] = {}
+    for info in snapshot.processes:
+        members.setdefault(info["group"], []).append(info)
+    for name, group in groups.items():
+        if name not in active:
             continue
-        if record is not None and record.is_pending(groups[name], members):
+        if record is not None and record.is_pending(group, members[name]):
             plan.changed.append(name)
             continue
-        usable = record if record is not None and record.knows(name, members) else None
-        _compare(plan, groups[name], reported.get(name, {}), members, usable)
+        usable = record if record is not None and record.knows(name, members[name]) else None
+        if usable is None or not usable.same(group):
+            reported = {item["name"]: item for item in snapshot.config or () if item["group"] == name}
+            _compare(plan, group, reported, members[name], usable)
     return plan
 
 
@@ -173,22 +178,21 @@ def changed_keys(old: Config, new: Config) -> list[str]:
     return keys
 
 
-def from_reread(
-    answer: t.Sequence[t.Sequence[str]], before: t.Sequence[Config] | None, after: t.Sequence[Config] | None
-) -> Plan:
-    """The plan as supervisord itself reports it.
+def from_reread(answer: t.Sequence[t.Sequence[str]], predicted: Plan | None) -> Plan:
+    """The plan as supervisord itself reports it, with what is known from elsewhere.
 
-    :param answer: what reloadConfig returned.
-    :param before: all configurations before the reread.
-    :param after: and after it.
+    :param answer: what reloadConfig returned: which groups differ, and not in what.
+    :param predicted: what was worked out before.
+    :returns: a plan without C(wanted) if nothing fitting was predicted.
     """
     added, changed, removed = answer[0]
-    old = {status.namespec(item): item for item in before or ()}
     plan = Plan(list(added), list(changed), list(removed))
-    plan.wanted = {status.namespec(item): item for item in after or ()}
-    for name, new in plan.wanted.items():
-        if new["group"] in changed and name in old:
-            keys = changed_keys(old[name], new)
-            if keys:
-                plan.changed_keys[name] = keys
+    if predicted is None:
+        return plan
+    plan.changed_keys = {
+        name: keys for name, keys in predicted.changed_keys.items() if name.split(":", 1)[0] in changed
+    }
+    same_groups = set(added) == set(predicted.added) and set(removed) == set(predicted.removed)
+    if same_groups and predicted.groups is not None:
+        plan.wanted, plan.groups = predicted.wanted, predicted.groups
     return plan

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import typing as t
+from functools import cached_property
 
 from ansible.module_utils.basic import AnsibleModule
 
@@ -23,7 +24,7 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor_co
 )
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor_daemon import Daemon
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor_errors import SupervisorError
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor_logs import main_log_for
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor_logs import report
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor_plan import Plan
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor_wait import Outcome, explain
 
@@ -43,9 +44,17 @@ class Task:
         self.groups: list[str] = module.params["groups"]
         self.min_uptime: float = module.params["min_uptime"]
         self.deadline = actions.Deadline(module.params["wait_timeout"])
-        self.order = actions.Order(snapshot.config)
         self.touched = False  # whether something was changed, should the rest fail
-        self.before = status.processes(snapshot.processes, snapshot.config, snapshot.main_log)
+        self.before = _states(snapshot.processes)
+
+    @cached_property
+    def order(self) -> actions.Order:
+        return actions.Order(self.snapshot.config)
+
+    def in_order(self, names: t.Iterable[str]) -> list[str]:
+        """The programs in supervisord's order. It is asked for that only if there is something to order."""
+        found = list(names)
+        return self.order.sorted(found) if len(found) > 1 else found
 
     def selected(self) -> list[dict[str, t.Any]]:
         """The programs that the options name.
@@ -63,9 +72,8 @@ class Task:
         if missing and missing != ["all"]:
             raise SupervisorError(
                 "no_such_program",
-                "supervisord knows no program %s. It knows: %s. All programs of a group are 'group:*'; "
-                "programs that "
-                "were only just configured come in with state=applied."
+                "supervisord knows no program %s. It knows: %s. All programs of a group are 'group:*'; programs "
+                "that were only just configured come in with state=applied."
                 % (", ".join(missing), ", ".join(known) or "none"),
             )
 
@@ -90,27 +98,17 @@ class Task:
         :param predicted: per program the state it ends in; for check mode.
         :param outcome: how the wait ended; None in check mode.
         """
-        shown = {status.namespec(item): item["full_name"] for item in self.before}
-        if outcome is None:
-            after = {name: _brief(item) for name, item in self._by_name(self.before).items()}
-            for name, state in predicted.items():
-                if state:
-                    after[name] = {"state": state, "pid": None}
-                else:
-                    after.pop(name, None)
-            items: list[status.Process] = self.before
+        before, after = self.before, dict(self.before)
+        if outcome is not None:
+            after = _states(outcome.infos)
         else:
-            log = self.snapshot.main_log
-            if any(status.exit_needs_log(info) for info in outcome.infos):
-                log = main_log_for(self.client, outcome.infos, "")
-            items = status.processes(outcome.infos, self.snapshot.config, log, self.min_uptime)
-            after = {name: _brief(item) for name, item in self._by_name(items).items()}
-            shown.update((status.namespec(item), item["full_name"]) for item in items)
-        for name in did:
-            shown.setdefault(name, _display(name))
-        for name in after:
-            shown.setdefault(name, _display(name))
-        before = {name: _brief(item) for name, item in self._by_name(self.before).items()}
+            for name, state in predicted.items():
+                after[name] = {"state": state, "pid": None}
+                if not state:
+                    del after[name]
+                elif did.get(name) == "signalled":
+                    after[name] = before[name]
+        shown = {name: _display(name) for name in {*before, *after, *did}}
         changed = bool(did) or bool(plan and (plan.added or plan.changed or plan.removed))
         result: Result = {
             "changed": changed,
@@ -124,6 +122,7 @@ class Task:
         if self.module._diff:
             result["diff"] = self._diff(did, before, after, predicted, plan, shown)
         if outcome is not None and outcome.reasons:
+            items = report(self.client, self.snapshot, outcome.infos, self.min_uptime)
             failed = [item for item in items if status.namespec(item) in outcome.reasons]
             result.update(
                 failed=True,
@@ -133,10 +132,6 @@ class Task:
                 processes=items,
             )
         return result
-
-    @staticmethod
-    def _by_name(items: t.Iterable[status.Process]) -> dict[str, status.Process]:
-        return {status.namespec(item): item for item in items}
 
     def _config_changes(self, plan: Plan, did: dict[str, str], shown: dict[str, str]) -> Result:
         same = [
@@ -170,8 +165,9 @@ class Task:
         plan: Plan | None,
         shown: dict[str, str],
     ) -> dict[str, Result]:
-        old_config = {status.namespec(item): item for item in self.snapshot.config or ()}
         changed_keys, wanted = (plan.changed_keys, plan.wanted) if plan else ({}, {})
+        # Where keys are known to have changed, this was fetched before supervisord read the new ones.
+        old_config = {status.namespec(item): item for item in self.snapshot.config or ()} if changed_keys else {}
         left: Result = {}
         right: Result = {}
         for name, action in did.items():
@@ -191,8 +187,11 @@ class Task:
         return {"before": left, "after": right}
 
 
-def _brief(item: status.Process) -> Result:
-    return {"state": item["state"], "pid": item["pid"]}
+def _states(infos: t.Iterable[t.Mapping[str, t.Any]]) -> dict[str, Result]:
+    """Per program (group:name) its state and PID."""
+    return {
+        status.namespec(info): {"state": info["statename"], "pid": info["pid"] or None} for info in infos
+    }
 
 
 def _display(name: str) -> str:
@@ -202,7 +201,7 @@ def _display(name: str) -> str:
 
 def started(task: Task) -> Result:
     infos = task.selected()
-    names = task.order.sorted(status.namespec(info) for info in infos if actions.needs_start(info))
+    names = task.in_order(status.namespec(info) for info in infos if actions.needs_start(info))
     did = dict.fromkeys(names, "started")
     predicted = dict.fromkeys(names, _DOES_RUN)
     if task.module.check_mode:
@@ -223,7 +222,7 @@ def stopped(task: Task) -> Result:
     if task.module.check_mode:
         return task.finish(did, predicted)
     task.touched = bool(did)
-    every = task.order.sorted(status.namespec(info) for info in infos)[::-1]
+    every = task.in_order(status.namespec(info) for info in infos)[::-1]
     outcome = actions.stop(task.client, every, task.deadline, first=list(task.snapshot.processes))
     return task.finish(did, predicted, outcome, "stopped", len(every))
 
@@ -231,7 +230,7 @@ def stopped(task: Task) -> Result:
 def restarted(task: Task) -> Result:
     infos = task.selected()
     running = {status.namespec(info) for info in infos if actions.needs_stop(info)}
-    names = task.order.sorted(status.namespec(info) for info in infos)
+    names = task.in_order(status.namespec(info) for info in infos)
     did = {name: "restarted" if name in running else "started" for name in names}
     predicted = dict.fromkeys(names, _DOES_RUN)
     if task.module.check_mode:
@@ -272,7 +271,7 @@ def signalled(task: Task) -> Result:
 
 
 def _state(task: Task, name: str) -> str:
-    return next(item["state"] for item in task.before if status.namespec(item) == name)
+    return task.before[name]["state"]
 
 
 def applied(task: Task) -> Result:
@@ -323,17 +322,13 @@ def _make_plan(task: Task) -> Plan:
         plan = _predict(task)
     else:
         try:
-            # supervisord says which groups differ, but not in what: that is worked out before it reads the
-            # file.
-            keys = _predict(task).changed_keys
+            # supervisord says which groups differ, but not in what: that is worked out before it reads the file.
+            predicted: Plan | None = _predict(task)
         except SupervisorError:
-            keys = {}
-        plan = apply.reread(task.client, task.snapshot)
-        if not plan.wanted and task.snapshot.processes:
-            plan.wanted = _wanted_from_file(task)
-        for name, more in keys.items():
-            if name.split(":", 1)[0] in plan.changed:
-                plan.changed_keys[name] = sorted({*plan.changed_keys.get(name, ()), *more})
+            predicted = None
+        plan = apply.reread(task.client, predicted)
+        if not plan.wanted and predicted is not None:
+            plan.wanted = predicted.wanted  # supervisord could not tell
     task.order = actions.Order(list(plan.wanted.values()))
     return plan
 
@@ -351,16 +346,6 @@ def _predict(task: Task) -> Plan:
     if given and os.path.realpath(given) != os.path.realpath(path):
         task.module.warn("supervisord was started with %s; %s only says where it listens." % (path, given))
     return plans.predict(path, task.snapshot, daemon, records.load(task.client.endpoint, daemon))
-
-
-def _wanted_from_file(task: Task) -> dict[str, plans.Config]:
-    """The configuration of all programs, where supervisord cannot report it."""
-    daemon = Daemon(task.snapshot.pid)
-    path = daemon.config or task.module.params["config"]
-    if path is None:
-        return {}
-    groups = plans.read_groups(path, daemon)[1]
-    return {status.namespec(process): process for group in groups.values() for process in group.processes}
 
 
 def _restrict(task: Task, plan: Plan) -> Plan:
@@ -411,7 +396,7 @@ def _carry_out(task: Task, plan: Plan, full: Plan | None = None) -> Result:
     """
     infos = task.snapshot.processes
     did, predicted = _effects(task, plan)
-    starting = task.order.sorted(apply.to_start(plan, infos))
+    starting = task.in_order(apply.to_start(plan, infos))
     watch = apply.to_watch(plan, infos)
     task.touched = bool(did)
     blocked = apply.stop_groups(task.client, plan, list(infos), task.order, task.deadline)
@@ -429,22 +414,17 @@ def _carry_out(task: Task, plan: Plan, full: Plan | None = None) -> Result:
 
 
 def _remember(task: Task, full: Plan, plan: Plan, infos: list[dict[str, t.Any]]) -> None:
-    """Put on record what is in force now, if it can be read here just as supervisord read it."""
-    daemon = Daemon(task.snapshot.pid)
-    path = daemon.config
-    if path is None:
+    """Put on record what is in force now, if it was read here just as supervisord read it."""
+    if full.groups is None:
         return
-    try:
-        conf, groups = plans.read_groups(path, daemon)
-    except SupervisorError:
+    endpoint = task.client.endpoint
+    data = records.new_record(endpoint, Daemon(task.snapshot.pid), full.groups, plan.left_out, infos)
+    if data is None:
         return
-    if conf.uses_environment and daemon.environ is None:
-        return
-    read = {status.namespec(process): process for group in groups.values() for process in group.processes}
-    if set(read) == set(full.wanted) and not any(
-        plans.changed_keys(full.wanted[name], read[name]) for name in read
-    ):
-        records.save(task.client.endpoint, daemon, groups, plan.left_out, infos)
+    in_force = {info["group"] for info in infos if info["group"] not in plan.left_out}
+    read = {name for name, config in full.wanted.items() if config["group"] in in_force}
+    if read == {status.namespec(info) for info in infos if info["group"] in in_force}:
+        records.save(endpoint, data)
 
 
 STATES: dict[str, t.Callable[[Task], Result]] = {

@@ -80,27 +80,27 @@ def load(endpoint: Endpoint, daemon: Daemon) -> Record | None:
     return Record(data)
 
 
-def save(
+def new_record(
     endpoint: Endpoint,
     daemon: Daemon,
     groups: t.Mapping[str, Group],
     pending: t.Collection[str],
     infos: t.Sequence[t.Mapping[str, t.Any]],
-) -> None:
-    """Remember what is in force, unless that is on record already.
-
-    Where the file cannot be written, check mode knows less, and nothing else suffers.
+) -> dict[str, t.Any] | None:
+    """What to put on record, None if there is nothing new or no place for it.
 
     :param groups: all groups as supervisord has just read them.
     :param pending: the names of those that are not in force, because only others were asked for.
     :param infos: supervisord's reports of all programs.
     """
     if endpoint.scheme != "unix" or daemon.ticks is None:
-        return
+        return None
     known = _read(endpoint) or {}
     old = Record(known) if known.get("daemon") == [daemon.pid, daemon.ticks] else None
     salt = known.get("salt") or os.urandom(16).hex()
-    members = {name: [info for info in infos if info["group"] == name] for name in groups}
+    members: dict[str, list[t.Mapping[str, t.Any]]] = {name: [] for name in groups}
+    for info in infos:
+        members.setdefault(info["group"], []).append(info)
     still_known = [name for name in pending if old is not None and old.knows(name, members[name])]
     in_force = {name: _hash_group(group, salt) for name, group in groups.items() if name not in pending}
     in_force.update((name, known["groups"][name]) for name in still_known)
@@ -113,8 +113,13 @@ def save(
     }
     same = old is not None and {key: value for key, value in known.items() if key != "written_at"} == data
     if same and all(t.cast(Record, old).knows(name, members[name]) for name in in_force):
-        return
+        return None
     data["written_at"] = time.time()
+    return data
+
+
+def save(endpoint: Endpoint, data: dict[str, t.Any]) -> None:
+    """Write a new record. Where it cannot be written, check mode knows less, and nothing else suffers."""
     path = _path(endpoint)
     try:
         handle, temporary = tempfile.mkstemp(prefix=".applied-", dir=os.path.dirname(path))

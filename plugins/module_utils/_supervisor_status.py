@@ -143,7 +143,7 @@ def _process(info: t.Mapping[str, t.Any], autostart: bool | None, last_exit: Exi
         "exit_status": left.status,
         "exit_signal": left.signal,
         "exit_expected": not info["spawnerr"] if state == EXITED else None,
-        "autostart": autostart,
+        "autostart": autostart if state == STOPPED else None,
         "stdout_logfile": info["stdout_logfile"] or None,
         "stderr_logfile": info["stderr_logfile"] or None,
     }

@@ -42,13 +42,18 @@ class Waiter:
         self._min_uptime = min_uptime
         self._seen_since: dict[str, tuple[tuple[int, int], float]] = {}
 
-    def judge(self, infos: t.Sequence[Info]) -> tuple[dict[str, str], dict[str, str]]:
-        """The programs that cannot get there, and those that are not there yet; each with the reason."""
+    def judge(
+        self, infos: t.Iterable[Info], names: t.Iterable[str] | None
+    ) -> tuple[dict[str, str], dict[str, str]]:
+        """The programs that cannot get there, and those that are not there yet; each with the reason.
+
+        :param names: what was looked at, if not all that is wanted.
+        """
         known = {status.namespec(info): info for info in infos}
         failed: dict[str, str] = {}
         pending: dict[str, str] = {}
-        for name, wanted in self._wanted.items():
-            info = known.get(name)
+        for name in self._wanted if names is None else names:
+            wanted, info = self._wanted[name], known.get(name)
             if info is None:
                 failed[name] = "supervisord does not know it any more"
                 continue
@@ -115,29 +120,45 @@ def wait(
     timeout: float,
     min_uptime: float = 0,
     first: list[dict[str, t.Any]] | None = None,
-    nudge: t.Callable[[list[dict[str, t.Any]]], dict[str, str]] | None = None,
+    nudge: t.Callable[[list[dict[str, t.Any]]], tuple[bool, dict[str, str]]] | None = None,
 ) -> Outcome:
     """Look until all programs are as wanted, one cannot get there, or the time is up.
 
     :param first: a look that was already taken.
-    :param nudge: called with each look before it is judged, to act on what it shows; it returns the programs
-        that cannot be acted on, each with the reason.
+    :param nudge: called with each look before it is judged, to act on what it shows; it returns whether it acted, and
+        the programs that cannot be acted on, each with the reason.
     """
     waiter = Waiter(wanted, min_uptime)
     start = time.monotonic()
     infos = first if first is not None else client.processes()
+    few = len(infos) // 2  # to look at so many programs one by one is quicker than to look at all
+    names: list[str] | None = None  # that were looked at, None for all
     while True:
-        refused = nudge(infos) if nudge is not None else {}
-        failed, pending = waiter.judge(infos)
+        acted, refused = nudge(infos) if nudge is not None else (False, {})
+        if acted:
+            names = list(wanted) if len(wanted) <= few else None
+            infos = client.processes(names)
+        failed, pending = waiter.judge(infos, names)
         failed.update(refused)
-        if failed or not pending:
-            return Outcome(infos, failed, False)
         elapsed = time.monotonic() - start
-        if elapsed >= timeout:
-            return Outcome(infos, pending, True)
+        if failed or elapsed >= timeout or not pending:
+            if names is None:
+                return Outcome(infos, failed or pending, not failed and bool(pending))
+            everything = client.processes()
+            if failed or pending:
+                return Outcome(_completed(everything, infos), failed or pending, not failed)
+            names, infos = None, everything  # the others may have changed meanwhile: judge all once more
+            continue
+        names = list(pending) if len(pending) <= few else None
         # supervisord moves programs on when it is woken, so looking often also makes them ready sooner.
         time.sleep(min(0.05 if elapsed < 3 else 0.25, max(0.0, timeout - elapsed)))
-        infos = client.processes()
+        infos = client.processes(names)
+
+
+def _completed(infos: list[dict[str, t.Any]], judged: list[dict[str, t.Any]]) -> list[dict[str, t.Any]]:
+    """A look at all programs, but with those that were judged as they were then."""
+    known = {status.namespec(info): info for info in judged}
+    return [known.get(status.namespec(info), info) for info in infos]
 
 
 def explain(

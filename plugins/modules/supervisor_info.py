@@ -213,10 +213,11 @@ processes:
       sample: null
     autostart:
       description:
-        - Its C(autostart). V(null) where supervisord cannot tell, which happens if some program has a number
-          above 2147483647 in its configuration.
+        - For a C(STOPPED) program, its C(autostart). V(null) for others.
+        - Also V(null) where supervisord cannot tell, which happens if some program has a number above 2147483647 in
+          its configuration.
       type: bool
-      sample: true
+      sample: null
     stdout_logfile:
       description: The path of the log of its standard output, V(null) without one.
       type: str
@@ -298,7 +299,7 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils import _superv
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor_address import endpoint_from
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor_client import Client, Snapshot
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor_errors import SupervisorError
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor_logs import main_log_for
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor_logs import report
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor_wait import (
     WANTED_STATES,
     Outcome,
@@ -354,8 +355,7 @@ def _report(module: AnsibleModule, client: Client, snapshot: Snapshot, wait_for:
         timeout = 0 if module.check_mode else params["wait_timeout"]
         outcome = wait(client, wanted, timeout, params["min_uptime"], first=snapshot.processes)
     selected = status.select(outcome.infos, params["names"], params["groups"])
-    log = main_log_for(client, selected, snapshot.main_log)
-    items = status.processes(selected, snapshot.config, log, params["min_uptime"])
+    items = report(client, snapshot, selected, params["min_uptime"])
     result = {
         "supervisor": status.supervisor(snapshot),
         "processes": items,

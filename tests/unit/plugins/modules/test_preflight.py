@@ -22,11 +22,18 @@ def check(home, env=None, **arguments):
     return run_module("preflight", dict({"python": sys.executable}, **arguments), env=environment(home, **(env or {})))
 
 
-def test_layout_follows_xdg(tmp_path):
-    answer = check(tmp_path, {"XDG_CONFIG_HOME": str(tmp_path / "c"), "XDG_DATA_HOME": "relative"})
+@pytest.fixture(name="home")
+def short_home():
+    """A home whose socket's path is short enough; pytest's own directories are not."""
+    with tempfile.TemporaryDirectory(dir="/tmp") as path:
+        yield Path(path)
+
+
+def test_layout_follows_xdg(home):
+    answer = check(home, {"XDG_CONFIG_HOME": str(home / "c"), "XDG_DATA_HOME": "relative"})
     places = answer["ansible_facts"]["swf_testbed_layout_swf_testbed"]
-    assert places["config_dir"] == str(tmp_path / "c/swf-testbed")
-    assert places["root"] == str(tmp_path / ".local/share/swf-testbed")
+    assert places["config_dir"] == str(home / "c/swf-testbed")
+    assert places["root"] == str(home / ".local/share/swf-testbed")
     assert not answer["failed"] and answer["problems"] == []
 
 
@@ -70,13 +77,6 @@ def test_taken_port_names_who_has_it(tmp_path):
     assert answer["failed"]
     assert "port %d for monitor is taken by process %d" % (port, os.getpid()) in answer["msg"]
     assert "swf_testbed_monitor_port" in answer["msg"]
-
-
-@pytest.fixture(name="home")
-def short_home():
-    """A home whose socket's path is short enough; pytest's own directories are not."""
-    with tempfile.TemporaryDirectory(dir="/tmp") as path:
-        yield Path(path)
 
 
 def test_port_of_this_instance_is_fine(home):
