@@ -87,6 +87,7 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._health import
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._layout import environment_of_login, layout
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor_client import Client
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor_errors import SupervisorError
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor_logs import report as report_of
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor_transport import Endpoint
 
 
@@ -98,12 +99,13 @@ def report(instance, scope):
         result["problems"] = ["not installed: there is no %s. Run: ansible-playbook site.yml" % places["supervisord_conf"]]
         return result
     try:
-        snapshot = Client(Endpoint("unix", places["socket"])).snapshot()
+        client = Client(Endpoint("unix", places["socket"]))
+        snapshot = client.snapshot()
+        result["processes"] = report_of(client, snapshot, snapshot.processes, 0)
     except SupervisorError as error:
         cure = "Run: ansible-playbook playbooks/start.yml" if error.means_not_running else ""
         result["problems"] = [("%s %s" % (error.message, cure)).strip()]
         return result
-    result["processes"] = status.processes(snapshot.processes, snapshot.config, snapshot.main_log)
     result["problems"] = ["%s. Look at: tail %s" % (status.describe(item), item["stdout_logfile"])
                           for item in result["processes"] if not item["healthy"]]
     return result
