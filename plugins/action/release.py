@@ -6,31 +6,72 @@
 from __future__ import annotations
 
 import os
+import tempfile
 
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils import _git_wheels
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._git import GitError
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._indexes import normalised
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._install_errors import explain
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._installers import InstallError
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._lock_file import LockRefused, obtain
 
-FOR_THE_CONTROLLER = ("username", "token")
+FOR_THE_CONTROLLER = ("username", "token", "ca_cert")
+GIT = ("repositories", "git_username", "git_token", "git_ca_cert", "wheels_dir")
+MODULE = "bnlnpps.swf_testbed.release"
 
 
 class ActionModule(ActionBase):
-    TRANSFERS_FILES = False
+    TRANSFERS_FILES = True
 
     def run(self, tmp=None, task_vars=None):
         super().run(tmp, task_vars)
-        arguments = dict(self._task.args)
-        indexes = arguments.get("indexes") or []
-        arguments["indexes"] = [{key: value for key, value in index.items() if key not in FOR_THE_CONTROLLER}
-                                for index in indexes]
+        arguments = {key: value for key, value in self._task.args.items() if key not in GIT}
+        indexes = list(arguments.get("indexes") or [])
+        wheels = None
         if arguments.get("state", "built") == "built":
-            arguments["lock"] = self._lock(arguments, indexes)
-            arguments["tools_lock"] = self._read(arguments.get("tools_lock_file"))
-        return self._execute_module(
-            module_name="bnlnpps.swf_testbed.release", module_args=arguments, task_vars=task_vars)
+            try:
+                repositories = self._task.args.get("repositories") or []
+                if repositories:
+                    wheels = self._wheels(repositories)
+                    indexes = [wheels, *indexes] if wheels else None
+                arguments["lock"] = self._lock(arguments, indexes)
+                arguments["tools_lock"] = self._read(arguments.get("tools_lock_file"))
+            except InstallError as error:
+                raise AnsibleActionFail("release: " + explain(error)) from None
+            except (GitError, LockRefused, OSError, ValueError) as error:
+                raise AnsibleActionFail("release: %s" % error) from None
+        arguments["indexes"] = [{key: value for key, value in index.items() if key not in FOR_THE_CONTROLLER}
+                                for index in indexes or []]
+        result = self._execute_module(module_name=MODULE, module_args=arguments, task_vars=task_vars)
+        if result.pop("needs_wheels", False):
+            arguments["wheels"] = self._send(wheels["url"])
+            result = self._execute_module(module_name=MODULE, module_args=arguments, task_vars=task_vars)
+        return result
+
+    def _wheels(self, repositories):
+        """The index of wheels that come from git; None in check mode when they are not built yet."""
+        options = self._task.args
+        if not options.get("wheels_dir"):
+            raise ValueError("wheels_dir is required with repositories")
+        unknown = [repository for repository in repositories if not {"url", "commit"} <= set(repository)]
+        if unknown:
+            raise ValueError("each of the repositories needs url and commit")
+        return _git_wheels.obtain(
+            [dict({"subdirectory": None}, **repository) for repository in repositories], str(options["wheels_dir"]),
+            {key: options.get("git_" + key) or None for key in ("username", "token", "ca_cert")}, self._task.check_mode)
+
+    def _send(self, directory):
+        """Bring the wheels to the host, in one file. Returns its path there."""
+        remote = self._connection._shell.join_path(self._make_tmp_path(), "wheels.tar")
+        with tempfile.TemporaryDirectory() as scratch:
+            archive = os.path.join(scratch, "wheels.tar")
+            _git_wheels.pack(directory, archive)
+            self._transfer_file(archive, remote)
+        self._fixup_perms2((os.path.dirname(remote), remote))
+        return remote
 
     def _read(self, path):
         try:
@@ -40,13 +81,11 @@ class ActionModule(ActionBase):
             raise AnsibleActionFail("release: cannot read %s on the controller: %s" % (path, error.strerror)) from None
 
     def _lock(self, arguments, indexes):
-        try:
-            return obtain(
-                os.path.expanduser(str(arguments["lock_file"])), arguments.get("requirements") or [], indexes,
-                arguments.get("constraints_file"), arguments.get("min_python", "3.10"), self._task.check_mode)
-        except KeyError:
-            raise AnsibleActionFail("release: lock_file is required with state=built") from None
-        except InstallError as error:
-            raise AnsibleActionFail("release: " + explain(error)) from None
-        except (LockRefused, OSError, ValueError) as error:
-            raise AnsibleActionFail("release: %s" % error) from None
+        if not arguments.get("lock_file"):
+            raise ValueError("lock_file is required with state=built")
+        if indexes is None:
+            # check mode, and the wheels that a lock would be made with are not built: it cannot be made either
+            indexes = []
+        return obtain(
+            os.path.expanduser(str(arguments["lock_file"])), arguments.get("requirements") or [], normalised(indexes),
+            arguments.get("constraints_file"), arguments.get("min_python", "3.10"), self._task.check_mode)

@@ -65,13 +65,14 @@ def only_one(root):
         yield
 
 
-def build(path, lock, python, installer, indexes, netrc=None, smoke=(), version=None):
+def build(path, lock, python, installer, indexes, access_dir=None, smoke=(), version=None):
     """Build an environment from a lock. What is at ``path`` is replaced.
 
     :param path: directory of the environment; virtual environments cannot be moved, so it is built in its place.
     :param lock: text of the lock.
     :param installer: from :func:`_installers.installer`.
-    :param indexes: dicts with ``name``, ``url`` and ``packages``.
+    :param indexes: normalised indexes.
+    :param access_dir: directory with the credentials and CA certificates of the indexes.
     :param smoke: names of packages whose console scripts must import.
     :returns: the manifest.
     :raises InstallError, OSError, ValueError:
@@ -86,7 +87,7 @@ def build(path, lock, python, installer, indexes, netrc=None, smoke=(), version=
             name = os.path.join(scratch, index["name"] + ".txt")
             with open(name, "w", encoding="utf-8") as stream:
                 stream.write(requirements)
-            installer.install(path, name, index, netrc)
+            installer.install(path, name, index, access_dir)
     installer.check(path)
     if smoke:
         call("import the programs of the new release", [interpreter, "-I", "-c", SMOKE, *smoke])

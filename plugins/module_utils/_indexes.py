@@ -73,8 +73,8 @@ def normalised(indexes):
     """The entries with everything filled in.
 
     :param indexes: the items of ``pip_indexes``.
-    :returns: list of dicts with all of :data:`KEYS` and ``extra_urls``. ``preset`` is never None; ``url`` ends in a slash, is None
-        for PyPI and a path for a directory; ``upload_url`` is None where there is nowhere to upload to, or twine knows;
+    :returns: list of dicts with all of :data:`KEYS` and ``extra_urls``. ``preset`` is never None; ``url`` ends in a slash, is
+        None for PyPI and a path for a directory; ``upload_url`` is None where there is nowhere to upload to, or twine knows;
         ``packages`` are patterns of canonical names; ``role`` is ``primary`` (serves what no index claims) or ``extra``;
         ``extra_urls`` of the primary are the addresses of the unsafe extra indexes, those that claim no names.
     :raises IndexesRefused: with all problems, and no credential in the text.
@@ -97,6 +97,13 @@ def warnings(indexes):
         "The index %s is a plain extra index: whoever publishes a package of the same name on it or on the primary index decides "
         "what is installed (dependency confusion). Let it claim its names in packages instead." % index["name"]
         for index in indexes if is_unsafe(index)]
+
+
+def netrc(indexes):
+    """The credentials of normalised indexes, by host, as pip and uv read them."""
+    logins = {urlsplit(index["url"]).hostname: (index["username"], index["token"])
+              for index in indexes if index["url"] and index["username"]}
+    return "".join("machine %s login %s password %s\n" % (host, *login) for host, login in sorted(logins.items()))
 
 
 def is_unsafe(index):
@@ -169,8 +176,8 @@ def wrong_address(name, key, url):
     elif parts.scheme not in ("http", "https") or not parts.hostname:
         yield "the %s of %s is not an http or https URL" % (key, name)
     elif parts.scheme == "http" and not LOOPBACK.match(parts.hostname):
-        yield ("the %s of %s is http, and not of this machine: the token would travel in the clear, and pip ignores such an index. "
-               "Serve it over https (the role package_index makes the certificates)" % (key, name))
+        yield ("the %s of %s is http, and not of this machine: the token would travel in the clear, and pip ignores such an "
+               "index. Serve it over https (the role package_index makes the certificates)" % (key, name))
 
 
 def fill_in_login(item, preset):

@@ -3,11 +3,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Two ways to fill a virtual environment from a lock, uv and pip, behind one interface.
 
-Each call talks to one index. Credentials come from a netrc file that both read, never from arguments or a URL.
+Each call talks to one index. Credentials and CA certificates come from an access directory, never from arguments or a URL:
+``netrc``, which both read, and per index ``<name>.pem``. The role pip_index places it on a host; a lock is made with one of its
+own.
 """
 
 from __future__ import annotations
 
+import glob
 import os
 import re
 import shutil
@@ -16,6 +19,10 @@ import sys
 
 # how an index, a mirror or a find-links folder could come in beside the one that is asked
 INDEX_SETTINGS = re.compile(r"^(UV|PIP)_(INDEX|DEFAULT_INDEX|EXTRA_INDEX|FIND_LINKS|NO_INDEX|CONFIG_FILE)")
+
+
+# the certificates for a command that asks several indexes
+BUNDLE = "ca-bundle.pem"
 
 
 class InstallError(Exception):
@@ -33,36 +40,62 @@ def find_uv(candidate=None):
     return next((path for path in places if path and os.access(path, os.X_OK)), None)
 
 
-def environment(index, netrc):
+def environment(index, access_dir=None):
     """The environment for a command that asks this index alone.
 
     An index without a URL is the one that the host is set up for (PyPI, or the mirror in its pip.conf or uv.toml).
+
+    :param index: a normalised index, or None for a command that asks none, or several.
+    :param access_dir: directory with ``netrc`` and certificates, or None.
     """
     private = bool(index and index.get("url"))
     result = {key: value for key, value in os.environ.items() if not (private and INDEX_SETTINGS.match(key))}
-    result.pop("PYTHONDONTWRITEBYTECODE", None)
-    result.pop("PYTHONHOME", None)
-    result.pop("PYTHONPATH", None)
-    result.pop("VIRTUAL_ENV", None)
+    for name in ("PYTHONDONTWRITEBYTECODE", "PYTHONHOME", "PYTHONPATH", "VIRTUAL_ENV"):
+        result.pop(name, None)
     # certificates: those of the system, where a lab puts its own CA; both names of the setting, it was renamed
     result.update(PIP_NO_INPUT="1", PIP_DISABLE_PIP_VERSION_CHECK="1", UV_SYSTEM_CERTS="1", UV_NATIVE_TLS="1",
                   UV_NO_PROGRESS="1", UV_PYTHON_DOWNLOADS="never", NO_COLOR="1")
-    if netrc:
-        result["NETRC"] = netrc
+    if access_dir and os.path.exists(os.path.join(access_dir, "netrc")):
+        result["NETRC"] = os.path.join(access_dir, "netrc")
     if private:
-        # pip adds the extra indexes of /etc/pip.conf to what it is told, unless it is told what they are
-        result.update(UV_NO_CONFIG="1", UV_DEFAULT_INDEX=index["url"],
-                      PIP_INDEX_URL=index["url"], PIP_EXTRA_INDEX_URL=index["url"])
+        result.update(UV_NO_CONFIG="1", **addresses(index))
+    certificate = os.path.join(access_dir or "", index["name"] + ".pem" if private else BUNDLE)
+    if access_dir and os.path.exists(certificate):
+        result.update(PIP_CERT=certificate, SSL_CERT_FILE=certificate)
     return result
 
 
-def call(doing, command, index=None, netrc=None):
+def addresses(index):
+    """The settings of pip and uv that name an index and no other.
+
+    pip adds the extra indexes of /etc/pip.conf to what it is told, unless it is told what they are.
+    """
+    if index.get("preset") == "directory":
+        if is_flat(index["url"]):
+            nowhere = {"PIP_NO_INDEX": "1", "UV_NO_INDEX": "1"}
+            return dict(nowhere, PIP_FIND_LINKS=index["url"], UV_FIND_LINKS=index["url"])
+        url = "file://" + index["url"] + "/"
+    else:
+        url = index["url"]
+    extra = index.get("extra_urls") or []
+    found = {"UV_DEFAULT_INDEX": url, "PIP_INDEX_URL": url, "PIP_EXTRA_INDEX_URL": " ".join(extra) or url}
+    if extra:
+        found["UV_INDEX"] = " ".join(extra)
+    return found
+
+
+def is_flat(directory):
+    """Whether a directory holds the packages themselves, and not a page per package."""
+    return not glob.glob(os.path.join(glob.escape(directory), "*", "index.html"))
+
+
+def call(doing, command, index=None, access_dir=None):
     """Run a command to its end and return what it printed.
 
     :raises InstallError: when it fails or is not there.
     """
     try:
-        done = subprocess.run(command, env=environment(index, netrc), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+        done = subprocess.run(command, env=environment(index, access_dir), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                               stderr=subprocess.STDOUT, check=False, text=True, errors="replace")
     except OSError as error:
         raise InstallError(doing, "%s: %s" % (command[0], error.strerror), index) from error
@@ -80,13 +113,13 @@ class Uv:
     def create(self, venv, python):
         call("make the environment", [self.path, "venv", "--quiet", "--python", python, venv])
 
-    def install(self, venv, requirements, index, netrc):
+    def install(self, venv, requirements, index, access_dir):
         command = [self.path, "pip", "install", "--quiet", "--python", os.path.join(venv, "bin", "python"), "--no-deps",
                    "--require-hashes", "--only-binary", ":all:", "--compile-bytecode", "-r", requirements]
         if index.get("packages"):
             # uv remembers an index's list of versions for ten minutes, too long right after an upload
             command.append("--refresh")
-        call("install from index %s" % index["name"], command, index, netrc)
+        call("install from index %s" % index["name"], command, index, access_dir)
 
     def check(self, venv):
         call("check the dependencies", [self.path, "pip", "check", "--quiet", "--python", os.path.join(venv, "bin", "python")])
@@ -98,10 +131,10 @@ class Pip:
     def create(self, venv, python):
         call("make the environment", [python, "-m", "venv", venv])
 
-    def install(self, venv, requirements, index, netrc):
+    def install(self, venv, requirements, index, access_dir):
         call("install from index %s" % index["name"], [
             os.path.join(venv, "bin", "python"), "-m", "pip", "install", "--quiet", "--no-deps", "--require-hashes",
-            "--only-binary", ":all:", "-r", requirements], index, netrc)
+            "--only-binary", ":all:", "-r", requirements], index, access_dir)
 
     def check(self, venv):
         call("check the dependencies", [os.path.join(venv, "bin", "python"), "-m", "pip", "check"])

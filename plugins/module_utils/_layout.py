@@ -53,6 +53,9 @@ def layout(instance, scope, environment):
         }
     places["data_dir"] = os.path.join(places["state_dir"], "data")
     places["secrets_dir"] = os.path.join(places["config_dir"], "secrets")
+    # what gives access to the package indexes, and what the login's pip was set to
+    places["access_dir"] = os.path.join(places["config_dir"], "pip")
+    places["pip_settings"] = os.path.join(places["config_dir"], "pip-settings.json")
     places["supervisord_conf"] = os.path.join(places["config_dir"], "supervisord.conf")
     places["socket"] = os.path.join(places["run_dir"], "supervisor.sock")
     return places

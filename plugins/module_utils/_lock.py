@@ -53,15 +53,15 @@ def short_hash(text):
 
 
 def index_of(name, indexes):
-    """The one index that a name comes from.
+    """The one index that a name comes from. A claim of the very name counts more than a pattern that it matches.
 
-    :param indexes: dicts with ``name`` and ``packages`` (shell patterns; empty: all names that no other index claims).
+    :param indexes: normalised indexes.
     :raises ValueError: when no index, or more than one, may serve the name.
     """
-    claims = [index for index in indexes
-              if any(fnmatch.fnmatchcase(canonical(name), pattern) for pattern in index.get("packages") or [])]
+    claims = [index for index in indexes if canonical(name) in index["packages"]] or [
+        index for index in indexes if any(fnmatch.fnmatchcase(canonical(name), pattern) for pattern in index["packages"])]
     if not claims:
-        claims = [index for index in indexes if not index.get("packages")]
+        claims = [index for index in indexes if index["role"] == "primary"]
     if len(claims) == 1:
         return claims[0]
     if claims:

@@ -10,13 +10,15 @@ import importlib.metadata
 import json
 import os
 import re
+import ssl
 import tempfile
-from urllib.parse import urlsplit
 
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._installers import call, find_uv
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._indexes import netrc
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._installers import BUNDLE, call, find_uv, is_flat
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._lock import canonical, entries, index_of
 
 FROM = re.compile(r"^\s+# from (\S+)$")
+SYSTEM_CERTIFICATES = ("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem")
 HEADING = "# The releases of this version are built from this file: exact versions, with hashes. Made from: "
 
 
@@ -51,6 +53,13 @@ def obtain(path, requirements, indexes, constraints, min_python, check_mode):
     return text
 
 
+def must_read(path, what):
+    text = read(os.path.expanduser(str(path)))
+    if text is None:
+        raise LockRefused("there is no file %s on the controller, the %s" % (path, what))
+    return text
+
+
 def read(path):
     try:
         with open(path, encoding="utf-8") as stream:
@@ -66,9 +75,8 @@ def make(requirements, indexes, constraints, min_python):
         raise LockRefused("a lock is made with uv, and the controller has none. Run: python3 -m pip install uv")
     # only the owner may enter a temporary directory: the credentials are safe in it
     with tempfile.TemporaryDirectory() as scratch:
-        credentials = os.path.join(scratch, "netrc")
-        write(credentials, netrc(indexes))
-        bound = claimed(uv, requirements, indexes, credentials)
+        access(scratch, indexes)
+        bound = claimed(uv, requirements, indexes, scratch)
         write(os.path.join(scratch, "pyproject.toml"), project(requirements, bound, indexes, constraints, min_python))
         # uv takes its settings from the project in its working directory, which must not be whatever Ansible was started in
         command = [uv, "--directory", scratch, "pip", "compile", "--quiet", "--universal", "--generate-hashes", "--no-header",
@@ -76,13 +84,13 @@ def make(requirements, indexes, constraints, min_python):
                    "--emit-index-annotation", "--only-binary", ":all:"]
         for name in bound:
             command += ["--refresh-package", name]
-        text = call("lock %s" % ", ".join(requirements), command + ["pyproject.toml"], netrc=credentials)
+        text = call("lock %s" % ", ".join(requirements), command + ["pyproject.toml"], access_dir=scratch)
     refuse_strangers(text, bound, indexes)
     kept = [line for line in text.splitlines() if not FROM.match(line)]
     return HEADING + ", ".join(requirements) + "\n" + "\n".join(kept) + "\n"
 
 
-def claimed(uv, requirements, indexes, credentials):
+def claimed(uv, requirements, indexes, access_dir):
     """Which claimed names the requirements lead to, each with its index: {name: index}.
 
     uv binds only direct dependencies to an index, and asks all others for what those depend on. So the claimed names are
@@ -94,7 +102,7 @@ def claimed(uv, requirements, indexes, credentials):
         for requirement in wanted:
             name = name_of(requirement)
             index = index_of(name, indexes)
-            if index.get("packages") and name not in bound:
+            if index["packages"] and name not in bound:
                 bound[name] = index
                 level.setdefault(index["name"], (index, []))[1].append(requirement)
         wanted = []
@@ -102,7 +110,7 @@ def claimed(uv, requirements, indexes, credentials):
             with tempfile.TemporaryDirectory() as target:
                 call("read the metadata of %s from index %s" % (", ".join(names), index["name"]), [
                     uv, "pip", "install", "--quiet", "--no-deps", "--only-binary", ":all:", "--refresh", "--target", target,
-                    *names], index, credentials)
+                    *names], index, access_dir)
                 for distribution in importlib.metadata.distributions(path=[target]):
                     wanted += [line.partition(";")[0] for line in distribution.requires or []]
     return bound
@@ -123,22 +131,41 @@ def project(requirements, bound, indexes, constraints, min_python):
         "[tool.uv]", "constraint-dependencies = %s" % json.dumps([line for line in pinned if line]),
     ]
     for index in indexes:
-        if index.get("url"):
-            lines += ["[[tool.uv.index]]", "name = %s" % json.dumps(index["name"]), "url = %s" % json.dumps(index["url"]),
-                      "explicit = true" if index.get("packages") else "default = true"]
+        if index["url"]:
+            lines += uv_index(index)
     lines += ["[tool.uv.sources]"]
     lines += ["%s = {index = %s}" % (name, json.dumps(index["name"])) for name, index in sorted(bound.items())]
     return "\n".join(lines) + "\n"
 
 
-def netrc(indexes):
-    """Credentials by host, as pip and uv read them."""
-    lines = []
+def uv_index(index):
+    """An index as uv takes it. One that claims names is asked for these alone; an unsafe extra one before the default."""
+    lines = ["[[tool.uv.index]]", "name = %s" % json.dumps(index["name"]), "url = %s" % json.dumps(index["url"])]
+    if index["preset"] == "directory" and is_flat(index["url"]):
+        lines.append('format = "flat"')
+    if index["role"] == "primary":
+        lines.append("default = true")
+    elif index["packages"]:
+        lines.append("explicit = true")
+    return lines
+
+
+def access(directory, indexes):
+    """Write what gives access to the indexes: netrc, a certificate per index, and one bundle for a command that asks them all."""
+    write(os.path.join(directory, "netrc"), netrc(indexes))
+    certificates = []
     for index in indexes:
-        if index.get("url") and index.get("username"):
-            lines.append("machine %s login %s password %s" % (
-                urlsplit(index["url"]).hostname, index["username"], index.get("token") or ""))
-    return "\n".join(lines) + "\n"
+        if index["ca_cert"]:
+            certificates.append(must_read(index["ca_cert"], "ca_cert of the index %s" % index["name"]))
+            write(os.path.join(directory, index["name"] + ".pem"), certificates[-1])
+    if certificates:
+        write(os.path.join(directory, BUNDLE), "\n".join(certificates + [public_certificates()]))
+
+
+def public_certificates():
+    """The certificates that this machine trusts, as text."""
+    places = [os.environ.get("SSL_CERT_FILE"), ssl.get_default_verify_paths().cafile, *SYSTEM_CERTIFICATES]
+    return next((text for text in map(read, filter(None, places)) if text), "")
 
 
 def write(path, text):
@@ -152,15 +179,19 @@ def refuse_strangers(text, bound, indexes):
     :raises LockRefused:
     """
     name = None
+    private = {address(index) for index in indexes if index["packages"]}
     for line in text.splitlines():
         match, source = re.match(r"^([A-Za-z0-9][^=\s\[]*)", line), FROM.match(line)
         if match:
             name = canonical(match.group(1))
         elif source:
             index = index_of(name, indexes)
-            here = source.group(1).rstrip("/")
-            private = {other["url"].rstrip("/") for other in indexes if other.get("packages")}
-            if (index.get("packages") and (name not in bound or here != index["url"].rstrip("/"))) or (
-                    not index.get("packages") and here in private):
+            here = re.sub("^file://", "", source.group(1)).rstrip("/")
+            wrong = (name not in bound or here != address(index)) if index["packages"] else here in private
+            if wrong:
                 raise LockRefused("%s belongs to the index %s and would come from %s: refused, no lock was made." % (
                     name, index["name"], here))
+
+
+def address(index):
+    return (index["url"] or "").rstrip("/")

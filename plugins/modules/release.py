@@ -70,22 +70,80 @@ options:
         description: Name of the index.
         type: str
         required: true
+      preset:
+        description: Kind of the server. The default is V(simple) with a URL and V(pypi) without.
+        type: str
+        choices: [artifactory, devpi, directory, gitlab, nexus, pulp, pypi, pypiserver, simple, testpypi, github]
       url:
-        description: The index's simple API. An index without one is PyPI, or the mirror that the machine is set up for.
+        description:
+          - The index's simple API, or the path of a directory. An index without one is PyPI, or the mirror that the machine is
+            set up for.
+        type: str
+      upload_url:
+        description: Not used here.
         type: str
       packages:
         description: Shell patterns of the names that come from this index and no other.
         type: list
         elements: str
         default: []
+      role:
+        description: The V(primary) index serves every name that no other claims. The default with O(indexes[].packages) is
+          V(extra).
+        type: str
+        choices: [primary, extra]
       username:
         description: User name, for a lock that is to be made. It stays on the controller.
         type: str
       token:
         description: Password or token, for a lock that is to be made. It stays on the controller.
         type: str
-  netrc:
-    description: Path on the host of a netrc file with the credentials of the indexes.
+      ca_cert:
+        description: Path on the controller of the CA certificates of the index, for a lock that is to be made.
+        type: path
+      allow_unsafe_extra_index:
+        description: Take names also from this extra index, which claims none, and where anybody could publish them.
+        type: bool
+        default: false
+  repositories:
+    description:
+      - Components that come from git instead of an index. They are built once on the controller and sent to the hosts as wheels,
+        so that no host needs git or a token.
+      - What they are called is read from what was built. They come from nowhere else, whatever O(indexes) claim.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      url:
+        description: Address of the repository, https without credentials, or ssh.
+        type: str
+        required: true
+      commit:
+        description: The full id of a commit. Branches and tags are refused, they move.
+        type: str
+        required: true
+      subdirectory:
+        description: Where in the repository the package is.
+        type: str
+  git_username:
+    description: User name for repositories over https. The default suits GitHub.
+    type: str
+  git_token:
+    description: Token for repositories over https. It stays on the controller.
+    type: str
+  git_ca_cert:
+    description: Path on the controller of CA certificates for repositories over https.
+    type: path
+  wheels_dir:
+    description: Directory on the controller in which wheels that were built are kept. Required with O(repositories).
+    type: path
+  wheels:
+    description: Path on the host of the archive with the wheels. Set by the action. Not for use in a playbook.
+    type: path
+  access_dir:
+    description:
+      - Directory on the host with C(netrc), the credentials of the indexes, and C(<name>.pem), their CA certificates.
+      - The role P(bnlnpps.swf_testbed.pip_index#role) places it.
     type: path
   installer:
     description: V(auto) takes uv where there is one, and pip elsewhere.
@@ -127,7 +185,7 @@ EXAMPLES = r"""
         username: reader
         token: "{{ vault_index_token }}"
       - name: pypi
-    netrc: /etc/swf-testbed/netrc
+    access_dir: /etc/swf-testbed/pip
   register: release
 
 - name: Activate it
@@ -177,9 +235,11 @@ previous:
 """
 
 import os
+import tempfile
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils import _git_wheels
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._environments import (
     activate,
     active,
@@ -187,6 +247,7 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._environments 
     manifest,
     only_one,
 )
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._indexes import ARGUMENTS, normalised
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._install_errors import explain
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._installers import InstallError, installer
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._lock import short_hash, versions
@@ -200,9 +261,9 @@ def package_list(packages):
 
 
 def tools_indexes(indexes):
-    """Tools are public packages: they come from the index that claims no names."""
-    public = [index for index in indexes if not index["packages"]]
-    return public or [{"name": "pypi", "url": None, "packages": []}]
+    """Tools are public packages: they come from the primary index."""
+    public = [index for index in normalised(indexes) if index["role"] == "primary"]
+    return public or normalised([{"name": "pypi"}])
 
 
 def built(module):
@@ -219,15 +280,21 @@ def built(module):
         after = versions(options["lock"]) if options["lock"] else {name: "?" for name in options["requirements"]}
         result["diff"] = {"before_header": "active release", "after_header": "release " + release_id,
                           "before": package_list(before), "after": package_list(after)}
+    sent = next((index for index in options["indexes"] if index["name"] == _git_wheels.INDEX), None)
+    if "release" in missing and sent and not options["wheels"] and not module.check_mode:
+        module.exit_json(needs_wheels=True, **result)
     if missing and not module.check_mode:
-        with only_one(root):
+        with only_one(root), tempfile.TemporaryDirectory() as wheels:
+            if sent and options["wheels"]:
+                _git_wheels.unpack(options["wheels"], wheels)
+                sent["url"] = wheels
             if manifest(tools) is None:
                 build(tools, options["tools_lock"], options["python"], installer(options["installer"]),
-                      tools_indexes(options["indexes"]))
+                      tools_indexes(options["indexes"]), options["access_dir"])
             if manifest(path) is None:
                 chosen = installer(options["installer"], os.path.join(tools, "bin", "uv"))
-                build(path, options["lock"], options["python"], chosen, options["indexes"], options["netrc"],
-                      options["smoke"], options["version"])
+                build(path, options["lock"], options["python"], chosen, normalised(options["indexes"]),
+                      options["access_dir"], options["smoke"], options["version"])
     found = manifest(path)
     if found:
         result["python"] = found["python"]
@@ -260,13 +327,17 @@ def main():
             "tools_lock_file": {"type": "path"},
             "min_python": {"type": "str", "default": "3.10"},
             "python": {"type": "str", "default": "python3"},
-            "indexes": {"type": "list", "elements": "dict", "default": [], "options": {
-                "name": {"type": "str", "required": True},
-                "url": {"type": "str"},
-                "packages": {"type": "list", "elements": "str", "default": []},
-                "username": {"type": "str"},
-                "token": {"type": "str", "no_log": True}}},
-            "netrc": {"type": "path"},
+            "indexes": {"type": "list", "elements": "dict", "default": [], "options": ARGUMENTS},
+            "access_dir": {"type": "path"},
+            "repositories": {"type": "list", "elements": "dict", "default": [], "options": {
+                "url": {"type": "str", "required": True},
+                "commit": {"type": "str", "required": True},
+                "subdirectory": {"type": "str"}}},
+            "git_username": {"type": "str"},
+            "git_token": {"type": "str", "no_log": True},
+            "git_ca_cert": {"type": "path"},
+            "wheels_dir": {"type": "path"},
+            "wheels": {"type": "path"},
             "installer": {"type": "str", "choices": ["auto", "uv", "pip"], "default": "auto"},
             "smoke": {"type": "list", "elements": "str", "default": []},
             "lock": {"type": "str"},

@@ -40,7 +40,7 @@ def test_nothing_but_loopback_is_listened_on(host, testbed):
 
 
 def test_secrets_are_readable_by_their_owner_only(host, testbed):
-    for path in (".config/swf-testbed/netrc", ".config/swf-testbed/supervisord.conf", ".config/swf-testbed/secrets/api_token",
+    for path in (".config/swf-testbed/pip/netrc", ".config/swf-testbed/supervisord.conf", ".config/swf-testbed/secrets/api_token",
                  ".config/swf-testbed/secrets/broker_password", ".config/swf-testbed/secrets/monitor_secret_key",
                  ".config/swf-index/secrets/htpasswd"):
         file = host.file(str(testbed.path(path)))

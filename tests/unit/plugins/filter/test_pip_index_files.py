@@ -40,7 +40,8 @@ def test_credentials_are_in_the_secret_file_only():
     ({"url": "index.example.org"}, "is not an http or https URL"),
     ({"token": None}, "needs both username and token"),
     ({"token": "two words"}, "has a space"),
-    ({"url": None}, "no url to send them to"),
+    ({"url": "http://index.example.org/simple/"}, "would travel in the clear"),
+    ({"preset": "github"}, "has no registry for Python packages"),
 ])
 def test_bad_indexes_are_refused_without_showing_the_secret(change, message):
     with pytest.raises(AnsibleFilterError) as caught:

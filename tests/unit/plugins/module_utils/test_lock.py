@@ -4,8 +4,9 @@ from __future__ import annotations
 import pytest
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils import _lock
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._indexes import normalised
 
-INDEXES = [{"name": "swf", "packages": ["swf-*"]}, {"name": "pypi", "packages": []}]
+INDEXES = normalised([{"name": "swf", "url": "https://index.example.org/simple/", "packages": ["swf-*"]}, {"name": "pypi"}])
 LOCK = """# made from: x
 swf-testbed==0.1.0 \\
     --hash=sha256:aa
@@ -43,7 +44,7 @@ def test_spelling_does_not_change_the_index(name):
 
 def test_ambiguity_is_refused():
     with pytest.raises(ValueError, match="more than one index: a, b"):
-        _lock.index_of("django", [{"name": "a", "packages": []}, {"name": "b", "packages": []}])
+        _lock.index_of("django", [{"name": "a", "packages": ["dj*"]}, {"name": "b", "packages": ["django"]}])
     with pytest.raises(ValueError, match="no index serves django"):
         _lock.index_of("django", INDEXES[:1])
 

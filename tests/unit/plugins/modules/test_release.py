@@ -12,6 +12,7 @@ import pytest
 from index_server import IndexServer, make_wheel, sha256
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils import _lock_file
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._indexes import normalised
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._install_errors import explain
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._installers import InstallError
 from run_module import run_module
@@ -43,7 +44,7 @@ def both_as_indexes(indexes):
 
 
 def lock(both, path, requirements=("swf-testbed",), check_mode=False):
-    return _lock_file.obtain(str(path), list(requirements), both, None, "3.10", check_mode)
+    return _lock_file.obtain(str(path), list(requirements), normalised(both), None, "3.10", check_mode)
 
 
 def tools_lock(indexes):
@@ -53,13 +54,14 @@ def tools_lock(indexes):
 
 @pytest.fixture(name="build")
 def build_a_release(tmp_path, indexes, both):
-    netrc = tmp_path / "netrc"
-    netrc.write_text("machine 127.0.0.1 login reader password %s\n" % TOKEN)
+    access = tmp_path / "access"
+    access.mkdir()
+    (access / "netrc").write_text("machine 127.0.0.1 login reader password %s\n" % TOKEN)
 
     def build(check=False, diff=False, **overrides):
         arguments = {
             "root": str(tmp_path / "root"), "version": "0.1.0", "lock_file": "x", "tools_lock_file": "x",
-            "tools_lock": tools_lock(indexes), "python": sys.executable, "netrc": str(netrc), "smoke": ["swf-testbed"],
+            "tools_lock": tools_lock(indexes), "python": sys.executable, "access_dir": str(access), "smoke": ["swf-testbed"],
             "indexes": [{key: value for key, value in index.items() if key not in ("username", "token")} for index in both],
         }
         arguments.update(overrides)
@@ -89,10 +91,10 @@ def test_check_mode_makes_no_lock(both, tmp_path):
 def test_a_name_from_the_wrong_index_is_refused(both):
     text = "swf-extra==1.0 \\\n    --hash=sha256:00\n    # from %s\n" % both[1]["url"]
     with pytest.raises(_lock_file.LockRefused, match="swf-extra belongs to the index swf"):
-        _lock_file.refuse_strangers(text, {}, both)
+        _lock_file.refuse_strangers(text, {}, normalised(both))
     text = "public-thing==1.0 \\\n    --hash=sha256:00\n    # from %s\n" % both[0]["url"].rstrip("/")
     with pytest.raises(_lock_file.LockRefused, match="public-thing belongs to the index public"):
-        _lock_file.refuse_strangers(text, {}, both)
+        _lock_file.refuse_strangers(text, {}, normalised(both))
 
 
 def test_private_name_that_only_the_public_side_has_is_not_found(indexes, both, tmp_path):
@@ -106,7 +108,7 @@ def test_private_name_that_only_the_public_side_has_is_not_found(indexes, both, 
 @pytest.mark.parametrize("change,cause", [
     ({"token": "wrong"}, "the index refused the user name or the token"),
     ({"url": "http://127.0.0.1:9/simple/"}, "nothing answers at the index's address"),
-    ({"url": "http://no-such-host.invalid/simple/"}, "the name of the index cannot be resolved"),
+    ({"url": "https://no-such-host.invalid/simple/"}, "the name of the index cannot be resolved"),
 ])
 def test_what_is_wrong_with_an_index_is_named(both, tmp_path, change, cause):
     both[0].update(change)
@@ -184,9 +186,8 @@ def test_changed_file_is_refused(build, indexes, both, tmp_path):
 
 def test_wrong_token_on_the_host_is_named(build, both, tmp_path):
     text = lock(both, tmp_path / "lock.txt")
-    netrc = tmp_path / "wrong"
-    netrc.write_text("machine 127.0.0.1 login reader password nonsense\n")
-    answer = build(lock=text, netrc=str(netrc))
+    (tmp_path / "access/netrc").write_text("machine 127.0.0.1 login reader password nonsense\n")
+    answer = build(lock=text)
     assert answer["failed"] and "the index refused the user name or the token" in answer["msg"], answer
     assert "nonsense" not in json.dumps(answer)
 

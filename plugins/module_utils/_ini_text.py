@@ -1,0 +1,61 @@
+# Copyright: Contributors to the bnlnpps.swf_testbed collection
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Ini files of somebody else as lines, so that what is not touched stays byte for byte as it was, comments too."""
+
+from __future__ import annotations
+
+import re
+
+HEADING = re.compile(r"\[(?P<name>[^]]+)\]")
+OPTION = re.compile(r"(?P<name>[^\s=:#;\[][^=:]*?)\s*[=:]\s*(?P<value>.*)")
+
+
+class Option:
+    """An option with the indented lines that go on with its value. ``first`` and ``last`` are line numbers, the last excluded."""
+
+    def __init__(self, section, name, first, value):
+        self.section, self.name, self.first, self.last, self.values = section, name, first, first + 1, [value]
+
+    @property
+    def words(self):
+        return " ".join(self.values).split()
+
+
+def options(lines):
+    """All options, in their order."""
+    found, section, current = [], None, None
+    for number, line in enumerate(lines):
+        heading, option = HEADING.match(line), OPTION.match(line)
+        if heading:
+            section, current = heading["name"], None
+        elif line[:1].isspace() and line.strip() and current:
+            if not line.strip().startswith(("#", ";")):
+                current.values.append(line.strip())
+                current.last = number + 1
+        elif option and section:
+            current = Option(section, option["name"].lower(), number, option["value"])
+            found.append(current)
+    return found
+
+
+def sections(lines):
+    """{name: (first line, line after the last)}. Comments right above a heading belong to that heading."""
+    starts = [(number, HEADING.match(line)["name"]) for number, line in enumerate(lines) if HEADING.match(line)]
+    found = {}
+    for (start, name), (end, _next) in zip(starts, starts[1:] + [(len(lines), None)]):
+        while end < len(lines) and end - 1 > start and lines[end - 1].startswith(("#", ";")):
+            end -= 1
+        found[name] = (start, end)
+    return found
+
+
+def without_words(line, words):
+    """A line without some of its words, its spacing kept; empty if only the name of an option is left."""
+    for word in words:
+        line = re.sub(r"\s*(?<!\S)%s(?!\S)" % re.escape(word), "", line)
+    return line
+
+
+def without_lines(lines, unwanted):
+    return [line for number, line in enumerate(lines) if number not in unwanted]

@@ -1,0 +1,337 @@
+#!/usr/bin/python
+# Copyright: Contributors to the bnlnpps.swf_testbed collection
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: pip_settings
+short_description: Set up pip and uv of a login, a virtual environment or a host for an index
+version_added: 0.1.0
+author:
+  - BNL NPPS (@bnlnpps)
+description:
+  - Lets people type C(pip install) and C(uv pip install) without naming the index or its token. Sets options in pip's
+    configuration, and places marked blocks in uv's (uv does not read pip's) and in C(~/.netrc), which both read.
+  - Everything else in these files stays. An option or a login that is there already and says something else is not replaced;
+    the module fails and names it.
+  - pip cannot bind names to indexes. So that a private name can only come from its own index, one index is set up, the one that
+    serves everything. Where names are bound to one of several indexes, the module fails, unless
+    O(indexes[].allow_unsafe_extra_index) is set.
+  - What was set is kept in O(record), so that a later run, or O(scope=none), takes out that and nothing else.
+options:
+  scope:
+    description: Whose configuration is set. V(none) takes out what was set before.
+    type: str
+    choices: [none, user, site, global]
+    default: none
+  site:
+    description: Directory of the virtual environment. Required with O(scope=site).
+    type: path
+  owner:
+    description: Name of the instance that the settings belong to. It names the blocks.
+    type: str
+    required: true
+  record:
+    description: Path of the file in which the module keeps what it set.
+    type: path
+    required: true
+  indexes:
+    description: The indexes, as in C(pip_indexes).
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      name:
+        description: Name of the index.
+        type: str
+        required: true
+      preset:
+        description: Kind of the server. The default is V(simple) with a URL and V(pypi) without.
+        type: str
+        choices: [artifactory, devpi, directory, gitlab, nexus, pulp, pypi, pypiserver, simple, testpypi, github]
+      url:
+        description: The index's simple API, or the path of a directory.
+        type: str
+      upload_url:
+        description: Not used here.
+        type: str
+      username:
+        description: User name.
+        type: str
+      token:
+        description: Password or token.
+        type: str
+      packages:
+        description: Shell patterns of the names that come from this index only.
+        type: list
+        elements: str
+        default: []
+      role:
+        description: The V(primary) index serves every name that no other claims.
+        type: str
+        choices: [primary, extra]
+      ca_cert:
+        description: Not used here, see O(access_dir).
+        type: path
+      allow_unsafe_extra_index:
+        description: Set the index up as a plain extra index.
+        type: bool
+        default: false
+  access_dir:
+    description: Directory with the CA certificates of the indexes, C(<name>.pem), for pip's option C(cert).
+    type: path
+  remove_github:
+    description:
+      - Take GitHub Packages out of pip.conf and .pypirc. It has no registry for Python packages, and every address of it answers
+        404.
+    type: bool
+    default: false
+attributes:
+  check_mode:
+    support: full
+    description: Predicts what would be set.
+  diff_mode:
+    support: full
+    description: Shows the changes of pip.conf and uv.toml. What is in a netrc file is never shown.
+"""
+
+EXAMPLES = r"""
+- name: Let this login install from the lab's index
+  bnlnpps.swf_testbed.pip_settings:
+    scope: user
+    owner: swf-testbed
+    record: "{{ ansible_facts['env']['HOME'] }}/.config/swf-testbed/pip-settings.json"
+    indexes:
+      - name: lab
+        url: https://index.example.org/simple/
+        username: reader
+        token: "{{ vault_index_token }}"
+"""
+
+RETURN = r"""
+files:
+  description: The files that hold settings of this owner.
+  returned: always
+  type: list
+  elements: str
+  sample: [/home/me/.config/pip/pip.conf, /home/me/.config/uv/uv.toml, /home/me/.netrc]
+github:
+  description: Settings of GitHub Packages that were found, as C(file, option or section). They are still there unless
+    O(remove_github) is set.
+  returned: always
+  type: list
+  elements: str
+  sample: ["/home/me/.config/pip/pip.conf: [global] extra-index-url"]
+"""
+
+import json
+import netrc
+import os
+import re
+import tempfile
+from urllib.parse import urlsplit
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils import _indexes, _pip_settings
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._github_packages import in_pip_conf, in_pypirc, without_github
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._install_errors import CREDENTIALS
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._installers import is_flat
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._layout import environment_of_login, xdg
+
+
+class Refused(Exception):
+    """The settings would be unsafe, or contradict what is there."""
+
+
+def one_for_all(indexes):
+    """The index to set up and the extra ones that somebody insists on.
+
+    :raises Refused: when pip could take a bound name from another index.
+    """
+    bound = [index for index in indexes if index["packages"]]
+    primary = [index for index in indexes if index["role"] == "primary"]
+    unsafe = [index for index in indexes if index["allow_unsafe_extra_index"]]
+    safe = [index for index in bound if index not in unsafe]
+    if len(indexes) > 1 and safe:
+        raise Refused(
+            "pip cannot bind names to an index: with %s set up, it would look for private names everywhere. Either let one index "
+            "serve everything (package_index_mirror: true, and that index alone in pip_indexes), or set pip_index_scope to "
+            "none and install with the playbooks, which ask each index for its own names. To take the risk: "
+            "allow_unsafe_extra_index: true for %s." % (
+                " and ".join(index["name"] for index in indexes), " and ".join(index["name"] for index in safe)))
+    return (primary or indexes)[0], [index for index in unsafe if index not in primary]
+
+
+def pip_options(index, extra, access_dir):
+    """The options of pip's section global."""
+    found = {"no-input": "true"}
+    if index["preset"] == "directory" and is_flat(index["url"]):
+        found.update({"no-index": "true", "find-links": index["url"]})
+    elif index["url"]:
+        # an extra index of /etc/pip.conf would come on top, unless this names one
+        url = ("file://%s/" if index["preset"] == "directory" else "%s") % index["url"]
+        found.update({"index-url": url, "extra-index-url": " ".join(other["url"] for other in extra) or url})
+    elif extra:
+        found["extra-index-url"] = " ".join(other["url"] for other in extra)
+    certificate = os.path.join(access_dir or "", index["name"] + ".pem")
+    if access_dir and os.path.exists(certificate):
+        found["cert"] = certificate
+    return found
+
+
+def uv_lines(index, extra):
+    """uv asks the extra indexes first, and takes a name from the first index that has it."""
+    if index["preset"] == "directory" and is_flat(index["url"]):
+        return "[[index]]\nurl = %s\nformat = \"flat\"\ndefault = true" % json.dumps(index["url"])
+    lines = ["[[index]]\nname = %s\nurl = %s" % (json.dumps(other["name"]), json.dumps(other["url"])) for other in extra]
+    if index["url"]:
+        lines.append("[[index]]\nname = %s\nurl = %s\ndefault = true" % (json.dumps(index["name"]), json.dumps(index["url"])))
+    return "\n".join(lines)
+
+
+def places(scope, site, environment):
+    """The paths of pip.conf, uv.toml and netrc for a scope; None where a scope has no such file."""
+    config = xdg(environment, "XDG_CONFIG_HOME", ".config")
+    home = os.path.join(environment["HOME"], ".netrc")
+    return {
+        "none": (None, None, None),
+        "user": (os.path.join(config, "pip", "pip.conf"), os.path.join(config, "uv", "uv.toml"), home),
+        "site": (os.path.join(site or "", "pip.conf"), None, home),
+        # neither pip nor uv looks for credentials of the whole host; each login has its own
+        "global": ("/etc/pip.conf", "/etc/uv/uv.toml", home),
+    }[scope]
+
+
+def set_pip(files, path, wanted):
+    text = files.read(path)
+    try:
+        there = _pip_settings.options(text)
+    except ValueError as error:
+        raise Refused("%s: %s. Mend it first." % (path, error)) from None
+    for option, value in wanted.items():
+        found = there.get(("global", option))
+        if found is not None and found != value:
+            raise Refused("%s sets %s to %s, and that is not this collection's. Take it out, or set pip_index_scope to none." % (
+                path, option, CREDENTIALS.sub("***@", found)))
+        if found is None:
+            text = _pip_settings.set_option(text, "global", option, value)
+    files.change(path, text)
+    # an option that was there before belongs to whoever wrote it
+    return {option: value for option, value in wanted.items() if ("global", option) not in there}
+
+
+def set_uv(files, path, lines, owner):
+    rest = _pip_settings.outside(files.read(path), owner)
+    if lines and re.search(r"^\s*(\[\[index\]\]|index-url|default-index|extra-index-url)", rest, re.MULTILINE):
+        raise Refused("%s names indexes, and these are not this collection's. Take them out, or set pip_index_scope to none." % (
+            path))
+    files.change(path, _pip_settings.set_block(rest, owner, lines))
+
+
+def set_netrc(files, path, entries, owner):
+    rest = _pip_settings.outside(files.read(path), owner)
+    for line in entries.splitlines():
+        _machine, host, _login, username, _password, token = line.split(" ")
+        found = login_in(rest, host)
+        if found and found != (username, token):
+            raise Refused("%s has another login for %s, and that is not this collection's. Take it out, or set "
+                          "pip_index_scope to none." % (path, host))
+    files.change(path, _pip_settings.set_block(rest, owner, entries))
+
+
+def login_in(text, host):
+    with tempfile.NamedTemporaryFile("w", encoding="utf-8") as scratch:
+        scratch.write(text)
+        scratch.flush()
+        try:
+            found = netrc.netrc(scratch.name).hosts.get(host)
+        except netrc.NetrcParseError:
+            return None
+    return (found[0], found[2]) if found else None
+
+
+def github(files, environment, remove):
+    """GitHub Packages in the settings of this login and of the host."""
+    config = xdg(environment, "XDG_CONFIG_HOME", ".config")
+    confs = [os.path.join(config, "pip", "pip.conf"), os.path.join(environment["HOME"], ".pip", "pip.conf"), "/etc/pip.conf"]
+    found = []
+    for path, look in [*((path, in_pip_conf) for path in confs), (os.path.join(environment["HOME"], ".pypirc"), in_pypirc)]:
+        try:
+            text = files.read(path)
+        except (OSError, UnicodeDecodeError):
+            continue
+        hits = look(text)
+        found += ["%s: %s" % (path, hit) for hit in hits]
+        if hits and remove:
+            files.change(path, without_github(text))
+    return found
+
+
+def settle(module):
+    options = module.params
+    environment = environment_of_login()
+    files, owner = _pip_settings.Files(), options["owner"]
+    previous, record = _pip_settings.read_record(options["record"]), {}
+    indexes = _indexes.normalised(options["indexes"])
+    for warning in _indexes.warnings(indexes) if options["scope"] != "none" else ():
+        module.warn(warning)
+    found = github(files, environment, options["remove_github"])
+    if previous:
+        _pip_settings.undo(files, previous, owner)
+    pip_conf, uv_toml, home_netrc = places(options["scope"], options["site"], environment)
+    if pip_conf and indexes:
+        index, extra = one_for_all(indexes)
+        record["pip_conf"] = pip_conf
+        record["options"] = set_pip(files, pip_conf, pip_options(index, extra, options["access_dir"]))
+        if uv_toml and uv_lines(index, extra):
+            record["uv_toml"] = uv_toml
+            set_uv(files, uv_toml, uv_lines(index, extra), owner)
+        entries = _indexes.netrc([index, *extra])
+        if entries:
+            record["netrc"] = home_netrc
+            set_netrc(files, home_netrc, entries, owner)
+    changed = files.changed()
+    if not module.check_mode:
+        files.write()
+        if record != previous:
+            _pip_settings.write_record(options["record"], record)
+    module.exit_json(
+        changed=bool(changed), github=found, files=[record[key] for key in ("pip_conf", "uv_toml", "netrc") if key in record],
+        diff=[shown(path, files) for path in changed])
+
+
+def shown(path, files):
+    if os.path.basename(path) in (".netrc", ".pypirc"):
+        hosts = sorted({urlsplit("//" + host).hostname for host in re.findall(r"machine (\S+)", files.after[path])})
+        return {"before_header": path, "after_header": path, "before": "", "after": "credentials for: %s\n" % ", ".join(hosts)}
+    return {"before_header": path, "after_header": path, "before": CREDENTIALS.sub("***@", files.before[path]),
+            "after": CREDENTIALS.sub("***@", files.after[path])}
+
+
+def main():
+    module = AnsibleModule(
+        argument_spec={
+            "scope": {"type": "str", "choices": ["none", "user", "site", "global"], "default": "none"},
+            "site": {"type": "path"},
+            "owner": {"type": "str", "required": True},
+            "record": {"type": "path", "required": True},
+            "indexes": {"type": "list", "elements": "dict", "default": [], "options": _indexes.ARGUMENTS},
+            "access_dir": {"type": "path"},
+            "remove_github": {"type": "bool", "default": False},
+        },
+        required_if=[("scope", "site", ["site"])],
+        supports_check_mode=True,
+    )
+    try:
+        settle(module)
+    except (Refused, ValueError) as error:
+        module.fail_json(msg="%s\nNothing was changed." % error)
+    except OSError as error:
+        module.fail_json(msg="cannot change %s: %s" % (error.filename, error.strerror))
+
+
+if __name__ == "__main__":
+    main()
