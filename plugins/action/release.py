@@ -14,7 +14,7 @@ from ansible.plugins.action import ActionBase
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils import _git_wheels
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._git import GitError
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._indexes import normalised
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._install_errors import explain
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._install_verdict import explained
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._installers import InstallError
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._lock_file import LockRefused, obtain
 
@@ -40,7 +40,8 @@ class ActionModule(ActionBase):
                 arguments["lock"] = self._lock(arguments, indexes)
                 arguments["tools_lock"] = self._read(arguments.get("tools_lock_file"))
             except InstallError as error:
-                raise AnsibleActionFail("release: " + explain(error)) from None
+                raise AnsibleActionFail("release: " + explained(
+                    error, indexes or [], arguments.get("requirements") or [])) from None
             except (GitError, LockRefused, OSError, ValueError) as error:
                 raise AnsibleActionFail("release: %s" % error) from None
         arguments["indexes"] = [{key: value for key, value in index.items() if key not in FOR_THE_CONTROLLER}

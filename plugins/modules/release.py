@@ -248,9 +248,9 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._environments 
     only_one,
 )
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._indexes import ARGUMENTS, normalised
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._install_errors import explain
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._install_verdict import explained
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._installers import InstallError, installer
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._lock import short_hash, versions
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._lock import by_index, short_hash, versions
 
 UNLOCKED = "unlocked"
 
@@ -299,6 +299,14 @@ def built(module):
     if found:
         result["python"] = found["python"]
     module.exit_json(**result)
+
+
+def asked_for(options, index):
+    """What an installation asks of an index, for the verdict on a failed one."""
+    if not index or not options["lock"]:
+        return []
+    texts = dict((bound["name"], text) for bound, text in by_index(options["lock"], normalised(options["indexes"])))
+    return ["%s==%s" % pair for pair in versions(texts.get(index["name"], "")).items() if " or " not in pair[1]]
 
 
 def made_active(module):
@@ -353,7 +361,9 @@ def main():
             made_active(module)
         built(module)
     except InstallError as error:
-        module.fail_json(msg=explain(error, module.params["lock_file"]))
+        options = module.params
+        module.fail_json(msg=explained(error, options["indexes"], asked_for(options, error.index), options["access_dir"],
+                                       options["lock_file"]))
     except (OSError, ValueError) as error:
         module.fail_json(msg="the release could not be made: %s. The active release was left as it is." % error)
 

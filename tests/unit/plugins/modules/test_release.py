@@ -189,6 +189,7 @@ def test_wrong_token_on_the_host_is_named(build, both, tmp_path):
     (tmp_path / "access/netrc").write_text("machine 127.0.0.1 login reader password nonsense\n")
     answer = build(lock=text)
     assert answer["failed"] and "the index refused the user name or the token" in answer["msg"], answer
+    assert "Verdict (pip_index_info): the index swf does not take the user name or the token: HTTP 403" in answer["msg"]
     assert "nonsense" not in json.dumps(answer)
 
 

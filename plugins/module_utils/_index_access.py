@@ -1,0 +1,93 @@
+# Copyright: Contributors to the bnlnpps.swf_testbed collection
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""With what a host goes to an index: the login, the CA, and the address where pip_indexes leaves it to pip."""
+
+from __future__ import annotations
+
+import ast
+import netrc
+import os
+import re
+import shutil
+import subprocess
+import sys
+from urllib.parse import unquote, urlsplit, urlunsplit
+
+PIP_SETTING = re.compile(r"^(:env:|install|global)\.index-url=(.+)$", re.M)
+PIP_DEFAULT = "from pip._internal.models.index import PyPI; print(PyPI.simple_url)"
+PIP_SECONDS = 30
+
+
+class AccessRefused(Exception):
+    """The folder of the credentials is there and cannot be used."""
+
+
+class Access:
+    """What the role pip_index placed in a folder: ``netrc``, and ``<name of the index>.pem``."""
+
+    def __init__(self, folder=None):
+        self.folder, self._netrc = folder, None
+        path = os.path.join(folder, "netrc") if folder else None
+        if path and os.path.exists(path):
+            try:
+                self._netrc = netrc.netrc(path)
+            except OSError as error:
+                raise AccessRefused("cannot read %s: %s. Run as its owner." % (path, error.strerror)) from error
+            except netrc.NetrcParseError as error:
+                # its text quotes the line, and that may be the password
+                raise AccessRefused("%s is not a netrc file, see line %s. The role pip_index writes it anew." % (
+                    path, error.lineno)) from None
+
+    def login(self, index):
+        """(username, token) for an index, or None."""
+        if index["token"]:
+            return index["username"], index["token"]
+        host = urlsplit(index["url"] or "").hostname
+        found = self._netrc.authenticators(host) if self._netrc and host and index["preset"] != "directory" else None
+        return (found[0], found[2]) if found and found[2] else None
+
+    def ca_cert(self, index):
+        """Path of the CA certificates for an index, or None for the system's."""
+        placed = os.path.join(self.folder, index["name"] + ".pem") if self.folder else None
+        return placed if placed and os.path.exists(placed) else index["ca_cert"]
+
+
+def without_login(url):
+    """(address, (username, token) or None) of an address that may have credentials in it."""
+    parts = urlsplit(url)
+    userinfo, at, host = parts.netloc.rpartition("@")
+    if not at:
+        return url, None
+    username, dummy, token = userinfo.partition(":")
+    return urlunsplit(parts._replace(netloc=host)), (unquote(username), unquote(token)) if token else None
+
+
+def address_of_pip():
+    """The index that this host's pip asks, or None where there is no pip."""
+    if os.environ.get("PIP_INDEX_URL"):
+        return os.environ["PIP_INDEX_URL"]
+    for python in dict.fromkeys(path for path in (sys.executable, shutil.which("python3")) if path):
+        settings = output([python, "-m", "pip", "config", "list"])
+        if settings is None:
+            continue
+        found = {section: value for section, value in PIP_SETTING.findall(settings)}
+        # the order in which pip itself looks
+        for section in (":env:", "install", "global"):
+            if section in found:
+                return str(ast.literal_eval(found[section]))
+        default = output([python, "-c", PIP_DEFAULT])
+        if default:
+            return default.strip()
+    return None
+
+
+def output(command):
+    try:
+        # in a folder without modules: python -m looks where it stands first
+        done = subprocess.run(command, cwd="/", stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+                              check=False, text=True, timeout=PIP_SECONDS,
+                              env=dict(os.environ, PIP_DISABLE_PIP_VERSION_CHECK="1", PIP_NO_INPUT="1"))
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout if done.returncode == 0 else None

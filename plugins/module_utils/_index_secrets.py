@@ -1,0 +1,63 @@
+# Copyright: Contributors to the bnlnpps.swf_testbed collection
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Takes credentials out of everything that is said: as they are, and as servers echo them."""
+
+from __future__ import annotations
+
+import base64
+import html
+import json
+import re
+from urllib.parse import quote, quote_plus, unquote_plus
+
+HIDDEN = "***"
+# our own words and the user's: no server had a hand in them, and a token like "wrong" must not cut a verdict to pieces
+OWN = ("name", "preset", "index", "package", "wanted", "verdict", "cause", "cure")
+SHORTEST_FRAGMENT = 8
+
+
+def spellings(username, token):
+    """The ways in which a token may turn up in an address, a header or a page; the longest first."""
+    found = {token, quote(token), quote(token, safe=""), quote_plus(token), html.escape(token), json.dumps(token)[1:-1]}
+    found |= {re.sub("%..", lambda match: match[0].lower(), text) for text in found}
+    raw = token.encode()
+    for encode in (base64.b64encode, base64.urlsafe_b64encode):
+        for whole in (token, "%s:%s" % (username or "", token)):
+            text = encode(whole.encode()).decode()
+            found |= {text, text.rstrip("="), quote(text, safe="")}
+        # in the middle of a longer text base64 has three ways to write it; the ends depend on the neighbours
+        for offset in range(3):
+            text = encode(b"\0" * offset + raw).decode().rstrip("=")
+            fragment = text[(0, 2, 3)[offset]:len(text) - (1 if (offset + len(raw)) % 3 else 0)]
+            if len(fragment) >= SHORTEST_FRAGMENT:
+                found.add(fragment)
+    return sorted((text for text in found if text), key=len, reverse=True)
+
+
+class Scrubber:
+    """Knows the credentials that were used."""
+
+    def __init__(self):
+        self._tokens, self._spellings = set(), []
+
+    def learn(self, username, token):
+        if token:
+            self._tokens.add(token)
+            self._spellings = sorted({*self._spellings, *spellings(username, token)}, key=len, reverse=True)
+
+    def __call__(self, value):
+        """The same value, lists and dicts included, without credentials."""
+        if isinstance(value, dict):
+            return {key: item if key in OWN else self(item) for key, item in value.items()}
+        if isinstance(value, (list, tuple)):
+            return [self(item) for item in value]
+        return self.text(value) if isinstance(value, str) else value
+
+    def text(self, value):
+        for spelling in self._spellings:
+            value = value.replace(spelling, HIDDEN)
+        # another way of escaping it
+        if any(token in other for token in self._tokens for other in (unquote_plus(value), html.unescape(value))):
+            return HIDDEN
+        return value
