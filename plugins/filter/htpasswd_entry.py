@@ -12,7 +12,7 @@ from ansible.errors import AnsibleFilterError
 
 def htpasswd_entry(token, username):
     """A line of an htpasswd file in the {SHA} scheme."""
-    if not username or ":" in username:
+    if not username or ":" in username or not username.isprintable():
         raise AnsibleFilterError("htpasswd_entry: %r cannot be a user name" % username)
     if len(token) < 32:
         raise AnsibleFilterError(

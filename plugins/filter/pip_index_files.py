@@ -14,8 +14,11 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._installers im
 HEADING = "# Written by bnlnpps.swf_testbed; changes made here are overwritten.\n"
 
 
-def pip_index_files(indexes, access_dir):
-    """The files of the role pip_index, as config_files takes them: what is in an access directory."""
+def pip_index_files(indexes, access_dir, check_mode=False):
+    """The files of the role pip_index, as config_files takes them: what is in an access directory.
+
+    :param check_mode: a CA of the collection's own may not have been made yet.
+    """
     try:
         found = normalised(indexes)
     except ValueError as error:
@@ -24,7 +27,7 @@ def pip_index_files(indexes, access_dir):
     for index in found:
         certificate = os.path.join(access_dir, index["name"] + ".pem")
         if index["ca_cert"]:
-            files.append({"dest": certificate, "mode": "0644", "content": read(index)})
+            files.append({"dest": certificate, "mode": "0644", "content": read(index, check_mode)})
         if index["url"]:
             files.append({"dest": os.path.join(access_dir, index["name"] + ".conf"), "mode": "0644",
                           "content": configuration(index, certificate)})
@@ -44,7 +47,9 @@ def configuration(index, certificate):
     return HEADING + "".join(line + "\n" for line in lines)
 
 
-def read(index):
+def read(index, check_mode):
+    if check_mode and not os.path.exists(os.path.expanduser(index["ca_cert"])):
+        return "the CA certificate that %s will have\n" % index["ca_cert"]
     try:
         with open(os.path.expanduser(index["ca_cert"]), encoding="ascii") as stream:
             return stream.read()

@@ -11,7 +11,9 @@ from run_module import run_module
 @pytest.fixture(name="home")
 def home_with_an_instance(tmp_path):
     for path in (".local/share/swf/releases/1/bin/python", ".config/swf/supervisord.conf", ".config/swf/secrets/token",
-                 ".local/state/swf/log/a.log", ".local/state/swf/monitor/db.sqlite3", ".config/other/theirs"):
+                 ".local/state/swf/log/a.log", ".local/state/swf/monitor/db.sqlite3", ".config/other/theirs",
+                 ".local/share/swf/app/index_app.py", ".config/swf/index.json", ".config/swf/upstream.json",
+                 ".local/state/swf/mirror/pages/six.json"):
         (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / path).touch()
     os.symlink("releases/1", tmp_path / ".local/share/swf/current")

@@ -1,0 +1,95 @@
+# Copyright: Contributors to the bnlnpps.swf_testbed collection
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What pip on this host is set up for: its index with the login, the proxy, the certificates."""
+
+from __future__ import annotations
+
+import ast
+import netrc
+import os
+import re
+import shutil
+import subprocess
+import sys
+import urllib.request
+from urllib.parse import unquote, urlsplit, urlunsplit
+
+SETTING = re.compile(r"^(:env:|install|global)\.([a-z-]+)=('.*'|\".*\")$", re.MULTILINE)
+# where pip itself has the address of PyPI
+DEFAULT = "from pip._internal.models.index import PyPI; print(PyPI.simple_url)"
+SECONDS = 60
+
+
+class NoPip(Exception):
+    """There is no pip on this host that could be asked."""
+
+
+def output(python, *arguments):
+    """What a Python prints, None if it fails or is not there."""
+    try:
+        # in a folder without modules: python -m looks where it stands first
+        done = subprocess.run([python, *arguments], cwd="/", stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                              stderr=subprocess.DEVNULL, check=False, text=True, timeout=SECONDS,
+                              env=dict(os.environ, PIP_DISABLE_PIP_VERSION_CHECK="1"))
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout if done.returncode == 0 else None
+
+
+def settings_of(text):
+    """{option: value} of what ``pip config list`` prints, by pip's own precedence."""
+    found = {}
+    for section, option, value in SETTING.findall(text):
+        found.setdefault(option, {})[section] = ast.literal_eval(value)
+    return {option: next(values[section] for section in (":env:", "install", "global") if section in values)
+            for option, values in found.items()}
+
+
+def upstream_of_pip(preferred=None):
+    """The index that pip asks and how it gets there: ``url``, and where there is one ``username``, ``password``, ``proxies``
+    (as urllib has them), ``ca_file``.
+
+    :param preferred: a Python whose pip is asked first.
+    :raises NoPip: no Python of this host has a pip.
+    """
+    for python in dict.fromkeys(path for path in (preferred, sys.executable, shutil.which("python3")) if path):
+        text = output(python, "-m", "pip", "config", "list")
+        if text is None:
+            continue
+        settings = settings_of(text)
+        url = settings.get("index-url") or (output(python, "-c", DEFAULT) or "").strip()
+        if url:
+            return described(url, settings)
+    raise NoPip("there is no pip on this host to say which index it is set up for")
+
+
+def described(url, settings):
+    parts = urlsplit(url)
+    # a login in the URL is for the header: an address may be shown, a login may not
+    result = {"url": urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path.rstrip("/") + "/", "", ""))}
+    login = (unquote(parts.username), unquote(parts.password or "")) if parts.username else login_of(parts.hostname or "")
+    if login:
+        result.update(username=login[0], password=login[1])
+    proxies = urllib.request.getproxies()
+    if settings.get("proxy"):
+        proxies = {"http": settings["proxy"], "https": settings["proxy"]}
+    result["proxies"] = {kind: value for kind, value in sorted(proxies.items()) if kind in ("http", "https", "all", "no")}
+    for kind in ("http", "https"):
+        # urllib knows no proxy for all kinds, curl and pip do
+        if "all" in result["proxies"]:
+            result["proxies"].setdefault(kind, result["proxies"]["all"])
+    result["proxies"].pop("all", None)
+    ca_file = settings.get("cert") or os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("SSL_CERT_FILE")
+    if ca_file:
+        result["ca_file"] = ca_file
+    return result
+
+
+def login_of(host):
+    """The login that the netrc file has for a host, None if there is none. pip takes no default entry either."""
+    try:
+        found = netrc.netrc(os.environ.get("NETRC") or None).hosts.get(host)
+    except (OSError, netrc.NetrcParseError):
+        return None
+    return (found[0], found[2]) if found else None

@@ -1,0 +1,97 @@
+# Copyright: Contributors to the bnlnpps.swf_testbed collection
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What TLS certificates say: whom they are for, how long, and which key they belong to."""
+
+from __future__ import annotations
+
+import datetime
+import ipaddress
+import re
+
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
+
+DNS_NAME = re.compile(r"^(\*\.)?[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9])?(\.[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9])?)*$")
+
+
+class CertificateRefused(ValueError):
+    """What is wrong with a certificate or a name, and the cure."""
+
+
+def now():
+    return datetime.datetime.now(datetime.timezone.utc)
+
+
+def end_of(certificate):
+    """When it ends. The property with a time zone is there from cryptography 42 on."""
+    end = getattr(certificate, "not_valid_after_utc", None)
+    return end or certificate.not_valid_after.replace(tzinfo=datetime.timezone.utc)
+
+
+def days_left(certificate):
+    return (end_of(certificate) - now()).total_seconds() / 86400
+
+
+def general_name(name):
+    """A name as it stands in a certificate.
+
+    :raises CertificateRefused: it is neither an address nor a DNS name.
+    """
+    try:
+        return x509.IPAddress(ipaddress.ip_address(name))
+    except ValueError:
+        pass
+    if not DNS_NAME.match(name) or len(name) > 253:
+        raise CertificateRefused("%r is neither a DNS name nor an address. Name what clients connect to" % name)
+    return x509.DNSName(name.lower())
+
+
+def names_of(certificate):
+    """The names that a certificate is for, as text."""
+    try:
+        found = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except x509.ExtensionNotFound:
+        return set()
+    return {str(item.value).lower() for item in found if isinstance(item, (x509.DNSName, x509.IPAddress))}
+
+
+def covers(certificate, name):
+    """Whether clients that connect to a name take this certificate for it."""
+    names = names_of(certificate)
+    wanted = str(general_name(name).value).lower()
+    # a wildcard stands for one label, and is for names and not for addresses
+    return wanted in names or (
+        not isinstance(general_name(name), x509.IPAddress) and "*." + wanted.partition(".")[2] in names)
+
+
+def public_bytes(key):
+    return key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+
+
+def checked(certificate_text, key_text, names):
+    """A given pair as {certificate, key}, after a look at it.
+
+    :raises CertificateRefused: clients or the server would refuse it.
+    """
+    try:
+        certificate = x509.load_pem_x509_certificate(certificate_text.encode())
+    except ValueError:
+        raise CertificateRefused("the file has no certificate in PEM. It begins with -----BEGIN CERTIFICATE-----") from None
+    try:
+        key = load_pem_private_key(key_text.encode(), password=None)
+    except TypeError:
+        raise CertificateRefused("the key is protected by a password, which nobody could type in when the service starts. Store "
+                                 "it without one, encrypted with ansible-vault") from None
+    except ValueError:
+        raise CertificateRefused("the file of the key has no key in PEM") from None
+    if public_bytes(certificate.public_key()) != public_bytes(key.public_key()):
+        raise CertificateRefused("the certificate belongs to another key than the one given. Compare: openssl x509 -noout "
+                                 "-pubkey -in CERTIFICATE; openssl pkey -pubout -in KEY")
+    if days_left(certificate) <= 0:
+        raise CertificateRefused("the certificate ended on %s. Have it renewed" % end_of(certificate).date())
+    missing = [name for name in names if not covers(certificate, name)]
+    if missing:
+        raise CertificateRefused("clients that connect to %s would refuse the certificate, which is for %s" % (
+            ", ".join(missing), ", ".join(sorted(names_of(certificate))) or "no name at all"))
+    return {"certificate": certificate_text, "key": key_text}

@@ -1,0 +1,105 @@
+# Copyright: Contributors to the bnlnpps.swf_testbed collection
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Downloads a file once for all who ask for it meanwhile, and hands it on while it arrives.
+
+Whoever waits for a large file would otherwise give up: pip after 15 seconds without a byte.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import http.client
+import os
+import tempfile
+import threading
+
+from upstream import UpstreamAway, UpstreamLacks
+
+CHUNK = 256 * 1024
+WAIT_SECONDS = 60
+PARTIAL = ".partial-"
+
+
+class Download:
+    """One file on its way to the disk. It goes on to its end also when nobody waits any more."""
+
+    def __init__(self, upstream, url, path, sha256, when_done):
+        self.upstream, self.url, self.path, self.sha256, self.when_done = upstream, url, path, sha256, when_done
+        self.changed = threading.Condition()
+        self.started = self.done = False
+        self.size = self.scratch = self.error = None
+        self.available = 0
+        threading.Thread(target=self._run, name="download", daemon=True).start()
+
+    def _tell(self, **news):
+        with self.changed:
+            for key, value in news.items():
+                setattr(self, key, value)
+            self.changed.notify_all()
+
+    def _run(self):
+        try:
+            self._receive()
+        except (UpstreamAway, UpstreamLacks) as error:
+            self._tell(error=error)
+        except (OSError, http.client.HTTPException, ValueError) as error:
+            self._tell(error=UpstreamAway(str(error)))
+        finally:
+            if self.error and self.scratch:
+                os.unlink(self.scratch)
+            self.when_done(self)
+
+    def _receive(self):
+        with self.upstream.open(self.url, {"Accept-Encoding": "identity"}) as response:
+            os.makedirs(os.path.dirname(self.path), exist_ok=True)
+            handle, scratch = tempfile.mkstemp(prefix=PARTIAL, dir=os.path.dirname(self.path))
+            length = response.headers.get("Content-Length")
+            self._tell(started=True, scratch=scratch, size=int(length) if length else None)
+            digest, written = hashlib.sha256(), 0
+            with os.fdopen(handle, "wb") as stream:
+                while chunk := response.read1(CHUNK):
+                    # what was received before; the newest chunk stays back until the next one, or the hash, is there
+                    self._tell(available=written)
+                    stream.write(chunk)
+                    stream.flush()
+                    digest.update(chunk)
+                    written += len(chunk)
+        if self.size is not None and written != self.size:
+            raise UpstreamAway("the connection ended after %d of %d bytes" % (written, self.size))
+        if self.sha256 and digest.hexdigest() != self.sha256:
+            raise UpstreamAway("%s has another hash than the index's page says" % os.path.basename(self.path))
+        with self.changed:
+            os.replace(scratch, self.path)
+            self._tell(available=written, done=True, scratch=None)
+
+    def wait(self, ready):
+        """Wait until something holds, or the download failed.
+
+        :raises UpstreamAway, UpstreamLacks: it failed, or nothing arrives any more.
+        """
+        with self.changed:
+            if not self.changed.wait_for(lambda: self.error or ready(), WAIT_SECONDS):
+                raise UpstreamAway("nothing arrives any more")
+            if self.error:
+                raise self.error
+
+    def follow(self):
+        """The file's parts as they arrive; (size or None, iterator). Raises as :meth:`wait` does."""
+        self.wait(lambda: self.started)
+        with self.changed:
+            # under the lock: until it is done it has its first name, and afterwards its last
+            stream = open(self.scratch or self.path, "rb")
+        return self.size, self._parts(stream)
+
+    def _parts(self, stream):
+        sent = 0
+        with stream:
+            while True:
+                self.wait(lambda: self.done or self.available > sent)  # noqa: B023  called at once
+                while sent < self.available:
+                    part = stream.read(min(CHUNK, self.available - sent))
+                    sent += len(part)
+                    yield part
+                if self.done and sent >= self.available:
+                    return

@@ -1,0 +1,190 @@
+# Copyright: Contributors to the bnlnpps.swf_testbed collection
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The package index: one address, one login, for the packages of the lab and, with the mirror, for all others.
+
+A name that matches one of the private patterns comes from the packages on disk (pypiserver) and from nowhere else. With the
+mirror every other name comes from the mirror, and never from the disk.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import io
+import json
+import logging
+import os
+import re
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+import pypiserver
+import simple_page
+from accounts import Accounts
+from mirror import Mirror
+from pypiserver.bottle_wrapper import HTTPError
+from upstream import Upstream, UpstreamAway, UpstreamLacks
+
+LOG = logging.getLogger("index")
+NAME = re.compile(r"^[a-z0-9]+(-[a-z0-9]+)*$")
+PROJECT = re.compile(r"^/simple/([^/]+)(/?)$")
+MIRRORED = re.compile(r"^/mirror/([^/]+)/([^/]+)$")
+
+DRAINED_BYTES = 256 << 20
+
+
+def canonical(name):
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def drain(environ):
+    """Read what the client still sends. One that is cut off while it uploads never sees why it was refused."""
+    left = min(int(environ.get("CONTENT_LENGTH") or 0), DRAINED_BYTES)
+    while left > 0 and (part := environ["wsgi.input"].read(min(left, 1 << 20))):
+        left -= len(part)
+
+
+class Answer(Exception):
+    """Ends a request with a status and a line of text."""
+
+    def __init__(self, status, text, headers=()):
+        super().__init__(text)
+        self.status, self.text, self.headers = status, text, list(headers)
+
+
+class Index:
+    """A WSGI application.
+
+    :param accounts: an :class:`accounts.Accounts`.
+    :param packages: folder with the private packages.
+    :param private: patterns of the private names.
+    :param mirror: a :class:`mirror.Mirror`, None to serve the folder alone.
+    """
+
+    def __init__(self, accounts, packages, private, mirror=None):
+        self.accounts, self.mirror = accounts, mirror
+        self.private = [canonical(pattern) for pattern in private]
+        # who may do what is decided here, so pypiserver asks nobody
+        self.pypiserver = pypiserver.app(roots=[Path(packages)], password_file=".", authenticate=[], disable_fallback=True,
+                                         hash_algo="sha256")
+        self.pypiserver._pypiserver_config.backend.add_package = self.keep
+        self.packages = packages
+
+    def keep(self, filename, stream):
+        """Keep an uploaded file. pypiserver's own way shows a file before all of it is there."""
+        name = canonical(filename.split("-")[0] if filename.endswith(".whl") else filename.rpartition("-")[0])
+        if self.mirror and not self.is_private(name):
+            raise HTTPError(400, "%s is not one of the names that come from the disk of this index (%s). With the mirror on, "
+                            "nobody would get it." % (name, ", ".join(self.private)))
+        # pypiserver does not list a name with a dot in front
+        handle, scratch = tempfile.mkstemp(prefix=".upload-", dir=self.packages)
+        try:
+            with os.fdopen(handle, "wb") as target:
+                shutil.copyfileobj(stream, target)
+            os.chmod(scratch, 0o640)
+            # a link, unlike a rename, replaces nothing
+            os.link(scratch, os.path.join(self.packages, filename))
+        except FileExistsError:
+            raise HTTPError(400, "%s is there already" % filename) from None
+        finally:
+            os.unlink(scratch)
+
+    def is_private(self, name):
+        return any(fnmatch.fnmatchcase(name, pattern) for pattern in self.private)
+
+    def __call__(self, environ, start_response):
+        try:
+            self._authorize(environ)
+            return self._route(environ, start_response)
+        except Answer as answer:
+            status, text, headers = answer.status, answer.text, answer.headers
+        except UpstreamLacks:
+            status, text, headers = "404 Not Found", "the upstream index does not have it", []
+        except UpstreamAway as error:
+            LOG.warning("%s: %s", environ.get("PATH_INFO"), error)
+            status, text, headers = "502 Bad Gateway", "the upstream index: %s" % error, []
+        drain(environ)
+        body = (text + "\n").encode()
+        start_response(status, [("Content-Type", "text/plain; charset=utf-8"), ("Content-Length", str(len(body))), *headers])
+        return [] if environ["REQUEST_METHOD"] == "HEAD" else [body]
+
+    def _authorize(self, environ):
+        name, rights = self.accounts.rights_of(environ.get("HTTP_AUTHORIZATION"))
+        if name is None:
+            raise Answer("401 Unauthorized", "this index needs a user name and a token",
+                         [("WWW-Authenticate", 'Basic realm="package index"')])
+        if rights is None:
+            raise Answer("403 Forbidden", "the user name or the token is wrong")
+        needed = "read" if environ["REQUEST_METHOD"] in ("GET", "HEAD") else "upload"
+        if needed not in rights:
+            raise Answer("403 Forbidden", "%s may %s and not %s" % (name, " and ".join(sorted(rights)), needed))
+        environ["REMOTE_USER"] = name
+
+    def _route(self, environ, start_response):
+        path = environ.get("PATH_INFO") or "/"
+        project = PROJECT.match(path)
+        if project and environ["REQUEST_METHOD"] in ("GET", "HEAD"):
+            return self._project(project.group(1), project.group(2), environ, start_response)
+        mirrored = MIRRORED.match(path)
+        if mirrored and self.mirror and environ["REQUEST_METHOD"] == "GET":
+            return self._file(*mirrored.groups(), start_response)
+        return self.pypiserver(environ, start_response)
+
+    def _project(self, name, slash, environ, start_response):
+        if not NAME.match(canonical(name)):
+            raise Answer("404 Not Found", "that is no name of a package")
+        if name != canonical(name) or not slash:
+            target = "%s/simple/%s/" % (environ.get("SCRIPT_NAME", ""), canonical(name))
+            raise Answer("301 Moved Permanently", "see %s" % target, [("Location", target)])
+        if self.mirror and not self.is_private(name):
+            page = self.mirror.page(name)
+        else:
+            page = self._private_page(name, environ)
+        if simple_page.wants_json(environ.get("HTTP_ACCEPT")):
+            kind, body = simple_page.JSON, simple_page.as_json(page)
+        else:
+            kind, body = "text/html; charset=utf-8", simple_page.as_html(page)
+        start_response("200 OK", [("Content-Type", kind), ("Content-Length", str(len(body))), ("Vary", "Accept"),
+                                  ("Cache-Control", "no-cache")])
+        return [body] if environ["REQUEST_METHOD"] == "GET" else []
+
+    def _private_page(self, name, environ):
+        """pypiserver has pages in HTML alone, so its page is read."""
+        seen = {}
+
+        def start(status, headers, _error=None):
+            seen.update(status=status)
+
+        asked = dict(environ, PATH_INFO="/simple/%s/" % name, REQUEST_METHOD="GET", QUERY_STRING="", CONTENT_LENGTH="0")
+        asked["wsgi.input"] = io.BytesIO()
+        text = b"".join(self.pypiserver(asked, start)).decode()
+        if not seen["status"].startswith("200"):
+            raise Answer("404 Not Found", "this index does not have %s" % name)
+        # pypiserver's links are paths on this host, and stay so
+        return simple_page.parse(text, "text/html", "", name)
+
+    def _file(self, name, filename, start_response):
+        if self.is_private(name) or name != canonical(name) or not NAME.match(name):
+            raise Answer("404 Not Found", "this index does not have %s" % filename)
+        size, parts = self.mirror.file(name, filename)
+        start_response("200 OK", [("Content-Type", "application/octet-stream"), ("Cache-Control", "private, max-age=31536000")]
+                       + ([("Content-Length", str(size))] if size is not None else []))
+        return parts
+
+
+def create(path):
+    """The application, from the JSON file of its settings."""
+    logging.basicConfig(level=logging.INFO, stream=sys.stdout, format="%(levelname)s %(name)s: %(message)s")
+    # the server logs every request, with the user
+    logging.getLogger("pypiserver").setLevel(logging.WARNING)
+    with open(path, encoding="utf-8") as stream:
+        settings = json.load(stream)
+    mirror = None
+    if settings.get("mirror"):
+        kept = settings["mirror"]
+        with open(kept["upstream"], encoding="utf-8") as stream:
+            upstream = Upstream(json.load(stream))
+        mirror = Mirror(upstream, kept["directory"], kept["page_seconds"], kept["max_bytes"])
+    return Index(Accounts(settings["accounts"]), settings["packages"], settings["private"], mirror)

@@ -1,0 +1,41 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import pytest
+from ansible.errors import AnsibleFilterError
+from passlib.apache import HtpasswdFile
+
+from ansible_collections.bnlnpps.swf_testbed.plugins.filter.htpasswd_entry import htpasswd_entry
+from ansible_collections.bnlnpps.swf_testbed.plugins.filter.htpasswd_file import htpasswd_file
+
+TOKEN = "0123456789abcdef" * 2
+
+
+def user(**changes):
+    return dict({"name": "reader", "token": TOKEN, "rights": ["read"]}, **changes)
+
+
+def test_an_entry_is_what_others_read_too():
+    file = HtpasswdFile.from_string(htpasswd_entry(TOKEN, "reader"))
+    assert file.check_password("reader", TOKEN) and not file.check_password("reader", TOKEN[1:])
+
+
+def test_rights_are_behind_the_hash():
+    text = htpasswd_file([user(), user(name="publisher", rights=["upload", "read", "read"])])
+    assert text == "%s:read\n%s:read,upload\n" % (htpasswd_entry(TOKEN, "reader"), htpasswd_entry(TOKEN, "publisher"))
+    assert htpasswd_file([]) == "" and TOKEN not in text
+
+
+@pytest.mark.parametrize("users,message", [
+    ([user(), user()], "two users are called reader"),
+    ([user(rights=[])], "the rights of reader must be"),
+    ([user(rights=["write"])], "the rights of reader must be"),
+    ([user(token="short")], "has 5 characters"),
+    ([user(name="a:b")], "cannot be a user name"),
+    ([user(name="a\nb")], "cannot be a user name"),
+    ([{}], "the rights of None"),
+])
+def test_refusals(users, message):
+    with pytest.raises(AnsibleFilterError, match=message) as caught:
+        htpasswd_file(users)
+    assert TOKEN not in str(caught.value)
