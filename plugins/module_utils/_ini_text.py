@@ -40,7 +40,7 @@ def options(lines):
 
 
 def sections(lines):
-    """{name: (first line, line after the last)}. Comments right above a heading belong to that heading."""
+    """{name: (first line, line after the last)}. Comments right above a heading are in no section: they are somebody's notes."""
     starts = [(number, HEADING.match(line)["name"]) for number, line in enumerate(lines) if HEADING.match(line)]
     found = {}
     for (start, name), (end, _next) in zip(starts, starts[1:] + [(len(lines), None)]):

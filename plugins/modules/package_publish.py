@@ -12,40 +12,57 @@ version_added: 0.1.0
 author:
   - BNL NPPS (@bnlnpps)
 description:
-  - Reads name and version of each source folder, asks the index which of them it has, builds a wheel of the others with
-    C(python -m build), and uploads them with C(twine).
-  - A version that the index has is neither built nor uploaded again. To publish a change, raise the version.
+  - Reads name and version of each source, asks the index which of them it has, builds the others with C(python -m build), and
+    uploads them with C(twine).
+  - A version that the index has is not uploaded again. To publish a change, raise the version. An upload that was cut off is
+    completed.
+  - Nothing is uploaded before everything is checked and built.
   - Run it on the controller (C(delegate_to=localhost)), where the sources are.
 options:
-  sources:
-    description: Folders with a C(pyproject.toml).
-    type: list
-    elements: path
-    required: true
+  index:
+    description:
+      - Name of the one of O(indexes) to publish to. Unset, it is the private one, which is the one that claims names and is
+        neither PyPI nor TestPyPI.
+    type: str
   index_url:
-    description: The index's simple API, for looking.
+    description: Short for O(indexes) with one index, its simple API.
     type: str
-    required: true
   upload_url:
-    description: The index's upload address.
+    description: The upload address of O(index_url).
     type: str
-    required: true
   username:
-    description: User who may look and upload.
+    description: User of O(index_url) who may look and upload.
     type: str
-    required: true
   token:
     description: Password or token of O(username).
     type: str
-    required: true
+  ca_cert:
+    description: Certificate of the CA of O(index_url).
+    type: path
+  formats:
+    description: What to build.
+    type: list
+    elements: str
+    choices: [wheel, sdist]
+    default: [wheel]
+  check:
+    description:
+      - Whether to check the sources as M(bnlnpps.swf_testbed.package_check) does, also against the content that the index has of
+        a version, and to publish nothing if there is a finding. Every package is built for that.
+    type: bool
+    default: false
   wait:
     description: Seconds to wait for an index that does not answer yet.
     type: int
     default: 20
+extends_documentation_fragment:
+  - bnlnpps.swf_testbed.package_indexes
+  - bnlnpps.swf_testbed.package_sources
 requirements:
   - build
   - twine
   - tomli (with Python 3.10)
+  - git (for O(repositories))
 attributes:
   check_mode:
     support: full
@@ -53,16 +70,22 @@ attributes:
   diff_mode:
     support: full
     description: Lists the versions that are added.
+seealso:
+  - module: bnlnpps.swf_testbed.package_check
 """
 
 EXAMPLES = r"""
 - name: Publish what is new
   bnlnpps.swf_testbed.package_publish:
     sources: [packages/swf-common-lib, packages/swf-testbed]
-    index_url: https://index.example.org/simple/
-    upload_url: https://index.example.org/
-    username: publisher
-    token: "{{ vault_index_token }}"
+    repositories:
+      - url: https://github.com/bnlnpps/swf-monitor
+        ref: v0.2.0
+        token: "{{ vault_github_token }}"
+    indexes: "{{ pip_indexes }}"
+    index: lab
+    formats: [wheel, sdist]
+    check: true
   delegate_to: localhost
 """
 
@@ -81,157 +104,99 @@ present:
   sample: [swf-testbed 0.1.0]
 """
 
-import concurrent.futures
-import glob
-import os
-import re
-import socket
-import subprocess
-import sys
 import tempfile
-import time
-from urllib.error import HTTPError, URLError
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.urls import ConnectionError as UrlConnectionError
-from ansible.module_utils.urls import open_url
 
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._install_errors import explain
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._installers import InstallError, call
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._lock import canonical
-
-
-class PublishError(Exception):
-    """Why nothing (more) was published, and what to do."""
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils import _indexes, _package_plan, _package_sources
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._package_lookup import Index, IndexAway
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._package_project import PublishError, missing_libraries
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._package_target import target
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._package_upload import upload
 
 
-class IndexAway(PublishError):
-    """Nothing answers at the index's address."""
+def entry_of(options):
+    """The normalised index to publish to."""
+    if options["indexes"] is not None:
+        return target(options["indexes"], options["index"])
+    return target([{"name": "index", "url": options["index_url"], "upload_url": options["upload_url"],
+                    "username": options["username"], "token": options["token"], "ca_cert": options["ca_cert"]}], "index")
 
 
-def project(folder):
-    """(name, version) of a source folder. Raises PublishError where they are not static."""
-    try:
-        import tomllib
-    except ImportError:
-        import tomli as tomllib
-    path = os.path.join(folder, "pyproject.toml")
-    try:
-        with open(path, "rb") as stream:
-            table = tomllib.load(stream).get("project", {})
-    except OSError as error:
-        raise PublishError("cannot read %s: %s" % (path, error.strerror)) from error
-    except ValueError as error:
-        raise PublishError("%s is not valid TOML: %s" % (path, error)) from error
-    if "name" not in table or "version" not in table:
-        raise PublishError("%s must give [project] name and version" % path)
-    return canonical(table["name"]), table["version"]
-
-
-def index_page(options, name):
-    """The index's page of a package, or an empty text if it has none."""
-    url = "%s/%s/" % (options["index_url"].rstrip("/"), name)
-    deadline = time.monotonic() + options["wait"]
-    while True:
-        try:
-            return open_url(url, url_username=options["username"], url_password=options["token"], force_basic_auth=True,
-                            timeout=10, follow_redirects="none").read().decode("utf-8", "replace")
-        except HTTPError as error:
-            if error.code in (301, 302, 303, 307, 308, 404):
-                # a redirect leads to another index: this one does not have it
-                return ""
-            if error.code in (401, 403):
-                raise PublishError(
-                    "the index at %s refused the user %r (HTTP %d): the token is wrong, or the user may not look. Check "
-                    "swf_testbed_index_user and swf_testbed_index_token." % (
-                        options["index_url"], options["username"], error.code)) from error
-            raise PublishError("the index at %s answered HTTP %d for %s. Look at its log." % (
-                options["index_url"], error.code, name)) from error
-        except (URLError, UrlConnectionError, socket.timeout, OSError) as error:
-            if time.monotonic() > deadline:
-                raise IndexAway("nothing answers at the index %s: %s. See whether it runs: ansible-playbook "
-                                "playbooks/status.yml" % (options["index_url"], getattr(error, "reason", error))) from error
-            time.sleep(0.2)
-
-
-def has(page, name, version):
-    """True if a page of the simple API lists a file of that version."""
-    files = re.findall(r">\s*([^<>\s]+\.(?:whl|tar\.gz|zip))\s*<", page)
-    stems = (canonical(name).replace("-", "_") + "-" + version, canonical(name) + "-" + version)
-    return any(re.split(r"(?=-py|-cp|\.tar\.gz$|\.zip$)", file, maxsplit=1)[0].replace("-", "_").lower()
-               == stem.replace("-", "_").lower() for file in files for stem in stems)
-
-
-def wheel(folder, outdir):
-    """Build a folder's wheel in isolation."""
-    with tempfile.TemporaryDirectory() as scratch:
-        # the source stays clean, and may be read-only: the build sees a place of its own for what it writes
-        call("build %s" % folder, [sys.executable, "-m", "build", "--wheel", "--installer", "uv", "--outdir", scratch, folder])
-        built = glob.glob(os.path.join(scratch, "*.whl"))
-        target = os.path.join(outdir, os.path.basename(built[0]))
-        os.replace(built[0], target)
-    return target
-
-
-def upload(options, files, scratch):
-    pypirc = os.path.join(scratch, "pypirc")
-    with open(pypirc, "w", encoding="utf-8") as stream:
-        stream.write("[distutils]\nindex-servers = target\n[target]\nrepository = %s\nusername = %s\npassword = %s\n" % (
-            options["upload_url"], options["username"], options["token"].replace("%", "%%")))
-    done = subprocess.run(
-        [sys.executable, "-m", "twine", "upload", "--non-interactive", "--disable-progress-bar", "--config-file", pypirc,
-         "--repository", "target", *files],
-        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
-    if done.returncode != 0:
-        raise InstallError("upload to the index", done.stdout.replace(options["token"], "***"),
-                           {"name": "that was given", "url": options["upload_url"]})
-
-
-def missing(options, projects):
-    """The folders whose version the index lacks, as {folder: (name, version)}."""
-    found = {}
-    for folder, (name, version) in projects.items():
-        if not has(index_page(options, name), name, version):
-            found[folder] = (name, version)
-    return found
+def look(packages, index, check_mode):
+    """Note what the index has of each package whose version is known. In check mode an index may still be missing."""
+    for package in packages:
+        if package.version:
+            try:
+                package.look(index.files(package.project.name))
+            except IndexAway:
+                if not check_mode:
+                    raise
+                return
 
 
 def publish(options, check_mode):
-    projects = {folder: project(folder) for folder in options["sources"]}
-    try:
-        wanted = missing(dict(options, wait=0) if check_mode else options, projects)
-    except IndexAway:
-        if not check_mode:
-            raise
-        wanted = projects
-    if wanted and not check_mode:
-        # nobody else may enter this directory: it holds the token for the time of the upload
-        with tempfile.TemporaryDirectory() as scratch:
-            with concurrent.futures.ThreadPoolExecutor(max_workers=os.cpu_count() or 2) as pool:
-                files = list(pool.map(lambda folder: wheel(folder, scratch), wanted))
-            upload(options, files, scratch)
-    return (["%s %s" % pair for pair in wanted.values()],
-            ["%s %s" % pair for folder, pair in projects.items() if folder not in wanted])
+    """(published, present) as the module returns them.
+
+    :raises PublishError: when something stands in the way; then nothing was uploaded, or less than everything.
+    """
+    entry = entry_of(options)
+    index = Index(entry, 0 if check_mode else options["wait"])
+    # nobody else may enter this directory: it holds the token for the time of the upload
+    with _package_sources.projects(options["sources"], options["repositories"]) as projects, \
+            tempfile.TemporaryDirectory(prefix="swf-publish-") as scratch:
+        if options["check"]:
+            _package_plan.refuse(_package_plan.check_sources(projects))
+        _package_plan.must_be_readable(projects)
+        packages = [_package_plan.Package(project) for project in projects]
+        look(packages, index, check_mode)
+        if options["check"]:
+            to_build = packages
+        elif check_mode:
+            to_build = []
+        else:
+            to_build = [package for package in packages if package.missing(options["formats"])]
+        made_by_the_build = [package for package in to_build if package.version is None]
+        _package_plan.build_all(to_build, options["formats"], scratch)
+        look(made_by_the_build, index, check_mode)
+        if options["check"]:
+            _package_plan.refuse(_package_plan.built_problems(to_build, index, scratch))
+        wanted = [package for package in packages if package.missing(options["formats"])]
+        files = [package.built[name] for package in wanted for name in package.missing(options["formats"]) if package.built]
+        if files and not check_mode:
+            upload(entry, files, scratch)
+        return [str(package) for package in wanted], [str(package) for package in packages if package not in wanted]
 
 
 def main():
     module = AnsibleModule(
         argument_spec={
-            "sources": {"type": "list", "elements": "path", "required": True},
-            "index_url": {"type": "str", "required": True},
-            "upload_url": {"type": "str", "required": True},
-            "username": {"type": "str", "required": True},
-            "token": {"type": "str", "required": True, "no_log": True},
+            "sources": {"type": "list", "elements": "path", "default": []},
+            "repositories": {"type": "list", "elements": "dict", "default": [], "options": _package_sources.ARGUMENTS},
+            "indexes": {"type": "list", "elements": "dict", "options": _indexes.ARGUMENTS},
+            "index": {"type": "str"},
+            "index_url": {"type": "str"},
+            "upload_url": {"type": "str"},
+            "username": {"type": "str"},
+            "token": {"type": "str", "no_log": True},
+            "ca_cert": {"type": "path"},
+            "formats": {"type": "list", "elements": "str", "choices": ["wheel", "sdist"], "default": ["wheel"]},
+            "check": {"type": "bool", "default": False},
             "wait": {"type": "int", "default": 20},
         },
+        required_one_of=[("indexes", "index_url")],
+        mutually_exclusive=[("indexes", "index_url")],
+        required_by={"index": ["indexes"]},
+        required_together=[("index_url", "upload_url", "username", "token")],
         supports_check_mode=True,
     )
+    missing = missing_libraries("build", "twine")
+    if missing:
+        module.fail_json(msg=missing)
     try:
         published, present = publish(module.params, module.check_mode)
     except PublishError as error:
         module.fail_json(msg=str(error))
-    except InstallError as error:
-        module.fail_json(msg=explain(error))
     module.exit_json(changed=bool(published), published=published, present=present,
                      diff={"before": "", "after": "".join(line + "\n" for line in published)})
 

@@ -1,0 +1,28 @@
+# Copyright: Contributors to the bnlnpps.swf_testbed collection
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+from ansible.errors import AnsibleFilterError
+
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._package_project import PublishError
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._package_target import TRUSTED, target
+
+
+def upload_target(indexes, name=""):
+    """Where and how a workflow uploads to one of the indexes. The token is not in it."""
+    try:
+        entry = target(indexes, name, needs_token=False)
+    except PublishError as error:
+        raise AnsibleFilterError("upload_target: %s" % error) from error
+    trusted = entry["preset"] in TRUSTED
+    if not trusted and not entry["username"]:
+        raise AnsibleFilterError("upload_target: the index %s has no username and token in pip_indexes, and the workflow needs "
+                                 "the name that goes with the token. Set both." % entry["name"])
+    return {"name": entry["name"], "upload_url": entry["upload_url"], "username": entry["username"], "trusted": trusted}
+
+
+class FilterModule:
+    def filters(self):
+        return {"upload_target": upload_target}

@@ -1,0 +1,145 @@
+#!/usr/bin/python
+# Copyright: Contributors to the bnlnpps.swf_testbed collection
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: package_check
+short_description: See whether source folders can be published as Python packages
+version_added: 0.1.0
+author:
+  - BNL NPPS (@bnlnpps)
+description:
+  - Checks C(pyproject.toml) (build system, name, version, description, C(requires-python), dependencies by simple name, readme,
+    license, repository URL), the C(src) layout, and that the programs named there exist.
+  - With O(indexes), also that the index does not have the version with other content, for which the package is built.
+  - Fails with all findings together, one line each, with the file, the cause and the cure.
+  - Changes nothing. Run it on the controller (C(delegate_to=localhost)), where the sources are.
+options:
+  index:
+    description:
+      - Name of the one of O(indexes) that is meant. Unset, it is the private one, which is the one that claims names and is
+        neither PyPI nor TestPyPI.
+    type: str
+  formats:
+    description: What to build for the comparison.
+    type: list
+    elements: str
+    choices: [wheel, sdist]
+    default: [wheel, sdist]
+extends_documentation_fragment:
+  - bnlnpps.swf_testbed.package_indexes
+  - bnlnpps.swf_testbed.package_sources
+requirements:
+  - build (with O(indexes))
+  - twine (with O(indexes))
+  - tomli (with Python 3.10)
+  - git (for O(repositories))
+attributes:
+  check_mode:
+    support: full
+    description: Never changes anything.
+  diff_mode:
+    support: none
+    description: There is nothing to show.
+seealso:
+  - module: bnlnpps.swf_testbed.package_publish
+"""
+
+EXAMPLES = r"""
+- name: Say what is wrong before somebody tries to publish it
+  bnlnpps.swf_testbed.package_check:
+    sources: [packages/swf-common-lib]
+    indexes: "{{ pip_indexes }}"
+  delegate_to: localhost
+"""
+
+RETURN = r"""
+findings:
+  description: What stands in the way, each one line with file, cause and cure.
+  returned: always
+  type: list
+  elements: str
+  sample:
+    - "swf-thing/pyproject.toml: [project] has no requires-python, so that pip installs it on a Python it fails on. Add ..."
+packages:
+  description: What was checked.
+  returned: always
+  type: list
+  elements: str
+  sample: [swf-common-lib 0.1.0]
+"""
+
+import tempfile
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils import _indexes, _package_plan, _package_sources
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._package_checks import line
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._package_lookup import Index, IndexAway
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._package_project import PublishError, missing_libraries
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._package_target import target
+
+
+def compared(packages, entry, formats, scratch):
+    """(problems, warnings) of versions that the index has, for packages whose sources are in order."""
+    index = Index(entry)
+    try:
+        for package in packages:
+            if package.version:
+                package.look(index.files(package.project.name))
+    except IndexAway as error:
+        return [], ["The versions are not compared with the index: %s" % error]
+    there = [package for package in packages if package.there]
+    _package_plan.build_all(there, formats, scratch)
+    return _package_plan.built_problems(there, index, scratch), []
+
+
+def check(options):
+    """(findings, names and versions, warnings)."""
+    entry = target(options["indexes"], options["index"], needs_token=False) if options["indexes"] is not None else None
+    with _package_sources.projects(options["sources"], options["repositories"]) as projects, \
+            tempfile.TemporaryDirectory(prefix="swf-check-") as scratch:
+        problems = _package_plan.check_sources(projects)
+        packages = [_package_plan.Package(project) for project in projects if project.name]
+        warnings = []
+        if entry:
+            broken = {file for file, _cause, _cure in problems}
+            sound = [package for package in packages if not any(file.startswith(package.project.label) for file in broken)]
+            more, warnings = compared(sound, entry, options["formats"], scratch)
+            problems += more
+        return [line(problem) for problem in problems], [str(package) for package in packages], warnings
+
+
+def main():
+    module = AnsibleModule(
+        argument_spec={
+            "sources": {"type": "list", "elements": "path", "default": []},
+            "repositories": {"type": "list", "elements": "dict", "default": [], "options": _package_sources.ARGUMENTS},
+            "indexes": {"type": "list", "elements": "dict", "options": _indexes.ARGUMENTS},
+            "index": {"type": "str"},
+            "formats": {"type": "list", "elements": "str", "choices": ["wheel", "sdist"], "default": ["wheel", "sdist"]},
+        },
+        required_by={"index": ["indexes"]},
+        supports_check_mode=True,
+    )
+    missing = missing_libraries(*(["build", "twine"] if module.params["indexes"] is not None else []))
+    if missing:
+        module.fail_json(msg=missing)
+    try:
+        findings, packages, warnings = check(module.params)
+    except PublishError as error:
+        module.fail_json(msg=str(error), findings=[], packages=[])
+    for warning in warnings:
+        module.warn(warning)
+    result = {"changed": False, "findings": findings, "packages": packages}
+    if findings:
+        module.fail_json(msg="%d finding%s, each with its cure:\n%s" % (
+            len(findings), "" if len(findings) == 1 else "s", "\n".join(findings)), **result)
+    module.exit_json(**result)
+
+
+if __name__ == "__main__":
+    main()
