@@ -31,7 +31,8 @@ def layout(instance, scope, environment):
     :param instance: name of the instance, for example ``swf-testbed``.
     :param scope: ``user`` or ``system``.
     :param environment: the environment of the login that owns a user-scope instance, with ``HOME``.
-    :returns: dict of absolute paths.
+    :returns: dict of absolute paths, and of the owners and modes that differ between the scopes. An owner or group that is empty
+        is left as it is made: that of the login.
     """
     if scope == "user":
         state = os.path.join(xdg(environment, "XDG_STATE_HOME", ".local/state"), instance)
@@ -42,6 +43,8 @@ def layout(instance, scope, environment):
             "log_dir": os.path.join(state, "log"),
             # not XDG_RUNTIME_DIR: it exists only while somebody is logged in, and the testbed outlives the login
             "run_dir": os.path.join(state, "run"),
+            "config_mode": "0700",
+            "conf_mode": "0600",
         }
     else:
         places = {
@@ -50,6 +53,9 @@ def layout(instance, scope, environment):
             "state_dir": "/var/lib/" + instance,
             "log_dir": "/var/log/" + instance,
             "run_dir": "/run/" + instance,
+            # operators read the configuration, which has no secrets; these are in directories of their own
+            "config_mode": "0755",
+            "conf_mode": "0644",
         }
     places["data_dir"] = os.path.join(places["state_dir"], "data")
     places["secrets_dir"] = os.path.join(places["config_dir"], "secrets")
@@ -58,4 +64,9 @@ def layout(instance, scope, environment):
     places["pip_settings"] = os.path.join(places["config_dir"], "pip-settings.json")
     places["supervisord_conf"] = os.path.join(places["config_dir"], "supervisord.conf")
     places["socket"] = os.path.join(places["run_dir"], "supervisor.sock")
+    places["scope"] = scope
+    places["unit"] = instance + ".service"
+    units = "/etc/systemd/system" if scope == "system" else os.path.join(
+        xdg(environment, "XDG_CONFIG_HOME", ".config"), "systemd/user")
+    places["unit_file"] = os.path.join(units, places["unit"])
     return places

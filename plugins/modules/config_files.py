@@ -32,10 +32,10 @@ options:
         type: str
         default: "0755"
       owner:
-        description: Name of the owner. Left alone when it is not given.
+        description: Name of the owner. Left alone when it is not given or empty.
         type: str
       group:
-        description: Name of the group. Left alone when it is not given.
+        description: Name of the group. Left alone when it is not given or empty.
         type: str
       purge:
         description:
@@ -73,10 +73,10 @@ options:
         description: Mode as an octal string. The default is V(0644), and V(0600) for a secret.
         type: str
       owner:
-        description: Name of the owner. Left alone when it is not given.
+        description: Name of the owner. Left alone when it is not given or empty.
         type: str
       group:
-        description: Name of the group. Left alone when it is not given.
+        description: Name of the group. Left alone when it is not given or empty.
         type: str
       backup:
         description: Keep the replaced file beside the new one, with a time stamp in its name.
@@ -176,7 +176,7 @@ class ConfigFiles:
         """Owner, group and mode in the shape that AnsibleModule's own helpers take."""
         path = item["path"] if "path" in item else item["dest"]
         return {
-            "path": path, "mode": mode, "owner": item.get("owner"), "group": item.get("group"),
+            "path": path, "mode": mode, "owner": item.get("owner") or None, "group": item.get("group") or None,
             "secontext": [None, None, None], "attributes": None,
         }
 

@@ -79,7 +79,7 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor_tr
 STOP_SECONDS = 60
 OURS = {
     "root": ("releases", "tools", "current", ".current.new", ".lock", "app"),
-    "config_dir": ("supervisord.conf", "pip", "secrets", "index.json", "upstream.json"),
+    "config_dir": ("supervisord.conf", "pip", "secrets", "ca.pem", "index.json", "upstream.json"),
     # what a mirror keeps can be had again
     "state_dir": ("log", "run", "mirror"),
 }

@@ -14,7 +14,9 @@ author:
 description:
   - Works out the directories of the instance (the XDG base directories of the login in user scope) and returns them as a fact.
   - Looks for everything that would make a later step fail - Python, the C(venv) module, disk space, ports, the length of the
-    socket's path, directories that cannot be written - and names all of it at once, each with the command that mends it.
+    socket's path, directories that cannot be written, in system scope root and systemd - and names all of it at once, each with
+    the command that mends it.
+  - Before any host is asked, checks the variables of O(specs) against the argument specifications of these roles.
   - Changes nothing.
 options:
   instance:
@@ -61,6 +63,29 @@ options:
     description: Free space, in MB, that must be there for the releases. V(0) asks for nothing.
     type: int
     default: 0
+  user:
+    description: The unprivileged user that runs the programs, in system scope.
+    type: str
+    default: swf-testbed
+  operators:
+    description: The group that may use supervisord's socket and read the logs, in system scope.
+    type: str
+    default: swf-operators
+  systemd:
+    description:
+      - V(auto) lets systemd run supervisord in system scope, and in user scope where units of the login run while nobody is
+        logged in (C(loginctl enable-linger)).
+      - V(never) lets supervisord be a daemon of its own, in user scope.
+    type: str
+    choices: [auto, never]
+    default: auto
+  specs:
+    description:
+      - Names of roles of this collection whose variables are checked on the controller, in one go. What is wrong is named before
+        the host is touched.
+    type: list
+    elements: str
+    default: []
   checks:
     description: Whether to check. V(false) only returns the fact, for playbooks that stop or remove an instance.
     type: bool
@@ -98,6 +123,7 @@ ansible_facts:
       sample:
         config_dir: /home/me/.config/swf-testbed
         root: /home/me/.local/share/swf-testbed
+        scope: user
         state_dir: /home/me/.local/state/swf-testbed
 problems:
   description: What is missing, each a sentence with its cure.
@@ -115,6 +141,7 @@ python:
 """
 
 import errno
+import grp
 import json
 import os
 import pwd
@@ -123,6 +150,7 @@ import socket
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils import _systemd
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._installers import find_uv
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._layout import MAX_SOCKET_BYTES, environment_of_login, layout
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._programs_of import belongs
@@ -249,6 +277,39 @@ def space_problem(places, minimum):
         free, above, minimum)
 
 
+def system_problems(systemd):
+    """What stands in the way of an instance of the host."""
+    found = []
+    if os.geteuid() != 0:
+        found.append("the scope is system, and this login is %s. Set ansible_become for this host, or swf_testbed_scope." % (
+            pwd.getpwuid(os.geteuid()).pw_name))
+    if systemd is None:
+        found.append("the scope is system, and systemd does not run this host. Set swf_testbed_scope to user.")
+    return found
+
+
+def about_systemd(options, places):
+    """What the roles need to know of systemd and of the accounts, added to the layout."""
+    version = _systemd.version()
+    system = options["scope"] == "system"
+    managed = system or (options["systemd"] == "auto" and _systemd.lingers())
+    credentials = system and (version or 0) >= _systemd.CREDENTIALS_SINCE
+    places.update(
+        systemd=version or 0, managed=managed, credentials=credentials,
+        user=options["user"] if system else "", operators=options["operators"] if system else "",
+        accounts_missing=system and not (exists(pwd.getpwnam, options["user"]) and exists(grp.getgrnam, options["operators"])),
+        # where the programs find what is in secrets_dir
+        readable_secrets_dir="/run/credentials/" + places["unit"] if credentials else places["secrets_dir"],
+        pip_settings_made=os.path.exists(places["pip_settings"]))
+
+
+def exists(look_up, name):
+    try:
+        return bool(look_up(name))
+    except KeyError:
+        return False
+
+
 def find_python(module, wanted):
     path = wanted if os.path.isabs(wanted) else shutil.which(wanted)
     if not path:
@@ -270,12 +331,17 @@ def main():
                 "host": {"type": "str", "default": "127.0.0.1"},
                 "port": {"type": "int", "required": True}}},
             "min_free_mb": {"type": "int", "default": 0},
+            "user": {"type": "str", "default": "swf-testbed"},
+            "operators": {"type": "str", "default": "swf-operators"},
+            "systemd": {"type": "str", "choices": ["auto", "never"], "default": "auto"},
+            "specs": {"type": "list", "elements": "str", "default": []},
             "checks": {"type": "bool", "default": True},
         },
         supports_check_mode=True,
     )
     options = module.params
     places = layout(options["instance"], options["scope"], environment_of_login())
+    about_systemd(options, places)
     fact = "swf_testbed_layout_" + options["instance"].replace("-", "_")
     result = {"changed": False, "ansible_facts": {fact: places}, "problems": []}
     if not options["checks"]:
@@ -284,6 +350,8 @@ def main():
     if found:
         result["python"] = {"path": found["path"], "version": found["version"]}
     candidates = [python_problem(options["python"], options["min_python"], found, release_of()), venv_problem(found, find_uv())]
+    if options["scope"] == "system":
+        candidates += system_problems(places["systemd"] or None)
     candidates += place_problems(places)
     candidates.append(space_problem(places, options["min_free_mb"]))
     candidates += [port_problem(item, places["socket"]) for item in options["ports"]]

@@ -7,15 +7,18 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: supervisor_daemon
-short_description: Start or stop supervisord where no init system does it
+short_description: Start or stop supervisord, by systemd or as a daemon of its own
 version_added: 0.1.0
 author:
   - BNL NPPS (@bnlnpps)
 description:
-  - Starts supervisord as a daemon of its own and waits until it answers; or stops it and all its programs and waits until
-    the process is gone.
+  - Starts supervisord and waits until it answers; or stops it and all its programs and waits until the process is gone.
+  - Where O(config) names a C(unit) in its section C([swf-testbed]), systemd runs supervisord. The unit is then enabled too, and
+    systemd reads it again if it changed. Elsewhere supervisord is a daemon of its own.
   - Supervisord reads its section C([supervisord]) only at its start. The roles put a digest of what needs a restart into
     C(identifier), which a running supervisord can be asked for; if it differs from the file, the daemon is restarted.
+  - It is also restarted when a file in the directory C(secrets) of the section C([swf-testbed]) is newer than the daemon, for
+    programs read their secrets when they start.
   - Programs that outlived a supervisord that was killed are ended, before it is started and when it is to be stopped. They hold
     their ports and would run a second time beside the new ones.
 options:
@@ -76,6 +79,7 @@ import time
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils import _systemd
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._daemon import DaemonError, identity, stop
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._programs_of import end_programs_of, programs_of
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor_address import endpoint_from
@@ -109,11 +113,10 @@ def inherited():
     return dict(kept, PATH="/usr/local/bin:/usr/bin:/bin", LANG="C.UTF-8")
 
 
-def start(options, client, config):
-    """Start the daemon and wait for its answer.
+def start(options, config):
+    """Start supervisord as a daemon of its own.
 
-    :returns: its pid.
-    :raises DaemonError: with what it printed and the end of its log.
+    :raises DaemonError: with what it printed.
     """
     executable = options["executable"] or config.get("swf-testbed", "supervisord")
     if not executable:
@@ -129,14 +132,74 @@ def start(options, client, config):
     if done.returncode != 0:
         raise DaemonError("supervisord did not start (exit status %d): %s\nCheck %s." % (
             done.returncode, done.stdout.strip(), options["config"]))
-    deadline = time.monotonic() + options["timeout"]
+
+
+def started_at(pid):
+    """When a process started, in seconds since the epoch; 0 if it is gone."""
+    try:
+        with open("/proc/%d/stat" % pid, encoding="utf-8", errors="replace") as stream:
+            ticks = int(stream.read().rpartition(")")[2].split()[19])
+        with open("/proc/stat", encoding="ascii") as stream:
+            boot = next(int(line.split()[1]) for line in stream if line.startswith("btime"))
+    except OSError:
+        return 0
+    return boot + ticks / os.sysconf("SC_CLK_TCK")
+
+
+def newest(directory):
+    """When a file of a directory was changed last; 0 where there is none."""
+    try:
+        return max((entry.stat().st_mtime for entry in os.scandir(directory)), default=0)
+    except OSError:
+        return 0
+
+
+class Unit:
+    """The systemd unit that runs supervisord."""
+
+    def __init__(self, name, scope):
+        self.name, self.scope = name, scope
+        self.found = _systemd.properties(name, scope)
+
+    @property
+    def active(self):
+        return self.found["ActiveState"] in ("active", "activating", "reloading", "deactivating")
+
+    @property
+    def enabled(self):
+        return self.found["UnitFileState"] == "enabled"
+
+    def start(self):
+        if self.found["LoadState"] == "not-found" or self.found["NeedDaemonReload"] == "yes":
+            _systemd.systemctl(self.scope, "daemon-reload")
+        if not self.enabled:
+            _systemd.systemctl(self.scope, "enable", "--quiet", self.name)
+        if self.found["ActiveState"] == "failed":
+            # given up after too many failures
+            _systemd.systemctl(self.scope, "reset-failed", self.name)
+        try:
+            _systemd.systemctl(self.scope, "restart", self.name)
+        except _systemd.SystemdError as error:
+            raise DaemonError("%s\nThe end of its journal:\n%s" % (error, _systemd.journal(self.name, self.scope))) from error
+
+    def stop(self):
+        _systemd.systemctl(self.scope, "stop", self.name)
+
+
+def wait_for_answer(client, timeout, evidence):
+    """Wait until the daemon answers; returns its pid.
+
+    :param evidence: called for what is known where it does not.
+    :raises DaemonError:
+    """
+    deadline = time.monotonic() + timeout
     while time.monotonic() < deadline:
         found = identity(client)
         if found:
             return found[1]
         time.sleep(0.05)
     raise DaemonError("supervisord was started and does not answer at %s after %d s. The end of its log:\n%s" % (
-        client.endpoint, options["timeout"], tail(config.get("supervisord", "logfile"))))
+        client.endpoint, timeout, evidence()))
 
 
 def run(module):
@@ -153,22 +216,34 @@ def run(module):
     found = identity(client)
     socket = client.endpoint.path
     left = [] if found else programs_of(socket)
+    name = config.get("swf-testbed", "unit")
+    unit = Unit(name, config.get("swf-testbed", "unit_scope") or "system") if name else None
     before = "running as %s\n" % found[0] if found else "not running, but for %d of its programs\n" % len(left)
     if options["state"] == "stopped":
-        changed, after = bool(found or left), "not running\n"
+        changed, after = bool(found or left or (unit and unit.active)), "not running\n"
     else:
-        changed = not found or found[0] != identifier
+        # a daemon of its own that runs where a unit is to, from an earlier time, is replaced by the unit
+        # one second of grace: the clock of processes has hundredths, and files are placed just before a start
+        stale = bool(found) and newest(config.get("swf-testbed", "secrets") or "") > started_at(found[1]) + 1
+        changed = not found or found[0] != identifier or stale or bool(unit and not (unit.active and unit.enabled))
         after = "running as %s\n" % identifier
     result = {"changed": changed, "state": options["state"], "diff": {"before": before, "after": after}}
     if found and not changed:
         result["pid"] = found[1]
     if not changed or module.check_mode:
         return result
-    if found:
+    if unit and unit.active:
+        unit.stop()
+    elif found:
         stop(client, found[1], options["timeout"])
     end_programs_of(socket)
     if options["state"] == "started":
-        result["pid"] = start(options, client, config)
+        if unit:
+            unit.start()
+        else:
+            start(options, config)
+        result["pid"] = wait_for_answer(client, options["timeout"], lambda: (
+            tail(config.get("supervisord", "logfile")) or (unit and _systemd.journal(unit.name, unit.scope))))
     return result
 
 
@@ -186,7 +261,7 @@ def main():
         module.exit_json(**run(module))
     except SupervisorError as error:
         module.fail_json(msg=error.message)
-    except (ConfigError, DaemonError) as error:
+    except (ConfigError, DaemonError, _systemd.SystemdError) as error:
         module.fail_json(msg=str(error))
 
 

@@ -1,0 +1,63 @@
+# Copyright: Contributors to the bnlnpps.swf_testbed collection
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Controller's half of preflight: checks the variables of many roles in one go, before the host is asked anything.
+
+Ansible checks a role's variables in a task of its own when the role starts: by then earlier roles have changed the host, and
+each such task costs a task.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import yaml
+from ansible.errors import AnsibleActionFail, AnsibleError
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+from ansible.plugins.action import ActionBase
+
+ROLES = Path(__file__).resolve().parents[2] / "roles"
+
+
+class ActionModule(ActionBase):
+    TRANSFERS_FILES = False
+
+    def run(self, tmp=None, task_vars=None):
+        super().run(tmp, task_vars)
+        task_vars = task_vars or {}
+        arguments = dict(self._task.args)
+        problems = [problem for role in arguments.pop("specs", None) or [] for problem in self._problems(role, task_vars)]
+        if problems:
+            raise AnsibleActionFail("the inventory has variables that cannot be used, and nothing was changed:\n" + "\n".join(
+                "%d. %s" % pair for pair in enumerate(problems, 1)))
+        return self._execute_module(
+            module_name="bnlnpps.swf_testbed.preflight", module_args=arguments, task_vars=task_vars)
+
+    def _problems(self, role, task_vars):
+        """What is wrong with the variables that somebody set. Defaults are the collection's own, and tested with it."""
+        with open(ROLES / role / "meta/argument_specs.yml", encoding="utf-8") as stream:
+            options = yaml.safe_load(stream)["argument_specs"]["main"]["options"]
+        given = {}
+        for name in sorted(options.keys() & task_vars.keys()):
+            try:
+                given[name] = self._templar.template(task_vars[name])
+            except AnsibleError as error:
+                yield "%s cannot be worked out: %s" % (name, error)
+        # a variable that is not given has its default, so none is required here
+        spec = {name: dict(option, required=False, default=None) for name, option in options.items()}
+        secrets = {text for name, option in options.items() for text in secret_texts(option, given.get(name))}
+        for problem in ArgumentSpecValidator(spec).validate(given).error_messages:
+            for secret in secrets:
+                problem = problem.replace(secret, "***")
+            yield "%s (role %s; ansible-doc -t role bnlnpps.swf_testbed.%s)" % (problem, role, role)
+
+
+def secret_texts(option, value):
+    """The values that a message must not quote, also those inside of lists and dicts."""
+    if option.get("no_log"):
+        return {str(value)} if value else set()
+    inner, found = option.get("options") or {}, set()
+    for item in (value if isinstance(value, list) else [value]):
+        if isinstance(item, dict):
+            found |= {text for name, below in inner.items() for text in secret_texts(below, item.get(name))}
+    return found
