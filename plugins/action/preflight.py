@@ -12,7 +12,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import yaml
-from ansible.errors import AnsibleActionFail, AnsibleError
+from ansible.errors import AnsibleActionFail, AnsibleError, AnsibleUndefinedVariable
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.plugins.action import ActionBase
 
@@ -41,6 +41,9 @@ class ActionModule(ActionBase):
         for name in sorted(options.keys() & task_vars.keys()):
             try:
                 given[name] = self._templar.template(task_vars[name])
+            except AnsibleUndefinedVariable:
+                # made of a default of a role that comes later: that role checks it
+                continue
             except AnsibleError as error:
                 yield "%s cannot be worked out: %s" % (name, error)
         # a variable that is not given has its default, so none is required here

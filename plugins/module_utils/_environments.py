@@ -89,6 +89,9 @@ def build(path, lock, python, installer, indexes, access_dir=None, smoke=(), ver
                 stream.write(requirements)
             installer.install(path, name, index, access_dir)
     installer.check(path)
+    with contextlib.suppress(FileNotFoundError):
+        # uv's own, which everybody may write, in a place that only its owner is to write
+        os.unlink(os.path.join(path, ".lock"))
     if smoke:
         call("import the programs of the new release", [interpreter, "-I", "-c", SMOKE, *smoke])
     with open(os.path.join(path, "lock.txt"), "w", encoding="utf-8") as stream:

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import re
+
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index_probe import diagnose
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._install_errors import explain
 
@@ -24,5 +26,6 @@ def explained(error, indexes, names, access_dir=None, lock="see install_lock_fil
     mine = [index for index in indexes if error.index and index["name"] == error.index["name"]]
     if not mine or not error.index.get("url"):
         return text
-    found = diagnose(mine, list(names)[:MOST_NAMES], access_dir)
+    plain = [re.sub(r"\[.*?\]", "", name) for name in names]
+    found = diagnose(mine, plain[:MOST_NAMES], access_dir)
     return text + "".join("\nVerdict (pip_index_info): " + line for line in found)

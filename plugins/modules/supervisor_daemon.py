@@ -182,24 +182,33 @@ class Unit:
         except _systemd.SystemdError as error:
             raise DaemonError("%s\nThe end of its journal:\n%s" % (error, _systemd.journal(self.name, self.scope))) from error
 
+    def fails(self):
+        """Whether systemd saw it end and tries again, or has given it up."""
+        return int(_systemd.properties(self.name, self.scope).get("NRestarts") or 0) > 0
+
     def stop(self):
         _systemd.systemctl(self.scope, "stop", self.name)
 
 
-def wait_for_answer(client, timeout, evidence):
+def wait_for_answer(client, timeout, config, unit):
     """Wait until the daemon answers; returns its pid.
 
-    :param evidence: called for what is known where it does not.
-    :raises DaemonError:
+    :raises DaemonError: with the end of its journal and log.
     """
     deadline = time.monotonic() + timeout
-    while time.monotonic() < deadline:
+    given_up = ""
+    while not given_up:
         found = identity(client)
         if found:
             return found[1]
-        time.sleep(0.05)
-    raise DaemonError("supervisord was started and does not answer at %s after %d s. The end of its log:\n%s" % (
-        client.endpoint, timeout, evidence()))
+        if unit and unit.fails():
+            given_up = "supervisord ends as soon as it is started."
+        elif time.monotonic() > deadline:
+            given_up = "supervisord was started and does not answer at %s after %d s." % (client.endpoint, timeout)
+        time.sleep(0.1 if unit else 0.05)
+    if unit:
+        given_up += "\nThe end of its journal (journalctl -u %s):\n%s" % (unit.name, _systemd.journal(unit.name, unit.scope))
+    raise DaemonError("%s\nThe end of its log:\n%s" % (given_up, tail(config.get("supervisord", "logfile"))))
 
 
 def run(module):
@@ -242,8 +251,7 @@ def run(module):
             unit.start()
         else:
             start(options, config)
-        result["pid"] = wait_for_answer(client, options["timeout"], lambda: (
-            tail(config.get("supervisord", "logfile")) or (unit and _systemd.journal(unit.name, unit.scope))))
+        result["pid"] = wait_for_answer(client, options["timeout"], config, unit)
     return result
 
 

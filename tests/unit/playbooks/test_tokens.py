@@ -61,7 +61,7 @@ def play_in_a_home(tmp_path, indexes):
     variables = {
         "ansible_connection": "local", "ansible_python_interpreter": sys.executable, "swf_testbed_python": sys.executable,
         "preflight_ports": [], "install_smoke": ["swf-testbed"], "install_tools_lock_file": str(tools),
-        "install_constraints_file": "",
+        "install_constraints_file": "", "install_requirements": ["swf-testbed"],
         "pip_indexes": [private.as_index("swf", packages=["swf-*"]), public.as_index("public")],
         "swf_testbed_index_token": INDEX_TOKEN,
     }

@@ -71,7 +71,7 @@ def test_every_role_variable_that_is_used_is_known(role):
     for path in (ROOT / "roles" / role).rglob("*.*"):
         if path.suffix not in (".yml", ".j2") or path.name == "argument_specs.yml":
             continue
-        for expression in re.findall(r"\{\{.*?\}\}|\{%.*?%\}|when: .*", path.read_text(), re.DOTALL):
+        for expression in re.findall(r"\{\{.*?\}\}|\{%.*?%\}|when: [^\n]*", path.read_text(), re.DOTALL):
             # neither FQCNs, nor attributes, nor text in quotes
             bare = re.sub(r"'[^']*'|bnlnpps\.swf_testbed\.\w+", "", expression)
             for name in re.findall(r"(?<![\w.])_{0,2}(?:%s)_\w+" % prefixes, bare):

@@ -29,6 +29,7 @@ def check_variables(tmp_path):
         (tmp_path / "variables.yml").write_text(yaml.safe_dump(variables))
         done = subprocess.run(
             [str(Path(sys.executable).parent / "ansible-playbook"), "-i", "localhost,", "-c", "local", "-e", "@variables.yml",
+             "-e", "ansible_python_interpreter=" + sys.executable,
              "play.yml"], cwd=tmp_path, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False,
             env=dict(os.environ, ANSIBLE_COLLECTIONS_PATH=str(ROOT / ".ansible/collections"), ANSIBLE_HOME=str(tmp_path)))
         return done.returncode, done.stdout

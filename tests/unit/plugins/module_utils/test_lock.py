@@ -42,9 +42,14 @@ def test_spelling_does_not_change_the_index(name):
     assert _lock.index_of(name, INDEXES)["name"] == "swf"
 
 
+def test_a_claim_of_the_very_name_counts_more_than_a_pattern():
+    claims = [{"name": "a", "packages": ["swf-*"]}, {"name": "b", "packages": ["swf-monitor"]}]
+    assert _lock.index_of("swf_monitor", claims)["name"] == "b" and _lock.index_of("swf-testbed", claims)["name"] == "a"
+
+
 def test_ambiguity_is_refused():
     with pytest.raises(ValueError, match="more than one index: a, b"):
-        _lock.index_of("django", [{"name": "a", "packages": ["dj*"]}, {"name": "b", "packages": ["django"]}])
+        _lock.index_of("django", [{"name": "a", "packages": ["dj*"]}, {"name": "b", "packages": ["*ngo"]}])
     with pytest.raises(ValueError, match="no index serves django"):
         _lock.index_of("django", INDEXES[:1])
 

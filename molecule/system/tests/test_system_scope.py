@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Two instances and an index of the system scope on one host: who owns what, who may do what, and that the pipeline works."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+
+import pytest
+
+INSTANCES = {"swf-testbed": ("swf-testbed", 8002), "swf-strict": ("swf-strict", 9002), "swf-index": ("swf-index", None)}
+# the hosts are bare, and have no curl
+FETCH = "python3 -c 'import sys, urllib.request as u; print(u.urlopen(sys.argv[1], timeout=5).read().decode())'"
+PIPELINES = [name for name, (_user, port) in INSTANCES.items() if port]
+# what systemd-analyze says at most, for the levels that the instances have
+EXPOSURE = {"swf-testbed": 3.0, "swf-index": 3.0, "swf-strict": 1.6}
+
+
+@pytest.fixture(name="root")
+def commands_as_root(host):
+    with host.sudo():
+        yield host
+
+
+def processes(root, instance):
+    """{program: pid} of what supervisord runs."""
+    conf = "/etc/%s/supervisord.conf" % instance
+    daemon = root.check_output("sed -n 's/^supervisord = //p' " + conf)
+    output = root.run("%s/supervisorctl -c %s status" % (daemon.rpartition("/")[0], conf)).stdout
+    return {line.split()[0]: int(re.search(r"pid (\d+)", line).group(1)) for line in output.splitlines() if "RUNNING" in line}
+
+
+@pytest.mark.parametrize("instance", INSTANCES)
+def test_the_unit_runs_and_is_enabled(root, instance):
+    service = root.service(instance + ".service")
+    assert service.is_running and service.is_enabled
+    assert processes(root, instance)
+
+
+@pytest.mark.parametrize("instance", INSTANCES)
+def test_programs_run_as_their_own_user(root, instance):
+    user, _port = INSTANCES[instance]
+    for pid in processes(root, instance).values():
+        # ps shortens a name of more than eight letters
+        assert root.check_output("stat -c %%U /proc/%d" % pid) == user
+
+
+@pytest.mark.parametrize("instance", INSTANCES)
+def test_the_runtime_user_writes_neither_code_nor_configuration(root, instance):
+    user, _port = INSTANCES[instance]
+    writable = root.check_output(
+        "runuser -u %s -- find /opt/%s /etc/%s /etc/systemd/system/%s.service -writable -not -type l 2>/dev/null || true" % (
+            user, instance, instance, instance))
+    assert writable == ""
+    assert root.file("/opt/" + instance).user == "root"
+
+
+@pytest.mark.parametrize("instance", INSTANCES)
+def test_secrets_are_for_root_alone(root, instance):
+    listing = root.check_output("find /etc/%s/secrets /etc/%s/pip/netrc -printf '%%m %%u %%y %%p\\n' 2>/dev/null || true" % (
+        instance, instance)).splitlines()
+    assert len(listing) > 1
+    for line in listing:
+        mode, owner, kind, path = line.split(" ", 3)
+        assert owner == "root" and mode == {"d": "700", "f": "600"}[kind], path
+
+
+@pytest.mark.parametrize("instance", INSTANCES)
+def test_operators_may_use_the_socket_and_read_the_logs_and_others_may_not(root, instance):
+    user, _port = INSTANCES[instance]
+    socket = root.file("/run/%s/supervisor.sock" % instance)
+    assert (socket.user, socket.group, socket.mode) == (user, "swf-operators", 0o770)
+    logs = root.file("/var/log/" + instance)
+    assert (logs.user, logs.group, logs.mode) == (user, "swf-operators", 0o750)
+
+
+def test_nothing_listens_on_all_addresses_but_ssh(root):
+    listening = root.check_output("ss -Hltn").splitlines()
+    wide = {line.split()[3] for line in listening if line.split()[3].startswith(("0.0.0.0:", "*:", "[::]:"))}
+    assert wide <= {"0.0.0.0:22", "[::]:22", "*:22"}
+
+
+@pytest.mark.parametrize("instance", INSTANCES)
+def test_exposure(root, instance):
+    verdict = root.check_output("systemd-analyze security --no-pager %s.service | tail -1" % instance)
+    assert float(re.search(r"([\d.]+) [A-Z]", verdict).group(1)) <= EXPOSURE[instance], verdict
+
+
+def summary(root, port):
+    return json.loads(root.check_output("%s http://127.0.0.1:%d/api/summary/" % (FETCH, port)))
+
+
+@pytest.mark.parametrize("instance", PIPELINES)
+def test_files_go_through_the_pipeline(root, instance):
+    port = INSTANCES[instance][1]
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        now = summary(root, port)
+        if now["stf"]["processed"] >= 3 and now["stf"]["sampled"] >= 3:
+            return
+        time.sleep(1)
+    raise AssertionError(now)

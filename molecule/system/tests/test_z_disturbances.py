@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What happens to a host: after each, the testbed is healthy again without a hand, and no file is lost."""
+
+from __future__ import annotations
+
+import json
+import time
+
+import pytest
+
+PORT = 8002
+# the hosts are bare, and have no curl
+FETCH = "python3 -c 'import sys, urllib.request as u; print(u.urlopen(sys.argv[1], timeout=5).read().decode())'"
+
+
+@pytest.fixture(name="root")
+def commands_as_root(host):
+    with host.sudo():
+        yield host
+
+
+def get(root, path):
+    done = root.run("%s http://127.0.0.1:%d%s" % (FETCH, PORT, path))
+    try:
+        return json.loads(done.stdout)
+    except ValueError:
+        return {}
+
+
+def wait_until_healthy(root, seconds=120):
+    """Healthy, and going on: files that are made from now on are processed and sampled."""
+    before, deadline = None, time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        health, summary = get(root, "/api/health/"), get(root, "/api/summary/")
+        if health.get("status") == "ok" and summary:
+            before = before or summary
+            if summary["stf"]["processed"] > before["stf"]["processed"] and summary["stf"]["sampled"] > before["stf"]["sampled"]:
+                return
+        time.sleep(1)
+    raise AssertionError((health, summary))
+
+
+def wait_until_nothing_is_open(root, known, seconds=180):
+    """Every file that was registered before is processed and sampled in the end; failed ones would be lost."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        stf = get(root, "/api/summary/").get("stf", {})
+        if stf and stf["processed"] >= known and stf["sampled"] >= known:
+            assert stf["failed"] == 0
+            return
+        time.sleep(1)
+    raise AssertionError((known, stf))
+
+
+@pytest.mark.parametrize("victim", ["supervisord", "processing-agent", "broker"])
+def test_a_process_is_killed(root, victim):
+    wait_until_healthy(root)
+    known = get(root, "/api/summary/")["stf"]["total"]
+    if victim == "supervisord":
+        root.check_output("systemctl kill --signal=KILL --kill-whom=main swf-testbed.service")
+    else:
+        program = {"broker": "swf-testbed-broker"}.get(victim, "swf-" + victim)
+        root.check_output("pkill -9 -u swf-testbed -f bin/%s" % program)
+    time.sleep(2)
+    wait_until_healthy(root)
+    wait_until_nothing_is_open(root, known)
+
+
+def test_the_host_reboots(root, host):
+    wait_until_healthy(root)
+    known = get(root, "/api/summary/")["stf"]["total"]
+    booted = root.check_output("stat -c %Y /proc/1/stat")
+    root.run("systemd-run --on-active=1 systemctl reboot")
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline:
+        time.sleep(1)
+        done = host.run("stat -c %Y /proc/1/stat")
+        if done.rc == 0 and done.stdout.strip() not in ("", booted):
+            break
+    else:
+        raise AssertionError("no reboot")
+    wait_until_healthy(root, 180)
+    wait_until_nothing_is_open(root, known)

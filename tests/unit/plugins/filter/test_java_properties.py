@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""java_properties, read back by a reader of the format that is written here from its description."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from ansible.errors import AnsibleFilterError
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ansible_collections.bnlnpps.swf_testbed.plugins.filter.java_properties import java_properties
+
+TEXT = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=12).filter(lambda text: not text.startswith("ENC("))
+NAMED = {"t": "\t", "n": "\n", "r": "\r", "f": "\f"}
+
+
+def read_back(text):
+    """What java.util.Properties loads: key up to the first =, : or blank that has no backslash before it."""
+    found = {}
+    for line in text.split("\n"):
+        if not line or line[0] in "#!":
+            continue
+        key, value = re.match(r"((?:\\.|[^=: \t\f\\])*)[ \t\f]*[=:]?[ \t\f]*(.*)$", line, re.DOTALL).groups()
+        found[plain(key)] = plain(value)
+    return found
+
+
+def plain(text):
+    units = re.sub(r"\\(u[0-9a-f]{4}|.)", lambda match: chr(int(match[1][1:], 16)) if len(match[1]) == 5 else
+                   NAMED.get(match[1], match[1]), text, flags=re.DOTALL)
+    return units.encode("utf-16-be", "surrogatepass").decode("utf-16-be")
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.dictionaries(TEXT, TEXT, max_size=4))
+def test_every_text_comes_back(users):
+    text = java_properties(users)
+    assert text.isascii()
+    assert read_back(text) == users
+
+
+def test_what_it_looks_like():
+    assert java_properties({"swf": "a b=\\:#!\u00fc\U0001f600\n"}) == r"swf=a\ b\=\\\:\#\!\u00fc\ud83d\ude00\n" + "\n"
+
+
+def test_a_value_that_stands_for_an_encrypted_one_is_refused_and_not_shown():
+    with pytest.raises(AnsibleFilterError, match="the value of swf starts with") as error:
+        java_properties({"swf": "ENC(canary)"})
+    assert "canary" not in str(error.value)
