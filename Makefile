@@ -4,7 +4,7 @@ INVENTORY ?= inventory
 PLAY = . .venv/bin/activate && ansible-playbook -i $(INVENTORY)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-test site status start stop uninstall test lint unit packages molecule lock
+.PHONY: help setup setup-test site status doctor publish start stop uninstall test lint unit packages molecule lock
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -21,6 +21,12 @@ site: setup  ## Take the hosts of the inventory to a running, verified testbed
 
 status: setup  ## Show what runs; exits non-zero if something is not well
 	@$(PLAY) playbooks/status.yml
+
+doctor: setup  ## Ask every host what is wrong, the package indexes included
+	@$(PLAY) playbooks/doctor.yml
+
+publish: setup  ## Check, build and upload packages to an index (docs/publishing.md)
+	@$(PLAY) playbooks/publish.yml
 
 start: setup  ## Start what is installed
 	@$(PLAY) playbooks/start.yml

@@ -12,7 +12,8 @@ version_added: 0.1.0
 author:
   - BNL NPPS (@bnlnpps)
 description:
-  - Removes what the roles made - releases, tools, configuration, secrets, logs - and, only when it is told to, the data.
+  - Removes what the roles made - releases, tools, configuration, secrets, logs, the systemd unit - and, only when it is told to,
+    the data. Takes out what M(bnlnpps.swf_testbed.pip_settings) set in the files of pip and uv.
   - Directories that then still hold anything are kept, and named in RV(kept).
   - Stops the instance first. One that does not stop is not removed.
 options:
@@ -69,6 +70,7 @@ import shutil
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils import _pip_settings, _systemd
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._daemon import DaemonError, identity, stop
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._layout import environment_of_login, layout
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._programs_of import end_programs_of, programs_of
@@ -79,7 +81,8 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor_tr
 STOP_SECONDS = 60
 OURS = {
     "root": ("releases", "tools", "current", ".current.new", ".lock", "app"),
-    "config_dir": ("supervisord.conf", "pip", "secrets", "ca.pem", "index.json", "upstream.json"),
+    "config_dir": ("supervisord.conf", "pip", "pip-settings.json", "secrets", "ca.pem", "index.json",
+                   "upstream.json"),
     # what a mirror keeps can be had again
     "state_dir": ("log", "run", "mirror"),
 }
@@ -92,6 +95,7 @@ def candidates(places, remove_data):
         extra = DATA if remove_data and kind == "state_dir" else ()
         for name in names + extra:
             yield os.path.join(places[kind], name)
+    yield places["unit_file"]
     if places["log_dir"] != os.path.join(places["state_dir"], "log"):
         yield places["log_dir"]
 
@@ -112,7 +116,10 @@ def stop_all(places, check_mode):
     found = identity(client)
     if check_mode:
         return bool(found or programs_of(places["socket"]))
-    if found:
+    if os.path.exists(places["unit_file"]):
+        # systemd would start it again, now or at the next boot
+        _systemd.systemctl(places["scope"], "disable", "--now", "--quiet", places["unit"])
+    elif found:
         stop(client, found[1], STOP_SECONDS)
     return bool(end_programs_of(places["socket"]) or found)
 
@@ -130,13 +137,20 @@ def main():
     places = layout(options["instance"], options["scope"], environment_of_login())
     try:
         ran = stop_all(places, module.check_mode)
-    except (DaemonError, SupervisorError) as error:
+    except (DaemonError, SupervisorError, _systemd.SystemdError) as error:
         module.fail_json(msg="%s was not removed, because it could not be stopped: %s" % (options["instance"], error))
+    settings = _pip_settings.Files()
+    record = _pip_settings.read_record(places["pip_settings"])
+    if record:
+        _pip_settings.undo(settings, record, options["instance"])
     removed = [path for path in candidates(places, options["remove_data"]) if os.path.lexists(path)]
     if not module.check_mode:
         try:
+            settings.write()
             for path in removed:
                 remove(path)
+            if places["unit_file"] in removed:
+                _systemd.systemctl(places["scope"], "daemon-reload")
             for kind in OURS:
                 if os.path.isdir(places[kind]) and not os.listdir(places[kind]):
                     os.rmdir(places[kind])
@@ -145,7 +159,8 @@ def main():
                 error.filename, error.strerror))
     kept = [places[kind] for kind in OURS if os.path.isdir(places[kind])]
     module.exit_json(changed=bool(ran or removed), removed=removed, kept=kept, stopped=ran,
-                     diff={"before": "".join(line + "\n" for line in ["running"] * ran + removed), "after": ""})
+                     diff={"before": "".join(line + "\n" for line in ["running"] * ran + removed + settings.changed()),
+                           "after": ""})
 
 
 if __name__ == "__main__":

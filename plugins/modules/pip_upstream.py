@@ -24,6 +24,10 @@ options:
   python:
     description: A Python that has pip. Others of the host are tried after it.
     type: path
+  group:
+    description: A group that may read the file too. Empty for none.
+    type: str
+    default: ""
   own_url:
     description: Address of the index that the mirror is part of. A mirror of itself is refused.
     type: str
@@ -57,6 +61,7 @@ version:
   sample: "1790000000123456789"
 """
 
+import grp
 import json
 import os
 import tempfile
@@ -85,18 +90,31 @@ def refusal(found, own_url):
     return None
 
 
-def read(path):
-    """The text of the file, None if it is not there or others can read it."""
+def read(path, group):
+    """The text of the file, None if it is not there, others can read it, or the group cannot."""
     try:
         with open(path, encoding="utf-8") as stream:
-            return None if os.fstat(stream.fileno()).st_mode & 0o077 else stream.read()
+            status = os.fstat(stream.fileno())
+            wrong = status.st_mode & 0o077 != (0o040 if group else 0) or (group and status.st_gid != gid(group))
+            return None if wrong else stream.read()
     except FileNotFoundError:
         return None
 
 
-def write(path, text):
+def gid(group):
+    """The number of a group, or None where it is not there yet."""
+    try:
+        return grp.getgrnam(group).gr_gid
+    except KeyError:
+        return None
+
+
+def write(path, text, group):
     handle, scratch = tempfile.mkstemp(dir=os.path.dirname(path))
     with os.fdopen(handle, "w", encoding="utf-8") as stream:
+        if group:
+            os.fchown(stream.fileno(), -1, gid(group))
+            os.fchmod(stream.fileno(), 0o640)
         stream.write(text)
     os.replace(scratch, path)
 
@@ -113,6 +131,7 @@ def main():
         argument_spec={
             "dest": {"type": "path", "required": True},
             "python": {"type": "path"},
+            "group": {"type": "str", "default": ""},
             "own_url": {"type": "str", "required": True},
         },
         supports_check_mode=True,
@@ -129,9 +148,9 @@ def main():
         module.fail_json(msg=problem)
     text = json.dumps(found, sort_keys=True) + "\n"
     try:
-        before = read(options["dest"])
+        before = read(options["dest"], options["group"])
         if before != text and not module.check_mode:
-            write(options["dest"], text)
+            write(options["dest"], text, options["group"])
         version = os.stat(options["dest"]).st_mtime_ns if before == text or not module.check_mode else "new"
     except OSError as error:
         module.fail_json(msg="cannot write %s: %s" % (options["dest"], error.strerror))

@@ -44,3 +44,17 @@ def test_removes_the_data_when_told_to(home):
     answer = removed(home, remove_data=True)
     assert files(home) == {".config/other/theirs"} and answer["kept"] == []
     assert not (home / ".local/state/swf").exists()
+
+
+def test_takes_out_what_was_set_for_pip(home):
+    (home / ".config/pip").mkdir()
+    (home / ".config/pip/pip.conf").write_text("[global]\ntimeout = 9\n")
+    settle = {"scope": "user", "owner": "swf", "record": str(home / ".config/swf/pip-settings.json"),
+              "indexes": [{"name": "lab", "url": "https://index.example.org/simple/", "username": "me", "token": "x" * 32}]}
+    assert run_module("pip_settings", settle, env={"HOME": str(home)})["changed"]
+    assert "index.example.org" in (home / ".netrc").read_text()
+    removed(home, check=True)
+    assert "index.example.org" in (home / ".netrc").read_text()
+    assert removed(home)["changed"]
+    assert not (home / ".netrc").exists()
+    assert (home / ".config/pip/pip.conf").read_text() == "[global]\ntimeout = 9\n"
