@@ -61,7 +61,8 @@ def environment(index, access_dir=None):
         result.update(UV_NO_CONFIG="1", **addresses(index))
     certificate = os.path.join(access_dir or "", index["name"] + ".pem" if private else BUNDLE)
     if access_dir and os.path.exists(certificate):
-        result.update(PIP_CERT=certificate, SSL_CERT_FILE=certificate)
+        # the bundle of requests, where a login sets it, counts more than pip's own setting
+        result.update(PIP_CERT=certificate, SSL_CERT_FILE=certificate, REQUESTS_CA_BUNDLE=certificate)
     return result
 
 

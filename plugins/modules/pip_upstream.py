@@ -29,7 +29,9 @@ options:
     type: str
     default: ""
   own_url:
-    description: Address of the index that the mirror is part of. A mirror of itself is refused.
+    description:
+      - Address of the index that the mirror is part of. A mirror of itself is refused.
+      - Where pip was set up for this index after a run, what that run noted is kept.
     type: str
     required: true
 attributes:
@@ -101,6 +103,13 @@ def read(path, group):
         return None
 
 
+def kept(options):
+    """What an earlier run noted, as the module returns it; None if there is nothing."""
+    text = read(options["dest"], options["group"])
+    url = address_in(text).strip()
+    return {"url": url, "version": str(os.stat(options["dest"]).st_mtime_ns)} if url else None
+
+
 def gid(group):
     """The number of a group, or None where it is not there yet."""
     try:
@@ -143,6 +152,10 @@ def main():
         if module.check_mode:
             module.exit_json(changed=True, url="", version="", msg="%s yet" % error)
         module.fail_json(msg="%s. Install it: sudo apt-get install python3-pip, or python3 -m ensurepip" % error)
+    noted = kept(options)
+    if noted and place(found["url"]) == place(options["own_url"]):
+        # the login was set up for this index since: what it was set up for before is what the mirror goes on asking
+        module.exit_json(changed=False, **noted)
     problem = refusal(found, options["own_url"])
     if problem:
         module.fail_json(msg=problem)

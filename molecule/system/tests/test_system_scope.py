@@ -87,6 +87,27 @@ def test_exposure(root, instance):
     assert float(re.search(r"([\d.]+) [A-Z]", verdict).group(1)) <= EXPOSURE[instance], verdict
 
 
+ASK = """
+import netrc, ssl, sys, urllib.request
+url = open("/etc/swf-testbed/pip/swf.conf").read().split("index-url = ")[1].split()[0]
+host = url.split("/")[2].split(":")[0]
+login = netrc.netrc("/etc/swf-testbed/pip/netrc").authenticators(host)
+known = urllib.request.HTTPPasswordMgrWithPriorAuth()
+known.add_password(None, url, login[0], login[2], is_authenticated=True)
+context = ssl.create_default_context(cafile="/etc/swf-testbed/pip/swf.pem")
+opener = urllib.request.build_opener(urllib.request.HTTPSHandler(context=context), urllib.request.HTTPBasicAuthHandler(known))
+try:
+    print(opener.open(url + sys.argv[1] + "/", timeout=30).status)
+except urllib.error.HTTPError as error:
+    print(error.code)
+"""
+
+
+@pytest.mark.parametrize("name,status", [("swf-testbed", "200"), ("six", "200"), ("swf-nothing", "404")])
+def test_the_index_serves_private_names_itself_and_others_from_its_mirror(root, name, status):
+    assert root.check_output("python3 -c %s %s", ASK, name) == status
+
+
 def summary(root, port):
     return json.loads(root.check_output("%s http://127.0.0.1:%d/api/summary/" % (FETCH, port)))
 

@@ -56,6 +56,16 @@ def test_the_environment_goes_before_files_and_netrc_has_the_login(note, tmp_pat
     assert found["proxies"] == {"https": "http://p:1", "no": "x"}
 
 
+def test_what_was_noted_is_kept_when_pip_is_set_up_for_this_index_later(note):
+    first = note(pip_conf="[global]\nindex-url = https://mirror.example.org/simple/\n")
+    own = "[global]\nindex-url = https://127.0.0.1:8004/simple/\n"
+    again = note(pip_conf=own)
+    assert not again["failed"] and not again["changed"]
+    assert (again["url"], again["version"]) == (first["url"], first["version"])
+    note.dest.unlink()
+    assert "which is this index itself" in note(pip_conf=own)["msg"]
+
+
 def test_a_host_that_is_set_up_for_nothing_asks_pypi(note):
     assert note()["url"] == PyPI.simple_url + "/"
 
