@@ -27,7 +27,7 @@ def files_below(folder):
 
 
 def test_all_programs_run_as_their_user(host, testbed):
-    for program in ("swf-testbed-broker", "swf-monitor serve", "swf-monitor listen", "swf-daqsim-agent", "pypi-server"):
+    for program in ("swf-testbed-broker", "swf-monitor serve", "swf-monitor listen", "swf-daqsim-agent", "index_app:create"):
         running = [item.args for item in host.process.filter(user=testbed.user)]
         found = [args for args in running if program in args and str(testbed.home) in args]
         assert found, program
