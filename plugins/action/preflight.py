@@ -39,6 +39,9 @@ class ActionModule(ActionBase):
             options = yaml.safe_load(stream)["argument_specs"]["main"]["options"]
         given = {}
         for name in sorted(options.keys() & task_vars.keys()):
+            if task_vars[name] == options[name].get("default"):
+                # nobody set it; to work it out could make a secret that this inventory has no use for
+                continue
             try:
                 given[name] = self._templar.template(task_vars[name])
             except AnsibleUndefinedVariable:

@@ -49,3 +49,12 @@ def test_all_roles_problems_are_named_at_once_without_secrets(check):
 def test_good_variables_pass(check):
     status, output = check(service_min_uptime=5, pip_indexes=[{"name": "pypi"}])
     assert status == 0, output
+
+
+def test_defaults_are_not_worked_out(check, tmp_path):
+    """That of the database's password makes a secret, and this inventory has no database."""
+    with open(ROOT / "roles/settings/defaults/main.yml", encoding="utf-8") as stream:
+        defaults = yaml.safe_load(stream)
+    status, output = check(**dict(defaults, swf_testbed_controller_dir=str(tmp_path / "controller")))
+    assert status == 0, output
+    assert not (tmp_path / "controller").exists()
