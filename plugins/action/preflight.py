@@ -9,6 +9,7 @@ each such task costs a task.
 
 from __future__ import annotations
 
+import importlib.util
 from pathlib import Path
 
 import yaml
@@ -28,12 +29,16 @@ class ActionModule(ActionBase):
         arguments = dict(self._task.args)
         problems = [problem for role in arguments.pop("specs", None) or [] for problem in self._problems(role, task_vars)]
         if problems:
-            raise AnsibleActionFail("the inventory has variables that cannot be used, and nothing was changed:\n" + "\n".join(
+            raise AnsibleActionFail("this inventory cannot be used yet, and nothing was changed:\n" + "\n".join(
                 "%d. %s" % pair for pair in enumerate(problems, 1)))
         return self._execute_module(
             module_name="bnlnpps.swf_testbed.preflight", module_args=arguments, task_vars=task_vars)
 
     def _problems(self, role, task_vars):
+        yield from missing_collections(role)
+        yield from self._unusable_variables(role, task_vars)
+
+    def _unusable_variables(self, role, task_vars):
         """What is wrong with the variables that somebody set. Defaults are the collection's own, and tested with it."""
         with open(ROLES / role / "meta/argument_specs.yml", encoding="utf-8") as stream:
             options = yaml.safe_load(stream)["argument_specs"]["main"]["options"]
@@ -56,6 +61,24 @@ class ActionModule(ActionBase):
             for secret in secrets:
                 problem = problem.replace(secret, "***")
             yield "%s (role %s; ansible-doc -t role bnlnpps.swf_testbed.%s)" % (problem, role, role)
+
+
+def missing_collections(role):
+    """The collections of others that a role's meta/main.yml names, and that this controller does not have."""
+    with open(ROLES / role / "meta/main.yml", encoding="utf-8") as stream:
+        wanted = yaml.safe_load(stream).get("collections") or []
+    for name in wanted:
+        if not is_there(name):
+            yield "role %s needs the collection %s, which is not on the controller. Run: ansible-galaxy collection install %s" % (
+                role, name, name)
+
+
+def is_there(collection):
+    try:
+        return importlib.util.find_spec("ansible_collections." + collection) is not None
+    except ModuleNotFoundError:
+        # nothing of its namespace is
+        return False
 
 
 def secret_texts(option, value):

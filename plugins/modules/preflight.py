@@ -81,8 +81,8 @@ options:
     default: auto
   specs:
     description:
-      - Names of roles of this collection whose variables are checked on the controller, in one go. What is wrong is named before
-        the host is touched.
+      - Names of roles of this collection whose variables are checked on the controller, in one go, and whose collections (in their
+        C(meta/main.yml)) are looked for. What is wrong is named before the host is touched.
     type: list
     elements: str
     default: []
