@@ -34,7 +34,7 @@ def free_port() -> int:
         return int(sock.getsockname()[1])
 
 
-def wait_until(condition: Callable[[], T], timeout: float = 30.0, every: float = 0.1) -> T:
+def wait_until(condition: Callable[[], T], timeout: float = 60.0, every: float = 0.1) -> T:
     """Wait for a condition to become true; gives its value.
 
     :raises AssertionError: it did not within `timeout` seconds
@@ -217,5 +217,5 @@ class MonitorProgram(Program):
         request = urllib.request.Request(  # noqa: S310 (http)
             self.url + path, headers={"Authorization": f"Token {self.token}"}
         )
-        with urllib.request.urlopen(request, timeout=10) as reply:  # noqa: S310
+        with urllib.request.urlopen(request, timeout=60) as reply:  # noqa: S310
             return json.load(reply)
