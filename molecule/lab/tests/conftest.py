@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The hosts of the lab, its playbooks, and its monitor as people see it: over the network, with the lab's CA."""
+
+from __future__ import annotations
+
+import json
+import os
+import ssl
+import subprocess
+import time
+import urllib.request
+from pathlib import Path
+
+import pytest
+import testinfra
+
+SCENARIO = Path(__file__).resolve().parents[1]
+ROOT = SCENARIO.parents[1]
+INVENTORY = SCENARIO / "inventory"
+
+
+class Lab:
+    """What a person at the controller sees of the lab."""
+
+    def __init__(self) -> None:
+        command = ["ansible-inventory", "-i", str(INVENTORY), "--list"]
+        listed = json.loads(subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout)
+        self.variables = listed["_meta"]["hostvars"]
+        self.services, self.agents = listed["monitor"]["hosts"][0], listed["agents"]["hosts"]
+        self.addresses = {name: values["ansible_host"] for name, values in self.variables.items()}
+        self.url = "https://%s" % self.addresses[self.services]
+        controller = Path(self.variables[self.services]["swf_molecule_dir"], "controller")
+        self.ca_file = controller / "ca/ca.pem"
+        self.secrets = controller / "secrets"
+
+    def host(self, name: str):
+        """A host, as root: the inventory says become."""
+        return testinfra.get_host("ansible://%s?ansible_inventory=%s" % (name, INVENTORY))
+
+    def container(self, name: str) -> str:
+        return "%s-%s" % (self.variables[name]["swf_molecule_network"], name)
+
+    def host_of(self, program: str) -> str:
+        """The host that runs a program."""
+        return next(name for name, values in self.variables.items() if program in values["swf_testbed_components"])
+
+    def get(self, path: str) -> str:
+        context = ssl.create_default_context(cafile=self.ca_file)
+        token = (self.secrets / "api_token").read_text().strip()
+        request = urllib.request.Request(self.url + path, headers={"Authorization": "Token " + token})
+        with urllib.request.urlopen(request, timeout=10, context=context) as answer:
+            return answer.read().decode()
+
+    def ask(self, path: str) -> dict:
+        """An answer of the API; an empty one while nobody answers."""
+        try:
+            return json.loads(self.get(path))
+        except (OSError, ValueError):
+            return {}
+
+    def stf(self) -> dict:
+        return self.ask("/api/summary/").get("stf", {})
+
+    def files(self, query: str = "") -> list[dict]:
+        """All STF files that the monitor knows."""
+        rows: list[dict] = []
+        while True:
+            page = json.loads(self.get("/api/stf-files/?limit=1000&offset=%d%s" % (len(rows), query)))
+            rows += page["results"]
+            if not page["next"]:
+                return rows
+
+    def play(self, *arguments: str) -> subprocess.CompletedProcess:
+        """Run a playbook as a person does."""
+        command = ["ansible-playbook", "-i", str(INVENTORY), *arguments]
+        return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=600, check=False,
+                              env=dict(os.environ, ANSIBLE_NOCOLOR="1", ANSIBLE_CONFIG=str(ROOT / "ansible.cfg")))
+
+
+@pytest.fixture(name="lab", scope="session")
+def the_lab():
+    return Lab()
+
+
+def wait_until(condition, seconds: float, what):
+    """The first true value of a condition, asked for twice a second. What came last is in the message."""
+    deadline = time.monotonic() + seconds
+    while True:
+        value = condition()
+        if value:
+            return value
+        assert time.monotonic() < deadline, "not within %d s: %s" % (seconds, what() if callable(what) else what)
+        time.sleep(0.5)
+
+
+@pytest.fixture(name="wait_until", scope="session")
+def wait_until_fixture():
+    return wait_until
