@@ -27,8 +27,11 @@ def rows_of(host, instance):
     return rows or [(host, instance["name"], "-", "DOWN", "-", "-")]
 
 
-def unreachable_reason(answer):
-    return "cannot be reported: %s" % str(answer.get("msg", "no answer")).strip().replace("\n", " ")
+def unreachable_reason(host, answer):
+    # without what Ansible puts before each failure
+    why = str(answer.get("msg", "no answer")).strip().replace("\n", " ").replace("Task failed: ", "", 1)
+    cure = ". See whether it is up and lets you in: ansible %s -m ping" % host if answer.get("unreachable") else ""
+    return "cannot be reported: %s%s" % (why, cure)
 
 
 def compose(answers):
@@ -41,7 +44,7 @@ def compose(answers):
     for host, answer in answers.items():
         if "instances" not in answer:
             rows.append((host, "-", "-", "UNREACHABLE" if answer.get("unreachable") else "UNKNOWN", "-", "-"))
-            problems.append("%s: %s" % (host, unreachable_reason(answer)))
+            problems.append("%s: %s" % (host, unreachable_reason(host, answer)))
             continue
         for instance in answer["instances"]:
             rows += rows_of(host, instance)

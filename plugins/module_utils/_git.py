@@ -64,14 +64,21 @@ def checked(url, commit):
     if not COMMIT.match(commit or ""):
         raise GitError("%r is no commit. Branches and tags move; pin the full commit: git ls-remote %s" % (
             commit, shown(url)))
+    problem = refusal(url)
+    if problem:
+        raise GitError(problem)
+
+
+def refusal(url):
+    """Why an address is not accepted, or None."""
     parts = urlsplit(url)
-    if SSH.match(url) or parts.scheme == "file":
-        return
-    if parts.scheme != "https":
-        raise GitError("%s is neither an https nor an ssh address of a git repository" % shown(url))
-    if "@" in parts.netloc:
-        raise GitError("the address %s has credentials in it, and addresses end up in logs. Give the token by itself." % (
-            shown(url)))
+    if "@" in parts.netloc and (parts.scheme != "ssh" or parts.password):
+        return "the address %s has credentials in it, and addresses end up in logs. Give user name and token by themselves" % (
+            shown(url))
+    # git would take what begins with a dash for one of its options
+    if url.startswith("-") or (parts.scheme not in ("https", "ssh", "file") and not SSH.match(url)):
+        return "%s is neither an https nor an ssh address of a git repository" % shown(url)
+    return None
 
 
 def shown(url):
@@ -88,18 +95,10 @@ def checkout(url, commit, target, username=None, token=None, ca_cert=None):
     :raises GitError:
     """
     checked(url, commit)
+    os.makedirs(target)
     with tempfile.TemporaryDirectory() as scratch:
-        environment = git_environment(url, scratch, username, token, ca_cert)
-
-        def git(*arguments):
-            return subprocess.run(["git", "-C", target, *arguments], env=environment, stdin=subprocess.DEVNULL, text=True,
-                                  stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False, errors="replace")
-
-        try:
-            os.makedirs(target)
-            git("init", "--quiet")
-        except FileNotFoundError:
-            raise GitError("there is no git on the controller. Run: sudo apt-get install git") from None
+        git = client(target, url, scratch, username, token, ca_cert)
+        git("init", "--quiet")
         done = git("fetch", "--quiet", "--depth", "1", url, commit)
         if done.returncode != 0 and re.search("not our ref|unadvertised object", done.stdout):
             # a server that gives no commit by its id: fetch its branches and tags
@@ -110,7 +109,24 @@ def checkout(url, commit, target, username=None, token=None, ca_cert=None):
             raise GitError(explain(url, commit, done.stdout, token))
 
 
-def git_environment(url, scratch, username, token, ca_cert):
+def client(folder, url, scratch, username, token, ca_cert):
+    """A function that runs git in a folder with this login, and returns the process that ended.
+
+    :param scratch: a directory that nobody else may enter, for the token.
+    """
+    environment = environment_for(url, scratch, username, token, ca_cert)
+
+    def git(*arguments):
+        try:
+            return subprocess.run(["git", "-C", folder, *arguments], env=environment, stdin=subprocess.DEVNULL, text=True,
+                                  stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False, errors="replace")
+        except FileNotFoundError:
+            raise GitError("there is no git on the controller. Run: sudo apt-get install git") from None
+
+    return git
+
+
+def environment_for(url, scratch, username, token, ca_cert):
     environment = {key: value for key, value in os.environ.items() if not OF_ANOTHER_REPOSITORY.match(key)}
     # an empty helper forgets those of the login, which would keep a copy of the token
     settings = [("credential.helper", ""), ("advice.detachedHead", "false")]

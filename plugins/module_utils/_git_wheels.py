@@ -16,9 +16,9 @@ import shutil
 import tarfile
 import tempfile
 
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils import _builds
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._git import checked, checkout
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._lock import canonical
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._wheel_builds import wheel
 
 #: name of the index that stands for the wheels, in by_index and in messages
 INDEX = "git"
@@ -64,7 +64,8 @@ def build(repository, outdir, login):
     with tempfile.TemporaryDirectory() as scratch:
         source = os.path.join(scratch, "source")
         checkout(repository["url"], repository["commit"], source, **login)
-        wheel(os.path.join(source, repository["subdirectory"] or ""), outdir)
+        folder = os.path.join(source, repository["subdirectory"] or "")
+        shutil.move(_builds.build(folder, ["wheel"], os.path.join(scratch, "built"))["wheel"], outdir)
 
 
 def pack(directory, archive):

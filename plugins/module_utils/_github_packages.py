@@ -8,9 +8,11 @@ What is found is named by section and option, never by value: there are tokens i
 
 from __future__ import annotations
 
+import os
 import re
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils import _ini_text
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._layout import xdg
 
 GITHUB = re.compile(r"(^|[/@.])(pypi|npm|maven)\.pkg\.github\.com(?=[:/]|$)", re.IGNORECASE)
 
@@ -23,6 +25,24 @@ def in_pip_conf(text):
 def in_pypirc(text):
     """The sections of a .pypirc whose repository is GitHub Packages, as ``[section]``."""
     return ["[%s]" % name for name in repositories(text.splitlines())]
+
+
+def places(environment):
+    """The files of a login and of the host that may have it, each with the function that looks."""
+    home, config = environment["HOME"], xdg(environment, "XDG_CONFIG_HOME", ".config")
+    confs = [os.path.join(config, "pip", "pip.conf"), os.path.join(home, ".pip", "pip.conf"), "/etc/pip.conf"]
+    return [*((path, in_pip_conf) for path in confs), (os.path.join(home, ".pypirc"), in_pypirc)]
+
+
+def found_in(environment, read):
+    """Pairs of a path and of what in it names GitHub Packages. What cannot be read is passed over."""
+    for path, look in places(environment):
+        try:
+            hits = look(read(path))
+        except (OSError, UnicodeDecodeError):
+            continue
+        if hits:
+            yield path, hits
 
 
 def of_github(option):

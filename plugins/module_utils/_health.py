@@ -6,23 +6,33 @@
 from __future__ import annotations
 
 import json
+import os
+import ssl
 import urllib.error
 import urllib.request
 
 REQUEST_SECONDS = 10
+# a web server before the monitor says that it had no answer from it
+BEHIND = (502, 504)
 # which program's log tells more about which part
 PROGRAMS = {"database": "monitor", "listener": "monitor-listener"}
 
 
-def ask(url):
-    """(answer, None) from a monitor, or (None, what went wrong)."""
-    # a monitor is never behind the proxy that leads to the outside
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+def ask(url, ca_file):
+    """(answer, None) from a monitor, or (None, what went wrong).
+
+    :param ca_file: the CA certificates that the monitor is believed by; where there is no such file, the host's.
+    """
     try:
+        context = ssl.create_default_context(cafile=ca_file if ca_file and os.path.exists(ca_file) else None)
+        # a monitor is never behind the proxy that leads to the outside
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=context))
         try:
             with opener.open(url, timeout=REQUEST_SECONDS) as response:
                 text = response.read()
         except urllib.error.HTTPError as error:
+            if error.code in BEHIND:
+                return None, "the web server answers HTTP %d, so the monitor behind it does not" % error.code
             if error.code != 503:
                 return None, "it answers HTTP %d, so this is not a monitor's health page or the monitor is broken" % error.code
             text = error.read()

@@ -5,18 +5,11 @@
 
 from __future__ import annotations
 
-import ast
 import netrc
 import os
-import re
-import shutil
-import subprocess
-import sys
 from urllib.parse import unquote, urlsplit, urlunsplit
 
-PIP_SETTING = re.compile(r"^(:env:|install|global)\.index-url=(.+)$", re.M)
-PIP_DEFAULT = "from pip._internal.models.index import PyPI; print(PyPI.simple_url)"
-PIP_SECONDS = 30
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._pip_upstream import NoPip, settings_of_pip
 
 
 class AccessRefused(Exception):
@@ -67,27 +60,7 @@ def address_of_pip():
     """The index that this host's pip asks, or None where there is no pip."""
     if os.environ.get("PIP_INDEX_URL"):
         return os.environ["PIP_INDEX_URL"]
-    for python in dict.fromkeys(path for path in (sys.executable, shutil.which("python3")) if path):
-        settings = output([python, "-m", "pip", "config", "list"])
-        if settings is None:
-            continue
-        found = {section: value for section, value in PIP_SETTING.findall(settings)}
-        # the order in which pip itself looks
-        for section in (":env:", "install", "global"):
-            if section in found:
-                return str(ast.literal_eval(found[section]))
-        default = output([python, "-c", PIP_DEFAULT])
-        if default:
-            return default.strip()
-    return None
-
-
-def output(command):
     try:
-        # in a folder without modules: python -m looks where it stands first
-        done = subprocess.run(command, cwd="/", stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
-                              check=False, text=True, timeout=PIP_SECONDS,
-                              env=dict(os.environ, PIP_DISABLE_PIP_VERSION_CHECK="1", PIP_NO_INPUT="1"))
-    except (OSError, subprocess.TimeoutExpired):
+        return settings_of_pip()["index-url"]
+    except NoPip:
         return None
-    return done.stdout if done.returncode == 0 else None

@@ -249,13 +249,18 @@ def summary(entries, wanted, reports):
         packages += several or [nowhere(name, version)]
         if len(several) > 1:
             compare(name, several, [entry for entry in entries if entry["name"] in {item["index"] for item in several}])
-    problems = [sentence(index) for index in indexes if not index["ok"]]
-    told = {(index["name"], index["verdict"]) for index in indexes if index["verdict"] in OF_AN_INDEX}
-    problems += [sentence(item) for item in packages if not item["ok"] and (item["index"], item["verdict"]) not in told]
+    problems = [sentence(report) for report in faults(indexes, packages)]
     unsafe = warnings([entry for entry in entries if entry["preset"] != "github"])
     unsafe += [sentence(index) for index in indexes if index["verdict"] == "anonymous"]
     return {"indexes": indexes, "packages": packages, "problems": list(dict.fromkeys(problems)), "unsafe": unsafe,
             "ok": not problems}
+
+
+def faults(indexes, packages):
+    """The reports that keep packages from being installed. What is wrong with a whole index is told once."""
+    told = {(index["name"], index["verdict"]) for index in indexes if index["verdict"] in OF_AN_INDEX}
+    return [index for index in indexes if not index["ok"]] + [
+        item for item in packages if not item["ok"] and (item["index"], item["verdict"]) not in told]
 
 
 def nowhere(name, version):

@@ -70,7 +70,7 @@ def clause_allows(clause, python):
     if operator == "===":
         return wanted == python
     if wanted.endswith(".*"):
-        prefix = [part for part in wanted[:-2].split(".")]
+        prefix = wanted[:-2].split(".")
         matches = (python.split(".") + ["0"] * len(prefix))[:len(prefix)] == prefix
         return {"==": matches, "!=": not matches}.get(operator, True)
     ours, theirs = key(python), key(wanted)

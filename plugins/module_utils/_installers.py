@@ -11,11 +11,13 @@ own.
 from __future__ import annotations
 
 import glob
+import ipaddress
 import os
 import re
 import shutil
 import subprocess
 import sys
+from urllib.parse import urlsplit
 
 # how an index, a mirror or a find-links folder could come in beside the one that is asked
 INDEX_SETTINGS = re.compile(r"^(UV|PIP)_(INDEX|DEFAULT_INDEX|EXTRA_INDEX|FIND_LINKS|NO_INDEX|CONFIG_FILE)")
@@ -126,6 +128,35 @@ class Uv:
         call("check the dependencies", [self.path, "pip", "check", "--quiet", "--python", os.path.join(venv, "bin", "python")])
 
 
+def by_address(index):
+    """Whether an index is called by an address and not by a name."""
+    try:
+        return bool(ipaddress.ip_address(urlsplit(index.get("url") or "").hostname or ""))
+    except ValueError:
+        return False
+
+
+def old_tls(venv, index):
+    """The option that a pip needs to talk TLS to an address, as a list that is mostly empty.
+
+    Versions that believe the system's certificates by themselves (24.2) and have urllib3 1 (Debian 13's among them) end with
+    "check_hostname requires server_hostname". The certificates of the index are named to them all the same.
+    """
+    packages = glob.glob(os.path.join(glob.escape(venv), "lib", "python*", "site-packages", "pip"))
+    parts = (("_vendor/urllib3/_version.py", '"1.'), ("_internal/cli/cmdoptions.py", '"legacy-certs"'))
+    if by_address(index) and packages and all(mentions(os.path.join(packages[0], name), text) for name, text in parts):
+        return ["--use-deprecated", "legacy-certs"]
+    return []
+
+
+def mentions(path, text):
+    try:
+        with open(path, encoding="utf-8") as stream:
+            return text in stream.read()
+    except OSError:
+        return False
+
+
 class Pip:
     """pip, for platforms that uv is not made for."""
 
@@ -135,7 +166,7 @@ class Pip:
     def install(self, venv, requirements, index, access_dir):
         call("install from index %s" % index["name"], [
             os.path.join(venv, "bin", "python"), "-m", "pip", "install", "--quiet", "--no-deps", "--require-hashes",
-            "--only-binary", ":all:", "-r", requirements], index, access_dir)
+            "--only-binary", ":all:", *old_tls(venv, index), "-r", requirements], index, access_dir)
 
     def check(self, venv):
         call("check the dependencies", [os.path.join(venv, "bin", "python"), "-m", "pip", "check"])

@@ -62,6 +62,8 @@ def layout(instance, scope, environment):
     # what gives access to the package indexes, and what the login's pip was set to
     places["access_dir"] = os.path.join(places["config_dir"], "pip")
     places["pip_settings"] = os.path.join(places["config_dir"], "pip-settings.json")
+    # what the programs believe services by
+    places["ca_file"] = os.path.join(places["config_dir"], "ca.pem")
     places["supervisord_conf"] = os.path.join(places["config_dir"], "supervisord.conf")
     places["socket"] = os.path.join(places["run_dir"], "supervisor.sock")
     places["scope"] = scope

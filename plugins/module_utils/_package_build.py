@@ -5,15 +5,14 @@
 
 from __future__ import annotations
 
-import glob
 import hashlib
-import importlib.util
 import os
 import re
 import sys
 import tarfile
 import zipfile
 
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils import _builds
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._installers import InstallError, call
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._package_layout import importable
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._package_project import PublishError
@@ -25,25 +24,16 @@ EVIDENCE_LINES = 12
 
 
 def build(project, formats, outdir):
-    """Build a project in isolation; returns {format: path}.
+    """As :func:`_builds.build`.
 
-    :param formats: ``wheel``, ``sdist`` or both. A wheel is then built from the sdist, so that the sdist is known to be whole.
     :raises PublishError: with the end of the output.
     """
-    os.makedirs(outdir)
-    command = [sys.executable, "-m", "build", "--outdir", outdir]
-    if len(formats) == 1:
-        command.append("--" + formats[0])
-    if importlib.util.find_spec("uv"):
-        command += ["--installer", "uv"]
     try:
-        call("build %s" % project.label, [*command, project.folder])
+        return _builds.build(project.folder, formats, outdir, project.label)
     except InstallError as error:
         evidence = "\n".join("  " + text for text in error.output.splitlines()[-EVIDENCE_LINES:])
         raise PublishError("could not build %s.\nEvidence:\n%s\nNext: mend what the output names, then run again." % (
             project.label, evidence)) from error
-    built = {"wheel": glob.glob(os.path.join(outdir, "*.whl")), "sdist": glob.glob(os.path.join(outdir, "*.tar.gz"))}
-    return {name: paths[0] for name, paths in built.items() if paths}
 
 
 def metadata_problem(project, files):

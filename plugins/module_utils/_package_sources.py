@@ -8,21 +8,23 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-import subprocess
 import tempfile
 from urllib.parse import urlsplit
 
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._git import SSH, explain, git_environment, shown
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils import _git
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._package_project import Project, PublishError
 
-#: the suboptions of a module that takes repositories
-ARGUMENTS = {
-    "url": {"type": "str", "required": True},
-    "ref": {"type": "str"},
-    "subdirectory": {"type": "str"},
-    "username": {"type": "str"},
-    "token": {"type": "str", "no_log": True},
-    "ca_cert": {"type": "path"},
+#: the options of a module that takes sources
+OPTIONS = {
+    "sources": {"type": "list", "elements": "path", "default": []},
+    "repositories": {"type": "list", "elements": "dict", "default": [], "options": {
+        "url": {"type": "str", "required": True},
+        "ref": {"type": "str"},
+        "subdirectory": {"type": "str"},
+        "username": {"type": "str"},
+        "token": {"type": "str", "no_log": True},
+        "ca_cert": {"type": "path"},
+    }},
 }
 
 
@@ -42,20 +44,20 @@ def projects(folders, repositories):
     with tempfile.TemporaryDirectory(prefix="swf-sources-") as scratch:
         found = [Project(folder) for folder in folders]
         for number, repository in enumerate(repositories):
-            found.append(clone(repository, os.path.join(scratch, str(number))))
+            try:
+                found.append(clone(repository, os.path.join(scratch, str(number))))
+            except _git.GitError as error:
+                raise PublishError(str(error)) from error
         yield found
 
 
 def refusal(repository):
     """Why a repository's entry is not accepted, or None."""
     url, ref, inside = repository["url"], repository["ref"] or "", repository["subdirectory"] or ""
-    parts = urlsplit(url)
-    if "@" in parts.netloc and (parts.scheme != "ssh" or parts.password):
-        return ("publish_repositories: the url of %s has credentials in it, and URLs end up in logs. Put them into username and "
-                "token." % shown(url))
-    if url.startswith("-") or (parts.scheme not in ("https", "ssh", "file") and not SSH.match(url)):
-        return "publish_repositories: %s is neither an https nor an ssh address of a git repository" % shown(url)
-    if repository["token"] and parts.scheme != "https":
+    problem = _git.refusal(url)
+    if problem:
+        return "publish_repositories: " + problem
+    if repository["token"] and urlsplit(url).scheme != "https":
         return "publish_repositories: %s takes no token; a token is for https, and ssh uses the keys of this login" % url
     if any(letter.isspace() for letter in repository["token"] or ""):
         return "publish_repositories: the token of %s has a space or an end of line in it" % url
@@ -69,29 +71,21 @@ def refusal(repository):
 def clone(repository, scratch):
     """The project of a repository, cloned below a private directory. With all tags: some builds take the version from them."""
     url, ref = repository["url"], repository["ref"]
-    os.makedirs(scratch)
     # the folder has the repository's name: the checks compare it with the package's
     folder = os.path.join(scratch, re.search(r"([^/:]*?)(/?\.git)?/*$", url).group(1) or "source")
-    environment = git_environment(url, scratch, repository["username"], repository["token"], repository["ca_cert"])
-
-    def git(*arguments):
-        try:
-            return subprocess.run(["git", *arguments], env=environment, stdin=subprocess.DEVNULL, text=True, errors="replace",
-                                  stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
-        except FileNotFoundError:
-            raise PublishError("there is no git on the controller. Run: sudo apt-get install git") from None
-
-    done = git("clone", "--quiet", "--no-checkout", "--", url, folder)
+    os.makedirs(folder)
+    git = _git.client(folder, url, scratch, repository["username"], repository["token"], repository["ca_cert"])
+    done = git("clone", "--quiet", "--no-checkout", "--", url, ".")
     if done.returncode == 0:
         names = ["refs/remotes/origin/" + ref, "refs/tags/" + ref, ref] if ref else ["HEAD"]
         commit = next((name for name in names
-                       if git("-C", folder, "rev-parse", "--quiet", "--verify", name + "^{commit}").returncode == 0), None)
+                       if git("rev-parse", "--quiet", "--verify", name + "^{commit}").returncode == 0), None)
         if commit is None:
-            raise PublishError("%s: the repository has no %s. Push it, or mend ref." % (
+            raise _git.GitError("%s: the repository has no %s. Push it, or mend ref." % (
                 url, "branch, tag or commit %r" % ref if ref else "commit yet"))
-        done = git("-C", folder, "checkout", "--quiet", "--detach", commit)
+        done = git("checkout", "--quiet", "--detach", commit)
     if done.returncode != 0:
-        raise PublishError(explain(url, ref or "HEAD", done.stdout, repository["token"]))
+        raise _git.GitError(_git.explain(url, ref or "HEAD", done.stdout, repository["token"]))
     inside = os.path.normpath(repository["subdirectory"] or ".")
     label = url + ("@" + ref if ref else "") + ("" if inside == "." else ":" + inside)
     return Project(os.path.join(folder, inside) if inside != "." else folder, label)

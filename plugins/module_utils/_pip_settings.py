@@ -12,8 +12,9 @@ from __future__ import annotations
 import configparser
 import json
 import os
-import re
-import tempfile
+
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils import _ini_text
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._replacing import replacing
 
 BEGIN, END = "# BEGIN bnlnpps.swf_testbed %s", "# END bnlnpps.swf_testbed %s"
 
@@ -35,48 +36,23 @@ def options(text):
 def set_option(text, section, option, value):
     """The text of an ini file with one option set, or taken out where the value is None."""
     lines = text.splitlines()
-    start, end = section_range(lines, section)
-    if start is None:
+    if section not in _ini_text.sections(lines):
         if value is None:
             return text
         gap = [""] if lines and lines[-1].strip() else []
         return as_text(lines + gap + ["[%s]" % section, "%s = %s" % (option, value)])
-    first, last = option_range(lines, start + 1, end, option)
-    new = [] if value is None else ["%s = %s" % (option, value)]
-    if first is None:
-        first = last = start + 1
-    lines[first:last] = new
-    start, end = section_range(lines, section)
+    there = next((found for found in _ini_text.options(lines)
+                  if (found.section, found.name.replace("_", "-")) == (section, option)), None)
+    start, _end = _ini_text.sections(lines)[section]
+    first, last = (there.first, there.last) if there else (start + 1, start + 1)
+    lines[first:last] = [] if value is None else ["%s = %s" % (option, value)]
+    start, end = _ini_text.sections(lines)[section]
     if value is None and not any(line.strip() for line in lines[start + 1:end]):
         # a section that holds nothing any more
         del lines[start:end]
         while lines and not lines[-1].strip():
             lines.pop()
     return as_text(lines)
-
-
-def section_range(lines, section):
-    """Index of the section's heading and of the line after its end; None if there is no such section."""
-    start = None
-    for number, line in enumerate(lines):
-        heading = re.match(r"\[(.+)\]", line)
-        if heading and start is not None:
-            return start, number
-        if heading and heading.group(1) == section:
-            start = number
-    return start, len(lines)
-
-
-def option_range(lines, start, end, option):
-    """Where an option stands, with the indented lines that go on with its value."""
-    pattern = re.compile(r"%s\s*[=:]" % re.escape(option).replace(r"\-", "[-_]"), re.IGNORECASE)
-    for number in range(start, end):
-        if pattern.match(lines[number]):
-            last = number + 1
-            while last < end and lines[last][:1].isspace() and lines[last].strip():
-                last += 1
-            return number, last
-    return None, None
 
 
 def block(text, owner):
@@ -138,13 +114,8 @@ class Files:
             os.makedirs(os.path.dirname(path), exist_ok=True)
             secret = os.path.basename(path) in (".netrc", ".pypirc")
             mode = 0o600 if secret else (os.stat(path).st_mode & 0o777 if os.path.exists(path) else 0o644)
-            # beside the file, so that the rename is atomic; the link of a login that keeps its settings elsewhere stays one
-            target = os.path.realpath(path)
-            handle, scratch = tempfile.mkstemp(dir=os.path.dirname(target))
-            with os.fdopen(handle, "w", encoding="utf-8") as stream:
-                os.fchmod(stream.fileno(), mode)
+            with replacing(path, mode) as stream:
                 stream.write(self.after[path])
-            os.replace(scratch, target)
 
 
 def undo(files, previous, owner):
@@ -171,8 +142,7 @@ def read_record(path):
 def write_record(path, record):
     if record:
         os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
-        with open(path + ".new", "w", encoding="utf-8") as stream:
+        with replacing(path) as stream:
             json.dump(record, stream, indent=1, sort_keys=True)
-        os.replace(path + ".new", path)
     elif os.path.exists(path):
         os.unlink(path)

@@ -31,7 +31,7 @@ def output(python, *arguments):
         # in a folder without modules: python -m looks where it stands first
         done = subprocess.run([python, *arguments], cwd="/", stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                               stderr=subprocess.DEVNULL, check=False, text=True, timeout=SECONDS,
-                              env=dict(os.environ, PIP_DISABLE_PIP_VERSION_CHECK="1"))
+                              env=dict(os.environ, PIP_DISABLE_PIP_VERSION_CHECK="1", PIP_NO_INPUT="1"))
     except (OSError, subprocess.TimeoutExpired):
         return None
     return done.stdout if done.returncode == 0 else None
@@ -46,9 +46,8 @@ def settings_of(text):
             for option, values in found.items()}
 
 
-def upstream_of_pip(preferred=None):
-    """The index that pip asks and how it gets there: ``url``, and where there is one ``username``, ``password``, ``proxies``
-    (as urllib has them), ``ca_file``.
+def settings_of_pip(preferred=None):
+    """{option: value} of this host's pip, its default in ``index-url`` where nothing is set.
 
     :param preferred: a Python whose pip is asked first.
     :raises NoPip: no Python of this host has a pip.
@@ -60,11 +59,16 @@ def upstream_of_pip(preferred=None):
         settings = settings_of(text)
         url = settings.get("index-url") or (output(python, "-c", DEFAULT) or "").strip()
         if url:
-            return described(url, settings)
+            return {**settings, "index-url": url}
     raise NoPip("there is no pip on this host to say which index it is set up for")
 
 
-def described(url, settings):
+def upstream_of_pip(preferred=None):
+    """The index that pip asks and how it gets there: ``url``, and where there is one ``username``, ``password``, ``proxies``
+    (as urllib has them), ``ca_file``. Parameters and errors as of :func:`settings_of_pip`.
+    """
+    settings = settings_of_pip(preferred)
+    url = settings["index-url"]
     parts = urlsplit(url)
     # a login in the URL is for the header: an address may be shown, a login may not
     result = {"url": urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path.rstrip("/") + "/", "", ""))}

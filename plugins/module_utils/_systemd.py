@@ -68,7 +68,7 @@ def lingers():
 
 def properties(unit, scope):
     """What matters of a unit here: {property: value}."""
-    output = systemctl(scope, "show", unit, "--property=LoadState,ActiveState,UnitFileState,NeedDaemonReload,NRestarts")
+    output = systemctl(scope, "show", unit, "--property=LoadState,ActiveState,UnitFileState,NeedDaemonReload,NRestarts,Result")
     return dict(line.split("=", 1) for line in output.splitlines() if "=" in line)
 
 

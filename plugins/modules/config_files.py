@@ -31,10 +31,10 @@ options:
         description: Mode as an octal string.
         type: str
         default: "0755"
-      owner:
+      owner: &owner
         description: Name of the owner. Left alone when it is not given or empty.
         type: str
-      group:
+      group: &group
         description: Name of the group. Left alone when it is not given or empty.
         type: str
       purge:
@@ -55,7 +55,7 @@ options:
         required: true
       src:
         description:
-          - Template to render, searched for as the P(ansible.builtin.template#action) action does.
+          - Template to render, searched for as the M(ansible.builtin.template) does.
           - Exactly one of O(files[].src) and O(files[].content) is required.
         type: str
       content:
@@ -72,12 +72,8 @@ options:
       mode:
         description: Mode as an octal string. The default is V(0644), and V(0600) for a secret.
         type: str
-      owner:
-        description: Name of the owner. Left alone when it is not given or empty.
-        type: str
-      group:
-        description: Name of the group. Left alone when it is not given or empty.
-        type: str
+      owner: *owner
+      group: *group
       backup:
         description: Keep the replaced file beside the new one, with a time stamp in its name.
         type: bool

@@ -32,18 +32,12 @@ options:
 extends_documentation_fragment:
   - bnlnpps.swf_testbed.package_indexes
   - bnlnpps.swf_testbed.package_sources
+  - bnlnpps.swf_testbed.read_only
 requirements:
   - build (with O(indexes))
   - twine (with O(indexes))
   - tomli (with Python 3.10)
   - git (for O(repositories))
-attributes:
-  check_mode:
-    support: full
-    description: Never changes anything.
-  diff_mode:
-    support: none
-    description: There is nothing to show.
 seealso:
   - module: bnlnpps.swf_testbed.package_publish
 """
@@ -116,8 +110,7 @@ def check(options):
 def main():
     module = AnsibleModule(
         argument_spec={
-            "sources": {"type": "list", "elements": "path", "default": []},
-            "repositories": {"type": "list", "elements": "dict", "default": [], "options": _package_sources.ARGUMENTS},
+            **_package_sources.OPTIONS,
             "indexes": {"type": "list", "elements": "dict", "options": _indexes.ARGUMENTS},
             "index": {"type": "str"},
             "formats": {"type": "list", "elements": "str", "choices": ["wheel", "sdist"], "default": ["wheel", "sdist"]},

@@ -171,8 +171,7 @@ def publish(options, check_mode):
 def main():
     module = AnsibleModule(
         argument_spec={
-            "sources": {"type": "list", "elements": "path", "default": []},
-            "repositories": {"type": "list", "elements": "dict", "default": [], "options": _package_sources.ARGUMENTS},
+            **_package_sources.OPTIONS,
             "indexes": {"type": "list", "elements": "dict", "options": _indexes.ARGUMENTS},
             "index": {"type": "str"},
             "index_url": {"type": "str"},

@@ -19,61 +19,17 @@ description:
   - A package is asked for at the index that claims its name, and nowhere else. A redirect of a private name to another place
     is reported and not followed, and credentials are never sent to another place.
   - Credentials are in no result, also where a server echoes them.
+  - An index without O(indexes[].url) is found as pip finds it - E(PIP_INDEX_URL), then C(pip config list), then the address that
+    pip has as its default.
   - Proxies are those of the environment (E(http_proxy), E(https_proxy), E(no_proxy)).
 options:
   indexes:
-    description: The indexes, as in the variable C(pip_indexes) of the role P(bnlnpps.swf_testbed.pip_index#role).
-    type: list
-    elements: dict
     required: true
-    suboptions:
-      name:
-        description: Name of the index.
-        type: str
-        required: true
-      preset:
-        description:
-          - Kind of the server. What its answers mean depends on it.
-          - The default is V(pypi) for an index without O(indexes[].url), and V(simple) otherwise.
-        type: str
-        choices: [artifactory, devpi, directory, github, gitlab, nexus, pulp, pypi, pypiserver, simple, testpypi]
-      url:
-        description:
-          - The index's simple API, without credentials; for V(directory) the path of the directory.
-          - An index without it is the one that this host's pip is set up for, or PyPI. It takes E(PIP_INDEX_URL), then
-            C(pip config list), then the address that pip has as its default.
-        type: str
-      upload_url:
-        description: Address that packages are uploaded to. Not asked.
-        type: str
-      username:
-        description: User name.
-        type: str
-      token:
-        description: Password or token. Without it the credentials come from the C(netrc) in O(access_dir).
-        type: str
-      packages:
-        description: Shell patterns of the names that come from this index only.
-        type: list
-        elements: str
-        default: []
-      role:
-        description:
-          - V(primary) for the index that serves what no index claims.
-          - The default is V(extra) with O(indexes[].packages), and V(primary) without.
-        type: str
-        choices: [primary, extra]
-      ca_cert:
-        description: Path, on the machine where the module runs, of the CA certificates that the index is trusted with.
-        type: path
-      allow_unsafe_extra_index:
-        description: Whether the index may be an extra one that claims no packages.
-        type: bool
-        default: false
   access_dir:
     description:
-      - Folder on the host that the role P(bnlnpps.swf_testbed.pip_index#role) wrote. It has C(netrc) with the credentials, and
-        C(<name of the index>.pem) with the CA certificates of an index, which count before O(indexes[].ca_cert).
+      - Folder on the host that the role P(bnlnpps.swf_testbed.pip_index#role) wrote. It has C(netrc) with the credentials of
+        indexes without O(indexes[].token), and C(<name of the index>.pem) with the CA certificates of an index, which count
+        before O(indexes[].ca_cert).
     type: path
   packages:
     description: Packages to ask for, as V(name) or V(name==version).
@@ -104,16 +60,12 @@ options:
     default: false
 notes:
   - Only wheels count as files that can be installed, as in the module M(bnlnpps.swf_testbed.release).
+extends_documentation_fragment:
+  - bnlnpps.swf_testbed.package_indexes
+  - bnlnpps.swf_testbed.read_only
 attributes:
   check_mode:
-    support: full
     description: Never changes anything. Asks in check mode too.
-  diff_mode:
-    support: none
-    description: There is nothing to show.
-  facts:
-    support: none
-    description: Returns no facts.
 seealso:
   - module: bnlnpps.swf_testbed.release
 """
@@ -193,11 +145,11 @@ indexes:
       description: What was seen.
       type: str
       sample: HTTP 200
-    cause:
+    cause: &cause
       description: What that means. Empty for V(ok).
       type: str
       sample: ""
-    cure:
+    cure: &cure
       description: What mends it. Empty for V(ok).
       type: str
       sample: ""
@@ -239,14 +191,8 @@ packages:
       description: What was seen.
       type: str
       sample: "HTTP 200 for https://index.example.org/simple/swf-testbed/ as user reader (without a login: HTTP 401)"
-    cause:
-      description: What that means. Empty for V(ok).
-      type: str
-      sample: ""
-    cure:
-      description: What mends it. Empty for V(ok).
-      type: str
-      sample: ""
+    cause: *cause
+    cure: *cure
     versions:
       description: Versions that are there, the newest first.
       type: list

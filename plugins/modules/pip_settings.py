@@ -38,49 +38,10 @@ options:
     type: path
     required: true
   indexes:
-    description: The indexes, as in C(pip_indexes).
-    type: list
-    elements: dict
     default: []
-    suboptions:
-      name:
-        description: Name of the index.
-        type: str
-        required: true
-      preset:
-        description: Kind of the server. The default is V(simple) with a URL and V(pypi) without.
-        type: str
-        choices: [artifactory, devpi, directory, gitlab, nexus, pulp, pypi, pypiserver, simple, testpypi, github]
-      url:
-        description: The index's simple API, or the path of a directory.
-        type: str
-      upload_url:
-        description: Not used here.
-        type: str
-      username:
-        description: User name.
-        type: str
-      token:
-        description: Password or token.
-        type: str
-      packages:
-        description: Shell patterns of the names that come from this index only.
-        type: list
-        elements: str
-        default: []
-      role:
-        description: The V(primary) index serves every name that no other claims.
-        type: str
-        choices: [primary, extra]
-      ca_cert:
-        description: Not used here, see O(access_dir).
-        type: path
-      allow_unsafe_extra_index:
-        description: Set the index up as a plain extra index.
-        type: bool
-        default: false
   access_dir:
-    description: Directory with the CA certificates of the indexes, C(<name>.pem), for pip's option C(cert).
+    description: Directory with the CA certificates of the indexes, C(<name>.pem), for pip's option C(cert). They count, and not
+      O(indexes[].ca_cert).
     type: path
   remove_github:
     description:
@@ -88,6 +49,8 @@ options:
         404.
     type: bool
     default: false
+extends_documentation_fragment:
+  - bnlnpps.swf_testbed.package_indexes
 attributes:
   check_mode:
     support: full
@@ -136,7 +99,7 @@ from urllib.parse import urlsplit
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils import _indexes, _pip_settings
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._github_packages import in_pip_conf, in_pypirc, without_github
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._github_packages import found_in, without_github
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._install_errors import CREDENTIALS
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._installers import is_flat
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._layout import environment_of_login, xdg
@@ -254,20 +217,11 @@ def login_in(text, host):
 
 
 def github(files, environment, remove):
-    """GitHub Packages in the settings of this login and of the host."""
-    config = xdg(environment, "XDG_CONFIG_HOME", ".config")
-    confs = [os.path.join(config, "pip", "pip.conf"), os.path.join(environment["HOME"], ".pip", "pip.conf"), "/etc/pip.conf"]
-    found = []
-    for path, look in [*((path, in_pip_conf) for path in confs), (os.path.join(environment["HOME"], ".pypirc"), in_pypirc)]:
-        try:
-            text = files.read(path)
-        except (OSError, UnicodeDecodeError):
-            continue
-        hits = look(text)
-        found += ["%s: %s" % (path, hit) for hit in hits]
-        if hits and remove:
-            files.change(path, without_github(text))
-    return found
+    """GitHub Packages in the settings of this login and of the host, each as ``path: [section] option``."""
+    found = list(found_in(environment, files.read))
+    for path, _hits in found if remove else ():
+        files.change(path, without_github(files.read(path)))
+    return ["%s: %s" % (path, hit) for path, hits in found for hit in hits]
 
 
 def settle(module):

@@ -66,12 +66,12 @@ version:
 import grp
 import json
 import os
-import tempfile
 from urllib.parse import urlsplit
 
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._pip_upstream import NoPip, upstream_of_pip
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._replacing import replacing
 
 PORTS = {"http": 80, "https": 443}
 
@@ -119,13 +119,10 @@ def gid(group):
 
 
 def write(path, text, group):
-    handle, scratch = tempfile.mkstemp(dir=os.path.dirname(path))
-    with os.fdopen(handle, "w", encoding="utf-8") as stream:
+    with replacing(path, 0o640 if group else 0o600) as stream:
         if group:
             os.fchown(stream.fileno(), -1, gid(group))
-            os.fchmod(stream.fileno(), 0o640)
         stream.write(text)
-    os.replace(scratch, path)
 
 
 def address_in(text):

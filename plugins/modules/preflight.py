@@ -16,6 +16,9 @@ description:
   - Looks for everything that would make a later step fail - Python, the C(venv) module, disk space, ports, the length of the
     socket's path, directories that cannot be written, in system scope root and systemd - and names all of it at once, each with
     the command that mends it.
+  - Warns of GitHub Packages, which has no registry for Python packages, in the C(pip.conf) and C(.pypirc) of the login and of the
+    host. The role P(bnlnpps.swf_testbed.pip_index#role) takes it out with
+    O(bnlnpps.swf_testbed.pip_index#role:main:pip_index_remove_github=true).
   - Before any host is asked, checks the variables of O(specs) against the argument specifications of these roles.
   - Changes nothing.
 options:
@@ -81,8 +84,8 @@ options:
     default: auto
   specs:
     description:
-      - Names of roles of this collection whose variables are checked on the controller, in one go, and whose collections (in their
-        C(meta/main.yml)) are looked for. What is wrong is named before the host is touched.
+      - Names of roles of this collection whose variables are checked on the controller, in one go, and for which the collections
+        of others that their C(meta/main.yml) names are looked for. What is wrong is named before the host is touched.
     type: list
     elements: str
     default: []
@@ -90,13 +93,9 @@ options:
     description: Whether to check. V(false) only returns the fact, for playbooks that stop or remove an instance.
     type: bool
     default: true
+extends_documentation_fragment:
+  - bnlnpps.swf_testbed.read_only
 attributes:
-  check_mode:
-    support: full
-    description: Never changes anything.
-  diff_mode:
-    support: none
-    description: There is nothing to show.
   facts:
     support: full
     description: Returns the layout as a fact.
@@ -140,152 +139,27 @@ python:
     version: 3.11.2
 """
 
-import errno
 import grp
-import json
 import os
 import pwd
-import shutil
-import socket
+from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils import _systemd
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._finding import sentence
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._github_packages import found_in
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host_places import place_problems, space_problem
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host_ports import port_problem
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host_python import (
+    find_python,
+    python_problem,
+    release_of,
+    venv_problem,
+)
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host_systemd import system_problems
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._installers import find_uv
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._layout import MAX_SOCKET_BYTES, environment_of_login, layout
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._programs_of import belongs
-
-PROBE = """
-import importlib.util, json, sys
-print(json.dumps({"path": sys.executable, "version": "%d.%d.%d" % sys.version_info[:3],
-                  "venv": all(importlib.util.find_spec(i) for i in ("venv", "ensurepip"))}))
-"""
-
-
-def release_of(path="/etc/os-release"):
-    """ID and ID_LIKE of the distribution in one string."""
-    try:
-        with open(path, encoding="utf-8") as stream:
-            pairs = dict(line.rstrip().split("=", 1) for line in stream if "=" in line)
-    except OSError:
-        return ""
-    return " ".join(pairs.get(key, "").strip('"') for key in ("ID", "ID_LIKE"))
-
-
-def python_problem(wanted, minimum, found, distribution):
-    """What is wrong with the Python that was found, or None.
-
-    :param found: the probe's answer, or None if no such Python runs.
-    """
-    install = "sudo apt-get install python3 python3-venv"
-    if any(word in distribution.split() for word in ("rhel", "fedora", "centos")):
-        install = "sudo dnf install python3.12"
-    if found is None:
-        return "there is no Python called %r on this host. Install one (%s) or set swf_testbed_python to its path." % (
-            wanted, install)
-    if tuple(int(part) for part in found["version"].split(".")) < tuple(int(part) for part in minimum.split(".")):
-        return "%s is Python %s, and the packages need %s or newer. Install one (%s) and set swf_testbed_python to its path." % (
-            found["path"], found["version"], minimum, install)
-    return None
-
-
-def venv_problem(found, uv):
-    """What is missing for `python -m venv`, or None. Debian splits it off into a package of its own; uv does without."""
-    if found is None or found["venv"] or uv:
-        return None
-    return "%s has no venv module. Run: sudo apt-get install python%s-venv" % (
-        found["path"], ".".join(found["version"].split(".")[:2]))
-
-
-def holder(host, port):
-    """(pid, command) of the process that listens on the port, as far as this login may see; (None, None) otherwise."""
-    inodes = set()
-    for table in ("/proc/net/tcp", "/proc/net/tcp6"):
-        try:
-            with open(table, encoding="ascii") as stream:
-                rows = [line.split() for line in stream][1:]
-        except OSError:
-            continue
-        inodes |= {"socket:[%s]" % row[9] for row in rows if row[3] == "0A" and int(row[1].rpartition(":")[2], 16) == port}
-    for pid in filter(str.isdigit, os.listdir("/proc")):
-        try:
-            for handle in os.listdir("/proc/%s/fd" % pid):
-                if os.readlink("/proc/%s/fd/%s" % (pid, handle)) in inodes:
-                    with open("/proc/%s/cmdline" % pid, "rb") as stream:
-                        return int(pid), stream.read().replace(b"\0", b" ").decode(errors="replace").strip()
-        except OSError:
-            continue
-    return None, None
-
-
-def port_message(item, number):
-    """Why a port cannot be listened on, for an error number other than that it is taken."""
-    if number == errno.EACCES:
-        return "port %d for %s needs root. Set %s to one above 1023." % (item["port"], item["name"], item["variable"])
-    return "cannot listen on %s port %d for %s: %s. Set the address to one of this host." % (
-        item["host"], item["port"], item["name"], os.strerror(number))
-
-
-def port_problem(item, supervisor_socket):
-    """Who holds the port that this instance needs, or None."""
-    family = socket.AF_INET6 if ":" in item["host"] else socket.AF_INET
-    with socket.socket(family, socket.SOCK_STREAM) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((item["host"], item["port"]))
-            return None
-        except OSError as error:
-            if error.errno != errno.EADDRINUSE:
-                return port_message(item, error.errno)
-    pid, command = holder(item["host"], item["port"])
-    if pid and belongs(pid, supervisor_socket):
-        return None
-    who = "process %d (%s)" % (pid, command[:120]) if pid else "a process of another user (see it with: sudo ss -ltnp)"
-    return "port %d for %s is taken by %s. Stop that, or set %s to a free port." % (
-        item["port"], item["name"], who, item["variable"])
-
-
-def nearest(path):
-    """The closest directory above a path that exists."""
-    while not os.path.isdir(path):
-        path = os.path.dirname(path)
-    return path
-
-
-def place_problems(places):
-    """Directories that cannot be made or written."""
-    found = []
-    for name in ("config_dir", "root", "state_dir"):
-        above = nearest(places[name])
-        if not os.access(above, os.W_OK | os.X_OK):
-            found.append("cannot write %s: %s belongs to %s. Run as its owner, or: sudo chown %s %s" % (
-                places[name], above, pwd.getpwuid(os.stat(above).st_uid).pw_name, pwd.getpwuid(os.getuid()).pw_name, above))
-    length = len(os.fsencode(places["socket"]))
-    if length > MAX_SOCKET_BYTES:
-        found.append("the socket's path has %d bytes and must not have more than %d: %s. Use a shorter XDG_STATE_HOME or "
-                     "swf_testbed_instance." % (length, MAX_SOCKET_BYTES, places["socket"]))
-    return found
-
-
-def space_problem(places, minimum):
-    """Too little room for the releases, or None. A host that has a release is not asked again."""
-    above = nearest(places["root"])
-    free = shutil.disk_usage(above).free // 1000000
-    if free >= minimum or os.path.isdir(os.path.join(places["root"], "releases")):
-        return None
-    return "%d MB are free at %s and a release needs about %d. Free some, or set XDG_DATA_HOME to another disk." % (
-        free, above, minimum)
-
-
-def system_problems(systemd):
-    """What stands in the way of an instance of the host."""
-    found = []
-    if os.geteuid() != 0:
-        found.append("the scope is system, and this login is %s. Set ansible_become for this host, or swf_testbed_scope." % (
-            pwd.getpwuid(os.geteuid()).pw_name))
-    if systemd is None:
-        found.append("the scope is system, and systemd does not run this host. Set swf_testbed_scope to user.")
-    return found
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._layout import environment_of_login, layout
 
 
 def about_systemd(options, places):
@@ -308,14 +182,6 @@ def exists(look_up, name):
         return bool(look_up(name))
     except KeyError:
         return False
-
-
-def find_python(module, wanted):
-    path = wanted if os.path.isabs(wanted) else shutil.which(wanted)
-    if not path:
-        return None
-    rc, out, dummy = module.run_command([path, "-I", "-c", PROBE])
-    return json.loads(out) if rc == 0 else None
 
 
 def main():
@@ -346,7 +212,7 @@ def main():
     result = {"changed": False, "ansible_facts": {fact: places}, "problems": []}
     if not options["checks"]:
         module.exit_json(**result)
-    found = find_python(module, options["python"])
+    found = find_python(options["python"])
     if found:
         result["python"] = {"path": found["path"], "version": found["version"]}
     candidates = [python_problem(options["python"], options["min_python"], found, release_of()), venv_problem(found, find_uv())]
@@ -355,7 +221,10 @@ def main():
     candidates += place_problems(places)
     candidates.append(space_problem(places, options["min_free_mb"]))
     candidates += [port_problem(item, places["socket"]) for item in options["ports"]]
-    result["problems"] = [problem for problem in candidates if problem]
+    result["problems"] = [sentence(problem) for problem in candidates if problem]
+    for path, hits in found_in(environment_of_login(), lambda path: Path(path).read_text(encoding="utf-8")):
+        module.warn("%s names GitHub Packages (%s), which has no registry for Python packages: pip gets 404 there. "
+                    "To take it out: -e pip_index_remove_github=true" % (path, ", ".join(hits)))
     if result["problems"]:
         lines = ["%d. %s" % pair for pair in enumerate(result["problems"], 1)]
         module.fail_json(msg="this host is not ready, and nothing was changed:\n" + "\n".join(lines), **result)

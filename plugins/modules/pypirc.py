@@ -26,6 +26,8 @@ options:
       - Whether to remove sections of GitHub Packages, which has no registry for Python packages. They are reported anyway.
     type: bool
     default: false
+  indexes:
+    required: true
 extends_documentation_fragment:
   - bnlnpps.swf_testbed.package_indexes
 attributes:
@@ -62,7 +64,6 @@ github:
 """
 
 import os
-import tempfile
 
 from ansible.module_utils.basic import AnsibleModule
 
@@ -70,6 +71,7 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils import _indexe
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._github_packages import in_pypirc, without_github
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._package_pypirc import with_indexes
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._package_target import refusal, section_name
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._replacing import replacing
 
 
 def read(path):
@@ -78,19 +80,6 @@ def read(path):
             return stream.read()
     except FileNotFoundError:
         return ""
-
-
-def write(path, text):
-    # a link stays one; beside its target, so that the rename is atomic. mkstemp makes the file 0600
-    target = os.path.realpath(path)
-    handle, scratch = tempfile.mkstemp(prefix=".pypirc-", dir=os.path.dirname(target))
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as stream:
-            stream.write(text)
-        os.replace(scratch, target)
-    except OSError:
-        os.unlink(scratch)
-        raise
 
 
 def main():
@@ -120,7 +109,8 @@ def main():
     changed = text != before or bool(wide)
     if changed and not module.check_mode:
         try:
-            write(path, text)
+            with replacing(path) as stream:
+                stream.write(text)
         except OSError as error:
             module.fail_json(msg="cannot write %s: %s" % (path, error.strerror))
     module.exit_json(

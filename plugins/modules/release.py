@@ -61,50 +61,10 @@ options:
     type: str
     default: python3
   indexes:
-    description: The indexes to install from.
-    type: list
-    elements: dict
+    description:
+      - The indexes to install from, as in O(bnlnpps.swf_testbed.pip_index#role:main:pip_indexes).
+      - The logins and O(indexes[].ca_cert) are for a lock that is to be made. They stay on the controller.
     default: []
-    suboptions:
-      name:
-        description: Name of the index.
-        type: str
-        required: true
-      preset:
-        description: Kind of the server. The default is V(simple) with a URL and V(pypi) without.
-        type: str
-        choices: [artifactory, devpi, directory, gitlab, nexus, pulp, pypi, pypiserver, simple, testpypi, github]
-      url:
-        description:
-          - The index's simple API, or the path of a directory. An index without one is PyPI, or the mirror that the machine is
-            set up for.
-        type: str
-      upload_url:
-        description: Not used here.
-        type: str
-      packages:
-        description: Shell patterns of the names that come from this index and no other.
-        type: list
-        elements: str
-        default: []
-      role:
-        description: The V(primary) index serves every name that no other claims. The default with O(indexes[].packages) is
-          V(extra).
-        type: str
-        choices: [primary, extra]
-      username:
-        description: User name, for a lock that is to be made. It stays on the controller.
-        type: str
-      token:
-        description: Password or token, for a lock that is to be made. It stays on the controller.
-        type: str
-      ca_cert:
-        description: Path on the controller of the CA certificates of the index, for a lock that is to be made.
-        type: path
-      allow_unsafe_extra_index:
-        description: Take names also from this extra index, which claims none, and where anybody could publish them.
-        type: bool
-        default: false
   repositories:
     description:
       - Components that come from git instead of an index. They are built once on the controller and sent to the hosts as wheels,
@@ -161,6 +121,8 @@ options:
   tools_lock:
     description: Text of the lock of the tools. Set by the action. Not for use in a playbook.
     type: str
+extends_documentation_fragment:
+  - bnlnpps.swf_testbed.package_indexes
 attributes:
   check_mode:
     support: full

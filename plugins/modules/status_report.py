@@ -28,13 +28,11 @@ options:
   monitor_url:
     description: Address of the monitor's page, for the last line.
     type: str
+extends_documentation_fragment:
+  - bnlnpps.swf_testbed.read_only
 attributes:
   check_mode:
-    support: full
     description: Never changes anything. In check mode it does not fail.
-  diff_mode:
-    support: none
-    description: There is nothing to show.
   action:
     support: full
     description: Has a corresponding action plugin.

@@ -20,17 +20,18 @@ options:
     description: Address of the health page.
     type: str
     required: true
+  ca_cert:
+    description: File of the CA certificates that the page is believed by. Where there is no such file, the host's are taken.
+    type: path
   timeout:
     description: Seconds to wait until it is healthy. V(0) asks once.
     type: float
     default: 0
+extends_documentation_fragment:
+  - bnlnpps.swf_testbed.read_only
 attributes:
   check_mode:
-    support: full
     description: Never changes anything. In check mode it asks once, and an unhealthy testbed is no failure.
-  diff_mode:
-    support: none
-    description: There is nothing to show.
 """
 
 EXAMPLES = r"""
@@ -65,13 +66,17 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._health import
 
 def main():
     module = AnsibleModule(
-        argument_spec={"url": {"type": "str", "required": True}, "timeout": {"type": "float", "default": 0}},
+        argument_spec={
+            "url": {"type": "str", "required": True},
+            "ca_cert": {"type": "path"},
+            "timeout": {"type": "float", "default": 0},
+        },
         supports_check_mode=True,
     )
     url = module.params["url"]
     deadline = time.monotonic() + (0 if module.check_mode else module.params["timeout"])
     while True:
-        answer, wrong = ask(url)
+        answer, wrong = ask(url, module.params["ca_cert"])
         found = problems(answer, wrong)
         if not found or time.monotonic() >= deadline:
             break

@@ -26,15 +26,12 @@ options:
     choices: [user, system]
     default: user
   health_url:
-    description: Address of the monitor's health page, on a host that has it.
+    description:
+      - Address of the monitor's health page, on a host that has it. It is asked as the last of O(instances) asks it, with the CA
+        certificates of that.
     type: str
-attributes:
-  check_mode:
-    support: full
-    description: Never changes anything.
-  diff_mode:
-    support: none
-    description: There is nothing to show.
+extends_documentation_fragment:
+  - bnlnpps.swf_testbed.read_only
 seealso:
   - module: bnlnpps.swf_testbed.supervisor_info
 """
@@ -77,38 +74,19 @@ healthy:
   sample: true
 """
 
-import os
-
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils import _supervisor_status as status
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._environments import active
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._finding import sentence
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._health import ask, problems
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._instance_state import State
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._layout import environment_of_login, layout
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor_client import Client
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor_errors import SupervisorError
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor_logs import report as report_of
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor_transport import Endpoint
 
 
 def report(instance, scope):
     """What one instance does."""
-    places = layout(instance, scope, environment_of_login())
-    result = {"name": instance, "release": active(places["root"]), "problems": [], "processes": []}
-    if not os.path.exists(places["supervisord_conf"]):
-        result["problems"] = ["not installed: there is no %s. Run: ansible-playbook site.yml" % places["supervisord_conf"]]
-        return result
-    try:
-        client = Client(Endpoint("unix", places["socket"]))
-        snapshot = client.snapshot()
-        result["processes"] = report_of(client, snapshot, snapshot.processes, 0)
-    except SupervisorError as error:
-        cure = "Run: ansible-playbook playbooks/start.yml" if error.means_not_running else ""
-        result["problems"] = [("%s %s" % (error.message, cure)).strip()]
-        return result
-    result["problems"] = ["%s. Look at: tail %s" % (status.describe(item), item["stdout_logfile"])
-                          for item in result["processes"] if not item["healthy"]]
-    return result
+    state = State(layout(instance, scope, environment_of_login()))
+    return {"name": instance, "release": state.release, "processes": state.processes,
+            "problems": [sentence(item) for item in state.findings]}
 
 
 def main():
@@ -123,7 +101,8 @@ def main():
     found = [report(name, module.params["scope"]) for name in module.params["instances"]]
     # a monitor whose daemon is down has been reported already
     if module.params["health_url"] and found and found[-1]["processes"]:
-        found[-1]["problems"] += problems(*ask(module.params["health_url"]))
+        ca_file = layout(found[-1]["name"], module.params["scope"], environment_of_login())["ca_file"]
+        found[-1]["problems"] += problems(*ask(module.params["health_url"], ca_file))
     module.exit_json(changed=False, instances=found, healthy=not any(item["problems"] for item in found))
 
 

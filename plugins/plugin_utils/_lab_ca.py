@@ -10,19 +10,24 @@ import datetime
 import fcntl
 import os
 import re
-import tempfile
 
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import (
-    Encoding,
-    NoEncryption,
-    PrivateFormat,
-    load_pem_private_key,
-)
-from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+try:
+    from cryptography import x509
+    from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+    from cryptography.hazmat.primitives import hashes
+    from cryptography.hazmat.primitives.asymmetric import ec
+    from cryptography.hazmat.primitives.serialization import (
+        Encoding,
+        NoEncryption,
+        PrivateFormat,
+        load_pem_private_key,
+    )
+    from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+except ImportError:
+    # ansible-core depends on it; only ansible-test imports plugins without
+    pass
 
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._replacing import replacing
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._certificates import (
     CertificateRefused,
     days_left,
@@ -121,7 +126,8 @@ class LabCa:
             certificate = x509.load_pem_x509_certificate(text.encode())
             key = load_pem_private_key(text.encode(), None)
             certificate.verify_directly_issued_by(authority)
-        except Exception:  # noqa: B902  damaged, or of another CA: there is a new one in a moment
+        except (InvalidSignature, TypeError, UnsupportedAlgorithm, ValueError):
+            # damaged, or of another CA: there is a new one in a moment
             return None
         if (days_left(certificate) < renew_days or names_of(certificate) != {str(item.value).lower() for item in wanted}
                 or public_bytes(certificate.public_key()) != public_bytes(key.public_key())):
@@ -129,17 +135,9 @@ class LabCa:
         return {"certificate": pem_of(certificate), "key": pem_of_key(key)}
 
     def _write(self, path, text, mode=0o600):
-        if self.check_mode:
-            return
-        handle, scratch = tempfile.mkstemp(dir=os.path.dirname(path))
-        try:
-            with os.fdopen(handle, "w", encoding="ascii") as stream:
-                os.fchmod(handle, mode)
+        if not self.check_mode:
+            with replacing(path, mode) as stream:
                 stream.write(text)
-            os.replace(scratch, path)
-        except OSError:
-            os.unlink(scratch)
-            raise
 
 
 def read(path):

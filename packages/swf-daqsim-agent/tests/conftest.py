@@ -1,26 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A broker for each test, one monitor for all."""
 
-from __future__ import annotations
+from swf_common_lib.fixtures import broker, monitor
 
-from collections.abc import Iterator
-from pathlib import Path
-
-import pytest
-from swf_common_lib.testing import BrokerProgram, MonitorProgram
-
-
-@pytest.fixture
-def broker(tmp_path: Path) -> Iterator[BrokerProgram]:
-    program = BrokerProgram(tmp_path)
-    program.start()
-    yield program
-    program.stop()
-
-
-@pytest.fixture(scope="session")
-def monitor(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MonitorProgram]:
-    program = MonitorProgram(tmp_path_factory.mktemp("monitor"))
-    program.start()
-    yield program
-    program.stop()
+__all__ = ["broker", "monitor"]

@@ -7,18 +7,17 @@ import time
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from importlib.util import find_spec
 from typing import Any
 
 import pytest
-from conftest import PostgreSQL, Program, Site, free_port, wait_until
+from conftest import PostgreSQL, Program, Site, free_port, need, wait_until
 from swf_common_lib.broker import Broker
 from swf_common_lib.messages import MONITOR_QUEUE
 from swf_common_lib.settings import BrokerSettings
 from swf_common_lib.shutdown import Shutdown
 
-pytest.importorskip(
-    "swf_testbed_cli.broker", reason="the testbed's broker is not installed: pip install swf-testbed"
-)
+need(find_spec("swf_testbed_cli"), "the testbed's broker is not installed: pip install swf-testbed")
 
 
 def message(number: int, **other: Any) -> str:

@@ -5,10 +5,11 @@ import hashlib
 import json
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
-from conftest import TOKEN, PostgreSQL, Site, make_site
+from conftest import TOKEN, PostgreSQL, Site, make_site, need
 
 OTHER_TOKEN = "d" * 40
 
@@ -101,7 +102,7 @@ def test_database_file_is_for_its_owner_alone(site: Site) -> None:
 )
 def test_wrong_settings_are_one_clear_line(site: Site, environment: dict[str, str], cause: str) -> None:
     if "DB_HOST" in environment:
-        pytest.importorskip("psycopg")
+        need(find_spec("psycopg"), "psycopg is not installed: pip install 'swf-monitor[postgresql]'")
     done = site.command("setup", **environment)
     assert done.returncode in (1, 2)
     assert cause in done.stderr

@@ -6,12 +6,13 @@ import sys
 import sysconfig
 import venv
 import zipfile
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
-from conftest import Api, Program, free_port, make_site, wait_until
+from conftest import Api, Program, free_port, make_site, need, wait_until
 
-pytest.importorskip("hatchling", reason="the build backend is not installed: pip install hatchling")
+need(find_spec("hatchling"), "the build backend is not installed: pip install hatchling")
 PACKAGE = Path(__file__).parent.parent
 
 

@@ -66,7 +66,7 @@ class Download:
                     digest.update(chunk)
                     written += len(chunk)
         if self.size is not None and written != self.size:
-            raise UpstreamAway("the connection ended after %d of %d bytes" % (written, self.size))
+            raise UpstreamAway("the connection ended after %s of %s bytes" % (written, self.size))
         if self.sha256 and digest.hexdigest() != self.sha256:
             raise UpstreamAway("%s has another hash than the index's page says" % os.path.basename(self.path))
         with self.changed:
@@ -82,7 +82,8 @@ class Download:
             if not self.changed.wait_for(lambda: self.error or ready(), WAIT_SECONDS):
                 raise UpstreamAway("nothing arrives any more")
             if self.error:
-                raise self.error
+                # the thread has set it
+                raise self.error  # pylint: disable=raising-bad-type
 
     def follow(self):
         """The file's parts as they arrive; (size or None, iterator). Raises as :meth:`wait` does."""

@@ -155,7 +155,7 @@ def test_a_download_goes_on_when_nobody_waits_any_more(plain, tmp_path):
 def test_the_files_not_asked_for_longest_make_room(plain, tmp_path):
     mirror = mirror_of(plain, tmp_path, max_bytes=len(BIG) + 4)
     for name, age in (("thing-0.9.tar.gz", 200), ("other-1.0.tar.gz", 100)):
-        fetch(mirror, name.split("-")[0], name)
+        fetch(mirror, name.partition("-")[0], name)
         until_idle(mirror)
         path = next(Path(tmp_path).rglob(name))
         os.utime(path, (time.time() - age,) * 2)

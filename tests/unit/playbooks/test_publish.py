@@ -17,6 +17,7 @@ from index_server import IndexServer
 from package_sources import edit, make_source
 
 TOKEN = "canary%0123456789canary0123456789canary01"
+PUBLISHES = "TASK [bnlnpps.swf_testbed.publish : Publish"
 ACTIONLINT = shutil.which("actionlint", path=os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]))
 
 
@@ -61,6 +62,7 @@ def test_check_publish_and_nothing_more_to_do(root, tmp_path, index):
     assert code == 0 and changed(output) == 2 and not list(index.folder.iterdir()), output
     code, output = play(root, hosts, **variables)
     assert code == 0 and changed(output) == 2 and len(list(index.folder.iterdir())) == 1, output
+    assert PUBLISHES in output
     assert TOKEN in (tmp_path / "pypirc").read_text()
     code, output = play(root, hosts, **variables)
     assert code == 0 and changed(output) == 0, output
@@ -69,7 +71,7 @@ def test_check_publish_and_nothing_more_to_do(root, tmp_path, index):
     edit(source, 'requires-python = ">=3.9"', "")
     code, output = play(root, hosts, "--tags", "check", **variables)
     assert code != 0 and "2 findings" in output and "no description" in output and "no requires-python" in output
-    assert "TASK [bnlnpps.swf_testbed.publish : Publish" not in output
+    assert PUBLISHES not in output
 
 
 def test_what_is_not_there_is_named(root, tmp_path):

@@ -4,13 +4,14 @@
 from __future__ import annotations
 
 import hashlib
-import socket
 import subprocess
 import sys
 import time
 import urllib.error
 import urllib.request
 import zipfile
+
+from ports import free_port
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.filter.htpasswd_entry import htpasswd_entry
 
@@ -47,9 +48,7 @@ class IndexServer:
         self.folder, self.token, self.user = folder, token, user
         folder.mkdir(parents=True, exist_ok=True)
         self.log = folder.parent / (folder.name + ".log")
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
+        self.port = free_port()
         self.url = "http://127.0.0.1:%d/simple/" % self.port
         access = ["-P", ".", "-a", "."]
         if token:

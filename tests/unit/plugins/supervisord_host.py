@@ -8,7 +8,6 @@ import importlib
 import io
 import json
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -39,14 +38,11 @@ supervisor.rpcinterface_factory=supervisor.rpcinterface:make_main_rpcinterface
 """
 
 
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
 def module(name, check=False, diff=False, **arguments):
-    """What a module answers, with C(failed), C(changed) and C(warnings) always in it."""
+    """What a module answers, with C(failed), C(changed) and C(warnings) always in it.
+
+    It runs in this process: there are hundreds of these calls, and a start of Python takes longer than they do.
+    """
     arguments.update(_ansible_check_mode=check, _ansible_diff=diff)
     for store in ("_global_warnings", "_global_deprecations"):
         getattr(ansible_warnings, store).clear()
@@ -56,22 +52,6 @@ def module(name, check=False, diff=False, **arguments):
     with contextlib.redirect_stdout(out), contextlib.suppress(SystemExit):
         importlib.import_module(MODULES + name).main()
     return dict({"failed": False, "changed": False, "warnings": []}, **json.loads(out.getvalue()))
-
-
-def module_apart(name, **options):
-    """As module(), in a process of its own.
-
-    Warnings are part of the answer only there: where the controller's code is loaded, it takes them for itself.
-    """
-    script = "import json, sys, supervisord_host as h; n, o = sys.argv[1:]; print(json.dumps(h.module(n, **json.loads(o))))"
-    done = subprocess.run(
-        [sys.executable, "-c", script, name, json.dumps(options)],
-        env=dict(os.environ, PYTHONPATH=os.pathsep.join(sys.path)),
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    return json.loads(done.stdout)
 
 
 def until(condition, what="the condition"):

@@ -57,6 +57,9 @@ def test_secrets_are_marked(role):
 def test_names_carry_the_prefix_of_the_role_or_of_the_collection(role):
     for name in load(ROOT / "roles" / role / "defaults/main.yml"):
         assert name.startswith(role + "_") or SHARED.match(name), name
+    path = ROOT / "roles" / role / "vars/main.yml"
+    for name in load(path) if path.exists() else ():
+        assert name.startswith(("__%s_" % role, "__swf_testbed_")), name
 
 
 @pytest.mark.parametrize("role", ROLES)
@@ -81,6 +84,7 @@ def test_every_role_variable_that_is_used_is_known(role):
 def test_every_fqcn_that_is_used_is_there():
     plugins = {path.stem for kind in ("modules", "filter", "lookup") for path in (ROOT / "plugins" / kind).glob("*.py")}
     known = plugins | set(ROLES) | {path.stem for path in (ROOT / "playbooks").glob("*.yml")}
-    for path in [*ROOT.glob("roles/**/*.yml"), *ROOT.glob("roles/**/*.j2"), *ROOT.glob("playbooks/*.yml"), ROOT / "site.yml"]:
+    folders = [path for name in ("roles", "playbooks", "molecule", "examples") for path in (ROOT / name).rglob("*")]
+    for path in [*(path for path in folders if path.suffix in (".yml", ".j2")), ROOT / "site.yml"]:
         for name in re.findall(r"bnlnpps\.swf_testbed\.(\w+)", path.read_text()):
             assert name in known, "%s in %s" % (name, path)

@@ -25,9 +25,12 @@ def test_a_healthy_host_has_no_problem():
 def test_who_is_down_is_told_with_the_reason():
     rows, problems = status_report.compose({
         "a": {"instances": [{"name": "swf", "processes": [], "problems": ["not installed: run site.yml"]}]},
-        "b": {"unreachable": True, "msg": "no route\nto host"},
+        "b": {"unreachable": True, "msg": "Task failed: no route\nto host"},
         "c": {"msg": "an earlier task failed on it, see above"},
     })
     assert [row[3] for row in rows] == ["DOWN", "UNREACHABLE", "UNKNOWN"]
-    assert problems == ["a, swf: not installed: run site.yml", "b: cannot be reported: no route to host",
-                        "c: cannot be reported: an earlier task failed on it, see above"]
+    assert problems == [
+        "a, swf: not installed: run site.yml",
+        "b: cannot be reported: no route to host. See whether it is up and lets you in: ansible b -m ping",
+        "c: cannot be reported: an earlier task failed on it, see above",
+    ]

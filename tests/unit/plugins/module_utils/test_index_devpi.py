@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import base64
-import socket
 import subprocess
 import sys
 import time
@@ -13,6 +12,7 @@ import urllib.request
 import pytest
 from index_server import make_wheel
 from index_stand_ins import put_json
+from ports import free_port
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index_probe import probe
 
@@ -28,9 +28,7 @@ def devpi(name, *arguments):
 def devpi_index(tmp_path_factory):
     """An index root/lab with one package; its entry of pip_indexes."""
     folder = tmp_path_factory.mktemp("devpi")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     common = ["--serverdir", str(folder / "server")]
     subprocess.run(devpi("init", *common, "--no-root-pypi"), check=True, capture_output=True, cwd=folder)
     (folder / "secret").write_text("0123456789" * 4)

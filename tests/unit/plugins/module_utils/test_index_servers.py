@@ -303,6 +303,7 @@ def test_what_does_not_speak_http():
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
         other.listen(16)
+
         def greet():
             for _count in range(16):
                 try:

@@ -45,8 +45,11 @@ def test_the_same_content_is_archived_once_and_another_beside_it(packages):
 
 
 def test_nothing_needs_no_archive(packages):
-    assert archived(packages.parent / "absent") | {"changed": False, "archive": "", "files": 0} == archived(
-        packages.parent / "absent")
+    (packages.parent / "empty").mkdir()
+    for name in ("absent", "empty"):
+        answer = archived(packages.parent / name)
+        assert not answer["failed"]
+        assert (answer["changed"], answer["archive"], answer["files"]) == (False, "", 0)
     assert not (packages.parent / "backups").exists()
 
 

@@ -12,7 +12,7 @@ import yaml
 from index_server import IndexServer, make_wheel
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index_verdicts import TEXTS
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._indexes import ARGUMENTS, PRESETS, IndexesRefused, normalised
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._indexes import PRESETS, IndexesRefused, normalised
 from ansible_collections.bnlnpps.swf_testbed.plugins.modules import pip_index_info
 from run_module import run_module
 
@@ -77,16 +77,6 @@ def test_bad_input_is_refused(index, arguments, message):
     answer = ask(index, **arguments)
     assert answer["failed"] and message in answer["msg"] and "packages" not in answer
     assert TOKEN not in answer["msg"]
-
-
-def test_documentation_and_options_agree():
-    options = yaml.safe_load(pip_index_info.DOCUMENTATION)["options"]
-    assert options["packages"]["default"] == pip_index_info.PACKAGES
-    documented = options["indexes"]["suboptions"]
-    assert set(documented) == set(ARGUMENTS)
-    for name, spec in ARGUMENTS.items():
-        assert sorted(documented[name].get("choices", [])) == sorted(spec.get("choices", [])), name
-        assert documented[name]["type"] == spec["type"] and documented[name].get("default") == spec.get("default"), name
 
 
 def test_documented_results_are_those_that_are_returned(index):

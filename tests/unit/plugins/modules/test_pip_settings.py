@@ -12,6 +12,7 @@ import pytest
 from index_server import IndexServer, make_wheel
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._installers import find_uv
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._pip_settings import set_option
 from run_module import run_module
 
 TOKEN = "canary%0123456789canary0123456789canary"
@@ -71,6 +72,16 @@ def test_what_others_wrote_stays(settle, tmp_path):
     assert "index.example.org" not in (tmp_path / PIP).read_text() + (tmp_path / UV).read_text() + (tmp_path / NETRC).read_text()
     settle(scope="none")
     assert content(tmp_path) == before
+
+
+@pytest.mark.parametrize("text,left", [
+    # comments and empty lines do not end a value
+    ("[global]\nindex_url =\n# why\n\n    x\ntimeout = 9\n", "[global]\ntimeout = 9\n"),
+    ("[global]\nIndex-URL: x\n\n# of the next\n[install]\nuser = true\n", "# of the next\n[install]\nuser = true\n"),
+    ("[install]\nindex-url = x\n", "[install]\nindex-url = x\n"),
+])
+def test_an_option_is_taken_out_as_a_whole(text, left):
+    assert set_option(text, "global", "index-url", None) == left
 
 
 def test_an_option_that_somebody_changed_is_not_taken_out(settle, tmp_path):

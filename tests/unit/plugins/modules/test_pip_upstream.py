@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import grp
 import json
 import os
 import stat
@@ -17,11 +18,11 @@ from run_module import run_module
 
 @pytest.fixture(name="note")
 def note_of_the_upstream(tmp_path):
-    def run(check=False, pip_conf="", own_url="https://127.0.0.1:8004", **environment):
+    def run(check=False, pip_conf="", own_url="https://127.0.0.1:8004", group="", **environment):
         (tmp_path / "pip.conf").write_text(pip_conf)
         base = {"HOME": str(tmp_path), "PATH": os.environ["PATH"], "PIP_CONFIG_FILE": str(tmp_path / "pip.conf")}
-        return run_module("pip_upstream", {"dest": str(tmp_path / "upstream.json"), "python": sys.executable, "own_url": own_url},
-                          check=check, env=dict(base, **environment))
+        arguments = {"dest": str(tmp_path / "upstream.json"), "python": sys.executable, "own_url": own_url, "group": group}
+        return run_module("pip_upstream", arguments, check=check, env=dict(base, **environment))
 
     run.dest = tmp_path / "upstream.json"
     return run
@@ -82,6 +83,15 @@ def test_what_cannot_be_mirrored_is_refused(note, url, message):
 def test_a_file_that_others_can_read_is_written_again(note):
     note()
     note.dest.chmod(0o644)
+    assert note()["changed"] and stat.S_IMODE(note.dest.stat().st_mode) == 0o600
+
+
+def test_a_group_may_read_it_and_nobody_else(note):
+    note()
+    group = grp.getgrgid(os.getgroups()[-1] if os.getgroups() else os.getgid())
+    assert note(group=group.gr_name)["changed"]
+    assert (note.dest.stat().st_gid, stat.S_IMODE(note.dest.stat().st_mode)) == (group.gr_gid, 0o640)
+    assert not note(group=group.gr_name)["changed"]
     assert note()["changed"] and stat.S_IMODE(note.dest.stat().st_mode) == 0o600
 
 

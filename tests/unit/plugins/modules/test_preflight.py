@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.bnlnpps.swf_testbed.plugins.modules import preflight
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils import _host_ports, _host_python
 from run_module import run_module
 
 
@@ -37,6 +37,15 @@ def test_layout_follows_xdg(home):
     assert not answer["failed"] and answer["problems"] == []
 
 
+def test_github_packages_are_warned_of_without_their_token(home):
+    conf = home / ".config/pip/pip.conf"
+    conf.parent.mkdir(parents=True)
+    conf.write_text("[global]\nextra-index-url = https://me:canary@pypi.pkg.github.com/bnlnpps/\n")
+    answer = check(home)
+    assert not answer["failed"] and "canary" not in str(answer)
+    assert "%s names GitHub Packages ([global] extra-index-url)" % conf in str(answer["warnings"])
+
+
 def test_changes_nothing(tmp_path):
     check(tmp_path)
     assert os.listdir(tmp_path) == []
@@ -59,13 +68,13 @@ def test_old_python_is_named(tmp_path):
 @pytest.mark.parametrize("version,minimum,fine", [("3.9.18", "3.10", False), ("3.10.0", "3.10", True), ("3.13.1", "3.9", True)])
 def test_versions_are_compared_as_numbers(version, minimum, fine):
     found = {"path": "/usr/bin/python3", "version": version, "venv": True}
-    assert (preflight.python_problem("python3", minimum, found, "debian") is None) == fine
+    assert (_host_python.python_problem("python3", minimum, found, "debian") is None) == fine
 
 
 def test_missing_venv_module_names_debians_package():
     found = {"path": "/usr/bin/python3", "version": "3.11.2", "venv": False}
-    assert "apt-get install python3.11-venv" in preflight.venv_problem(found, None)
-    assert preflight.venv_problem(found, "/usr/bin/uv") is None
+    assert "apt-get install python3.11-venv" in _host_python.venv_problem(found, None)["cure"]
+    assert _host_python.venv_problem(found, "/usr/bin/uv") is None
 
 
 def test_taken_port_names_who_has_it(tmp_path):
@@ -95,7 +104,7 @@ def test_port_of_this_instance_is_fine(home):
 def test_privileged_port_is_explained(tmp_path):
     if os.getuid() == 0:
         problem = "port 80 for monitor needs root"
-        assert problem in preflight.port_message({"name": "monitor", "variable": "x", "host": "h", "port": 80}, 13)
+        assert problem in _host_ports.port_refused({"name": "monitor", "variable": "x", "host": "h", "port": 80}, 13)["cause"]
     else:
         assert "needs root" in check(tmp_path, ports=[{"name": "monitor", "variable": "x", "port": 80}])["msg"]
 

@@ -21,7 +21,10 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
-from supervisord_host import Supervisord, free_port, module, module_apart, until
+from ports import free_port
+from supervisord_host import Supervisord, module, until
+
+from run_module import run_module
 
 PASSWORD = "s3cret 100% \u00fc:%"
 RUNS = "[program:runs]\ncommand=sleep 1000\nstartsecs=0\n"
@@ -342,7 +345,7 @@ def test_first_run_in_check_mode(tmp_path, name):
     """Neither the configuration nor supervisord is there yet: the play has only said it would make them."""
     arguments = {"state": "applied"} if name == "supervisor_program" else {"wait_for": "running"}
     for option in ("config", "socket"):
-        answer = module_apart(name, check=True, **{option: str(tmp_path / "none")}, **arguments)
+        answer = run_module(name, {option: str(tmp_path / "none"), **arguments}, check=True)
         assert not answer["failed"]
         assert answer["changed"] is (name == "supervisor_program")
         assert "In check mode this is not a failure" in str(answer["warnings"])

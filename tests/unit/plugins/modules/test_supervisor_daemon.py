@@ -10,25 +10,16 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from supervisord_host import until
+from supervisord_host import BASE, until
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._daemon import alive
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._programs_of import programs_of
 from run_module import run_module
 
 EXECUTABLE = str(Path(sys.executable).parent / "supervisord")
-CONF = """
-[unix_http_server]
-file=%(here)s/s.sock
-[supervisord]
-logfile=%(here)s/supervisord.log
-pidfile=%(here)s/supervisord.pid
-childlogdir=%(here)s
-identifier=IDENTIFIER
+CONF = BASE.replace("identifier=test\n{supervisord}", "identifier=IDENTIFIER") + """
 [swf-testbed]
 supervisord=EXECUTABLE
-[rpcinterface:supervisor]
-supervisor.rpcinterface_factory=supervisor.rpcinterface:make_main_rpcinterface
 [program:sleeps]
 command=sleep 1000
 startsecs=0

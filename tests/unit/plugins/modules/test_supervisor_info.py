@@ -11,9 +11,10 @@ import threading
 import time
 
 import pytest
-from supervisord_host import Supervisord, module_apart, until
+from supervisord_host import Supervisord, until
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils import _supervisor_client
+from run_module import run_module
 
 EVERY_STATE = (
     """
@@ -256,8 +257,8 @@ def test_waiting_for_what_is_not_there(host):
 
 
 def test_check_mode_does_not_wait(host):
-    options = {"names": ["off"], "wait_for": "running", "wait_timeout": 600}
-    answer = module_apart("supervisor_info", check=True, socket=str(host.socket), **options)
+    options = {"socket": str(host.socket), "names": ["off"], "wait_for": "running", "wait_timeout": 600}
+    answer = run_module("supervisor_info", options, check=True)
     assert not answer["failed"]
     assert any("off is STOPPED" in str(text) for text in answer["warnings"])
 

@@ -1,0 +1,29 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""For tests of agents, with pytest: a broker for each test, one monitor for all. For a conftest.py."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from swf_common_lib.testing import BrokerProgram, MonitorProgram
+
+
+@pytest.fixture
+def broker(tmp_path: Path) -> Iterator[BrokerProgram]:
+    """A broker that runs."""
+    program = BrokerProgram(tmp_path)
+    program.start()
+    yield program
+    program.stop()
+
+
+@pytest.fixture(scope="session")
+def monitor(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MonitorProgram]:
+    """A monitor that runs."""
+    program = MonitorProgram(tmp_path_factory.mktemp("monitor"))
+    program.start()
+    yield program
+    program.stop()

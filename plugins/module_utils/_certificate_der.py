@@ -1,0 +1,106 @@
+# Copyright: Contributors to the bnlnpps.swf_testbed collection
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Whom a certificate is for and how long, read with nothing but the standard library: hosts need not have cryptography.
+
+``ssl`` tells this only of certificates that it accepts, and those that it does not accept are the ones to be explained.
+"""
+
+from __future__ import annotations
+
+import datetime
+import ipaddress
+import re
+import ssl
+import typing
+
+PEM = re.compile(r"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.S)
+OID, UTC_TIME = 0x06, 0x17
+VERSION, EXTENSIONS, DNS_NAME, ADDRESS = 0xA0, 0xA3, 0x82, 0x87
+ALTERNATIVE_NAMES = bytes((0x55, 0x1D, 0x11))
+
+
+class Certificate(typing.NamedTuple):
+    begins: datetime.datetime
+    ends: datetime.datetime
+    names: list
+
+    def covers(self, name):
+        """Whether clients that connect to a name or an address take this certificate for it."""
+        name = name.strip("[]").lower()
+        if name in self.names:
+            return True
+        # a wildcard stands for one label
+        return not is_address(name) and "*." + name.partition(".")[2] in self.names
+
+
+def is_address(name):
+    try:
+        return bool(ipaddress.ip_address(name))
+    except ValueError:
+        return False
+
+
+def from_pem(text):
+    """All certificates of a text in PEM, the first one's own first.
+
+    :raises ValueError: there is none, or one is damaged.
+    """
+    found = [from_der(ssl.PEM_cert_to_DER_cert(block)) for block in PEM.findall(text)]
+    if not found:
+        raise ValueError("it has no certificate in PEM")
+    return found
+
+
+def from_der(data):
+    """:raises ValueError: it is no certificate."""
+    try:
+        return read(data)
+    except (IndexError, StopIteration, UnicodeDecodeError) as error:
+        raise ValueError("it is no certificate that can be read") from error
+
+
+def read(data):
+    fields = [part for part in items(inner(inner(data))) if part[0] != VERSION]
+    # serial, algorithm, issuer, validity, subject, key, and what is optional
+    begins, ends = (moment(tag, value) for tag, value in items(fields[3][1]))
+    extensions = next((items(inner(value)) for tag, value in fields[6:] if tag == EXTENSIONS), ())
+    names = []
+    for _tag, extension in extensions:
+        parts = list(items(extension))
+        if parts[0] == (OID, ALTERNATIVE_NAMES):
+            names = [text for text in map(name_of, items(inner(parts[-1][1]))) if text]
+    return Certificate(begins, ends, names)
+
+
+def items(data):
+    """The (tag, value) pairs that stand one after the other."""
+    position = 0
+    while position < len(data):
+        tag, length, position = data[position], data[position + 1], position + 2
+        if length & 0x80:
+            size = length & 0x7F
+            length, position = int.from_bytes(data[position:position + size], "big"), position + size
+        if position + length > len(data):
+            raise ValueError("it is cut off")
+        yield tag, data[position:position + length]
+        position += length
+
+
+def inner(data):
+    """The value of the first pair."""
+    return next(iter(items(data)))[1]
+
+
+def moment(tag, value):
+    text = value.decode("ascii")
+    if tag == UTC_TIME:
+        text = ("20" if int(text[:2]) < 50 else "19") + text
+    return datetime.datetime.strptime(text, "%Y%m%d%H%M%SZ").replace(tzinfo=datetime.timezone.utc)
+
+
+def name_of(pair):
+    tag, value = pair
+    if tag == DNS_NAME:
+        return value.decode("ascii").lower()
+    return str(ipaddress.ip_address(value)) if tag == ADDRESS else None

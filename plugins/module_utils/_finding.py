@@ -1,0 +1,23 @@
+# Copyright: Contributors to the bnlnpps.swf_testbed collection
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Something that is wrong with a host: what, how that is known, and the next command."""
+
+from __future__ import annotations
+
+FATAL, WARNING = "fatal", "warning"
+
+
+def finding(check, cause, evidence, cure, severity=FATAL, provider=None):
+    """A finding, as it goes through JSON.
+
+    :param check: one word or two for what was looked at, to filter by.
+    :param provider: the part of the testbed that should have answered, where nothing did.
+    """
+    return {"check": check, "severity": severity, "cause": cause, "evidence": evidence, "cure": cure, "provider": provider}
+
+
+def sentence(item):
+    """The finding as one text."""
+    return ". ".join(part for part in (": ".join(
+        part.rstrip(".") for part in (item["cause"], item["evidence"]) if part), item["cure"].rstrip(".")) if part) + "."

@@ -1,0 +1,81 @@
+# Copyright: Contributors to the bnlnpps.swf_testbed collection
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Whether the directories of an instance can be made and written, and have room."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._finding import FATAL, WARNING, finding
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._layout import MAX_SOCKET_BYTES
+
+
+def nearest(path):
+    """The closest directory above a path that exists."""
+    while not os.path.isdir(path):
+        path = os.path.dirname(path)
+    return path
+
+
+def place_problems(places):
+    """Directories that cannot be made or written, and a path of the socket that is too long."""
+    found = []
+    for name in ("config_dir", "root", "state_dir"):
+        above = nearest(places[name])
+        if os.statvfs(above).f_flag & os.ST_RDONLY:
+            found.append(finding("place", "cannot write %s" % places[name], "the file system of %s is mounted read-only" % above,
+                                 "See why it is (dmesg), then: sudo mount -o remount,rw %s" % mount_of(above)))
+        elif not os.access(above, os.W_OK | os.X_OK):
+            found.append(finding(
+                "place", "cannot write %s" % places[name],
+                "%s belongs to %s" % (above, pwd.getpwuid(os.stat(above).st_uid).pw_name),
+                "Run as its owner, or: sudo chown %s %s" % (pwd.getpwuid(os.getuid()).pw_name, above)))
+    length = len(os.fsencode(places["socket"]))
+    if length > MAX_SOCKET_BYTES:
+        found.append(finding(
+            "socket", "the socket's path is too long", "it has %d bytes and must not have more than %d: %s" % (
+                length, MAX_SOCKET_BYTES, places["socket"]), "Use a shorter XDG_STATE_HOME or swf_testbed_instance"))
+    return found
+
+
+def mount_of(path):
+    while not os.path.ismount(path):
+        path = os.path.dirname(path)
+    return path
+
+
+def space_problem(places, minimum):
+    """Too little room for the releases, or None. A host that has a release is not asked again."""
+    above = nearest(places["root"])
+    free = shutil.disk_usage(above).free // 1000000
+    if free >= minimum or os.path.isdir(os.path.join(places["root"], "releases")):
+        return None
+    return finding("disk", "there is too little room for a release", "%d MB are free at %s and a release needs about %d" % (
+        free, above, minimum), "Free some, or set XDG_DATA_HOME to another disk")
+
+
+def full_disks(paths, minimum):
+    """File systems that are full or nearly so, each once.
+
+    :param minimum: free MB below which a warning is due. With a tenth of that, programs are about to fail.
+    """
+    found, seen = [], set()
+    for above in map(nearest, paths):
+        device, usage = os.stat(above).st_dev, os.statvfs(above)
+        if device in seen:
+            continue
+        seen.add(device)
+        free = usage.f_bavail * usage.f_frsize // 1000000
+        cure = "See what uses it: sudo du -xh --max-depth=2 %s | sort -h | tail" % mount_of(above)
+        if free < minimum:
+            found.append(finding("disk", "the disk is %s" % ("full" if free < minimum / 10 else "nearly full"),
+                                 "%d MB are free at %s" % (free, above), cure, FATAL if free < minimum / 10 else WARNING))
+        # some file systems have no such limit, and say 0
+        elif usage.f_files and usage.f_favail < 100:
+            found.append(finding("disk", "the file system has no room for new files", "%d inodes are free at %s" % (
+                usage.f_favail, above), "See where they are: sudo du -x --inodes --max-depth=2 %s | sort -n | tail" % (
+                    mount_of(above))))
+    return found

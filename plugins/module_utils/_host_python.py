@@ -1,0 +1,68 @@
+# Copyright: Contributors to the bnlnpps.swf_testbed collection
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The Python of a host, as far as the testbed's environments need it."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._finding import finding
+
+PROBE = """
+import importlib.util, json, sys
+print(json.dumps({"path": sys.executable, "version": "%d.%d.%d" % sys.version_info[:3],
+                  "venv": all(importlib.util.find_spec(i) for i in ("venv", "ensurepip"))}))
+"""
+
+
+def release_of(path="/etc/os-release"):
+    """ID and ID_LIKE of the distribution in one string."""
+    try:
+        with open(path, encoding="utf-8") as stream:
+            pairs = dict(line.rstrip().split("=", 1) for line in stream if "=" in line)
+    except OSError:
+        return ""
+    return " ".join(pairs.get(key, "").strip('"') for key in ("ID", "ID_LIKE"))
+
+
+def find_python(wanted):
+    """What a Python says of itself, None if there is none of that name or path."""
+    path = wanted if os.path.isabs(wanted) else shutil.which(wanted)
+    if not path:
+        return None
+    try:
+        done = subprocess.run([path, "-I", "-c", PROBE], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                              stderr=subprocess.DEVNULL, text=True, check=False)
+    except OSError:
+        return None
+    return json.loads(done.stdout) if done.returncode == 0 else None
+
+
+def python_problem(wanted, minimum, found, distribution):
+    """What is wrong with the Python that was found, or None.
+
+    :param found: the probe's answer, or None if no such Python runs.
+    """
+    install = "sudo apt-get install python3 python3-venv"
+    if any(word in distribution.split() for word in ("rhel", "fedora", "centos")):
+        install = "sudo dnf install python3.12"
+    if found is None:
+        return finding("python", "there is no Python called %r on this host" % wanted, "it was looked for in %s" % (
+            "its path" if os.path.isabs(wanted) else os.environ.get("PATH", "")),
+            "Install one (%s) or set swf_testbed_python to its path" % install)
+    if tuple(int(part) for part in found["version"].split(".")) < tuple(int(part) for part in minimum.split(".")):
+        return finding("python", "the Python of this host is too old", "%s is Python %s, and the packages need %s or newer" % (
+            found["path"], found["version"], minimum), "Install one (%s) and set swf_testbed_python to its path" % install)
+    return None
+
+
+def venv_problem(found, uv):
+    """What is missing for `python -m venv`, or None. Debian splits it off into a package of its own; uv does without."""
+    if found is None or found["venv"] or uv:
+        return None
+    return finding("python", "%s has no venv module" % found["path"], "neither venv and ensurepip nor uv can be found",
+                   "Run: sudo apt-get install python%s-venv" % ".".join(found["version"].split(".")[:2]))

@@ -1,0 +1,28 @@
+# Copyright: Contributors to the bnlnpps.swf_testbed collection
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A file that is there as it was or as it is to be, and never half of it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+
+
+@contextlib.contextmanager
+def replacing(path, mode=0o600):
+    """A stream whose text becomes the file's at the end, in one rename; after an error the file is as it was.
+
+    The link of a login that keeps its settings elsewhere stays one.
+    """
+    target = os.path.realpath(path)
+    handle, scratch = tempfile.mkstemp(dir=os.path.dirname(target))
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as stream:
+            os.fchmod(handle, mode)
+            yield stream
+        os.replace(scratch, target)
+    except BaseException:
+        os.unlink(scratch)
+        raise
