@@ -34,9 +34,10 @@ class Testbed:
     def path(self, *parts: str) -> Path:
         return self.home.joinpath(*parts)
 
-    def get(self, path: str, timeout: float = 10) -> str:
+    def get(self, path: str, token: str = "") -> str:
         url = "http://127.0.0.1:%d%s" % (self.ports["monitor"], path)
-        with urllib.request.urlopen(url, timeout=timeout) as response:
+        request = urllib.request.Request(url, headers={"Authorization": "Token " + token} if token else {})
+        with urllib.request.urlopen(request, timeout=60) as response:
             return response.read().decode()
 
     def summary(self) -> dict:

@@ -27,7 +27,8 @@ def files_below(folder):
 
 
 def test_all_programs_run_as_their_user(host, testbed):
-    for program in ("swf-testbed-broker", "swf-monitor serve", "swf-monitor listen", "swf-daqsim-agent", "index_app:create"):
+    for program in ("swf-testbed-broker", "swf-monitor serve", "swf-monitor listen", "swf-daqsim-agent", "swf-data-agent",
+                    "swf-processing-agent", "swf-fastmon-agent", "swf-mcp-agent", "index_app:create"):
         running = [item.args for item in host.process.filter(user=testbed.user)]
         found = [args for args in running if program in args and str(testbed.home) in args]
         assert found, program
@@ -61,15 +62,21 @@ def test_no_secret_is_in_a_file_that_others_can_read(testbed):
                 assert not any(secret in content for secret in secrets), path
 
 
-def test_no_secret_is_in_a_log_or_on_a_command_line(host, testbed):
+def test_no_secret_is_in_a_log_on_a_command_line_or_in_an_environment(host, testbed):
     secrets = testbed.secrets().values()
     for place in (".local/state/swf-index/log", ".local/state/swf-testbed/log"):
         for path in files_below(testbed.path(place)):
             with open(path, errors="replace") as stream:
                 text = stream.read()
             assert not any(secret in text for secret in secrets), path
+    looked_at = 0
     for process in host.process.filter(user=testbed.user):
         assert not any(secret in process.args for secret in secrets), process.comm
+        if str(testbed.home) in process.args:
+            environment = host.file("/proc/%d/environ" % process.pid).content_string
+            assert not any(secret in environment for secret in secrets), process.comm
+            looked_at += 1
+    assert looked_at > len(PROGRAMS)
 
 
 def test_only_xdg_folders_were_touched(testbed):

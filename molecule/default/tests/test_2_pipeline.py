@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
+from pathlib import Path
 
 WANTED = 10
 
@@ -36,6 +38,8 @@ def test_health_is_ok(testbed):
     assert health["status"] == "ok" and health["database"]["ok"] and health["listener"]["subscribed"], json.dumps(health)
 
 
-def test_files_on_disk_are_those_that_were_registered(testbed):
-    names = {path.name for path in testbed.path(".local/state/swf-testbed/data").rglob("*.stf")}
-    assert len(names) >= WANTED
+def test_files_that_were_registered_are_on_disk_as_they_were_registered(testbed):
+    registered = json.loads(testbed.get("/api/stf-files/?limit=%d" % WANTED, testbed.secrets()["api_token"]))["results"]
+    assert len(registered) == WANTED
+    for file in registered:
+        assert file["checksum"] == "sha256:" + hashlib.sha256(Path(file["path"]).read_bytes()).hexdigest(), file

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import subprocess
 import sys
@@ -28,13 +29,20 @@ def make_wheel(folder, name, version, requires=(), body="def main():\n    print(
     }
     if script:
         files[info + "/entry_points.txt"] = "[console_scripts]\n%s = %s:main\n" % (script, module)
-    files[info + "/RECORD"] = "".join("%s,,\n" % path for path in [*files, info + "/RECORD"])
+    files[info + "/RECORD"] = "".join(map(record, files.items())) + info + "/RECORD,,\n"
     path = folder / ("%s-%s-py3-none-any.whl" % (module, version))
     with zipfile.ZipFile(path, "w") as archive:
         for member, text in files.items():
             # a fixed time: the same wheel has the same hash
             archive.writestr(zipfile.ZipInfo(member), text)
     return path
+
+
+def record(member):
+    """The line of a file in RECORD."""
+    name, text = member
+    digest = base64.urlsafe_b64encode(hashlib.sha256(text.encode()).digest()).rstrip(b"=").decode()
+    return "%s,sha256=%s,%d\n" % (name, digest, len(text.encode()))
 
 
 def sha256(path):

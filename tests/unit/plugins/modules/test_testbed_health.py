@@ -1,76 +1,102 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The monitor's answers come from a stand-in HTTP server; Molecule asks a real monitor."""
+"""The proof that programs do their work, against a stand-in for the monitor, whose answers a test changes; processes are real."""
 
 from __future__ import annotations
 
-import contextlib
 import http.server
 import json
+import os
+import socket
+import subprocess
 import threading
 
 import pytest
 
 from run_module import run_module
 
-GOOD = {"status": "ok", "database": {"ok": True}, "listener": {"ok": True}}
-BAD = {"status": "error", "database": {"ok": True}, "listener": {"ok": False, "detail": "not subscribed"}}
+NAME = "data@" + socket.gethostname()
 
 
-@contextlib.contextmanager
-def stand_in(*answers):
-    """A server that gives these (status, body) one after the other, and the last one for ever. Gives its URL."""
-    left = list(answers)
+class Monitor:
+    """A stand-in: answers GET /api/health/ and /api/summary/."""
 
-    class Handler(http.server.BaseHTTPRequestHandler):
-        def do_GET(self):
-            status, body = left.pop(0) if len(left) > 1 else left[0]
-            self.send_response(status)
-            self.end_headers()
-            self.wfile.write(body if isinstance(body, bytes) else json.dumps(body).encode())
+    def __init__(self):
+        self.agents = []
+        self.counts = [10]  # one look after the other; the last one stays
+        outer = self
 
-        def log_message(self, *_arguments):
-            pass
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_GET(self):
+                body = json.dumps(outer.answer(self.path)).encode()
+                self.send_response(200)
+                self.end_headers()
+                self.wfile.write(body)
 
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    try:
-        yield "http://127.0.0.1:%d/api/health/" % server.server_port
-    finally:
-        server.shutdown()
-        server.server_close()
+            def log_message(self, *_):
+                pass
 
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = "http://127.0.0.1:%d/api/" % self.server.server_port
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
 
-def test_healthy():
-    with stand_in((200, GOOD)) as url:
-        answer = run_module("testbed_health", {"url": url})
-    assert answer["healthy"] and answer["health"] == GOOD and not answer["changed"]
+    def answer(self, path):
+        if path == "/api/health/":
+            return {"status": "ok"}
+        count = self.counts.pop(0) if len(self.counts) > 1 else self.counts[0]
+        return {"stf": {"total": count, "processed": count}, "agents": self.agents}
 
-
-def test_waits_until_it_is():
-    with stand_in((503, BAD), (503, BAD), (200, GOOD)) as url:
-        assert run_module("testbed_health", {"url": url, "timeout": 30})["healthy"]
+    def heard_of(self, seconds, status="OK"):
+        self.agents = [{"instance_name": NAME, "status": status, "seconds_since_heartbeat": seconds}]
 
 
-def test_what_is_wrong_is_named_with_the_log_to_look_at():
-    with stand_in((503, BAD)) as url:
-        answer = run_module("testbed_health", {"url": url})
-    assert answer["failed"] and "the listener is not well: not subscribed" in answer["msg"]
-    assert "swf-testbed logs monitor-listener" in answer["msg"]
+@pytest.fixture(name="monitor")
+def stand_in():
+    monitor = Monitor()
+    yield monitor
+    monitor.server.shutdown()
 
 
-@pytest.mark.parametrize("status,body,message", [
-    (404, b"", "it answers HTTP 404"), (200, b"<html>", "no usable answer"), (200, b"[]", "it answers something else")])
-def test_what_is_no_monitor_is_named(status, body, message):
-    with stand_in((status, body)) as url:
-        assert message in run_module("testbed_health", {"url": url})["msg"]
+@pytest.fixture(name="programs")
+def a_process():
+    process = subprocess.Popen(["sleep", "300"])
+    yield {"data-agent": {"state": "RUNNING", "pid": process.pid}, "broker": {"state": "RUNNING", "pid": os.getpid()}}
+    process.kill()
+    process.wait()
 
 
-def test_nothing_there():
-    answer = run_module("testbed_health", {"url": "http://127.0.0.1:9/"})
-    assert "Connection refused" in answer["msg"] and "swf-testbed logs monitor" in answer["msg"]
+def ask(monitor, **options):
+    addresses = {"url": monitor.url + "health/", "summary_url": monitor.url + "summary/"}
+    return run_module("testbed_health", dict(addresses, **options))
 
 
-def test_check_mode_asks_once_and_does_not_fail():
-    with stand_in((503, BAD)) as url:
-        answer = run_module("testbed_health", {"url": url, "timeout": 600}, check=True)
-    assert not answer["failed"] and not answer["healthy"]
+def test_an_agent_must_have_been_heard_of_since_it_was_started(monitor, programs):
+    monitor.heard_of(3600)
+    answer = ask(monitor, programs=programs)
+    assert answer["failed"] and "has not heard of data-agent (%s, pid" % NAME in answer["msg"], answer
+    monitor.agents = []
+    assert ask(monitor, programs=programs)["failed"]
+    monitor.heard_of(0, "WARNING")
+    assert "says of itself that it is not well" in ask(monitor, programs=programs)["msg"]
+    monitor.heard_of(0)
+    assert ask(monitor, programs=programs)["healthy"]
+
+
+def test_an_agent_that_ended_meanwhile_is_named(monitor):
+    process = subprocess.Popen(["true"])
+    process.wait()
+    monitor.heard_of(0)
+    answer = ask(monitor, programs={"data-agent": {"state": "RUNNING", "pid": process.pid}})
+    assert answer["failed"] and "ended after it had been taken for started" in answer["msg"]
+
+
+def test_a_file_must_have_gone_through(monitor):
+    answer = ask(monitor, flow=True)
+    assert answer["failed"] and "no file was registered since" in answer["msg"] and "no file was processed" in answer["msg"]
+    monitor.counts = [10, 10, 11]
+    assert ask(monitor, flow=True, timeout=30)["healthy"]
+
+
+def test_without_a_summary_there_is_no_proof(monitor):
+    answer = ask(monitor, flow=True, summary_url=monitor.url + "health/")
+    assert answer["failed"] and "the monitor's summary is not known: it answers something else" in answer["msg"]
+    assert ask(monitor, flow=True, summary_url=None)["failed"]

@@ -1,0 +1,222 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Releases on disk, stand-ins without packages: their configuration is kept and put back, and what may go is removed."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import threading
+import time
+
+import pytest
+
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils import _kept_configuration as kept
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils import _releases as releases
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._environments import (
+    build,
+    made_with,
+    manifest,
+    only_one,
+)
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._installers import InstallError
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._lock import short_hash
+from run_module import run_module
+
+CONF = "[swf-testbed]\nsupervisord = {root}/tools/{tools}/bin/supervisord\nrelease = {root}/releases/{release}\n"
+PYTHON = "%d.%d.%d" % sys.version_info[:3]
+
+
+class Host:
+    """The directories of an instance."""
+
+    def __init__(self, folder):
+        self.root, self.conf = folder / "root", folder / "config/supervisord.conf"
+        self.conf.parent.mkdir(mode=0o700)
+        self.days = 0
+
+    def make(self, kind, name, complete=True, **more):
+        place = self.root / kind / name
+        (place / "bin").mkdir(parents=True)
+        (place / "bin/python").symlink_to(sys.executable)
+        if complete:
+            self.days += 1
+            (place / "release.json").write_text(json.dumps(dict({
+                "id": name, "python": PYTHON, "packages": {}, "executable": os.path.realpath(sys.executable),
+                "built_at": "2026-01-%02dT00:00:00Z" % self.days}, **more)))
+        return place
+
+    def configure(self, release, tools="t1", extra=""):
+        self.conf.write_text(CONF.format(root=self.root, release=release, tools=tools) + extra)
+        self.conf.chmod(0o640)
+
+    def run(self, state, check=False, **more):
+        options = {"state": state, "root": str(self.root), "files": [str(self.conf)]}
+        return run_module("release", dict(options, **more), check=check)
+
+    def ran(self, release, tools="t1"):
+        """A release that was built, configured, and proven."""
+        if not (self.root / "tools" / tools).exists():
+            self.make("tools", tools)
+        self.make("releases", release)
+        self.configure(release, tools)
+        answer = self.run("active", id=release)
+        assert not answer["failed"], answer
+        return answer
+
+    def there(self, kind="releases"):
+        return releases.existing(str(self.root), kind)
+
+
+@pytest.fixture(name="host")
+def a_host(tmp_path):
+    return Host(tmp_path)
+
+
+def test_configuration_is_kept_and_put_back(host):
+    host.ran("1-a")
+    first = host.conf.read_text()
+    host.make("releases", "2-b")
+    host.configure("2-b", extra="; new\n")
+    predicted = host.run("restored", id="active", check=True)
+    assert predicted["changed"] and "; new" in host.conf.read_text()
+    answer = host.run("restored", id="active")
+    assert answer["changed"] and answer["id"] == "1-a" and host.conf.read_text() == first
+    assert host.conf.stat().st_mode & 0o777 == 0o640
+    assert (host.conf.parent / "proven").stat().st_mode & 0o777 == 0o700
+    assert not host.run("restored", id="active")["changed"]
+
+
+def test_previous_release_is_known_and_can_be_gone_back_to(host):
+    host.ran("1-a")
+    old = host.conf.read_text()
+    assert host.ran("2-b")["previous"] == "1-a"
+    answer = host.run("restored", id="previous")
+    assert (answer["id"], answer["active"]) == ("1-a", "2-b") and host.conf.read_text() == old
+    assert not host.run("active", id="1-a")["failed"]
+    assert (releases.active(str(host.root)), releases.previous(str(host.root))) == ("1-a", "2-b")
+
+
+def test_what_cannot_be_gone_back_to_is_named(host):
+    assert "there is no active release on this host to go back to" in host.run("restored", id="active")["msg"]
+    host.ran("1-a")
+    host.make("releases", "2-b")
+    assert "never active and healthy on this host" in host.run("restored", id="2-b")["msg"]
+    assert "the release 9-z is not on this host, or is broken. There are: 1-a, 2-b" in host.run("restored", id="9-z")["msg"]
+
+
+def test_activation_of_what_is_not_configured_is_refused(host):
+    """Two controllers at once: the other one has placed its configuration meanwhile."""
+    host.ran("1-a")
+    host.make("releases", "2-b")
+    answer = host.run("active", id="2-b")
+    assert answer["failed"] and "another run works on this host" in answer["msg"], answer
+    assert releases.active(str(host.root)) == "1-a" and not kept.has([str(host.conf)], "2-b")
+
+
+def test_a_changed_configuration_of_the_same_release_is_kept_anew(host):
+    host.ran("1-a")
+    assert not host.run("active", id="1-a")["changed"]
+    host.configure("1-a", extra="; another program\n")
+    assert host.run("active", id="1-a")["changed"]
+    assert "another program" in (host.conf.parent / "proven/1-a/supervisord.conf").read_text()
+
+
+def test_activation_removes_the_oldest(host):
+    for number, name in enumerate(["1-a", "2-b", "3-c"]):
+        assert host.ran(name, "t%d" % number)["removed"] == []
+    host.make("releases", "half", complete=False)
+    host.make("tools", "half", complete=False)
+    removed = host.ran("4-d", "t3")["removed"]
+    assert {os.path.basename(path) for path in removed} == {"1-a", "half", "t0"}, removed
+    assert host.there() == ["2-b", "3-c", "4-d"] and host.there("tools") == ["t1", "t2", "t3"]
+    assert sorted(os.listdir(host.conf.parent / "proven")) == ["2-b", "3-c", "4-d"]
+
+
+def test_neither_the_active_nor_the_previous_nor_the_configured_one_is_removed(host):
+    host.ran("1-a")
+    host.ran("2-b")
+    host.run("restored", id="previous")
+    host.run("active", id="1-a")
+    for name in ("3-c", "4-d", "5-e"):
+        host.make("releases", name)
+    host.configure("3-c")
+    assert host.run("pruned", keep=2, check=True)["changed"] and len(host.there()) == 5
+    host.run("pruned", keep=2)
+    assert host.there() == ["1-a", "2-b", "3-c"]
+    for name in ("1-a", "2-b", "3-c"):
+        answer = host.run("absent", id=name)
+        assert answer["failed"] and "is not removed" in answer["msg"]
+    assert host.run("pruned", keep=1)["failed"] and len(host.there()) == 3
+
+
+def test_one_release_is_removed(host):
+    host.ran("1-a")
+    host.make("releases", "0-x")
+    assert host.run("absent", id="0-x")["changed"] and host.there() == ["1-a"]
+    assert not host.run("absent", id="0-x")["changed"]
+
+
+def test_a_release_in_use_is_not_built_anew_in_its_place(host):
+    host.ran("1-a")
+    root, files = str(host.root), [str(host.conf)]
+    os.unlink(host.root / "releases/1-a/bin/python")
+    (host.root / "releases/1-a/bin/python").symlink_to("/nonexistent/python")
+    assert manifest(str(host.root / "releases/1-a")) is None
+    use = releases.releases_in_use(root, files)
+    assert releases.place_for(root, "releases", "1-a", use, lambda found: True) == (str(host.root / "releases/1-a.2"), None)
+    # nobody uses it: its place is free
+    assert releases.place_for(root, "releases", "1-a", set(), lambda found: True)[0] == str(host.root / "releases/1-a")
+    # the second one is taken once it is there
+    host.make("releases", "1-a.2")
+    assert releases.place_for(root, "releases", "1-a", use, lambda found: True)[0].endswith("1-a.2")
+
+
+def test_a_python_that_became_another_one_is_seen(host):
+    place = host.make("releases", "1-a", python="3.1.0", executable="/usr/bin/python3.1")
+    assert manifest(str(place)) is None
+    assert manifest(str(host.make("releases", "2-b", executable="/usr/bin/python3.1"))), "the same version, moved"
+    assert made_with({"python": PYTHON, "executable": "/elsewhere"}, sys.executable)
+    assert not made_with({"python": "3.1.0", "executable": "/elsewhere"}, sys.executable)
+    assert made_with({"python": "3.1.0", "executable": "/elsewhere"}, "/no/such/python"), "not found: no reason to build"
+
+
+def test_a_second_run_waits_for_its_turn_or_says_who_has_it(tmp_path):
+    order = []
+
+    def first():
+        with only_one(str(tmp_path)):
+            order.append("first")
+            time.sleep(1)
+            order.append("first ends")
+
+    other = threading.Thread(target=first)
+    other.start()
+    while not order:
+        time.sleep(0.01)
+    with pytest.raises(InstallError, match="process %d, since" % os.getpid()):
+        with only_one(str(tmp_path), patience=0.1):
+            pass
+    with only_one(str(tmp_path), patience=30):
+        order.append("second")
+    other.join()
+    assert order == ["first", "first ends", "second"]
+
+
+class FullDisk:
+    """Stands in for an installer whose disk is full; the real thing is in tests/faults."""
+
+    def __init__(self, error):
+        self.error = error
+
+    def create(self, venv, python):
+        os.makedirs(os.path.join(venv, "bin"))
+        raise self.error
+
+
+@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), InstallError("install", "boom (os error 28)")])
+def test_a_full_disk_is_given_back(tmp_path, error):
+    with pytest.raises(InstallError, match="No space left|os error 28"):
+        build(str(tmp_path / "releases/1-a"), "x==1 --hash=sha256:00\n", "python3", FullDisk(error), [])
+    assert not os.path.exists(tmp_path / "releases/1-a")
+    assert short_hash("x==1 --hash=sha256:00\n")
