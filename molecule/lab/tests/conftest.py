@@ -74,7 +74,8 @@ class Lab:
         """Run a playbook as a person does."""
         command = ["ansible-playbook", "-i", str(INVENTORY), *arguments]
         return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=600, check=False,
-                              env=dict(os.environ, ANSIBLE_NOCOLOR="1", ANSIBLE_CONFIG=str(ROOT / "ansible.cfg")))
+                              env=dict(os.environ, ANSIBLE_FORCE_COLOR="0", ANSIBLE_NOCOLOR="1",
+                                       ANSIBLE_CONFIG=str(ROOT / "ansible.cfg")))
 
 
 @pytest.fixture(name="lab", scope="session")
