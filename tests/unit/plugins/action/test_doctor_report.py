@@ -50,6 +50,13 @@ def test_a_service_of_somebody_else_is_not_made_little_of():
     assert severities(fleet({"a": answer(foreign, testbed=False)}, {}), "a") == ["fatal"]
 
 
+def test_a_host_that_hangs_is_a_finding():
+    late = {"failed": True, "timedout": {"period": 1}, "msg": "Timed out after 1 second(s)."}
+    report = fleet({"a": late, "b": {"failed": True, "msg": "'x' is undefined"}}, {})
+    assert report["a"]["findings"][0]["cause"] == "this host hangs, or is very slow"
+    assert report["b"]["findings"][0]["cause"] == "this host was not examined"
+
+
 def test_findings_are_numbered_the_fatal_ones_first():
     report = fleet({"a": answer(finding("x", "soft", "", "", WARNING), finding("x", "hard", "because", "do it"), testbed=True),
                     "b": answer(testbed=True)}, {"a": "192.0.2.1"})
@@ -110,8 +117,10 @@ LOCAL = {"ansible_connection": "local", "ansible_python_interpreter": sys.execut
 
 
 def test_hosts_that_are_down_are_findings_and_do_not_stop_the_others(doctor, tmp_path):
+    secret = "{{ lookup('bnlnpps.swf_testbed.secret', 'token', directory='%s/home') }}" % tmp_path
+    index = {"name": "private", "url": "http://127.0.0.1:%d/simple/" % free_port(), "username": "reader", "token": secret}
     status, output, report = doctor({
-        "here": LOCAL,
+        "here": dict(LOCAL, pip_indexes=[index]),
         # nothing listens there
         "down": {"ansible_host": "127.0.0.1", "ansible_port": free_port(), "ansible_ssh_common_args": "-F none"},
         "no-python": dict(LOCAL, ansible_python_interpreter="/usr/bin/python0.9")})
@@ -119,7 +128,7 @@ def test_hosts_that_are_down_are_findings_and_do_not_stop_the_others(doctor, tmp
     assert report["hosts"]["here"]["reached"] and not report["hosts"]["down"]["reached"]
     assert [item["cause"] for item in report["hosts"]["down"]["findings"]] == ["nothing answers ssh on this host"]
     assert [item["check"] for item in report["hosts"]["no-python"]["findings"]] == ["python"]
-    assert "not installed" in [item["cause"] for item in report["hosts"]["here"]["findings"]]
+    assert "the instance swf-testbed is not installed" in [item["cause"] for item in report["hosts"]["here"]["findings"]]
     assert "down (127.0.0.1): 1 fatal" in output and "unreachable=0" in output
     assert (tmp_path / "report.json").stat().st_mode & 0o777 == 0o600
     # nothing was generated, on the controller or the host: both are this machine

@@ -28,7 +28,7 @@ startsecs=0
 environment=SUPERVISOR_SERVER_URL="unix://%(here)s/s.sock"
 
 [program:dying]
-command=/bin/sh -c "echo the token is {secret}; echo the cause is here; exit 7"
+command=/bin/sh -c "echo 127.0.0.1 has the token {secret}; echo the cause is here; exit 7"
 startsecs=1
 startretries=0
 redirect_stderr=true
@@ -123,8 +123,13 @@ def instance_of_the_login(home):
         os.makedirs(places[name], mode=0o700)
     os.makedirs(places["root"] + "/releases/1/bin")
     Path(places["root"], "releases/1/bin/python").symlink_to("/usr/bin/env")
-    Path(places["root"], "releases/1/release.json").write_text('{"id": "1"}')
+    os.makedirs(places["root"] + "/releases/1/lib/python3/site-packages")
+    Path(places["root"], "releases/1/release.json").write_text('{"id": "1", "packages": {}}')
     Path(places["root"], "current").symlink_to("releases/1")
+    os.makedirs(places["access_dir"], mode=0o700)
+    netrc = Path(places["access_dir"], "netrc")
+    netrc.write_text("machine 127.0.0.1 login reader password %s\n" % SECRET)
+    netrc.chmod(0o600)
     secret = Path(places["secrets_dir"], "api_token")
     secret.write_text(SECRET + "\n")
     secret.chmod(0o600)
@@ -144,7 +149,7 @@ def test_what_is_wrong_with_what_runs(instance, home):
     host.until_states(well="RUNNING", dying="FATAL")
     program = one(examine(home), "program")
     assert program["cause"].startswith("dying is FATAL") and "exit status 7" in program["cause"]
-    assert "the cause is here" in program["evidence"] and "the token is ***" in program["evidence"]
+    assert "the cause is here" in program["evidence"] and "127.0.0.1 has the token ***" in program["evidence"]
 
     os.chmod(places["secrets_dir"] + "/api_token", 0o644)
     host.conf.write_text(host.conf.read_text().replace("sleep 1000", "sleep 2000") + "\n[swf-testbed]\nrelease = /opt/other\n")

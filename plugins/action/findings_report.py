@@ -1,0 +1,59 @@
+# Copyright: Contributors to the bnlnpps.swf_testbed collection
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Prints what is wrong with all hosts, writes it as JSON where that is asked for, and fails if something is fatal."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import os
+from pathlib import Path
+
+from ansible.errors import AnsibleActionFail
+from ansible.plugins.action import ActionBase
+from ansible.utils.display import Display
+
+from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._fleet import counts, fleet, lines, plural
+
+
+class ActionModule(ActionBase):
+    TRANSFERS_FILES = False
+    _requires_connection = False
+
+    def run(self, tmp=None, task_vars=None):
+        result = super().run(tmp, task_vars)
+        hostvars, arguments = task_vars["hostvars"], self._task.args
+        answers = {host: dict(hostvars[host].get(arguments["variable"]) or {}) for host in arguments["hosts"]}
+        report = fleet(answers, {host: str(hostvars[host].get("ansible_host") or host) for host in answers})
+        fatal, warnings = counts(report)
+        display = Display()
+        display.display("")
+        for line in lines(report):
+            display.display(line)
+        if arguments.get("dest"):
+            write(arguments["dest"], {"made_at": now(), "fatal": fatal, "warnings": warnings, "hosts": report})
+            display.display("The report is in %s." % arguments["dest"])
+        result.update(changed=False, fatal=fatal, warnings_found=warnings)
+        if fatal:
+            result.update(failed=True, msg="%s and %s. They are above, each with the next command." % (
+                plural(fatal, "fatal finding"), plural(warnings, "warning")))
+        else:
+            display.display("Nothing fatal was found (%s)." % plural(warnings, "warning"))
+        return result
+
+
+def now():
+    return datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def write(path, content):
+    """For its owner alone: it tells how the hosts are set up."""
+    try:
+        handle = os.open(Path(path).expanduser(), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(handle, "w", encoding="utf-8") as stream:
+            json.dump(content, stream, indent=1)
+            stream.write("\n")
+    except OSError as error:
+        raise AnsibleActionFail("cannot write the report to %s on the controller: %s. The directory must exist." % (
+            path, error.strerror)) from None
