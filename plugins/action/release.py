@@ -11,12 +11,13 @@ import tempfile
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils import _git_wheels
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils import _git_wheels, _wheelhouse
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._git import GitError
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._indexes import normalised
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._install_verdict import explained
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._installers import InstallError
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._lock_file import LockRefused, obtain
+from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._collection import collection_version
 
 FOR_THE_CONTROLLER = ("username", "token", "ca_cert")
 GIT = ("repositories", "git_username", "git_token", "git_ca_cert", "wheels_dir")
@@ -31,14 +32,18 @@ class ActionModule(ActionBase):
         arguments = {key: value for key, value in self._task.args.items() if key not in GIT}
         indexes = list(arguments.get("indexes") or [])
         wheels = None
+        wheelhouse = arguments.pop("wheelhouse", None)
         if arguments.get("state", "built") == "built":
             try:
+                if wheelhouse:
+                    indexes = [self._archive(wheelhouse, arguments)]
                 repositories = self._task.args.get("repositories") or []
                 if repositories:
                     wheels = self._wheels(repositories)
                     indexes = [wheels, *indexes] if wheels else None
                 arguments["lock"] = self._lock(arguments, indexes)
                 arguments["tools_lock"] = self._read(arguments.get("tools_lock_file"))
+                arguments["collection"] = collection_version()
             except InstallError as error:
                 raise AnsibleActionFail("release: " + explained(
                     error, indexes or [], arguments.get("requirements") or [])) from None
@@ -48,9 +53,19 @@ class ActionModule(ActionBase):
                                 for index in indexes or []]
         result = self._execute_module(module_name=MODULE, module_args=arguments, task_vars=task_vars)
         if result.pop("needs_wheels", False):
-            arguments["wheels"] = self._send(wheels["url"])
+            arguments["wheels"] = self._send(wheelhouse or wheels["url"])
             result = self._execute_module(module_name=MODULE, module_args=arguments, task_vars=task_vars)
         return result
+
+    @staticmethod
+    def _archive(path, arguments):
+        """The index that stands for an archive of the module wheelhouse; nothing else is asked then."""
+        for needed, what in ((path, "the archive"), (arguments.get("lock_file"), "the lock that it was made from")):
+            if not os.path.exists(os.path.expanduser(str(needed))):
+                raise ValueError("there is no %s on the controller, %s. Run: ansible-playbook playbooks/wheelhouse.yml" % (
+                    needed, what))
+        return {"name": _wheelhouse.INDEX, "preset": "directory", "url": os.path.abspath(os.path.expanduser(str(path))),
+                "packages": []}
 
     def _wheels(self, repositories):
         """The index of wheels that come from git; None in check mode when they are not built yet."""
@@ -65,11 +80,13 @@ class ActionModule(ActionBase):
             {key: options.get("git_" + key) or None for key in ("username", "token", "ca_cert")}, self._task.check_mode)
 
     def _send(self, directory):
-        """Bring the wheels to the host, in one file. Returns its path there."""
+        """Bring the wheels of a directory, or an archive of wheels, to the host, in one file. Returns its path there."""
         remote = self._connection._shell.join_path(self._make_tmp_path(), "wheels.tar")
         with tempfile.TemporaryDirectory() as scratch:
-            archive = os.path.join(scratch, "wheels.tar")
-            _git_wheels.pack(directory, archive)
+            archive = os.path.expanduser(str(directory))
+            if os.path.isdir(archive):
+                archive = os.path.join(scratch, "wheels.tar")
+                _git_wheels.pack(directory, archive)
             self._transfer_file(archive, remote)
         self._fixup_perms2((os.path.dirname(remote), remote))
         return remote

@@ -10,9 +10,11 @@ left behind is therefore recognised and replaced.
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import json
 import os
+import re
 import shutil
 import tempfile
 import time
@@ -21,6 +23,9 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._installers im
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._lock import by_index, short_hash
 
 MANIFEST = "release.json"
+# seconds that a run waits for another one on the same host; a cold build takes one minute or two
+PATIENCE = 900
+FULL = re.compile(r"[Nn]o space left on device|os error 28|[Qq]uota exceeded")
 
 SMOKE = """
 import importlib.metadata, sys, traceback
@@ -52,21 +57,97 @@ def manifest(path):
             found = json.load(stream)
     except (OSError, ValueError):
         return None
-    # a dangling link: the Python that the environment was made with is gone
-    return found if os.path.exists(os.path.join(path, "bin", "python")) else None
+    interpreter = os.path.join(path, "bin", "python")
+    if not os.path.exists(interpreter):
+        # a dangling link: the Python that the environment was made with is gone
+        return None
+    if found.get("executable") not in (None, os.path.realpath(interpreter)) and minor_of(interpreter) != short(found["python"]):
+        # the link leads to another Python now, which looks for the packages elsewhere
+        return None
+    return found
+
+
+def short(version):
+    """3.11 for 3.11.2: what an environment depends on."""
+    return ".".join(version.split(".")[:2])
+
+
+def minor_of(interpreter):
+    """The version of a Python as 3.11; None if it does not run."""
+    try:
+        return call("ask a Python for its version", [
+            interpreter, "-I", "-c", "import sys; print('%d.%d' % sys.version_info[:2])"]).strip()
+    except InstallError:
+        return None
+
+
+def made_with(found, python):
+    """Whether an environment was made with the Python that is asked for. One that cannot be found is no reason to build anew."""
+    path = shutil.which(os.path.expanduser(python))
+    if path is None or os.path.realpath(path) == found.get("executable"):
+        return True
+    return minor_of(path) in (None, short(found["python"]))
 
 
 @contextlib.contextmanager
-def only_one(root):
-    """Hold the lock of an instance's environments; a second run on the same host waits for its turn."""
+def only_one(root, patience=PATIENCE):
+    """Hold the lock of an instance's environments; a second run on the same host waits for its turn.
+
+    :raises InstallError: the other run has not come to its end in ``patience`` seconds.
+    """
     os.makedirs(root, exist_ok=True)
-    with open(os.path.join(root, ".lock"), "w", encoding="ascii") as stream:
-        fcntl.flock(stream, fcntl.LOCK_EX)
+    with open(os.path.join(root, ".lock"), "a+", encoding="ascii") as stream:
+        deadline = time.monotonic() + patience
+        while True:
+            try:
+                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except OSError as error:
+                if error.errno not in (errno.EAGAIN, errno.EACCES):
+                    raise
+            if time.monotonic() > deadline:
+                stream.seek(0)
+                raise InstallError("get the turn on this host", "another run works on the releases in %s (%s) and has not ended "
+                                   "within %d s. Wait for it, or end it, and run again" % (
+                                       root, stream.read().strip() or "unknown process", patience))
+            time.sleep(0.2)
+        stream.truncate(0)
+        stream.write("process %d, since %s" % (os.getpid(), time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())))
+        stream.flush()
         yield
 
 
-def build(path, lock, python, installer, indexes, access_dir=None, smoke=(), version=None):
-    """Build an environment from a lock. What is at ``path`` is replaced.
+def build(path, lock, python, installer, indexes, **about):
+    """Build an environment from a lock, as :func:`fill` does. What is at ``path`` is replaced.
+
+    :returns: the manifest.
+    :raises InstallError, OSError, ValueError:
+    """
+    if os.path.lexists(path):
+        # first, so that what a run that is cut off leaves is no release
+        with contextlib.suppress(OSError):
+            os.unlink(os.path.join(path, MANIFEST))
+        shutil.rmtree(path)
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    try:
+        return fill(path, lock, python, installer, indexes, **about)
+    except (InstallError, OSError) as error:
+        if is_full(error):
+            # the programs that run need the room
+            shutil.rmtree(path, ignore_errors=True)
+            if isinstance(error, OSError):
+                raise InstallError("build %s" % os.path.basename(path), "No space left on device: %s" % error) from error
+        raise
+
+
+def is_full(error):
+    if isinstance(error, InstallError):
+        return bool(FULL.search(error.output))
+    return error.errno in (errno.ENOSPC, errno.EDQUOT)
+
+
+def fill(path, lock, python, installer, indexes, access_dir=None, smoke=(), version=None, collection=None):
+    """Build an environment from a lock.
 
     :param path: directory of the environment; virtual environments cannot be moved, so it is built in its place.
     :param lock: text of the lock.
@@ -74,12 +155,8 @@ def build(path, lock, python, installer, indexes, access_dir=None, smoke=(), ver
     :param indexes: normalised indexes.
     :param access_dir: directory with the credentials and CA certificates of the indexes.
     :param smoke: names of packages whose console scripts must import.
-    :returns: the manifest.
-    :raises InstallError, OSError, ValueError:
+    :param version, collection: what the manifest says of the version of the testbed and of the collection.
     """
-    if os.path.lexists(path):
-        shutil.rmtree(path)
-    os.makedirs(os.path.dirname(path), exist_ok=True)
     installer.create(path, python)
     interpreter = os.path.join(path, "bin", "python")
     with tempfile.TemporaryDirectory() as scratch:
@@ -101,6 +178,8 @@ def build(path, lock, python, installer, indexes, access_dir=None, smoke=(), ver
         "version": version,
         "lock_hash": short_hash(lock),
         **json.loads(call("list what was installed", [interpreter, "-I", "-c", CONTENT])),
+        "executable": os.path.realpath(interpreter),
+        "collection": collection,
         "built_at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
     }
     write_manifest(path, found)
@@ -119,21 +198,11 @@ def write_manifest(path, content):
 
 def active(root):
     """The id of the release that ``current`` names, or None."""
+    return link_target(root, "current")
+
+
+def link_target(root, name):
     try:
-        return os.path.basename(os.readlink(os.path.join(root, "current")))
+        return os.path.basename(os.readlink(os.path.join(root, name)))
     except OSError:
         return None
-
-
-def activate(root, release_id):
-    """Let ``current`` name the release, by one atomic rename.
-
-    :raises InstallError: when the release is not there or not complete.
-    """
-    if manifest(os.path.join(root, "releases", release_id)) is None:
-        raise InstallError("activate %s" % release_id, "there is no complete release of that name in %s/releases" % root)
-    scratch = os.path.join(root, ".current.new")
-    with contextlib.suppress(FileNotFoundError):
-        os.unlink(scratch)
-    os.symlink(os.path.join("releases", release_id), scratch)
-    os.replace(scratch, os.path.join(root, "current"))

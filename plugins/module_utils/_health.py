@@ -19,9 +19,17 @@ PROGRAMS = {"database": "monitor", "listener": "monitor-listener"}
 
 
 def ask(url, ca_file):
-    """(answer, None) from a monitor, or (None, what went wrong).
+    """(answer, None) of a monitor's health page, or (None, what went wrong).
 
     :param ca_file: the CA certificates that the monitor is believed by; where there is no such file, the host's.
+    """
+    return answer_of(url, ca_file, lambda found: "status" in found)
+
+
+def answer_of(url, ca_file, is_right):
+    """(answer, None) of a page of a monitor, or (None, what went wrong).
+
+    :param is_right: tells whether a dict is an answer of that page.
     """
     try:
         context = ssl.create_default_context(cafile=ca_file if ca_file and os.path.exists(ca_file) else None)
@@ -37,11 +45,17 @@ def ask(url, ca_file):
                 return None, "it answers HTTP %d, so this is not a monitor's health page or the monitor is broken" % error.code
             text = error.read()
         answer = json.loads(text)
-        return (answer, None) if isinstance(answer, dict) and "status" in answer else (None, "it answers something else")
+        return (answer, None) if isinstance(answer, dict) and is_right(answer) else (None, "it answers something else")
     except urllib.error.URLError as error:
         return None, "nothing usable answers: %s" % error.reason
     except (OSError, ValueError) as error:
         return None, "no usable answer: %s" % error
+
+
+def ask_summary(url, ca_file):
+    """(summary, None) from a monitor, or (None, what went wrong): its numbers of files, and the agents that it heard of."""
+    answer, wrong = answer_of(url, ca_file, lambda found: "stf" in found and "agents" in found)
+    return answer, wrong and "the monitor's summary is not known: " + wrong
 
 
 def causes(answer):

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import importlib.metadata
 import json
@@ -48,7 +49,9 @@ def obtain(path, requirements, indexes, constraints, min_python, check_mode):
                 with open(path + ".new", "w", encoding="utf-8") as stream:
                     stream.write(text)
                 os.replace(path + ".new", path)
-        os.unlink(path + ".lock")
+        with contextlib.suppress(FileNotFoundError):
+            # another host of the play was here before
+            os.unlink(path + ".lock")
     entries(text)
     return text
 

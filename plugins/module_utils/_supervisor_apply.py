@@ -74,6 +74,26 @@ def to_watch(plan: Plan, infos: t.Sequence[t.Mapping[str, t.Any]]) -> list[str]:
     return [name for name, config in plan.wanted.items() if config["autostart"] or name in running]
 
 
+def waves(plan: Plan) -> list[Plan]:
+    """The plan in parts, by the priority of the groups; what goes for good is in the first one.
+
+    A part is stopped, replaced and started before the next one is touched: services do not go down together
+    with all that use them, and never is everything down at once.
+    """
+    priority = {config["group"]: config.get("group_prio", 999) for config in plan.wanted.values()}
+    levels = sorted({priority.get(name, 999) for name in plan.changed + plan.added})
+    parts = []
+    for level in levels or [999]:
+        parts.append(
+            Plan(
+                [name for name in plan.added if priority.get(name, 999) == level],
+                [name for name in plan.changed if priority.get(name, 999) == level],
+                [] if parts else plan.removed,
+            )
+        )
+    return parts
+
+
 def stop_groups(
     client: Client, plan: Plan, infos: list[dict[str, t.Any]], order: Order, deadline: Deadline
 ) -> Outcome | None:

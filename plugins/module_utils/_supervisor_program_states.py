@@ -399,13 +399,17 @@ def _carry_out(task: Task, plan: Plan, full: Plan | None = None) -> Result:
     starting = task.in_order(apply.to_start(plan, infos))
     watch = apply.to_watch(plan, infos)
     task.touched = bool(did)
-    blocked = apply.stop_groups(task.client, plan, list(infos), task.order, task.deadline)
-    if blocked is not None:
-        return task.finish(did, predicted, blocked, "stopped", len(did), plan)
+    refused: dict[str, str] = {}
+    now = list(infos)
+    for part in apply.waves(plan):
+        blocked = apply.stop_groups(task.client, part, now, task.order, task.deadline)
+        if blocked is not None:
+            return task.finish(did, predicted, blocked, "stopped", len(did), plan)
+        coming = {*part.added, *part.changed}
+        names = [name for name in starting if name.split(":", 1)[0] in coming]
+        refused.update(apply.replace_groups(task.client, part, names))
+        now = task.client.processes()
     fresh = {*plan.added, *plan.changed}
-    refused = apply.replace_groups(
-        task.client, plan, [name for name in starting if name.split(":", 1)[0] in fresh]
-    )
     rest = [name for name in starting if name.split(":", 1)[0] not in fresh]
     outcome = actions.start(task.client, rest, watch, task.deadline, task.min_uptime, refused=refused)
     if full is not None:

@@ -80,13 +80,13 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor_tr
 
 STOP_SECONDS = 60
 OURS = {
-    "root": ("releases", "tools", "current", ".current.new", ".lock", "app"),
-    "config_dir": ("supervisord.conf", "pip", "pip-settings.json", "secrets", "ca.pem", "index.json",
+    "root": ("releases", "tools", "current", "previous", ".current.new", ".previous.new", ".lock", "app"),
+    "config_dir": ("supervisord.conf", "proven", "pip", "pip-settings.json", "secrets", "ca.pem", "index.json",
                    "upstream.json"),
     # what a mirror keeps can be had again
     "state_dir": ("log", "run", "mirror"),
 }
-DATA = ("data", "broker", "monitor", "packages")
+DATA = ("data", "broker", "monitor", "packages", "backups")
 
 
 def candidates(places, remove_data):

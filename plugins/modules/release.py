@@ -20,21 +20,42 @@ description:
     came from anywhere else is refused.
   - A release counts as built once its programs import and its dependencies are whole. What a run that was cut off left
     behind is replaced.
+  - What is in use is never built anew in its place. A release whose Python is gone, or is another one by now, is built again
+    beside it, under its id with a number behind it.
+  - Two runs on one host take turns. The second one waits up to 15 minutes.
 options:
   state:
     description:
       - V(built) builds the release and the tools environment and activates nothing.
-      - V(active) lets C(current) name the release O(id), by one atomic rename.
+      - V(active) keeps O(files) for the release O(id), lets C(current) name it, by one atomic rename, and C(previous) the one
+        before it, and then does what V(pruned) does. It is refused where O(files) are for another release.
+      - V(restored) puts O(files) back as they were when the release O(id) was made active. It activates nothing.
+      - V(pruned) removes the releases beyond the newest O(keep), what was half built, and tools that nothing names any more. What
+        is active, was active before it, or is configured stays in any case.
+      - V(absent) removes the release O(id). It is refused for the active one, the one before it, and one that is configured.
     type: str
-    choices: [built, active]
+    choices: [built, active, restored, pruned, absent]
     default: built
   root:
-    description: Directory of the instance that holds C(tools), C(releases) and C(current).
+    description: Directory of the instance that holds C(tools), C(releases), C(current) and C(previous).
     type: path
     required: true
   id:
-    description: The release to activate. Required with O(state=active).
+    description:
+      - The release that is meant. Required with O(state=active), O(state=restored) and O(state=absent).
+      - With O(state=restored), V(active) and V(previous) stand for these.
     type: str
+  files:
+    description:
+      - Paths of the files that belong to a release, C(supervisord.conf) first, then the unit if there is one. They are kept, with
+        modes and owners, in the directory C(proven) beside the first one. Files with secrets do not belong here.
+    type: list
+    elements: path
+    default: []
+  keep:
+    description: How many releases stay, with O(state=active) and O(state=pruned). Those in use stay in any case.
+    type: int
+    default: 3
   version:
     description: First part of the release's id. Required with O(state=built).
     type: str
@@ -97,6 +118,11 @@ options:
   wheels_dir:
     description: Directory on the controller in which wheels that were built are kept. Required with O(repositories).
     type: path
+  wheelhouse:
+    description:
+      - Path on the controller of an archive of M(bnlnpps.swf_testbed.wheelhouse). It is sent to hosts that have to build, and
+        nothing is taken from O(indexes). Such hosts need no way to an index, and no token.
+    type: path
   wheels:
     description: Path on the host of the archive with the wheels. Set by the action. Not for use in a playbook.
     type: path
@@ -121,6 +147,9 @@ options:
   tools_lock:
     description: Text of the lock of the tools. Set by the action. Not for use in a playbook.
     type: str
+  collection:
+    description: Version of the collection, for the manifest. Set by the action. Not for use in a playbook.
+    type: str
 extends_documentation_fragment:
   - bnlnpps.swf_testbed.package_indexes
 attributes:
@@ -129,7 +158,7 @@ attributes:
     description: Predicts what would be built or activated. A lock that does not exist is not made, and its id is not known.
   diff_mode:
     support: full
-    description: Shows which packages differ from the active release.
+    description: Shows which packages differ from the active release; which files change; what is removed.
 """
 
 EXAMPLES = r"""
@@ -150,22 +179,30 @@ EXAMPLES = r"""
     access_dir: /etc/swf-testbed/pip
   register: release
 
-- name: Activate it
+- name: Activate it, now that it is known to be healthy, and keep its configuration for a rollback
   bnlnpps.swf_testbed.release:
     state: active
     root: /opt/swf-testbed
     id: "{{ release.id }}"
+    files: [/etc/swf-testbed/supervisord.conf]
+
+- name: Put the configuration of the release before it back
+  bnlnpps.swf_testbed.release:
+    state: restored
+    root: /opt/swf-testbed
+    id: previous
+    files: [/etc/swf-testbed/supervisord.conf]
 """
 
 RETURN = r"""
 id:
   description: Id of the release. V(unlocked) in check mode when there is no lock yet.
-  returned: always
+  returned: but for O(state=pruned)
   type: str
   sample: 0.1.0-3f2a9c1e
 path:
   description: Directory of the release.
-  returned: always
+  returned: but for O(state=pruned)
   type: str
   sample: /opt/swf-testbed/releases/0.1.0-3f2a9c1e
 tools:
@@ -175,9 +212,14 @@ tools:
   sample: /opt/swf-testbed/tools/5c1e0b7d
 active:
   description: Id of the release that is active, or null.
-  returned: with O(state=built)
+  returned: with O(state=built) and O(state=restored)
   type: str
   sample: 0.0.9-77aa01cd
+proven:
+  description: Whether O(files) are, to the byte, those with which the active release was made active.
+  returned: with O(state=built)
+  type: bool
+  sample: true
 built:
   description: What was built, or would be, as V(tools) and V(release).
   returned: with O(state=built)
@@ -194,6 +236,12 @@ previous:
   returned: with O(state=active)
   type: str
   sample: 0.0.9-77aa01cd
+removed:
+  description: Directories that were removed, or would be.
+  returned: with O(state=active), O(state=pruned) and O(state=absent)
+  type: list
+  elements: str
+  sample: [/opt/swf-testbed/releases/0.0.7-1b3f00aa]
 """
 
 import os
@@ -201,11 +249,13 @@ import tempfile
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils import _git_wheels
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils import _git_wheels, _wheelhouse
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils import _kept_configuration as kept
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils import _releases as releases
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._environments import (
-    activate,
     active,
     build,
+    made_with,
     manifest,
     only_one,
 )
@@ -215,6 +265,10 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._installers im
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._lock import by_index, short_hash, versions
 
 UNLOCKED = "unlocked"
+
+
+class Refused(Exception):
+    """What is asked for would take something away that is in use, or is not possible; the text says why and what to do."""
 
 
 def package_list(packages):
@@ -228,39 +282,67 @@ def tools_indexes(indexes):
     return public or normalised([{"name": "pypi"}])
 
 
+def places_of(options):
+    """{"tools" and "release": (path, manifest or None)}: where they are, or are to be built."""
+    root, files = options["root"], options["files"]
+    lock = "%s-%s" % (options["version"], short_hash(options["lock"])) if options["lock"] else UNLOCKED
+    return {
+        "tools": releases.place_for(root, "tools", short_hash(options["tools_lock"]), releases.tools_in_use(root, files),
+                                    lambda found: True),
+        "release": releases.place_for(root, "releases", lock, releases.releases_in_use(root, files),
+                                      lambda found: made_with(found, options["python"])),
+    }
+
+
 def built(module):
     options = module.params
     root = options["root"]
-    tools = os.path.join(root, "tools", short_hash(options["tools_lock"]))
-    release_id = "%s-%s" % (options["version"], short_hash(options["lock"])) if options["lock"] else UNLOCKED
-    path = os.path.join(root, "releases", release_id)
-    missing = [name for name, place in (("tools", tools), ("release", path)) if manifest(place) is None]
-    result = {"changed": bool(missing), "id": release_id, "path": path, "tools": tools, "built": missing,
-              "active": active(root)}
-    if "release" in missing:
-        before = (manifest(os.path.join(root, "current")) or {}).get("packages", {})
-        after = versions(options["lock"]) if options["lock"] else {name: "?" for name in options["requirements"]}
-        result["diff"] = {"before_header": "active release", "after_header": "release " + release_id,
-                          "before": package_list(before), "after": package_list(after)}
-    sent = next((index for index in options["indexes"] if index["name"] == _git_wheels.INDEX), None)
-    if "release" in missing and sent and not options["wheels"] and not module.check_mode:
+    places = places_of(options)
+    result = described(options, places)
+    missing = result["built"]
+    sent = next((index for index in options["indexes"] if index["name"] in (_git_wheels.INDEX, _wheelhouse.INDEX)), None)
+    # tools are not among the wheels that come from git
+    needed = missing if sent and sent["name"] == _wheelhouse.INDEX else set(missing) - {"tools"}
+    if needed and sent and not options["wheels"] and not module.check_mode:
         module.exit_json(needs_wheels=True, **result)
     if missing and not module.check_mode:
         with only_one(root), tempfile.TemporaryDirectory() as wheels:
+            # what a run that had the turn before has built meanwhile is there
+            places = places_of(options)
             if sent and options["wheels"]:
                 _git_wheels.unpack(options["wheels"], wheels)
                 sent["url"] = wheels
-            if manifest(tools) is None:
-                build(tools, options["tools_lock"], options["python"], installer(options["installer"]),
-                      tools_indexes(options["indexes"]), options["access_dir"])
-            if manifest(path) is None:
+            (tools, tools_there), (path, there) = places["tools"], places["release"]
+            about = {"access_dir": options["access_dir"], "collection": options["collection"]}
+            if tools_there is None:
+                tools_there = build(tools, options["tools_lock"], options["python"], installer(options["installer"]),
+                                    tools_indexes(options["indexes"]), **about)
+            if there is None:
                 chosen = installer(options["installer"], os.path.join(tools, "bin", "uv"))
-                build(path, options["lock"], options["python"], chosen, normalised(options["indexes"]),
-                      options["access_dir"], options["smoke"], options["version"])
-    found = manifest(path)
+                there = build(path, options["lock"], options["python"], chosen, normalised(options["indexes"]),
+                              smoke=options["smoke"], version=options["version"], **about)
+            places = {"tools": (tools, tools_there), "release": (path, there)}
+            result = dict(described(options, places), built=missing, changed=True, diff=result.get("diff", {}))
+    found = places["release"][1]
     if found:
         result["python"] = found["python"]
     module.exit_json(**result)
+
+
+def described(options, places):
+    """The module's result, before anything is built."""
+    root = options["root"]
+    missing = [name for name in ("tools", "release") if places[name][1] is None]
+    path = places["release"][0]
+    result = {"changed": bool(missing), "id": os.path.basename(path), "path": path, "tools": places["tools"][0],
+              "built": missing, "active": active(root),
+              "proven": bool(options["files"]) and kept.is_in_use(options["files"], active(root))}
+    if "release" in missing:
+        before = (manifest(os.path.join(root, "current")) or {}).get("packages", {})
+        after = versions(options["lock"]) if options["lock"] else {name: "?" for name in options["requirements"]}
+        result["diff"] = {"before_header": "active release", "after_header": "release " + result["id"],
+                          "before": package_list(before), "after": package_list(after)}
+    return result
 
 
 def asked_for(options, index):
@@ -272,24 +354,87 @@ def asked_for(options, index):
 
 
 def made_active(module):
-    root, release_id = module.params["root"], module.params["id"]
+    root, release_id, files = module.params["root"], module.params["id"], module.params["files"]
     before = active(root)
-    result = {"changed": before != release_id, "id": release_id, "previous": before,
-              "path": os.path.join(root, "releases", release_id)}
+    proven = not files or kept.is_in_use(files, release_id)
+    result = {"changed": before != release_id or not proven, "id": release_id, "previous": before,
+              "path": os.path.join(root, "releases", release_id), "removed": []}
     if result["changed"]:
         result["diff"] = {"before": "%s\n" % before, "after": "%s\n" % release_id,
                           "before_header": "current", "after_header": "current"}
-        if not module.check_mode:
-            activate(root, release_id)
+    if not module.check_mode:
+        with only_one(root):
+            configured = releases.named_by(files[0])[0] if files else release_id
+            if configured != release_id:
+                raise Refused("%s is for the release %s, and %s was to be made active: another run works on this host. See that "
+                              "only one does, then run again" % (files[0], configured, release_id))
+            # before the link changes: an active release always has a configuration to go back to
+            if files and not proven:
+                kept.keep(files, release_id)
+            if before != release_id:
+                releases.activate(root, release_id)
+            result["removed"] = releases.surplus(root, module.params["keep"], files)
+            releases.remove(result["removed"], files)
     module.exit_json(**result)
+
+
+def restored(module):
+    root, files = module.params["root"], module.params["files"]
+    named = {"active": active(root), "previous": releases.previous(root)}
+    release_id = named.get(module.params["id"], module.params["id"])
+    if release_id is None:
+        raise Refused("there is no %s release on this host to go back to" % module.params["id"])
+    if manifest(os.path.join(root, "releases", release_id)) is None:
+        raise Refused("the release %s is not on this host, or is broken. There are: %s" % (
+            release_id, ", ".join(releases.existing(root, "releases")) or "none"))
+    if not kept.has(files, release_id):
+        raise Refused("no configuration is kept of the release %s: it was never active and healthy on this host" % release_id)
+    different = [pair for pair in kept.pairs(files, release_id) if kept.read(pair[0]) != kept.read(pair[1])]
+    diff = [{"before": text(path), "after": text(copy), "before_header": path, "after_header": path} for path, copy in different]
+    if different and not module.check_mode:
+        with only_one(root):
+            kept.put_back(files, release_id)
+    module.exit_json(changed=bool(different), id=release_id, path=os.path.join(root, "releases", release_id),
+                     active=active(root), diff=diff)
+
+
+def text(path):
+    return (kept.read(path) or b"").decode("utf-8", "replace")
+
+
+def pruned(module):
+    root, files = module.params["root"], module.params["files"]
+    removed = releases.surplus(root, module.params["keep"], files)
+    cleared(module, removed, {})
+
+
+def absent(module):
+    root, release_id, files = module.params["root"], module.params["id"], module.params["files"]
+    path = os.path.join(root, "releases", release_id)
+    if release_id in releases.releases_in_use(root, files):
+        raise Refused("the release %s is active, was active before, or is configured, and is not removed" % release_id)
+    cleared(module, [path] * os.path.isdir(path), {"id": release_id, "path": path})
+
+
+def cleared(module, removed, result):
+    if removed and not module.check_mode:
+        with only_one(module.params["root"]):
+            releases.remove(removed, module.params["files"])
+    diff = {"before": "".join(path + "\n" for path in removed), "after": ""}
+    module.exit_json(changed=bool(removed), removed=removed, diff=diff, **result)
+
+
+STATES = {"built": built, "active": made_active, "restored": restored, "pruned": pruned, "absent": absent}
 
 
 def main():
     module = AnsibleModule(
         argument_spec={
-            "state": {"type": "str", "choices": ["built", "active"], "default": "built"},
+            "state": {"type": "str", "choices": list(STATES), "default": "built"},
             "root": {"type": "path", "required": True},
             "id": {"type": "str"},
+            "files": {"type": "list", "elements": "path", "default": []},
+            "keep": {"type": "int", "default": 3},
             "version": {"type": "str"},
             "requirements": {"type": "list", "elements": "str", "default": []},
             "lock_file": {"type": "path"},
@@ -308,22 +453,25 @@ def main():
             "git_ca_cert": {"type": "path"},
             "wheels_dir": {"type": "path"},
             "wheels": {"type": "path"},
+            "wheelhouse": {"type": "path"},
             "installer": {"type": "str", "choices": ["auto", "uv", "pip"], "default": "auto"},
             "smoke": {"type": "list", "elements": "str", "default": []},
             "lock": {"type": "str"},
             "tools_lock": {"type": "str"},
+            "collection": {"type": "str"},
         },
-        required_if=[("state", "active", ["id"]), ("state", "built", ["version", "lock_file", "tools_lock_file"])],
+        required_if=[("state", "active", ["id"]), ("state", "absent", ["id"]), ("state", "restored", ["id", "files"]),
+                     ("state", "built", ["version", "lock_file", "tools_lock_file"])],
         supports_check_mode=True,
         # a lock has hundreds of lines, and the host's journal is no place for them
         no_log=True,
     )
+    options = module.params
     try:
-        if module.params["state"] == "active":
-            made_active(module)
-        built(module)
+        STATES[options["state"]](module)
+    except Refused as error:
+        module.fail_json(msg="%s." % error)
     except InstallError as error:
-        options = module.params
         module.fail_json(msg=explained(error, options["indexes"], asked_for(options, error.index), options["access_dir"],
                                        options["lock_file"]))
     except (OSError, ValueError) as error:

@@ -172,6 +172,8 @@ class Unit:
     def start(self):
         if self.found["LoadState"] == "not-found" or self.found["NeedDaemonReload"] == "yes":
             _systemd.systemctl(self.scope, "daemon-reload")
+            # what was known before may be of a unit that was taken away meanwhile
+            self.found = _systemd.properties(self.name, self.scope)
         if not self.enabled:
             _systemd.systemctl(self.scope, "enable", "--quiet", self.name)
         if self.found["ActiveState"] == "failed":

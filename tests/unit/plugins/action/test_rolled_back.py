@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.bnlnpps.swf_testbed.plugins.action.rolled_back import story
+from ansible_collections.bnlnpps.swf_testbed.plugins.action.rolled_back import is_named, story
 
 FAILURE = {"msg": "1 of 9 programs is not RUNNING: monitor is FATAL (exit status 7).",
            "failures": [{"full_name": "monitor", "stderr_tail": "", "stdout_tail": "one\nthe cause is here\n"}]}
@@ -28,3 +28,12 @@ def test_the_message_says_what_failed_and_what_became_of_it(result, told):
 
 def test_a_configuration_of_the_same_release_is_called_so():
     assert story(OPTIONS, {"serves": True, "id": "2-b"}).startswith("The new configuration did not come up healthy")
+
+
+@pytest.mark.parametrize("text,named", [
+    ("the monitor's health is not known: refused. Look at: swf-testbed logs monitor", ["monitor"]),
+    ("the listener is not well: gone. Look at: swf-testbed logs monitor-listener", ["monitor-listener"]),
+    ("the monitor has not heard of data-agent (data@host, pid 7) since it was started", ["data-agent"]),
+])
+def test_whose_log_is_shown(text, named):
+    assert [name for name in ("monitor", "monitor-listener", "data-agent", "agent") if is_named(name, text)] == named

@@ -3,10 +3,12 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import json
 import os
 import subprocess
 import sys
+import time
 
 import pytest
 from index_server import IndexServer, make_wheel, sha256
@@ -81,6 +83,21 @@ def test_lock_takes_each_name_from_its_own_index(indexes, both, tmp_path):
 def test_lock_is_kept(both, tmp_path):
     first = lock(both, tmp_path / "lock.txt")
     assert lock([], tmp_path / "lock.txt") == first == (tmp_path / "lock.txt").read_text()
+
+
+def test_hosts_of_a_play_that_come_for_the_lock_together_make_it_once(tmp_path, monkeypatch):
+    made = []
+
+    def make(*_options):
+        made.append(1)
+        time.sleep(0.3)
+        return "x==1 --hash=sha256:00\n"
+
+    monkeypatch.setattr(_lock_file, "make", make)
+    with concurrent.futures.ThreadPoolExecutor(4) as hosts:
+        asked = [hosts.submit(lock, [], tmp_path / "lock.txt") for _ in range(4)]
+        assert {answer.result() for answer in asked} == {"x==1 --hash=sha256:00\n"}
+    assert len(made) == 1 and os.listdir(tmp_path) == ["lock.txt"]
 
 
 def test_check_mode_makes_no_lock(both, tmp_path):
@@ -198,3 +215,17 @@ def test_incomplete_release_is_not_activated(tmp_path):
     answer = run_module("release", {"state": "active", "root": str(tmp_path), "id": "x"})
     assert answer["failed"] and "no complete release" in answer["msg"]
     assert not os.path.lexists(tmp_path / "current")
+
+
+def test_a_broken_release_that_is_active_is_built_again_beside_it(build, both, tmp_path):
+    text = lock(both, tmp_path / "lock.txt")
+    first = build(lock=text)
+    run_module("release", {"state": "active", "root": str(tmp_path / "root"), "id": first["id"]})
+    python = first["path"] + "/bin/python"
+    os.unlink(python)
+    os.symlink("/nonexistent/python", python)
+    second = build(lock=text)
+    assert second["built"] == ["release"] and second["id"] == first["id"] + ".2" and os.path.isdir(first["path"])
+    assert not build(lock=text)["changed"]
+    manifest = json.load(open(second["path"] + "/release.json"))
+    assert manifest["executable"] == os.path.realpath(sys.executable) and manifest["id"] == second["id"]

@@ -1,0 +1,84 @@
+# Copyright: Contributors to the bnlnpps.swf_testbed collection
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Makes an archive of all files of a lock on the controller."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tarfile
+import tempfile
+
+from ansible.errors import AnsibleActionFail
+from ansible.plugins.action import ActionBase
+
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._git_wheels import pack
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._indexes import ARGUMENTS, normalised
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._install_verdict import explained
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._installers import InstallError
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._lock_file import LockRefused, access, must_read, obtain
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._wheelhouse import collect
+
+ARGUMENT_SPEC = {
+    "dest": {"type": "path", "required": True},
+    "pythons": {"type": "list", "elements": "str", "required": True},
+    "architectures": {"type": "list", "elements": "str", "default": ["x86_64"]},
+    "glibc": {"type": "str", "default": "2.34"},
+    "requirements": {"type": "list", "elements": "str", "default": []},
+    "lock_file": {"type": "path", "required": True},
+    "constraints_file": {"type": "path"},
+    "tools_lock_file": {"type": "path", "required": True},
+    "min_python": {"type": "str", "default": "3.10"},
+    "indexes": {"type": "list", "elements": "dict", "default": [], "options": ARGUMENTS},
+}
+
+
+class ActionModule(ActionBase):
+    TRANSFERS_FILES = False
+    _requires_connection = False
+
+    def run(self, tmp=None, task_vars=None):
+        super().run(tmp, task_vars)
+        _validation, options = self.validate_argument_spec(argument_spec=ARGUMENT_SPEC)
+        try:
+            return self._made(options)
+        except InstallError as error:
+            raise AnsibleActionFail("wheelhouse: " + explained(
+                error, options["indexes"], options["requirements"], lock=options["lock_file"])) from None
+        except (LockRefused, OSError, ValueError) as error:
+            raise AnsibleActionFail("wheelhouse: %s" % error) from None
+
+    def _made(self, options):
+        indexes = normalised(options["indexes"])
+        lock = obtain(options["lock_file"], options["requirements"], indexes, options["constraints_file"],
+                      options["min_python"], self._task.check_mode)
+        tools = must_read(options["tools_lock_file"], "lock of the tools")
+        content = json.dumps([lock, tools, options["pythons"], options["architectures"], options["glibc"]])
+        digest = hashlib.sha256(content.encode()).hexdigest()
+        note, result = options["dest"] + ".made-from", {"changed": True, "dest": options["dest"], "files": 0}
+        if lock and os.path.exists(options["dest"]) and read(note) == digest:
+            with tarfile.open(options["dest"]) as archive:
+                return dict(result, changed=False, files=len(archive.getnames()))
+        if self._task.check_mode:
+            return result
+        # tools are public packages, as the module release has it
+        public = [index for index in indexes if index["role"] == "primary"] or normalised([{"name": "pypi"}])
+        with tempfile.TemporaryDirectory() as scratch, tempfile.TemporaryDirectory() as target:
+            access(scratch, indexes)
+            found = collect([(lock, indexes), (tools, public)], options["pythons"], options["architectures"],
+                            options["glibc"], target, scratch)
+            pack(target, options["dest"] + ".part")
+        os.replace(options["dest"] + ".part", options["dest"])
+        with open(note, "w", encoding="ascii") as stream:
+            stream.write(digest)
+        return dict(result, files=len(found))
+
+
+def read(path):
+    try:
+        with open(path, encoding="ascii") as stream:
+            return stream.read()
+    except OSError:
+        return None

@@ -1,0 +1,209 @@
+#!/usr/bin/python
+# Copyright: Contributors to the bnlnpps.swf_testbed collection
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: monitor_database_kept
+short_description: Keep a copy of the monitor's database, if a release is going to change its tables
+version_added: 0.1.0
+author:
+  - BNL NPPS (@bnlnpps)
+description:
+  - Asks C(swf-monitor setup --check) of the release that is to come which migrations it would apply. If there are any, it copies
+    the database into a file of mode 0600 first. If there are none it does nothing.
+  - SQLite is copied by its backup interface while programs write to it, PostgreSQL by C(pg_dump).
+  - Is to run on the monitor's host, after the release was built and before anything of it is started.
+options:
+  release:
+    description: Directory of the release that is to come.
+    type: path
+    required: true
+  directory:
+    description: Directory of the copies. It is made, with mode 0700.
+    type: path
+    required: true
+  environment:
+    description: Environment of the monitor's programs. Secrets are named by their files in it, and are not in it.
+    type: dict
+    required: true
+  user:
+    description: The user that runs the monitor, where that is another one. Files then belong to it.
+    type: str
+    default: ""
+attributes:
+  check_mode:
+    support: full
+    description: Copies nothing. It can tell whether it would only where the release is built already.
+  diff_mode:
+    support: none
+    description: There is nothing to show.
+"""
+
+EXAMPLES = r"""
+- name: Keep the monitor's database, if the new release changes its tables
+  bnlnpps.swf_testbed.monitor_database_kept:
+    release: "{{ swf_testbed_release.path }}"
+    directory: /var/lib/swf-testbed/backups
+    environment: "{{ supervisord_environment | combine(supervisord_monitor_environment) }}"
+    user: swf-testbed
+"""
+
+RETURN = r"""
+migrations:
+  description: The migrations that the release is going to apply.
+  returned: when the release is built
+  type: list
+  elements: str
+  sample: [swf_monitor.0002_site]
+path:
+  description: Path of the copy.
+  returned: when there is one
+  type: str
+  sample: /var/lib/swf-testbed/backups/monitor-20260102T030405Z.sqlite3
+"""
+
+import json
+import os
+import pwd
+import shutil
+import subprocess
+import tempfile
+import time
+
+from ansible.module_utils.basic import AnsibleModule
+
+SQLITE = """
+import os, sqlite3, sys
+source, target = sys.argv[1:]
+os.close(os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+if not os.path.exists(source):
+    sys.exit("there is no " + source)
+old, new = sqlite3.connect(source, timeout=30), sqlite3.connect(target)
+old.backup(new)
+if new.execute("PRAGMA integrity_check").fetchone() != ("ok",):
+    sys.exit("the copy is not whole")
+new.close()
+"""
+
+
+class NotKept(Exception):
+    """Why there is no copy, and what to do."""
+
+
+class Runner:
+    """Runs commands as the monitor's own user: what they make must not belong to root, or the monitor could not use it."""
+
+    def __init__(self, options):
+        self.environment = {name: str(value) for name, value in options["environment"].items()}
+        self.environment.update(PATH="/usr/local/bin:/usr/bin:/bin", LANG="C.UTF-8", HOME=os.environ.get("HOME", "/"))
+        self.account = pwd.getpwnam(options["user"]) if options["user"] and os.geteuid() == 0 else None
+
+    def run(self, doing, command, **extra):
+        """What a command printed.
+
+        :raises NotKept:
+        """
+        switch = {}
+        if self.account:
+            groups = os.getgrouplist(self.account.pw_name, self.account.pw_gid)
+            switch = {"user": self.account.pw_uid, "group": self.account.pw_gid, "extra_groups": groups}
+        done = subprocess.run(command, env=dict(self.environment, **extra), stdin=subprocess.DEVNULL, capture_output=True,
+                              text=True, errors="replace", cwd="/", check=False, **switch)
+        if done.returncode != 0:
+            raise NotKept("could not %s: %s" % (doing, done.stderr.strip() or done.stdout.strip()))
+        return done.stdout
+
+    def directory(self, path):
+        os.makedirs(path, mode=0o700, exist_ok=True)
+        if self.account:
+            os.chown(path, self.account.pw_uid, self.account.pw_gid)
+
+    def file(self, path, text):
+        handle = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+        with os.fdopen(handle, "w", encoding="utf-8") as stream:
+            if self.account:
+                os.fchown(handle, self.account.pw_uid, self.account.pw_gid)
+            stream.write(text)
+
+
+def migrations(runner, release):
+    """What the release is going to change in the database."""
+    printed = runner.run("ask the new release what it changes in the database", [
+        os.path.join(release, "bin", "swf-monitor"), "setup", "--check"])
+    return json.loads(printed.strip().splitlines()[-1])["migrations"]
+
+
+def copy_sqlite(runner, release, target):
+    source = os.path.join(runner.environment["SWF_MONITOR_DATA_DIR"], "db.sqlite3")
+    runner.run("copy %s" % source, [os.path.join(release, "bin", "python"), "-I", "-c", SQLITE, source, target])
+
+
+def copy_postgresql(runner, target):
+    """Dump with pg_dump, which reads the password from a file that is there for that long."""
+    pg_dump = shutil.which("pg_dump", path="/usr/local/bin:/usr/bin:/bin")
+    if not pg_dump:
+        raise NotKept("there is no pg_dump on this host to copy the database with. Run: sudo apt-get install postgresql-client")
+    settings = runner.environment
+    with open(settings["DB_PASSWORD_FILE"], encoding="utf-8") as stream:
+        password = stream.read().strip()
+    names = {"PGHOST": settings["DB_HOST"], "PGPORT": settings.get("DB_PORT", "5432"), "PGDATABASE": settings["DB_NAME"],
+             "PGUSER": settings["DB_USER"]}
+    if settings.get("DB_SSLMODE"):
+        names["PGSSLMODE"] = settings["DB_SSLMODE"]
+    with tempfile.TemporaryDirectory() as scratch:
+        if runner.account:
+            os.chown(scratch, runner.account.pw_uid, runner.account.pw_gid)
+        path = os.path.join(scratch, "pgpass")
+        runner.file(path, "*:*:*:*:%s\n" % password.replace("\\", "\\\\").replace(":", "\\:"))
+        runner.file(target, "")
+        command = [pg_dump, "--no-password", "--format=custom", "--file=" + target]
+        runner.run("dump the database", command, PGPASSFILE=path, **names)
+
+
+def kept(module, runner):
+    release, folder = module.params["release"], module.params["directory"]
+    if not os.path.exists(os.path.join(release, "bin", "swf-monitor")):
+        if module.check_mode:
+            return {"changed": False}
+        raise NotKept("there is no swf-monitor in %s" % release)
+    found = migrations(runner, release)
+    if not found or module.check_mode:
+        return {"changed": bool(found), "migrations": found}
+    runner.directory(folder)
+    postgresql = bool(runner.environment.get("DB_HOST"))
+    name = "monitor-%s.%s" % (time.strftime("%Y%m%dT%H%M%SZ", time.gmtime()), "pgdump" if postgresql else "sqlite3")
+    target = os.path.join(folder, name)
+    try:
+        if postgresql:
+            copy_postgresql(runner, target + ".part")
+        else:
+            copy_sqlite(runner, release, target + ".part")
+        os.rename(target + ".part", target)
+    except BaseException:
+        if os.path.exists(target + ".part"):
+            os.unlink(target + ".part")
+        raise
+    return {"changed": True, "migrations": found, "path": target}
+
+
+def main():
+    module = AnsibleModule(
+        argument_spec={
+            "release": {"type": "path", "required": True},
+            "directory": {"type": "path", "required": True},
+            "environment": {"type": "dict", "required": True},
+            "user": {"type": "str", "default": ""},
+        },
+        supports_check_mode=True,
+    )
+    try:
+        module.exit_json(**kept(module, Runner(module.params)))
+    except (NotKept, KeyError, OSError, ValueError) as error:
+        module.fail_json(msg="the database was not copied, and nothing that runs was touched: %s" % error)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,211 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The faults. Each returns None if the testbed came through, or what is wrong; `told` has what the message must say."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+import stat
+import threading
+
+# the task in which the controller is killed, and how many seconds after its start
+KILLS = (
+    ("Give this host access", 0.3),
+    ("Build the release beside", 2.0),
+    ("Build the release beside", 8.0),
+    ("Keep the monitor's database", 0.5),
+    ("Place the secrets", 0.4),
+    ("Place the configuration of supervisord", 0.4),
+    ("Place the configuration of supervisord", 1.2),
+    ("Apply the programs' configuration", 0.7),
+    ("Apply the programs' configuration", 2.5),
+    ("Ask the monitor", 1.0),
+    ("Name the release that runs", 0.4),
+)
+MAIN = "swf_{}_agent/__main__.py"
+
+
+class Faults:
+    """
+    :param testbed: one that runs and is healthy.
+    :param versions: makes versions in its index.
+    """
+
+    def __init__(self, testbed, versions):
+        self.testbed, self.versions = testbed, versions
+        self.number = 0
+
+    def new_version(self, **changes):
+        self.number += 1
+        return self.versions.publish("0.2.%d" % self.number, **changes)
+
+    def fails(self, *told, playbook="upgrade.yml", **variables):
+        """Run a playbook that must fail with these words, and leave the release that runs as it is."""
+        before = self.testbed.active()
+        code, output = self.testbed.play(playbook, **variables)
+        if code == 0:
+            return "the play did not fail"
+        text = " ".join(output.split())
+        missing = [words for words in told if " ".join(words.split()) not in text]
+        if missing:
+            return "the message does not say: %s" % "; ".join(missing)
+        return self.testbed.serves(before)
+
+    def succeeds(self, playbook="upgrade.yml", **variables):
+        code, _output = self.testbed.play(playbook, **variables)
+        if code != 0:
+            return "the play failed"
+        problem = self.testbed.serves()
+        version = variables.get("install_version")
+        if version and not problem and not self.testbed.active().startswith(version + "-"):
+            return "active is %s" % self.testbed.active()
+        return problem
+
+    def good_upgrade(self):
+        """No fault: a good upgrade"""
+        return self.succeeds(install_version=self.new_version(swf_data_agent={}, swf_processing_agent={}))
+
+    def rollback(self):
+        """No fault: a rollback on demand"""
+        previous = os.path.basename(os.readlink(self.testbed.root / "previous"))
+        return self.succeeds("rollback.yml") or self.testbed.serves(previous)
+
+    def does_not_import(self):
+        """A package that does not import"""
+        version = self.new_version(swf_processing_agent={MAIN.format("processing"): "import no_such_module\n"})
+        return self.fails("does not import", "no_such_module", install_version=version)
+
+    def program_that(self, program, body, *told):
+        text = "import sys, time\n\ndef main():\n%s" % "".join("    %s\n" % line for line in body)
+        version = self.new_version(**{"swf_%s_agent" % program: {MAIN.format(program): text}})
+        return self.fails(*told, "serves again, with its configuration, and was proven healthy", install_version=version)
+
+    def exits_at_once(self):
+        """A program that exits at once"""
+        return self.program_that("data", ["print('the cause is here')", "sys.exit(7)"], "data-agent is", "exit status 7",
+                                 "the cause is here")
+
+    def exits_after_5_s(self):
+        """A program that exits after 5 s"""
+        return self.program_that("data", ["time.sleep(5)", "sys.exit(7)"], "data-agent")
+
+    def dead_inside(self):
+        """A program that runs and does nothing"""
+        return self.program_that("processing", ["time.sleep(100000)"], "the monitor has not heard of processing-agent")
+
+    def index_down(self):
+        """The index is down"""
+        version = self.new_version()
+        pid = int((self.testbed.home / ".local/state/swf-index/run/supervisord.pid").read_text())
+        os.kill(pid, signal.SIGSTOP)
+        # the daemon would start it again
+        for process in map(int, filter(str.isdigit, os.listdir("/proc"))):
+            if process != pid and self.is_index(process):
+                os.kill(process, signal.SIGKILL)
+        try:
+            problem = self.fails("nothing answers at the index's address", install_version=version)
+        finally:
+            os.kill(pid, signal.SIGCONT)
+        return problem or self.succeeds("site.yml", install_version=self.current())
+
+    def is_index(self, pid):
+        try:
+            with open("/proc/%d/cmdline" % pid, encoding="utf-8", errors="replace") as stream:
+                return str(self.testbed.home / ".local/share/swf-index") in stream.read().split("\0")[0]
+        except OSError:
+            return False
+
+    def current(self):
+        return self.testbed.active().split("-")[0]
+
+    def wrong_token(self):
+        """A wrong token"""
+        version = self.new_version()
+        return self.fails("the index refused the user name or the token", install_version=version,
+                          pip_indexes=[{"name": "swf", "url": "http://127.0.0.1:%d/simple/" % self.testbed.ports["index"],
+                                        "username": "swf", "token": "0" * 40, "packages": ["swf-*"]}, {"name": "pypi"}])
+
+    def hash_mismatch(self):
+        """A file with another hash than the locked one"""
+        version = self.new_version()
+        lock = self.testbed.locks / ("swf-testbed-%s.txt" % version)
+        code, _output = self.testbed.play("upgrade.yml", install_version=version)
+        if code != 0:
+            return "the upgrade that makes the lock failed"
+        text = lock.read_text()
+        again = self.new_version()
+        (self.testbed.locks / ("swf-testbed-%s.txt" % again)).write_text(re.sub(
+            r"(?ms)^(swf-testbed)==\S+( \\\n\s+--hash=sha256:)\w+", r"\1==%s\g<2>%s" % (again, "0" * 64), text))
+        return self.fails("the index serves another file than the one that was locked", install_version=again)
+
+    def disk_full(self):
+        """The disk is full in the middle of a build"""
+        if not os.path.ismount(self.testbed.root):
+            return "not run: it takes root to make a small file system"
+        version = self.new_version()
+        ballast = self.testbed.root / "ballast"
+        free = shutil.disk_usage(self.testbed.root).free
+        with ballast.open("wb") as stream:
+            os.posix_fallocate(stream.fileno(), 0, free - 30_000_000)
+        try:
+            problem = self.fails("the disk is full", install_version=version)
+        finally:
+            ballast.unlink()
+        half = [path.name for path in (self.testbed.root / "releases").iterdir() if path.name.startswith(version)]
+        return problem or (half and "half a release was left: %s" % half) or self.succeeds(install_version=version)
+
+    def failing_migration(self):
+        """A migration that fails"""
+        version = self.new_version(swf_monitor={"swf_monitor/migrations/0002_fails.py": (
+            "from django.db import migrations\n\ndef fail(apps, schema_editor):\n"
+            "    raise RuntimeError('this migration fails')\n\n"
+            "class Migration(migrations.Migration):\n    dependencies = [('swf_monitor', '0001_initial')]\n"
+            "    operations = [migrations.RunPython(fail)]\n")})
+        problem = self.fails("this migration fails", "serves again", install_version=version)
+        dumps = list((self.testbed.state / "backups").glob("monitor-*.sqlite3"))
+        if not problem and [stat.S_IMODE(path.stat().st_mode) for path in dumps] != [0o600]:
+            return "the database was not copied, or others can read the copy: %s" % dumps
+        return problem
+
+    def previous_deleted(self):
+        """The previous release was deleted by hand"""
+        previous = os.path.basename(os.readlink(self.testbed.root / "previous"))
+        shutil.rmtree(self.testbed.root / "releases" / previous)
+        problem = self.fails("the release %s is not on this host" % previous, playbook="rollback.yml")
+        return problem or self.succeeds(install_version=self.new_version())
+
+    def two_controllers(self):
+        """Two controllers at once, with two versions"""
+        plays = [{"install_version": self.new_version()}, {"install_version": self.new_version()}]
+        codes = {}
+
+        def run(number):
+            codes[number] = self.testbed.play("upgrade.yml", **plays[number])[0]
+
+        threads = [threading.Thread(target=run, args=(number,)) for number in (0, 1)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        # whoever won: what runs is one whole release; and a run alone afterwards gets where it wants to
+        return self.testbed.serves() or self.succeeds(**plays[1])
+
+    def killed(self):
+        """The controller is killed at eleven points of an upgrade, and run again"""
+        built = [self.new_version(swf_fastmon_agent={}) for _ in range(2)]
+        for number, (task, seconds) in enumerate(KILLS):
+            version = self.new_version() if task.startswith("Build") else built[number % 2]
+            came = self.testbed.play_and_kill("upgrade.yml", task, seconds, install_version=version)
+            where = "%.1f s into '%s'" % (seconds, task)
+            problem = None if came else "it did not come to that"
+            problem = problem or self.testbed.serves(settled=False) or self.succeeds(install_version=version)
+            if problem:
+                return "%s: %s" % (where, problem)
+            print("      killed %s" % where, flush=True)
+        return None
+
+
+ORDER = ("good_upgrade", "rollback", "does_not_import", "exits_at_once", "exits_after_5_s", "dead_inside", "index_down",
+         "wrong_token", "hash_mismatch", "disk_full", "failing_migration", "previous_deleted", "two_controllers", "killed")
