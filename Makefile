@@ -4,7 +4,7 @@ INVENTORY ?= inventory
 PLAY = . .venv/bin/activate && ansible-playbook -i $(INVENTORY)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-test site status doctor publish start stop uninstall test lint unit packages molecule lock
+.PHONY: help setup setup-test site upgrade rollback status doctor publish start stop uninstall test lint unit packages molecule lock
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -19,10 +19,16 @@ setup-test: setup
 site: setup  ## Take the hosts of the inventory to a running, verified testbed
 	@$(PLAY) site.yml
 
+upgrade: setup  ## Take the hosts to install_version, built everywhere before anything stops (docs/releases.md)
+	@$(PLAY) playbooks/upgrade.yml $(ARGS)
+
+rollback: setup  ## Go back to the release before (RELEASE=ID for another; ARGS=--check says what it would do)
+	@$(PLAY) playbooks/rollback.yml $(if $(RELEASE),-e release=$(RELEASE)) $(ARGS)
+
 status: setup  ## Show what runs; exits non-zero if something is not well
 	@$(PLAY) playbooks/status.yml
 
-doctor: setup  ## Ask every host what is wrong, the package indexes included
+doctor: setup  ## Find what is wrong with every host, before the first installation and after a crash
 	@$(PLAY) playbooks/doctor.yml
 
 publish: setup  ## Check, build and upload packages to an index (docs/publishing.md)

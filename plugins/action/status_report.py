@@ -52,6 +52,19 @@ def compose(answers):
     return rows, problems
 
 
+def ends_of_logs(host, answer):
+    """Lines for a person: what the programs that are not well said last.
+
+    :param answer: what supervisor_info returned for each instance of the host with such programs.
+    """
+    for result in answer.get("results") or []:
+        for item in result.get("processes") or []:
+            for channel in ("stdout", "stderr"):
+                if not item["healthy"] and item.get(channel + "_tail"):
+                    yield "%s, %s, the end of %s:" % (host, item["full_name"], item[channel + "_logfile"])
+                    yield from ("    " + line for line in item[channel + "_tail"].splitlines())
+
+
 def table(rows):
     widths = [max(len(row[column]) for row in [HEADINGS, *rows]) for column in range(len(HEADINGS))]
     return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in [HEADINGS, *rows]]
@@ -68,6 +81,7 @@ class ActionModule(ActionBase):
         nothing = {"msg": "an earlier task failed on it, see above"}
         answers = {host: dict(hostvars[host].get(variable) or nothing) for host in asked}
         rows, problems = compose(answers)
+        logs = [line for host in asked for line in ends_of_logs(host, hostvars[host].get(self._task.args.get("logs")) or {})]
         display = Display()
         display.display("")
         for line in table(rows):
@@ -78,7 +92,8 @@ class ActionModule(ActionBase):
             # a check run on hosts that have nothing yet: this is what is there, and no mistake
             display.display("This is what runs now; a check run changes nothing.")
         elif problems:
-            result.update(failed=True, msg="The testbed is not healthy:\n" + "\n".join("- " + line for line in problems))
+            result.update(failed=True, msg="The testbed is not healthy:\n" + "\n".join(
+                ["- " + line for line in problems] + logs))
         else:
             display.display("The testbed is healthy." + (" Monitor: %s/" % monitor.rstrip("/") if monitor else ""))
         result.update(changed=False, healthy=not problems)

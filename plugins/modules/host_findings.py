@@ -147,7 +147,6 @@ options:
         description: The key of the certificate, likewise. It is compared with the certificate and never shown.
         type: str
         default: ""
-        no_log: false
       names:
         description: Names and addresses that clients call.
         type: list
@@ -161,7 +160,6 @@ options:
         description: Directory of files whose contents must not be shown.
         type: str
         default: ""
-        no_log: false
   reach:
     description: The services that this host must reach.
     type: list

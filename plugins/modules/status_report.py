@@ -20,6 +20,11 @@ options:
     description: Name of the variable that M(bnlnpps.swf_testbed.testbed_info) was registered in.
     type: str
     required: true
+  logs:
+    description:
+      - Name of the variable that M(bnlnpps.swf_testbed.supervisor_info) was registered in, in a loop over instances with programs
+        that are not well. The ends of their logs are shown.
+    type: str
   hosts:
     description: The hosts that were asked, those that did not answer among them.
     type: list

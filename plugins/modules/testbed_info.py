@@ -61,6 +61,14 @@ instances:
       description: Id of the active release, or null.
       type: str
       sample: 0.1.0-3f2a9c1e
+    config:
+      description: Path of supervisord's configuration.
+      type: path
+      sample: /etc/swf-testbed/supervisord.conf
+    has_ill_programs:
+      description: Whether a program does not do what it should.
+      type: bool
+      sample: false
     problems:
       description: What is not well, each line with the next step.
       type: list
@@ -88,7 +96,8 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._layout import
 def report(instance, scope):
     """What one instance does."""
     state = State(layout(instance, scope, environment_of_login()))
-    return {"name": instance, "release": state.release, "processes": state.processes,
+    return {"name": instance, "release": state.release, "processes": state.processes, "config": state.places["supervisord_conf"],
+            "has_ill_programs": not all(item["healthy"] for item in state.processes),
             "problems": [sentence(item) for item in state.findings]}
 
 

@@ -3,7 +3,7 @@
 
     python tests/faults/run.py [--wheels DIR] [--keep] [FAULT...]
 
-Takes about half an hour. Needs the environment of `make setup-test`; as root it also tries a full disk. Touches nothing but its
+Takes about an hour. Needs the environment of `make setup-test`; as root it also tries a full disk. Touches nothing but its
 home in /tmp, and ports that were free.
 """
 

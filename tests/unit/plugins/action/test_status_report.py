@@ -34,3 +34,11 @@ def test_who_is_down_is_told_with_the_reason():
         "b: cannot be reported: no route to host. See whether it is up and lets you in: ansible b -m ping",
         "c: cannot be reported: an earlier task failed on it, see above",
     ]
+
+
+def test_what_an_ill_program_said_last_is_shown_and_of_others_nothing():
+    said = {"stdout_logfile": "/log/bad", "stdout_tail": "first\nthe cause", "stderr_logfile": "/log/err", "stderr_tail": None}
+    processes = [dict(said, full_name="bad", healthy=False), dict(said, full_name="good", healthy=True)]
+    answer = {"results": [{"processes": processes}]}
+    assert list(status_report.ends_of_logs("a", answer)) == ["a, bad, the end of /log/bad:", "    first", "    the cause"]
+    assert list(status_report.ends_of_logs("a", {"results": []})) == []
