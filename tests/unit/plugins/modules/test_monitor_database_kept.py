@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Real databases, SQLite and PostgreSQL; a stand-in for the swf-monitor of the release, which tells what it would migrate."""
+
+from __future__ import annotations
+
+import glob
+import json
+import os
+import pwd
+import shutil
+import sqlite3
+import stat
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import pytest
+from ports import free_port
+
+from run_module import run_module
+
+PASSWORD = "canary:with\\odd characters"
+BIN = (sorted(glob.glob("/usr/lib/postgresql/*/bin")) or [""])[-1]
+
+
+def a_release(folder, migrations):
+    binaries = folder / "release/bin"
+    binaries.mkdir(parents=True)
+    (binaries / "python").symlink_to(sys.executable)
+    program = binaries / "swf-monitor"
+    program.write_text("#!/bin/sh\necho '%s'\n" % json.dumps({"changed": bool(migrations), "migrations": migrations}))
+    program.chmod(0o755)
+    return str(folder / "release")
+
+
+def keep(folder, migrations, environment, check=False, user=""):
+    shutil.rmtree(folder / "release", ignore_errors=True)
+    return run_module("monitor_database_kept", {
+        "release": a_release(folder, migrations), "directory": str(folder / "backups"), "environment": environment,
+        "user": user}, check=check)
+
+
+@pytest.fixture(name="sqlite")
+def a_sqlite_database(tmp_path):
+    folder = tmp_path / "monitor"
+    folder.mkdir()
+    database = sqlite3.connect(str(folder / "db.sqlite3"))
+    database.execute("PRAGMA journal_mode=WAL")
+    database.execute("CREATE TABLE stf (name TEXT)")
+    database.execute("INSERT INTO stf VALUES ('in the log that is written ahead')")
+    database.commit()
+    yield {"SWF_MONITOR_DATA_DIR": str(folder)}
+    database.close()
+
+
+def test_sqlite_is_copied_while_it_is_in_use(tmp_path, sqlite):
+    predicted = keep(tmp_path, ["swf_monitor.0002_x"], sqlite, check=True)
+    assert predicted["changed"] and not (tmp_path / "backups").exists()
+    answer = keep(tmp_path, ["swf_monitor.0002_x"], sqlite)
+    assert answer["changed"] and answer["migrations"] == ["swf_monitor.0002_x"], answer
+    assert stat.S_IMODE(os.stat(answer["path"]).st_mode) == 0o600
+    assert stat.S_IMODE(os.stat(tmp_path / "backups").st_mode) == 0o700
+    with sqlite3.connect(answer["path"]) as copy:
+        assert copy.execute("SELECT * FROM stf").fetchall() == [("in the log that is written ahead",)]
+
+
+def test_nothing_is_copied_where_no_table_changes(tmp_path, sqlite):
+    answer = keep(tmp_path, [], sqlite)
+    assert not answer["changed"] and not answer["failed"] and not (tmp_path / "backups").exists()
+
+
+def test_what_failed_is_named_and_nothing_half_is_left(tmp_path):
+    answer = keep(tmp_path, ["swf_monitor.0002_x"], {"SWF_MONITOR_DATA_DIR": str(tmp_path / "nowhere")})
+    assert answer["failed"] and "there is no %s/nowhere/db.sqlite3" % tmp_path in answer["msg"], answer
+    assert "nothing that runs was touched" in answer["msg"] and os.listdir(tmp_path / "backups") == []
+
+
+@pytest.fixture(name="postgresql")
+def a_postgresql_server(tmp_path):
+    if not BIN:
+        pytest.skip("there is no PostgreSQL on this machine")
+    root = os.geteuid() == 0
+    if root and "postgres" not in [entry.pw_name for entry in pwd.getpwall()]:
+        pytest.skip("PostgreSQL does not run as root, and there is no user postgres")
+    as_user = {"user": "postgres", "group": "postgres", "extra_groups": []} if root else {}
+    # not in tmp_path, which another user cannot enter
+    scratch = Path(tempfile.mkdtemp(dir="/tmp"))
+    (scratch / "password").write_text(PASSWORD)
+    if root:
+        for path in (scratch, scratch / "password"):
+            shutil.chown(path, "postgres")
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "cwd": "/"}
+    subprocess.run([BIN + "/initdb", "-D", str(scratch / "data"), "-U", "swf", "--auth=scram-sha-256",
+                    "--pwfile=%s" % (scratch / "password")], check=True, **quiet, **as_user)
+    port = free_port()
+    server = subprocess.Popen([BIN + "/postgres", "-D", str(scratch / "data"), "-p", str(port), "-c", "fsync=off",
+                               "-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories="], **quiet, **as_user)
+    (tmp_path / "password_file").write_text(PASSWORD + "\n")
+    (tmp_path / "password_file").chmod(0o600)
+    deadline = time.monotonic() + 30
+    while subprocess.call([BIN + "/pg_isready", "-q", "-h", "127.0.0.1", "-p", str(port)]) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    yield {"DB_HOST": "127.0.0.1", "DB_PORT": port, "DB_NAME": "postgres", "DB_USER": "swf",
+           "DB_PASSWORD_FILE": str(tmp_path / "password_file")}
+    server.terminate()
+    server.wait(30)
+    shutil.rmtree(scratch)
+
+
+def test_postgresql_is_dumped(tmp_path, postgresql):
+    answer = keep(tmp_path, ["swf_monitor.0002_x"], postgresql)
+    assert answer["changed"], answer
+    assert stat.S_IMODE(os.stat(answer["path"]).st_mode) == 0o600
+    assert b"PostgreSQL database dump" in subprocess.check_output([BIN + "/pg_restore", "-f", "-", answer["path"]])
+    assert PASSWORD not in json.dumps(answer) and os.listdir(tmp_path / "backups") == [os.path.basename(answer["path"])]
+    (tmp_path / "password_file").write_text("wrong\n")
+    refused = keep(tmp_path, ["swf_monitor.0002_x"], postgresql)
+    assert refused["failed"] and "password authentication failed" in refused["msg"], refused
+    assert len(os.listdir(tmp_path / "backups")) == 1
