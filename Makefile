@@ -4,7 +4,7 @@ INVENTORY ?= inventory
 PLAY = . .venv/bin/activate && ansible-playbook -i $(INVENTORY)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-test site upgrade rollback status doctor publish start stop uninstall test lint unit packages molecule lock
+.PHONY: help setup setup-test site upgrade rollback wheelhouse status doctor publish start stop uninstall test lint unit packages molecule lock
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -24,6 +24,9 @@ upgrade: setup  ## Take the hosts to install_version, built everywhere before an
 
 rollback: setup  ## Go back to the release before (RELEASE=ID for another; ARGS=--check says what it would do)
 	@$(PLAY) playbooks/rollback.yml $(if $(RELEASE),-e release=$(RELEASE)) $(ARGS)
+
+wheelhouse: setup  ## Put all packages into one archive, for hosts without a way out (docs/releases.md)
+	@$(PLAY) playbooks/wheelhouse.yml $(ARGS)
 
 status: setup  ## Show what runs; exits non-zero if something is not well
 	@$(PLAY) playbooks/status.yml
