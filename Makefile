@@ -59,8 +59,8 @@ unit: setup-test  ## Run the unit tests of the plugins only
 packages: setup-test  ## Run the packages' tests and checks only
 	@. .venv/bin/activate && tools/test packages
 
-molecule: setup-test  ## Run the Molecule scenarios only
-	@. .venv/bin/activate && tools/test molecule
+molecule: setup-test  ## Run one Molecule scenario only (SCENARIO=default, system or lab)
+	@. .venv/bin/activate && tools/test molecule $(SCENARIO)
 
 lock: setup-test  ## Renew every pinned requirement: the one command that does
 	@. .venv/bin/activate && tools/lock

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The likeliest mistakes and faults: the message names cause and cure, and what ran before still runs."""
+"""Mistakes and faults: the message names cause and cure, and what ran before still runs.
+
+More of them, each against a real server and without a whole site, are in tests/unit.
+"""
 
 from __future__ import annotations
 
@@ -36,18 +39,6 @@ def test_wrong_token(testbed, play, tmp_path):
     assert "the index refused the user name or the token" in done.stdout
     assert "check username and token of the index swf in pip_indexes" in done.stdout
     assert wrong not in done.stdout + done.stderr
-
-
-def test_missing_package(testbed, play, tmp_path):
-    done = play("-e", "install_version=9.9.9", "-e", new_lock(tmp_path), limit=testbed.name)
-    assert done.returncode != 0
-    assert "the index does not have the package" in done.stdout and "swf-testbed==9.9.9" in done.stdout
-
-
-def test_wrong_host_of_the_index(testbed, play, tmp_path):
-    done = play("-e", indexes(testbed, url="http://127.0.0.1:9/simple/"), "-e", new_lock(tmp_path), limit=testbed.name)
-    assert done.returncode != 0
-    assert "nothing answers at the index's address" in done.stdout
 
 
 def test_credentials_in_a_url_are_refused(testbed, play, tmp_path):
