@@ -18,6 +18,6 @@ def finding(check, cause, evidence, cure, severity=FATAL, provider=None):
 
 
 def sentence(item):
-    """The finding as one text."""
-    return ". ".join(part for part in (": ".join(
-        part.rstrip(".") for part in (item["cause"], item["evidence"]) if part), item["cure"].rstrip(".")) if part) + "."
+    """The finding as one text. No full stop follows the cure, which may end with a command."""
+    cause = ": ".join(part.rstrip(".") for part in (item["cause"], item["evidence"]) if part) + "."
+    return "%s %s" % (cause, item["cure"]) if item["cure"] else cause
