@@ -80,11 +80,11 @@ import os, sqlite3, sys
 source, target = sys.argv[1:]
 os.close(os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
 if not os.path.exists(source):
-    sys.exit("there is no " + source)
+    raise SystemExit("there is no " + source)
 old, new = sqlite3.connect(source, timeout=30), sqlite3.connect(target)
 old.backup(new)
 if new.execute("PRAGMA integrity_check").fetchone() != ("ok",):
-    sys.exit("the copy is not whole")
+    raise SystemExit("the copy is not whole")
 new.close()
 """
 

@@ -63,7 +63,7 @@ instances:
       sample: 0.1.0-3f2a9c1e
     config:
       description: Path of supervisord's configuration.
-      type: path
+      type: str
       sample: /etc/swf-testbed/supervisord.conf
     has_ill_programs:
       description: Whether a program does not do what it should.

@@ -194,7 +194,7 @@ class Faults:
 
     def killed(self):
         """The controller is killed at eleven points of an upgrade, and run again"""
-        built = [self.new_version(swf_fastmon_agent={}) for _ in range(2)]
+        built = [self.new_version(swf_fastmon_agent={}) for _number in range(2)]
         for number, (task, seconds) in enumerate(KILLS):
             version = self.new_version() if task.startswith("Build") else built[number % 2]
             came = self.testbed.play_and_kill("upgrade.yml", task, seconds, install_version=version)

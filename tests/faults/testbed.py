@@ -25,7 +25,7 @@ ALIVE = ("RUNNING", "STARTING")
 
 
 def free_ports(count):
-    probes = [socket.socket() for _ in range(count)]
+    probes = [socket.socket() for _number in range(count)]
     try:
         for probe in probes:
             probe.bind(("127.0.0.1", 0))
@@ -94,7 +94,7 @@ class Testbed:
     def play(self, playbook, **variables):
         """(exit code, output)."""
         process = self.start(playbook, **variables)
-        output, _ = process.communicate(timeout=900)
+        output, _errors = process.communicate(timeout=900)
         with (self.home / "plays.log").open("a") as log:
             log.write("\n\n##### %s %s: %d\n%s" % (playbook, variables, process.returncode, output))
         return process.returncode, output

@@ -95,7 +95,7 @@ def test_hosts_of_a_play_that_come_for_the_lock_together_make_it_once(tmp_path, 
 
     monkeypatch.setattr(_lock_file, "make", make)
     with concurrent.futures.ThreadPoolExecutor(4) as hosts:
-        asked = [hosts.submit(lock, [], tmp_path / "lock.txt") for _ in range(4)]
+        asked = [hosts.submit(lock, [], tmp_path / "lock.txt") for _host in range(4)]
         assert {answer.result() for answer in asked} == {"x==1 --hash=sha256:00\n"}
     assert len(made) == 1 and os.listdir(tmp_path) == ["lock.txt"]
 
