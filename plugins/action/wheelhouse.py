@@ -18,7 +18,7 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._git_wheels im
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._indexes import ARGUMENTS, normalised
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._install_verdict import explained
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._installers import InstallError
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._lock_file import LockRefused, access, must_read, obtain
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._lock_file import LockRefused, access, must_read, obtain, read
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._wheelhouse import collect
 
 ARGUMENT_SPEC = {
@@ -74,11 +74,3 @@ class ActionModule(ActionBase):
         with open(note, "w", encoding="ascii") as stream:
             stream.write(digest)
         return dict(result, files=len(found))
-
-
-def read(path):
-    try:
-        with open(path, encoding="ascii") as stream:
-            return stream.read()
-    except OSError:
-        return None

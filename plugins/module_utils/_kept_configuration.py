@@ -15,6 +15,8 @@ import shutil
 import stat
 import tempfile
 
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._replacing import read
+
 FOLDER = "proven"
 
 
@@ -27,14 +29,6 @@ def pairs(files, release_id):
     """(path in use, path of its copy) of each file."""
     folder = place(files, release_id)
     return [(path, os.path.join(folder, os.path.basename(path))) for path in files]
-
-
-def read(path):
-    try:
-        with open(path, "rb") as stream:
-            return stream.read()
-    except FileNotFoundError:
-        return None
 
 
 def has(files, release_id):

@@ -1,7 +1,7 @@
 # Copyright: Contributors to the bnlnpps.swf_testbed collection
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A file that is there as it was or as it is to be, and never half of it."""
+"""Files of which there is all or nothing, for who reads them and who writes them."""
 
 from __future__ import annotations
 
@@ -26,3 +26,12 @@ def replacing(path, mode=0o600):
     except BaseException:
         os.unlink(scratch)
         raise
+
+
+def read(path):
+    """The bytes of a file, or None where there is none."""
+    try:
+        with open(path, "rb") as stream:
+            return stream.read()
+    except FileNotFoundError:
+        return None

@@ -145,14 +145,7 @@ import tempfile
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.common.text.converters import to_bytes, to_text
 
-
-def read(path):
-    """The bytes of a file, or None where there is none."""
-    try:
-        with open(path, "rb") as stream:
-            return stream.read()
-    except FileNotFoundError:
-        return None
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._replacing import read
 
 
 class ConfigFiles:

@@ -6,11 +6,11 @@ More of them, each against a real server and without a whole site, are in tests/
 
 from __future__ import annotations
 
-import http.client
 import json
 import os
-import socket
-import xmlrpc.client
+import re
+import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -96,21 +96,7 @@ def test_after_all_mistakes_nothing_is_wrong(testbed, play):
     assert done.returncode == 0, done.stdout
 
 
-class Supervisor(xmlrpc.client.Transport):
-    """The way to supervisord's own interface, as supervisorctl takes it."""
-
-    def __init__(self, socket_path):
-        super().__init__()
-        self.socket_path = socket_path
-
-    def make_connection(self, _host):
-        connection = http.client.HTTPConnection("localhost")
-        connection.sock = socket.socket(socket.AF_UNIX)
-        connection.sock.connect(self.socket_path)
-        return connection
-
-
 def stop_program(testbed, name):
-    path = str(testbed.path(".local/state/swf-testbed/run/supervisor.sock"))
-    with xmlrpc.client.ServerProxy("http://localhost", Supervisor(path)) as server:
-        server.supervisor.stopProcess(name)
+    conf = testbed.path(".config/swf-testbed/supervisord.conf")
+    daemon = re.search(r"^supervisord = (\S+)$", conf.read_text(), re.MULTILINE)[1]
+    subprocess.run([Path(daemon).with_name("supervisorctl"), "-c", conf, "stop", name], check=True)

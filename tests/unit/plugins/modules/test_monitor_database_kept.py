@@ -79,11 +79,10 @@ def test_what_failed_is_named_and_nothing_half_is_left(tmp_path):
 
 @pytest.fixture(name="postgresql")
 def a_postgresql_server(tmp_path):
-    if not BIN:
-        pytest.skip("there is no PostgreSQL on this machine")
     root = os.geteuid() == 0
-    if root and "postgres" not in [entry.pw_name for entry in pwd.getpwall()]:
-        pytest.skip("PostgreSQL does not run as root, and there is no user postgres")
+    # root must become somebody else for PostgreSQL; where everything is tested, what is missing is a mistake
+    if not os.environ.get("CI") and (not BIN or (root and "postgres" not in [entry.pw_name for entry in pwd.getpwall()])):
+        pytest.skip("needs PostgreSQL: apt-get install postgresql")
     as_user = {"user": "postgres", "group": "postgres", "extra_groups": []} if root else {}
     # not in tmp_path, which another user cannot enter
     scratch = Path(tempfile.mkdtemp(dir="/tmp"))
