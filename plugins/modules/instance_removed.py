@@ -102,9 +102,16 @@ def candidates(places, remove_data):
 
 def remove(path):
     if os.path.isdir(path) and not os.path.islink(path):
-        shutil.rmtree(path)
+        # the parameter has another name from Python 3.12 on, and this one until 3.14 at least
+        shutil.rmtree(path, onerror=forgive)
     else:
         os.unlink(path)
+
+
+def forgive(_function, path, failure):
+    """A file system that hosts share: another one may be removing the same, and where it is mounted is not ours to remove."""
+    if not (isinstance(failure[1], FileNotFoundError) or os.path.ismount(path)):
+        raise failure[1]
 
 
 def stop_all(places, check_mode):
@@ -144,6 +151,8 @@ def main():
     if record:
         _pip_settings.undo(settings, record, options["instance"])
     removed = [path for path in candidates(places, options["remove_data"]) if os.path.lexists(path)]
+    # a mount is emptied and stays; to empty it again is no change
+    removed = [path for path in removed if not (os.path.ismount(path) and not os.listdir(path))]
     if not module.check_mode:
         try:
             settings.write()

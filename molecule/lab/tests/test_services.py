@@ -190,3 +190,17 @@ def test_services_take_tls_alone_with_a_certificate_of_the_lab(lab, port):
                     "s.sendall(b'CONNECT\\naccept-version:1.2\\nhost:x\\n\\n\\0\\r\\n\\r\\n'); print(s.recv(100))")
     answer = agent.run("python3 -c %s %s %s", in_the_clear, lab.addresses[lab.services], str(port))
     assert "CONNECTED" not in answer.stdout and "200 OK" not in answer.stdout
+
+
+def test_the_firewall_lets_the_hosts_in_to_the_services_and_to_nothing_else(lab):
+    services, agent = lab.host(lab.services), lab.host(lab.agents[0])
+    allowed = services.check_output("firewall-cmd --info-service=swf-testbed")
+    assert sorted(re.search(r"ports: (.*)", allowed).group(1).split()) == ["443/tcp", "5432/tcp", "61613/tcp", "8004/tcp"]
+    reach = "timeout 5 bash -c 'echo > /dev/tcp/%s/%d'"
+    assert agent.run(reach % (lab.addresses[lab.services], 61613)).succeeded
+    services.check_output("systemd-run --unit=swf-not-open python3 -m http.server 9009")
+    try:
+        lab.host(lab.services).check_output("timeout 10 bash -c 'until echo > /dev/tcp/127.0.0.1/9009; do sleep 0.2; done'")
+        assert agent.run(reach % (lab.addresses[lab.services], 9009)).failed
+    finally:
+        services.check_output("systemctl stop swf-not-open")
