@@ -23,6 +23,16 @@ def test_taken_port_is_one_clear_line_and_nothing_is_changed(site: Site) -> None
     assert not (site.folder / "monitor").exists()
 
 
+def test_port_is_taken_before_anything_that_takes_time(site: Site) -> None:
+    """At a restart clients are refused no longer than Python takes to start."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        # Django would not even be set up with this environment.
+        done = site.command("serve", "--port", str(taken.getsockname()[1]), SECRET_KEY="")
+    assert "cannot listen" in done.stderr
+
+
 def test_database_that_is_not_set_up_is_one_clear_line(site: Site) -> None:
     done = site.command("serve", "--port", str(free_port()))
     assert done.returncode == 2

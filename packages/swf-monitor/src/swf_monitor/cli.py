@@ -16,6 +16,7 @@ from swf_common_lib.logs import configure_logging
 from swf_common_lib.settings import LOG_LEVELS, ConfigurationError, Environment
 
 from swf_monitor import __version__
+from swf_monitor.listening import listen_on
 
 CONFIGURATION_ERROR = 2
 FAILURE = 1
@@ -32,9 +33,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     environment = Environment()
     try:
-        _start_django(environment)
         if options.command == "serve":
             return _serve(environment, options)
+        _start_django(environment)
         if options.command == "listen":
             return _listen(environment)
         return _set_up(environment, options)
@@ -101,12 +102,15 @@ def _token(environment: Environment) -> str:
 
 
 def _serve(environment: Environment, options: argparse.Namespace) -> int:
-    from swf_monitor.server import serve
-
     # Until the server is up there is nothing to finish.
     for number in (signal.SIGTERM, signal.SIGQUIT, signal.SIGINT):
         signal.signal(number, _exit)
-    return serve(options.host, options.port, _token(environment) if options.setup else None)
+    # Before Django, which takes a second or more: at a restart a client waits for that long, and is not refused.
+    listening = listen_on(options.host, options.port)
+    _start_django(environment)
+    from swf_monitor.server import serve
+
+    return serve(listening, _token(environment) if options.setup else None)
 
 
 def _exit(number: int, frame: object) -> NoReturn:

@@ -35,43 +35,25 @@ reactor: Any = twisted_reactor
 _outage = Outage(logger, "database")
 
 
-def serve(host: str, port: int, token: str | None) -> int:
+def serve(listening: socket.socket, token: str | None) -> int:
     """Serve until a stop signal.
 
     Args:
-        host: Address to listen on.
-        port: Port to listen on.
+        listening: The socket. It was bound before the database is touched: a second monitor must not migrate the database of
+            the first one.
         token: The API token; set up the database with it first. None: the database has to be set up already.
 
     Raises:
-        ConfigurationError: the port is taken, or the database is not set up.
+        ConfigurationError: the database is not set up.
     """
-    # Bound before the database is touched: a second monitor must not migrate the database of the first one.
-    # Who connects from now on is answered as soon as the server is up.
-    listening = _listen_on(host, port)
     if not _prepare_database(token):
         threading.Thread(target=_prepare_when_it_answers, args=[token], daemon=True).start()
     server = MonitorServer(listening)
+    host, port = listening.getsockname()[:2]
     logger.info("serving", extra={"host": host, "port": port, "version": __version__})
     server.run()
     logger.info("stopped")
     return 0
-
-
-def _listen_on(host: str, port: int) -> socket.socket:
-    try:
-        family, kind, protocol, _name, address = socket.getaddrinfo(
-            host.strip("[]"), port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )[0]
-        listening = socket.socket(family, kind, protocol)
-        # Connections of a monitor that just stopped do not keep the port from this one.
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listening.bind(address)
-        listening.listen(128)
-    except OSError as error:
-        raise ConfigurationError(f"cannot listen on {host} port {port}: {error.strerror}") from None
-    listening.setblocking(False)
-    return listening
 
 
 def _prepare_database(token: str | None) -> bool:
