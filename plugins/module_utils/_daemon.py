@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import time
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor_errors import RpcFault, SupervisorError
@@ -34,6 +36,29 @@ def alive(pid):
             return stream.read().rpartition(")")[2].split()[0] != "Z"
     except OSError:
         return False
+
+
+def newer_secrets(folder, socket):
+    """Names of the secrets that were written after a daemon had begun to listen; programs read them when they start.
+
+    They are compared with the time of its socket, which the same clock stamped: whether that was set since does not matter.
+    """
+    try:
+        began = os.stat(socket).st_mtime_ns
+        return sorted(entry.name for entry in os.scandir(folder) if entry.stat().st_mtime_ns > began)
+    except OSError:
+        return []
+
+
+def settle(folder):
+    """Give files that were written before the clock was set back the time that it is, since they are read now.
+
+    Otherwise each run would find them newer than the daemon that it started, until the clock has caught up.
+    """
+    with contextlib.suppress(OSError):
+        for entry in os.scandir(folder):
+            if entry.stat().st_mtime > time.time():
+                os.utime(entry.path)
 
 
 def stop(client, pid, timeout):

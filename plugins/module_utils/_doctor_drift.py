@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._daemon import newer_secrets
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._finding import WARNING, finding
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._instance_state import SITE
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor_daemon import Daemon
@@ -18,7 +19,7 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor_re
 def drift(state):
     """Findings for an instance whose supervisord answers."""
     places, daemon = state.places, Daemon(state.snapshot.pid)
-    found = [other_release(places, state.settings.get("release")), newer_secret(places, daemon)]
+    found = [other_release(places, state.settings.get("release")), newer_secret(places)]
     try:
         plan = predict(places["supervisord_conf"], state.snapshot, daemon, load(state.client.endpoint, daemon))
     except SupervisorError as error:
@@ -40,14 +41,9 @@ def other_release(places, configured):
         os.path.basename(configured), os.path.basename(current)), "Run: %s, which finishes what was cut off" % SITE, WARNING)
 
 
-def newer_secret(places, daemon):
+def newer_secret(places):
     """A secret that was changed after supervisord was started: programs read them when they start."""
-    if daemon.started is None:
-        return None
-    try:
-        newer = sorted(entry.name for entry in os.scandir(places["secrets_dir"]) if entry.stat().st_mtime > daemon.started + 1)
-    except OSError:
-        return None
+    newer = newer_secrets(places["secrets_dir"], places["socket"])
     if not newer:
         return None
     return finding("drift", "a secret was changed, and the programs have the old one", ", ".join(newer),

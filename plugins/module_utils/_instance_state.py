@@ -7,18 +7,25 @@ from __future__ import annotations
 
 import configparser
 import os
+import time
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils import _supervisor_status as status
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._environments import active, manifest
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._finding import WARNING, finding
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._release_drift import differences
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._releases import previous
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._restarts import before, restarted
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor_client import Client
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor_errors import SupervisorError
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor_logs import add_tails, report
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor_transport import Endpoint
 
-SITE, START = "ansible-playbook site.yml", "ansible-playbook playbooks/start.yml"
-LAST_LINES = 3
+SITE, START, BACK = "ansible-playbook site.yml", "ansible-playbook playbooks/start.yml", "ansible-playbook playbooks/rollback.yml"
+LAST_LINES, MOST_OF_A_LINE = 3, 300
+# of the log of a program that was started again, which has gone on since
+LOG_BYTES = 1 << 16
+# a release that was made the active one so many seconds ago may be why a program is ill
+LATELY = 86400
 MOST_DIFFERENCES = 3
 
 
@@ -54,12 +61,24 @@ class State:
             ill = [item for item in self.processes if not item["healthy"]]
             if tail_bytes and ill:
                 add_tails(client, ill, tail_bytes)
+            again = self._restarted(client, snapshot)
         except SupervisorError as error:
             self.findings.append(finding("daemon", "supervisord does not answer", error.message,
                                          "Run: " + START if error.means_not_running else ""))
             return
         self.client, self.snapshot = client, snapshot
-        self.findings += [of_program(item) for item in ill]
+        self.findings += [of_program(item) for item in ill] + again
+        if self.findings:
+            self.findings += lately_activated(self.places["root"], self.release)
+
+    def _restarted(self, client, snapshot):
+        """Findings for programs that run, and end again and again."""
+        found = restarted(snapshot.main_log, snapshot.processes) if any(info["stop"] for info in snapshot.processes) else {}
+        # copies: these programs are well by their state, and their logs are nobody else's business
+        items = [dict(item) for item in self.processes if item["healthy"] and status.namespec(item) in found]
+        if items:
+            add_tails(client, items, LOG_BYTES)
+        return [of_restarted(item, found[status.namespec(item)]) for item in items]
 
 
 def settings_of(path):
@@ -99,3 +118,28 @@ def of_program(item):
     starting = item["state_code"] in (status.STARTING, status.RUNNING)
     return finding("program", status.describe(item), "the end of its log: " + " | ".join(lines) if lines else "",
                    "Look at: tail %s. Mend the cause, then: %s" % (log, START), WARNING if starting else "fatal")
+
+
+def of_restarted(item, restart):
+    """The finding for a program that is RUNNING, and will likely end again."""
+    log = item["stderr_logfile"] or item["stdout_logfile"]
+    lines = before((item["stderr_tail"] or item["stdout_tail"] or "").strip(), restart.stop)[-LAST_LINES:]
+    cause = "%s is %s, but has ended and was started again %d times within the last hour, the last time with %s" % (
+        item["full_name"], item["state"], restart.times, restart.how)
+    evidence = "the end of its log then: " + " | ".join(line[:MOST_OF_A_LINE] for line in lines) if lines else ""
+    return finding("program", cause, evidence, "Look at: tail %s. Mend the cause, then: %s" % (log, SITE))
+
+
+def lately_activated(root, release):
+    """A finding, as a list, that tells the way back from a release that was made the active one lately."""
+    former = previous(root)
+    new, old = (manifest(os.path.join(root, "releases", name)) if name else None for name in (release, former))
+    # where the former one is the later one, somebody went back already
+    if not new or not old or release == former or old["built_at"] > new["built_at"]:
+        return []
+    age = time.time() - os.lstat(os.path.join(root, "current")).st_mtime
+    if age > LATELY:
+        return []
+    when = "%d minutes ago" % (age // 60) if age >= 0 else "before the clock was set back"
+    return [finding("release", "the release %s became active %s" % (release, when), "",
+                    "If it is the cause, go back to %s: %s" % (former, BACK), WARNING)]

@@ -20,6 +20,15 @@ SUFFIX = "-agent"
 FLOW = {"total": "registered", "processed": "processed"}
 
 
+def ticks_of(pid):
+    """The kernel's time at which a process of this host was started, by a clock that nobody sets; None if it is gone."""
+    try:
+        with open("/proc/%d/stat" % pid, encoding="utf-8", errors="replace") as stream:
+            return int(stream.read().rpartition(")")[2].split()[19])
+    except OSError:
+        return None
+
+
 class Agent:
     """A process of this host that sends heartbeats to the monitor."""
 
@@ -28,22 +37,23 @@ class Agent:
         kind = program[:-len(SUFFIX)]
         self.name = (environ_of(pid) or {}).get("SWF_AGENT_NAME") or "%s@%s" % (kind, socket.gethostname())
 
-    def age(self):
-        """Seconds since the process was started, by a clock that nobody sets; None if it is gone."""
-        try:
-            with open("/proc/%d/stat" % self.pid, encoding="utf-8", errors="replace") as stream:
-                ticks = int(stream.read().rpartition(")")[2].split()[19])
-        except OSError:
-            return None
-        return time.clock_gettime(time.CLOCK_BOOTTIME) - ticks / os.sysconf("SC_CLK_TCK")
+    def was_heard(self, found, ticks):
+        """Whether the monitor has heard of the process that was started, and not only of one before it.
+
+        A monitor that does not tell which process it heard of, one of an earlier release, tells how long ago that was.
+        """
+        if found.get("pid"):
+            # not the same pid where the agent was started by a script
+            return (ticks_of(found["pid"]) or 0) >= ticks
+        return found["seconds_since_heartbeat"] <= time.clock_gettime(time.CLOCK_BOOTTIME) - ticks / os.sysconf("SC_CLK_TCK")
 
     def problem(self, summary):
         """What is missing, or None."""
         found = next((item for item in summary["agents"] if item["instance_name"] == self.name), None)
-        age = self.age()
-        if age is None:
+        ticks = ticks_of(self.pid)
+        if ticks is None:
             return "%s (pid %d) ended after it had been taken for started" % (self.program, self.pid)
-        if found is None or found["seconds_since_heartbeat"] > age:
+        if found is None or not self.was_heard(found, ticks):
             return "the monitor has not heard of %s (%s, pid %d) since it was started" % (self.program, self.name, self.pid)
         if found["status"] != "OK":
             return "%s (%s) says of itself that it is not well: %s. Its broker is likely away" % (

@@ -128,7 +128,9 @@ def _process(info: t.Mapping[str, t.Any], autostart: bool | None, last_exit: Exi
         state in (EXITED, STOPPED) and info["start"] and not info["spawnerr"].startswith("Exited too quickly")
     ):
         left = Exit(info["exitstatus"], None)
-    uptime = max(0, info["now"] - info["start"]) if alive and info["now"] < LAST_SECOND else None
+    # a start that is to come was noted before the clock was set back
+    known = info["start"] <= info["now"] < LAST_SECOND
+    uptime = info["now"] - info["start"] if alive and known else None
     return {
         "name": info["name"],
         "group": info["group"],

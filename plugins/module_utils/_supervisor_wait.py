@@ -71,11 +71,10 @@ class Waiter:
         state = info["state"]
         if state == status.RUNNING:
             return self._uptime(name, info)
-        self._seen_since.pop(name, None)
         if state in (status.FATAL, status.UNKNOWN):
             return _FAILED
         if state == status.EXITED:
-            if not _settled(info):
+            if not self._settled(name, info):
                 return ""
             return _FAILED if info["spawnerr"] else None  # None: a one-shot program that has done its work
         return ""
@@ -86,19 +85,30 @@ class Waiter:
         # supervisord tells whole seconds, so one is taken off; a clock of our own runs beside it.
         if info["now"] - info["start"] - 1 >= self._min_uptime:
             return None
-        identity = (info["pid"], info["start"])
-        known, since = self._seen_since.get(name, (None, 0.0))
-        if known != identity:
-            self._seen_since[name] = (identity, time.monotonic())
-        elif time.monotonic() - since >= self._min_uptime:
+        if self._seen_for(name, (info["pid"], info["start"])) >= self._min_uptime:
             return None
         return "not yet for %g s without a break" % self._min_uptime
+
+    def _settled(self, name: str, info: Info) -> bool:
+        """Whether a program that exited stays so, and is not about to be restarted."""
+        if info["now"] - info["stop"] >= _SETTLED_SECONDS or info["now"] >= status.LAST_SECOND:
+            return True
+        # the clock that both are of may have been set back
+        return self._seen_for(name, (0, info["stop"])) >= _SETTLED_SECONDS
+
+    def _seen_for(self, name: str, identity: tuple[int, int]) -> float:
+        """Seconds for which each look has shown the program like that."""
+        known, since = self._seen_since.get(name, (None, 0.0))
+        if known != identity:
+            since = time.monotonic()
+            self._seen_since[name] = (identity, since)
+        return time.monotonic() - since
 
     def _stopped(self, name: str, info: Info) -> str | None:
         state = info["state"]
         if state in (status.STOPPED, status.FATAL, status.UNKNOWN):
             return None
-        return None if state == status.EXITED and _settled(info) else ""
+        return None if state == status.EXITED and self._settled(name, info) else ""
 
     def _exited(self, name: str, info: Info) -> str | None:
         if info["state"] == status.EXITED:
@@ -107,11 +117,6 @@ class Waiter:
 
     def _fatal(self, name: str, info: Info) -> str | None:
         return None if info["state"] == status.FATAL else ""
-
-
-def _settled(info: Info) -> bool:
-    """Whether a program that exited stays so, and is not about to be restarted."""
-    return info["now"] - info["stop"] >= _SETTLED_SECONDS or info["now"] >= status.LAST_SECOND
 
 
 def wait(

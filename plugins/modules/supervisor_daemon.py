@@ -80,7 +80,13 @@ import time
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils import _systemd
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._daemon import DaemonError, identity, stop
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._daemon import (
+    DaemonError,
+    identity,
+    newer_secrets,
+    settle,
+    stop,
+)
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._programs_of import end_programs_of, programs_of
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor_address import endpoint_from
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor_client import Client
@@ -132,26 +138,6 @@ def start(options, config):
     if done.returncode != 0:
         raise DaemonError("supervisord did not start (exit status %d): %s\nCheck %s." % (
             done.returncode, done.stdout.strip(), options["config"]))
-
-
-def started_at(pid):
-    """When a process started, in seconds since the epoch; 0 if it is gone."""
-    try:
-        with open("/proc/%d/stat" % pid, encoding="utf-8", errors="replace") as stream:
-            ticks = int(stream.read().rpartition(")")[2].split()[19])
-        with open("/proc/stat", encoding="ascii") as stream:
-            boot = next(int(line.split()[1]) for line in stream if line.startswith("btime"))
-    except OSError:
-        return 0
-    return boot + ticks / os.sysconf("SC_CLK_TCK")
-
-
-def newest(directory):
-    """When a file of a directory was changed last; 0 where there is none."""
-    try:
-        return max((entry.stat().st_mtime for entry in os.scandir(directory)), default=0)
-    except OSError:
-        return 0
 
 
 class Unit:
@@ -227,6 +213,7 @@ def run(module):
     found = identity(client)
     socket = client.endpoint.path
     left = [] if found else programs_of(socket)
+    secrets = config.get("swf-testbed", "secrets") or ""
     name = config.get("swf-testbed", "unit")
     unit = Unit(name, config.get("swf-testbed", "unit_scope") or "system") if name else None
     before = "running as %s\n" % found[0] if found else "not running, but for %d of its programs\n" % len(left)
@@ -234,8 +221,7 @@ def run(module):
         changed, after = bool(found or left or (unit and unit.active)), "not running\n"
     else:
         # a daemon of its own that runs where a unit is to, from an earlier time, is replaced by the unit
-        # one second of grace: the clock of processes has hundredths, and files are placed just before a start
-        stale = bool(found) and newest(config.get("swf-testbed", "secrets") or "") > started_at(found[1]) + 1
+        stale = bool(found and newer_secrets(secrets, socket))
         changed = not found or found[0] != identifier or stale or bool(unit and not (unit.active and unit.enabled))
         after = "running as %s\n" % identifier
     result = {"changed": changed, "state": options["state"], "diff": {"before": before, "after": after}}
@@ -249,6 +235,7 @@ def run(module):
         stop(client, found[1], options["timeout"])
     end_programs_of(socket)
     if options["state"] == "started":
+        settle(secrets)
         if unit:
             unit.start()
         else:

@@ -180,7 +180,7 @@ processes:
       type: int
       sample: null
     uptime_seconds:
-      description: How long the process has been there, V(null) without a process.
+      description: How long the process has been there, V(null) without a process, or if the clock was set back since it began.
       type: int
       sample: null
     started_at:

@@ -14,6 +14,8 @@ author:
 description:
   - Reports, in one call, the release, the daemon and the programs of every instance named, and what the monitor says of the
     testbed's health. An instance that is down or was never installed is part of the report and no failure.
+  - A program that runs now, but ended at least twice within the last hour and was started again by supervisord, is not well.
+  - Where programs are not well and another release became active less than a day ago, a problem says so, and how to go back.
   - Looks whether the active release is still what was built. Seen are packages that were added, removed or changed, and files of
     packages that are gone, have another size, or were written later with other content. Not seen are content of the same size
     under a time that was set back, compiled bytecode, and files that were added inside of a package.

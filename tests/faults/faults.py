@@ -9,6 +9,9 @@ import shutil
 import signal
 import stat
 import threading
+import time
+
+from clock import Clock
 
 # the task in which the controller is killed, and how many seconds after its start
 KILLS = (
@@ -25,6 +28,22 @@ KILLS = (
     ("Name the release that runs", 0.4),
 )
 MAIN = "swf_{}_agent/__main__.py"
+# in the middle of a change-over, between the old programs' last heartbeats and the gate
+CHANGE_OVER = ("Apply the programs' configuration", 1.0)
+# seconds that a program lives that passes the gate, and those in which status.yml has to notice
+LIFE, NOTICED = 75, 400
+ENDS = """
+import os, threading
+
+def end():
+    print("the cause is here", flush=True)
+    os._exit(7)
+
+timer = threading.Timer(%d, end)
+timer.daemon = True
+timer.start()
+
+if __name__ == "__main__":""" % LIFE
 
 
 class Faults:
@@ -41,20 +60,16 @@ class Faults:
         self.number += 1
         return self.versions.publish("0.2.%d" % self.number, **changes)
 
-    def fails(self, *told, playbook="upgrade.yml", **variables):
+    def fails(self, *told, playbook="upgrade.yml", during=None, **variables):
         """Run a playbook that must fail with these words, and leave the release that runs as it is."""
         before = self.testbed.active()
-        code, output = self.testbed.play(playbook, **variables)
+        code, output = self.testbed.play(playbook, during, **variables)
         if code == 0:
             return "the play did not fail"
-        text = " ".join(output.split())
-        missing = [words for words in told if " ".join(words.split()) not in text]
-        if missing:
-            return "the message does not say: %s" % "; ".join(missing)
-        return self.testbed.serves(before)
+        return unsaid(output, told) or self.testbed.serves(before)
 
-    def succeeds(self, playbook="upgrade.yml", **variables):
-        code, _output = self.testbed.play(playbook, **variables)
+    def succeeds(self, playbook="upgrade.yml", during=None, **variables):
+        code, _output = self.testbed.play(playbook, during, **variables)
         if code != 0:
             return "the play failed"
         problem = self.testbed.serves()
@@ -77,10 +92,11 @@ class Faults:
         version = self.new_version(swf_processing_agent={MAIN.format("processing"): "import no_such_module\n"})
         return self.fails("does not import", "no_such_module", install_version=version)
 
-    def program_that(self, program, body, *told):
+    def program_that(self, program, body, *told, during=None):
         text = "import sys, time\n\ndef main():\n%s" % "".join("    %s\n" % line for line in body)
         version = self.new_version(**{"swf_%s_agent" % program: {MAIN.format(program): text}})
-        return self.fails(*told, "serves again, with its configuration, and was proven healthy", install_version=version)
+        return self.fails(*told, "serves again, with its configuration, and was proven healthy", during=during,
+                          install_version=version)
 
     def exits_at_once(self):
         """A program that exits at once"""
@@ -91,9 +107,75 @@ class Faults:
         """A program that exits after 5 s"""
         return self.program_that("data", ["time.sleep(5)", "sys.exit(7)"], "data-agent")
 
-    def dead_inside(self):
+    def dead_inside(self, during=None):
         """A program that runs and does nothing"""
-        return self.program_that("processing", ["time.sleep(100000)"], "the monitor has not heard of processing-agent")
+        return self.program_that("processing", ["time.sleep(100000)"], "the monitor has not heard of processing-agent",
+                                 during=during)
+
+    def exits_after_the_gate(self):
+        """A program that passes the gate and exits after 75 s, again and again (then what status.yml says is done)"""
+        before, version = self.testbed.active(), self.new_version(swf_data_agent={
+            MAIN.format("data"): lambda text: text.replace('\nif __name__ == "__main__":', ENDS)})
+        problem = self.succeeds(install_version=version)
+        if problem:
+            return problem
+        deadline, code, output = time.monotonic() + NOTICED, 0, ""
+        # in the second or two in which it is being started again, status.yml has little to say
+        while (code == 0 or "has ended and was started again" not in output) and time.monotonic() < deadline:
+            time.sleep(5)
+            code, output = self.testbed.play("status.yml")
+        if code == 0:
+            return "status.yml did not notice"
+        problem = unsaid(output, ["data-agent", "exit status 7", "the cause is here", "the release %s became active" % (
+            self.testbed.active()), before, "log/data-agent.log"])
+        command = re.search(r"go back to %s: ansible-playbook playbooks/(\S+)" % re.escape(before), " ".join(output.split()))
+        if problem or not command:
+            return problem or "status.yml names no command"
+        return self.succeeds(command[1]) or self.testbed.serves(before) or (
+            self.testbed.play("status.yml")[0] and "status.yml still complains" or None)
+
+    def clock_set_back(self):
+        """The clock is set back by hours, between plays, in the middle of upgrades, and after it was set forward"""
+        if not Clock.can_be_had():
+            return "not run: it takes a C compiler, cc"
+        clock = Clock(self.testbed.home)
+        clock.build()
+        problem = self.testbed.start_daemon(clock.environment())
+        try:
+            return problem or self.live_by(clock)
+        finally:
+            self.testbed.start_daemon({})
+
+    def live_by(self, clock):
+        def step(hours):
+            return (*CHANGE_OVER, lambda: clock.set(hours))
+
+        daemon, problems = self.testbed.pids()["supervisord"], []
+        for name, hours, test in (
+            ("site.yml after -2 h", -2, self.changes_nothing),
+            ("an upgrade, -4 h in its middle", None, lambda: self.succeeds(
+                during=step(-4), install_version=self.new_version(swf_data_agent={}))),
+            ("a program that does nothing, -6 h in the middle", None, lambda: self.dead_inside(during=step(-6))),
+            ("an upgrade after +2 h", 2, self.good_upgrade),
+            ("site.yml after that was taken back", 0, self.changes_nothing),
+            ("a rollback", None, self.rollback),
+        ):
+            if hours is not None:
+                clock.set(hours)
+            problem = test()
+            if not problem and self.testbed.pids()["supervisord"] != daemon:
+                problem = "supervisord was started again"
+            open_runs = self.testbed.open_runs()
+            if open_runs and not problem:
+                problem = "%d runs were never ended" % open_runs
+            print("      %s: %s" % (name, problem or "well"), flush=True)
+            problems += ["%s: %s" % (name, problem)] * bool(problem)
+        return "; ".join(problems) or None
+
+    def changes_nothing(self):
+        before = self.testbed.pids()
+        return self.succeeds("site.yml", install_version=self.current()) or (
+            "programs were started again" if self.testbed.pids() != before else None)
 
     def index_down(self):
         """The index is down"""
@@ -207,5 +289,13 @@ class Faults:
         return None
 
 
+def unsaid(output, told):
+    """What of these words an output does not say, or None."""
+    text = " ".join(output.split())
+    missing = [words for words in told if " ".join(words.split()) not in text]
+    return "the message does not say: %s" % "; ".join(missing) if missing else None
+
+
 ORDER = ("good_upgrade", "rollback", "does_not_import", "exits_at_once", "exits_after_5_s", "dead_inside", "index_down",
-         "wrong_token", "hash_mismatch", "disk_full", "failing_migration", "previous_deleted", "two_controllers", "killed")
+         "wrong_token", "hash_mismatch", "disk_full", "failing_migration", "previous_deleted", "two_controllers",
+         "exits_after_the_gate", "clock_set_back", "killed")

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import configparser
 import contextlib
 import http.client
 import json
@@ -69,6 +70,10 @@ class Testbed:
         self.packages = home / ".local/state/swf-index/packages"
         self.locks = home / ".local/share/swf-testbed-controller/locks"
         self.inventory = home / "inventory.json"
+        # what plays and the daemon are started with beside what a login has
+        self.extra: dict[str, str] = {}
+        # whether a prober looks; not while the test itself takes the daemon away
+        self.measured = True
         host = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable, "package_index_sources": []}
         host.update({"swf_testbed_%s_port" % name: port for name, port in self.ports.items()})
         group = {"hosts": {"this-machine": {}}}
@@ -88,13 +93,24 @@ class Testbed:
             environment.pop(name, None)
         for name, folder in (("UV_CACHE_DIR", "uv"), ("PIP_CACHE_DIR", "pip")):
             environment.setdefault(name, os.path.expanduser("~/.cache/" + folder))
+        environment.update(self.extra)
         return subprocess.Popen(self.command(playbook, **variables), cwd=ROOT, env=environment, stdin=subprocess.DEVNULL,
                                 stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True)
 
-    def play(self, playbook, **variables):
-        """(exit code, output)."""
+    def play(self, playbook, during=None, **variables):
+        """(exit code, output).
+
+        :param during: (task, seconds, action): what to call so many seconds into a task.
+        """
         process = self.start(playbook, **variables)
-        output, _errors = process.communicate(timeout=900)
+        output = ""
+        for line in process.stdout if during else ():
+            output += line
+            if line.startswith("TASK [") and during[0] in line:
+                time.sleep(during[1])
+                during[2]()
+                break
+        output += process.communicate(timeout=900)[0]
         with (self.home / "plays.log").open("a") as log:
             log.write("\n\n##### %s %s: %d\n%s" % (playbook, variables, process.returncode, output))
         return process.returncode, output
@@ -112,6 +128,27 @@ class Testbed:
                 return True
         process.wait()
         return False
+
+    def start_daemon(self, extra):
+        """Start the daemon again as supervisor_daemon does, with more in its environment, which its programs inherit.
+
+        :returns: what is wrong, or None.
+        """
+        self.measured = False
+        self.play("stop.yml")
+        self.extra = extra
+        conf = configparser.RawConfigParser(inline_comment_prefixes=(" ;",))
+        conf.read(self.conf)
+        subprocess.run([conf.get("swf-testbed", "supervisord"), "-c", str(self.conf)], check=True, stdin=subprocess.DEVNULL,
+                       env=dict(extra, HOME=str(self.home), PATH="/usr/local/bin:/usr/bin:/bin", LANG="C.UTF-8"))
+        problem = self.serves()
+        self.measured = True
+        return problem
+
+    def pids(self):
+        """{name: pid} of the programs, and of supervisord."""
+        return dict({info["name"]: info["pid"] for info in self.infos()},
+                    supervisord=int((self.state / "run/supervisord.pid").read_text()))
 
     def infos(self):
         path = str(self.state / "run/supervisor.sock")
@@ -164,6 +201,16 @@ class Testbed:
         """{STF: its checksum} of all that are registered."""
         return dict(self.query("SELECT filename, checksum FROM swf_monitor_stffile"))
 
+    def open_runs(self):
+        """How many runs were never ended, once their messages had their time; the newest one goes on."""
+        deadline = time.monotonic() + PATIENCE
+        while True:
+            count = self.query("SELECT COUNT(*) FROM swf_monitor_run WHERE status != 'ended' "
+                               "AND run_id < (SELECT MAX(run_id) FROM swf_monitor_run)")[0][0]
+            if not count or time.monotonic() > deadline:
+                return count
+            time.sleep(1)
+
     def lost(self, before):
         """How many files are lost: registered ones that are gone or changed, and unregistered ones of ended runs."""
         deadline = time.monotonic() + PATIENCE * 2
@@ -208,6 +255,8 @@ class Prober:
             up = self._up()
             now = time.monotonic()
             passed, last = now - last, now
+            if not self.testbed.measured:
+                continue
             for name in self.names - up:
                 self.down[name] += passed
             all_down = 0.0 if up else all_down + passed
@@ -216,7 +265,7 @@ class Prober:
     def _up(self):
         try:
             up = {info["name"] for info in self.testbed.infos() if info["statename"] in ALIVE}
-        except OSError:
+        except (OSError, xmlrpc.client.Fault):
             return set()
         return {name for name in up if name not in ("broker", "monitor") or self._connects(name)}
 

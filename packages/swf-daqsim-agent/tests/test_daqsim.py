@@ -104,14 +104,16 @@ def test_a_run_that_was_killed_gets_its_end_later(daqsim: Start, inbox: Inbox, d
     assert list(data_dir.glob("*/.*")) == []
 
 
+# A negative age: it was written before the clock was set back.
+@pytest.mark.parametrize("age", [3600, -3600])
 def test_a_file_that_the_monitor_does_not_know_is_announced_again(
-    daqsim: Start, inbox: Inbox, data_dir: Path
+    daqsim: Start, inbox: Inbox, data_dir: Path, age: int
 ) -> None:
     old, young = StfName(900001, 1), StfName(900001, 2)
     digest = files.write_stf(data_dir, old, 5000)
     files.write_stf(data_dir, young, 5000)
-    an_hour_ago = time.time() - 3600
-    os.utime(old.path(data_dir), (an_hour_ago, an_hour_ago))
+    written = time.time() - age
+    os.utime(old.path(data_dir), (written, written))
     daqsim("--stf-per-run", "1000", "--stf-interval", "60")
     (message,) = wait_until(lambda: [m for m in inbox.of_type("stf_gen") if m.run_id == 900001])
     assert (message["filename"], message["checksum"]) == (str(old), digest)

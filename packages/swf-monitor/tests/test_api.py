@@ -58,7 +58,7 @@ def test_heartbeat_is_an_upsert(api: Api) -> None:
         agent for agent in api.get("/api/summary/").json["agents"] if agent["instance_name"] == name
     ]
     assert set(in_summary[0]) == {
-        "instance_name", "agent_type", "status", "last_heartbeat", "seconds_since_heartbeat", "alive",
+        "instance_name", "agent_type", "status", "pid", "last_heartbeat", "seconds_since_heartbeat", "alive",
     }  # fmt: skip
     assert in_summary[0]["alive"]
     assert in_summary[0]["seconds_since_heartbeat"] < 30
@@ -87,6 +87,11 @@ def test_run_goes_forward_only(api: Api) -> None:
     again = api.patch(address, {"status": "running", "started_at": began})
     assert again.status == 200
     assert again.json == ending.json == api.get(address).json
+    # The clock was set back in the middle of a run: it ends all the same.
+    address = f"/api/runs/{api.post('/api/runs/', {}).json['run_id']}/"
+    assert api.patch(address, {"status": "running", "started_at": ended}).status == 200
+    ending = api.patch(address, {"status": "ended", "ended_at": began, "total_files": 1})
+    assert (ending.status, ending.json["status"], ending.json["total_files"]) == (200, "ended", 1)
     assert api.get("/api/runs/").json["results"][0]["run_id"] >= created.json["run_id"]
 
 

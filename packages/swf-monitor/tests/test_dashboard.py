@@ -32,12 +32,13 @@ def listener_is_well() -> None:
     ListenerState.objects.create(pk=1, subscribed=True, detail="subscribed")
 
 
-def agent(name: str = "data-agent@host", silent: bool = False, **other: Any) -> None:
+def agent(name: str = "data-agent@host", silent: float = 0, **other: Any) -> None:
+    """:param silent: minutes since its last heartbeat."""
     from django.utils import timezone
 
     from swf_monitor.models import SystemAgent
 
-    heard = timezone.now() - timedelta(minutes=3 if silent else 0)
+    heard = timezone.now() - timedelta(minutes=silent)
     SystemAgent.objects.create(
         **{"instance_name": name, "agent_type": "data", "status": "OK", "last_heartbeat": heard, **other}
     )
@@ -115,10 +116,11 @@ def test_all_is_well() -> None:
         assert word in text
 
 
-def test_what_is_wrong_is_on_top() -> None:
+@pytest.mark.parametrize("minutes", [3, -3], ids=["for minutes", "before the clock was set back"])
+def test_what_is_wrong_is_on_top(minutes: int) -> None:
     listener_is_well()
     agent()
-    agent("processing-agent@host", silent=True)
+    agent("processing-agent@host", silent=minutes)
     agent("fastmon-agent@host", status="WARNING", description="slow disk")
     run_with_files(processed=1, failed=2)
     text = page()

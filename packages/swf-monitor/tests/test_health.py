@@ -60,8 +60,9 @@ def test_listener_is_not_subscribed() -> None:
     assert (health["listener"]["ok"], health["listener"]["detail"]) == (False, "said last")
 
 
-@pytest.mark.parametrize(("age", "status"), [(15, 200), (21, 503)])
-def test_listener_is_silent(age: int, status: int) -> None:
+# A negative age: the clock was set back since.
+@pytest.mark.parametrize(("age", "status"), [(15, 200), (21, 503), (-1, 200), (-21.5, 503)])
+def test_listener_is_silent(age: float, status: int) -> None:
     say(subscribed=True, seconds_ago=age)
     answered, health = ask()
     assert answered == status

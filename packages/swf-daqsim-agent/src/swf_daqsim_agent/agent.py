@@ -167,8 +167,11 @@ class DaqSimAgent(BaseAgent):
             self._announce(name, digest, size, written_at, written_at)
 
     def _age(self, name: StfName) -> float:
-        """Seconds since the file was written; 0 if it is gone."""
+        """Seconds since the file was written; 0 if it is gone.
+
+        A time to come is from before the clock was set back, and then as good as old.
+        """
         try:
-            return time.time() - name.path(self._data_dir).stat().st_mtime
+            return abs(time.time() - name.path(self._data_dir).stat().st_mtime)
         except FileNotFoundError:
             return 0.0

@@ -105,7 +105,7 @@ def _serve(environment: Environment, options: argparse.Namespace) -> int:
     # Until the server is up there is nothing to finish.
     for number in (signal.SIGTERM, signal.SIGQUIT, signal.SIGINT):
         signal.signal(number, _exit)
-    # Before Django, which takes a second or more: at a restart a client waits for that long, and is not refused.
+    # Before Django, which takes a second or more: at a restart a client waits that long, and is not refused.
     listening = listen_on(options.host, options.port)
     _start_django(environment)
     from swf_monitor.server import serve

@@ -108,7 +108,7 @@ def _announced_only(now: datetime) -> int:
 
 
 def _agent(agent: SystemAgent, now: datetime) -> dict[str, Any]:
-    silent = (now - agent.last_heartbeat).total_seconds() >= summary.AGENT_FRESH_SECONDS
+    silent = summary.age(agent.last_heartbeat, now) >= summary.AGENT_FRESH_SECONDS
     level = {AgentStatus.OK: "ok", AgentStatus.WARNING: "warning"}.get(AgentStatus(agent.status), "error")
     return {
         "row": agent,

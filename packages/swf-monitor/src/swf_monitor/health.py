@@ -7,7 +7,7 @@ from typing import Any
 from django.db import connection
 from django.utils import timezone
 
-from swf_monitor import __version__
+from swf_monitor import __version__, summary
 from swf_monitor.database import UNAVAILABLE, explain
 from swf_monitor.models import ListenerState
 
@@ -39,7 +39,7 @@ def check() -> dict[str, Any]:
 def _listener(state: ListenerState | None) -> dict[str, Any]:
     if state is None:
         return _listener_unknown("the listener was never started: run 'swf-monitor listen'")
-    age = max(0.0, (timezone.now() - state.updated_at).total_seconds())
+    age = summary.age(state.updated_at, timezone.now())
     fresh = age < LISTENER_FRESH_SECONDS
     detail = state.detail
     if not fresh:

@@ -39,8 +39,8 @@ def serve(listening: socket.socket, token: str | None) -> int:
     """Serve until a stop signal.
 
     Args:
-        listening: The socket. It was bound before the database is touched: a second monitor must not migrate the database of
-            the first one.
+        listening: The socket. It was bound before the database is touched: a second monitor must not migrate
+            the database of the first one.
         token: The API token; set up the database with it first. None: the database has to be set up already.
 
     Raises:

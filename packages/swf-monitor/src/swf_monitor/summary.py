@@ -39,12 +39,21 @@ def stf_counts() -> dict[str, int]:
     }
 
 
+def age(moment: datetime, now: datetime) -> float:
+    """Seconds since something was noted.
+
+    What was noted before the clock was set back has a time to come. It is taken for as old as it is far
+    away: who has fallen silent must not seem to be heard of until the clock has caught up.
+    """
+    return abs((now - moment).total_seconds())
+
+
 def agents(now: datetime) -> list[dict[str, Any]]:
-    """Every agent, with the seconds since it was heard of."""
-    rows = SystemAgent.objects.values("instance_name", "agent_type", "status", "last_heartbeat")
+    """Every agent, with the seconds since it was heard of, and the process that was heard of."""
+    rows = SystemAgent.objects.values("instance_name", "agent_type", "status", "pid", "last_heartbeat")
     listed = []
     for row in rows:
-        seconds = max(0.0, (now - row["last_heartbeat"]).total_seconds())
+        seconds = age(row["last_heartbeat"], now)
         listed.append(
             {**row, "seconds_since_heartbeat": round(seconds, 1), "alive": seconds < AGENT_FRESH_SECONDS}
         )

@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 import pytest
@@ -75,6 +76,27 @@ def test_another_identifier_means_a_restart(place):
     }
     second = place.run()
     assert second["changed"] and second["pid"] != first and not place.run()["changed"]
+
+
+def test_a_secret_that_was_changed_means_a_restart(place):
+    secrets = place.folder / "secrets"
+    secrets.mkdir()
+    (secrets / "token").write_text("one")
+    place.conf.write_text(place.conf.read_text().replace("[swf-testbed]", "[swf-testbed]\nsecrets=%s" % secrets))
+    first = place.run()["pid"]
+    assert not place.run()["changed"]
+    # the clock was set back by two hours since: both times are to come
+    later = time.time() + 7200
+    os.utime(secrets / "token", (later, later))
+    os.utime(place.socket, (later + 1, later + 1))
+    assert not place.run()["changed"]
+    # it was set back between the secret and the start: one restart, and not one with each run
+    os.utime(place.socket)
+    assert place.run(check=True)["changed"]
+    second = place.run()
+    assert second["changed"] and second["pid"] != first and not place.run()["changed"]
+    (secrets / "token").write_text("two")
+    assert place.run()["changed"] and not place.run()["changed"]
 
 
 def test_what_a_killed_daemon_left_is_ended(place):

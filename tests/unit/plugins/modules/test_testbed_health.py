@@ -81,6 +81,23 @@ def test_an_agent_must_have_been_heard_of_since_it_was_started(monitor, programs
     assert ask(monitor, programs=programs)["healthy"]
 
 
+def test_it_must_have_been_this_process(monitor, programs):
+    """Without a look at any clock, which may have been set: the time of the last heartbeat says nothing here."""
+    earlier = os.getpid()
+    for pid, healthy in ((earlier, False), (2**22 + 1, False), (programs["data-agent"]["pid"], True)):
+        monitor.heard_of(0 if not healthy else 3600)
+        monitor.agents[0]["pid"] = pid
+        assert ask(monitor, programs=programs)["failed"] is not healthy
+    # the agent proper, where the program is a script that started it
+    child = subprocess.Popen(["sleep", "300"])
+    monitor.agents[0]["pid"] = child.pid
+    try:
+        assert ask(monitor, programs=programs)["healthy"]
+    finally:
+        child.kill()
+        child.wait()
+
+
 def test_an_agent_that_ended_meanwhile_is_named(monitor):
     process = subprocess.Popen(["true"])
     process.wait()

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import time
 
@@ -42,6 +43,20 @@ def test_a_service_that_read_its_files_is_left_alone(config):
 
 def test_a_file_that_came_after_the_start_restarts_it(config):
     assert plan(state(InactiveExitTimestampMonotonic=microseconds_ago(60)), [config]) == (["restart"], [config])
+
+
+def test_a_file_from_before_the_clock_was_set_back_restarts_it_once(config, monkeypatch):
+    now = time.time()
+    with monkeypatch.context() as patch:
+        patch.setattr(unit_running.time, "time", lambda: now - 7200)
+        assert plan(state(), [config])[0] == ["restart"]
+        before = os.stat(config)
+        unit_running.settle([config, config + ".gone"])
+    after = os.stat(config)
+    assert after.st_ctime_ns > before.st_ctime_ns and after.st_mtime_ns == before.st_mtime_ns
+    # nothing to do where no time is to come
+    unit_running.settle([config])
+    assert os.stat(config).st_ctime_ns == after.st_ctime_ns
 
 
 def test_a_file_that_came_after_the_last_reload_reloads_it(config):

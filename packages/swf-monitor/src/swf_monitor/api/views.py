@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.shortcuts import get_object_or_404
 from django.utils import timezone
 from rest_framework import generics, serializers, status
@@ -119,6 +119,9 @@ class RunView(APIView):
 
     def patch(self, request: Request, run_id: int) -> Response:
         change = _valid(RunChangeSerializer, request.data)
+        # One after the other they may contradict: the clock was set back, and the run ended all the same.
+        if {"started_at", "ended_at"} <= change.keys() and change["ended_at"] < change["started_at"]:
+            raise ValidationError({"ended_at": "Is before started_at."})
         with transaction.atomic():
             run = get_object_or_404(Run.objects.select_for_update(), pk=run_id)
             # A message that comes late or again must not wake a run that ended.
@@ -127,8 +130,6 @@ class RunView(APIView):
                 run.status = wanted
             for name, value in change.items():
                 setattr(run, name, value)
-            if run.started_at and run.ended_at and run.ended_at < run.started_at:
-                raise ValidationError({"ended_at": "Is before started_at."})
             run.save()
         return Response(RunSerializer(run).data)
 
@@ -148,8 +149,9 @@ class StfListView(ListView):
         if "run_id" in query:
             files = files.filter(run_id=query["run_id"])
         if "older_than" in query:
-            before = timezone.now() - timedelta(seconds=query["older_than"])
-            files = files.filter(updated_at__lt=before).order_by("id")
+            now, age = timezone.now(), timedelta(seconds=query["older_than"])
+            # A time to come is from before the clock was set back; nobody has to wait until it has caught up.
+            files = files.filter(Q(updated_at__lt=now - age) | Q(updated_at__gt=now + age)).order_by("id")
         return files
 
     def post(self, request: Request) -> Response:
