@@ -33,9 +33,25 @@ options:
       - V(pruned) removes the releases beyond the newest O(keep), what was half built, and tools that nothing names any more. What
         is active, was active before it, or is configured stays in any case.
       - V(absent) removes the release O(id). It is refused for the active one, the one before it, and one that is configured.
+      - V(packed) brings what another host lacks of a release, and this one has, to the controller. It is a step of O(push),
+        with C(delegate_to) the RV(source), and changes nothing on any host.
     type: str
-    choices: [built, active, restored, pruned, absent]
+    choices: [built, active, restored, pruned, absent, packed]
     default: built
+  push:
+    description:
+      - A step of building a release on one host of each kind, and sending it to the others. Without it, each host builds for
+        itself. All hosts take a step before any of them takes the next one, as with the strategy V(linear). The role
+        P(bnlnpps.swf_testbed.install#role) has the whole sequence.
+      - V(look) builds nothing. It notes on the controller what the host is and what it lacks, for as long as Ansible runs.
+      - V(build) builds on the first host of a kind, unless a host of that kind has the release already, and tells the others
+        which one is their RV(source). The builder has the credentials of O(indexes) for as long as it builds.
+      - After O(state=packed), V(send) unpacks the release on the others, to the path where it was built, and checks it as if it
+        had been built there. They ask no index, and get no credentials.
+      - Hosts are of one kind that have the same architecture, C library, path and minor version of Python, and that lack, or
+        have, the release and the tools at the same paths.
+    type: str
+    choices: [look, build, send]
   root:
     description: Directory of the instance that holds C(tools), C(releases), C(current) and C(previous).
     type: path
@@ -150,6 +166,21 @@ options:
   collection:
     description: Version of the collection, for the manifest. Set by the action. Not for use in a playbook.
     type: str
+  access:
+    description: What is in O(access_dir) for the time of this build alone, by name. Set by the action. Not for use in a playbook.
+    type: dict
+  archive:
+    description: Path on the host of the archive with a finished release. Set by the action. Not for use in a playbook.
+    type: path
+  archive_sha256:
+    description: The SHA-256 of O(archive). Set by the action. Not for use in a playbook.
+    type: str
+  sent_from:
+    description: Name of the host that O(archive) comes from, for the manifest. Set by the action. Not for use in a playbook.
+    type: str
+  paths:
+    description: The environments for O(state=packed), by name. Set by the action. Not for use in a playbook.
+    type: dict
 extends_documentation_fragment:
   - bnlnpps.swf_testbed.package_indexes
 attributes:
@@ -197,12 +228,12 @@ EXAMPLES = r"""
 RETURN = r"""
 id:
   description: Id of the release. V(unlocked) in check mode when there is no lock yet.
-  returned: but for O(state=pruned)
+  returned: but for O(state=pruned) and O(state=packed)
   type: str
   sample: 0.1.0-3f2a9c1e
 path:
   description: Directory of the release.
-  returned: but for O(state=pruned)
+  returned: but for O(state=pruned) and O(state=packed)
   type: str
   sample: /opt/swf-testbed/releases/0.1.0-3f2a9c1e
 tools:
@@ -226,6 +257,28 @@ built:
   type: list
   elements: str
   sample: [release]
+awaited:
+  description: Whether the host lacks something, and the further steps are due.
+  returned: with O(push=look)
+  type: bool
+  sample: true
+kind:
+  description: What other hosts must have, too, to be of the same kind.
+  returned: with O(push=look)
+  type: dict
+  sample:
+    command: /usr/bin/python3
+    executable: /usr/bin/python3.11
+    libc: glibc 2.36
+    machine: x86_64
+    python: "3.11"
+    release: /opt/swf-testbed/releases/0.1.0-3f2a9c1e
+    tools: /opt/swf-testbed/tools/5c1e0b7d
+source:
+  description: Name of the host that has, or builds, what this one gets; that of this host where it builds.
+  returned: with O(push=build)
+  type: str
+  sample: node1
 python:
   description: Version of the release's Python.
   returned: with O(state=built), once it is built
@@ -244,12 +297,13 @@ removed:
   sample: [/opt/swf-testbed/releases/0.0.7-1b3f00aa]
 """
 
+import contextlib
 import os
 import tempfile
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils import _git_wheels, _wheelhouse
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils import _git_wheels, _release_archive, _wheelhouse
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils import _kept_configuration as kept
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils import _releases as releases
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._environments import (
@@ -300,10 +354,16 @@ def built(module):
     places = places_of(options)
     result = described(options, places)
     missing = result["built"]
+    if options["push"] == "look":
+        result.pop("diff", None)
+        result.update(changed=False, awaited=bool(missing), kind=_release_archive.kind_of_host(options["python"], places))
+        if places["release"][1]:
+            result["python"] = places["release"][1]["python"]
+        module.exit_json(**result)
     sent = next((index for index in options["indexes"] if index["name"] in (_git_wheels.INDEX, _wheelhouse.INDEX)), None)
     # tools are not among the wheels that come from git
     needed = missing if sent and sent["name"] == _wheelhouse.INDEX else set(missing) - {"tools"}
-    if needed and sent and not options["wheels"] and not module.check_mode:
+    if needed and sent and not options["wheels"] and not options["archive"] and not module.check_mode:
         module.exit_json(needs_wheels=True, **result)
     if missing and not module.check_mode:
         with only_one(root), tempfile.TemporaryDirectory() as wheels:
@@ -313,20 +373,39 @@ def built(module):
                 _git_wheels.unpack(options["wheels"], wheels)
                 sent["url"] = wheels
             (tools, tools_there), (path, there) = places["tools"], places["release"]
-            about = {"access_dir": options["access_dir"], "collection": options["collection"]}
+            uv = os.path.join(tools, "bin", "uv")
+            make = maker(options, uv)
             if tools_there is None:
-                tools_there = build(tools, options["tools_lock"], options["python"], installer(options["installer"]),
-                                    tools_indexes(options["indexes"]), **about)
+                tools_there = make("tools", tools, options["tools_lock"], None, tools_indexes(options["indexes"]))
             if there is None:
-                chosen = installer(options["installer"], os.path.join(tools, "bin", "uv"))
-                there = build(path, options["lock"], options["python"], chosen, normalised(options["indexes"]),
-                              smoke=options["smoke"], version=options["version"], **about)
+                there = make("release", path, options["lock"], uv, normalised(options["indexes"]), smoke=options["smoke"],
+                             version=options["version"])
             places = {"tools": (tools, tools_there), "release": (path, there)}
             result = dict(described(options, places), built=missing, changed=True, diff=result.get("diff", {}))
     found = places["release"][1]
     if found:
         result["python"] = found["python"]
     module.exit_json(**result)
+
+
+def maker(options, tools_uv):
+    """What makes an environment: an installer, or an archive from another host.
+
+    :param tools_uv: path of the uv that is, or will be, among the tools.
+    """
+    about = {"access_dir": options["access_dir"], "collection": options["collection"]}
+
+    def install(dummy, path, lock, uv, indexes, **more):
+        return build(path, lock, options["python"], installer(options["installer"], uv), indexes, **about, **more)
+
+    def receive(part, path, lock, dummy, indexes, **more):
+        return _release_archive.receive(options["archive"], part, path, lock, options["python"], indexes, tools_uv,
+                                        options["sent_from"], **about, **more)
+
+    if options["archive"]:
+        _release_archive.verify(options["archive"], options["archive_sha256"])
+        return receive
+    return install
 
 
 def described(options, places):
@@ -424,7 +503,30 @@ def cleared(module, removed, result):
     module.exit_json(changed=bool(removed), removed=removed, diff=diff, **result)
 
 
-STATES = {"built": built, "active": made_active, "restored": restored, "pruned": pruned, "absent": absent}
+def packed(module):
+    options = module.params
+    if module.check_mode:
+        module.exit_json(changed=False)
+    with only_one(options["root"]):
+        sha256 = _release_archive.pack(options["paths"], options["archive"])
+    module.exit_json(changed=False, sha256=sha256, size=os.path.getsize(options["archive"]))
+
+
+STATES = {"built": built, "active": made_active, "restored": restored, "pruned": pruned, "absent": absent, "packed": packed}
+
+
+@contextlib.contextmanager
+def access_of(module):
+    """Have the credentials that came along in a directory that only this login may enter, and that is gone at the end."""
+    if not module.params["access"]:
+        yield
+        return
+    with tempfile.TemporaryDirectory(dir=module.tmpdir) as folder:
+        for name, content in module.params["access"].items():
+            with open(os.path.join(folder, name), "w", encoding="utf-8") as stream:
+                stream.write(content)
+        module.params["access_dir"] = folder
+        yield
 
 
 def main():
@@ -459,6 +561,12 @@ def main():
             "lock": {"type": "str"},
             "tools_lock": {"type": "str"},
             "collection": {"type": "str"},
+            "push": {"type": "str", "choices": ["look", "build", "send"]},
+            "access": {"type": "dict", "no_log": True},
+            "archive": {"type": "path"},
+            "archive_sha256": {"type": "str"},
+            "sent_from": {"type": "str"},
+            "paths": {"type": "dict"},
         },
         required_if=[("state", "active", ["id"]), ("state", "absent", ["id"]), ("state", "restored", ["id", "files"]),
                      ("state", "built", ["version", "lock_file", "tools_lock_file"])],
@@ -467,15 +575,18 @@ def main():
         no_log=True,
     )
     options = module.params
-    try:
-        STATES[options["state"]](module)
-    except Refused as error:
-        module.fail_json(msg="%s." % error)
-    except InstallError as error:
-        module.fail_json(msg=explained(error, options["indexes"], asked_for(options, error.index), options["access_dir"],
-                                       options["lock_file"]))
-    except (OSError, ValueError) as error:
-        module.fail_json(msg="the release could not be made: %s. The active release was left as it is." % error)
+    with access_of(module):
+        try:
+            STATES[options["state"]](module)
+        except Refused as error:
+            module.fail_json(msg="%s." % error)
+        except InstallError as error:
+            module.fail_json(msg=explained(error, options["indexes"], asked_for(options, error.index), options["access_dir"],
+                                           options["lock_file"]))
+        except _release_archive.ArchiveRefused as error:
+            module.fail_json(msg="the release was not sent: %s. The active release was left as it is." % error)
+        except (OSError, ValueError) as error:
+            module.fail_json(msg="the release could not be made: %s. The active release was left as it is." % error)
 
 
 if __name__ == "__main__":
