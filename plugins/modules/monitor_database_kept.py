@@ -98,8 +98,10 @@ class Runner:
 
     def __init__(self, options):
         self.environment = {name: str(value) for name, value in options["environment"].items()}
-        self.environment.update(PATH="/usr/local/bin:/usr/bin:/bin", LANG="C.UTF-8", HOME=os.environ.get("HOME", "/"))
         self.account = pwd.getpwnam(options["user"]) if options["user"] and os.geteuid() == 0 else None
+        # PostgreSQL's library looks for certificates there, and fails where it may not look
+        home = self.account.pw_dir if self.account else os.environ.get("HOME", "/")
+        self.environment.update(PATH="/usr/local/bin:/usr/bin:/bin", LANG="C.UTF-8", HOME=home)
 
     def run(self, doing, command, **extra):
         """What a command printed.

@@ -146,6 +146,7 @@ class Unit:
     def __init__(self, name, scope):
         self.name, self.scope = name, scope
         self.found = _systemd.properties(name, scope)
+        self.restarts = 0
 
     @property
     def active(self):
@@ -169,10 +170,15 @@ class Unit:
             _systemd.systemctl(self.scope, "restart", self.name)
         except _systemd.SystemdError as error:
             raise DaemonError("%s\nThe end of its journal:\n%s" % (error, _systemd.journal(self.name, self.scope))) from error
+        # systemd goes on counting where it was told to stop a unit that it was about to start again
+        self.restarts = self._restarts()
+
+    def _restarts(self):
+        return int(_systemd.properties(self.name, self.scope).get("NRestarts") or 0)
 
     def fails(self):
-        """Whether systemd saw it end and tries again, or has given it up."""
-        return int(_systemd.properties(self.name, self.scope).get("NRestarts") or 0) > 0
+        """Whether systemd saw it end since it was started, and tries again or has given it up."""
+        return self._restarts() > self.restarts
 
     def stop(self):
         _systemd.systemctl(self.scope, "stop", self.name)

@@ -118,3 +118,17 @@ def test_postgresql_is_dumped(tmp_path, postgresql):
     refused = keep(tmp_path, ["swf_monitor.0002_x"], postgresql)
     assert refused["failed"] and "password authentication failed" in refused["msg"], refused
     assert len(os.listdir(tmp_path / "backups")) == 1
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may become another user")
+def test_what_runs_as_the_monitors_user_has_that_users_home(sqlite, monkeypatch):
+    """PostgreSQL's library looks for certificates in the home, and root's is closed to others."""
+    monkeypatch.setenv("HOME", "/root")
+    # not in tmp_path, which another user cannot enter
+    with tempfile.TemporaryDirectory(dir="/tmp") as scratch:
+        os.chmod(scratch, 0o755)
+        program = Path(a_release(Path(scratch), [])) / "bin/swf-monitor"
+        program.write_text("#!/bin/sh\necho \"$(id -un) $HOME\" >&2\nexit 1\n")
+        answer = run_module("monitor_database_kept", {
+            "release": scratch + "/release", "directory": scratch + "/backups", "environment": sqlite, "user": "nobody"})
+    assert answer["failed"] and answer["msg"].endswith("nobody " + pwd.getpwnam("nobody").pw_dir), answer

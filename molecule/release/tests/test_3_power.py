@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A host goes away in the middle of its change-over. It comes back by itself, with one whole release, and the same upgrade, run
+again, comes to its end."""
+
+from __future__ import annotations
+
+import re
+import time
+
+import pytest
+from fleet import PATIENCE, podman
+
+APPLY = "Apply the programs' configuration"
+# what Ansible says where a host does not answer any more
+AWAY = "Make sure this host can be reached over ssh|UNREACHABLE"
+
+
+def fails(lab, name):
+    """The power of a host fails for some seconds. It says goodbye to nobody: its network is away first."""
+    podman("exec", lab.container(name), "ip", "link", "set", "eth0", "down")
+    podman("stop", "--time", "0", lab.container(name))
+    time.sleep(3)
+    podman("start", lab.container(name))
+
+
+def reboots(lab, name):
+    podman("exec", lab.container(name), "systemctl", "reboot")
+
+
+@pytest.mark.parametrize("name, turn, happens, told", [
+    # turns: the services, the first host of agents, the others
+    ("agents-2", 3, fails, "agents-2 cannot be reached any more, and this host goes back with its batch."),
+    ("agents-1", 2, reboots, AWAY),
+    ("lab-services", 1, fails, AWAY),
+], ids=["power of a host of a batch", "reboot of the canary", "power of the services"])
+def test_a_host_goes_away_in_its_change_over(fleet, lab, serves, goes_on, nothing_lost, wait_until, name, turn, happens, told):
+    version, before = fleet.another_version(), fleet.states()
+    code, output = fleet.play_and_disturb("upgrade.yml", APPLY, turn, lambda: happens(lab, name), install_version=version)
+    assert code != 0 and "fatal: [%s]" % name in output and re.search(told, " ".join(output.split())), output
+    # without a hand
+    problems, runs = {}, {}
+
+    def whole():
+        for host in fleet.hosts:
+            problems[host], runs[host] = fleet.mixed(host)
+        return not any(problems.values())
+
+    wait_until(whole, PATIENCE, lambda: problems)
+    goes_on()
+    # hosts whose turn did not come, and the other one of the batch, have what they had
+    assert [runs[host] for host in lab.agents[turn - 1:]] == [before[host]["current"] for host in lab.agents[turn - 1:]]
+    again, output = fleet.play("upgrade.yml", install_version=version)
+    assert again == 0, output
+    releases = {host: state["current"] for host, state in fleet.states().items()}
+    assert len(set(releases.values())) == 1 and releases[name].rpartition("-")[0] == version, releases
+    serves(releases)
+    nothing_lost()

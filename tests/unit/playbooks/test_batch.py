@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which hosts of a batch end the play for the others. One connection is really refused; molecule/release has the ways back."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from ports import free_port
+
+ROOT = Path(__file__).resolve().parents[3]
+PLAY = """
+- hosts: all
+  gather_facts: false
+  serial: [2, 1]
+  max_fail_percentage: 0
+  tasks:
+    - name: Change over
+      ansible.builtin.raw: "true"
+
+    - name: Fail the gate
+      ansible.builtin.set_fact:
+        swf_testbed_gate_failed: its gate
+        # as a fact of the host, which is what rolled_back returns
+        cacheable: true
+      when: gate_fails | default(false)
+
+    - name: Keep the batch whole
+      ansible.builtin.import_tasks: %s/playbooks/tasks/batch.yml
+""" % ROOT
+
+
+@pytest.mark.parametrize("wrong, told, reached", [
+    ({}, None, True),
+    ({"gate_fails": True}, "This host was not changed: two failed, of the same batch.", False),
+    ({"ansible_connection": "ssh", "ansible_host": "127.0.0.1"},
+     "This host was not changed: two cannot be reached any more, of the same batch.", False),
+], ids=["nothing", "a gate", "a connection"])
+def test_a_host_that_failed_or_went_away_ends_the_play_after_its_batch(tmp_path, wrong, told, reached):
+    local = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable,
+             "swf_testbed_release": {"active": None, "id": "1-a"}}
+    hosts = {"one": local, "two": dict(local, **wrong, ansible_port=free_port()), "three": local}
+    (tmp_path / "hosts.json").write_text(json.dumps({"all": {"hosts": hosts}}))
+    (tmp_path / "play.yml").write_text(PLAY)
+    done = subprocess.run(
+        ["ansible-playbook", "-i", str(tmp_path / "hosts.json"), str(tmp_path / "play.yml")], cwd=ROOT, check=False,
+        env=dict(os.environ, ANSIBLE_NOCOLOR="1"), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    text = " ".join(done.stdout.split())
+    assert (done.returncode == 0) == (told is None) and (told or "") in text, done.stdout
+    assert ("ok: [three]" in text or "changed: [three]" in text) == reached, done.stdout
