@@ -101,7 +101,9 @@ class ActionModule(ActionBase):
         result["serves"] = True
         result["changed"] = result["changed"] or daemon["changed"] or applied["changed"]
         if other:
-            self._step("release", task_vars, state="active", id=restored["id"], keep=options["keep"], **release)
+            # where somebody chose to go back, going forward again is a choice, too; a release that failed elsewhere is none
+            bad = {"forget": restored["active"]} if options["because"] else {}
+            self._step("release", task_vars, state="active", id=restored["id"], keep=options["keep"], **bad, **release)
 
     def _suspects(self, options, task_vars):
         """The programs that are not well, or that the failure names, with the ends of their logs."""

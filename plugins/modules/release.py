@@ -68,6 +68,11 @@ options:
     type: list
     elements: path
     default: []
+  forget:
+    description:
+      - With O(state=active), the release that the host goes back from because it is no good elsewhere. The configuration that was
+        kept for it is removed, so that O(state=restored) does not lead to it, as V(previous) otherwise would.
+    type: str
   keep:
     description: How many releases stay, with O(state=active) and O(state=pruned). Those in use stay in any case.
     type: int
@@ -452,6 +457,8 @@ def made_active(module):
                 kept.keep(files, release_id)
             if before != release_id:
                 releases.activate(root, release_id)
+            if module.params["forget"] not in (None, release_id):
+                kept.forget(files, module.params["forget"])
             result["removed"] = releases.surplus(root, module.params["keep"], files)
             releases.remove(result["removed"], files)
     module.exit_json(**result)
@@ -467,7 +474,9 @@ def restored(module):
         raise Refused("the release %s is not on this host, or is broken. There are: %s" % (
             release_id, ", ".join(releases.existing(root, "releases")) or "none"))
     if not kept.has(files, release_id):
-        raise Refused("no configuration is kept of the release %s: it was never active and healthy on this host" % release_id)
+        others = [name for name in releases.existing(root, "releases") if kept.has(files, name)]
+        raise Refused("no configuration is kept of the release %s: it was never active and healthy on this host, or the host "
+                      "went back from it with its batch. There are ways to: %s" % (release_id, ", ".join(others) or "none"))
     different = [pair for pair in kept.pairs(files, release_id) if kept.read(pair[0]) != kept.read(pair[1])]
     diff = [{"before": text(path), "after": text(copy), "before_header": path, "after_header": path} for path, copy in different]
     if different and not module.check_mode:
@@ -536,6 +545,7 @@ def main():
             "root": {"type": "path", "required": True},
             "id": {"type": "str"},
             "files": {"type": "list", "elements": "path", "default": []},
+            "forget": {"type": "str"},
             "keep": {"type": "int", "default": 3},
             "version": {"type": "str"},
             "requirements": {"type": "list", "elements": "str", "default": []},

@@ -37,7 +37,9 @@ options:
     description: The result of the task that failed, C(ansible_failed_result). With it, the module fails in any case.
     type: dict
   because:
-    description: Why, for the message, without O(failure).
+    description:
+      - Why, for the message, without O(failure). The release that the host goes back from is then no good elsewhere, and is no
+        V(previous) to go back to.
     type: str
     default: ""
   doing:

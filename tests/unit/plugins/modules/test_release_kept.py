@@ -97,6 +97,16 @@ def test_previous_release_is_known_and_can_be_gone_back_to(host):
     assert (releases.active(str(host.root)), releases.previous(str(host.root))) == ("1-a", "2-b")
 
 
+def test_a_release_that_is_no_good_elsewhere_is_no_way_back(host):
+    host.ran("1-a")
+    host.ran("2-b")
+    assert host.run("restored", id="active")["id"] == "2-b" and host.run("restored", id="previous")["id"] == "1-a"
+    assert not host.run("active", id="1-a", forget="2-b")["failed"]
+    answer = host.run("restored", id="previous")
+    assert answer["failed"] and "went back from it with its batch. There are ways to: 1-a" in answer["msg"], answer
+    assert releases.active(str(host.root)) == "1-a" and releases.named_by(str(host.conf))[0] == "1-a"
+
+
 def test_what_cannot_be_gone_back_to_is_named(host):
     assert "there is no active release on this host to go back to" in host.run("restored", id="active")["msg"]
     host.ran("1-a")
