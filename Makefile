@@ -59,7 +59,7 @@ unit: setup-test  ## Run the unit tests of the plugins only
 packages: setup-test  ## Run the packages' tests and checks only
 	@. .venv/bin/activate && tools/test packages
 
-molecule: setup-test  ## Run one Molecule scenario only (SCENARIO=default, system or lab)
+molecule: setup-test  ## Run one Molecule scenario only (SCENARIO=default, system, lab or release)
 	@. .venv/bin/activate && tools/test molecule $(SCENARIO)
 
 lock: setup-test  ## Renew every pinned requirement: the one command that does

@@ -19,23 +19,13 @@ from pathlib import Path
 import pytest
 import yaml
 from index_server import IndexServer, make_wheel, sha256
+from installation import PLAY
 from leaks import Leaks
 
 ROOT = Path(__file__).resolve().parents[3]
 TOKEN = "canary-push%0123456789canary0123456789"
 NAMESPACES = subprocess.run(["unshare", "-rmn", "true"], check=False, stderr=subprocess.DEVNULL).returncode == 0 if (
     shutil.which("unshare")) else False
-PLAY = """
-- hosts: all
-  gather_facts: false
-  roles:
-    - bnlnpps.swf_testbed.pip_index
-    - bnlnpps.swf_testbed.install
-  tasks:
-    - name: Everything that was registered
-      ansible.builtin.debug:
-        var: swf_testbed_release
-"""
 # the first two are on the network; the second has another Python
 HOSTS = ("builder", "other", "near", "far")
 HOME = ".local/share/swf-testbed"

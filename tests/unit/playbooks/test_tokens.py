@@ -15,23 +15,13 @@ import pytest
 import yaml
 from git_servers import GitHttps, commit_all
 from index_server import IndexServer, make_wheel, sha256
+from installation import PLAY
 from leaks import Leaks
 
 ROOT = Path(__file__).resolve().parents[3]
 INDEX_TOKEN = "canary-index%0123456789canary0123456789"
 GIT_TOKEN = "canary-git/%0123456789canary0123456789"
 WRONG = "canary-wrong%0123456789canary0123456789"
-PLAY = """
-- hosts: localhost
-  gather_facts: false
-  roles:
-    - bnlnpps.swf_testbed.pip_index
-    - bnlnpps.swf_testbed.install
-  tasks:
-    - name: Everything that was registered
-      ansible.builtin.debug:
-        var: swf_testbed_release
-"""
 
 
 @pytest.fixture(name="indexes", scope="module")
