@@ -80,7 +80,9 @@ def install(kind, requirements):
     # uv installs the rest in a tenth of the time; pip does it all where there is no uv for the platform, or where only
     # pip is set up for a mirror
     if os.path.exists(UV) or run(pip_install(only_uv)):
-        if run([UV, "pip", "install", "--quiet", "--python", PYTHON, "--require-hashes", "-r", requirements]):
+        # the tests start hundreds of processes, and let them write no bytecode into the checkout
+        compiled = ["--compile-bytecode"] if kind == "test" else []
+        if run([UV, "pip", "install", "--quiet", *compiled, "--python", PYTHON, "--require-hashes", "-r", requirements]):
             return
         say("uv could not; trying pip")
     must(pip_install(requirements), "the installation of requirements/%s.txt" % kind)
