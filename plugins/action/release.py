@@ -221,7 +221,7 @@ class ActionModule(ActionBase):
 
 def plain(result):
     """The part of a module's result that holds for the next steps, too."""
-    passing = ("awaited", "diff", "invocation", "kind")
+    passing = ("awaited", "deprecations", "diff", "invocation", "kind", "warnings")
     return {key: value for key, value in result.items() if not key.startswith("_") and key not in passing}
 
 

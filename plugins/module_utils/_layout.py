@@ -71,4 +71,7 @@ def layout(instance, scope, environment):
     units = "/etc/systemd/system" if scope == "system" else os.path.join(
         xdg(environment, "XDG_CONFIG_HOME", ".config"), "systemd/user")
     places["unit_file"] = os.path.join(units, places["unit"])
+    # takes a host that went down in a change-over back to what was proven
+    places["boot_unit"] = instance + "-boot.service"
+    places["boot_unit_file"] = os.path.join(units, places["boot_unit"])
     return places

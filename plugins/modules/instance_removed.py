@@ -81,7 +81,7 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor_tr
 STOP_SECONDS = 60
 OURS = {
     "root": ("releases", "tools", "current", "previous", ".current.new", ".previous.new", ".lock", "app"),
-    "config_dir": ("supervisord.conf", "proven", "pip", "pip-settings.json", "secrets", "ca.pem", "index.json",
+    "config_dir": ("supervisord.conf", "proven", "back_at_boot.sh", "pip", "pip-settings.json", "secrets", "ca.pem", "index.json",
                    "upstream.json"),
     # what a mirror keeps can be had again
     "state_dir": ("log", "run", "mirror"),
@@ -96,6 +96,7 @@ def candidates(places, remove_data):
         for name in names + extra:
             yield os.path.join(places[kind], name)
     yield places["unit_file"]
+    yield places["boot_unit_file"]
     if places["log_dir"] != os.path.join(places["state_dir"], "log"):
         yield places["log_dir"]
 

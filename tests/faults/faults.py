@@ -69,9 +69,9 @@ class Faults:
         return unsaid(output, told) or self.testbed.serves(before)
 
     def succeeds(self, playbook="upgrade.yml", during=None, **variables):
-        code, _output = self.testbed.play(playbook, during, **variables)
+        code, output = self.testbed.play(playbook, during, **variables)
         if code != 0:
-            return "the play failed"
+            return "the play failed: %s" % next((line for line in output.splitlines() if line.startswith("[ERROR]")), "no word why")
         problem = self.testbed.serves()
         version = variables.get("install_version")
         if version and not problem and not self.testbed.active().startswith(version + "-"):

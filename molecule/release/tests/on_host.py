@@ -24,7 +24,7 @@ UNIT = Path("/etc/systemd/system/swf-testbed.service")
 MONITOR = ("127.0.0.1", 8002)
 # how a supervisord that ends, or has ended, is heard of
 AWAY = (OSError, http.client.HTTPException, xmlrpc.client.Error)
-SHOWN = "ActiveState,SubState,NRestarts,NeedDaemonReload,LimitNOFILE,ReadWritePaths,ExecStart"
+SHOWN = "ActiveState,SubState,NeedDaemonReload,LimitNOFILE,ReadWritePaths,ExecStart"
 
 
 def infos():
@@ -56,6 +56,7 @@ def state():
     return {
         "current": current,
         "previous": linked("previous"),
+        "sent_from": json.loads((ROOT / "current/release.json").read_text()).get("sent_from"),
         "configured": next(line for line in conf.splitlines() if line.startswith("release = ")).rpartition("/")[2],
         # which of the files in use are, to the byte, those that are kept for the active release
         "proven": [path.name for path in (ETC / "supervisord.conf", UNIT)

@@ -6,6 +6,8 @@ from __future__ import annotations
 import re
 import time
 
+import pytest
+
 # a table more, as a release that changes the monitor's database brings it
 MIGRATION = """
 from django.db import migrations
@@ -24,12 +26,16 @@ def changed(output):
     return {name: int(number) for name, number in re.findall(r"^(\S+) +: ok=\d+ +changed=(\d+)", output, re.MULTILINE)}
 
 
-def show(what, began, downtime):
-    print("\n%s: %d s; seconds without a process: %s; all at once: %.1f" % (
-        what, time.monotonic() - began, downtime, downtime.together))
+@pytest.fixture(name="show")
+def shown_though_tests_are_captured(capsys):
+    def show(what, began, downtime):
+        with capsys.disabled():
+            print("\n%s: %d s; seconds without a process: %s; all at once: %.1f" % (
+                what, time.monotonic() - began, downtime, downtime.together))
+    return show
 
 
-def test_a_rolling_upgrade_with_a_migration(fleet, lab, serves, nothing_lost):
+def test_a_rolling_upgrade_with_a_migration(fleet, lab, serves, nothing_lost, show):
     version = fleet.new_version(swf_monitor={"swf_monitor/migrations/0002_later.py": MIGRATION}, **{name: {} for name in AGENTS})
     before = {state["current"] for state in fleet.states().values()}
     began = time.monotonic()
@@ -42,6 +48,8 @@ def test_a_rolling_upgrade_with_a_migration(fleet, lab, serves, nothing_lost):
     releases = {name: state["current"] for name, state in states.items()}
     assert len(set(releases.values())) == 1 and releases[lab.services].startswith(version + "-"), releases
     assert {state["previous"] for state in states.values()} == before
+    assert {name: state["sent_from"] for name, state in states.items()} == {
+        lab.services: None, "agents-1": lab.services, "agents-2": None, "agents-3": lab.services}
     serves(releases)
     services = lab.host(lab.services)
     assert services.check_output(TABLES, "select to_regclass('swf_of_a_later_release')") == "swf_of_a_later_release"
@@ -51,7 +59,7 @@ def test_a_rolling_upgrade_with_a_migration(fleet, lab, serves, nothing_lost):
     assert again == 0 and set(changed(output).values()) == {0}, output
 
 
-def test_a_rollback_of_all_hosts_brings_back_the_units_too(fleet, serves, nothing_lost):
+def test_a_rollback_of_all_hosts_brings_back_the_units_too(fleet, serves, nothing_lost, show):
     """The upgrade has a setting that changes the unit; what the rollback brings back is the unit before it, to the byte."""
     before = fleet.states()
     version = fleet.another_version()

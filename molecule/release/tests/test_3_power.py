@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A host goes away in the middle of its change-over. It comes back by itself, with one whole release, and the same upgrade, run
-again, comes to its end."""
+"""A host goes away in the middle of its change-over. It comes back by itself, with what served before and its unit, and the same
+upgrade, run again, comes to its end."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import pytest
 from fleet import PATIENCE, podman
 
 APPLY = "Apply the programs' configuration"
+LOADED = ("ActiveState", "LimitNOFILE", "NeedDaemonReload")
 # what Ansible says where a host does not answer any more
 AWAY = "Make sure this host can be reached over ssh|UNREACHABLE"
 
@@ -27,15 +28,18 @@ def reboots(lab, name):
     podman("exec", lab.container(name), "systemctl", "reboot")
 
 
-@pytest.mark.parametrize("name, turn, happens, told", [
+@pytest.mark.parametrize("name, turn, happens, told, setting", [
     # turns: the services, the first host of agents, the others
-    ("agents-2", 3, fails, "agents-2 cannot be reached any more, and this host goes back with its batch."),
-    ("agents-1", 2, reboots, AWAY),
-    ("lab-services", 1, fails, AWAY),
+    ("agents-2", 3, fails, "agents-2 cannot be reached any more, and this host goes back with its batch.", {}),
+    # of the unit, so that supervisord runs from the new one when the host goes down
+    ("agents-1", 2, reboots, AWAY, {"systemd_limit_nofile": 8192}),
+    ("lab-services", 1, fails, AWAY, {}),
 ], ids=["power of a host of a batch", "reboot of the canary", "power of the services"])
-def test_a_host_goes_away_in_its_change_over(fleet, lab, serves, goes_on, nothing_lost, wait_until, name, turn, happens, told):
+def test_a_host_goes_away_in_its_change_over(fleet, lab, serves, goes_on, nothing_lost, wait_until, name, turn, happens, told,
+                                              setting):
     version, before = fleet.another_version(), fleet.states()
-    code, output = fleet.play_and_disturb("upgrade.yml", APPLY, turn, lambda: happens(lab, name), install_version=version)
+    code, output = fleet.play_and_disturb(
+        "upgrade.yml", APPLY, turn, lambda: happens(lab, name), install_version=version, **setting)
     assert code != 0 and "fatal: [%s]" % name in output and re.search(told, " ".join(output.split())), output
     # without a hand
     problems, runs = {}, {}
@@ -47,9 +51,13 @@ def test_a_host_goes_away_in_its_change_over(fleet, lab, serves, goes_on, nothin
 
     wait_until(whole, PATIENCE, lambda: problems)
     goes_on()
-    # hosts whose turn did not come, and the other one of the batch, have what they had
-    assert [runs[host] for host in lab.agents[turn - 1:]] == [before[host]["current"] for host in lab.agents[turn - 1:]]
-    again, output = fleet.play("upgrade.yml", install_version=version)
+    # it, the other one of its batch, and hosts whose turn did not come
+    old = [name, *lab.agents[turn - 1:]]
+    assert [runs[host] for host in old] == [before[host]["current"] for host in old]
+    state = fleet.state(name)
+    assert state["unit"] == before[name]["unit"]
+    assert [state["loaded"][what] for what in LOADED] == [before[name]["loaded"][what] for what in LOADED]
+    again, output = fleet.play("upgrade.yml", install_version=version, **setting)
     assert again == 0, output
     releases = {host: state["current"] for host, state in fleet.states().items()}
     assert len(set(releases.values())) == 1 and releases[name].rpartition("-")[0] == version, releases
