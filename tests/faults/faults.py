@@ -71,7 +71,8 @@ class Faults:
     def succeeds(self, playbook="upgrade.yml", during=None, **variables):
         code, output = self.testbed.play(playbook, during, **variables)
         if code != 0:
-            return "the play failed: %s" % next((line for line in output.splitlines() if line.startswith("[ERROR]")), "no word why")
+            errors = [line for line in output.splitlines() if line.startswith("[ERROR]")]
+            return "the play failed: %s" % (errors or [output[-500:]])[0]
         problem = self.testbed.serves()
         version = variables.get("install_version")
         if version and not problem and not self.testbed.active().startswith(version + "-"):

@@ -56,7 +56,9 @@ class Fleet:
                 "ansible_python_interpreter": str(python),
                 "swf_testbed_python": str(folder / "another-python") if name == "other" else sys.executable}
         self.variables = {
-            "ansible_connection": "local", "ansible_pipelining": True, "install_mode": "push", "preflight_ports": [], "install_smoke": ["swf-testbed"],
+            # as ansible.cfg has it: modules make their directories, and warn that they had to
+            "ansible_connection": "local", "ansible_pipelining": True,
+            "install_mode": "push", "preflight_ports": [], "install_smoke": ["swf-testbed"],
             "install_tools_lock_file": str(folder / "tools.txt"), "install_constraints_file": "",
             "install_requirements": ["swf-testbed"], "swf_testbed_index_token": TOKEN,
             "swf_testbed_controller_dir": str(folder / "controller"),

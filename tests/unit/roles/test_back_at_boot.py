@@ -41,7 +41,8 @@ def make_instance(tmp_path):
 
     configure("1")
     kept.keep([str(conf), str(unit)], "1")
-    return SimpleNamespace(root=root, conf=conf, unit=unit, kept=Path(kept.place([str(conf)], "1")), configure=configure, boot=boot)
+    copies = Path(kept.place([str(conf)], "1"))
+    return SimpleNamespace(root=root, conf=conf, unit=unit, kept=copies, configure=configure, boot=boot)
 
 
 def test_what_is_configured_for_the_active_release_stays(instance):
