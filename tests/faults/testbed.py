@@ -202,10 +202,14 @@ class Testbed:
         return dict(self.query("SELECT filename, checksum FROM swf_monitor_stffile"))
 
     def open_runs(self):
-        """How many runs were never ended, once their messages had their time; the newest one goes on."""
+        """How many runs were never ended, once their messages had their time; the newest one goes on.
+
+        A number that the monitor gave to somebody who did not get it, as it was being stopped, is no run.
+        """
         deadline = time.monotonic() + PATIENCE
         while True:
             count = self.query("SELECT COUNT(*) FROM swf_monitor_run WHERE status != 'ended' "
+                               "AND (started_at IS NOT NULL OR run_id IN (SELECT run_id FROM swf_monitor_stffile)) "
                                "AND run_id < (SELECT MAX(run_id) FROM swf_monitor_run)")[0][0]
             if not count or time.monotonic() > deadline:
                 return count
