@@ -141,7 +141,9 @@ class Testbed:
         conf.read(self.conf)
         subprocess.run([conf.get("swf-testbed", "supervisord"), "-c", str(self.conf)], check=True, stdin=subprocess.DEVNULL,
                        env=dict(extra, HOME=str(self.home), PATH="/usr/local/bin:/usr/bin:/bin", LANG="C.UTF-8"))
-        problem = self.serves()
+        # the index, which was stopped, too
+        code, _output = self.play("start.yml")
+        problem = "start.yml failed" if code else self.serves()
         self.measured = True
         return problem
 
