@@ -61,7 +61,8 @@ def put_back(files, release_id):
 
     :raises OSError:
     """
-    for path, copy in pairs(files, release_id):
+    # supervisord.conf last: it is what a boot goes by (back_at_boot.sh), if this is cut off
+    for path, copy in reversed(pairs(files, release_id)):
         if read(path) != read(copy):
             put(copy, path)
 

@@ -3,13 +3,15 @@
 # `current` names has served before, and has its configuration beside the one in use.
 set -eu
 scope=$1 root=$2 conf=$3
-shift 2
+shift 3
 
 release=$(basename "$(readlink "$root/current")")
 kept=$(dirname "$conf")/proven/$release
 if grep -qxF "release = $root/releases/$release" "$conf"; then
     exit 0
 fi
+# supervisord.conf last: it is what the next boot goes by, if this one is cut off, too
+set -- "$@" "$conf"
 for path; do
     if ! [ -e "$kept/$(basename "$path")" ]; then
         echo "$kept has no $(basename "$path"): $conf stays as it is, although its release was not proven healthy here"

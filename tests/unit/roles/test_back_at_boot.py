@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 from pathlib import Path
 from types import SimpleNamespace
@@ -32,11 +33,11 @@ def make_instance(tmp_path):
         conf.chmod(0o640)
         unit.write_text("of release %s" % release)
 
-    def boot():
+    def boot(code=0):
         done = subprocess.run(
             ["sh", str(SCRIPT), "system", str(root), str(conf), str(unit)], text=True, check=False, stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT, env=dict(os.environ, PATH="%s:%s" % (systemctl.parent, os.environ["PATH"])))
-        assert done.returncode == 0, done.stdout
+        assert done.returncode == code, done.stdout
         return done.stdout
 
     configure("1")
@@ -71,3 +72,13 @@ def test_half_of_a_configuration_is_not_put_back(instance):
     (instance.kept / "swf.service").unlink()
     assert "has no swf.service" in instance.boot()
     assert "releases/2" in instance.conf.read_text() and instance.unit.read_text() == "of release 2"
+
+
+def test_what_was_cut_off_is_made_up_for_at_the_next_boot(instance):
+    instance.configure("2")
+    in_the_way = instance.unit.with_name("swf.service.boot")
+    in_the_way.mkdir()
+    instance.boot(code=1)
+    shutil.rmtree(in_the_way)
+    assert "Back to the release 1" in instance.boot()
+    assert "releases/1" in instance.conf.read_text() and instance.unit.read_text() == "of release 1"
