@@ -8,6 +8,8 @@ from __future__ import annotations
 import os
 import pwd
 
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._instance_name import instance_name
+
 # supervisord binds "<socket>.<pid>" first: 103 bytes fail, and a pid may have 7 digits
 MAX_SOCKET_BYTES = 99
 
@@ -33,7 +35,9 @@ def layout(instance, scope, environment):
     :param environment: the environment of the login that owns a user-scope instance, with ``HOME``.
     :returns: dict of absolute paths, and of the owners and modes that differ between the scopes. An owner or group that is empty
         is left as it is made: that of the login.
+    :raises InstanceNameError: the name could lead to another path than one of the instance.
     """
+    instance_name(instance)
     if scope == "user":
         state = os.path.join(xdg(environment, "XDG_STATE_HOME", ".local/state"), instance)
         places = {

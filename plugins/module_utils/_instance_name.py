@@ -1,0 +1,27 @@
+# Copyright: Contributors to the bnlnpps.swf_testbed collection
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The type "instance name": directories, units and accounts are named after an instance, so its name must be a plain one."""
+
+from __future__ import annotations
+
+import re
+
+PATTERN = r"[a-z0-9][a-z0-9-]{0,31}"
+RULE = "1 to 32 lowercase letters, digits and hyphens, the first a letter or a digit"
+
+
+class InstanceNameError(ValueError):
+    """The name cannot be used for an instance; the message has cause, evidence and fix."""
+
+
+def instance_name(value, variable="swf_testbed_instance"):
+    """The name itself, if it is one.
+
+    :param value: what was given as the name.
+    :param variable: the variable or option that it was given in, for the message.
+    :raises InstanceNameError: it is not text, or would make a path, an option or a unit other than the one meant.
+    """
+    if not isinstance(value, str) or not re.fullmatch(PATTERN, value):
+        raise InstanceNameError("%s is not the name of an instance. Evidence: it is %r. Fix: use %s" % (variable, value, RULE))
+    return value
