@@ -70,6 +70,7 @@ def layout(instance, scope, environment):
     places["ca_file"] = os.path.join(places["config_dir"], "ca.pem")
     places["supervisord_conf"] = os.path.join(places["config_dir"], "supervisord.conf")
     places["socket"] = os.path.join(places["run_dir"], "supervisor.sock")
+    places["instance"] = instance
     places["scope"] = scope
     places["unit"] = instance + ".service"
     units = "/etc/systemd/system" if scope == "system" else os.path.join(

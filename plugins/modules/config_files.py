@@ -43,6 +43,13 @@ options:
           - Only for a directory that belongs to the role alone.
         type: bool
         default: false
+      uninstall:
+        description:
+          - What an uninstall does with the directory, for O(manifest). V(empty) removes it when nothing is left in it, V(always) with
+            all that is in it, V(data) does that when the data are to go, too, and V(never) leaves it.
+        type: str
+        choices: [empty, always, data, never]
+        default: empty
   files:
     description: Files to place.
     type: list
@@ -89,6 +96,16 @@ options:
     type: list
     elements: path
     default: []
+  registry:
+    description:
+      - Directory on the controller in which the action notes that the instance of O(manifest) uses it, and the package index.
+    type: path
+  users_of:
+    description:
+      - Group of the inventory. The action lists the instances on its hosts as O(manifest.users).
+    type: str
+extends_documentation_fragment:
+  - bnlnpps.swf_testbed.manifest
 attributes:
   check_mode:
     support: full
@@ -145,6 +162,9 @@ import tempfile
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.common.text.converters import to_bytes, to_text
 
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._instance_name import InstanceNameError
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._manifest import ManifestError, entry
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._manifest_record import ARGUMENT, record
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._replacing import read
 
 
@@ -156,6 +176,20 @@ class ConfigFiles:
         self.changes = []
         self.diffs = []
         self.backups = []
+        # directories that were not there when the module began; the manifest may be written to one of them
+        self.missing = {item["path"] for item in module.params["directories"] if not os.path.isdir(item["path"])}
+
+    def record(self):
+        """List in the manifest what is about to be created. True if that changes it."""
+        parameters = self.module.params
+        entries = [entry("directory", item["path"], item["uninstall"]) for item in parameters["directories"]]
+        entries += [entry("unit" if item["dest"].endswith(".service") else "file", item["dest"]) for item in parameters["files"]]
+        try:
+            return record(parameters["manifest"], entries, self.module.check_mode)
+        except (InstanceNameError, ManifestError) as error:
+            self.fail("%s. Nothing was changed." % str(error).rstrip("."))
+        except OSError as error:
+            self.fail("cannot write the manifest in %s: %s. Nothing was changed." % (error.filename, error.strerror))
 
     def note(self, path, action, before="", after=""):
         self.changes.append({"path": path, "action": action})
@@ -175,19 +209,19 @@ class ConfigFiles:
 
     def directory(self, item):
         path = item["path"]
-        if os.path.isdir(path):
+        if os.path.isdir(path) and path not in self.missing:
             if self.apply_attributes(self.attributes(item, item["mode"])):
                 self.note(path, "attributes", after="mode %s, owner %s, group %s\n" % (
                     item["mode"], item.get("owner") or "as it is", item.get("group") or "as it is"))
             return
-        if os.path.lexists(path):
+        if os.path.lexists(path) and not os.path.isdir(path):
             self.fail("%s must be a directory and is something else. Move it away, then run again." % path)
         self.note(path, "created", after="directory, mode %s\n" % item["mode"])
         if self.module.check_mode:
             return
         try:
             # 0700 until the attributes are set, so that there is no moment in which others can look in
-            os.makedirs(path, mode=0o700)
+            os.makedirs(path, mode=0o700, exist_ok=True)
         except OSError as error:
             self.fail("cannot make the directory %s: %s" % (path, error.strerror))
         self.apply_attributes(self.attributes(item, item["mode"]))
@@ -197,6 +231,8 @@ class ConfigFiles:
 
     def stage(self, item):
         """A file's new text beside its destination, validated; None if the text is there already."""
+        if os.path.isdir(item["dest"]):
+            self.fail("%s must be a file and is a directory. Move it away, then run again." % item["dest"])
         text = item["secret_content"] if item["secret"] else item["content"]
         new, old = to_bytes(text), read(item["dest"])
         if old == new:
@@ -268,6 +304,7 @@ class ConfigFiles:
 
     def run(self):
         parameters = self.module.params
+        listed = self.record()
         for item in parameters["directories"]:
             self.directory(item)
         staged = [(item, self.stage(item)) for item in parameters["files"]]
@@ -281,7 +318,7 @@ class ConfigFiles:
                 unwanted += [path for path in entries if path not in kept and os.path.isfile(path)]
         for path in unwanted:
             self.remove(path)
-        self.module.exit_json(changed=bool(self.changes), files=self.changes, backups=self.backups, diff=self.diffs)
+        self.module.exit_json(changed=bool(self.changes or listed), files=self.changes, backups=self.backups, diff=self.diffs)
 
 
 def main():
@@ -290,13 +327,17 @@ def main():
         argument_spec={
             "directories": {"type": "list", "elements": "dict", "default": [], "options": dict(
                 owner, path={"type": "path", "required": True}, mode={"type": "str", "default": "0755"},
-                purge={"type": "bool", "default": False})},
+                purge={"type": "bool", "default": False},
+                uninstall={"type": "str", "choices": ["empty", "always", "data", "never"], "default": "empty"})},
             "files": {"type": "list", "elements": "dict", "default": [], "options": dict(
                 owner, dest={"type": "path", "required": True}, src={"type": "str"},
                 content={"type": "str", "no_log": False}, secret_content={"type": "str", "no_log": True},
                 secret={"type": "bool", "default": False, "no_log": False}, mode={"type": "str"},
                 backup={"type": "bool", "default": False}, validate={"type": "list", "elements": "str"})},
             "absent": {"type": "list", "elements": "path", "default": []},
+            "registry": {"type": "path"},
+            "users_of": {"type": "str"},
+            **ARGUMENT,
         },
         supports_check_mode=True,
         # the invocation would put whole files into the host's journal

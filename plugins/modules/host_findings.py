@@ -328,6 +328,7 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host_python i
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host_systemd import linger_problem, system_problems
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._indexes import ARGUMENTS
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._installers import find_uv
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._instance_name import InstanceNameError, instance_name
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._layout import environment_of_login, layout
 
 TEXT = {"type": "str", "default": ""}
@@ -430,6 +431,11 @@ def main():
         supports_check_mode=True,
     )
     options = module.params
+    try:
+        for name in [item["name"] for item in options["instances"]] + [options["access_instance"]] * bool(options["access_instance"]):
+            instance_name(name)
+    except InstanceNameError as error:
+        module.fail_json(msg=str(error))
     began, started = time.time(), time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
         installed, found = examine(options, folder)

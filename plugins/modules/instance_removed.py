@@ -7,29 +7,70 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: instance_removed
-short_description: Remove an instance of the testbed from a host, and nothing else
+short_description: Remove what the manifest of an instance or a service lists, and nothing else
 version_added: 0.1.0
 author:
   - BNL NPPS (@bnlnpps)
 description:
-  - Removes what the roles made - releases, tools, configuration, secrets, logs, the systemd unit - and, only when it is told to,
-    the data. Takes out what M(bnlnpps.swf_testbed.pip_settings) set in the files of pip and uv.
-  - Directories that then still hold anything are kept, and named in RV(kept).
+  - Removes what the roles created and listed in the manifest - releases, tools, configuration, secrets, logs, systemd units - and,
+    only when it is told to, the data and the accounts. Takes out what M(bnlnpps.swf_testbed.pip_settings) set in the files of pip
+    and uv. What is not listed stays.
+  - Shows what it is about to remove before it does.
+  - Refuses, before the first removal and all at once, directories of the system or of another instance, directories with a mount
+    point in them, and paths that a symbolic link leads elsewhere by now. A listed directory that is a mount point is emptied and
+    stays.
+  - The manifest must be written by root (in user scope, the login) alone, and is removed last. While data stay, so does the manifest
+    that lists them.
   - Stops the instance first. One that does not stop is not removed.
+  - What other instances use is not removed. It is told apart by the users that its manifest lists.
 options:
   instance:
-    description: Name of the instance.
+    description: Name of the instance. Required, unless O(service) is given.
     type: str
-    required: true
   scope:
     description: V(user) for an instance of the login, V(system) for one of the host.
     type: str
     choices: [user, system]
     default: user
+  service:
+    description: Name of a service, such as V(broker), in the place of an instance. Its manifest is in C(/etc/bnlnpps.swf_testbed).
+    type: str
   remove_data:
     description: Also remove the data, such as the monitor's database, STF files, and an index's packages. It cannot be got back.
     type: bool
     default: false
+  write_manifest:
+    description:
+      - Removes nothing. Shows what a manifest of an installation lists that was made before there were manifests, and writes it
+        outside of check mode.
+    type: bool
+    default: false
+  entries:
+    description: What the role of a O(service) creates, for O(write_manifest), as in its option C(manifest.entries).
+    type: list
+    elements: dict
+    default: []
+  user:
+    description:
+      - How this instance is listed as a user of others, V(INSTANCE@HOST/SCOPE). It is returned once the instance is removed, and
+        taken off the list O(registry).
+    type: str
+  users_gone:
+    description: Users that do not count any more, since they were removed.
+    type: list
+    elements: str
+    default: []
+  users_elsewhere:
+    description: Users beside those that the manifest lists.
+    type: list
+    elements: str
+    default: []
+  registry:
+    description: Directory on the controller with C(instances.json), the list of the instances that use it.
+    type: path
+  index_url:
+    description: Address of the package index that is removed. Those in O(registry) that use it are added to O(users_elsewhere).
+    type: str
 attributes:
   check_mode:
     support: full
@@ -43,88 +84,97 @@ EXAMPLES = r"""
 - name: Remove the testbed and keep its data
   bnlnpps.swf_testbed.instance_removed:
     instance: swf-testbed
+
+- name: Write the manifest of an installation that has none
+  bnlnpps.swf_testbed.instance_removed:
+    instance: swf-testbed
+    write_manifest: true
 """
 
 RETURN = r"""
+manifest:
+  description: Path of the manifest.
+  returned: always
+  type: str
+  sample: /etc/swf-testbed/manifest.json
 removed:
-  description: Paths that were removed, or would be.
+  description: What was removed, or would be - paths, and the names of accounts and groups.
   returned: always
   type: list
   elements: str
   sample: [/home/me/.local/share/swf-testbed/releases]
+due:
+  description: Entries of the manifest that somebody else removes, such as databases, before the module runs outside of check mode.
+  returned: success
+  type: list
+  elements: dict
+  sample: [{"kind": "database", "name": "swf_testbed", "uninstall": "data"}]
 stopped:
   description: Whether something ran and was stopped, or would be.
-  returned: always
+  returned: success
   type: bool
   sample: true
 kept:
-  description: Paths of the instance that are still there.
-  returned: always
+  description: Directories of the instance that are still there, and what is in them that the manifest does not list.
+  returned: success
   type: list
   elements: str
   sample: [/home/me/.local/state/swf-testbed]
+stays:
+  description: What the manifest lists and what stays, each with the reason.
+  returned: success
+  type: list
+  elements: str
+  sample: ["package nginx: others may use it"]
+used_by:
+  description: Users for whom all of it stays.
+  returned: success
+  type: list
+  elements: str
+  sample: ["swf-strict@one/system"]
+user:
+  description: O(user), once the instance is removed.
+  returned: when O(user) is given and the instance is removed
+  type: str
+  sample: "swf-testbed@one/system"
 """
 
 import os
-import shutil
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils import _pip_settings, _systemd
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils import _manifest, _pip_settings, _systemd
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._daemon import DaemonError, identity, stop
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._instance_name import InstanceNameError
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._layout import environment_of_login, layout
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._manifest_found import entries_of, others_on_host
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._manifest_record import completed
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._programs_of import end_programs_of, programs_of
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._removal import Removal
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor_client import Client
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor_errors import SupervisorError
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor_transport import Endpoint
 
 STOP_SECONDS = 60
-OURS = {
-    "root": ("releases", "tools", "current", "previous", ".current.new", ".previous.new", ".lock", "app"),
-    "config_dir": ("supervisord.conf", "proven", "back_at_boot.sh", "pip", "pip-settings.json", "secrets", "ca.pem", "index.json",
-                   "upstream.json"),
-    # what a mirror keeps can be had again
-    "state_dir": ("log", "run", "mirror"),
-}
-DATA = ("data", "broker", "monitor", "packages", "backups")
+ROOTS = ("root", "config_dir", "state_dir")
+WRITE = "ansible-playbook playbooks/uninstall.yml -e uninstall_write_manifest=true"
 
 
-def candidates(places, remove_data):
-    """Paths to remove, children before the directories that they leave empty."""
-    for kind, names in OURS.items():
-        extra = DATA if remove_data and kind == "state_dir" else ()
-        for name in names + extra:
-            yield os.path.join(places[kind], name)
-    yield places["unit_file"]
-    yield places["boot_unit_file"]
-    if places["log_dir"] != os.path.join(places["state_dir"], "log"):
-        yield places["log_dir"]
+class NotRemoved(Exception):
+    """Why nothing is removed."""
 
 
-def remove(path):
-    if os.path.isdir(path) and not os.path.islink(path):
-        # the parameter has another name from Python 3.12 on, and this one until 3.14 at least
-        shutil.rmtree(path, onerror=forgive)
-    else:
-        os.unlink(path)
-
-
-def forgive(_function, path, failure):
-    """A file system that hosts share: another one may be removing the same, and where it is mounted is not ours to remove."""
-    if not (isinstance(failure[1], FileNotFoundError) or os.path.ismount(path)):
-        raise failure[1]
-
-
-def stop_all(places, check_mode):
+def stop_all(places, units, check_mode):
     """Stop the instance. True if something ran.
 
+    :param units: the units of the manifest that are there.
     :raises DaemonError, SupervisorError: it does not stop, or is not ours to stop.
     """
     client = Client(Endpoint("unix", places["socket"]))
     found = identity(client)
     if check_mode:
         return bool(found or programs_of(places["socket"]))
-    if os.path.exists(places["unit_file"]):
+    if places["unit_file"] in units:
         # systemd would start it again, now or at the next boot
         _systemd.systemctl(places["scope"], "disable", "--now", "--quiet", places["unit"])
     elif found:
@@ -132,45 +182,156 @@ def stop_all(places, check_mode):
     return bool(end_programs_of(places["socket"]) or found)
 
 
+def stop_service(units, check_mode):
+    """Stop the units of a service and see that they are not started again. True if there was one."""
+    for path in units if not check_mode else ():
+        _systemd.systemctl("system", "disable", "--now", "--quiet", os.path.basename(path))
+    return bool(units)
+
+
+def pip_lines(places, due):
+    """The files of pip and uv without our lines, not written yet.
+
+    :raises NotRemoved: lines are to be taken out of a file that the manifest does not name.
+    """
+    files = _pip_settings.Files()
+    record = _pip_settings.read_record(places["pip_settings"])
+    if record:
+        _pip_settings.undo(files, record, places["instance"])
+    unlisted = set(files.changed()) - {item["path"] for item in due if item["kind"] == "lines"}
+    if unlisted:
+        raise NotRemoved("%s names files that the manifest does not list. Evidence: %s. Fix: look at them; if they hold lines of this "
+                         "instance, run site.yml once more, which lists them" % (places["pip_settings"], ", ".join(sorted(unlisted))))
+    return files
+
+
+def unlisted(places, manifest, path):
+    """What is in the directories of the instance, and in no manifest."""
+    listed = {item["path"] for item in manifest["entries"] if item["kind"] in _manifest.PATHS} | {path}
+    found = []
+    for folder in [places[name] for name in ROOTS if os.path.isdir(places[name])]:
+        found.append(folder)
+        inside = [os.path.join(folder, name) for name in sorted(os.listdir(folder))]
+        found += [item for item in inside if item not in listed and not any(other.startswith(item + "/") for other in listed)]
+    return found
+
+
+def not_listed(module, subject, places, path):
+    """There is no manifest: an older installation, or none at all.
+
+    :raises NotRemoved: an older installation.
+    """
+    options = module.params
+    found = entries_of(places) if places else [
+        item for item in options["entries"] if item["kind"] not in _manifest.PATHS or os.path.lexists(item["path"])]
+    if places is None and not any(item["kind"] in _manifest.PATHS and item["uninstall"] != "empty" for item in found):
+        found = []
+    listing = [_manifest.told(item) for item in found]
+    result = {"manifest": path, "removed": [], "due": [], "stopped": False, "used_by": [], "stays": [],
+              "kept": unlisted(places, {"entries": []}, path) if places else []}
+    if found and not options["write_manifest"]:
+        raise NotRemoved("there is an installation and no manifest of what it created, so nothing was removed. Evidence: there is no %s, "
+                         "and there are %s. Fix: let the manifest be written, look at it, and run again: %s (or run site.yml)" % (
+                             path, ", ".join(listing), WRITE))
+    if found:
+        new = _manifest.merged(dict(subject, format=_manifest.FORMAT, collection=None, entries=[], users=[]),
+                               [completed(item, None) for item in found])
+        if not module.check_mode:
+            _manifest.write(path, new, 0o600 if subject.get("scope") == "user" else 0o644)
+        result["stays"] = listing
+    if options["user"] and not options["write_manifest"]:
+        result["user"] = options["user"]
+    module.exit_json(changed=bool(found), diff={"before": "", "after": "".join(line + "\n" for line in listing)}, **result)
+
+
+def used(module, path, manifest, users):
+    """Others use it: it stays, and is listed as used by them alone."""
+    changed = sorted(users) != manifest["users"] and not set(manifest["users"]) <= set(users)
+    if changed and not module.check_mode:
+        _manifest.write(path, dict(manifest, users=[user for user in manifest["users"] if user in users]),
+                        0o600 if manifest.get("scope") == "user" else 0o644)
+    module.exit_json(changed=changed, manifest=path, removed=[], due=[], stopped=False, used_by=users, kept=[], stays=[
+        "%s: %s" % (_manifest.told(item), "used by " + ", ".join(users)) for item in manifest["entries"] if item["uninstall"] != "never"])
+
+
+def removed_in(module, subject, places, path, manifest):
+    """Remove it, or say what would be."""
+    options, scope = module.params, subject.get("scope", "system")
+    removal = Removal(manifest, subject, places, environment_of_login(), options["remove_data"],
+                      others_on_host(places) if scope == "system" and places else None)
+    problems = removal.problems()
+    if problems:
+        raise NotRemoved("%s lists what is not removed, so nothing was:\n%s\nFix: put right what is in the way, or take the entry out of "
+                         "the manifest; it then stays" % (path, "\n".join("%d. %s" % pair for pair in enumerate(problems, 1))))
+    due, elsewhere = removal.due(), removal.due_elsewhere()
+    units = [item["path"] for item in due if item["kind"] == "unit"]
+    files = pip_lines(places, elsewhere) if places else _pip_settings.Files()
+    ran = stop_all(places, units, module.check_mode) if places else stop_service(units, module.check_mode)
+    emptied = removal.remove_empty(check_mode=True)
+    if not module.check_mode:
+        files.write()
+        for item in due:
+            removal.remove(item)
+        if units:
+            _systemd.systemctl(scope, "daemon-reload")
+        rest = removal.left()
+        removal.remove_empty()
+        if rest is None:
+            os.unlink(path)
+        elif rest != manifest:
+            _manifest.write(path, rest, 0o600 if scope == "user" else 0o644)
+        # the manifest was in one of them
+        emptied += removal.remove_empty()
+        if rest is None and places is None and not os.listdir(os.path.dirname(path)):
+            os.rmdir(os.path.dirname(path))
+    gone = [_manifest.told(item) for item in due if _manifest.key(item) not in removal.refusals]
+    changed = bool(ran or gone or emptied or files.changed() or (not module.check_mode and removal.left() is None))
+    user = {"user": options["user"]} if options["user"] else {}
+    module.exit_json(
+        changed=changed, manifest=path, removed=gone, stopped=ran, due=elsewhere, used_by=[], stays=removal.stays(),
+        kept=unlisted(places, manifest, path) if places else [],
+        diff={"before": "".join(line + "\n" for line in ["running"] * ran + gone + files.changed()), "after": ""}, **user)
+
+
 def main():
     module = AnsibleModule(
         argument_spec={
-            "instance": {"type": "str", "required": True},
+            "instance": {"type": "str"},
             "scope": {"type": "str", "choices": ["user", "system"], "default": "user"},
+            "service": {"type": "str"},
             "remove_data": {"type": "bool", "default": False},
+            "write_manifest": {"type": "bool", "default": False},
+            "entries": {"type": "list", "elements": "dict", "default": []},
+            "user": {"type": "str"},
+            "users_gone": {"type": "list", "elements": "str", "default": []},
+            "users_elsewhere": {"type": "list", "elements": "str", "default": []},
+            "registry": {"type": "path"},
+            "index_url": {"type": "str"},
         },
         supports_check_mode=True,
     )
     options = module.params
-    places = layout(options["instance"], options["scope"], environment_of_login())
+    what = options["service"] or options["instance"]
     try:
-        ran = stop_all(places, module.check_mode)
+        subject = _manifest.subject_of(options)
+        places = layout(subject["instance"], subject["scope"], environment_of_login()) if "instance" in subject else None
+        path = _manifest.path_of(subject)
+        manifest = _manifest.read(path, subject)
+        if manifest is None:
+            not_listed(module, subject, places, path)
+        if options["write_manifest"]:
+            module.exit_json(changed=False, manifest=path, removed=[], due=[], stopped=False, kept=[], used_by=manifest["users"],
+                             stays=[_manifest.told(item) for item in manifest["entries"]])
+        users = sorted({*manifest["users"], *options["users_elsewhere"]} - set(options["users_gone"]))
+        if users:
+            used(module, path, manifest, users)
+        removed_in(module, subject, places, path, manifest)
+    except (InstanceNameError, _manifest.ManifestError, NotRemoved) as error:
+        module.fail_json(msg="%s. Nothing was removed." % str(error).rstrip("."))
     except (DaemonError, SupervisorError, _systemd.SystemdError) as error:
-        module.fail_json(msg="%s was not removed, because it could not be stopped: %s" % (options["instance"], error))
-    settings = _pip_settings.Files()
-    record = _pip_settings.read_record(places["pip_settings"])
-    if record:
-        _pip_settings.undo(settings, record, options["instance"])
-    removed = [path for path in candidates(places, options["remove_data"]) if os.path.lexists(path)]
-    # a mount is emptied and stays; to empty it again is no change
-    removed = [path for path in removed if not (os.path.ismount(path) and not os.listdir(path))]
-    if not module.check_mode:
-        try:
-            settings.write()
-            for path in removed:
-                remove(path)
-            if places["unit_file"] in removed:
-                _systemd.systemctl(places["scope"], "daemon-reload")
-            for kind in OURS:
-                if os.path.isdir(places[kind]) and not os.listdir(places[kind]):
-                    os.rmdir(places[kind])
-        except OSError as error:
-            module.fail_json(msg="cannot remove %s: %s. Mend that and run again; it goes on where it stopped." % (
-                error.filename, error.strerror))
-    kept = [places[kind] for kind in OURS if os.path.isdir(places[kind])]
-    module.exit_json(changed=bool(ran or removed), removed=removed, kept=kept, stopped=ran,
-                     diff={"before": "".join(line + "\n" for line in ["running"] * ran + removed + settings.changed()),
-                           "after": ""})
+        module.fail_json(msg="%s was not removed, because it could not be stopped: %s" % (what, error))
+    except OSError as error:
+        module.fail_json(msg="cannot remove %s: %s. Fix that and run again; the removal resumes." % (error.filename, error.strerror))
 
 
 if __name__ == "__main__":

@@ -50,6 +50,7 @@ options:
     type: bool
     default: false
 extends_documentation_fragment:
+  - bnlnpps.swf_testbed.manifest
   - bnlnpps.swf_testbed.package_indexes
 attributes:
   check_mode:
@@ -103,6 +104,9 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._github_packag
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._install_errors import CREDENTIALS
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._installers import is_flat
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._layout import environment_of_login, xdg
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._manifest import ManifestError, entry
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._manifest_record import ARGUMENT
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._manifest_record import record as list_in_manifest
 
 
 class Refused(Exception):
@@ -248,12 +252,14 @@ def settle(module):
             record["netrc"] = home_netrc
             set_netrc(files, home_netrc, entries, owner)
     changed = files.changed()
+    ours = [entry("lines", record[key], name=owner) for key in ("pip_conf", "uv_toml", "netrc") if key in record]
+    listed = list_in_manifest(options["manifest"], ours, module.check_mode)
     if not module.check_mode:
         files.write()
         if record != previous:
             _pip_settings.write_record(options["record"], record)
     module.exit_json(
-        changed=bool(changed), github=found, files=[record[key] for key in ("pip_conf", "uv_toml", "netrc") if key in record],
+        changed=bool(changed or listed), github=found, files=[record[key] for key in ("pip_conf", "uv_toml", "netrc") if key in record],
         diff=[shown(path, files) for path in changed])
 
 
@@ -275,13 +281,14 @@ def main():
             "indexes": {"type": "list", "elements": "dict", "default": [], "options": _indexes.ARGUMENTS},
             "access_dir": {"type": "path"},
             "remove_github": {"type": "bool", "default": False},
+            **ARGUMENT,
         },
         required_if=[("scope", "site", ["site"])],
         supports_check_mode=True,
     )
     try:
         settle(module)
-    except (Refused, ValueError) as error:
+    except (ManifestError, Refused, ValueError) as error:
         module.fail_json(msg="%s\nNothing was changed." % error)
     except OSError as error:
         module.fail_json(msg="cannot change %s: %s" % (error.filename, error.strerror))

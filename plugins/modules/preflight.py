@@ -159,7 +159,10 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host_python i
 )
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host_systemd import system_problems
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._installers import find_uv
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._instance_name import InstanceNameError
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._layout import environment_of_login, layout
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._manifest import entry
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._manifest_found import others_on_host
 
 
 def about_systemd(options, places):
@@ -175,6 +178,23 @@ def about_systemd(options, places):
         # where the programs find what is in secrets_dir
         readable_secrets_dir="/run/credentials/" + places["unit"] if credentials else places["secrets_dir"],
         pip_settings_made=os.path.exists(places["pip_settings"]))
+    # what the roles hand to the modules that create; these list more
+    places["manifest"] = {"instance": places["instance"], "scope": places["scope"], "entries": account_entries(options, places)}
+
+
+def account_entries(options, places):
+    """Entries of the accounts that the roles are about to make, or made for another instance of this host.
+
+    They go with the data, since files that stay are theirs.
+    """
+    if options["scope"] != "system":
+        return []
+    shared = {(item.get("kind"), item.get("name")) for other in others_on_host(places).values() for item in other["entries"]
+              if isinstance(item, dict)}
+    wanted = [("account", options["user"], pwd.getpwnam), ("group", options["user"], grp.getgrnam),
+              ("group", options["operators"], grp.getgrnam)]
+    return [entry(kind, name, "data", role="preflight") for kind, name, look_up in wanted
+            if (kind, name) in shared or not exists(look_up, name)]
 
 
 def exists(look_up, name):
@@ -206,7 +226,10 @@ def main():
         supports_check_mode=True,
     )
     options = module.params
-    places = layout(options["instance"], options["scope"], environment_of_login())
+    try:
+        places = layout(options["instance"], options["scope"], environment_of_login())
+    except InstanceNameError as error:
+        module.fail_json(msg=str(error))
     about_systemd(options, places)
     fact = "swf_testbed_layout_" + options["instance"].replace("-", "_")
     result = {"changed": False, "ansible_facts": {fact: places}, "problems": []}

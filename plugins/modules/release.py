@@ -169,7 +169,7 @@ options:
     description: Text of the lock of the tools. Set by the action. Not for use in a playbook.
     type: str
   collection:
-    description: Version of the collection, for the manifest. Set by the action. Not for use in a playbook.
+    description: Version of the collection, for what is noted of a release. Set by the action. Not for use in a playbook.
     type: str
   access:
     description: What is in O(access_dir) for the time of this build alone, by name. Set by the action. Not for use in a playbook.
@@ -187,6 +187,7 @@ options:
     description: The environments for O(state=packed), by name. Set by the action. Not for use in a playbook.
     type: dict
 extends_documentation_fragment:
+  - bnlnpps.swf_testbed.manifest
   - bnlnpps.swf_testbed.package_indexes
 attributes:
   check_mode:
@@ -322,8 +323,12 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._indexes impor
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._install_verdict import explained
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._installers import InstallError, installer
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._lock import by_index, short_hash, versions
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._manifest import ManifestError, entry
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._manifest_record import ARGUMENT, record
 
 UNLOCKED = "unlocked"
+# of the root, as the manifest of the instance lists it
+DIRECTORIES, LINKS, FILES = ("releases", "tools"), ("current", "previous", ".current.new", ".previous.new"), (".lock",)
 
 
 class Refused(Exception):
@@ -370,6 +375,8 @@ def built(module):
     needed = missing if sent and sent["name"] == _wheelhouse.INDEX else set(missing) - {"tools"}
     if needed and sent and not options["wheels"] and not options["archive"] and not module.check_mode:
         module.exit_json(needs_wheels=True, **result)
+    listed = record(options["manifest"], entries_of(root), module.check_mode)
+    result["changed"] = result["changed"] or listed
     if missing and not module.check_mode:
         with only_one(root), tempfile.TemporaryDirectory() as wheels:
             # what a run that had the turn before has built meanwhile is there
@@ -391,6 +398,13 @@ def built(module):
     if found:
         result["python"] = found["python"]
     module.exit_json(**result)
+
+
+def entries_of(root):
+    """What the module creates in the root of an instance, for the manifest."""
+    return ([entry("directory", root, "empty")] + [entry("directory", os.path.join(root, name)) for name in DIRECTORIES]
+            + [entry("link", os.path.join(root, name)) for name in LINKS]
+            + [entry("file", os.path.join(root, name)) for name in FILES])
 
 
 def maker(options, tools_uv):
@@ -577,6 +591,7 @@ def main():
             "archive_sha256": {"type": "str"},
             "sent_from": {"type": "str"},
             "paths": {"type": "dict"},
+            **ARGUMENT,
         },
         required_if=[("state", "active", ["id"]), ("state", "absent", ["id"]), ("state", "restored", ["id", "files"]),
                      ("state", "built", ["version", "lock_file", "tools_lock_file"])],
@@ -588,7 +603,7 @@ def main():
     with access_of(module):
         try:
             STATES[options["state"]](module)
-        except Refused as error:
+        except (ManifestError, Refused) as error:
             module.fail_json(msg="%s." % error)
         except InstallError as error:
             module.fail_json(msg=explained(error, options["indexes"], asked_for(options, error.index), options["access_dir"],

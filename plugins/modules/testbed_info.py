@@ -91,6 +91,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._finding import sentence
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._health import ask, problems
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._instance_name import InstanceNameError, instance_name
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._instance_state import State
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._layout import environment_of_login, layout
 
@@ -112,7 +113,11 @@ def main():
         },
         supports_check_mode=True,
     )
-    found = [report(name, module.params["scope"]) for name in module.params["instances"]]
+    try:
+        names = [instance_name(name, "instances") for name in module.params["instances"]]
+    except InstanceNameError as error:
+        module.fail_json(msg=str(error))
+    found = [report(name, module.params["scope"]) for name in names]
     # a monitor whose daemon is down has been reported already
     if module.params["health_url"] and found and found[-1]["processes"]:
         ca_file = layout(found[-1]["name"], module.params["scope"], environment_of_login())["ca_file"]

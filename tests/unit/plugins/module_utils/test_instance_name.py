@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import pytest
+
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._instance_name import InstanceNameError, instance_name
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._layout import layout
 

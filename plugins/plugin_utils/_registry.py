@@ -1,0 +1,79 @@
+# Copyright: Contributors to the bnlnpps.swf_testbed collection
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The instances that use a directory of the controller, with its secrets and locks: ``instances.json`` in it.
+
+The directory, and the index that they install from, are removed with the last of them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._replacing import replacing
+
+FILE = "instances.json"
+
+
+def user_name(instance, host, scope):
+    """How an instance is called where it is one of several users."""
+    return "%s@%s/%s" % (instance, host, scope)
+
+
+def users_of(group, task_vars, templar):
+    """The instances on the hosts of a group. A host may have an instance of another name than the one of the task has."""
+    own = {name: str(templar.template("{{ swf_testbed_%s }}" % name)) for name in ("instance", "scope")}
+    found = []
+    for host in task_vars.get("groups", {}).get(group, []):
+        known = task_vars["hostvars"][host]
+        found.append(user_name(known.get("swf_testbed_instance", own["instance"]), host, known.get("swf_testbed_scope", own["scope"])))
+    return found
+
+
+def read(directory):
+    """{user: address of the index that it installs from}; None where nothing was ever noted.
+
+    :raises OSError, ValueError:
+    """
+    try:
+        with open(os.path.join(directory, FILE), encoding="utf-8") as stream:
+            found = json.load(stream)
+    except FileNotFoundError:
+        return None
+    if not isinstance(found, dict) or not isinstance(found.get("instances"), dict):
+        raise ValueError("%s is not a list of instances. Fix: look at it, and move it away" % os.path.join(directory, FILE))
+    return found["instances"]
+
+
+@contextlib.contextmanager
+def changing(directory):
+    """The list, to be changed; several hosts are worked on at once."""
+    with open(os.path.join(directory, "." + FILE + ".lock"), "a", encoding="ascii") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        found = read(directory) or {}
+        before = dict(found)
+        yield found
+        if found != before:
+            with replacing(os.path.join(directory, FILE)) as stream:
+                json.dump({"format": 1, "instances": found}, stream, indent=1, sort_keys=True)
+
+
+def register(directory, user, index, check_mode):
+    """Note an instance. True if that is new."""
+    if (read(directory) or {}).get(user) == index:
+        return False
+    if not check_mode:
+        os.makedirs(directory, mode=0o700, exist_ok=True)
+        with changing(directory) as found:
+            found[user] = index
+    return True
+
+
+def unregister(directory, user):
+    """Take an instance off the list."""
+    if user in (read(directory) or {}):
+        with changing(directory) as found:
+            found.pop(user, None)
