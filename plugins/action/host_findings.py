@@ -14,7 +14,7 @@ from ansible.plugins.action import ActionBase
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._finding import finding
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index_secrets import Scrubber
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory._check import problems
-from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory._values import Values
+from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory._values import Values, reader
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._unreached import said, unreached
 
 MAX_CLOCK_OFFSET = 5.0

@@ -9,22 +9,13 @@ first role is said.
 
 from __future__ import annotations
 
-import os
-
 from ansible.plugins.action import ActionBase
-from ansible.plugins.loader import lookup_loader
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory._check import ALL, problems
-from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory._values import Values
+from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory._values import Values, reader
 
 #: hosts that are named; of more, their number is said
 MOST = 4
-
-
-def reader(loader, templar):
-    """A function that reads a file of the controller, and decrypts it where a vault is used."""
-    lookup = lookup_loader.get("ansible.builtin.file", loader=loader, templar=templar)
-    return lambda path: lookup.run([os.path.abspath(path)], variables={}, rstrip=False)[0]
 
 
 def report(found, hosts):

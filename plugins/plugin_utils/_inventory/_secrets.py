@@ -32,7 +32,12 @@ def wrong_secrets(values):
             yield Problem("supervisord_secret_files[%d].content" % place, "is empty", "it has no characters", "write the secret")
 
 
-def of_secret(name, secret):
+def of_secret(name, secret, kind=None):
+    """What is wrong with a secret.
+
+    :param kind: name of the variable that has the same use, if it is another one.
+    """
+    kind = kind or name
     if not isinstance(secret, str):
         # the check of types says so
         return
@@ -41,14 +46,14 @@ def of_secret(name, secret):
     elif any(letter in "\n\r\0" or not (letter.isprintable() or letter == "\t") for letter in secret):
         yield problem(name, HIDDEN, "has an end of line or a character that cannot be printed",
                       'write it on one line. After "name: |" YAML keeps the end of the line, and after "name: |-" it does not')
-    elif name.endswith("api_token") and not re.fullmatch("[0-9a-f]{40}", secret):
+    elif kind.endswith("api_token") and not re.fullmatch("[0-9a-f]{40}", secret):
         yield Problem(name, "is not a token of the monitor", "it does not have the form of 40 hexadecimal digits in lower case",
                       "make one: " + MAKE_ONE)
-    elif name.endswith("index_token") and len(secret) < 32:
+    elif kind.endswith("index_token") and len(secret) < 32:
         yield Problem(name, "is too short", "it has %d characters and needs at least 32" % len(secret), "make one: " + MAKE_ONE)
-    elif name.endswith("index_token") and any(letter.isspace() for letter in secret):
+    elif kind.endswith("index_token") and any(letter.isspace() for letter in secret):
         yield problem(name, HIDDEN, "has a space in it", "make one without: " + MAKE_ONE)
-    elif "broker" in name and secret.startswith("ENC("):
+    elif "broker" in kind and secret.startswith("ENC("):
         # the login modules of ActiveMQ would take it for one that they have to decrypt
         yield problem(name, HIDDEN, "starts with ENC(, which stands for an encrypted one", "choose another")
 
@@ -68,7 +73,7 @@ def of_accounts(name, key, values):
             if user in seen:
                 yield problem(where + "name", user, "is there twice", "give each account a name of its own")
             seen.add(user)
-        yield from of_secret(where + key if key == "password" else where + "index_token", account.get(key))
+        yield from of_secret(where + key, account.get(key), kind="index_token" if key == "token" else "broker_password")
         if account.get("rights") == []:
             yield problem(where + "rights", [], "has none", "write [read], or [read, upload]")
     if name == "package_index_users" and accounts and values.entries("package_index_sources") and not any(

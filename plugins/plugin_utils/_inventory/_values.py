@@ -5,9 +5,11 @@
 
 from __future__ import annotations
 
+import os
 import re
 
 from ansible.errors import AnsibleError, AnsibleUndefinedVariable
+from ansible.plugins.loader import lookup_loader
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory import _known
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory._problem import Problem
@@ -75,10 +77,17 @@ class Values:
         return value.lower() in TRUE if isinstance(value, str) else bool(value)
 
     def entries(self, name):
-        """The value's items if it is a list. Where a part of it is known only later, the others are there all the same."""
+        """The value's items if it is a list. Where a part of it is known only later, the others are there all the same.
+
+        Of a default with dictionaries only what is no template: a check of the collection's own programs needs their names alone, and
+        to work out the rest takes most of the time.
+        """
+        raw = self._raw.get(name)
+        if not self.given(name) and isinstance(raw, list) and raw and isinstance(raw[0], dict):
+            return [{key: item for key, item in entry.items() if not is_template(item)} for entry in raw]
         value = self.get(name, UNKNOWN)
         if value is UNKNOWN:
-            value = self._known_parts(self._raw.get(name))
+            value = self._known_parts(raw)
         return value if isinstance(value, list) else []
 
     def _known_parts(self, raw):
@@ -118,8 +127,20 @@ class Values:
         return Unknown(name)
 
 
+def reader(loader, templar):
+    """A function that reads a file of the controller, and decrypts it where a vault is used."""
+    lookup = lookup_loader.get("ansible.builtin.file", loader=loader, templar=templar)
+    return lambda path: lookup.run([os.path.abspath(path)], variables={}, rstrip=False)[0]
+
+
 TRUE = frozenset(("true", "yes", "on", "y", "t", "1"))
 FALSE = frozenset(("false", "no", "off", "n", "f", "0"))
+
+
+def is_template(value):
+    if isinstance(value, str):
+        return "{{" in value or "{%" in value
+    return any(map(is_template, value.values() if isinstance(value, dict) else value)) if isinstance(value, (dict, list)) else False
 
 
 def whole(value):
