@@ -13,7 +13,8 @@ from ansible.plugins.action import ActionBase
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._finding import finding
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index_secrets import Scrubber
-from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._role_variables import problems
+from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory._check import problems
+from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory._values import Values, reader
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._unreached import said, unreached
 
 MAX_CLOCK_OFFSET = 5.0
@@ -55,7 +56,7 @@ class ActionModule(ActionBase):
         variables = dict(task_vars, ansible_check_mode=True)
         templar = self._templar.copy_with_new_env(available_variables=variables)
         arguments = dict(self._task.args)
-        found = [self._of_variable(text) for role in arguments.pop("specs", ()) for text in problems(role, variables, templar)]
+        found = [self._of_variable(item) for item in problems(Values(task_vars, self._templar, reader(self._loader, templar)))]
         most = float(arguments.get("max_clock_offset", MAX_CLOCK_OFFSET))
         try:
             if arguments.get("indexes_of"):
@@ -79,5 +80,5 @@ class ActionModule(ActionBase):
         return result
 
     @staticmethod
-    def _of_variable(text):
-        return finding("variables", "the inventory cannot be used", text, "Mend it in the inventory, group_vars or host_vars")
+    def _of_variable(item):
+        return finding("variables", "%s %s" % (item.variable, item.cause), item.evidence, item.fix[0].upper() + item.fix[1:])

@@ -101,9 +101,15 @@ def warnings(indexes):
 
 def netrc(indexes):
     """The credentials of normalised indexes, by host, as pip and uv read them."""
-    logins = {urlsplit(index["url"]).hostname: (index["username"], index["token"])
-              for index in indexes if index["url"] and index["username"]}
+    logins = {host: (index["username"], index["token"])
+              for index in indexes if index["url"] and index["username"]
+              for host in netrc_names(urlsplit(index["url"]).hostname)}
     return "".join("machine %s login %s password %s\n" % (host, *login) for host, login in sorted(logins.items()))
+
+
+def netrc_names(host):
+    """The names under which readers look a host up: uv has an IPv6 address in brackets, pip and curl have not."""
+    return (host, "[%s]" % host) if host and ":" in host else (host,)
 
 
 def is_unsafe(index):

@@ -20,11 +20,6 @@ description:
     free ports are bound for a moment to see that they are free.
   - No secret is in a finding. The ends of logs are searched for what is in the host's own files of secrets.
 options:
-  specs:
-    description: Names of roles of this collection whose variables are checked on the controller.
-    type: list
-    elements: str
-    default: []
   max_clock_offset:
     description: Seconds that the clocks of host and controller may differ.
     type: float
@@ -408,7 +403,6 @@ def examine(options, folder):
 def main():
     module = AnsibleModule(
         argument_spec={
-            "specs": TEXTS,
             "max_clock_offset": {"type": "float", "default": 5.0},
             "scope": {"type": "str", "choices": ["user", "system"], "default": "user"},
             "systemd": {"type": "str", "choices": ["auto", "never"], "default": "auto"},

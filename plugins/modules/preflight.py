@@ -19,7 +19,6 @@ description:
   - Warns of GitHub Packages, which has no registry for Python packages, in the C(pip.conf) and C(.pypirc) of the login and of the
     host. The role P(bnlnpps.swf_testbed.pip_index#role) takes it out with
     O(bnlnpps.swf_testbed.pip_index#role:main:pip_index_remove_github=true).
-  - Before any host is asked, checks the variables of O(specs) against the argument specifications of these roles.
   - Changes nothing.
 options:
   instance:
@@ -82,13 +81,6 @@ options:
     type: str
     choices: [auto, never]
     default: auto
-  specs:
-    description:
-      - Names of roles of this collection whose variables are checked on the controller, in one go, and for which the collections
-        of others that their C(meta/main.yml) names are looked for. What is wrong is named before the host is touched.
-    type: list
-    elements: str
-    default: []
   checks:
     description: Whether to check. V(false) only returns the fact, for playbooks that stop or remove an instance.
     type: bool
@@ -220,7 +212,6 @@ def main():
             "user": {"type": "str", "default": "swf-testbed"},
             "operators": {"type": "str", "default": "swf-operators"},
             "systemd": {"type": "str", "choices": ["auto", "never"], "default": "auto"},
-            "specs": {"type": "list", "elements": "str", "default": []},
             "checks": {"type": "bool", "default": True},
         },
         supports_check_mode=True,

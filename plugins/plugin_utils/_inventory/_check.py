@@ -1,0 +1,67 @@
+# Copyright: Contributors to the bnlnpps.swf_testbed collection
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Everything that is wrong with the variables of a host: the one validator of all playbooks."""
+
+from __future__ import annotations
+
+from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory import (
+    _addresses,
+    _collections,
+    _files,
+    _limits,
+    _programs,
+    _secrets,
+    _services,
+    _sources,
+    _types,
+    _unknown,
+)
+
+#: name of a part: functions of (values) that yield problems
+PARTS = {
+    "names": (_unknown.unknown_variables, _unknown.unknown_components, _limits.wrong_names),
+    "versions": (_limits.wrong_versions,),
+    "numbers": (_limits.wrong_numbers,),
+    "addresses": (_addresses.wrong_addresses, _services.wrong_ports, _services.without_tls, _services.contradicting_urls,
+                  _services.external_services),
+    "secrets": (_secrets.wrong_secrets, _secrets.wrong_users),
+    "programs": (_programs.wrong_programs,),
+    "files": (_files.wrong_files,),
+    "paths": (_files.wrong_paths,),
+    "sources": (_sources.wrong_sources,),
+}
+#: name of a part: functions of (values, roles)
+PARTS_OF_ROLES = {"types": (_types.wrong_types,), "collections": (_collections.missing_collections,)}
+ALL = (*PARTS_OF_ROLES, *PARTS)
+TESTBED = ("systemd", "preflight", "pip_index", "install", "supervisord", "service", "status")
+
+
+def roles_of(groups, variables):
+    """The roles that site.yml has for a host of these groups."""
+    roles = {"settings"} | ({"database", "broker", "monitor"} & set(groups))
+    if "testbed" in groups:
+        roles.update(TESTBED)
+    if "index" in groups:
+        roles.update(("systemd", "package_index"))
+    if variables.get("firewall_manager", "none") != "none":
+        roles.add("firewall")
+    return sorted(roles)
+
+
+def problems(values, parts=ALL):
+    """All problems of a host, each once.
+
+    :param values: the :class:`_values.Values` of the host.
+    :param parts: names of :data:`ALL`.
+    """
+    roles = roles_of(values.groups, values.variables)
+    values.restrict(roles)
+    found = []
+    for part in ALL:
+        if part in parts:
+            for function in PARTS_OF_ROLES.get(part, ()):
+                found += function(values, roles)
+            for function in PARTS.get(part, ()):
+                found += function(values)
+    return list(dict.fromkeys([*found, *values.problems]))

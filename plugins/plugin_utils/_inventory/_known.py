@@ -1,0 +1,73 @@
+# Copyright: Contributors to the bnlnpps.swf_testbed collection
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The variables that the roles have: their specifications, their defaults, and the names that plays set themselves."""
+
+from __future__ import annotations
+
+import difflib
+import functools
+import re
+from pathlib import Path
+
+import yaml
+
+try:
+    # from ansible-core 2.19 on only text that is trusted is a template
+    from ansible.template import trust_as_template
+except ImportError:
+    def trust_as_template(text):
+        return text
+
+ROLES = Path(__file__).resolve().parents[3] / "roles"
+PREFIX = "swf_testbed_"
+#: registered results and facts of our own plays; tests/unit/plugins/plugin_utils/test_unknown.py looks for them in the roles
+INTERNAL = re.compile(PREFIX + r"(release|configuration|info|logs|gate_failed|layout_\w+)")
+
+
+def read(role, path):
+    with open(ROLES / role / path, encoding="utf-8") as stream:
+        return yaml.safe_load(stream) or {}
+
+
+@functools.lru_cache(maxsize=None)
+def options_of(role):
+    """{name: option} of all entry points of a role."""
+    entries = read(role, "meta/argument_specs.yml")["argument_specs"].values()
+    return {name: option for entry in entries for name, option in (entry["options"] or {}).items()}
+
+
+@functools.lru_cache(maxsize=None)
+def roles():
+    return sorted(path.parent.parent.name for path in ROLES.glob("*/meta/argument_specs.yml"))
+
+
+@functools.lru_cache(maxsize=None)
+def options():
+    """{name: option} of all roles."""
+    return {name: option for role in roles() for name, option in options_of(role).items()}
+
+
+@functools.lru_cache(maxsize=None)
+def defaults():
+    """What the roles set by themselves, as templates: their defaults, and what these are made of."""
+    found = {}
+    for kind in ("vars/main.yml", "defaults/main.yml"):
+        for role in roles():
+            if (ROLES / role / kind).exists():
+                found.update(trusted(read(role, kind)))
+    return found
+
+
+def trusted(value):
+    if isinstance(value, str):
+        return trust_as_template(value)
+    if isinstance(value, dict):
+        return {key: trusted(item) for key, item in value.items()}
+    return [trusted(item) for item in value] if isinstance(value, list) else value
+
+
+def nearest(name, known, cutoff=0.0):
+    """The known name that is most like this one, or None."""
+    found = difflib.get_close_matches(name, list(known), n=1, cutoff=cutoff)
+    return found[0] if found else None

@@ -1,0 +1,39 @@
+# Copyright: Contributors to the bnlnpps.swf_testbed collection
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A value in the inventory that cannot be used: which variable, what is wrong, and the fix."""
+
+from __future__ import annotations
+
+import json
+import typing as t
+
+#: stands in the place of a value that no message may show
+HIDDEN = object()
+MOST = 160
+
+
+class Problem(t.NamedTuple):
+    variable: str
+    cause: str
+    evidence: str
+    fix: str
+
+    def text(self):
+        return "%s %s. Evidence: %s. Fix: %s" % (self.variable, self.cause, self.evidence, self.fix)
+
+
+def problem(variable, value, cause, fix):
+    """A problem of one value.
+
+    :param variable: the variable; inside of lists and dictionaries with the way to the value, as in ``pip_indexes[0].url``.
+    :param value: its value, or :data:`HIDDEN` for a secret.
+    :param cause: what is wrong, as the rest of a sentence that the variable begins.
+    """
+    return Problem(variable, cause, "its value is a secret and not shown" if value is HIDDEN else "it is " + shown(value), fix)
+
+
+def shown(value):
+    """A value as YAML would have it, so that text and numbers can be told apart."""
+    text = json.dumps(value, default=str, ensure_ascii=False)
+    return text if len(text) <= MOST else text[:MOST] + " ..."

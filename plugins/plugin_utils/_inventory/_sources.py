@@ -1,0 +1,74 @@
+# Copyright: Contributors to the bnlnpps.swf_testbed collection
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Where packages come from: indexes, git repositories, and the archive of a broker."""
+
+from __future__ import annotations
+
+import os
+import re
+from urllib.parse import urlsplit
+
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils import _git
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._indexes import IndexesRefused, normalised
+from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory import _known
+from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory._problem import HIDDEN, Problem, problem
+from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory._types import of_option
+
+CHECKSUM = re.compile("sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128}")
+
+
+def wrong_sources(values):
+    yield from of_indexes(values)
+    if values.get("install_source") == "git":
+        yield from of_repositories(values)
+    if "broker" in values.groups and values.get("broker_engine") == "artemis":
+        if not values.text("broker_archive_url"):
+            yield Problem("broker_archive_url", "is empty", "broker_engine is artemis", "write where the archive is")
+        if not CHECKSUM.fullmatch(values.text("broker_archive_checksum")):
+            yield problem("broker_archive_checksum", values.text("broker_archive_checksum"), "is no checksum of the archive",
+                          "write sha256: or sha512: and the hexadecimal digits")
+    if "database" in values.groups and not values.text("swf_testbed_database_host"):
+        yield Problem("swf_testbed_database_host", "is empty", "the group database has this host",
+                      "write the address of that host, or empty the group")
+
+
+def of_indexes(values):
+    indexes = values.get("pip_indexes") if values.given("pip_indexes") else None
+    if indexes is None or list(of_option(_known.options()["pip_indexes"], indexes, "pip_indexes")):
+        return
+    if not indexes:
+        yield problem("pip_indexes", indexes, "is empty, and packages would come from nowhere", "name an index, or remove the line")
+        return
+    try:
+        normalised(indexes)
+    except (IndexesRefused, ValueError) as error:
+        for line in str(error).splitlines():
+            # the text has no credential in it
+            yield Problem("pip_indexes", "cannot be used", line.partition("pip_indexes: ")[2].rstrip(".") or "an address in it is none",
+                          "correct that entry, see docs/package_indexes.md")
+
+
+def of_repositories(values):
+    repositories = values.entries("install_git_repositories")
+    if not repositories:
+        yield Problem("install_git_repositories", "is empty", "install_source is git", "name a repository and a commit per component")
+    seen = set()
+    for place, entry in enumerate(repositories):
+        if not isinstance(entry, dict) or not all(isinstance(entry.get(key), str) for key in ("url", "commit")):
+            continue
+        where, inside = "install_git_repositories[%d]" % place, entry.get("subdirectory") or ""
+        cause = _git.refusal(entry["url"])
+        if cause:
+            yield Problem(where + ".url", "is not accepted", cause.rstrip("."), "write an https or ssh address without credentials")
+        elif values.given("install_git_token") and values.get("install_git_token") and urlsplit(entry["url"]).scheme != "https":
+            yield problem(where + ".url", entry["url"], "is not https, and install_git_token is for https alone",
+                          "write an https address, or remove the token")
+        if not _git.COMMIT.match(entry["commit"]):
+            yield problem(where + ".commit", entry["commit"], "is no commit; branches and tags move",
+                          "write the full id: git ls-remote %s" % _git.shown(entry["url"]))
+        if isinstance(inside, str) and (os.path.isabs(inside) or ".." in inside.split("/")):
+            yield problem(where + ".subdirectory", inside, "leads out of the repository", "write a path inside of it")
+        if (entry["url"], str(inside)) in seen:
+            yield problem(where + ".url", HIDDEN if cause else entry["url"], "is there twice", "remove one of them")
+        seen.add((entry["url"], str(inside)))

@@ -1,0 +1,119 @@
+# Copyright: Contributors to the bnlnpps.swf_testbed collection
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Types, choices and keys, as the argument specifications of the roles have them.
+
+Ansible's own check of an argument converts: the number 3.10 becomes the text "3.1", and the text "false" becomes False. The roles'
+expressions see the value as it was given, so here it must be of its type.
+"""
+
+from __future__ import annotations
+
+from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory import _known
+from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory._problem import HIDDEN, Problem, problem
+from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory._values import FALSE, TRUE, Unknown, whole
+
+#: texts that are as good as a number; the check of sizes looks at them
+SIZES = ("supervisord_log_max_bytes",)
+
+
+def wrong_types(values, roles):
+    """What is wrong with the types of the variables of these roles that somebody set."""
+    for name in sorted({name for role in roles for name in _known.options_of(role)}):
+        if values.given(name) and name not in SIZES:
+            try:
+                value = values[name]
+            except Unknown:
+                continue
+            if value is None:
+                yield Problem(name, "has no value", "it is null", 'give it one ("" for an empty text), or remove the line')
+            else:
+                yield from of_option(_known.options()[name], value, name)
+
+
+def of_option(option, value, path):
+    kind = option["type"]
+    visible = HIDDEN if has_secret(option) else value
+    if kind in ("str", "path"):
+        yield from of_text(option, value, path, visible)
+    elif kind == "int" and whole(value) is None:
+        yield problem(path, visible, "is not a whole number", "write a number without a point and without quotes")
+    elif kind == "float" and (isinstance(value, bool) or not is_number(value)):
+        yield problem(path, visible, "is not a number", "write a number without quotes")
+    elif kind == "bool":
+        yield from of_truth(value, path)
+    elif kind == "list":
+        yield from of_list(option, value, path, visible)
+    elif kind == "dict":
+        yield from of_dict(option, value, path, visible)
+
+
+def of_text(option, value, path, visible):
+    choices = option.get("choices")
+    if choices and isinstance(value, bool) and {"true", "false"} <= set(choices):
+        # autorestart: true
+        return
+    if isinstance(value, (bool, int, float)) or not isinstance(value, (str, list, dict)):
+        # YAML has made 83 of 0123, 100000.0 of 1e5, 3.1 of 3.10 and false of off: what was meant is lost
+        yield problem(path, visible, "is not text but %s" % ("true or false" if isinstance(value, bool) else "a number or a date"),
+                      'quote it: %s: "..."' % path.rpartition(".")[2].partition("[")[0])
+    elif not isinstance(value, str):
+        yield problem(path, visible, "is not text", "write one text")
+    elif choices and value not in choices:
+        yield problem(path, visible, "is none of %s" % ", ".join(map(str, choices)),
+                      "write %s, or another of them" % _known.nearest(value, map(str, choices)))
+
+
+def of_truth(value, path):
+    if isinstance(value, bool) or value in (0, 1):
+        return
+    text = value.lower() if isinstance(value, str) else None
+    # where a condition reads it, a text counts as true, whatever it says
+    if text in FALSE and not path.endswith("_secure_logging"):
+        yield problem(path, value, "is a text, which counts as true in a condition",
+                      "write false without quotes; on a command line: -e '{\"%s\": false}'" % path)
+    elif text not in TRUE | FALSE:
+        yield problem(path, value, "is neither true nor false", "write true or false, without quotes")
+
+
+def of_list(option, value, path, visible):
+    if not isinstance(value, list):
+        yield problem(path, visible, "is not a list", "write [a, b], or one item per line after a dash; on a command line: -e '{\"%s\": [...]}'" % path)
+        return
+    inner = {"type": option.get("elements", "raw"), "options": option.get("options"), "choices": option.get("choices"),
+             "no_log": option.get("no_log")}
+    for place, item in enumerate(value):
+        where = "%s[%d]" % (path, place)
+        if item is None:
+            yield Problem(where, "has no value", "it is null", "remove the item, or give it a value")
+        else:
+            yield from of_option(inner, item, where)
+
+
+def of_dict(option, value, path, visible):
+    if not isinstance(value, dict):
+        yield problem(path, visible, "is not a dictionary", "write KEY: VALUE, one per line")
+        return
+    inner = option.get("options")
+    if not inner:
+        return
+    for key in value:
+        if key not in inner:
+            yield Problem("%s.%s" % (path, key), "is no key of it", "it has %s" % ", ".join(sorted(inner)),
+                          "write %s, or remove it" % _known.nearest(str(key), inner))
+    for key, below in inner.items():
+        if value.get(key) is not None:
+            yield from of_option(below, value[key], "%s.%s" % (path, key))
+        elif below.get("required"):
+            yield Problem("%s.%s" % (path, key), "is missing", "%s has no %s" % (path, key), "add it: %s" % below["description"])
+
+
+def is_number(value):
+    try:
+        return float(value) == float(value)
+    except (TypeError, ValueError):
+        return False
+
+
+def has_secret(option):
+    return bool(option.get("no_log")) or any(has_secret(below) for below in (option.get("options") or {}).values())

@@ -1,0 +1,82 @@
+# Copyright: Contributors to the bnlnpps.swf_testbed collection
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Names that no role knows: a misspelled variable or component has no effect, or a wrong one, and nothing else would say so."""
+
+from __future__ import annotations
+
+import functools
+import re
+
+from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory import _known
+from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory._problem import Problem, problem
+
+MOST_EDITS = 2
+WORD = re.compile(r"\w+")
+
+
+def unknown_variables(values):
+    """Variables with our prefix that do not exist, and close misspellings of those without it."""
+    known = _known.options()
+    for name in sorted(values.variables):
+        if name in known or not isinstance(name, str):
+            continue
+        if name.startswith(_known.PREFIX):
+            if not _known.INTERNAL.fullmatch(name):
+                yield Problem(name, "is no variable of this collection", "no role has it",
+                              "write %s, or remove it" % _known.nearest(name, [item for item in known if item.startswith(_known.PREFIX)]))
+            continue
+        meant = misspelled(name)
+        # what another variable is made of is the site's own
+        if meant and name not in used_names(values.variables):
+            yield Problem(name, "is no variable of this collection, and very like one", "no role has it",
+                          "write %s; a variable of your own needs a name that is less like it" % meant)
+
+
+@functools.lru_cache(maxsize=None)
+def misspelled(name):
+    """The known name without prefix that this one is a misspelling of, or None."""
+    if name.startswith(("ansible_", "_")):
+        return None
+    near = [other for other in _known.options() if not other.startswith(_known.PREFIX) and abs(len(other) - len(name)) <= MOST_EDITS]
+    best = min(((edits(name, other), other) for other in near), default=(MOST_EDITS + 1, None))
+    return best[1] if best[0] <= MOST_EDITS else None
+
+
+def edits(one, other):
+    """How many letters must be put in, taken out, replaced or swapped with their neighbour to make one of the other."""
+    before, row = None, list(range(len(other) + 1))
+    for place, letter in enumerate(one, 1):
+        above, before, row = before, row, [place]
+        for column, wanted in enumerate(other, 1):
+            least = min(before[column] + 1, row[-1] + 1, before[column - 1] + (letter != wanted))
+            if above and column > 1 and letter == other[column - 2] and one[place - 2] == wanted:
+                least = min(least, above[column - 2] + 1)
+            row.append(least)
+    return row[-1]
+
+
+def used_names(variables):
+    """The words of all templates in the inventory."""
+    return {word for value in variables.values() for text in texts(value) if "{{" in text or "{%" in text for word in WORD.findall(text)}
+
+
+def texts(value):
+    if isinstance(value, str):
+        yield value
+    elif type(value) in (dict, list) or isinstance(value, list):
+        for item in (value.values() if isinstance(value, dict) else value):
+            yield from texts(item)
+
+
+def unknown_components(values):
+    programs = [program.get("name") for program in values.entries("swf_testbed_programs") if isinstance(program, dict)]
+    components = values.entries("swf_testbed_components")
+    for place, name in enumerate(components):
+        where = "swf_testbed_components[%d]" % place
+        if isinstance(name, str) and programs and name not in programs:
+            yield problem(where, name, "is no program of the testbed",
+                          "write %s; a program of your own goes into supervisord_extra_programs" % (
+                              _known.nearest(name, [item for item in programs if isinstance(item, str)])))
+        elif name in components[:place]:
+            yield problem(where, name, "is there twice", "remove one of them")

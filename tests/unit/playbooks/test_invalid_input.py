@@ -1,0 +1,455 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Invalid input is refused as a whole, by the first task of site.yml and before any host is contacted.
+
+Each line is an input of its own: its class, the variables as with -e, and what the message has to name. All of them go through the
+action plugin that site.yml calls; one of each class also through ansible-playbook itself.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from certificates import Ca
+from checked_inventory import ROOT, Checks
+
+CANARY = "canary-7f3a"
+HEX = "0123456789abcdef0123456789abcdef01234567"
+PYPI = {"name": "pypi"}
+LAB = {"name": "lab", "url": "https://index.example.org/simple/", "packages": ["swf-*"], "username": "u", "token": HEX}
+GIT = {"url": "https://git.example.org/swf.git", "commit": HEX}
+PROGRAM = {"name": "mine", "command": "/bin/sleep 60"}
+USER = {"name": "u", "token": HEX, "rights": ["read", "upload"]}
+
+
+def programs(**changes):
+    return {"supervisord_extra_programs": [{**PROGRAM, **changes}]}
+
+
+def indexes(*entries):
+    return {"pip_indexes": list(entries)}
+
+
+def git(*entries, **others):
+    return {"install_source": "git", "install_git_repositories": list(entries), **others}
+
+
+# class: (variables, what the message names[, groups that the host is in besides index and testbed])
+INPUTS = {
+    "names": [
+        ({"swf_testbed_monitr_port": 8002}, "write swf_testbed_monitor_port"),
+        ({"swf_testbed_instnce": "x"}, "write swf_testbed_instance"),
+        ({"swf_testbed_brokr_password": CANARY}, "write swf_testbed_broker_password"),
+        ({"swf_testbed_port": 1}, "swf_testbed_port is no variable"),
+        ({"swf_testbed_": 1}, "swf_testbed_ is no variable"),
+        ({"swf_testbed_Scope": "user"}, "write swf_testbed_scope"),
+        ({"instal_version": "0.1.0"}, "write install_version"),
+        ({"service_keep_release": 2}, "write service_keep_releases"),
+        ({"pip_index": []}, "write pip_indexes"),
+        ({"sytsemd_hardening": "off"}, "write systemd_hardening"),
+        ({"supervisord_extra_program": []}, "write supervisord_extra_programs"),
+        ({"swf_testbed_components": ["broker", "montior"]}, "swf_testbed_components[1] is no program of the testbed"),
+        ({"swf_testbed_components": ["Monitor"]}, "write monitor"),
+        ({"swf_testbed_components": [""]}, "swf_testbed_components[0]"),
+        ({"swf_testbed_components": ["monitor", "monitor"]}, "swf_testbed_components[1] is there twice"),
+        ({"swf_testbed_instance": ""}, "swf_testbed_instance"),
+        ({"swf_testbed_instance": "."}, "swf_testbed_instance"),
+        ({"swf_testbed_instance": "a/b"}, "swf_testbed_instance"),
+        ({"swf_testbed_instance": "-x"}, "swf_testbed_instance"),
+        ({"swf_testbed_instance": "ünï"}, "swf_testbed_instance"),
+        ({"swf_testbed_index_instance": "Index"}, "swf_testbed_index_instance"),
+        ({"swf_testbed_index_instance": "i" * 33}, "swf_testbed_index_instance"),
+        ({"swf_testbed_instance": "swf-index"}, "swf_testbed_index_instance"),
+    ],
+    "types": [
+        ({"swf_testbed_scope": "planet"}, "swf_testbed_scope is none of user, system"),
+        ({"swf_testbed_scope": None}, "swf_testbed_scope has no value"),
+        ({"swf_testbed_instance": 5}, "swf_testbed_instance is not text"),
+        ({"swf_testbed_components": "broker,monitor"}, "swf_testbed_components is not a list"),
+        ({"swf_testbed_components": {"broker": True}}, "swf_testbed_components is not a list"),
+        ({"swf_testbed_components": [None]}, "swf_testbed_components[0] has no value"),
+        ({"swf_testbed_index_tls": "false"}, "swf_testbed_index_tls is a text, which counts as true"),
+        ({"swf_testbed_index_tls": "maybe"}, "swf_testbed_index_tls is neither true nor false"),
+        ({"swf_testbed_broker_tls": []}, "swf_testbed_broker_tls is neither true nor false"),
+        ({"service_min_uptime": "soon"}, "service_min_uptime is not a whole number"),
+        ({"service_wait_timeout": 2.5}, "service_wait_timeout is not a whole number"),
+        ({"service_health_timeout": True}, "service_health_timeout is not a whole number"),
+        ({"systemd_hardening": False}, "systemd_hardening is not text"),
+        ({"systemd_hardening": "strickt"}, "write strict"),
+        ({"install_installer": "poetry"}, "install_installer is none of auto, uv, pip"),
+        ({"install_wheelhouse_pythons": [3.10]}, "install_wheelhouse_pythons[0] is not text"),
+        ({"supervisord_environment": "A=1"}, "supervisord_environment is not a dictionary"),
+        ({"supervisord_extra_programs": [{"name": "mine"}]}, "supervisord_extra_programs[0].command is missing"),
+        ({"supervisord_extra_programs": [{**PROGRAM, "comand": "x"}]}, "supervisord_extra_programs[0].comand is no key"),
+        ({"supervisord_extra_programs": ["mine"]}, "supervisord_extra_programs[0] is not a dictionary"),
+        (programs(stopsignal="STOP"), "supervisord_extra_programs[0].stopsignal is none of"),
+        (programs(startsecs="a while"), "supervisord_extra_programs[0].startsecs is not a whole number"),
+        (indexes({**LAB, "preset": "nonsense"}), "pip_indexes[0].preset"),
+        (indexes({**LAB, "tokn": CANARY}), "pip_indexes[0].tokn is no key"),
+        ({"pip_index_scope": "world"}, "pip_index_scope is none of"),
+        ({"swf_testbed_monitor_url": "{{ nowhere_defined }}/x"}, "nowhere_defined is undefined"),
+        ({"swf_testbed_broker_password": "{{ vault_broker_pasword }}"}, "vault_broker_pasword is undefined"),
+        ({"install_requirements": "{{ 1 / }}"}, "install_requirements cannot be worked out"),
+    ],
+    "versions and numbers": [
+        ({"install_version": 0.2}, "install_version is not text"),
+        ({"install_version": 1}, "install_version is not text"),
+        ({"install_version": ""}, "install_version is not a version"),
+        ({"install_version": "../0.1.0"}, "install_version is not a version"),
+        ({"install_version": "/srv/swf"}, "install_version is not a version"),
+        ({"install_version": "latest"}, "install_version is not a version"),
+        ({"install_version": ">=0.1"}, "install_version is not a version"),
+        ({"install_requirements": ["swf-testbed == "]}, "install_requirements[0]"),
+        ({"install_requirements": ["-r other.txt"]}, "install_requirements[0]"),
+        ({"install_wheelhouse_glibc": "new"}, "install_wheelhouse_glibc"),
+        ({"swf_testbed_python": ""}, "swf_testbed_python"),
+        ({"swf_testbed_python": "bin/python3"}, "swf_testbed_python"),
+        ({"swf_testbed_python": "python3 -O"}, "swf_testbed_python"),
+        ({"service_keep_releases": 0}, "service_keep_releases is out of range"),
+        ({"service_keep_releases": -1}, "service_keep_releases is out of range"),
+        ({"service_min_uptime": -3}, "service_min_uptime is out of range"),
+        ({"service_wait_timeout": 0}, "service_wait_timeout is out of range"),
+        ({"service_min_uptime": 90}, "service_wait_timeout contradicts service_min_uptime"),
+        ({"supervisord_log_max_bytes": "10 MB"}, "supervisord_log_max_bytes is not a size"),
+        ({"supervisord_log_max_bytes": "lots"}, "supervisord_log_max_bytes is not a size"),
+        ({"supervisord_log_max_bytes": "-1MB"}, "supervisord_log_max_bytes is not a size"),
+        ({"supervisord_log_max_bytes": 0}, "supervisord_log_max_bytes would let logs grow"),
+        ({"supervisord_log_backups": -1}, "supervisord_log_backups is out of range"),
+        ({"systemd_limit_nofile": 64}, "systemd_limit_nofile is out of range"),
+        ({"swf_testbed_agents_serial": 0}, "swf_testbed_agents_serial"),
+        ({"swf_testbed_agents_serial": "half"}, "swf_testbed_agents_serial"),
+        ({"swf_testbed_agents_serial": "150%"}, "swf_testbed_agents_serial"),
+        ({"swf_testbed_agents_serial": [1, "0%"]}, "swf_testbed_agents_serial"),
+        ({"swf_testbed_upgrade_serial": []}, "swf_testbed_upgrade_serial is empty"),
+        ({"broker_heap_mb": 1}, "broker_heap_mb is out of range", "broker"),
+        ({"package_index_mirror_max_mb": 0}, "package_index_mirror_max_mb is out of range"),
+    ],
+    "ports": [
+        ({"swf_testbed_mcp_port": 0}, "swf_testbed_mcp_port is out of the range"),
+        ({"swf_testbed_broker_port": 65536}, "swf_testbed_broker_port is out of the range"),
+        ({"swf_testbed_index_port": -1}, "swf_testbed_index_port is out of the range"),
+        ({"swf_testbed_monitor_port": "eighty"}, "swf_testbed_monitor_port is not a whole number"),
+        ({"swf_testbed_database_port": 5432.5}, "swf_testbed_database_port is not a whole number"),
+        ({"swf_testbed_index_port": True}, "swf_testbed_index_port is not a whole number"),
+        ({"swf_testbed_monitor_port": ""}, "swf_testbed_monitor_port is not a whole number"),
+        ({"swf_testbed_monitor_port": 8003}, "both listen on port 8003"),
+        ({"swf_testbed_index_port": 61613}, "both listen on port 61613"),
+        ({"swf_testbed_mcp_port": 8004, "swf_testbed_mcp_host": "localhost"}, "both listen on port 8004"),
+        ({}, "both listen on port 61613", "broker"),
+        ({"firewall_manager": "firewalld", "firewall_ports": [0]}, "firewall_ports[0] is out of the range"),
+    ],
+    "addresses": [
+        ({"swf_testbed_monitor_host": ""}, "swf_testbed_monitor_host is empty"),
+        ({"swf_testbed_broker_host": "http://broker.example.org"}, "swf_testbed_broker_host is a URL"),
+        ({"swf_testbed_broker_host": "broker.example.org:61613"}, "swf_testbed_broker_host has a port"),
+        ({"swf_testbed_mcp_host": "[::1]"}, "swf_testbed_mcp_host is in brackets"),
+        ({"swf_testbed_index_host": "300.1.1.1"}, "swf_testbed_index_host looks like an address"),
+        ({"swf_testbed_index_host": "127.1"}, "swf_testbed_index_host looks like an address"),
+        ({"swf_testbed_broker_host": "bro ker"}, "swf_testbed_broker_host is neither"),
+        ({"swf_testbed_broker_host": "-broker"}, "swf_testbed_broker_host is neither"),
+        ({"swf_testbed_mcp_host": "fe80::1%eth0"}, "swf_testbed_mcp_host has a zone"),
+        ({"swf_testbed_monitor_host": "a" * 64 + ".org"}, "swf_testbed_monitor_host is neither"),
+        ({"swf_testbed_index_host": "0.0.0.0", "swf_testbed_index_tls": True}, "swf_testbed_index_host stands for all addresses"),
+        ({"swf_testbed_broker_host": 1270001}, "swf_testbed_broker_host is not text"),
+        ({"database_clients": ["192.0.2.0/33"]}, "database_clients[0]", "database"),
+        ({"database_clients": ["192.0.2.1/24"]}, "has host bits set", "database"),
+        ({"systemd_address_allow": ["lab"]}, "systemd_address_allow[0]"),
+        ({"package_index_names": ["bad name"]}, "package_index_names[0]"),
+        ({"swf_testbed_monitor_url": "127.0.0.1:8002"}, "swf_testbed_monitor_url does not begin with"),
+        ({"swf_testbed_monitor_url": "ftp://monitor.example.org"}, "swf_testbed_monitor_url does not begin with"),
+        ({"swf_testbed_monitor_url": "http://::1:8002"}, "swf_testbed_monitor_url"),
+        ({"swf_testbed_monitor_url": "http://[::1"}, "swf_testbed_monitor_url is not a URL"),
+        ({"swf_testbed_monitor_url": "http://127.0.0.1:99999"}, "swf_testbed_monitor_url is not a URL"),
+        ({"swf_testbed_monitor_url": "http://me:%s@127.0.0.1:8002" % CANARY}, "swf_testbed_monitor_url has credentials"),
+        ({"swf_testbed_monitor_url": "http://127.0.0.1:8002/"}, "without the slash"),
+        ({"swf_testbed_monitor_url": "http://127.0.0.1:8002?x=1"}, "swf_testbed_monitor_url has a part after"),
+        ({"swf_testbed_index_url": "http://127.0.0.1:8004/simple/"}, "without /simple/"),
+        ({"service_health_url": "health"}, "service_health_url does not begin with"),
+        ({"swf_testbed_monitor_url": "http://127.0.0.1:9000"}, "contradicts swf_testbed_monitor_port, which is 8002"),
+        ({"swf_testbed_monitor_url": "http://127.0.0.1"}, "contradicts swf_testbed_monitor_port"),
+        ({"swf_testbed_monitor_url": "https://127.0.0.1:8002"}, "contradicts what the monitor speaks"),
+        ({"swf_testbed_index_url": "http://[::1]:8005", "swf_testbed_index_host": "::1"}, "contradicts swf_testbed_index_port"),
+        ({"swf_testbed_monitor_url": "http://monitor.example.org"}, "is not https", "monitor"),
+    ],
+    "TLS and services of others": [
+        ({"swf_testbed_monitor_host": "192.0.2.7"}, "swf_testbed_monitor_host would be listened on without TLS"),
+        ({"swf_testbed_monitor_host": "0.0.0.0"}, "swf_testbed_monitor_host would be listened on without TLS"),
+        ({"swf_testbed_mcp_host": "::"}, "swf_testbed_mcp_host would be listened on without TLS"),
+        ({"swf_testbed_broker_host": "broker.example.org"}, "swf_testbed_broker_host would be listened on without TLS"),
+        ({"package_index_listen": "0.0.0.0"}, "package_index_listen would be listened on without TLS"),
+        ({"broker_listen": "127.evil.example.org"}, "broker_listen would be listened on without TLS", "broker"),
+        ({"swf_testbed_broker_tls": True}, "swf_testbed_broker_tls asks for TLS of the broker that comes with the testbed"),
+        ({"broker_certificate": "{tmp}/good.pem", "broker_certificate_key": "{tmp}/good.key"}, "swf_testbed_broker_tls is false", "broker"),
+        ({"package_index_certificate": "{tmp}/good.pem", "package_index_certificate_key": "{tmp}/good.key"},
+         "swf_testbed_index_tls is false"),
+        ({"swf_testbed_index_ca_cert": "{tmp}/ca.pem"}, "swf_testbed_index_url is http"),
+        ({"swf_testbed_database_host": "db.example.org"}, "swf_testbed_database_host is a database of your own"),
+        ({"swf_testbed_database_host": "127.0.0.1"}, "set swf_testbed_database_password"),
+        ({"swf_testbed_broker_host": "broker.example.org", "swf_testbed_components": ["monitor"]}, "set swf_testbed_broker_password"),
+        ({}, "swf_testbed_database_host is empty", "database"),
+        ({"broker_engine": "artemis"}, "broker_archive_url is empty", "broker"),
+        ({"broker_engine": "artemis", "broker_archive_url": "https://example.org/a.tar.gz", "broker_archive_checksum": "md5:00"},
+         "broker_archive_checksum is no checksum", "broker"),
+    ],
+    "secrets": [
+        ({"swf_testbed_broker_password": ""}, "swf_testbed_broker_password is empty"),
+        ({"swf_testbed_index_token": ""}, "swf_testbed_index_token is empty"),
+        ({"swf_testbed_monitor_secret_key": ""}, "swf_testbed_monitor_secret_key is empty"),
+        ({"swf_testbed_broker_password": CANARY + "\n"}, "swf_testbed_broker_password has an end of line"),
+        ({"swf_testbed_monitor_secret_key": CANARY + "\r\nx"}, "swf_testbed_monitor_secret_key has an end of line"),
+        ({"swf_testbed_broker_password": CANARY + "\u0000"}, "swf_testbed_broker_password has an end of line or a character"),
+        ({"swf_testbed_api_token": CANARY}, "swf_testbed_api_token is not a token"),
+        ({"swf_testbed_api_token": HEX + "0"}, "swf_testbed_api_token is not a token"),
+        ({"swf_testbed_api_token": "g" + HEX[1:]}, "swf_testbed_api_token is not a token"),
+        ({"swf_testbed_api_token": HEX + "\n"}, "swf_testbed_api_token has an end of line"),
+        ({"swf_testbed_index_token": CANARY}, "swf_testbed_index_token is too short"),
+        ({"swf_testbed_index_token": "a b" + HEX}, "swf_testbed_index_token has a space"),
+        ({"swf_testbed_broker_password": 83}, 'quote it: swf_testbed_broker_password: "..."'),
+        ({"swf_testbed_broker_password": 100000.0}, "swf_testbed_broker_password is not text"),
+        ({"swf_testbed_api_token": int(HEX[:9])}, "swf_testbed_api_token is not text"),
+        ({"swf_testbed_index_token": True}, "swf_testbed_index_token is not text"),
+        ({"swf_testbed_monitor_secret_key": [CANARY]}, "swf_testbed_monitor_secret_key is not text"),
+        ({"install_git_token": 1234}, "install_git_token is not text"),
+        ({"swf_testbed_index_user": "a:b"}, "swf_testbed_index_user has a colon"),
+        ({"swf_testbed_broker_user": "a:b"}, "swf_testbed_broker_user has a colon"),
+        ({"swf_testbed_broker_user": ""}, "swf_testbed_broker_user is empty"),
+        ({"swf_testbed_index_user": "a\nb"}, "swf_testbed_index_user has a space"),
+        ({"swf_testbed_broker_user": "it's \"me\""}, "swf_testbed_broker_user"),
+        ({"swf_testbed_broker_user": 7}, "swf_testbed_broker_user is not text"),
+        ({"package_index_users": []}, "package_index_users has no user"),
+        ({"package_index_users": [{**USER, "name": "a:b"}]}, "package_index_users[0].name has a colon"),
+        ({"package_index_users": [USER, USER]}, "package_index_users[1].name is there twice"),
+        ({"package_index_users": [{**USER, "token": CANARY}]}, "package_index_users[0].token is too short"),
+        ({"package_index_users": [{**USER, "token": 12345678901234567890123456789012345}]}, "package_index_users[0].token is not text"),
+        ({"package_index_users": [{**USER, "rights": ["read"]}]}, "package_index_users has nobody who may publish"),
+        ({"package_index_users": [{**USER, "rights": ["write"]}]}, "package_index_users[0].rights[0] is none of"),
+        ({"broker_users": [{"name": "u", "password": ""}]}, "broker_users[0].password is empty", "broker"),
+        ({"broker_users": [{"name": "u", "password": "ENC(%s)" % CANARY}]}, "broker_users[0].password starts with ENC(", "broker"),
+        ({"broker_users": [{"name": "ä", "password": CANARY}]}, "broker_users[0].name has characters", "broker"),
+    ],
+    "programs": [
+        (programs(name="broker"), "supervisord_extra_programs[0].name is the name of another program"),
+        ({"supervisord_extra_programs": [PROGRAM, PROGRAM]}, "supervisord_extra_programs[1].name is the name of another program"),
+        (programs(name="supervisord"), "supervisord_extra_programs[0].name is reserved"),
+        (programs(name="all"), "supervisord_extra_programs[0].name is reserved"),
+        (programs(name="a/b"), "supervisord_extra_programs[0].name is no name of a program"),
+        (programs(name="a:b"), "supervisord_extra_programs[0].name is no name of a program"),
+        (programs(name="a\nb"), "supervisord_extra_programs[0].name is no name of a program"),
+        (programs(name=""), "supervisord_extra_programs[0].name is no name of a program"),
+        (programs(name="]"), "supervisord_extra_programs[0].name is no name of a program"),
+        (programs(command=""), "supervisord_extra_programs[0].command is empty"),
+        (programs(command="/bin/echo 'x"), "supervisord_extra_programs[0].command cannot be split"),
+        (programs(command="/bin/sleep\n60"), "supervisord_extra_programs[0].command has an end of line"),
+        (programs(command="/bin/sh -c 'a ; b'"), "supervisord_extra_programs[0].command cannot be written"),
+        (programs(command="bin/mine"), "supervisord_extra_programs[0].command begins with a relative path"),
+        (programs(directory="data"), "supervisord_extra_programs[0].directory is not an absolute path"),
+        (programs(environment={"A=B": "x"}), "supervisord_extra_programs[0].environment"),
+        (programs(environment={"A B": "x"}), "supervisord_extra_programs[0].environment"),
+        (programs(environment={"A": "'\""}), "supervisord_extra_programs[0].environment.A cannot be written"),
+        (programs(environment={"A": CANARY + " ;x"}), "supervisord_extra_programs[0].environment.A cannot be written"),
+        (programs(environment={"A": True}), "supervisord_extra_programs[0].environment.A is neither text nor a number"),
+        (programs(environment={"A": None}), "supervisord_extra_programs[0].environment.A is neither text nor a number"),
+        ({"supervisord_environment": {"A": "%(here)s"}}, "supervisord_environment.A cannot be written"),
+        ({"supervisord_monitor_environment": {"A": ["x"]}}, "supervisord_monitor_environment.A is neither text nor a number"),
+        (programs(startsecs=-1), "supervisord_extra_programs[0].startsecs is out of range"),
+        (programs(stopwaitsecs=0), "supervisord_extra_programs[0].stopwaitsecs is out of range"),
+        (programs(priority=-5), "supervisord_extra_programs[0].priority is out of range"),
+        (programs(startretries=2 ** 40), "supervisord_extra_programs[0].startretries is out of range"),
+        (programs(startsecs=600), "supervisord_extra_programs[0].startsecs contradicts service_wait_timeout"),
+    ],
+    "files and paths": [
+        ({"swf_testbed_ca_cert": "/nowhere/ca.pem"}, "swf_testbed_ca_cert is not there"),
+        ({"swf_testbed_ca_cert": "ca.pem"}, "swf_testbed_ca_cert is not an absolute path"),
+        ({"swf_testbed_ca_cert": "{tmp}"}, "swf_testbed_ca_cert is a directory"),
+        ({"swf_testbed_ca_cert": "{tmp}/empty"}, "swf_testbed_ca_cert has no certificate"),
+        ({"swf_testbed_ca_cert": "{tmp}/both.pem"}, "swf_testbed_ca_cert has a private key"),
+        ({"install_wheelhouse": "/nowhere/wheelhouse.tar"}, "install_wheelhouse is not there"),
+        ({"install_constraints_file": "constraints.txt"}, "install_constraints_file is not an absolute path"),
+        ({"install_tools_lock_file": "/nowhere/tools.txt"}, "install_tools_lock_file is not there"),
+        ({"install_lock_file": "locks/mine.txt"}, "install_lock_file is not an absolute path"),
+        ({"install_lock_file": "{tmp}"}, "install_lock_file is a directory"),
+        ({"swf_testbed_controller_dir": "controller"}, "swf_testbed_controller_dir is not an absolute path"),
+        ({"swf_testbed_controller_dir": "{tmp}/empty"}, "swf_testbed_controller_dir is a file"),
+        ({"package_index_sources": ["/nowhere/swf-testbed"]}, "package_index_sources[0] is no folder of a package"),
+        ({"package_index_sources": ["packages/swf-testbed"]}, "package_index_sources[0] is not an absolute path"),
+        ({"package_index_certificate": "{tmp}/good.pem", "swf_testbed_index_tls": True}, "package_index_certificate_key is missing"),
+        ({"package_index_certificate": "{tmp}/good.pem", "package_index_certificate_key": "{tmp}/other.key",
+          "swf_testbed_index_tls": True}, "belongs to another key"),
+        ({"package_index_certificate": "{tmp}/ended.pem", "package_index_certificate_key": "{tmp}/ended.key",
+          "swf_testbed_index_tls": True}, "the certificate ended on"),
+        ({"package_index_certificate": "{tmp}/good.pem", "package_index_certificate_key": "{tmp}/good.key",
+          "swf_testbed_index_tls": True, "package_index_names": ["index.example.org"]}, "would refuse the certificate"),
+        ({"broker_certificate": "/nowhere/b.pem", "broker_certificate_key": "/nowhere/b.key", "swf_testbed_broker_tls": True},
+         "broker_certificate_key is not there", "broker"),
+        (indexes({**LAB, "ca_cert": "/nowhere/ca.pem"}, PYPI), "pip_indexes[0].ca_cert is not there"),
+        ({"systemd_read_write_paths": ["data"]}, "systemd_read_write_paths[0] is not an absolute path"),
+        ({"supervisord_directories": [{"path": "data", "mode": "0750"}]}, "supervisord_directories[0].path is not an absolute path"),
+        ({"supervisord_directories": [{"path": "/srv/data", "mode": "rwx"}]}, "supervisord_directories[0].mode is no mode"),
+        ({"supervisord_directories": [{"path": "/srv/data", "mode": 488}]}, "supervisord_directories[0].mode is not text"),
+        ({"pip_index_scope": "site"}, "pip_index_site is empty"),
+        ({"package_index_backup_dir": "backups"}, "package_index_backup_dir is not an absolute path"),
+    ],
+    "accounts": [
+        ({"swf_testbed_scope": "system", "swf_testbed_user": "root"}, "swf_testbed_user is there for other things"),
+        ({"swf_testbed_scope": "system", "swf_testbed_user": "nobody"}, "swf_testbed_user is there for other things"),
+        ({"swf_testbed_scope": "system", "swf_testbed_index_system_user": "www-data"}, "swf_testbed_index_system_user is there"),
+        ({"swf_testbed_scope": "system", "swf_testbed_operators": "wheel"}, "swf_testbed_operators is there for other things"),
+        ({"swf_testbed_scope": "system", "swf_testbed_user": "Swf Testbed"}, "swf_testbed_user is not the name of an account"),
+        ({"swf_testbed_scope": "system", "swf_testbed_user": "0"}, "swf_testbed_user is not the name of an account"),
+        ({"swf_testbed_scope": "system", "swf_testbed_user": ""}, "swf_testbed_user is not the name of an account"),
+        ({"swf_testbed_scope": "system", "swf_testbed_user": 1000}, "swf_testbed_user is not text"),
+    ],
+    "sources": [
+        (indexes(), "pip_indexes is empty"),
+        (indexes({**LAB, "name": "a/b"}), "is no name for an index"),
+        (indexes(LAB, LAB), "two indexes are named lab"),
+        (indexes({**LAB, "url": "http://index.example.org/simple/"}), "the token would travel in the clear"),
+        (indexes({**LAB, "url": "https://me:%s@index.example.org/simple/" % CANARY}), "has credentials in it"),
+        (indexes({**LAB, "token": 83}), "pip_indexes[0].token is not text"),
+        (indexes({**LAB, "token": "two words"}), "the token of lab has a space"),
+        (indexes({"name": "gh", "preset": "github"}), "GitHub Packages has no registry"),
+        (git(), "install_git_repositories is empty"),
+        (git({**GIT, "commit": "main"}), "install_git_repositories[0].commit is no commit"),
+        (git({**GIT, "url": "https://me:%s@git.example.org/x" % CANARY}), "install_git_repositories[0].url is not accepted"),
+        (git({**GIT, "subdirectory": "../x"}), "install_git_repositories[0].subdirectory leads out"),
+        (git(GIT, GIT), "install_git_repositories[1].url is there twice"),
+        (git({**GIT, "url": "ssh://git@git.example.org/x"}, install_git_token=CANARY), "install_git_token is for https alone"),
+    ],
+}
+CASES = [pytest.param(*case, id="%s-%d" % (name.replace(" ", "_"), number))
+         for name, cases in INPUTS.items() for number, case in enumerate([(*case, None)[:3] for case in cases], 1)]
+
+
+@pytest.fixture(name="checks", scope="module")
+def the_process(tmp_path_factory):
+    home = tmp_path_factory.mktemp("home")
+    checks = Checks(home)
+    yield checks
+    checks.close()
+    # no secret was generated, and nothing else was written
+    assert [path.name for path in home.iterdir()] == [".ansible"]
+
+
+@pytest.fixture(name="files", scope="module")
+def files_of_the_controller(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("files")
+    authority = Ca(folder)
+    authority.issued("good")
+    authority.issued("other")
+    authority.issued("ended", days=-2.0)
+    (folder / "empty").write_text("")
+    (folder / "both.pem").write_text(authority.pem + (folder / "good.key").read_text())
+    return folder
+
+
+def filled(variables, folder):
+    return json.loads(json.dumps(variables).replace("{tmp}", str(folder)))
+
+
+def test_there_are_enough_of_them():
+    assert len(CASES) >= 150
+
+
+@pytest.mark.parametrize(("variables", "named", "group"), CASES)
+def test_invalid_input_is_refused_first(checks, files, variables, named, group):
+    message = checks.refusal(filled(variables, files), [group] if group else [])
+    assert message, "it was not refused"
+    assert "nothing was changed" in message and named in message
+    assert CANARY not in message
+    for line in message.splitlines()[1:]:
+        assert " Evidence: " in line and " Fix: " in line, line
+
+
+def test_all_problems_are_reported_at_once(checks):
+    message = checks.refusal({
+        "swf_testbed_monitr_port": 1, "swf_testbed_mcp_port": 0, "swf_testbed_broker_password": CANARY + "\n", "install_version": 1.0,
+        "supervisord_extra_programs": [{"name": "a/b", "command": ""}], "swf_testbed_ca_cert": "/nowhere/ca.pem",
+        "swf_testbed_components": ["broker", "montior"]})
+    assert "Evidence: 8 problems." in message
+    for text in ("monitr_port", "mcp_port", "broker_password", "install_version", "[0].name", "[0].command", "ca_cert", "components[1]"):
+        assert text in message
+
+
+def test_a_problem_of_several_hosts_is_said_once(checks):
+    message = checks.refusal({"swf_testbed_monitr_port": 1}, inventory="examples/lab")
+    assert message.count("swf_testbed_monitr_port is no variable") == 1 and "Evidence: 1 problem." in message
+
+
+def test_a_problem_of_one_host_names_it(checks):
+    message = checks.refusal({"swf_testbed_broker_tls": False}, inventory="examples/lab")
+    assert "1. lab-broker: broker_listen would be listened on without TLS" in message
+
+
+@pytest.mark.parametrize("inventory", ["inventory", "examples/lab", *(
+    "molecule/%s/inventory" % name for name in ("default", "system", "lab", "release"))])
+def test_the_inventories_that_we_ship_have_no_problem(checks, inventory):
+    # in Molecule's, the addresses come from the scenario's hosts
+    variables = {"swf_molecule_dir": "/nowhere"} if inventory.startswith("molecule") else {}
+    if inventory == "molecule/system/inventory":
+        variables["ansible_host"] = "192.0.2.5"
+    assert checks.refusal(variables, inventory=inventory) is None
+
+
+VALID = [
+    {},
+    # IPv6 wherever a host name does
+    {"swf_testbed_%s_host" % name: "::1" for name in ("index", "broker", "monitor", "mcp")},
+    {"swf_testbed_monitor_host": "localhost", "swf_testbed_monitor_url": "http://localhost:8002"},
+    # numbers as -e KEY=VALUE has them
+    {"swf_testbed_monitor_port": "18002", "service_keep_releases": "5", "install_version": "0.2.0", "supervisord_log_max_bytes": 1048576},
+    {"pip_index_remove_github": "true", "pip_index_secure_logging": "false", "package_index_secure_logging": False},
+    # names of the site's own
+    {"database_host": "x", "broker_password": "x", "install_dir": "/x", "service_account": "x", "monitor_email": "x"},
+    {"broker_user": "me", "swf_testbed_broker_user": "{{ broker_user }}"},
+    # what is there only once a host was asked
+    programs(command="{{ swf_testbed_release.path }}/bin/python -m mine", environment={"A": "{{ ansible_facts.hostname }}", "B": 1}),
+    programs(autorestart=True, startsecs=0, stopwaitsecs=30, directory="/srv"),
+    {"swf_testbed_database_host": "/run/postgresql"},
+    {"swf_testbed_database_host": "db.example.org", "swf_testbed_database_password": "it's 7 \"words\" ; #"},
+    {"swf_testbed_broker_host": "broker.example.org", "swf_testbed_broker_tls": True, "swf_testbed_broker_password": " p",
+     "swf_testbed_components": ["monitor", "monitor-listener"]},
+    # a web server of the site's own before the monitor
+    {"swf_testbed_monitor_url": "https://monitor.example.org"},
+    {"swf_testbed_agents_serial": 2, "swf_testbed_upgrade_serial": [1, "50%"]},
+    {"swf_testbed_scope": "system", "swf_testbed_user": "epic_swf", "swf_testbed_operators": "epic-ops"},
+    indexes(LAB, PYPI),
+    git(GIT, {**GIT, "subdirectory": "agents/data"}, install_git_token=CANARY),
+]
+
+
+@pytest.mark.parametrize("variables", VALID)
+def test_valid_input_passes(checks, variables):
+    assert checks.refusal(variables) is None
+
+
+@pytest.mark.parametrize("playbook", ["upgrade", "rollback", "start", "stop", "uninstall", "wheelhouse", "publish"])
+def test_a_misspelled_name_stops_every_playbook_that_changes_something(checks, playbook):
+    assert "write swf_testbed_instance" in checks.refusal({"swf_testbed_instnce": "other"}, playbook=playbook)
+
+
+FIRST_OF_EACH = [(name, INPUTS[name][place]) for name, place in (
+    ("names", 0), ("types", 0), ("versions and numbers", 0), ("ports", 0), ("addresses", 0), ("secrets", 6), ("programs", 0))]
+
+
+@pytest.mark.parametrize(("variables", "named"), [pytest.param(case[0], case[1], id=name) for name, case in FIRST_OF_EACH])
+def test_site_contacts_no_host(variables, named, tmp_path):
+    """examples/lab, with an ssh that leaves a mark if it is called."""
+    ssh, mark = tmp_path / "ssh", tmp_path / "mark"
+    ssh.write_text("#!/bin/sh\ntouch %s\nexit 255\n" % mark)
+    ssh.chmod(0o755)
+    home = tmp_path / "home"
+    home.mkdir()
+    done = subprocess.run(
+        [str(Path(sys.executable).parent / "ansible-playbook"), str(ROOT / "site.yml"), "-i", str(ROOT / "examples/lab"),
+         "-e", json.dumps(dict(variables, ansible_ssh_executable=str(ssh)))],
+        cwd=tmp_path, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False,
+        env=dict(os.environ, HOME=str(home), ANSIBLE_HOME=str(home / ".ansible"),
+                 ANSIBLE_COLLECTIONS_PATH=str(ROOT / ".ansible/collections"), XDG_DATA_HOME=str(home / "data")))
+    assert done.returncode != 0
+    assert named in done.stdout and "nothing was changed" in done.stdout and CANARY not in done.stdout
+    assert done.stdout.count("TASK [") == 1 and "ok=0    changed=0    unreachable=0    failed=1" in done.stdout
+    assert not mark.exists() and not (home / "data").exists()
