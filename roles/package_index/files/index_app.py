@@ -42,7 +42,7 @@ def canonical(name):
 def drain(environ):
     """Read what the client still sends. One that is cut off while it uploads never sees why it was refused."""
     left = min(int(environ.get("CONTENT_LENGTH") or 0), DRAINED_BYTES)
-    while left > 0 and (part := environ["wsgi.input"].read(min(left, 1 << 20))):
+    while left > 0 and (part := environ["wsgi.input"].read(min(left, 1 << 16))):
         left -= len(part)
 
 
