@@ -387,6 +387,64 @@ class TestErrors:
         assert run("stop").stdout == "Stopped.\n"
         assert not any(alive(pid) for pid in programs)
 
+    @pytest.mark.parametrize("loss", ["socket", "socket and pid file", "a file in the place of the socket"])
+    def test_a_daemon_that_lost_its_socket_is_found(self, run: Run, started: Path, loss: str) -> None:
+        pid = json.loads(run("status", "--json").stdout)["daemon"]["pid"]
+        programs = [program["pid"] for program in states(run).values()]
+        lose(started, loss)
+        wait_until(lambda: f"(pid {pid})" in run("status").stderr)
+        fails(run("status"), f"supervisord (pid {pid}) runs without its socket", "swf-testbed start", status=4)
+        assert json.loads(run("status", "--json").stdout)["daemon"]["running"] is False
+        done = run("start")
+        assert done.returncode == 0, done.stderr
+        assert f"supervisord (pid {pid}) runs without its socket; it and its programs are ended." in done.stdout
+        assert not any(alive(old) for old in [pid, *programs]), "they would run twice"
+        assert run("status").returncode == 0
+
+        pid = json.loads(run("status", "--json").stdout)["daemon"]["pid"]
+        programs = [program["pid"] for program in states(run).values()]
+        lose(started, loss)
+        wait_until(lambda: f"(pid {pid})" in run("status").stderr)
+        assert run("stop").stdout == "Stopped.\n"
+        assert not any(alive(old) for old in [pid, *programs])
+        assert run("stop").stdout == "It was not running.\n"
+
+    def test_a_second_daemon_beside_one_that_lost_its_socket(
+        self, run: Run, started: Path, venv_bin: Path
+    ) -> None:
+        first = json.loads(run("status", "--json").stdout)["daemon"]["pid"]
+        lose(started, "socket and pid file")
+        # as an earlier version of this command did; a relative path, for the programs' sake in another order
+        replace(started, 'SWF_MONITOR_PORT="', 'SWF_MONITOR_PORT="1')
+        command = [str(venv_bin / "python"), "-m", "supervisor.supervisord", "-csupervisord.conf"]
+        subprocess.run(command, cwd=started.parent, check=True)
+        wait_until(lambda: f"(pid {first})" in run("status").stderr)
+        done = run("status")
+        assert done.returncode == 3
+        assert "its programs run twice" in done.stderr
+        replace(started, 'SWF_MONITOR_PORT="1', 'SWF_MONITOR_PORT="')
+        done = run("start")
+        assert done.returncode == 0, done.stderr
+        assert not alive(first)
+        assert (run("status").returncode, run("status").stderr) == (0, "")
+
+    def test_other_processes_are_not_taken_for_the_daemon(self, run: Run, made: Path) -> None:
+        """Somebody who reads the configuration, another testbed's daemon, and the control program."""
+        commands = [
+            ["sh", "-c", "sleep 100; :", "supervisord", "-c", str(made)],
+            ["sh", "-c", "sleep 100; :", "python", "-m", "supervisor.supervisorctl", "-c", str(made)],
+        ]
+        others = [subprocess.Popen(command, start_new_session=True) for command in commands]
+        try:
+            time.sleep(2.5)
+            fails(run("status"), "the testbed is not running", "swf-testbed start", status=4)
+            assert run("stop").stdout == "It was not running.\n"
+            assert all(other.poll() is None for other in others)
+        finally:
+            for other in others:
+                os.killpg(other.pid, signal.SIGKILL)
+                other.wait()
+
     def test_an_unknown_program(self, run: Run, started: Path) -> None:
         for command in ("restart", "logs"):
             fails(run(command, "monitr"), "no program 'monitr'; there are: broker, daqsim-agent", "status")
@@ -437,6 +495,16 @@ class TestErrors:
             process = subprocess.Popen([sys.executable, "-c", ANSWER_ONCE], stdin=other.fileno())
             fails(run("status"), "is not supervisord (404", "edit", status=4)
             process.wait(20)
+
+
+def lose(configuration: Path, what: str) -> None:
+    """What a daemon is reached by, gone; a daemon that is younger than 2 s may still be making its socket."""
+    socket_path = configuration.with_name("supervisor.sock")
+    socket_path.unlink()
+    if "pid file" in what:
+        configuration.with_name("supervisord.pid").unlink()
+    if "in the place" in what:
+        socket_path.touch()
 
 
 ANSWER_ONCE = """

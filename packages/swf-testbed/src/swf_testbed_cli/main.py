@@ -15,7 +15,8 @@ import typer
 from rich.console import Console
 
 from swf_testbed_cli import __version__, lifecycle
-from swf_testbed_cli.errors import NO_DAEMON, NotRunning, TestbedError
+from swf_testbed_cli.daemons import describe, unreachable_daemons
+from swf_testbed_cli.errors import NO_DAEMON, SOME_NOT_RUNNING, NotRunning, TestbedError
 from swf_testbed_cli.init import initialise
 from swf_testbed_cli.instance import Instance, find_instance
 from swf_testbed_cli.logtail import open_log
@@ -128,7 +129,13 @@ def status(
     """Show the programs. Exit status: 0 all run, 3 some do not, 4 there is no daemon to ask."""
     try:
         instance = _instance(config)
-        now = read_status(Supervisor(instance))
+        supervisor = Supervisor(instance)
+        try:
+            now = read_status(supervisor)
+        except NotRunning:
+            if not (lost := unreachable_daemons(instance, None)):
+                raise
+            raise TestbedError(describe(lost), f"{instance.command('start')}   (ends it, and starts anew)") from None
     except TestbedError as error:
         if as_json:
             daemon = {"running": False, "cause": error.cause, "next": error.next_command}
@@ -136,13 +143,17 @@ def status(
         else:
             _complain(error)
         raise typer.Exit(NO_DAEMON) from None
+    lost = unreachable_daemons(instance, now.daemon_pid) if supervisor.is_local and now.daemon_pid else []
+    if lost:
+        cause = f"{describe(lost)}, and its programs run twice"
+        _complain(TestbedError(cause, f"{instance.command('start')}   (ends it, and starts anew)"))
     if as_json:
         print(json.dumps(now.as_json(str(instance.configuration)), indent=2))
     elif now.programs:
         Console(highlight=False).print(now.as_table())
     else:
         _say(f"The daemon is {now.daemon_state} and has no programs.")
-    raise typer.Exit(now.exit_status)
+    raise typer.Exit(SOME_NOT_RUNNING if lost else now.exit_status)
 
 
 @app.command()
