@@ -531,6 +531,44 @@ class TestLogs:
         fails(run("logs", "monitor", "-f"), "not running", "start")
         fails(run("logs", "monitr"), "no program 'monitr'", "status")
 
+    @pytest.mark.parametrize("away", ["deleted", "renamed", "moved elsewhere", "replaced by an empty one"])
+    def test_a_log_that_is_not_in_its_place(self, run: Run, started: Path, folder: Path, away: str) -> None:
+        log = started.parent / "logs/broker.log"
+        pid = json.loads(run("status", "--json").stdout)["daemon"]["pid"]
+        (folder / "elsewhere").mkdir()
+        if away == "deleted":
+            log.unlink()
+        else:
+            log.rename(folder / "elsewhere/broker.log" if "elsewhere" in away else f"{log}-20260102")
+        if "replaced" in away:
+            log.touch()
+        done = run("logs", "broker")
+        fails(done, f"the log {log} was {'deleted' if away == 'deleted' else 'moved away'}", f"kill -USR2 {pid}")
+        assert '"message": "started"' in done.stdout, "what can be read is shown all the same"
+        seen = run("status")
+        assert seen.returncode == 0, "the programs run"
+        assert f"the log {log} was" in seen.stderr
+        os.kill(pid, signal.SIGUSR2)
+        wait_until(lambda: not run("status").stderr)
+        assert run("logs", "broker").returncode == 0
+
+    def test_a_log_that_cannot_be_found_again(self, run: Run, started: Path, folder: Path) -> None:
+        log = started.parent / "logs/supervisord.log"
+        log.rename(folder / "other name")
+        assert "moved away or deleted while it is open; it is written to a file that is not known" in run("status").stderr
+        log = started.parent / "logs/broker.log"
+        log.rename(folder / "also another name")
+        done = run("logs", "broker")
+        fails(done, f"the log {log} was moved away or deleted", "kill -USR2")
+        assert done.stdout == ""
+
+    def test_a_log_that_was_deleted_while_the_program_is_down(self, run: Run, started: Path) -> None:
+        os.kill(states(run)["daqsim-agent"]["pid"], signal.SIGTERM)
+        wait_until(lambda: states(run)["daqsim-agent"]["state"] == "EXITED")
+        log = started.parent / "logs/daqsim-agent.log"
+        log.unlink()
+        fails(run("logs", "daqsim-agent"), f"daqsim-agent has no log: there is no {log}", "swf-testbed status")
+
     def test_follow_through_a_rotation(self, run: Run, started: Path, venv_bin: Path) -> None:
         log = started.parent / "logs/broker.log"
         process = subprocess.Popen(
