@@ -22,7 +22,7 @@ from pathlib import Path
 import pytest
 
 from swf_testbed_cli.errors import TestbedError
-from swf_testbed_cli.init import PROGRAMS, UNFIT_CHARACTERS, initialise
+from swf_testbed_cli.init import COPIES_KEPT, PROGRAMS, UNFIT_CHARACTERS, initialise
 
 # What stands in for each program: it says what it was given, and waits.
 STAND_IN = """\
@@ -193,6 +193,40 @@ class TestInit:
         assert {path: path.read_text() for path in made.parent.glob("secrets/*")} == secrets
         assert {stat.S_IMODE(path.stat().st_mode) for path in secrets} == {0o600}
         assert data.is_dir()
+
+    def test_force_keeps_what_was_edited(self, run: Run, made: Path) -> None:
+        edited = made.read_bytes() + b"; edited by hand, latin-1: \xe4\n"
+        made.write_bytes(edited)
+        made.chmod(0o640)
+        done = run("init", "--force")
+        assert done.returncode == 0, done.stderr
+        found = re.search(r"The former supervisord.conf is kept: (.*)\n", done.stdout)
+        assert found
+        copy = Path(found[1])
+        assert (copy.parent, copy.read_bytes()) == (made.parent, edited)
+        assert stat.S_IMODE(copy.stat().st_mode) == 0o640
+        assert made.read_bytes() != edited
+        # nothing of anybody is replaced: no further copy
+        assert "is kept" not in run("init", "--force").stdout
+        assert list(made.parent.glob("supervisord.conf.*")) == [copy]
+
+    def test_force_keeps_a_linked_file_and_few_copies(self, run: Run, made: Path, folder: Path) -> None:
+        target = folder / "mine.conf"
+        target.write_text("; mine, elsewhere\n")
+        made.unlink()
+        made.symlink_to(target)
+        mine = folder / "supervisord.conf.mine"
+        mine.touch()
+        assert "is kept" in run("init", "--force").stdout
+        assert target.read_text() == "; mine, elsewhere\n"
+        (linked,) = (path for path in folder.glob("supervisord.conf.2*"))
+        assert linked.read_text() == "; mine, elsewhere\n"
+        for number in range(COPIES_KEPT + 2):
+            made.write_text(f"; {number}")
+            assert run("init", "--force").returncode == 0
+        texts = {path.read_text() for path in folder.glob("supervisord.conf.2*")}
+        assert texts == {f"; {number}" for number in range(2, COPIES_KEPT + 2)}
+        assert mine.exists()
 
     def test_a_path_that_is_too_long(self, run: Run, folder: Path) -> None:
         fails(run("init", "x" * 90), "99 is the limit", "swf-testbed init ~/testbed")
@@ -393,11 +427,12 @@ class TestErrors:
         programs = [program["pid"] for program in states(run).values()]
         lose(started, loss)
         wait_until(lambda: f"(pid {pid})" in run("status").stderr)
-        fails(run("status"), f"supervisord (pid {pid}) runs without its socket", "swf-testbed start", status=4)
+        named = f"supervisord (pid {pid}) runs without its socket"
+        fails(run("status"), named, "swf-testbed start", status=4)
         assert json.loads(run("status", "--json").stdout)["daemon"]["running"] is False
         done = run("start")
         assert done.returncode == 0, done.stderr
-        assert f"supervisord (pid {pid}) runs without its socket; it and its programs are ended." in done.stdout
+        assert f"{named}; it and its programs are ended." in done.stdout
         assert not any(alive(old) for old in [pid, *programs]), "they would run twice"
         assert run("status").returncode == 0
 
@@ -414,7 +449,7 @@ class TestErrors:
     ) -> None:
         first = json.loads(run("status", "--json").stdout)["daemon"]["pid"]
         lose(started, "socket and pid file")
-        # as an earlier version of this command did; a relative path, for the programs' sake in another order
+        # as an earlier version of this command did, but for the relative path
         replace(started, 'SWF_MONITOR_PORT="', 'SWF_MONITOR_PORT="1')
         command = [str(venv_bin / "python"), "-m", "supervisor.supervisord", "-csupervisord.conf"]
         subprocess.run(command, cwd=started.parent, check=True)
@@ -543,7 +578,8 @@ class TestLogs:
         if "replaced" in away:
             log.touch()
         done = run("logs", "broker")
-        fails(done, f"the log {log} was {'deleted' if away == 'deleted' else 'moved away'}", f"kill -USR2 {pid}")
+        what = "deleted" if away == "deleted" else "moved away"
+        fails(done, f"the log {log} was {what}", f"kill -USR2 {pid}")
         assert '"message": "started"' in done.stdout, "what can be read is shown all the same"
         seen = run("status")
         assert seen.returncode == 0, "the programs run"
@@ -555,7 +591,7 @@ class TestLogs:
     def test_a_log_that_cannot_be_found_again(self, run: Run, started: Path, folder: Path) -> None:
         log = started.parent / "logs/supervisord.log"
         log.rename(folder / "other name")
-        assert "moved away or deleted while it is open; it is written to a file that is not known" in run("status").stderr
+        assert "moved away or deleted while it is open; it is written to a file that" in run("status").stderr
         log = started.parent / "logs/broker.log"
         log.rename(folder / "also another name")
         done = run("logs", "broker")
@@ -567,7 +603,7 @@ class TestLogs:
         wait_until(lambda: states(run)["daqsim-agent"]["state"] == "EXITED")
         log = started.parent / "logs/daqsim-agent.log"
         log.unlink()
-        fails(run("logs", "daqsim-agent"), f"daqsim-agent has no log: there is no {log}", "swf-testbed status")
+        fails(run("logs", "daqsim-agent"), f"daqsim-agent has no log: there is no {log}", "status")
 
     def test_follow_through_a_rotation(self, run: Run, started: Path, venv_bin: Path) -> None:
         log = started.parent / "logs/broker.log"

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """supervisord found by its process.
 
-A daemon whose socket or pid file was removed goes on running its programs. A second one beside it would run all of
-them twice, so it is looked for by the configuration on its command line before another one is started.
+A daemon whose socket or pid file was removed goes on running its programs. A second one beside it would run
+all of them twice, so it is looked for by the configuration on its command line before another one is started.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def describe(pids: list[int]) -> str:
 
 
 def end_daemons(instance: Instance, pids: list[int], timeout: float) -> None:
-    """Ends daemons, which end their programs first. Raises TestbedError if one is still there after `timeout` s."""
+    """Ends daemons, which end their programs first. Raises TestbedError if one takes longer than `timeout`."""
     deadline = time.monotonic() + timeout
     for pid in pids:
         if not _stop_unit(instance, pid):
@@ -74,7 +74,7 @@ def end_daemons(instance: Instance, pids: list[int], timeout: float) -> None:
 
 
 def is_alive(pid: int) -> bool:
-    """Whether it runs. In a container whose first process does not collect the dead, one that ended stays there."""
+    """Whether it runs. In a container whose first process does not collect the dead, one that ended stays."""
     try:
         return Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()[0] != "Z"
     except (OSError, IndexError):

@@ -69,7 +69,8 @@ class RemoteLog:
         self._supervisor = supervisor
         self._program = program
         channel = "Stderr" if stderr else "Stdout"
-        self._method, self._read = f"supervisor.tailProcess{channel}Log", f"supervisor.readProcess{channel}Log"
+        self._method = f"supervisor.tailProcess{channel}Log"
+        self._read = f"supervisor.readProcess{channel}Log"
         self._offset = 0
 
     def tail(self, lines: int) -> str:

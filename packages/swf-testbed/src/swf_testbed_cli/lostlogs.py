@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Logs that were moved away or deleted while supervisord has them open: it goes on writing where nobody looks."""
+"""Logs that were moved away or deleted while supervisord has them open: it writes on where nobody looks."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _DELETED = " (deleted)"
 
 @dataclass(frozen=True)
 class LostLog:
-    """A log that is not where its `path` says. `readable`: the file that is written instead, if it was found."""
+    """A log that is not where its `path` says. `readable`: the file that is written instead, if it is known."""
 
     path: Path
     place: str
@@ -34,7 +34,7 @@ class LostLog:
 
 
 def lost_log(daemon: int, path: str) -> LostLog | None:
-    """The log of a program that runs, if its daemon has it open elsewhere; None if all is well or cannot be seen."""
+    """The log of a program that runs, if its daemon has it open elsewhere; None if not, or if nothing is seen."""
     if not path or path.startswith("/dev/"):
         return None
     for wait in (ROTATION_SECONDS, 0.0):
@@ -60,7 +60,7 @@ def lost_log(daemon: int, path: str) -> LostLog | None:
 
 
 def _open_files(pid: int) -> dict[Path, tuple[str, tuple[int, int]]]:
-    """The regular files that a process has open: where each can be read, its path, and what tells it from others."""
+    """The regular files that a process has open: where each is read, its path, what tells it from others."""
     found = {}
     try:
         for entry in Path(f"/proc/{pid}/fd").iterdir():

@@ -75,18 +75,20 @@ def _options(
 def init(
     folder: Annotated[Path, typer.Argument(metavar="[DIR]", help="The testbed's folder.")] = Path("."),
     force: Annotated[
-        bool, typer.Option("--force", help="Write supervisord.conf anew; secrets and data stay.")
+        bool, typer.Option("--force", help="Write supervisord.conf anew; a copy, secrets and data stay.")
     ] = False,
     broker_port: Annotated[int, typer.Option(min=1, max=65535, help="Port of the message broker.")] = 61613,
     monitor_port: Annotated[int, typer.Option(min=1, max=65535, help="Port of the monitor's page.")] = 8002,
     mcp_port: Annotated[int, typer.Option(min=1, max=65535, help="Port of the MCP agent.")] = 8003,
 ) -> None:
     """Make a testbed: supervisord.conf, logs/, secrets/ and data/ in DIR (default: here)."""
-    made = initialise(
+    made, copy = initialise(
         folder, force=force, broker_port=broker_port, monitor_port=monitor_port, mcp_port=mcp_port
     )
     place = folder.expanduser().absolute()
     _say(f"Made in {place}: {', '.join(made)}")
+    if copy:
+        _say(f"The former supervisord.conf is kept: {copy}")
     _say("Next: " + ("swf-testbed start" if place == Path.cwd() else f"cd {place} && swf-testbed start"))
 
 
@@ -136,7 +138,7 @@ def status(
         except NotRunning:
             if not (lost := unreachable_daemons(instance, None)):
                 raise
-            raise TestbedError(describe(lost), f"{instance.command('start')}   (ends it, and starts anew)") from None
+            raise TestbedError(describe(lost), _start_anew(instance)) from None
     except TestbedError as error:
         if as_json:
             daemon = {"running": False, "cause": error.cause, "next": error.next_command}
@@ -147,7 +149,7 @@ def status(
     lost = unreachable_daemons(instance, now.daemon_pid) if supervisor.is_local and now.daemon_pid else []
     if lost:
         cause = f"{describe(lost)}, and its programs run twice"
-        _complain(TestbedError(cause, f"{instance.command('start')}   (ends it, and starts anew)"))
+        _complain(TestbedError(cause, _start_anew(instance)))
     if supervisor.is_local and now.daemon_pid:
         logs_of = [path for p in now.programs if p.pid for path in (p.stdout_logfile, p.stderr_logfile)]
         gone = [log for path in [str(instance.main_log), *logs_of] if (log := lost_log(now.daemon_pid, path))]
@@ -218,6 +220,10 @@ def logs(
         ) from None
     if problem:
         raise problem
+
+
+def _start_anew(instance: Instance) -> str:
+    return f"{instance.command('start')}   (ends it, and starts anew)"
 
 
 def _reopen(instance: Instance, daemon_pid: int | None) -> str:
