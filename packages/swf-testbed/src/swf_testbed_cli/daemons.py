@@ -58,7 +58,7 @@ def describe(pids: list[int]) -> str:
 
 
 def end_daemons(instance: Instance, pids: list[int], timeout: float) -> None:
-    """Ends daemons, which end their programs first. Raises TestbedError if one takes longer than `timeout`."""
+    """Ends daemons, which end their programs first. Raises TestbedError if one is there after `timeout` s."""
     deadline = time.monotonic() + timeout
     for pid in pids:
         if not _stop_unit(instance, pid):

@@ -16,7 +16,7 @@ _DELETED = " (deleted)"
 
 @dataclass(frozen=True)
 class LostLog:
-    """A log that is not where its `path` says. `readable`: the file that is written instead, if it is known."""
+    """A log that is not where its `path` says. `readable`: what is written instead, if it is known."""
 
     path: Path
     place: str
@@ -34,7 +34,7 @@ class LostLog:
 
 
 def lost_log(daemon: int, path: str) -> LostLog | None:
-    """The log of a program that runs, if its daemon has it open elsewhere; None if not, or if nothing is seen."""
+    """The log of a program that runs, if its daemon has it open elsewhere; None if not, or not to be seen."""
     if not path or path.startswith("/dev/"):
         return None
     for wait in (ROTATION_SECONDS, 0.0):
