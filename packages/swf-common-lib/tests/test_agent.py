@@ -126,6 +126,39 @@ def test_the_heartbeat_warns_while_the_broker_is_away(
     assert me(monitor)["description"] == "Probes."
 
 
+def test_an_agent_that_ends_in_good_order_is_not_missed(agent: StartAgent, monitor: MonitorProgram) -> None:
+    program = agent("--name", "polite")
+    wait_until(lambda: me(monitor, "polite").get("status") == "OK")
+    assert program.stop() == 0
+    assert me(monitor, "polite") == {}
+    agents = monitor.get("/api/summary/")["agents"]
+    assert "polite" not in {agent["instance_name"] for agent in agents}
+
+
+def test_an_agent_that_was_killed_or_failed_is_missed(agent: StartAgent, monitor: MonitorProgram) -> None:
+    program = agent("--name", "killed")
+    wait_until(lambda: me(monitor, "killed").get("status") == "OK")
+    program.kill()
+    assert me(monitor, "killed")["status"] == "OK"
+    failed = agent("--namespace", "fatal", "--name", "fatal")
+    assert failed.wait() == 2
+    assert me(monitor, "fatal") != {}
+
+
+def test_an_agent_ends_in_time_also_where_the_monitor_hangs(
+    agent: StartAgent, monitor: MonitorProgram
+) -> None:
+    program = agent("--name", "hasty")
+    wait_until(lambda: me(monitor, "hasty").get("status") == "OK")
+    monitor.signal(signal.SIGSTOP)
+    try:
+        began = time.monotonic()
+        assert program.stop() == 0
+        assert time.monotonic() - began < 5
+    finally:
+        monitor.signal(signal.SIGCONT)
+
+
 def test_a_monitor_that_is_away_ends_nothing(
     agent: StartAgent, monitor: MonitorProgram, inbox: Inbox
 ) -> None:

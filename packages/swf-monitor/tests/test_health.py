@@ -4,7 +4,7 @@
 from datetime import timedelta
 
 import pytest
-from conftest import Site
+from conftest import TOKEN, Site
 
 pytestmark = pytest.mark.usefixtures("database")
 
@@ -71,6 +71,65 @@ def test_listener_is_silent(age: float, status: int) -> None:
         assert "not been heard of for 21 s; it said last: said last" in health["listener"]["detail"]
 
 
+def heard(name: str, seconds_ago: float) -> None:
+    from django.utils import timezone
+
+    from swf_monitor.models import SystemAgent
+
+    when = timezone.now() - timedelta(seconds=seconds_ago)
+    SystemAgent.objects.create(instance_name=name, agent_type="data", status="OK", last_heartbeat=when)
+
+
+@pytest.mark.parametrize(("age", "status"), [(25, 200), (31, 503), (-1, 200), (-31, 503)])
+def test_an_agent_is_silent(age: float, status: int) -> None:
+    """One definition: what the summary says of an agent, and what the health says, is the same."""
+    from django.test import Client
+
+    say(subscribed=True)
+    heard("here", 1)
+    heard("other", age)
+    answered, health = ask()
+    alive = [agent["alive"] for agent in Client().get("/api/summary/").json()["agents"]]
+    assert (answered, all(alive)) == (status, status == 200)
+    assert (health["status"], health["agents"]["ok"]) == (("ok", True) if status == 200 else ("error", False))
+    assert health["agents"]["total"] == 2
+    assert [agent["instance_name"] for agent in health["agents"]["silent"]] == ["other"] * (status == 503)
+    if status == 503:
+        assert health["agents"]["detail"] == "1 of 2 agents are alive; not heard of: other (31 s)"
+        assert health["listener"]["ok"] is True
+
+
+def test_many_agents_are_silent() -> None:
+    say(subscribed=True)
+    for number in range(7):
+        heard(f"data@host{number}", 100 + number)
+    _status, health = ask()
+    assert health["agents"]["detail"] == (
+        "0 of 7 agents are alive; not heard of: data@host6 (106 s), data@host5 (105 s), data@host4 (104 s),"
+        " data@host3 (103 s), data@host2 (102 s) and 2 more"
+    )
+    assert len(health["agents"]["silent"]) == 7
+
+
+def test_an_agent_that_is_forgotten() -> None:
+    from django.test import Client
+
+    from swf_monitor.models import SystemAgent
+
+    say(subscribed=True)
+    heard("data@host/1", 100)
+    SystemAgent.objects.update(pid=7)
+    client = Client(headers={"Authorization": f"Token {TOKEN}"})
+    assert Client().delete("/api/systemagents/data@host%2F1/").status_code == 401
+    assert client.delete("/api/systemagents/data@host%2F1/?pid=x").status_code == 400
+    # another process has been heard of under that name
+    assert client.delete("/api/systemagents/data@host%2F1/?pid=8").status_code == 204
+    assert ask()[0] == 503
+    assert client.delete("/api/systemagents/data@host%2F1/?pid=7").status_code == 204
+    assert ask()[0] == 200
+    assert client.delete("/api/systemagents/data@host%2F1/").status_code == 204, "it is forgotten already"
+
+
 def test_tables_are_missing() -> None:
     from django.db import connection
 
@@ -83,6 +142,7 @@ def test_tables_are_missing() -> None:
         assert status == 503
         assert health["database"]["error"] == "the database is not set up: run 'swf-monitor setup'"
         assert health["listener"]["ok"] is False
+        assert health["agents"]["ok"] is False
     finally:
         with connection.schema_editor() as editor:
             editor.create_model(ListenerState)

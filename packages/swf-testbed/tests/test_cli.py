@@ -22,7 +22,7 @@ from pathlib import Path
 import pytest
 
 from swf_testbed_cli.errors import TestbedError
-from swf_testbed_cli.init import PROGRAMS, UNFIT_CHARACTERS, initialise
+from swf_testbed_cli.init import COPIES_KEPT, PROGRAMS, UNFIT_CHARACTERS, initialise
 
 # What stands in for each program: it says what it was given, and waits.
 STAND_IN = """\
@@ -193,6 +193,40 @@ class TestInit:
         assert {path: path.read_text() for path in made.parent.glob("secrets/*")} == secrets
         assert {stat.S_IMODE(path.stat().st_mode) for path in secrets} == {0o600}
         assert data.is_dir()
+
+    def test_force_keeps_what_was_edited(self, run: Run, made: Path) -> None:
+        edited = made.read_bytes() + b"; edited by hand, latin-1: \xe4\n"
+        made.write_bytes(edited)
+        made.chmod(0o640)
+        done = run("init", "--force")
+        assert done.returncode == 0, done.stderr
+        found = re.search(r"The former supervisord.conf is kept: (.*)\n", done.stdout)
+        assert found
+        copy = Path(found[1])
+        assert (copy.parent, copy.read_bytes()) == (made.parent, edited)
+        assert stat.S_IMODE(copy.stat().st_mode) == 0o640
+        assert made.read_bytes() != edited
+        # nothing of anybody is replaced: no further copy
+        assert "is kept" not in run("init", "--force").stdout
+        assert list(made.parent.glob("supervisord.conf.*")) == [copy]
+
+    def test_force_keeps_a_linked_file_and_few_copies(self, run: Run, made: Path, folder: Path) -> None:
+        target = folder / "mine.conf"
+        target.write_text("; mine, elsewhere\n")
+        made.unlink()
+        made.symlink_to(target)
+        mine = folder / "supervisord.conf.mine"
+        mine.touch()
+        assert "is kept" in run("init", "--force").stdout
+        assert target.read_text() == "; mine, elsewhere\n"
+        (linked,) = (path for path in folder.glob("supervisord.conf.2*"))
+        assert linked.read_text() == "; mine, elsewhere\n"
+        for number in range(COPIES_KEPT + 2):
+            made.write_text(f"; {number}")
+            assert run("init", "--force").returncode == 0
+        texts = {path.read_text() for path in folder.glob("supervisord.conf.2*")}
+        assert texts == {f"; {number}" for number in range(2, COPIES_KEPT + 2)}
+        assert mine.exists()
 
     def test_a_path_that_is_too_long(self, run: Run, folder: Path) -> None:
         fails(run("init", "x" * 90), "99 is the limit", "swf-testbed init ~/testbed")
@@ -387,6 +421,65 @@ class TestErrors:
         assert run("stop").stdout == "Stopped.\n"
         assert not any(alive(pid) for pid in programs)
 
+    @pytest.mark.parametrize("loss", ["socket", "socket and pid file", "a file in the place of the socket"])
+    def test_a_daemon_that_lost_its_socket_is_found(self, run: Run, started: Path, loss: str) -> None:
+        pid = json.loads(run("status", "--json").stdout)["daemon"]["pid"]
+        programs = [program["pid"] for program in states(run).values()]
+        lose(started, loss)
+        wait_until(lambda: f"(pid {pid})" in run("status").stderr)
+        named = f"supervisord (pid {pid}) runs without its socket"
+        fails(run("status"), named, "swf-testbed start", status=4)
+        assert json.loads(run("status", "--json").stdout)["daemon"]["running"] is False
+        done = run("start")
+        assert done.returncode == 0, done.stderr
+        assert f"{named}; it and its programs are ended." in done.stdout
+        assert not any(alive(old) for old in [pid, *programs]), "they would run twice"
+        assert run("status").returncode == 0
+
+        pid = json.loads(run("status", "--json").stdout)["daemon"]["pid"]
+        programs = [program["pid"] for program in states(run).values()]
+        lose(started, loss)
+        wait_until(lambda: f"(pid {pid})" in run("status").stderr)
+        assert run("stop").stdout == "Stopped.\n"
+        assert not any(alive(old) for old in [pid, *programs])
+        assert run("stop").stdout == "It was not running.\n"
+
+    def test_a_second_daemon_beside_one_that_lost_its_socket(
+        self, run: Run, started: Path, venv_bin: Path
+    ) -> None:
+        first = json.loads(run("status", "--json").stdout)["daemon"]["pid"]
+        lose(started, "socket and pid file")
+        # as an earlier version of this command did, but for the relative path
+        replace(started, 'SWF_MONITOR_PORT="', 'SWF_MONITOR_PORT="1')
+        command = [str(venv_bin / "python"), "-m", "supervisor.supervisord", "-csupervisord.conf"]
+        subprocess.run(command, cwd=started.parent, check=True)
+        wait_until(lambda: f"(pid {first})" in run("status").stderr)
+        done = run("status")
+        assert done.returncode == 3
+        assert "its programs run twice" in done.stderr
+        replace(started, 'SWF_MONITOR_PORT="1', 'SWF_MONITOR_PORT="')
+        done = run("start")
+        assert done.returncode == 0, done.stderr
+        assert not alive(first)
+        assert (run("status").returncode, run("status").stderr) == (0, "")
+
+    def test_other_processes_are_not_taken_for_the_daemon(self, run: Run, made: Path) -> None:
+        """Somebody who reads the configuration, another testbed's daemon, and the control program."""
+        commands = [
+            ["sh", "-c", "sleep 100; :", "supervisord", "-c", str(made)],
+            ["sh", "-c", "sleep 100; :", "python", "-m", "supervisor.supervisorctl", "-c", str(made)],
+        ]
+        others = [subprocess.Popen(command, start_new_session=True) for command in commands]
+        try:
+            time.sleep(2.5)
+            fails(run("status"), "the testbed is not running", "swf-testbed start", status=4)
+            assert run("stop").stdout == "It was not running.\n"
+            assert all(other.poll() is None for other in others)
+        finally:
+            for other in others:
+                os.killpg(other.pid, signal.SIGKILL)
+                other.wait()
+
     def test_an_unknown_program(self, run: Run, started: Path) -> None:
         for command in ("restart", "logs"):
             fails(run(command, "monitr"), "no program 'monitr'; there are: broker, daqsim-agent", "status")
@@ -439,6 +532,16 @@ class TestErrors:
             process.wait(20)
 
 
+def lose(configuration: Path, what: str) -> None:
+    """What a daemon is reached by, gone; a daemon that is younger than 2 s may still be making its socket."""
+    socket_path = configuration.with_name("supervisor.sock")
+    socket_path.unlink()
+    if "pid file" in what:
+        configuration.with_name("supervisord.pid").unlink()
+    if "in the place" in what:
+        socket_path.touch()
+
+
 ANSWER_ONCE = """
 import socket
 client, _ = socket.socket(fileno=0).accept()
@@ -462,6 +565,45 @@ class TestLogs:
         assert run("logs", "monitor", "-n", "1").stdout == "got TERM\n"
         fails(run("logs", "monitor", "-f"), "not running", "start")
         fails(run("logs", "monitr"), "no program 'monitr'", "status")
+
+    @pytest.mark.parametrize("away", ["deleted", "renamed", "moved elsewhere", "replaced by an empty one"])
+    def test_a_log_that_is_not_in_its_place(self, run: Run, started: Path, folder: Path, away: str) -> None:
+        log = started.parent / "logs/broker.log"
+        pid = json.loads(run("status", "--json").stdout)["daemon"]["pid"]
+        (folder / "elsewhere").mkdir()
+        if away == "deleted":
+            log.unlink()
+        else:
+            log.rename(folder / "elsewhere/broker.log" if "elsewhere" in away else f"{log}-20260102")
+        if "replaced" in away:
+            log.touch()
+        done = run("logs", "broker")
+        what = "deleted" if away == "deleted" else "moved away"
+        fails(done, f"the log {log} was {what}", f"kill -USR2 {pid}")
+        assert '"message": "started"' in done.stdout, "what can be read is shown all the same"
+        seen = run("status")
+        assert seen.returncode == 0, "the programs run"
+        assert f"the log {log} was" in seen.stderr
+        os.kill(pid, signal.SIGUSR2)
+        wait_until(lambda: not run("status").stderr)
+        assert run("logs", "broker").returncode == 0
+
+    def test_a_log_that_cannot_be_found_again(self, run: Run, started: Path, folder: Path) -> None:
+        log = started.parent / "logs/supervisord.log"
+        log.rename(folder / "other name")
+        assert "moved away or deleted while it is open; it is written to a file that" in run("status").stderr
+        log = started.parent / "logs/broker.log"
+        log.rename(folder / "also another name")
+        done = run("logs", "broker")
+        fails(done, f"the log {log} was moved away or deleted", "kill -USR2")
+        assert done.stdout == ""
+
+    def test_a_log_that_was_deleted_while_the_program_is_down(self, run: Run, started: Path) -> None:
+        os.kill(states(run)["daqsim-agent"]["pid"], signal.SIGTERM)
+        wait_until(lambda: states(run)["daqsim-agent"]["state"] == "EXITED")
+        log = started.parent / "logs/daqsim-agent.log"
+        log.unlink()
+        fails(run("logs", "daqsim-agent"), f"daqsim-agent has no log: there is no {log}", "status")
 
     def test_follow_through_a_rotation(self, run: Run, started: Path, venv_bin: Path) -> None:
         log = started.parent / "logs/broker.log"

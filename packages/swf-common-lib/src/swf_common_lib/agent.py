@@ -111,19 +111,21 @@ class BaseAgent:
         )
         if self.uses_broker:
             self._broker.start()
-        threading.Thread(target=self._send_heartbeats, name="heartbeats", daemon=True).start()
+        heartbeats = threading.Thread(target=self._send_heartbeats, name="heartbeats", daemon=True)
+        heartbeats.start()
         worker = threading.Thread(target=self._keep_working, name="work", daemon=True)
         worker.start()
         self.shutdown.wait()
         worker.join(self.shutdown.grace_left())
         finished = self._broker.stop() and not worker.is_alive()
+        heartbeats.join(self.shutdown.grace_left())
         if self._failure:
             print(f"{self.settings.agent_name}: {self._failure}", file=sys.stderr)
         logger.info("stopped", extra={"finished_current_item": finished})
         sys.stdout.flush()
         sys.stderr.flush()
         code = EXIT_CONFIGURATION if self._failure else 0
-        if not finished:
+        if not finished or heartbeats.is_alive():
             # A thread is still in the middle of something; the interpreter's own end could trip over it.
             os._exit(code)
         return code
@@ -180,6 +182,9 @@ class BaseAgent:
             except MonitorError as error:
                 outage.failed(str(error))
             if self.shutdown.wait(self.settings.heartbeat_interval):
+                # Here, so that no heartbeat comes after it. One that failed is to be missed.
+                if not self._failure:
+                    monitor.goodbye(self.settings.agent_name, os.getpid())
                 return
 
     def _heartbeat(self) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import ssl
@@ -71,6 +72,12 @@ class MonitorClient:
     def heartbeat(self, **fields: Any) -> None:
         """Tell that an agent is alive."""
         self._request("POST", "/api/systemagents/heartbeat/", fields)
+
+    def goodbye(self, instance_name: str, pid: int) -> None:
+        """Tell that an agent ends in good order, so that it is not missed, if the monitor is there."""
+        query = urlencode({"pid": pid})
+        with contextlib.suppress(MonitorError):
+            self._request("DELETE", f"/api/systemagents/{quote(instance_name, safe='')}/?{query}")
 
     def create_run(self) -> int:
         """Allocate a run number, unique for ever. A lost answer leaves a number unused."""

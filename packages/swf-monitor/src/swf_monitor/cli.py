@@ -121,9 +121,9 @@ def _listen(environment: Environment) -> int:
     from swf_common_lib.settings import BrokerSettings
 
     from swf_monitor.listener import Listener
+    from swf_monitor.retention import Limits
 
-    keep_days = environment.seconds("SWF_MONITOR_KEEP_DAYS", 7.0)
-    Listener(BrokerSettings.from_environment(environment), keep_days).run()
+    Listener(BrokerSettings.from_environment(environment), Limits.from_environment(environment)).run()
     return 0
 
 

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """How the database is: reachable or not and why, and which migrations it still needs."""
 
+from collections.abc import Callable
+
 from django.conf import settings
 from django.db import DataError, Error, IntegrityError, connection
 from django.db.migrations.executor import MigrationExecutor
@@ -9,6 +11,12 @@ from django.db.migrations.executor import MigrationExecutor
 UNAVAILABLE = Error
 # Except for these: the same row would be refused again. They are a kind of UNAVAILABLE: test for them first.
 REFUSED = (DataError, IntegrityError)
+
+# What `PRAGMA auto_vacuum` says of a file that can be made smaller in steps.
+INCREMENTAL = 2
+# Pages (4 KiB) that one step gives back, and that are not worth it.
+STEP_PAGES = 500
+FREE_PAGES = 1000
 
 NOT_SET_UP = "the database is not set up: run 'swf-monitor setup'"
 
@@ -25,6 +33,38 @@ def explain(error: Exception) -> str:
 
 def is_sqlite() -> bool:
     return connection.vendor == "sqlite"
+
+
+def give_space_back(pause: Callable[[], bool]) -> int:
+    """Make SQLite's file smaller by what was deleted, in small steps; returns how many pages went.
+
+    A quarter of the file may be free: new rows take that place, without the file growing. A file that was
+    made without auto_vacuum cannot be made smaller this way; its free space is used again.
+
+    Args:
+        pause: Called between two steps, so that others can write; ends it by returning true.
+
+    Raises:
+        UNAVAILABLE: the database does not answer.
+    """
+    if not is_sqlite():
+        return 0
+    with connection.cursor() as cursor:
+
+        def pragma(text: str) -> int:
+            rows = cursor.execute(f"PRAGMA {text}").fetchall()
+            return int(rows[0][0]) if rows else 0
+
+        if pragma("auto_vacuum") != INCREMENTAL:
+            return 0
+        before = pragma("page_count")
+        while (free := pragma("freelist_count")) > FREE_PAGES and free > pragma("page_count") // 4:
+            pragma(f"incremental_vacuum({STEP_PAGES})")
+            if pause():
+                break
+        # what was written goes from the journal into the file, which is cut to its size by that
+        pragma("wal_checkpoint(PASSIVE)")
+        return before - pragma("page_count")
 
 
 def pending_migrations() -> list[str]:

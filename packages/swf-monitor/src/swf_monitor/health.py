@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whether the monitor can do its work: the database answers, and the listener is subscribed and fresh."""
+"""Whether the testbed is healthy: the one definition, which all others ask.
+
+The database answers, the listener is subscribed and fresh, and every agent that is known is alive.
+"""
 
 import time
 from typing import Any
@@ -13,6 +16,8 @@ from swf_monitor.models import ListenerState
 
 # The listener writes its row every 5 s. Older than this (s), and it is taken for dead.
 LISTENER_FRESH_SECONDS = 20.0
+# Agents that are not alive and are named in the text; the list beside it has all of them.
+NAMED = 5
 
 
 def check() -> dict[str, Any]:
@@ -23,16 +28,19 @@ def check() -> dict[str, Any]:
     except UNAVAILABLE as error:
         database = {"ok": False, "engine": connection.vendor, "error": explain(error)}
         listener = _listener_unknown("the database does not answer, so nothing is known of the listener")
+        agents = _agents_unknown("the database does not answer, so nothing is known of the agents")
     else:
         latency = (time.perf_counter() - began) * 1000
         database = {"ok": True, "engine": connection.vendor, "latency_ms": round(latency, 2)}
         listener = _listener(state)
-    healthy = database["ok"] and listener["ok"]
+        agents = _agents()
+    healthy = database["ok"] and listener["ok"] and agents["ok"]
     return {
         "status": "ok" if healthy else "error",
         "version": __version__,
         "database": database,
         "listener": listener,
+        "agents": agents,
     }
 
 
@@ -54,3 +62,28 @@ def _listener(state: ListenerState | None) -> dict[str, Any]:
 
 def _listener_unknown(detail: str) -> dict[str, Any]:
     return {"ok": False, "subscribed": False, "seconds_since_update": None, "detail": detail}
+
+
+def _agents() -> dict[str, Any]:
+    """How many agents there are, and which of them are not alive; the longest silent first."""
+    try:
+        known = summary.agents(timezone.now())
+    except UNAVAILABLE as error:
+        return _agents_unknown(explain(error))
+    silent = [
+        {name: agent[name] for name in ("instance_name", "seconds_since_heartbeat")}
+        for agent in sorted(known, key=lambda agent: -float(agent["seconds_since_heartbeat"]))
+        if not agent["alive"]
+    ]
+    detail = f"{len(known) - len(silent)} of {len(known)} agents are alive"
+    if silent:
+        named = ", ".join(
+            f"{agent['instance_name']} ({agent['seconds_since_heartbeat']:.0f} s)" for agent in silent[:NAMED]
+        )
+        more = f" and {len(silent) - NAMED} more" if len(silent) > NAMED else ""
+        detail += f"; not heard of: {named}{more}"
+    return {"ok": not silent, "total": len(known), "silent": silent, "detail": detail}
+
+
+def _agents_unknown(detail: str) -> dict[str, Any]:
+    return {"ok": False, "total": None, "silent": [], "detail": detail}

@@ -5,7 +5,6 @@ import json
 import logging
 import threading
 import time
-from datetime import timedelta
 
 from django.db import connection
 from django.utils import timezone
@@ -17,16 +16,23 @@ from swf_common_lib.settings import BrokerSettings
 from swf_common_lib.shutdown import Shutdown, Stopping
 
 from swf_monitor.api.serializers import MAX_BIG_INTEGER
-from swf_monitor.database import NOT_SET_UP, REFUSED, UNAVAILABLE, explain, pending_migrations
+from swf_monitor.database import (
+    NOT_SET_UP,
+    REFUSED,
+    UNAVAILABLE,
+    explain,
+    give_space_back,
+    pending_migrations,
+)
 from swf_monitor.models import ListenerState, Message
-from swf_monitor.retention import prune
+from swf_monitor.retention import PAUSE_SECONDS, Limits, prune
 
 logger = logging.getLogger(__name__)
 
 STATE_SECONDS = 5.0
 # A subscription that came or went is told at once, and not with the next state.
 CHANGE_SECONDS = 0.5
-PRUNE_SECONDS = 3600.0
+PRUNE_SECONDS = 600.0
 # Messages that the broker may send ahead, so that a burst does not wait for each single acknowledgement.
 PREFETCH = 100
 MAX_BODY_CHARACTERS = 1024 * 1024
@@ -79,11 +85,11 @@ class Listener:
 
     Args:
         broker: Where the messages come from.
-        keep_days: Messages and finished files older than this (days) are forgotten.
+        limits: What is older, or more, is forgotten.
     """
 
-    def __init__(self, broker: BrokerSettings, keep_days: float) -> None:
-        self._keep = timedelta(days=keep_days)
+    def __init__(self, broker: BrokerSettings, limits: Limits) -> None:
+        self._limits = limits
         self._address = f"{broker.host}:{broker.port}"
         self._shutdown = Shutdown()
         self._outage = Outage(logger, "database")
@@ -175,14 +181,19 @@ class Listener:
     def _prune_now_and_then(self) -> None:
         while True:
             try:
-                deleted = prune(timezone.now() - self._keep)
+                limits = self._limits
+                deleted = prune(limits.before, limits.messages, limits.stf_files, self._let_others_write)
+                given_back = give_space_back(self._let_others_write)
             except UNAVAILABLE as error:
                 self._database_failed(error)
             else:
-                if deleted:
-                    logger.info("old rows deleted", extra=deleted)
+                if deleted or given_back:
+                    logger.info("old rows deleted", extra={**deleted, "pages_given_back": given_back})
             if self._shutdown.wait(PRUNE_SECONDS):
                 return
+
+    def _let_others_write(self) -> bool:
+        return self._shutdown.wait(PAUSE_SECONDS)
 
     def _database_failed(self, error: Exception) -> None:
         self._outage.failed(explain(error))

@@ -66,6 +66,8 @@ def _alone() -> Iterator[None]:
         # The file holds the API token. SQLite gives its companions (-wal, -shm) the same mode.
         os.close(os.open(settings.SQLITE_FILE, os.O_CREAT | os.O_RDWR, 0o600))
         with connection.cursor() as cursor:
+            # Only in a new file, and before anything is in it.
+            cursor.execute("PRAGMA auto_vacuum=INCREMENTAL")
             cursor.execute("PRAGMA journal_mode=WAL")
         yield
     finally:

@@ -87,7 +87,8 @@ else:
                 "transaction_mode": "IMMEDIATE",
                 "timeout": 20,
                 # WAL (switched on by setup, kept in the file) makes NORMAL safe against a crash of a process.
-                "init_command": "PRAGMA synchronous=NORMAL",
+                # After a burst the journal is cut to this size again (bytes).
+                "init_command": "PRAGMA synchronous=NORMAL; PRAGMA journal_size_limit=67108864",
             },
         }
     }

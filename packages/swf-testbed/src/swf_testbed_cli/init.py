@@ -3,10 +3,14 @@
 
 from __future__ import annotations
 
+import itertools
 import os
+import re
 import secrets
+import shutil
 import sys
 import sysconfig
+import time
 from importlib.resources import files
 from pathlib import Path
 
@@ -18,6 +22,9 @@ SOCKET_NAME = "supervisor.sock"
 LONGEST_SOCKET_PATH = 99
 # A path with one of these cannot be written in supervisord.conf so that supervisor reads it back.
 UNFIT_CHARACTERS = "\"'\\%;#\n\r"
+# Copies of a supervisord.conf that `init --force` replaced: so many of them stay.
+COPIES_KEPT = 10
+_COPY = re.compile(re.escape(FILE_NAME) + r"\.\d{8}T\d{6}Z(-\d+)?")
 PROGRAMS = (
     "swf-testbed-broker",
     "swf-monitor",
@@ -43,11 +50,13 @@ stderr_logfile_maxbytes=1MB
 stderr_logfile_backups=1"""
 
 
-def initialise(folder: Path, *, force: bool, broker_port: int, monitor_port: int, mcp_port: int) -> list[str]:
-    """Makes `folder` a testbed; returns what was made, relative to it.
+def initialise(
+    folder: Path, *, force: bool, broker_port: int, monitor_port: int, mcp_port: int
+) -> tuple[list[str], Path | None]:
+    """Makes `folder` a testbed; returns what was made, relative to it, and the copy of what was replaced.
 
-    An existing supervisord.conf is replaced only with `force`; secrets and data that are there always stay.
-    Raises TestbedError before anything is changed.
+    An existing supervisord.conf is replaced only with `force`, and a copy of it stays beside it. Secrets and
+    data that are there always stay. Raises TestbedError before anything is changed.
     """
     folder = folder.expanduser().absolute()
     configuration = folder / FILE_NAME
@@ -72,6 +81,7 @@ def initialise(folder: Path, *, force: bool, broker_port: int, monitor_port: int
         template = template.replace("{" + name + "}", value)
 
     made = []
+    copy = None
     try:
         for name in ("logs", "secrets", "data/stf", "data/monitor", "data/broker"):
             if not (folder / name).is_dir():
@@ -85,12 +95,42 @@ def initialise(folder: Path, *, force: bool, broker_port: int, monitor_port: int
             else:
                 _write(path, secret + "\n", 0o600)
                 made.append(f"secrets/{name}")
+        if os.path.lexists(configuration) and _differs(configuration, template):
+            copy = _keep(configuration)
         _write(configuration, template, 0o644)
         made.append(FILE_NAME)
     except OSError as error:
         where = error.filename or folder
         raise TestbedError(f"cannot write {where}: {error.strerror}", "swf-testbed init ~/testbed") from None
-    return made
+    return made, copy
+
+
+def _differs(path: Path, text: str) -> bool:
+    return not path.exists() or path.read_bytes() != text.encode()
+
+
+def _keep(path: Path) -> Path:
+    """Keeps a file before it is replaced, beside it, with its mode and owner; the oldest copies go."""
+    name = f"{path.name}.{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}"
+    copy = next(
+        candidate
+        for number in itertools.count()
+        if not os.path.lexists(candidate := path.with_name(f"{name}-{number}" if number else name))
+    )
+    try:
+        os.link(path, copy, follow_symlinks=False)
+    except OSError:  # not every file system has links
+        shutil.copy2(path, copy)
+    copies = [place for place in path.parent.iterdir() if _COPY.fullmatch(place.name)]
+    for old in sorted(copies, key=_age_of)[:-COPIES_KEPT]:
+        old.unlink()
+    return copy
+
+
+def _age_of(copy: Path) -> tuple[str, int]:
+    """What copies are sorted by: the time in their name, and their number within a second."""
+    moment, _, number = copy.name.rpartition(".")[2].partition("-")
+    return moment, int(number or 0)
 
 
 def _new_secrets() -> dict[str, str]:

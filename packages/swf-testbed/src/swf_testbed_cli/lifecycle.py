@@ -11,8 +11,8 @@ import sys
 import time
 import xmlrpc.client
 from collections.abc import Callable
-from pathlib import Path
 
+from swf_testbed_cli.daemons import daemons_of, describe, end_daemons, is_alive, unreachable_daemons
 from swf_testbed_cli.errors import NotRunning, TestbedError
 from swf_testbed_cli.instance import Instance
 from swf_testbed_cli.logtail import open_log
@@ -35,6 +35,7 @@ def start(instance: Instance, say: Say, timeout: float) -> Status:
     """Starts the daemon if none is there, and every program that does not run; waits until all do."""
     supervisor = Supervisor(instance)
     with instance.lock():
+        _end_unreachable(supervisor, say, timeout)
         try:
             supervisor.call("supervisor.getState")
         except NotRunning as absent:
@@ -72,7 +73,9 @@ def stop(instance: Instance, timeout: float) -> bool:
         try:
             pid = int(supervisor.call("supervisor.getPID"))
         except NotRunning:
-            return bool(supervisor.socket_path and end_orphans(supervisor.url))
+            lost = unreachable_daemons(instance, None)
+            end_daemons(instance, lost, timeout)
+            return bool(supervisor.socket_path and end_orphans(supervisor.url)) or bool(lost)
         deadline = time.monotonic() + timeout
         _stop_in_waves(supervisor, timeout)
         _quietly(supervisor, "supervisor.shutdown")
@@ -83,6 +86,7 @@ def stop(instance: Instance, timeout: float) -> bool:
                     instance.command("status"),
                 )
             time.sleep(POLL_SECONDS)
+        end_daemons(instance, unreachable_daemons(instance, None), timeout)
         return True
 
 
@@ -97,6 +101,14 @@ def restart(instance: Instance, program: str | None, say: Say, timeout: float) -
         for name in names:
             _quietly(supervisor, "supervisor.startProcess", name, False)
         return _wait_until_running(supervisor, timeout, lambda p: p.full_name in names)
+
+
+def daemon_pid(supervisor: Supervisor) -> int | None:
+    """The pid of the daemon that answers, or None. Raises TestbedError for a daemon that may not be asked."""
+    try:
+        return int(supervisor.call("supervisor.getPID"))
+    except NotRunning:
+        return None
 
 
 def wait_for_port(port: int, seconds: float) -> bool:
@@ -129,6 +141,26 @@ def unknown_program(name: str, known: str, instance: Instance) -> TestbedError:
     return TestbedError(f"there is no program {name!r}; there are: {known}", instance.command("status"))
 
 
+def _end_unreachable(supervisor: Supervisor, say: Say, timeout: float) -> None:
+    """Ends a daemon that runs the programs and does not answer.
+
+    With its end it removes the socket and the pid file, whoever made them: one that answers ends with it.
+    """
+    if not supervisor.is_local:
+        return
+    pid = daemon_pid(supervisor)
+    while pid is None and (young := daemons_of(supervisor.instance)):
+        if unreachable_daemons(supervisor.instance, None) == young:
+            break
+        time.sleep(POLL_SECONDS)
+        pid = daemon_pid(supervisor)
+    lost = unreachable_daemons(supervisor.instance, pid)
+    if not lost:
+        return
+    end_daemons(supervisor.instance, [*lost, *([pid] if pid else [])], timeout)
+    say(f"{describe(lost)}; it and its programs are ended.")
+
+
 def _stop_in_waves(supervisor: Supervisor, timeout: float) -> None:
     """Stops the agents all at once, then what they work with.
 
@@ -154,7 +186,7 @@ def _stop_programs(supervisor: Supervisor, names: set[str], timeout: float) -> N
 
 def _restart_all(instance: Instance, say: Say, timeout: float) -> Status:
     supervisor = Supervisor(instance)
-    if not supervisor.answers():
+    if not (pid := daemon_pid(supervisor)) or unreachable_daemons(instance, pid):
         return start(instance, say, timeout)
     with instance.lock():
         before = {p.pid for p in read_status(supervisor).programs if p.pid}
@@ -297,20 +329,4 @@ def _quietly(supervisor: Supervisor, method: str, *arguments: object) -> None:
 
 
 def _alive(supervisor: Supervisor, pid: int) -> bool:
-    if supervisor.is_local:
-        try:
-            os.kill(pid, 0)
-        except ProcessLookupError:
-            return False
-        except PermissionError:
-            return True
-        return not _is_zombie(pid)
-    return supervisor.answers()
-
-
-def _is_zombie(pid: int) -> bool:
-    """In a container whose first process does not collect the dead, a daemon that ended stays as one."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
-    except (OSError, IndexError):
-        return False
+    return is_alive(pid) if supervisor.is_local else supervisor.answers()

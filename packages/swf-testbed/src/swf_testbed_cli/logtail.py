@@ -68,13 +68,18 @@ class RemoteLog:
     def __init__(self, supervisor: Supervisor, program: str, *, stderr: bool) -> None:
         self._supervisor = supervisor
         self._program = program
-        self._method = f"supervisor.tailProcess{'Stderr' if stderr else 'Stdout'}Log"
+        channel = "Stderr" if stderr else "Stdout"
+        self._method = f"supervisor.tailProcess{channel}Log"
+        self._read = f"supervisor.readProcess{channel}Log"
         self._offset = 0
 
     def tail(self, lines: int) -> str:
         size = 4096
         while True:
             text, self._offset, _ = self._supervisor.call(self._method, self._program, 0, size)
+            if not text:
+                # An empty file and one that is not there look the same so far; this one is refused.
+                self._supervisor.call(self._read, self._program, 0, 1)
             if text.count("\n") > lines or len(text.encode()) < size - 4:
                 return _last_lines(text, lines)
             size *= 4

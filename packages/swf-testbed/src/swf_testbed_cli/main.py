@@ -15,11 +15,13 @@ import typer
 from rich.console import Console
 
 from swf_testbed_cli import __version__, lifecycle
-from swf_testbed_cli.errors import NO_DAEMON, NotRunning, TestbedError
+from swf_testbed_cli.daemons import describe, unreachable_daemons
+from swf_testbed_cli.errors import NO_DAEMON, SOME_NOT_RUNNING, NotRunning, TestbedError
 from swf_testbed_cli.init import initialise
-from swf_testbed_cli.instance import Instance, find_instance
+from swf_testbed_cli.instance import Instance, find_instance, owner
 from swf_testbed_cli.logtail import open_log
-from swf_testbed_cli.rpc import Supervisor
+from swf_testbed_cli.lostlogs import LostLog, lost_log
+from swf_testbed_cli.rpc import NO_FILE, Supervisor
 from swf_testbed_cli.status import read_status
 
 FOLLOW_SECONDS = 0.5
@@ -73,18 +75,20 @@ def _options(
 def init(
     folder: Annotated[Path, typer.Argument(metavar="[DIR]", help="The testbed's folder.")] = Path("."),
     force: Annotated[
-        bool, typer.Option("--force", help="Write supervisord.conf anew; secrets and data stay.")
+        bool, typer.Option("--force", help="Write supervisord.conf anew; a copy, secrets and data stay.")
     ] = False,
     broker_port: Annotated[int, typer.Option(min=1, max=65535, help="Port of the message broker.")] = 61613,
     monitor_port: Annotated[int, typer.Option(min=1, max=65535, help="Port of the monitor's page.")] = 8002,
     mcp_port: Annotated[int, typer.Option(min=1, max=65535, help="Port of the MCP agent.")] = 8003,
 ) -> None:
     """Make a testbed: supervisord.conf, logs/, secrets/ and data/ in DIR (default: here)."""
-    made = initialise(
+    made, copy = initialise(
         folder, force=force, broker_port=broker_port, monitor_port=monitor_port, mcp_port=mcp_port
     )
     place = folder.expanduser().absolute()
     _say(f"Made in {place}: {', '.join(made)}")
+    if copy:
+        _say(f"The former supervisord.conf is kept: {copy}")
     _say("Next: " + ("swf-testbed start" if place == Path.cwd() else f"cd {place} && swf-testbed start"))
 
 
@@ -128,7 +132,13 @@ def status(
     """Show the programs. Exit status: 0 all run, 3 some do not, 4 there is no daemon to ask."""
     try:
         instance = _instance(config)
-        now = read_status(Supervisor(instance))
+        supervisor = Supervisor(instance)
+        try:
+            now = read_status(supervisor)
+        except NotRunning:
+            if not (lost := unreachable_daemons(instance, None)):
+                raise
+            raise TestbedError(describe(lost), _start_anew(instance)) from None
     except TestbedError as error:
         if as_json:
             daemon = {"running": False, "cause": error.cause, "next": error.next_command}
@@ -136,13 +146,23 @@ def status(
         else:
             _complain(error)
         raise typer.Exit(NO_DAEMON) from None
+    lost = unreachable_daemons(instance, now.daemon_pid) if supervisor.is_local and now.daemon_pid else []
+    if lost:
+        cause = f"{describe(lost)}, and its programs run twice"
+        _complain(TestbedError(cause, _start_anew(instance)))
+    if supervisor.is_local and now.daemon_pid:
+        logs_of = [path for p in now.programs if p.pid for path in (p.stdout_logfile, p.stderr_logfile)]
+        gone = [log for path in [str(instance.main_log), *logs_of] if (log := lost_log(now.daemon_pid, path))]
+        if gone:
+            more = f" (and {len(gone) - 1} more)" if len(gone) > 1 else ""
+            _complain(TestbedError(gone[0].cause + more, _reopen(instance, now.daemon_pid)))
     if as_json:
         print(json.dumps(now.as_json(str(instance.configuration)), indent=2))
     elif now.programs:
         Console(highlight=False).print(now.as_table())
     else:
         _say(f"The daemon is {now.daemon_state} and has no programs.")
-    raise typer.Exit(now.exit_status)
+    raise typer.Exit(SOME_NOT_RUNNING if lost else now.exit_status)
 
 
 @app.command()
@@ -158,11 +178,15 @@ def logs(
     """Show the end of a program's log; also while the testbed does not run."""
     instance = _instance(config)
     supervisor: Supervisor | None = None
+    lost: LostLog | None = None
     try:
         daemon = Supervisor(instance)
-        (found, *_) = lifecycle.find_programs(read_status(daemon), program, instance)
+        now = read_status(daemon)
+        (found, *_) = lifecycle.find_programs(now, program, instance)
         supervisor = daemon
         name, paths = found.full_name, (found.stdout_logfile, found.stderr_logfile)
+        if daemon.is_local and now.daemon_pid and found.pid:
+            lost = lost_log(now.daemon_pid, paths[stderr])
     except NotRunning:
         if follow:
             raise
@@ -170,7 +194,14 @@ def logs(
         if program not in known:
             raise lifecycle.unknown_program(program, ", ".join(known) or "none", instance) from None
         name, paths = program, known[program]
-    log = open_log(paths[stderr], supervisor, name, stderr=stderr)
+    problem = None
+    if lost:
+        problem = TestbedError(lost.cause, _reopen(instance, now.daemon_pid))
+        if not lost.readable:
+            raise problem
+        if follow:
+            _complain(problem)
+    log = open_log(str(lost.readable) if lost else paths[stderr], supervisor, name, stderr=stderr)
     if log is None:
         raise TestbedError(f"{name} has not written any log yet", instance.command("start"))
     try:
@@ -181,9 +212,25 @@ def logs(
             sys.stdout.write(log.more())
             sys.stdout.flush()
     except xmlrpc.client.Fault as fault:
+        if fault.faultCode == NO_FILE:
+            cause = f"{name} has no log: there is no {paths[stderr] or 'file for it'}"
+            raise TestbedError(cause, instance.command("status")) from None
         raise TestbedError(
             f"the daemon cannot read the log: {fault.faultString}", instance.command("status")
         ) from None
+    if problem:
+        raise problem
+
+
+def _start_anew(instance: Instance) -> str:
+    return f"{instance.command('start')}   (ends it, and starts anew)"
+
+
+def _reopen(instance: Instance, daemon_pid: int | None) -> str:
+    """The command that has supervisord open its logs anew, where they belong."""
+    user = owner(Path(f"/proc/{daemon_pid}"))
+    mine = user == owner(Path("/proc/self"))
+    return f"{'' if mine else f'sudo -u {user} '}kill -USR2 {daemon_pid}   (supervisord opens its logs anew)"
 
 
 def _complain(error: TestbedError) -> None:

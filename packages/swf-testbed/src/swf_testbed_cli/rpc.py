@@ -18,7 +18,7 @@ from swf_testbed_cli.instance import Instance, owner
 TIMEOUT_SECONDS = 15.0
 
 # Fault codes of supervisor's interface.
-BAD_NAME, ALREADY_STARTED, NOT_RUNNING, CANT_REREAD = 10, 60, 70, 92
+BAD_NAME, NO_FILE, ALREADY_STARTED, NOT_RUNNING, CANT_REREAD = 10, 20, 60, 70, 92
 
 
 class _UnixConnection(http.client.HTTPConnection):

@@ -157,6 +157,13 @@ class MessageSerializer(serializers.ModelSerializer):
         read_only_fields = fields
 
 
+class GoodbyeQuery(serializers.Serializer):
+    """Which agent DELETE /api/systemagents/<instance_name>/ is about."""
+
+    instance_name = serializers.CharField(max_length=200)
+    pid = serializers.IntegerField(min_value=1, max_value=MAX_INTEGER, required=False)
+
+
 class PageQuery(serializers.Serializer):
     """The query of every list: a limit that is no number is refused, not ignored."""
 

@@ -8,6 +8,7 @@ from swf_monitor.api import views
 urlpatterns = [
     path("systemagents/heartbeat/", views.HeartbeatView.as_view()),
     path("systemagents/", views.AgentListView.as_view()),
+    path("systemagents/<path:instance_name>/", views.AgentView.as_view()),
     path("runs/", views.RunListView.as_view()),
     path("runs/<int:run_id>/", views.RunView.as_view()),
     path("stf-files/", views.StfListView.as_view()),

@@ -17,6 +17,7 @@ from rest_framework.views import APIView
 
 from swf_monitor import health, summary
 from swf_monitor.api.serializers import (
+    GoodbyeQuery,
     HeartbeatSerializer,
     MessageQuery,
     MessageSerializer,
@@ -101,6 +102,17 @@ class AgentListView(ListView):
 
     def select(self, query: dict[str, Any]) -> QuerySet:
         return SystemAgent.objects.all()
+
+
+class AgentView(APIView):
+    def delete(self, request: Request, instance_name: str) -> Response:
+        """Forget an agent: it has ended in good order, or was taken away. One that is not known is no error.
+
+        With `pid`, as an agent says it of itself, only if no other process was heard of under the name since.
+        """
+        named = _valid(GoodbyeQuery, {**request.query_params.dict(), "instance_name": instance_name})
+        SystemAgent.objects.filter(**named).delete()
+        return Response(status=status.HTTP_204_NO_CONTENT)
 
 
 class RunListView(ListView):
