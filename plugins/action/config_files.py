@@ -30,23 +30,23 @@ class ActionModule(ActionBase):
         task_vars = task_vars or {}
         arguments = dict(self._task.args)
         arguments["files"] = [self._render(dict(item), task_vars) for item in arguments.get("files") or []]
-        registry, group = arguments.pop("registry", None), arguments.pop("users_of", None)
+        registry, users = arguments.pop("registry", None), arguments.pop("users_of", None)
         if arguments.get("manifest"):
             arguments["manifest"] = dict(arguments["manifest"], collection=collection_version())
-            if group:
-                arguments["manifest"]["users"] = _registry.users_of(group, task_vars, self._templar)
+            if users:
+                arguments["manifest"]["users"] = _registry.users_of(users, task_vars)
         # first, as with the manifest
         noted = bool(registry) and self._register(registry, arguments["manifest"], task_vars)
         result = self._execute_module(
             module_name="bnlnpps.swf_testbed.config_files", module_args=arguments, task_vars=task_vars)
         return dict(result, changed=bool(result.get("changed") or noted))
 
-    def _register(self, directory, manifest, task_vars):
+    def _register(self, registry, manifest, task_vars):
         """Note on the controller that the instance uses its directory, and the index."""
         user = _registry.user_name(manifest["instance"], task_vars["inventory_hostname"], manifest["scope"])
-        index = str(self._templar.template("{{ swf_testbed_index_url }}"))
         try:
-            return _registry.register(os.path.expanduser(str(directory)), user, index, self._task.check_mode)
+            return _registry.register(os.path.expanduser(str(registry["directory"])), user, str(registry["index_url"]),
+                                      self._task.check_mode)
         except (OSError, ValueError) as error:
             raise AnsibleActionFail("config_files: the list of instances on the controller: %s" % error) from None
 

@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The manifest: what an installation created on a host, and what an uninstall does with each part of it.
 
-One file for each instance, ``manifest.json`` in its config_dir, and one for each service in :data:`SERVICES`. An uninstall removes
-what is listed, often as root, so only root (in user scope the login) may be able to write the file.
+One file for each instance, ``manifest.json`` in its config_dir, and one for each service in :data:`SERVICES`. An uninstall
+removes what is listed, often as root, so only root (in user scope the login) may be able to write the file.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ SERVICES = "/etc/bnlnpps.swf_testbed"
 SERVICE_NAME = r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}"
 PATHS = ("directory", "file", "link", "unit", "lines")
 NAMES = ("account", "group", "package", "firewall", "database", "database_role")
-# empty: a directory goes when nothing is left in it; data: only with the data; never: it stays, for the reason that the entry gives
+# empty: a directory goes when nothing is left in it; data: only with the data; never: it stays, for the reason of the entry
 UNINSTALL = ("always", "empty", "data", "never")
 KEYS = {"kind", "path", "name", "uninstall", "role", "reason", "real"}
 
@@ -73,8 +73,8 @@ def shape_problem(item):
 
 def service_name(value):
     if not isinstance(value, str) or not re.fullmatch(SERVICE_NAME, value):
-        raise InstanceNameError("%r is not the name of a service. Evidence: its manifest is a file of that name. Fix: use 1 to 64 "
-                                "letters, digits, hyphens and underscores" % (value,))
+        raise InstanceNameError("%r is not the name of a service. Evidence: its manifest is a file of that name. Fix: use 1 to "
+                                "64 letters, digits, hyphens and underscores" % (value,))
     return value
 
 
@@ -163,14 +163,14 @@ def merged(found, entries, users=()):
     return dict(found, entries=[after[name] for name in sorted(after)], users=sorted({*found["users"], *users}))
 
 
-def write(path, manifest, mode=0o644):
+def write(path, manifest):
     """Write the manifest, whole or not at all. The directory is made for its owner alone: whoever needs it wider says so later.
 
     :raises OSError:
     """
     if not os.path.isdir(os.path.dirname(path)):
         os.makedirs(os.path.dirname(path), mode=0o755 if os.path.dirname(path) == SERVICES else 0o700)
-    with replacing(path, mode) as stream:
+    with replacing(path, 0o600 if manifest.get("scope") == "user" else 0o644) as stream:
         json.dump(manifest, stream, indent=1, sort_keys=True)
         stream.write("\n")
         stream.flush()

@@ -39,7 +39,11 @@ def record(options, entries, check_mode):
     before = _manifest.read(path, subject)
     found = before or dict(subject, format=_manifest.FORMAT, collection=None, entries=[], users=[])
     if before is None and "instance" in subject:
-        found["entries"] = entries_of(layout(subject["instance"], subject["scope"], environment_of_login()))
+        places = layout(subject["instance"], subject["scope"], environment_of_login())
+        found["entries"] = entries_of(places)
+        if not os.path.lexists(places["config_dir"]):
+            # the manifest itself is about to be created in it
+            found["entries"].append(_manifest.entry("directory", places["config_dir"], "empty"))
     known = {_manifest.key(item) for item in found["entries"]}
     handed = options.get("entries") or []
     for item in handed:
@@ -57,7 +61,7 @@ def record(options, entries, check_mode):
     if after == before:
         return False
     if not check_mode:
-        _manifest.write(path, after, 0o600 if subject.get("scope") == "user" else 0o644)
+        _manifest.write(path, after)
     return True
 
 

@@ -1,7 +1,7 @@
 # Copyright: Contributors to the bnlnpps.swf_testbed collection
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Removes what a manifest lists. What it does not list stays, and the manifest goes last, so that an interrupted removal resumes."""
+"""Removes what a manifest lists, and nothing else. The manifest goes last, so that an interrupted removal resumes."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Removal:
         """Why nothing is removed, one sentence for each entry."""
         found = ((item, _removal_checks.problem(item, self.subject, self.places, self.environment, self.mounts))
                  for item in self.manifest["entries"])
-        return ["%s is listed and is not removed, since %s. Evidence: %s" % (_manifest.told(item), *why) for item, why in found if why]
+        return ["%s is listed and is not removed: %s. Evidence: %s" % (_manifest.told(item), *why) for item, why in found if why]
 
     def is_due(self, item):
         return item["uninstall"] in ("always", "data")[:1 + self.remove_data] and self.why_kept(item) is None
@@ -109,7 +109,7 @@ class Removal:
     def remove_empty(self, check_mode=False):
         """Remove the listed directories that hold nothing any more, the inner ones first. Returns their paths."""
         gone = []
-        folders = [item["path"] for item in self.manifest["entries"] if item["kind"] == "directory" and item["uninstall"] == "empty"]
+        folders = [item["path"] for item in self.manifest["entries"] if item["uninstall"] == "empty"]
         for path in sorted(folders, key=len, reverse=True):
             if os.path.isdir(path) and not os.path.islink(path) and not self.is_mount(path) and not os.listdir(path):
                 gone.append(path)

@@ -14,9 +14,11 @@ import stat
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._layout import xdg
 
 SYSTEM = (
-    "/", "/bin", "/boot", "/dev", "/etc", "/etc/systemd", "/etc/systemd/system", "/etc/systemd/user", "/home", "/lib", "/lib64", "/media",
-    "/mnt", "/opt", "/proc", "/root", "/run", "/sbin", "/srv", "/sys", "/tmp", "/usr", "/usr/bin", "/usr/lib", "/usr/local",
-    "/usr/local/bin", "/usr/share", "/var", "/var/cache", "/var/lib", "/var/lib/private", "/var/log", "/var/run", "/var/spool", "/var/tmp")
+    "/", "/bin", "/boot", "/dev", "/etc", "/etc/systemd", "/etc/systemd/system", "/etc/systemd/user", "/home", "/lib", "/lib64",
+    "/media", "/mnt", "/opt", "/proc", "/root", "/run", "/sbin", "/srv", "/sys", "/tmp", "/usr", "/usr/bin", "/usr/lib",
+    "/usr/local", "/usr/local/bin", "/usr/share", "/var",
+    "/var/cache", "/var/lib", "/var/lib/private", "/var/log", "/var/run", "/var/spool",
+    "/var/tmp")
 XDG = (("XDG_CONFIG_HOME", ".config"), ("XDG_DATA_HOME", ".local/share"), ("XDG_STATE_HOME", ".local/state"),
        ("XDG_CACHE_HOME", ".cache"))
 # the directories that a role has to itself, and may empty
@@ -78,7 +80,7 @@ def path_problem(item, subject, places, environment):
     if item["kind"] == "directory":
         # to remove one that is empty takes nothing away
         if item["uninstall"] != "empty" and not inside:
-            return "it does not belong to this installation alone", "it is not in %s" % (", ".join(own) or "a directory of its own")
+            return "it does not belong to this installation alone", "it is not in %s" % (", ".join(own) or "one of its own")
     elif item["kind"] == "unit" and places:
         if path not in (places["unit_file"], places["boot_unit_file"]):
             return "it is not a unit of this instance", "its units are %(unit)s and %(boot_unit)s" % places

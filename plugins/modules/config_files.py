@@ -45,8 +45,8 @@ options:
         default: false
       uninstall:
         description:
-          - What an uninstall does with the directory, for O(manifest). V(empty) removes it when nothing is left in it, V(always) with
-            all that is in it, V(data) does that when the data are to go, too, and V(never) leaves it.
+          - What an uninstall does with the directory, for O(manifest). V(empty) removes it when nothing is left in it, V(always)
+            with all that is in it, V(data) does that when the data are to go, too, and V(never) leaves it.
         type: str
         choices: [empty, always, data, never]
         default: empty
@@ -97,13 +97,33 @@ options:
     elements: path
     default: []
   registry:
-    description:
-      - Directory on the controller in which the action notes that the instance of O(manifest) uses it, and the package index.
-    type: path
+    description: Where the action notes that the instance of O(manifest) uses a directory of the controller, and a package index.
+    type: dict
+    suboptions:
+      directory:
+        description: The directory on the controller. The list is C(instances.json) in it.
+        type: path
+        required: true
+      index_url:
+        description: Address of the index.
+        type: str
+        required: true
   users_of:
-    description:
-      - Group of the inventory. The action lists the instances on its hosts as O(manifest.users).
-    type: str
+    description: The instances that the action lists as O(manifest.users).
+    type: dict
+    suboptions:
+      group:
+        description: Group of the inventory whose hosts have them.
+        type: str
+        required: true
+      instance:
+        description: Name of the instance, for hosts without C(swf_testbed_instance).
+        type: str
+        required: true
+      scope:
+        description: Scope of the instance, for hosts without C(swf_testbed_scope).
+        type: str
+        required: true
 extends_documentation_fragment:
   - bnlnpps.swf_testbed.manifest
 attributes:
@@ -335,8 +355,10 @@ def main():
                 secret={"type": "bool", "default": False, "no_log": False}, mode={"type": "str"},
                 backup={"type": "bool", "default": False}, validate={"type": "list", "elements": "str"})},
             "absent": {"type": "list", "elements": "path", "default": []},
-            "registry": {"type": "path"},
-            "users_of": {"type": "str"},
+            "registry": {"type": "dict", "options": {
+                "directory": {"type": "path", "required": True}, "index_url": {"type": "str", "required": True}}},
+            "users_of": {"type": "dict", "options": {
+                name: {"type": "str", "required": True} for name in ("group", "instance", "scope")}},
             **ARGUMENT,
         },
         supports_check_mode=True,

@@ -426,7 +426,7 @@ def main():
     )
     options = module.params
     try:
-        for name in [item["name"] for item in options["instances"]] + [options["access_instance"]] * bool(options["access_instance"]):
+        for name in [item["name"] for item in options["instances"]] + list(filter(None, [options["access_instance"]])):
             instance_name(name)
     except InstanceNameError as error:
         module.fail_json(msg=str(error))

@@ -12,15 +12,15 @@ version_added: 0.1.0
 author:
   - BNL NPPS (@bnlnpps)
 description:
-  - Removes what the roles created and listed in the manifest - releases, tools, configuration, secrets, logs, systemd units - and,
-    only when it is told to, the data and the accounts. Takes out what M(bnlnpps.swf_testbed.pip_settings) set in the files of pip
-    and uv. What is not listed stays.
+  - Removes what the roles created and listed in the manifest - releases, tools, configuration, secrets, logs, systemd units -
+    and, only when it is told to, the data and the accounts. Takes out what M(bnlnpps.swf_testbed.pip_settings) set in the files
+    of pip and uv. What is not listed stays.
   - Shows what it is about to remove before it does.
   - Refuses, before the first removal and all at once, directories of the system or of another instance, directories with a mount
     point in them, and paths that a symbolic link leads elsewhere by now. A listed directory that is a mount point is emptied and
     stays.
-  - The manifest must be written by root (in user scope, the login) alone, and is removed last. While data stay, so does the manifest
-    that lists them.
+  - Nobody but root (in user scope, the login) may be able to write the manifest. It is removed last. While data stay, so does the
+    manifest that lists them.
   - Stops the instance first. One that does not stop is not removed.
   - What other instances use is not removed. It is told apart by the users that its manifest lists.
 options:
@@ -33,7 +33,8 @@ options:
     choices: [user, system]
     default: user
   service:
-    description: Name of a service, such as V(broker), in the place of an instance. Its manifest is in C(/etc/bnlnpps.swf_testbed).
+    description:
+      - Name of a service, such as V(broker), in the place of an instance. Its manifest is in C(/etc/bnlnpps.swf_testbed).
     type: str
   remove_data:
     description: Also remove the data, such as the monitor's database, STF files, and an index's packages. It cannot be got back.
@@ -53,7 +54,7 @@ options:
   user:
     description:
       - How this instance is listed as a user of others, V(INSTANCE@HOST/SCOPE). It is returned once the instance is removed, and
-        taken off the list O(registry).
+        taken off the list in O(registry).
     type: str
   users_gone:
     description: Users that do not count any more, since they were removed.
@@ -104,11 +105,15 @@ removed:
   elements: str
   sample: [/home/me/.local/share/swf-testbed/releases]
 due:
-  description: Entries of the manifest that somebody else removes, such as databases, before the module runs outside of check mode.
+  description:
+    - Entries of the manifest that others remove, such as databases. They do so before the module runs outside of check mode.
   returned: success
   type: list
   elements: dict
-  sample: [{"kind": "database", "name": "swf_testbed", "uninstall": "data"}]
+  sample:
+    - kind: database
+      name: swf_testbed
+      uninstall: data
 stopped:
   description: Whether something ran and was stopped, or would be.
   returned: success
@@ -198,10 +203,11 @@ def pip_lines(places, due):
     record = _pip_settings.read_record(places["pip_settings"])
     if record:
         _pip_settings.undo(files, record, places["instance"])
-    unlisted = set(files.changed()) - {item["path"] for item in due if item["kind"] == "lines"}
-    if unlisted:
-        raise NotRemoved("%s names files that the manifest does not list. Evidence: %s. Fix: look at them; if they hold lines of this "
-                         "instance, run site.yml once more, which lists them" % (places["pip_settings"], ", ".join(sorted(unlisted))))
+    unlisted_files = set(files.changed()) - {item["path"] for item in due if item["kind"] == "lines"}
+    if unlisted_files:
+        raise NotRemoved("%s names files that the manifest does not list. Evidence: %s. Fix: look at them; if they hold lines of "
+                         "this instance, run site.yml once more, which lists them" % (
+                             places["pip_settings"], ", ".join(sorted(unlisted_files))))
     return files
 
 
@@ -230,14 +236,14 @@ def not_listed(module, subject, places, path):
     result = {"manifest": path, "removed": [], "due": [], "stopped": False, "used_by": [], "stays": [],
               "kept": unlisted(places, {"entries": []}, path) if places else []}
     if found and not options["write_manifest"]:
-        raise NotRemoved("there is an installation and no manifest of what it created, so nothing was removed. Evidence: there is no %s, "
-                         "and there are %s. Fix: let the manifest be written, look at it, and run again: %s (or run site.yml)" % (
+        raise NotRemoved("there is an installation and no manifest of what it created. Evidence: there is no %s, and there are "
+                         "%s. Fix: let the manifest be written, look at it, and run again: %s (or run site.yml)" % (
                              path, ", ".join(listing), WRITE))
     if found:
         new = _manifest.merged(dict(subject, format=_manifest.FORMAT, collection=None, entries=[], users=[]),
                                [completed(item, None) for item in found])
         if not module.check_mode:
-            _manifest.write(path, new, 0o600 if subject.get("scope") == "user" else 0o644)
+            _manifest.write(path, new)
         result["stays"] = listing
     if options["user"] and not options["write_manifest"]:
         result["user"] = options["user"]
@@ -246,12 +252,13 @@ def not_listed(module, subject, places, path):
 
 def used(module, path, manifest, users):
     """Others use it: it stays, and is listed as used by them alone."""
-    changed = sorted(users) != manifest["users"] and not set(manifest["users"]) <= set(users)
+    listed = [user for user in manifest["users"] if user in users]
+    changed = listed != manifest["users"]
     if changed and not module.check_mode:
-        _manifest.write(path, dict(manifest, users=[user for user in manifest["users"] if user in users]),
-                        0o600 if manifest.get("scope") == "user" else 0o644)
-    module.exit_json(changed=changed, manifest=path, removed=[], due=[], stopped=False, used_by=users, kept=[], stays=[
-        "%s: %s" % (_manifest.told(item), "used by " + ", ".join(users)) for item in manifest["entries"] if item["uninstall"] != "never"])
+        _manifest.write(path, dict(manifest, users=listed))
+    stays = ["%s: used by %s" % (_manifest.told(item), ", ".join(users))
+             for item in manifest["entries"] if item["uninstall"] != "never"]
+    module.exit_json(changed=changed, manifest=path, removed=[], due=[], stopped=False, used_by=users, kept=[], stays=stays)
 
 
 def removed_in(module, subject, places, path, manifest):
@@ -261,8 +268,8 @@ def removed_in(module, subject, places, path, manifest):
                       others_on_host(places) if scope == "system" and places else None)
     problems = removal.problems()
     if problems:
-        raise NotRemoved("%s lists what is not removed, so nothing was:\n%s\nFix: put right what is in the way, or take the entry out of "
-                         "the manifest; it then stays" % (path, "\n".join("%d. %s" % pair for pair in enumerate(problems, 1))))
+        raise NotRemoved("%s lists what is not removed:\n%s\nFix: put right what is in the way, or take the entry out of the "
+                         "manifest; it then stays" % (path, "\n".join("%d. %s" % pair for pair in enumerate(problems, 1))))
     due, elsewhere = removal.due(), removal.due_elsewhere()
     units = [item["path"] for item in due if item["kind"] == "unit"]
     files = pip_lines(places, elsewhere) if places else _pip_settings.Files()
@@ -279,7 +286,7 @@ def removed_in(module, subject, places, path, manifest):
         if rest is None:
             os.unlink(path)
         elif rest != manifest:
-            _manifest.write(path, rest, 0o600 if scope == "user" else 0o644)
+            _manifest.write(path, rest)
         # the manifest was in one of them
         emptied += removal.remove_empty()
         if rest is None and places is None and not os.listdir(os.path.dirname(path)):
@@ -331,7 +338,8 @@ def main():
     except (DaemonError, SupervisorError, _systemd.SystemdError) as error:
         module.fail_json(msg="%s was not removed, because it could not be stopped: %s" % (what, error))
     except OSError as error:
-        module.fail_json(msg="cannot remove %s: %s. Fix that and run again; the removal resumes." % (error.filename, error.strerror))
+        module.fail_json(msg="cannot remove %s: %s. Fix that and run again; the removal resumes." % (
+            error.filename, error.strerror))
 
 
 if __name__ == "__main__":

@@ -259,7 +259,7 @@ def settle(module):
         if record != previous:
             _pip_settings.write_record(options["record"], record)
     module.exit_json(
-        changed=bool(changed or listed), github=found, files=[record[key] for key in ("pip_conf", "uv_toml", "netrc") if key in record],
+        changed=bool(changed or listed), github=found, files=[item["path"] for item in ours],
         diff=[shown(path, files) for path in changed])
 
 

@@ -23,13 +23,16 @@ def user_name(instance, host, scope):
     return "%s@%s/%s" % (instance, host, scope)
 
 
-def users_of(group, task_vars, templar):
-    """The instances on the hosts of a group. A host may have an instance of another name than the one of the task has."""
-    own = {name: str(templar.template("{{ swf_testbed_%s }}" % name)) for name in ("instance", "scope")}
+def users_of(wanted, task_vars):
+    """The instances on the hosts of a group. A host may have another instance than the one that the task is for.
+
+    :param wanted: the option ``users_of`` of the module config_files.
+    """
     found = []
-    for host in task_vars.get("groups", {}).get(group, []):
+    for host in task_vars.get("groups", {}).get(wanted["group"], []):
         known = task_vars["hostvars"][host]
-        found.append(user_name(known.get("swf_testbed_instance", own["instance"]), host, known.get("swf_testbed_scope", own["scope"])))
+        found.append(user_name(known.get("swf_testbed_instance", wanted["instance"]), host,
+                               known.get("swf_testbed_scope", wanted["scope"])))
     return found
 
 

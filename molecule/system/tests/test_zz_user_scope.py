@@ -37,5 +37,7 @@ def test_it_goes_without_a_trace_of_its_unit(host, as_physicist):
     assert done.status == 0, done.output
     with host.sudo():
         assert "LoadState=not-found" in manager(host, "show swf-testbed --property=LoadState").stdout
-        assert host.check_output("find /home/physicist/.config -name 'swf-testbed*'") == ""
+        # of its settings, the list of the data that stay is left
+        assert host.check_output("find /home/physicist/.config -path '*swf-testbed*' -type f").split() == [
+            "/home/physicist/.config/swf-testbed/manifest.json"]
         assert host.run("pgrep -u physicist -f swf-testbed").failed

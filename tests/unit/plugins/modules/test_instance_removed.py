@@ -13,9 +13,17 @@ from unprivileged import NOBODY, unprivileged_home
 from run_module import run_module
 
 USERS = ["swf@one/user", "swf@two/user"]
-OLD = (".local/share/swf/releases/1/bin/python", ".config/swf/secrets/token", ".local/state/swf/log/a.log",
-       ".local/state/swf/monitor/db.sqlite3", ".config/other/theirs", ".local/share/swf/app/index_app.py", ".config/swf/index.json",
-       ".config/swf/upstream.json", ".local/state/swf/mirror/pages/six.json")
+OLD = (
+    ".local/share/swf/releases/1/bin/python",
+    ".config/swf/secrets/token",
+    ".local/state/swf/log/a.log",
+    ".local/state/swf/monitor/db.sqlite3",
+    ".config/other/theirs",
+    ".local/share/swf/app/index_app.py",
+    ".config/swf/index.json",
+    ".config/swf/upstream.json",
+    ".local/state/swf/mirror/pages/six.json",
+)
 
 
 def run(home, module, arguments, check=False):
@@ -29,14 +37,27 @@ def removed(home, check=False, **options):
 def place(home, check=False, instance="swf", **manifest):
     """What the roles do, with fewer files."""
     config, state, share = (home / path / instance for path in (".config", ".local/state", ".local/share"))
-    return run(home, "config_files", {
-        "manifest": dict({"instance": instance, "role": "supervisord"}, **manifest),
-        "directories": [{"path": str(config), "mode": "0700"}, {"path": str(config / "secrets"), "mode": "0700", "uninstall": "always"},
-                        {"path": str(state), "mode": "0700"}, {"path": str(state / "log"), "uninstall": "always"},
-                        {"path": str(state / "monitor"), "uninstall": "data"}, {"path": str(share)},
-                        {"path": str(home / ".config/systemd/user")}],
-        "files": [{"dest": str(config / "supervisord.conf"), "content": "; ours\n"},
-                  {"dest": str(config / "secrets/token"), "secret": True, "secret_content": "x"}]}, check)
+    return run(
+        home,
+        "config_files",
+        {
+            "manifest": dict({"instance": instance, "role": "supervisord"}, **manifest),
+            "directories": [
+                {"path": str(config), "mode": "0700"},
+                {"path": str(config / "secrets"), "mode": "0700", "uninstall": "always"},
+                {"path": str(state), "mode": "0700"},
+                {"path": str(state / "log"), "uninstall": "always"},
+                {"path": str(state / "monitor"), "uninstall": "data"},
+                {"path": str(share)},
+                {"path": str(home / ".config/systemd/user")},
+            ],
+            "files": [
+                {"dest": str(config / "supervisord.conf"), "content": "; ours\n"},
+                {"dest": str(config / "secrets/token"), "secret": True, "secret_content": "x"},
+            ],
+        },
+        check,
+    )
 
 
 @pytest.fixture(name="tmp_path")
@@ -60,7 +81,7 @@ def home_with_an_instance_that_has_no_manifest(tmp_path):
     for path in OLD:
         (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / path).touch()
-    (tmp_path / ".config/swf/supervisord.conf").write_text("; Written by bnlnpps.swf_testbed; changes made here are overwritten.\n")
+    (tmp_path / ".config/swf/supervisord.conf").write_text("; Written by bnlnpps.swf_testbed; changes made are lost.\n")
     os.symlink("releases/1", tmp_path / ".local/share/swf/current")
     return tmp_path
 
@@ -77,8 +98,14 @@ def listed(home, instance="swf"):
 def test_a_second_run_changes_nothing_and_what_was_not_ours_is_not_listed(home):
     assert not place(home)["changed"]
     assert listed(home) == {
-        ".config/swf": "empty", ".config/swf/secrets": "always", ".config/swf/supervisord.conf": "always", ".local/share/swf": "empty",
-        ".local/state/swf": "empty", ".local/state/swf/log": "always", ".local/state/swf/monitor": "data"}
+        ".config/swf": "empty",
+        ".config/swf/secrets": "always",
+        ".config/swf/supervisord.conf": "always",
+        ".local/share/swf": "empty",
+        ".local/state/swf": "empty",
+        ".local/state/swf/log": "always",
+        ".local/state/swf/monitor": "data",
+    }
     assert stat.S_IMODE(os.stat(home / ".config/swf/manifest.json").st_mode) == 0o600
 
 
@@ -93,6 +120,15 @@ def test_it_is_written_before_anything_is_created(tmp_path):
     assert not {".config/swf", ".config/swf/supervisord.conf"} & set(listed(tmp_path))
     assert not removed(tmp_path, remove_data=True)["failed"]
     assert files(tmp_path) == set() and (tmp_path / ".config/swf/supervisord.conf").is_dir()
+
+
+def test_the_directory_of_the_manifest_goes_with_it(tmp_path):
+    """The first to create something elsewhere, as the role package_index does with its release."""
+    arguments = {"manifest": {"instance": "swf"}, "directories": [{"path": str(tmp_path / ".local/share/swf")}]}
+    assert run(tmp_path, "config_files", arguments)["changed"] and not run(tmp_path, "config_files", arguments)["changed"]
+    place(tmp_path)
+    removed(tmp_path, remove_data=True)
+    assert not (tmp_path / ".config/swf").exists() and not (tmp_path / ".local/share/swf").exists()
 
 
 def test_a_check_writes_nothing(tmp_path):
@@ -173,8 +209,13 @@ def test_directories_of_the_name_alone_are_nobodys_installation(tmp_path):
 def test_takes_out_what_was_set_for_pip(home):
     (home / ".config/pip").mkdir()
     (home / ".config/pip/pip.conf").write_text("[global]\ntimeout = 9\n")
-    settle = {"scope": "user", "owner": "swf", "record": str(home / ".config/swf/pip-settings.json"), "manifest": {"instance": "swf"},
-              "indexes": [{"name": "lab", "url": "https://index.example.org/simple/", "username": "me", "token": "x" * 32}]}
+    settle = {
+        "scope": "user",
+        "owner": "swf",
+        "record": str(home / ".config/swf/pip-settings.json"),
+        "manifest": {"instance": "swf"},
+        "indexes": [{"name": "lab", "url": "https://index.example.org/simple/", "username": "me", "token": "x" * 32}],
+    }
     run(home, "config_files", {"manifest": {"instance": "swf"}, "files": []})
     assert run(home, "pip_settings", settle)["changed"] and not run(home, "pip_settings", settle)["changed"]
     assert "index.example.org" in (home / ".netrc").read_text() and listed(home)[".netrc"] == "always"
