@@ -22,7 +22,7 @@ except ImportError:
 ROLES = Path(__file__).resolve().parents[3] / "roles"
 PREFIX = "swf_testbed_"
 #: registered results and facts of our own plays; tests/unit/plugins/plugin_utils/test_unknown.py looks for them in the roles
-INTERNAL = re.compile(PREFIX + r"(release|configuration|info|logs|gate_failed|layout_\w+)")
+INTERNAL = re.compile(PREFIX + r"(release|configuration|info|logs|gate_failed|layout_\w*)")
 
 
 def read(role, path):
