@@ -27,8 +27,12 @@ def limit_problem(managed, hard=None):
         hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     if managed or os.geteuid() == 0 or hard == resource.RLIM_INFINITY or hard >= OPEN_FILES:
         return None
-    return finding("limit", "this login may open too few files", "ulimit -Hn says %d, and supervisord needs %d" % (hard, OPEN_FILES),
-                   "Raise it (hard nofile in /etc/security/limits.d/), and log in again")
+    return finding(
+        "limit",
+        "this login may open too few files",
+        "ulimit -Hn says %d, and supervisord needs %d" % (hard, OPEN_FILES),
+        "Raise it (hard nofile in /etc/security/limits.d/), and log in again",
+    )
 
 
 def account_problem(scope, name):
@@ -47,6 +51,10 @@ def account_problem(scope, name):
         evidence = "%s is an account that people log in to: its shell is %s" % (name, account.pw_shell)
     else:
         return None
-    return finding("account", "the programs must not run as %s" % name, evidence,
-                   "Remove swf_testbed_user or swf_testbed_index_system_user, whichever names it, and an account is made; or name "
-                   "one without a login shell")
+    return finding(
+        "account",
+        "the programs must not run as %s" % name,
+        evidence,
+        "Remove swf_testbed_user or swf_testbed_index_system_user, whichever names it, and an account is made; or name "
+        "one without a login shell",
+    )

@@ -14,8 +14,8 @@ author:
 description:
   - Works out the directories of the instance (the XDG base directories of the login in user scope) and returns them as a fact.
   - Looks for everything that would make a later step fail - Python, the C(venv) module, disk space, ports, the length of the
-    socket's path, directories that cannot be written, the limit of open files, accounts, in system scope root and systemd - and names all of it at once, each with
-    the command that mends it.
+    socket's path, directories that cannot be written, the limit of open files, accounts, in system scope root and systemd - and
+    names all of it at once, each with the command that mends it.
   - Warns of GitHub Packages, which has no registry for Python packages, in the C(pip.conf) and C(.pypirc) of the login and of the
     host. The role P(bnlnpps.swf_testbed.pip_index#role) takes it out with
     O(bnlnpps.swf_testbed.pip_index#role:main:pip_index_remove_github=true).

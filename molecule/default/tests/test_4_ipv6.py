@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A second testbed of the same login, all of it at the IPv6 address ::1: the index, the broker, the monitor and the MCP server."""
+"""A second testbed of the same login, all of it at ::1: the index, the broker, the monitor and the MCP server."""
 
 from __future__ import annotations
 
@@ -10,9 +10,12 @@ import urllib.request
 import pytest
 
 PORTS = {"index": 28004, "broker": 28613, "monitor": 28002, "mcp": 28003}
-VARIABLES = {"swf_testbed_instance": "swf-six", "swf_testbed_index_instance": "swf-six-index",
-             **{"swf_testbed_%s_host" % name: "::1" for name in PORTS},
-             **{"swf_testbed_%s_port" % name: port for name, port in PORTS.items()}}
+VARIABLES = {
+    "swf_testbed_instance": "swf-six",
+    "swf_testbed_index_instance": "swf-six-index",
+    **{"swf_testbed_%s_host" % name: "::1" for name in PORTS},
+    **{"swf_testbed_%s_port" % name: port for name, port in PORTS.items()},
+}
 
 
 def has_ipv6():
@@ -28,6 +31,7 @@ def has_ipv6():
 def run_with_variables(play):
     def run(playbook="site.yml"):
         return play("-e", json.dumps(VARIABLES), limit="this-login", playbook=playbook)
+
     yield run
     run("playbooks/uninstall.yml")
 

@@ -18,11 +18,43 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._indexes impor
 TOKEN = "0123456789abcdef0123456789abcdef01234567"
 BIN = Path(sys.executable).parent
 READERS = {
-    "uv": [str(BIN / "uv"), "pip", "install", "--no-config", "--no-cache", "--target", "{there}", "--index-url", "{url}", "swf-six"],
-    "pip": [str(BIN / "python"), "-m", "pip", "--isolated", "--no-cache-dir", "download", "--dest", "{there}", "--index-url", "{url}",
-            "swf-six"],
-    "curl": ["curl", "--silent", "--show-error", "--fail", "--netrc-file", "{netrc}", "--create-dirs", "--output", "{there}/page",
-             "{url}swf-six/"],
+    "uv": [
+        str(BIN / "uv"),
+        "pip",
+        "install",
+        "--no-config",
+        "--no-cache",
+        "--target",
+        "{there}",
+        "--index-url",
+        "{url}",
+        "swf-six",
+    ],
+    "pip": [
+        str(BIN / "python"),
+        "-m",
+        "pip",
+        "--isolated",
+        "--no-cache-dir",
+        "download",
+        "--dest",
+        "{there}",
+        "--index-url",
+        "{url}",
+        "swf-six",
+    ],
+    "curl": [
+        "curl",
+        "--silent",
+        "--show-error",
+        "--fail",
+        "--netrc-file",
+        "{netrc}",
+        "--create-dirs",
+        "--output",
+        "{there}/page",
+        "{url}swf-six/",
+    ],
 }
 
 

@@ -25,33 +25,72 @@ def words(root):
 
 def test_every_name_that_the_collection_uses_is_known(root):
     for name, path in words(root):
-        assert name in _known.options() or _known.INTERNAL.fullmatch(name) or name in NO_VARIABLES or any(
-            # a part of a name, in a text that lists several
-            option.startswith(name) for option in _known.options()), "%s in %s" % (name, path)
+        assert (
+            name in _known.options()
+            or _known.INTERNAL.fullmatch(name)
+            or name in NO_VARIABLES
+            or any(
+                # a part of a name, in a text that lists several
+                option.startswith(name)
+                for option in _known.options()
+            )
+        ), "%s in %s" % (name, path)
 
 
 def test_what_plays_register_is_internal(root):
-    registered = {name for path in [*(root / "roles").rglob("*.yml"), *(root / "playbooks").rglob("*.yml")]
-                  for name in re.findall(r"register: (swf_testbed_\w+)", path.read_text())}
+    registered = {
+        name
+        for path in [*(root / "roles").rglob("*.yml"), *(root / "playbooks").rglob("*.yml")]
+        for name in re.findall(r"register: (swf_testbed_\w+)", path.read_text())
+    }
     assert len(registered) >= 4
     assert [name for name in sorted(registered) if not _known.INTERNAL.fullmatch(name)] == []
     assert not any(_known.INTERNAL.fullmatch(name) for name in _known.options())
 
 
-@pytest.mark.parametrize(("one", "other", "number"), [
-    ("abc", "abc", 0), ("abc", "ab", 1), ("abc", "abcd", 1), ("abc", "abd", 1), ("abc", "acb", 1), ("abc", "xyz", 3), ("", "ab", 2)])
+@pytest.mark.parametrize(
+    ("one", "other", "number"),
+    [
+        ("abc", "abc", 0),
+        ("abc", "ab", 1),
+        ("abc", "abcd", 1),
+        ("abc", "abd", 1),
+        ("abc", "acb", 1),
+        ("abc", "xyz", 3),
+        ("", "ab", 2),
+    ],
+)
 def test_edits(one, other, number):
     assert edits(one, other) == number and edits(other, one) == number
 
 
-@pytest.mark.parametrize("name", ["database_host", "broker_password", "service_user", "monitor_email", "pip_index_url", "install_dir",
-                                  "ansible_user", "group_names", "inventory_dir", "release"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "database_host",
+        "broker_password",
+        "service_user",
+        "monitor_email",
+        "pip_index_url",
+        "install_dir",
+        "ansible_user",
+        "group_names",
+        "inventory_dir",
+        "release",
+    ],
+)
 def test_names_of_a_site_are_its_own(name):
     assert misspelled(name) is None
 
 
-@pytest.mark.parametrize(("name", "meant"), [
-    ("instal_version", "install_version"), ("service_keep_release", "service_keep_releases"), ("brokre_listen", "broker_listen"),
-    ("doctor_timeuot", "doctor_timeout")])
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("instal_version", "install_version"),
+        ("service_keep_release", "service_keep_releases"),
+        ("brokre_listen", "broker_listen"),
+        ("doctor_timeuot", "doctor_timeout"),
+    ],
+)
 def test_close_misspellings_are_found(name, meant):
     assert misspelled(name) == meant
