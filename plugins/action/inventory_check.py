@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Checks the variables of all hosts of the play on the controller, in one go, before any of them is contacted.
 
-Ansible checks a role's variables when the role starts: by then earlier roles have changed the host, and only the first problem of the
-first role is said.
+Ansible checks a role's variables when the role starts: by then earlier roles have changed the host, and only the problems of one
+role are reported.
 """
 
 from __future__ import annotations
@@ -20,11 +20,21 @@ MOST = 4
 
 def report(found, hosts):
     """The message for {problem: hosts that have it}."""
-    lines = ["this inventory cannot be used, and nothing was changed. Evidence: %s. Fix: correct all of it, then run the same command "
-             "again." % ("1 problem" if len(found) == 1 else "%d problems" % len(found))]
+    lines = [
+        "this inventory cannot be used, and nothing was changed. Evidence: %s. Fix: correct all of it, then run the same command "
+        "again." % ("1 problem" if len(found) == 1 else "%d problems" % len(found))
+    ]
     for number, (item, those) in enumerate(found.items(), 1):
-        where = "" if len(those) == len(hosts) else "%s: " % (
-            ", ".join(those) if len(those) <= MOST else "%s and %d more hosts" % (", ".join(those[:MOST - 1]), len(those) - MOST + 1))
+        where = (
+            ""
+            if len(those) == len(hosts)
+            else "%s: "
+            % (
+                ", ".join(those)
+                if len(those) <= MOST
+                else "%s and %d more hosts" % (", ".join(those[: MOST - 1]), len(those) - MOST + 1)
+            )
+        )
         lines.append("%d. %s%s" % (number, where, item.text()))
     return "\n".join(lines)
 
@@ -36,7 +46,8 @@ class ActionModule(ActionBase):
     def run(self, tmp=None, task_vars=None):
         super().run(tmp, task_vars)
         _result, arguments = self.validate_argument_spec(
-            argument_spec={"parts": {"type": "list", "elements": "str", "choices": list(ALL), "default": list(ALL)}})
+            argument_spec={"parts": {"type": "list", "elements": "str", "choices": list(ALL), "default": list(ALL)}}
+        )
         hosts = list(task_vars["ansible_play_hosts_all"])
         read, found = reader(self._loader, self._templar), {}
         for host in hosts:

@@ -48,6 +48,7 @@ msg:
   returned: on failure
   type: str
   sample: |-
-    this inventory cannot be used, and nothing was changed. Evidence: 1 problem. Fix: correct all of it, then run the same command again.
+    this inventory cannot be used, and nothing was changed. Evidence: 1 problem. Fix: correct all of it, then run the same
+    command again.
     1. swf_testbed_mcp_port is out of the range of ports. Evidence: it is 99999. Fix: write a whole number from 1 to 65535
 """

@@ -14,8 +14,8 @@ author:
 description:
   - Works out the directories of the instance (the XDG base directories of the login in user scope) and returns them as a fact.
   - Looks for everything that would make a later step fail - Python, the C(venv) module, disk space, ports, the length of the
-    socket's path, directories that cannot be written, in system scope root and systemd - and names all of it at once, each with
-    the command that mends it.
+    socket's path, directories that cannot be written, the limit of open files, accounts, in system scope root and systemd - and
+    names all of it at once, each with the command that mends it.
   - Warns of GitHub Packages, which has no registry for Python packages, in the C(pip.conf) and C(.pypirc) of the login and of the
     host. The role P(bnlnpps.swf_testbed.pip_index#role) takes it out with
     O(bnlnpps.swf_testbed.pip_index#role:main:pip_index_remove_github=true).
@@ -141,6 +141,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils import _systemd
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._finding import sentence
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._github_packages import found_in
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host_limits import account_problem, limit_problem
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host_places import place_problems, space_problem
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host_ports import port_problem
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host_python import (
@@ -233,6 +234,7 @@ def main():
     if options["scope"] == "system":
         candidates += system_problems(places["systemd"] or None)
     candidates += place_problems(places)
+    candidates += [limit_problem(places["managed"]), account_problem(options["scope"], options["user"])]
     candidates.append(space_problem(places, options["min_free_mb"]))
     candidates += [port_problem(item, places["socket"]) for item in options["ports"]]
     result["problems"] = [sentence(problem) for problem in candidates if problem]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import socket
 import subprocess
 from pathlib import Path
 
@@ -55,10 +56,18 @@ def test_bad_input_is_refused_before_the_host_is_touched(testbed, play):
 
 
 def test_taken_port_is_named_before_anything_changes(testbed, play):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        done = play("-e", "swf_testbed_monitor_port=%d" % port, limit=testbed.name)
+    assert done.returncode != 0 and "changed=0" in done.stdout
+    assert "port %d for monitor is taken by" % port in done.stdout
+    assert "swf_testbed_monitor_port" in done.stdout
+
+
+def test_one_port_for_two_services_is_refused_before_the_host_is_touched(testbed, play):
     done = play("-e", "swf_testbed_monitor_port=%d" % testbed.ports["index"], limit=testbed.name)
     assert done.returncode != 0 and "changed=0" in done.stdout
-    assert "port %d for monitor is taken by" % testbed.ports["index"] in done.stdout
-    assert "swf_testbed_monitor_port" in done.stdout
+    assert "both listen on port %d" % testbed.ports["index"] in done.stdout
 
 
 def test_a_program_that_exits(testbed, play):

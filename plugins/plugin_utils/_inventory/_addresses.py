@@ -17,8 +17,14 @@ PLAIN = "write a DNS name or an address, such as index.example.org, 192.0.2.10 o
 CALLED = ("swf_testbed_index_host", "swf_testbed_broker_host", "swf_testbed_database_host")
 HOSTS = (*CALLED, "swf_testbed_monitor_host", "swf_testbed_mcp_host", "package_index_listen", "broker_listen")
 LISTS = ("monitor_listen", "database_listen", "package_index_names", "broker_names", "database_names", "monitor_names")
-URLS = ("swf_testbed_index_url", "swf_testbed_monitor_url", "service_health_url", "service_summary_url", "status_health_url",
-        "broker_archive_url")
+URLS = (
+    "swf_testbed_index_url",
+    "swf_testbed_monitor_url",
+    "service_health_url",
+    "service_summary_url",
+    "status_health_url",
+    "broker_archive_url",
+)
 MAY_BE_EMPTY = ("service_health_url", "service_summary_url", "status_health_url", "broker_archive_url")
 # what systemd's IPAddressAllow= knows beside addresses
 KEYWORDS = ("any", "localhost", "link-local", "multicast")
@@ -38,8 +44,12 @@ def wrong_addresses(values):
         if values.given(name):
             for place, item in enumerate(values.entries(name)):
                 if isinstance(item, str) and item not in allowed:
-                    yield from refused("%s[%d]" % (name, place), item, network_refusal(item, not allowed),
-                                       "write an address or a network, such as 192.0.2.10 or 192.0.2.0/24")
+                    yield from refused(
+                        "%s[%d]" % (name, place),
+                        item,
+                        network_refusal(item, not allowed),
+                        "write an address or a network, such as 192.0.2.10 or 192.0.2.0/24",
+                    )
     for name in URLS:
         if values.given(name) and isinstance(values.get(name), str):
             yield from of_url(name, values[name])
@@ -53,10 +63,17 @@ def of_host(values, name):
     cause = host_refusal(host)
     yield from refused(name, host, cause, PLAIN)
     if not cause and name in CALLED and host in ("0.0.0.0", "::"):
-        listen = {"swf_testbed_index_host": "package_index_listen", "swf_testbed_broker_host": "broker_listen",
-                  "swf_testbed_database_host": "database_listen"}[name]
-        yield problem(name, host, "stands for all addresses, and is none that a client can call",
-                      "write the one that clients use, and %s in %s" % (host, listen))
+        listen = {
+            "swf_testbed_index_host": "package_index_listen",
+            "swf_testbed_broker_host": "broker_listen",
+            "swf_testbed_database_host": "database_listen",
+        }[name]
+        yield problem(
+            name,
+            host,
+            "stands for all addresses, and is none that a client can call",
+            "write the one that clients use, and %s in %s" % (host, listen),
+        )
 
 
 def of_url(name, url):
@@ -64,13 +81,25 @@ def of_url(name, url):
         return
     schemes = ("http", "https", "file") if name == "broker_archive_url" else ("http", "https")
     cause, hidden = url_refusal(url, schemes)
-    yield from refused(name, HIDDEN if hidden else url, cause, "write it as %s" % (
-        "https://HOST/apache-artemis-VERSION-bin.tar.gz" if name == "broker_archive_url" else "https://HOST or https://HOST:PORT, "
-        "with an IPv6 address in brackets"))
+    yield from refused(
+        name,
+        HIDDEN if hidden else url,
+        cause,
+        "write it as %s"
+        % (
+            "https://HOST/apache-artemis-VERSION-bin.tar.gz"
+            if name == "broker_archive_url"
+            else "https://HOST or https://HOST:PORT, with an IPv6 address in brackets"
+        ),
+    )
     if not cause and name in ("swf_testbed_index_url", "swf_testbed_monitor_url"):
         if url.endswith("/") or (name == "swf_testbed_index_url" and url.endswith("/simple")):
-            yield problem(name, url, "ends with a part that the roles add themselves", "write it without %s at its end" % (
-                "/simple/" if "/simple" in url else "the slash"))
+            yield problem(
+                name,
+                url,
+                "ends with a part that the roles add themselves",
+                "write it without %s at its end" % ("/simple/" if "/simple" in url else "the slash"),
+            )
 
 
 def refused(name, value, cause, fix):
@@ -94,7 +123,12 @@ def host_refusal(host):
         pass
     if re.fullmatch(r"[^:]*:[0-9]+", host):
         return "has a port, which is a variable of its own"
-    if not DNS_NAME.fullmatch(host) or host.startswith("*") or len(host) > 253 or any(len(label) > 63 for label in host.split(".")):
+    if (
+        not DNS_NAME.fullmatch(host)
+        or host.startswith("*")
+        or len(host) > 253
+        or any(len(label) > 63 for label in host.split("."))
+    ):
         return "is neither a DNS name nor an address"
     if host.rpartition(".")[2].isdigit():
         return "looks like an address and is none"
@@ -108,7 +142,11 @@ def network_refusal(item, names):
         return None
     except ValueError as error:
         if "/" in item or not names:
-            return "is no network: %s" % str(error).rstrip(".") if "host bits" in str(error) else "is neither an address nor a network"
+            return (
+                "is no network: %s" % str(error).rstrip(".")
+                if "host bits" in str(error)
+                else "is neither an address nor a network"
+            )
     return host_refusal(item.lstrip(".") or item)
 
 

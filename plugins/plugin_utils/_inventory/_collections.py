@@ -15,8 +15,12 @@ def missing_collections(values, roles):
     for role in roles:
         for name in _known.read(role, "meta/main.yml").get("collections") or []:
             if not is_there(name):
-                yield Problem("role %s" % role, "needs the collection %s" % name, "it is not on the controller",
-                              "run: ansible-galaxy collection install %s" % name)
+                yield Problem(
+                    "role %s" % role,
+                    "needs the collection %s" % name,
+                    "it is not on the controller",
+                    "run: ansible-galaxy collection install %s" % name,
+                )
 
 
 def is_there(collection):

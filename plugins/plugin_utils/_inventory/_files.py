@@ -27,8 +27,12 @@ MADE = ("swf_testbed_controller_dir", "install_lock_file", "install_wheels_dir")
 #: of the host
 ON_HOST = ("package_index_backup_dir", "pip_index_site", "install_access_dir", "supervisord_release_dir", "supervisord_tools_dir")
 #: prefix of the options of a certificate: the names that it must be for
-CERTIFICATES = {"broker": "broker_names", "database": "database_names", "monitor": "monitor_names",
-                "package_index": "package_index_names"}
+CERTIFICATES = {
+    "broker": "broker_names",
+    "database": "database_names",
+    "monitor": "monitor_names",
+    "package_index": "package_index_names",
+}
 ABSOLUTE = "write the path from / on"
 
 
@@ -56,8 +60,12 @@ def wrong_paths(values):
             if not os.path.isabs(path):
                 yield problem(name, values[name], "is not an absolute path", ABSOLUTE)
             elif os.path.isdir(path) if name == "install_lock_file" else os.path.isfile(path):
-                yield problem(name, values[name], "is a %s on the controller" % ("directory" if os.path.isdir(path) else "file"),
-                              "name a %s" % ("file" if os.path.isdir(path) else "directory"))
+                yield problem(
+                    name,
+                    values[name],
+                    "is a %s on the controller" % ("directory" if os.path.isdir(path) else "file"),
+                    "name a %s" % ("file" if os.path.isdir(path) else "directory"),
+                )
     lists = [("systemd_read_write_paths", None), ("supervisord_directories", "path"), ("supervisord_secret_files", "dest")]
     paths = [(name, values.text(name)) for name in ON_HOST if values.given(name)]
     for name, key in lists:
@@ -66,7 +74,9 @@ def wrong_paths(values):
             paths.append((where, item if key is None else item.get(key) if isinstance(item, dict) else None))
             mode = item.get("mode") if isinstance(item, dict) else None
             if isinstance(mode, str) and not re.fullmatch("0?[0-7]{3,4}", mode):
-                yield problem("%s[%d].mode" % (name, place), mode, "is no mode", 'write it as an octal number in quotes, such as "0750"')
+                yield problem(
+                    "%s[%d].mode" % (name, place), mode, "is no mode", 'write it as an octal number in quotes, such as "0750"'
+                )
     for where, path in paths:
         if isinstance(path, str) and path and not os.path.isabs(path):
             yield problem(where, path, "is not an absolute path", ABSOLUTE)
@@ -98,8 +108,9 @@ def of_ca(name, path, values):
     with open(os.path.expanduser(path), "rb") as stream:
         text = stream.read()
     if b"PRIVATE KEY-----" in text:
-        yield problem(name, path, "has a private key in it, and would be copied to every host",
-                      "name a file that has certificates alone")
+        yield problem(
+            name, path, "has a private key in it, and would be copied to every host", "name a file that has certificates alone"
+        )
         return
     try:
         x509.load_pem_x509_certificate(text)

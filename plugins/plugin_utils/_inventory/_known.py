@@ -16,13 +16,15 @@ try:
     # from ansible-core 2.19 on only text that is trusted is a template
     from ansible.template import trust_as_template
 except ImportError:
+
     def trust_as_template(text):
         return text
+
 
 ROLES = Path(__file__).resolve().parents[3] / "roles"
 PREFIX = "swf_testbed_"
 #: registered results and facts of our own plays; tests/unit/plugins/plugin_utils/test_unknown.py looks for them in the roles
-INTERNAL = re.compile(PREFIX + r"(release|configuration|info|logs|gate_failed|layout_\w+)")
+INTERNAL = re.compile(PREFIX + r"(release|configuration|info|logs|gate_failed|layout_\w*)")
 
 
 def read(role, path):
@@ -30,25 +32,25 @@ def read(role, path):
         return yaml.safe_load(stream) or {}
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def options_of(role):
     """{name: option} of all entry points of a role."""
     entries = read(role, "meta/argument_specs.yml")["argument_specs"].values()
     return {name: option for entry in entries for name, option in (entry["options"] or {}).items()}
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def roles():
     return sorted(path.parent.parent.name for path in ROLES.glob("*/meta/argument_specs.yml"))
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def options():
     """{name: option} of all roles."""
     return {name: option for role in roles() for name, option in options_of(role).items()}
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def defaults():
     """What the roles set by themselves, as templates: their defaults, and what these are made of."""
     found = {}

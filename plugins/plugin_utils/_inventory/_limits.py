@@ -17,12 +17,26 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory._va
 
 #: (least, greatest) of the numbers that have no other check; None is no limit
 RANGES = {
-    "service_min_uptime": (0, None), "service_wait_timeout": (1, None), "service_log_tail": (0, None), "service_health_timeout": (1, None),
-    "service_keep_releases": (1, None), "status_log_tail": (0, None), "supervisord_log_backups": (0, None),
-    "preflight_min_free_mb": (0, None), "systemd_limit_nofile": (1024, None), "broker_heap_mb": (64, None), "broker_disk_mb": (1, None),
-    "package_index_mirror_page_seconds": (0, None), "package_index_mirror_max_mb": (1, None), "doctor_expiry_days": (0, None),
-    "doctor_min_free_mb": (0, None), "doctor_timeout": (1, None), "doctor_host_timeout": (1, None), "database_version": (0, 99),
-    "doctor_max_clock_offset": (0, None)}
+    "service_min_uptime": (0, None),
+    "service_wait_timeout": (1, None),
+    "service_log_tail": (0, None),
+    "service_health_timeout": (1, None),
+    "service_keep_releases": (1, None),
+    "status_log_tail": (0, None),
+    "supervisord_log_backups": (0, None),
+    "preflight_min_free_mb": (0, None),
+    "systemd_limit_nofile": (1024, None),
+    "broker_heap_mb": (64, None),
+    "broker_disk_mb": (1, None),
+    "package_index_mirror_page_seconds": (0, None),
+    "package_index_mirror_max_mb": (1, None),
+    "doctor_expiry_days": (0, None),
+    "doctor_min_free_mb": (0, None),
+    "doctor_timeout": (1, None),
+    "doctor_host_timeout": (1, None),
+    "database_version": (0, 99),
+    "doctor_max_clock_offset": (0, None),
+}
 SERIALS = ("swf_testbed_agents_serial", "swf_testbed_upgrade_serial")
 INSTANCES = ("swf_testbed_instance", "swf_testbed_index_instance")
 ACCOUNTS = ("swf_testbed_user", "swf_testbed_index_system_user", "swf_testbed_operators")
@@ -38,13 +52,24 @@ def wrong_numbers(values):
         number = values.get(name) if values.given(name) else None
         number = number if isinstance(number, float) else whole(number)
         if number is not None and (number < least or (greatest is not None and number > greatest)):
-            yield problem(name, number, "is out of range", "write a number from %d %s" % (
-                least, "on" if greatest is None else "to %d" % greatest))
+            yield problem(
+                name,
+                number,
+                "is out of range",
+                "write a number from %d %s" % (least, "on" if greatest is None else "to %d" % greatest),
+            )
     least, patience = values.number("service_min_uptime"), values.number("service_wait_timeout")
-    if (values.given("service_min_uptime") or values.given("service_wait_timeout")) and None not in (least, patience) and (
-            0 < patience <= least):
-        yield problem("service_wait_timeout", patience, "contradicts service_min_uptime, which is %d: no program could run that long in "
-                      "time" % least, "make it greater than service_min_uptime")
+    if (
+        (values.given("service_min_uptime") or values.given("service_wait_timeout"))
+        and None not in (least, patience)
+        and (0 < patience <= least)
+    ):
+        yield problem(
+            "service_wait_timeout",
+            patience,
+            "contradicts service_min_uptime, which is %d: no program could run that long in time" % least,
+            "make it greater than service_min_uptime",
+        )
     if values.given("supervisord_log_max_bytes"):
         yield from of_size("supervisord_log_max_bytes", values.get("supervisord_log_max_bytes"))
     for name in SERIALS:
@@ -61,10 +86,12 @@ def of_size(name, value):
 
 
 def of_serial(name, value):
-    for item in (value if isinstance(value, list) else [value]):
+    for item in value if isinstance(value, list) else [value]:
         share = re.fullmatch("([0-9]+)(%?)", str(item)) if isinstance(item, (str, int)) and not isinstance(item, bool) else None
         if not share or int(share[1]) < 1 or (share[2] and int(share[1]) > 100):
-            yield problem(name, value, "is no number or share of hosts", "write a number from 1 on, 1% to 100%, or a list of these")
+            yield problem(
+                name, value, "is no number or share of hosts", "write a number from 1 on, 1% to 100%, or a list of these"
+            )
             return
     if value == []:
         yield problem(name, value, "is empty", "write a number from 1 on, 1% to 100%, or a list of these")
@@ -77,17 +104,27 @@ def wrong_names(values):
         if values.given(name) and isinstance(value, str) and not re.fullmatch(PATTERN, value):
             yield problem(name, value, "is not the name of an instance", "use " + RULE)
     if values.text("swf_testbed_instance") and values.text("swf_testbed_instance") == values.text("swf_testbed_index_instance"):
-        yield problem("swf_testbed_instance", values["swf_testbed_instance"], "is the name of the index too (swf_testbed_index_instance)",
-                      "give one of them another name: they would share their directories")
+        yield problem(
+            "swf_testbed_instance",
+            values["swf_testbed_instance"],
+            "is the name of the index too (swf_testbed_index_instance)",
+            "give one of them another name: they would share their directories",
+        )
     for name in ACCOUNTS if values.get("swf_testbed_scope") == "system" else ():
         value = values.get(name)
         if not values.given(name) or not isinstance(value, str):
             continue
         if value in TAKEN:
-            yield problem(name, value, "is there for other things, and would get the rights of the testbed or give it theirs",
-                          "remove the line, and %s is made; or name one that is for the testbed alone" % _known.defaults()[name])
+            yield problem(
+                name,
+                value,
+                "is there for other things, and would get the rights of the testbed or give it theirs",
+                "remove the line, and %s is made; or name one that is for the testbed alone" % _known.defaults()[name],
+            )
         elif not ACCOUNT.fullmatch(value):
-            yield problem(name, value, "is not the name of an account", "use up to 32 lowercase letters, digits, _ and -, no digit first")
+            yield problem(
+                name, value, "is not the name of an account", "use up to 32 lowercase letters, digits, _ and -, no digit first"
+            )
 
 
 def wrong_versions(values):
@@ -105,12 +142,18 @@ def wrong_versions(values):
             try:
                 Requirement(text)
             except InvalidRequirement:
-                yield problem("install_requirements[%d]" % place, text, "is not a requirement", "write NAME, NAME==VERSION or NAME[EXTRA]")
+                yield problem(
+                    "install_requirements[%d]" % place, text, "is not a requirement", "write NAME, NAME==VERSION or NAME[EXTRA]"
+                )
     for name in ("install_wheelhouse_glibc", "install_wheelhouse_pythons"):
         for item in (values.entries(name) or [values.get(name)]) if values.given(name) else ():
             if isinstance(item, str) and not re.fullmatch(r"[0-9]+\.[0-9]+", item):
                 yield problem(name, item, "is not a version", 'write it as two numbers, such as "3.11"')
     python = values.get("swf_testbed_python")
     if values.given("swf_testbed_python") and isinstance(python, str) and not PYTHON.fullmatch(python):
-        yield problem("swf_testbed_python", python, "is neither the name of a Python nor an absolute path",
-                      "write python3.12, or the path from / on, without arguments")
+        yield problem(
+            "swf_testbed_python",
+            python,
+            "is neither the name of a Python nor an absolute path",
+            "write python3.12, or the path from / on, without arguments",
+        )

@@ -18,7 +18,7 @@ PROGRAMS = ("swf_testbed_programs", "supervisord_extra_programs")
 ENVIRONMENTS = ("supervisord_environment", "supervisord_monitor_environment")
 #: least value of what is a number
 LEAST = {"priority": 0, "startsecs": 0, "startretries": 0, "stopwaitsecs": 1}
-MOST = 2 ** 31 - 1
+MOST = 2**31 - 1
 
 
 def wrong_programs(values):
@@ -46,8 +46,12 @@ def of_program(where, program, values):
         if name in RESERVED:
             yield problem(where + ".name", name, "is reserved: supervisord means something else by it", "choose another")
         elif not NAME.fullmatch(name) or len(name) > 64:
-            yield problem(where + ".name", name, "is no name of a program: it names a section and a log",
-                          "use up to 64 letters, digits and _.-, the first a letter, a digit or _")
+            yield problem(
+                where + ".name",
+                name,
+                "is no name of a program: it names a section and a log",
+                "use up to 64 letters, digits and _.-, the first a letter, a digit or _",
+            )
     if isinstance(command, str):
         yield from of_command(where + ".command", command)
     if isinstance(directory, str) and not directory.startswith("/"):
@@ -62,8 +66,12 @@ def of_program(where, program, values):
             yield problem("%s.%s" % (where, key), number, "is out of range", "write a whole number from %d on" % least)
     starts, patience = whole(program.get("startsecs")), values.number("service_wait_timeout")
     if starts is not None and patience is not None and starts >= patience:
-        yield problem(where + ".startsecs", starts, "contradicts service_wait_timeout, which is %d: the program would never count as "
-                      "started in time" % patience, "make service_wait_timeout greater, or startsecs smaller")
+        yield problem(
+            where + ".startsecs",
+            starts,
+            "contradicts service_wait_timeout, which is %d: the program would never count as started in time" % patience,
+            "make service_wait_timeout greater, or startsecs smaller",
+        )
 
 
 def of_command(where, command):
@@ -73,14 +81,18 @@ def of_command(where, command):
     try:
         words = shlex.split(command)
     except ValueError as error:
-        yield problem(where, HIDDEN, "cannot be split into words: %s" % str(error).lower(), "close the quote, or put a backslash before it")
+        yield problem(
+            where, HIDDEN, "cannot be split into words: %s" % str(error).lower(), "close the quote, or put a backslash before it"
+        )
         return
     if "\n" in command or "\r" in command:
         yield problem(where, HIDDEN, "has an end of line", 'write it on one line, or after "command: >-"')
         return
     yield from unwritable(where, command)
     if not command.startswith("/") and "/" in words[0]:
-        yield problem(where, words[0], "begins with a relative path", "write the path from / on, or the name of a program of the release")
+        yield problem(
+            where, words[0], "begins with a relative path", "write the path from / on, or the name of a program of the release"
+        )
 
 
 def unwritable(where, text):
@@ -95,12 +107,20 @@ def of_environment(where, environment):
     for name, value in environment.items():
         if isinstance(value, bool) or not isinstance(value, (str, int, float)):
             # a number is written as it is; how a program wants to read the others cannot be guessed
-            yield Problem("%s.%s" % (where, name), "is neither text nor a number", "it is %s" % (
-                "null" if value is None else type(value).__name__), "quote it, in the way that the program wants it")
+            yield Problem(
+                "%s.%s" % (where, name),
+                "is neither text nor a number",
+                "it is %s" % ("null" if value is None else type(value).__name__),
+                "quote it, in the way that the program wants it",
+            )
             continue
         try:
             _supervisor_quoting.environment({str(name): str(value)})
         except ValueError as error:
             # somebody may have put a secret there, against all advice
-            yield problem("%s.%s" % (where, name), HIDDEN, "cannot be written into supervisord.conf: %s" % (
-                str(error).rpartition("cannot be written: ")[2]), "change it, or put it into a file that the program reads")
+            yield problem(
+                "%s.%s" % (where, name),
+                HIDDEN,
+                "cannot be written into supervisord.conf: %s" % (str(error).rpartition("cannot be written: ")[2]),
+                "change it, or put it into a file that the program reads",
+            )

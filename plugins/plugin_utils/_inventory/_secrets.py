@@ -44,11 +44,19 @@ def of_secret(name, secret, kind=None):
     if not secret and name not in OPTIONAL:
         yield Problem(name, "is empty", "it has no characters", "remove the line, and one is generated; or make one: " + MAKE_ONE)
     elif any(letter in "\n\r\0" or not (letter.isprintable() or letter == "\t") for letter in secret):
-        yield problem(name, HIDDEN, "has an end of line or a character that cannot be printed",
-                      'write it on one line. After "name: |" YAML keeps the end of the line, and after "name: |-" it does not')
+        yield problem(
+            name,
+            HIDDEN,
+            "has an end of line or a character that cannot be printed",
+            'write it on one line. After "name: |" YAML keeps the end of the line, and after "name: |-" it does not',
+        )
     elif kind.endswith("api_token") and not re.fullmatch("[0-9a-f]{40}", secret):
-        yield Problem(name, "is not a token of the monitor", "it does not have the form of 40 hexadecimal digits in lower case",
-                      "make one: " + MAKE_ONE)
+        yield Problem(
+            name,
+            "is not a token of the monitor",
+            "it does not have the form of 40 hexadecimal digits in lower case",
+            "make one: " + MAKE_ONE,
+        )
     elif kind.endswith("index_token") and len(secret) < 32:
         yield Problem(name, "is too short", "it has %d characters and needs at least 32" % len(secret), "make one: " + MAKE_ONE)
     elif kind.endswith("index_token") and any(letter.isspace() for letter in secret):
@@ -68,18 +76,32 @@ def of_accounts(name, key, values):
         if isinstance(user, str):
             yield from of_user(where + "name", user)
             if name == "broker_users" and user and ":" not in user and not re.fullmatch(r"[A-Za-z0-9_.@-]+", user):
-                yield problem(where + "name", user, "has characters that the broker's files do not take",
-                              "use letters, digits and _.@-")
+                yield problem(
+                    where + "name", user, "has characters that the broker's files do not take", "use letters, digits and _.@-"
+                )
             if user in seen:
                 yield problem(where + "name", user, "is there twice", "give each account a name of its own")
             seen.add(user)
         yield from of_secret(where + key, account.get(key), kind="index_token" if key == "token" else "broker_password")
         if account.get("rights") == []:
             yield problem(where + "rights", [], "has none", "write [read], or [read, upload]")
-    if name == "package_index_users" and accounts and values.entries("package_index_sources") and not any(
-            "upload" in (account.get("rights") or ()) for account in accounts):
-        yield Problem(name, "has nobody who may publish package_index_sources", "no account has the right upload",
-                      "give one of them rights: [read, upload]")
+    if (
+        name == "package_index_users"
+        and accounts
+        and values.entries("package_index_sources")
+        and not any(has_right(account, "upload") for account in accounts)
+    ):
+        yield Problem(
+            name,
+            "has nobody who may publish package_index_sources",
+            "no account has the right upload",
+            "give one of them rights: [read, upload]",
+        )
+
+
+def has_right(account, right):
+    rights = account.get("rights")
+    return isinstance(rights, list) and right in rights
 
 
 def wrong_users(values):
@@ -87,8 +109,12 @@ def wrong_users(values):
         if values.given(name) and isinstance(values.get(name), str):
             yield from of_user(name, values[name])
             if "database" in name and (len(values[name].encode()) > LONGEST_NAME or '"' in values[name]):
-                yield problem(name, values[name], "is no name that PostgreSQL can have in its access rules",
-                              "use up to %d letters, digits and _" % LONGEST_NAME)
+                yield problem(
+                    name,
+                    values[name],
+                    "is no name that PostgreSQL can have in its access rules",
+                    "use up to %d letters, digits and _" % LONGEST_NAME,
+                )
 
 
 def of_user(name, user):
@@ -97,9 +123,13 @@ def of_user(name, user):
     elif ":" in user:
         yield problem(name, user, "has a colon, which separates name and password in a login", "write a name without one")
     elif any(letter.isspace() or not letter.isprintable() for letter in user):
-        yield problem(name, user, "has a space, an end of line or a character that cannot be printed", "use letters, digits and _.@-")
+        yield problem(
+            name, user, "has a space, an end of line or a character that cannot be printed", "use letters, digits and _.@-"
+        )
     else:
         try:
             _supervisor_quoting.environment({"USER": user})
         except ValueError as error:
-            yield problem(name, user, "cannot be given to a program: %s" % str(error).rpartition(": ")[2], "use letters, digits and _.@-")
+            yield problem(
+                name, user, "cannot be given to a program: %s" % str(error).rpartition(": ")[2], "use letters, digits and _.@-"
+            )

@@ -41,10 +41,15 @@ def listeners(values):
     if "index" in values.groups:
         found.append(("the index", "swf_testbed_index_port", [values.text("package_index_listen")]))
     if "testbed" in values.groups:
-        found += [("the program " + name, variable, [values.text(host)]) for name, variable, host in (
-            ("broker", "swf_testbed_broker_port", "swf_testbed_broker_host"),
-            ("monitor", "swf_testbed_monitor_port", "swf_testbed_monitor_host"),
-            ("mcp-agent", "swf_testbed_mcp_port", "swf_testbed_mcp_host")) if runs(values, name)]
+        found += [
+            ("the program " + name, variable, [values.text(host)])
+            for name, variable, host in (
+                ("broker", "swf_testbed_broker_port", "swf_testbed_broker_host"),
+                ("monitor", "swf_testbed_monitor_port", "swf_testbed_monitor_host"),
+                ("mcp-agent", "swf_testbed_mcp_port", "swf_testbed_mcp_host"),
+            )
+            if runs(values, name)
+        ]
     if "broker" in values.groups:
         found.append(("the broker", "swf_testbed_broker_port", [values.text("broker_listen")]))
     if "database" in values.groups:
@@ -63,9 +68,14 @@ def same_ports(values):
     for place, (service, variable, addresses, port) in enumerate(found):
         for other, other_variable, other_addresses, other_port in found[:place]:
             if port == other_port and meet(addresses, other_addresses):
-                yield Problem(variable, "is the port of two services of one host", "%s (%s) and %s both listen on port %d" % (
-                    other, other_variable, service, port), "give one of them another port" if variable != other_variable else
-                    "let one of them run, for example without broker in swf_testbed_components")
+                yield Problem(
+                    variable,
+                    "is the port of two services of one host",
+                    "%s (%s) and %s both listen on port %d" % (other, other_variable, service, port),
+                    "give one of them another port"
+                    if variable != other_variable
+                    else "let one of them run, for example without broker in swf_testbed_components",
+                )
 
 
 def meet(addresses, others):
@@ -79,36 +89,66 @@ def runs(values, program):
 def without_tls(values):
     """Services that would listen off loopback without TLS, and TLS options of services that have none."""
     open_to_others = [
-        ("broker_listen", "broker" in values.groups and not values.truth("swf_testbed_broker_tls"),
-         "set swf_testbed_broker_tls to true, or broker_listen to 127.0.0.1"),
-        ("package_index_listen", "index" in values.groups and not values.truth("swf_testbed_index_tls"),
-         "set swf_testbed_index_tls to true, or package_index_listen to 127.0.0.1"),
-        ("swf_testbed_broker_host", runs(values, "broker"),
-         "write 127.0.0.1. The broker that comes with the testbed has no TLS: for other hosts, put one into the group broker"),
-        ("swf_testbed_monitor_host", runs(values, "monitor"),
-         "write 127.0.0.1, and put the host into the group monitor for a web server with TLS before it"),
-        ("swf_testbed_mcp_host", runs(values, "mcp-agent"), "write 127.0.0.1, and reach it through ssh -L or a web server with TLS")]
+        (
+            "broker_listen",
+            "broker" in values.groups and not values.truth("swf_testbed_broker_tls"),
+            "set swf_testbed_broker_tls to true, or broker_listen to 127.0.0.1",
+        ),
+        (
+            "package_index_listen",
+            "index" in values.groups and not values.truth("swf_testbed_index_tls"),
+            "set swf_testbed_index_tls to true, or package_index_listen to 127.0.0.1",
+        ),
+        (
+            "swf_testbed_broker_host",
+            runs(values, "broker"),
+            "write 127.0.0.1. The broker that comes with the testbed has no TLS: for other hosts, put one into the group broker",
+        ),
+        (
+            "swf_testbed_monitor_host",
+            runs(values, "monitor"),
+            "write 127.0.0.1, and put the host into the group monitor for a web server with TLS before it",
+        ),
+        (
+            "swf_testbed_mcp_host",
+            runs(values, "mcp-agent"),
+            "write 127.0.0.1, and reach it through ssh -L or a web server with TLS",
+        ),
+    ]
     for name, without, fix in open_to_others:
         host = values.text(name)
         if without and host and not is_loopback(host):
             yield problem(name, host, "would be listened on without TLS, and secrets would travel in the clear", fix)
     if runs(values, "broker") and values.truth("swf_testbed_broker_tls"):
-        yield problem("swf_testbed_broker_tls", True, "asks for TLS of the broker that comes with the testbed, which has none",
-                      "set it to false, or put a host into the group broker and take broker out of swf_testbed_components")
+        yield problem(
+            "swf_testbed_broker_tls",
+            True,
+            "asks for TLS of the broker that comes with the testbed, which has none",
+            "set it to false, or put a host into the group broker and take broker out of swf_testbed_components",
+        )
     for service, switch in (("broker", "swf_testbed_broker_tls"), ("package_index", "swf_testbed_index_tls")):
         for name in (service + "_certificate", service + "_certificate_key"):
             if values.text(name) and not values.truth(switch):
                 yield problem(name, values[name], "is for TLS, and %s is false" % switch, "set %s to true, or remove it" % switch)
-    if values.given("swf_testbed_index_ca_cert") and values.text("swf_testbed_index_ca_cert") and (
-            values.text("swf_testbed_index_url").startswith("http:")):
-        yield problem("swf_testbed_index_ca_cert", values["swf_testbed_index_ca_cert"],
-                      "is for TLS, and swf_testbed_index_url is http", "set swf_testbed_index_tls to true, or remove it")
+    if (
+        values.given("swf_testbed_index_ca_cert")
+        and values.text("swf_testbed_index_ca_cert")
+        and (values.text("swf_testbed_index_url").startswith("http:"))
+    ):
+        yield problem(
+            "swf_testbed_index_ca_cert",
+            values["swf_testbed_index_ca_cert"],
+            "is for TLS, and swf_testbed_index_url is http",
+            "set swf_testbed_index_tls to true, or remove it",
+        )
 
 
 def contradicting_urls(values):
     """URLs of services of this host that lead elsewhere than where the service listens, with no web server to explain it."""
-    for program, there, proxied in (("monitor", runs(values, "monitor"), bool(values.members("monitor"))),
-                                    ("index", "index" in values.groups, False)):
+    for program, there, proxied in (
+        ("monitor", runs(values, "monitor"), bool(values.members("monitor"))),
+        ("index", "index" in values.groups, False),
+    ):
         name, host, port = ("swf_testbed_%s_%s" % (program, part) for part in ("url", "host", "port"))
         url = values.text(name)
         if not there or not values.given(name) or url_refusal(url, ("http", "https"))[0]:
@@ -117,14 +157,23 @@ def contradicting_urls(values):
         local = is_loopback(parts.hostname) or parts.hostname == values.text(host)
         if program == "monitor" and proxied:
             if parts.scheme != "https" and "monitor" in values.groups:
-                yield problem(name, url, "is not https, and the web server of the group monitor serves nothing else",
-                              "write https://%s" % parts.netloc)
+                yield problem(
+                    name,
+                    url,
+                    "is not https, and the web server of the group monitor serves nothing else",
+                    "write https://%s" % parts.netloc,
+                )
         elif local and number is not None and port_of(url) != number:
-            yield problem(name, url, "contradicts %s, which is %d" % (port, number),
-                          "remove %s, or write port %d in it" % (name, number))
+            yield problem(
+                name, url, "contradicts %s, which is %d" % (port, number), "remove %s, or write port %d in it" % (name, number)
+            )
         elif local and (parts.scheme == "https") != (program == "index" and values.truth("swf_testbed_index_tls")):
-            yield problem(name, url, "contradicts what the %s speaks, which is %s" % (
-                program, "http" if parts.scheme == "https" else "https"), "remove %s: its default fits" % name)
+            yield problem(
+                name,
+                url,
+                "contradicts what the %s speaks, which is %s" % (program, "http" if parts.scheme == "https" else "https"),
+                "remove %s: its default fits" % name,
+            )
 
 
 def external_services(values):
@@ -132,13 +181,18 @@ def external_services(values):
     if "testbed" not in values.groups:
         return
     for group, host, secret, used in (
-            ("database", "swf_testbed_database_host", "swf_testbed_database_password", runs(values, "monitor")),
-            ("broker", "swf_testbed_broker_host", "swf_testbed_broker_password", True),
-            ("index", "swf_testbed_index_host", "swf_testbed_index_token", not values.given("pip_indexes"))):
+        ("database", "swf_testbed_database_host", "swf_testbed_database_password", runs(values, "monitor")),
+        ("broker", "swf_testbed_broker_host", "swf_testbed_broker_password", True),
+        ("index", "swf_testbed_index_host", "swf_testbed_index_token", not values.given("pip_indexes")),
+    ):
         address = values.text(host)
         if not address or address.startswith("/") or values.members(group) or values.given(secret) or not used:
             continue
         # a database on loopback is another one all the same: none comes with the testbed
         if group == "database" or not is_loopback(address) and not (group == "broker" and runs(values, "broker")):
-            yield problem(host, address, "is a %s of your own, and its credentials are not set" % group,
-                          "set %s (and %s), or put a host into the group %s" % (secret, re.sub("_[a-z]+$", "_user", secret), group))
+            yield problem(
+                host,
+                address,
+                "is a %s of your own, and its credentials are not set" % group,
+                "set %s (and %s), or put a host into the group %s" % (secret, re.sub("_[a-z]+$", "_user", secret), group),
+            )

@@ -26,11 +26,19 @@ def wrong_sources(values):
         if not values.text("broker_archive_url"):
             yield Problem("broker_archive_url", "is empty", "broker_engine is artemis", "write where the archive is")
         if not CHECKSUM.fullmatch(values.text("broker_archive_checksum")):
-            yield problem("broker_archive_checksum", values.text("broker_archive_checksum"), "is no checksum of the archive",
-                          "write sha256: or sha512: and the hexadecimal digits")
+            yield problem(
+                "broker_archive_checksum",
+                values.text("broker_archive_checksum"),
+                "is no checksum of the archive",
+                "write sha256: or sha512: and the hexadecimal digits",
+            )
     if "database" in values.groups and not values.text("swf_testbed_database_host"):
-        yield Problem("swf_testbed_database_host", "is empty", "the group database has this host",
-                      "write the address of that host, or empty the group")
+        yield Problem(
+            "swf_testbed_database_host",
+            "is empty",
+            "the group database has this host",
+            "write the address of that host, or empty the group",
+        )
 
 
 def of_indexes(values):
@@ -38,21 +46,29 @@ def of_indexes(values):
     if indexes is None or list(of_option(_known.options()["pip_indexes"], indexes, "pip_indexes")):
         return
     if not indexes:
-        yield problem("pip_indexes", indexes, "is empty, and packages would come from nowhere", "name an index, or remove the line")
+        yield problem(
+            "pip_indexes", indexes, "is empty, and packages would come from nowhere", "name an index, or remove the line"
+        )
         return
     try:
         normalised(indexes)
     except (IndexesRefused, ValueError) as error:
         for line in str(error).splitlines():
             # the text has no credential in it
-            yield Problem("pip_indexes", "cannot be used", line.partition("pip_indexes: ")[2].rstrip(".") or "an address in it is none",
-                          "correct that entry, see docs/package_indexes.md")
+            yield Problem(
+                "pip_indexes",
+                "cannot be used",
+                line.partition("pip_indexes: ")[2].rstrip(".") or "an address in it is none",
+                "correct that entry, see docs/package_indexes.md",
+            )
 
 
 def of_repositories(values):
     repositories = values.entries("install_git_repositories")
     if not repositories:
-        yield Problem("install_git_repositories", "is empty", "install_source is git", "name a repository and a commit per component")
+        yield Problem(
+            "install_git_repositories", "is empty", "install_source is git", "name a repository and a commit per component"
+        )
     seen = set()
     for place, entry in enumerate(repositories):
         if not isinstance(entry, dict) or not all(isinstance(entry.get(key), str) for key in ("url", "commit")):
@@ -60,13 +76,23 @@ def of_repositories(values):
         where, inside = "install_git_repositories[%d]" % place, entry.get("subdirectory") or ""
         cause = _git.refusal(entry["url"])
         if cause:
-            yield Problem(where + ".url", "is not accepted", cause.rstrip("."), "write an https or ssh address without credentials")
+            yield Problem(
+                where + ".url", "is not accepted", cause.rstrip("."), "write an https or ssh address without credentials"
+            )
         elif values.given("install_git_token") and values.get("install_git_token") and urlsplit(entry["url"]).scheme != "https":
-            yield problem(where + ".url", entry["url"], "is not https, and install_git_token is for https alone",
-                          "write an https address, or remove the token")
+            yield problem(
+                where + ".url",
+                entry["url"],
+                "is not https, and install_git_token is for https alone",
+                "write an https address, or remove the token",
+            )
         if not _git.COMMIT.match(entry["commit"]):
-            yield problem(where + ".commit", entry["commit"], "is no commit; branches and tags move",
-                          "write the full id: git ls-remote %s" % _git.shown(entry["url"]))
+            yield problem(
+                where + ".commit",
+                entry["commit"],
+                "is no commit; branches and tags move",
+                "write the full id: git ls-remote %s" % _git.shown(entry["url"]),
+            )
         if isinstance(inside, str) and (os.path.isabs(inside) or ".." in inside.split("/")):
             yield problem(where + ".subdirectory", inside, "leads out of the repository", "write a path inside of it")
         if (entry["url"], str(inside)) in seen:

@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Types, choices and keys, as the argument specifications of the roles have them.
 
-Ansible's own check of an argument converts: the number 3.10 becomes the text "3.1", and the text "false" becomes False. The roles'
-expressions see the value as it was given, so here it must be of its type.
+Ansible's own check of an argument converts: the number 3.10 becomes the text "3.1", and the text "false" becomes False. The
+roles' expressions see the value as it was given, so here it must be of its type.
 """
 
 from __future__ import annotations
@@ -43,9 +43,9 @@ def of_option(option, value, path):
     elif kind == "bool":
         yield from of_truth(value, path)
     elif kind == "list":
-        yield from of_list(option, value, path, visible)
+        yield from of_list(option, value, path)
     elif kind == "dict":
-        yield from of_dict(option, value, path, visible)
+        yield from of_dict(option, value, path)
 
 
 def of_text(option, value, path, visible):
@@ -55,13 +55,21 @@ def of_text(option, value, path, visible):
         return
     if isinstance(value, (bool, int, float)) or not isinstance(value, (str, list, dict)):
         # YAML has made 83 of 0123, 100000.0 of 1e5, 3.1 of 3.10 and false of off: what was meant is lost
-        yield problem(path, visible, "is not text but %s" % ("true or false" if isinstance(value, bool) else "a number or a date"),
-                      'quote it: %s: "..."' % path.rpartition(".")[2].partition("[")[0])
+        yield problem(
+            path,
+            visible,
+            "is not text but %s" % ("true or false" if isinstance(value, bool) else "a number or a date"),
+            'quote it: %s: "..."' % path.rpartition(".")[2].partition("[")[0],
+        )
     elif not isinstance(value, str):
-        yield problem(path, visible, "is not text", "write one text")
+        yield Problem(path, "is not text", "it is " + kind_of(value), "write one text")
     elif choices and value not in choices:
-        yield problem(path, visible, "is none of %s" % ", ".join(map(str, choices)),
-                      "write %s, or another of them" % _known.nearest(value, map(str, choices)))
+        yield problem(
+            path,
+            visible,
+            "is none of %s" % ", ".join(map(str, choices)),
+            "write %s, or another of them" % _known.nearest(value, map(str, choices)),
+        )
 
 
 def of_truth(value, path):
@@ -70,18 +78,32 @@ def of_truth(value, path):
     text = value.lower() if isinstance(value, str) else None
     # where a condition reads it, a text counts as true, whatever it says
     if text in FALSE and not path.endswith("_secure_logging"):
-        yield problem(path, value, "is a text, which counts as true in a condition",
-                      "write false without quotes; on a command line: -e '{\"%s\": false}'" % path)
+        yield problem(
+            path,
+            value,
+            "is a text, which counts as true in a condition",
+            "write false without quotes; on a command line: -e '{\"%s\": false}'" % path,
+        )
     elif text not in TRUE | FALSE:
         yield problem(path, value, "is neither true nor false", "write true or false, without quotes")
 
 
-def of_list(option, value, path, visible):
+def of_list(option, value, path):
     if not isinstance(value, list):
-        yield problem(path, visible, "is not a list", "write [a, b], or one item per line after a dash; on a command line: -e '{\"%s\": [...]}'" % path)
+        fix = "write [a, b], or one item per line after a dash"
+        yield Problem(
+            path,
+            "is not a list",
+            "it is " + kind_of(value),
+            fix if "[" in path else ("%s; on a command line: -e '{\"%s\": [...]}'" % (fix, path)),
+        )
         return
-    inner = {"type": option.get("elements", "raw"), "options": option.get("options"), "choices": option.get("choices"),
-             "no_log": option.get("no_log")}
+    inner = {
+        "type": option.get("elements", "raw"),
+        "options": option.get("options"),
+        "choices": option.get("choices"),
+        "no_log": option.get("no_log"),
+    }
     for place, item in enumerate(value):
         where = "%s[%d]" % (path, place)
         if item is None:
@@ -90,22 +112,32 @@ def of_list(option, value, path, visible):
             yield from of_option(inner, item, where)
 
 
-def of_dict(option, value, path, visible):
+def of_dict(option, value, path):
     if not isinstance(value, dict):
-        yield problem(path, visible, "is not a dictionary", "write KEY: VALUE, one per line")
+        yield Problem(path, "is not a dictionary", "it is " + kind_of(value), "write KEY: VALUE, one per line")
         return
     inner = option.get("options")
     if not inner:
         return
     for key in value:
         if key not in inner:
-            yield Problem("%s.%s" % (path, key), "is no key of it", "it has %s" % ", ".join(sorted(inner)),
-                          "write %s, or remove it" % _known.nearest(str(key), inner))
+            yield Problem(
+                "%s.%s" % (path, key),
+                "is no key of it",
+                "it has %s" % ", ".join(sorted(inner)),
+                "write %s, or remove it" % _known.nearest(str(key), inner),
+            )
     for key, below in inner.items():
         if value.get(key) is not None:
             yield from of_option(below, value[key], "%s.%s" % (path, key))
         elif below.get("required"):
             yield Problem("%s.%s" % (path, key), "is missing", "%s has no %s" % (path, key), "add it: %s" % below["description"])
+
+
+def kind_of(value):
+    """What it is instead of a list or a dictionary. Not the value: there may be a secret in it."""
+    kinds = ((bool, "true or false"), (str, "a text"), ((int, float), "a number"), (list, "a list"), (dict, "a dictionary"))
+    return next((name for kind, name in kinds if isinstance(value, kind)), "something else")
 
 
 def is_number(value):

@@ -23,22 +23,32 @@ def unknown_variables(values):
             continue
         if name.startswith(_known.PREFIX):
             if not _known.INTERNAL.fullmatch(name):
-                yield Problem(name, "is no variable of this collection", "no role has it",
-                              "write %s, or remove it" % _known.nearest(name, [item for item in known if item.startswith(_known.PREFIX)]))
+                yield Problem(
+                    name,
+                    "is no variable of this collection",
+                    "no role has it",
+                    "write %s, or remove it" % _known.nearest(name, [item for item in known if item.startswith(_known.PREFIX)]),
+                )
             continue
         meant = misspelled(name)
         # what another variable is made of is the site's own
         if meant and name not in used_names(values.variables):
-            yield Problem(name, "is no variable of this collection, and very like one", "no role has it",
-                          "write %s; a variable of your own needs a name that is less like it" % meant)
+            yield Problem(
+                name,
+                "is no variable of this collection, and very like one",
+                "no role has it",
+                "write %s; a variable of your own needs a name that is less like it" % meant,
+            )
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def misspelled(name):
     """The known name without prefix that this one is a misspelling of, or None."""
     if name.startswith(("ansible_", "_")):
         return None
-    near = [other for other in _known.options() if not other.startswith(_known.PREFIX) and abs(len(other) - len(name)) <= MOST_EDITS]
+    near = [
+        other for other in _known.options() if not other.startswith(_known.PREFIX) and abs(len(other) - len(name)) <= MOST_EDITS
+    ]
     best = min(((edits(name, other), other) for other in near), default=(MOST_EDITS + 1, None))
     return best[1] if best[0] <= MOST_EDITS else None
 
@@ -58,14 +68,20 @@ def edits(one, other):
 
 def used_names(variables):
     """The words of all templates in the inventory."""
-    return {word for value in variables.values() for text in texts(value) if "{{" in text or "{%" in text for word in WORD.findall(text)}
+    return {
+        word
+        for value in variables.values()
+        for text in texts(value)
+        if "{{" in text or "{%" in text
+        for word in WORD.findall(text)
+    }
 
 
 def texts(value):
     if isinstance(value, str):
         yield value
     elif type(value) in (dict, list) or isinstance(value, list):
-        for item in (value.values() if isinstance(value, dict) else value):
+        for item in value.values() if isinstance(value, dict) else value:
             yield from texts(item)
 
 
@@ -75,8 +91,12 @@ def unknown_components(values):
     for place, name in enumerate(components):
         where = "swf_testbed_components[%d]" % place
         if isinstance(name, str) and programs and name not in programs:
-            yield problem(where, name, "is no program of the testbed",
-                          "write %s; a program of your own goes into supervisord_extra_programs" % (
-                              _known.nearest(name, [item for item in programs if isinstance(item, str)])))
+            yield problem(
+                where,
+                name,
+                "is no program of the testbed",
+                "write %s; a program of your own goes into supervisord_extra_programs"
+                % (_known.nearest(name, [item for item in programs if isinstance(item, str)])),
+            )
         elif name in components[:place]:
             yield problem(where, name, "is there twice", "remove one of them")

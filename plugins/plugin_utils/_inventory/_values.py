@@ -50,8 +50,13 @@ class Values:
 
     def given(self, name):
         """Whether somebody set the variable. Defaults are the collection's own, and tested with it."""
-        return name in self.variables and (self._names is None or name in self._names) and (
-            self.variables[name] != _known.defaults().get(name))
+        if name not in self.variables or (self._names is not None and name not in self._names):
+            return False
+        try:
+            return self.variables[name] != _known.defaults().get(name)
+        except AnsibleError:
+            # a vaulted text, and no password to compare it with
+            return True
 
     def members(self, group):
         return (self.variables.get("groups") or {}).get(group) or []
@@ -79,8 +84,8 @@ class Values:
     def entries(self, name):
         """The value's items if it is a list. Where a part of it is known only later, the others are there all the same.
 
-        Of a default with dictionaries only what is no template: a check of the collection's own programs needs their names alone, and
-        to work out the rest takes most of the time.
+        Of a default with dictionaries only what is no template: a check of the collection's own programs needs their names alone,
+        and to work out the rest takes most of the time.
         """
         raw = self._raw.get(name)
         if not self.given(name) and isinstance(raw, list) and raw and isinstance(raw[0], dict):
@@ -117,13 +122,25 @@ class Values:
         except AnsibleUndefinedVariable as error:
             missing = UNDEFINED.search(str(error))
             if missing and not LATER.match(missing[1]) and self.given(name):
-                self.problems.append(Problem(name, "cannot be worked out", "%s is undefined" % missing[1],
-                                             "define %s, or correct its name in %s" % (missing[1], name)))
+                self.problems.append(
+                    Problem(
+                        name,
+                        "cannot be worked out",
+                        "%s is undefined" % missing[1],
+                        "define %s, or correct its name in %s" % (missing[1], name),
+                    )
+                )
         except AnsibleError as error:
             if self.given(name):
                 # the text of a template has no secret in it, and the error of a lookup or vault none either
-                self.problems.append(Problem(name, "cannot be worked out", " ".join(str(error).split())[:300].rstrip("."),
-                                             "correct it, and see what it is made of: ansible-inventory --host HOST"))
+                self.problems.append(
+                    Problem(
+                        name,
+                        "cannot be worked out",
+                        " ".join(str(error).split())[:300].rstrip("."),
+                        "correct it, and see what it is made of: ansible-inventory --host HOST",
+                    )
+                )
         return Unknown(name)
 
 
@@ -140,7 +157,9 @@ FALSE = frozenset(("false", "no", "off", "n", "f", "0"))
 def is_template(value):
     if isinstance(value, str):
         return "{{" in value or "{%" in value
-    return any(map(is_template, value.values() if isinstance(value, dict) else value)) if isinstance(value, (dict, list)) else False
+    return (
+        any(map(is_template, value.values() if isinstance(value, dict) else value)) if isinstance(value, (dict, list)) else False
+    )
 
 
 def whole(value):

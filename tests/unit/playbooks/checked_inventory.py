@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Runs the first task of site.yml, with Ansible's own inventory, variables, playbook and action plugin, many times in one process.
+"""Runs the first task of site.yml, with Ansible's own inventory, variables, playbook and action plugin, many times over.
 
-As a program it reads a line of JSON per inventory, and answers each with a line of JSON: the refusal, or null. It is a process of its
-own because Ansible finds collections in another way than Python does, and a process can have one of the two.
+As a program it reads a line of JSON per inventory, and answers each with a line of JSON: the refusal, or null. It is a process of
+its own because Ansible finds collections in another way than Python does, and a process can have one of the two.
 """
 
 from __future__ import annotations
@@ -47,8 +47,9 @@ class CheckedInventory:
         self.variables = VariableManager(loader=self.loader, inventory=self.inventory, version_info={})
         self.hostvars = HostVars(self.inventory, self.variables, self.loader)
         self.play = Playbook.load(str(playbook), variable_manager=self.variables, loader=self.loader).get_plays()[0]
-        self.task = next(task for block in self.play.compile() for task in block.block
-                         if task.action == "bnlnpps.swf_testbed.inventory_check")
+        self.task = next(
+            task for block in self.play.compile() for task in block.block if task.action == "bnlnpps.swf_testbed.inventory_check"
+        )
 
     def refusal(self, variables=None, groups=()):
         """The message of the check, None if it passes.
@@ -75,8 +76,14 @@ class CheckedInventory:
         task_vars["ansible_play_hosts_all"] = [host.name for host in hosts]
         context = PlayContext(play=self.play)
         plugin = action_loader.get(
-            self.task.action, task=self.task, connection=connection_loader.get("local", context), play_context=context, loader=self.loader,
-            templar=Templar(loader=self.loader, variables=task_vars), shared_loader_obj=None)
+            self.task.action,
+            task=self.task,
+            connection=connection_loader.get("local", context),
+            play_context=context,
+            loader=self.loader,
+            templar=Templar(loader=self.loader, variables=task_vars),
+            shared_loader_obj=None,
+        )
         result = plugin.run(task_vars=task_vars)
         return result["msg"] if result.get("failed") else None
 
@@ -85,17 +92,29 @@ class Checks:
     """The process, to ask it many times."""
 
     def __init__(self, home):
-        environment = dict(os.environ, HOME=str(home), ANSIBLE_HOME=str(home / ".ansible"), ANSIBLE_CONFIG=str(ROOT / "ansible.cfg"),
-                           ANSIBLE_COLLECTIONS_PATH=str(COLLECTIONS), ANSIBLE_LOCALHOST_WARNING="false")
+        environment = dict(
+            os.environ,
+            HOME=str(home),
+            ANSIBLE_HOME=str(home / ".ansible"),
+            ANSIBLE_CONFIG=str(ROOT / "ansible.cfg"),
+            ANSIBLE_COLLECTIONS_PATH=str(COLLECTIONS),
+            ANSIBLE_LOCALHOST_WARNING="false",
+        )
         environment.pop("PYTHONPATH", None)
         for name in ("XDG_DATA_HOME", "XDG_CONFIG_HOME", "XDG_STATE_HOME"):
             environment.pop(name, None)
-        self._process = subprocess.Popen([sys.executable, __file__], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-                                         env=environment)
+        self._process = subprocess.Popen(
+            [sys.executable, __file__], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
+        )
 
     def refusal(self, variables=None, groups=(), inventory="inventory", playbook="site"):
         """The message of the check, None if it passes."""
-        question = {"inventory": str(ROOT / inventory), "playbook": playbook, "variables": variables or {}, "groups": list(groups)}
+        question = {
+            "inventory": str(ROOT / inventory),
+            "playbook": playbook,
+            "variables": variables or {},
+            "groups": list(groups),
+        }
         self._process.stdin.write(json.dumps(question) + "\n")
         self._process.stdin.flush()
         answer = json.loads(self._process.stdout.readline())

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Invalid input is refused as a whole, by the first task of site.yml and before any host is contacted.
 
-Each line is an input of its own: its class, the variables as with -e, and what the message has to name. All of them go through the
-action plugin that site.yml calls; one of each class also through ansible-playbook itself.
+Each line is an input of its own: its class, the variables as with -e, and what the message has to name. All of them go through
+the action plugin that site.yml calls; one of each class also through ansible-playbook itself.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 from certificates import Ca
 from checked_inventory import ROOT, Checks
 
@@ -183,17 +184,33 @@ INPUTS = {
         ({"package_index_listen": "0.0.0.0"}, "package_index_listen would be listened on without TLS"),
         ({"broker_listen": "127.evil.example.org"}, "broker_listen would be listened on without TLS", "broker"),
         ({"swf_testbed_broker_tls": True}, "swf_testbed_broker_tls asks for TLS of the broker that comes with the testbed"),
-        ({"broker_certificate": "{tmp}/good.pem", "broker_certificate_key": "{tmp}/good.key"}, "swf_testbed_broker_tls is false", "broker"),
-        ({"package_index_certificate": "{tmp}/good.pem", "package_index_certificate_key": "{tmp}/good.key"},
-         "swf_testbed_index_tls is false"),
+        (
+            {"broker_certificate": "{tmp}/good.pem", "broker_certificate_key": "{tmp}/good.key"},
+            "swf_testbed_broker_tls is false",
+            "broker",
+        ),
+        (
+            {"package_index_certificate": "{tmp}/good.pem", "package_index_certificate_key": "{tmp}/good.key"},
+            "swf_testbed_index_tls is false",
+        ),
         ({"swf_testbed_index_ca_cert": "{tmp}/ca.pem"}, "swf_testbed_index_url is http"),
         ({"swf_testbed_database_host": "db.example.org"}, "swf_testbed_database_host is a database of your own"),
         ({"swf_testbed_database_host": "127.0.0.1"}, "set swf_testbed_database_password"),
-        ({"swf_testbed_broker_host": "broker.example.org", "swf_testbed_components": ["monitor"]}, "set swf_testbed_broker_password"),
+        (
+            {"swf_testbed_broker_host": "broker.example.org", "swf_testbed_components": ["monitor"]},
+            "set swf_testbed_broker_password",
+        ),
         ({}, "swf_testbed_database_host is empty", "database"),
         ({"broker_engine": "artemis"}, "broker_archive_url is empty", "broker"),
-        ({"broker_engine": "artemis", "broker_archive_url": "https://example.org/a.tar.gz", "broker_archive_checksum": "md5:00"},
-         "broker_archive_checksum is no checksum", "broker"),
+        (
+            {
+                "broker_engine": "artemis",
+                "broker_archive_url": "https://example.org/a.tar.gz",
+                "broker_archive_checksum": "md5:00",
+            },
+            "broker_archive_checksum is no checksum",
+            "broker",
+        ),
     ],
     "secrets": [
         ({"swf_testbed_broker_password": ""}, "swf_testbed_broker_password is empty"),
@@ -218,17 +235,24 @@ INPUTS = {
         ({"swf_testbed_broker_user": "a:b"}, "swf_testbed_broker_user has a colon"),
         ({"swf_testbed_broker_user": ""}, "swf_testbed_broker_user is empty"),
         ({"swf_testbed_index_user": "a\nb"}, "swf_testbed_index_user has a space"),
-        ({"swf_testbed_broker_user": "it's \"me\""}, "swf_testbed_broker_user"),
+        ({"swf_testbed_broker_user": 'it\'s "me"'}, "swf_testbed_broker_user"),
         ({"swf_testbed_broker_user": 7}, "swf_testbed_broker_user is not text"),
         ({"package_index_users": []}, "package_index_users has no user"),
         ({"package_index_users": [{**USER, "name": "a:b"}]}, "package_index_users[0].name has a colon"),
         ({"package_index_users": [USER, USER]}, "package_index_users[1].name is there twice"),
         ({"package_index_users": [{**USER, "token": CANARY}]}, "package_index_users[0].token is too short"),
-        ({"package_index_users": [{**USER, "token": 12345678901234567890123456789012345}]}, "package_index_users[0].token is not text"),
+        (
+            {"package_index_users": [{**USER, "token": 12345678901234567890123456789012345}]},
+            "package_index_users[0].token is not text",
+        ),
         ({"package_index_users": [{**USER, "rights": ["read"]}]}, "package_index_users has nobody who may publish"),
         ({"package_index_users": [{**USER, "rights": ["write"]}]}, "package_index_users[0].rights[0] is none of"),
         ({"broker_users": [{"name": "u", "password": ""}]}, "broker_users[0].password is empty", "broker"),
-        ({"broker_users": [{"name": "u", "password": "ENC(%s)" % CANARY}]}, "broker_users[0].password starts with ENC(", "broker"),
+        (
+            {"broker_users": [{"name": "u", "password": "ENC(%s)" % CANARY}]},
+            "broker_users[0].password starts with ENC(",
+            "broker",
+        ),
         ({"broker_users": [{"name": "ä", "password": CANARY}]}, "broker_users[0].name has characters", "broker"),
     ],
     "programs": [
@@ -258,7 +282,7 @@ INPUTS = {
         (programs(startsecs=-1), "supervisord_extra_programs[0].startsecs is out of range"),
         (programs(stopwaitsecs=0), "supervisord_extra_programs[0].stopwaitsecs is out of range"),
         (programs(priority=-5), "supervisord_extra_programs[0].priority is out of range"),
-        (programs(startretries=2 ** 40), "supervisord_extra_programs[0].startretries is out of range"),
+        (programs(startretries=2**40), "supervisord_extra_programs[0].startretries is out of range"),
         (programs(startsecs=600), "supervisord_extra_programs[0].startsecs contradicts service_wait_timeout"),
     ],
     "files and paths": [
@@ -276,18 +300,46 @@ INPUTS = {
         ({"swf_testbed_controller_dir": "{tmp}/empty"}, "swf_testbed_controller_dir is a file"),
         ({"package_index_sources": ["/nowhere/swf-testbed"]}, "package_index_sources[0] is no folder of a package"),
         ({"package_index_sources": ["packages/swf-testbed"]}, "package_index_sources[0] is not an absolute path"),
-        ({"package_index_certificate": "{tmp}/good.pem", "swf_testbed_index_tls": True}, "package_index_certificate_key is missing"),
-        ({"package_index_certificate": "{tmp}/good.pem", "package_index_certificate_key": "{tmp}/other.key",
-          "swf_testbed_index_tls": True}, "belongs to another key"),
-        ({"package_index_certificate": "{tmp}/ended.pem", "package_index_certificate_key": "{tmp}/ended.key",
-          "swf_testbed_index_tls": True}, "the certificate ended on"),
-        ({"package_index_certificate": "{tmp}/good.pem", "package_index_certificate_key": "{tmp}/good.key",
-          "swf_testbed_index_tls": True, "package_index_names": ["index.example.org"]}, "would refuse the certificate"),
-        ({"broker_certificate": "/nowhere/b.pem", "broker_certificate_key": "/nowhere/b.key", "swf_testbed_broker_tls": True},
-         "broker_certificate_key is not there", "broker"),
+        (
+            {"package_index_certificate": "{tmp}/good.pem", "swf_testbed_index_tls": True},
+            "package_index_certificate_key is missing",
+        ),
+        (
+            {
+                "package_index_certificate": "{tmp}/good.pem",
+                "package_index_certificate_key": "{tmp}/other.key",
+                "swf_testbed_index_tls": True,
+            },
+            "belongs to another key",
+        ),
+        (
+            {
+                "package_index_certificate": "{tmp}/ended.pem",
+                "package_index_certificate_key": "{tmp}/ended.key",
+                "swf_testbed_index_tls": True,
+            },
+            "the certificate ended on",
+        ),
+        (
+            {
+                "package_index_certificate": "{tmp}/good.pem",
+                "package_index_certificate_key": "{tmp}/good.key",
+                "swf_testbed_index_tls": True,
+                "package_index_names": ["index.example.org"],
+            },
+            "would refuse the certificate",
+        ),
+        (
+            {"broker_certificate": "/nowhere/b.pem", "broker_certificate_key": "/nowhere/b.key", "swf_testbed_broker_tls": True},
+            "broker_certificate_key is not there",
+            "broker",
+        ),
         (indexes({**LAB, "ca_cert": "/nowhere/ca.pem"}, PYPI), "pip_indexes[0].ca_cert is not there"),
         ({"systemd_read_write_paths": ["data"]}, "systemd_read_write_paths[0] is not an absolute path"),
-        ({"supervisord_directories": [{"path": "data", "mode": "0750"}]}, "supervisord_directories[0].path is not an absolute path"),
+        (
+            {"supervisord_directories": [{"path": "data", "mode": "0750"}]},
+            "supervisord_directories[0].path is not an absolute path",
+        ),
         ({"supervisord_directories": [{"path": "/srv/data", "mode": "rwx"}]}, "supervisord_directories[0].mode is no mode"),
         ({"supervisord_directories": [{"path": "/srv/data", "mode": 488}]}, "supervisord_directories[0].mode is not text"),
         ({"pip_index_scope": "site"}, "pip_index_site is empty"),
@@ -320,8 +372,32 @@ INPUTS = {
         (git({**GIT, "url": "ssh://git@git.example.org/x"}, install_git_token=CANARY), "install_git_token is for https alone"),
     ],
 }
-CASES = [pytest.param(*case, id="%s-%d" % (name.replace(" ", "_"), number))
-         for name, cases in INPUTS.items() for number, case in enumerate([(*case, None)[:3] for case in cases], 1)]
+SECRETS = ("token", "password", "content", "environment", "command")
+KEYS = (
+    "name",
+    "url",
+    "username",
+    "token",
+    "password",
+    "content",
+    "dest",
+    "command",
+    "environment",
+    "port",
+    "commit",
+    "ca_cert",
+    "packages",
+    "rights",
+    "directory",
+    "startsecs",
+    "path",
+    "mode",
+)
+CASES = [
+    pytest.param(*case, id="%s-%d" % (name.replace(" ", "_"), number))
+    for name, cases in INPUTS.items()
+    for number, case in enumerate([(*case, None)[:3] for case in cases], 1)
+]
 
 
 @pytest.fixture(name="checks", scope="module")
@@ -365,12 +441,28 @@ def test_invalid_input_is_refused_first(checks, files, variables, named, group):
 
 
 def test_all_problems_are_reported_at_once(checks):
-    message = checks.refusal({
-        "swf_testbed_monitr_port": 1, "swf_testbed_mcp_port": 0, "swf_testbed_broker_password": CANARY + "\n", "install_version": 1.0,
-        "supervisord_extra_programs": [{"name": "a/b", "command": ""}], "swf_testbed_ca_cert": "/nowhere/ca.pem",
-        "swf_testbed_components": ["broker", "montior"]})
+    message = checks.refusal(
+        {
+            "swf_testbed_monitr_port": 1,
+            "swf_testbed_mcp_port": 0,
+            "swf_testbed_broker_password": CANARY + "\n",
+            "install_version": 1.0,
+            "supervisord_extra_programs": [{"name": "a/b", "command": ""}],
+            "swf_testbed_ca_cert": "/nowhere/ca.pem",
+            "swf_testbed_components": ["broker", "montior"],
+        }
+    )
     assert "Evidence: 8 problems." in message
-    for text in ("monitr_port", "mcp_port", "broker_password", "install_version", "[0].name", "[0].command", "ca_cert", "components[1]"):
+    for text in (
+        "monitr_port",
+        "mcp_port",
+        "broker_password",
+        "install_version",
+        "[0].name",
+        "[0].command",
+        "ca_cert",
+        "components[1]",
+    ):
         assert text in message
 
 
@@ -384,8 +476,10 @@ def test_a_problem_of_one_host_names_it(checks):
     assert "1. lab-broker: broker_listen would be listened on without TLS" in message
 
 
-@pytest.mark.parametrize("inventory", ["inventory", "examples/lab", *(
-    "molecule/%s/inventory" % name for name in ("default", "system", "lab", "release"))])
+@pytest.mark.parametrize(
+    "inventory",
+    ["inventory", "examples/lab", *("molecule/%s/inventory" % name for name in ("default", "system", "lab", "release"))],
+)
 def test_the_inventories_that_we_ship_have_no_problem(checks, inventory):
     # in Molecule's, the addresses come from the scenario's hosts
     variables = {"swf_molecule_dir": "/nowhere"} if inventory.startswith("molecule") else {}
@@ -394,24 +488,73 @@ def test_the_inventories_that_we_ship_have_no_problem(checks, inventory):
     assert checks.refusal(variables, inventory=inventory) is None
 
 
+WEIRD = [
+    None,
+    0,
+    -1.5,
+    True,
+    "",
+    CANARY + "\n",
+    "{{ {} }}",
+    [],
+    [None],
+    [[]],
+    [7, CANARY],
+    {},
+    {"key": [CANARY]},
+    [{}],
+    [{key: None for key in KEYS}],
+    [{key: 7 for key in KEYS}],
+    [{key: [CANARY] if key in SECRETS else 7 for key in KEYS}],
+    [{key: {"A": CANARY} if key in SECRETS else 7 for key in KEYS}],
+    [{key: CANARY if key in SECRETS else 7 for key in KEYS}],
+]
+
+
+@pytest.mark.parametrize("value", WEIRD, ids=str)
+def test_whatever_a_value_is_the_answer_is_a_refusal(checks, value):
+    """All variables at once have it. Those that may hold a secret are not shown."""
+    options = {
+        name: option
+        for path in (ROOT / "roles").glob("*/meta/argument_specs.yml")
+        for entry in yaml.safe_load(path.read_text())["argument_specs"].values()
+        for name, option in entry["options"].items()
+    }
+    groups = ["database", "broker", "monitor"]
+    assert "nothing was changed" in checks.refusal(dict.fromkeys(options, value), groups)
+    secrets = [name for name, option in options.items() if "no_log" in str(option) or "environment" in name or "programs" in name]
+    assert CANARY not in (checks.refusal(dict.fromkeys(secrets, value), groups) or "")
+
+
 VALID = [
     {},
     # IPv6 wherever a host name does
     {"swf_testbed_%s_host" % name: "::1" for name in ("index", "broker", "monitor", "mcp")},
     {"swf_testbed_monitor_host": "localhost", "swf_testbed_monitor_url": "http://localhost:8002"},
     # numbers as -e KEY=VALUE has them
-    {"swf_testbed_monitor_port": "18002", "service_keep_releases": "5", "install_version": "0.2.0", "supervisord_log_max_bytes": 1048576},
+    {
+        "swf_testbed_monitor_port": "18002",
+        "service_keep_releases": "5",
+        "install_version": "0.2.0",
+        "supervisord_log_max_bytes": 1048576,
+    },
     {"pip_index_remove_github": "true", "pip_index_secure_logging": "false", "package_index_secure_logging": False},
     # names of the site's own
     {"database_host": "x", "broker_password": "x", "install_dir": "/x", "service_account": "x", "monitor_email": "x"},
     {"broker_user": "me", "swf_testbed_broker_user": "{{ broker_user }}"},
     # what is there only once a host was asked
-    programs(command="{{ swf_testbed_release.path }}/bin/python -m mine", environment={"A": "{{ ansible_facts.hostname }}", "B": 1}),
+    programs(
+        command="{{ swf_testbed_release.path }}/bin/python -m mine", environment={"A": "{{ ansible_facts.hostname }}", "B": 1}
+    ),
     programs(autorestart=True, startsecs=0, stopwaitsecs=30, directory="/srv"),
     {"swf_testbed_database_host": "/run/postgresql"},
-    {"swf_testbed_database_host": "db.example.org", "swf_testbed_database_password": "it's 7 \"words\" ; #"},
-    {"swf_testbed_broker_host": "broker.example.org", "swf_testbed_broker_tls": True, "swf_testbed_broker_password": " p",
-     "swf_testbed_components": ["monitor", "monitor-listener"]},
+    {"swf_testbed_database_host": "db.example.org", "swf_testbed_database_password": 'it\'s 7 "words" ; #'},
+    {
+        "swf_testbed_broker_host": "broker.example.org",
+        "swf_testbed_broker_tls": True,
+        "swf_testbed_broker_password": " p",
+        "swf_testbed_components": ["monitor", "monitor-listener"],
+    },
     # a web server of the site's own before the monitor
     {"swf_testbed_monitor_url": "https://monitor.example.org"},
     {"swf_testbed_agents_serial": 2, "swf_testbed_upgrade_serial": [1, "50%"]},
@@ -431,8 +574,18 @@ def test_a_misspelled_name_stops_every_playbook_that_changes_something(checks, p
     assert "write swf_testbed_instance" in checks.refusal({"swf_testbed_instnce": "other"}, playbook=playbook)
 
 
-FIRST_OF_EACH = [(name, INPUTS[name][place]) for name, place in (
-    ("names", 0), ("types", 0), ("versions and numbers", 0), ("ports", 0), ("addresses", 0), ("secrets", 6), ("programs", 0))]
+FIRST_OF_EACH = [
+    (name, INPUTS[name][place])
+    for name, place in (
+        ("names", 0),
+        ("types", 0),
+        ("versions and numbers", 0),
+        ("ports", 0),
+        ("addresses", 0),
+        ("secrets", 6),
+        ("programs", 0),
+    )
+]
 
 
 @pytest.mark.parametrize(("variables", "named"), [pytest.param(case[0], case[1], id=name) for name, case in FIRST_OF_EACH])
@@ -444,12 +597,83 @@ def test_site_contacts_no_host(variables, named, tmp_path):
     home = tmp_path / "home"
     home.mkdir()
     done = subprocess.run(
-        [str(Path(sys.executable).parent / "ansible-playbook"), str(ROOT / "site.yml"), "-i", str(ROOT / "examples/lab"),
-         "-e", json.dumps(dict(variables, ansible_ssh_executable=str(ssh)))],
-        cwd=tmp_path, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False,
-        env=dict(os.environ, HOME=str(home), ANSIBLE_HOME=str(home / ".ansible"),
-                 ANSIBLE_COLLECTIONS_PATH=str(ROOT / ".ansible/collections"), XDG_DATA_HOME=str(home / "data")))
+        [
+            str(Path(sys.executable).parent / "ansible-playbook"),
+            str(ROOT / "site.yml"),
+            "-i",
+            str(ROOT / "examples/lab"),
+            "-e",
+            json.dumps(dict(variables, ansible_ssh_executable=str(ssh))),
+        ],
+        cwd=tmp_path,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        check=False,
+        env=dict(
+            os.environ,
+            HOME=str(home),
+            ANSIBLE_HOME=str(home / ".ansible"),
+            ANSIBLE_COLLECTIONS_PATH=str(ROOT / ".ansible/collections"),
+            XDG_DATA_HOME=str(home / "data"),
+        ),
+    )
     assert done.returncode != 0
     assert named in done.stdout and "nothing was changed" in done.stdout and CANARY not in done.stdout
     assert done.stdout.count("TASK [") == 1 and "ok=0    changed=0    unreachable=0    failed=1" in done.stdout
     assert not mark.exists() and not (home / "data").exists()
+
+
+@pytest.fixture(name="vaulted")
+def play_with_a_vaulted_password(tmp_path):
+    """Runs the check with the broker's password from a vault."""
+    tools, password = Path(sys.executable).parent, tmp_path / "password"
+    password.write_text("the password of the vault\n")
+    environment = dict(
+        os.environ,
+        HOME=str(tmp_path),
+        ANSIBLE_HOME=str(tmp_path / ".ansible"),
+        ANSIBLE_COLLECTIONS_PATH=str(ROOT / ".ansible/collections"),
+    )
+    (tmp_path / "play.yml").write_text(
+        "- hosts: testbed\n  gather_facts: false\n  tasks:\n    - bnlnpps.swf_testbed.inventory_check:\n"
+    )
+
+    def run(secret, *arguments):
+        text = subprocess.run(
+            [
+                str(tools / "ansible-vault"),
+                "encrypt_string",
+                "--vault-password-file",
+                str(password),
+                "--stdin-name",
+                "swf_testbed_broker_password",
+            ],
+            input=secret,
+            text=True,
+            capture_output=True,
+            check=True,
+            env=environment,
+        )
+        (tmp_path / "vault.yml").write_text(text.stdout)
+        done = subprocess.run(
+            [str(tools / "ansible-playbook"), "play.yml", "-i", str(ROOT / "inventory"), "-e", "@vault.yml", *arguments],
+            cwd=tmp_path,
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            check=False,
+            env=environment,
+        )
+        return done.returncode, done.stdout
+
+    run.password = ["--vault-password-file", str(password)]
+    return run
+
+
+def test_vaulted_secrets_are_checked_and_not_shown(vaulted):
+    assert vaulted(CANARY, *vaulted.password)[0] == 0
+    status, output = vaulted(CANARY + "\n", *vaulted.password)
+    assert status != 0 and "swf_testbed_broker_password has an end of line" in output and CANARY not in output
+    status, output = vaulted(CANARY)
+    assert status != 0 and "swf_testbed_broker_password cannot be worked out" in output and "vault" in output

@@ -52,24 +52,25 @@ def sha256(path):
 class IndexServer:
     """pypiserver over a folder, with or without a password; remembers in its log which names it was asked for."""
 
-    def __init__(self, folder, token=None, user="reader"):
+    def __init__(self, folder, token=None, user="reader", address="127.0.0.1"):
         self.folder, self.token, self.user = folder, token, user
         folder.mkdir(parents=True, exist_ok=True)
         self.log = folder.parent / (folder.name + ".log")
         self.port = free_port()
-        self.url = "http://127.0.0.1:%d/simple/" % self.port
+        root = "http://%s:%d/" % ("[%s]" % address if ":" in address else address, self.port)
+        self.url = root + "simple/"
         access = ["-P", ".", "-a", "."]
         if token:
             htpasswd = folder.parent / (folder.name + ".htpasswd")
             htpasswd.write_text(htpasswd_entry(token, user) + "\n")
             access = ["-P", str(htpasswd), "-a", "list,download,update"]
-        command = [sys.executable, "-m", "pypiserver", "run", "-i", "127.0.0.1", "-p", str(self.port), "--disable-fallback",
+        command = [sys.executable, "-m", "pypiserver", "run", "-i", address, "-p", str(self.port), "--disable-fallback",
                    "--hash-algo", "sha256", "--log-file", str(self.log), "-v", *access, str(folder)]
         self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         deadline = time.monotonic() + 30
         while time.monotonic() < deadline:
             try:
-                urllib.request.urlopen("http://127.0.0.1:%d/" % self.port, timeout=5).close()
+                urllib.request.urlopen(root, timeout=5).close()
                 return
             except urllib.error.HTTPError:
                 return

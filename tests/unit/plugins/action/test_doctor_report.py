@@ -139,5 +139,5 @@ def test_bad_variables_are_findings_without_their_secrets(doctor):
     status, output, report = doctor(
         {"here": LOCAL}, service_min_uptime="soon", swf_testbed_index_token=["canary-7d1f"], swf_testbed_components=[])
     assert status == 2
-    assert any("service_min_uptime" in item["evidence"] for item in report["hosts"]["here"]["findings"])
+    assert any("service_min_uptime" in item["cause"] for item in report["hosts"]["here"]["findings"])
     assert "canary-7d1f" not in output + json.dumps(report)

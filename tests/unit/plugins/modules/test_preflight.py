@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import os
+import pwd
 import socket
 import subprocess
 import sys
@@ -10,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils import _host_ports, _host_python
-from run_module import run_module
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils import _host_limits, _host_ports, _host_python
+from run_module import COLLECTIONS, run_module
 
 
 def environment(home, **extra):
@@ -127,3 +128,58 @@ def test_full_disk_is_explained(tmp_path):
 def test_all_problems_are_told_at_once(tmp_path):
     message = check(tmp_path, min_free_mb=10**9, python="python9.9")["msg"]
     assert "\n1. " in message and "\n2. " in message and "nothing was changed" in message
+
+
+@pytest.mark.parametrize("name", ["a b", "it's", "c:d", 'q"q', "b\\s"])
+def test_a_home_that_programs_cannot_run_from_is_explained(home, name):
+    (home / name).mkdir()
+    answer = check(home / name)
+    assert answer["failed"] and "the programs cannot run from a directory with a space" in answer["msg"]
+    assert "XDG_DATA_HOME" in answer["msg"]
+
+
+def test_places_elsewhere_do_for_a_home_with_a_space(home):
+    (home / "a b").mkdir()
+    elsewhere = {"XDG_%s_HOME" % kind: str(home / kind) for kind in ("CONFIG", "DATA", "STATE")}
+    assert check(home / "a b", elsewhere)["problems"] == []
+
+
+def test_few_open_files_are_explained(monkeypatch):
+    monkeypatch.setattr(_host_limits.os, "geteuid", lambda: 1000)
+    assert "ulimit -Hn says 512" in _host_limits.limit_problem(False, 512)["evidence"]
+    # systemd gives the unit a limit of its own
+    assert _host_limits.limit_problem(True, 512) is None
+    assert _host_limits.limit_problem(False, 1024) is None and _host_limits.limit_problem(False, -1) is None
+
+
+def test_the_limit_is_that_of_supervisord_conf(root):
+    assert "minfds = %d\n" % _host_limits.OPEN_FILES in (root / "roles/supervisord/templates/supervisord.conf.j2").read_text()
+
+
+@pytest.mark.parametrize("name", ["root", "nobody"])
+def test_accounts_of_the_system_run_no_programs(name):
+    assert "must not run as %s" % name in _host_limits.account_problem("system", name)["cause"]
+    assert _host_limits.account_problem("user", name) is None
+
+
+def test_accounts_for_a_service_are_fine():
+    assert _host_limits.account_problem("system", "www-data") is None
+    assert _host_limits.account_problem("system", "is-made-later") is None
+
+
+def test_a_login_account_runs_no_programs(monkeypatch):
+    account = pwd.struct_passwd(("alice", "x", 1000, 1000, "", "/home/alice", "/bin/bash"))
+    monkeypatch.setattr(_host_limits.pwd, "getpwnam", lambda name: account)
+    assert "its shell is /bin/bash" in _host_limits.account_problem("system", "alice")["evidence"]
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="takes another account")
+def test_an_account_without_a_home_is_not_given_the_root_directory(home):
+    code = ("import os, sys; os.setgid(65534); os.setuid(65534); sys.path[:0] = sys.argv[1:]\n"
+            "from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils import _host_places, _layout\n"
+            "print(_host_places.place_problems(_layout.layout('x', 'user', {'HOME': '/nonexistent'})))")
+    done = subprocess.run(["/usr/bin/python3", "-c", code, str(COLLECTIONS)], text=True, capture_output=True, check=False,
+                          env={"HOME": "/nonexistent", "PATH": os.environ["PATH"]})
+    if "Permission denied" in done.stderr:
+        pytest.skip("the other account cannot read this checkout")
+    assert "chown" not in done.stdout and "nobody has no home directory (/nonexistent)" in done.stdout, done.stderr
