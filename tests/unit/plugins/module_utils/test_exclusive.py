@@ -158,3 +158,11 @@ def test_each_kind_of_lock_gives_up_on_a_holder_that_hangs(tmp_path, monkeypatch
             _lab_ca.LabCa(str(tmp_path)).issued("index", ["127.0.0.1"], 397, 90)
         with pytest.raises(Exception, match="process %d " % first.pid), _release_board.Board(str(tmp_path)).turn(str(tmp_path) + "/"):
             pass
+
+
+def test_the_packages_have_the_same_code():
+    root = Path(__file__).resolve().parents[4]
+    ours = (root / "plugins/module_utils/_exclusive.py").read_text()
+    theirs = (root / "packages/swf-common-lib/src/swf_common_lib/exclusive.py").read_text()
+    start = "from __future__"
+    assert ours[ours.index(start):] == theirs[theirs.index(start):], "change both, or run: cp"
