@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import fcntl
 import json
 import os
 import re
@@ -19,6 +18,7 @@ import shutil
 import tempfile
 import time
 
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._exclusive import LockHeld, exclusive
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._installers import InstallError, call
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._lock import by_index, short_hash
 
@@ -96,25 +96,11 @@ def only_one(root, patience=PATIENCE):
     :raises InstallError: the other run has not come to its end in ``patience`` seconds.
     """
     os.makedirs(root, exist_ok=True)
-    with open(os.path.join(root, ".lock"), "a+", encoding="ascii") as stream:
-        deadline = time.monotonic() + patience
-        while True:
-            try:
-                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except OSError as error:
-                if error.errno not in (errno.EAGAIN, errno.EACCES):
-                    raise
-            if time.monotonic() > deadline:
-                stream.seek(0)
-                raise InstallError("get the turn on this host", "another run works on the releases in %s (%s) and has not ended "
-                                   "within %d s. Wait for it, or end it, and run again" % (
-                                       root, stream.read().strip() or "unknown process", patience))
-            time.sleep(0.2)
-        stream.truncate(0)
-        stream.write("process %d, since %s" % (os.getpid(), time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())))
-        stream.flush()
-        yield
+    try:
+        with exclusive(os.path.join(root, ".lock"), patience):
+            yield
+    except LockHeld as error:
+        raise InstallError("get the turn on this host", "another run works on the releases in %s: %s" % (root, error)) from error
 
 
 def build(path, lock, python, installer, indexes, **about):

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import importlib.metadata
 import json
 import os
@@ -14,12 +13,15 @@ import re
 import ssl
 import tempfile
 
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._exclusive import LockHeld, exclusive
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._indexes import netrc
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._installers import BUNDLE, call, find_uv, is_flat
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._lock import canonical, entries, index_of
 
 FROM = re.compile(r"^\s+# from (\S+)$")
 SYSTEM_CERTIFICATES = ("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem")
+# seconds to wait for a run that makes the same lock, which takes one minute or two
+PATIENCE = 600
 HEADING = "# The releases of this version are built from this file: exact versions, with hashes. Made from: "
 
 
@@ -41,19 +43,25 @@ def obtain(path, requirements, indexes, constraints, min_python, check_mode):
     if text is None:
         os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
         # the hosts of a play come here in parallel: the first one makes the lock, the others find it
-        with open(path + ".lock", "w", encoding="ascii") as turn:
-            fcntl.flock(turn, fcntl.LOCK_EX)
+        with turn(path + ".lock"):
             text = read(path)
             if text is None:
                 text = make(requirements, indexes, constraints, min_python)
                 with open(path + ".new", "w", encoding="utf-8") as stream:
                     stream.write(text)
                 os.replace(path + ".new", path)
-        with contextlib.suppress(FileNotFoundError):
-            # another host of the play was here before
             os.unlink(path + ".lock")
     entries(text)
     return text
+
+
+@contextlib.contextmanager
+def turn(path):
+    try:
+        with exclusive(path, PATIENCE):
+            yield
+    except LockHeld as error:
+        raise LockRefused("another run makes the same lock: %s" % error) from error
 
 
 def must_read(path, what):

@@ -95,14 +95,21 @@ def built_problems(packages, index, scratch):
         if "wheel" in package.built:
             found.append(missing_packages(package.project, package.built["wheel"]))
         problems += filter(None, found)
-        for name, (file, url, digest) in package.there.items():
-            ours = package.built.get(name)
-            if ours and digest != sha256(ours):
-                theirs = os.path.join(scratch, "of-the-index-" + file)
-                index.download(url, theirs)
-                where = difference(ours, theirs)
-                os.unlink(theirs)
-                if where:
-                    problems.append((package.project.file, "the index %s has %s with other content: %s differs" % (
-                        index.entry["name"], package, where), "Raise the version; an index keeps what it has"))
+        problems += other_content(package, index, scratch)
+    return problems
+
+
+def other_content(package, index, scratch):
+    """Files of a built package that the index has with other content, as problems."""
+    problems = []
+    for name, (file, url, digest) in package.there.items():
+        ours = package.built.get(name)
+        if ours and digest != sha256(ours):
+            theirs = os.path.join(scratch, "of-the-index-" + file)
+            index.download(url, theirs)
+            where = difference(ours, theirs)
+            os.unlink(theirs)
+            if where:
+                problems.append((package.project.file, "the index %s has %s with other content: %s differs" % (
+                    index.entry["name"], package, where), "Raise the version; an index keeps what it has"))
     return problems

@@ -15,7 +15,7 @@ description:
   - Reads name and version of each source, asks the index which of them it has, builds the others with C(python -m build), and
     uploads them with C(twine).
   - A version that the index has is not uploaded again. To publish a change, raise the version. An upload that was cut off is
-    completed.
+    completed. What another run uploads at the same time is done if it has the same content, and an error if not.
   - Nothing is uploaded before everything is checked and built.
   - Run it on the controller (C(delegate_to=localhost)), where the sources are.
 options:
@@ -135,6 +135,29 @@ def look(packages, index, check_mode):
                 return
 
 
+def upload_missing(entry, index, packages, formats, scratch):
+    """Upload what the index lacks of built packages. Another run may publish the same meanwhile: what it was faster with is done.
+
+    :raises PublishError: the index refuses a file that it does not have, or has it with other content.
+    """
+    files = missing_files(packages, formats)
+    while files:
+        try:
+            upload(entry, files, scratch)
+            return
+        except PublishError:
+            look(packages, index, False)
+            left = missing_files(packages, formats)
+            if left == files:
+                raise
+            _package_plan.refuse([problem for package in packages for problem in _package_plan.other_content(package, index, scratch)])
+            files = left
+
+
+def missing_files(packages, formats):
+    return [package.built[name] for package in packages for name in package.missing(formats)]
+
+
 def publish(options, check_mode):
     """(published, present) as the module returns them.
 
@@ -162,9 +185,8 @@ def publish(options, check_mode):
         if options["check"]:
             _package_plan.refuse(_package_plan.built_problems(to_build, index, scratch))
         wanted = [package for package in packages if package.missing(options["formats"])]
-        files = [package.built[name] for package in wanted for name in package.missing(options["formats"]) if package.built]
-        if files and not check_mode:
-            upload(entry, files, scratch)
+        if not check_mode:
+            upload_missing(entry, index, wanted, options["formats"], scratch)
         return [str(package) for package in wanted], [str(package) for package in packages if package not in wanted]
 
 

@@ -141,6 +141,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils import _systemd
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._finding import sentence
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._github_packages import found_in
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host_accounts import local_groups, shared_user_problem
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host_limits import account_problem, limit_problem
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host_places import place_problems, space_problem
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host_ports import port_problem
@@ -163,11 +164,15 @@ def about_systemd(options, places):
     version = _systemd.version()
     system = options["scope"] == "system"
     managed = system or (options["systemd"] == "auto" and _systemd.lingers())
+    groups = local_groups(options["user"]) if system else []
     credentials = system and (version or 0) >= _systemd.CREDENTIALS_SINCE
     places.update(
         systemd=version or 0, managed=managed, credentials=credentials,
         user=options["user"] if system else "", operators=options["operators"] if system else "",
-        accounts_missing=system and not (exists(pwd.getpwnam, options["user"]) and exists(grp.getgrnam, options["operators"])),
+        accounts_missing=system and (options["operators"] in groups or not (
+            exists(pwd.getpwnam, options["user"]) and exists(grp.getgrnam, options["operators"]))),
+        # those of the runtime user. It is no operator: the operators' group may use the sockets of all instances
+        user_groups=[name for name in groups if name != options["operators"]],
         # where the programs find what is in secrets_dir
         readable_secrets_dir="/run/credentials/" + places["unit"] if credentials else places["secrets_dir"],
         pip_settings_made=os.path.exists(places["pip_settings"]))
@@ -233,6 +238,7 @@ def main():
     candidates = [python_problem(options["python"], options["min_python"], found, release_of()), venv_problem(found, find_uv())]
     if options["scope"] == "system":
         candidates += system_problems(places["systemd"] or None)
+        candidates.append(shared_user_problem(options["user"], places["unit_file"]))
     candidates += place_problems(places)
     candidates += [limit_problem(places["managed"]), account_problem(options["scope"], options["user"])]
     candidates.append(space_problem(places, options["min_free_mb"]))

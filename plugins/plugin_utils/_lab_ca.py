@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import datetime
-import fcntl
 import os
 import re
 
@@ -27,6 +26,7 @@ except ImportError:
     # ansible-core depends on it; only ansible-test imports plugins without
     pass
 
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._exclusive import LockHeld, exclusive
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._replacing import replacing
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._certificates import (
     CertificateRefused,
@@ -38,6 +38,8 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._certificates 
     public_bytes,
 )
 
+# seconds to wait for another run, which takes a moment for each certificate
+PATIENCE = 120
 CA_DAYS = 3650
 CA_RENEW_DAYS = 730
 # hosts whose clocks are behind take a new certificate too
@@ -86,9 +88,11 @@ class LabCa:
             return
         os.makedirs(self.secrets, mode=0o700, exist_ok=True)
         os.makedirs(self.public, mode=0o755, exist_ok=True)
-        with open(os.path.join(self.secrets, ".lab-ca.lock"), "w", encoding="ascii") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            yield
+        try:
+            with exclusive(os.path.join(self.secrets, ".lab-ca.lock"), PATIENCE):
+                yield
+        except LockHeld as error:
+            raise CertificateRefused("another run works on the lab's CA: %s" % error) from error
 
     def _authority(self):
         """Certificate and key of the CA; made or renewed where that is due."""

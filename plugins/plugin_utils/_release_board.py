@@ -10,12 +10,17 @@ run of Ansible: nobody else may enter it, and Ansible removes it when the run en
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import hashlib
 import json
 import os
 
 from ansible import constants as C
+from ansible.errors import AnsibleActionFail
+
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._exclusive import LockHeld, exclusive
+
+# seconds that a host waits for another one, which builds a release and sends it to the controller
+PATIENCE = 3600
 
 
 def short(content):
@@ -69,9 +74,11 @@ class Board:
     @contextlib.contextmanager
     def turn(self, archive):
         """The hosts that lack the same come together: the first one has the archive fetched, the others wait and find it."""
-        with open(archive + ".lock", "w", encoding="ascii") as stream:
-            fcntl.flock(stream, fcntl.LOCK_EX)
-            yield
+        try:
+            with exclusive(archive + ".lock", PATIENCE):
+                yield
+        except LockHeld as error:
+            raise AnsibleActionFail("release: another host of this run has not handed on its release: %s" % error) from error
 
     def _path(self, host, root):
         return os.path.join(self.folder, short([host, root]) + ".json")

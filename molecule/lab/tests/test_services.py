@@ -157,7 +157,7 @@ def test_operators_may_use_the_socket_and_others_may_not(host):
     socket = host.file("/run/swf-testbed/supervisor.sock")
     assert (socket.user, socket.group, socket.mode) == ("swf-testbed", "swf-operators", 0o770)
     logs = host.file("/var/log/swf-testbed")
-    assert (logs.user, logs.group, logs.mode) == ("swf-testbed", "swf-operators", 0o750)
+    assert (logs.user, logs.group, logs.mode) == ("swf-testbed", "swf-operators", 0o2750)
 
 
 def test_all_hosts_run_the_same_release(lab):

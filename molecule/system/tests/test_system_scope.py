@@ -77,7 +77,87 @@ def test_operators_may_use_the_socket_and_read_the_logs_and_others_may_not(root,
     socket = root.file("/run/%s/supervisor.sock" % instance)
     assert (socket.user, socket.group, socket.mode) == (user, "swf-operators", 0o770)
     logs = root.file("/var/log/" + instance)
-    assert (logs.user, logs.group, logs.mode) == (user, "swf-operators", 0o750)
+    assert (logs.user, logs.group, logs.mode) == (user, "swf-operators", 0o2750)
+
+
+@pytest.fixture(name="operator", scope="module")
+def login_of_an_operator(host):
+    with host.sudo():
+        host.check_output("useradd --no-create-home --groups swf-operators an-operator")
+    yield "an-operator"
+    with host.sudo():
+        host.check_output("userdel an-operator")
+
+
+@pytest.mark.parametrize("instance", INSTANCES)
+def test_an_operator_uses_the_sockets_of_all_instances_and_reads_their_logs(root, instance, operator):
+    conf = "/etc/%s/supervisord.conf" % instance
+    ctl = root.check_output("sed -n 's/^supervisord = //p' " + conf).rpartition("/")[0] + "/supervisorctl"
+    # a program may be starting
+    assert "RUNNING" in root.run("runuser -u %s -- %s -c %s status", operator, ctl, conf).stdout
+    assert root.check_output("runuser -u %s -- sh -c %s", operator, "cat /var/log/%s/*.log | head -c 100" % instance)
+
+
+@pytest.mark.parametrize("instance", INSTANCES)
+def test_programs_are_in_no_group_of_another_instance(root, instance):
+    user, _port = INSTANCES[instance]
+    # the one that prepare.yml put it into
+    allowed = {user, "swf-data"} if user == "swf-testbed" else {user}
+    assert set(root.check_output("id -Gn %s", user).split()) == allowed
+    numbers = {root.check_output("getent group %s", name).split(":")[2] for name in allowed}
+    for pid in root.check_output("pgrep -u %s", user).split():
+        lines = re.findall(r"^(?:Gid|Groups):(.*)$", root.run("cat /proc/%s/status", pid).stdout, re.MULTILINE)
+        assert {group for line in lines for group in line.split()} <= numbers, lines
+
+
+CONNECT = "import socket, sys; socket.socket(socket.AF_UNIX).connect(sys.argv[1])"
+
+
+@pytest.mark.parametrize("instance", INSTANCES)
+def test_the_runtime_user_of_one_instance_reaches_nothing_of_another(root, instance):
+    user, _port = INSTANCES[instance]
+    for other in INSTANCES:
+        done = root.run("runuser -u %s -- python3 -c %s %s", user, CONNECT, "/run/%s/supervisor.sock" % other)
+        assert (done.rc == 0) == (other == instance), (other, done.stderr)
+        if other == instance:
+            continue
+        assert "PermissionError" in done.stderr
+        places = "/run/{0} /var/log/{0} /var/lib/{0} /etc/{0} /opt/{0}".format(other)
+        assert not root.run("runuser -u %s -- find %s -writable -not -type l" % (user, places)).stdout.strip()
+        places = "/var/log/{0} /var/lib/{0} /etc/{0}/secrets /etc/{0}/pip /run/credentials/{0}.service".format(other)
+        assert not root.run("runuser -u %s -- find %s -readable" % (user, places)).stdout.strip()
+
+
+@pytest.mark.parametrize("instance", INSTANCES)
+def test_nobody_else_can_hold_the_lock_of_the_releases(root, instance):
+    done = root.run("runuser -u nobody -- flock --nonblock /opt/%s/.lock true", instance)
+    assert done.failed and "Permission denied" in done.stderr
+    assert not root.run("runuser -u nobody -- find /opt/%s /etc/%s -name '*.lock' -readable" % (instance, instance)).stdout
+
+
+SLOW = """
+import socket, sys, time
+kept = [socket.create_connection((sys.argv[1], int(sys.argv[2]))) for _number in range(200)]
+for number, connection in enumerate(kept):
+    connection.sendall(b"\\x16\\x03\\x01" if number % 2 else b"G")
+print("open", flush=True)
+time.sleep(20)
+"""
+
+
+def test_the_index_answers_while_a_local_user_holds_requests_open(root):
+    url = root.check_output("sed -n 's/^index-url = //p' /etc/swf-testbed/pip/swf.conf")
+    name, port = url.split("/")[2].split(":")
+    root.check_output("printf %s > /tmp/slow.py; chmod 0644 /tmp/slow.py", SLOW)
+    root.check_output("setsid runuser -u nobody -- timeout 40 python3 /tmp/slow.py %s %s >/tmp/slow.out 2>&1 </dev/null &", name, port)
+    try:
+        deadline = time.monotonic() + 15
+        while "open" not in root.run("cat /tmp/slow.out").stdout:
+            assert time.monotonic() < deadline, root.run("cat /tmp/slow.out").stdout
+            time.sleep(0.5)
+        assert root.check_output("timeout 5 python3 -c %s %s", ASK, "swf-testbed") == "200"
+    finally:
+        root.run("pkill -u nobody -f /tmp/slow.py; rm -f /tmp/slow.py /tmp/slow.out")
 
 
 def test_nothing_listens_on_all_addresses_but_ssh(root):

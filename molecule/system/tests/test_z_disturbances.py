@@ -66,6 +66,24 @@ def test_a_process_is_killed(root, victim):
     wait_until_nothing_is_open(root, known)
 
 
+@pytest.mark.parametrize("instance", ["swf-testbed", "swf-index"])
+def test_a_program_shuts_supervisord_down(root, instance):
+    """It may, over the socket of its own instance; the end is a clean one."""
+    conf = "/etc/%s/supervisord.conf" % instance
+    ctl = root.check_output("sed -n 's/^supervisord = //p' " + conf).rpartition("/")[0] + "/supervisorctl"
+    show = "systemctl show %s.service --property=MainPID --value" % instance
+    before = root.check_output(show)
+    root.check_output("runuser -u %s -- %s -c %s shutdown", instance, ctl, conf)
+    deadline = time.monotonic() + 60
+    while root.check_output(show) in ("0", before) or "RUNNING" not in root.run("%s -c %s status", ctl, conf).stdout:
+        assert time.monotonic() < deadline, root.run("systemctl status %s.service", instance).stdout
+        time.sleep(1)
+    # of its own accord, and with the socket as it was
+    socket = root.file("/run/%s/supervisor.sock" % instance)
+    assert (socket.user, socket.group, socket.mode) == (instance, "swf-operators", 0o770)
+    wait_until_healthy(root)
+
+
 def booted(host):
     """When the host was started; empty while nobody answers."""
     try:

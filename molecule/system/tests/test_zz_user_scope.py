@@ -32,6 +32,18 @@ def test_it_stops_and_starts(host, as_physicist):
     assert as_physicist("playbooks/status.yml").status == 0
 
 
+def test_the_command_of_the_login_stops_and_starts_what_systemd_runs(host):
+    command = "runuser -u physicist -- env HOME=/home/physicist /home/physicist/.local/share/swf-testbed/current/bin/swf-testbed "
+    with host.sudo():
+        assert host.check_output(command + "stop") == "Stopped."
+        # and not only for the moment until systemd starts it again
+        time.sleep(5)
+        assert "ActiveState=inactive" in manager(host, "show swf-testbed --property=ActiveState").stdout
+        host.check_output(command + "start")
+        assert "ActiveState=active" in manager(host, "show swf-testbed --property=ActiveState").stdout
+        host.check_output(command + "status")
+
+
 def test_it_goes_without_a_trace_of_its_unit(host, as_physicist):
     done = as_physicist("playbooks/uninstall.yml")
     assert done.status == 0, done.output

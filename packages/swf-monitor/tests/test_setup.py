@@ -117,3 +117,56 @@ def test_secrets_may_be_in_files(site: Site) -> None:
         site.environment[f"{name}_FILE"] = str(path)
         del site.environment[name]
     assert told(site)["changed"] is True
+
+
+HANGS = """
+import sys, time
+sys.argv[1:] = ["setup"]
+from swf_monitor import provision
+from swf_monitor.cli import main
+def hang():
+    print("held", flush=True)
+    time.sleep(100)
+{start}
+provision.pending_migrations = hang
+main()
+"""
+IMPATIENT = """
+import sys
+from swf_monitor import cli
+environment = cli.Environment()
+cli._start_django(environment)
+from swf_monitor import provision
+provision.PATIENCE = 0.5
+sys.exit(cli._set_up(environment, cli._parser().parse_args(["setup"])))
+"""
+
+
+def while_another_setup_hangs(site: Site) -> tuple[int, subprocess.CompletedProcess[str]]:
+    start = "from swf_monitor import cli\ncli._start_django(cli.Environment())\nfrom swf_monitor import provision"
+    hangs = HANGS.replace("from swf_monitor import provision\n", "").replace("{start}", start)
+    with subprocess.Popen(
+        [sys.executable, "-c", hangs], env=site.environment, stdout=subprocess.PIPE, text=True
+    ) as other:
+        assert other.stdout
+        assert other.stdout.readline() == "held\n"
+        done = subprocess.run(
+            [sys.executable, "-c", IMPATIENT], env=site.environment, capture_output=True, text=True, check=False
+        )
+        other.kill()
+    return other.pid, done
+
+
+def test_a_setup_that_hangs_is_named(site: Site) -> None:
+    pid, done = while_another_setup_hangs(site)
+    assert done.returncode == 1
+    assert f"process {pid} (user " in done.stderr, done.stderr
+    assert told(site)["changed"] is True
+
+
+def test_a_setup_that_hangs_is_named_on_postgresql(postgresql_site: Site) -> None:
+    _, done = while_another_setup_hangs(postgresql_site)
+    assert done.returncode == 1
+    assert "user swf" in done.stderr, done.stderr
+    assert "pg_terminate_backend(" in done.stderr
+    told(postgresql_site)

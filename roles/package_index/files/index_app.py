@@ -9,6 +9,7 @@ mirror every other name comes from the mirror, and never from the disk.
 
 from __future__ import annotations
 
+import filecmp
 import fnmatch
 import io
 import json
@@ -67,13 +68,17 @@ class Index:
         self.accounts, self.mirror = accounts, mirror
         self.private = [canonical(pattern) for pattern in private]
         # who may do what is decided here, so pypiserver asks nobody
+        # and what replaces a file is decided in keep, which knows its content
         self.pypiserver = pypiserver.app(roots=[Path(packages)], password_file=".", authenticate=[], disable_fallback=True,
-                                         hash_algo="sha256")
+                                         hash_algo="sha256", overwrite=True)
         self.pypiserver._pypiserver_config.backend.add_package = self.keep
         self.packages = packages
 
     def keep(self, filename, stream):
-        """Keep an uploaded file. pypiserver's own way shows a file before all of it is there."""
+        """Keep an uploaded file. pypiserver's own way shows a file before all of it is there.
+
+        A file that is there already stays as it is. That is no error if it is the same: two may publish at once.
+        """
         name = canonical(filename.split("-")[0] if filename.endswith(".whl") else filename.rpartition("-")[0])
         if self.mirror and not self.is_private(name):
             raise HTTPError(400, "%s is not one of the names that come from the disk of this index (%s). With the mirror on, "
@@ -84,10 +89,16 @@ class Index:
             with os.fdopen(handle, "wb") as target:
                 shutil.copyfileobj(stream, target)
             os.chmod(scratch, 0o640)
-            # a link, unlike a rename, replaces nothing
-            os.link(scratch, os.path.join(self.packages, filename))
-        except FileExistsError:
-            raise HTTPError(400, "%s is there already" % filename) from None
+            there = next(Path(self.packages).rglob(filename), None)
+            if there is None:
+                try:
+                    # a link, unlike a rename, replaces nothing
+                    os.link(scratch, os.path.join(self.packages, filename))
+                except FileExistsError:
+                    there = os.path.join(self.packages, filename)
+            if there is not None and not filecmp.cmp(scratch, there, shallow=False):
+                raise HTTPError(409, "%s already exists with other content, and this index replaces no file. Raise the version." %
+                                filename)
         finally:
             os.unlink(scratch)
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import base64
+import concurrent.futures
 import hashlib
 import json
 import socket
@@ -78,9 +79,28 @@ def test_who_may_read_may_not_upload(index):
     assert status == 403 and "reader may read and not upload" in text
     assert not (index.packages / name).exists()
     assert index.upload(name, "publisher", PUBLISHER, b"first")[0] == 200
-    status, text = index.upload(name, "publisher", PUBLISHER, b"second")
-    assert status >= 400 and "already exists" in text
-    assert (index.packages / name).read_bytes() == b"first"
+
+
+@pytest.mark.parametrize("place", [".", "by-hand"])
+def test_the_same_file_is_taken_twice_and_other_content_is_not(index, place):
+    name = "swf_again%s-1.0-py3-none-any.whl" % len(place)
+    (index.packages / place).mkdir(exist_ok=True)
+    (index.packages / place / name).write_bytes(b"first")
+    assert index.upload(name, "publisher", PUBLISHER, b"first")[0] == 200
+    status, text = index.upload(name, "publisher", PUBLISHER, b"other")
+    assert status == 409 and "already exists with other content" in text and "Raise the version" in text
+    assert [path.read_bytes() for path in index.packages.rglob(name)] == [b"first"]
+
+
+def test_uploads_of_one_file_at_the_same_time_end_in_one_file(index):
+    def upload(number):
+        return index.upload("swf_race-1.0.tar.gz", "publisher", PUBLISHER, b"same" if number % 2 else b"other")[0]
+
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(upload, range(16)))
+    # whichever was first
+    assert sorted(set(found)) == [200, 409] and found.count(200) == 8
+    assert not [path for path in index.packages.iterdir() if path.name.startswith(".")]
 
 
 def test_a_public_name_is_not_taken(index):

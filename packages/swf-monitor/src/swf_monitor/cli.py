@@ -128,6 +128,8 @@ def _listen(environment: Environment) -> int:
 
 
 def _set_up(environment: Environment, options: argparse.Namespace) -> int:
+    from swf_common_lib.exclusive import LockHeld
+
     from swf_monitor.database import UNAVAILABLE, explain
     from swf_monitor.provision import set_up
 
@@ -135,6 +137,9 @@ def _set_up(environment: Environment, options: argparse.Namespace) -> int:
         outcome = set_up(_token(environment), check=options.check)
     except UNAVAILABLE as error:
         print(f"swf-monitor: the database does not answer: {explain(error)}", file=sys.stderr)
+        return FAILURE
+    except LockHeld as error:
+        print(f"swf-monitor: {error}", file=sys.stderr)
         return FAILURE
     except OSError as error:
         print(f"swf-monitor: cannot use SWF_MONITOR_DATA_DIR: {error}", file=sys.stderr)

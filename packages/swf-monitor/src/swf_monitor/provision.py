@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """`swf-monitor setup`: the tables, and the user whose token the agents hold."""
 
-import fcntl
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TypedDict
@@ -11,13 +11,20 @@ from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.core.management import call_command
 from django.db import connection, transaction
+from django.db.backends.utils import CursorWrapper
 from rest_framework.authtoken.models import Token
+from swf_common_lib.exclusive import LockHeld, exclusive
 
 from swf_monitor.database import is_sqlite, pending_migrations
 
 API_USER = "swf-api"
 # Any number, as long as every monitor asks PostgreSQL for the same one.
 ADVISORY_LOCK = 0x5357_464D
+HOLDER = """SELECT pid, usename, client_addr, date_trunc('second', backend_start) FROM pg_locks JOIN pg_stat_activity USING (pid)
+WHERE locktype = 'advisory' AND granted AND classid = %s AND objid = %s"""
+# Seconds to wait for another setup; migrations of a large database take minutes.
+PATIENCE = 600
+POLL_SECONDS = 0.2
 
 
 class Outcome(TypedDict):
@@ -36,6 +43,7 @@ def set_up(token: str, *, check: bool = False) -> Outcome:
 
     Raises:
         OSError: SQLite's directory cannot be made or written.
+        swf_common_lib.exclusive.LockHeld: another setup does not end.
         swf_monitor.database.UNAVAILABLE: the database does not answer.
     """
     if check:
@@ -53,16 +61,14 @@ def _alone() -> Iterator[None]:
     """Let one setup run at a time, whichever process of whichever host begins it."""
     if not is_sqlite():
         with connection.cursor() as cursor:
-            cursor.execute("SELECT pg_advisory_lock(%s)", [ADVISORY_LOCK])
+            _take_advisory_lock(cursor)
             try:
                 yield
             finally:
                 cursor.execute("SELECT pg_advisory_unlock(%s)", [ADVISORY_LOCK])
         return
     settings.DATA_DIR.mkdir(parents=True, exist_ok=True, mode=0o700)
-    directory = os.open(settings.DATA_DIR, os.O_RDONLY)
-    try:
-        fcntl.flock(directory, fcntl.LOCK_EX)
+    with exclusive(str(settings.DATA_DIR / ".setup.lock"), PATIENCE):
         # The file holds the API token. SQLite gives its companions (-wal, -shm) the same mode.
         os.close(os.open(settings.SQLITE_FILE, os.O_CREAT | os.O_RDWR, 0o600))
         with connection.cursor() as cursor:
@@ -70,8 +76,23 @@ def _alone() -> Iterator[None]:
             cursor.execute("PRAGMA auto_vacuum=INCREMENTAL")
             cursor.execute("PRAGMA journal_mode=WAL")
         yield
-    finally:
-        os.close(directory)
+
+
+def _take_advisory_lock(cursor: CursorWrapper) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        cursor.execute("SELECT pg_try_advisory_lock(%s)", [ADVISORY_LOCK])
+        if cursor.fetchone()[0]:
+            return
+        if time.monotonic() > deadline:
+            cursor.execute(HOLDER, [ADVISORY_LOCK >> 32, ADVISORY_LOCK & 0xFFFF_FFFF])
+            pid, user, host, since = cursor.fetchone() or ("unknown", "unknown", None, "unknown")
+            raise LockHeld(
+                f"another setup of this database (server process {pid}, user {user}, from {host or 'its own host'}, "
+                f"since {since}) has not ended within {PATIENCE} s. Wait for it; if it hangs, end it: "
+                f"SELECT pg_terminate_backend({pid})"
+            )
+        time.sleep(POLL_SECONDS)
 
 
 def _has_token(token: str) -> bool:

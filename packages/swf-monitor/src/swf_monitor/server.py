@@ -12,6 +12,7 @@ from typing import Any
 
 # First: it chooses Twisted's reactor.
 from daphne.server import Server, twisted_loop  # isort:skip
+from swf_common_lib.exclusive import LockHeld
 from swf_common_lib.retry import Outage
 from swf_common_lib.settings import ConfigurationError
 from twisted.internet import reactor as twisted_reactor
@@ -74,6 +75,8 @@ def _prepare_database(token: str | None) -> bool:
             raise ConfigurationError(f"the database cannot be used: {explain(error)}") from None
         _outage.failed(explain(error))
         return False
+    except LockHeld as error:
+        raise ConfigurationError(str(error)) from None
     except OSError as error:
         raise ConfigurationError(f"cannot use SWF_MONITOR_DATA_DIR: {error}") from None
     if pending:

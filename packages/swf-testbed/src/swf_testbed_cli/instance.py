@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import configparser
-import fcntl
 import os
 import platform
 import shlex
@@ -15,7 +14,10 @@ from pathlib import Path
 
 from supervisor.datatypes import dict_of_key_value_pairs
 
+from swf_common_lib.exclusive import LockHeld, exclusive
+
 from swf_testbed_cli.errors import TestbedError
+from swf_testbed_cli.unit import Unit
 
 FILE_NAME = "supervisord.conf"
 DEFAULT_INSTANCE = "swf-testbed"
@@ -164,12 +166,28 @@ class Instance:
                 found.append(Program(name, *(str(self.folder / log) if log else "" for log in logs)))
         return found
 
+    @property
+    def unit(self) -> Unit | None:
+        """The systemd unit that a provisioned instance is run by."""
+        name = self._value("swf-testbed", "unit")
+        return Unit(name, self._value("swf-testbed", "unit_scope") or "system") if name else None
+
     @contextmanager
-    def lock(self) -> Iterator[None]:
-        """Only one command at a time starts or stops this instance."""
-        with self.configuration.open() as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
+    def lock(self, patience: float) -> Iterator[None]:
+        """Only one command at a time starts or stops this instance.
+
+        With a unit, systemd sees to that: operators use this command too, and may not write beside the socket.
+        """
+        if self.unit:
             yield
+            return
+        socket = self.server_url.removeprefix("unix://")
+        path = socket if socket.startswith("/") else str(self.folder / "supervisor.sock")
+        try:
+            with exclusive(f"{path}.lock", patience):
+                yield
+        except LockHeld as error:
+            raise TestbedError(f"another command works on this testbed: {error}", self.command("status")) from None
 
     def _value(self, section: str, key: str, program: str = "") -> str | None:
         text = self._parser.get(section, key, fallback=None)

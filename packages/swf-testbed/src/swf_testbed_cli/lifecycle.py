@@ -34,7 +34,7 @@ Say = Callable[[str], None]
 def start(instance: Instance, say: Say, timeout: float) -> Status:
     """Starts the daemon if none is there, and every program that does not run; waits until all do."""
     supervisor = Supervisor(instance)
-    with instance.lock():
+    with instance.lock(timeout):
         _end_unreachable(supervisor, say, timeout)
         try:
             supervisor.call("supervisor.getState")
@@ -45,7 +45,11 @@ def start(instance: Instance, say: Say, timeout: float) -> Status:
                 supervisor.socket_path.unlink(missing_ok=True)
                 say("A daemon that died had left its socket; it is removed.")
             _check_ports(instance)
-            _start_daemon(instance)
+            if instance.unit:
+                instance.unit.tell("start")
+                _wait_until_it_answers(supervisor, timeout)
+            else:
+                _start_daemon(instance)
             say("supervisord started.")
         else:
             status = read_status(supervisor)
@@ -69,7 +73,7 @@ def start(instance: Instance, say: Say, timeout: float) -> Status:
 def stop(instance: Instance, timeout: float) -> bool:
     """Stops the programs and the daemon and waits for their end; False if nothing was running."""
     supervisor = Supervisor(instance)
-    with instance.lock():
+    with instance.lock(timeout):
         try:
             pid = int(supervisor.call("supervisor.getPID"))
         except NotRunning:
@@ -78,7 +82,11 @@ def stop(instance: Instance, timeout: float) -> bool:
             return bool(supervisor.socket_path and end_orphans(supervisor.url)) or bool(lost)
         deadline = time.monotonic() + timeout
         _stop_in_waves(supervisor, timeout)
-        _quietly(supervisor, "supervisor.shutdown")
+        if instance.unit and instance.unit.runs(pid):
+            # It would be started again.
+            instance.unit.tell("stop")
+        else:
+            _quietly(supervisor, "supervisor.shutdown")
         while _alive(supervisor, pid):
             if time.monotonic() > deadline:
                 raise TestbedError(
@@ -95,7 +103,7 @@ def restart(instance: Instance, program: str | None, say: Say, timeout: float) -
     if program is None:
         return _restart_all(instance, say, timeout)
     supervisor = Supervisor(instance)
-    with instance.lock():
+    with instance.lock(timeout):
         names = {p.full_name for p in find_programs(read_status(supervisor), program, instance)}
         _stop_programs(supervisor, names, timeout)
         for name in names:
@@ -188,7 +196,7 @@ def _restart_all(instance: Instance, say: Say, timeout: float) -> Status:
     supervisor = Supervisor(instance)
     if not (pid := daemon_pid(supervisor)) or unreachable_daemons(instance, pid):
         return start(instance, say, timeout)
-    with instance.lock():
+    with instance.lock(timeout):
         before = {p.pid for p in read_status(supervisor).programs if p.pid}
         # A configuration that cannot be read would end the daemon: it is read first, which changes nothing.
         try:
@@ -215,6 +223,16 @@ def _still_before_restart(supervisor: Supervisor, old_pids: set[int]) -> bool:
     except NotRunning:  # between closing its socket and opening it again
         return True
     return status.daemon_state != "RUNNING" or any(p.pid in old_pids for p in status.programs)
+
+
+def _wait_until_it_answers(supervisor: Supervisor, timeout: float) -> None:
+    deadline = time.monotonic() + timeout
+    while not supervisor.answers():
+        if time.monotonic() > deadline:
+            raise TestbedError(
+                f"supervisord does not answer after {timeout:g} s", f"look at {supervisor.instance.main_log}"
+            )
+        time.sleep(POLL_SECONDS)
 
 
 def _start_daemon(instance: Instance) -> None:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import http.server
 import json
 import threading
@@ -13,10 +14,13 @@ from index_server import IndexServer, make_wheel
 from package_sources import edit, make_source
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils import _indexes
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._package_lookup import Links, parsed
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._package_lookup import Index, Links, parsed
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._package_plan import Package, build_all
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._package_project import PublishError
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._package_sources import projects
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._package_target import section, target
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._package_upload import explain
+from ansible_collections.bnlnpps.swf_testbed.plugins.modules import package_publish
 from run_module import run_module
 
 # a percent sign: a .pypirc is read raw
@@ -274,3 +278,57 @@ def test_a_repository_that_cannot_be_had(index, source, server, changes, part):
     assert GIT_TOKEN not in json.dumps(answer)
     # the module's invocation aside, which repeats what was given
     assert "secret-in-url" not in answer["msg"]
+
+
+class Stale(Index):
+    """An index that is asked for the first time before another run publishes, and then as it is."""
+
+    def __init__(self, entry_of_index, other_run):
+        super().__init__(entry_of_index)
+        self.other_run = other_run
+
+    def files(self, package):
+        before, other_run = super().files(package), self.other_run
+        self.other_run = None
+        if other_run:
+            other_run()
+        return before
+
+
+def upload_while(index, source, tmp_path, other_run, formats=("wheel", "sdist")):
+    """Upload as the module does, when another run published after this one had looked."""
+    entry_of_index = target([entry(index)], None)
+    with projects([str(source)], []) as found:
+        packages = [Package(project) for project in found]
+        seen = Stale(entry_of_index, other_run)
+        package_publish.look(packages, seen, False)
+        build_all(packages, formats, str(tmp_path))
+        package_publish.upload_missing(entry_of_index, seen, packages, formats, str(tmp_path))
+
+
+def test_what_another_run_published_meanwhile_is_done(index, source, tmp_path):
+    upload_while(index, source, tmp_path, lambda: publish(index, source, formats=["wheel"]))
+    assert names(index) == [WHEEL, SDIST]
+
+
+def test_what_another_run_published_meanwhile_with_other_content_is_refused(index, source, tmp_path):
+    with pytest.raises(PublishError, match=r"with other content: swf_thing-1.0.dist-info/METADATA differs. Raise the version"):
+        upload_while(index, source, tmp_path, lambda: make_wheel(index.folder, "swf-thing", "1.0"))
+    assert names(index) == [WHEEL]
+
+
+def test_an_upload_that_the_index_refuses_is_tried_once(source, tmp_path, index):
+    (index.folder / WHEEL).mkdir()
+    try:
+        with pytest.raises(PublishError, match="could not upload"):
+            upload_while(index, source, tmp_path, None, ("wheel",))
+    finally:
+        (index.folder / WHEEL).rmdir()
+
+
+def test_two_runs_at_once(index, tmp_path):
+    sources = [str(make_source(tmp_path / name, name=name)) for name in ("swf-one", "swf-two", "swf-three")]
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        answers = list(pool.map(lambda _number: publish(index, "", sources=sources, formats=["wheel", "sdist"]), range(2)))
+    assert not any(answer["failed"] for answer in answers), answers
+    assert len(names(index)) == 6
