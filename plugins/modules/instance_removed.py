@@ -71,7 +71,13 @@ import shutil
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils import _pip_settings, _systemd
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._daemon import DaemonError, identity, stop
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._daemon import (
+    DaemonError,
+    identity,
+    lost_daemons,
+    stop,
+    stop_lost,
+)
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._layout import environment_of_login, layout
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._programs_of import end_programs_of, programs_of
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor_client import Client
@@ -121,15 +127,17 @@ def stop_all(places, check_mode):
     :raises DaemonError, SupervisorError: it does not stop, or is not ours to stop.
     """
     client = Client(Endpoint("unix", places["socket"]))
+    lost = lost_daemons(client, places["supervisord_conf"], places["log_dir"])
     found = identity(client)
     if check_mode:
-        return bool(found or programs_of(places["socket"]))
+        return bool(found or lost or programs_of(places["socket"]))
     if os.path.exists(places["unit_file"]):
         # systemd would start it again, now or at the next boot
         _systemd.systemctl(places["scope"], "disable", "--now", "--quiet", places["unit"])
     elif found:
         stop(client, found[1], STOP_SECONDS)
-    return bool(end_programs_of(places["socket"]) or found)
+    stop_lost([*lost, *(found[1:] if found else ())], STOP_SECONDS)
+    return bool(end_programs_of(places["socket"]) or found or lost)
 
 
 def main():

@@ -67,6 +67,11 @@ instances:
       description: Path of supervisord's configuration.
       type: str
       sample: /etc/swf-testbed/supervisord.conf
+    unreachable:
+      description: Process ids of supervisord processes of this instance that are not reached at its socket.
+      type: list
+      elements: int
+      sample: []
     has_ill_programs:
       description: Whether a program does not do what it should.
       type: bool
@@ -99,7 +104,7 @@ def report(instance, scope):
     """What one instance does."""
     state = State(layout(instance, scope, environment_of_login()))
     return {"name": instance, "release": state.release, "processes": state.processes, "config": state.places["supervisord_conf"],
-            "has_ill_programs": not all(item["healthy"] for item in state.processes),
+            "unreachable": state.unreachable, "has_ill_programs": not all(item["healthy"] for item in state.processes),
             "problems": [sentence(item) for item in state.findings]}
 
 
