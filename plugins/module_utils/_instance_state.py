@@ -13,6 +13,7 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils import _superv
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._daemon_processes import described, unreachable_daemons
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._environments import active, manifest
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._finding import WARNING, finding
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._lost_logs import findings as lost_logs
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._release_drift import differences
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._releases import previous
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._restarts import before, restarted
@@ -72,6 +73,7 @@ class State:
         self.findings += [of_program(item) for item in ill] + again
         if self.findings:
             self.findings += lately_activated(self.places["root"], self.release)
+        self.findings += lost_logs(snapshot.pid, os.path.join(self.places["log_dir"], "supervisord.log"), self.processes)
 
     def _snapshot(self, client):
         """What the daemon tells. One that is not reached at its socket is found by its process.

@@ -2,9 +2,15 @@
 from __future__ import annotations
 
 import os
+import tempfile
+import time
+from pathlib import Path
 
 import pytest
+from supervisord_host import Supervisord, until
 
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._daemon_processes import alive
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._layout import layout
 from run_module import run_module
 
 
@@ -58,3 +64,27 @@ def test_takes_out_what_was_set_for_pip(home):
     assert removed(home)["changed"]
     assert not (home / ".netrc").exists()
     assert (home / ".config/pip/pip.conf").read_text() == "[global]\ntimeout = 9\n"
+
+
+def test_stops_a_supervisord_that_lost_its_socket():
+    """It would go on with programs whose files are gone."""
+    with tempfile.TemporaryDirectory(dir="/tmp") as home:
+        places = layout("swf", "user", {"HOME": home})
+        for name in ("config_dir", "run_dir", "log_dir"):
+            os.makedirs(places[name], mode=0o700)
+        host = Supervisord(places["run_dir"], "[program:sleeps]\ncommand=/bin/sleep 1000\n")
+        text = host.conf.read_text().replace("%(here)s/s.sock", places["socket"]).replace("%(here)s", places["log_dir"])
+        host.conf, host.socket = Path(places["supervisord_conf"]), Path(places["socket"])
+        host.conf.write_text(text)
+        host.start()
+        try:
+            host.until_states(sleeps="RUNNING")
+            (program,) = host.pids().values()
+            os.unlink(places["socket"])
+            time.sleep(2.2)
+            assert removed(home, check=True)["stopped"] and alive(program)
+            assert removed(home)["stopped"]
+            until(lambda: host.process.poll() is not None and not alive(program), "their end")
+            assert not os.path.exists(places["supervisord_conf"])
+        finally:
+            host.stop()
