@@ -6,10 +6,15 @@
 from __future__ import annotations
 
 import os
-import pwd
 import shutil
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._finding import FATAL, WARNING, finding
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host_writes import (
+    instance_problems,
+    mount_of,
+    problem,
+    write_error,
+)
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._layout import MAX_SOCKET_BYTES
 
 
@@ -22,29 +27,18 @@ def nearest(path):
 
 def place_problems(places):
     """Directories that cannot be made or written, and a path of the socket that is too long."""
-    found = []
+    found = instance_problems(places)
     for name in ("config_dir", "root", "state_dir"):
         above = nearest(places[name])
-        if os.statvfs(above).f_flag & os.ST_RDONLY:
-            found.append(finding("place", "cannot write %s" % places[name], "the file system of %s is mounted read-only" % above,
-                                 "See why it is (dmesg), then: sudo mount -o remount,rw %s" % mount_of(above)))
-        elif not os.access(above, os.W_OK | os.X_OK):
-            found.append(finding(
-                "place", "cannot write %s" % places[name],
-                "%s belongs to %s" % (above, pwd.getpwuid(os.stat(above).st_uid).pw_name),
-                "Run as its owner, or: sudo chown %s %s" % (pwd.getpwuid(os.getuid()).pw_name, above)))
+        error = None if above == places[name] else write_error(above)
+        if error:
+            found.append(problem(above, error, places[name]))
     length = len(os.fsencode(places["socket"]))
     if length > MAX_SOCKET_BYTES:
         found.append(finding(
             "socket", "the socket's path is too long", "it has %d bytes and must not have more than %d: %s" % (
                 length, MAX_SOCKET_BYTES, places["socket"]), "Use a shorter XDG_STATE_HOME or swf_testbed_instance"))
     return found
-
-
-def mount_of(path):
-    while not os.path.ismount(path):
-        path = os.path.dirname(path)
-    return path
 
 
 def space_problem(places, minimum):
