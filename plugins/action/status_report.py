@@ -24,6 +24,7 @@ def duration(seconds):
 def rows_of(host, instance):
     rows = [(host, instance["name"], item["full_name"], item["state"], str(item["pid"] or "-"), duration(item["uptime_seconds"]))
             for item in instance["processes"]]
+    rows += [(host, instance["name"], "supervisord", "UNREACHABLE", str(pid), "-") for pid in instance.get("unreachable") or []]
     return rows or [(host, instance["name"], "-", "DOWN", "-", "-")]
 
 

@@ -7,8 +7,16 @@ from __future__ import annotations
 
 import contextlib
 import os
+import stat
 import time
 
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._daemon_processes import (
+    POLL_SECONDS,
+    alive,
+    daemons_of,
+    end_daemons,
+    unreachable_daemons,
+)
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor_errors import RpcFault, SupervisorError
 
 
@@ -24,18 +32,47 @@ def identity(client):
     try:
         identifier, pid = client.multicall([("supervisor.getIdentification",), ("supervisor.getPID",)])
     except SupervisorError as error:
-        if error.means_not_running:
+        if error.means_not_running or is_no_socket(client.endpoint.path):
             return None
         raise
     return identifier, pid
 
 
-def alive(pid):
+def is_no_socket(path):
+    """Whether something else lies in the place of a unix socket; supervisord replaces it at its start."""
     try:
-        with open("/proc/%d/stat" % pid, encoding="utf-8", errors="replace") as stream:
-            return stream.read().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
+        return not stat.S_ISSOCK(os.stat(path).st_mode)
+    except (OSError, TypeError):
         return False
+
+
+def lost_daemons(client, config, folder):
+    """Pids of the daemons of a configuration that are not the one that answers at its socket.
+
+    A daemon that has just been started is waited for until it makes its socket, or is too old to do so.
+
+    :param folder: the directory of its log, see :func:`_daemon_processes.daemons_of`.
+    :raises SupervisorError: as :func:`identity`.
+    """
+    while True:
+        found = identity(client)
+        lost = unreachable_daemons(config, folder, found and found[1])
+        if found or lost or not daemons_of(config, folder):
+            return lost
+        time.sleep(POLL_SECONDS)
+
+
+def stop_lost(pids, timeout):
+    """Stop daemons that are not reached at their socket, and wait until they are gone with their programs.
+
+    With its end each of them removes the socket and the pid file, whoever made them: no other one may run meanwhile.
+
+    :raises DaemonError: one is still there when the time is up.
+    """
+    left = end_daemons(pids, timeout)
+    if left:
+        raise DaemonError("supervisord (pid %d) was told to stop with SIGTERM and still runs after %d s: a program does not end. "
+                          "See which: ps --forest -g %d" % (left[0], timeout, left[0]))
 
 
 def newer_secrets(folder, socket):

@@ -59,7 +59,7 @@ def what_runs(state, item):
     # a unit that does not run is the reason
     found += [entry for entry in state.findings if running or entry["check"] != "daemon"]
     if state.snapshot is None:
-        return found + orphans(places)
+        return found + ([] if state.unreachable else orphans(places))
     found += drift(state)
     monitor = next((process for process in state.processes if process["name"] == "monitor"), None)
     if item["health_url"] and monitor and monitor["healthy"]:

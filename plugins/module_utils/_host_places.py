@@ -6,11 +6,16 @@
 from __future__ import annotations
 
 import os
-import pwd
 import re
 import shutil
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._finding import FATAL, WARNING, finding
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host_writes import (
+    instance_problems,
+    mount_of,
+    problem,
+    write_error,
+)
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._layout import MAX_SOCKET_BYTES
 
 UNUSABLE = re.compile(r"[\s'\"\\:]")
@@ -25,15 +30,12 @@ def nearest(path):
 
 def place_problems(places):
     """Directories that cannot be made or written, and a path of the socket that is too long."""
-    found = []
+    found = instance_problems(places)
     for name in ("config_dir", "root", "state_dir"):
         above = nearest(places[name])
-        if os.statvfs(above).f_flag & os.ST_RDONLY:
-            found.append(finding("place", "cannot write %s" % places[name], "the file system of %s is mounted read-only" % above,
-                                 "See why it is (dmesg), then: sudo mount -o remount,rw %s" % mount_of(above)))
-        elif not os.access(above, os.W_OK | os.X_OK):
-            found.append(finding("place", "cannot write %s" % places[name], "%s belongs to %s" % (
-                above, pwd.getpwuid(os.stat(above).st_uid).pw_name), way_in(places[name], above)))
+        error = None if above == places[name] else write_error(above)
+        if error:
+            found.append(problem(above, error, places[name]))
     odd = sorted({letter for name in ("config_dir", "root", "state_dir") for letter in UNUSABLE.findall(places[name])})
     if odd:
         # supervisord splits a command into words, a script of an environment names its Python, and a PATH is split by colons
@@ -47,22 +49,6 @@ def place_problems(places):
             "socket", "the socket's path is too long", "it has %d bytes and must not have more than %d: %s" % (
                 length, MAX_SOCKET_BYTES, places["socket"]), "Use a shorter XDG_STATE_HOME or swf_testbed_instance"))
     return found
-
-
-def way_in(path, above):
-    """How this login gets a directory below one that it cannot write. The owner of a directory of the system is left alone."""
-    login, home = pwd.getpwuid(os.getuid()), os.environ.get("HOME") or ""
-    if not os.path.isdir(home) or home == "/":
-        return "%s has no home directory (%s). Use a login that has one" % (login.pw_name, home or login.pw_dir)
-    if os.path.commonpath([os.path.realpath(above), os.path.realpath(home)]) == os.path.realpath(home):
-        return "Run as its owner, or: sudo chown %s %s" % (login.pw_name, above)
-    return "Run as its owner, or: sudo install -d -o %s %s" % (login.pw_name, path)
-
-
-def mount_of(path):
-    while not os.path.ismount(path):
-        path = os.path.dirname(path)
-    return path
 
 
 def space_problem(places, minimum):

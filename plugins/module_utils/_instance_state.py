@@ -10,8 +10,10 @@ import os
 import time
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils import _supervisor_status as status
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._daemon_processes import described, unreachable_daemons
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._environments import active, manifest
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._finding import WARNING, finding
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._lost_logs import findings as lost_logs
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._release_drift import differences
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._releases import previous
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._restarts import before, restarted
@@ -27,6 +29,7 @@ LOG_BYTES = 1 << 16
 # a release that was made the active one so many seconds ago may be why a program is ill
 LATELY = 86400
 MOST_DIFFERENCES = 3
+A_MOMENT = 0.5
 
 
 class State:
@@ -36,6 +39,7 @@ class State:
     :ivar settings: what its configuration tells of itself, in the section swf-testbed.
     :ivar client, snapshot: of supervisord, None where it does not answer.
     :ivar processes: as the module supervisor_info returns them.
+    :ivar unreachable: pids of daemons of its configuration that are not reached at its socket.
     :ivar findings: what is not well.
     """
 
@@ -46,7 +50,7 @@ class State:
         self.installed = os.path.exists(places["supervisord_conf"])
         self.settings = settings_of(places["supervisord_conf"])
         self.client = self.snapshot = None
-        self.processes, self.findings = [], []
+        self.processes, self.findings, self.unreachable = [], [], []
         if self.installed:
             self._ask(tail_bytes)
             self.findings += changed_release(places, self.release)
@@ -56,20 +60,40 @@ class State:
     def _ask(self, tail_bytes):
         client = Client(Endpoint("unix", self.places["socket"]))
         try:
-            snapshot = client.snapshot()
+            snapshot = self._snapshot(client)
             self.processes = report(client, snapshot, snapshot.processes, 0)
             ill = [item for item in self.processes if not item["healthy"]]
             if tail_bytes and ill:
                 add_tails(client, ill, tail_bytes)
             again = self._restarted(client, snapshot)
         except SupervisorError as error:
-            self.findings.append(finding("daemon", "supervisord does not answer", error.message,
-                                         "Run: " + START if error.means_not_running else ""))
+            self.findings.append(unanswered(error, self.unreachable))
             return
         self.client, self.snapshot = client, snapshot
         self.findings += [of_program(item) for item in ill] + again
         if self.findings:
             self.findings += lately_activated(self.places["root"], self.release)
+        self.findings += lost_logs(snapshot.pid, os.path.join(self.places["log_dir"], "supervisord.log"), self.processes)
+
+    def _snapshot(self, client):
+        """What the daemon tells. One that is not reached at its socket is found by its process.
+
+        :raises SupervisorError: none answers.
+        """
+        conf, folder = self.places["supervisord_conf"], self.places["log_dir"]
+        for last in (False, True):
+            try:
+                snapshot = client.snapshot()
+                self.unreachable = unreachable_daemons(conf, folder, snapshot.pid)
+                if self.unreachable:
+                    self.findings.append(doubled(self.unreachable))
+                return snapshot
+            except SupervisorError:
+                self.unreachable = unreachable_daemons(conf, folder)
+                # it may close its socket at this moment, to end or to open it anew
+                if last or not self.unreachable:
+                    raise
+                time.sleep(A_MOMENT)
 
     def _restarted(self, client, snapshot):
         """Findings for programs that run, and end again and again."""
@@ -79,6 +103,20 @@ class State:
         if items:
             add_tails(client, items, LOG_BYTES)
         return [of_restarted(item, found[status.namespec(item)]) for item in items]
+
+
+def unanswered(error, unreachable):
+    """The finding for a supervisord that does not answer."""
+    if unreachable:
+        return finding("daemon", described(unreachable), error.message,
+                       "Run: %s, which ends it and its programs, and starts them again" % START)
+    return finding("daemon", "supervisord does not answer", error.message, "Run: " + START if error.means_not_running else "")
+
+
+def doubled(unreachable):
+    """The finding for daemons beside the one that answers."""
+    return finding("daemon", "%s, and another one answers there: each program runs twice" % described(unreachable), "",
+                   "Run: %s, which ends both and starts one" % START)
 
 
 def settings_of(path):

@@ -13,6 +13,8 @@ import os
 import signal
 import time
 
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._daemon_processes import same_host
+
 POLL_SECONDS = 0.1
 TERM_SECONDS = 10.0
 KILL_SECONDS = 2.0
@@ -22,7 +24,8 @@ def belongs(pid, socket):
     """True if the supervisord at this unix socket started the process. Another user's process is not looked into."""
     try:
         with open("/proc/%d/environ" % pid, "rb") as stream:
-            return os.fsencode("SUPERVISOR_SERVER_URL=unix://" + socket) in stream.read().split(b"\0")
+            # those of a container are named alike
+            return same_host(pid) and os.fsencode("SUPERVISOR_SERVER_URL=unix://" + socket) in stream.read().split(b"\0")
     except OSError:
         return False
 

@@ -149,7 +149,13 @@ import os
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils import _manifest, _pip_settings, _systemd
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._daemon import DaemonError, identity, stop
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._daemon import (
+    DaemonError,
+    identity,
+    lost_daemons,
+    stop,
+    stop_lost,
+)
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._instance_name import InstanceNameError
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._layout import environment_of_login, layout
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._manifest_found import entries_of, others_on_host
@@ -176,15 +182,17 @@ def stop_all(places, units, check_mode):
     :raises DaemonError, SupervisorError: it does not stop, or is not ours to stop.
     """
     client = Client(Endpoint("unix", places["socket"]))
+    lost = lost_daemons(client, places["supervisord_conf"], places["log_dir"])
     found = identity(client)
     if check_mode:
-        return bool(found or programs_of(places["socket"]))
+        return bool(found or lost or programs_of(places["socket"]))
     if places["unit_file"] in units:
         # systemd would start it again, now or at the next boot
         _systemd.systemctl(places["scope"], "disable", "--now", "--quiet", places["unit"])
     elif found:
         stop(client, found[1], STOP_SECONDS)
-    return bool(end_programs_of(places["socket"]) or found)
+    stop_lost([*lost, *(found[1:] if found else ())], STOP_SECONDS)
+    return bool(end_programs_of(places["socket"]) or found or lost)
 
 
 def stop_service(units, check_mode):

@@ -21,6 +21,8 @@ description:
     programs read their secrets when they start.
   - Programs that outlived a supervisord that was killed are ended, before it is started and when it is to be stopped. They hold
     their ports and would run a second time beside the new ones.
+  - A daemon of O(config) that is not reached at its socket, because that was removed or replaced, is found by its process. It is
+    stopped with its programs before another one is started, and when it is to be stopped; a warning names it.
 options:
   state:
     description: Whether the daemon is to run.
@@ -66,6 +68,12 @@ state:
   returned: always
   type: str
   sample: started
+unreachable:
+  description: Process ids of daemons of O(config) that were not reached at their socket, and were stopped or would be.
+  returned: when there are some
+  type: list
+  elements: int
+  sample: [4242]
 pid:
   description: Process id of the daemon.
   returned: when it runs
@@ -83,10 +91,13 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils import _system
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._daemon import (
     DaemonError,
     identity,
+    lost_daemons,
     newer_secrets,
     settle,
     stop,
+    stop_lost,
 )
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._daemon_processes import described, unreachable_daemons
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._programs_of import end_programs_of, programs_of
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor_address import endpoint_from
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor_client import Client
@@ -205,32 +216,49 @@ def wait_for_answer(client, timeout, config, unit):
     raise DaemonError("%s\nThe end of its log:\n%s" % (given_up, tail(config.get("supervisord", "logfile"))))
 
 
+def stop_without_configuration(module):
+    lost = unreachable_daemons(module.params["config"], None)
+    result = {"changed": bool(lost), "state": "stopped"}
+    if lost:
+        result["unreachable"] = lost
+        module.warn("%s is gone, and supervisord (pid %s) runs with it." % (module.params["config"], ", ".join(map(str, lost))))
+        if not module.check_mode:
+            stop_lost(lost, module.params["timeout"])
+    return result
+
+
 def run(module):
     options = module.params
     if not os.path.exists(options["config"]):
         if options["state"] == "stopped":
-            # nothing was ever set up here, so nothing runs
-            return {"changed": False, "state": "stopped"}
+            # nothing was ever set up here, or what was has been removed under a daemon
+            return stop_without_configuration(module)
         if module.check_mode:
             return {"changed": True, "state": "started"}
     config = ConfigFile(options["config"], os.environ)
     identifier = config.get("supervisord", "identifier") or "supervisor"
     client = Client(endpoint_from(dict(CONNECTION, config=options["config"], timeout=15, validate_certs=True)))
+    lost = lost_daemons(client, options["config"], os.path.dirname(config.get("supervisord", "logfile") or ""))
     found = identity(client)
     socket = client.endpoint.path
-    left = [] if found else programs_of(socket)
+    left = [] if found or lost else programs_of(socket)
     secrets = config.get("swf-testbed", "secrets") or ""
     name = config.get("swf-testbed", "unit")
     unit = Unit(name, config.get("swf-testbed", "unit_scope") or "system") if name else None
     before = "running as %s\n" % found[0] if found else "not running, but for %d of its programs\n" % len(left)
+    if lost:
+        before = "".join("pid %d, not reached at its socket\n" % pid for pid in lost) + before * bool(found)
     if options["state"] == "stopped":
-        changed, after = bool(found or left or (unit and unit.active)), "not running\n"
+        changed, after = bool(found or lost or left or (unit and unit.active)), "not running\n"
     else:
         # a daemon of its own that runs where a unit is to, from an earlier time, is replaced by the unit
         stale = bool(found and newer_secrets(secrets, socket))
-        changed = not found or found[0] != identifier or stale or bool(unit and not (unit.active and unit.enabled))
+        changed = not found or bool(lost) or found[0] != identifier or stale or bool(unit and not (unit.active and unit.enabled))
         after = "running as %s\n" % identifier
     result = {"changed": changed, "state": options["state"], "diff": {"before": before, "after": after}}
+    if lost:
+        result["unreachable"] = lost
+        module.warn("%s. It and its programs %s." % (described(lost), "would be ended" if module.check_mode else "are ended"))
     if found and not changed:
         result["pid"] = found[1]
     if not changed or module.check_mode:
@@ -239,6 +267,8 @@ def run(module):
         unit.stop()
     elif found:
         stop(client, found[1], options["timeout"])
+    # the unit may run another one than the one that answers
+    stop_lost([*lost, *(found[1:] if found else ())], options["timeout"])
     end_programs_of(socket)
     if options["state"] == "started":
         settle(secrets)

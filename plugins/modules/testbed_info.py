@@ -16,6 +16,7 @@ description:
     testbed's health. An instance that is down or was never installed is part of the report and no failure.
   - A program that runs now, but ended at least twice within the last hour and was started again by supervisord, is not well.
   - Where programs are not well and another release became active less than a day ago, a problem says so, and how to go back.
+  - Tries to write into the directories of an instance, as the users that write there; no file is left.
   - Looks whether the active release is still what was built. Seen are packages that were added, removed or changed, and files of
     packages that are gone, have another size, or were written later with other content. Not seen are content of the same size
     under a time that was set back, compiled bytecode, and files that were added inside of a package.
@@ -67,6 +68,11 @@ instances:
       description: Path of supervisord's configuration.
       type: str
       sample: /etc/swf-testbed/supervisord.conf
+    unreachable:
+      description: Process ids of supervisord processes of this instance that are not reached at its socket.
+      type: list
+      elements: int
+      sample: []
     has_ill_programs:
       description: Whether a program does not do what it should.
       type: bool
@@ -91,6 +97,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._finding import sentence
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._health import ask, problems
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host_writes import instance_problems
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._instance_name import InstanceNameError, instance_name
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._instance_state import State
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._layout import environment_of_login, layout
@@ -100,8 +107,8 @@ def report(instance, scope):
     """What one instance does."""
     state = State(layout(instance, scope, environment_of_login()))
     return {"name": instance, "release": state.release, "processes": state.processes, "config": state.places["supervisord_conf"],
-            "has_ill_programs": not all(item["healthy"] for item in state.processes),
-            "problems": [sentence(item) for item in state.findings]}
+            "unreachable": state.unreachable, "has_ill_programs": not all(item["healthy"] for item in state.processes),
+            "problems": [sentence(item) for item in state.findings + (instance_problems(state.places) if state.installed else [])]}
 
 
 def main():

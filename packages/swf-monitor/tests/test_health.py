@@ -1,7 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """`/api/health/` in each case that does not need a process of its own."""
 
+import json
+import os
+import subprocess
+import sys
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from conftest import TOKEN, Site
@@ -128,6 +133,49 @@ def test_an_agent_that_is_forgotten() -> None:
     assert client.delete("/api/systemagents/data@host%2F1/?pid=7").status_code == 204
     assert ask()[0] == 200
     assert client.delete("/api/systemagents/data@host%2F1/").status_code == 204, "it is forgotten already"
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="mounting takes root")
+@pytest.mark.parametrize(
+    ("make", "cause"),
+    [
+        ("mount -o remount,ro,bind data", "Read-only file system"),
+        ("cat /dev/zero >data/x 2>/dev/null", "space left"),
+    ],
+)
+def test_nothing_can_be_written(tmp_path: Path, make: str, cause: str) -> None:
+    """A real file system in a mount namespace of its own: all that was stored can still be read."""
+    code = f"""if True:
+        import json, os, subprocess
+        import django
+        django.setup()
+        from swf_monitor.provision import set_up
+        set_up({TOKEN!r})
+        from django.test import Client
+        first = Client().get("/api/health/").json()["database"]
+        from django.db import connection
+        connection.close()
+        subprocess.run({make!r}, shell=True)
+        print(json.dumps([first, Client().get("/api/health/").json()["database"]]))
+    """
+    script = 'mkdir data && mount -t tmpfs -o size=4m none data && exec "$@"'
+    done = subprocess.run(
+        ["unshare", "--mount", "sh", "-c", script, "sh", sys.executable, "-c", code],
+        cwd=tmp_path,
+        env={**os.environ, "SWF_MONITOR_DATA_DIR": str(tmp_path / "data"), "SECRET_KEY": "x" * 50}
+        | {"DJANGO_SETTINGS_MODULE": "swf_monitor.settings", "ALLOWED_HOSTS": "testserver"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    if "unshare" in done.stderr:
+        pytest.skip(f"nothing can be mounted here: {done.stderr}")
+    first, second = json.loads(done.stdout)
+    assert first["ok"] is True
+    assert second["ok"] is False
+    assert "nothing can be written in" in second["error"]
+    assert cause in second["error"]
 
 
 def test_tables_are_missing() -> None:

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """How the database is: reachable or not and why, and which migrations it still needs."""
 
+import errno
+import os
 from collections.abc import Callable
 
 from django.conf import settings
@@ -33,6 +35,25 @@ def explain(error: Exception) -> str:
 
 def is_sqlite() -> bool:
     return connection.vendor == "sqlite"
+
+
+def write_problem() -> str:
+    """Why SQLite's directory cannot be written, or "". To read works also where a disk is full or read-only."""
+    if not is_sqlite():
+        return ""
+    try:
+        # A file without a name: nothing is left of it.
+        handle = os.open(settings.DATA_DIR, os.O_TMPFILE | os.O_WRONLY, 0o600)
+        try:
+            os.write(handle, bytes(4096))
+        finally:
+            os.close(handle)
+    except OSError as error:
+        # Not every file system has such files.
+        if error.errno in (errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL):
+            return ""
+        return f"nothing can be written in {settings.DATA_DIR}: {error.strerror}"
+    return ""
 
 
 def give_space_back(pause: Callable[[], bool]) -> int:

@@ -11,7 +11,7 @@ from django.db import connection
 from django.utils import timezone
 
 from swf_monitor import __version__, summary
-from swf_monitor.database import UNAVAILABLE, explain
+from swf_monitor.database import UNAVAILABLE, explain, write_problem
 from swf_monitor.models import ListenerState
 
 # The listener writes its row every 5 s. Older than this (s), and it is taken for dead.
@@ -32,6 +32,8 @@ def check() -> dict[str, Any]:
     else:
         latency = (time.perf_counter() - began) * 1000
         database = {"ok": True, "engine": connection.vendor, "latency_ms": round(latency, 2)}
+        if problem := write_problem():
+            database.update(ok=False, error=problem)
         listener = _listener(state)
         agents = _agents()
     healthy = database["ok"] and listener["ok"] and agents["ok"]

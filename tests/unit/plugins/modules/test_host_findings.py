@@ -178,6 +178,24 @@ def test_a_supervisord_that_was_killed_leaves_programs_behind(instance, home):
     until(lambda: not Path("/proc/%d" % pid).exists(), "the end of the program")
 
 
+def test_a_supervisord_without_its_socket_has_no_orphans(instance, home):
+    host, places = instance
+    host.until_states(well="RUNNING", dying="FATAL")
+    pids = [pid for pid in host.pids().values() if pid]
+    os.unlink(places["socket"])
+    os.unlink(os.path.join(places["log_dir"], "supervisord.pid"))
+    time.sleep(2.2)
+    try:
+        answer = examine(home)
+        assert checks(answer) == ["daemon"]
+        found = one(answer, "daemon")
+        assert "supervisord (pid %d) runs and is not reached" % host.process.pid in found["cause"]
+        assert found["cure"] == "Run: ansible-playbook playbooks/start.yml, which ends it and its programs, and starts them again"
+    finally:
+        for pid in pids:
+            os.kill(pid, signal.SIGKILL)
+
+
 def test_certificates_that_lie_there(instance, home, tmp_path):
     host, places = instance
     host.until_states(well="RUNNING", dying="FATAL")

@@ -6,10 +6,16 @@ from __future__ import annotations
 import json
 import os
 import stat
+import tempfile
+import time
+from pathlib import Path
 
 import pytest
+from supervisord_host import Supervisord, until
 from unprivileged import NOBODY, unprivileged_home
 
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._daemon_processes import alive
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._layout import layout
 from run_module import run_module
 
 USERS = ["swf@one/user", "swf@two/user"]
@@ -250,3 +256,27 @@ def test_a_name_that_leads_elsewhere_is_refused(home, name, scope):
     before = files(home)
     answer = removed(home, instance=name, scope=scope, remove_data=True)
     assert answer["failed"] and "is not the name of an instance" in answer["msg"] and files(home) == before
+
+
+def test_stops_a_supervisord_that_lost_its_socket():
+    """It would go on with programs whose files are gone."""
+    with tempfile.TemporaryDirectory(dir="/tmp") as home:
+        places = layout("swf", "user", {"HOME": home})
+        for name in ("config_dir", "run_dir", "log_dir"):
+            os.makedirs(places[name], mode=0o700)
+        host = Supervisord(places["run_dir"], "[program:sleeps]\ncommand=/bin/sleep 1000\n")
+        text = host.conf.read_text().replace("%(here)s/s.sock", places["socket"]).replace("%(here)s", places["log_dir"])
+        host.conf, host.socket = Path(places["supervisord_conf"]), Path(places["socket"])
+        host.conf.write_text(text)
+        host.start()
+        try:
+            host.until_states(sleeps="RUNNING")
+            (program,) = host.pids().values()
+            os.unlink(places["socket"])
+            time.sleep(2.2)
+            assert removed(home, check=True)["stopped"] and alive(program)
+            assert removed(home)["stopped"]
+            until(lambda: host.process.poll() is not None and not alive(program), "their end")
+            assert not os.path.exists(places["supervisord_conf"])
+        finally:
+            host.stop()

@@ -4,7 +4,10 @@
 from __future__ import annotations
 
 import os
+import pwd
 import signal
+import socket
+import subprocess
 import sys
 import tempfile
 import time
@@ -13,7 +16,11 @@ from pathlib import Path
 import pytest
 from supervisord_host import BASE, until
 
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._daemon import alive
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._daemon_processes import (
+    STARTING_SECONDS,
+    alive,
+    daemons_of,
+)
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._programs_of import programs_of
 from run_module import run_module
 
@@ -108,6 +115,113 @@ def test_what_a_killed_daemon_left_is_ended(place):
     assert place.run(check=True)["changed"] and programs_of(place.socket) == orphan
     assert place.run()["changed"]
     assert orphan[0] not in until(lambda: programs_of(place.socket), "the program again")
+
+
+def lose(place, loss):
+    """What a daemon is reached by, gone."""
+    os.unlink(place.socket)
+    if loss == "pid file":
+        (place.folder / "supervisord.pid").unlink()
+    elif loss == "replaced":
+        Path(place.socket).touch()
+    elif loss == "another listens":
+        with socket.socket(socket.AF_UNIX) as server:
+            server.bind(place.socket)
+    # a younger one may still be making its socket
+    time.sleep(STARTING_SECONDS + 0.2)
+
+
+@pytest.mark.parametrize("loss", ["socket", "pid file", "replaced", "another listens"])
+def test_a_daemon_that_lost_its_socket_is_not_doubled(place, loss):
+    first = place.run()["pid"]
+    program = until(lambda: programs_of(place.socket), "the program")
+    lose(place, loss)
+    predicted = place.run(check=True, diff=True)
+    assert predicted["changed"] and predicted["unreachable"] == [first] and alive(first)
+    assert predicted["diff"]["before"] == "pid %d, not reached at its socket\n" % first
+    done = place.run()
+    assert done["changed"] and done["pid"] != first and not alive(first), done
+    assert "supervisord (pid %d) runs and is not reached" % first in str(done["warnings"])
+    assert program[0] not in until(lambda: programs_of(place.socket), "the program again")
+    assert len(programs_of(place.socket)) == 1
+    again = place.run()
+    assert not again["changed"] and "unreachable" not in again
+
+
+def test_a_daemon_that_lost_its_socket_is_stopped(place):
+    pid = place.run()["pid"]
+    program = until(lambda: programs_of(place.socket), "the program")
+    lose(place, "pid file")
+    assert place.run(state="stopped", check=True)["changed"] and alive(pid)
+    assert place.run(state="stopped")["changed"]
+    assert not alive(pid) and not alive(program[0])
+    assert not place.run(state="stopped")["changed"]
+
+
+def test_two_daemons_of_one_configuration_become_one(place):
+    first = place.run()["pid"]
+    lose(place, "pid file")
+    # as an earlier version did, but for the relative path
+    subprocess.run([EXECUTABLE, "--configuration=supervisord.conf"], cwd=place.folder, check=True)
+    until(lambda: os.path.exists(place.socket), "the second one")
+    until(lambda: len(programs_of(place.socket)) == 2, "both programs")
+    done = place.run()
+    assert done["changed"] and done["unreachable"] == [first]
+    until(lambda: len(programs_of(place.socket)) == 1, "one program")
+    assert daemons_of(str(place.conf)) == [done["pid"]]
+    assert not place.run()["changed"]
+
+
+def test_a_daemon_whose_configuration_was_removed_is_stopped(place):
+    pid = place.run()["pid"]
+    text = place.conf.read_text()
+    place.conf.unlink()
+    try:
+        time.sleep(STARTING_SECONDS + 0.2)
+        answer = place.run(state="stopped")
+        assert answer["changed"] and answer["unreachable"] == [pid] and not alive(pid)
+    finally:
+        place.conf.write_text(text)
+
+
+def test_other_processes_are_not_taken_for_the_daemon(place):
+    commands = [["sh", "-c", "sleep 100; :", "supervisord", "-c", str(place.conf)],
+                ["sh", "-c", "sleep 100; :", "python3", "-m", "supervisor.supervisorctl", "-c", str(place.conf)]]
+    others = [subprocess.Popen(command, start_new_session=True) for command in commands]
+    try:
+        assert daemons_of(str(place.conf)) == []
+    finally:
+        for other in others:
+            os.killpg(other.pid, signal.SIGKILL)
+            other.wait()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="another PID namespace takes root")
+def test_a_container_with_the_same_paths_is_left_alone(place):
+    """A supervisord in a PID namespace of its own, as in a container, with the same configuration on its command line."""
+    inside = subprocess.Popen(["unshare", "--pid", "--fork", "--kill-child", EXECUTABLE, "-n", "-c", str(place.conf)])
+    try:
+        until(lambda: os.path.exists(place.socket), "the daemon inside")
+        time.sleep(0.5)
+        assert daemons_of(str(place.conf)) == [] and programs_of(place.socket) == []
+    finally:
+        inside.kill()
+        inside.wait()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="a process of another user takes root")
+def test_another_user_cannot_pretend_to_be_the_daemon(place):
+    """It would be waited for until the time is up."""
+    other = subprocess.Popen(["/bin/bash", "-c", 'exec -a supervisord /bin/bash -s -- -c "$0"', str(place.conf)], user="nobody",
+                             stdin=subprocess.PIPE)
+    try:
+        until(lambda: Path("/proc/%d/cmdline" % other.pid).read_bytes().startswith(b"supervisord"), "the other")
+        assert daemons_of(str(place.conf), str(place.folder)) == []
+        os.chown(place.folder, pwd.getpwnam("nobody").pw_uid, -1)
+        assert daemons_of(str(place.conf), str(place.folder)) == [other.pid], "the instance's own user"
+    finally:
+        other.kill()
+        other.wait()
 
 
 def test_settings_of_the_shell_do_not_reach_the_programs(place):

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import tempfile
 import time
 from pathlib import Path
@@ -94,3 +95,52 @@ def test_the_way_back_is_shown_only_where_it_may_help(instance):
     for method in ("stopProcess", "startProcess"):
         host.client.call("supervisor." + method, "limps")
     assert problems(home) == []
+
+
+def told(home):
+    return run_module("testbed_info", {"instances": ["swf-testbed"]}, env={"HOME": home, "PATH": os.environ["PATH"]})
+
+
+@pytest.mark.parametrize("away", ["deleted", "renamed", "replaced by an empty one"])
+def test_a_log_that_is_not_in_its_place(instance, away):
+    host, places, home = instance
+    Path(places["log_dir"], "enough").touch()
+    (log,) = (Path(info["stdout_logfile"]) for info in host.infos() if info["name"] == "well")
+    if away == "deleted":
+        log.unlink()
+    else:
+        log.rename(str(log) + "-20260102")
+    if "replaced" in away:
+        log.touch()
+    (problem,) = (line for line in problems(home) if "moved away or deleted" in line)
+    assert "the log %s was" % log in problem and problem.endswith(
+        "Run: kill -USR2 %d, which makes supervisord open its logs anew" % host.process.pid)
+    assert ("writes into the deleted file" if away == "deleted" else "writes to %s-20260102" % log) in problem
+    os.kill(host.process.pid, signal.SIGUSR2)
+    until(lambda: not any("moved away" in line for line in problems(home)), "the log")
+
+
+def test_the_log_of_supervisord_itself(instance):
+    host, places, home = instance
+    Path(places["log_dir"], "supervisord.log").rename(Path(places["log_dir"], "gone"))
+    assert any("process %d does not have that file open" % host.process.pid in line for line in problems(home))
+
+
+def test_a_supervisord_without_its_socket_is_named(instance):
+    host, places, home = instance
+    Path(places["log_dir"], "enough").touch()
+    os.unlink(places["socket"])
+    time.sleep(2.2)
+    answer = told(home)["instances"][0]
+    assert answer["unreachable"] == [host.process.pid] and answer["processes"] == []
+    assert "supervisord (pid %d) runs and is not reached at its socket" % host.process.pid in answer["problems"][0]
+    assert "start.yml, which ends it and its programs" in answer["problems"][0]
+    second = Supervisord(host.folder, env=host.env)
+    second.conf, second.socket = host.conf, host.socket
+    second.start()
+    try:
+        answer = told(home)["instances"][0]
+        assert answer["unreachable"] == [host.process.pid] and answer["processes"]
+        assert "another one answers there: each program runs twice" in answer["problems"][0]
+    finally:
+        second.stop()
