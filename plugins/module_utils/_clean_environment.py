@@ -26,8 +26,8 @@ ADMITTED = (
     # whose certificates are trusted: a lab or a proxy has its own CA
     "SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE",
 )
-#: what git needs besides: the keys, tickets and options of ssh, and the CA of https
-ADMITTED_FOR_GIT = ("SSH_AUTH_SOCK", "KRB5CCNAME", "GIT_SSH", "GIT_SSH_COMMAND", "GIT_SSL_CAINFO")
+#: what git needs in addition: the login's configuration, the keys, tickets and options of ssh, and the CA of https
+ADMITTED_FOR_GIT = ("XDG_CONFIG_HOME", "SSH_AUTH_SOCK", "KRB5CCNAME", "GIT_SSH", "GIT_SSH_COMMAND", "GIT_SSL_CAINFO")
 
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
@@ -63,11 +63,14 @@ def admitted(*patterns):
 
 def _direct_loopback(found):
     """A proxy is another machine, to which this machine's own addresses mean itself."""
-    if any(name.lower().endswith("_proxy") for name in found):
-        known = [item.strip() for item in (found.get("no_proxy") or found.get("NO_PROXY") or "").split(",") if item.strip()]
-        direct = ",".join(known + [host for host in LOOPBACK if host not in known])
-        found.update(no_proxy=direct, NO_PROXY=direct)
-    return found
+    return dict(found, **direct_to(())) if any(name.lower().endswith("_proxy") for name in found) else found
+
+
+def direct_to(hosts):
+    """The variables that keep loopback and these hosts from a proxy, in addition to those that the login names."""
+    known = (os.environ.get("no_proxy") or os.environ.get("NO_PROXY") or "").split(",")
+    direct = ",".join(dict.fromkeys(host.strip() for host in (*known, *LOOPBACK, *hosts) if host.strip()))
+    return {"no_proxy": direct, "NO_PROXY": direct}
 
 
 def _with(*parts):
