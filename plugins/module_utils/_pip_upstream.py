@@ -117,7 +117,8 @@ def upstream_of_pip(preferred=None):
 def login_of(host):
     """The login that the netrc file has for a host, None if there is none. pip takes no default entry either."""
     try:
-        found = netrc.netrc(os.environ.get("NETRC") or None).hosts.get(host)
-    except (OSError, netrc.NetrcParseError):
+        # by its path: Python refuses a file of the login that others can read, and pip does not
+        found = netrc.netrc(os.environ.get("NETRC") or os.path.expanduser("~/.netrc")).hosts.get(host)
+    except (OSError, netrc.NetrcParseError, UnicodeDecodeError):
         return None
     return (found[0], found[2]) if found else None
