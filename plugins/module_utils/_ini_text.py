@@ -11,6 +11,11 @@ HEADING = re.compile(r"\[(?P<name>[^]]+)\]")
 OPTION = re.compile(r"(?P<name>[^\s=:#;\[][^=:]*?)\s*[=:]\s*(?P<value>.*)")
 
 
+def lines_of(text):
+    """The lines with their ends. A line ends where a reader of ini files says so, and not at a form feed."""
+    return re.findall(r"[^\n]*\n|[^\n]+", text)
+
+
 class Option:
     """An option with the indented lines that go on with its value. ``first`` and ``last`` are line numbers, the last excluded."""
 

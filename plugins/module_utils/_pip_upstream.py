@@ -33,12 +33,13 @@ def environment_of_pip():
     return clean_environment(**dict(own, PIP_NO_INPUT="1", PIP_DISABLE_PIP_VERSION_CHECK="1"))
 
 
-def output(python, *arguments):
-    """What a Python prints, None if it fails or is not there."""
+def output(python, *arguments, **more):
+    """What a Python prints in the environment of pip, with more variables; None if it fails or is not there."""
     try:
         # in a folder without modules: python -m looks where it stands first
         done = subprocess.run([python, *arguments], cwd="/", stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                              stderr=subprocess.DEVNULL, check=False, text=True, timeout=SECONDS, env=environment_of_pip())
+                              stderr=subprocess.DEVNULL, check=False, text=True, timeout=SECONDS,
+                              env=dict(environment_of_pip(), **more))
     except (OSError, subprocess.TimeoutExpired):
         return None
     return done.stdout if done.returncode == 0 else None

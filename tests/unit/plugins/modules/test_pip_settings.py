@@ -77,7 +77,7 @@ def test_what_others_wrote_stays(settle, tmp_path):
 @pytest.mark.parametrize("text,left", [
     # comments and empty lines do not end a value
     ("[global]\nindex_url =\n# why\n\n    x\ntimeout = 9\n", "[global]\ntimeout = 9\n"),
-    ("[global]\nIndex-URL: x\n\n# of the next\n[install]\nuser = true\n", "# of the next\n[install]\nuser = true\n"),
+    ("[global]\nIndex-URL: x\n\n# of the next\n[install]\nuser = true\n", "[global]\n\n# of the next\n[install]\nuser = true\n"),
     ("[install]\nindex-url = x\n", "[install]\nindex-url = x\n"),
 ])
 def test_an_option_is_taken_out_as_a_whole(text, left):
@@ -93,9 +93,9 @@ def test_an_option_that_somebody_changed_is_not_taken_out(settle, tmp_path):
 
 
 @pytest.mark.parametrize("name,text,message", [
-    (PIP, "[global]\nindex_url = https://me:hidden@other.example.org/simple\n", "sets index-url to https://***@other.example.org"),
+    (PIP, "[global]\nindex_url = https://me:hidden@other.example.org/simple\n", "sets [global] index-url to https://***@other.example.org"),
     (PIP, "index-url = x\n", "pip cannot read it"),
-    (UV, '[[index]]\nurl = "https://other.example.org"\n', "names indexes"),
+    (UV, '[[index]]\nurl = "https://other.example.org"\n', "it sets index, and"),
     (NETRC, "machine index.example.org login other password mine\n", "another login for index.example.org"),
 ])
 def test_what_contradicts_is_named_and_nothing_changes(settle, tmp_path, name, text, message):
