@@ -58,6 +58,9 @@ NOT_IN_NETRC = (
     ("a double quote at its beginning", r'\A"'),
     ("a # at its beginning", r"\A#"),
 )
+# pip splits its options at spaces, and the files that name an index have lines and quotes
+NOT_IN_URL = re.compile(r"""[^\x21-\x7e]|["'<>\\^`{|}]""")
+NOT_IN_PATH = re.compile(r"[\s#?%\x00-\x1f\x7f]")
 KEYS = ("name", "preset", "url", "upload_url", "username", "token", "packages", "role", "ca_cert", "allow_unsafe_extra_index")
 #: the suboptions of a module that takes indexes
 ARGUMENTS = {
@@ -189,6 +192,9 @@ def fill_in_address(item, preset):
         item["url"] = re.sub(r"^file://", "", str(url or "")).rstrip("/")
         if not item["url"].startswith("/"):
             yield "%s is a directory, and its url must be an absolute path, for example %s" % (name, preset["example"])
+        elif NOT_IN_PATH.search(item["url"]):
+            yield ("the path of the directory %s has a space or one of # ? %% in it, which pip, uv or both would take for "
+                   "something else. Use another path, or a link to it" % name)
         return
     if item["preset"] == "pypi" and not url:
         return
@@ -209,9 +215,16 @@ def fill_in_address(item, preset):
 
 
 def wrong_address(name, key, url):
-    parts = urlsplit(url)
+    try:
+        parts, _port = urlsplit(url), urlsplit(url).port
+    except ValueError as error:
+        yield "the %s of %s is no URL: %s" % (key, name, error)
+        return
     if "@" in parts.netloc:
         yield "the %s of %s has credentials in it, and URLs end up in logs. Put them into username and token" % (key, name)
+    elif NOT_IN_URL.search(url):
+        yield ("the %s of %s has a space, a quote or another character in it that no URL has. Write it as %%20 and the like" % (
+            key, name))
     elif parts.scheme not in ("http", "https") or not parts.hostname:
         yield "the %s of %s is not an http or https URL" % (key, name)
     elif parts.scheme == "http" and not LOOPBACK.match(parts.hostname):

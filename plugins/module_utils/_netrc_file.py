@@ -45,8 +45,8 @@ def logins_in(text):
         if any("\udc80" <= character <= "\udcff" for character in line):
             raise NetrcRefused("line %d is not UTF-8, and uv reads nothing of the file. Write it in UTF-8" % number)
         if line.lstrip().startswith("#") and before.endswith("\r"):
-            raise NetrcRefused("line %d is a comment after a line that ends as on Windows, and uv reads nothing of the file. Give "
-                               "its lines the ends of this system (sed -i 's/\\r$//')" % number)
+            raise NetrcRefused("line %d is a comment after a line that ends as on Windows, and uv reads nothing of the file. "
+                               "Give its lines the ends of this system (sed -i 's/\\r$//')" % number)
         before = line
     with tempfile.NamedTemporaryFile("w", encoding="utf-8", newline="") as scratch:
         scratch.write(text)

@@ -42,10 +42,10 @@ def set_option(text, section, option, value):
 
 
 def without_section(text, section):
-    """The text without the heading of a section that holds nothing."""
+    """The text without the heading of a section that holds no option. Comments stay."""
     lines = _ini_text.lines_of(text)
     start, end = _ini_text.sections(lines).get(section, (0, 0))
-    if any(line.strip() for line in lines[start + 1:end]):
+    if any(line.strip() and not line.lstrip().startswith(("#", ";")) for line in lines[start + 1:end]):
         return text
     del lines[start:min(start + 1, end)]
     return "".join(lines)

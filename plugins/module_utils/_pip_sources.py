@@ -80,7 +80,8 @@ def others(files, read, target, wanted):
 
 
 def variables():
-    """The names of the variables of this process that make pip or uv take packages from elsewhere."""
+    """The names of the variables of this process with which pip or uv take packages from elsewhere, or read other files."""
     return sorted(name for name, value in os.environ.items() if value and re.fullmatch(
-        r"PIP_(%s)|UV_(INDEX|INDEX_URL|DEFAULT_INDEX|EXTRA_INDEX_URL|FIND_LINKS|NO_INDEX)" % "|".join(
+        r"PIP_(CONFIG_FILE|ISOLATED|%s)|UV_(CONFIG_FILE|NO_CONFIG|INDEX|INDEX_URL|DEFAULT_INDEX|EXTRA_INDEX_URL|FIND_LINKS|"
+        "NO_INDEX)" % "|".join(
             option.replace("-", "_").upper() for option in SOURCES), name))
