@@ -48,11 +48,25 @@ def logins_in(text):
             raise NetrcRefused("line %d is a comment after a line that ends as on Windows, and uv reads nothing of the file. "
                                "Give its lines the ends of this system (sed -i 's/\\r$//')" % number)
         before = line
+    try:
+        found = read(text)
+    except netrc.NetrcParseError as error:
+        raise NetrcRefused("pip cannot read it either, see line %d. Correct it" % line_of(error, text)) from None
+    return {host: (login[0], login[2]) for host, login in found.items()}
+
+
+def read(text):
     with tempfile.NamedTemporaryFile("w", encoding="utf-8", newline="") as scratch:
         scratch.write(text)
         scratch.flush()
-        try:
-            found = netrc.netrc(scratch.name).hosts
-        except netrc.NetrcParseError as error:
-            raise NetrcRefused("pip cannot read it either, see line %s. Correct it" % error.lineno) from None
-    return {host: (login[0], login[2]) for host, login in found.items()}
+        return netrc.netrc(scratch.name).hosts
+
+
+def line_of(error, text):
+    """The line that an error is about: where a word is the last of its line, the reader has counted one further."""
+    before = "".join(text.splitlines(keepends=True)[:error.lineno - 1])
+    try:
+        read(before)
+    except netrc.NetrcParseError:
+        return error.lineno - 1
+    return error.lineno
