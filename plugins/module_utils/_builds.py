@@ -11,6 +11,8 @@ import os
 import shutil
 import sys
 
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host_index import resolved
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._indexes import normalised
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._installers import InstallError, call
 
 
@@ -25,12 +27,18 @@ def build(folder, formats, outdir, label=None):
     doing = "build %s" % (label or folder)
     if not os.path.exists(os.path.join(folder, "pyproject.toml")):
         raise InstallError(doing, "there is no pyproject.toml in it")
+    # a build runs in a directory of its own, and takes its build tools from the index that pip here is set up for
+    folder, outdir = os.path.abspath(folder), os.path.abspath(outdir)
+    try:
+        tools = resolved(normalised([{"name": "pypi"}]))[0]
+    except ValueError as error:
+        raise InstallError(doing, str(error)) from error
     os.makedirs(outdir)
     command = [sys.executable, "-m", "build", "--outdir", outdir]
     if len(formats) == 1:
         command.append("--" + formats[0])
     if importlib.util.find_spec("uv") or shutil.which("uv"):
         command += ["--installer", "uv"]
-    call(doing, [*command, folder])
+    call(doing, [*command, folder], tools)
     built = {"wheel": glob.glob(os.path.join(outdir, "*.whl")), "sdist": glob.glob(os.path.join(outdir, "*.tar.gz"))}
     return {name: paths[0] for name, paths in built.items() if paths}

@@ -19,6 +19,7 @@ import tempfile
 import time
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._exclusive import LockHeld, exclusive
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host_index import resolved
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._installers import InstallError, call
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._lock import by_index, short_hash
 
@@ -146,7 +147,9 @@ def fill(path, lock, python, installer, indexes, access_dir=None, smoke=(), vers
     installer.create(path, python)
     interpreter = os.path.join(path, "bin", "python")
     with tempfile.TemporaryDirectory() as scratch:
-        for index, requirements in by_index(lock, indexes):
+        parts = by_index(lock, indexes)
+        # pip is asked only where the lock takes something from an index without a url
+        for index, (_named, requirements) in zip(resolved([index for index, _requirements in parts]), parts):
             name = os.path.join(scratch, index["name"] + ".txt")
             with open(name, "w", encoding="utf-8") as stream:
                 stream.write(requirements)

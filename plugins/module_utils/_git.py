@@ -15,10 +15,10 @@ import subprocess
 import tempfile
 from urllib.parse import quote, urlsplit
 
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._clean_environment import environment_for_git
+
 COMMIT = re.compile(r"^([0-9a-f]{40}|[0-9a-f]{64})$")
 SSH = re.compile(r"^(ssh://|[^/@:]+@[^/:]+:)")
-# what a git that runs around this one may have set
-OF_ANOTHER_REPOSITORY = re.compile(r"^GIT_(DIR|WORK_TREE|INDEX_FILE|OBJECT_DIRECTORY|COMMON_DIR|NAMESPACE|CONFIG.*|ASKPASS)$")
 
 # (pattern, cause, cure); the first that matches is taken
 CAUSES = (
@@ -127,7 +127,7 @@ def client(folder, url, scratch, username, token, ca_cert):
 
 
 def environment_for(url, scratch, username, token, ca_cert):
-    environment = {key: value for key, value in os.environ.items() if not OF_ANOTHER_REPOSITORY.match(key)}
+    environment = environment_for_git()
     # an empty helper forgets those of the login, which would keep a copy of the token
     settings = [("credential.helper", ""), ("advice.detachedHead", "false")]
     if token:

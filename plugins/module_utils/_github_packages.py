@@ -19,12 +19,13 @@ GITHUB = re.compile(r"(^|[/@.])(pypi|npm|maven)\.pkg\.github\.com(?=[:/]|$)", re
 
 def in_pip_conf(text):
     """The options of a pip.conf that name GitHub Packages, as ``[section] option``."""
-    return ["[%s] %s" % (option.section, option.name) for option in _ini_text.options(text.splitlines()) if of_github(option)]
+    found = _ini_text.options(_ini_text.lines_of(text))
+    return ["[%s] %s" % (option.section, option.name) for option in found if of_github(option)]
 
 
 def in_pypirc(text):
     """The sections of a .pypirc whose repository is GitHub Packages, as ``[section]``."""
-    return ["[%s]" % name for name in repositories(text.splitlines())]
+    return ["[%s]" % name for name in repositories(_ini_text.lines_of(text))]
 
 
 def places(environment):
@@ -59,7 +60,7 @@ def without_github(text):
     A section whose repository it is goes as a whole, with its token and its name in C(index-servers). Of an option with several
     addresses only its own go.
     """
-    lines = text.splitlines(keepends=True)
+    lines = _ini_text.lines_of(text)
     gone = repositories(lines)
     ranges = _ini_text.sections(lines)
     unwanted = {number for name in gone for number in range(*ranges[name])}

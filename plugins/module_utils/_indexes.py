@@ -49,6 +49,18 @@ PRESETS = {
     # any other server of the simple API (PEP 503)
     "simple": {"example": "https://HOST/simple/"},
 }
+# what readers of netrc differ in: (name for a message, pattern)
+NOT_IN_NETRC = (
+    ("nothing in it", r"\A\Z"),
+    ("a space, an end of line or another character in it that cannot be printed", r"[\s\x00-\x1f\x7f]"),
+    ("a character in it that is not ASCII", r"[^\x00-\x7f]"),
+    ("a backslash in it", r"\\"),
+    ("a double quote at its beginning", r'\A"'),
+    ("a # at its beginning", r"\A#"),
+)
+# pip splits its options at spaces, and the files that name an index have lines and quotes
+NOT_IN_URL = re.compile(r"""[^\x21-\x7e]|["'<>\\^`{|}]""")
+NOT_IN_PATH = re.compile(r"[\s#?%\x00-\x1f\x7f]")
 KEYS = ("name", "preset", "url", "upload_url", "username", "token", "packages", "role", "ca_cert", "allow_unsafe_extra_index")
 #: the suboptions of a module that takes indexes
 ARGUMENTS = {
@@ -100,11 +112,39 @@ def warnings(indexes):
 
 
 def netrc(indexes):
-    """The credentials of normalised indexes, by host, as pip and uv read them."""
-    logins = {host: (index["username"], index["token"])
-              for index in indexes if index["url"] and index["username"]
-              for host in netrc_names(urlsplit(index["url"]).hostname)}
-    return "".join("machine %s login %s password %s\n" % (host, *login) for host, login in sorted(logins.items()))
+    """The credentials of normalised indexes, by host, as pip, uv and curl read them.
+
+    :raises IndexesRefused: when one of two logins for a host would be lost, or a reader would take one for another.
+    """
+    logins = {}
+    for index in indexes:
+        host = urlsplit(index["url"] or "").hostname
+        if host and index["username"]:
+            login = (index["username"], index["token"])
+            problem = unusable_login(*login)
+            if problem:
+                raise IndexesRefused("pip_indexes: %s: %s" % (index["name"], problem))
+            if logins.setdefault(host, login) != login:
+                raise IndexesRefused("pip_indexes: two indexes on %s have different credentials, and netrc knows one login per "
+                                     "host" % host)
+    names = sorted((name, login) for host, login in logins.items() for name in netrc_names(host))
+    return "".join("machine %s login %s password %s\n" % (name, *login) for name, login in names)
+
+
+def unusable_login(username, token):
+    """Why a login cannot be carried by netrc to every reader, or at all by http; None if it can.
+
+    What is admitted is read alike by Python before and since 3.11, uv and curl. These differ in what a backslash and quotes
+    mean, in the characters that begin a comment, and in the encoding, and a wrong password would be sent without a word.
+    """
+    for what, text in (("user name", username), ("token", token)):
+        problem = next((name for name, pattern in NOT_IN_NETRC if re.search(pattern, text or "")), None)
+        if problem:
+            return "the %s has %s, which pip, uv and curl do not read alike from a netrc file. Use another %s, of letters, " \
+                "digits and - _ . ~ for example" % (what, problem, what)
+    if ":" in (username or ""):
+        return "the user name has a colon, which ends a user name in http. Use another user name"
+    return None
 
 
 def netrc_names(host):
@@ -156,6 +196,9 @@ def fill_in_address(item, preset):
         item["url"] = re.sub(r"^file://", "", str(url or "")).rstrip("/")
         if not item["url"].startswith("/"):
             yield "%s is a directory, and its url must be an absolute path, for example %s" % (name, preset["example"])
+        elif NOT_IN_PATH.search(item["url"]):
+            yield ("the path of the directory %s has a space or one of # ? %% in it, which pip, uv or both would take for "
+                   "something else. Use another path, or a link to it" % name)
         return
     if item["preset"] == "pypi" and not url:
         return
@@ -176,9 +219,16 @@ def fill_in_address(item, preset):
 
 
 def wrong_address(name, key, url):
-    parts = urlsplit(url)
+    try:
+        parts, _port = urlsplit(url), urlsplit(url).port
+    except ValueError as error:
+        yield "the %s of %s is no URL: %s" % (key, name, error)
+        return
     if "@" in parts.netloc:
         yield "the %s of %s has credentials in it, and URLs end up in logs. Put them into username and token" % (key, name)
+    elif NOT_IN_URL.search(url):
+        yield ("the %s of %s has a space, a quote or another character in it that no URL has. Write it as %%20 and the like" % (
+            key, name))
     elif parts.scheme not in ("http", "https") or not parts.hostname:
         yield "the %s of %s is not an http or https URL" % (key, name)
     elif parts.scheme == "http" and not LOOPBACK.match(parts.hostname):
@@ -194,10 +244,10 @@ def fill_in_login(item, preset):
         yield "%s needs both username and token, or neither" % name
     if item["token"] and item["preset"] == "directory":
         yield "%s is a directory, and a directory takes no token" % name
-    for key in ("username", "token"):
-        text = str(item[key] or "")
-        if any(letter.isspace() or not letter.isprintable() for letter in text):
-            yield "the %s of %s has a space, an end of line or a character in it that cannot be printed" % (key, name)
+    if item["username"] and item["token"]:
+        problem = unusable_login(str(item["username"]), str(item["token"]))
+        if problem:
+            yield "%s: %s" % (name, problem)
 
 
 def together(found):

@@ -5,10 +5,17 @@
 
 from __future__ import annotations
 
+import configparser
 import re
 
-HEADING = re.compile(r"\[(?P<name>[^]]+)\]")
+# Python's own idea of a heading, which differs between its versions
+HEADING = configparser.RawConfigParser.SECTCRE
 OPTION = re.compile(r"(?P<name>[^\s=:#;\[][^=:]*?)\s*[=:]\s*(?P<value>.*)")
+
+
+def lines_of(text):
+    """The lines with their ends. A line ends where a reader of ini files says so, and not at a form feed."""
+    return re.findall(r"[^\n]*\n|[^\n]+", text)
 
 
 class Option:
@@ -28,7 +35,7 @@ def options(lines):
     for number, line in enumerate(lines):
         heading, option = HEADING.match(line), OPTION.match(line)
         if heading:
-            section, current = heading["name"], None
+            section, current = heading["header"], None
         elif line[:1].isspace() and line.strip() and current:
             if not line.strip().startswith(("#", ";")):
                 current.values.append(line.strip())
@@ -41,7 +48,7 @@ def options(lines):
 
 def sections(lines):
     """{name: (first line, line after the last)}. Comments right above a heading are in no section: they are somebody's notes."""
-    starts = [(number, HEADING.match(line)["name"]) for number, line in enumerate(lines) if HEADING.match(line)]
+    starts = [(number, HEADING.match(line)["header"]) for number, line in enumerate(lines) if HEADING.match(line)]
     found = {}
     for (start, name), (end, _next) in zip(starts, starts[1:] + [(len(lines), None)]):
         while end < len(lines) and end - 1 > start and lines[end - 1].startswith(("#", ";")):

@@ -13,15 +13,14 @@ from __future__ import annotations
 import glob
 import ipaddress
 import os
-import re
 import shutil
 import subprocess
 import sys
+import tempfile
 from urllib.parse import urlsplit
 
-# how an index, a mirror or a find-links folder could come in beside the one that is asked
-INDEX_SETTINGS = re.compile(r"^(UV|PIP)_(INDEX|DEFAULT_INDEX|EXTRA_INDEX|FIND_LINKS|NO_INDEX|CONFIG_FILE)")
-
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._clean_environment import clean_environment
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._indexes import netrc
 
 # the certificates for a command that asks several indexes
 BUNDLE = "ca-bundle.pem"
@@ -42,48 +41,44 @@ def find_uv(candidate=None):
     return next((path for path in places if path and os.access(path, os.X_OK)), None)
 
 
-def environment(index, access_dir=None):
+def environment(index, access_dir=None, **others):
     """The environment for a command that asks this index alone.
 
-    An index without a URL is the one that the host is set up for (PyPI, or the mirror in its pip.conf or uv.toml).
-
-    :param index: a normalised index, or None for a command that asks none, or several.
+    :param index: a normalised index as :func:`_host_index.resolved` returns it, or None for a command that asks none, or several.
     :param access_dir: directory with ``netrc`` and certificates, or None.
+    :param others: as of :func:`clean_environment`.
     """
-    private = bool(index and index.get("url"))
-    result = {key: value for key, value in os.environ.items() if not (private and INDEX_SETTINGS.match(key))}
-    for name in ("PYTHONDONTWRITEBYTECODE", "PYTHONHOME", "PYTHONPATH", "VIRTUAL_ENV"):
-        result.pop(name, None)
-    # certificates: those of the system, where a lab puts its own CA; both names of the setting, it was renamed
-    result.update(PIP_NO_INPUT="1", PIP_DISABLE_PIP_VERSION_CHECK="1", UV_SYSTEM_CERTS="1", UV_NATIVE_TLS="1",
-                  UV_NO_PROGRESS="1", UV_PYTHON_DOWNLOADS="never", NO_COLOR="1")
-    if access_dir and os.path.exists(os.path.join(access_dir, "netrc")):
-        result["NETRC"] = os.path.join(access_dir, "netrc")
-    if private:
-        result.update(UV_NO_CONFIG="1", **addresses(index))
-    certificate = os.path.join(access_dir or "", index["name"] + ".pem" if private else BUNDLE)
+    more = dict(index.get("environment") or {}) if index else {}
+    if index:
+        more.update(addresses(index))
+    logins = os.path.join(access_dir or "", "netrc")
+    if access_dir and os.path.exists(logins):
+        more["NETRC"] = logins
+    certificate = os.path.join(access_dir or "", index["name"] + ".pem" if index else BUNDLE)
     if access_dir and os.path.exists(certificate):
-        # the bundle of requests, where a login sets it, counts more than pip's own setting
-        result.update(PIP_CERT=certificate, SSL_CERT_FILE=certificate, REQUESTS_CA_BUNDLE=certificate)
-    return result
+        more.update(trusting(certificate))
+    return clean_environment(**dict(more, **others))
+
+
+def trusting(certificate):
+    """The settings that name a file of CA certificates: the bundle of requests counts more than pip's own setting."""
+    return {"PIP_CERT": certificate, "SSL_CERT_FILE": certificate, "REQUESTS_CA_BUNDLE": certificate}
 
 
 def addresses(index):
-    """The settings of pip and uv that name an index and no other.
-
-    pip adds the extra indexes of /etc/pip.conf to what it is told, unless it is told what they are.
-    """
+    """The settings of pip and uv that name an index and no other."""
     if index.get("preset") == "directory":
         if is_flat(index["url"]):
             nowhere = {"PIP_NO_INDEX": "1", "UV_NO_INDEX": "1"}
             return dict(nowhere, PIP_FIND_LINKS=index["url"], UV_FIND_LINKS=index["url"])
         url = "file://" + index["url"] + "/"
     else:
-        url = index["url"]
+        url = index.get("url")
     extra = index.get("extra_urls") or []
-    found = {"UV_DEFAULT_INDEX": url, "PIP_INDEX_URL": url, "PIP_EXTRA_INDEX_URL": " ".join(extra) or url}
+    # without an address: PyPI, which both know
+    found = {"UV_DEFAULT_INDEX": url, "PIP_INDEX_URL": url} if url else {}
     if extra:
-        found["UV_INDEX"] = " ".join(extra)
+        found.update(UV_INDEX=" ".join(extra), PIP_EXTRA_INDEX_URL=" ".join(extra))
     return found
 
 
@@ -92,16 +87,25 @@ def is_flat(directory):
     return not glob.glob(os.path.join(glob.escape(directory), "*", "index.html"))
 
 
-def call(doing, command, index=None, access_dir=None):
-    """Run a command to its end and return what it printed.
+def call(doing, command, index=None, access_dir=None, **more):
+    """Run a command to its end and return what it printed. Paths in it are absolute: it runs in a directory without modules.
 
+    :param more: variables for its environment, as of :func:`clean_environment`.
     :raises InstallError: when it fails or is not there.
     """
-    try:
-        done = subprocess.run(command, env=environment(index, access_dir), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                              stderr=subprocess.STDOUT, check=False, text=True, errors="replace")
-    except OSError as error:
-        raise InstallError(doing, "%s: %s" % (command[0], error.strerror), index) from error
+    with tempfile.TemporaryDirectory() as scratch:
+        variables = environment(index, access_dir, **more)
+        if index and index.get("token"):
+            # what pip is set up for has its login in pip's configuration, and none in the access directory
+            variables["NETRC"] = os.path.join(scratch, "netrc")
+            with open(variables["NETRC"], "w", encoding="utf-8") as stream:
+                stream.write(netrc([index]))
+        try:
+            # python -m looks where it stands first, and uv reads a project there
+            done = subprocess.run(command, env=variables, cwd="/", stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                  stderr=subprocess.STDOUT, check=False, text=True, errors="replace")
+        except OSError as error:
+            raise InstallError(doing, "%s: %s" % (command[0], error.strerror), index) from error
     if done.returncode != 0:
         raise InstallError(doing, done.stdout.strip(), index)
     return done.stdout

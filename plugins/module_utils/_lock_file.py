@@ -12,10 +12,13 @@ import os
 import re
 import ssl
 import tempfile
+from urllib.parse import urlsplit
 
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._clean_environment import direct_to
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._exclusive import LockHeld, exclusive
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host_index import resolved
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._indexes import netrc
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._installers import BUNDLE, call, find_uv, is_flat
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._installers import BUNDLE, call, find_uv, is_flat, trusting
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._lock import canonical, entries, index_of
 
 FROM = re.compile(r"^\s+# from (\S+)$")
@@ -81,6 +84,7 @@ def read(path):
 
 def make(requirements, indexes, constraints, min_python):
     """Lock the requirements for all platforms and every Python from ``min_python`` on."""
+    indexes = resolved(indexes)
     uv = find_uv()
     if uv is None:
         raise LockRefused("a lock is made with uv, and the controller has none. Run: python3 -m pip install uv")
@@ -88,14 +92,16 @@ def make(requirements, indexes, constraints, min_python):
     with tempfile.TemporaryDirectory() as scratch:
         access(scratch, indexes)
         bound = claimed(uv, requirements, indexes, scratch)
-        write(os.path.join(scratch, "pyproject.toml"), project(requirements, bound, indexes, constraints, min_python))
-        # uv takes its settings from the project in its working directory, which must not be whatever Ansible was started in
+        write(os.path.join(scratch, "pyproject.toml"), project(requirements, bound, indexes, min_python))
+        # a file that is named is the only one that uv reads: neither the login's nor the machine's counts
+        write(os.path.join(scratch, "uv.toml"), "\n".join(line for index in indexes for line in uv_index(index, "index")))
+        write(os.path.join(scratch, "constraints.txt"), pinned(constraints))
         command = [uv, "--directory", scratch, "pip", "compile", "--quiet", "--universal", "--generate-hashes", "--no-header",
-                   "--no-annotate",
-                   "--emit-index-annotation", "--only-binary", ":all:"]
+                   "--no-annotate", "--emit-index-annotation", "--only-binary", ":all:", "--constraint", "constraints.txt"]
         for name in bound:
             command += ["--refresh-package", name]
-        text = call("lock %s" % ", ".join(requirements), command + ["pyproject.toml"], access_dir=scratch)
+        text = call("lock %s" % ", ".join(requirements), command + ["pyproject.toml"], access_dir=scratch,
+                    **way_of_all(indexes, scratch))
     refuse_strangers(text, bound, indexes)
     kept = [line for line in text.splitlines() if not FROM.match(line)]
     return HEADING + ", ".join(requirements) + "\n" + "\n".join(kept) + "\n"
@@ -131,27 +137,46 @@ def name_of(requirement):
     return canonical(re.match(r"\s*([A-Za-z0-9][A-Za-z0-9._-]*)", requirement).group(1))
 
 
-def project(requirements, bound, indexes, constraints, min_python):
+def way_of_all(indexes, scratch):
+    """The variables for a command that asks all indexes: pip's proxy is for its own index, and all others are asked directly."""
+    found = {"UV_NO_CONFIG": None, "UV_CONFIG_FILE": os.path.join(scratch, "uv.toml")}
+    for index in indexes:
+        found.update(index.get("environment") or {})
+    if os.path.exists(os.path.join(scratch, BUNDLE)):
+        found.update(trusting(os.path.join(scratch, BUNDLE)))
+    if "http_proxy" in found:
+        direct = {urlsplit(index["url"]).hostname for index in indexes if index["url"] and not index.get("environment")}
+        found.update(direct_to(sorted(filter(None, direct))))
+    return found
+
+
+def pinned(constraints):
+    """The lines of the file of constraints, without comments."""
+    text = read(os.path.expanduser(str(constraints))) if constraints else None
+    return "".join("%s\n" % line for line in (part.split("#")[0].strip() for part in (text or "").splitlines()) if line)
+
+
+def project(requirements, bound, indexes, min_python):
     """The pyproject.toml that uv locks. JSON strings are TOML strings."""
     named = {name_of(requirement) for requirement in requirements}
-    text = read(os.path.expanduser(str(constraints))) if constraints else None
-    pinned = [line.split("#")[0].strip() for line in (text or "").splitlines()]
     lines = [
         "[project]", 'name = "lock"', 'version = "0"', "requires-python = %s" % json.dumps(">=" + min_python),
         "dependencies = %s" % json.dumps(list(requirements) + sorted(set(bound) - named)),
-        "[tool.uv]", "constraint-dependencies = %s" % json.dumps([line for line in pinned if line]),
     ]
     for index in indexes:
-        if index["url"]:
-            lines += uv_index(index)
+        # what the sources name must be known to the project
+        if index["packages"]:
+            lines += uv_index(index, "tool.uv.index")
     lines += ["[tool.uv.sources]"]
     lines += ["%s = {index = %s}" % (name, json.dumps(index["name"])) for name, index in sorted(bound.items())]
     return "\n".join(lines) + "\n"
 
 
-def uv_index(index):
+def uv_index(index, table):
     """An index as uv takes it. One that claims names is asked for these alone; an unsafe extra one before the default."""
-    lines = ["[[tool.uv.index]]", "name = %s" % json.dumps(index["name"]), "url = %s" % json.dumps(index["url"])]
+    if not index["url"]:
+        return []
+    lines = ["[[%s]]" % table, "name = %s" % json.dumps(index["name"]), "url = %s" % json.dumps(index["url"])]
     if index["preset"] == "directory" and is_flat(index["url"]):
         lines.append('format = "flat"')
     if index["role"] == "primary":
@@ -169,6 +194,8 @@ def access(directory, indexes):
         if index["ca_cert"]:
             certificates.append(must_read(index["ca_cert"], "ca_cert of the index %s" % index["name"]))
             write(os.path.join(directory, index["name"] + ".pem"), certificates[-1])
+        elif (index.get("environment") or {}).get("SSL_CERT_FILE"):
+            certificates.append(must_read(index["environment"]["SSL_CERT_FILE"], "file that pip's option cert names"))
     if certificates:
         write(os.path.join(directory, BUNDLE), "\n".join(certificates + [public_certificates()]))
 
@@ -190,7 +217,9 @@ def refuse_strangers(text, bound, indexes):
     :raises LockRefused:
     """
     name = None
-    private = {address(index) for index in indexes if index["packages"]}
+    # pip may be set up for an index that claims names and serves everything else as well
+    private = {address(index) for index in indexes if index["packages"]} - {
+        address(index) for index in indexes if not index["packages"]}
     for line in text.splitlines():
         match, source = re.match(r"^([A-Za-z0-9][^=\s\[]*)", line), FROM.match(line)
         if match:

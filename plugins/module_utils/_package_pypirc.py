@@ -1,50 +1,109 @@
 # Copyright: Contributors to the bnlnpps.swf_testbed collection
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The sections of a .pypirc that stand for indexes of pip_indexes; those of somebody else stay as they are."""
+"""The sections of a .pypirc that stand for indexes of pip_indexes; those of somebody else stay as they are, byte for byte.
+
+Ours come first: a last line may have no end, and what is not touched is the whole file again when they are gone.
+"""
 
 from __future__ import annotations
 
+import configparser
+
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils import _ini_text
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._package_target import HEADING, refusal, section, section_name
+
+LIST = ("distutils", "index-servers")
+
+
+class PypircRefused(ValueError):
+    """twine could not read the file either."""
 
 
 def with_indexes(text, entries):
     """The text with one section per index that takes uploads, and without those of earlier runs.
 
     :param entries: normalised indexes.
+    :raises PypircRefused: naming the line, and quoting nothing.
     """
+    checked(text)
     entries = [entry for entry in entries if refusal(entry) is None]
     names = list(dict.fromkeys(section_name(entry) for entry in entries))
-    lines = text.splitlines()
-    ours = {name for name, (start, end) in _ini_text.sections(lines).items() if name in names or HEADING in lines[start:end]}
-    if not names and not ours:
-        return text
-    listed = [word for option in _ini_text.options(lines) if (option.section, option.name) == ("distutils", "index-servers")
-              for word in option.words if word not in ours]
-    if not listed and "distutils" not in _ini_text.sections(lines):
+    lines = without_ours(_ini_text.lines_of(text), names)
+    if names:
+        lines = [*listing_and_sections(lines, names, entries), *lines]
+    result = "".join(lines)
+    checked(result)
+    return result
+
+
+def checked(text):
+    try:
+        configparser.RawConfigParser().read_string(text)
+    except configparser.Error as error:
+        numbers = [number for number, _line in getattr(error, "errors", ())] or [getattr(error, "lineno", None)]
+        raise PypircRefused("twine cannot read it either: %s%s" % (
+            type(error).__name__, "".join(", line %s" % number for number in numbers if number))) from None
+
+
+def without_ours(lines, names):
+    """Lines without the sections of earlier runs and those of these names, which are no more in the list of index servers."""
+    ours = {name for name, (start, end) in _ini_text.sections(lines).items() if name in names or marked(lines[start:end])}
+    lines = without_sections(lines, ours)
+    found = listed(lines)
+    if found:
+        gone = [number for number in range(found.first + 1, found.last) if lines[number].strip() in ours]
+        words = [word for word in found.values[0].split() if word in ours]
+        lines[found.first] = _ini_text.without_words(lines[found.first], words)
+        lines = without_lines(lines, gone)
+        found = listed(lines)
+        if not found.words:
+            lines = without_lines(lines, range(found.first, found.last))
+    return lines
+
+
+def listing_and_sections(lines, names, entries):
+    """The new lines for the beginning of the file. A list of somebody else gets our names at its end, in place."""
+    new = []
+    found = listed(lines)
+    if found:
+        add(lines, found.last, ["    %s\n" % name for name in names])
+    elif LIST[0] in _ini_text.sections(lines):
+        add(lines, _ini_text.sections(lines)[LIST[0]][0] + 1, ["index-servers =\n", *("    %s\n" % name for name in names)])
+    else:
         # without the list, twine knows these two; with it, what is not listed is not known
-        listed = [name for name in ("pypi", "testpypi") if name in _ini_text.sections(lines) and name not in ours]
-    lines = listing(without_sections(lines, ours), listed + names)
-    kept = "\n".join(lines).rstrip("\n")
-    return "\n\n".join(([kept] if kept else []) + [section(entry).rstrip("\n") for entry in entries]) + "\n"
+        known = [name for name in ("pypi", "testpypi") if name in _ini_text.sections(lines)]
+        new = ["[distutils]\n", HEADING + "\n", "index-servers =\n", *("    %s\n" % name for name in known + names), "\n"]
+    for entry in entries:
+        new += [*_ini_text.lines_of(section(entry)), "\n"]
+    return new
+
+
+def listed(lines):
+    return next((option for option in _ini_text.options(lines) if (option.section, option.name) == LIST), None)
+
+
+def marked(lines):
+    return any(line.rstrip("\r\n") == HEADING for line in lines)
+
+
+def add(lines, place, new):
+    """Add lines; where that is after a last line that has no end, the end comes before and the new last line has none."""
+    if place == len(lines) and not lines[-1].endswith("\n"):
+        lines[-1] += "\n"
+        new[-1] = new[-1].rstrip("\n")
+    lines[place:place] = new
+
+
+def without_lines(lines, unwanted):
+    unwanted = set(unwanted)
+    open_end = bool(lines) and not lines[-1].endswith("\n") and len(lines) - 1 in unwanted
+    left = _ini_text.without_lines(lines, unwanted)
+    if open_end and left:
+        left[-1] = left[-1].rstrip("\r\n")
+    return left
 
 
 def without_sections(lines, names):
     ranges = _ini_text.sections(lines)
-    return _ini_text.without_lines(lines, {number for name in names for number in range(*ranges[name])})
-
-
-def listing(lines, names):
-    """The lines with these index-servers. A list that names them already stays as it is."""
-    found = next((option for option in _ini_text.options(lines)
-                  if (option.section, option.name) == ("distutils", "index-servers")), None)
-    if found and found.words == names:
-        return lines
-    new = ["index-servers ="] + ["    " + name for name in names]
-    if found:
-        return lines[:found.first] + (new if names else []) + lines[found.last:]
-    if "distutils" in _ini_text.sections(lines):
-        start = _ini_text.sections(lines)["distutils"][0] + 1
-        return lines[:start] + new + lines[start:]
-    return ["[distutils]", *new, ""] + lines
+    return without_lines(lines, {number for name in names for number in range(*ranges[name])})

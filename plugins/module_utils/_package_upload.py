@@ -10,6 +10,7 @@ import re
 import subprocess
 import sys
 
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._clean_environment import clean_environment
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._package_project import CREDENTIALS, PublishError
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._package_target import section, section_name
 
@@ -43,14 +44,13 @@ def upload(entry, files, scratch):
     pypirc = os.path.join(scratch, "pypirc")
     with open(os.open(pypirc, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as stream:
         stream.write("[distutils]\nindex-servers = %s\n%s" % (section_name(entry), section(entry)))
-    # settings of the login would win over the file
-    unwanted = ("TWINE_", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE") if entry["ca_cert"] else ("TWINE_",)
-    environment = {key: value for key, value in os.environ.items() if not key.startswith(unwanted)}
+    # the bundle of requests, where a login names one, counts more than ca_cert
+    certificates = {"REQUESTS_CA_BUNDLE": None, "CURL_CA_BUNDLE": None} if entry["ca_cert"] else {}
     try:
         done = subprocess.run(
             [sys.executable, "-m", "twine", "upload", "--non-interactive", "--disable-progress-bar", "--config-file", pypirc,
-             "--repository", section_name(entry), *files],
-            env=dict(environment, NO_COLOR="1", PYTHON_KEYRING_BACKEND="keyring.backends.null.Keyring"), stdin=subprocess.DEVNULL,
+             "--repository", section_name(entry), *map(os.path.abspath, files)],
+            env=clean_environment(**certificates), cwd="/", stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace", check=False)
     finally:
         os.unlink(pypirc)

@@ -15,6 +15,8 @@ import sys
 import urllib.request
 from urllib.parse import unquote, urlsplit, urlunsplit
 
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._clean_environment import admitted, clean_environment
+
 SETTING = re.compile(r"^(:env:|install|global)\.([a-z-]+)=('.*'|\".*\")$", re.MULTILINE)
 # where pip itself has the address of PyPI
 DEFAULT = "from pip._internal.models.index import PyPI; print(PyPI.simple_url)"
@@ -25,13 +27,19 @@ class NoPip(Exception):
     """There is no pip on this host that could be asked."""
 
 
-def output(python, *arguments):
-    """What a Python prints, None if it fails or is not there."""
+def environment_of_pip():
+    """The environment in which pip says how it is set up: here its settings count, in variables and in files."""
+    own = dict({"PIP_CONFIG_FILE": None}, **admitted("PIP_.+", "XDG_CONFIG_.+"))
+    return clean_environment(**dict(own, PIP_NO_INPUT="1", PIP_DISABLE_PIP_VERSION_CHECK="1"))
+
+
+def output(python, *arguments, **more):
+    """What a Python prints in the environment of pip, with more variables; None if it fails or is not there."""
     try:
         # in a folder without modules: python -m looks where it stands first
         done = subprocess.run([python, *arguments], cwd="/", stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                               stderr=subprocess.DEVNULL, check=False, text=True, timeout=SECONDS,
-                              env=dict(os.environ, PIP_DISABLE_PIP_VERSION_CHECK="1", PIP_NO_INPUT="1"))
+                              env=dict(environment_of_pip(), **more))
     except (OSError, subprocess.TimeoutExpired):
         return None
     return done.stdout if done.returncode == 0 else None
@@ -46,21 +54,41 @@ def settings_of(text):
             for option, values in found.items()}
 
 
-def settings_of_pip(preferred=None):
-    """{option: value} of this host's pip, its default in ``index-url`` where nothing is set.
+def asked_of_pip(preferred=None):
+    """The Python whose pip answered, and {option: value} of what that pip is set up for.
 
     :param preferred: a Python whose pip is asked first.
     :raises NoPip: no Python of this host has a pip.
     """
     for python in dict.fromkeys(path for path in (preferred, sys.executable, shutil.which("python3")) if path):
         text = output(python, "-m", "pip", "config", "list")
-        if text is None:
-            continue
-        settings = settings_of(text)
-        url = settings.get("index-url") or (output(python, "-c", DEFAULT) or "").strip()
-        if url:
-            return {**settings, "index-url": url}
+        if text is not None:
+            return python, settings_of(text)
     raise NoPip("there is no pip on this host to say which index it is set up for")
+
+
+def settings_of_pip(preferred=None):
+    """{option: value} of this host's pip, its default in ``index-url`` where nothing is set.
+
+    Parameters and errors as of :func:`asked_of_pip`.
+    """
+    python, settings = asked_of_pip(preferred)
+    url = settings.get("index-url") or (output(python, "-c", DEFAULT) or "").strip()
+    if not url:
+        raise NoPip("the pip of %s does not say which index it asks" % python)
+    return {**settings, "index-url": url}
+
+
+def address_and_login(url):
+    """(address, (user name, password) or None) of an index that pip is set up for.
+
+    A login in the URL is for the header: an address may be shown, a login may not. Without one, netrc is asked, as pip does.
+    """
+    parts = urlsplit(url)
+    address = urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path.rstrip("/") + "/", "", ""))
+    if parts.username:
+        return address, (unquote(parts.username), unquote(parts.password or ""))
+    return address, login_of(parts.hostname or "")
 
 
 def upstream_of_pip(preferred=None):
@@ -68,11 +96,8 @@ def upstream_of_pip(preferred=None):
     (as urllib has them), ``ca_file``. Parameters and errors as of :func:`settings_of_pip`.
     """
     settings = settings_of_pip(preferred)
-    url = settings["index-url"]
-    parts = urlsplit(url)
-    # a login in the URL is for the header: an address may be shown, a login may not
-    result = {"url": urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path.rstrip("/") + "/", "", ""))}
-    login = (unquote(parts.username), unquote(parts.password or "")) if parts.username else login_of(parts.hostname or "")
+    url, login = address_and_login(settings["index-url"])
+    result = {"url": url}
     if login:
         result.update(username=login[0], password=login[1])
     proxies = urllib.request.getproxies()
@@ -93,7 +118,8 @@ def upstream_of_pip(preferred=None):
 def login_of(host):
     """The login that the netrc file has for a host, None if there is none. pip takes no default entry either."""
     try:
-        found = netrc.netrc(os.environ.get("NETRC") or None).hosts.get(host)
-    except (OSError, netrc.NetrcParseError):
+        # by its path: Python refuses a file of the login that others can read, and pip does not
+        found = netrc.netrc(os.environ.get("NETRC") or os.path.expanduser("~/.netrc")).hosts.get(host)
+    except (OSError, netrc.NetrcParseError, UnicodeDecodeError):
         return None
     return (found[0], found[2]) if found else None

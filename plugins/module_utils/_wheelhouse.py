@@ -11,6 +11,7 @@ import re
 import sys
 import tempfile
 
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host_index import resolved
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._installers import call
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._lock import by_index
 
@@ -56,7 +57,7 @@ def collect(locks, pythons, architectures, glibc, target, access_dir):
     :raises InstallError, ValueError, OSError:
     """
     for text, bound in locks:
-        for index, requirements in by_index(text, bound):
+        for index, requirements in by_index(text, resolved(bound)):
             for python in pythons:
                 for architecture in architectures:
                     fetch(index, for_python(requirements, python), python, platforms(architecture, glibc), target, access_dir)

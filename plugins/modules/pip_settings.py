@@ -90,8 +90,6 @@ github:
   sample: ["/home/me/.config/pip/pip.conf: [global] extra-index-url"]
 """
 
-import json
-import netrc
 import os
 import re
 import tempfile
@@ -107,6 +105,17 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._layout import
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._manifest import ManifestError, entry
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._manifest_record import ARGUMENT
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._manifest_record import record as list_in_manifest
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._netrc_file import with_logins
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._pip_settings import set_option
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._pip_sources import (
+    files_of_pip,
+    options,
+    others,
+    sections_of,
+    variables,
+)
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._pip_upstream import NoPip, asked_of_pip, output
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._uv_toml import index_lines, sources_in, with_indexes
 
 
 class Refused(Exception):
@@ -149,16 +158,6 @@ def pip_options(index, extra, access_dir):
     return found
 
 
-def uv_lines(index, extra):
-    """uv asks the extra indexes first, and takes a name from the first index that has it."""
-    if index["preset"] == "directory" and is_flat(index["url"]):
-        return "[[index]]\nurl = %s\nformat = \"flat\"\ndefault = true" % json.dumps(index["url"])
-    lines = ["[[index]]\nname = %s\nurl = %s" % (json.dumps(other["name"]), json.dumps(other["url"])) for other in extra]
-    if index["url"]:
-        lines.append("[[index]]\nname = %s\nurl = %s\ndefault = true" % (json.dumps(index["name"]), json.dumps(index["url"])))
-    return "\n".join(lines)
-
-
 def places(scope, site, environment):
     """The paths of pip.conf, uv.toml and netrc for a scope; None where a scope has no such file."""
     config = xdg(environment, "XDG_CONFIG_HOME", ".config")
@@ -172,52 +171,74 @@ def places(scope, site, environment):
     }[scope]
 
 
-def set_pip(files, path, wanted):
-    text = files.read(path)
-    try:
-        there = _pip_settings.options(text)
-    except ValueError as error:
-        raise Refused("%s: %s. Mend it first." % (path, error)) from None
-    for option, value in wanted.items():
-        found = there.get(("global", option))
-        if found is not None and found != value:
-            raise Refused("%s sets %s to %s, and that is not this collection's. Take it out, or set pip_index_scope to none." % (
-                path, option, CREDENTIALS.sub("***@", found)))
-        if found is None:
-            text = _pip_settings.set_option(text, "global", option, value)
-    files.change(path, text)
-    # an option that was there before belongs to whoever wrote it
-    return {option: value for option, value in wanted.items() if ("global", option) not in there}
+class OnThisHost:
+    """The pip of a host, and all files that it and uv read."""
 
-
-def set_uv(files, path, lines, owner):
-    rest = _pip_settings.outside(files.read(path), owner)
-    if lines and re.search(r"^\s*(\[\[index\]\]|index-url|default-index|extra-index-url)", rest, re.MULTILINE):
-        raise Refused("%s names indexes, and these are not this collection's. Take them out, or set pip_index_scope to none." % (
-            path))
-    files.change(path, _pip_settings.set_block(rest, owner, lines))
-
-
-def set_netrc(files, path, entries, owner):
-    rest = _pip_settings.outside(files.read(path), owner)
-    for line in entries.splitlines():
-        _machine, host, _login, username, _password, token = line.split(" ")
-        found = login_in(rest, host)
-        if found and found != (username, token):
-            raise Refused("%s has another login for %s, and that is not this collection's. Take it out, or set "
-                          "pip_index_scope to none." % (path, host))
-    files.change(path, _pip_settings.set_block(rest, owner, entries))
-
-
-def login_in(text, host):
-    with tempfile.NamedTemporaryFile("w", encoding="utf-8") as scratch:
-        scratch.write(text)
-        scratch.flush()
+    def __init__(self, files, environment, preferred):
+        self.files, self.environment = files, environment
         try:
-            found = netrc.netrc(scratch.name).hosts.get(host)
-        except netrc.NetrcParseError:
-            return None
-    return (found[0], found[2]) if found else None
+            self.python = asked_of_pip(preferred)[0]
+        except NoPip:
+            self.python = None
+
+    def set_pip(self, path, wanted):
+        """Set options in a pip.conf; returns what the record says of them."""
+        text = result = self.files.read(path)
+        there = in_file(path, options, text)
+        for option, value in wanted.items():
+            if there.get(("global", option), value) != value:
+                raise Refused(contradiction(path, "global", option, there["global", option]))
+        # an option that was there before belongs to whoever wrote it
+        ours = {option: value for option, value in wanted.items() if ("global", option) not in there}
+        for option, value in reversed(list(ours.items())):
+            result = set_option(result, "global", option, value)
+        self.files.change(path, result)
+        try:
+            found = others(files_of_pip(self.python, self.environment), self.files.read, path, wanted)
+        except ValueError as error:
+            raise Refused(str(error)) from None
+        if found:
+            raise Refused("\n".join(contradiction(*item) for item in found))
+        if path in self.files.changed():
+            self._read_by_pip(path, wanted)
+        return {"pip_conf": path, "options": ours, "section": not any(section == "global" for section in sections_of(text))}
+
+    def _read_by_pip(self, path, wanted):
+        """Have the pip of the host read the new text, if there is a pip."""
+        with tempfile.NamedTemporaryFile("w", encoding="utf-8", errors="surrogateescape", newline="") as scratch:
+            scratch.write(self.files.after[path])
+            scratch.flush()
+            listed = self.python and output(self.python, "-m", "pip", "config", "list", PIP_CONFIG_FILE=scratch.name)
+        lost = [option for option, value in wanted.items() if "global.%s=%r" % (option, value) not in (listed or "").splitlines()]
+        if self.python and lost:
+            raise Refused("%s: pip on this host does not read %s from it as they are meant (pip config list)." % (
+                path, " and ".join(lost)))
+
+    def set_uv(self, path, lines, owner):
+        system = [os.path.join(place, "uv/uv.toml") for place in self.environment.get("XDG_CONFIG_DIRS", "/etc/xdg").split(":")]
+        own = os.path.join(xdg(self.environment, "XDG_CONFIG_HOME", ".config"), "uv/uv.toml")
+        for other in (*system, "/etc/uv/uv.toml", own):
+            found = other != path and in_file(other, sources_in, self.files.read(other))
+            if found:
+                raise Refused("%s sets %s, which uv would ask in addition, and that is not this collection's. Take it out, or "
+                              "set pip_index_scope to none." % (other, " and ".join(found)))
+        self.files.change(path, in_file(path, with_indexes, self.files.read(path), owner, lines))
+
+    def set_netrc(self, path, entries, owner):
+        self.files.change(path, in_file(path, with_logins, self.files.read(path), owner, entries))
+
+
+def contradiction(path, section, option, value):
+    return ("%s sets [%s] %s to %s, and that is not this collection's: pip would look for private names there, or for none where "
+            "they are. Take it out, or set pip_index_scope to none." % (path, section, option, CREDENTIALS.sub("***@", value)))
+
+
+def in_file(path, function, *arguments):
+    """What a function makes of a file; what it refuses is refused with the path."""
+    try:
+        return function(*arguments)
+    except ValueError as error:
+        raise Refused("%s: %s." % (path, str(error).rstrip(".\n"))) from None
 
 
 def github(files, environment, remove):
@@ -229,35 +250,42 @@ def github(files, environment, remove):
 
 
 def settle(module):
-    options = module.params
+    given = module.params
     environment = environment_of_login()
-    files, owner = _pip_settings.Files(), options["owner"]
-    previous, record = _pip_settings.read_record(options["record"]), {}
-    indexes = _indexes.normalised(options["indexes"])
-    for warning in _indexes.warnings(indexes) if options["scope"] != "none" else ():
+    files, owner = _pip_settings.Files(), given["owner"]
+    previous, record = _pip_settings.read_record(given["record"]), {}
+    indexes = _indexes.normalised(given["indexes"])
+    for warning in _indexes.warnings(indexes) if given["scope"] != "none" else ():
         module.warn(warning)
-    found = github(files, environment, options["remove_github"])
+    found = github(files, environment, given["remove_github"])
     if previous:
         _pip_settings.undo(files, previous, owner)
-    pip_conf, uv_toml, home_netrc = places(options["scope"], options["site"], environment)
+    pip_conf, uv_toml, home_netrc = places(given["scope"], given["site"], environment)
     if pip_conf and indexes:
         index, extra = one_for_all(indexes)
-        record["pip_conf"] = pip_conf
-        record["options"] = set_pip(files, pip_conf, pip_options(index, extra, options["access_dir"]))
-        if uv_toml and uv_lines(index, extra):
+        for name in variables():
+            module.warn("The variable %s of this login makes pip or uv look for packages elsewhere, and counts more than the "
+                        "files that this module sets. Take it out of the login's profile, if it comes from there." % name)
+        host = OnThisHost(files, environment, os.path.join(given["site"], "bin/python") if given["site"] else None)
+        record = host.set_pip(pip_conf, pip_options(index, extra, given["access_dir"]))
+        lines = index_lines(index, extra)
+        if uv_toml and lines:
             record["uv_toml"] = uv_toml
-            set_uv(files, uv_toml, uv_lines(index, extra), owner)
+            host.set_uv(uv_toml, lines, owner)
         entries = _indexes.netrc([index, *extra])
         if entries:
             record["netrc"] = home_netrc
-            set_netrc(files, home_netrc, entries, owner)
+            host.set_netrc(home_netrc, entries, owner)
+        record["created"] = sorted(files.created & {record.get(key) for key in ("pip_conf", "uv_toml", "netrc")})
     changed = files.changed()
     ours = [entry("lines", record[key], name=owner) for key in ("pip_conf", "uv_toml", "netrc") if key in record]
-    listed = list_in_manifest(options["manifest"], ours, module.check_mode)
-    if not module.check_mode:
+    listed = list_in_manifest(given["manifest"], ours, module.check_mode)
+    if not module.check_mode and (changed or record != previous):
+        if changed and record:
+            # first, so that a run that is interrupted here can be taken back as well
+            _pip_settings.write_record(given["record"], dict(record, before=previous))
         files.write()
-        if record != previous:
-            _pip_settings.write_record(options["record"], record)
+        _pip_settings.write_record(given["record"], record)
     module.exit_json(
         changed=bool(changed or listed), github=found, files=[item["path"] for item in ours],
         diff=[shown(path, files) for path in changed])

@@ -69,14 +69,14 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils import _indexes
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._github_packages import in_pypirc, without_github
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._package_pypirc import with_indexes
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._package_pypirc import PypircRefused, with_indexes
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._package_target import refusal, section_name
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._replacing import replacing
 
 
 def read(path):
     try:
-        with open(path, encoding="utf-8") as stream:
+        with open(path, encoding="utf-8", newline="") as stream:
             return stream.read()
     except FileNotFoundError:
         return ""
@@ -100,7 +100,10 @@ def main():
     except (OSError, UnicodeDecodeError) as error:
         module.fail_json(msg="cannot read %s: %s. Mend it or move it away, then run again." % (path, error))
     github = in_pypirc(before)
-    text = with_indexes(without_github(before) if module.params["remove_github"] else before, entries)
+    try:
+        text = with_indexes(without_github(before) if module.params["remove_github"] else before, entries)
+    except PypircRefused as error:
+        module.fail_json(msg="%s: %s. Correct it or move it away, then run again. Nothing was changed." % (path, error))
     if github and not module.params["remove_github"]:
         module.warn("%s has GitHub Packages in it (%s), which has no registry for Python packages: every upload answers 404. "
                     "Remove the sections, or run again with remove_github: true (in the role publish: publish_remove_github)." % (
@@ -110,7 +113,7 @@ def main():
     if changed and not module.check_mode:
         try:
             with replacing(path) as stream:
-                stream.write(text)
+                stream.buffer.write(text.encode())
         except OSError as error:
             module.fail_json(msg="cannot write %s: %s" % (path, error.strerror))
     module.exit_json(

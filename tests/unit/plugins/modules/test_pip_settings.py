@@ -74,10 +74,69 @@ def test_what_others_wrote_stays(settle, tmp_path):
     assert content(tmp_path) == before
 
 
+BYTES = {
+    "no end of the last line": (b"[global]\ntimeout = 60", b"offline = false", b"machine git.example.org login me password mine"),
+    "ends of lines as on Windows": (b"[install]\r\nuser = true\r\n", b"offline = false\r\n",
+                                    b"machine git.example.org login me password mine\r\n"),
+    "only comments": (b"# mine", b"# mine\n\n", b"# mine"),
+    "empty": (b"", b"", b""),
+    "an empty section, a table, a macro": (b"[global]", b"[pip]\nstrict = true",
+                                           b"macdef init\ncd /pub\n\nmachine a login b password c"),
+    "not ASCII": ("[list]\n# \u00fc".encode(), "# \u00fc\n".encode(), "# \u00fc\nmachine a login b password c".encode()),
+}
+
+
+@pytest.mark.parametrize("case", sorted(BYTES))
+def test_every_byte_of_theirs_comes_back(settle, environment, tmp_path, case):
+    paths = [tmp_path / name for name in (PIP, UV, NETRC)]
+    for path, theirs in zip(paths, BYTES[case]):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(theirs)
+    assert settle()["changed"] and not settle()["changed"]
+    listed = subprocess.run([sys.executable, "-m", "pip", "config", "list"], env=environment, text=True, capture_output=True,
+                            check=True).stdout
+    assert "global.index-url='https://index.example.org/simple/'" in listed
+    assert settle(scope="none")["changed"]
+    assert tuple(path.read_bytes() for path in paths) == BYTES[case]
+    assert not (tmp_path / ".config/swf-testbed/pip-settings.json").exists()
+
+
+def test_an_interrupted_run_is_taken_back(settle, tmp_path):
+    """The record is written first: here the files could not be written after it."""
+    write(tmp_path / PIP, "[global]\ntimeout = 60")
+    before = content(tmp_path)
+    (tmp_path / NETRC).symlink_to("/proc/nothing/netrc")
+    assert settle()["failed"]
+    (tmp_path / NETRC).unlink()
+    assert not settle(scope="none")["failed"] and content(tmp_path) == before
+
+
+@pytest.mark.parametrize("name,text", [
+    (PIP, "[install]\nextra-index-url = https://me:hidden@other.example.org/simple\n"),
+    ("system/pip/pip.conf", "[download]\nfind-links = https://me:hidden@other.example.org/simple\n"),
+    (".pip/pip.conf", "[wheel]\nindex_url = https://me:hidden@other.example.org/simple\n"),
+    ("system/uv/uv.toml", 'index = [{ url = "https://me:hidden@other.example.org/simple" }]'),
+])
+def test_what_would_be_asked_in_addition_is_named(settle, environment, tmp_path, name, text):
+    environment["XDG_CONFIG_DIRS"] = str(tmp_path / "system")
+    write(tmp_path / name, text)
+    before = content(tmp_path)
+    answer = settle()
+    assert answer["failed"] and str(tmp_path / name) in answer["msg"] and "hidden" not in answer["msg"], answer
+    assert content(tmp_path) == before
+
+
+def test_a_variable_that_leads_elsewhere_is_warned_of(settle, environment):
+    environment.update(PIP_FIND_LINKS="/srv/hidden", UV_INDEX="https://hidden.example.org/simple")
+    answer = settle()
+    assert not answer["failed"] and "hidden" not in json.dumps(answer)
+    assert all(name in json.dumps(answer["warnings"]) for name in ("PIP_FIND_LINKS", "UV_INDEX"))
+
+
 @pytest.mark.parametrize("text,left", [
     # comments and empty lines do not end a value
     ("[global]\nindex_url =\n# why\n\n    x\ntimeout = 9\n", "[global]\ntimeout = 9\n"),
-    ("[global]\nIndex-URL: x\n\n# of the next\n[install]\nuser = true\n", "# of the next\n[install]\nuser = true\n"),
+    ("[global]\nIndex-URL: x\n\n# of the next\n[install]\nuser = true\n", "[global]\n\n# of the next\n[install]\nuser = true\n"),
     ("[install]\nindex-url = x\n", "[install]\nindex-url = x\n"),
 ])
 def test_an_option_is_taken_out_as_a_whole(text, left):
@@ -93,10 +152,13 @@ def test_an_option_that_somebody_changed_is_not_taken_out(settle, tmp_path):
 
 
 @pytest.mark.parametrize("name,text,message", [
-    (PIP, "[global]\nindex_url = https://me:hidden@other.example.org/simple\n", "sets index-url to https://***@other.example.org"),
+    (PIP, "[global]\nindex_url = https://me:hidden@other.example.org/simple\n", "sets [global] index-url to https://***@other.example.org"),
     (PIP, "index-url = x\n", "pip cannot read it"),
-    (UV, '[[index]]\nurl = "https://other.example.org"\n', "names indexes"),
+    (UV, '[[index]]\nurl = "https://other.example.org"\n', "it sets index, and"),
+    (UV, 'index = [{ url = "https://other.example.org" }]', "add by hand what is missing of:\nindex = ["),
+    (UV, "offline = \n", "it is no TOML"),
     (NETRC, "machine index.example.org login other password mine\n", "another login for index.example.org"),
+    (NETRC, "machine git.example.org login me password mine\noops\n", "see line 2"),
 ])
 def test_what_contradicts_is_named_and_nothing_changes(settle, tmp_path, name, text, message):
     write(tmp_path / name, text)

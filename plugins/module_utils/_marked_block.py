@@ -1,0 +1,40 @@
+# Copyright: Contributors to the bnlnpps.swf_testbed collection
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A marked block at the beginning of a text file that belongs to somebody else.
+
+At the beginning, nothing of the file can swallow the block or be swallowed by it: not a last line without its end, a macro of a
+netrc file, or a table of a TOML file. What follows stays byte for byte, and is the whole file again once the block is gone.
+"""
+
+from __future__ import annotations
+
+import re
+
+BEGIN, END = "# BEGIN bnlnpps.swf_testbed %s", "# END bnlnpps.swf_testbed %s"
+
+
+class BlockRefused(ValueError):
+    """A block that has no end; the text says where."""
+
+
+def set_block(text, owner, content):
+    """The text with the owner's block at its beginning; without it where the content is empty."""
+    rest = outside(text, owner)
+    return "".join(line + "\n" for line in (BEGIN % owner, *content.splitlines(), END % owner)) + rest if content else rest
+
+
+def outside(text, owner):
+    """The text without the owner's blocks.
+
+    Earlier versions added a block to the end of the file: to a last line that had no end, and then again in each run.
+
+    :raises BlockRefused:
+    """
+    begin, end = re.escape(BEGIN % owner), re.escape(END % owner)
+    rest = re.sub(r"%s\r?\n.*?%s(\r?\n|\Z)" % (begin, end), "", text, flags=re.DOTALL)
+    left = re.search(r"(%s|%s)\r?$" % (begin, end), rest, re.MULTILINE)
+    if left:
+        raise BlockRefused("line %d is one of the marks of a block of this collection, and its counterpart is missing. Take the "
+                           "lines of the block out" % (text.count("\n", 0, text.index(left.group(1))) + 1))
+    return rest
