@@ -82,11 +82,13 @@ def minor_of(interpreter):
 
 
 def made_with(found, python):
-    """Whether an environment was made with the Python that is asked for. One that cannot be found is no reason to build anew."""
-    path = shutil.which(os.path.expanduser(python))
-    if path is None or os.path.realpath(path) == found.get("executable"):
+    """Whether an environment was made with the Python that is asked for. One that cannot be found is no reason to build anew.
+
+    :param python: from :func:`_host_python.resolved`.
+    """
+    if os.path.realpath(python) == found.get("executable"):
         return True
-    return minor_of(path) in (None, short(found["python"]))
+    return minor_of(python) in (None, short(found["python"]))
 
 
 @contextlib.contextmanager

@@ -318,6 +318,7 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._environments 
     manifest,
     only_one,
 )
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host_python import resolved
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._indexes import ARGUMENTS, normalised
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._install_verdict import explained
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._installers import InstallError, installer
@@ -585,6 +586,9 @@ def main():
         no_log=True,
     )
     options = module.params
+    if options["state"] == "built":
+        # once, for all that comes: uv finds another Python by the same name than this module does
+        options["python"] = resolved(options["python"])
     with access_of(module):
         try:
             STATES[options["state"]](module)
