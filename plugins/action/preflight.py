@@ -4,7 +4,7 @@
 """Controller's half of preflight: checks the variables of many roles in one go, before the host is asked anything.
 
 Ansible checks a role's variables in a task of its own when the role starts: by then earlier roles have changed the host, and
-each such task costs a task.
+each such task costs a task. What the host answers is marked as an answer of this run, which a fact cache cannot know.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._role_variables import problems as problems_of
+from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._run import claimed_by, stamped
 
 
 class ActionModule(ActionBase):
@@ -27,5 +28,15 @@ class ActionModule(ActionBase):
         if problems:
             raise AnsibleActionFail("this inventory cannot be used yet, and nothing was changed:\n" + "\n".join(
                 "%d. %s" % pair for pair in enumerate(problems, 1)))
-        return self._execute_module(
+        result = self._execute_module(
             module_name="bnlnpps.swf_testbed.preflight", module_args=arguments, task_vars=task_vars)
+        if "place" in result and not result.get("failed"):
+            other = claimed_by(result["place"], task_vars["inventory_hostname"])
+            if other != task_vars["inventory_hostname"]:
+                raise AnsibleActionFail(
+                    "%s and %s are the same machine, and nothing was changed. Evidence: the same running kernel has the same "
+                    "directory for both. Fix: keep one of the names in the inventory, in all groups that it needs, or set another "
+                    "swf_testbed_instance, with other ports, for one of them" % (other, task_vars["inventory_hostname"]))
+        if "ansible_facts" in result:
+            result["ansible_facts"] = {name: stamped(fact) for name, fact in result["ansible_facts"].items()}
+        return result

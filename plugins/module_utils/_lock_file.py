@@ -11,8 +11,8 @@ import importlib.metadata
 import json
 import os
 import re
-import sys
 import ssl
+import sys
 import tempfile
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._indexes import netrc
