@@ -21,6 +21,7 @@ import time
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._installers import InstallError, call
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._lock import by_index, short_hash
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._modes import readable
 
 MANIFEST = "release.json"
 # seconds that a run waits for another one on the same host; a cold build takes one minute or two
@@ -168,6 +169,7 @@ def fill(path, lock, python, installer, indexes, access_dir=None, smoke=(), vers
                 stream.write(requirements)
             installer.install(path, name, index, access_dir)
     installer.check(path)
+    readable(path)
     with contextlib.suppress(FileNotFoundError):
         # uv's own, which everybody may write, in a place that only its owner is to write
         os.unlink(os.path.join(path, ".lock"))

@@ -145,6 +145,7 @@ import tempfile
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.common.text.converters import to_bytes, to_text
 
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._modes import known_umask
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._replacing import read
 
 
@@ -302,6 +303,7 @@ def main():
         # the invocation would put whole files into the host's journal
         no_log=True,
     )
+    known_umask()
     ConfigFiles(module).run()
 
 

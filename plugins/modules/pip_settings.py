@@ -103,6 +103,7 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._github_packag
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._install_errors import CREDENTIALS
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._installers import is_flat
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._layout import environment_of_login, xdg
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._modes import known_umask
 
 
 class Refused(Exception):
@@ -279,6 +280,7 @@ def main():
         required_if=[("scope", "site", ["site"])],
         supports_check_mode=True,
     )
+    known_umask()
     try:
         settle(module)
     except (Refused, ValueError) as error:

@@ -323,6 +323,7 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._indexes impor
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._install_verdict import explained
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._installers import InstallError, installer
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._lock import by_index, short_hash, versions
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._modes import known_umask
 
 UNLOCKED = "unlocked"
 
@@ -586,6 +587,7 @@ def main():
         no_log=True,
     )
     options = module.params
+    known_umask()
     if options["state"] == "built":
         # once, for all that comes: uv finds another Python by the same name than this module does
         options["python"] = resolved(options["python"])
