@@ -7,7 +7,7 @@ PLAY = . .venv/bin/activate && ANSIBLE_CONFIG=$(ANSIBLE_CONFIG) ansible-playbook
 # Ansible refuses a locale that is not UTF-8, or that the machine does not have.
 export LC_ALL = C.UTF-8
 # An experiment's software view puts its own packages and libraries before ours.
-unexport PYTHONPATH PYTHONHOME PYTHONSTARTUP PYTHONUSERBASE LD_LIBRARY_PATH LD_PRELOAD
+unexport PYTHONPATH PYTHONHOME PYTHONSTARTUP PYTHONUSERBASE LD_LIBRARY_PATH
 
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-test site upgrade rollback wheelhouse status doctor publish start stop uninstall test lint unit packages molecule lock
