@@ -10,7 +10,7 @@ export LC_ALL = C.UTF-8
 unexport PYTHONPATH PYTHONHOME PYTHONSTARTUP PYTHONUSERBASE LD_LIBRARY_PATH
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-test site upgrade rollback wheelhouse status doctor publish start stop uninstall test lint unit packages molecule lock
+.PHONY: help setup setup-test site upgrade rollback wheelhouse status doctor publish start stop uninstall test lint unit packages molecule nightly lock
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -67,6 +67,9 @@ packages: setup-test  ## Run the packages' tests and checks only
 
 molecule: setup-test  ## Run one Molecule scenario only (SCENARIO=default, system, lab or release)
 	@. .venv/bin/activate && tools/test molecule $(SCENARIO)
+
+nightly: setup-test  ## Run what takes too long for make test (STEPS="versions sanity": only these; docs/testing/nightly.md)
+	@. .venv/bin/activate && tools/nightly $(STEPS)
 
 lock: setup-test  ## Renew every pinned requirement: the one command that does
 	@. .venv/bin/activate && tools/lock

@@ -21,6 +21,10 @@ print(json.dumps({"path": os.path.realpath(getattr(sys, "_base_executable", None
 """
 
 
+# what a distribution may have beside a python3 that is too old
+NEWER = ("python3.13", "python3.12", "python3.11", "python3.10")
+
+
 def release_of(path="/etc/os-release"):
     """ID and ID_LIKE of the distribution in one string."""
     try:
@@ -73,17 +77,29 @@ def python_problem(wanted, minimum, found, distribution):
 
     :param found: the probe's answer, or None if no such Python runs.
     """
-    install = "sudo apt-get install python3 python3-venv"
-    if any(word in distribution.split() for word in ("rhel", "fedora", "centos")):
-        install = "sudo dnf install python3.12"
+    redhat = any(word in distribution.split() for word in ("rhel", "fedora", "centos"))
+    install = "sudo dnf install python3.12" if redhat else "sudo apt-get install python3 python3-venv"
     if found is None:
         return finding("python", "there is no Python called %r on this host, or it does not run" % wanted, "it was looked for in %s" % (
             "its path" if os.path.isabs(wanted) else os.environ.get("PATH", "")),
             "Install one (%s) or set swf_testbed_python to its path" % install)
-    if tuple(int(part) for part in found["version"].split(".")) < tuple(int(part) for part in minimum.split(".")):
+    if is_older(found["version"], minimum):
+        newer = next(filter(None, (find_python(name) for name in NEWER)), None)
+        if newer and not is_older(newer["version"], minimum):
+            fix = "Set swf_testbed_python to %s, which is Python %s" % (newer["path"], newer["version"])
+        elif redhat:
+            fix = "Install one (%s) and set swf_testbed_python to python3.12" % install
+        else:
+            # the distribution's own is the one that is too old
+            fix = "Install one (%s) and set swf_testbed_python to its path, or take a newer release of the distribution" % (
+                "uv python install 3.12")
         return finding("python", "the Python of this host is too old", "%s is Python %s, and the packages need %s or newer" % (
-            found["path"], found["version"], minimum), "Install one (%s) and set swf_testbed_python to its path" % install)
+            found["path"], found["version"], minimum), fix)
     return None
+
+
+def is_older(version, minimum):
+    return [int(part) for part in version.split(".")] < [int(part) for part in minimum.split(".")]
 
 
 def venv_problem(found, uv):
