@@ -47,12 +47,12 @@ def test_what_is_no_python_is_none(put, text):
     assert find_python("python3") is None and resolved("python3") == "python3"
 
 
-def test_the_python_of_an_environment_is_the_one_that_it_was_made_with(tmp_path):
-    subprocess.run([sys.executable, "-m", "venv", "--without-pip", "--copies", str(tmp_path / "venv")], check=True)
-    (tmp_path / "link").symlink_to(tmp_path / "venv/bin/python")
-    for path in (tmp_path / "venv/bin/python", tmp_path / "link"):
-        assert find_python(str(path)) == {"path": BASE, "version": VERSION, "venv": True}
-    assert made_with({"python": VERSION, "executable": BASE}, resolved(str(tmp_path / "link")))
+@pytest.mark.parametrize("kind", ["--symlinks", "--copies"])
+def test_the_python_of_an_environment_is_the_one_that_it_was_made_with(tmp_path, kind):
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", kind, str(tmp_path / "venv")], check=True)
+    found = find_python(str(tmp_path / "venv/bin/python"))
+    assert found == {"path": BASE, "version": VERSION, "venv": True}
+    assert made_with({"python": VERSION, "executable": BASE}, resolved(str(tmp_path / "venv/bin/python")))
 
 
 def test_what_a_login_sets_for_its_python_does_not_count(monkeypatch, tmp_path):
