@@ -35,8 +35,8 @@ class ActionModule(ActionBase):
             if other != task_vars["inventory_hostname"]:
                 raise AnsibleActionFail(
                     "%s and %s are the same machine, and nothing was changed. Evidence: the same running kernel has the same "
-                    "directory for both. Fix: keep one of the names in the inventory, in all groups that it needs, or set another "
-                    "swf_testbed_instance, with other ports, for one of them" % (other, task_vars["inventory_hostname"]))
+                    "directory for both. Fix: keep one of the names in the inventory, in all groups that it needs, or set "
+                    "another swf_testbed_instance, with other ports, for one of them" % (other, task_vars["inventory_hostname"]))
         if "ansible_facts" in result:
             result["ansible_facts"] = {name: stamped(fact) for name, fact in result["ansible_facts"].items()}
         return result

@@ -11,8 +11,8 @@ import subprocess
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._finding import finding
 
-# An environment's Python is a link: what is built lasts longer than the environment, so it is made with the Python that this was made
-# with. Its path is the real one, which means the same to uv, to venv, and in the next run.
+# An environment's Python is a link: what is built lasts longer than the environment, so it is made with the Python that this
+# was made with. Its path is the real one, which means the same to uv, to venv, and in the next run.
 PROBE = """
 import importlib.util, json, os, sys
 print(json.dumps({"path": os.path.realpath(getattr(sys, "_base_executable", None) or sys.executable),
@@ -47,8 +47,8 @@ def candidates(wanted):
 def find_python(wanted):
     """What a Python says of itself, with its real path; None if none of that name or path runs.
 
-    It is run and not only found: a shim of pyenv is on the path for versions that it then refuses to run. The next one of that name on
-    the path may be a Python.
+    It is run and not only found: a shim of pyenv is on the path for versions that it then does not run. The next one of that name
+    on the path may be a Python.
     """
     for path in candidates(wanted):
         found = probe(path)
@@ -80,7 +80,7 @@ def python_problem(wanted, minimum, found, distribution):
     redhat = any(word in distribution.split() for word in ("rhel", "fedora", "centos"))
     install = "sudo dnf install python3.12" if redhat else "sudo apt-get install python3 python3-venv"
     if found is None:
-        return finding("python", "there is no Python called %r on this host, or it does not run" % wanted, "it was looked for in %s" % (
+        return finding("python", "there is no Python called %r on this host, or it does not run" % wanted, "looked for in %s" % (
             "its path" if os.path.isabs(wanted) else os.environ.get("PATH", "")),
             "Install one (%s) or set swf_testbed_python to its path" % install)
     if is_older(found["version"], minimum):

@@ -83,8 +83,8 @@ def make(requirements, indexes, constraints, min_python):
         bound = claimed(uv, requirements, indexes, scratch)
         write(os.path.join(scratch, "pyproject.toml"), project(requirements, bound, indexes, constraints, min_python))
         # uv takes its settings from the project in its working directory, which must not be whatever Ansible was started in
-        # Without its version a lock holds for the Python that uv finds, and later ones. The Python named is Ansible's own: uv would
-        # take the first of the path, which may be a shim that fails.
+        # Without its version a lock holds for the Python that uv finds, and later ones. The Python named is Ansible's own: uv
+        # would take the first of the path, which may be a shim that fails.
         command = [uv, "--directory", scratch, "pip", "compile", "--quiet", "--universal", "--python", sys.executable,
                    "--python-version", min_python, "--generate-hashes", "--no-header", "--no-annotate", "--emit-index-annotation",
                    "--only-binary", ":all:"]
@@ -115,8 +115,8 @@ def claimed(uv, requirements, indexes, access_dir):
         for index, names in level.values():
             with tempfile.TemporaryDirectory() as target:
                 call("read the metadata of %s from index %s" % (", ".join(names), index["name"]), [
-                    uv, "pip", "install", "--quiet", "--python", sys.executable, "--no-deps", "--only-binary", ":all:", "--refresh",
-                    "--target", target, *names], index, access_dir)
+                    uv, "pip", "install", "--quiet", "--python", sys.executable, "--no-deps", "--only-binary", ":all:",
+                    "--refresh", "--target", target, *names], index, access_dir)
                 for distribution in importlib.metadata.distributions(path=[target]):
                     wanted += [line.partition(";")[0] for line in distribution.requires or []]
     return bound

@@ -142,8 +142,8 @@ python:
     version: 3.11.2
 place:
   description:
-    - What tells the directory of the releases from those of all other machines, containers and logins. A second host of the same run
-      with the same one is refused, because both names are of one machine.
+    - What tells the directory of the releases from those of all other machines, containers and logins. A second host of the
+      same run with the same one is refused, because both names are of one machine.
   returned: when O(checks=true)
   type: str
   sample: 0f7a6a5e-6e43-4f4e-9a41-2b1c9f0f3c11 2049 393217 swf-testbed

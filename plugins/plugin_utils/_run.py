@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What belongs to one run of Ansible: a fact may come from a cache, and then says nothing about this run.
 
-Ansible's temporary directory is the run's own. All processes of the run share it, nobody else may enter it, and Ansible removes it when
-the run ends.
+Ansible's temporary directory is the run's own. All processes of the run share it, nobody else may enter it, and Ansible removes
+it when the run ends.
 """
 
 from __future__ import annotations

@@ -15,8 +15,8 @@ import yaml
 
 ROOT = Path(__file__).resolve().parents[3]
 PLAYBOOKS = sorted((ROOT / "playbooks").glob("*.yml"))
-NAMES = ("requests", "yaml", "jinja2", "ansible", "packaging", "cryptography", "typer", "rich", "django", "supervisor", "build", "twine",
-         "selinux", "apt", "psycopg2", "urllib3", "sitecustomize")
+NAMES = ("requests", "yaml", "jinja2", "ansible", "packaging", "cryptography", "typer", "rich", "django", "supervisor", "build",
+         "twine", "selinux", "apt", "psycopg2", "urllib3", "sitecustomize")
 
 
 @pytest.fixture(name="view")
@@ -100,8 +100,8 @@ def test_make_runs_in_a_checkout_that_everybody_may_write(view, checkout):
     assert "not installed" in output, output
 
 
-@pytest.mark.parametrize("locale", [{"LC_ALL": "C"}, {"LC_ALL": "POSIX"}, {"LC_ALL": "tlh_QX.UTF-8"}, {"LANG": "xx_XX.ISO-8859-1"}],
-                         ids=str)
+@pytest.mark.parametrize("locale", [
+    {"LC_ALL": "C"}, {"LC_ALL": "POSIX"}, {"LC_ALL": "tlh_QX.UTF-8"}, {"LANG": "xx_XX.ISO-8859-1"}], ids=str)
 def test_make_runs_in_any_locale(view, checkout, locale):
     output = make(view, checkout, **locale)
     assert "not installed" in output, output
@@ -111,5 +111,6 @@ def test_make_names_a_python_that_is_found_and_does_not_run(view, checkout):
     shim = view / "python3"
     shim.write_text("#!/bin/sh\necho 'pyenv: python3: command not found' >&2\nexit 127\n")
     shim.chmod(0o755)
-    done = subprocess.run(["make", "status", "PYTHON=%s" % shim], cwd=checkout, text=True, capture_output=True, check=False, timeout=60)
+    done = subprocess.run(["make", "status", "PYTHON=%s" % shim], cwd=checkout, text=True, capture_output=True, check=False,
+                          timeout=60)
     assert "pyenv: python3: command not found" in done.stderr and "does not run" in done.stderr and "make PYTHON=" in done.stderr

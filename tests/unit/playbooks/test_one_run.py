@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A run goes by what its hosts answer in this run: not by a fact cache, and not by two names of one machine. Nothing is installed."""
+"""A run goes by what its hosts answer in this run: not by a fact cache, and not by two names of one machine. Nothing is
+installed."""
 
 from __future__ import annotations
 
@@ -45,8 +46,8 @@ class Controller:
         self.hosts("one")
 
     def hosts(self, *names, **variables):
-        local = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable, "swf_testbed_python": sys.executable,
-                 "preflight_ports": [], **variables}
+        local = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable,
+                 "swf_testbed_python": sys.executable, "preflight_ports": [], **variables}
         (self.folder / "hosts.yml").write_text(yaml.safe_dump({"all": {"hosts": {name: dict(local) for name in names}}}))
 
     def play(self, *arguments, gather="false", **environment):
@@ -96,7 +97,8 @@ def test_a_run_that_starts_in_the_middle_ends_with_the_reason(controller):
     cache = {"ANSIBLE_CACHE_PLUGIN": "jsonfile", "ANSIBLE_CACHE_PLUGIN_CONNECTION": str(controller.folder / "cache")}
     assert controller.play(**cache)[0] == 0
     code, output = controller.play("--start-at-task", "Show the layout", **cache)
-    assert code != 0 and "No preflight check ran for this instance in this run. Fix: run the playbook from its start" in output, output
+    why = "No preflight check ran for this instance in this run. Fix: run the playbook from its start"
+    assert code != 0 and why in output, output
 
 
 def test_two_names_of_one_machine_are_refused(controller):
@@ -113,7 +115,8 @@ def test_two_names_of_one_machine_with_an_instance_each_are_fine(controller):
 
 
 # Ansible itself refuses a controller's locale that is not UTF-8; make sets one. These are the locales of a host.
-@pytest.mark.parametrize("locale", [{"LC_ALL": "C"}, {"LC_ALL": "xx_XX.ISO-8859-1"}, {"LANG": "tlh_QX.UTF-8", "LC_CTYPE": "POSIX"}])
+@pytest.mark.parametrize("locale", [
+    {"LC_ALL": "C"}, {"LC_ALL": "xx_XX.ISO-8859-1"}, {"LANG": "tlh_QX.UTF-8", "LC_CTYPE": "POSIX"}])
 def test_a_locale_of_a_host_makes_no_difference(controller, locale):
     python = controller.folder / "python"
     python.write_text("#!/bin/sh\nunset LC_ALL LANG LC_CTYPE\n%s exec %s \"$@\"\n" % (

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the modules make is read by a service's user and written by nobody else, whatever the umask of the login is. Real uv and pip."""
+"""What the modules make is read by a service's user and written by nobody else, whatever the login's umask. Real uv and pip."""
 
 from __future__ import annotations
 
