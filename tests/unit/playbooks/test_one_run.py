@@ -125,3 +125,17 @@ def test_a_locale_of_a_host_makes_no_difference(controller, locale):
     controller.hosts("one", ansible_python_interpreter=str(python))
     code, output = controller.play(XDG_DATA_HOME=str(controller.folder / "ü"), LC_ALL="C.UTF-8")
     assert code == 0 and "ü/swf-testbed" in output, output
+
+
+def test_no_other_fact_of_ours_could_come_from_a_cache():
+    """The layout is the one fact, and is marked with its run. Everything else is registered, and ends with the run."""
+    made = [path for path in (ROOT / "plugins").rglob("*.py") if "ansible_facts" in path.read_text(encoding="utf-8")
+            and path.relative_to(ROOT / "plugins").as_posix() not in ("modules/preflight.py", "action/preflight.py")]
+    # an example in the documentation
+    assert [path.name for path in made] == ["pip_settings.py"]
+    for path in [*(ROOT / "roles").rglob("*.yml"), *(ROOT / "playbooks").rglob("*.yml")]:
+        for line in path.read_text(encoding="utf-8").splitlines():
+            if "ansible_facts" in line:
+                # of the distribution, which the same play asks for
+                assert "_fact]" in line or "distribution_release" in line, "%s: %s" % (path, line)
+            assert "cacheable" not in line
