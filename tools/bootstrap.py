@@ -48,8 +48,13 @@ def problems():
 
 
 def environment():
-    """Certificates are those of the system, where a lab adds its own CA; uv's setting for it was renamed."""
-    return dict(os.environ, PIP_DISABLE_PIP_VERSION_CHECK="1", PIP_NO_INPUT="1", UV_SYSTEM_CERTS="1", UV_NATIVE_TLS="1")
+    """Certificates are those of the system, where a lab adds its own CA; uv's setting for it was renamed.
+
+    An experiment's software view, which a login may set, has packages and libraries of its own.
+    """
+    views = ("PYTHONPATH", "PYTHONHOME", "PYTHONUSERBASE", "LD_LIBRARY_PATH")
+    kept = {name: value for name, value in os.environ.items() if name not in views}
+    return dict(kept, PIP_DISABLE_PIP_VERSION_CHECK="1", PIP_NO_INPUT="1", UV_SYSTEM_CERTS="1", UV_NATIVE_TLS="1")
 
 
 def run(command):

@@ -22,6 +22,7 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._exclusive imp
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host_index import resolved
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._installers import InstallError, call
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._lock import by_index, short_hash
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._modes import readable
 
 MANIFEST = "release.json"
 # seconds that a run waits for another one on the same host; a cold build takes one minute or two
@@ -83,11 +84,13 @@ def minor_of(interpreter):
 
 
 def made_with(found, python):
-    """Whether an environment was made with the Python that is asked for. One that cannot be found is no reason to build anew."""
-    path = shutil.which(os.path.expanduser(python))
-    if path is None or os.path.realpath(path) == found.get("executable"):
+    """Whether an environment was made with the Python that is asked for. One that cannot be found is no reason to build anew.
+
+    :param python: from :func:`_host_python.resolved`.
+    """
+    if os.path.realpath(python) == found.get("executable"):
         return True
-    return minor_of(path) in (None, short(found["python"]))
+    return minor_of(python) in (None, short(found["python"]))
 
 
 @contextlib.contextmanager
@@ -155,6 +158,7 @@ def fill(path, lock, python, installer, indexes, access_dir=None, smoke=(), vers
                 stream.write(requirements)
             installer.install(path, name, index, access_dir)
     installer.check(path)
+    readable(path)
     with contextlib.suppress(FileNotFoundError):
         # uv's own, which everybody may write, in a place that only its owner is to write
         os.unlink(os.path.join(path, ".lock"))

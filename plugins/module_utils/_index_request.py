@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import errno
 import http.client
+import ipaddress
 import socket
 import ssl
 import time
@@ -68,11 +69,26 @@ def place(url):
     return "%s://%s%s" % (parts.scheme, host, parts.path)
 
 
+def is_loopback(host):
+    """Whether an address or name is this machine's own. To a proxy it would mean the proxy."""
+    try:
+        return ipaddress.ip_address(host or "").is_loopback
+    except ValueError:
+        return (host or "").lower().rstrip(".") == "localhost"
+
+
+class DirectLoopback(urllib.request.ProxyHandler):
+    """The proxies of the environment, but for addresses of this machine, whatever no_proxy says."""
+
+    def proxy_open(self, req, proxy, type):  # pylint: disable=redefined-builtin
+        return None if is_loopback(urlsplit(req.full_url).hostname) else super().proxy_open(req, proxy, type)
+
+
 def proxy_of(url):
     """``host:port`` of the proxy that the environment sets for the address, or None."""
     parts = urlsplit(url)
     proxy = urllib.request.getproxies().get(parts.scheme)
-    if not proxy or urllib.request.proxy_bypass(parts.netloc.rpartition("@")[2]):
+    if not proxy or is_loopback(parts.hostname) or urllib.request.proxy_bypass(parts.netloc.rpartition("@")[2]):
         return None
     return (proxy.rpartition("://")[2]).rpartition("@")[2].rstrip("/")
 
@@ -91,7 +107,7 @@ class Client:
         except (OSError, ValueError) as error:
             raise CaUnusable("the CA certificate %s cannot be used: %s" % (
                 ca_cert, getattr(error, "strerror", None) or error)) from error
-        self._opener = urllib.request.build_opener(NoRedirect, urllib.request.HTTPSHandler(context=context))
+        self._opener = urllib.request.build_opener(NoRedirect, DirectLoopback(), urllib.request.HTTPSHandler(context=context))
         self._timeout = timeout
 
     def get(self, url, login=None, longest=LONGEST_PAGE, follow=False):

@@ -11,6 +11,7 @@ import json
 import os
 import re
 import ssl
+import sys
 import tempfile
 from urllib.parse import urlsplit
 
@@ -96,8 +97,11 @@ def make(requirements, indexes, constraints, min_python):
         # a file that is named is the only one that uv reads: neither the login's nor the machine's counts
         write(os.path.join(scratch, "uv.toml"), "\n".join(line for index in indexes for line in uv_index(index, "index")))
         write(os.path.join(scratch, "constraints.txt"), pinned(constraints))
-        command = [uv, "--directory", scratch, "pip", "compile", "--quiet", "--universal", "--generate-hashes", "--no-header",
-                   "--no-annotate", "--emit-index-annotation", "--only-binary", ":all:", "--constraint", "constraints.txt"]
+        # Without its version a lock holds for the Python that uv finds, and later ones. The Python named is Ansible's own: uv
+        # would take the first of the path, which may be a shim that fails.
+        command = [uv, "--directory", scratch, "pip", "compile", "--quiet", "--universal", "--python", sys.executable,
+                   "--python-version", min_python, "--generate-hashes", "--no-header", "--no-annotate", "--emit-index-annotation",
+                   "--only-binary", ":all:", "--constraint", "constraints.txt"]
         for name in bound:
             command += ["--refresh-package", name]
         text = call("lock %s" % ", ".join(requirements), command + ["pyproject.toml"], access_dir=scratch,
@@ -126,8 +130,8 @@ def claimed(uv, requirements, indexes, access_dir):
         for index, names in level.values():
             with tempfile.TemporaryDirectory() as target:
                 call("read the metadata of %s from index %s" % (", ".join(names), index["name"]), [
-                    uv, "pip", "install", "--quiet", "--no-deps", "--only-binary", ":all:", "--refresh", "--target", target,
-                    *names], index, access_dir)
+                    uv, "pip", "install", "--quiet", "--python", sys.executable, "--no-deps", "--only-binary", ":all:",
+                    "--refresh", "--target", target, *names], index, access_dir)
                 for distribution in importlib.metadata.distributions(path=[target]):
                     wanted += [line.partition(";")[0] for line in distribution.requires or []]
     return bound

@@ -45,23 +45,21 @@ def kind_of_host(python, places):
 
     Of the Python that is its minor version, as for a release whose Python is updated, and its path.
 
-    :param python: name or path of the Python that is asked for.
+    :param python: the Python that is asked for, from :func:`_host_python.resolved`.
     :param places: {part: (path, manifest or None)}.
     :raises ValueError: there is no such Python.
     """
-    wanted = os.path.expanduser(python)
     manifests = [found for _path, found in places.values()]
     if all(manifests):
-        # no process for a host that has everything
         version, executable = places["release"][1]["python"], places["release"][1]["executable"]
     else:
-        found = find_python(wanted)
+        found = find_python(python)
         if found is None:
             raise ValueError("there is no Python called %r on this host. Set swf_testbed_python to the path of one" % python)
-        version, executable = found["version"], os.path.realpath(found["path"])
+        version, executable = found["version"], found["path"]
     return {
         "machine": platform.machine(), "libc": libc(), "python": _environments.short(version), "executable": executable,
-        "command": shutil.which(wanted), **{part: path for part, (path, _manifest) in places.items()},
+        **{part: path for part, (path, _manifest) in places.items()},
     }
 
 

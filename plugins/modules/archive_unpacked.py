@@ -74,6 +74,8 @@ import tempfile
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.urls import open_url
 
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._modes import known_umask
+
 CHECKSUM = re.compile(r"(sha256:[0-9a-fA-F]{64}|sha512:[0-9a-fA-F]{128})")
 CHUNK = 1024 * 1024
 
@@ -152,6 +154,7 @@ def main():
         },
         supports_check_mode=True,
     )
+    known_umask()
     parameters, dest = module.params, module.params["dest"].rstrip("/")
     if not CHECKSUM.fullmatch(parameters["checksum"]):
         module.fail_json(msg="checksum must be sha256: and 64 hexadecimal digits, or sha512: and 128. It is %r." % (

@@ -185,6 +185,7 @@ from ansible.module_utils.common.text.converters import to_bytes, to_text
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._instance_name import InstanceNameError
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._manifest import ManifestError, entry
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._manifest_record import ARGUMENT, record
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._modes import known_umask
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._replacing import read
 
 
@@ -365,6 +366,7 @@ def main():
         # the invocation would put whole files into the host's journal
         no_log=True,
     )
+    known_umask()
     ConfigFiles(module).run()
 
 

@@ -105,6 +105,7 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._layout import
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._manifest import ManifestError, entry
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._manifest_record import ARGUMENT
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._manifest_record import record as list_in_manifest
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._modes import known_umask
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._netrc_file import with_logins
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._pip_settings import set_option
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._pip_sources import (
@@ -314,6 +315,7 @@ def main():
         required_if=[("scope", "site", ["site"])],
         supports_check_mode=True,
     )
+    known_umask()
     try:
         settle(module)
     except (ManifestError, Refused, ValueError) as error:

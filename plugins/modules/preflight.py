@@ -109,10 +109,13 @@ ansible_facts:
   type: dict
   contains:
     swf_testbed_layout_swf_testbed:
-      description: Directories of the instance. The name of the fact ends on the name of the instance, with C(_) for C(-).
+      description:
+        - Directories of the instance. The name of the fact ends on the name of the instance, with C(_) for C(-).
+        - RV(ignore:run) marks the run of Ansible that asked the host (P(bnlnpps.swf_testbed.of_this_run#test)).
       type: dict
       sample:
         config_dir: /home/me/.config/swf-testbed
+        run: ansible-local-4711k2v9x0wd
         root: /home/me/.local/share/swf-testbed
         scope: user
         state_dir: /home/me/.local/state/swf-testbed
@@ -123,16 +126,24 @@ problems:
   elements: str
   sample: []
 python:
-  description: The Python that was found.
+  description: The Python that was found, by its real path.
   returned: when O(checks=true) and one was found
   type: dict
   sample:
-    path: /usr/bin/python3
+    path: /usr/bin/python3.11
     version: 3.11.2
+place:
+  description:
+    - What tells the directory of the releases from those of all other machines, containers and logins. A second host of the
+      same run with the same one is refused, because both names are of one machine.
+  returned: when O(checks=true)
+  type: str
+  sample: 0f7a6a5e-6e43-4f4e-9a41-2b1c9f0f3c11 2049 393217 swf-testbed
 """
 
 import grp
 import os
+import platform
 import pwd
 from pathlib import Path
 
@@ -195,6 +206,17 @@ def account_entries(options, places):
             if (kind, name) in shared or not exists(look_up, name)]
 
 
+def place_of(path):
+    """What tells a directory that may not exist yet from those of all other machines, containers and logins."""
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    except OSError:
+        boot = platform.node()
+    there = next(parent for parent in [Path(path), *Path(path).parents] if os.path.exists(parent))
+    status = there.stat()
+    return "%s %d %d %s" % (boot, status.st_dev, status.st_ino, os.path.relpath(path, there))
+
+
 def exists(look_up, name):
     try:
         return bool(look_up(name))
@@ -232,6 +254,7 @@ def main():
     result = {"changed": False, "ansible_facts": {fact: places}, "problems": []}
     if not options["checks"]:
         module.exit_json(**result)
+    result["place"] = place_of(places["root"])
     found = find_python(options["python"])
     if found:
         result["python"] = {"path": found["path"], "version": found["version"]}

@@ -319,12 +319,14 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._environments 
     manifest,
     only_one,
 )
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host_python import resolved
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._indexes import ARGUMENTS, normalised
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._install_verdict import explained
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._installers import InstallError, installer
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._lock import by_index, short_hash, versions
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._manifest import ManifestError, entry
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._manifest_record import ARGUMENT, record
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._modes import known_umask
 
 UNLOCKED = "unlocked"
 # of the root, as the manifest of the instance lists it
@@ -600,6 +602,10 @@ def main():
         no_log=True,
     )
     options = module.params
+    known_umask()
+    if options["state"] == "built":
+        # once, for all that comes: uv finds another Python by the same name than this module does
+        options["python"] = resolved(options["python"])
     with access_of(module):
         try:
             STATES[options["state"]](module)

@@ -56,6 +56,12 @@ def test_nothing_is_made_when_something_is_missing(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["tools"]
 
 
+def test_a_software_view_of_the_login_reaches_no_command(bootstrap, monkeypatch):
+    for name in ("PYTHONPATH", "PYTHONHOME", "LD_LIBRARY_PATH"):
+        monkeypatch.setenv(name, "/cvmfs/view")
+    assert "/cvmfs/view" not in bootstrap.environment().values() and bootstrap.environment()["PIP_NO_INPUT"] == "1"
+
+
 def test_confirm_asks_or_is_told():
     confirm = str(ROOT / "tools/confirm")
     assert subprocess.run([confirm, "Remove?", "yes"], check=False).returncode == 0

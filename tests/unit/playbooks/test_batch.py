@@ -24,9 +24,8 @@ PLAY = """
 
     - name: Fail the gate
       ansible.builtin.set_fact:
-        swf_testbed_gate_failed: its gate
-        # as a fact of the host, which is what rolled_back returns
-        cacheable: true
+        # as the module rolled_back returns it, and the role service registers it
+        swf_testbed_rolled_back: {gate_failed: its gate}
       when: gate_fails | default(false)
 
     - name: Keep the batch whole

@@ -13,6 +13,7 @@ import re
 import shutil
 import subprocess
 import sys
+import sysconfig
 import tempfile
 from pathlib import Path
 
@@ -34,6 +35,16 @@ HOME = ".local/share/swf-testbed"
 pytestmark = pytest.mark.skipif(not NAMESPACES and not os.environ.get("CI"), reason="no namespaces here: unshare -rmn")
 
 
+def another_python(folder):
+    """A Python of the same version at another path, and no link: the path of a Python is the one that its links lead to."""
+    name = "python%d.%d" % sys.version_info[:2]
+    for part in ("bin", "lib"):
+        (folder / part).mkdir(parents=True)
+    shutil.copy2(os.path.realpath(sys.executable), folder / "bin" / name)
+    (folder / "lib" / name).symlink_to(sysconfig.get_path("stdlib"))
+    return str(folder / "bin" / name)
+
+
 class Fleet:
     def __init__(self, folder):
         self.folder, self.home = folder, folder / "home"
@@ -44,7 +55,7 @@ class Fleet:
         thing = make_wheel(folder / "public", "public-thing", "1.0")
         (folder / "tools.txt").write_text("public-thing==1.0 --hash=sha256:%s\n" % sha256(thing))
         self.private, self.public = IndexServer(folder / "private", TOKEN), IndexServer(folder / "public")
-        (folder / "another-python").symlink_to(sys.executable)
+        another = another_python(folder / "another")
         inventory = {}
         for name in HOSTS:
             (folder / name).mkdir()
@@ -54,7 +65,7 @@ class Fleet:
             python.chmod(0o755)
             inventory[name] = {
                 "ansible_python_interpreter": str(python),
-                "swf_testbed_python": str(folder / "another-python") if name == "other" else sys.executable}
+                "swf_testbed_python": another if name == "other" else sys.executable}
         self.variables = {
             # as ansible.cfg has it: modules make their directories, and warn that they had to
             "ansible_connection": "local", "ansible_pipelining": True,

@@ -1,0 +1,38 @@
+# Copyright: Contributors to the bnlnpps.swf_testbed collection
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Modes that do not depend on the umask of the login: with 077 a service's user cannot read what root installs, with 000
+anybody can change it.
+
+Files with secrets are not meant here. They get their modes one by one, before their content.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+
+
+def known_umask():
+    """For the rest of the process, what is made is read by everybody and written by its owner, unless it says otherwise."""
+    os.umask(0o022)
+
+
+def readable(path):
+    """Let everybody read what the owner reads below a directory, and nobody else write it.
+
+    An installer takes files out of a cache with the modes of the day when they were put there.
+    """
+    set_mode(path)
+    for folder, folders, names in os.walk(path):
+        for name in folders + names:
+            set_mode(os.path.join(folder, name))
+
+
+def set_mode(path):
+    mode = os.lstat(path).st_mode
+    if stat.S_ISLNK(mode):
+        return
+    wanted = 0o755 if stat.S_ISDIR(mode) or mode & stat.S_IXUSR else 0o644
+    if stat.S_IMODE(mode) != wanted:
+        os.chmod(path, wanted)
