@@ -9,6 +9,9 @@ from ansible.errors import AnsibleActionFail, AnsibleError
 from ansible.plugins.action import ActionBase
 from ansible.plugins.loader import lookup_loader
 
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._text import not_text
+from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._named_values import resolved
+
 try:
     from ansible.template import trust_as_template  # noqa: F401  pylint: disable=unused-import
     RENDER_OPTIONS = {}
@@ -23,7 +26,7 @@ class ActionModule(ActionBase):
     def run(self, tmp=None, task_vars=None):
         super().run(tmp, task_vars)
         task_vars = task_vars or {}
-        arguments = dict(self._task.args)
+        arguments = resolved(self._task.args, ("files",), task_vars, self._templar)
         arguments["files"] = [self._render(dict(item), task_vars) for item in arguments.get("files") or []]
         return self._execute_module(
             module_name="bnlnpps.swf_testbed.config_files", module_args=arguments, task_vars=task_vars)
@@ -41,6 +44,9 @@ class ActionModule(ActionBase):
             except AnsibleError as error:
                 raise AnsibleActionFail("config_files: cannot render %s: %s" % (dest, error)) from None
         else:
-            text = str(item.pop("content"))
-        item["secret_content" if item.get("secret") else "content"] = text
+            text = item.pop("content")
+            problem = not_text("the content of %s" % dest, text) if item.get("secret") else None
+            if problem:
+                raise AnsibleActionFail("config_files: " + problem)
+        item["secret_content" if item.get("secret") else "content"] = str(text)
         return item

@@ -12,6 +12,7 @@ import re
 from urllib.parse import urlsplit
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._lock import canonical
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._text import not_text
 
 LOOPBACK = re.compile(r"^(localhost|127(\.\d+){3}|::1)$")
 NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")
@@ -188,6 +189,9 @@ def fill_in_login(item, preset):
         yield "%s needs both username and token, or neither" % name
     if item["token"] and item["preset"] == "directory":
         yield "%s is a directory, and a directory takes no token" % name
+    if item["token"] is not None and not_text("", item["token"]):
+        yield not_text("the token of %s" % name, item["token"])
+        return
     for key in ("username", "token"):
         text = str(item[key] or "")
         if any(letter.isspace() or not letter.isprintable() for letter in text):
