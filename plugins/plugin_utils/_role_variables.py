@@ -25,9 +25,11 @@ def unusable_variables(role, task_vars, templar):
     """What is wrong with the variables that somebody set. Defaults are the collection's own, and tested with it."""
     with open(ROLES / role / "meta/argument_specs.yml", encoding="utf-8") as stream:
         options = yaml.safe_load(stream)["argument_specs"]["main"]["options"]
+    with open(ROLES / role / "defaults/main.yml", encoding="utf-8") as stream:
+        defaults = yaml.safe_load(stream)
     given = {}
     for name in sorted(options.keys() & task_vars.keys()):
-        if task_vars[name] == options[name].get("default"):
+        if task_vars[name] == defaults[name]:
             # nobody set it; to work it out could make a secret that this inventory has no use for
             continue
         try:
