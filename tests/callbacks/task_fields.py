@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Writes down all that a callback plugin sees of tasks: their fields before and after templating, and their results.
 
-A run with it: ANSIBLE_CALLBACK_PLUGINS=tests/callbacks ANSIBLE_CALLBACKS_ENABLED=task_fields SWF_TASK_FIELDS=<file> ansible-playbook ...
+It is enabled by ANSIBLE_CALLBACK_PLUGINS=tests/callbacks ANSIBLE_CALLBACKS_ENABLED=task_fields SWF_TASK_FIELDS=<file>.
 The file is made for its owner alone, since it is there to be searched for secrets. Each line is one event.
 """
 

@@ -168,8 +168,9 @@ def answer(server: Server, method: str, path: str, *authorization: str) -> tuple
 def test_nobody_reads_without_the_token(server: Server, method: str, path: str) -> None:
     token = server.token
     wrong = [
-        [], [""], ["Bearer"], ["Bearer "], ["Bearer " + "0" * 40], ["Bearer \xe9"], [f"Token {token}"], [f"Basic {token}"],
-        [token], [f"Bearer {token[:-1]}"], [f"Bearer {token}0"], [f"Bearer {token}", "Bearer wrong"],
+        [], [""], ["Bearer"], ["Bearer "], ["Bearer " + "0" * 40], ["Bearer \xe9"], [token],
+        [f"Token {token}"], [f"Basic {token}"], [f"Bearer {token[:-1]}"], [f"Bearer {token}0"],
+        [f"Bearer {token}", "Bearer wrong"],
     ]  # fmt: skip
     for headers in wrong:
         status, challenge, body = answer(server, method, path, *headers)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A secret is made at its first use, and only where it is used: playbooks run for real, and what they made on the controller is counted."""
+"""A secret is generated at its first use, and only where it is used: playbooks run, and their secrets on the controller are counted."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ ROOT = Path(__file__).resolve().parents[3]
 TOKEN = "0123456789abcdef0123456789abcdef01234567"
 OWN = {"pip_indexes": [{"name": "lab", "url": "https://index.example.org/simple/", "username": "me", "token": TOKEN,
                         "packages": ["swf-*"]}]}
-GIVEN = {"swf_testbed_" + name: TOKEN for name in ("index_token", "broker_password", "database_password", "monitor_secret_key", "api_token")}
+GIVEN = {"swf_testbed_" + name: TOKEN
+         for name in ("index_token", "broker_password", "database_password", "monitor_secret_key", "api_token")}
 
 
 @pytest.fixture(name="made_by")
@@ -33,14 +34,16 @@ def made_by_a_playbook():
         checkout.mkdir(exist_ok=True)
         hosts = home / "hosts.json"
         hosts.write_text(json.dumps({"all": {
-            "vars": dict(ports, ansible_connection="local", ansible_python_interpreter=sys.executable, swf_testbed_python=sys.executable,
-                         swf_testbed_systemd="never", publish_workflows=[str(checkout)], **variables),
+            "vars": dict(ports, ansible_connection="local", ansible_python_interpreter=sys.executable,
+                         swf_testbed_python=sys.executable, swf_testbed_systemd="never", publish_workflows=[str(checkout)],
+                         **variables),
             "hosts": {"localhost": {}},
             "children": {"index": {"hosts": {"localhost": {}}}, "testbed": {"hosts": {"localhost": {}}}}}}))
         environment = {key: value for key, value in os.environ.items() if not key.startswith(("XDG_", "ANSIBLE_"))}
         environment.update(HOME=str(home), ANSIBLE_COLLECTIONS_PATH=str(ROOT / ".ansible/collections"), ANSIBLE_NOCOLOR="1")
         done = subprocess.run(
-            [str(Path(sys.executable).parent / "ansible-playbook"), "-i", str(hosts), str(ROOT / "playbooks" / playbook), *arguments],
+            [str(Path(sys.executable).parent / "ansible-playbook"), "-i", str(hosts), str(ROOT / "playbooks" / playbook),
+             *arguments],
             cwd=home, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False, timeout=280)
         return {path.name for path in home.rglob("swf-testbed-controller/secrets/*")}, done.stdout
 

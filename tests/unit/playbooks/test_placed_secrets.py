@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Every task of a role that places secrets is run, with the role's own variables, into a folder of the test.
 
-The roles as a whole install services of the host, which molecule/lab does, and looks for secrets in what callback plugins see there too.
+As a whole the roles install services of a host. In molecule/lab they do, and what callback plugins see is searched there too.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from seen_by_callbacks import Seen
 
 ROOT = Path(__file__).resolve().parents[3]
 MODULE = "bnlnpps.swf_testbed.config_files"
-API_TOKEN, PASSWORD, INDEX_TOKEN = (name * 2 for name in ("0123456789abcdef0a1b", "canary-broker-%pass-", "canary-index-%token--"))
+API_TOKEN, PASSWORD, INDEX_TOKEN = "0123456789abcdef0a1b" * 2, "canary-broker-%password", "canary-index-%token" * 2
 
 
 def placing():
@@ -32,7 +32,8 @@ def placing():
 
 
 def variables_of(role):
-    return [str(path) for path in (ROOT / "roles" / role / "defaults/main.yml", ROOT / "roles" / role / "vars/main.yml") if path.exists()]
+    paths = (ROOT / "roles" / role / kind / "main.yml" for kind in ("defaults", "vars"))
+    return [str(path) for path in paths if path.exists()]
 
 
 def can_be_owned_by(role):
@@ -46,9 +47,10 @@ PLACING = [(role, task) for role, task in placing() if can_be_owned_by(role)]
 
 
 def layout(folder):
-    names = ("config_dir", "secrets_dir", "readable_secrets_dir", "access_dir", "state_dir", "log_dir", "run_dir", "root", "data_dir")
-    return dict({name: str(folder / name) for name in names}, scope="user", credentials=False, managed=False, user="", operators="",
-                config_mode="0700", conf_mode="0600", supervisord_conf=str(folder / "supervisord.conf"), unit_file=str(folder / "unit"))
+    names = ("config_dir", "secrets_dir", "readable_secrets_dir", "access_dir", "state_dir", "log_dir", "run_dir", "root",
+             "data_dir", "supervisord_conf", "unit_file")
+    return dict({name: str(folder / name) for name in names}, scope="user", credentials=False, managed=False, user="",
+                operators="", config_mode="0700", conf_mode="0600")
 
 
 def test_the_tasks_are_those_that_are_known():
@@ -65,7 +67,8 @@ def an_inventory(tmp_path):
         "swf_testbed_api_token": API_TOKEN, "swf_testbed_broker_password": PASSWORD, "swf_testbed_index_token": INDEX_TOKEN,
         "swf_testbed_broker_tls": True, "swf_testbed_index_tls": True, "swf_testbed_index_ca_cert": "",
         "swf_testbed_monitor_url": "https://127.0.0.1",
-        "__swf_testbed_dirs": layout(tmp_path / "host"), "__package_index_dirs": layout(tmp_path / "index"), "swf_testbed_index_url": "https://127.0.0.1:8004",
+        "swf_testbed_index_url": "https://127.0.0.1:8004",
+        "__swf_testbed_dirs": layout(tmp_path / "host"), "__package_index_dirs": layout(tmp_path / "index"),
         "__broker_config": str(tmp_path / "broker"), "__broker_secrets": str(tmp_path / "broker/secrets"),
         "__database_config": str(tmp_path / "database"), "__monitor_config": str(tmp_path / "host"),
         "swf_testbed_database_host": "127.0.0.1", "swf_testbed_database_password": PASSWORD}
@@ -81,8 +84,9 @@ def run(folder, seen, *arguments):
     environment = {key: value for key, value in os.environ.items() if not key.startswith(("XDG_", "ANSIBLE_"))}
     environment.update(seen.environment, HOME=str(folder), ANSIBLE_COLLECTIONS_PATH=str(ROOT / ".ansible/collections"))
     return subprocess.run(
-        [str(Path(sys.executable).parent / "ansible-playbook"), "-i", "localhost,", "-e", "@%s" % (folder / "variables.json"), *arguments,
-         str(folder / "play.yml")], cwd=folder, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
+        [str(Path(sys.executable).parent / "ansible-playbook"), "-i", "localhost,", "-e", "@%s" % (folder / "variables.json"),
+         *arguments, str(folder / "play.yml")], cwd=folder, env=environment, text=True, stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT, check=False)
 
 
 def keys_of(folder):

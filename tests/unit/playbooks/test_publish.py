@@ -42,8 +42,8 @@ def inventory(folder, **changes):
 def play(root, hosts, *arguments, **variables):
     """(exit code, output) of the playbook at -vvv --diff."""
     seen = Seen(hosts.parent)
-    environment = dict(os.environ, **seen.environment, HOME=str(hosts.parent / "home"), ANSIBLE_FORCE_COLOR="0", ANSIBLE_NOCOLOR="1",
-                       ANSIBLE_COLLECTIONS_PATH=str(root / ".ansible/collections"),
+    environment = dict(os.environ, **seen.environment, HOME=str(hosts.parent / "home"), ANSIBLE_FORCE_COLOR="0",
+                       ANSIBLE_NOCOLOR="1", ANSIBLE_COLLECTIONS_PATH=str(root / ".ansible/collections"),
                        UV_CACHE_DIR=os.environ.get("UV_CACHE_DIR") or os.path.expanduser("~/.cache/uv"))
     done = subprocess.run([str(Path(sys.executable).parent / "ansible-playbook"), "-vvv", "--diff", "-i", str(hosts),
                            "playbooks/publish.yml", "-e", json.dumps(variables), *arguments], cwd=root, env=environment,

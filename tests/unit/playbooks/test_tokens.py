@@ -65,7 +65,8 @@ def play_in_a_home(tmp_path, indexes):
         path.chmod(0o600)
         environment = {key: value for key, value in os.environ.items() if not key.startswith(("XDG_", "ANSIBLE_", "UV_"))}
         environment.update(
-            seen.environment, HOME=str(home), ANSIBLE_HOME=str(home / ".ansible"), UV_SYSTEM_CERTS="1", UV_CACHE_DIR=str(tmp_path / "uv"),
+            seen.environment, HOME=str(home), ANSIBLE_HOME=str(home / ".ansible"), UV_SYSTEM_CERTS="1",
+            UV_CACHE_DIR=str(tmp_path / "uv"),
             ANSIBLE_COLLECTIONS_PATH=str(ROOT / ".ansible/collections"), ANSIBLE_LOCALHOST_WARNING="false")
         ansible = str(Path(sys.executable).parent / "ansible-playbook")
         done = subprocess.run(
@@ -93,7 +94,8 @@ def test_an_installation_from_an_index(play, indexes):
             leaks.text("output of %s" % arguments, output)
         leaks.disk(play.home)
         assert "changed=0" in output
-        assert {"Give this host access to the package indexes", "Build the release beside the live one"} <= set(play.seen.scan(leaks))
+        ended = set(play.seen.scan(leaks))
+        assert {"Give this host access to the package indexes", "Build the release beside the live one"} <= ended
     assert leaks.processes > 20
     assert leaks.found == []
     # it is there, for its owner, and the scan went past it

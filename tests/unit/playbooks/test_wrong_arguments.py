@@ -79,7 +79,8 @@ def test_a_wrong_argument_shows_no_secret(tmp_path):
     environment.update(seen.environment, HOME=str(tmp_path), ANSIBLE_COLLECTIONS_PATH=str(ROOT / ".ansible/collections"))
     # --check: a role that did not refuse its argument would do something
     done = subprocess.run(
-        [str(Path(sys.executable).parent / "ansible-playbook"), "--check", "--diff", "-vvv", "-i", str(hosts), str(tmp_path / "play.yml")],
+        [str(Path(sys.executable).parent / "ansible-playbook"), "--check", "--diff", "-vvv", "-i", str(hosts),
+         str(tmp_path / "play.yml")],
         cwd=tmp_path, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False, timeout=280)
     assert done.returncode == 0, done.stdout
     assert done.stdout.count("rescued=%d" % len(CASES)) == 2, done.stdout
