@@ -12,4 +12,5 @@ def not_text(what, value):
         return None
     kind = "empty" if value is None else "a truth value" if isinstance(value, bool) else (
         "a number" if isinstance(value, (int, float)) else "a list or a dictionary")
-    return "%s must be text. Evidence: it is %s; without quotes, YAML and INI read 0123 and 1e5 as numbers. Fix: quote it" % (what, kind)
+    return "%s must be text. Evidence: it is %s; without quotes, YAML and INI read 0123 and 1e5 as numbers. Fix: quote it" % (
+        what, kind)
