@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Arguments that a task names instead of carrying them.
 
-A callback plugin sees the arguments of every task, also of one with no_log, so a secret must not be among them. The option files_of
-holds the name of the variable that the option files has its value from. The controller reads it when the action runs.
+A callback plugin sees the arguments of every task, also of one with no_log, so a secret must not be among them. The option
+files_of holds the name of the variable that the option files has its value from. The controller reads it when the action runs.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ def resolved(arguments, options, task_vars, templar):
     :param options: the options that a task may give by name. A list of names stands for lists that are joined; an empty one, for
         an option that is not given.
     :returns: a new dict. The task's own stays as it is: what is in it after the run is what callback plugins see.
-    :raises AnsibleActionFail: when a variable does not exist, an option is given twice, or a credential is not text. A module would
-        take a number for a text without a word.
+    :raises AnsibleActionFail: when a variable does not exist, an option is given twice, or a credential is not text. A module
+        would convert a number to text without a warning.
     """
     found = dict(arguments)
     for option in options:
@@ -33,7 +33,7 @@ def resolved(arguments, options, task_vars, templar):
         if not names:
             continue
         if option in found:
-            raise AnsibleActionFail("%s and %s are two ways to give the same. Fix: leave one of them out" % (option, option + SUFFIX))
+            raise AnsibleActionFail("%s and %s exclude each other. Fix: leave one of them out" % (option, option + SUFFIX))
         several = isinstance(names, (list, tuple))
         values = [value_of(option + SUFFIX, name, task_vars, templar) for name in (names if several else [names])]
         found[option] = [item for value in values for item in value] if several else values[0]
@@ -50,12 +50,13 @@ def unusable(option, value):
     for item in value if isinstance(value, list) else ():
         for name in CREDENTIALS if isinstance(item, dict) else ():
             if item.get(name) is not None:
-                yield from filter(None, [not_text("the %s of %s in %s" % (name, item.get("name") or "an item", option), item[name])])
+                what = "the %s of %s in %s" % (name, item.get("name") or "an item", option)
+                yield from filter(None, [not_text(what, item[name])])
 
 
 def value_of(option, name, task_vars, templar):
     if name not in task_vars:
-        raise AnsibleActionFail("%s names the variable %s, and there is none of that name" % (option, name))
+        raise AnsibleActionFail("%s names the variable %s, which is not defined. Fix: correct the name" % (option, name))
     return templar.template(task_vars[name])
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A secret is generated at its first use, and only where it is used: playbooks run, and their secrets on the controller are counted."""
+"""A secret is generated at its first use, and only where it is used: playbooks run, and their secrets are counted."""
 
 from __future__ import annotations
 

@@ -48,7 +48,8 @@ def test_defaults_are_those_of_the_spec(role):
 def test_what_can_hold_a_secret_is_known():
     """Those that the rules above and below go by, also where it is three expressions away."""
     assert {"swf_testbed_api_token", "install_git_token", "broker_users", "install_indexes", "publish_indexes",
-            "publish_repositories", "supervisord_secret_files", "__package_index_placed_secrets", "__broker_tls_files"} <= SECRET_BEARING
+            "publish_repositories", "supervisord_secret_files", "__package_index_placed_secrets",
+            "__broker_tls_files"} <= SECRET_BEARING
     assert not SECRET_BEARING & {"swf_testbed_components", "install_lock_file", "supervisord_environment", "__broker_files"}
     assert reaches_secret([{"a": "x{{ lookup('ansible.builtin.vars', 'swf_testbed_database_password') }}"}])
     assert not reaches_secret("{{ __broker_tls_files | map(attribute='dest') }} swf_testbed_api_token")
