@@ -52,9 +52,11 @@ def test_good_variables_pass(check):
 
 
 def test_defaults_are_not_worked_out(check, tmp_path):
-    """That of the database's password makes a secret, and this inventory has no database."""
-    with open(ROOT / "roles/settings/defaults/main.yml", encoding="utf-8") as stream:
-        defaults = yaml.safe_load(stream)
+    """That of the database's password makes a secret, and this inventory has no database; that of pip_indexes makes another."""
+    defaults = {}
+    for role in ("settings", "pip_index"):
+        with open(ROOT / "roles" / role / "defaults/main.yml", encoding="utf-8") as stream:
+            defaults.update(yaml.safe_load(stream))
     status, output = check(**dict(defaults, swf_testbed_controller_dir=str(tmp_path / "controller")))
     assert status == 0, output
     assert not (tmp_path / "controller").exists()
