@@ -11,8 +11,10 @@ from ansible.errors import AnsibleActionFail, AnsibleError
 from ansible.plugins.action import ActionBase
 from ansible.plugins.loader import lookup_loader
 
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._text import not_text
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils import _registry
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._collection import collection_version
+from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._named_values import resolved
 
 try:
     from ansible.template import trust_as_template  # noqa: F401  pylint: disable=unused-import
@@ -28,7 +30,7 @@ class ActionModule(ActionBase):
     def run(self, tmp=None, task_vars=None):
         super().run(tmp, task_vars)
         task_vars = task_vars or {}
-        arguments = dict(self._task.args)
+        arguments = resolved(self._task.args, ("files",), task_vars, self._templar)
         arguments["files"] = [self._render(dict(item), task_vars) for item in arguments.get("files") or []]
         registry, users = arguments.pop("registry", None), arguments.pop("users_of", None)
         if arguments.get("manifest"):
@@ -63,6 +65,9 @@ class ActionModule(ActionBase):
             except AnsibleError as error:
                 raise AnsibleActionFail("config_files: cannot render %s: %s" % (dest, error)) from None
         else:
-            text = str(item.pop("content"))
-        item["secret_content" if item.get("secret") else "content"] = text
+            text = item.pop("content")
+            problem = not_text("the content of %s" % dest, text) if item.get("secret") else None
+            if problem:
+                raise AnsibleActionFail("config_files: " + problem)
+        item["secret_content" if item.get("secret") else "content"] = str(text)
         return item

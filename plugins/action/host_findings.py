@@ -15,6 +15,7 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._finding impor
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index_secrets import Scrubber
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory._check import problems
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory._values import Values, reader
+from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._named_values import resolved
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._unreached import said, unreached
 
 MAX_CLOCK_OFFSET = 5.0
@@ -59,8 +60,9 @@ class ActionModule(ActionBase):
         found = [self._of_variable(item) for item in problems(Values(task_vars, self._templar, reader(self._loader, templar)))]
         most = float(arguments.get("max_clock_offset", MAX_CLOCK_OFFSET))
         try:
-            if arguments.get("indexes_of"):
-                read = [public(index) for index in templar.template(task_vars[arguments["indexes_of"]])]
+            arguments = resolved(arguments, ("indexes",), variables, templar)
+            if arguments.get("indexes"):
+                read = [public(index) for index in arguments["indexes"]]
                 arguments["indexes"] = [index for index, _ca in read]
                 arguments["index_cas"] = {index["name"]: ca for index, ca in read if ca}
             sent = time.time()

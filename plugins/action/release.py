@@ -23,10 +23,12 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._installers im
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._lock_file import LockRefused, must_read, obtain
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._release_archive import ArchiveRefused, verify
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._collection import collection_version
+from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._named_values import resolved
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._release_board import Board
 
 FOR_THE_CONTROLLER = ("username", "token", "ca_cert")
 GIT = ("repositories", "git_username", "git_token", "git_ca_cert", "wheels_dir")
+NAMED = ("indexes", "repositories", "git_token")
 MODULE = "bnlnpps.swf_testbed.release"
 
 
@@ -37,10 +39,11 @@ class ActionModule(ActionBase):
     def run(self, tmp=None, task_vars=None):
         super().run(tmp, task_vars)
         task_vars = task_vars or {}
-        step = "packed" if self._task.args.get("state") == "packed" else self._task.args.get("push")
+        self._arguments = resolved(self._task.args, NAMED, task_vars, self._templar)
+        step = "packed" if self._arguments.get("state") == "packed" else self._arguments.get("push")
         if step is None:
             return self._built(task_vars)
-        board, host, root = Board(), task_vars["inventory_hostname"], str(self._task.args.get("root"))
+        board, host, root = Board(), task_vars["inventory_hostname"], str(self._arguments.get("root"))
         if step == "look":
             return self._look(board, host, root, task_vars)
         mine = board.entry(host, root)
@@ -136,7 +139,7 @@ class ActionModule(ActionBase):
 
         :param access: whether the host is given the credentials of the indexes, for as long as the module runs.
         """
-        arguments = {key: value for key, value in self._task.args.items() if key not in GIT}
+        arguments = {key: value for key, value in self._arguments.items() if key not in GIT}
         indexes = list(arguments.get("indexes") or [])
         wheels = None
         wheelhouse = arguments.pop("wheelhouse", None)
@@ -147,7 +150,7 @@ class ActionModule(ActionBase):
                     arguments["access"] = access_to(normalised(indexes))
                 if wheelhouse:
                     indexes = [self._archive(wheelhouse, arguments)]
-                repositories = self._task.args.get("repositories") or []
+                repositories = self._arguments.get("repositories") or []
                 if repositories:
                     wheels = self._wheels(repositories)
                     indexes = [wheels, *indexes] if wheels else None
@@ -179,7 +182,7 @@ class ActionModule(ActionBase):
 
     def _wheels(self, repositories):
         """The index of wheels that come from git; None in check mode when they are not built yet."""
-        options = self._task.args
+        options = self._arguments
         if not options.get("wheels_dir"):
             raise ValueError("wheels_dir is required with repositories")
         unknown = [repository for repository in repositories if not {"url", "commit"} <= set(repository)]

@@ -12,6 +12,7 @@ import tarfile
 import tempfile
 
 from ansible.errors import AnsibleActionFail
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._git_wheels import pack
@@ -20,6 +21,7 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._install_verdi
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._installers import InstallError
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._lock_file import LockRefused, access, must_read, obtain, read
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._wheelhouse import collect
+from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._named_values import resolved
 
 ARGUMENT_SPEC = {
     "dest": {"type": "path", "required": True},
@@ -41,7 +43,11 @@ class ActionModule(ActionBase):
 
     def run(self, tmp=None, task_vars=None):
         super().run(tmp, task_vars)
-        _validation, options = self.validate_argument_spec(argument_spec=ARGUMENT_SPEC)
+        arguments = resolved(self._task.args, ("indexes",), task_vars or {}, self._templar)
+        validated = ArgumentSpecValidator(ARGUMENT_SPEC).validate(arguments)
+        if validated.error_messages:
+            raise AnsibleActionFail("wheelhouse: " + "; ".join(validated.error_messages))
+        options = validated.validated_parameters
         try:
             return self._made(options)
         except InstallError as error:

@@ -56,4 +56,9 @@ options:
         description: Whether the index may be an extra one that claims no names, where anybody could publish them.
         type: bool
         default: false
+  indexes_of:
+    description:
+      - Name of the variable with O(indexes), as C(pip_indexes). The variable is read when the task runs.
+      - A task that carries O(indexes) shows their tokens to every callback plugin; one that names the variable does not.
+    type: str
 """

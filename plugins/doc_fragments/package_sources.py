@@ -38,4 +38,7 @@ options:
       ca_cert:
         description: Certificate of the CA of the git server, if it is not one of the controller's.
         type: path
+  repositories_of:
+    description: Name of the variable with O(repositories), in the place of these, so that the task does not carry their tokens.
+    type: str
 """

@@ -9,9 +9,14 @@ import hashlib
 
 from ansible.errors import AnsibleFilterError
 
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._text import not_text
+
 
 def htpasswd_entry(token, username):
     """A line of an htpasswd file in the {SHA} scheme."""
+    problem = not_text("the user name", username) or not_text("the token of %s" % username, token)
+    if problem:
+        raise AnsibleFilterError("htpasswd_entry: " + problem)
     if not username or ":" in username or not username.isprintable():
         raise AnsibleFilterError("htpasswd_entry: %r cannot be a user name" % username)
     if len(token) < 32:

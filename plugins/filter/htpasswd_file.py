@@ -23,7 +23,7 @@ def htpasswd_file(users):
         if not rights or set(rights) - set(RIGHTS):
             raise AnsibleFilterError("htpasswd_file: the rights of %s must be a list with some of: %s" % (
                 user.get("name"), ", ".join(RIGHTS)))
-        lines.append("%s:%s\n" % (htpasswd_entry(user.get("token") or "", user.get("name")), ",".join(sorted(set(rights)))))
+        lines.append("%s:%s\n" % (htpasswd_entry(user.get("token"), user.get("name")), ",".join(sorted(set(rights)))))
     return "".join(lines)
 
 

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from ansible.errors import AnsibleFilterError
 
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._text import not_text
+
 NAMED = {"\t": "\\t", "\n": "\\n", "\r": "\\r", "\f": "\\f"}
 SPECIAL = set("\\=:#! ")
 
@@ -33,6 +35,9 @@ def java_properties(settings):
     if not isinstance(settings, dict):
         raise AnsibleFilterError("java_properties: a dictionary is needed, not %s" % type(settings).__name__)
     for key, value in settings.items():
+        problem = not_text("the value of %s" % key, value)
+        if problem:
+            raise AnsibleFilterError("java_properties: " + problem)
         # the login modules would take it for a password that they have to decrypt
         if str(value).startswith("ENC("):
             raise AnsibleFilterError("java_properties: the value of %s starts with 'ENC(', which stands for an encrypted one. "

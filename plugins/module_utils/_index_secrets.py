@@ -42,7 +42,7 @@ class Scrubber:
         self._tokens, self._spellings = set(), []
 
     def learn(self, username, token):
-        if token:
+        if token and isinstance(token, str):
             self._tokens.add(token)
             self._spellings = sorted({*self._spellings, *spellings(username, token)}, key=len, reverse=True)
 

@@ -12,6 +12,7 @@ import re
 from urllib.parse import urlsplit
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._lock import canonical
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._text import not_text
 
 LOOPBACK = re.compile(r"^(localhost|127(\.\d+){3}|::1)$")
 NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")
@@ -244,6 +245,9 @@ def fill_in_login(item, preset):
         yield "%s needs both username and token, or neither" % name
     if item["token"] and item["preset"] == "directory":
         yield "%s is a directory, and a directory takes no token" % name
+    if item["token"] is not None and not_text("", item["token"]):
+        yield not_text("the token of %s" % name, item["token"])
+        return
     if item["username"] and item["token"]:
         problem = unusable_login(str(item["username"]), str(item["token"]))
         if problem:

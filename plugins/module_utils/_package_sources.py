@@ -25,6 +25,7 @@ OPTIONS = {
         "token": {"type": "str", "no_log": True},
         "ca_cert": {"type": "path"},
     }},
+    "repositories_of": {"type": "str"},
 }
 
 

@@ -91,6 +91,14 @@ options:
           - Skipped with a warning in check mode when the command does not exist on the host yet.
         type: list
         elements: str
+  files_of:
+    description:
+      - Names of variables that hold lists of O(files), which are placed together, in the place of O(files).
+      - A task that carries O(files) shows their content to every callback plugin, secrets included, even with C(no_log). One that
+        names variables does not.
+    type: list
+    elements: str
+    default: []
   absent:
     description: Files to remove. Directories are never removed.
     type: list
@@ -133,6 +141,9 @@ attributes:
   diff_mode:
     support: full
     description: Shows each file's text before and after; of a secret only that it changed.
+  action:
+    support: full
+    description: Has a corresponding action plugin, which reads the variables that the task names.
 """
 
 EXAMPLES = r"""
@@ -150,6 +161,16 @@ EXAMPLES = r"""
       - dest: /etc/app/secrets/token
         content: "{{ app_token }}"
         secret: true
+
+- name: Place secrets, without showing them to callback plugins
+  bnlnpps.swf_testbed.config_files:
+    files_of: [app_secret_files]
+  vars:
+    app_secret_files:
+      - dest: /etc/app/secrets/token
+        content: "{{ app_token }}"
+        secret: true
+  no_log: true
 """
 
 RETURN = r"""
@@ -355,6 +376,7 @@ def main():
                 content={"type": "str", "no_log": False}, secret_content={"type": "str", "no_log": True},
                 secret={"type": "bool", "default": False, "no_log": False}, mode={"type": "str"},
                 backup={"type": "bool", "default": False}, validate={"type": "list", "elements": "str"})},
+            "files_of": {"type": "list", "elements": "str", "default": []},
             "absent": {"type": "list", "elements": "path", "default": []},
             "registry": {"type": "dict", "options": {
                 "directory": {"type": "path", "required": True}, "index_url": {"type": "str", "required": True}}},

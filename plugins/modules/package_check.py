@@ -40,13 +40,17 @@ requirements:
   - git (for O(repositories))
 seealso:
   - module: bnlnpps.swf_testbed.package_publish
+attributes:
+  action:
+    support: full
+    description: Has a corresponding action plugin, which reads the variables that the task names.
 """
 
 EXAMPLES = r"""
 - name: Say what is wrong before somebody tries to publish it
   bnlnpps.swf_testbed.package_check:
     sources: [packages/swf-common-lib]
-    indexes: "{{ pip_indexes }}"
+    indexes_of: pip_indexes
   delegate_to: localhost
 """
 
@@ -112,12 +116,14 @@ def main():
         argument_spec={
             **_package_sources.OPTIONS,
             "indexes": {"type": "list", "elements": "dict", "options": _indexes.ARGUMENTS},
+            "indexes_of": {"type": "str"},
             "index": {"type": "str"},
             "formats": {"type": "list", "elements": "str", "choices": ["wheel", "sdist"], "default": ["wheel", "sdist"]},
         },
-        required_by={"index": ["indexes"]},
         supports_check_mode=True,
     )
+    if module.params["index"] and module.params["indexes"] is None:
+        module.fail_json(msg="index is the name of one of the indexes, and these are not given. Set indexes or indexes_of.")
     missing = missing_libraries(*(["build", "twine"] if module.params["indexes"] is not None else []))
     if missing:
         module.fail_json(msg=missing)

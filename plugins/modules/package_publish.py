@@ -70,6 +70,9 @@ attributes:
   diff_mode:
     support: full
     description: Lists the versions that are added.
+  action:
+    support: full
+    description: Has a corresponding action plugin, which reads the variables that the task names.
 seealso:
   - module: bnlnpps.swf_testbed.package_check
 """
@@ -82,7 +85,7 @@ EXAMPLES = r"""
       - url: https://github.com/bnlnpps/swf-monitor
         ref: v0.2.0
         token: "{{ vault_github_token }}"
-    indexes: "{{ pip_indexes }}"
+    indexes_of: pip_indexes
     index: lab
     formats: [wheel, sdist]
     check: true
@@ -195,6 +198,7 @@ def main():
         argument_spec={
             **_package_sources.OPTIONS,
             "indexes": {"type": "list", "elements": "dict", "options": _indexes.ARGUMENTS},
+            "indexes_of": {"type": "str"},
             "index": {"type": "str"},
             "index_url": {"type": "str"},
             "upload_url": {"type": "str"},
@@ -205,9 +209,8 @@ def main():
             "check": {"type": "bool", "default": False},
             "wait": {"type": "int", "default": 20},
         },
-        required_one_of=[("indexes", "index_url")],
-        mutually_exclusive=[("indexes", "index_url")],
-        required_by={"index": ["indexes"]},
+        required_one_of=[("indexes", "indexes_of", "index_url")],
+        mutually_exclusive=[("indexes", "indexes_of", "index_url"), ("index", "index_url")],
         required_together=[("index_url", "upload_url", "username", "token")],
         supports_check_mode=True,
     )

@@ -23,8 +23,6 @@ description:
     pip has as its default.
   - Proxies are those of the environment (E(http_proxy), E(https_proxy), E(no_proxy)).
 options:
-  indexes:
-    required: true
   access_dir:
     description:
       - Folder on the host that the role P(bnlnpps.swf_testbed.pip_index#role) wrote. It has C(netrc) with the credentials of
@@ -66,6 +64,9 @@ extends_documentation_fragment:
 attributes:
   check_mode:
     description: Never changes anything. Asks in check mode too.
+  action:
+    support: full
+    description: Has a corresponding action plugin, which reads the variables that the task names.
 seealso:
   - module: bnlnpps.swf_testbed.release
 """
@@ -73,7 +74,7 @@ seealso:
 EXAMPLES = r"""
 - name: See whether this host can get the testbed
   bnlnpps.swf_testbed.pip_index_info:
-    indexes: "{{ pip_indexes }}"
+    indexes_of: pip_indexes
     fail: true
 
 - name: Ask with what the role pip_index has placed, so that no token travels
@@ -260,13 +261,15 @@ PACKAGES = ["swf-testbed", "swf-common-lib", "swf-monitor", "swf-daqsim-agent", 
 def main():
     module = AnsibleModule(
         argument_spec={
-            "indexes": {"type": "list", "elements": "dict", "required": True, "options": ARGUMENTS},
+            "indexes": {"type": "list", "elements": "dict", "options": ARGUMENTS},
+            "indexes_of": {"type": "str"},
             "access_dir": {"type": "path"},
             "packages": {"type": "list", "elements": "str", "default": PACKAGES},
             "python": {"type": "str"},
             "timeout": {"type": "int", "default": 10},
             "fail": {"type": "bool", "default": False},
         },
+        required_one_of=[("indexes", "indexes_of")],
         supports_check_mode=True,
     )
     options = module.params

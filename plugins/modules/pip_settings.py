@@ -59,6 +59,9 @@ attributes:
   diff_mode:
     support: full
     description: Shows the changes of pip.conf and uv.toml. What is in a netrc file is never shown.
+  action:
+    support: full
+    description: Has a corresponding action plugin, which reads the variables that the task names.
 """
 
 EXAMPLES = r"""
@@ -308,6 +311,7 @@ def main():
             "owner": {"type": "str", "required": True},
             "record": {"type": "path", "required": True},
             "indexes": {"type": "list", "elements": "dict", "default": [], "options": _indexes.ARGUMENTS},
+            "indexes_of": {"type": "str"},
             "access_dir": {"type": "path"},
             "remove_github": {"type": "bool", "default": False},
             **ARGUMENT,

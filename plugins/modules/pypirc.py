@@ -26,8 +26,6 @@ options:
       - Whether to remove sections of GitHub Packages, which has no registry for Python packages. They are reported anyway.
     type: bool
     default: false
-  indexes:
-    required: true
 extends_documentation_fragment:
   - bnlnpps.swf_testbed.package_indexes
 attributes:
@@ -38,13 +36,16 @@ attributes:
     support: partial
     details: Says that the file changes, and not how, for there are tokens in it.
     description: Shows that there is a change.
+  action:
+    support: full
+    description: Has a corresponding action plugin, which reads the variables that the task names.
 """
 
 EXAMPLES = r"""
 - name: Let me publish by hand
   bnlnpps.swf_testbed.pypirc:
     path: ~/.pypirc
-    indexes: "{{ pip_indexes }}"
+    indexes_of: pip_indexes
   delegate_to: localhost
 """
 
@@ -86,9 +87,11 @@ def main():
     module = AnsibleModule(
         argument_spec={
             "path": {"type": "path", "required": True},
-            "indexes": {"type": "list", "elements": "dict", "required": True, "options": _indexes.ARGUMENTS},
+            "indexes": {"type": "list", "elements": "dict", "options": _indexes.ARGUMENTS},
+            "indexes_of": {"type": "str"},
             "remove_github": {"type": "bool", "default": False},
         },
+        required_one_of=[("indexes", "indexes_of")],
         supports_check_mode=True,
     )
     path = module.params["path"]

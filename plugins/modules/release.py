@@ -127,11 +127,17 @@ options:
       subdirectory:
         description: Where in the repository the package is.
         type: str
+  repositories_of:
+    description: Name of the variable with O(repositories), in the place of these. An empty one is for none.
+    type: str
   git_username:
     description: User name for repositories over https. The default suits GitHub.
     type: str
   git_token:
     description: Token for repositories over https. It stays on the controller.
+    type: str
+  git_token_of:
+    description: Name of the variable with O(git_token), in its place, so that the task does not carry it.
     type: str
   git_ca_cert:
     description: Path on the controller of CA certificates for repositories over https.
@@ -196,6 +202,9 @@ attributes:
   diff_mode:
     support: full
     description: Shows which packages differ from the active release; which files change; what is removed.
+  action:
+    support: full
+    description: Has a corresponding action plugin, which reads the variables that the task names.
 """
 
 EXAMPLES = r"""
@@ -571,13 +580,16 @@ def main():
             "min_python": {"type": "str", "default": "3.10"},
             "python": {"type": "str", "default": "python3"},
             "indexes": {"type": "list", "elements": "dict", "default": [], "options": ARGUMENTS},
+            "indexes_of": {"type": "str"},
             "access_dir": {"type": "path"},
             "repositories": {"type": "list", "elements": "dict", "default": [], "options": {
                 "url": {"type": "str", "required": True},
                 "commit": {"type": "str", "required": True},
                 "subdirectory": {"type": "str"}}},
+            "repositories_of": {"type": "str"},
             "git_username": {"type": "str"},
             "git_token": {"type": "str", "no_log": True},
+            "git_token_of": {"type": "str", "no_log": False},
             "git_ca_cert": {"type": "path"},
             "wheels_dir": {"type": "path"},
             "wheels": {"type": "path"},

@@ -79,7 +79,7 @@ EXAMPLES = r"""
     pythons: ["3.11", "3.13"]
     lock_file: "{{ inventory_dir }}/locks/swf-testbed-0.1.0.txt"
     tools_lock_file: "{{ role_path }}/files/tools.txt"
-    indexes: "{{ pip_indexes }}"
+    indexes_of: pip_indexes
 """
 
 RETURN = r"""

@@ -3,7 +3,10 @@
 
 from __future__ import annotations
 
+import json
+import os
 import re
+from pathlib import Path
 
 import pytest
 
@@ -133,6 +136,28 @@ def test_no_secret_is_anywhere_else(host, lab):
     allowed = re.compile(r"0o600 0 /etc/swf-[a-z]+/(secrets|pip)/|0o4[04]0 \d+ /run/credentials/|0o600 \d+ /var/lib/postgresql/")
     stray = [line for line in found.stdout.splitlines() if not allowed.match(line)]
     assert not stray
+
+
+@pytest.mark.skipif("SWF_TASK_FIELDS" not in os.environ, reason="tools/test sets SWF_TASK_FIELDS")
+def test_callback_plugins_were_shown_no_secret(lab):
+    """Of all tasks so far, which installed every service; with no_log the arguments of a task are not hidden from them."""
+    values = [path.read_text() for path in lab.secrets.iterdir() if path.name[0] != "."]
+    # a line of a private key is part of no other text
+    secrets = [value.splitlines()[2] if "PRIVATE KEY" in value else value.strip() for value in values]
+    assert len(secrets) >= 9
+    events = [(json.loads(line)["task"].split(" : ")[-1], line)
+              for line in Path(os.environ["SWF_TASK_FIELDS"]).read_text(encoding="utf-8").splitlines()]
+    assert {"Make the role", "Place the users and the certificate", "Place the secrets that the programs read",
+            "Publish the versions that the index does not have"} <= {task for task, _line in events}
+    assert [task for task, line in events if any(secret in line for secret in secrets)] == []
+
+
+def test_the_mcp_server_asks_for_the_token(lab):
+    """From its own host, since it listens there alone."""
+    host = lab.host(lab.host_of("mcp-agent"))
+    ask = ("import urllib.request as r, urllib.error as e\ntry: print(r.urlopen('http://127.0.0.1:8003/mcp').status)\n"
+           "except e.HTTPError as error: print(error.code, error.headers['WWW-Authenticate'])")
+    assert host.check_output("python3 -c %s", ask) == '401 Bearer realm="swf-testbed"'
 
 
 def test_only_what_was_asked_for_is_listened_on(host, lab, name):

@@ -5,15 +5,18 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import http.client
+import json
 import signal
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from mcp import Client
+from mcp.client.streamable_http import create_mcp_http_client, streamable_http_client
 from swf_common_lib.monitor import MonitorClient
 from swf_common_lib.settings import MonitorSettings
 from swf_common_lib.shutdown import Shutdown
@@ -23,8 +26,9 @@ TOOLS = {"testbed_status", "list_agents", "list_runs", "list_stf_files", "recent
 
 
 class Server(Program):
-    def __init__(self, log: Path, env: dict[str, str]) -> None:
+    def __init__(self, log: Path, env: dict[str, str], token: str) -> None:
         self.port = free_port()
+        self.token = token
         self.url = f"http://127.0.0.1:{self.port}/mcp"
         super().__init__(log, "swf-mcp-agent", "--port", str(self.port), "--name", "mcp", env=env)
 
@@ -32,16 +36,24 @@ class Server(Program):
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory, monitor: MonitorProgram) -> Iterator[Server]:
     log = tmp_path_factory.mktemp("mcp") / "mcp.log"
-    server = Server(log, {**monitor.env, "SWF_HEARTBEAT_INTERVAL": "0.5"})
+    server = Server(log, {**monitor.env, "SWF_HEARTBEAT_INTERVAL": "0.5"}, monitor.token)
     server.start()
     server.wait_for_port(server.port)
     yield server
     server.stop()
 
 
+@contextlib.asynccontextmanager
+async def client_of(server: Server, token: str) -> AsyncIterator[Client]:
+    """A client that is logged in."""
+    logged_in = create_mcp_http_client(headers={"Authorization": f"Bearer {token}"})
+    async with logged_in, Client(streamable_http_client(server.url, http_client=logged_in)) as client:
+        yield client
+
+
 def call(server: Server, tool: str, **arguments: Any) -> Any:
     async def ask() -> Any:
-        async with Client(server.url) as client:
+        async with client_of(server, server.token) as client:
             return await client.call_tool(tool, arguments)
 
     return asyncio.run(ask())
@@ -58,7 +70,7 @@ def test_the_tools_tell_what_the_monitor_knows(server: Server, monitor: MonitorP
     known.update_stf(f"swf.{run_id:06d}.000002.stf", status="failed", reason="bad")
 
     async def ask() -> None:
-        async with Client(server.url) as client:
+        async with client_of(server, server.token) as client:
             tools = (await client.list_tools()).tools
             assert {tool.name for tool in tools} == TOOLS
             assert all(
@@ -96,13 +108,13 @@ def test_an_outage_of_the_monitor_is_told_to_the_client(server: Server, monitor:
 
 
 def test_a_signal_ends_it_also_with_a_connection_open(tmp_path: Path, monitor: MonitorProgram) -> None:
-    server = Server(tmp_path / "mcp.log", monitor.env)
+    server = Server(tmp_path / "mcp.log", monitor.env, monitor.token)
     server.start()
     server.wait_for_port(server.port)
     ends: list[tuple[int, float]] = []
 
     async def stay() -> None:
-        async with Client(server.url) as client:
+        async with client_of(server, server.token) as client:
             await client.list_tools()
             began = time.monotonic()
             server.signal(signal.SIGTERM)
@@ -127,11 +139,67 @@ def test_a_port_in_use_is_one_line(server: Server, tmp_path: Path, monitor: Moni
     assert lines[0].endswith(f"cannot listen at 127.0.0.1:{server.port}: Address already in use")
 
 
+INITIALIZE = json.dumps(
+    {"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": {
+        "protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "test", "version": "1"}}}
+)  # fmt: skip
+
+
+def answer(server: Server, method: str, path: str, *authorization: str) -> tuple[int, str | None, bytes]:
+    """(status, WWW-Authenticate, body) of a request with these Authorization headers."""
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=10)
+    try:
+        connection.putrequest(method, path)
+        connection.putheader("Content-Type", "application/json")
+        connection.putheader("Accept", "application/json, text/event-stream")
+        connection.putheader("Content-Length", str(len(INITIALIZE)))
+        for value in authorization:
+            connection.putheader("Authorization", value)
+        connection.endheaders(INITIALIZE.encode())
+        response = connection.getresponse()
+        # A stream of events stays open.
+        return response.status, response.headers["WWW-Authenticate"], response.read1()
+    finally:
+        connection.close()
+
+
+@pytest.mark.parametrize("method", ["POST", "GET", "DELETE"])
+@pytest.mark.parametrize("path", ["/mcp", "/", "/health"])
+def test_nobody_reads_without_the_token(server: Server, method: str, path: str) -> None:
+    token = server.token
+    wrong = [
+        [], [""], ["Bearer"], ["Bearer "], ["Bearer " + "0" * 40], ["Bearer \xe9"], [token],
+        [f"Token {token}"], [f"Basic {token}"], [f"Bearer {token[:-1]}"], [f"Bearer {token}0"],
+        [f"Bearer {token}", "Bearer wrong"],
+    ]  # fmt: skip
+    for headers in wrong:
+        status, challenge, body = answer(server, method, path, *headers)
+        assert (status, challenge) == (401, 'Bearer realm="swf-testbed"'), headers
+        assert body.startswith(b"401 Unauthorized: send Authorization"), headers
+    assert server.token not in server.output
+
+
+def test_the_token_lets_in_whatever_the_case_of_the_scheme(server: Server) -> None:
+    for scheme in ("Bearer", "bearer"):
+        assert answer(server, "POST", "/mcp", f"{scheme} {server.token}")[0] == 200
+    assert answer(server, "GET", "/nowhere", f"Bearer {server.token}")[0] == 404
+
+
+def test_a_client_without_the_token_calls_no_tool(server: Server) -> None:
+    async def ask() -> None:
+        async with client_of(server, "0" * 40) as client:
+            await client.call_tool("recent_messages", {})
+
+    with pytest.raises(BaseException):  # noqa: B017, PT011  the SDK's own, in groups
+        asyncio.run(ask())
+
+
 def test_a_request_for_another_host_is_refused(server: Server) -> None:
     """A web page must not reach it by a name of its own that points at this address."""
     with socket.create_connection(("127.0.0.1", server.port)) as sock:
         sock.sendall(
             b"POST /mcp HTTP/1.1\r\nHost: evil.example\r\nContent-Type: application/json\r\n"
+            b"Authorization: Bearer " + server.token.encode() + b"\r\n"
             b"Accept: application/json, text/event-stream\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}"
         )
         assert b" 421 " in sock.recv(1000).splitlines()[0]

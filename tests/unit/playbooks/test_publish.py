@@ -14,7 +14,9 @@ from pathlib import Path
 import pytest
 import yaml
 from index_server import IndexServer
+from leaks import Leaks
 from package_sources import edit, make_source
+from seen_by_callbacks import Seen
 
 TOKEN = "canary%0123456789canary0123456789canary01"
 PUBLISHES = "TASK [bnlnpps.swf_testbed.publish : Publish"
@@ -39,14 +41,18 @@ def inventory(folder, **changes):
 
 def play(root, hosts, *arguments, **variables):
     """(exit code, output) of the playbook at -vvv --diff."""
-    environment = dict(os.environ, HOME=str(hosts.parent / "home"), ANSIBLE_FORCE_COLOR="0", ANSIBLE_NOCOLOR="1",
-                       ANSIBLE_COLLECTIONS_PATH=str(root / ".ansible/collections"),
+    seen = Seen(hosts.parent)
+    environment = dict(os.environ, **seen.environment, HOME=str(hosts.parent / "home"), ANSIBLE_FORCE_COLOR="0",
+                       ANSIBLE_NOCOLOR="1", ANSIBLE_COLLECTIONS_PATH=str(root / ".ansible/collections"),
                        UV_CACHE_DIR=os.environ.get("UV_CACHE_DIR") or os.path.expanduser("~/.cache/uv"))
     done = subprocess.run([str(Path(sys.executable).parent / "ansible-playbook"), "-vvv", "--diff", "-i", str(hosts),
                            "playbooks/publish.yml", "-e", json.dumps(variables), *arguments], cwd=root, env=environment,
                           stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False, text=True,
                           timeout=300)
-    assert TOKEN not in done.stdout and TOKEN.replace("%", "%25") not in done.stdout
+    leaks = Leaks(TOKEN)
+    leaks.text("the output", done.stdout)
+    seen.scan(leaks)
+    assert leaks.found == []
     return done.returncode, done.stdout
 
 

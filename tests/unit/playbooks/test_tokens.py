@@ -17,6 +17,7 @@ from git_servers import GitHttps, commit_all
 from index_server import IndexServer, make_wheel, sha256
 from installation import PLAY
 from leaks import Leaks
+from seen_by_callbacks import Seen
 
 ROOT = Path(__file__).resolve().parents[3]
 INDEX_TOKEN = "canary-index%0123456789canary0123456789"
@@ -56,6 +57,7 @@ def play_in_a_home(tmp_path, indexes):
         "swf_testbed_index_token": INDEX_TOKEN,
     }
     (tmp_path / "play.yml").write_text(PLAY)
+    seen = Seen(tmp_path)
 
     def play(*arguments, **more):
         path = tmp_path / "variables.yml"
@@ -63,7 +65,8 @@ def play_in_a_home(tmp_path, indexes):
         path.chmod(0o600)
         environment = {key: value for key, value in os.environ.items() if not key.startswith(("XDG_", "ANSIBLE_", "UV_"))}
         environment.update(
-            HOME=str(home), ANSIBLE_HOME=str(home / ".ansible"), UV_SYSTEM_CERTS="1", UV_CACHE_DIR=str(tmp_path / "uv"),
+            seen.environment, HOME=str(home), ANSIBLE_HOME=str(home / ".ansible"), UV_SYSTEM_CERTS="1",
+            UV_CACHE_DIR=str(tmp_path / "uv"),
             ANSIBLE_COLLECTIONS_PATH=str(ROOT / ".ansible/collections"), ANSIBLE_LOCALHOST_WARNING="false")
         ansible = str(Path(sys.executable).parent / "ansible-playbook")
         done = subprocess.run(
@@ -71,7 +74,7 @@ def play_in_a_home(tmp_path, indexes):
             env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
         return done.stdout, done.returncode == 0
 
-    play.home = home
+    play.home, play.seen = home, seen
     yield play
     shutil.rmtree(home)
 
@@ -91,6 +94,8 @@ def test_an_installation_from_an_index(play, indexes):
             leaks.text("output of %s" % arguments, output)
         leaks.disk(play.home)
         assert "changed=0" in output
+        ended = set(play.seen.scan(leaks))
+        assert {"Give this host access to the package indexes", "Build the release beside the live one"} <= ended
     assert leaks.processes > 20
     assert leaks.found == []
     # it is there, for its owner, and the scan went past it
@@ -120,6 +125,7 @@ def test_an_installation_from_git(play, tmp_path):
                 leaks.text("output of %s" % arguments, output)
             leaks.disk(play.home)
             assert "changed=0" in output
+            assert "Build the release beside the live one" in play.seen.scan(leaks)
     finally:
         server.stop()
     assert leaks.found == []

@@ -7,7 +7,9 @@ import re
 from pathlib import Path
 
 import pytest
+import reach
 import yaml
+from reach import SECRET_BEARING, reaches_secret
 
 ROOT = Path(__file__).resolve().parents[3]
 ROLES = sorted(path.name for path in (ROOT / "roles").iterdir())
@@ -33,7 +35,36 @@ def options(tree):
 @pytest.mark.parametrize("role", ROLES)
 def test_defaults_are_those_of_the_spec(role):
     defaults = load(ROOT / "roles" / role / "defaults/main.yml")
-    assert defaults == {name: option["default"] for name, option in spec(role)["main"]["options"].items()}
+    # Ansible works out the defaults of a spec, and prints them with every wrong argument
+    public = {name: value for name, value in defaults.items() if not reaches_secret(value)}
+    options = spec(role)["main"]["options"]
+    assert options.keys() == defaults.keys()
+    assert public == {name: option["default"] for name, option in options.items() if "default" in option}
+    for name in defaults.keys() - public.keys():
+        description = " ".join(reach.texts(options[name]["description"]))
+        assert "default is" in description or "Generated once" in description, "%s: say in words what its default is" % name
+
+
+def test_what_can_hold_a_secret_is_known():
+    """Those that the rules above and below go by, also where it is three expressions away."""
+    assert {"swf_testbed_api_token", "install_git_token", "broker_users", "install_indexes", "publish_indexes",
+            "publish_repositories", "supervisord_secret_files", "__package_index_placed_secrets",
+            "__broker_tls_files"} <= SECRET_BEARING
+    assert not SECRET_BEARING & {"swf_testbed_components", "install_lock_file", "supervisord_environment", "__broker_files"}
+    assert reaches_secret([{"a": "x{{ lookup('ansible.builtin.vars', 'swf_testbed_database_password') }}"}])
+    assert not reaches_secret("{{ __broker_tls_files | map(attribute='dest') }} swf_testbed_api_token")
+
+
+@pytest.mark.parametrize("path,task", [
+    pytest.param(path, task, id="%s: %s" % (path, task.get("name"))) for path, task in reach.all_tasks()])
+def test_no_task_carries_a_secret(path, task):
+    """Callback plugins see the arguments of every task, no_log or not. A task names the variable instead (option_of)."""
+    for key, value in task.items():
+        if key.endswith(".assert"):
+            # a condition is not replaced by its value
+            value = {name: text for name, text in value.items() if name != "that"}
+        if key not in ("name", "when", "vars", "until", "changed_when", "failed_when"):
+            assert not reaches_secret(value), (path, key)
 
 
 @pytest.mark.parametrize("role", ROLES)

@@ -16,6 +16,7 @@ from swf_common_lib.monitor import MonitorClient
 from swf_common_lib.settings import AgentSettings, Environment
 
 from swf_mcp_agent import __version__
+from swf_mcp_agent.login import with_login
 from swf_mcp_agent.tools import make_server
 
 logger = logging.getLogger(__name__)
@@ -27,7 +28,8 @@ DEFAULT_PORT = 8003
 class McpAgent(BaseAgent):
     """Answers MCP clients from the monitor's REST API, at http://<host>:<port>/mcp.
 
-    Whoever reaches the port may read: there is no login. So the default is the loopback interface.
+    A client logs in with the token that the agent has for the monitor. It would travel in the clear, so the
+    default is the loopback interface.
 
     :param settings: what all agents need
     :param host: address to listen at
@@ -67,9 +69,10 @@ class McpAgent(BaseAgent):
         listener = self._listen()
         monitor = MonitorClient(self.settings.monitor, self.shutdown, patient=False)
         app = make_server(monitor).streamable_http_app(host=self._host)
+        guarded = with_login(app, self.settings.monitor.token)
         # uvicorn takes over no signals in a thread that is not the main one.
         # Streams that are still open after a second are cut.
-        config = uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=1)
+        config = uvicorn.Config(guarded, log_config=None, access_log=False, timeout_graceful_shutdown=1)
         server = uvicorn.Server(config)
         threading.Thread(target=self._stop_when_asked, args=(server,), name="stop", daemon=True).start()
         logger.info("serving MCP", extra={"url": f"http://{self._host}:{self._port}/mcp"})

@@ -49,3 +49,9 @@ def test_a_value_that_stands_for_an_encrypted_one_is_refused_and_not_shown():
     with pytest.raises(AnsibleFilterError, match="the value of swf starts with") as error:
         java_properties({"swf": "ENC(canary)"})
     assert "canary" not in str(error.value)
+
+
+@pytest.mark.parametrize("value", [83, 100000.0, True, None, ["a"]])
+def test_a_password_that_is_not_text_is_refused(value):
+    with pytest.raises(AnsibleFilterError, match="the value of reader must be text.*Fix: quote it"):
+        java_properties({"reader": value})

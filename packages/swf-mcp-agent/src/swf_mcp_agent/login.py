@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Asks every request for the token of the monitor's REST API, from which the answers come."""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+App = Callable[[Message, Receive, Send], Awaitable[None]]
+
+_REFUSAL = b"401 Unauthorized: send Authorization: Bearer TOKEN, with the token of the monitor's REST API.\n"
+
+
+def with_login(app: App, token: str) -> App:
+    """An ASGI application that passes on the requests that have the token, and answers 401 to all others.
+
+    :param app: the application
+    :param token: what a client sends as `Authorization: Bearer TOKEN`
+    """
+    expected = token.encode()
+
+    async def guarded(scope: Message, receive: Receive, send: Send) -> None:
+        # "lifespan" is the server itself, which starts and stops the application.
+        if scope["type"] == "lifespan" or hmac.compare_digest(_sent(scope), expected):
+            await app(scope, receive, send)
+        elif scope["type"] == "http":
+            await send({"type": "http.response.start", "status": 401, "headers": _headers()})
+            await send({"type": "http.response.body", "body": _REFUSAL})
+        else:
+            await send({"type": "websocket.close", "code": 1008})
+
+    return guarded
+
+
+def _sent(scope: Message) -> bytes:
+    """The token of a request; empty where there is none, or more than one that could be meant."""
+    values: list[bytes] = [value for name, value in scope.get("headers", ()) if name == b"authorization"]
+    scheme, _blank, token = (values[0] if len(values) == 1 else b"").partition(b" ")
+    return token.strip() if scheme.lower() == b"bearer" else b""
+
+
+def _headers() -> list[tuple[bytes, bytes]]:
+    return [
+        (b"content-type", b"text/plain; charset=utf-8"),
+        (b"content-length", str(len(_REFUSAL)).encode()),
+        (b"www-authenticate", b'Bearer realm="swf-testbed"'),
+    ]
