@@ -21,6 +21,8 @@ ARGUMENTS = {
     "doing": {"type": "str", "default": ""},
     "release": {"type": "str", "default": ""},
     "later": {"type": "bool", "default": False},
+    "snapshots": {"type": "list", "elements": "str", "default": []},
+    "defer": {"type": "bool", "default": False},
     "keep": {"type": "int", "default": 3},
     "min_uptime": {"type": "float", "default": 3},
     "wait_timeout": {"type": "float", "default": 60},
@@ -43,7 +45,7 @@ class ActionModule(ActionBase):
     def run(self, tmp=None, task_vars=None):
         super().run(tmp, task_vars)
         _validation, options = self.validate_argument_spec(argument_spec=ARGUMENTS)
-        result = {"changed": False, "serves": False}
+        result = {"changed": False, "serves": False, "secrets": [], "deferred": options["defer"]}
         try:
             self._go_back(options, result, task_vars)
         except StepFailed as error:
@@ -51,8 +53,9 @@ class ActionModule(ActionBase):
         if options["failure"] is None:
             return self._told(options, result)
         text = story(options, result)
-        if options["later"]:
-            result.update(gate_failed=text, ansible_facts={"swf_testbed_gate_failed": text})
+        if options["later"] or options["defer"]:
+            # registered and not a fact: a cache would give that to the next run, too
+            result.update(gate_failed=text)
         else:
             result.update(failed=True, msg=text)
         return result
@@ -83,10 +86,15 @@ class ActionModule(ActionBase):
         if options["failure"] is not None and not options["failure"].get("failures"):
             # the logs are those of the release that failed for only so long
             options["failure"] = dict(options["failure"], failures=self._suspects(options, task_vars))
+        if options["defer"]:
+            return
+        if options["snapshots"]:
+            put_back = self._step("known_good_files", task_vars, snapshots=options["snapshots"], state="restored")
+            result.update(secrets=put_back["paths"])
         release = {"root": options["root"], "files": options["files"]}
         restored = self._step("release", task_vars, state="restored", id=options["to"], **release)
         other = restored["active"] != restored["id"]
-        result.update(id=restored["id"], before=restored["active"], changed=restored["changed"] or other)
+        result.update(id=restored["id"], before=restored["active"], changed=restored["changed"] or other or bool(result["secrets"]))
         if "diff" in restored:
             result["diff"] = restored["diff"]
         if check:
@@ -100,6 +108,8 @@ class ActionModule(ActionBase):
                        ca_cert=options["ca_cert"])
         result["serves"] = True
         result["changed"] = result["changed"] or daemon["changed"] or applied["changed"]
+        if options["snapshots"]:
+            self._step("known_good_files", task_vars, snapshots=options["snapshots"], state="dropped")
         if other:
             # where somebody chose to go back, going forward again is a choice, too; a release that failed elsewhere is none
             bad = {"forget": restored["active"]} if options["because"] else {}
@@ -137,9 +147,13 @@ def story(options, result):
     new = "The new configuration" if release in ("", result.get("id")) else "The release %s" % release
     lines = ["%s did not come up healthy. What failed: %s" % (new, options["doing"] or "see below"),
              str(failure.get("msg", "no message")).strip(), *log_ends(failure), ""]
+    secrets = ", ".join(re.sub(".*/", "", path) for path in result.get("secrets", []))
+    if result.get("deferred"):
+        # which comes when the services have their former secrets again
+        return "\n".join(lines[:-1])
     if result["serves"]:
-        lines.append("The release %s serves again, with its configuration, and was proven healthy. What failed is still on the "
-                     "disk. %s." % (result["id"], NEXT))
+        lines.append("The release %s serves again, with its configuration%s, and was proven healthy. What failed is still on the "
+                     "disk. %s." % (result["id"], " and its former secrets (%s)" % secrets if secrets else "", NEXT))
     elif "id" in result:
         lines.append("THE RELEASE %s, WHICH SERVED BEFORE, DOES NOT EITHER: %s\nSee what runs: ansible-playbook "
                      "playbooks/status.yml. %s." % (result["id"], result["why"].strip(), NEXT))

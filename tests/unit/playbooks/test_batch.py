@@ -24,9 +24,12 @@ PLAY = """
 
     - name: Fail the gate
       ansible.builtin.set_fact:
-        swf_testbed_gate_failed: its gate
-        # as a fact of the host, which is what rolled_back returns
-        cacheable: true
+        swf_testbed_gate: {gate_failed: its gate, deferred: "{{ deferred | default(false) }}"}
+      when: gate_fails | default(false)
+
+    - name: Note it
+      ansible.builtin.group_by:
+        key: swf_testbed_gate_failed
       when: gate_fails | default(false)
 
     - name: Keep the batch whole
