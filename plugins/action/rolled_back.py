@@ -94,7 +94,8 @@ class ActionModule(ActionBase):
         release = {"root": options["root"], "files": options["files"]}
         restored = self._step("release", task_vars, state="restored", id=options["to"], **release)
         other = restored["active"] != restored["id"]
-        result.update(id=restored["id"], before=restored["active"], changed=restored["changed"] or other or bool(result["secrets"]))
+        result.update(id=restored["id"], before=restored["active"],
+                      changed=restored["changed"] or other or bool(result["secrets"]))
         if "diff" in restored:
             result["diff"] = restored["diff"]
         if check:

@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Files as they were when all was proven healthy, for as long as what replaced them is not.
 
-A snapshot is a directory for its owner alone: copies of the files, and ``files.json``, which names them. It is there if and only if
-the files in use are not proven yet. That is why a snapshot is never replaced: a second change in a row is not proven either.
+A snapshot is a directory for its owner alone: copies of the files, and ``files.json``, which names them. It is there if and only
+if the files in use are not proven yet. That is why one is never replaced: a second change in a row is not proven either.
 """
 
 from __future__ import annotations

@@ -14,8 +14,8 @@ author:
 description:
   - The role may log in, and is nothing more.
   - The server is sent a SCRAM-SHA-256 verifier, never the password, and its log does not get the statement.
-  - Before the password changes, the verifier of the former one is kept in O(known_good), and O(state=restored) puts it back. So the
-    former password works again, although nobody has to know it.
+  - Before the password changes, the verifier of the former one is kept in O(known_good), and O(state=restored) puts it back. So
+    the former password works again, although nobody has to know it.
   - It talks to the server with C(psql), over its socket.
 options:
   name:
@@ -28,8 +28,8 @@ options:
   state:
     description:
       - V(present) makes the role, or gives it the password and the attributes.
-      - V(restored) gives it the password back that it had before O(known_good) was made. Without that directory, or if the role did
-        not exist then, nothing is done.
+      - V(restored) gives it the password back that it had before O(known_good) was made. Without that directory, or if the role
+        did not exist then, nothing is done.
     type: str
     choices: [present, restored]
     default: present
@@ -134,7 +134,7 @@ def query(options, sql):
     try:
         done = subprocess.run(
             command, input="SET standard_conforming_strings = on;\n" + QUIET + sql, text=True, check=False, cwd="/",
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=60,
+            capture_output=True, timeout=60,
             env={"PATH": "/usr/local/bin:/usr/bin:/bin", "LANG": "C.UTF-8", "PGCLIENTENCODING": "UTF8"}, **login)
     except (OSError, ValueError, LookupError, subprocess.SubprocessError) as error:
         # the text of a time that ran out has the command, whose input is not in it
@@ -220,9 +220,10 @@ def main():
     try:
         changes = state(options, module.check_mode)
     except (DatabaseError, OSError, ValueError) as error:
-        module.fail_json(msg="The role %s cannot be %s. Evidence: %s. Fix: see that PostgreSQL runs, with its socket in %s and port %d, "
-                             "then run the same again." % (options["name"], {"present": "made"}.get(options["state"], "restored"), error,
-                                                           options["socket"], options["port"]), **snapshot(options["known_good"]))
+        module.fail_json(msg="The role %s cannot be made %s. Evidence: %s. Fix: see that PostgreSQL runs, with its socket in %s and "
+                             "port %d, then run the same again." % (
+                                 options["name"], options["state"], error, options["socket"], options["port"]),
+                         **snapshot(options["known_good"]))
     module.exit_json(changed=bool(changes), changes=changes, **snapshot(options["known_good"]))
 
 

@@ -26,8 +26,8 @@ options:
   state:
     description:
       - V(restored) puts the files back as they were, with modes and owners, and removes those that were not there. The snapshot
-        stays, since the files in use are not proven again yet. After a first installation, which has nothing to go back to, it does
-        nothing.
+        stays, since the files in use are not proven again yet. After a first installation, which has nothing to go back to, it
+        does nothing.
       - V(dropped) removes the snapshots.
     type: str
     choices: [restored, dropped]
@@ -105,8 +105,8 @@ def main():
     try:
         paths = done(snapshots, state, module.check_mode)
     except (OSError, ValueError, KeyError) as error:
-        module.fail_json(msg="Known good files cannot be %s. Evidence: %s. Fix: free the path or the disk, then run the same again; "
-                             "the snapshot is kept: %s." % (state, error, ", ".join(snapshots)))
+        module.fail_json(msg="Known good files cannot be %s. Evidence: %s. Fix: free the path or the disk, then run the same "
+                             "again; the snapshot is kept: %s." % (state, error, ", ".join(snapshots)))
     module.exit_json(changed=bool(paths), paths=paths)
 
 

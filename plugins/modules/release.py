@@ -74,7 +74,8 @@ options:
         kept for it is removed, so that O(state=restored) does not lead to it, as V(previous) otherwise would.
     type: str
   snapshots:
-    description: With O(state=active), snapshots as for M(bnlnpps.swf_testbed.known_good_files) of secrets that are proven now, to drop.
+    description: With O(state=active), snapshots of secrets that are proven now. They are dropped, as by
+      M(bnlnpps.swf_testbed.known_good_files).
     type: list
     elements: path
     default: []

@@ -57,15 +57,15 @@ options:
     default: false
   snapshots:
     description:
-      - Snapshots of secrets that are not proven, as for M(bnlnpps.swf_testbed.known_good_files). They are restored too, and dropped
-        when the release was proven healthy with them.
+      - Snapshots of secrets that are not proven, as for M(bnlnpps.swf_testbed.known_good_files). They are restored too, and
+        dropped when the release was proven healthy with them.
     type: list
     elements: path
     default: []
   defer:
     description:
-      - With O(failure), only collect what failed, with the ends of the logs, in RV(gate_failed). For secrets that services and other
-        hosts share, and that have to be restored there first.
+      - With O(failure), only collect what failed, with the ends of the logs, in RV(gate_failed). For secrets that services and
+        other hosts share, and that have to be restored there first.
     type: bool
     default: false
   keep:
