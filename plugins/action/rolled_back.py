@@ -67,8 +67,9 @@ class ActionModule(ActionBase):
                 result["id"]) if "id" in result else ""
             result.update(failed=True, msg="could not go back: %s%s" % (result.pop("why").strip(), state))
         elif result["id"] == result["before"]:
-            result["msg"] = "the release %s is the active one; its configuration is %s" % (
-                result["id"], "put back" if result["changed"] else "in place")
+            secrets = "; former secrets restored: " + names(result["secrets"]) if result["secrets"] else ""
+            result["msg"] = "the release %s is the active one; its configuration is %s%s" % (
+                result["id"], "put back" if result["changed"] else "in place", secrets)
         else:
             result["msg"] = "%s from the release %s to %s" % (
                 "would go back" if self._task.check_mode else "went back", result["before"], result["id"])
@@ -137,6 +138,10 @@ class ActionModule(ActionBase):
         return answer
 
 
+def names(paths):
+    return ", ".join(path.rpartition("/")[2] for path in paths)
+
+
 def is_named(program, text):
     """Whether a message is about a program, as testbed_health has it: "logs NAME" or "NAME (its agent, pid 7)"."""
     return re.search(r"\blogs %s\b(?!-)|(?<![\w-])%s \(" % (re.escape(program), re.escape(program)), text) is not None
@@ -146,9 +151,11 @@ def story(options, result):
     """What failed, with the ends of the logs, and what became of it."""
     failure, release = options["failure"], options["release"]
     new = "The new configuration" if release in ("", result.get("id")) else "The release %s" % release
+    if result.get("deferred"):
+        new = "The release %s, with new secrets," % release
     lines = ["%s did not come up healthy. What failed: %s" % (new, options["doing"] or "see below"),
              str(failure.get("msg", "no message")).strip(), *log_ends(failure), ""]
-    secrets = ", ".join(re.sub(".*/", "", path) for path in result.get("secrets", []))
+    secrets = names(result.get("secrets", []))
     if result.get("deferred"):
         # which comes when the services have their former secrets again
         return "\n".join(lines[:-1])

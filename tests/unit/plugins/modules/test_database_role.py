@@ -26,7 +26,8 @@ from leaks import Leaks  # noqa: E402
 
 BIN = (sorted(glob.glob("/usr/lib/postgresql/*/bin")) or [""])[-1]
 NAME = "o'dd \"role"
-ODD = ["canary:with\\odd 'characters\"", "pässwörd-canary", "ｆull-canary", "soft\u00adhyphen-canary", "no\u00a0break-canary", "אב1-canary"]
+ODD = ["canary:with\\odd 'characters\"", "pässwörd-canary", "ｆull-canary", "soft\u00adhyphen-canary", "no\u00a0break-canary",
+       "אב1-canary"]
 
 
 class Server:
@@ -40,15 +41,17 @@ class Server:
             shutil.chown(folder, "postgres")
         self.admin = pwd.getpwuid(os.geteuid()).pw_name if not root else "postgres"
         quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "cwd": "/"}
-        subprocess.run([BIN + "/initdb", "-D", folder + "/data", "-U", self.admin, "--auth-local=peer", "--auth-host=scram-sha-256"],
-                       check=True, **quiet, **self.login)
+        subprocess.run([BIN + "/initdb", "-D", folder + "/data", "-U", self.admin, "--auth-local=peer",
+                        "--auth-host=scram-sha-256"], check=True, **quiet, **self.login)
         with open(folder + "/log", "wb") as log:
             self.process = subprocess.Popen(
                 [BIN + "/postgres", "-D", folder + "/data", "-p", str(self.port), "-c", "fsync=off", "-c", "log_statement=all",
-                 "-c", "log_min_duration_statement=0", "-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories=" + folder],
+                 "-c", "log_min_duration_statement=0", "-c", "listen_addresses=127.0.0.1",
+                 "-c", "unix_socket_directories=" + folder],
                 stdout=log, stderr=subprocess.STDOUT, cwd="/", **self.login)
         deadline = time.monotonic() + 30
-        while subprocess.call([BIN + "/pg_isready", "-q", "-h", "127.0.0.1", "-p", str(self.port)]) and time.monotonic() < deadline:
+        ready = [BIN + "/pg_isready", "-q", "-h", "127.0.0.1", "-p", str(self.port)]
+        while subprocess.call(ready) and time.monotonic() < deadline:
             time.sleep(0.1)
 
     def role(self, password=None, check=False, **more):
@@ -57,14 +60,14 @@ class Server:
         return run_module("database_role", dict(options, **more), check=check)
 
     def sql(self, text):
-        done = subprocess.run([BIN + "/psql", "-XqAt", "-h", str(self.folder), "-p", str(self.port), "-d", "postgres"], input=text,
-                              text=True, check=True, stdout=subprocess.PIPE, cwd="/", **self.login)
+        done = subprocess.run([BIN + "/psql", "-XqAt", "-h", str(self.folder), "-p", str(self.port), "-d", "postgres"],
+                              input=text, text=True, check=True, stdout=subprocess.PIPE, cwd="/", **self.login)
         return done.stdout.strip()
 
     def takes(self, password):
         """Whether a client comes in with it: the real reader of a verifier."""
-        done = subprocess.run([BIN + "/psql", "-XqAt", "-w", "-h", "127.0.0.1", "-p", str(self.port), "-d", "postgres", "-U", NAME],
-                              input="SELECT 7", text=True, capture_output=True, check=False,
+        done = subprocess.run([BIN + "/psql", "-XqAt", "-w", "-h", "127.0.0.1", "-p", str(self.port), "-d", "postgres",
+                               "-U", NAME], input="SELECT 7", text=True, capture_output=True, check=False,
                               env={"PGPASSWORD": password, "PGCLIENTENCODING": "UTF8", "LANG": "C.UTF-8"})
         return done.stdout.strip() == "7"
 
