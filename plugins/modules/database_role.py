@@ -220,8 +220,8 @@ def main():
     try:
         changes = state(options, module.check_mode)
     except (DatabaseError, OSError, ValueError) as error:
-        module.fail_json(msg="The role %s cannot be made %s. Evidence: %s. Fix: see that PostgreSQL runs, with its socket in %s and "
-                             "port %d, then run the same again." % (
+        module.fail_json(msg="The role %s cannot be made %s. Evidence: %s. Fix: see that PostgreSQL runs, with its socket in "
+                             "%s and port %d, then run the same again." % (
                                  options["name"], options["state"], error, options["socket"], options["port"]),
                          **snapshot(options["known_good"]))
     module.exit_json(changed=bool(changes), changes=changes, **snapshot(options["known_good"]))

@@ -80,10 +80,12 @@ class Fleet:
             (root / "releases/1-a/release.json").write_text(json.dumps({
                 "id": "1-a", "python": "%d.%d.%d" % sys.version_info[:3], "packages": {},
                 "executable": os.path.realpath(sys.executable), "built_at": "2026-01-01T00:00:00Z"}))
-            self.program(name).write_text(PROGRAM % {"secret": config / "secrets/password", "in_force": run / "in_force", "name": name})
-            (config / "supervisord.conf").write_text(CONF.format(run=run, root=root, config=config, tools=TOOLS))
-            layout = {"root": str(root), "secrets_dir": str(config / "secrets"), "access_dir": str(config / "pip"), "managed": False,
-                      "supervisord_conf": str(config / "supervisord.conf"), "ca_file": str(config / "ca.pem")}
+            self.program(name).write_text(PROGRAM % {
+                "secret": config / "secrets/password", "in_force": run / "in_force", "name": name})
+            conf = config / "supervisord.conf"
+            conf.write_text(CONF.format(run=run, root=root, config=config, tools=TOOLS))
+            layout = {"root": str(root), "secrets_dir": str(config / "secrets"), "access_dir": str(config / "pip"),
+                      "managed": False, "supervisord_conf": str(conf), "ca_file": str(config / "ca.pem")}
             hosts[name] = {"layout": layout, "secret_file": str(folder / "secret")}
         everywhere = {
             "ansible_connection": "local", "ansible_python_interpreter": sys.executable, "service_health_url": "",
@@ -110,8 +112,9 @@ class Fleet:
 
     def secrets(self):
         """{host: (the secret in place, that with which its program was started, snapshots)}."""
-        return {name: ((self.folder / name / "etc/secrets/password").read_text(), (self.folder / name / "run/in_force").read_text(),
-                       [path.name for path in (self.folder / name / "etc").glob("*.known-good*")]) for name in ("one", "two")}
+        return {name: ((place / "etc/secrets/password").read_text(), (place / "run/in_force").read_text(),
+                       [path.name for path in (place / "etc").glob("*.known-good*")])
+                for name, place in ((name, self.folder / name) for name in ("one", "two"))}
 
     def stop(self):
         for path in self.folder.glob("*/run/supervisord.pid"):
