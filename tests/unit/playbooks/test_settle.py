@@ -63,10 +63,8 @@ PLAY = """
         passwords: [{dest: "{{ layout.secrets_dir }}/password", content: "{{ lookup('file', secret_file) }}"}]
       register: swf_testbed_secrets
 """
-REST = """
-    - import_role: {name: bnlnpps.swf_testbed.service, tasks_from: converge}
-- import_playbook: %s/playbooks/settle.yml
-""" % ROOT
+GATE = "    - import_role: {name: bnlnpps.swf_testbed.service, tasks_from: converge}\n"
+SETTLE = "- import_playbook: %s/playbooks/settle.yml\n" % ROOT
 
 
 class Fleet:
@@ -95,8 +93,10 @@ class Fleet:
         groups = {"testbed": {"hosts": dict.fromkeys(hosts, {})}, "agents": {"hosts": {"two": {}}}}
         groups.update({name: {} for name in ("index", "database", "broker", "monitor")})
         (folder / "hosts.json").write_text(json.dumps({"all": {"hosts": hosts, "vars": everywhere, "children": groups}}))
-        (folder / "play.yml").write_text(PLAY + REST)
+        (folder / "play.yml").write_text(PLAY + GATE + SETTLE)
         (folder / "interrupted.yml").write_text(PLAY)
+        # the role without our playbooks
+        (folder / "role.yml").write_text(PLAY.replace("settle_later: true", "settle_later: false") + GATE)
 
     def program(self, name):
         return self.folder / name / "etc/program.sh"
@@ -181,4 +181,12 @@ def test_where_the_former_secret_does_not_work_either_that_is_said_and_it_stays_
     finally:
         fleet.program("two").write_text(text)
     code, output = fleet.play("former")
+    assert code == 0 and fleet.secrets() == all_have("former"), output
+
+
+def test_the_role_alone_settles_the_secrets_of_its_host_at_once(fleet):
+    code, output = fleet.play("refused-by-two", "role.yml")
+    assert code != 0 and "serves again, with its configuration and its former secrets (password)" in output, output
+    assert fleet.secrets() == {"one": ("refused-by-two", "refused-by-two", []), "two": ("former", "former", [])}
+    code, output = fleet.play("former", "role.yml")
     assert code == 0 and fleet.secrets() == all_have("former"), output
