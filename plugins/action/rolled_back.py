@@ -21,6 +21,8 @@ ARGUMENTS = {
     "doing": {"type": "str", "default": ""},
     "release": {"type": "str", "default": ""},
     "later": {"type": "bool", "default": False},
+    "snapshots": {"type": "list", "elements": "str", "default": []},
+    "defer": {"type": "bool", "default": False},
     "keep": {"type": "int", "default": 3},
     "min_uptime": {"type": "float", "default": 3},
     "wait_timeout": {"type": "float", "default": 60},
@@ -43,7 +45,7 @@ class ActionModule(ActionBase):
     def run(self, tmp=None, task_vars=None):
         super().run(tmp, task_vars)
         _validation, options = self.validate_argument_spec(argument_spec=ARGUMENTS)
-        result = {"changed": False, "serves": False}
+        result = {"changed": False, "serves": False, "secrets": [], "deferred": options["defer"]}
         try:
             self._go_back(options, result, task_vars)
         except StepFailed as error:
@@ -51,8 +53,8 @@ class ActionModule(ActionBase):
         if options["failure"] is None:
             return self._told(options, result)
         text = story(options, result)
-        if options["later"]:
-            # no fact: a fact cache would have the next run fail, too
+        if options["later"] or options["defer"]:
+            # registered and not a fact: a cache would give that to the next run, too
             result.update(gate_failed=text)
         else:
             result.update(failed=True, msg=text)
@@ -65,8 +67,9 @@ class ActionModule(ActionBase):
                 result["id"]) if "id" in result else ""
             result.update(failed=True, msg="could not go back: %s%s" % (result.pop("why").strip(), state))
         elif result["id"] == result["before"]:
-            result["msg"] = "the release %s is the active one; its configuration is %s" % (
-                result["id"], "put back" if result["changed"] else "in place")
+            secrets = "; former secrets restored: " + names(result["secrets"]) if result["secrets"] else ""
+            result["msg"] = "the release %s is the active one; its configuration is %s%s" % (
+                result["id"], "put back" if result["changed"] else "in place", secrets)
         else:
             result["msg"] = "%s from the release %s to %s" % (
                 "would go back" if self._task.check_mode else "went back", result["before"], result["id"])
@@ -84,10 +87,16 @@ class ActionModule(ActionBase):
         if options["failure"] is not None and not options["failure"].get("failures"):
             # the logs are those of the release that failed for only so long
             options["failure"] = dict(options["failure"], failures=self._suspects(options, task_vars))
+        if options["defer"]:
+            return
+        if options["snapshots"]:
+            put_back = self._step("known_good_files", task_vars, snapshots=options["snapshots"], state="restored")
+            result.update(secrets=put_back["paths"])
         release = {"root": options["root"], "files": options["files"]}
         restored = self._step("release", task_vars, state="restored", id=options["to"], **release)
         other = restored["active"] != restored["id"]
-        result.update(id=restored["id"], before=restored["active"], changed=restored["changed"] or other)
+        result.update(id=restored["id"], before=restored["active"],
+                      changed=restored["changed"] or other or bool(result["secrets"]))
         if "diff" in restored:
             result["diff"] = restored["diff"]
         if check:
@@ -101,6 +110,8 @@ class ActionModule(ActionBase):
                        ca_cert=options["ca_cert"])
         result["serves"] = True
         result["changed"] = result["changed"] or daemon["changed"] or applied["changed"]
+        if options["snapshots"]:
+            self._step("known_good_files", task_vars, snapshots=options["snapshots"], state="dropped")
         if other:
             # where somebody chose to go back, going forward again is a choice, too; a release that failed elsewhere is none
             bad = {"forget": restored["active"]} if options["because"] else {}
@@ -127,6 +138,10 @@ class ActionModule(ActionBase):
         return answer
 
 
+def names(paths):
+    return ", ".join(path.rpartition("/")[2] for path in paths)
+
+
 def is_named(program, text):
     """Whether a message is about a program, as testbed_health has it: "logs NAME" or "NAME (its agent, pid 7)"."""
     return re.search(r"\blogs %s\b(?!-)|(?<![\w-])%s \(" % (re.escape(program), re.escape(program)), text) is not None
@@ -136,11 +151,17 @@ def story(options, result):
     """What failed, with the ends of the logs, and what became of it."""
     failure, release = options["failure"], options["release"]
     new = "The new configuration" if release in ("", result.get("id")) else "The release %s" % release
+    if result.get("deferred"):
+        new = "The release %s, with new secrets," % release
     lines = ["%s did not come up healthy. What failed: %s" % (new, options["doing"] or "see below"),
              str(failure.get("msg", "no message")).strip(), *log_ends(failure), ""]
+    secrets = names(result.get("secrets", []))
+    if result.get("deferred"):
+        # which comes when the services have their former secrets again
+        return "\n".join(lines[:-1])
     if result["serves"]:
-        lines.append("The release %s serves again, with its configuration, and was proven healthy. What failed is still on the "
-                     "disk. %s." % (result["id"], NEXT))
+        lines.append("The release %s serves again, with its configuration%s, and was proven healthy. What failed is still on the "
+                     "disk. %s." % (result["id"], " and its former secrets (%s)" % secrets if secrets else "", NEXT))
     elif "id" in result:
         lines.append("THE RELEASE %s, WHICH SERVED BEFORE, DOES NOT EITHER: %s\nSee what runs: ansible-playbook "
                      "playbooks/status.yml. %s." % (result["id"], result["why"].strip(), NEXT))

@@ -132,6 +132,13 @@ options:
         description: Scope of the instance, for hosts without C(swf_testbed_scope).
         type: str
         required: true
+  known_good:
+    description:
+      - Directory for a snapshot, which only its owner can read. Before the first of O(files) is replaced, all of them are kept
+        there as they are, with what is removed, unless there is a snapshot already; one that is there is from before a change
+        that was never proven.
+      - M(bnlnpps.swf_testbed.known_good_files) restores the files from it, or drops it once the change is proven.
+    type: path
 extends_documentation_fragment:
   - bnlnpps.swf_testbed.manifest
 attributes:
@@ -195,6 +202,16 @@ backups:
   type: list
   elements: str
   sample: []
+known_good:
+  description: The snapshot. The files in use are not proven until it is dropped.
+  returned: when there is one, or would be
+  type: str
+  sample: /etc/app/secrets.known-good
+restorable:
+  description: Whether it has anything to go back to. That of a first installation has not.
+  returned: with RV(known_good)
+  type: bool
+  sample: true
 """
 
 import os
@@ -203,6 +220,7 @@ import tempfile
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.common.text.converters import to_bytes, to_text
 
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils import _known_good as known_good
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._instance_name import InstanceNameError
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._manifest import ManifestError, entry
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._manifest_record import ARGUMENT, record
@@ -226,6 +244,8 @@ class ConfigFiles:
         parameters = self.module.params
         entries = [entry("directory", item["path"], item["uninstall"]) for item in parameters["directories"]]
         entries += [entry("unit" if item["dest"].endswith(".service") else "file", item["dest"]) for item in parameters["files"]]
+        if parameters["known_good"]:
+            entries.append(entry("directory", parameters["known_good"]))
         try:
             return record(parameters["manifest"], entries, self.module.check_mode)
         except (InstanceNameError, ManifestError) as error:
@@ -269,7 +289,25 @@ class ConfigFiles:
         self.apply_attributes(self.attributes(item, item["mode"]))
 
     def fail(self, message):
-        self.module.fail_json(msg=message, files=self.changes, backups=self.backups)
+        self.module.fail_json(msg=message, files=self.changes, backups=self.backups, **self.snapshot())
+
+    def snapshot(self, due=False):
+        """The snapshot's part of the result; ``due`` in check mode, where it would be made."""
+        folder = self.module.params["known_good"]
+        if not folder or not (due or os.path.isdir(folder)):
+            return {}
+        return {"known_good": folder, "restorable": known_good.restorable(folder)}
+
+    def keep(self, unwanted):
+        """Keep all files as they are, before the first one is replaced or removed."""
+        folder, parameters = self.module.params["known_good"], self.module.params
+        if not folder or self.module.check_mode:
+            return
+        try:
+            known_good.keep(folder, [item["dest"] for item in parameters["files"]] + unwanted,
+                            [item["path"] for item in parameters["directories"] if item["purge"]])
+        except OSError as error:
+            self.fail("cannot keep the files that are to be replaced, so none was: %s" % error)
 
     def stage(self, item):
         """A file's new text beside its destination, validated; None if the text is there already."""
@@ -349,18 +387,32 @@ class ConfigFiles:
         listed = self.record()
         for item in parameters["directories"]:
             self.directory(item)
+        # before staging, whose files would be among them
+        unwanted = self.unwanted()
         staged = [(item, self.stage(item)) for item in parameters["files"]]
-        for item, path in staged:
-            self.place(item, path)
+        due = any(path is not None for _item, path in staged) or bool(unwanted)
+        if due:
+            self.keep(unwanted)
+        try:
+            for item, path in staged:
+                self.place(item, path)
+            for path in unwanted:
+                self.remove(path)
+        except OSError as error:
+            self.fail("cannot replace %s: %s" % (error.filename2 or error.filename, error.strerror))
+        self.module.exit_json(changed=bool(self.changes or listed), files=self.changes, backups=self.backups, diff=self.diffs,
+                              **self.snapshot(due))
+
+    def unwanted(self):
+        """What is to be removed, and is there."""
+        parameters = self.module.params
         kept = {item["dest"] for item in parameters["files"]}
-        unwanted = list(parameters["absent"])
+        found = [path for path in parameters["absent"] if os.path.lexists(path)]
         for item in parameters["directories"]:
             if item["purge"] and os.path.isdir(item["path"]):
                 entries = [os.path.join(item["path"], name) for name in sorted(os.listdir(item["path"]))]
-                unwanted += [path for path in entries if path not in kept and os.path.isfile(path)]
-        for path in unwanted:
-            self.remove(path)
-        self.module.exit_json(changed=bool(self.changes or listed), files=self.changes, backups=self.backups, diff=self.diffs)
+                found += [path for path in entries if path not in kept and os.path.isfile(path)]
+        return found
 
 
 def main():
@@ -382,6 +434,7 @@ def main():
                 "directory": {"type": "path", "required": True}, "index_url": {"type": "str", "required": True}}},
             "users_of": {"type": "dict", "options": {
                 name: {"type": "str", "required": True} for name in ("group", "instance", "scope")}},
+            "known_good": {"type": "path"},
             **ARGUMENT,
         },
         supports_check_mode=True,

@@ -73,6 +73,12 @@ options:
       - With O(state=active), the release that the host goes back from because it is no good elsewhere. The configuration that was
         kept for it is removed, so that O(state=restored) does not lead to it, as V(previous) otherwise would.
     type: str
+  snapshots:
+    description: With O(state=active), snapshots of secrets that are proven now. They are dropped, as by
+      M(bnlnpps.swf_testbed.known_good_files).
+    type: list
+    elements: path
+    default: []
   keep:
     description: How many releases stay, with O(state=active) and O(state=pruned). Those in use stay in any case.
     type: int
@@ -320,6 +326,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils import _git_wheels, _release_archive, _wheelhouse
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils import _kept_configuration as kept
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils import _known_good as known_good
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils import _releases as releases
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._environments import (
     active,
@@ -484,6 +491,8 @@ def made_active(module):
                 releases.activate(root, release_id)
             if module.params["forget"] not in (None, release_id):
                 kept.forget(files, module.params["forget"])
+            for snapshot in module.params["snapshots"]:
+                known_good.drop(snapshot)
             result["removed"] = releases.surplus(root, module.params["keep"], files)
             releases.remove(result["removed"], files)
     module.exit_json(**result)
@@ -571,6 +580,7 @@ def main():
             "id": {"type": "str"},
             "files": {"type": "list", "elements": "path", "default": []},
             "forget": {"type": "str"},
+            "snapshots": {"type": "list", "elements": "path", "default": []},
             "keep": {"type": "int", "default": 3},
             "version": {"type": "str"},
             "requirements": {"type": "list", "elements": "str", "default": []},

@@ -18,7 +18,7 @@ description:
     M(bnlnpps.swf_testbed.supervisor_program) and M(bnlnpps.swf_testbed.testbed_health) do.
   - In a C(rescue), with O(failure), it goes back to the active release and then fails in any case. The message says what failed,
     and whether the old release serves again.
-  - The database and the secrets stay as they are.
+  - The database stays as it is, and so do the secrets, unless O(snapshots) says what they were before.
 options:
   root:
     description: Directory of the instance that holds C(releases) and C(current).
@@ -53,6 +53,19 @@ options:
   later:
     description:
       - With O(failure), do not fail but return RV(gate_failed), for a play that first lets the other hosts of its batch go back.
+    type: bool
+    default: false
+  snapshots:
+    description:
+      - Snapshots of secrets that are not proven, as for M(bnlnpps.swf_testbed.known_good_files). They are restored too, and
+        dropped when the release was proven healthy with them.
+    type: list
+    elements: path
+    default: []
+  defer:
+    description:
+      - With O(failure), only collect what failed, with the ends of the logs, in RV(gate_failed). For secrets that services and
+        other hosts share, and that have to be restored there first.
     type: bool
     default: false
   keep:
@@ -134,6 +147,18 @@ serves:
   sample: true
 gate_failed:
   description: What failed before, and what became of it.
-  returned: with O(later=true)
+  returned: with O(later=true) and O(defer=true)
   type: str
+  sample: "The new configuration did not come up healthy. What failed: Run supervisord"
+secrets:
+  description: The files with secrets that were restored.
+  returned: always
+  type: list
+  elements: str
+  sample: [/etc/swf-testbed/secrets/api_token]
+deferred:
+  description: Whether nothing was put back yet, with O(defer=true).
+  returned: always
+  type: bool
+  sample: false
 """

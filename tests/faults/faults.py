@@ -12,6 +12,7 @@ import threading
 import time
 
 from clock import Clock
+from secret_faults import SecretFaults
 
 # the task in which the controller is killed, and how many seconds after its start
 KILLS = (
@@ -46,7 +47,7 @@ timer.start()
 if __name__ == "__main__":""" % LIFE
 
 
-class Faults:
+class Faults(SecretFaults):
     """
     :param testbed: one that runs and is healthy.
     :param versions: makes versions in its index.
@@ -299,4 +300,4 @@ def unsaid(output, told):
 
 ORDER = ("good_upgrade", "rollback", "does_not_import", "exits_at_once", "exits_after_5_s", "dead_inside", "index_down",
          "wrong_token", "hash_mismatch", "disk_full", "failing_migration", "previous_deleted", "two_controllers",
-         "exits_after_the_gate", "clock_set_back", "killed")
+         "exits_after_the_gate", "clock_set_back", "killed", "secrets", "secrets_fail", "secrets_killed")

@@ -97,3 +97,22 @@ def wait_until(condition, seconds: float, what):
 @pytest.fixture(name="wait_until", scope="session")
 def wait_until_fixture():
     return wait_until
+
+
+@pytest.fixture(name="goes_on")
+def healthy_and_going_on(lab, wait_until):
+    """Call it: returns when the testbed is healthy and files that were registered since are through."""
+    def wait(seconds=120):
+        state = {}
+
+        def through():
+            state.update(health=lab.ask("/api/health/"), stf=lab.stf())
+            if state["health"].get("status") != "ok" or not state["stf"]:
+                return False
+            goal = state.setdefault("goal", state["stf"]["total"] + 2)
+            # the newest may still be on its way
+            return state["stf"]["processed"] >= goal and state["stf"]["sampled"] >= goal
+
+        wait_until(through, seconds, lambda: state)
+        assert state["stf"]["failed"] == 0
+    return wait

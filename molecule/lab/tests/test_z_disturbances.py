@@ -7,28 +7,7 @@ import re
 import subprocess
 import time
 
-import pytest
-
 LOGS = "/var/log/swf-testbed"
-
-
-@pytest.fixture(name="goes_on")
-def healthy_and_going_on(lab, wait_until):
-    """Call it: returns when the testbed is healthy and files that were registered since are through."""
-    def wait(seconds=120):
-        state = {}
-
-        def through():
-            state.update(health=lab.ask("/api/health/"), stf=lab.stf())
-            if state["health"].get("status") != "ok" or not state["stf"]:
-                return False
-            goal = state.setdefault("goal", state["stf"]["total"] + 2)
-            # the newest may still be on its way
-            return state["stf"]["processed"] >= goal and state["stf"]["sampled"] >= goal
-
-        wait_until(through, seconds, lambda: state)
-        assert state["stf"]["failed"] == 0
-    return wait
 
 
 def booted(host):

@@ -27,7 +27,7 @@ disturbances = module_of(LAB_TESTS / "test_z_disturbances.py")
 # its fixtures
 the_lab = lab_conftest.the_lab
 wait_until_fixture = lab_conftest.wait_until_fixture
-healthy_and_going_on = disturbances.healthy_and_going_on
+healthy_and_going_on = lab_conftest.healthy_and_going_on
 
 
 @pytest.fixture(name="fleet", scope="session")

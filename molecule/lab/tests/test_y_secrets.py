@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Secrets that all hosts share are changed on all of them, or on none: what fails on one host is restored everywhere."""
+
+from __future__ import annotations
+
+import re
+import secrets
+
+FOLDERS = "/etc/swf-testbed/secrets /etc/swf-testbed/pip /etc/swf-broker/secrets /etc/swf-index/secrets"
+VERIFIER = "runuser -u postgres -- psql -qAtc \"SELECT rolpassword FROM pg_authid WHERE rolname = 'swf_testbed'\""
+# of one host of agents alone: whatever the secrets are, its gate fails
+BROKEN = "all: {hosts: {agents-2: {supervisord_extra_programs: [{name: broken, command: /bin/false}]}}}\n"
+
+
+def hosts(lab):
+    return [lab.services, *lab.agents]
+
+
+def in_place(lab):
+    """{host: digests of its secrets}, with what PostgreSQL keeps of the password."""
+    # not every host has every folder
+    command = "find %s -type f -exec sha256sum {} + 2>/dev/null | sort" % FOLDERS
+    found = {name: lab.host(name).run(command).stdout for name in hosts(lab)}
+    found["database"] = lab.host(lab.services).check_output("cd / && " + VERIFIER)
+    return found
+
+
+def snapshots(lab):
+    return [line for name in hosts(lab)
+            for line in lab.host(name).run("find /etc -maxdepth 5 -name '*.known-good*'").stdout.split()]
+
+
+def changed(output):
+    return {name: (int(count), int(failed)) for name, count, failed in re.findall(
+        r"^(\S+) +: ok=\d+ +changed=(\d+) +unreachable=0 +failed=(\d+)", output, re.MULTILINE)}
+
+
+def hand_out(lab, texts):
+    """Have the controller give the hosts these secrets from the next run on; those that it had."""
+    former = {name: (lab.secrets / name).read_text() for name in texts}
+    for name, text in texts.items():
+        (lab.secrets / name).write_text(text)
+    return former
+
+
+def others():
+    return {name: secrets.token_hex(20) for name in ("broker_password", "database_password", "api_token")}
+
+
+def test_new_secrets_that_fail_on_one_host_are_restored_on_all(lab, goes_on, tmp_path):
+    before, new = in_place(lab), others()
+    (tmp_path / "broken.yml").write_text(BROKEN)
+    former = hand_out(lab, new)
+    try:
+        done = lab.play("site.yml", "-i", str(tmp_path / "broken.yml"))
+    finally:
+        hand_out(lab, former)
+    text = " ".join(done.stdout.split())
+    assert done.returncode != 0, done.stdout
+    told = ["broken is", "The secrets that this run changed are the former ones again: api_token, broker_password, "
+            "database_password, users.properties, the password of the database role.",
+            "was started with the former ones, and runs, on %s." % ", ".join(hosts(lab)), "Fix: mend the cause"]
+    assert not [words for words in told if words not in text], done.stdout
+    assert not [value for value in new.values() if value in done.stdout]
+    assert in_place(lab) == before and snapshots(lab) == []
+    goes_on()
+
+
+def test_a_run_with_the_former_secrets_changes_nothing_then(lab, goes_on):
+    done = lab.play("site.yml")
+    assert done.returncode == 0 and set(changed(done.stdout).values()) == {(0, 0)}, done.stdout
+    goes_on()
+
+
+def test_new_secrets_that_pass_are_kept_and_those_before_are_gone(lab, goes_on):
+    """The other tests go on with them."""
+    before = in_place(lab)
+    hand_out(lab, others())
+    done = lab.play("site.yml")
+    assert done.returncode == 0, done.stdout
+    after = in_place(lab)
+    assert not [name for name in after if after[name] == before[name]] and snapshots(lab) == []
+    goes_on()
+    again = lab.play("site.yml")
+    assert again.returncode == 0 and set(changed(again.stdout).values()) == {(0, 0)}, again.stdout

@@ -1,0 +1,92 @@
+# Copyright: Contributors to the bnlnpps.swf_testbed collection
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Files as they were when all was proven healthy, for as long as what replaced them is not.
+
+A snapshot is a directory for its owner alone: copies of the files, and ``files.json``, which names them. It is there if and only
+if the files in use are not proven yet. That is why one is never replaced: a second change in a row is not proven either.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._kept_configuration import put
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._replacing import read
+
+LIST = "files.json"
+
+
+def keep(folder, paths, purged=()):
+    """Keep files as they are, unless there is a snapshot already; it is there as a whole or not at all.
+
+    :param paths: files; one that does not exist is noted as such.
+    :param purged: directories in which there is nothing else.
+    :raises OSError:
+    """
+    if os.path.isdir(folder):
+        return
+    scratch = folder + ".new"
+    shutil.rmtree(scratch, ignore_errors=True)
+    os.mkdir(scratch, 0o700)
+    copies = {}
+    for number, path in enumerate(sorted(paths)):
+        there = os.path.isfile(path)
+        copies[path] = str(number) if there else None
+        if there:
+            put(path, os.path.join(scratch, copies[path]))
+    with open(os.path.join(scratch, LIST), "w", encoding="utf-8") as stream:
+        json.dump({"files": copies, "purged": list(purged)}, stream)
+        stream.flush()
+        os.fsync(stream.fileno())
+    os.rename(scratch, folder)
+
+
+def listed(folder):
+    """(the files of a snapshot as {path: its copy or None}, directories with nothing else); nothing of a first installation."""
+    text = read(os.path.join(folder, LIST))
+    found = json.loads(text) if text else {"files": {}, "purged": []}
+    copies = {path: name and os.path.join(folder, name) for path, name in found["files"].items()}
+    return (copies, found["purged"]) if any(copies.values()) else ({}, [])
+
+
+def restorable(folder):
+    """Whether a snapshot has anything to go back to."""
+    return bool(listed(folder)[0])
+
+
+def different(folder):
+    """{path: its copy, or None for a file that is to go} of the files that are not as the snapshot has them."""
+    copies, purged = listed(folder)
+    for place in purged:
+        if os.path.isdir(place):
+            others = (os.path.join(place, name) for name in sorted(os.listdir(place)))
+            copies.update({path: None for path in others if path not in copies and os.path.isfile(path)})
+    return {path: copy for path, copy in copies.items() if read(path) != (copy and read(copy))}
+
+
+def put_back(folder):
+    """Put the files back; returns the paths that were not as they had been. The snapshot stays until they are proven again.
+
+    :raises OSError:
+    """
+    found = different(folder)
+    for path, copy in found.items():
+        if copy:
+            put(copy, path)
+        else:
+            os.unlink(path)
+    return sorted(found)
+
+
+def drop(folder):
+    """Remove a snapshot; whether there was one. What is cut off here leaves none, since it has another name by then."""
+    if not os.path.isdir(folder):
+        return False
+    scratch = folder + ".new"
+    shutil.rmtree(scratch, ignore_errors=True)
+    os.rename(folder, scratch)
+    shutil.rmtree(scratch)
+    return True
