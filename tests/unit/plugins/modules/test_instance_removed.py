@@ -6,7 +6,8 @@ from __future__ import annotations
 import json
 import os
 import stat
-import tempfile
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from unprivileged import NOBODY, unprivileged_home
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._daemon_processes import alive
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._layout import layout
-from run_module import run_module
+from run_module import regain, run_module
 
 USERS = ["swf@one/user", "swf@two/user"]
 OLD = (
@@ -258,25 +259,44 @@ def test_a_name_that_leads_elsewhere_is_refused(home, name, scope):
     assert answer["failed"] and "is not the name of an instance" in answer["msg"] and files(home) == before
 
 
-def test_stops_a_supervisord_that_lost_its_socket():
+# It cannot be started as another user: the Python of the tests may be in a home that this user must not enter.
+DAEMON = """
+import ctypes, os, sys
+from supervisor import supervisord
+user = int(sys.argv.pop(1))
+if os.geteuid() == 0:
+    os.setgroups([])
+    os.setresgid(user, user, user)
+    os.setresuid(user, user, user)
+    # so that /proc shows it as the user's: PR_SET_DUMPABLE, which a change of the user clears
+    ctypes.CDLL(None).prctl(4, 1, 0, 0, 0)
+supervisord.main()
+"""
+
+
+def test_stops_a_supervisord_that_lost_its_socket(tmp_path):
     """It would go on with programs whose files are gone."""
-    with tempfile.TemporaryDirectory(dir="/tmp") as home:
-        places = layout("swf", "user", {"HOME": home})
-        for name in ("config_dir", "run_dir", "log_dir"):
-            os.makedirs(places[name], mode=0o700)
-        host = Supervisord(places["run_dir"], "[program:sleeps]\ncommand=/bin/sleep 1000\n")
-        text = host.conf.read_text().replace("%(here)s/s.sock", places["socket"]).replace("%(here)s", places["log_dir"])
-        host.conf, host.socket = Path(places["supervisord_conf"]), Path(places["socket"])
-        host.conf.write_text(text)
-        host.start()
-        try:
-            host.until_states(sleeps="RUNNING")
-            (program,) = host.pids().values()
-            os.unlink(places["socket"])
-            time.sleep(2.2)
-            assert removed(home, check=True)["stopped"] and alive(program)
-            assert removed(home)["stopped"]
-            until(lambda: host.process.poll() is not None and not alive(program), "their end")
-            assert not os.path.exists(places["supervisord_conf"])
-        finally:
-            host.stop()
+    place(tmp_path)
+    places = layout("swf", "user", {"HOME": str(tmp_path)})
+    os.makedirs(places["run_dir"], mode=0o700)
+    host = Supervisord(places["run_dir"], "[program:sleeps]\ncommand=/bin/sleep 1000\n")
+    text = host.conf.read_text().replace("%(here)s/s.sock", places["socket"]).replace("%(here)s", places["log_dir"])
+    host.conf, host.socket = Path(places["supervisord_conf"]), Path(places["socket"])
+    host.conf.write_text(text)
+    (tmp_path / "supervisord").write_text(DAEMON)
+    with open(tmp_path / "console", "ab") as console:
+        host.process = subprocess.Popen(
+            [sys.executable, str(tmp_path / "supervisord"), str(NOBODY), "-n", "-c", str(host.conf)], cwd=tmp_path,
+            stdin=subprocess.DEVNULL, stdout=console, stderr=console, preexec_fn=regain if os.getuid() == 0 else None)
+    try:
+        until(lambda: host.socket.exists() or host.process.poll() is not None, "its socket")
+        host.until_states(sleeps="RUNNING")
+        (program,) = host.pids().values()
+        os.unlink(places["socket"])
+        time.sleep(2.2)
+        assert removed(tmp_path, check=True)["stopped"] and alive(program)
+        assert removed(tmp_path)["stopped"]
+        until(lambda: host.process.poll() is not None and not alive(program), "their end")
+        assert not os.path.exists(places["supervisord_conf"])
+    finally:
+        host.stop()
