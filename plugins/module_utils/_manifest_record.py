@@ -44,7 +44,7 @@ def record(options, entries, check_mode):
         if not os.path.lexists(places["config_dir"]):
             # the manifest itself is about to be created in it
             found["entries"].append(_manifest.entry("directory", places["config_dir"], "empty"))
-    known = {_manifest.key(item) for item in found["entries"]}
+    known = {_manifest.key(item): item for item in found["entries"]}
     handed = options.get("entries") or []
     for item in handed:
         if _manifest.shape_problem(item):
@@ -55,7 +55,7 @@ def record(options, entries, check_mode):
            or ("service" in subject and item in handed)]
     folders = [item["path"] for item in found["entries"] + new
                if item["kind"] == "directory" and item["uninstall"] in ("always", "data")]
-    new = [completed(item, options.get("role")) for item in new if not covered(item, folders)]
+    new = [completed(item, known.get(_manifest.key(item), options).get("role")) for item in new if not covered(item, folders)]
     after = _manifest.merged(found, new, options.get("users") or [])
     after["collection"] = options.get("collection") or found.get("collection")
     if after == before:
@@ -81,8 +81,8 @@ def covered(item, folders):
 
 
 def completed(item, role):
-    """The entry with the role that it is of, and the directory that a link on its way leads to."""
-    item = dict({"role": role} if role else {}, **item)
+    """The entry with the role that listed it first, and the directory that a link on its way leads to."""
+    item = dict(item, **{"role": role} if role else {})
     if item["kind"] in _manifest.PATHS:
         real = os.path.realpath(os.path.dirname(item["path"]))
         if real != os.path.dirname(item["path"]):

@@ -129,6 +129,10 @@ def test_it_is_written_before_anything_is_created(tmp_path):
     assert files(tmp_path) == set() and (tmp_path / ".config/swf/supervisord.conf").is_dir()
 
 
+def test_two_roles_that_share_a_directory_agree(home):
+    assert not place(home, role="pip_index")["changed"] and not place(home)["changed"]
+
+
 def test_the_directory_of_the_manifest_goes_with_it(tmp_path):
     """The first to create something elsewhere, as the role package_index does with its release."""
     arguments = {"manifest": {"instance": "swf"}, "directories": [{"path": str(tmp_path / ".local/share/swf")}]}
