@@ -178,7 +178,7 @@ def contradicting_urls(values):
 
 
 def asks_the_index(values):
-    """Whether the host needs the token of the private index, and no inventory of this controller has served one with it before."""
+    """Whether the host needs the token of the private index, and this controller has not served one with a token before."""
     generated = os.path.join(os.path.expanduser(values.text("swf_testbed_controller_dir")), "secrets", "index_token")
     return not values.given("pip_indexes") and not values.text("install_wheelhouse") and not os.path.exists(generated)
 
