@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from urllib.parse import urlsplit
 
@@ -176,6 +177,12 @@ def contradicting_urls(values):
             )
 
 
+def asks_the_index(values):
+    """Whether the host needs the token of the private index, and this controller has not served one with a token before."""
+    generated = os.path.join(os.path.expanduser(values.text("swf_testbed_controller_dir")), "secrets", "index_token")
+    return not values.given("pip_indexes") and not values.text("install_wheelhouse") and not os.path.exists(generated)
+
+
 def external_services(values):
     """Services that others run, whose credentials nobody set: those that are generated here are known to nobody there."""
     if "testbed" not in values.groups:
@@ -183,7 +190,7 @@ def external_services(values):
     for group, host, secret, used in (
         ("database", "swf_testbed_database_host", "swf_testbed_database_password", runs(values, "monitor")),
         ("broker", "swf_testbed_broker_host", "swf_testbed_broker_password", True),
-        ("index", "swf_testbed_index_host", "swf_testbed_index_token", not values.given("pip_indexes")),
+        ("index", "swf_testbed_index_host", "swf_testbed_index_token", asks_the_index(values)),
     ):
         address = values.text(host)
         if not address or address.startswith("/") or values.members(group) or values.given(secret) or not used:

@@ -569,6 +569,20 @@ def test_valid_input_passes(checks, variables):
     assert checks.refusal(variables) is None
 
 
+def test_an_index_of_another_inventory_needs_its_token(checks, tmp_path):
+    """Where this controller served it, the token is there already."""
+    (tmp_path / "hosts.ini").write_text("[testbed]\nlogin ansible_connection=local\n[index]\n[broker]\n[database]\n[monitor]\n")
+    variables = {
+        "swf_testbed_index_host": "192.0.2.5",
+        "swf_testbed_index_tls": True,
+        "swf_testbed_controller_dir": str(tmp_path),
+    }
+    assert "set swf_testbed_index_token" in checks.refusal(variables, inventory=str(tmp_path / "hosts.ini"))
+    (tmp_path / "secrets").mkdir()
+    (tmp_path / "secrets/index_token").write_text(HEX)
+    assert checks.refusal(variables, inventory=str(tmp_path / "hosts.ini")) is None
+
+
 @pytest.mark.parametrize("playbook", ["upgrade", "rollback", "start", "stop", "uninstall", "wheelhouse", "publish"])
 def test_a_misspelled_name_stops_every_playbook_that_changes_something(checks, playbook):
     assert "write swf_testbed_instance" in checks.refusal({"swf_testbed_instnce": "other"}, playbook=playbook)
