@@ -53,8 +53,8 @@ def test_paths_are_those_of_the_role(service):
 
 def test_the_units_are_those_of_the_roles():
     units = {service["part"]: service["unit"] for service in variables("doctor")["__doctor_services"]}
-    assert "unit: %s" % units["broker"] in (ROLES / "broker/tasks/converge.yml").read_text()
-    assert "unit: %s" % units["monitor"] in (ROLES / "monitor/tasks/converge.yml").read_text()
+    assert "unit: %s" % units["broker"] in (ROLES / "broker/tasks/run.yml").read_text()
+    assert "unit: %s" % units["monitor"] in (ROLES / "monitor/tasks/run.yml").read_text()
     assert resolved(variables("database")["__database_unit"], {"__database_version": "*"}) == units["database"]
 
 
