@@ -10,6 +10,7 @@ from pathlib import Path
 
 from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
+from ansible.template import Templar
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._finding import finding
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index_secrets import Scrubber
@@ -55,7 +56,8 @@ class ActionModule(ActionBase):
         host = task_vars["inventory_hostname"]
         # as in a check run: what would be generated at its first use is not
         variables = dict(task_vars, ansible_check_mode=True)
-        templar = self._templar.copy_with_new_env(available_variables=variables)
+        # not copy_with_new_env: with ansible-core 2.16 to 2.18 lookups in a copy see the variables of the first one
+        templar = Templar(loader=self._loader, variables=variables)
         arguments = dict(self._task.args)
         found = [self._of_variable(item) for item in problems(Values(task_vars, self._templar, reader(self._loader, templar)))]
         most = float(arguments.get("max_clock_offset", MAX_CLOCK_OFFSET))

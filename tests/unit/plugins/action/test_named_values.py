@@ -64,7 +64,8 @@ def test_lists_are_joined_in_their_order(task, tmp_path):
     ("wheelhouse", {"dest": "/none/x", "pythons": ["3.11"], "lock_file": "/none", "tools_lock_file": "/none",
                     "indexes_of": "some_indexes"}, {"token": 83}, "must be text"),
     ("config_files", {"files_of": ["placed"]},
-     {"placed": [{"dest": "/none/x", "content": "{{ token }}", "secret": True}], "token": 83}, "the content of /none/x must be text"),
+     {"placed": [{"dest": "/none/x", "content": "{{ token }}", "secret": True}], "token": 83},
+     "the content of /none/x must be text"),
     ("database_role", {"name": "x", "password_of": "token"}, {"token": 83}, "password must be text"),
 ])
 def test_refusals(task, module, arguments, variables, message):
