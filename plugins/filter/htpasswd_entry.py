@@ -12,7 +12,8 @@ from ansible.errors import AnsibleFilterError
 
 def htpasswd_entry(token, username):
     """A line of an htpasswd file in the {SHA} scheme."""
-    if not username or ":" in username or not username.isprintable():
+    # readers end a name at the first colon, drop spaces at its ends, and take a line that begins with # for a comment
+    if not username or ":" in username or not username.isprintable() or username != username.strip() or username[0] == "#":
         raise AnsibleFilterError("htpasswd_entry: %r cannot be a user name" % username)
     if len(token) < 32:
         raise AnsibleFilterError(
