@@ -17,7 +17,8 @@ def htpasswd_entry(token, username):
     problem = not_text("the user name", username) or not_text("the token of %s" % username, token)
     if problem:
         raise AnsibleFilterError("htpasswd_entry: " + problem)
-    if not username or ":" in username or not username.isprintable():
+    # readers end a name at the first colon, drop spaces at its ends, and take a line that begins with # for a comment
+    if not username or ":" in username or not username.isprintable() or username != username.strip() or username[0] == "#":
         raise AnsibleFilterError("htpasswd_entry: %r cannot be a user name" % username)
     if len(token) < 32:
         raise AnsibleFilterError(

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The sections of a .pypirc that stand for indexes of pip_indexes; those of somebody else stay as they are, byte for byte.
 
-Ours come first: a last line may have no end, and what is not touched is the whole file again when they are gone.
+Ours come first, in a marked block: what is not touched is the whole file again when it is gone.
 """
 
 from __future__ import annotations
@@ -11,9 +11,12 @@ from __future__ import annotations
 import configparser
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils import _ini_text
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._marked_block import outside, set_block
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._package_target import HEADING, refusal, section, section_name
 
 LIST = ("distutils", "index-servers")
+# one block for all instances: a login has one file, and names of its own for indexes
+OWNER = "pypirc"
 
 
 class PypircRefused(ValueError):
@@ -29,10 +32,12 @@ def with_indexes(text, entries):
     checked(text)
     entries = [entry for entry in entries if refusal(entry) is None]
     names = list(dict.fromkeys(section_name(entry) for entry in entries))
-    lines = without_ours(_ini_text.lines_of(text), names)
-    if names:
-        lines = [*listing_and_sections(lines, names, entries), *lines]
-    result = "".join(lines)
+    rest = outside(text, OWNER)
+    before = _ini_text.sections(_ini_text.lines_of(text[:len(text) - len(rest)]))
+    lines = without_ours(_ini_text.lines_of(rest), {*names, *before} - {LIST[0]})
+    # the list of somebody else gets our names, so it comes before the rest is put together
+    block = listing_and_sections(lines, names, entries) if names else []
+    result = set_block("".join(lines), OWNER, "".join(block))
     checked(result)
     return result
 
@@ -47,9 +52,10 @@ def checked(text):
 
 
 def without_ours(lines, names):
-    """Lines without the sections of earlier runs and those of these names, which are no more in the list of index servers."""
+    """Lines without the sections of these names and those of earlier versions, which are no more in the list of index servers."""
     ours = {name for name, (start, end) in _ini_text.sections(lines).items() if name in names or marked(lines[start:end])}
     lines = without_sections(lines, ours)
+    ours |= set(names)
     found = listed(lines)
     if found:
         gone = [number for number in range(found.first + 1, found.last) if lines[number].strip() in ours]
@@ -73,10 +79,8 @@ def listing_and_sections(lines, names, entries):
     else:
         # without the list, twine knows these two; with it, what is not listed is not known
         known = [name for name in ("pypi", "testpypi") if name in _ini_text.sections(lines)]
-        new = ["[distutils]\n", HEADING + "\n", "index-servers =\n", *("    %s\n" % name for name in known + names), "\n"]
-    for entry in entries:
-        new += [*_ini_text.lines_of(section(entry)), "\n"]
-    return new
+        new = ["[distutils]\n", "index-servers =\n", *("    %s\n" % name for name in known + names)]
+    return new + [section(entry) for entry in entries]
 
 
 def listed(lines):

@@ -14,8 +14,9 @@ author:
 description:
   - Lets people type C(pip install) and C(uv pip install) without naming the index or its token. Sets options in pip's
     configuration, and places marked blocks in uv's (uv does not read pip's) and in C(~/.netrc), which both read.
-  - Everything else in these files stays. An option or a login that is there already and says something else is not replaced;
-    the module fails and names it.
+  - Everything else in these files stays, byte for byte. An option or a login that is there already and says something else is not
+    replaced, and a file that pip or uv could not read is not touched; the module fails and names it.
+  - All files that pip says it reads are searched for options that would make it ask another place, in all sections.
   - pip cannot bind names to indexes. So that a private name can only come from its own index, one index is set up, the one that
     serves everything. Where names are bound to one of several indexes, the module fails, unless
     O(indexes[].allow_unsafe_extra_index) is set.
@@ -34,7 +35,7 @@ options:
     type: str
     required: true
   record:
-    description: Path of the file in which the module keeps what it set.
+    description: Path of the file in which the module keeps what it set. It is written before the other files.
     type: path
     required: true
   indexes:

@@ -14,7 +14,8 @@ author:
 description:
   - Writes one section per index that takes uploads, with its address, user name and token, so that
     C(twine upload --repository NAME) works.
-  - Sections of other names stay as they are. A section of an earlier run whose index is gone is removed.
+  - Sections of other names stay as they are, byte for byte. A section of an earlier run whose index is gone is removed.
+  - A file that twine could not read is refused, with the line.
   - The file has mode 0600.
 options:
   path:

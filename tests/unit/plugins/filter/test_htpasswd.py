@@ -1,13 +1,21 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import base64
+import sys
+import tempfile
+from pathlib import Path
+
 import pytest
 from ansible.errors import AnsibleFilterError
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from passlib.apache import HtpasswdFile
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.filter.htpasswd_entry import htpasswd_entry
 from ansible_collections.bnlnpps.swf_testbed.plugins.filter.htpasswd_file import htpasswd_file
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[4] / "roles/package_index/files"))
 TOKEN = "0123456789abcdef" * 2
 
 
@@ -37,9 +45,36 @@ def test_rights_are_behind_the_hash():
     ([user(name=83)], "the user name must be text"),
     ([user(name="a:b")], "cannot be a user name"),
     ([user(name="a\nb")], "cannot be a user name"),
+    ([user(name=" a")], "cannot be a user name"),
+    ([user(name="#a")], "cannot be a user name"),
     ([{}], "the rights of None"),
 ])
 def test_refusals(users, message):
     with pytest.raises(AnsibleFilterError, match=message) as caught:
         htpasswd_file(users)
     assert TOKEN not in str(caught.value)
+
+
+def basic(name, token):
+    return "Basic " + base64.b64encode(("%s:%s" % (name, token)).encode()).decode()
+
+
+TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.one_of(TEXT, st.sampled_from(["#a", " a", "a ", "a b", "\u00fc", "a:b", "{SHA}x", "a,b"])), TEXT)
+def test_the_index_and_passlib_read_back_every_account_that_is_admitted(name, token):
+    from accounts import Accounts
+
+    token = token + TOKEN
+    try:
+        text = htpasswd_file([user(name=name, token=token), user(name="another")])
+    except AnsibleFilterError:
+        return
+    with tempfile.NamedTemporaryFile("w", encoding="utf-8") as stream:
+        stream.write(text)
+        stream.flush()
+        assert Accounts(stream.name).rights_of(basic(name, token)) == (name, {"read"})
+    others = HtpasswdFile.from_string(htpasswd_entry(token, name), encoding="utf-8")
+    assert others.check_password(name, token) and others.users() == [name]

@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""java_properties, read back by a reader of the format that is written here from its description."""
+"""java_properties, read back by Java where it is there, and by a reader that is written here from the format's description."""
 
 from __future__ import annotations
 
 import re
+import shutil
+import subprocess
+from random import Random
 
 import pytest
 from ansible.errors import AnsibleFilterError
@@ -39,6 +42,46 @@ def test_every_text_comes_back(users):
     text = java_properties(users)
     assert text.isascii()
     assert read_back(text) == users
+
+
+READER = """
+import java.io.*; import java.nio.charset.StandardCharsets; import java.util.*;
+public class Reader {
+    public static void main(String[] paths) throws IOException {
+        for (String path : paths) {
+            Properties found = new Properties();
+            try (InputStream stream = new FileInputStream(path)) { found.load(stream); }
+            for (String key : new TreeSet<>(found.stringPropertyNames()))
+                System.out.print(hex(key) + "=" + hex(found.getProperty(key)) + " ");
+            System.out.println();
+        }
+    }
+    static String hex(String text) {
+        StringBuilder result = new StringBuilder();
+        for (byte part : text.getBytes(StandardCharsets.UTF_16BE)) result.append(String.format("%02x", part));
+        return result.toString();
+    }
+}
+"""
+
+
+@pytest.mark.skipif(not shutil.which("javac"), reason="Java's own reader: there is no JDK here")
+def test_java_itself_reads_every_text_back(tmp_path):
+    random = Random(14)
+    letters = "ab=:#!\\ \t\n\r\f\"'%$\u00fc\u2028\U0001f600\x00\x7f"
+
+    def text():
+        return "".join(random.choices(letters, k=random.randint(1, 9)))
+
+    examples = [{text(): text() for _pair in range(3)} for _example in range(200)]
+    (tmp_path / "Reader.java").write_text(READER)
+    for number, example in enumerate(examples):
+        (tmp_path / ("%03d" % number)).write_text(java_properties(example))
+    paths = sorted(str(path) for path in tmp_path.iterdir() if path.suffix != ".java")
+    done = subprocess.run(["java", str(tmp_path / "Reader.java"), *paths], text=True, capture_output=True, check=True)
+    found = [dict((bytes.fromhex(word).decode("utf-16-be") for word in pair.split("=")) for pair in line.split())
+             for line in done.stdout.splitlines()]
+    assert found == examples
 
 
 def test_what_it_looks_like():

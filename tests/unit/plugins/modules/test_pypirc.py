@@ -7,8 +7,12 @@ import json
 import stat
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from twine.utils import get_repository_from_config
 
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._indexes import normalised
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._package_pypirc import PypircRefused, with_indexes
 from run_module import run_module
 
 TOKEN = "canary%%s0123456789#;canary"
@@ -87,6 +91,43 @@ def test_a_list_is_only_made_of_what_was_known(path):
     path.write_text("[pypi]\nusername = __token__\npassword = theirs\n")
     pypirc(path, [LAB])
     assert read_by_twine(path, "pypi")["password"] == "theirs"
+
+
+PARTS = ["# mine", "[other]\nrepository = https://other.example.org/\npassword = theirs\n", "[pypi]\r\nusername = __token__\r\n",
+         "[distutils]\nindex-servers = other lab2\n",
+         "[distutils]\nindex_servers=x\nindex-servers =\n    other\n    # why\n    pypi",
+         "\n\n", "[distutils]", "[empty]", "[testpypi]\npassword = theirs", "[distutils]\nindex-servers = other"]
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(st.sampled_from(PARTS), max_size=4, unique=True).map("\n".join))
+def test_every_byte_of_somebody_else_comes_back(theirs):
+    entries = normalised([LAB, dict(LAB, name="second", url="https://second.example.org/simple/")])
+    try:
+        text = with_indexes(theirs, entries)
+    except PypircRefused:
+        return
+    assert with_indexes(text, entries) == text
+    assert with_indexes(with_indexes(text, entries[1:]), []) == with_indexes(text, []) == theirs
+
+
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.text(st.characters(min_codepoint=0x20, max_codepoint=0x17f), max_size=10), st.sampled_from(PARTS))
+def test_twine_reads_back_every_token_that_is_admitted(tmp_path, token, theirs):
+    try:
+        entries = normalised([dict(LAB, token=token), dict(PYPI, username="x" + token, token=token)])
+    except ValueError:
+        return
+    path = tmp_path / "read-by-twine"
+    path.write_text(with_indexes(theirs, entries), encoding="utf-8", newline="")
+    assert read_by_twine(path, "lab")["password"] == read_by_twine(path, "pypi")["password"] == token
+    assert read_by_twine(path, "pypi")["username"] == "x" + token
+
+
+def test_what_twine_cannot_read_is_refused_by_its_line(path):
+    path.write_text("[other]\npassword = theirs\n[other]\npassword = theirs\n")
+    answer = pypirc(path, [LAB])
+    assert answer["failed"] and "twine cannot read it either: DuplicateSectionError, line 3" in answer["msg"]
 
 
 def test_an_index_without_uploads_has_no_section(path):
