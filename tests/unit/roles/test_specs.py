@@ -82,7 +82,7 @@ def test_every_role_variable_that_is_used_is_known(role):
 
 
 def test_every_fqcn_that_is_used_is_there():
-    plugins = {path.stem for kind in ("modules", "filter", "lookup") for path in (ROOT / "plugins" / kind).glob("*.py")}
+    plugins = {path.stem for kind in ("modules", "filter", "lookup", "test") for path in (ROOT / "plugins" / kind).glob("*.py")}
     known = plugins | set(ROLES) | {path.stem for path in (ROOT / "playbooks").glob("*.yml")}
     folders = [path for name in ("roles", "playbooks", "molecule", "examples") for path in (ROOT / name).rglob("*")]
     for path in [*(path for path in folders if path.suffix in (".yml", ".j2")), ROOT / "site.yml"]:
