@@ -22,6 +22,7 @@ import yaml
 from index_server import IndexServer, make_wheel, sha256
 from installation import PLAY
 from leaks import Leaks
+from seen_by_callbacks import Seen
 
 ROOT = Path(__file__).resolve().parents[3]
 TOKEN = "canary-push%0123456789canary0123456789"
@@ -47,7 +48,7 @@ def another_python(folder):
 
 class Fleet:
     def __init__(self, folder):
-        self.folder, self.home = folder, folder / "home"
+        self.folder, self.home, self.seen = folder, folder / "home", Seen(folder)
         self.home.mkdir()
         for name in ("private", "public"):
             (folder / name).mkdir()
@@ -84,7 +85,8 @@ class Fleet:
         (self.folder / "variables.yml").chmod(0o600)
         environment = {key: value for key, value in os.environ.items() if not key.startswith(("XDG_", "ANSIBLE_", "UV_"))}
         environment.update(
-            HOME=str(self.home), ANSIBLE_HOME=str(self.folder / "ansible"), ANSIBLE_LOCAL_TEMP=str(self.folder / "scratch"),
+            self.seen.environment, HOME=str(self.home), ANSIBLE_HOME=str(self.folder / "ansible"),
+            ANSIBLE_LOCAL_TEMP=str(self.folder / "scratch"),
             UV_CACHE_DIR=str(self.folder / "uv"), ANSIBLE_COLLECTIONS_PATH=str(ROOT / ".ansible/collections"))
         command = [str(Path(sys.executable).parent / "ansible-playbook"), "-i", str(self.folder / "hosts.yml"), "-e",
                    "@%s" % (self.folder / "variables.yml"), *arguments, str(self.folder / "play.yml")]
@@ -131,6 +133,7 @@ def test_a_release_is_built_once_and_sent(fleet):
         assert all(host["failed"] == 0 for host in did.values()) and set(did) == set(HOSTS), output
         assert {name: host["changed"] for name, host in did.items()} == {name: host["changed"] for name, host in would.items()}
         leaks.text("the output", output)
+        assert "Fetch the release for the others" in fleet.seen.scan(leaks)
         for name in HOSTS:
             # nobody has it, not even for themselves
             for path in (fleet.folder / name).rglob("*"):
