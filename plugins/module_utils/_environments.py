@@ -162,6 +162,7 @@ def fill(path, lock, python, installer, indexes, access_dir=None, smoke=(), vers
     with contextlib.suppress(FileNotFoundError):
         # uv's own, which everybody may write, in a place that only its owner is to write
         os.unlink(os.path.join(path, ".lock"))
+    os.chmod(path, 0o755)
     if smoke:
         call("import the programs of the new release", [interpreter, "-I", "-c", SMOKE, *smoke])
     with open(os.path.join(path, "lock.txt"), "w", encoding="utf-8") as stream:

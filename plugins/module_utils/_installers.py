@@ -118,6 +118,8 @@ class Uv:
         self.path = path
 
     def create(self, venv, python):
+        # uv locks an environment by a file in it that everybody may write: until that is gone, nobody else may come near
+        os.makedirs(venv, mode=0o700, exist_ok=True)
         call("make the environment", [self.path, "venv", "--quiet", "--python", python, venv])
 
     def install(self, venv, requirements, index, access_dir):

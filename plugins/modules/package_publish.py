@@ -153,7 +153,8 @@ def upload_missing(entry, index, packages, formats, scratch):
             left = missing_files(packages, formats)
             if left == files:
                 raise
-            _package_plan.refuse([problem for package in packages for problem in _package_plan.other_content(package, index, scratch)])
+            problems = [_package_plan.other_content(package, index, scratch) for package in packages]
+            _package_plan.refuse([problem for found in problems for problem in found])
             files = left
 
 

@@ -122,9 +122,9 @@ def test_the_runtime_user_of_one_instance_reaches_nothing_of_another(root, insta
         if other == instance:
             continue
         assert "PermissionError" in done.stderr
-        places = "/run/{0} /var/log/{0} /var/lib/{0} /etc/{0} /opt/{0}".format(other)
+        places = f"/run/{other} /var/log/{other} /var/lib/{other} /etc/{other} /opt/{other}"
         assert not root.run("runuser -u %s -- find %s -writable -not -type l" % (user, places)).stdout.strip()
-        places = "/var/log/{0} /var/lib/{0} /etc/{0}/secrets /etc/{0}/pip /run/credentials/{0}.service".format(other)
+        places = f"/var/log/{other} /var/lib/{other} /etc/{other}/secrets /etc/{other}/pip /run/credentials/{other}.service"
         assert not root.run("runuser -u %s -- find %s -readable" % (user, places)).stdout.strip()
 
 
@@ -149,7 +149,8 @@ def test_the_index_answers_while_a_local_user_holds_requests_open(root):
     url = root.check_output("sed -n 's/^index-url = //p' /etc/swf-testbed/pip/swf.conf")
     name, port = url.split("/")[2].split(":")
     root.check_output("printf %s > /tmp/slow.py; chmod 0644 /tmp/slow.py", SLOW)
-    root.check_output("setsid runuser -u nobody -- timeout 40 python3 /tmp/slow.py %s %s >/tmp/slow.out 2>&1 </dev/null &", name, port)
+    start = "setsid runuser -u nobody -- timeout 40 python3 /tmp/slow.py %s %s >/tmp/slow.out 2>&1 </dev/null &"
+    root.check_output(start, name, port)
     try:
         deadline = time.monotonic() + 15
         while "open" not in root.run("cat /tmp/slow.out").stdout:

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from swf_common_lib.exclusive import LockHeld, exclusive
 
 HOLD = """

@@ -121,15 +121,14 @@ def test_secrets_may_be_in_files(site: Site) -> None:
 
 HANGS = """
 import sys, time
-sys.argv[1:] = ["setup"]
+from swf_monitor import cli
+cli._start_django(cli.Environment())
 from swf_monitor import provision
-from swf_monitor.cli import main
 def hang():
     print("held", flush=True)
     time.sleep(100)
-{start}
 provision.pending_migrations = hang
-main()
+cli.main(["setup"])
 """
 IMPATIENT = """
 import sys
@@ -143,15 +142,17 @@ sys.exit(cli._set_up(environment, cli._parser().parse_args(["setup"])))
 
 
 def while_another_setup_hangs(site: Site) -> tuple[int, subprocess.CompletedProcess[str]]:
-    start = "from swf_monitor import cli\ncli._start_django(cli.Environment())\nfrom swf_monitor import provision"
-    hangs = HANGS.replace("from swf_monitor import provision\n", "").replace("{start}", start)
     with subprocess.Popen(
-        [sys.executable, "-c", hangs], env=site.environment, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", HANGS], env=site.environment, stdout=subprocess.PIPE, text=True
     ) as other:
         assert other.stdout
         assert other.stdout.readline() == "held\n"
         done = subprocess.run(
-            [sys.executable, "-c", IMPATIENT], env=site.environment, capture_output=True, text=True, check=False
+            [sys.executable, "-c", IMPATIENT],
+            env=site.environment,
+            capture_output=True,
+            text=True,
+            check=False,
         )
         other.kill()
     return other.pid, done

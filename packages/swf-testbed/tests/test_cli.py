@@ -36,6 +36,23 @@ sleep 1000 &
 trap 'echo "got TERM"; kill $!; exit 0' TERM
 wait $!
 """
+HANGS = """
+import sys, time
+from swf_common_lib.exclusive import exclusive
+with exclusive(sys.argv[1], 5):
+    print("held", flush=True)
+    time.sleep(100)
+"""
+SYSTEMCTL = """\
+#!/bin/sh
+echo "$@" >> {folder}/asked
+case "$*" in
+*MainPID*) echo {pid} ;;
+*stop*)
+    [ -e {folder}/may ] || {{ echo "Access denied"; exit 1; }}
+    kill {pid} ;;
+esac
+"""
 ALL = 8
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
@@ -292,35 +309,33 @@ class TestLife:
         fails(run("status"), "the testbed is not running", "swf-testbed start", status=4)
 
     def test_a_command_that_hangs_is_named(self, run: Run, made: Path) -> None:
-        code = "import sys, time\nfrom swf_common_lib.exclusive import exclusive\nwith exclusive(sys.argv[1], 5):\n"
-        code += "    print('held', flush=True)\n    time.sleep(100)"
-        path = str(made.parent / "supervisor.sock.lock")
-        with subprocess.Popen([sys.executable, "-c", code, path], stdout=subprocess.PIPE, text=True) as other:
+        path = made.parent / "supervisor.sock.lock"
+        holder = [sys.executable, "-c", HANGS, str(path)]
+        with subprocess.Popen(holder, stdout=subprocess.PIPE, text=True) as other:
             assert other.stdout
             assert other.stdout.readline() == "held\n"
-            for command in ("start", "stop", "restart"):
+            for command in ("start", "stop"):
                 done = run(command, "--timeout", "1")
                 assert done.returncode != 0
-                assert f"another command works on this testbed: process {other.pid} (user " in done.stderr
+                cause = f"another command works on this testbed: process {other.pid} (user "
+                assert cause in done.stderr
             other.kill()
-        assert stat.S_IMODE(Path(path).stat().st_mode) == 0o600
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
         # a file that any user may read is none that a command waits for
         with made.open() as file:
             fcntl.flock(file, fcntl.LOCK_EX)
             assert run("stop").stdout == "It was not running.\n"
 
-    def test_what_systemd_started_is_stopped_by_systemd(self, run: Run, started: Path, tmp_path: Path) -> None:
-        """With a stand-in for systemctl: these tests run on machines without systemd. Molecule asks the real one."""
+    def test_what_systemd_started_is_stopped_by_systemd(
+        self, run: Run, started: Path, tmp_path: Path
+    ) -> None:
+        """With a stand-in for systemctl: these tests run without systemd. Molecule asks the real one."""
         pid = int((started.parent / "supervisord.pid").read_text())
-        asked = tmp_path / "asked"
         stand_in = tmp_path / "systemctl"
-        stand_in.write_text(
-            f'#!/bin/sh\necho "$@" >> {asked}\n'
-            f'case "$*" in *MainPID*) echo {pid};; *stop*) [ -e {tmp_path}/may ] || {{ echo "Access denied"; exit 1; }}; '
-            f"kill {pid};; esac\n"
-        )
+        stand_in.write_text(SYSTEMCTL.format(folder=tmp_path, pid=pid))
         stand_in.chmod(0o755)
-        started.write_text(started.read_text() + "\n[swf-testbed]\nunit=thing.service\nunit_scope=system\n")
+        unit = "\n[swf-testbed]\nunit=thing.service\nunit_scope=system\n"
+        started.write_text(started.read_text() + unit)
         path = f"{tmp_path}:{os.environ['PATH']}"
         done = run("stop", PATH=path)
         assert done.returncode != 0
@@ -330,7 +345,7 @@ class TestLife:
         (tmp_path / "may").touch()
         done = run("stop", PATH=path)
         assert (done.returncode, done.stdout) == (0, "Stopped.\n")
-        assert "--no-ask-password stop thing.service" in asked.read_text()
+        assert "--no-ask-password stop thing.service" in (tmp_path / "asked").read_text()
 
     @staticmethod
     def no_secret_on_a_command_line(folder: Path) -> None:

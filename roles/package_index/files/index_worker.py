@@ -63,9 +63,10 @@ class Client:
         return now - since > (HURRY_SECONDS if hurry else PATIENCE_SECONDS) + self.received / RATE
 
     def give_up(self):
-        """Let the thread find the end of what the client sends; it may still answer. SSLSocket's own method drops the encryption."""
+        """Let the thread find the end of what the client sends; it may still answer."""
         self.since = None
         with contextlib.suppress(OSError):
+            # SSLSocket's own method drops the encryption
             socket.socket.shutdown(self.connection.sock, socket.SHUT_RD)
 
 

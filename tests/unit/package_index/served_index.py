@@ -50,8 +50,9 @@ class Running:
         self.url = "http%s://127.0.0.1:%d" % ("s" if tls else "", self.port)
         self.log = open(folder / "log", "w+")
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "gunicorn", "--bind", "127.0.0.1:%d" % self.port, "--worker-class", "index_worker.BoundedWorker", "--threads",
-             "512", "--graceful-timeout", "5", "--no-control-socket", "--access-logfile", "-",
+            [sys.executable, "-m", "gunicorn", "--bind", "127.0.0.1:%d" % self.port, "--worker-class",
+             "index_worker.BoundedWorker", "--threads", "512",
+             "--graceful-timeout", "5", "--no-control-socket", "--access-logfile", "-",
              *(["--certfile", str(folder / "certificate"), "--keyfile", str(folder / "key")] if tls else []), "--pythonpath",
              str(ROOT / "roles/package_index/files"), "index_app:create('%s')" % (folder / "index.json")],
             stdout=self.log, stderr=subprocess.STDOUT, env=dict(os.environ, PYTHONDONTWRITEBYTECODE="1"))

@@ -100,7 +100,8 @@ def slow_upload(index, name, size, rate):
     start = ("--edge\r\nContent-Disposition: form-data; name=\":action\"\r\n\r\nfile_upload\r\n--edge\r\nContent-Disposition: "
              "form-data; name=\"content\"; filename=\"%s\"\r\n\r\n" % name)
     end = "\r\n--edge--\r\n"
-    with connected(index, HEADERS % (len(start) + size + len(end)) + "Authorization: Basic %s\r\n\r\n%s" % (LOGIN, start)) as client:
+    headers = HEADERS % (len(start) + size + len(end)) + "Authorization: Basic %s\r\n\r\n" % LOGIN
+    with connected(index, headers + start) as client:
         for _part in range(0, size, rate // 10):
             client.sendall(b"x" * (rate // 10))
             time.sleep(0.1)

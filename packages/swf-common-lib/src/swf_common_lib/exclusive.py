@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""An exclusive lock in a file that only its owner can open: whoever can open a file, for reading too, can hold its lock."""
+"""An exclusive lock in a file that only its owner can open.
+
+Whoever can open a file can hold its lock, for reading too. The modules of Ansible have the same code.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ import os
 import pwd
 import tempfile
 import time
-import typing as t
+from collections.abc import Iterator
 
 POLL_SECONDS = 0.2
 
@@ -19,18 +22,24 @@ class LockHeld(Exception):
 
 
 @contextlib.contextmanager
-def exclusive(path: str, patience: float) -> t.Iterator[None]:
-    """Hold the lock of a file, which is made if it is missing. Its directory must be one that only its owner may write.
+def exclusive(path: str, patience: float) -> Iterator[None]:
+    """Hold the lock of a file, which is made if it is missing.
 
-    :param patience: seconds to wait for another process.
-    :raises LockHeld: that process still has it.
+    Args:
+        path: The file, in a directory that only its owner may write.
+        patience: Seconds to wait for another process.
+
+    Raises:
+        LockHeld: that process still has it.
     """
     deadline = time.monotonic() + patience
     handle = _taken(path)
     while handle is None:
         if time.monotonic() > deadline:
-            raise LockHeld("%s has held the lock %s for %d s and more. Wait for it; if it hangs, end it (kill), and run again" % (
-                holder(path), path, patience))
+            raise LockHeld(
+                f"{holder(path)} has held the lock {path} for {patience:g} s and more. Wait for it; "
+                "if it hangs, end it (kill), and run again"
+            )
         time.sleep(POLL_SECONDS)
         handle = _taken(path)
     try:
@@ -46,7 +55,7 @@ def _taken(path: str) -> int | None:
         try:
             status = os.fstat(handle)
             if status.st_mode & 0o077:
-                # of an earlier version. Anybody may have opened it and hold it without end, so it is not waited for
+                # Anybody may have opened it and hold it without end, so it is not waited for.
                 _replace(path)
             else:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -66,8 +75,10 @@ def _opened(path: str) -> int:
     except PermissionError as error:
         if not os.path.lexists(path):
             raise
-        raise LockHeld("the lock %s belongs to another user, %s. Wait for the run of that user; if there is none, remove the "
-                       "file" % (path, _user(os.lstat(path).st_uid))) from error
+        raise LockHeld(
+            f"the lock {path} belongs to another user, {_user(os.lstat(path).st_uid)}. "
+            "Wait for the run of that user; if there is none, remove the file"
+        ) from error
 
 
 def _replace(path: str) -> None:
@@ -77,7 +88,7 @@ def _replace(path: str) -> None:
 
 
 def _is(path: str, status: os.stat_result) -> bool:
-    """Whether the file is still that of its path: it may have been removed or replaced before it was locked."""
+    """Whether the file is still that of its path: it may have been removed before it was locked."""
     try:
         return os.path.samestat(os.stat(path), status)
     except FileNotFoundError:
@@ -85,27 +96,28 @@ def _is(path: str, status: os.stat_result) -> bool:
 
 
 def holder(path: str) -> str:
-    """The process that has the lock of a file, as ``process 4711 (user me, python3)``."""
+    """The process that has the lock of a file, as "process 4711 (user me, python3)"."""
     try:
         wanted = os.stat(path)
     except OSError:
         return "another process"
     for pid in filter(str.isdigit, os.listdir("/proc")):
         with contextlib.suppress(OSError):
-            for number in os.listdir("/proc/%s/fd" % pid):
-                if os.path.samestat(os.stat("/proc/%s/fd/%s" % (pid, number)), wanted) and _has_lock(pid, number):
-                    return "process %s (user %s, %s)" % (pid, _user(os.stat("/proc/" + pid).st_uid), _command(pid))
+            for number in os.listdir(f"/proc/{pid}/fd"):
+                if os.path.samestat(os.stat(f"/proc/{pid}/fd/{number}"), wanted) and _has_lock(pid, number):
+                    user = _user(os.stat(f"/proc/{pid}").st_uid)
+                    return f"process {pid} (user {user}, {_command(pid)})"
     return "a process that this user may not see"
 
 
 def _has_lock(pid: str, number: str) -> bool:
-    with open("/proc/%s/fdinfo/%s" % (pid, number), encoding="ascii") as stream:
+    with open(f"/proc/{pid}/fdinfo/{number}", encoding="ascii") as stream:
         return any(line.startswith("lock:") for line in stream)
 
 
 def _command(pid: str) -> str:
     """The program without its arguments, which may hold a secret."""
-    with open("/proc/%s/cmdline" % pid, encoding="utf-8", errors="replace") as stream:
+    with open(f"/proc/{pid}/cmdline", encoding="utf-8", errors="replace") as stream:
         return os.path.basename(stream.read().partition("\0")[0]) or "unknown"
 
 

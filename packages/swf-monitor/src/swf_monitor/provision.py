@@ -20,7 +20,8 @@ from swf_monitor.database import is_sqlite, pending_migrations
 API_USER = "swf-api"
 # Any number, as long as every monitor asks PostgreSQL for the same one.
 ADVISORY_LOCK = 0x5357_464D
-HOLDER = """SELECT pid, usename, client_addr, date_trunc('second', backend_start) FROM pg_locks JOIN pg_stat_activity USING (pid)
+HOLDER = """SELECT pid, usename, client_addr, date_trunc('second', backend_start)
+FROM pg_locks JOIN pg_stat_activity USING (pid)
 WHERE locktype = 'advisory' AND granted AND classid = %s AND objid = %s"""
 # Seconds to wait for another setup; migrations of a large database take minutes.
 PATIENCE = 600
@@ -88,9 +89,9 @@ def _take_advisory_lock(cursor: CursorWrapper) -> None:
             cursor.execute(HOLDER, [ADVISORY_LOCK >> 32, ADVISORY_LOCK & 0xFFFF_FFFF])
             pid, user, host, since = cursor.fetchone() or ("unknown", "unknown", None, "unknown")
             raise LockHeld(
-                f"another setup of this database (server process {pid}, user {user}, from {host or 'its own host'}, "
-                f"since {since}) has not ended within {PATIENCE} s. Wait for it; if it hangs, end it: "
-                f"SELECT pg_terminate_backend({pid})"
+                f"another setup of this database (server process {pid}, user {user}, "
+                f"from {host or 'its own host'}, since {since}) has not ended within {PATIENCE} s. "
+                f"Wait for it; if it hangs, end it: SELECT pg_terminate_backend({pid})"
             )
         time.sleep(POLL_SECONDS)
 

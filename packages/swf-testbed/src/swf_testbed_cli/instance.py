@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from supervisor.datatypes import dict_of_key_value_pairs
-
 from swf_common_lib.exclusive import LockHeld, exclusive
 
 from swf_testbed_cli.errors import TestbedError
@@ -176,7 +175,7 @@ class Instance:
     def lock(self, patience: float) -> Iterator[None]:
         """Only one command at a time starts or stops this instance.
 
-        With a unit, systemd sees to that: operators use this command too, and may not write beside the socket.
+        With a unit, systemd sees to that: operators use the command too, and cannot write beside the socket.
         """
         if self.unit:
             yield
@@ -187,7 +186,8 @@ class Instance:
             with exclusive(f"{path}.lock", patience):
                 yield
         except LockHeld as error:
-            raise TestbedError(f"another command works on this testbed: {error}", self.command("status")) from None
+            cause = f"another command works on this testbed: {error}"
+            raise TestbedError(cause, self.command("status")) from None
 
     def _value(self, section: str, key: str, program: str = "") -> str | None:
         text = self._parser.get(section, key, fallback=None)
