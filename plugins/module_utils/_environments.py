@@ -13,11 +13,11 @@ import contextlib
 import errno
 import json
 import os
-import re
 import shutil
 import tempfile
 import time
 
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils import _disk_full
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._exclusive import LockHeld, exclusive
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host_index import resolved
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._installers import InstallError, call
@@ -27,7 +27,8 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._modes import 
 MANIFEST = "release.json"
 # seconds that a run waits for another one on the same host; a cold build takes one minute or two
 PATIENCE = 900
-FULL = re.compile(r"[Nn]o space left on device|os error 28|[Qq]uota exceeded")
+# of what a command printed that failed on a full disk
+LAST_LINES = 5
 
 SMOKE = """
 import importlib.metadata, sys, traceback
@@ -122,18 +123,13 @@ def build(path, lock, python, installer, indexes, **about):
     try:
         return fill(path, lock, python, installer, indexes, **about)
     except (InstallError, OSError) as error:
-        if is_full(error):
-            # the programs that run need the room
-            shutil.rmtree(path, ignore_errors=True)
-            if isinstance(error, OSError):
-                raise InstallError("build %s" % os.path.basename(path), "No space left on device: %s" % error) from error
+        full = _disk_full.evidence(path, getattr(error, "output", str(error)), getattr(error, "errno", None))
+        # the programs that run need the room, and nothing goes on from there
+        shutil.rmtree(path, ignore_errors=True)
+        if full:
+            said = getattr(error, "output", str(error)).splitlines()[-LAST_LINES:]
+            raise InstallError(getattr(error, "doing", "build %s" % os.path.basename(path)), "\n".join(said + full)) from error
         raise
-
-
-def is_full(error):
-    if isinstance(error, InstallError):
-        return bool(FULL.search(error.output))
-    return error.errno in (errno.ENOSPC, errno.EDQUOT)
 
 
 def fill(path, lock, python, installer, indexes, access_dir=None, smoke=(), version=None, collection=None):
@@ -158,6 +154,10 @@ def fill(path, lock, python, installer, indexes, access_dir=None, smoke=(), vers
                 stream.write(requirements)
             installer.install(path, name, index, access_dir)
     installer.check(path)
+    full = _disk_full.too_little_left(path)
+    if full:
+        # bytecode that cannot be written is no failure to uv and pip
+        raise InstallError("compile %s" % os.path.basename(path), "\n".join(full))
     readable(path)
     with contextlib.suppress(FileNotFoundError):
         # uv's own, which everybody may write, in a place that only its owner is to write

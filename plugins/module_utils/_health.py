@@ -16,6 +16,7 @@ REQUEST_SECONDS = 10
 BEHIND = (502, 504)
 # which program's log tells more about which part
 PROGRAMS = {"database": "monitor", "listener": "monitor-listener"}
+FORGET = "docs/growth.md, \"An agent that was taken away\""
 
 
 def ask(url, ca_file):
@@ -59,18 +60,31 @@ def ask_summary(url, ca_file):
 
 
 def causes(answer):
-    """One line for each part of the monitor's answer that is not well."""
+    """One line for each part of the monitor's answer that is not well, but for the agents."""
     lines = []
     for part, program in PROGRAMS.items():
         state = answer.get(part) or {}
         if not state.get("ok"):
             why = state.get("error") or state.get("detail") or "no details"
             lines.append("the %s is not well: %s. Look at: swf-testbed logs %s" % (part, why, program))
-    return lines or ["it says %r" % answer.get("status")]
+    if not lines and not silent_agents(answer):
+        lines = ["it says %r" % answer.get("status")]
+    return lines
+
+
+def silent_agents(answer):
+    """{name: line} of the agents that the monitor does not hear of; empty for a monitor that does not tell."""
+    return {agent["instance_name"]: silent_agent(agent) for agent in (answer.get("agents") or {}).get("silent") or []}
+
+
+def silent_agent(agent):
+    name = agent["instance_name"]
+    return ("the agent %s is not alive: the monitor has not heard of it for %d s. Look at: swf-testbed logs %s-agent, on its host. "
+            "One that was taken away for good: %s") % (name, agent["seconds_since_heartbeat"], name.partition("@")[0], FORGET)
 
 
 def problems(answer, wrong):
     """What is not well, as lines, from the two values of :func:`ask`; an empty list if all is."""
     if not answer:
         return ["the monitor's health is not known: %s. Look at: swf-testbed logs monitor" % wrong]
-    return [] if answer.get("status") == "ok" else causes(answer)
+    return [] if answer.get("status") == "ok" else causes(answer) + list(silent_agents(answer).values())

@@ -121,9 +121,10 @@ def problem(folder, error, wanted=None):
     mount, cannot = mount_of(folder), "cannot write %s" % (wanted or folder)
     owner = name_of(os.stat(folder).st_uid)
     if error.errno == errno.EROFS:
+        told = os.statvfs(folder).f_flag & os.ST_RDONLY
+        why = "" if told else ", though %s is mounted read-write, as after an error of the disk" % mount
         return finding("place", cannot, "the file system of %s is read-only: writing there fails with %s%s" % (
-            folder, error.strerror, "" if os.statvfs(folder).f_flag & os.ST_RDONLY else ", though %s is mounted read-write, as "
-            "after an error of the disk" % mount), "See why it is (dmesg), check it (fsck), then: sudo mount -o remount,rw %s" % mount)
+            folder, error.strerror, why), "See why it is (dmesg), check it (fsck), then: sudo mount -o remount,rw %s" % mount)
     if error.errno == errno.EDQUOT:
         return finding("disk", "the quota of %s is used up" % owner, "writing in %s fails with %s; %d MB are free at %s" % (
             folder, error.strerror, free_mb(folder), mount), "See: quota -s %s. Free some, or have the quota raised" % owner)

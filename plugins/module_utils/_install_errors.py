@@ -9,6 +9,14 @@ import re
 
 # (pattern, cause, cure); the first that matches is taken. uv's and pip's words are both there.
 CAUSES = (
+    (r"[Qq]uota exceeded|os error 122\b|Errno 122\b",
+     "the disk quota is used up",
+     "free some space of this user (quota -s), or have the quota raised, and run again. What was half built is removed, and "
+     "running programs were left as they are"),
+    (r"[Nn]o space left on device|os error 28\b|Errno 28\b",
+     "the disk is full",
+     "free some space there (sudo du -xh --max-depth=2 MOUNT | sort -h | tail) and run again. What was half built is removed, "
+     "and running programs were left as they are"),
     (r"HTTP status code: 40[13]|40[13] (Unauthorized|Forbidden|Client Error)|status code: 40[13]|credentials|User for ",
      "the index refused the user name or the token",
      "check username and token of the index {index} in pip_indexes"),
@@ -28,9 +36,6 @@ CAUSES = (
     (r"was not found in the package registry|No matching distribution found|no version of|there are no versions|no versions of",
      "the index does not have the package, or not for this Python and platform",
      "look at the index {index} for the name and version; publish it first, or mend the version asked for"),
-    (r"[Nn]o space left on device|os error 28",
-     "the disk is full",
-     "free some space (df -h) and run again; what was half built is replaced"),
     (r"operation timed out|[Rr]ead timed out|timed out",
      "the index did not answer in time",
      "check the network and proxy settings of the host, then run again"),

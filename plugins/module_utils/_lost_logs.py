@@ -77,8 +77,8 @@ def findings(daemon, main_log, processes):
     user = pwd.getpwuid(os.stat("/proc/%d" % daemon).st_uid).pw_name
     cure = "Run: %skill -USR2 %d, which makes supervisord open its logs anew" % (
         "" if user == pwd.getpwuid(os.getuid()).pw_name else "sudo -u %s " % user, daemon)
-    return [finding("log", "the log %s was moved away or deleted while it is written" % path, evidence(place, daemon), cure, WARNING)
-            for path, place in sorted(lost.items())]
+    cause = "the log %s was moved away or deleted while it is written"
+    return [finding("log", cause % path, evidence(place, daemon), cure, WARNING) for path, place in sorted(lost.items())]
 
 
 def evidence(place, daemon):

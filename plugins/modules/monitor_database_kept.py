@@ -25,6 +25,10 @@ options:
     description: Directory of the copies. It is made, with mode 0700.
     type: path
     required: true
+  keep:
+    description: How many copies stay, the new one included. The oldest others are removed once it is whole.
+    type: int
+    default: 5
   environment:
     description: Environment of the monitor's programs. Secrets are named by their files in it, and are not in it.
     type: dict
@@ -63,11 +67,18 @@ path:
   returned: when there is one
   type: str
   sample: /var/lib/swf-testbed/backups/monitor-20260102T030405Z.sqlite3
+removed:
+  description: Older copies that were removed.
+  returned: when there is a copy
+  type: list
+  elements: str
+  sample: [/var/lib/swf-testbed/backups/monitor-20250102T030405Z.sqlite3]
 """
 
 import json
 import os
 import pwd
+import re
 import shutil
 import subprocess
 import tempfile
@@ -87,6 +98,10 @@ if new.execute("PRAGMA integrity_check").fetchone() != ("ok",):
     raise SystemExit("the copy is not whole")
 new.close()
 """
+
+
+# the time in it is of a fixed width: names are in the order of their age
+COPY = re.compile(r"monitor-\d{8}T\d{6}Z\.(pgdump|sqlite3)")
 
 
 class NotKept(Exception):
@@ -167,6 +182,8 @@ def copy_postgresql(runner, target):
 
 def kept(module, runner):
     release, folder = module.params["release"], module.params["directory"]
+    if module.params["keep"] < 1:
+        raise NotKept("keep (swf_testbed_keep_database_backups) is %d and must be at least 1: the copy itself" % module.params["keep"])
     if not os.path.exists(os.path.join(release, "bin", "swf-monitor")):
         if module.check_mode:
             return {"changed": False}
@@ -188,7 +205,19 @@ def kept(module, runner):
         if os.path.exists(target + ".part"):
             os.unlink(target + ".part")
         raise
-    return {"changed": True, "migrations": found, "path": target}
+    return {"changed": True, "migrations": found, "path": target, "removed": prune(folder, module.params["keep"])}
+
+
+def prune(folder, keep):
+    """Remove the oldest copies, and what a copy that was interrupted left; nothing that is not ours. Paths of the copies."""
+    for path in sorted(os.listdir(folder)):
+        if COPY.fullmatch(path[:-len(".part")]) and path.endswith(".part"):
+            os.unlink(os.path.join(folder, path))
+    copies = sorted((name for name in os.listdir(folder) if COPY.fullmatch(name)), key=lambda name: name.split(".")[0])
+    removed = [os.path.join(folder, name) for name in copies[:-keep]]
+    for path in removed:
+        os.unlink(path)
+    return removed
 
 
 def main():
@@ -198,6 +227,7 @@ def main():
             "directory": {"type": "path", "required": True},
             "environment": {"type": "dict", "required": True},
             "user": {"type": "str", "default": ""},
+            "keep": {"type": "int", "default": 5},
         },
         supports_check_mode=True,
     )

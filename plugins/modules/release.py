@@ -324,7 +324,7 @@ import tempfile
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils import _git_wheels, _release_archive, _wheelhouse
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils import _disk_full, _git_wheels, _release_archive, _wheelhouse
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils import _kept_configuration as kept
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils import _known_good as known_good
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils import _releases as releases
@@ -337,6 +337,7 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._environments 
 )
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host_python import resolved
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._indexes import ARGUMENTS, normalised
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._install_errors import explain
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._install_verdict import explained
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._installers import InstallError, installer
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._lock import by_index, short_hash, versions
@@ -639,6 +640,9 @@ def main():
         except _release_archive.ArchiveRefused as error:
             module.fail_json(msg="the release was not sent: %s. The active release was left as it is." % error)
         except (OSError, ValueError) as error:
+            full = _disk_full.evidence(os.path.join(options["root"], "releases"), str(error), getattr(error, "errno", None))
+            if full:
+                module.fail_json(msg=explain(InstallError("write in %s" % options["root"], "\n".join([str(error), *full]))))
             module.fail_json(msg="the release could not be made: %s. The active release was left as it is." % error)
 
 

@@ -13,7 +13,8 @@ author:
   - BNL NPPS (@bnlnpps)
 description:
   - Asks the health page of swf-monitor, which tells whether the database answers and whether the message listener is
-    subscribed and fresh. A process can be RUNNING and dead inside; this sees it.
+    subscribed and fresh, and whether every agent that is known is alive. A process can be RUNNING and dead inside; this sees it.
+  - An agent of another host that is not alive is a warning, and RV(healthy) is then false; what was started here is not at fault.
   - With O(programs) and O(flow), waits for proof that programs do their work.
   - Fails with what is wrong and where to look.
 options:
@@ -81,11 +82,18 @@ health:
     listener: {ok: true, subscribed: true}
 """
 
+import socket
 import time
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._health import ask, ask_summary, problems
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._health import (
+    ask,
+    ask_summary,
+    causes,
+    problems,
+    silent_agents,
+)
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._pipeline import agents, stalled
 
 
@@ -95,13 +103,14 @@ class Question:
     def __init__(self, options):
         self.options = options
         self.answer = self.first = None
+        self.elsewhere = []
 
     def problems(self):
         """What is not well, as lines."""
         options, found = self.options, []
         if options["url"]:
             self.answer, wrong = ask(options["url"], options["ca_cert"])
-            found += problems(self.answer, wrong)
+            found += self.health_problems(wrong)
         mine = agents(options["programs"])
         if mine or options["flow"]:
             summary, wrong = ask_summary(options["summary_url"], options["ca_cert"])
@@ -112,6 +121,17 @@ class Question:
                 self.first = self.first or summary
                 found += stalled(self.first, summary)
         return found
+
+
+    def health_problems(self, wrong):
+        """What the monitor says is not well. Of the agents here, those that were given are looked at more closely."""
+        self.elsewhere = []
+        if not self.answer or self.answer.get("status") == "ok":
+            return problems(self.answer, wrong)
+        silent, here = silent_agents(self.answer), "@" + socket.gethostname()
+        mine = {name for name in silent if name.endswith(here) and not self.options["programs"]}
+        self.elsewhere = [line for name, line in silent.items() if name not in mine]
+        return causes(self.answer) + [silent[name] for name in silent if name in mine]
 
 
 def main():
@@ -135,7 +155,9 @@ def main():
         if not found or time.monotonic() >= deadline:
             break
         time.sleep(0.25)
-    result = {"changed": False, "healthy": not found}
+    result = {"changed": False, "healthy": not found and not question.elsewhere}
+    for line in question.elsewhere:
+        module.warn(line)
     if question.answer:
         result["health"] = question.answer
     if found and not module.check_mode:

@@ -106,9 +106,10 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._layout import
 def report(instance, scope):
     """What one instance does."""
     state = State(layout(instance, scope, environment_of_login()))
+    found = state.findings + (instance_problems(state.places) if state.installed else [])
     return {"name": instance, "release": state.release, "processes": state.processes, "config": state.places["supervisord_conf"],
             "unreachable": state.unreachable, "has_ill_programs": not all(item["healthy"] for item in state.processes),
-            "problems": [sentence(item) for item in state.findings + (instance_problems(state.places) if state.installed else [])]}
+            "problems": [sentence(item) for item in found]}
 
 
 def main():

@@ -26,7 +26,9 @@ def check() -> dict[str, Any]:
     try:
         state = ListenerState.objects.filter(pk=1).first()
     except UNAVAILABLE as error:
-        database = {"ok": False, "engine": connection.vendor, "error": explain(error)}
+        # SQLite has one "disk I/O error" for a full disk and for one that is read-only.
+        because = f"{explain(error)}; {problem}" if (problem := write_problem()) else explain(error)
+        database = {"ok": False, "engine": connection.vendor, "error": because}
         listener = _listener_unknown("the database does not answer, so nothing is known of the listener")
         agents = _agents_unknown("the database does not answer, so nothing is known of the agents")
     else:

@@ -11,7 +11,6 @@ import contextlib
 import os
 import re
 import signal
-import subprocess
 import time
 from pathlib import Path
 
@@ -61,7 +60,10 @@ def end_daemons(instance: Instance, pids: list[int], timeout: float) -> None:
     """Ends daemons, which end their programs first. Raises TestbedError if one is there after `timeout` s."""
     deadline = time.monotonic() + timeout
     for pid in pids:
-        if not _stop_unit(instance, pid):
+        if instance.unit and instance.unit.runs(pid):
+            # It would be started again.
+            instance.unit.tell("stop")
+        else:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGTERM)
     while left := [pid for pid in pids if is_alive(pid)]:
@@ -79,26 +81,6 @@ def is_alive(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()[0] != "Z"
     except (OSError, IndexError):
         return False
-
-
-def _stop_unit(instance: Instance, pid: int) -> bool:
-    """Lets systemd stop a daemon that it started: it would start it again otherwise."""
-    unit, scope = instance.unit
-    if not unit:
-        return False
-    systemctl = ["systemctl", *(["--user"] if scope == "user" else [])]
-    asked = [*systemctl, "show", "--property=MainPID", "--value", unit]
-    try:
-        main = subprocess.run(asked, capture_output=True, text=True, check=False)
-        if main.stdout.strip() != str(pid):
-            return False
-        done = subprocess.run([*systemctl, "stop", unit], capture_output=True, text=True, check=False)
-    except OSError:  # no systemd here
-        return False
-    if done.returncode != 0:
-        cause = f"supervisord (pid {pid}) is run by {unit}, which does not stop: {done.stderr.strip()}"
-        raise TestbedError(cause, " ".join(["sudo"] * (scope != "user") + systemctl + ["restart", unit]))
-    return True
 
 
 def _configuration_of(process: Path) -> str | None:

@@ -141,11 +141,6 @@ class Instance:
         return self._value("swf-testbed", "supervisord")
 
     @property
-    def unit(self) -> tuple[str | None, str | None]:
-        """The systemd unit that runs a provisioned instance, and its scope: user or system."""
-        return self._value("swf-testbed", "unit"), self._value("swf-testbed", "unit_scope")
-
-    @property
     def environment(self) -> dict[str, str]:
         """What [supervisord] gives to all programs."""
         try:

@@ -22,6 +22,7 @@ class Monitor:
 
     def __init__(self):
         self.agents = []
+        self.health = {"status": "ok"}
         self.counts = [10]  # one look after the other; the last one stays
         outer = self
 
@@ -41,7 +42,7 @@ class Monitor:
 
     def answer(self, path):
         if path == "/api/health/":
-            return {"status": "ok"}
+            return self.health
         count = self.counts.pop(0) if len(self.counts) > 1 else self.counts[0]
         return {"stf": {"total": count, "processed": count}, "agents": self.agents}
 
@@ -67,6 +68,30 @@ def a_process():
 def ask(monitor, **options):
     addresses = {"url": monitor.url + "health/", "summary_url": monitor.url + "summary/"}
     return run_module("testbed_health", dict(addresses, **options))
+
+
+def silent(*names):
+    return {"status": "error", "database": {"ok": True}, "listener": {"ok": True}, "agents": {"ok": False, "silent": [
+        {"instance_name": name, "seconds_since_heartbeat": 77.7} for name in names]}}
+
+
+def test_an_agent_that_is_not_alive_is_not_healthy(monitor, programs):
+    monitor.health = silent(NAME)
+    answer = ask(monitor)
+    assert answer["failed"] and "the agent %s is not alive: the monitor has not heard of it for 77 s" % NAME in answer["msg"]
+    # of another host: what was started here is not at fault, and yet not all is well
+    monitor.health = silent("fastmon@elsewhere")
+    answer = ask(monitor)
+    assert not answer["failed"] and not answer["healthy"] and "fastmon@elsewhere is not alive" in str(answer["warnings"])
+    # one that was taken away from here, where the others are given
+    monitor.health = silent("mcp@" + socket.gethostname())
+    monitor.heard_of(0)
+    answer = ask(monitor, programs=programs)
+    assert not answer["failed"] and not answer["healthy"] and "mcp@" in str(answer["warnings"])
+    # and a fault of the monitor itself is one
+    monitor.health = dict(silent("fastmon@elsewhere"), listener={"ok": False, "detail": "no broker"})
+    answer = ask(monitor)
+    assert answer["failed"] and "no broker" in answer["msg"] and "fastmon" not in answer["msg"]
 
 
 def test_an_agent_must_have_been_heard_of_since_it_was_started(monitor, programs):
