@@ -127,3 +127,10 @@ def test_full_disk_is_explained(tmp_path):
 def test_all_problems_are_told_at_once(tmp_path):
     message = check(tmp_path, min_free_mb=10**9, python="python9.9")["msg"]
     assert "\n1. " in message and "\n2. " in message and "nothing was changed" in message
+
+
+def test_accounts_that_a_run_is_about_to_make_are_for_the_manifest():
+    answer = run_module("preflight", {"scope": "system", "checks": False, "user": "swf-not-there", "operators": "daemon"})
+    listed = answer["ansible_facts"]["swf_testbed_layout_swf_testbed"]["manifest"]
+    assert [(item["kind"], item["name"], item["uninstall"]) for item in listed["entries"]] == [
+        ("account", "swf-not-there", "data"), ("group", "swf-not-there", "data")]
