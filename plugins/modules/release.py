@@ -347,7 +347,9 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._modes import 
 
 UNLOCKED = "unlocked"
 # of the root, as the manifest of the instance lists it
-DIRECTORIES, LINKS, FILES = ("releases", "tools"), ("current", "previous", ".current.new", ".previous.new"), (".lock",)
+DIRECTORIES = ("releases", "tools")
+LINKS = ("current", "previous", ".current.new", ".previous.new")
+FILES = (".lock",)
 
 
 class Refused(Exception):

@@ -183,3 +183,10 @@ def test_an_account_without_a_home_is_not_given_the_root_directory(home):
     if "Permission denied" in done.stderr:
         pytest.skip("the other account cannot read this checkout")
     assert "chown" not in done.stdout and "nobody has no home directory (/nonexistent)" in done.stdout, done.stderr
+
+
+def test_accounts_that_a_run_is_about_to_make_are_for_the_manifest():
+    answer = run_module("preflight", {"scope": "system", "checks": False, "user": "swf-not-there", "operators": "daemon"})
+    listed = answer["ansible_facts"]["swf_testbed_layout_swf_testbed"]["manifest"]
+    assert [(item["kind"], item["name"], item["uninstall"]) for item in listed["entries"]] == [
+        ("account", "swf-not-there", "data"), ("group", "swf-not-there", "data")]
