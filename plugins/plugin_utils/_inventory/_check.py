@@ -31,7 +31,7 @@ PARTS = {
         _services.external_services,
     ),
     "secrets": (_secrets.wrong_secrets, _secrets.wrong_users),
-    "programs": (_programs.wrong_programs,),
+    "programs": (_programs.wrong_programs, _limits.wrong_accounts),
     "files": (_files.wrong_files,),
     "paths": (_files.wrong_paths,),
     "sources": (_sources.wrong_sources,),

@@ -98,7 +98,7 @@ def of_serial(name, value):
 
 
 def wrong_names(values):
-    """Instances and accounts."""
+    """Names of instances, which are the names of their directories."""
     for name in INSTANCES:
         value = values.get(name)
         if values.given(name) and isinstance(value, str) and not re.fullmatch(PATTERN, value):
@@ -110,6 +110,10 @@ def wrong_names(values):
             "is the name of the index too (swf_testbed_index_instance)",
             "give one of them another name: they would share their directories",
         )
+
+
+def wrong_accounts(values):
+    """Not for playbooks that stop or remove an instance: one that an older version made must not be in their way."""
     for name in ACCOUNTS if values.get("swf_testbed_scope") == "system" else ():
         value = values.get(name)
         if not values.given(name) or not isinstance(value, str):

@@ -691,3 +691,7 @@ def test_vaulted_secrets_are_checked_and_not_shown(vaulted):
     assert status != 0 and "swf_testbed_broker_password has an end of line" in output and CANARY not in output
     status, output = vaulted(CANARY)
     assert status != 0 and "swf_testbed_broker_password cannot be worked out" in output and "vault" in output
+
+
+def test_an_account_that_is_refused_now_can_be_uninstalled(checks):
+    assert checks.refusal({"swf_testbed_scope": "system", "swf_testbed_user": "nobody"}, playbook="uninstall") is None
