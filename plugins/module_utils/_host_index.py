@@ -9,10 +9,9 @@ pip of an installation reads none of the login's, which may say more than which 
 
 from __future__ import annotations
 
-import os
-
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._indexes import unusable_login
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._layout import environment_of_login, xdg
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._layout import environment_of_login
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._pip_conf import is_true, settings_in_files, usual_files
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._pip_upstream import NoPip, address_and_login, asked_of_pip
 
 # on the way to the index, and nothing about what is installed: pip's option, and the variables of pip and uv for it
@@ -45,24 +44,12 @@ def resolved(indexes, python=None):
 
 
 def settings_of_this_machine(python):
+    """{option: value} of what pip is set up for; without a pip here, of what the next one would find in its usual files."""
     try:
-        return asked_of_pip(python)[1]
+        return asked_of_pip(python)[2]
     except NoPip:
-        files = [path for path in usual_files(environment_of_login()) if os.path.exists(path)]
-        if not files and not os.environ.get("PIP_INDEX_URL"):
-            return {}
-        raise HostIndexRefused(
-            "no pip is here to say which index it is set up for. Evidence: %s. Fix: install pip (sudo apt-get install "
-            "python3-pip), or give the index a url in pip_indexes" % (", ".join(files) or "PIP_INDEX_URL")) from None
-
-
-def usual_files(environment):
-    """Where pip keeps its configuration on Linux, in the order in which later ones count more."""
-    config = xdg(environment, "XDG_CONFIG_HOME", ".config")
-    system = [os.path.join(path, "pip/pip.conf") for path in environment.get("XDG_CONFIG_DIRS", "/etc/xdg").split(":") if path]
-    own = environment.get("PIP_CONFIG_FILE")
-    return [*system, "/etc/pip.conf", os.path.join(environment["HOME"], ".pip/pip.conf"), os.path.join(config, "pip/pip.conf"),
-            *([own] if own else [])]
+        environment = environment_of_login()
+        return settings_in_files(usual_files(environment), environment)
 
 
 def filled(name, settings):
@@ -89,7 +76,3 @@ def filled(name, settings):
         if settings.get(option):
             found["environment"].update((variable, settings[option]) for variable in variables)
     return found
-
-
-def is_true(value):
-    return str(value or "").strip().lower() in ("y", "yes", "t", "true", "on", "1")

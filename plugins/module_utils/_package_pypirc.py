@@ -8,11 +8,10 @@ Ours come first, in a marked block: what is not touched is the whole file again 
 
 from __future__ import annotations
 
-import configparser
-
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils import _ini_text
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._marked_block import outside, set_block
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._package_target import HEADING, refusal, section, section_name
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._pip_conf import parsed
 
 LIST = ("distutils", "index-servers")
 # one block for all instances: a login has one file, and names of its own for indexes
@@ -44,11 +43,9 @@ def with_indexes(text, entries):
 
 def checked(text):
     try:
-        configparser.RawConfigParser().read_string(text)
-    except configparser.Error as error:
-        numbers = [number for number, _line in getattr(error, "errors", ())] or [getattr(error, "lineno", None)]
-        raise PypircRefused("twine cannot read it either: %s%s" % (
-            type(error).__name__, "".join(", line %s" % number for number in numbers if number))) from None
+        parsed(text)
+    except ValueError as error:
+        raise PypircRefused("twine cannot read it either: %s" % error) from None
 
 
 def without_ours(lines, names):

@@ -14,7 +14,7 @@ import os
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils import _ini_text
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._marked_block import outside
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._pip_sources import options
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._pip_conf import options
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._replacing import replacing
 
 
@@ -39,6 +39,21 @@ def set_option(text, section, option, value):
         new = [line.rstrip("\r\n") for line in new]
     lines[first:last] = new
     return "".join(lines)
+
+
+def with_options(text, wanted):
+    """The text with these options in [global], each where it is not there yet.
+
+    :raises ValueError: when pip would then read what is there otherwise: an indented line goes on with the option before it.
+    """
+    there, result = options(text), text
+    new = {("global", option): value for option, value in wanted.items() if ("global", option) not in there}
+    for (section, option), value in reversed(list(new.items())):
+        result = set_option(result, section, option, value)
+    if options(result) != {**there, **new}:
+        raise ValueError("options in it are indented, and pip would take them for a part of the one before them. Take the spaces "
+                         "before them out")
+    return result
 
 
 def without_section(text, section):

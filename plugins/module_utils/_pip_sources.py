@@ -5,56 +5,14 @@
 
 from __future__ import annotations
 
-import configparser
 import os
 import re
 
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host_index import is_true, usual_files
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._pip_upstream import output
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._pip_conf import is_true, options
 
 # options that name places that packages come from. In [global] they count for all commands, in a command's section for that
 # command, and there they count more
 SOURCES = ("index-url", "pypi-url", "extra-index-url", "find-links", "no-index")
-# pip names its files by kind; later kinds count more
-KINDS = ("global", "user", "site", "env")
-FILE = re.compile(r"^  (?P<path>/.*), exists: (True|False)$")
-
-
-def options(text):
-    """{(section, option): value} of a pip.conf. Options are spelled with dashes, as pip compares them.
-
-    :raises ValueError: if pip could not read it either; the text names the line and quotes nothing.
-    """
-    parser = parsed(text)
-    return {(section, option.replace("_", "-")): value
-            for section in parser.sections() for option, value in parser.items(section)}
-
-
-def sections_of(text):
-    return parsed(text).sections()
-
-
-def parsed(text):
-    parser = configparser.RawConfigParser()
-    try:
-        parser.read_string(text)
-    except configparser.Error as error:
-        numbers = [number for number, _line in getattr(error, "errors", ())] or [getattr(error, "lineno", None)]
-        where = ", ".join("line %s" % number for number in numbers if number)
-        raise ValueError("pip cannot read it: %s%s. Correct it" % (type(error).__name__, where and ", " + where)) from None
-    return parser
-
-
-def files_of_pip(python, environment):
-    """The files that a pip reads, there or not, those that count more later."""
-    kinds, kind = {}, None
-    for line in (python and output(python, "-m", "pip", "config", "debug") or "").splitlines():
-        found = FILE.match(line)
-        if found:
-            kinds.setdefault(kind, []).append(found["path"])
-        elif not line.startswith(" "):
-            kind = line.rstrip(":")
-    return [path for kind in KINDS for path in kinds.get(kind, ())] or usual_files(environment)
 
 
 def others(files, read, target, wanted):

@@ -5,10 +5,8 @@
 
 from __future__ import annotations
 
-import ast
 import netrc
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -16,8 +14,8 @@ import urllib.request
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._clean_environment import admitted, clean_environment
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._pip_conf import files_in, settings_in_files
 
-SETTING = re.compile(r"^(:env:|install|global)\.([a-z-]+)=('.*'|\".*\")$", re.MULTILINE)
 # where pip itself has the address of PyPI
 DEFAULT = "from pip._internal.models.index import PyPI; print(PyPI.simple_url)"
 SECONDS = 60
@@ -45,25 +43,21 @@ def output(python, *arguments, **more):
     return done.stdout if done.returncode == 0 else None
 
 
-def settings_of(text):
-    """{option: value} of what ``pip config list`` prints, by pip's own precedence."""
-    found = {}
-    for section, option, value in SETTING.findall(text):
-        found.setdefault(option, {})[section] = ast.literal_eval(value)
-    return {option: next(values[section] for section in (":env:", "install", "global") if section in values)
-            for option, values in found.items()}
-
-
 def asked_of_pip(preferred=None):
-    """The Python whose pip answered, and {option: value} of what that pip is set up for.
+    """The Python whose pip answered, the files that this pip reads, and {option: value} of what it is set up for.
 
     :param preferred: a Python whose pip is asked first.
-    :raises NoPip: no Python of this host has a pip.
+    :raises NoPip: no Python of this host has a pip that can read its configuration.
     """
-    for python in dict.fromkeys(path for path in (preferred, sys.executable, shutil.which("python3")) if path):
-        text = output(python, "-m", "pip", "config", "list")
+    for python in dict.fromkeys(filter(None, (preferred, sys.executable, shutil.which("python3"), shutil.which(
+            "python3", path=os.defpath)))):
+        text = output(python, "-m", "pip", "config", "debug")
         if text is not None:
-            return python, settings_of(text)
+            files = files_in(text)
+            try:
+                return python, files, settings_in_files(files, environment_of_pip())
+            except ValueError as error:
+                raise NoPip(str(error)) from None
     raise NoPip("there is no pip on this host to say which index it is set up for")
 
 
@@ -72,7 +66,7 @@ def settings_of_pip(preferred=None):
 
     Parameters and errors as of :func:`asked_of_pip`.
     """
-    python, settings = asked_of_pip(preferred)
+    python, _files, settings = asked_of_pip(preferred)
     url = settings.get("index-url") or (output(python, "-c", DEFAULT) or "").strip()
     if not url:
         raise NoPip("the pip of %s does not say which index it asks" % python)

@@ -111,14 +111,8 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._manifest_reco
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._manifest_record import record as list_in_manifest
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._modes import known_umask
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._netrc_file import with_logins
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._pip_settings import set_option
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._pip_sources import (
-    files_of_pip,
-    options,
-    others,
-    sections_of,
-    variables,
-)
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._pip_conf import options, sections_of, usual_files
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._pip_sources import others, variables
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._pip_upstream import NoPip, asked_of_pip, output
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._uv_toml import index_lines, sources_in, with_indexes
 
@@ -182,24 +176,22 @@ class OnThisHost:
     def __init__(self, files, environment, preferred):
         self.files, self.environment = files, environment
         try:
-            self.python = asked_of_pip(preferred)[0]
+            self.python, self.confs, _settings = asked_of_pip(preferred)
         except NoPip:
-            self.python = None
+            self.python, self.confs = None, usual_files(environment)
 
     def set_pip(self, path, wanted):
         """Set options in a pip.conf; returns what the record says of them."""
-        text = result = self.files.read(path)
+        text = self.files.read(path)
         there = in_file(path, options, text)
         for option, value in wanted.items():
             if there.get(("global", option), value) != value:
                 raise Refused(contradiction(path, "global", option, there["global", option]))
         # an option that was there before belongs to whoever wrote it
         ours = {option: value for option, value in wanted.items() if ("global", option) not in there}
-        for option, value in reversed(list(ours.items())):
-            result = set_option(result, "global", option, value)
-        self.files.change(path, result)
+        self.files.change(path, in_file(path, _pip_settings.with_options, text, wanted))
         try:
-            found = others(files_of_pip(self.python, self.environment), self.files.read, path, wanted)
+            found = others(self.confs, self.files.read, path, wanted)
         except ValueError as error:
             raise Refused(str(error)) from None
         if found:

@@ -14,8 +14,15 @@ from hypothesis import strategies as st
 from pip._internal.configuration import Configuration
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._indexes import normalised
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._pip_settings import set_option, without_options
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._pip_sources import files_of_pip, options, others, sections_of
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._pip_conf import (
+    options,
+    sections_of,
+    settings_in_files,
+    usual_files,
+)
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._pip_settings import set_option, with_options, without_options
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._pip_sources import others
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._pip_upstream import asked_of_pip
 
 URL = "https://index.example.org/simple/"
 OURS = {"no-input": "true", "index-url": URL, "extra-index-url": URL}
@@ -25,10 +32,7 @@ PARTS = st.sampled_from([
 
 
 def with_ours(text):
-    result = text
-    for option, value in reversed(list(OURS.items())):
-        result = set_option(result, "global", option, value)
-    return result, {"options": OURS, "section": "global" not in sections_of(text)}
+    return with_options(text, OURS), {"options": OURS, "section": "global" not in sections_of(text)}
 
 
 @settings(max_examples=500, deadline=None)
@@ -36,9 +40,9 @@ def with_ours(text):
 def test_every_file_that_pip_can_read_comes_back_byte_for_byte(theirs):
     try:
         before = options(theirs)
+        text, record = with_ours(theirs)
     except ValueError:
         return
-    text, record = with_ours(theirs)
     assert options(text) == {**before, **{("global", option): value for option, value in OURS.items()}}
     assert without_options(text, record) == theirs
 
@@ -99,8 +103,7 @@ def test_every_file_of_pip_counts(login, monkeypatch, where, text, contradicts):
     path = login / where
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text if path != own else with_ours(text)[0])
-    environment = dict(os.environ)
-    files = files_of_pip(sys.executable, environment)
+    files = asked_of_pip(sys.executable)[1]
     # a file that a variable names takes the place of the login's
     expected = ["system/pip/pip.conf", "named.conf"] if where == "named.conf" else list(FILES)[:3]
     assert [str(login / name) for name in expected] == [name for name in files if name.startswith(str(login))]
@@ -118,8 +121,37 @@ def test_every_file_of_pip_counts(login, monkeypatch, where, text, contradicts):
 
 
 def test_without_a_pip_the_usual_files_count(login):
-    assert files_of_pip(None, dict(os.environ)) == [
+    assert usual_files(dict(os.environ)) == [
         str(login / "system/pip/pip.conf"), "/etc/pip.conf", str(login / ".pip/pip.conf"), str(login / ".config/pip/pip.conf")]
+
+
+@pytest.mark.parametrize("first,second", [("a", "z"), ("z", "a")])
+def test_precedence_is_pips(login, monkeypatch, first, second):
+    """pip config list prints the values of all files in the order of their paths, and so not in that in which they count."""
+    monkeypatch.setenv("XDG_CONFIG_DIRS", str(login / first))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(login / second))
+    for name, text in (
+            (first, "[global]\nindex-url = http://127.0.0.1:9/other/\ncert = /a.pem\n[install]\nproxy = http://a:1\n"),
+            (second, "[global]\nindex_url = http://127.0.0.1:9/ours/\n[download]\ncert = /b\n[install]\ncert=/c\n")):
+        (login / name / "pip").mkdir(parents=True)
+        (login / name / "pip/pip.conf").write_text(text)
+    monkeypatch.setenv("PIP_TRUSTED_HOST", "a")
+    found = asked_of_pip(sys.executable)[2]
+    assert {key: found[key] for key in ("index-url", "cert", "proxy", "trusted-host")} == {
+        "index-url": "http://127.0.0.1:9/ours/", "cert": "/c", "proxy": "http://a:1", "trusted-host": "a"}
+    # what pip does
+    monkeypatch.setenv("PIP_PROXY", "")
+    done = subprocess.run([sys.executable, "-m", "pip", "install", "--retries=0", "--target", str(login / "t"), "no-such-thing"],
+                          text=True, capture_output=True, check=False)
+    assert "Looking in indexes: http://127.0.0.1:9/ours/" in done.stdout + done.stderr
+    # and without a pip
+    without = settings_in_files(usual_files(dict(os.environ)), dict(os.environ, PIP_INDEX_URL=""))
+    assert without["index-url"] == found["index-url"]
+
+
+def test_what_pip_would_read_otherwise_with_ours_is_refused():
+    with pytest.raises(ValueError, match="options in it are indented"):
+        with_ours("[global]\n  timeout = 9\n")
 
 
 def test_what_pip_cannot_read_is_refused_by_its_line():

@@ -12,7 +12,6 @@ import sys
 import pytest
 from pip._internal.models.index import PyPI
 
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._pip_upstream import settings_of
 from run_module import run_module
 
 
@@ -93,8 +92,3 @@ def test_a_group_may_read_it_and_nobody_else(note):
     assert (note.dest.stat().st_gid, stat.S_IMODE(note.dest.stat().st_mode)) == (group.gr_gid, 0o640)
     assert not note(group=group.gr_name)["changed"]
     assert note()["changed"] and stat.S_IMODE(note.dest.stat().st_mode) == 0o600
-
-
-def test_precedence_is_pips():
-    text = "global.index-url='https://a/'\ninstall.index-url='https://b/'\n:env:.proxy='p'\nglobal.proxy='q'\ndownload.cert='x'\n"
-    assert settings_of(text) == {"index-url": "https://b/", "proxy": "p"}
