@@ -138,9 +138,10 @@ place:
       same run with the same one is refused, because both names are of one machine.
   returned: when O(checks=true)
   type: str
-  sample: 0f7a6a5e-6e43-4f4e-9a41-2b1c9f0f3c11 2049 393217 swf-testbed
+  sample: node1 0f7a6a5e-6e43-4f4e-9a41-2b1c9f0f3c11 2049 393217 swf-testbed
 """
 
+import contextlib
 import grp
 import os
 import platform
@@ -208,13 +209,13 @@ def account_entries(options, places):
 
 def place_of(path):
     """What tells a directory that may not exist yet from those of all other machines, containers and logins."""
-    try:
+    boot = "unknown"
+    with contextlib.suppress(OSError):
         boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
-    except OSError:
-        boot = platform.node()
     there = next(parent for parent in [Path(path), *Path(path).parents] if os.path.exists(parent))
     status = there.stat()
-    return "%s %d %d %s" % (boot, status.st_dev, status.st_ino, os.path.relpath(path, there))
+    # the name, for virtual machines that were copied while they ran
+    return "%s %s %d %d %s" % (platform.node(), boot, status.st_dev, status.st_ino, os.path.relpath(path, there))
 
 
 def exists(look_up, name):
