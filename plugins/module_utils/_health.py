@@ -79,8 +79,9 @@ def silent_agents(answer):
 
 def silent_agent(agent):
     name = agent["instance_name"]
-    return ("the agent %s is not alive: the monitor has not heard of it for %d s. Look at: swf-testbed logs %s-agent, on its host. "
-            "One that was taken away for good: %s") % (name, agent["seconds_since_heartbeat"], name.partition("@")[0], FORGET)
+    return ("the agent %s is not alive: the monitor has not heard of it for %d s. Look at: swf-testbed logs %s-agent, on its "
+            "host. One that was taken away for good: %s") % (
+                name, agent["seconds_since_heartbeat"], name.partition("@")[0], FORGET)
 
 
 def problems(answer, wrong):

@@ -183,7 +183,7 @@ def copy_postgresql(runner, target):
 def kept(module, runner):
     release, folder = module.params["release"], module.params["directory"]
     if module.params["keep"] < 1:
-        raise NotKept("keep (swf_testbed_keep_database_backups) is %d and must be at least 1: the copy itself" % module.params["keep"])
+        raise NotKept("swf_testbed_keep_database_backups is %d and must be at least 1: the copy itself" % module.params["keep"])
     if not os.path.exists(os.path.join(release, "bin", "swf-monitor")):
         if module.check_mode:
             return {"changed": False}

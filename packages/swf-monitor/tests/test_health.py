@@ -161,7 +161,7 @@ def test_nothing_can_be_written(tmp_path: Path, make: str, cause: str) -> None:
     """
     script = 'mkdir data && mount -t tmpfs -o size=4m none data && exec "$@"'
     done = subprocess.run(
-        ["unshare", "--mount", "sh", "-c", script, "sh", sys.executable, "-c", code],
+        ["/usr/bin/unshare", "--mount", "sh", "-c", script, "sh", sys.executable, "-c", code],
         cwd=tmp_path,
         env={**os.environ, "SWF_MONITOR_DATA_DIR": str(tmp_path / "data"), "SECRET_KEY": "x" * 50}
         | {"DJANGO_SETTINGS_MODULE": "swf_monitor.settings", "ALLOWED_HOSTS": "testserver"},

@@ -219,7 +219,7 @@ def test_limits_of_the_environment() -> None:
 
     from swf_monitor.retention import Limits
 
-    assert Limits.from_environment(Environment({})) == Limits(7.0, 1_000_000, 200_000)
+    assert Limits.from_environment(Environment({})) == Limits(7.0, 2_000_000, 400_000)
     given = {
         "SWF_MONITOR_KEEP_DAYS": "0.5",
         "SWF_MONITOR_MAX_MESSAGES": "5000",

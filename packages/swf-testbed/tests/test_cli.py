@@ -435,6 +435,37 @@ class TestLife:
         assert run("status").returncode == 0
 
 
+class TestHealth:
+    """The stand-in for the monitor serves files: what it says of its health is one of them."""
+
+    @pytest.mark.parametrize(
+        ("answer", "cause"),
+        [
+            ({"status": "ok", "agents": {"ok": True}}, None),
+            (
+                {"status": "error", "agents": {"ok": False, "detail": "7 of 8 agents are alive"}},
+                "agents: 7 of 8 agents are alive",
+            ),
+            ({"status": "error", "database": {"ok": False, "error": "read-only"}}, "database: read-only"),
+            ({"another": "page"}, None),
+        ],
+    )
+    def test_status_says_what_the_monitor_says(
+        self, run: Run, started: Path, answer: dict, cause: str | None
+    ) -> None:
+        page = started.parent / "api/health"
+        page.mkdir(parents=True)
+        (page / "index.html").write_text(json.dumps(answer))
+        done = run("status")
+        seen = json.loads(run("status", "--json").stdout)
+        assert len(seen["programs"]) == ALL
+        if cause:
+            assert (done.returncode, seen["not_healthy"]) == (3, [cause])
+            assert f"swf-testbed: not healthy: {cause}" in done.stderr
+        else:
+            assert (done.returncode, seen["not_healthy"], done.stderr) == (0, [], "")
+
+
 class TestErrors:
     def test_not_initialised(self, run: Run) -> None:
         for command in (["start"], ["stop"], ["restart"], ["logs", "broker"]):

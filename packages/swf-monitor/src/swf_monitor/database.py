@@ -38,7 +38,7 @@ def is_sqlite() -> bool:
 
 
 def write_problem() -> str:
-    """Why SQLite's directory cannot be written, or "". To read works where a disk is full or read-only, too."""
+    """Why SQLite's directory cannot be written, or "": to read works where a disk is full or read-only."""
     if not is_sqlite():
         return ""
     try:

@@ -37,8 +37,8 @@ class Limits:
         """
         return cls(
             days=env.seconds("SWF_MONITOR_KEEP_DAYS", 7.0),
-            messages=env.integer("SWF_MONITOR_MAX_MESSAGES", 1_000_000, minimum=1000),
-            stf_files=env.integer("SWF_MONITOR_MAX_STF_FILES", 200_000, minimum=STF_FILES_KEPT),
+            messages=env.integer("SWF_MONITOR_MAX_MESSAGES", 2_000_000, minimum=1000),
+            stf_files=env.integer("SWF_MONITOR_MAX_STF_FILES", 400_000, minimum=STF_FILES_KEPT),
         )
 
     @property

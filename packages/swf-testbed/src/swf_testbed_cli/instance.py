@@ -150,6 +150,19 @@ class Instance:
                 f"{self.configuration}: [supervisord] environment: {error}", f"edit {self.configuration}"
             ) from None
 
+    @property
+    def monitor_environment(self) -> dict[str, str]:
+        """What this testbed's programs are told of the monitor, if this testbed has one; else nothing."""
+        found: dict[str, str] = {}
+        for section, name in (("supervisord", ""), ("program:monitor", "monitor")):
+            if section.startswith("program:") and section not in self._parser.sections():
+                return {}
+            try:
+                found |= dict_of_key_value_pairs(self._value(section, "environment", name) or "")
+            except ValueError:
+                return {}
+        return found
+
     def programs(self) -> list[Program]:
         """The programs of this file; those of included files are known to the daemon alone."""
         found = []

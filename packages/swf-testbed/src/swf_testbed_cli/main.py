@@ -17,6 +17,7 @@ from rich.console import Console
 from swf_testbed_cli import __version__, lifecycle
 from swf_testbed_cli.daemons import describe, unreachable_daemons
 from swf_testbed_cli.errors import NO_DAEMON, SOME_NOT_RUNNING, NotRunning, TestbedError
+from swf_testbed_cli.health import health_problems
 from swf_testbed_cli.init import initialise
 from swf_testbed_cli.instance import Instance, find_instance, owner
 from swf_testbed_cli.logtail import open_log
@@ -156,13 +157,16 @@ def status(
         if gone:
             more = f" (and {len(gone) - 1} more)" if len(gone) > 1 else ""
             _complain(TestbedError(gone[0].cause + more, _reopen(instance, now.daemon_pid)))
+    ill = health_problems(instance) if any(p.name == "monitor" and p.pid for p in now.programs) else []
+    if ill:
+        _complain(TestbedError(f"not healthy: {'; '.join(ill)}", instance.command("logs monitor")))
     if as_json:
-        print(json.dumps(now.as_json(str(instance.configuration)), indent=2))
+        print(json.dumps(now.as_json(str(instance.configuration)) | {"not_healthy": ill}, indent=2))
     elif now.programs:
         Console(highlight=False).print(now.as_table())
     else:
         _say(f"The daemon is {now.daemon_state} and has no programs.")
-    raise typer.Exit(SOME_NOT_RUNNING if lost else now.exit_status)
+    raise typer.Exit(SOME_NOT_RUNNING if lost or ill else now.exit_status)
 
 
 @app.command()

@@ -35,11 +35,11 @@ def a_release(folder, migrations):
     return str(folder / "release")
 
 
-def keep(folder, migrations, environment, check=False, user=""):
+def keep(folder, migrations, environment, check=False, user="", copies=5):
     shutil.rmtree(folder / "release", ignore_errors=True)
     return run_module("monitor_database_kept", {
         "release": a_release(folder, migrations), "directory": str(folder / "backups"), "environment": environment,
-        "user": user}, check=check)
+        "user": user, "keep": copies}, check=check)
 
 
 @pytest.fixture(name="sqlite")
@@ -75,6 +75,22 @@ def test_what_failed_is_named_and_nothing_half_is_left(tmp_path):
     answer = keep(tmp_path, ["swf_monitor.0002_x"], {"SWF_MONITOR_DATA_DIR": str(tmp_path / "nowhere")})
     assert answer["failed"] and "there is no %s/nowhere/db.sqlite3" % tmp_path in answer["msg"], answer
     assert "nothing that runs was touched" in answer["msg"] and os.listdir(tmp_path / "backups") == []
+
+
+def test_few_copies_stay_and_nothing_of_others_goes(tmp_path, sqlite):
+    folder = tmp_path / "backups"
+    folder.mkdir()
+    # of both kinds, as after a move to PostgreSQL and back; and one that was interrupted
+    old = ["monitor-2025010%dT000000Z.%s" % (day, kind) for day, kind in enumerate(("pgdump", "sqlite3", "pgdump", "sqlite3"), 1)]
+    others = ["monitor-20200101T000000Z.sqlite3.mine", "before-the-upgrade.sqlite3"]
+    for name in [*old, *others, "monitor-20250105T000000Z.sqlite3.part"]:
+        (folder / name).touch()
+    failed = keep(tmp_path, ["swf_monitor.0002_x"], {"SWF_MONITOR_DATA_DIR": "/nowhere"}, copies=2)
+    assert failed["failed"] and set(old) <= set(os.listdir(folder)), "only a whole copy replaces an older one"
+    answer = keep(tmp_path, ["swf_monitor.0002_x"], sqlite, copies=2)
+    assert answer["removed"] == [str(folder / name) for name in old[:3]], answer
+    assert sorted(os.listdir(folder)) == sorted([*others, old[3], os.path.basename(answer["path"])])
+    assert "must be at least 1" in keep(tmp_path, ["swf_monitor.0002_x"], sqlite, copies=0)["msg"]
 
 
 @pytest.fixture(name="postgresql")
