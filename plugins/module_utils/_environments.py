@@ -10,7 +10,6 @@ left behind is therefore recognised and replaced.
 from __future__ import annotations
 
 import contextlib
-import errno
 import json
 import os
 import shutil
