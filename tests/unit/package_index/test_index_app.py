@@ -13,7 +13,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from package_sources import make_source
 from served_index import PUBLISHER, READER, USERS, running_index
+
+from run_module import run_module
 
 
 @pytest.fixture(name="index", scope="module")
@@ -133,3 +136,14 @@ def test_no_token_is_in_the_log(index):
     assert "GET /simple/thing/" in text and READER not in text and PUBLISHER not in text
     for login in ("reader:" + READER, "publisher:" + PUBLISHER):
         assert base64.b64encode(login.encode()).decode() not in text
+
+
+def test_two_runs_publish_to_it_at_once(index, tmp_path):
+    sources = [str(make_source(tmp_path / name, name=name)) for name in ("swf-first", "swf-second")]
+    arguments = {"sources": sources, "index_url": index.url + "/simple/", "upload_url": index.url + "/", "username": "publisher",
+                 "token": PUBLISHER, "ca_cert": str(index.ca)}
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        answers = list(pool.map(lambda _number: run_module("package_publish", arguments), range(2)))
+    assert not any(answer["failed"] for answer in answers), answers
+    again = run_module("package_publish", arguments)
+    assert not again["changed"] and again["present"] == ["swf-first 1.0", "swf-second 1.0"], again
