@@ -205,12 +205,15 @@ def stop_service(units, check_mode):
 def pip_lines(places, due):
     """The files of pip and uv without our lines, not written yet.
 
-    :raises NotRemoved: lines are to be taken out of a file that the manifest does not name.
+    :raises NotRemoved: lines are to be taken out of a file that the manifest does not name, or that cannot be parsed.
     """
     files = _pip_settings.Files()
     record = _pip_settings.read_record(places["pip_settings"])
     if record:
-        _pip_settings.undo(files, record, places["instance"])
+        try:
+            _pip_settings.undo(files, record, places["instance"])
+        except ValueError as error:
+            raise NotRemoved("our lines cannot be taken out of a file. Evidence: %s. Fix: correct that file, and run again" % error) from None
     unlisted_files = set(files.changed()) - {item["path"] for item in due if item["kind"] == "lines"}
     if unlisted_files:
         raise NotRemoved("%s names files that the manifest does not list. Evidence: %s. Fix: look at them; if they hold lines of "

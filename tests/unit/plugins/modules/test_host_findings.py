@@ -71,11 +71,13 @@ def test_a_bare_host_lacks_the_installation_and_nothing_else(home):
 
 
 def test_what_a_bare_host_lacks_is_told_at_once(home):
+    home /= "x" * 60
+    home.mkdir()
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         answer = examine(
             home, python="python9.9", release_mb=10**9,
-            instances=[{"name": "x" * 90, "part": "testbed",
+            instances=[{"name": "x" * 32, "part": "testbed",
                         "ports": [{"name": "monitor", "variable": "swf_testbed_monitor_port", "port": port}]}],
             reach=[{"name": "broker", "host": "127.0.0.1", "port": free_port(), "variable": "swf_testbed_broker_host",
                     "provider": "broker"},
