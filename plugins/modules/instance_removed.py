@@ -213,7 +213,8 @@ def pip_lines(places, due):
         try:
             _pip_settings.undo(files, record, places["instance"])
         except ValueError as error:
-            raise NotRemoved("our lines cannot be taken out of a file. Evidence: %s. Fix: correct that file, and run again" % error) from None
+            raise NotRemoved("our lines cannot be taken out of a file. Evidence: %s. Fix: correct that file, and run again" % (
+                error)) from None
     unlisted_files = set(files.changed()) - {item["path"] for item in due if item["kind"] == "lines"}
     if unlisted_files:
         raise NotRemoved("%s names files that the manifest does not list. Evidence: %s. Fix: look at them; if they hold lines of "
