@@ -23,8 +23,9 @@ XDG = (("XDG_CONFIG_HOME", ".config"), ("XDG_DATA_HOME", ".local/share"), ("XDG_
        ("XDG_CACHE_HOME", ".cache"))
 # the directories that a role has to itself, and may empty
 OF_SERVICES = {"broker": ("/etc/swf-broker", "/opt/swf-broker", "/var/lib/swf-broker", "/var/lib/private/swf-broker")}
-# where else the roles of services place single files
+# where else the roles of services place single files, and keep those that a change of secrets replaced until it is proven
 FILES_OF_SERVICES = ("/etc/",)
+SNAPSHOT_OF_SERVICES = r"/etc/(?:[^/]+/)+swf-[a-z-]+\.known-good"
 ACCOUNT = r"[a-z_][a-z0-9_-]{0,31}"
 # accounts below are those of services; root is no account that a role made
 FIRST_PERSON = 1000
@@ -79,7 +80,8 @@ def path_problem(item, subject, places, environment):
     inside = any(holds(folder, path) and (path != folder or folder in whole) for folder in own)
     if item["kind"] == "directory":
         # to remove one that is empty takes nothing away
-        if item["uninstall"] != "empty" and not inside:
+        snapshot = places is None and re.fullmatch(SNAPSHOT_OF_SERVICES, path)
+        if item["uninstall"] != "empty" and not inside and not snapshot:
             return "it does not belong to this installation alone", "it is not in %s" % (", ".join(own) or "one of its own")
     elif item["kind"] == "unit" and places:
         if path not in (places["unit_file"], places["boot_unit_file"]):

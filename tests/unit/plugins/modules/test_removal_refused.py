@@ -303,3 +303,13 @@ def test_an_account_that_another_instance_lists_stays(home):
     work.manifest = dict(work.manifest, entries=[account])
     assert work.due() == [] and work.left() is None
     assert work.stays() == ["account daemon: the instance swf-two uses it"]
+
+
+@pytest.mark.parametrize("path,fine", [
+    ("/etc/nginx/swf-monitor.known-good", True), ("/etc/postgresql/15/main/swf-testbed-role.known-good", True),
+    ("/etc/nginx", False), ("/etc/swf-monitor.known-good", False), ("/etc/nginx/known-good", False),
+    ("/etc/nginx/swf-monitor.known-good/ssl", False), ("/var/lib/nginx/swf-monitor.known-good", False)])
+def test_of_a_service_that_shares_its_directory_only_a_snapshot_goes_as_a_whole(path, fine):
+    item = {"kind": "directory", "path": path, "uninstall": "always"}
+    why = _removal_checks.path_problem(item, {"service": "monitor"}, None, {"HOME": "/root"})
+    assert (why is None) == fine, why
