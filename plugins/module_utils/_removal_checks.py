@@ -25,7 +25,7 @@ XDG = (("XDG_CONFIG_HOME", ".config"), ("XDG_DATA_HOME", ".local/share"), ("XDG_
 OF_SERVICES = {"broker": ("/etc/swf-broker", "/opt/swf-broker", "/var/lib/swf-broker", "/var/lib/private/swf-broker")}
 # where else the roles of services place single files, and keep those that a change of secrets replaced until it is proven
 FILES_OF_SERVICES = ("/etc/",)
-SNAPSHOT_OF_SERVICES = r"/etc/(?:[^/]+/)+swf-[a-z-]+\.known-good"
+SNAPSHOT_OF_SERVICES = r"/etc/(?:[^/]+/)+swf-[a-z-]+\.known-good(?:\.new)?"
 ACCOUNT = r"[a-z_][a-z0-9_-]{0,31}"
 # accounts below are those of services; root is no account that a role made
 FIRST_PERSON = 1000

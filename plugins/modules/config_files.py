@@ -245,7 +245,8 @@ class ConfigFiles:
         entries = [entry("directory", item["path"], item["uninstall"]) for item in parameters["directories"]]
         entries += [entry("unit" if item["dest"].endswith(".service") else "file", item["dest"]) for item in parameters["files"]]
         if parameters["known_good"]:
-            entries.append(entry("directory", parameters["known_good"]))
+            # the second one is what is left of a snapshot that was being made when the run was interrupted
+            entries += [entry("directory", parameters["known_good"] + end) for end in ("", ".new")]
         try:
             return record(parameters["manifest"], entries, self.module.check_mode)
         except (InstanceNameError, ManifestError) as error:

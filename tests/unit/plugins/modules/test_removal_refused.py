@@ -306,7 +306,7 @@ def test_an_account_that_another_instance_lists_stays(home):
 
 
 @pytest.mark.parametrize("path,fine", [
-    ("/etc/nginx/swf-monitor.known-good", True), ("/etc/postgresql/15/main/swf-testbed-role.known-good", True),
+    ("/etc/nginx/swf-monitor.known-good", True), ("/etc/postgresql/15/main/swf-testbed-role.known-good.new", True),
     ("/etc/nginx", False), ("/etc/swf-monitor.known-good", False), ("/etc/nginx/known-good", False),
     ("/etc/nginx/swf-monitor.known-good/ssl", False), ("/var/lib/nginx/swf-monitor.known-good", False)])
 def test_of_a_service_that_shares_its_directory_only_a_snapshot_goes_as_a_whole(path, fine):
