@@ -13,6 +13,8 @@ from ansible.plugins.action import ActionBase
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._run import claimed_by, stamped
 
+LAYOUT = "swf_testbed_layout_"
+
 
 class ActionModule(ActionBase):
     TRANSFERS_FILES = False
@@ -30,5 +32,7 @@ class ActionModule(ActionBase):
                     "directory for both. Fix: keep one of the names in the inventory, in all groups that it needs, or set "
                     "another swf_testbed_instance, with other ports, for one of them" % (other, task_vars["inventory_hostname"]))
         if "ansible_facts" in result:
-            result["ansible_facts"] = {name: stamped(fact) for name, fact in result["ansible_facts"].items()}
+            # beside the layout there is the interpreter that Ansible has discovered
+            result["ansible_facts"] = {name: stamped(fact) if name.startswith(LAYOUT) else fact
+                                       for name, fact in result["ansible_facts"].items()}
         return result

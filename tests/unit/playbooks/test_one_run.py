@@ -85,6 +85,13 @@ def test_a_cached_layout_is_not_used(controller, gathering, gather):
     assert code == 0 and "root=%s/moved/swf-testbed" % controller.folder in output, output
 
 
+def test_a_host_whose_interpreter_ansible_finds_by_itself(controller):
+    """Its path is one more fact, beside the layout."""
+    controller.hosts("one", ansible_python_interpreter="auto_silent")
+    code, output = controller.play()
+    assert code == 0 and "root=%s/home/.local/share/swf-testbed" % controller.folder in output, output
+
+
 def test_a_host_that_broke_since_the_last_run_is_refused_in_spite_of_its_cached_layout(controller):
     cache = {"ANSIBLE_CACHE_PLUGIN": "jsonfile", "ANSIBLE_CACHE_PLUGIN_CONNECTION": str(controller.folder / "cache")}
     assert controller.play(**cache)[0] == 0
