@@ -362,7 +362,7 @@ INPUTS = {
         (indexes({**LAB, "url": "http://index.example.org/simple/"}), "the token would travel in the clear"),
         (indexes({**LAB, "url": "https://me:%s@index.example.org/simple/" % CANARY}), "has credentials in it"),
         (indexes({**LAB, "token": 83}), "pip_indexes[0].token is not text"),
-        (indexes({**LAB, "token": "two words"}), "the token of lab has a space"),
+        (indexes({**LAB, "token": "two words"}), "the token has a space"),
         (indexes({"name": "gh", "preset": "github"}), "GitHub Packages has no registry"),
         (git(), "install_git_repositories is empty"),
         (git({**GIT, "commit": "main"}), "install_git_repositories[0].commit is no commit"),

@@ -28,7 +28,9 @@ def placing():
     for path in sorted(ROOT.glob("roles/*/tasks/*.yml")):
         for task in yaml.safe_load(path.read_text()) or []:
             if "files_of" in task.get(MODULE, {}):
-                yield path.parent.parent.name, task
+                # a manifest is written where only root writes, and has no secret in it
+                arguments = {name: value for name, value in task[MODULE].items() if name not in ("manifest", "users_of", "registry")}
+                yield path.parent.parent.name, dict(task, **{MODULE: arguments})
 
 
 def variables_of(role):
@@ -48,7 +50,7 @@ PLACING = [(role, task) for role, task in placing() if can_be_owned_by(role)]
 
 def layout(folder):
     names = ("config_dir", "secrets_dir", "readable_secrets_dir", "access_dir", "state_dir", "log_dir", "run_dir", "root",
-             "data_dir", "supervisord_conf", "unit_file")
+             "data_dir", "supervisord_conf", "unit_file", "ca_file")
     return dict({name: str(folder / name) for name in names}, scope="user", credentials=False, managed=False, user="",
                 operators="", config_mode="0700", conf_mode="0600")
 
@@ -69,6 +71,7 @@ def an_inventory(tmp_path):
         "swf_testbed_monitor_url": "https://127.0.0.1",
         "swf_testbed_index_url": "https://127.0.0.1:8004",
         "__swf_testbed_dirs": layout(tmp_path / "host"), "__package_index_dirs": layout(tmp_path / "index"),
+        "__swf_testbed_snapshots": [str(tmp_path / "host/secrets.known-good"), str(tmp_path / "host/pip.known-good")],
         "__broker_config": str(tmp_path / "broker"), "__broker_secrets": str(tmp_path / "broker/secrets"),
         "__database_config": str(tmp_path / "database"), "__monitor_config": str(tmp_path / "host"),
         "swf_testbed_database_host": "127.0.0.1", "swf_testbed_database_password": PASSWORD}

@@ -52,7 +52,6 @@ PLAY = """
     swf_testbed_settle_later: true
   tasks:
     - import_role: {name: bnlnpps.swf_testbed.settings, tasks_from: variables}
-    - ansible.builtin.set_fact: {swf_testbed_layout_swf_testbed: "{{ layout }}", cacheable: true}
     - import_role: {name: bnlnpps.swf_testbed.preflight, tasks_from: variables}
     - name: Place the secrets
       bnlnpps.swf_testbed.config_files:
@@ -105,7 +104,9 @@ class Fleet:
         """(exit code, output in one line)."""
         (self.folder / "secret").write_text(secret)
         done = subprocess.run(
-            [str(TOOLS / "bin/ansible-playbook"), "-i", str(self.folder / "hosts.json"), str(self.folder / playbook)],
+            [str(TOOLS / "bin/ansible-playbook"), "-i", str(self.folder / "hosts.json"),
+             # preflight, which finds it, is not run here
+             "-e", json.dumps({"__swf_testbed_dirs": "{{ layout }}"}), str(self.folder / playbook)],
             cwd=ROOT, check=False, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
             env=dict(os.environ, ANSIBLE_NOCOLOR="1", ANSIBLE_LOCALHOST_WARNING="0"))
         return done.returncode, " ".join(done.stdout.split())

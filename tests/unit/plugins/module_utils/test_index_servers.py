@@ -6,6 +6,7 @@ from __future__ import annotations
 import base64
 import datetime
 import json
+import os
 import socket
 import ssl
 import sys
@@ -423,6 +424,7 @@ def test_a_host_without_pip(monkeypatch, tmp_path):
     venv.create(tmp_path / "venv", with_pip=False)
     monkeypatch.setattr(sys, "executable", str(tmp_path / "venv/bin/python"))
     monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(os, "defpath", str(tmp_path))
     monkeypatch.delenv("PIP_INDEX_URL", raising=False)
     report = probe([{"name": "pypi"}], ["numpy"])
     assert verdicts(report) == ["unknown_default"] and report["ok"] and not report["indexes"][0]["reachable"]
