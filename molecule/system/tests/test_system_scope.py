@@ -148,7 +148,7 @@ time.sleep(20)
 def test_the_index_answers_while_a_local_user_holds_requests_open(root):
     url = root.check_output("sed -n 's/^index-url = //p' /etc/swf-testbed/pip/swf.conf")
     name, port = url.split("/")[2].split(":")
-    root.check_output("printf %s > /tmp/slow.py; chmod 0644 /tmp/slow.py", SLOW)
+    root.check_output("printf %%s %s > /tmp/slow.py; chmod 0644 /tmp/slow.py", SLOW)
     start = "setsid runuser -u nobody -- timeout 40 python3 /tmp/slow.py %s %s >/tmp/slow.out 2>&1 </dev/null &"
     root.check_output(start, name, port)
     try:
