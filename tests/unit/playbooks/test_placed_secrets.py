@@ -29,7 +29,8 @@ def placing():
         for task in yaml.safe_load(path.read_text()) or []:
             if "files_of" in task.get(MODULE, {}):
                 # a manifest is written where only root writes, and has no secret in it
-                arguments = {name: value for name, value in task[MODULE].items() if name not in ("manifest", "users_of", "registry")}
+                left_out = ("manifest", "users_of", "registry")
+                arguments = {name: value for name, value in task[MODULE].items() if name not in left_out}
                 yield path.parent.parent.name, dict(task, **{MODULE: arguments})
 
 
