@@ -5,6 +5,7 @@ import contextlib
 import json
 import os
 import pwd
+import secrets
 import shutil
 import signal
 import socket
@@ -312,8 +313,10 @@ def postgresql() -> Iterator[PostgreSQL]:
 
 @pytest.fixture
 def postgresql_site(postgresql: PostgreSQL, tmp_path: Path) -> Iterator[Site]:
-    """A monitor with PostgreSQL; the database is as the test before left it."""
-    made = make_site(tmp_path, **postgresql.environment)
+    """A monitor with PostgreSQL and a database of its own: agents of another test would not be alive here."""
+    name = f"site_{secrets.token_hex(4)}"
+    postgresql.sql(f"CREATE DATABASE {name}")
+    made = make_site(tmp_path, **postgresql.environment | {"DB_NAME": name})
     yield made
     made.close()
 

@@ -170,4 +170,4 @@ def test_a_setup_that_hangs_is_named_on_postgresql(postgresql_site: Site) -> Non
     assert done.returncode == 1
     assert "user swf" in done.stderr, done.stderr
     assert "pg_terminate_backend(" in done.stderr
-    told(postgresql_site)
+    assert told(postgresql_site)["changed"] is True
