@@ -120,11 +120,11 @@ stopped:
   type: bool
   sample: true
 kept:
-  description: Directories of the instance that are still there, and what is in them that the manifest does not list.
+  description: The directories of the instance, and what is in them, that the manifest does not list. They stay.
   returned: success
   type: list
   elements: str
-  sample: [/home/me/.local/state/swf-testbed]
+  sample: [/home/me/.config/swf-testbed/notes.txt]
 stays:
   description: What the manifest lists and what stays, each with the reason.
   returned: success
@@ -228,7 +228,7 @@ def unlisted(places, manifest, path):
     listed = {item["path"] for item in manifest["entries"] if item["kind"] in _manifest.PATHS} | {path}
     found = []
     for folder in [places[name] for name in ROOTS if os.path.isdir(places[name])]:
-        found.append(folder)
+        found += [folder] * (folder not in listed)
         inside = [os.path.join(folder, name) for name in sorted(os.listdir(folder))]
         found += [item for item in inside if item not in listed and not any(other.startswith(item + "/") for other in listed)]
     return found
