@@ -23,7 +23,8 @@ class ActionModule(ActionBase):
         )
         if arguments["failure"]:
             command = self._without([task_vars["inventory_hostname"]])
-            return {"failed": True, "changed": False, "msg": "%s\nTo go on without this host: %s" % (arguments["failure"], command)}
+            text = "%s\nTo go on without this host: %s" % (arguments["failure"], command)
+            return {"failed": True, "changed": False, "msg": text}
         there = set(task_vars["ansible_play_hosts"])
         missing = {host: task_vars["hostvars"][host] for host in task_vars["ansible_play_hosts_all"] if host not in there}
         if len(missing) <= arguments["max_unreachable"] and all(may_be_missing(known) for known in missing.values()):

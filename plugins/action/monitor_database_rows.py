@@ -8,9 +8,10 @@ from __future__ import annotations
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._history import refusal
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._named_values import ActionWithNames
 
-
 #: of a testbed whose monitor was on none of the hosts that this run has
-ELSEWHERE = {"another host": {"address": "the database", "why": "no host of this run has had the monitor that the agents report to"}}
+ELSEWHERE = {
+    "another host": {"address": "the database", "why": "no host of this run has had the monitor that the agents report to"}
+}
 
 
 class ActionModule(ActionWithNames):

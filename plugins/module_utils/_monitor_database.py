@@ -19,7 +19,12 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor_co
 
 SECTION = "program:monitor"
 #: what a monitor remembers that would be lost: {table: what is in it}
-TABLES = {"swf_monitor_run": "runs", "swf_monitor_stffile": "STF files", "swf_monitor_tffile": "TF files", "swf_monitor_message": "messages"}
+TABLES = {
+    "swf_monitor_run": "runs",
+    "swf_monitor_stffile": "STF files",
+    "swf_monitor_tffile": "TF files",
+    "swf_monitor_message": "messages",
+}
 # The settings and drivers of a release know how to reach its database. No table of another version is assumed to exist.
 COUNT = """
 import json, os, sys
@@ -47,7 +52,8 @@ print(json.dumps(rows))
 def address(environment):
     """The database of a monitor with this environment, in one word; "" for no monitor."""
     if environment.get("DB_HOST"):
-        return "postgresql://%s:%s/%s" % (environment["DB_HOST"], environment.get("DB_PORT", 5432), environment.get("DB_NAME", "swfdb"))
+        port, name = environment.get("DB_PORT", 5432), environment.get("DB_NAME", "swfdb")
+        return "postgresql://%s:%s/%s" % (environment["DB_HOST"], port, name)
     folder = environment.get("SWF_MONITOR_DATA_DIR")
     return "sqlite:%s" % os.path.join(folder, "db.sqlite3") if folder else ""
 
@@ -55,8 +61,12 @@ def address(environment):
 def connection(environment):
     """What commands need to reach it: {host, port, name, user}, or {path}."""
     if environment.get("DB_HOST"):
-        return {"host": environment["DB_HOST"], "port": int(environment.get("DB_PORT", 5432)),
-                "name": environment.get("DB_NAME", "swfdb"), "user": environment.get("DB_USER", "admin")}
+        return {
+            "host": environment["DB_HOST"],
+            "port": int(environment.get("DB_PORT", 5432)),
+            "name": environment.get("DB_NAME", "swfdb"),
+            "user": environment.get("DB_USER", "admin"),
+        }
     return {"path": os.path.join(environment["SWF_MONITOR_DATA_DIR"], "db.sqlite3")} if address(environment) else {}
 
 
@@ -75,8 +85,10 @@ def known_from(path):
     try:
         environment, _own = configured(path)
         found = ConfigFile(path, os.environ)
-        urls = [key_value_pairs(found.expand(found.raw(name, "environment", ""), {}, "environment")).get("SWF_MONITOR_URL", "")
-                for name in found.sections("program:")]
+        urls = [
+            key_value_pairs(found.expand(found.raw(name, "environment", ""), {}, "environment")).get("SWF_MONITOR_URL", "")
+            for name in found.sections("program:")
+        ]
     except ConfigMissing:
         return {"monitor_database": "", "monitor_url": ""}
     except ConfigError:

@@ -33,8 +33,17 @@ class Runner:
         if self.account:
             groups = os.getgrouplist(self.account.pw_name, self.account.pw_gid)
             switch = {"user": self.account.pw_uid, "group": self.account.pw_gid, "extra_groups": groups}
-        done = subprocess.run(command, env=dict(self.environment, **extra), stdin=subprocess.DEVNULL, capture_output=True,
-                              text=True, errors="replace", cwd="/", check=False, **switch)
+        done = subprocess.run(
+            command,
+            env=dict(self.environment, **extra),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            cwd="/",
+            check=False,
+            **switch,
+        )
         if done.returncode != 0:
             raise MonitorError("could not %s: %s" % (doing, done.stderr.strip() or done.stdout.strip()))
         return done.stdout

@@ -23,7 +23,7 @@ options:
     type: int
     default: 0
   failure:
-    description: Why this host failed, in a C(rescue). The task then fails with this message and the command that leaves the host out.
+    description: Why this host failed, in a C(rescue). The task then fails with it and the command that leaves the host out.
     type: str
     default: ""
 extends_documentation_fragment:
@@ -55,6 +55,6 @@ msg:
   type: str
   sample: |-
     1 host is missing, and the run ends before any program is changed over; all that ran goes on as it was.
-    - worker7: this host cannot be reached. Evidence: ssh: connect to host worker7 port 22: No route to host. Fix: See whether it is up
+    - worker7: this host cannot be reached. Evidence: ssh: No route to host. Fix: See whether it is up
     Then run the same again. To go on without it: ansible-playbook site.yml -i lab --limit 'all:!worker7'
 """

@@ -120,7 +120,8 @@ def copy_postgresql(runner, target):
     """Dump with pg_dump, which reads the password from a file that is there for that long."""
     pg_dump = shutil.which("pg_dump", path="/usr/local/bin:/usr/bin:/bin")
     if not pg_dump:
-        raise MonitorError("there is no pg_dump on this host to copy the database with. Run: sudo apt-get install postgresql-client")
+        raise MonitorError(
+            "there is no pg_dump on this host to copy the database with. Run: sudo apt-get install postgresql-client")
     settings = runner.environment
     with open(settings["DB_PASSWORD_FILE"], encoding="utf-8") as stream:
         password = stream.read().strip()
@@ -141,7 +142,8 @@ def copy_postgresql(runner, target):
 def kept(module, runner):
     release, folder = module.params["release"], module.params["directory"]
     if module.params["keep"] < 1:
-        raise MonitorError("swf_testbed_keep_database_backups is %d and must be at least 1: the copy itself" % module.params["keep"])
+        raise MonitorError(
+            "swf_testbed_keep_database_backups is %d and must be at least 1: the copy itself" % module.params["keep"])
     if not os.path.exists(os.path.join(release, "bin", "swf-monitor")):
         if module.check_mode:
             return {"changed": False}

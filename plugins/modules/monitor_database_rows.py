@@ -13,8 +13,8 @@ author:
   - BNL NPPS (@bnlnpps)
 description:
   - Counts the runs, files and messages in a database of the monitor, with the settings and drivers of a release and as its user.
-  - With O(config), that is the database which the monitor of the host is configured for. With O(release) and O(environment), it is
-    one that the monitor is going to have.
+  - With O(config), that is the database which the monitor of the host is configured for. With O(release) and O(environment), it
+    is one that the monitor is going to have.
   - With O(former), refuses a database without history if a host of the play has registered one with history under this name.
     A former database that cannot be asked counts as one with history, and so does that of a host which is not in the play.
 options:
@@ -31,7 +31,7 @@ options:
     type: dict
     default: {}
   password:
-    description: The password of the database. Use O(password_of) in a playbook, since callback plugins see the arguments of tasks.
+    description: The password of the database. Use O(password_of) in a playbook, since callback plugins see arguments of tasks.
     type: str
     default: ""
   password_of:

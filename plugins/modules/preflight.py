@@ -167,9 +167,9 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host_systemd 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._installers import find_uv
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._instance_name import InstanceNameError
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._layout import environment_of_login, layout
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._monitor_database import known_from
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._manifest import entry
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._manifest_found import others_on_host
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._monitor_database import known_from
 
 
 def about_systemd(options, places):

@@ -8,6 +8,12 @@ from __future__ import annotations
 import shlex
 
 PAGE = "docs/move_database.md"
+TEXT = (
+    "The monitor would begin with an empty database: its history would be gone, run numbers would be used again, and the files "
+    "of runs with these numbers deleted. No program was changed over. Evidence: %(evidence)s.%(unknown)s Fix: stop the testbed "
+    "(playbooks/stop.yml), move the history, and run the same again: %(command)s (%(page)s). Or begin anew: "
+    "-e swf_testbed_accept_empty_database=true"
+)
 
 
 def holding(formers):
@@ -25,7 +31,8 @@ def said(answer):
 def commands(former, new):
     """The command that moves the rows, where one is enough."""
     if former.get("host") and new.get("host"):
-        return "on the monitor's host: pg_dump --no-owner --no-acl %s | psql -v ON_ERROR_STOP=1 %s" % (options(former), options(new))
+        pipe = "on the monitor's host: pg_dump --no-owner --no-acl %s | psql -v ON_ERROR_STOP=1 %s"
+        return pipe % (options(former), options(new))
     if former.get("path") and new.get("path"):
         return "copy %s to %s, as the user of the monitor" % (former["path"], new["path"])
     return "from one kind of database to the other"
@@ -44,12 +51,12 @@ def refusal(formers, new):
     old = holding(formers)
     if not old or new["rows"]:
         return ""
-    evidence = "; ".join("the former one, %s of %s, %s" % (answer["address"], host, said(answer)) for host, answer in old.items())
-    unknown = " A database that cannot be asked counts as one with history." if any(item.get("why") for item in old.values()) else ""
-    return (
-        "The monitor would begin with an empty database: its history would be gone, run numbers would be used again, and the files of "
-        "runs with these numbers deleted. No program was changed over. Evidence: %s; the new one, %s, %s.%s Fix: stop the testbed "
-        "(playbooks/stop.yml), move the history, and run the same again: %s (%s). Or begin anew: "
-        "-e swf_testbed_accept_empty_database=true"
-        % (evidence, new["address"], said(new), unknown, commands(next(iter(old.values())).get("connection", {}), new["connection"]), PAGE)
-    )
+    evidence = ["the former one, %s of %s, %s" % (answer["address"], host, said(answer)) for host, answer in old.items()]
+    evidence.append("the new one, %s, %s" % (new["address"], said(new)))
+    unknown = any(answer.get("why") for answer in old.values())
+    return TEXT % {
+        "evidence": "; ".join(evidence),
+        "unknown": " A database that cannot be asked counts as one with history." if unknown else "",
+        "command": commands(next(iter(old.values())).get("connection", {}), new["connection"]),
+        "page": PAGE,
+    }

@@ -25,7 +25,8 @@ ROLES = Path(__file__).resolve().parents[3] / "roles"
 PREFIX = "swf_testbed_"
 #: registered results and facts of our own plays; tests/unit/plugins/plugin_utils/test_unknown.py looks for them in the roles
 INTERNAL = re.compile(
-    PREFIX + r"(release|configuration|info|logs|layout_\w*|gate|gate_failed|removed|former_database|reached|missing|restored|not_restored|secrets|index_access"
+    PREFIX + r"(release|configuration|info|logs|layout_\w*|gate|gate_failed|removed|restored|not_restored|secrets|index_access"
+    r"|reached|missing|former_database"
     r"|(index|database|broker|monitor)_(secrets|restored)|database_role|database_role_restored)"
 )
 

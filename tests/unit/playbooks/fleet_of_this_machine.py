@@ -25,9 +25,13 @@ class Fleet:
         (self.folder / "home").mkdir()
         ports = {"swf_testbed_%s_port" % name: free_port() for name in ("index", "broker", "monitor", "mcp")}
         self.variables = {
-            "ansible_python_interpreter": sys.executable, "swf_testbed_python": sys.executable, "swf_testbed_systemd": "never",
-            "pip_indexes": [{"name": "local", "url": "http://127.0.0.1:%d/simple/" % free_port()}], "install_version": "0.1.0",
-            **ports}
+            "ansible_python_interpreter": sys.executable,
+            "swf_testbed_python": sys.executable,
+            "swf_testbed_systemd": "never",
+            "pip_indexes": [{"name": "local", "url": "http://127.0.0.1:%d/simple/" % free_port()}],
+            "install_version": "0.1.0",
+            **ports,
+        }
 
     def inventory(self, **groups):
         """Write it.
@@ -40,23 +44,49 @@ class Fleet:
         (self.folder / "hosts.yml").write_text(yaml.safe_dump({"all": {"vars": self.variables, "children": children}}))
 
     def here(self, name, *components, **variables):
-        return {"ansible_connection": "local", "swf_testbed_instance": "swf-" + name, "swf_testbed_index_instance": "index-" + name,
-                "swf_testbed_components": list(components), **variables}
+        return {
+            "ansible_connection": "local",
+            "swf_testbed_instance": "swf-" + name,
+            "swf_testbed_index_instance": "index-" + name,
+            "swf_testbed_components": list(components),
+            **variables,
+        }
 
     def gone(self, *components):
-        return {"ansible_connection": "ssh", "ansible_host": "127.0.0.1", "ansible_port": free_port(),
-                "swf_testbed_components": list(components)}
+        return {
+            "ansible_connection": "ssh",
+            "ansible_host": "127.0.0.1",
+            "ansible_port": free_port(),
+            "swf_testbed_components": list(components),
+        }
 
     def play(self, playbook, *arguments):
         """(exit code, output in one line)."""
         kept = {key: value for key, value in os.environ.items() if not key.startswith(("XDG_", "ANSIBLE_"))}
-        kept.update(HOME=str(self.folder / "home"), ANSIBLE_HOME=str(self.folder / "ansible"), ANSIBLE_NOCOLOR="1",
-                    ANSIBLE_CONFIG=str(ROOT / "ansible.cfg"), ANSIBLE_COLLECTIONS_PATH=str(ROOT / ".ansible/collections"),
-                    ANSIBLE_LOCALHOST_WARNING="0")
+        kept.update(
+            HOME=str(self.folder / "home"),
+            ANSIBLE_HOME=str(self.folder / "ansible"),
+            ANSIBLE_NOCOLOR="1",
+            ANSIBLE_CONFIG=str(ROOT / "ansible.cfg"),
+            ANSIBLE_COLLECTIONS_PATH=str(ROOT / ".ansible/collections"),
+            ANSIBLE_LOCALHOST_WARNING="0",
+        )
         done = subprocess.run(
-            [str(Path(sys.executable).parent / "ansible-playbook"), "-i", str(self.folder / "hosts.yml"), *arguments,
-             str(ROOT / "playbooks" / (playbook + ".yml"))],
-            cwd=self.folder, env=kept, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False, timeout=180)
+            [
+                str(Path(sys.executable).parent / "ansible-playbook"),
+                "-i",
+                str(self.folder / "hosts.yml"),
+                *arguments,
+                str(ROOT / "playbooks" / (playbook + ".yml")),
+            ],
+            cwd=self.folder,
+            env=kept,
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            check=False,
+            timeout=180,
+        )
         return done.returncode, " ".join(done.stdout.split())
 
     def close(self):

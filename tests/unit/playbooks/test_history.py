@@ -51,33 +51,68 @@ class Lab:
         home.mkdir(exist_ok=True)
         # what Ansible calls the interpreter is where a home of a host's own begins
         python = home / "python"
-        python.write_text("#!/bin/sh\nHOME=%s exec %s \"$@\"\n" % (home, sys.executable))
+        python.write_text('#!/bin/sh\nHOME=%s exec %s "$@"\n' % (home, sys.executable))
         python.chmod(0o755)
         self.hosts[name] = {
-            "ansible_connection": "local", "ansible_python_interpreter": str(python), "swf_testbed_python": sys.executable,
-            "swf_testbed_systemd": "never", "preflight_ports": [], "preflight_min_free_mb": 0, "swf_testbed_components": list(components),
-            "swf_testbed_broker_password": "b", "swf_testbed_api_token": "c0" * 20, "swf_testbed_monitor_secret_key": "k",
+            "ansible_connection": "local",
+            "ansible_python_interpreter": str(python),
+            "swf_testbed_python": sys.executable,
+            "swf_testbed_systemd": "never",
+            "preflight_ports": [],
+            "preflight_min_free_mb": 0,
+            "swf_testbed_components": list(components),
+            "swf_testbed_broker_password": "b",
+            "swf_testbed_api_token": "c0" * 20,
+            "swf_testbed_monitor_secret_key": "k",
             "swf_testbed_database_password": "{{ lookup('file', '%s') }}" % (self.folder / "password"),
             "swf_testbed_controller_dir": str(self.folder / "controller"),
-            "swf_testbed_release": {"path": str(self.release), "tools": str(Path(sys.executable).parents[1])}, **variables}
+            "swf_testbed_release": {"path": str(self.release), "tools": str(Path(sys.executable).parents[1])},
+            **variables,
+        }
 
     def play(self, *arguments):
         (self.folder / "hosts.json").write_text(json.dumps({"all": {"children": {"testbed": {"hosts": self.hosts}}}}))
         done = subprocess.run(
-            [str(Path(sys.executable).parent / "ansible-playbook"), "-i", str(self.folder / "hosts.json"), *arguments,
-             str(self.folder / "play.yml")], cwd=ROOT, check=False, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-            env=dict(os.environ, HOME=str(self.folder), ANSIBLE_NOCOLOR="1", ANSIBLE_LOCALHOST_WARNING="0"))
+            [
+                str(Path(sys.executable).parent / "ansible-playbook"),
+                "-i",
+                str(self.folder / "hosts.json"),
+                *arguments,
+                str(self.folder / "play.yml"),
+            ],
+            cwd=ROOT,
+            check=False,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            env=dict(os.environ, HOME=str(self.folder), ANSIBLE_NOCOLOR="1", ANSIBLE_LOCALHOST_WARNING="0"),
+        )
         assert PASSWORD not in done.stdout
         return done.returncode, " ".join(done.stdout.split())
 
     def monitor(self, name, code, database=None):
         """Run code in the monitor of a host, whose tables exist."""
-        environment = {"DJANGO_SETTINGS_MODULE": "swf_monitor.settings", "SECRET_KEY": "k", "SWF_MONITOR_DATA_DIR": self.data(name),
-                       "PATH": os.environ["PATH"], "HOME": str(self.folder), **{key: str(value) for key, value in (database or {}).items()}}
+        environment = {
+            "DJANGO_SETTINGS_MODULE": "swf_monitor.settings",
+            "SECRET_KEY": "k",
+            "SWF_MONITOR_DATA_DIR": self.data(name),
+            "PATH": os.environ["PATH"],
+            "HOME": str(self.folder),
+            **{key: str(value) for key, value in (database or {}).items()},
+        }
         done = subprocess.run(
-            [str(self.release / "bin/python"), "-c", "import django\ndjango.setup()\nfrom swf_monitor.provision import set_up\nset_up('%s')\n"
-             "from swf_monitor.models import *\n%s" % ("c0" * 20, code)],
-            env=environment, check=False, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+            [
+                str(self.release / "bin/python"),
+                "-c",
+                "import django\ndjango.setup()\nfrom swf_monitor.provision import set_up\nset_up('%s')\n"
+                "from swf_monitor.models import *\n%s" % ("c0" * 20, code),
+            ],
+            env=environment,
+            check=False,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
         assert done.returncode == 0, done.stdout
         return done.stdout.strip()
 
@@ -90,8 +125,19 @@ def a_release_with_the_monitor(tmp_path_factory):
     folder = tmp_path_factory.mktemp("release") / "0.1.0"
     uv = str(Path(sys.executable).parent / "uv")
     subprocess.run([uv, "venv", "--quiet", "--python", sys.executable, str(folder)], check=True)
-    subprocess.run([uv, "pip", "install", "--quiet", "--python", str(folder / "bin/python"), str(ROOT / "packages/swf-common-lib"),
-                    "%s[postgresql]" % (ROOT / "packages/swf-monitor")], check=True)
+    subprocess.run(
+        [
+            uv,
+            "pip",
+            "install",
+            "--quiet",
+            "--python",
+            str(folder / "bin/python"),
+            str(ROOT / "packages/swf-common-lib"),
+            "%s[postgresql]" % (ROOT / "packages/swf-monitor"),
+        ],
+        check=True,
+    )
     return folder
 
 
@@ -103,8 +149,13 @@ def a_testbed(release):
 
 
 def database(settings, **others):
-    return {"swf_testbed_database_host": "127.0.0.1", "swf_testbed_database_port": settings["DB_PORT"],
-            "swf_testbed_database_name": settings["DB_NAME"], "swf_testbed_database_user": settings["DB_USER"], **others}
+    return {
+        "swf_testbed_database_host": "127.0.0.1",
+        "swf_testbed_database_port": settings["DB_PORT"],
+        "swf_testbed_database_name": settings["DB_NAME"],
+        "swf_testbed_database_user": settings["DB_USER"],
+        **others,
+    }
 
 
 def refused(output):
@@ -156,13 +207,19 @@ def test_from_sqlite_to_postgresql_and_back(testbed, postgresql):
 def test_another_database_of_a_server_that_is_moved_by_the_command_of_the_message(testbed, postgresql):
     testbed.host("one", *MONITOR, **database(postgresql))
     assert testbed.play()[0] == 0
-    testbed.monitor("one", "run = Run.objects.create()\nStfFile.objects.create(filename='a', run=run, path='/a', size_bytes=1, checksum='c',"
-                           " sequence=1)", postgresql)
+    testbed.monitor(
+        "one",
+        "run = Run.objects.create()\nStfFile.objects.create(filename='a', run=run, path='/a', size_bytes=1, checksum='c',"
+        " sequence=1)",
+        postgresql,
+    )
     pgpass = testbed.folder / "pgpass"
     pgpass.write_text("*:*:*:*:%s\n" % PASSWORD.replace("\\", "\\\\").replace(":", "\\:"))
     pgpass.chmod(0o600)
     environment = dict(os.environ, PGPASSFILE=str(pgpass), PATH=BIN + ":" + os.environ["PATH"])
-    subprocess.run(["createdb", "-h", "127.0.0.1", "-p", str(postgresql["DB_PORT"]), "-U", "swf", "moved"], env=environment, check=True)
+    subprocess.run(
+        ["createdb", "-h", "127.0.0.1", "-p", str(postgresql["DB_PORT"]), "-U", "swf", "moved"], env=environment, check=True
+    )
     testbed.host("one", *MONITOR, **database(dict(postgresql, DB_NAME="moved")))
 
     code, output = testbed.play()
@@ -182,7 +239,9 @@ def test_a_former_database_that_cannot_be_asked_counts_as_one_with_history(testb
     assert testbed.play()[0] == 0
     testbed.host("one", *MONITOR, **database(postgresql))
     code, output = testbed.play()
-    assert code != 0 and refused(output) and "could not be asked" in output and "port 9 failed: Connection refused" in output, output
+    assert code != 0 and refused(output) and "could not be asked" in output and "port 9 failed: Connection refused" in output, (
+        output
+    )
     assert "A database that cannot be asked counts as one with history." in output, output
     # what was restored into the new one by other means
     testbed.monitor("one", "Run.objects.create()", postgresql)

@@ -33,18 +33,50 @@ def a_postgresql_server(tmp_path):
         for path in (scratch, scratch / "password"):
             shutil.chown(path, "postgres")
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "cwd": "/"}
-    subprocess.run([BIN + "/initdb", "-D", str(scratch / "data"), "-U", "swf", "--auth=scram-sha-256",
-                    "--pwfile=%s" % (scratch / "password")], check=True, **quiet, **as_user)
+    subprocess.run(
+        [
+            BIN + "/initdb",
+            "-D",
+            str(scratch / "data"),
+            "-U",
+            "swf",
+            "--auth=scram-sha-256",
+            "--pwfile=%s" % (scratch / "password"),
+        ],
+        check=True,
+        **quiet,
+        **as_user,
+    )
     port = free_port()
-    server = subprocess.Popen([BIN + "/postgres", "-D", str(scratch / "data"), "-p", str(port), "-c", "fsync=off",
-                               "-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories="], **quiet, **as_user)
+    server = subprocess.Popen(
+        [
+            BIN + "/postgres",
+            "-D",
+            str(scratch / "data"),
+            "-p",
+            str(port),
+            "-c",
+            "fsync=off",
+            "-c",
+            "listen_addresses=127.0.0.1",
+            "-c",
+            "unix_socket_directories=",
+        ],
+        **quiet,
+        **as_user,
+    )
     (tmp_path / "password_file").write_text(PASSWORD + "\n")
     (tmp_path / "password_file").chmod(0o600)
     deadline = time.monotonic() + 30
     while subprocess.call([BIN + "/pg_isready", "-q", "-h", "127.0.0.1", "-p", str(port)]) and time.monotonic() < deadline:
         time.sleep(0.1)
-    yield {"DB_HOST": "127.0.0.1", "DB_PORT": port, "DB_NAME": "postgres", "DB_USER": "swf",
-           "DB_PASSWORD_FILE": str(tmp_path / "password_file")}
+    yield {
+        "DB_HOST": "127.0.0.1",
+        "DB_PORT": port,
+        "DB_NAME": "postgres",
+        "DB_USER": "swf",
+        "DB_PASSWORD_FILE": str(tmp_path / "password_file"),
+    }
     server.terminate()
     server.wait(30)
     shutil.rmtree(scratch)
