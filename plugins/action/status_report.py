@@ -8,6 +8,8 @@ from __future__ import annotations
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
+from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._missing import lost_by
+
 HEADINGS = ("HOST", "INSTANCE", "PROGRAM", "STATE", "PID", "UPTIME")
 
 
@@ -80,7 +82,8 @@ class ActionModule(ActionBase):
         hostvars, variable = task_vars["hostvars"], self._task.args["variable"]
         asked = self._task.args["hosts"]
         nothing = {"msg": "an earlier task failed on it, see above"}
-        answers = {host: dict(hostvars[host].get(variable) or nothing) for host in asked}
+        # one that was missing from the start was not asked
+        answers = {host: dict(hostvars[host].get(variable) or lost_by(hostvars[host]) or nothing) for host in asked}
         rows, problems = compose(answers)
         logs = [line for host in asked for line in ends_of_logs(host, hostvars[host].get(self._task.args.get("logs")) or {})]
         display = Display()

@@ -77,14 +77,14 @@ removed:
 
 import json
 import os
-import pwd
 import re
 import shutil
-import subprocess
 import tempfile
 import time
 
 from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._monitor_runner import MonitorError, Runner
 
 SQLITE = """
 import os, sqlite3, sys
@@ -104,48 +104,6 @@ new.close()
 COPY = re.compile(r"monitor-\d{8}T\d{6}Z\.(pgdump|sqlite3)")
 
 
-class NotKept(Exception):
-    """Why there is no copy, and what to do."""
-
-
-class Runner:
-    """Runs commands as the monitor's own user: what they make must not belong to root, or the monitor could not use it."""
-
-    def __init__(self, options):
-        self.environment = {name: str(value) for name, value in options["environment"].items()}
-        self.account = pwd.getpwnam(options["user"]) if options["user"] and os.geteuid() == 0 else None
-        # PostgreSQL's library looks for certificates there, and fails where it may not look
-        home = self.account.pw_dir if self.account else os.environ.get("HOME", "/")
-        self.environment.update(PATH="/usr/local/bin:/usr/bin:/bin", LANG="C.UTF-8", HOME=home)
-
-    def run(self, doing, command, **extra):
-        """What a command printed.
-
-        :raises NotKept:
-        """
-        switch = {}
-        if self.account:
-            groups = os.getgrouplist(self.account.pw_name, self.account.pw_gid)
-            switch = {"user": self.account.pw_uid, "group": self.account.pw_gid, "extra_groups": groups}
-        done = subprocess.run(command, env=dict(self.environment, **extra), stdin=subprocess.DEVNULL, capture_output=True,
-                              text=True, errors="replace", cwd="/", check=False, **switch)
-        if done.returncode != 0:
-            raise NotKept("could not %s: %s" % (doing, done.stderr.strip() or done.stdout.strip()))
-        return done.stdout
-
-    def directory(self, path):
-        os.makedirs(path, mode=0o700, exist_ok=True)
-        if self.account:
-            os.chown(path, self.account.pw_uid, self.account.pw_gid)
-
-    def file(self, path, text):
-        handle = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
-        with os.fdopen(handle, "w", encoding="utf-8") as stream:
-            if self.account:
-                os.fchown(handle, self.account.pw_uid, self.account.pw_gid)
-            stream.write(text)
-
-
 def migrations(runner, release):
     """What the release is going to change in the database."""
     printed = runner.run("ask the new release what it changes in the database", [
@@ -162,7 +120,8 @@ def copy_postgresql(runner, target):
     """Dump with pg_dump, which reads the password from a file that is there for that long."""
     pg_dump = shutil.which("pg_dump", path="/usr/local/bin:/usr/bin:/bin")
     if not pg_dump:
-        raise NotKept("there is no pg_dump on this host to copy the database with. Run: sudo apt-get install postgresql-client")
+        raise MonitorError(
+            "there is no pg_dump on this host to copy the database with. Run: sudo apt-get install postgresql-client")
     settings = runner.environment
     with open(settings["DB_PASSWORD_FILE"], encoding="utf-8") as stream:
         password = stream.read().strip()
@@ -183,11 +142,12 @@ def copy_postgresql(runner, target):
 def kept(module, runner):
     release, folder = module.params["release"], module.params["directory"]
     if module.params["keep"] < 1:
-        raise NotKept("swf_testbed_keep_database_backups is %d and must be at least 1: the copy itself" % module.params["keep"])
+        raise MonitorError(
+            "swf_testbed_keep_database_backups is %d and must be at least 1: the copy itself" % module.params["keep"])
     if not os.path.exists(os.path.join(release, "bin", "swf-monitor")):
         if module.check_mode:
             return {"changed": False}
-        raise NotKept("there is no swf-monitor in %s" % release)
+        raise MonitorError("there is no swf-monitor in %s" % release)
     found = migrations(runner, release)
     if not found or module.check_mode:
         return {"changed": bool(found), "migrations": found}
@@ -233,7 +193,7 @@ def main():
     )
     try:
         module.exit_json(**kept(module, Runner(module.params)))
-    except (NotKept, KeyError, OSError, ValueError) as error:
+    except (MonitorError, KeyError, OSError, ValueError) as error:
         module.fail_json(msg="the database was not copied, and nothing that runs was touched: %s" % error)
 
 

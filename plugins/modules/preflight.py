@@ -169,6 +169,7 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._instance_name
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._layout import environment_of_login, layout
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._manifest import entry
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._manifest_found import others_on_host
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._monitor_database import known_from
 
 
 def about_systemd(options, places):
@@ -251,6 +252,7 @@ def main():
     except InstanceNameError as error:
         module.fail_json(msg=str(error))
     about_systemd(options, places)
+    places.update(known_from(places["supervisord_conf"]))
     fact = "swf_testbed_layout_" + options["instance"].replace("-", "_")
     result = {"changed": False, "ansible_facts": {fact: places}, "problems": []}
     if not options["checks"]:

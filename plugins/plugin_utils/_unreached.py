@@ -20,7 +20,7 @@ REASONS = (
      "Check ansible_user and its key: ssh {login}{address}"),
     (r"Connection refused", "login", "nothing answers ssh on this host",
      "Check ansible_port, and on the host: sudo systemctl status ssh"),
-    (r"timed out|No route to host|unreachable|Connection closed|Connection reset|lost connection", "login",
+    (r"timed out|No route to host|unreachable|Connection closed|Connection reset|lost connection|Data could not be sent", "login",
      "this host cannot be reached", "See whether it is up (ping {address}), and the firewalls on the way: ssh {login}{address}"),
     (r"[Mm]issing (sudo|become) password|password is required|[Ii]ncorrect (sudo|become) password|not in the sudoers|"
      r"not allowed to (run|execute)", "root", "the login does not become root",

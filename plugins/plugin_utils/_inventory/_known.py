@@ -26,6 +26,7 @@ PREFIX = "swf_testbed_"
 #: registered results and facts of our own plays; tests/unit/plugins/plugin_utils/test_unknown.py looks for them in the roles
 INTERNAL = re.compile(
     PREFIX + r"(release|configuration|info|logs|layout_\w*|gate|gate_failed|removed|restored|not_restored|secrets|index_access"
+    r"|reached|missing|former_database"
     r"|(index|database|broker|monitor)_(secrets|restored)|database_role|database_role_restored)"
 )
 

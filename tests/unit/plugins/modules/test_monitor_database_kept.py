@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import glob
 import json
 import os
 import pwd
@@ -13,16 +12,13 @@ import stat
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 import pytest
-from ports import free_port
+from postgresql_server import BIN, PASSWORD
+from postgresql_server import a_postgresql_server as a_postgresql_server
 
 from run_module import run_module
-
-PASSWORD = "canary:with\\odd characters"
-BIN = (sorted(glob.glob("/usr/lib/postgresql/*/bin")) or [""])[-1]
 
 
 def a_release(folder, migrations):
@@ -91,37 +87,6 @@ def test_few_copies_stay_and_nothing_of_others_goes(tmp_path, sqlite):
     assert answer["removed"] == [str(folder / name) for name in old[:3]], answer
     assert sorted(os.listdir(folder)) == sorted([*others, old[3], os.path.basename(answer["path"])])
     assert "must be at least 1" in keep(tmp_path, ["swf_monitor.0002_x"], sqlite, copies=0)["msg"]
-
-
-@pytest.fixture(name="postgresql")
-def a_postgresql_server(tmp_path):
-    root = os.geteuid() == 0
-    # root must become somebody else for PostgreSQL; where everything is tested, what is missing is a mistake
-    if not os.environ.get("CI") and (not BIN or (root and "postgres" not in [entry.pw_name for entry in pwd.getpwall()])):
-        pytest.skip("needs PostgreSQL: apt-get install postgresql")
-    as_user = {"user": "postgres", "group": "postgres", "extra_groups": []} if root else {}
-    # not in tmp_path, which another user cannot enter
-    scratch = Path(tempfile.mkdtemp(dir="/tmp"))
-    (scratch / "password").write_text(PASSWORD)
-    if root:
-        for path in (scratch, scratch / "password"):
-            shutil.chown(path, "postgres")
-    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "cwd": "/"}
-    subprocess.run([BIN + "/initdb", "-D", str(scratch / "data"), "-U", "swf", "--auth=scram-sha-256",
-                    "--pwfile=%s" % (scratch / "password")], check=True, **quiet, **as_user)
-    port = free_port()
-    server = subprocess.Popen([BIN + "/postgres", "-D", str(scratch / "data"), "-p", str(port), "-c", "fsync=off",
-                               "-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories="], **quiet, **as_user)
-    (tmp_path / "password_file").write_text(PASSWORD + "\n")
-    (tmp_path / "password_file").chmod(0o600)
-    deadline = time.monotonic() + 30
-    while subprocess.call([BIN + "/pg_isready", "-q", "-h", "127.0.0.1", "-p", str(port)]) and time.monotonic() < deadline:
-        time.sleep(0.1)
-    yield {"DB_HOST": "127.0.0.1", "DB_PORT": port, "DB_NAME": "postgres", "DB_USER": "swf",
-           "DB_PASSWORD_FILE": str(tmp_path / "password_file")}
-    server.terminate()
-    server.wait(30)
-    shutil.rmtree(scratch)
 
 
 def test_postgresql_is_dumped(tmp_path, postgresql):

@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Every playbook works with --limit: hosts that are left out are not contacted, and nothing of them is needed."""
+
+from __future__ import annotations
+
+import pytest
+from fleet_of_this_machine import ROOT, Fleet
+
+# what ansible-core says of templates that need what is not there
+BROKEN = (
+    "is undefined",
+    "has no attribute",
+    "AnsibleUndefined",
+    "not found in hostvars",
+    "UNREACHABLE",
+    "Unexpected",
+    "Traceback",
+    "template error",
+    "Error while resolving",
+)
+
+
+@pytest.fixture(name="fleet", scope="module")
+def a_fleet_of_which_most_hosts_are_away():
+    fleet = Fleet()
+    fleet.inventory(
+        testbed={"one": fleet.here("one", "broker", "monitor", "monitor-listener"), "three": fleet.gone("mcp-agent")},
+        agents={"two": fleet.here("two", "data-agent"), "four": fleet.gone("fastmon-agent")},
+        index={"one": {}},
+        database={"three": {}},
+        broker={"three": {}},
+        monitor={"three": {}},
+    )
+    yield fleet
+    fleet.close()
+
+
+PLAYBOOKS = ["site", "upgrade", "rollback", "start", "stop", "status", "doctor", "uninstall", "wheelhouse"]
+# these say of a host without an installation that there is something to do
+REFUSED = {"rollback": "there is no previous release", "doctor": "nothing answers at the address of the index"}
+
+
+# the second one has agents alone: with it, all the services are left out
+@pytest.mark.parametrize("limit", ["all:!three:!four", "two"])
+@pytest.mark.parametrize("playbook", PLAYBOOKS)
+def test_every_playbook_works_with_a_limit(fleet, playbook, limit):
+    code, output = fleet.play(playbook, "--check", "--limit", limit)
+    assert [text for text in BROKEN if text in output] == [], output
+    assert (code != 0) == (playbook in REFUSED) and REFUSED.get(playbook, "") in output, output
+    recap = output.partition("PLAY RECAP")[2]
+    assert "failed=" in recap and "three" not in recap and "four" not in recap, output
+
+
+def test_the_list_of_playbooks_is_whole():
+    """publish.yml works on the controller alone, settle.yml is a part of others."""
+    assert {path.stem for path in (ROOT / "playbooks").glob("*.yml")} - {"publish", "settle"} == set(PLAYBOOKS)
