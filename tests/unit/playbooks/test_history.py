@@ -92,6 +92,10 @@ class Lab:
 
     def monitor(self, name, code, database=None):
         """Run code in the monitor of a host, whose tables exist."""
+        prepare = "import django\ndjango.setup()\nfrom swf_monitor.provision import set_up\nset_up('%s')\n" % ("c0" * 20)
+        return self.python(name, database, "-c", prepare + "from swf_monitor.models import *\n" + code)
+
+    def python(self, name, database, *arguments):
         environment = {
             "DJANGO_SETTINGS_MODULE": "swf_monitor.settings",
             "SECRET_KEY": "k",
@@ -101,12 +105,7 @@ class Lab:
             **{key: str(value) for key, value in (database or {}).items()},
         }
         done = subprocess.run(
-            [
-                str(self.release / "bin/python"),
-                "-c",
-                "import django\ndjango.setup()\nfrom swf_monitor.provision import set_up\nset_up('%s')\n"
-                "from swf_monitor.models import *\n%s" % ("c0" * 20, code),
-            ],
+            [str(self.release / "bin/python"), *arguments],
             env=environment,
             check=False,
             stdout=subprocess.PIPE,
@@ -190,17 +189,24 @@ def test_from_sqlite_to_postgresql_and_back(testbed, postgresql):
     assert "the new one, postgresql://127.0.0.1:%d/postgres, holds none of it" % postgresql["DB_PORT"] in output, output
     # refused as long as it is so
     assert testbed.play()[0] != 0
-    code, output = testbed.play(*ACCEPT)
+    code, output = testbed.play("--check", *ACCEPT)
     assert code == 0 and not asked(output, FORMER), output
+    # docs/move_database.md
+    history = str(testbed.folder / "history.json")
+    testbed.python("one", None, "-m", "django", "dumpdata", "swf_monitor", "--output", history)
+    testbed.monitor("one", "", postgresql)
+    testbed.python("one", postgresql, "-m", "django", "loaddata", history)
+    code, output = testbed.play()
+    assert code == 0 and asked(output, NEW), output
+    assert testbed.monitor("one", "print(Run.objects.create().pk)", postgresql) == "3"
 
     # and back, where the two runs still are
-    testbed.monitor("one", "Run.objects.create()", postgresql)
     testbed.host("one", *MONITOR)
     code, output = testbed.play("--check")
     assert code == 0 and asked(output, FORMER) and asked(output, NEW), output
     shutil.rmtree(testbed.data("one"))
     code, output = testbed.play()
-    assert code != 0 and "postgres of one, holds 1 runs" in output and "sqlite:" in output, output
+    assert code != 0 and "postgres of one, holds 3 runs" in output and "sqlite:" in output, output
     assert not os.path.exists(testbed.data("one")), "to look is not to make one"
 
 
