@@ -11,6 +11,7 @@ from ansible.errors import AnsibleActionFail, AnsibleError
 from ansible.plugins.action import ActionBase
 from ansible.plugins.loader import lookup_loader
 
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._exclusive import LockHeld
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._text import not_text
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils import _registry
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._collection import collection_version
@@ -49,7 +50,7 @@ class ActionModule(ActionBase):
         try:
             return _registry.register(os.path.expanduser(str(registry["directory"])), user, str(registry["index_url"]),
                                       self._task.check_mode)
-        except (OSError, ValueError) as error:
+        except (LockHeld, OSError, ValueError) as error:
             raise AnsibleActionFail("config_files: the list of instances on the controller: %s" % error) from None
 
     def _render(self, item, task_vars):

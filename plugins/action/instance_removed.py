@@ -11,6 +11,7 @@ from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._exclusive import LockHeld
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils import _registry
 
 MODULE = "bnlnpps.swf_testbed.instance_removed"
@@ -34,7 +35,7 @@ class ActionModule(ActionBase):
             result = self._execute_module(module_name=MODULE, module_args=arguments, task_vars=task_vars)
             if registry and result.get("user") and not result.get("failed"):
                 _registry.unregister(registry, result["user"])
-        except (OSError, ValueError) as error:
+        except (LockHeld, OSError, ValueError) as error:
             raise AnsibleActionFail("instance_removed: the list of instances on the controller: %s" % error) from None
         return result
 

@@ -110,7 +110,7 @@ def read(path, subject):
         found = json.loads(text)
     except ValueError as error:
         raise refused(path, "is not JSON", error, REWRITE) from None
-    if not isinstance(found, dict) or type(found.get("format")) is not int:
+    if not isinstance(found, dict) or not isinstance(found.get("format"), int) or isinstance(found["format"], bool):
         raise refused(path, "is not a manifest of bnlnpps.swf_testbed", "it has no format number", REWRITE)
     if found["format"] > FORMAT:
         raise refused(path, "was written by a newer version of the collection", "its format is %d, and this version knows %d" % (

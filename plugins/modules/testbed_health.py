@@ -122,7 +122,6 @@ class Question:
                 found += stalled(self.first, summary)
         return found
 
-
     def health_problems(self, wrong):
         """What the monitor says is not well. Of the agents here, those that were given are looked at more closely."""
         self.elsewhere = []

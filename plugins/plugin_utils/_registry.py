@@ -8,14 +8,15 @@ The directory, and the index that they install from, are removed with the last o
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
 import json
 import os
 
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._exclusive import exclusive
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._replacing import replacing
 
 FILE = "instances.json"
+# seconds that a run waits for another one, which holds the list for a moment
+PATIENCE = 30
 
 
 def user_name(instance, host, scope):
@@ -51,14 +52,16 @@ def read(directory):
     return found["instances"]
 
 
-@contextlib.contextmanager
-def changing(directory):
-    """The list, to be changed; several hosts are worked on at once."""
-    with open(os.path.join(directory, "." + FILE + ".lock"), "a", encoding="ascii") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+def change(directory, edit):
+    """Change the list; several hosts are worked on at once.
+
+    :param edit: a function that changes the dict it is given.
+    :raises LockHeld, OSError, ValueError:
+    """
+    with exclusive(os.path.join(directory, "." + FILE + ".lock"), PATIENCE):
         found = read(directory) or {}
         before = dict(found)
-        yield found
+        edit(found)
         if found != before:
             with replacing(os.path.join(directory, FILE)) as stream:
                 json.dump({"format": 1, "instances": found}, stream, indent=1, sort_keys=True)
@@ -70,13 +73,11 @@ def register(directory, user, index, check_mode):
         return False
     if not check_mode:
         os.makedirs(directory, mode=0o700, exist_ok=True)
-        with changing(directory) as found:
-            found[user] = index
+        change(directory, lambda found: found.update({user: index}))
     return True
 
 
 def unregister(directory, user):
     """Take an instance off the list."""
     if user in (read(directory) or {}):
-        with changing(directory) as found:
-            found.pop(user, None)
+        change(directory, lambda found: found.pop(user, None))

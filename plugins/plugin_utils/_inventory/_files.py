@@ -139,8 +139,8 @@ def of_certificate(prefix, values):
                     yield problem("%s[%d]" % (CERTIFICATES[prefix], place), item, "cannot be in a certificate", str(error))
         return
     if len(given) == 1:
-        missing = next(name for name in names if name not in given)
-        yield Problem(missing, "is missing", "%s is set" % given[0], "set both, or neither")
+        missing = set(names) - set(given)
+        yield Problem(missing.pop(), "is missing", "%s is set" % given[0], "set both, or neither")
     found = [item for name in given for item in of_file(name, values[name])]
     yield from found
     if found or len(given) == 1 or values.read is None:

@@ -7,8 +7,12 @@ from __future__ import annotations
 
 import re
 
-from packaging.requirements import InvalidRequirement, Requirement
-from packaging.version import InvalidVersion, Version
+try:
+    from packaging.requirements import InvalidRequirement, Requirement
+    from packaging.version import InvalidVersion, Version
+except ImportError:
+    # ansible-core depends on it; only ansible-test imports plugins without
+    pass
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._instance_name import PATTERN, RULE
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory import _known

@@ -166,4 +166,3 @@ def test_each_kind_of_lock_gives_up_on_a_holder_that_hangs(tmp_path, monkeypatch
         board = _release_board.Board(str(tmp_path))
         with pytest.raises(AnsibleActionFail, match="process %d " % first.pid), board.turn(str(tmp_path) + "/"):
             pass
-

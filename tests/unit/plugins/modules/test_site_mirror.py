@@ -95,7 +95,7 @@ def commands_that_are_run(monkeypatch):
         # pip, when it is asked how it is set up, has the login's own variables
         if command[-2:] != ["config", "debug"]:
             found.append(json.dumps([command, more.get("env")]))
-        return run(command, **more)
+        return run(command, check=more.pop("check", False), **more)
 
     monkeypatch.setattr(_installers.subprocess, "run", recorded)
     return found
