@@ -56,7 +56,7 @@ def run(testbed, wheels, names):
     if code != 0 or testbed.serves():
         print(output[-3000:])
         return 1
-    faults, failed = Faults(testbed, versions), 0
+    faults, failed, all_lost, not_run = Faults(testbed, versions), 0, 0, 0
     print("| fault | survived | STF lost | longest time without a process, s | all programs at once, s | took, s |")
     print("| --- | --- | --- | --- | --- | --- |", flush=True)
     for name in names:
@@ -66,13 +66,15 @@ def run(testbed, wheels, names):
             problem = fault()
         lost = testbed.lost(before)
         skipped = (problem or "").startswith("not run")
-        failed += bool(problem or lost) and not skipped
+        failed, all_lost, not_run = failed + (bool(problem or lost) and not skipped), all_lost + lost, not_run + skipped
         print("| %s | %s | %d of %d | %s | %.1f | %d |" % (
             fault.__doc__.strip(), "yes" if problem is None else problem if skipped else "NO: " + problem, lost,
             len(testbed.files()), prober.worst(), prober.longest_all, time.monotonic() - began), flush=True)
         if name == "good_upgrade":
             shown = ", ".join("%s %.1f" % pair for pair in sorted(prober.down.items()))
             print("      per program: %s" % shown, flush=True)
+    print("%d of %d faults survived, %d not run, %d of %d STF files lost" % (
+        len(names) - failed - not_run, len(names), not_run, all_lost, len(testbed.files())))
     return 1 if failed else 0
 
 
