@@ -53,7 +53,7 @@ def listed(folder):
 
 
 def restorable(folder):
-    """Whether a snapshot has anything to go back to."""
+    """Whether a snapshot has anything to restore."""
     return bool(listed(folder)[0])
 
 
@@ -82,7 +82,7 @@ def put_back(folder):
 
 
 def drop(folder):
-    """Remove a snapshot; whether there was one. What is cut off here leaves none, since it has another name by then."""
+    """Remove a snapshot; whether there was one. An interrupted removal leaves none, since it has another name by then."""
     if not os.path.isdir(folder):
         return False
     scratch = folder + ".new"

@@ -127,7 +127,7 @@ def read(path, subject):
     return dict(found, entries=lists[0], users=lists[1])
 
 
-REWRITE = ("look at the file and mend it, or move it away and write it anew: ansible-playbook playbooks/uninstall.yml "
+REWRITE = ("look at the file and correct it, or move it away and write it anew: ansible-playbook playbooks/uninstall.yml "
            "-e uninstall_write_manifest=true")
 
 

@@ -48,7 +48,7 @@ def record(options, entries, check_mode):
     handed = options.get("entries") or []
     for item in handed:
         if _manifest.shape_problem(item):
-            raise _manifest.ManifestError("%r cannot be listed in a manifest. Evidence: %s. Fix: mend the entry" % (
+            raise _manifest.ManifestError("%r cannot be listed in a manifest. Evidence: %s. Fix: correct the entry" % (
                 item, _manifest.shape_problem(item)))
     shared, mounts = protected(environment_of_login()), mount_points()
     new = [item for item in entries + handed if _manifest.key(item) in known or is_new(item, shared, mounts)

@@ -208,7 +208,7 @@ known_good:
   type: str
   sample: /etc/app/secrets.known-good
 restorable:
-  description: Whether it has anything to go back to. That of a first installation has not.
+  description: Whether it has anything to restore. That of a first installation has not.
   returned: with RV(known_good)
   type: bool
   sample: true

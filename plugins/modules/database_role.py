@@ -7,7 +7,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: database_role
-short_description: Make the PostgreSQL role that owns a database, and keep its former password for the way back
+short_description: Make the PostgreSQL role that owns a database, and restore its former password
 version_added: 0.1.0
 author:
   - BNL NPPS (@bnlnpps)
@@ -92,7 +92,7 @@ known_good:
   type: str
   sample: /etc/postgresql/15/main/app-role.known-good
 restorable:
-  description: Whether there was a password to go back to. A role that was made since had none.
+  description: Whether there is a password to restore. A role that was made since had none.
   returned: with RV(known_good)
   type: bool
   sample: true

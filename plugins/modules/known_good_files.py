@@ -26,7 +26,7 @@ options:
   state:
     description:
       - V(restored) puts the files back as they were, with modes and owners, and removes those that were not there. The snapshot
-        stays, since the files in use are not proven again yet. After a first installation, which has nothing to go back to, it
+        stays, since the files in use are not proven again yet. After a first installation, which has nothing to restore, it
         does nothing.
       - V(dropped) removes the snapshots.
     type: str
@@ -44,7 +44,7 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Change the secrets, and go back to the former ones if the application does not work with them
+- name: Change the secrets, and restore the former ones if the application does not work with them
   block:
     - name: Place the secrets
       bnlnpps.swf_testbed.config_files:

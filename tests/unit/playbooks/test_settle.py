@@ -146,7 +146,7 @@ def test_a_secret_that_fails_on_one_host_is_restored_on_both(fleet):
     assert code != 0 and "reader is" in output, output
     assert "The secrets that this run changed are the former ones again: password." in output, output
     assert "Evidence: what uses them was started with the former ones, and runs, on one, two." in output, output
-    assert "Fix: mend the cause" in output and output.count("FAILED!") == 2, output
+    assert "Fix: remove the cause" in output and output.count("FAILED!") == 2, output
     assert fleet.secrets() == all_have("former")
     leaks.text("the output", output)
     assert leaks.found == []
