@@ -34,7 +34,8 @@ def run_with_variables(play):
 
     yield run
     # of the hosts that could use this index, the other one is left out by the limit and never had the instance
-    done = run("playbooks/uninstall.yml", uninstall_users_gone=["swf-six@%s/user" % host for host in ("this-login", "plain-user")])
+    gone = ["swf-six@%s/user" % host for host in ("this-login", "plain-user")]
+    done = run("playbooks/uninstall.yml", uninstall_users_gone=gone)
     assert done.returncode == 0, done.stdout
     for port in PORTS.values():
         with pytest.raises(OSError):
