@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pwd
 import stat
@@ -40,13 +41,16 @@ def open_files(pid):
     """{what tells a regular file from others: its path} of those that a process has open."""
     folder, found = "/proc/%d/fd" % pid, {}
     try:
-        for name in os.listdir(folder):
-            status = os.stat(os.path.join(folder, name))
-            if stat.S_ISREG(status.st_mode):
-                found[status.st_dev, status.st_ino] = os.readlink(os.path.join(folder, name))
+        names = os.listdir(folder)
     except OSError:
         # another user's, or gone
         return {}
+    for name in names:
+        # connections come and go meanwhile
+        with contextlib.suppress(OSError):
+            status = os.stat(os.path.join(folder, name))
+            if stat.S_ISREG(status.st_mode):
+                found[status.st_dev, status.st_ino] = os.readlink(os.path.join(folder, name))
     return found
 
 

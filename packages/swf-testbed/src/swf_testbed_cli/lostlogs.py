@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import stat
 import time
@@ -63,10 +64,13 @@ def _open_files(pid: int) -> dict[Path, tuple[str, tuple[int, int]]]:
     """The regular files that a process has open: where each is read, its path, what tells it from others."""
     found = {}
     try:
-        for entry in Path(f"/proc/{pid}/fd").iterdir():
+        entries = list(Path(f"/proc/{pid}/fd").iterdir())
+    except OSError:  # another user's, gone, or no /proc
+        return {}
+    for entry in entries:
+        # Connections come and go meanwhile.
+        with contextlib.suppress(OSError):
             status = entry.stat()
             if stat.S_ISREG(status.st_mode):
                 found[entry] = (str(entry.readlink()), (status.st_dev, status.st_ino))
-    except OSError:  # another user's, gone, or no /proc
-        return {}
     return found
