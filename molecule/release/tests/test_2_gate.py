@@ -76,7 +76,9 @@ def test_a_unit_that_does_not_work(fleet, lab, serves, nothing_lost, where, sett
     """An upgrade with a setting of the unit that its service cannot work with: the unit before comes back, and into force."""
     before = fleet.states()
     version = fleet.another_version()
-    code, output = fleet.play("upgrade.yml", "--limit", "%s,agents" % where, install_version=version, **setting)
+    # without the check of the inventory, which refuses such a limit of open files before any host is contacted
+    code, output = fleet.play("upgrade.yml", "--limit", "%s,agents" % where, "--skip-tags", "always", install_version=version,
+                              **setting)
     assert code != 0
     says(output, cause, "The release %s %s" % (before[where]["current"], SERVES_AGAIN))
     # the first host that has it is where it ends
