@@ -4,7 +4,9 @@ upgrade, run again, comes to its end."""
 
 from __future__ import annotations
 
+import contextlib
 import re
+import subprocess
 import time
 
 import pytest
@@ -25,7 +27,9 @@ def fails(lab, name):
 
 
 def reboots(lab, name):
-    podman("exec", lab.container(name), "systemctl", "reboot")
+    # the host may be gone before podman has the answer; one that does not reboot fails the test further down
+    with contextlib.suppress(subprocess.CalledProcessError):
+        podman("exec", lab.container(name), "systemctl", "reboot")
 
 
 @pytest.mark.parametrize("name, turn, happens, told, setting", [
