@@ -99,15 +99,18 @@ class Fleet:
         # a play that waits for a host that is away would never end
         patience = threading.Timer(LONGEST, process.kill)
         patience.start()
-        for line in process.stdout:
-            lines.append(line)
-            if line.startswith("TASK [") and task in line:
-                turn -= 1
-                if turn == 0:
-                    time.sleep(1)
-                    disturb()
-        patience.cancel()
-        return process.wait(), "".join(lines)
+        try:
+            for line in process.stdout:
+                lines.append(line)
+                if line.startswith("TASK [") and task in line:
+                    turn -= 1
+                    if turn == 0:
+                        time.sleep(1)
+                        disturb()
+            return process.wait(), "".join(lines)
+        finally:
+            # one that still waits would keep pytest from its end
+            patience.cancel()
 
     def state(self, name):
         """What a host runs and is configured for; an empty one while it is away."""
