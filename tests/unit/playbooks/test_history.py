@@ -15,8 +15,11 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from postgresql_server import BIN, PASSWORD
-from postgresql_server import a_postgresql_server as a_postgresql_server
+from postgresql_server import (
+    BIN,
+    PASSWORD,
+    a_postgresql_server,  # noqa: F401  pylint: disable=unused-import
+)
 
 ROOT = Path(__file__).resolve().parents[3]
 PLAY = """
