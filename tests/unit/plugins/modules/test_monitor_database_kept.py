@@ -15,10 +15,10 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from postgresql_server import (
+from postgresql_server import (  # pylint: disable=unused-import
     BIN,
     PASSWORD,
-    a_postgresql_server,  # noqa: F401  pylint: disable=unused-import
+    a_postgresql_server,  # noqa: F401
 )
 
 from run_module import run_module
