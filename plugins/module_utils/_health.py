@@ -16,7 +16,7 @@ REQUEST_SECONDS = 10
 BEHIND = (502, 504)
 # which program's log tells more about which part
 PROGRAMS = {"database": "monitor", "listener": "monitor-listener"}
-FORGET = "docs/growth.md, \"An agent that was taken away\""
+FORGET = "docs/growth.md, \"An agent that was removed\""
 
 
 def ask(url, ca_file):
@@ -80,7 +80,7 @@ def silent_agents(answer):
 def silent_agent(agent):
     name = agent["instance_name"]
     return ("the agent %s is not alive: the monitor has not heard of it for %d s. Look at: swf-testbed logs %s-agent, on its "
-            "host. One that was taken away for good: %s") % (
+            "host. One that was removed for good: %s") % (
                 name, agent["seconds_since_heartbeat"], name.partition("@")[0], FORGET)
 
 

@@ -170,7 +170,7 @@ def test_nothing_can_be_written(tmp_path: Path, make: str, cause: str) -> None:
         check=False,
         timeout=60,
     )
-    if "unshare" in done.stderr:
+    if "unshare" in done.stderr and "CI" not in os.environ:
         pytest.skip(f"nothing can be mounted here: {done.stderr}")
     first, second = json.loads(done.stdout)
     assert first["ok"] is True

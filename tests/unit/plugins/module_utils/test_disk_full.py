@@ -51,7 +51,7 @@ def built(tmp_path, wheels, megabytes, kind):
          sys.executable, "-c", BUILD, str(COLLECTIONS), str(root), kind, str(wheels), lock],
         env=dict(os.environ, UV_LINK_MODE="copy", UV_CACHE_DIR=str(tmp_path / "cache")), capture_output=True, text=True,
         check=False, timeout=120)
-    if "unshare" in done.stderr or "mount:" in done.stderr:
+    if ("unshare" in done.stderr or "mount:" in done.stderr) and "CI" not in os.environ:
         pytest.skip("nothing can be mounted here: " + done.stderr)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout.splitlines()[-1])

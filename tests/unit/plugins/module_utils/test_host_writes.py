@@ -45,7 +45,7 @@ def inside(tmp_path, commands, after=""):
     script = 'set -e; home=$1; shift; %s; "$@"; %s' % (commands, after or ":")
     done = subprocess.run(["unshare", "--mount", "sh", "-c", script, "sh", str(home), *look], capture_output=True, text=True,
                           check=False, cwd=tmp_path, timeout=60)
-    if "unshare" in done.stderr or "mount:" in done.stderr:
+    if ("unshare" in done.stderr or "mount:" in done.stderr) and "CI" not in os.environ:
         pytest.skip("nothing can be mounted here: " + done.stderr)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout.splitlines()[-1])
