@@ -23,7 +23,7 @@ from pathlib import Path
 import pytest
 
 from swf_testbed_cli.errors import TestbedError
-from swf_testbed_cli.init import COPIES_KEPT, PROGRAMS, UNFIT_CHARACTERS, initialise
+from swf_testbed_cli.init import COPIES_KEPT, PROGRAMS, UNFIT_CHARACTERS, _keep, initialise
 
 # What stands in for each program: it says what it was given, and waits.
 STAND_IN = """\
@@ -245,6 +245,30 @@ class TestInit:
         texts = {path.read_text() for path in folder.glob("supervisord.conf.2*")}
         assert texts == {f"; {number}" for number in range(2, COPIES_KEPT + 2)}
         assert mine.exists()
+
+    def test_every_copy_of_one_second_is_kept_in_order(
+        self, folder: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(time, "gmtime", lambda: (2026, 1, 1, 0, 0, 0, 3, 1, 0))
+        conf = folder / "supervisord.conf"
+        for number in range(2 * COPIES_KEPT + 2):
+            # a new file each time: the copy before is the former one, by a link
+            conf.unlink(missing_ok=True)
+            conf.write_text(f"; {number}")
+            assert _keep(conf).read_text() == f"; {number}"
+        texts = {path.read_text() for path in folder.glob("supervisord.conf.2*")}
+        assert texts == {f"; {number}" for number in range(COPIES_KEPT + 2, 2 * COPIES_KEPT + 2)}
+
+    def test_the_newest_copy_stays_where_the_clock_went_back(
+        self, folder: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        conf = folder / "supervisord.conf"
+        for year in range(2026 + COPIES_KEPT, 2024, -1):
+            monkeypatch.setattr(time, "gmtime", lambda year=year: (year, 1, 1, 0, 0, 0, 3, 1, 0))
+            # a new file each time: the copy before is the former one, by a link
+            conf.unlink(missing_ok=True)
+            conf.write_text(f"; {year}")
+            assert _keep(conf).read_text() == f"; {year}"
 
     def test_a_path_that_is_too_long(self, run: Run, folder: Path) -> None:
         fails(run("init", "x" * 90), "99 is the limit", "swf-testbed init ~/testbed")

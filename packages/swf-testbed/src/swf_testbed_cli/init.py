@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import itertools
 import os
 import re
 import secrets
@@ -111,20 +110,24 @@ def _differs(path: Path, text: str) -> bool:
 
 def _keep(path: Path) -> Path:
     """Keeps a file before it is replaced, beside it, with its mode and owner; the oldest copies go."""
-    name = f"{path.name}.{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}"
-    copy = next(
-        candidate
-        for number in itertools.count()
-        if not os.path.lexists(candidate := path.with_name(f"{name}-{number}" if number else name))
-    )
+    moment = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
+    copies = [_age_of(place) for place in _copies_of(path)]
+    # never the number of a copy that went: it would count as the oldest of its second, and go next
+    number = max((number for second, number in copies if second == moment), default=-1) + 1
+    copy = path.with_name(f"{path.name}.{moment}-{number}" if number else f"{path.name}.{moment}")
     try:
         os.link(path, copy, follow_symlinks=False)
     except OSError:  # not every file system has links
         shutil.copy2(path, copy)
-    copies = [place for place in path.parent.iterdir() if _COPY.fullmatch(place.name)]
-    for old in sorted(copies, key=_age_of)[:-COPIES_KEPT]:
+    # the new one stays even where the clock went back
+    others = [place for place in _copies_of(path) if place != copy]
+    for old in sorted(others, key=_age_of)[: -(COPIES_KEPT - 1)]:
         old.unlink()
     return copy
+
+
+def _copies_of(path: Path) -> list[Path]:
+    return [place for place in path.parent.iterdir() if _COPY.fullmatch(place.name)]
 
 
 def _age_of(copy: Path) -> tuple[str, int]:
