@@ -15,7 +15,9 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._exclusive imp
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._text import not_text
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils import _registry
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._collection import collection_version
-from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._named_values import resolved
+from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._held_secrets import HeldSecrets
+from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._named_values import resolved, value_of
+from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._provenance_check import digests, stamp
 
 try:
     from ansible.template import trust_as_template  # noqa: F401  pylint: disable=unused-import
@@ -36,6 +38,8 @@ class ActionModule(ActionBase):
         registry, users = arguments.pop("registry", None), arguments.pop("users_of", None)
         if arguments.get("manifest"):
             arguments["manifest"] = dict(arguments["manifest"], collection=collection_version())
+            if not self._task.check_mode:
+                arguments["provenance"] = self._provenance(arguments.get("secret_names") or [], task_vars)
             if users:
                 arguments["manifest"]["users"] = _registry.users_of(users, task_vars)
         # first, as with the manifest
@@ -43,6 +47,15 @@ class ActionModule(ActionBase):
         result = self._execute_module(
             module_name="bnlnpps.swf_testbed.config_files", module_args=arguments, task_vars=task_vars)
         return dict(result, changed=bool(result.get("changed") or noted))
+
+    def _provenance(self, names, task_vars):
+        held = HeldSecrets(task_vars, self._templar)
+        told = stamp(held.directory)
+        if names:
+            # made now, if there is none yet
+            key = str(value_of("secret_names", "swf_testbed_digest_key", task_vars, self._templar))
+            told.update(key=key, secrets=digests(key, names, held))
+        return told
 
     def _register(self, registry, manifest, task_vars):
         """Note on the controller that the instance uses its directory, and the index."""

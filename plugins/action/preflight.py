@@ -3,17 +3,27 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Controller's half of preflight: marks what the host answers as an answer of this run, which a fact cache cannot know.
 
-Two names of one machine in an inventory are refused here: only the controller sees both.
+What only the controller can see is refused here: two names of one machine, and secrets that the host was not given by this
+controller.
 """
 
 from __future__ import annotations
 
+import time
+
 from ansible.errors import AnsibleActionFail
+from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._run import claimed_by, stamped
+from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._controller import started
+from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._held_secrets import HeldSecrets
+from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._provenance_check import older, refusal
+from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._run import claimed_by, run_id, stamped
 
 LAYOUT = "swf_testbed_layout_"
+# seconds that the run which began first waits for one that began at the same time, and may hold some of the hosts
+PATIENCE = 20
+POLL_SECONDS = 1
 
 
 class ActionModule(ActionBase):
@@ -22,17 +32,55 @@ class ActionModule(ActionBase):
     def run(self, tmp=None, task_vars=None):
         super().run(tmp, task_vars)
         task_vars = task_vars or {}
-        result = self._execute_module(
-            module_name="bnlnpps.swf_testbed.preflight", module_args=dict(self._task.args), task_vars=task_vars)
-        if "place" in result and not result.get("failed"):
-            other = claimed_by(result["place"], task_vars["inventory_hostname"])
-            if other != task_vars["inventory_hostname"]:
-                raise AnsibleActionFail(
-                    "%s and %s are the same machine, and nothing was changed. Evidence: the same running kernel has the same "
-                    "directory for both. Fix: keep one of the names in the inventory, in all groups that it needs, or set "
-                    "another swf_testbed_instance, with other ports, for one of them" % (other, task_vars["inventory_hostname"]))
+        result = self._held(task_vars)
+        # whatever happens: nobody else sees them
+        records = result.pop("records", [])
+        if result.get("failed") or result.get("unreachable"):
+            return result
+        why = doubled(result, task_vars["inventory_hostname"]) or self._refusal(records, task_vars)
+        if why:
+            # where this run ends, others need not wait
+            self._execute_module(module_name="bnlnpps.swf_testbed.lease", module_args={"state": "absent"}, task_vars=task_vars)
+            raise AnsibleActionFail(why)
         if "ansible_facts" in result:
             # beside the layout there is the interpreter that Ansible has discovered
             result["ansible_facts"] = {name: stamped(fact) if name.startswith(LAYOUT) else fact
                                        for name, fact in result["ansible_facts"].items()}
         return result
+
+    def _refusal(self, records, task_vars):
+        """Why this controller may not change the host; None if it may."""
+        if not records:
+            return None
+        held = HeldSecrets(task_vars, self._templar)
+        why = None
+        if not boolean(held.variable("swf_testbed_allow_older_collection"), strict=False):
+            why = older(records)
+        if not why and not boolean(held.variable("swf_testbed_replace_secrets"), strict=False):
+            why = refusal(records, held, task_vars["inventory_hostname"])
+        return why
+
+    def _held(self, task_vars):
+        """What the host answers.
+
+        Of two runs that begin at the same time, each may hold some of the hosts. The one that began later fails at once and
+        releases what it has, so that the other one can go on.
+        """
+        deadline = time.monotonic() + PATIENCE
+        while True:
+            result = self._execute_module(
+                module_name="bnlnpps.swf_testbed.preflight", module_args=dict(self._task.args), task_vars=task_vars)
+            holder = result.get("lease_holder")
+            if not holder or (started(), run_id()) > (holder["started"], holder["run"]) or time.monotonic() > deadline:
+                return result
+            time.sleep(POLL_SECONDS)
+
+
+def doubled(result, host):
+    """Why a host is refused that is in the inventory under another name, too; None if it is not."""
+    other = claimed_by(result["place"], host) if "place" in result else host
+    if other == host:
+        return None
+    return ("%s and %s are the same machine, and nothing was changed. Evidence: the same running kernel has the same directory "
+            "for both. Fix: keep one of the names in the inventory, in all groups that it needs, or set another "
+            "swf_testbed_instance, with other ports, for one of them" % (other, host))

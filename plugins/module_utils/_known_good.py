@@ -19,11 +19,12 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._replacing imp
 LIST = "files.json"
 
 
-def keep(folder, paths, purged=()):
+def keep(folder, paths, purged=(), records=()):
     """Keep files as they are, unless there is a snapshot already; it is there as a whole or not at all.
 
     :param paths: files; one that does not exist is noted as such.
     :param purged: directories in which there is nothing else.
+    :param records: what is noted of the files. It is restored with them, and no reason to restore anything.
     :raises OSError:
     """
     if os.path.isdir(folder):
@@ -32,13 +33,14 @@ def keep(folder, paths, purged=()):
     shutil.rmtree(scratch, ignore_errors=True)
     os.mkdir(scratch, 0o700)
     copies = {}
-    for number, path in enumerate(sorted(paths)):
+    for number, path in enumerate(sorted({*paths, *records})):
         there = os.path.isfile(path)
         copies[path] = str(number) if there else None
         if there:
             put(path, os.path.join(scratch, copies[path]))
     with open(os.path.join(scratch, LIST), "w", encoding="utf-8") as stream:
-        json.dump({"files": copies, "purged": list(purged)}, stream)
+        json.dump({"files": {path: copies[path] for path in paths}, "records": {path: copies[path] for path in records},
+                   "purged": list(purged)}, stream)
         stream.flush()
         os.fsync(stream.fileno())
     os.rename(scratch, folder)
@@ -46,10 +48,19 @@ def keep(folder, paths, purged=()):
 
 def listed(folder):
     """(the files of a snapshot as {path: its copy or None}, directories with nothing else); nothing of a first installation."""
-    text = read(os.path.join(folder, LIST))
-    found = json.loads(text) if text else {"files": {}, "purged": []}
-    copies = {path: name and os.path.join(folder, name) for path, name in found["files"].items()}
+    found = content(folder)
+    copies = in_folder(folder, found["files"])
     return (copies, found["purged"]) if any(copies.values()) else ({}, [])
+
+
+def content(folder):
+    text = read(os.path.join(folder, LIST))
+    # one of an earlier version has no records
+    return dict({"files": {}, "records": {}, "purged": []}, **(json.loads(text) if text else {}))
+
+
+def in_folder(folder, names):
+    return {path: name and os.path.join(folder, name) for path, name in names.items()}
 
 
 def restorable(folder):
@@ -73,10 +84,11 @@ def put_back(folder):
     :raises OSError:
     """
     found = different(folder)
-    for path, copy in found.items():
+    records = in_folder(folder, content(folder)["records"]) if found else {}
+    for path, copy in {**found, **records}.items():
         if copy:
             put(copy, path)
-        else:
+        elif os.path.lexists(path):
             os.unlink(path)
     return sorted(found)
 

@@ -74,6 +74,7 @@ import tempfile
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.urls import open_url
 
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._lease import hold
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._modes import known_umask
 
 CHECKSUM = re.compile(r"(sha256:[0-9a-fA-F]{64}|sha512:[0-9a-fA-F]{128})")
@@ -154,6 +155,7 @@ def main():
         },
         supports_check_mode=True,
     )
+    hold(module)
     known_umask()
     parameters, dest = module.params, module.params["dest"].rstrip("/")
     if not CHECKSUM.fullmatch(parameters["checksum"]):

@@ -132,6 +132,45 @@ options:
         description: Scope of the instance, for hosts without C(swf_testbed_scope).
         type: str
         required: true
+  secret_names:
+    description:
+      - The secrets that the files carry, of V(index_token), V(broker_password), V(database_password), V(monitor_secret_key),
+        V(api_token), V(ca), V(index_ca), and V(tls-SERVICE) for what the lab's CA issued. Keyed digests of those that the
+        controller has are recorded with O(manifest), so that the host knows a controller with other ones.
+      - Who changed something, and when, is recorded by every task with O(manifest) that changes something.
+    type: list
+    elements: str
+    default: []
+  provenance:
+    description: What is recorded. Set by the action. Not for use in a playbook.
+    type: dict
+    suboptions:
+      controller:
+        description: Name of the controller.
+        type: str
+        required: true
+      login:
+        description: Login on it.
+        type: str
+        required: true
+      directory:
+        description: Its directory with the secrets.
+        type: str
+        required: true
+      time:
+        description: The time, in UTC.
+        type: str
+        required: true
+      collection:
+        description: Version of the collection.
+        type: str
+        required: true
+      key:
+        description: Key of the digests.
+        type: str
+      secrets:
+        description: The digest of each secret.
+        type: dict
   known_good:
     description:
       - Directory for a snapshot, which only its owner can read. Before the first of O(files) is replaced, all of them are kept
@@ -221,7 +260,9 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.common.text.converters import to_bytes, to_text
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils import _known_good as known_good
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils import _provenance
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._instance_name import InstanceNameError
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._lease import hold
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._manifest import ManifestError, entry
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._manifest_record import ARGUMENT, record
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._modes import known_umask
@@ -236,6 +277,7 @@ class ConfigFiles:
         self.changes = []
         self.diffs = []
         self.backups = []
+        self.told = False
         # directories that were not there when the module began; the manifest may be written to one of them
         self.missing = {item["path"] for item in module.params["directories"] if not os.path.isdir(item["path"])}
 
@@ -244,6 +286,8 @@ class ConfigFiles:
         parameters = self.module.params
         entries = [entry("directory", item["path"], item["uninstall"]) for item in parameters["directories"]]
         entries += [entry("unit" if item["dest"].endswith(".service") else "file", item["dest"]) for item in parameters["files"]]
+        if parameters["manifest"] and parameters["secret_names"]:
+            entries += _provenance.entries(parameters["manifest"])
         if parameters["known_good"]:
             # the second one is what is left of a snapshot that was being made when the run was interrupted
             entries += [entry("directory", parameters["known_good"] + end) for end in ("", ".new")]
@@ -306,9 +350,22 @@ class ConfigFiles:
             return
         try:
             known_good.keep(folder, [item["dest"] for item in parameters["files"]] + unwanted,
-                            [item["path"] for item in parameters["directories"] if item["purge"]])
+                            [item["path"] for item in parameters["directories"] if item["purge"]],
+                            [_provenance.path_of(parameters["manifest"])] if parameters["provenance"] else [])
         except OSError as error:
             self.fail("cannot keep the files that are to be replaced, so none was: %s" % error)
+
+    def note_provenance(self):
+        """Record where the secrets come from, and who changes something: before the first file is replaced, as the manifest."""
+        told, manifest = self.module.params["provenance"], self.module.params["manifest"]
+        self.told = True
+        if not told or not manifest or self.module.check_mode:
+            return
+        try:
+            _provenance.write(_provenance.path_of(manifest), told)
+        except (OSError, ValueError) as error:
+            self.fail("cannot record where the secrets come from, and none was replaced. Evidence: %s. Fix: look at that file, "
+                      "and move it away" % error)
 
     def stage(self, item):
         """A file's new text beside its destination, validated; None if the text is there already."""
@@ -394,6 +451,8 @@ class ConfigFiles:
         due = any(path is not None for _item, path in staged) or bool(unwanted)
         if due:
             self.keep(unwanted)
+        if due or listed or self.changes:
+            self.note_provenance()
         try:
             for item, path in staged:
                 self.place(item, path)
@@ -401,6 +460,9 @@ class ConfigFiles:
                 self.remove(path)
         except OSError as error:
             self.fail("cannot replace %s: %s" % (error.filename2 or error.filename, error.strerror))
+        if self.changes and not self.told:
+            # owner or mode alone
+            self.note_provenance()
         self.module.exit_json(changed=bool(self.changes or listed), files=self.changes, backups=self.backups, diff=self.diffs,
                               **self.snapshot(due))
 
@@ -435,13 +497,16 @@ def main():
                 "directory": {"type": "path", "required": True}, "index_url": {"type": "str", "required": True}}},
             "users_of": {"type": "dict", "options": {
                 name: {"type": "str", "required": True} for name in ("group", "instance", "scope")}},
+            "secret_names": {"type": "list", "elements": "str", "default": []},
             "known_good": {"type": "path"},
             **ARGUMENT,
+            **_provenance.ARGUMENT,
         },
         supports_check_mode=True,
         # the invocation would put whole files into the host's journal
         no_log=True,
     )
+    hold(module)
     known_umask()
     ConfigFiles(module).run()
 

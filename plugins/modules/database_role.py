@@ -105,6 +105,7 @@ import subprocess
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._lease import hold
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._replacing import read
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._scram import is_of, verifier
 
@@ -222,6 +223,7 @@ def main():
         required_if=[("state", "present", ["password"]), ("state", "restored", ["known_good"])],
         supports_check_mode=True,
     )
+    hold(module)
     options = module.params
     state = {"present": present, "restored": restored}[options["state"]]
     try:

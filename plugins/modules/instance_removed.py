@@ -158,6 +158,7 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._daemon import
 )
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._instance_name import InstanceNameError
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._layout import environment_of_login, layout
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._lease import hold
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._manifest_found import entries_of, others_on_host
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._manifest_record import completed
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._programs_of import end_programs_of, programs_of
@@ -329,6 +330,7 @@ def main():
         },
         supports_check_mode=True,
     )
+    hold(module)
     options = module.params
     what = options["service"] or options["instance"]
     try:

@@ -83,6 +83,7 @@ import os
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils import _known_good as known_good
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._lease import hold
 
 
 def done(snapshots, state, check):
@@ -101,6 +102,7 @@ def main():
         },
         supports_check_mode=True,
     )
+    hold(module)
     snapshots, state = module.params["snapshots"], module.params["state"]
     try:
         paths = done(snapshots, state, module.check_mode)

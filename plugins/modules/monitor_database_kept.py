@@ -84,6 +84,7 @@ import time
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._lease import hold
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._monitor_runner import MonitorError, Runner
 
 SQLITE = """
@@ -191,6 +192,7 @@ def main():
         },
         supports_check_mode=True,
     )
+    hold(module)
     try:
         module.exit_json(**kept(module, Runner(module.params)))
     except (MonitorError, KeyError, OSError, ValueError) as error:

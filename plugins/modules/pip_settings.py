@@ -106,6 +106,7 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._github_packag
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._install_errors import CREDENTIALS
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._installers import is_flat
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._layout import environment_of_login, xdg
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._lease import hold
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._manifest import ManifestError, entry
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._manifest_record import ARGUMENT
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._manifest_record import record as list_in_manifest
@@ -312,6 +313,7 @@ def main():
         required_if=[("scope", "site", ["site"])],
         supports_check_mode=True,
     )
+    hold(module)
     known_umask()
     try:
         settle(module)

@@ -70,6 +70,7 @@ from urllib.parse import urlsplit
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._lease import hold
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._pip_upstream import NoPip, upstream_of_pip
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._replacing import replacing
 
@@ -142,6 +143,7 @@ def main():
         },
         supports_check_mode=True,
     )
+    hold(module)
     options = module.params
     try:
         found = upstream_of_pip(options["python"])

@@ -85,6 +85,17 @@ options:
     description: Whether to check. V(false) only returns the fact, for playbooks that stop or remove an instance.
     type: bool
     default: true
+  secrets:
+    description:
+      - Whether to refuse a controller that does not have the secrets of this host, or has an older version of the collection than
+        the one that provisioned it. The default is that of O(checks).
+      - C(swf_testbed_replace_secrets) and C(swf_testbed_allow_older_collection) let it go on.
+    type: bool
+  services:
+    description: Services of this host whose secrets count, too, V(broker), V(database) and V(monitor).
+    type: list
+    elements: str
+    default: []
 extends_documentation_fragment:
   - bnlnpps.swf_testbed.read_only
 attributes:
@@ -150,7 +161,7 @@ from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils import _systemd
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils import _provenance, _systemd
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._finding import sentence
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._github_packages import found_in
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host_accounts import local_groups, shared_user_problem
@@ -167,6 +178,7 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host_systemd 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._installers import find_uv
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._instance_name import InstanceNameError
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._layout import environment_of_login, layout
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._lease import hold
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._manifest import entry
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._manifest_found import others_on_host
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._monitor_database import known_from
@@ -219,6 +231,18 @@ def place_of(path):
     return "%s %s %d %d %s" % (platform.node(), boot, status.st_dev, status.st_ino, os.path.relpath(path, there))
 
 
+def records_of(module, places):
+    """What the host knows of where its secrets came from."""
+    try:
+        return _provenance.all_of(places["config_dir"], module.params["services"])
+    except PermissionError:
+        # system scope, and not root: other checks say so
+        return []
+    except (OSError, ValueError) as error:
+        return module.fail_json(msg="what this host knows of its secrets cannot be used, and nothing was changed. Evidence: %s. "
+                                    "Fix: look at that file, and move it away" % error)
+
+
 def exists(look_up, name):
     try:
         return bool(look_up(name))
@@ -243,6 +267,8 @@ def main():
             "operators": {"type": "str", "default": "swf-operators"},
             "systemd": {"type": "str", "choices": ["auto", "never"], "default": "auto"},
             "checks": {"type": "bool", "default": True},
+            "secrets": {"type": "bool"},
+            "services": {"type": "list", "elements": "str", "default": []},
         },
         supports_check_mode=True,
     )
@@ -255,7 +281,13 @@ def main():
     places.update(known_from(places["supervisord_conf"]))
     fact = "swf_testbed_layout_" + options["instance"].replace("-", "_")
     result = {"changed": False, "ansible_facts": {fact: places}, "problems": []}
+    if options["secrets"] is None:
+        options["secrets"] = options["checks"]
+    if options["secrets"]:
+        # for the action, which takes it out: the key of the digests is nobody else's business
+        result["records"] = records_of(module, places)
     if not options["checks"]:
+        hold(module)
         module.exit_json(**result)
     result["place"] = place_of(places["root"])
     found = find_python(options["python"])
@@ -276,6 +308,7 @@ def main():
     if result["problems"]:
         lines = ["%d. %s" % pair for pair in enumerate(result["problems"], 1)]
         module.fail_json(msg="this host is not ready, and nothing was changed:\n" + "\n".join(lines), **result)
+    hold(module)
     module.exit_json(**result)
 
 

@@ -340,6 +340,7 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._indexes impor
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._install_errors import explain
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._install_verdict import explained
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._installers import InstallError, installer
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._lease import hold
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._lock import by_index, short_hash, versions
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._manifest import ManifestError, entry
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._manifest_record import ARGUMENT, record
@@ -626,6 +627,7 @@ def main():
         # a lock has hundreds of lines, and the host's journal is no place for them
         no_log=True,
     )
+    hold(module)
     options = module.params
     known_umask()
     if options["state"] == "built":

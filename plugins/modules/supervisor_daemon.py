@@ -98,6 +98,7 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._daemon import
     stop_lost,
 )
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._daemon_processes import described, unreachable_daemons
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._lease import hold
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._programs_of import end_programs_of, programs_of
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor_address import endpoint_from
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor_client import Client
@@ -290,6 +291,7 @@ def main():
         },
         supports_check_mode=True,
     )
+    hold(module)
     try:
         module.exit_json(**run(module))
     except SupervisorError as error:

@@ -230,6 +230,7 @@ cause:
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils import _supervisor_args as args
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._lease import hold
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor_address import endpoint_from
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor_client import Client
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor_conf_programs import (
@@ -255,6 +256,7 @@ def main() -> None:
         required_if=[("state", "signalled", ["signal"])],
         **args.RULES,
     )
+    hold(module)
     args.check_numbers(module)
     state = module.params["state"]
     if state != "applied" and not module.params["names"] and not module.params["groups"]:

@@ -101,6 +101,7 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host_writes i
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._instance_name import InstanceNameError, instance_name
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._instance_state import State
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._layout import environment_of_login, layout
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._lease import release
 
 
 def report(instance, scope):
@@ -130,6 +131,9 @@ def main():
     if module.params["health_url"] and found and found[-1]["processes"]:
         ca_file = layout(found[-1]["name"], module.params["scope"], environment_of_login())["ca_file"]
         found[-1]["problems"] += problems(*ask(module.params["health_url"], ca_file))
+    if not module.check_mode:
+        # the last call of a run
+        release()
     module.exit_json(changed=False, instances=found, healthy=not any(item["problems"] for item in found))
 
 

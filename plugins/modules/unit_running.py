@@ -107,6 +107,7 @@ import time
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._lease import hold
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._systemd import SystemdError, journal, systemctl, version
 
 PROPERTIES = ("LoadState", "ActiveState", "UnitFileState", "NeedDaemonReload", "FragmentPath", "DropInPaths",
@@ -240,6 +241,7 @@ def main():
         },
         supports_check_mode=True,
     )
+    hold(module)
     unit = module.params["unit"]
     actions, newer = [], []
     if module.params["listen"] and module.params["port"] is None:

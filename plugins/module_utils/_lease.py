@@ -1,0 +1,159 @@
+# Copyright: Contributors to the bnlnpps.swf_testbed collection
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The lease of an instance on this host: which run of which controller may change it.
+
+The playbooks hand it to every module in the environment variable SWF_TESTBED_LEASE (the lookup ``lease``). Each call of a
+module that changes something holds it, and renews it while the call lasts. A run that ends releases it; that of a run which was
+killed is taken over by the same controller at once, and by others when it was not renewed for :data:`SECONDS`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import platform
+import threading
+import time
+
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._exclusive import LockHeld, exclusive
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._layout import environment_of_login, xdg
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._replacing import read, replacing
+
+ENVIRONMENT = "SWF_TESTBED_LEASE"
+FOLDER = "bnlnpps.swf_testbed"
+SECONDS = 600
+RENEWED_AFTER = 60
+# seconds that a call waits for another one, which looks at the lease for a moment
+PATIENCE = 10
+
+
+class LeaseHeld(Exception):
+    """A run of another controller holds the host.
+
+    :ivar holder: its lease.
+    """
+
+    def __init__(self, holder, age):
+        self.holder = holder
+        super().__init__(
+            "another run changes this host, and it was left alone. Evidence: %(login)s on %(controller)s (%(directory)s) holds "
+            "%(instance)s since %(since)s UTC, run %(run)s" % holder + "; its last call was %d s ago. Fix: wait until that run "
+            "is over. If it was killed, run it again there, which takes the host over at once; others can %d minutes after its "
+            "last call, or with -e swf_testbed_break_lock=true" % (age, SECONDS // 60))
+
+
+def taken_from_environment():
+    """The lease that the playbook hands over, or None. Programs that the module starts do not inherit it."""
+    text = os.environ.pop(ENVIRONMENT, "")
+    return json.loads(text) if text else None
+
+
+def path_of(lease):
+    # a home may be shared by hosts
+    name = "%s@%s.lease" % (lease["instance"], platform.node() or "localhost")
+    if lease["scope"] == "system":
+        return os.path.join("/run", FOLDER, name)
+    return os.path.join(xdg(environment_of_login(), "XDG_STATE_HOME", ".local/state"), FOLDER, name)
+
+
+@contextlib.contextmanager
+def alone(path):
+    with exclusive(path + ".lock", PATIENCE):
+        yield
+
+
+def found_at(path):
+    """(the lease, its age in seconds), or (None, 0)."""
+    try:
+        text, age = read(path), time.time() - os.stat(path).st_mtime
+        found = json.loads(text)
+    except (FileNotFoundError, TypeError):
+        return None, 0
+    except ValueError:
+        # of a host that lost power while it was written
+        return None, 0
+    # a clock that was set back makes none that lasts for ever
+    return found, age if age >= 0 else SECONDS
+
+
+def take(lease):
+    """Take the lease, or renew it.
+
+    :raises LeaseHeld: another controller has it.
+    :raises LockHeld, OSError:
+    """
+    path = path_of(lease)
+    os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+    with alone(path):
+        found, age = found_at(path)
+        if found and found["owner"] != lease["owner"] and age < SECONDS and not lease["break"]:
+            raise LeaseHeld(found, age)
+        since = found["since"] if found and found["run"] == lease["run"] else time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime())
+        with replacing(path) as stream:
+            json.dump(dict(lease, since=since), stream)
+
+
+def give_back(lease):
+    """Release what this run holds; whether it held it."""
+    path = path_of(lease)
+    if not os.path.isdir(os.path.dirname(path)):
+        return False
+    with alone(path):
+        found, _age = found_at(path)
+        mine = bool(found) and found["run"] == lease["run"]
+        if mine:
+            os.unlink(path)
+        if not os.path.exists(path):
+            os.unlink(path + ".lock")
+    with contextlib.suppress(OSError):
+        os.rmdir(os.path.dirname(path))
+    return mine
+
+
+def renew_now_and_then(lease):
+    """For as long as the module runs: a build takes longer than a lease may."""
+    path = path_of(lease)
+
+    def renew():
+        while True:
+            time.sleep(RENEWED_AFTER)
+            found, _age = found_at(path)
+            if found and found["owner"] == lease["owner"]:
+                with contextlib.suppress(OSError):
+                    os.utime(path)
+
+    threading.Thread(target=renew, daemon=True).start()
+
+
+def hold(module):
+    """Hold the lease while a module changes the host; the module fails if another controller has it."""
+    lease = taken_from_environment()
+    if not lease or module.check_mode:
+        return
+    if lease["scope"] == "system" and os.geteuid() != 0:
+        # a check of its own says what to do about the login
+        return
+    try:
+        take(lease)
+    except LeaseHeld as error:
+        module.fail_json(msg=str(error), lease_holder=error.holder)
+    except LockHeld as error:
+        module.fail_json(msg=str(error))
+    except OSError as error:
+        module.fail_json(msg="cannot hold this host for the run, and it was left alone. Evidence: %s: %s. Fix: let this login "
+                             "write there" % (error.filename, error.strerror))
+    renew_now_and_then(lease)
+
+
+def release():
+    """Release the lease that the playbook hands over, if this run holds it; whether it did."""
+    lease = taken_from_environment()
+    if not lease or (lease["scope"] == "system" and os.geteuid() != 0):
+        return False
+    try:
+        return give_back(lease)
+    except (LockHeld, OSError):
+        # another run looks at it at this moment: it takes it when it is due
+        return False

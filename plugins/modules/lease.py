@@ -1,0 +1,74 @@
+#!/usr/bin/python
+# Copyright: Contributors to the bnlnpps.swf_testbed collection
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: lease
+short_description: Hold a host for this run, or release it
+version_added: 0.1.0
+author:
+  - BNL NPPS (@bnlnpps)
+description:
+  - While a run holds a host, the modules of this collection change it for no other controller. The lease is what the play has in
+    C(SWF_TESTBED_LEASE), see P(bnlnpps.swf_testbed.lease#lookup). Without it nothing is done.
+  - Every call of a module that changes something renews it. Where the controller is killed, the same controller (name, login and
+    C(swf_testbed_controller_dir)) takes the host over at once, and another one 10 minutes after the last call.
+  - The lease is a file for its owner alone, below C(/run/bnlnpps.swf_testbed) in system scope and
+    C(~/.local/state/bnlnpps.swf_testbed) in user scope.
+options:
+  state:
+    description: V(present) holds the host, V(absent) releases it, if this run holds it.
+    type: str
+    choices: [present, absent]
+    default: present
+attributes:
+  check_mode:
+    support: full
+    description: Holds and releases nothing.
+  diff_mode:
+    support: none
+    description: There is nothing to show.
+"""
+
+EXAMPLES = r"""
+- name: Release the host
+  bnlnpps.swf_testbed.lease:
+    state: absent
+"""
+
+RETURN = r"""
+lease_holder:
+  description: The run that holds the host.
+  returned: if another controller does
+  type: dict
+  sample:
+    controller: ctl1
+    directory: /home/alice/.local/share/swf-testbed-controller
+    login: alice
+    run: ansible-local-4711k2v9x0wd
+    since: "2026-11-30 04:00:12"
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._lease import hold, release
+
+
+def main():
+    module = AnsibleModule(
+        argument_spec={"state": {"type": "str", "choices": ["present", "absent"], "default": "present"}},
+        supports_check_mode=True,
+    )
+    if module.params["state"] == "present":
+        hold(module)
+    elif not module.check_mode:
+        release()
+    # who may change the host is no change of it
+    module.exit_json(changed=False)
+
+
+if __name__ == "__main__":
+    main()

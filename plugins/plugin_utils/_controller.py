@@ -1,0 +1,43 @@
+# Copyright: Contributors to the bnlnpps.swf_testbed collection
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Who runs this: the controller as hosts know it."""
+
+from __future__ import annotations
+
+import getpass
+import hashlib
+import json
+import os
+import platform
+import time
+
+from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._run import claimed_by, run_id
+
+
+def login():
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        # a container's user without an account
+        return str(os.getuid())
+
+
+def here(directory):
+    """The controller: its name, the login, and the directory with its secrets.
+
+    :param directory: swf_testbed_controller_dir.
+    """
+    return {"controller": platform.node() or "localhost", "login": login(), "directory": os.path.realpath(directory)}
+
+
+def lease(instance, scope, directory, break_lock):
+    """What a host that is held by this run knows of it; module_utils/_lease.py reads it."""
+    known = here(directory)
+    owner = hashlib.sha256(json.dumps(known, sort_keys=True).encode()).hexdigest()[:16]
+    return dict(known, owner=owner, run=run_id(), started=started(), instance=instance, scope=scope, **{"break": break_lock})
+
+
+def started():
+    """When this run began to hold hosts, in seconds since 1970: the same for all of its processes."""
+    return float(claimed_by("the start of the run", repr(time.time())))
