@@ -35,6 +35,7 @@ class ActionModule(ActionBase):
         result = self._held(task_vars)
         # whatever happens: nobody else sees them
         records = result.pop("records", [])
+        result.pop("lease_holder", None)
         if result.get("failed") or result.get("unreachable"):
             return result
         why = doubled(result, task_vars["inventory_hostname"]) or self._refusal(records, task_vars)

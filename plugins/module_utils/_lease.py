@@ -22,6 +22,8 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._layout import
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._replacing import read, replacing
 
 ENVIRONMENT = "SWF_TESTBED_LEASE"
+# beside a lease: the run that it was taken from, and by whom
+LOST = ".lost"
 FOLDER = "bnlnpps.swf_testbed"
 SECONDS = 600
 RENEWED_AFTER = 60
@@ -33,15 +35,20 @@ class LeaseHeld(Exception):
     """A run of another controller holds the host.
 
     :ivar holder: its lease.
+    :param age: seconds since its last call; None if it has taken over what this run held.
     """
 
-    def __init__(self, holder, age):
+    def __init__(self, holder, age=None):
         self.holder = holder
-        super().__init__(
-            "another run changes this host, and it was left alone. Evidence: %(login)s on %(controller)s (%(directory)s) holds "
-            "%(instance)s since %(since)s UTC, run %(run)s" % holder + "; its last call was %d s ago. Fix: wait until that run "
-            "is over. If it was killed, run it again there, which takes the host over at once; others can %d minutes after its "
-            "last call, or with -e swf_testbed_break_lock=true" % (age, SECONDS // 60))
+        if age is None:
+            text = ("another run has taken this host over, and it was left alone. Evidence: %(login)s on %(controller)s "
+                    "(%(directory)s) took %(instance)s on %(since)s UTC, run %(run)s. Fix: ask why, and run the same again")
+        else:
+            text = ("another run changes this host, and it was left alone. Evidence: %(login)s on %(controller)s (%(directory)s) "
+                    "holds %(instance)s since %(since)s UTC, run %(run)s; its last call was %(age)d s ago. Fix: wait until that "
+                    "run is over. If it was killed, run it again there, which takes the host over at once; others can "
+                    "%(minutes)d minutes after its last call, or with -e swf_testbed_break_lock=true")
+        super().__init__(text % dict(holder, age=age, minutes=SECONDS // 60))
 
 
 def taken_from_environment():
@@ -87,12 +94,23 @@ def take(lease):
     path = path_of(lease)
     os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
     with alone(path):
+        taker = found_at(path + LOST)[0]
+        if taker and taker["from"] == lease["run"]:
+            raise LeaseHeld(taker)
         found, age = found_at(path)
         if found and found["owner"] != lease["owner"] and age < SECONDS and not lease["break"]:
             raise LeaseHeld(found, age)
-        since = found["since"] if found and found["run"] == lease["run"] else time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime())
-        with replacing(path) as stream:
-            json.dump(dict(lease, since=since), stream)
+        mine = found and found["run"] == lease["run"]
+        taken = dict(lease, since=found["since"] if mine else time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime()))
+        if found and found["owner"] != lease["owner"]:
+            # it may be slow and not dead, and find nothing any more when this run is over
+            write(path + LOST, dict(taken, **{"from": found["run"]}))
+        write(path, taken)
+
+
+def write(path, content):
+    with replacing(path) as stream:
+        json.dump(content, stream)
 
 
 def give_back(lease):
@@ -105,6 +123,9 @@ def give_back(lease):
         mine = bool(found) and found["run"] == lease["run"]
         if mine:
             os.unlink(path)
+        lost, age = found_at(path + LOST)
+        if lost and age >= SECONDS:
+            os.unlink(path + LOST)
         if not os.path.exists(path):
             os.unlink(path + ".lock")
     with contextlib.suppress(OSError):

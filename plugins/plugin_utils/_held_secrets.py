@@ -21,6 +21,7 @@ except ImportError:
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._certificates import public_bytes
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory import _known
+from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory._left_out import GENERATED_LATER
 
 #: those that are text, each in the variable swf_testbed_NAME
 TEXTS = ("index_token", "broker_password", "database_password", "monitor_secret_key", "api_token")
@@ -30,8 +31,6 @@ DIGEST_KEY = "digest_key"
 AUTHORITIES = {"ca": "swf_testbed_ca_cert", "index_ca": "swf_testbed_index_ca_cert"}
 #: the certificate and key of a service that the lab CA issued: tls-SERVICE, the name of the file without .pem
 ISSUED = "tls-"
-#: what the lookup secret returns for one that it would have to generate
-GENERATED_LATER = "0" * 40
 CERTIFICATE = re.compile("-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----\n?", re.DOTALL)
 
 

@@ -61,14 +61,20 @@ def refusal(records, held, host):
     :param held: the controller's HeldSecrets.
     """
     for record in sorted(records, key=lambda item: item["changed_by"]["time"], reverse=True):
-        found = others(record, held)
+        found, mine = others(record, held), here(held.directory)
         if found:
+            theirs = record["changed_by"]
+            get = (
+                "use the ones that it had then: look at the inventory, at options -e and at that directory"
+                if where(theirs) == where(mine) else
+                "get them: copy that directory to %s; or there: make export-secrets, and use the vault file (docs/team.md)" %
+                held.directory)
             return (
                 "this controller does not have the secrets that %s runs with, and nothing was changed. Evidence: here %s. %s. "
-                "This is %s. Fix: get them: copy that directory to %s; or there: make export-secrets, and use the vault file "
-                "(docs/team.md); or, to replace the secrets of all hosts on purpose: -e swf_testbed_replace_secrets=true" % (
+                "This is %s. Fix: %s; or, to replace the secrets of all hosts on purpose: "
+                "-e swf_testbed_replace_secrets=true" % (
                     host, "; ".join("%s %s" % (told(name), how) for name, how in sorted(found.items())),
-                    changed(record["changed_by"]), where(here(held.directory)), held.directory))
+                    changed(theirs), where(mine), get))
     return None
 
 

@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The lease of a host, as two controllers take it. tests/unit/playbooks/test_team.py has runs that hold it."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+import time
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils import _lease
+
+
+def lease(who, run="1", broken=False):
+    return {"controller": who, "login": who, "directory": "/" + who, "owner": who, "run": who + run, "started": 1.0,
+            "instance": "swf-testbed", "scope": "user", "break": broken}
+
+
+@pytest.fixture(name="path", autouse=True)
+def state_of_a_login(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    return Path(_lease.path_of(lease("alice")))
+
+
+def age(path, seconds):
+    moment = time.time() - seconds
+    os.utime(path, (moment, moment))
+
+
+def test_another_controller_is_refused_and_told_who_holds_it(path):
+    _lease.take(lease("alice"))
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600 and stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+    with pytest.raises(_lease.LeaseHeld, match="alice on alice .*/alice.* run alice1.* Fix: .*break_lock=true") as caught:
+        _lease.take(lease("bob"))
+    assert caught.value.holder["owner"] == "alice"
+    assert json.loads(path.read_text())["owner"] == "alice"
+
+
+def test_the_same_controller_takes_it_over_at_once(path):
+    _lease.take(lease("alice", "1"))
+    _lease.take(lease("alice", "2"))
+    assert json.loads(path.read_text())["run"] == "alice2"
+    # the run that lost it releases nothing
+    assert not _lease.give_back(lease("alice", "1")) and path.exists()
+
+
+def test_each_call_renews_it_and_others_wait_ten_minutes_after_the_last_one(path):
+    _lease.take(lease("alice"))
+    age(path, _lease.SECONDS - 5)
+    with pytest.raises(_lease.LeaseHeld):
+        _lease.take(lease("bob"))
+    _lease.take(lease("alice"))
+    since = json.loads(path.read_text())["since"]
+    assert time.time() - path.stat().st_mtime < 60
+    age(path, _lease.SECONDS + 1)
+    _lease.take(lease("bob"))
+    assert json.loads(path.read_text())["owner"] == "bob" and since
+    # the former one finds out with its next call
+    with pytest.raises(_lease.LeaseHeld, match="bob on bob"):
+        _lease.take(lease("alice"))
+    # even when that run is over; her next run may go on
+    assert _lease.give_back(lease("bob"))
+    with pytest.raises(_lease.LeaseHeld, match="has taken this host over.* bob on bob"):
+        _lease.take(lease("alice"))
+    _lease.take(lease("alice", "2"))
+    age(Path(str(path) + _lease.LOST), _lease.SECONDS + 1)
+    assert _lease.give_back(lease("alice", "2")) and not path.parent.exists()
+
+
+def test_it_can_be_broken(path):
+    _lease.take(lease("alice"))
+    _lease.take(lease("bob", broken=True))
+    assert json.loads(path.read_text())["owner"] == "bob"
+
+
+def test_a_clock_that_was_set_back_makes_no_lease_for_ever(path):
+    _lease.take(lease("alice"))
+    age(path, -3600)
+    _lease.take(lease("bob"))
+
+
+@pytest.mark.parametrize("text", ["", "{", "null"])
+def test_what_a_loss_of_power_leaves_is_no_lease(path, text):
+    _lease.take(lease("alice"))
+    path.write_text(text)
+    _lease.take(lease("bob"))
+
+
+def test_nothing_is_left_when_it_is_released(path):
+    _lease.take(lease("alice"))
+    assert _lease.give_back(lease("alice")) and not path.parent.exists()
+    assert not _lease.give_back(lease("alice"))
+    # that of another instance stays
+    _lease.take(lease("alice"))
+    _lease.take(dict(lease("alice"), instance="other"))
+    assert _lease.give_back(lease("alice")) and [item.name.partition("@")[0] for item in path.parent.glob("*.lease")] == ["other"]
+
+
+def test_programs_that_a_module_starts_do_not_inherit_it(monkeypatch):
+    monkeypatch.setenv(_lease.ENVIRONMENT, json.dumps(lease("alice")))
+    assert _lease.taken_from_environment()["owner"] == "alice" and _lease.ENVIRONMENT not in os.environ
+    assert _lease.taken_from_environment() is None
+
+
+def test_it_is_renewed_while_a_call_lasts(path, monkeypatch):
+    monkeypatch.setattr(_lease, "RENEWED_AFTER", 0.05)
+    _lease.take(lease("alice"))
+    age(path, 500)
+    _lease.renew_now_and_then(lease("alice"))
+    deadline = time.monotonic() + 10
+    while time.time() - path.stat().st_mtime > 100 and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert time.time() - path.stat().st_mtime < 100
+    # not that of another controller, which took it
+    _lease.take(lease("bob", broken=True))
+    age(path, 500)
+    time.sleep(0.3)
+    assert time.time() - path.stat().st_mtime > 400
