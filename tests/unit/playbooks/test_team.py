@@ -39,7 +39,7 @@ PLAY = """
       when: compare
     - import_tasks: %(root)s/playbooks/tasks/end_if_missing.yml
     - name: Take as long as the test wants
-      command: "sh -c 'touch %(folder)s/holds; until [ -e %(folder)s/go ]; do sleep 0.1; done'"
+      command: "sh -c 'touch {{ swf_testbed_controller_dir }}-holds-{{ inventory_hostname }}; until [ -e %(folder)s/go ]; do sleep 0.1; done'"
       when: waits
     - bnlnpps.swf_testbed.config_files:
         manifest: {instance: "{{ swf_testbed_instance }}", scope: user, role: role}
@@ -195,9 +195,11 @@ def test_an_older_collection_is_refused_unless_told_otherwise(team):
 
 def hold_both(team, who, **variables):
     """Start a run and wait until it holds both hosts. It waits until it may go on."""
+    for path in team.folder.glob(who + "-holds-*"):
+        path.unlink()
     process = team.start(who, compare=False, waits=True, **variables)
     deadline = time.monotonic() + 60
-    while not (team.folder / "holds").exists():
+    while len(list(team.folder.glob(who + "-holds-*"))) < 2:
         assert time.monotonic() < deadline and process.poll() is None, process.communicate()[0]
         time.sleep(0.1)
     return process
@@ -229,7 +231,6 @@ def test_a_controller_that_is_killed(team):
     code, output = team.run("alice")
     assert code == 0 and team.leases() == [], output
     for later in (False, True):
-        (team.folder / "holds").unlink()
         process = hold_both(team, "alice")
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
@@ -241,7 +242,6 @@ def test_a_controller_that_is_killed(team):
 
 def test_a_run_whose_host_was_taken_ends_with_its_next_call(team):
     process = hold_both(team, "alice")
-    (team.folder / "holds").unlink()
     taker = hold_both(team, "bob", swf_testbed_broker_password="of-bob", swf_testbed_break_lock=True)
     (team.folder / "go").touch()
     results = [ended(process), ended(taker)]
