@@ -22,6 +22,9 @@ INVENTORY = SCENARIO / "inventory"
 class Lab:
     """What a person at the controller sees of the lab."""
 
+    root = ROOT
+    environment = dict(os.environ, ANSIBLE_FORCE_COLOR="0", ANSIBLE_NOCOLOR="1", ANSIBLE_CONFIG=str(ROOT / "ansible.cfg"))
+
     def __init__(self) -> None:
         command = ["ansible-inventory", "-i", str(INVENTORY), "--list"]
         listed = json.loads(subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout)
@@ -70,12 +73,13 @@ class Lab:
             if not page["next"]:
                 return rows
 
+    def command(self, *arguments: str) -> list[str]:
+        return ["ansible-playbook", "-i", str(INVENTORY), *arguments]
+
     def play(self, *arguments: str) -> subprocess.CompletedProcess:
         """Run a playbook as a person does."""
-        command = ["ansible-playbook", "-i", str(INVENTORY), *arguments]
-        return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=600, check=False,
-                              env=dict(os.environ, ANSIBLE_FORCE_COLOR="0", ANSIBLE_NOCOLOR="1",
-                                       ANSIBLE_CONFIG=str(ROOT / "ansible.cfg")))
+        return subprocess.run(self.command(*arguments), cwd=ROOT, capture_output=True, text=True, timeout=600, check=False,
+                              env=self.environment)
 
 
 @pytest.fixture(name="lab", scope="session")

@@ -3,36 +3,17 @@
 
 from __future__ import annotations
 
-import re
 import secrets
 
-FOLDERS = "/etc/swf-testbed/secrets /etc/swf-testbed/pip /etc/swf-broker/secrets /etc/swf-index/secrets"
-VERIFIER = "runuser -u postgres -- psql -qAtc \"SELECT rolpassword FROM pg_authid WHERE rolname = 'swf_testbed'\""
+from placed_secrets import changed, hosts, in_place
+
 # of one host of agents alone: whatever the secrets are, its gate fails
 BROKEN = "all: {hosts: {agents-2: {supervisord_extra_programs: [{name: broken, command: /bin/false}]}}}\n"
-
-
-def hosts(lab):
-    return [lab.services, *lab.agents]
-
-
-def in_place(lab):
-    """{host: digests of its secrets}, with what PostgreSQL keeps of the password."""
-    # not every host has every folder
-    command = "find %s -type f -exec sha256sum {} + 2>/dev/null | sort" % FOLDERS
-    found = {name: lab.host(name).run(command).stdout for name in hosts(lab)}
-    found["database"] = lab.host(lab.services).check_output("cd / && " + VERIFIER)
-    return found
 
 
 def snapshots(lab):
     return [line for name in hosts(lab)
             for line in lab.host(name).run("find /etc -maxdepth 5 -name '*.known-good*'").stdout.split()]
-
-
-def changed(output):
-    return {name: (int(count), int(failed)) for name, count, failed in re.findall(
-        r"^(\S+) +: ok=\d+ +changed=(\d+) +unreachable=0 +failed=(\d+)", output, re.MULTILINE)}
 
 
 def hand_out(lab, texts):

@@ -25,11 +25,14 @@ def missing_secrets(values):
     # a check run places nothing
     if not values.variables.get("ansible_limit") or values.variables.get("ansible_check_mode") or "testbed" not in values.groups:
         return
+    with_monitor = "monitor" in values.entries("swf_testbed_components")
     for name, groups in SECRETS.items():
+        if name == "swf_testbed_database_password" and not with_monitor:
+            continue
         yield from of_hosts(values, name, members(values, groups), values.get(name) == GENERATED_LATER)
-    with_monitor = [host for host in values.members("testbed") if host not in values.members("agents")]
+    others = [host for host in values.members("testbed") if host not in values.members("agents")]
     name = "swf_testbed_api_token"
-    yield from of_hosts(values, name, with_monitor, values.get(name) == GENERATED_LATER)
+    yield from of_hosts(values, name, others, values.get(name) == GENERATED_LATER)
     own = os.path.join(os.path.expanduser(values.text("swf_testbed_controller_dir")), "ca")
     for name, groups in AUTHORITIES.items():
         path = os.path.expanduser(values.text(name))

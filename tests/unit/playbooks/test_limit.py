@@ -54,3 +54,14 @@ def test_every_playbook_works_with_a_limit(fleet, playbook, limit):
 def test_the_list_of_playbooks_is_whole():
     """publish.yml works on the controller alone, settle.yml is a part of others."""
     assert {path.stem for path in (ROOT / "playbooks").glob("*.yml")} - {"publish", "settle"} == set(PLAYBOOKS)
+
+
+def test_a_controller_without_the_secrets_of_the_hosts_that_are_left_out_is_told_so(fleet):
+    authority = "%s/home/.local/share/swf-testbed-controller/ca/ca.pem" % fleet.folder
+    code, output = fleet.play("site", "--limit", "two", "-e", "swf_testbed_ca_cert=" + authority)
+    assert code != 0 and "4 problems" in output, output
+    for name, host in (("index_token", "one"), ("broker_password", "three"), ("api_token", "one, three")):
+        assert "swf_testbed_%s is not on this controller" % name in output and "Evidence: %s, which" % host in output, output
+    assert "swf_testbed_ca_cert is not on this controller" in output and "there is no %s, and three" % authority in output, output
+    assert "Fix: run without --limit" in output and "cannot read" not in output, output
+    assert not (fleet.folder / "home/.local/share/swf-testbed-controller").exists()

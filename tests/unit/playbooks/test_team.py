@@ -39,7 +39,9 @@ PLAY = """
       when: compare
     - import_tasks: %(root)s/playbooks/tasks/end_if_missing.yml
     - name: Take as long as the test wants
-      command: "sh -c 'touch {{ swf_testbed_controller_dir }}-holds-{{ inventory_hostname }}; until [ -e %(folder)s/go ]; do sleep 0.1; done'"
+      shell: |
+        touch {{ swf_testbed_controller_dir }}-holds-{{ inventory_hostname }}
+        until [ -e %(folder)s/go ]; do sleep 0.1; done
       when: waits
     - bnlnpps.swf_testbed.config_files:
         manifest: {instance: "{{ swf_testbed_instance }}", scope: user, role: role}
