@@ -21,6 +21,7 @@ except ImportError:
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._certificates import public_bytes
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory import _known
+from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory._values import plain
 
 #: those that are text, each in the variable swf_testbed_NAME
 TEXTS = ("index_token", "broker_password", "database_password", "monitor_secret_key", "api_token")
@@ -51,7 +52,7 @@ class HeldSecrets:
     def variable(self, name):
         """The value of a variable, None where it cannot be worked out."""
         try:
-            return self._templar.template(self._variables[name])
+            return plain(self._templar.template(self._variables[name]))
         except (AnsibleError, KeyError):
             return None
 
