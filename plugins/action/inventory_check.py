@@ -84,6 +84,7 @@ class ActionModule(ActionBase):
             files += [] if self._task.check_mode else [file.path for file in done.files]
             if done.later:
                 Display().warning(
-                    "the inventory has certificates that were renewed on this controller since: %s. Other controllers would place "
-                    "the former ones again. Fix: export them: %s" % (", ".join(done.later), EXPORT))
+                    "this controller has renewed what the inventory shares, and other controllers do not have it. Evidence: the "
+                    "certificate of %s ends later here. Fix: export it: %s" % (", ".join(done.later), EXPORT)
+                )
         return {"changed": False, "placed": files}

@@ -17,8 +17,8 @@ description:
   - Reports all problems of all hosts at once, each with the variable, its value and the fix. Values of secrets are not shown.
   - Runs on the controller, contacts no host and generates no secret. Use it with C(run_once), as the first task of a play.
   - When there is no problem, it places the CA that a team shares in the variable C(swf_testbed_lab_ca), and the certificates that
-    were issued, in the directory C(swf_testbed_controller_dir) of the controller. What is there stays, but for a certificate of the
-    same CA that ends earlier. A directory that has another CA is refused.
+    were issued, in the directory C(swf_testbed_controller_dir) of the controller. What is there stays, but for a certificate of
+    the same CA that ends earlier. A directory that has another CA is refused.
 options:
   parts:
     description: What to check. A playbook that only stops programs has no use for a file that only an installation reads.

@@ -46,9 +46,11 @@ def held(hosts):
         for name, value in of_host(secrets):
             first, known = found.setdefault(name, (host, value))
             if known != value:
-                raise FileRefused("%s is not the same for all hosts, and one file would give it to all of them. Evidence: %s and %s "
-                                  "have different values. Fix: keep it in a vault file of each host, and export for hosts that "
-                                  "share one: ARGS='--limit %s'" % (name, first, host, first))
+                raise FileRefused(
+                    "%s is not the same for all hosts, and one file would give it to all of them. Evidence: %s and %s have "
+                    "different values. Fix: keep it in a vault file of each host, and export for those that share one: "
+                    "ARGS='--limit %s'" % (
+                        name, first, host, first))
     return {name: found[name][1] for name in VARIABLES if name in found}
 
 
@@ -68,9 +70,10 @@ def refuse_loss(file, former, values):
     """Nothing that is only in the file is overwritten."""
     others = sorted(str(name) for name in former if name not in VARIABLES)
     if others:
-        raise FileRefused("%s holds more than an export, and was left as it is. Evidence: it has %s. Fix: name another file in the "
-                          "same directory" % (file.path, ", ".join(others)))
+        raise FileRefused("%s holds more than an export, and was left as it is. Evidence: it has %s. Fix: name another file "
+                          "in the same directory" % (file.path, ", ".join(others)))
     lost = sorted(set(former) - set(values))
     if lost:
-        raise FileRefused("%s has secrets that this controller does not have, and was left as it is. Evidence: %s. Fix: import them "
-                          "first: make import-secrets FILE=%s; or move the file away" % (file.path, ", ".join(lost), file.path))
+        raise FileRefused("%s has secrets that this controller does not have, and was left as it is. Evidence: %s. Fix: import "
+                          "them first: make import-secrets FILE=%s; or move the file away" % (
+                              file.path, ", ".join(lost), file.path))

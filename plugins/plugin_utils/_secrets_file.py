@@ -51,8 +51,8 @@ class SecretsFile:
         :raises FileRefused: there is none.
         """
         if not self._passwords:
-            raise FileRefused("there is no password for the vault file %s. Evidence: Ansible was given none. Fix: make %s FILE=%s "
-                              "with %s" % (self.path, command, self.path, WAYS))
+            raise FileRefused("there is no password for the vault file %s. Evidence: Ansible was given none. Fix: make %s "
+                              "FILE=%s with %s" % (self.path, command, self.path, WAYS))
         return self._passwords
 
     def to_encrypt(self) -> tuple[str, t.Any]:
@@ -68,8 +68,8 @@ class SecretsFile:
         try:
             return match_encrypt_secret(passwords, encrypt_vault_id=wanted)
         except AnsibleError:
-            raise FileRefused("the vault id that is to encrypt %s has no password. Evidence: ANSIBLE_VAULT_ENCRYPT_IDENTITY is %s, "
-                              "and Ansible was given %s. Fix: --vault-id %s@FILE" % (
+            raise FileRefused("the vault id that is to encrypt %s has no password. Evidence: ANSIBLE_VAULT_ENCRYPT_IDENTITY is "
+                              "%s, and Ansible was given %s. Fix: ARGS='--vault-id %s@FILE'" % (
                                   self.path, wanted, ", ".join(ids), wanted)) from None
 
     def read(self) -> dict[str, t.Any] | None:

@@ -47,9 +47,12 @@ def imported(file, hosts, force, check_mode):
                     copies.append(copied(item.path))
                 authority.write(*item)
                 written.append(item.path)
-    return {"changed": bool(written), "path": file.path, "names": list(values), "files": written, "copies": copies, "msg": "%s: %s%s." % (
-        file.path, "%s %s" % ("would write" if check_mode else "wrote", ", ".join(written)) if written
-        else "this controller has all of it", "; what was replaced is in " + ", ".join(copies) if copies else "")}
+    done = "%s %d of its files below %s" % (
+        "would place" if check_mode else "placed", len(written), " and ".join(
+            os.path.dirname(authority.secrets) for authority in authorities)) if written else "this controller has all of it"
+    kept = "; what was replaced is in " + ", ".join(copies) if copies else ""
+    return {"changed": bool(written), "path": file.path, "names": list(values), "files": written, "copies": copies,
+            "msg": "%s: %s%s." % (file.path, done, kept)}
 
 
 def refuse_unusable(file, values):
@@ -57,19 +60,19 @@ def refuse_unusable(file, values):
     unknown = [str(name) for name in values if name not in VARIABLES]
     for name, value in values.items():
         if name in unknown:
-            raise FileRefused("%s has variables that are not imported, and nothing was written. Evidence: it has %s. Fix: take them "
-                              "out: ansible-vault edit %s" % (file.path, ", ".join(unknown), file.path))
+            raise FileRefused("%s has variables that are not imported, and nothing was written. Evidence: it has %s. Fix: take "
+                              "them out: ansible-vault edit %s" % (file.path, ", ".join(unknown), file.path))
         if templates(value):
-            raise FileRefused("%s in %s is a template, and nothing was written. Evidence: it has {{ or {%% in it. Fix: write the value; "
-                              "one that has these letters takes !unsafe before it" % (name, file.path))
+            raise FileRefused("%s in %s is a template, and nothing was written. Evidence: it has {{, {%% or {# in it. Fix: write "
+                              "the value; one that has these letters takes !unsafe before it" % (name, file.path))
         if name == LAB_CA:
             _shared_ca.refuse_unusable(value)
         elif not isinstance(value, str):
             raise FileRefused("%s in %s is not text, and nothing was written. Evidence: its value is not shown. Fix: quote it" % (
                 name, file.path))
         elif value != value.strip():
-            raise FileRefused("%s cannot be imported, and nothing was written. Evidence: it begins or ends with a space, which a file "
-                              "of a secret does not keep. Fix: keep %s in the inventory" % (name, file.path))
+            raise FileRefused("%s cannot be imported, and nothing was written. Evidence: it begins or ends with a space, which "
+                              "the file of a secret does not keep. Fix: keep %s in the inventory" % (name, file.path))
         for problem in () if name == LAB_CA else of_secret(name, value):
             raise FileRefused(problem.text())
 
@@ -92,9 +95,10 @@ def missing(file, values, authority, force):
             found.append(_shared_ca.File(path, value + "\n", 0o600))
             others += [] if there is None else [path]
     if others and not force:
-        raise FileRefused("this controller has other secrets than %s, and nothing was written. Evidence: %s %s another value. Fix: "
-                          "use another home, or replace them: make import-secrets FILE=%s FORCE=yes keeps a copy of each beside it" % (
-                              file.path, ", ".join(others), "has" if len(others) == 1 else "have", file.path))
+        raise FileRefused(
+            "this controller has other secrets than %s, and nothing was written. Evidence: %s %s another value. Fix: keep them, "
+            "or replace them: make import-secrets FILE=%s FORCE=yes keeps a copy of each beside it" % (
+                file.path, ", ".join(others), "has" if len(others) == 1 else "have", file.path))
     return [(item, item.path in others) for item in found]
 
 

@@ -110,8 +110,8 @@ def of_directory(directory: str) -> dict[str, t.Any] | None:
         if not text:
             raise CertificateRefused("the lab's CA is incomplete. Evidence: %s is not there. Fix: %s" % (path, fix))
     for wrong in problems(found):
-        raise CertificateRefused("the lab's CA in %s cannot be used. Evidence: its %s %s, %s. Fix: bring the file back from where "
-                                 "you keep a copy" % (directory, wrong.part.lstrip("."), wrong.cause, wrong.evidence))
+        raise CertificateRefused("the lab's CA in %s cannot be used. Evidence: its %s %s, %s. Fix: bring the file back from "
+                                 "where you keep a copy" % (directory, wrong.part.lstrip("."), wrong.cause, wrong.evidence))
     certificate = _certificate(found["certificate"])
     found["issued"] = {}
     for path in sorted(glob.glob(os.path.join(glob.escape(authority.secrets), "tls-*.pem"))):
