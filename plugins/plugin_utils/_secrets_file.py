@@ -89,7 +89,7 @@ class SecretsFile:
             raise FileRefused("%s cannot be decrypted, and was left as it is. Evidence: no password that Ansible was given fits. "
                               "Fix: give the password that it was encrypted with: %s" % (self.path, WAYS)) from None
         try:
-            values = yaml.load(text, Loader=_Loader) or {}
+            values = parsed(text) or {}
         except yaml.YAMLError as error:
             # without the text of the error, which shows a line
             mark = getattr(error, "problem_mark", None)
@@ -101,8 +101,7 @@ class SecretsFile:
         return values
 
     def write(self, values: dict[str, t.Any], vault_id: str, password: t.Any) -> None:
-        text = HEAD + yaml.dump(_unsafe(values), Dumper=_Dumper, sort_keys=False, allow_unicode=True)
-        content = VaultLib().encrypt(text.encode(), password, vault_id).decode()
+        content = VaultLib().encrypt(text_of(values).encode(), password, vault_id).decode()
         os.makedirs(os.path.dirname(self.path), exist_ok=True)
         with _replacing.replacing(self.path, 0o600) as stream:
             stream.write(content)
@@ -119,6 +118,15 @@ class SecretsFile:
                                       self.path, name, folder, name, folder))
 
 
+def text_of(values: dict[str, t.Any]) -> str:
+    """The variables as YAML that Ansible reads as they are."""
+    return HEAD + yaml.dump(_plain(values), Dumper=_Dumper, sort_keys=False, allow_unicode=True)
+
+
+def parsed(text: str | bytes) -> t.Any:
+    return yaml.load(text, Loader=_Loader)
+
+
 def templates(values: t.Any) -> bool:
     """Whether a text in it is a template, which only Ansible could work out."""
     if isinstance(values, dict):
@@ -127,7 +135,11 @@ def templates(values: t.Any) -> bool:
 
 
 class Unsafe(str):
-    """A text that Ansible is to take as it is."""
+    """A text that looks like a template and is none."""
+
+
+class Quoted(str):
+    """Any other text. With !unsafe, Ansible would read "0123" as a number."""
 
 
 class _Loader(yaml.SafeLoader):
@@ -139,8 +151,12 @@ class _Dumper(yaml.SafeDumper):
 
 
 _Loader.add_constructor("!unsafe", lambda loader, node: Unsafe(loader.construct_scalar(node)))
-_Dumper.add_representer(Unsafe, lambda dumper, text: dumper.represent_scalar("!unsafe", text, "|" if "\n" in text else '"'))
+_Dumper.add_representer(Unsafe, lambda dumper, text: dumper.represent_scalar("!unsafe", text, '"'))
+_Dumper.add_representer(
+    Quoted, lambda dumper, text: dumper.represent_scalar("tag:yaml.org,2002:str", text, "|" if "\n" in text else '"'))
 
 
-def _unsafe(values: dict[str, t.Any]) -> dict[str, t.Any]:
-    return {key: _unsafe(value) if isinstance(value, dict) else Unsafe(value) for key, value in values.items()}
+def _plain(value: t.Any) -> t.Any:
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    return Unsafe(value) if TEMPLATE.search(value) else Quoted(value)
