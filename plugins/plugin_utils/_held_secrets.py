@@ -46,7 +46,7 @@ class HeldSecrets:
     def __init__(self, task_vars, templar):
         # as in a check run, in which nothing is generated
         everything = dict(_known.defaults(), **dict(task_vars, ansible_check_mode=True))
-        self._templar = templar.copy_with_new_env(available_variables=everything)
+        self._templar = _known.templar_of(templar, everything)
         self._variables = everything
 
     def variable(self, name):
