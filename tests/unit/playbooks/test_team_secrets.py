@@ -127,6 +127,7 @@ def two_controllers(tmp_path_factory):
     with Leaks(*secrets, key) as leaks:
         exported = one.export()
         leaks.text("the output of the export", seen.output)
+    assert exported[0], exported[1]
     two.vault.write_bytes(one.vault.read_bytes())
     return {"one": one, "two": two, "refusals": refusals, "checked": checked, "exported": exported, "leaks": leaks, "key": key,
             "secrets": secrets, "given": given}
