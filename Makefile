@@ -10,7 +10,7 @@ export LC_ALL = C.UTF-8
 unexport PYTHONPATH PYTHONHOME PYTHONSTARTUP PYTHONUSERBASE LD_LIBRARY_PATH
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-test site upgrade rollback wheelhouse status doctor publish start stop uninstall test lint unit packages molecule nightly lock
+.PHONY: help setup setup-test site upgrade rollback wheelhouse status doctor publish start stop uninstall export-secrets import-secrets test lint unit packages molecule nightly lock
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -52,6 +52,12 @@ stop: setup  ## Stop everything
 uninstall: setup  ## Remove everything but the data (CONFIRM=yes does not ask; DATA=yes removes the data too)
 	@tools/confirm "Remove the testbed from the hosts of $(INVENTORY)$(if $(filter yes,$(DATA)), AND ITS DATA)?" $(CONFIRM)
 	@$(PLAY) playbooks/uninstall.yml -e uninstall_data=$(if $(filter yes,$(DATA)),true,false) $(ARGS)
+
+export-secrets: setup  ## Write the controller's secrets to a vault file, FILE=inventory/group_vars/all/vault.yml (docs/team.md)
+	@$(PLAY) playbooks/export_secrets.yml -e '{"export_secrets_file": "$(FILE)"}' $(ARGS)
+
+import-secrets: setup  ## Place the secrets of a vault file on this controller (FILE=vault.yml; FORCE=yes replaces others)
+	@$(PLAY) playbooks/import_secrets.yml -e '{"import_secrets_file": "$(FILE)", "import_secrets_force": $(if $(filter yes,$(FORCE)),true,false)}' $(ARGS)
 
 test: setup-test  ## Run every test
 	@. .venv/bin/activate && tools/test

@@ -42,11 +42,11 @@ class ActionModule(ActionBase):
                 arguments["provenance"] = self._provenance(arguments.get("secret_names") or [], task_vars)
             if users:
                 arguments["manifest"]["users"] = _registry.users_of(users, task_vars)
-        # first, as with the manifest
-        noted = bool(registry) and self._register(registry, arguments["manifest"], task_vars)
-        result = self._execute_module(
+        # first, as with the manifest. No change of the host: a second controller notes it, too
+        if registry:
+            self._register(registry, arguments["manifest"], task_vars)
+        return self._execute_module(
             module_name="bnlnpps.swf_testbed.config_files", module_args=arguments, task_vars=task_vars)
-        return dict(result, changed=bool(result.get("changed") or noted))
 
     def _provenance(self, names, task_vars):
         held = HeldSecrets(task_vars, self._templar)

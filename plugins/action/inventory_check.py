@@ -3,16 +3,24 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Checks the variables of all hosts of the play on the controller, in one go, before any of them is contacted.
 
+When there is no problem it places the CA that a team shares: from the second task on, its files are read by their paths.
+
 Ansible checks a role's variables when the role starts: by then earlier roles have changed the host, and only the problems of one
 role are reported.
 """
 
 from __future__ import annotations
 
-from ansible.plugins.action import ActionBase
+import os
 
+from ansible.plugins.action import ActionBase
+from ansible.utils.display import Display
+
+from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._certificates import CertificateRefused
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory._check import ALL, problems
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory._values import Values, reader
+from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._play_hosts import variables_of_hosts
+from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._shared_ca import EXPORT, VARIABLE, place
 
 #: hosts that are named; of more, their number is said
 MOST = 4
@@ -49,17 +57,34 @@ class ActionModule(ActionBase):
             argument_spec={"parts": {"type": "list", "elements": "str", "choices": list(ALL), "default": list(ALL)}}
         )
         hosts = list(task_vars["ansible_play_hosts_all"])
-        read, found = reader(self._loader, self._templar), {}
-        for host in hosts:
-            for item in problems(Values(self._variables_of(host, task_vars), self._templar, read), arguments["parts"]):
+        read, found, shared = reader(self._loader, self._templar), {}, []
+        for host, variables in variables_of_hosts(self._task, task_vars):
+            values = Values(variables, self._templar, read)
+            for item in problems(values, arguments["parts"]):
                 found.setdefault(item, []).append(host)
+            authority = values.get(VARIABLE) if values.given(VARIABLE) else None
+            if authority:
+                each = (authority, os.path.expanduser(values.text("swf_testbed_controller_dir")))
+                shared += [] if each in shared else [each]
         if found:
             return {"failed": True, "changed": False, "msg": report(found, hosts)}
-        return {"changed": False}
+        try:
+            return self._placed(shared)
+        except CertificateRefused as error:
+            return {"failed": True, "changed": False, "msg": str(error)}
+        except OSError as error:
+            return {"failed": True, "changed": False, "msg": "cannot place the CA of %s in %s on the controller: %s" % (
+                VARIABLE, error.filename, error.strerror)}
 
-    def _variables_of(self, host, task_vars):
-        """The variables of a host of the play, as a task on it has them."""
-        if host == task_vars["inventory_hostname"]:
-            return task_vars
-        manager = self._task.get_variable_manager()
-        return manager.get_vars(play=self._task.get_play(), host=manager._inventory.get_host(host), task=self._task)
+    def _placed(self, shared):
+        """Place what is missing of each (CA, directory). It is no change: no host has another certificate by it."""
+        files = []
+        for authority, directory in shared:
+            done = place(authority, directory, self._task.check_mode)
+            files += [] if self._task.check_mode else [file.path for file in done.files]
+            if done.later:
+                Display().warning(
+                    "this controller has renewed what the inventory shares, and other controllers do not have it. Evidence: the "
+                    "certificate of %s ends later here. Fix: export it: %s" % (", ".join(done.later), EXPORT)
+                )
+        return {"changed": False, "placed": files}

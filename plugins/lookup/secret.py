@@ -58,7 +58,7 @@ def read_or_make(directory, name, check_mode):
         raise ValueError("%r is not a file name" % name)
     path = os.path.join(directory, name)
     try:
-        with open(path, encoding="ascii") as stream:
+        with open(path, encoding="utf-8") as stream:
             return stream.read().strip()
     except FileNotFoundError:
         if check_mode:

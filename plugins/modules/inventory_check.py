@@ -16,6 +16,9 @@ description:
     other. Names, types, ports, addresses, URLs, TLS, secrets, programs, files and paths.
   - Reports all problems of all hosts at once, each with the variable, its value and the fix. Values of secrets are not shown.
   - Runs on the controller, contacts no host and generates no secret. Use it with C(run_once), as the first task of a play.
+  - When there is no problem, it places the CA that a team shares in the variable C(swf_testbed_lab_ca), and the certificates that
+    were issued, in the directory C(swf_testbed_controller_dir) of the controller. What is there stays, but for a certificate of
+    the same CA that ends earlier. A directory that has another CA is refused.
 options:
   parts:
     description: What to check. A playbook that only stops programs has no use for a file that only an installation reads.
@@ -23,9 +26,13 @@ options:
     elements: str
     choices: [types, collections, names, versions, numbers, addresses, secrets, programs, files, paths, sources]
     default: [types, collections, names, versions, numbers, addresses, secrets, programs, files, paths, sources]
-extends_documentation_fragment:
-  - bnlnpps.swf_testbed.read_only
 attributes:
+  check_mode:
+    support: full
+    description: Places nothing.
+  diff_mode:
+    support: none
+    description: There is nothing to show.
   action:
     support: full
     description: Has a corresponding action plugin.
@@ -51,4 +58,10 @@ msg:
     this inventory cannot be used, and nothing was changed. Evidence: 1 problem. Fix: correct all of it, then run the same
     command again.
     1. swf_testbed_mcp_port is out of the range of ports. Evidence: it is 99999. Fix: write a whole number from 1 to 65535
+placed:
+  description: Paths of the files on the controller that were placed. No host has another certificate by it, so it is no change.
+  returned: on success
+  type: list
+  elements: str
+  sample: [/home/me/.local/share/swf-testbed-controller/ca/ca.pem]
 """

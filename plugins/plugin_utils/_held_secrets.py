@@ -22,6 +22,7 @@ except ImportError:
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._certificates import public_bytes
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory import _known
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory._left_out import GENERATED_LATER
+from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory._values import plain
 
 #: those that are text, each in the variable swf_testbed_NAME
 TEXTS = ("index_token", "broker_password", "database_password", "monitor_secret_key", "api_token")
@@ -44,13 +45,13 @@ class HeldSecrets:
     def __init__(self, task_vars, templar):
         # as in a check run, in which nothing is generated
         everything = dict(_known.defaults(), **dict(task_vars, ansible_check_mode=True))
-        self._templar = templar.copy_with_new_env(available_variables=everything)
+        self._templar = _known.templar_of(templar, everything)
         self._variables = everything
 
     def variable(self, name):
         """The value of a variable, None where it cannot be worked out."""
         try:
-            return self._templar.template(self._variables[name])
+            return plain(self._templar.template(self._variables[name]))
         except (AnsibleError, KeyError):
             return None
 

@@ -70,18 +70,22 @@ class LabCa:
             raise CertificateRefused("it is issued for %d days and would be renewed in its last %d, which is always" % (
                 days, renew_days))
         wanted = [general_name(name) for name in dict.fromkeys(names)]
-        path = os.path.join(self.secrets, "tls-%s.pem" % service)
-        with self._alone():
+        path = self.path_of(service)
+        with self.alone():
             authority, key = self._authority()
             found = self._kept(path, wanted, renew_days, authority)
             if not found:
                 found = issue(wanted, days, authority, key)
                 # key and certificate in one file: they are replaced together or not at all
-                self._write(path, found["key"] + found["certificate"])
+                self.write(path, found["key"] + found["certificate"])
             return found
 
+    def path_of(self, service):
+        """Where the key and certificate of a service are."""
+        return os.path.join(self.secrets, "tls-%s.pem" % service)
+
     @contextlib.contextmanager
-    def _alone(self):
+    def alone(self):
         """Hold the lock of the directory. Lookups of several hosts run at once."""
         if self.check_mode:
             yield
@@ -102,20 +106,20 @@ class LabCa:
                 "the certificate of the lab's CA is there, %s, and its key is not, %s. Bring the key back from where you keep a "
                 "copy. Without one: remove the certificate, run again, and every client gets the new CA with its next run" % (
                     self.certificate_path, self.key_path))
-        key = self._load(self.key_path, load_pem_private_key, key_text, None) if key_text else new_key()
-        certificate = self._load(self.certificate_path, x509.load_pem_x509_certificate, text) if text else None
+        key = self.load(self.key_path, load_pem_private_key, key_text, None) if key_text else new_key()
+        certificate = self.load(self.certificate_path, x509.load_pem_x509_certificate, text) if text else None
         if certificate and public_bytes(certificate.public_key()) != public_bytes(key.public_key()):
             raise CertificateRefused("the certificate %s and the key %s of the lab's CA do not belong together. Bring back the "
                                      "one that was replaced" % (self.certificate_path, self.key_path))
         if not certificate or days_left(certificate) < CA_RENEW_DAYS:
             certificate = self_signed(key)
             if not key_text:
-                self._write(self.key_path, pem_of_key(key))
-            self._write(self.certificate_path, pem_of(certificate), 0o644)
+                self.write(self.key_path, pem_of_key(key))
+            self.write(self.certificate_path, pem_of(certificate), 0o644)
         return certificate, key
 
     @staticmethod
-    def _load(path, load, text, *arguments):
+    def load(path, load, text, *arguments):
         try:
             return load(text.encode(), *arguments)
         except (TypeError, ValueError):
@@ -138,7 +142,7 @@ class LabCa:
             return None
         return {"certificate": pem_of(certificate), "key": pem_of_key(key)}
 
-    def _write(self, path, text, mode=0o600):
+    def write(self, path, text, mode=0o600):
         if not self.check_mode:
             with replacing(path, mode) as stream:
                 stream.write(text)

@@ -11,14 +11,24 @@ import re
 from pathlib import Path
 
 import yaml
+from ansible.template import Templar
 
 try:
     # from ansible-core 2.19 on only text that is trusted is a template
     from ansible.template import trust_as_template
+
+    def templar_of(templar, variables):
+        """A templar like this one, for other variables."""
+        return templar.copy_with_new_env(available_variables=variables)
+
 except ImportError:
 
     def trust_as_template(text):
         return text
+
+    def templar_of(templar, variables):
+        # not a copy: lookups in it see the variables of the first one, and would generate secrets
+        return Templar(loader=templar._loader, variables=variables)
 
 
 ROLES = Path(__file__).resolve().parents[3] / "roles"

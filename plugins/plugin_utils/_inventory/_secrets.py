@@ -10,6 +10,8 @@ import re
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils import _supervisor_quoting
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory import _known
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory._problem import HIDDEN, Problem, problem
+from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._shared_ca import VARIABLE as LAB_CA
+from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._shared_ca import problems as problems_of_ca
 
 MAKE_ONE = "openssl rand -hex 20"
 #: secrets of services that may be there without one
@@ -24,6 +26,9 @@ def wrong_secrets(values):
     for name, option in sorted(_known.options().items()):
         if option.get("no_log") and values.given(name):
             yield from of_secret(name, values.get(name))
+    if values.given(LAB_CA) and values.get(LAB_CA):
+        for part, *texts in problems_of_ca(values[LAB_CA]):
+            yield Problem(LAB_CA + part, *texts)
     for name, key in ACCOUNTS.items():
         if values.given(name):
             yield from of_accounts(name, key, values)

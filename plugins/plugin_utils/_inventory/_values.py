@@ -38,7 +38,7 @@ class Values:
         self.variables, self.read = variables, read
         # as in a check run: what would be generated at its first use, a secret for example, is not
         everything = dict(_known.defaults(), **dict(variables, ansible_check_mode=True))
-        self._templar = templar.copy_with_new_env(available_variables=everything)
+        self._templar = _known.templar_of(templar, everything)
         self._raw, self._found = everything, {}
         self.problems = []
         self._names = None

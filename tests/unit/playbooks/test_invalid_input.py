@@ -70,6 +70,11 @@ INPUTS = {
         ({"swf_testbed_scope": "planet"}, "swf_testbed_scope is none of user, system"),
         ({"swf_testbed_scope": None}, "swf_testbed_scope has no value"),
         ({"swf_testbed_instance": 5}, "swf_testbed_instance is not text"),
+        ({"swf_testbed_digest_key": 83}, "swf_testbed_digest_key is not text"),
+        ({"swf_testbed_lab_ca": [CANARY]}, "swf_testbed_lab_ca is not a dictionary"),
+        ({"swf_testbed_lab_ca": {"certificat": CANARY}}, "Fix: write certificate, or remove it"),
+        ({"swf_testbed_lab_ca": {"key": 7, "certificate": CANARY}}, "swf_testbed_lab_ca.key is not text"),
+        ({"swf_testbed_lab_ca": {"issued": [CANARY]}}, "swf_testbed_lab_ca.issued is not a dictionary"),
         ({"swf_testbed_components": "broker,monitor"}, "swf_testbed_components is not a list"),
         ({"swf_testbed_components": {"broker": True}}, "swf_testbed_components is not a list"),
         ({"swf_testbed_components": [None]}, "swf_testbed_components[0] has no value"),
@@ -223,6 +228,11 @@ INPUTS = {
         ({"swf_testbed_api_token": HEX + "0"}, "swf_testbed_api_token is not a token"),
         ({"swf_testbed_api_token": "g" + HEX[1:]}, "swf_testbed_api_token is not a token"),
         ({"swf_testbed_api_token": HEX + "\n"}, "swf_testbed_api_token has an end of line"),
+        ({"swf_testbed_digest_key": ""}, "swf_testbed_digest_key is empty"),
+        ({"swf_testbed_lab_ca": {"certificate": CANARY, "key": CANARY}}, "swf_testbed_lab_ca.certificate is damaged"),
+        ({"swf_testbed_lab_ca": {"certificate": CANARY}}, "swf_testbed_lab_ca.key is missing"),
+        ({"swf_testbed_lab_ca": {"issued": {"broker": CANARY}}}, "swf_testbed_lab_ca.issued.broker is damaged"),
+        ({"swf_testbed_lab_ca": {"issued": {"broker": [CANARY]}}}, "swf_testbed_lab_ca.issued.broker is not text"),
         ({"swf_testbed_index_token": CANARY}, "swf_testbed_index_token is too short"),
         ({"swf_testbed_index_token": "a b" + HEX}, "swf_testbed_index_token has a space"),
         ({"swf_testbed_broker_password": 83}, 'quote it: swf_testbed_broker_password: "..."'),
@@ -583,7 +593,8 @@ def test_an_index_of_another_inventory_needs_its_token(checks, tmp_path):
     assert checks.refusal(variables, inventory=str(tmp_path / "hosts.ini")) is None
 
 
-@pytest.mark.parametrize("playbook", ["upgrade", "rollback", "start", "stop", "uninstall", "wheelhouse", "publish"])
+@pytest.mark.parametrize("playbook", ["upgrade", "rollback", "start", "stop", "uninstall", "wheelhouse", "publish",
+                                      "export_secrets", "import_secrets"])
 def test_a_misspelled_name_stops_every_playbook_that_changes_something(checks, playbook):
     assert "write swf_testbed_instance" in checks.refusal({"swf_testbed_instnce": "other"}, playbook=playbook)
 

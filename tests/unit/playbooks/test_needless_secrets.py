@@ -60,6 +60,7 @@ def made_by_a_playbook():
     ("start.yml", [], {}, "Run supervisord"),
     ("doctor.yml", [], {}, "Show what was found"),
     ("rollback.yml", [], {}, "Go back to a release"),
+    ("export_secrets.yml", [], {"export_secrets_file": "vault.yml"}, "Write the secrets of this controller to a vault file"),
     ("site.yml", ["--check"], {}, "Build the release"),
 ])
 def test_a_playbook_makes_no_secret_that_it_does_not_use(made_by, playbook, arguments, variables, task):

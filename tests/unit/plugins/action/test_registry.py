@@ -3,7 +3,12 @@
 
 from __future__ import annotations
 
+import json
 import multiprocessing
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -49,3 +54,32 @@ def test_users_are_the_instances_of_the_hosts():
     wanted = {"group": "testbed", "instance": "swf", "scope": "system"}
     assert _registry.users_of(wanted, known) == ["swf@one/system", "other@two/system"]
     assert _registry.users_of(dict(wanted, group="none"), known) == []
+
+
+PLAY = """
+- hosts: localhost
+  gather_facts: false
+  tasks:
+    - bnlnpps.swf_testbed.config_files:
+        manifest: {instance: swf-one, scope: user, role: role}
+        registry: {directory: "{{ controller }}", index_url: "https://index.example.org"}
+        directories: [{path: "{{ home }}/made", mode: "0700"}]
+"""
+
+
+def test_the_note_of_a_second_controller_is_no_change(root, tmp_path):
+    """What a run reports as changed is what it changed on hosts."""
+    (tmp_path / "play.yml").write_text(PLAY)
+    environment = dict(os.environ, HOME=str(tmp_path), ANSIBLE_NOCOLOR="1",
+                       ANSIBLE_COLLECTIONS_PATH=str(root / ".ansible/collections"))
+    for name in ("XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME"):
+        environment.pop(name, None)
+    for controller, changed in (("one", 1), ("two", 0)):
+        variables = {"controller": str(tmp_path / controller), "home": str(tmp_path),
+                     "ansible_python_interpreter": sys.executable}
+        done = subprocess.run(
+            [str(Path(sys.executable).parent / "ansible-playbook"), "-i", "localhost,", "-c", "local",
+             "-e", json.dumps(variables), str(tmp_path / "play.yml")],
+            cwd=tmp_path, env=environment, text=True, check=False, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        assert "changed=%d" % changed in done.stdout, done.stdout
+        assert (tmp_path / controller / "instances.json").exists()

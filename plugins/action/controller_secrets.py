@@ -1,0 +1,53 @@
+# Copyright: Contributors to the bnlnpps.swf_testbed collection
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Writes the secrets of this controller into a vault file, or those of such a file into the directory of this controller."""
+
+from __future__ import annotations
+
+import os
+
+from ansible.errors import AnsibleActionFail
+from ansible.plugins.action import ActionBase
+from ansible.utils.display import Display
+
+from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._certificates import CertificateRefused
+from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._held_secrets import HeldSecrets
+from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._play_hosts import variables_of_hosts
+from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._secrets_export import exported
+from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._secrets_file import FileRefused, SecretsFile
+from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._secrets_import import imported
+
+
+class ActionModule(ActionBase):
+    TRANSFERS_FILES = False
+    _requires_connection = False
+    _VALID_ARGS = frozenset(("state", "path", "force"))
+
+    def run(self, tmp=None, task_vars=None):
+        super().run(tmp, task_vars)
+        _result, options = self.validate_argument_spec(
+            argument_spec={
+                "state": {"type": "str", "choices": ["exported", "imported"], "required": True},
+                "path": {"type": "path", "required": True},
+                "force": {"type": "bool", "default": False},
+            }
+        )
+        if not options["path"]:
+            raise AnsibleActionFail("controller_secrets: there is no file. Evidence: path is empty. Fix: make %s FILE=inventory/"
+                                    "group_vars/all/vault.yml" % options["state"].replace("ed", "-secrets"))
+        file = SecretsFile(os.path.abspath(options["path"]), self._loader)
+        hosts = {host: HeldSecrets(variables, self._templar)
+                 for host, variables in variables_of_hosts(self._task, task_vars)}
+        try:
+            if options["state"] == "exported":
+                result = exported(file, hosts, self._task.check_mode)
+            else:
+                result = imported(file, hosts, options["force"], self._task.check_mode)
+        except (CertificateRefused, FileRefused) as error:
+            raise AnsibleActionFail("controller_secrets: %s" % error) from None
+        except OSError as error:
+            raise AnsibleActionFail("controller_secrets: cannot read or write %s on the controller: %s" % (
+                error.filename, error.strerror)) from None
+        Display().display(result["msg"])
+        return result

@@ -1,0 +1,16 @@
+# Copyright: Contributors to the bnlnpps.swf_testbed collection
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""All hosts of the play, for an action that runs once."""
+
+from __future__ import annotations
+
+
+def variables_of_hosts(task, task_vars):
+    """Yields (name, variables as a task on it has them) of all hosts of the play."""
+    manager = task.get_variable_manager()
+    for host in task_vars["ansible_play_hosts_all"]:
+        if host == task_vars["inventory_hostname"]:
+            yield host, task_vars
+        else:
+            yield host, manager.get_vars(play=task.get_play(), host=manager._inventory.get_host(host), task=task)

@@ -1,0 +1,79 @@
+# Copyright: Contributors to the bnlnpps.swf_testbed collection
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What this controller has, into a vault file."""
+
+from __future__ import annotations
+
+from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._held_secrets import DIGEST_KEY, TEXTS
+from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._secrets_file import LAB_CA, PREFIX, VARIABLES, FileRefused
+from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._shared_ca import of_directory
+
+
+def exported(file, hosts, check_mode):
+    """Write the file, unless it has the same secrets already. Returns the result of the task, without a secret in it.
+
+    :param hosts: {name: its HeldSecrets}.
+    :raises FileRefused, CertificateRefused: nothing was written.
+    :raises OSError
+    """
+    vault_id, password = file.to_encrypt()
+    values = held(hosts)
+    if not values:
+        raise FileRefused(
+            "this controller has no secrets to export. Evidence: %s has none, and the inventory sets none of %s. Fix: export on "
+            "the controller that the hosts were provisioned from, or run site.yml first" % (
+                " ".join(sorted({each.directory for each in hosts.values()})), ", ".join(VARIABLES)))
+    former = file.read()
+    refuse_loss(file, former or {}, values)
+    file.refuse_if_it_would_hide_another()
+    changed = former != values
+    if changed and not check_mode:
+        file.write(values, vault_id, password)
+    issued = sorted(values.get(LAB_CA, {}).get("issued", {}))
+    return {"changed": changed, "path": file.path, "names": list(values), "certificates": issued, "msg": "%s %s %s%s." % (
+        file.path, "has" if not changed else "would have" if check_mode else "now has", ", ".join(values),
+        " with the certificates of " + ", ".join(issued) if issued else "")}
+
+
+def held(hosts):
+    """{variable: value} of what this controller has for these hosts.
+
+    :raises FileRefused: hosts have different values, which one file cannot give them.
+    """
+    found = {}
+    for host, secrets in hosts.items():
+        for name, value in of_host(secrets):
+            first, known = found.setdefault(name, (host, value))
+            if known != value:
+                raise FileRefused(
+                    "%s is not the same for all hosts, and one file would give it to all of them. Evidence: %s and %s have "
+                    "different values. Fix: keep it in a vault file of each host, and export for those that share one: "
+                    "ARGS='--limit %s'" % (
+                        name, first, host, first))
+    return {name: found[name][1] for name in VARIABLES if name in found}
+
+
+def of_host(secrets):
+    for name in (*TEXTS, DIGEST_KEY):
+        value = secrets.get(name)
+        if value is not None:
+            yield PREFIX + name, str(value)
+    # the inventory's is in the directory by now, but for a check run
+    authority = of_directory(secrets.directory) or secrets.variable(LAB_CA)
+    if authority:
+        yield LAB_CA, {"certificate": str(authority["certificate"]), "key": str(authority["key"]),
+                       "issued": {str(service): str(text) for service, text in (authority.get("issued") or {}).items()}}
+
+
+def refuse_loss(file, former, values):
+    """Nothing that is only in the file is overwritten."""
+    others = sorted(str(name) for name in former if name not in VARIABLES)
+    if others:
+        raise FileRefused("%s holds more than an export, and was left as it is. Evidence: it has %s. Fix: name another file "
+                          "in the same directory" % (file.path, ", ".join(others)))
+    lost = sorted(set(former) - set(values))
+    if lost:
+        raise FileRefused("%s has secrets that this controller does not have, and was left as it is. Evidence: %s. Fix: import "
+                          "them first: make import-secrets FILE=%s; or move the file away" % (
+                              file.path, ", ".join(lost), file.path))
