@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import concurrent.futures
-import json
 import os
 import shutil
 import signal
@@ -38,10 +37,7 @@ class FirstRuns:
 def empty_testbed():
     """A home in which nothing is, and an inventory whose runs publish our packages."""
     testbed = Testbed(Path(tempfile.mkdtemp(prefix="swf-first-", dir="/tmp")))
-    inventory = json.loads(testbed.inventory.read_text())
-    inventory["all"]["hosts"]["this-machine"]["package_index_sources"] = [
-        str(ROOT / "packages" / name) for name in (*COMPONENTS, UMBRELLA)]
-    testbed.inventory.write_text(json.dumps(inventory))
+    testbed.change_inventory({"package_index_sources": [str(ROOT / "packages" / name) for name in (*COMPONENTS, UMBRELLA)]})
     return testbed
 
 
@@ -55,14 +51,19 @@ def two_runs(testbed, delay):
     (testbed.home / "plays.log").write_text("\n\n#####\n".join(outputs))
     for run, output in zip(runs, outputs):
         if run.returncode:
-            errors = [line for line in output.splitlines() if line.startswith(("[ERROR]", "fatal"))]
-            return "a run failed: %s" % (errors or [output[-500:]])[0]
+            return "a run failed: %s" % why(output)
     problem = testbed.serves()
     if problem:
         return problem
     code, output = testbed.play("site.yml")
     changed = [line for line in output.splitlines() if line.startswith("changed:")]
     return "a third run: exit %d, %s" % (code, changed) if code or changed else None
+
+
+def why(output):
+    """The first error of a run, or the end of what it printed."""
+    _before, error, text = output.partition("[ERROR]")
+    return " ".join((error + text[:400] if error else output[-400:]).split())
 
 
 def remove(testbed):
