@@ -214,6 +214,7 @@ restorable:
   sample: true
 """
 
+import contextlib
 import os
 import tempfile
 
@@ -226,6 +227,7 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._manifest impo
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._manifest_record import ARGUMENT, record
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._modes import known_umask
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._replacing import read
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._turn import FILES, turn
 
 
 class ConfigFiles:
@@ -443,7 +445,16 @@ def main():
         no_log=True,
     )
     known_umask()
-    ConfigFiles(module).run()
+    files = ConfigFiles(module)
+    with contextlib.ExitStack() as stack:
+        if not module.check_mode:
+            try:
+                # another run would take files that are being placed for some that do not belong there
+                stack.enter_context(turn(FILES))
+            except OSError as error:
+                files.fail("another run places files here, or the lock cannot be made; nothing was changed. Evidence: %s. "
+                           "Fix: wait for that run, then run again" % error)
+        files.run()
 
 
 if __name__ == "__main__":
