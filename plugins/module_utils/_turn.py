@@ -18,7 +18,7 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._exclusive imp
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._layout import environment_of_login, xdg
 
 FOLDER = "bnlnpps.swf_testbed"
-FILES, MANIFEST = "files", "manifest"
+FILES, MANIFEST, DAEMON = "files", "manifest", "daemon"
 # seconds to wait for another call: most take well below one
 PATIENCE = 60
 
@@ -30,8 +30,9 @@ def folder_of_login() -> str:
 
 @contextlib.contextmanager
 def turn(what: str, patience: float = PATIENCE) -> t.Iterator[None]:
-    """Be the only process of this login that works on this host at C(FILES), or at the C(MANIFEST) of an instance.
+    """Be the only process of this login that places files, writes a manifest, or starts and stops a daemon on this host.
 
+    :param what: :data:`FILES`, :data:`MANIFEST` or :data:`DAEMON`.
     :raises OSError: another one did not come to its end in ``patience`` seconds, and the text names it; or no lock can be made.
     """
     # a home may be shared by hosts
