@@ -90,6 +90,15 @@ options:
       - A login that sets E(UV_CACHE_DIR) or E(PIP_CACHE_DIR) has that one used, and limits it itself.
     type: int
     default: 1000
+  locks_dir:
+    description: Directory on the controller of which O(keep_locks) is to hold, if O(lock_file) is in it. A lock elsewhere is
+      yours, and stays.
+    type: path
+  keep_locks:
+    description: How many locks that this module made stay in O(locks_dir), and how many directories of wheels in O(wheels_dir).
+      Those that were not used for longest go; one that is wanted again is made again, of the versions of that day.
+    type: int
+    default: 50
   version:
     description: First part of the release's id. Required with O(state=built).
     type: str
@@ -618,6 +627,8 @@ def main():
             "installer": {"type": "str", "choices": ["auto", "uv", "pip"], "default": "auto"},
             "smoke": {"type": "list", "elements": "str", "default": []},
             "cache_max_mb": {"type": "int", "default": 1000},
+            "locks_dir": {"type": "path"},
+            "keep_locks": {"type": "int", "default": 50},
             "lock": {"type": "str"},
             "tools_lock": {"type": "str"},
             "collection": {"type": "str"},
