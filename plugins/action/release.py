@@ -23,6 +23,7 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._installers im
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._lock_file import LockRefused, must_read, obtain
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._release_archive import ArchiveRefused, verify
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._collection import collection_version
+from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._last_used import keep_locks, keep_wheels
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._named_values import resolved
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._release_board import Board
 
@@ -188,9 +189,12 @@ class ActionModule(ActionBase):
         unknown = [repository for repository in repositories if not {"url", "commit"} <= set(repository)]
         if unknown:
             raise ValueError("each of the repositories needs url and commit")
-        return _git_wheels.obtain(
+        found = _git_wheels.obtain(
             [dict({"subdirectory": None}, **repository) for repository in repositories], str(options["wheels_dir"]),
             {key: options.get("git_" + key) or None for key in ("username", "token", "ca_cert")}, self._task.check_mode)
+        if found and not self._task.check_mode:
+            keep_wheels(found["url"], self._keep())
+        return found
 
     def _send(self, directory):
         """Bring the wheels of a directory, or an archive of wheels, to the host, in one file. Returns its path there."""
@@ -217,9 +221,15 @@ class ActionModule(ActionBase):
         if indexes is None:
             # check mode, and the wheels that a lock would be made with are not built: it cannot be made either
             indexes = []
-        return obtain(
-            os.path.expanduser(str(arguments["lock_file"])), arguments.get("requirements") or [], normalised(indexes),
-            arguments.get("constraints_file"), arguments.get("min_python", "3.10"), self._task.check_mode)
+        path = os.path.expanduser(str(arguments["lock_file"]))
+        text = obtain(path, arguments.get("requirements") or [], normalised(indexes), arguments.get("constraints_file"),
+                      arguments.get("min_python", "3.10"), self._task.check_mode)
+        if arguments.get("locks_dir") and not self._task.check_mode:
+            keep_locks(path, str(arguments["locks_dir"]), self._keep())
+        return text
+
+    def _keep(self):
+        return int(self._arguments.get("keep_locks", 50))
 
 
 def plain(result):

@@ -21,9 +21,8 @@ LEAST_MB = 10
 
 
 def folders(path):
-    """Where a build writes: the environment, temporary files, and the caches of uv and pip."""
-    cache = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
-    caches = [os.environ.get(tool.upper() + "_CACHE_DIR") or os.path.join(cache, tool) for tool in ("uv", "pip")]
+    """Where a build writes: the environment with a cache beside it, temporary files, and caches that the login names."""
+    caches = [os.environ.get(name, "") for name in ("UV_CACHE_DIR", "PIP_CACHE_DIR")]
     return [folder for folder in [os.path.dirname(path), tempfile.gettempdir(), *caches] if os.path.isdir(folder)]
 
 

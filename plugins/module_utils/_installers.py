@@ -24,6 +24,8 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._indexes impor
 
 # the certificates for a command that asks several indexes
 BUNDLE = "ca-bundle.pem"
+#: variables that name the caches of uv and pip
+CACHES = {"UV_CACHE_DIR": "uv", "PIP_CACHE_DIR": "pip"}
 
 
 class InstallError(Exception):
@@ -60,6 +62,11 @@ def environment(index, access_dir=None, **others):
     return clean_environment(**dict(more, **others))
 
 
+def caches_in(folder):
+    """The variables for caches in a directory. A cache that the login names is used instead, and is the login's to limit."""
+    return {name: os.path.join(folder, tool) for name, tool in CACHES.items() if name not in os.environ}
+
+
 def trusting(certificate):
     """The settings that name a file of CA certificates: the bundle of requests counts more than pip's own setting."""
     return {"PIP_CERT": certificate, "SSL_CERT_FILE": certificate, "REQUESTS_CA_BUNDLE": certificate}
@@ -90,11 +97,12 @@ def is_flat(directory):
 def call(doing, command, index=None, access_dir=None, **more):
     """Run a command to its end and return what it printed. Paths in it are absolute: it runs in a directory without modules.
 
-    :param more: variables for its environment, as of :func:`clean_environment`.
+    :param more: variables for its environment, as of :func:`clean_environment`. Unless they name caches, those go with the call:
+        the login's own would grow with each release.
     :raises InstallError: when it fails or is not there.
     """
     with tempfile.TemporaryDirectory() as scratch:
-        variables = environment(index, access_dir, **more)
+        variables = environment(index, access_dir, **dict(caches_in(scratch), **more))
         if index and index.get("token"):
             # what pip is set up for has its login in pip's configuration, and none in the access directory
             variables["NETRC"] = os.path.join(scratch, "netrc")
@@ -114,8 +122,8 @@ def call(doing, command, index=None, access_dir=None, **more):
 class Uv:
     """uv: parallel, cached, and it stops with a hint on a wrong password."""
 
-    def __init__(self, path):
-        self.path = path
+    def __init__(self, path, caches=None):
+        self.path, self.caches = path, caches or {}
 
     def create(self, venv, python):
         # uv locks an environment by a file in it that everybody may write: until that is gone, nobody else may come near
@@ -128,7 +136,7 @@ class Uv:
         if index.get("packages"):
             # uv remembers an index's list of versions for ten minutes, too long right after an upload
             command.append("--refresh")
-        call("install from index %s" % index["name"], command, index, access_dir)
+        call("install from index %s" % index["name"], command, index, access_dir, **self.caches)
 
     def check(self, venv):
         call("check the dependencies", [self.path, "pip", "check", "--quiet", "--python", os.path.join(venv, "bin", "python")])
@@ -166,27 +174,31 @@ def mentions(path, text):
 class Pip:
     """pip, for platforms that uv is not made for."""
 
+    def __init__(self, caches=None):
+        self.caches = caches or {}
+
     def create(self, venv, python):
         call("make the environment", [python, "-m", "venv", venv])
 
     def install(self, venv, requirements, index, access_dir):
         call("install from index %s" % index["name"], [
             os.path.join(venv, "bin", "python"), "-m", "pip", "install", "--quiet", "--no-deps", "--require-hashes",
-            "--only-binary", ":all:", *old_tls(venv, index), "-r", requirements], index, access_dir)
+            "--only-binary", ":all:", *old_tls(venv, index), "-r", requirements], index, access_dir, **self.caches)
 
     def check(self, venv):
         call("check the dependencies", [os.path.join(venv, "bin", "python"), "-m", "pip", "check"])
 
 
-def installer(kind, uv=None):
+def installer(kind, uv=None, caches=None):
     """The installer of that kind: ``uv``, ``pip``, or ``auto`` for uv where there is one.
 
+    :param caches: of :func:`caches_in`, for caches that stay.
     :raises InstallError: when uv is asked for and not there.
     """
     path = None if kind == "pip" else find_uv(uv)
     if path:
-        return Uv(path)
+        return Uv(path, caches)
     if kind == "uv":
         raise InstallError("find uv", "there is no uv on this host. Install it (python3 -m pip install uv) or set "
                            "install_installer to auto.")
-    return Pip()
+    return Pip(caches)

@@ -15,12 +15,13 @@ import shutil
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._kept_configuration import put
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._replacing import read
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._turn import FILES, turn
 
 LIST = "files.json"
 
 
 def keep(folder, paths, purged=(), records=()):
-    """Keep files as they are, unless there is a snapshot already; it is there as a whole or not at all.
+    """Keep files as they are, unless there is a snapshot already; it is there as a whole or not at all. In a turn of the caller.
 
     :param paths: files; one that does not exist is noted as such.
     :param purged: directories in which there is nothing else.
@@ -83,6 +84,11 @@ def put_back(folder):
 
     :raises OSError:
     """
+    with turn(FILES):
+        return _put_back(folder)
+
+
+def _put_back(folder):
     found = different(folder)
     records = in_folder(folder, content(folder)["records"]) if found else {}
     for path, copy in {**found, **records}.items():
@@ -97,8 +103,12 @@ def drop(folder):
     """Remove a snapshot; whether there was one. An interrupted removal leaves none, since it has another name by then."""
     if not os.path.isdir(folder):
         return False
-    scratch = folder + ".new"
-    shutil.rmtree(scratch, ignore_errors=True)
-    os.rename(folder, scratch)
-    shutil.rmtree(scratch)
-    return True
+    with turn(FILES):
+        if not os.path.isdir(folder):
+            # another run has dropped it meanwhile
+            return False
+        scratch = folder + ".new"
+        shutil.rmtree(scratch, ignore_errors=True)
+        os.rename(folder, scratch)
+        shutil.rmtree(scratch)
+        return True

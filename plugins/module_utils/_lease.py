@@ -17,14 +17,13 @@ import platform
 import threading
 import time
 
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._exclusive import LockHeld, exclusive
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._layout import environment_of_login, xdg
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._replacing import read, replacing
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._turn import FOLDER, LEASE, turn
 
 ENVIRONMENT = "SWF_TESTBED_LEASE"
 # beside a lease: the run that it was taken from, and by whom
 LOST = ".lost"
-FOLDER = "bnlnpps.swf_testbed"
 SECONDS = 600
 RENEWED_AFTER = 60
 # seconds that a call waits for another one, which looks at the lease for a moment
@@ -65,12 +64,6 @@ def path_of(lease):
     return os.path.join(xdg(environment_of_login(), "XDG_STATE_HOME", ".local/state"), FOLDER, name)
 
 
-@contextlib.contextmanager
-def alone(path):
-    with exclusive(path + ".lock", PATIENCE):
-        yield
-
-
 def found_at(path):
     """(the lease, its age in seconds), or (None, 0)."""
     try:
@@ -89,11 +82,11 @@ def take(lease):
     """Take the lease, or renew it.
 
     :raises LeaseHeld: another controller has it.
-    :raises LockHeld, OSError:
+    :raises OSError:
     """
     path = path_of(lease)
-    os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
-    with alone(path):
+    with turn(LEASE, PATIENCE):
+        os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
         taker = found_at(path + LOST)[0]
         if taker and taker["from"] == lease["run"]:
             raise LeaseHeld(taker)
@@ -118,7 +111,7 @@ def give_back(lease):
     path = path_of(lease)
     if not os.path.isdir(os.path.dirname(path)):
         return False
-    with alone(path):
+    with turn(LEASE, PATIENCE):
         found, _age = found_at(path)
         mine = bool(found) and found["run"] == lease["run"]
         if mine:
@@ -126,10 +119,8 @@ def give_back(lease):
         lost, age = found_at(path + LOST)
         if lost and age >= SECONDS:
             os.unlink(path + LOST)
-        if not os.path.exists(path):
-            os.unlink(path + ".lock")
-    with contextlib.suppress(OSError):
-        os.rmdir(os.path.dirname(path))
+        with contextlib.suppress(OSError):
+            os.rmdir(os.path.dirname(path))
     return mine
 
 
@@ -160,11 +151,9 @@ def hold(module):
         take(lease)
     except LeaseHeld as error:
         module.fail_json(msg=str(error), lease_holder=error.holder)
-    except LockHeld as error:
-        module.fail_json(msg=str(error))
     except OSError as error:
-        module.fail_json(msg="cannot hold this host for the run, and it was left alone. Evidence: %s: %s. Fix: let this login "
-                             "write there" % (error.filename, error.strerror))
+        module.fail_json(msg="cannot hold this host for the run, and it was left alone. Evidence: %s. Fix: let this login write "
+                             "there, and end what hangs" % error)
     renew_now_and_then(lease)
 
 
@@ -175,6 +164,6 @@ def release():
         return False
     try:
         return give_back(lease)
-    except (LockHeld, OSError):
+    except OSError:
         # another run looks at it at this moment: it takes it when it is due
         return False

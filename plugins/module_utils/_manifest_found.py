@@ -14,7 +14,7 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._manifest impo
 
 MARK = "# Written by bnlnpps.swf_testbed"
 DIRECTORIES = {
-    "root": ("releases", "tools", "app"),
+    "root": ("releases", "tools", "cache", "app"),
     "config_dir": ("proven", "pip", "secrets"),
     # what a mirror keeps can be had again
     "state_dir": ("log", "run", "mirror"),

@@ -11,6 +11,7 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils import _manife
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._layout import environment_of_login, layout
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._manifest_found import entries_of
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._removal_checks import holds, mount_points, protected
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._turn import MANIFEST, turn
 
 # the option of the modules that create; doc_fragments/manifest.py describes it
 ARGUMENT = {"manifest": {"type": "dict", "options": {
@@ -34,6 +35,14 @@ def record(options, entries, check_mode):
     """
     if not options:
         return False
+    if check_mode:
+        return _record(options, entries, check_mode)
+    # two runs that read it at the same time would each write it without what the other one lists
+    with turn(MANIFEST):
+        return _record(options, entries, check_mode)
+
+
+def _record(options, entries, check_mode):
     subject = _manifest.subject_of(options)
     path = _manifest.path_of(subject)
     before = _manifest.read(path, subject)

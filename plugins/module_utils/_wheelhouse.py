@@ -12,7 +12,7 @@ import sys
 import tempfile
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host_index import resolved
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._installers import call
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._installers import caches_in, call
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._lock import by_index
 
 #: name of the index that stands for an archive of wheels
@@ -56,15 +56,18 @@ def collect(locks, pythons, architectures, glibc, target, access_dir):
     :param locks: texts of locks, each with the indexes that it is taken from: [(text, normalised indexes)].
     :raises InstallError, ValueError, OSError:
     """
-    for text, bound in locks:
-        for index, requirements in by_index(text, resolved(bound)):
-            for python in pythons:
-                for architecture in architectures:
-                    fetch(index, for_python(requirements, python), python, platforms(architecture, glibc), target, access_dir)
+    # most files are the same for all Pythons
+    with tempfile.TemporaryDirectory() as cache:
+        for text, bound in locks:
+            for index, requirements in by_index(text, resolved(bound)):
+                for python in pythons:
+                    for architecture in architectures:
+                        fetch(index, for_python(requirements, python), python, platforms(architecture, glibc), target, access_dir,
+                              caches_in(cache))
     return sorted(os.path.basename(path) for path in glob.glob(os.path.join(glob.escape(target), "*.whl")))
 
 
-def fetch(index, requirements, python, tags, target, access_dir):
+def fetch(index, requirements, python, tags, target, access_dir, caches):
     with tempfile.TemporaryDirectory() as scratch:
         path = os.path.join(scratch, "requirements.txt")
         with open(path, "w", encoding="utf-8") as stream:
@@ -73,4 +76,4 @@ def fetch(index, requirements, python, tags, target, access_dir):
                    "--dest", target, "--python-version", python, "--implementation", "cp", "-r", path]
         for tag in tags:
             command += ["--platform", tag]
-        call("fetch the files for Python %s from index %s" % (python, index["name"]), command, index, access_dir)
+        call("fetch the files for Python %s from index %s" % (python, index["name"]), command, index, access_dir, **caches)

@@ -253,6 +253,7 @@ restorable:
   sample: true
 """
 
+import contextlib
 import os
 import tempfile
 
@@ -267,6 +268,7 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._manifest impo
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._manifest_record import ARGUMENT, record
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._modes import known_umask
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._replacing import read
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._turn import FILES, turn
 
 
 class ConfigFiles:
@@ -508,7 +510,16 @@ def main():
     )
     hold(module)
     known_umask()
-    ConfigFiles(module).run()
+    files = ConfigFiles(module)
+    with contextlib.ExitStack() as stack:
+        if not module.check_mode:
+            try:
+                # another run would take files that are being placed for some that do not belong there
+                stack.enter_context(turn(FILES))
+            except OSError as error:
+                files.fail("another run places files here, or the lock cannot be made; nothing was changed. Evidence: %s. "
+                           "Fix: wait for that run, then run again" % error)
+        files.run()
 
 
 if __name__ == "__main__":

@@ -83,6 +83,22 @@ options:
     description: How many releases stay, with O(state=active) and O(state=pruned). Those in use stay in any case.
     type: int
     default: 3
+  cache_max_mb:
+    description:
+      - Size in MB that the cache of uv and pip in O(root) may have after a build. A larger one is removed, and the next build
+        fetches what it needs.
+      - A login that sets E(UV_CACHE_DIR) or E(PIP_CACHE_DIR) has that one used, and limits it itself.
+    type: int
+    default: 1000
+  locks_dir:
+    description: Directory on the controller of which O(keep_locks) is to hold, if O(lock_file) is in it. A lock elsewhere is
+      yours, and stays.
+    type: path
+  keep_locks:
+    description: How many locks that this module made stay in O(locks_dir), and how many directories of wheels in O(wheels_dir).
+      Those that were not used for longest go; one that is wanted again is made again, of the versions of that day.
+    type: int
+    default: 50
   version:
     description: First part of the release's id. Required with O(state=built).
     type: str
@@ -328,6 +344,7 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils import _disk_f
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils import _kept_configuration as kept
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils import _known_good as known_good
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils import _releases as releases
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._build_cache import NAME, cache_of
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._environments import (
     active,
     build,
@@ -348,7 +365,7 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._modes import 
 
 UNLOCKED = "unlocked"
 # of the root, as the manifest of the instance lists it
-DIRECTORIES = ("releases", "tools")
+DIRECTORIES = ("releases", "tools", NAME)
 LINKS = ("current", "previous", ".current.new", ".previous.new")
 FILES = (".lock",)
 
@@ -400,7 +417,7 @@ def built(module):
     listed = record(options["manifest"], entries_of(root), module.check_mode)
     result["changed"] = result["changed"] or listed
     if missing and not module.check_mode:
-        with only_one(root), tempfile.TemporaryDirectory() as wheels:
+        with only_one(root), cache_of(root, options["cache_max_mb"]) as caches, tempfile.TemporaryDirectory() as wheels:
             # what a run that had the turn before has built meanwhile is there
             places = places_of(options)
             if sent and options["wheels"]:
@@ -408,7 +425,7 @@ def built(module):
                 sent["url"] = wheels
             (tools, tools_there), (path, there) = places["tools"], places["release"]
             uv = os.path.join(tools, "bin", "uv")
-            make = maker(options, uv)
+            make = maker(options, uv, caches)
             if tools_there is None:
                 tools_there = make("tools", tools, options["tools_lock"], None, tools_indexes(options["indexes"]))
             if there is None:
@@ -429,7 +446,7 @@ def entries_of(root):
             + [entry("file", os.path.join(root, name)) for name in FILES])
 
 
-def maker(options, tools_uv):
+def maker(options, tools_uv, caches):
     """What makes an environment: an installer, or an archive from another host.
 
     :param tools_uv: path of the uv that is, or will be, among the tools.
@@ -437,7 +454,7 @@ def maker(options, tools_uv):
     about = {"access_dir": options["access_dir"], "collection": options["collection"]}
 
     def install(dummy, path, lock, uv, indexes, **more):
-        return build(path, lock, options["python"], installer(options["installer"], uv), indexes, **about, **more)
+        return build(path, lock, options["python"], installer(options["installer"], uv, caches), indexes, **about, **more)
 
     def receive(part, path, lock, dummy, indexes, **more):
         return _release_archive.receive(options["archive"], part, path, lock, options["python"], indexes, tools_uv,
@@ -610,6 +627,9 @@ def main():
             "wheelhouse": {"type": "path"},
             "installer": {"type": "str", "choices": ["auto", "uv", "pip"], "default": "auto"},
             "smoke": {"type": "list", "elements": "str", "default": []},
+            "cache_max_mb": {"type": "int", "default": 1000},
+            "locks_dir": {"type": "path"},
+            "keep_locks": {"type": "int", "default": 50},
             "lock": {"type": "str"},
             "tools_lock": {"type": "str"},
             "collection": {"type": "str"},

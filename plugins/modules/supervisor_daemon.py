@@ -81,6 +81,7 @@ pid:
   sample: 4711
 """
 
+import contextlib
 import os
 import subprocess
 import time
@@ -107,6 +108,7 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor_co
     ConfigFile,
 )
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor_errors import SupervisorError
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._turn import DAEMON, PATIENCE, turn
 
 LOG_TAIL_BYTES = 2000
 CONNECTION = dict.fromkeys(("socket", "url", "username", "password", "ca_cert", "client_cert", "client_key"))
@@ -281,6 +283,19 @@ def run(module):
     return result
 
 
+def run_in_turn(module):
+    """Two runs of one login would both find no daemon, and both start one."""
+    if module.check_mode:
+        return run(module)
+    with contextlib.ExitStack() as stack:
+        try:
+            stack.enter_context(turn(DAEMON, PATIENCE + module.params["timeout"]))
+        except OSError as error:
+            raise DaemonError("another run starts or stops supervisord here, or the lock cannot be made; nothing was changed. "
+                              "Evidence: %s. Fix: wait for that run, then run again" % error) from error
+        return run(module)
+
+
 def main():
     module = AnsibleModule(
         argument_spec={
@@ -293,7 +308,7 @@ def main():
     )
     hold(module)
     try:
-        module.exit_json(**run(module))
+        module.exit_json(**run_in_turn(module))
     except SupervisorError as error:
         module.fail_json(msg=error.message)
     except (ConfigError, DaemonError, _systemd.SystemdError) as error:

@@ -11,7 +11,10 @@ import stat
 import threading
 import time
 
+from canaries import Canaries
 from clock import Clock
+from first_runs import FirstRuns
+from outages import Outages
 from secret_faults import SecretFaults
 
 # the task in which the controller is killed, and how many seconds after its start
@@ -47,7 +50,7 @@ timer.start()
 if __name__ == "__main__":""" % LIFE
 
 
-class Faults(SecretFaults):
+class Faults(SecretFaults, Outages, FirstRuns, Canaries):
     """
     :param testbed: one that runs and is healthy.
     :param versions: makes versions in its index.
@@ -300,4 +303,5 @@ def unsaid(output, told):
 
 ORDER = ("good_upgrade", "rollback", "does_not_import", "exits_at_once", "exits_after_5_s", "dead_inside", "index_down",
          "wrong_token", "hash_mismatch", "disk_full", "failing_migration", "previous_deleted", "two_controllers",
-         "exits_after_the_gate", "clock_set_back", "killed", "secrets", "secrets_fail", "secrets_killed")
+         "exits_after_the_gate", "clock_set_back", "killed", "secrets", "secrets_fail", "secrets_killed",
+         "programs_killed", "half_open", "two_first_runs", "canaries")

@@ -3,7 +3,7 @@
 
     python tests/faults/run.py [--wheels DIR] [--keep] [FAULT...]
 
-Takes about 40 minutes. Needs the environment of `make setup-test`; as root it also tries a full disk, and with a C compiler (cc)
+Takes about 50 minutes. Needs the environment of `make setup-test`; as root it also tries a full disk, and with a C compiler (cc)
 a clock that is set back: a small library, clock.c, gives another time to the testbed's processes. Touches nothing but its home in
 /tmp, and ports that were free; the clock of the machine is left alone.
 """

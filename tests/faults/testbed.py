@@ -80,6 +80,13 @@ class Testbed:
         self.inventory.write_text(json.dumps({"all": {"hosts": {"this-machine": host}, "children": {
             "index": group, "testbed": group, "database": {}, "broker": {}, "monitor": {}, "agents": {}}}}))
 
+    def change_inventory(self, variables):
+        """Add variables of the host, which may be secrets."""
+        inventory = json.loads(self.inventory.read_text())
+        inventory["all"]["hosts"]["this-machine"].update(variables)
+        self.inventory.chmod(0o600)
+        self.inventory.write_text(json.dumps(inventory))
+
     def command(self, playbook, **variables):
         settings = dict({"service_wait_timeout": 40, "service_health_timeout": 40}, **variables)
         return [str(Path(sys.executable).parent / "ansible-playbook"), "-i", str(self.inventory), "-e", json.dumps(settings),

@@ -220,6 +220,43 @@ def test_number_of_queries_does_not_grow() -> None:
     assert max(few.values()) <= 13
 
 
+def test_no_query_reads_what_grows() -> None:
+    """It is what keeps the page fast with 100,000 files: benchmarks/dashboard.py has the seconds.
+
+    A plan with SCAN and without an index reads every row, and one with a B-TREE for ORDER BY sorts them:
+    neither is for the tables that grow. Counts read an index, which is small.
+    """
+    from django.db import connection
+    from django.test import Client
+    from django.test.utils import CaptureQueriesContext
+    from django.utils import timezone
+
+    from swf_monitor.models import StfFile
+
+    listener_is_well()
+    agent()
+    run_with_files(processed=300, failed=1, registered=2)
+    # As it is in time: few files wait to be sampled.
+    StfFile.objects.filter(status="processed").update(sampled_at=timezone.now())
+    for number in range(300):
+        announce(str(number))
+    for address in ("/", "/api/summary/"):
+        with CaptureQueriesContext(connection) as captured:
+            assert Client().get(address).status_code == 200
+        selects = [query["sql"] for query in captured if query["sql"].startswith("SELECT")]
+        assert len(selects) > 5
+        for sql in selects:
+            if "swf_monitor_stffile" not in sql and "swf_monitor_message" not in sql:
+                continue
+            with connection.cursor() as cursor:
+                cursor.execute("EXPLAIN QUERY PLAN " + sql)
+                plan = [row[3] for row in cursor.fetchall()]
+            ends = "LIMIT" in sql  # in the order of the rows, a scan ends with the last one that is wanted
+            slow = [step for step in plan if "SCAN" in step and "INDEX" not in step and not ends]
+            assert not slow, (sql, plan)
+            assert not any("FOR ORDER BY" in step for step in plan), (sql, plan)
+
+
 @pytest.mark.parametrize(
     ("seconds", "words"),
     [

@@ -28,6 +28,8 @@ RANGES = {
     "service_keep_releases": (1, None),
     "status_log_tail": (0, None),
     "swf_testbed_max_unreachable": (0, None),
+    "swf_testbed_cache_max_mb": (0, None),
+    "swf_testbed_keep_locks": (1, None),
     "supervisord_log_backups": (0, None),
     "preflight_min_free_mb": (0, None),
     "systemd_limit_nofile": (1024, None),

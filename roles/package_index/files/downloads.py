@@ -8,6 +8,7 @@ Whoever waits for a large file would otherwise give up: pip after 15 seconds wit
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import http.client
 import os
@@ -21,6 +22,14 @@ WAIT_SECONDS = 60
 PARTIAL = ".partial-"
 
 
+def partial_in(folder):
+    """(handle, path) of a new file in a directory, which is made, again if somebody removes it because it is empty."""
+    while True:
+        with contextlib.suppress(FileNotFoundError):
+            os.makedirs(folder, exist_ok=True)
+            return tempfile.mkstemp(prefix=PARTIAL, dir=folder)
+
+
 class Download:
     """One file on its way to the disk. It goes on to its end also when nobody waits any more."""
 
@@ -28,6 +37,8 @@ class Download:
         self.upstream, self.url, self.path, self.sha256, self.when_done = upstream, url, path, sha256, when_done
         self.changed = threading.Condition()
         self.started = self.done = False
+        # all who follow read from this one, also when the file was renamed or removed meanwhile
+        self.stream = None
         self.size = self.scratch = self.error = None
         self.available = 0
         threading.Thread(target=self._run, name="download", daemon=True).start()
@@ -52,26 +63,24 @@ class Download:
 
     def _receive(self):
         with self.upstream.open(self.url, {"Accept-Encoding": "identity"}) as response:
-            os.makedirs(os.path.dirname(self.path), exist_ok=True)
-            handle, scratch = tempfile.mkstemp(prefix=PARTIAL, dir=os.path.dirname(self.path))
+            handle, scratch = partial_in(os.path.dirname(self.path))
             length = response.headers.get("Content-Length")
-            self._tell(started=True, scratch=scratch, size=int(length) if length else None)
+            stream = os.fdopen(handle, "w+b")
+            self._tell(started=True, stream=stream, scratch=scratch, size=int(length) if length else None)
             digest, written = hashlib.sha256(), 0
-            with os.fdopen(handle, "wb") as stream:
-                while chunk := response.read1(CHUNK):
-                    # what was received before; the newest chunk stays back until the next one, or the hash, is there
-                    self._tell(available=written)
-                    stream.write(chunk)
-                    stream.flush()
-                    digest.update(chunk)
-                    written += len(chunk)
+            while chunk := response.read1(CHUNK):
+                # what was received before; the newest chunk stays back until the next one, or the hash, is there
+                self._tell(available=written)
+                stream.write(chunk)
+                stream.flush()
+                digest.update(chunk)
+                written += len(chunk)
         if self.size is not None and written != self.size:
             raise UpstreamAway("the connection ended after %s of %s bytes" % (written, self.size))
         if self.sha256 and digest.hexdigest() != self.sha256:
             raise UpstreamAway("%s has another hash than the index's page says" % os.path.basename(self.path))
-        with self.changed:
-            os.replace(scratch, self.path)
-            self._tell(available=written, done=True, scratch=None)
+        os.replace(scratch, self.path)
+        self._tell(available=written, done=True, scratch=None)
 
     def wait(self, ready):
         """Wait until something holds, or the download failed.
@@ -88,19 +97,15 @@ class Download:
     def follow(self):
         """The file's parts as they arrive; (size or None, iterator). Raises as :meth:`wait` does."""
         self.wait(lambda: self.started)
-        with self.changed:
-            # under the lock: until it is done it has its first name, and afterwards its last
-            stream = open(self.scratch or self.path, "rb")
-        return self.size, self._parts(stream)
+        return self.size, self._parts()
 
-    def _parts(self, stream):
+    def _parts(self):
         sent = 0
-        with stream:
-            while True:
-                self.wait(lambda: self.done or self.available > sent)  # noqa: B023  called at once
-                while sent < self.available:
-                    part = stream.read(min(CHUNK, self.available - sent))
-                    sent += len(part)
-                    yield part
-                if self.done and sent >= self.available:
-                    return
+        while True:
+            self.wait(lambda: self.done or self.available > sent)  # noqa: B023  called at once
+            while sent < self.available:
+                part = os.pread(self.stream.fileno(), min(CHUNK, self.available - sent), sent)
+                sent += len(part)
+                yield part
+            if self.done and sent >= self.available:
+                return

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import logging
@@ -16,6 +17,7 @@ import time
 
 import simple_page
 from downloads import PARTIAL, Download
+from room import Room
 from upstream import UpstreamAway, UpstreamLacks
 
 LOG = logging.getLogger("index.mirror")
@@ -30,11 +32,11 @@ class Mirror:
     :param upstream: an :class:`upstream.Upstream`.
     :param directory: where pages and files are kept.
     :param page_seconds: age from which on a page is asked for again.
-    :param max_bytes: the files that were not asked for longest go when there are more bytes than that.
+    :param max_bytes: the pages and files that were not asked for longest go when there are more bytes than that.
     """
 
     def __init__(self, upstream, directory, page_seconds, max_bytes):
-        self.upstream, self.page_seconds, self.max_bytes = upstream, page_seconds, max_bytes
+        self.upstream, self.page_seconds = upstream, page_seconds
         self.pages, self.files = os.path.join(directory, "pages"), os.path.join(directory, "files")
         for folder in (self.pages, self.files):
             os.makedirs(folder, exist_ok=True)
@@ -45,6 +47,7 @@ class Mirror:
                 if name.startswith(PARTIAL):
                     # of a process that was killed
                     os.unlink(os.path.join(folder, name))
+        self.room = Room(directory, max_bytes)
 
     def page(self, name):
         """The page of a project, its links to this index.
@@ -65,6 +68,7 @@ class Mirror:
         with self.page_locks[hash(name) % len(self.page_locks)]:
             kept = read(path)
             if kept and 0 <= time.time() - kept["asked_at"] < self.page_seconds:
+                used(path)
                 return kept["page"]
             url = "%s%s/" % (self.upstream.url, name)
             headers = {"Accept": simple_page.ACCEPT}
@@ -79,9 +83,12 @@ class Mirror:
                     raise
                 LOG.warning("the page of %s is %d s old, and the upstream index is away: %s", name,
                             time.time() - kept["asked_at"], error)
+                used(path)
                 return kept["page"]
-            write(path, new)
-            return new["page"]
+            size = write(path, new)
+        # not while others wait for a page: there may be many files to count
+        self.room.written(size)
+        return new["page"]
 
     def _fetch(self, url, headers, name):
         """A new page with what is to be known of it, None if it is what we have."""
@@ -122,33 +129,23 @@ class Mirror:
                 if download is None:
                     download = self.running[path] = Download(self.upstream, url, path, sha256, self._finished)
             else:
-                os.utime(path)
+                used(stream.fileno())
                 return os.fstat(stream.fileno()).st_size, parts(stream)
         return download.follow()
 
     def _finished(self, download):
         with self.lock:
             self.running.pop(download.path, None)
-            if download.error:
-                LOG.warning("%s was not downloaded: %s", os.path.basename(download.path), download.error)
-            else:
-                self._make_room()
+        if download.error:
+            LOG.warning("%s was not downloaded: %s", os.path.basename(download.path), download.error)
+        else:
+            self.room.written(download.available)
 
-    def _make_room(self):
-        """Remove the files that were not asked for longest, until there are few enough bytes."""
-        found = []
-        for folder, _folders, names in os.walk(self.files):
-            for name in names:
-                path = os.path.join(folder, name)
-                if not name.startswith(PARTIAL):
-                    status = os.stat(path)
-                    found.append((status.st_mtime_ns, status.st_size, path))
-        total = sum(size for _time, size, _path in found)
-        for _time, size, path in sorted(found):
-            if total <= self.max_bytes:
-                return
-            os.unlink(path)
-            total -= size
+
+def used(file):
+    """Note that a file was asked for; it may have been removed just now."""
+    with contextlib.suppress(FileNotFoundError):
+        os.utime(file)
 
 
 def parts(stream):
@@ -167,7 +164,10 @@ def read(path):
 
 
 def write(path, content):
+    """Write a page; returns its size."""
     handle, scratch = tempfile.mkstemp(prefix=PARTIAL, dir=os.path.dirname(path))
     with os.fdopen(handle, "w", encoding="utf-8") as stream:
         json.dump(content, stream)
+        size = stream.tell()
     os.replace(scratch, path)
+    return size

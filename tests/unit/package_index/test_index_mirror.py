@@ -152,18 +152,90 @@ def test_a_download_goes_on_when_nobody_waits_any_more(plain, tmp_path):
     assert fetch(mirror, "thing", "thing-1.0.tar.gz") == BIG
 
 
-def test_the_files_not_asked_for_longest_make_room(plain, tmp_path):
-    mirror = mirror_of(plain, tmp_path, max_bytes=len(BIG) + 4)
-    for name, age in (("thing-0.9.tar.gz", 200), ("other-1.0.tar.gz", 100)):
-        fetch(mirror, name.partition("-")[0], name)
+def kept_names(folder):
+    # unlike rglob, walk takes it that directories go meanwhile
+    return sorted(name for _folder, _folders, names in os.walk(folder) for name in names)
+
+
+def until(what, wanted):
+    """Room is made after whoever asked has got the answer."""
+    for _try in range(100):
+        if what() == wanted:
+            break
+        time.sleep(0.05)
+    assert what() == wanted
+
+
+def aged(folder, seconds):
+    """Let all that is there be older."""
+    for path in Path(folder).rglob("*"):
+        if path.is_file():
+            os.utime(path, (path.stat().st_mtime - seconds,) * 2)
+
+
+def test_the_files_not_asked_for_longest_make_room(tmp_path):
+    half = BIG[:len(BIG) // 2]
+    with stand_in({"thing-1.0.tar.gz": half, "other-1.0.tar.gz": half, "third-1.0.tar.gz": half}) as plain:
+        mirror = mirror_of(plain, tmp_path, max_bytes=int(len(half) * 2.5))
+        for name in ("thing", "other"):
+            fetch(mirror, name, name + "-1.0.tar.gz")
+            until_idle(mirror)
+            aged(tmp_path, 100)
+        fetch(mirror, "thing", "thing-1.0.tar.gz")  # used again
+        aged(tmp_path, 100)
+        fetch(mirror, "third", "third-1.0.tar.gz")
+        until(lambda: kept_names(tmp_path / "files"), ["thing-1.0.tar.gz", "third-1.0.tar.gz"])
+        # nothing is left of the one that went, and it can come again
+        until(lambda: sorted(path.name for path in (tmp_path / "files").iterdir()), ["thing", "third"])
+        assert fetch(mirror, "other", "other-1.0.tar.gz") == half
+
+
+def test_pages_count_too_however_many_names_are_asked_for(tmp_path):
+    names = ["n%03d" % number for number in range(100)]
+    with stand_in({"%s-1.0.tar.gz" % name: b"x" for name in ["thing", *names]}) as plain:
+        mirror = mirror_of(plain, tmp_path, max_bytes=20 * 4096)
+        fetch(mirror, "thing", "thing-1.0.tar.gz")
         until_idle(mirror)
-        path = next(Path(tmp_path).rglob(name))
-        os.utime(path, (time.time() - age,) * 2)
-    fetch(mirror, "thing", "thing-0.9.tar.gz")  # used again
+        for name in names:
+            aged(tmp_path, 10)
+            mirror.page("thing")  # in use, so it stays
+            assert mirror.page(name)["files"]
+            assert len(kept_names(tmp_path)) <= 20
+        kept = kept_names(tmp_path / "pages")
+        assert "thing.json" in kept and "n099.json" in kept and "n000.json" not in kept
+        assert not kept_names(tmp_path / "files"), "what nobody asked for was kept before what somebody did"
+        # what was removed is asked for again
+        assert mirror.page("n000")["files"]
+
+
+def test_a_limit_that_was_lowered_holds_from_the_start(plain, tmp_path):
+    mirror = mirror_of(plain, tmp_path)
     fetch(mirror, "thing", "thing-1.0.tar.gz")
     until_idle(mirror)
-    left = sorted(path.name for path in (tmp_path / "files").rglob("*.gz"))
-    assert left == ["thing-0.9.tar.gz", "thing-1.0.tar.gz"]
+    mirror_of(plain, tmp_path, max_bytes=CHUNK)
+    assert not kept_names(tmp_path / "files")
+
+
+def test_pages_and_files_are_whole_while_room_is_made(plain, tmp_path):
+    """Many ask at once where there is hardly any room."""
+    mirror = mirror_of(plain, tmp_path, page_seconds=0, max_bytes=4096)
+    wrong = []
+
+    def ask(name, filename):
+        for _again in range(40):
+            try:
+                if fetch(mirror, name, filename) != FILES[filename]:
+                    wrong.append(filename)
+            except Exception as error:  # pylint: disable=broad-except
+                wrong.append(repr(error))
+
+    threads = [threading.Thread(target=ask, args=(filename.split("-")[0], filename)) for filename in [*FILES] * 2]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    until_idle(mirror)
+    assert not wrong, wrong[:5]
 
 
 def test_what_a_killed_process_left_is_removed(plain, tmp_path):

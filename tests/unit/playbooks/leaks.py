@@ -25,7 +25,7 @@ class Leaks:
                 spellings.add(text[(4 if shift else 0):len(text) - 4])
         self.pattern = re.compile(b"|".join(re.escape(spelling) for spelling in spellings))
         self.found = []
-        self.processes = 0
+        self.processes = self.samples = 0
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._watch, daemon=True)
 
@@ -59,6 +59,7 @@ class Leaks:
                             content = stream.read()
                     except OSError:
                         continue
+                    self.samples += 1
                     if (process, name, content) not in seen:
                         seen.add((process, name, content))
                         self.text("%s of process %s: %s" % (name, process, content[:80]), content)

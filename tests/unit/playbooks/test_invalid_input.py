@@ -133,6 +133,8 @@ INPUTS = {
         ({"swf_testbed_upgrade_serial": []}, "swf_testbed_upgrade_serial is empty"),
         ({"broker_heap_mb": 1}, "broker_heap_mb is out of range", "broker"),
         ({"package_index_mirror_max_mb": 0}, "package_index_mirror_max_mb is out of range"),
+        ({"swf_testbed_keep_locks": 0}, "swf_testbed_keep_locks is out of range"),
+        ({"swf_testbed_cache_max_mb": -1}, "swf_testbed_cache_max_mb is out of range"),
     ],
     "ports": [
         ({"swf_testbed_mcp_port": 0}, "swf_testbed_mcp_port is out of the range"),

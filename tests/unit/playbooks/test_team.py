@@ -226,7 +226,7 @@ def test_a_controller_that_is_killed(team):
     process = hold_both(team, "alice")
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
-    assert len(team.leases()) == 4
+    assert len(team.leases()) == 2
     code, output = team.run("bob", compare=False, swf_testbed_broker_password="of-bob")
     assert code != 0 and refused_on_both(output), output
     # the same controller at once

@@ -82,9 +82,9 @@ def a_host_that_has_nothing(host):
 
 
 def content(folder):
-    """{path: (kind and mode, time of a module, content or target)} of all that is compared."""
+    """{path: (kind and mode, time of a module, content or target)} of all that is compared; a cache is of who builds."""
     found = {}
-    for path in sorted(Path(folder).rglob("*")):
+    for path in sorted(path for path in Path(folder).rglob("*") if path.relative_to(folder).parts[0] != "cache"):
         status = path.lstat()
         inner = os.readlink(path) if path.is_symlink() else path.read_bytes() if path.is_file() else None
         if path.name not in ("release.json", "lock.txt", ".lock"):

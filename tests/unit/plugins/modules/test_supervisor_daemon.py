@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import os
 import pwd
 import signal
@@ -40,7 +41,7 @@ class Place:
         self.configure("one")
 
     def configure(self, identifier, executable=EXECUTABLE):
-        self.conf.write_text(CONF.replace("IDENTIFIER", identifier).replace("EXECUTABLE", executable))
+        self.conf.write_text(CONF.replace("IDENTIFIER", identifier).replace("EXECUTABLE", str(executable)))
 
     def run(self, check=False, diff=False, **options):
         return run_module(
@@ -247,3 +248,16 @@ def test_what_is_missing_is_named(place, tmp_path):
     )
     answer = place.run(executable=EXECUTABLE)
     assert "did not start" in answer["msg"] and "program:sleeps" in answer["msg"], answer
+
+
+def test_two_runs_start_one_daemon(place):
+    # so that each of them would find none
+    slow = place.folder / "slow"
+    slow.write_text('#!/bin/sh\nsleep 2\nexec %s "$@"\n' % EXECUTABLE)
+    slow.chmod(0o755)
+    place.configure("one", slow)
+    with concurrent.futures.ThreadPoolExecutor(3) as pool:
+        answers = [future.result() for future in [pool.submit(place.run) for _number in range(3)]]
+    assert not any(answer["failed"] for answer in answers), answers
+    assert sorted(answer["changed"] for answer in answers) == [False, False, True]
+    assert len({answer["pid"] for answer in answers}) == 1
