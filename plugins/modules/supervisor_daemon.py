@@ -23,6 +23,7 @@ description:
     their ports and would run a second time beside the new ones.
   - A daemon of O(config) that is not reached at its socket, because that was removed or replaced, is found by its process. It is
     stopped with its programs before another one is started, and when it is to be stopped; a warning names it.
+  - A restart is completed by a detached process on the host, even if the controller and the module are killed meanwhile.
 options:
   state:
     description: Whether the daemon is to run.

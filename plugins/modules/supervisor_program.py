@@ -62,6 +62,8 @@ options:
         were stopped by hand; those that exited with an expected code are not. So in the end what is configured
         runs. Programs whose group did not change keep their processes. Without O(names) and O(groups) it concerns
         all groups, otherwise those with a program that is selected.
+      - Once V(applied), V(restarted) or V(absent) has begun to stop programs, a detached process on the host completes the
+        change, even if the controller and the module are killed meanwhile.
       - V(present) adds the groups that are configured and not in force yet, and leaves those that are in
         force as they are.
       - V(absent) stops groups and takes them out of supervisord. As long as they are in the configuration
