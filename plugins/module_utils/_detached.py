@@ -58,6 +58,7 @@ def _carry_out(step: t.Callable[[], t.Any], writer: int) -> None:
     try:
         answer = (step(), None)
     except Exception as error:
-        answer = (None, (type(error), error.args, vars(error)))
+        # as pickle does: the args of an OSError do not have its file
+        answer = (None, (type(error), error.__reduce__()[1], vars(error)))
     with open(writer, "wb") as stream:
         stream.write(pickle.dumps(answer))

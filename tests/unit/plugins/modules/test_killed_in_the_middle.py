@@ -183,5 +183,7 @@ def test_a_detached_step():
     with pytest.raises(SupervisorError) as raised:
         detached(fails)
     assert (raised.value.cause, raised.value.message, str(raised.value)) == ("died", "why", "why")
+    with pytest.raises(FileNotFoundError, match="'/no/such/file'"):
+        detached(lambda: open("/no/such/file").close())
     with pytest.raises(Died):
         detached(lambda: os.kill(os.getpid(), signal.SIGKILL))
