@@ -94,6 +94,37 @@ def waves(plan: Plan) -> list[Plan]:
     return parts
 
 
+def change_over(
+    client: Client,
+    plan: Plan,
+    starting: t.Sequence[str],
+    infos: list[dict[str, t.Any]],
+    order: Order,
+    deadline: Deadline,
+) -> tuple[Outcome | None, dict[str, str]]:
+    """Stop, replace and start the groups of the plan, part by part.
+
+    :param starting: the programs to start, in order.
+    :param infos: the last look at all programs.
+    :returns: how stopping failed, or None; and the programs that supervisord refuses to start, each with the reason.
+    """
+    refused: dict[str, str] = {}
+    left = waves(plan)
+    while left:
+        part = left.pop(0)
+        blocked = stop_groups(client, part, infos, order, deadline)
+        if blocked is not None:
+            return blocked, refused
+        coming = {*part.added, *part.changed}
+        names = [name for name in starting if name.split(":", 1)[0] in coming]
+        again, not_taken = replace_groups(client, part, names)
+        refused.update(not_taken)
+        infos = client.processes()
+        if again:
+            left.insert(0, part.only(again.__contains__))
+    return None, refused
+
+
 def stop_groups(
     client: Client, plan: Plan, infos: list[dict[str, t.Any]], order: Order, deadline: Deadline
 ) -> Outcome | None:
@@ -106,27 +137,36 @@ def stop_groups(
     return outcome if outcome.reasons else None
 
 
-def replace_groups(client: Client, plan: Plan, starting: t.Sequence[str]) -> dict[str, str]:
+def replace_groups(
+    client: Client, plan: Plan, starting: t.Sequence[str]
+) -> tuple[set[str], dict[str, str]]:
     """Take out what goes, add what comes and start its programs, all in one call.
 
     :param starting: programs of the groups that come, in order. supervisord would start those with autostart
         by itself, but later, and where one fails at once it could not be told from one that was not started
         yet.
-    :returns: the programs that supervisord refuses to start, each with the reason.
+    :returns: the groups that run again, because another run, an interrupted one perhaps, has just started them; and
+        the programs that supervisord refuses to start, each with the reason.
     :raises SupervisorError: supervisord could not take a group out or in.
     """
+    again: set[str] = set()
     calls: list[Call] = [("supervisor.removeProcessGroup", name) for name in plan.removed + plan.changed]
     calls += [("supervisor.addProcessGroup", name) for name in plan.changed + plan.added]
     groups = len(calls)
     calls += [("supervisor.startProcess", name, False) for name in starting]
     answers = client.multicall(calls)
     for call, answer in zip(calls[:groups], answers):
-        if isinstance(answer, RpcFault) and answer.code != errors.ALREADY_ADDED:
-            verb = "take out" if call[0].endswith("removeProcessGroup") else "add"
+        removes = call[0].endswith("removeProcessGroup")
+        if removes and isinstance(answer, RpcFault) and answer.code == errors.STILL_RUNNING:
+            again.add(call[1])
+        elif isinstance(answer, RpcFault) and answer.code != (
+            errors.BAD_NAME if removes else errors.ALREADY_ADDED
+        ):
+            verb = "take out" if removes else "add"
             raise SupervisorError(
                 "group_failed",
                 "supervisord could not %s the group %s: %s. Its log says more; when the cause is mended, the "
                 "same "
                 "task brings the rest into force." % (verb, call[1], answer.text),
             )
-    return not_started(answers[groups:], calls[groups:])
+    return again, not_started(answers[groups:], calls[groups:])

@@ -17,6 +17,7 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils import _superv
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils import _supervisor_plan as plans
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils import _supervisor_record as records
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils import _supervisor_status as status
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._detached import detached
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor_client import Client, Snapshot
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor_conf_programs import (
     UNREPORTED,
@@ -236,16 +237,19 @@ def restarted(task: Task) -> Result:
     if task.module.check_mode:
         return task.finish(did, predicted)
     task.touched = bool(did)
-    outcome = actions.stop(
-        task.client,
-        [name for name in names[::-1] if name in running],
-        task.deadline,
-        first=task.snapshot.processes,
-    )
-    if outcome.reasons:
+    stopping = [name for name in names[::-1] if name in running]
+    blocked, outcome = detached(lambda: _restart(task, stopping, names))
+    if blocked:
         return task.finish(did, predicted, outcome, "stopped", len(running))
-    outcome = actions.start(task.client, names, (), task.deadline, task.min_uptime)
     return task.finish(did, predicted, outcome, "RUNNING", len(names))
+
+
+def _restart(task: Task, stopping: list[str], names: list[str]) -> tuple[bool, Outcome]:
+    """(whether a program does not stop, how it ended)."""
+    outcome = actions.stop(task.client, stopping, task.deadline, first=task.snapshot.processes)
+    if outcome.reasons:
+        return True, outcome
+    return False, actions.start(task.client, names, (), task.deadline, task.min_uptime)
 
 
 def signalled(task: Task) -> Result:
@@ -400,15 +404,12 @@ def _carry_out(task: Task, plan: Plan, full: Plan | None = None) -> Result:
     watch = apply.to_watch(plan, infos)
     task.touched = bool(did)
     refused: dict[str, str] = {}
-    now = list(infos)
-    for part in apply.waves(plan):
-        blocked = apply.stop_groups(task.client, part, now, task.order, task.deadline)
+    if plan.added or plan.changed or plan.removed:
+        blocked, refused = detached(
+            lambda: apply.change_over(task.client, plan, starting, infos, task.order, task.deadline)
+        )
         if blocked is not None:
             return task.finish(did, predicted, blocked, "stopped", len(did), plan)
-        coming = {*part.added, *part.changed}
-        names = [name for name in starting if name.split(":", 1)[0] in coming]
-        refused.update(apply.replace_groups(task.client, part, names))
-        now = task.client.processes()
     fresh = {*plan.added, *plan.changed}
     rest = [name for name in starting if name.split(":", 1)[0] not in fresh]
     outcome = actions.start(task.client, rest, watch, task.deadline, task.min_uptime, refused=refused)

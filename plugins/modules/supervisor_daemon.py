@@ -23,6 +23,7 @@ description:
     their ports and would run a second time beside the new ones.
   - A daemon of O(config) that is not reached at its socket, because that was removed or replaced, is found by its process. It is
     stopped with its programs before another one is started, and when it is to be stopped; a warning names it.
+  - A restart is completed by a detached process on the host, even if the controller and the module are killed meanwhile.
 options:
   state:
     description: Whether the daemon is to run.
@@ -99,6 +100,7 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._daemon import
     stop_lost,
 )
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._daemon_processes import described, unreachable_daemons
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._detached import Died, detached
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._lease import hold
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._programs_of import end_programs_of, programs_of
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor_address import endpoint_from
@@ -266,20 +268,26 @@ def run(module):
         result["pid"] = found[1]
     if not changed or module.check_mode:
         return result
-    if unit and unit.active:
-        unit.stop()
-    elif found:
-        stop(client, found[1], options["timeout"])
-    # the unit may run another one than the one that answers
-    stop_lost([*lost, *(found[1:] if found else ())], options["timeout"])
-    end_programs_of(socket)
-    if options["state"] == "started":
+
+    def change():
+        if unit and unit.active:
+            unit.stop()
+        elif found:
+            stop(client, found[1], options["timeout"])
+        # the unit may run another one than the one that answers
+        stop_lost([*lost, *(found[1:] if found else ())], options["timeout"])
+        end_programs_of(socket)
+        if options["state"] == "stopped":
+            return {}
         settle(secrets)
         if unit:
             unit.start()
         else:
             start(options, config)
-        result["pid"] = wait_for_answer(client, options["timeout"], config, unit)
+        return {"pid": wait_for_answer(client, options["timeout"], config, unit)}
+
+    # what is stopped to be started anew must not stay stopped
+    result.update(detached(change))
     return result
 
 
@@ -311,7 +319,7 @@ def main():
         module.exit_json(**run_in_turn(module))
     except SupervisorError as error:
         module.fail_json(msg=error.message)
-    except (ConfigError, DaemonError, _systemd.SystemdError) as error:
+    except (ConfigError, DaemonError, Died, _systemd.SystemdError) as error:
         module.fail_json(msg=str(error))
 
 

@@ -62,6 +62,8 @@ options:
         were stopped by hand; those that exited with an expected code are not. So in the end what is configured
         runs. Programs whose group did not change keep their processes. Without O(names) and O(groups) it concerns
         all groups, otherwise those with a program that is selected.
+      - Once V(applied), V(restarted) or V(absent) has begun to stop programs, a detached process on the host completes the
+        change, even if the controller and the module are killed meanwhile.
       - V(present) adds the groups that are configured and not in force yet, and leaves those that are in
         force as they are.
       - V(absent) stops groups and takes them out of supervisord. As long as they are in the configuration
@@ -218,7 +220,8 @@ cause:
   description:
     - Why the module failed, for use in conditions.
     - Beside the causes of M(bnlnpps.swf_testbed.supervisor_info) there are V(group_failed) and
-      V(call_refused) if supervisord could not do what it was told, V(part_of_group) if O(state=absent) is
+      V(call_refused) if supervisord could not do what it was told, V(interrupted) if the process that brings the
+      change into force was killed, V(part_of_group) if O(state=absent) is
       asked for a part of a group, V(not_running) if a program cannot be signalled, and V(config_unknown) if
       check mode cannot tell which file supervisord reads. With V(config_invalid) supervisord refuses the new
       configuration, and nothing was changed.
@@ -230,6 +233,7 @@ cause:
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils import _supervisor_args as args
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._detached import Died
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._lease import hold
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor_address import endpoint_from
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor_client import Client
@@ -281,6 +285,8 @@ def main() -> None:
     except RpcFault as fault:
         refusal = SupervisorError("call_refused", "supervisord refuses a call: %s." % fault.text)
         args.fail(module, refusal, changed=task is not None and task.touched)
+    except Died as error:
+        args.fail(module, SupervisorError("interrupted", str(error)), changed=True)
     if result.pop("failed", False):
         module.fail_json(**result)
     module.exit_json(**result)
