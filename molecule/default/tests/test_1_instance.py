@@ -51,7 +51,7 @@ def test_secrets_are_readable_by_their_owner_only(host, testbed):
 def test_no_secret_is_in_a_file_that_others_can_read(testbed):
     """Others are stopped by any closed directory on the way, so modes are looked at as a whole path."""
     secrets = [secret.encode() for secret in testbed.secrets().values()]
-    assert len(secrets) == 4 and all(len(secret) == 40 for secret in secrets)
+    assert len(secrets) == 5 and all(len(secret) == 40 for secret in secrets)
     for top in XDG:
         for path in files_below(testbed.path(top)):
             open_to_others = all(os.stat(part).st_mode & (stat.S_IXOTH if os.path.isdir(part) else stat.S_IROTH)

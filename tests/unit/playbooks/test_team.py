@@ -41,7 +41,7 @@ PLAY = """
     - name: Take as long as the test wants
       shell: |
         touch {{ swf_testbed_controller_dir }}-holds-{{ inventory_hostname }}
-        until [ -e %(folder)s/go ]; do sleep 0.1; done
+        until [ -e %(folder)s/go ] || [ ! -d %(folder)s ]; do sleep 0.1; done
       when: waits
     - bnlnpps.swf_testbed.config_files:
         manifest: {instance: "{{ swf_testbed_instance }}", scope: user, role: role}
