@@ -59,8 +59,12 @@ def a_run_of_the_first(lab, wait_until):
 def test_without_the_secrets_it_is_refused_before_the_first_change(lab, second, arguments):
     before = in_place(lab)
     code, output, counted = second.play("site.yml", *arguments)
-    assert code != 0 and "does not have the secrets that" in output, output
-    assert re.search(r"last changed on \S+ \S+ UTC by \w+ on \S+, with %s" % lab.secrets.parent, output), output
+    if "--limit" in arguments:
+        # seen before a host is asked: the others have what this controller would have to generate
+        assert code != 0 and "swf_testbed_broker_password is not on this controller" in output, output
+    else:
+        assert code != 0 and "does not have the secrets that" in output, output
+        assert re.search(r"last changed on \S+ \S+ UTC by \w+ on \S+, with %s" % lab.secrets.parent, output), output
     assert "cannot read" not in output and "undefined" not in output, output
     assert {count for count, _failed in counted.values()} == {0}, output
     assert in_place(lab) == before and not second.directory.exists() and not any(leases(lab).values())
