@@ -11,6 +11,7 @@ killed is taken over by the same controller at once, and by others when it was n
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import platform
@@ -26,6 +27,7 @@ ENVIRONMENT = "SWF_TESTBED_LEASE"
 LOST = ".lost"
 SECONDS = 600
 RENEWED_AFTER = 60
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 # seconds that a call waits for another one, which looks at the lease for a moment
 PATIENCE = 10
 
@@ -152,6 +154,10 @@ def hold(module):
     except LeaseHeld as error:
         module.fail_json(msg=str(error), lease_holder=error.holder)
     except OSError as error:
+        if error.errno in NO_ROOM:
+            # whoever comes to stop something, or to make room, must not be kept out
+            module.warn("this host is not held for this run: %s" % error)
+            return
         module.fail_json(msg="cannot hold this host for the run, and it was left alone. Evidence: %s. Fix: let this login write "
                              "there, and end what hangs" % error)
     renew_now_and_then(lease)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import stat
@@ -119,3 +120,35 @@ def test_it_is_renewed_while_a_call_lasts(path, monkeypatch):
     age(path, 500)
     time.sleep(0.3)
     assert time.time() - path.stat().st_mtime > 400
+
+
+class Refused(Exception):
+    pass
+
+
+class SimulatedModule:
+    check_mode = False
+
+    def __init__(self):
+        self.warnings = []
+        self.warn = self.warnings.append
+
+    @staticmethod
+    def fail_json(**result):
+        raise Refused(result["msg"])
+
+
+@pytest.mark.parametrize("number, text", [(errno.ENOSPC, ""), (errno.EROFS, ""), (errno.EACCES, "Fix: let this login write there")])
+def test_a_simulated_full_disk_keeps_nobody_out(monkeypatch, number, text):
+    def write(path, _content):
+        raise OSError(number, os.strerror(number), path)
+
+    monkeypatch.setattr(_lease, "write", write)
+    monkeypatch.setenv(_lease.ENVIRONMENT, json.dumps(lease("alice")))
+    module = SimulatedModule()
+    if text:
+        with pytest.raises(Refused, match=text):
+            _lease.hold(module)
+    else:
+        _lease.hold(module)
+    assert len(module.warnings) == (not text)
