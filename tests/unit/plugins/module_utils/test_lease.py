@@ -138,7 +138,8 @@ class SimulatedModule:
         raise Refused(result["msg"])
 
 
-@pytest.mark.parametrize("number, text", [(errno.ENOSPC, ""), (errno.EROFS, ""), (errno.EACCES, "Fix: let this login write there")])
+@pytest.mark.parametrize("number, text", [
+    (errno.ENOSPC, ""), (errno.EROFS, ""), (errno.EACCES, "Fix: let this login write there")])
 def test_a_simulated_full_disk_keeps_nobody_out(monkeypatch, number, text):
     def write(path, _content):
         raise OSError(number, os.strerror(number), path)
