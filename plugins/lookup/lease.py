@@ -32,7 +32,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 _raw:
-  description: The lease in JSON, or an empty text.
+  description: The lease, or an empty text.
   type: list
   elements: str
 """
@@ -43,6 +43,7 @@ import os
 from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.lookup import LookupBase
 
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._lease import MARK
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._controller import lease
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory import _known
 
@@ -57,4 +58,5 @@ class LookupModule(LookupBase):
         # a play that reads it before its roles' defaults are known has them, too
         known = dict({name: _known.defaults()[name] for name in READ}, **(variables or {}))
         instance, scope, directory, broken = (self._templar.template(known[name]) for name in READ)
-        return [json.dumps(lease(str(instance), str(scope), os.path.expanduser(str(directory)), boolean(broken, strict=False)))]
+        found = lease(str(instance), str(scope), os.path.expanduser(str(directory)), boolean(broken, strict=False))
+        return [MARK + json.dumps(found)]

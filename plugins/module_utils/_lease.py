@@ -23,6 +23,8 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._replacing imp
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._turn import FOLDER, LEASE, turn
 
 ENVIRONMENT = "SWF_TESTBED_LEASE"
+# before the JSON: ansible-core before 2.19 makes a dict of text that looks like one
+MARK = "lease:"
 # beside a lease: the run that it was taken from, and by whom
 LOST = ".lost"
 SECONDS = 600
@@ -54,7 +56,7 @@ class LeaseHeld(Exception):
 
 def taken_from_environment():
     """The lease that the playbook hands over, or None. Programs that the module starts do not inherit it."""
-    text = os.environ.pop(ENVIRONMENT, "")
+    text = os.environ.pop(ENVIRONMENT, "").partition(MARK)[2]
     return json.loads(text) if text else None
 
 

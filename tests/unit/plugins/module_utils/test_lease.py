@@ -101,7 +101,7 @@ def test_nothing_is_left_when_it_is_released(path):
 
 
 def test_programs_that_a_module_starts_do_not_inherit_it(monkeypatch):
-    monkeypatch.setenv(_lease.ENVIRONMENT, json.dumps(lease("alice")))
+    monkeypatch.setenv(_lease.ENVIRONMENT, _lease.MARK + json.dumps(lease("alice")))
     assert _lease.taken_from_environment()["owner"] == "alice" and _lease.ENVIRONMENT not in os.environ
     assert _lease.taken_from_environment() is None
 
@@ -145,7 +145,7 @@ def test_a_simulated_full_disk_keeps_nobody_out(monkeypatch, number, text):
         raise OSError(number, os.strerror(number), path)
 
     monkeypatch.setattr(_lease, "write", write)
-    monkeypatch.setenv(_lease.ENVIRONMENT, json.dumps(lease("alice")))
+    monkeypatch.setenv(_lease.ENVIRONMENT, _lease.MARK + json.dumps(lease("alice")))
     module = SimulatedModule()
     if text:
         with pytest.raises(Refused, match=text):
