@@ -103,9 +103,9 @@ def test_placing_secrets_shows_them_to_no_callback_plugin(inventory):
     outputs = [run(inventory, seen, "-vvv", "--diff", *more) for more in ([], [], ["--check"])]
     assert [done.returncode for done in outputs] == [0, 0, 0], outputs[0].stdout
     assert " changed=0 " in outputs[1].stdout
-    # the one secret that is used and that the inventory does not set, beside the CA, what it issued and the key of the digests
+    # the one secret that is used and that the inventory does not set, beside the CA and what it issued
     assert {path.name for path in (inventory / "controller/secrets").iterdir() if "." not in path.name} == {
-        "monitor_secret_key", "digest_key"}
+        "monitor_secret_key"}
     keys = keys_of(inventory)
     assert len(keys) >= 3 and PASSWORD in (inventory / "broker/secrets/users.properties").read_text()
     leaks = Leaks(API_TOKEN, PASSWORD, INDEX_TOKEN, *keys)
