@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parents[3]
 PLAYBOOKS = sorted((ROOT / "playbooks").glob("*.yml"))
 LEASE = "{{ lookup('bnlnpps.swf_testbed.lease') }}"
 # they change no host
-HOLDS_NOTHING = ("doctor", "publish", "wheelhouse")
+HOLDS_NOTHING = ("doctor", "publish", "wheelhouse", "export_secrets", "import_secrets")
 NAMES = ("requests", "yaml", "jinja2", "ansible", "packaging", "cryptography", "typer", "rich", "django", "supervisor", "build",
          "twine", "selinux", "apt", "psycopg2", "urllib3", "sitecustomize")
 

@@ -112,7 +112,8 @@ class Fleet:
              # preflight, which finds it, is not run here
              "-e", json.dumps({"__swf_testbed_dirs": "{{ layout }}"}), str(self.folder / playbook)],
             cwd=ROOT, check=False, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-            env=dict(os.environ, ANSIBLE_NOCOLOR="1", ANSIBLE_LOCALHOST_WARNING="0"))
+            # hosts are held in the home of the login
+            env=dict(os.environ, HOME=str(self.folder), ANSIBLE_NOCOLOR="1", ANSIBLE_LOCALHOST_WARNING="0"))
         return done.returncode, " ".join(done.stdout.split())
 
     def secrets(self):
