@@ -21,6 +21,8 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._provenance_ch
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._run import claimed_by, run_id, stamped
 
 LAYOUT = "swf_testbed_layout_"
+# groups of services that have secrets, and a record of them
+SERVICES = {"broker", "database", "monitor"}
 # seconds that the run which began first waits for one that began at the same time, and may hold some of the hosts
 PATIENCE = 20
 POLL_SECONDS = 1
@@ -70,7 +72,8 @@ class ActionModule(ActionBase):
         deadline = time.monotonic() + PATIENCE
         while True:
             result = self._execute_module(
-                module_name="bnlnpps.swf_testbed.preflight", module_args=dict(self._task.args), task_vars=task_vars)
+                module_name="bnlnpps.swf_testbed.preflight", task_vars=task_vars,
+                module_args=dict(self._task.args, services=sorted(SERVICES & set(task_vars.get("group_names") or ()))))
             holder = result.get("lease_holder")
             if not holder or (started(), run_id()) > (holder["started"], holder["run"]) or time.monotonic() > deadline:
                 return result

@@ -49,7 +49,7 @@ import tempfile
 from ansible.errors import AnsibleError
 from ansible.plugins.lookup import LookupBase
 
-IN_CHECK_MODE = "0" * 40
+from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory._known import GENERATED_LATER
 
 
 def read_or_make(directory, name, check_mode):
@@ -62,7 +62,7 @@ def read_or_make(directory, name, check_mode):
             return stream.read().strip()
     except FileNotFoundError:
         if check_mode:
-            return IN_CHECK_MODE
+            return GENERATED_LATER
     os.makedirs(directory, mode=0o700, exist_ok=True)
     handle, scratch = tempfile.mkstemp(dir=directory)
     try:

@@ -1,9 +1,9 @@
 # Copyright: Contributors to the bnlnpps.swf_testbed collection
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The cache of the builds of one instance: it has a place of its own, so that it can have a limit and goes with the instance.
+"""A separate build cache for each instance, so that it can have a limit and is removed with the instance.
 
-It is beside the releases, on their file system: uv links what it installs, and the cache takes little room of its own.
+It is on the file system of the releases: uv links the files that it installs, so that the cache takes little additional room.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def cache_of(root, max_mb):
         if full or size_of(folder) > max_mb * 1_000_000:
             shutil.rmtree(folder, ignore_errors=True)
         with contextlib.suppress(OSError):
-            # nothing is in it where a release was received, or the login names another cache
+            # it is empty where a release was received, or where the login sets another cache
             os.rmdir(folder)
 
 

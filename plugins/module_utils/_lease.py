@@ -149,7 +149,7 @@ def hold(module):
     if not lease or module.check_mode:
         return
     if lease["scope"] == "system" and os.geteuid() != 0:
-        # a check of its own says what to do about the login
+        # preflight reports that the login needs root
         return
     try:
         take(lease)

@@ -19,7 +19,8 @@ description:
   - Warns of GitHub Packages, which has no registry for Python packages, in the C(pip.conf) and C(.pypirc) of the login and of the
     host. The role P(bnlnpps.swf_testbed.pip_index#role) takes it out with
     O(bnlnpps.swf_testbed.pip_index#role:main:pip_index_remove_github=true).
-  - Changes nothing.
+  - Changes nothing but who may change the host - if there is no problem, a play with the lookup
+    P(bnlnpps.swf_testbed.lease#lookup) holds the host from this call on.
 options:
   instance:
     description: Name of the instance.
@@ -92,7 +93,8 @@ options:
       - C(swf_testbed_replace_secrets) and C(swf_testbed_allow_older_collection) let it go on.
     type: bool
   services:
-    description: Services of this host whose secrets count, too, V(broker), V(database) and V(monitor).
+    description: Services of this host whose secrets count, too. Set by the action, from the groups of the host. Not for use in a
+      playbook.
     type: list
     elements: str
     default: []

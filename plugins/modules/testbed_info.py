@@ -17,6 +17,7 @@ description:
   - A program that runs now, but ended at least twice within the last hour and was started again by supervisord, is not well.
   - Where programs are not well and another release became active less than a day ago, a problem says so, and how to go back.
   - Tries to write into the directories of an instance, as the users that write there; no file is left.
+  - Releases the host, if a play with the lookup P(bnlnpps.swf_testbed.lease#lookup) holds it, since it is the last call of a run.
   - Looks whether the active release is still what was built. Seen are packages that were added, removed or changed, and files of
     packages that are gone, have another size, or were written later with other content. Not seen are content of the same size
     under a time that was set back, compiled bytecode, and files that were added inside of a package.

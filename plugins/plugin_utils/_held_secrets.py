@@ -21,8 +21,8 @@ except ImportError:
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._certificates import public_bytes
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory import _known
-from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory._left_out import GENERATED_LATER
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory._values import plain
+from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._lab_ca import read
 
 #: those that are text, each in the variable swf_testbed_NAME
 TEXTS = ("index_token", "broker_password", "database_password", "monitor_secret_key", "api_token")
@@ -60,14 +60,17 @@ class HeldSecrets:
         return os.path.expanduser(str(self.variable("swf_testbed_controller_dir")))
 
     def get(self, name):
-        """A secret, or for a CA its public keys, as text; None for one that this controller does not have."""
+        """A secret, or for a CA its public keys, as text; None for one that this controller does not have.
+
+        :raises AnsibleError: its file is there and cannot be read.
+        """
         if name in (*TEXTS, DIGEST_KEY):
             found = self.variable("swf_testbed_" + name)
-            return found if isinstance(found, str) and found not in ("", GENERATED_LATER) else None
+            return found if isinstance(found, str) and found not in ("", _known.GENERATED_LATER) else None
         if name in AUTHORITIES:
             path = self.variable(AUTHORITIES[name])
-            return public_keys(read(os.path.expanduser(path))) if path else None
-        return read(os.path.join(self.directory, "secrets", name + ".pem"))
+            return public_keys(text_of(os.path.expanduser(path))) if path else None
+        return text_of(os.path.join(self.directory, "secrets", name + ".pem"))
 
 
 def told(name):
@@ -77,12 +80,11 @@ def told(name):
     return "the certificate of " + name[len(ISSUED):] if name.startswith(ISSUED) else "swf_testbed_" + name
 
 
-def read(path):
+def text_of(path):
     try:
-        with open(path, encoding="ascii", errors="replace") as stream:
-            return stream.read()
-    except OSError:
-        return None
+        return read(path)
+    except OSError as error:
+        raise AnsibleError("cannot read %s on the controller: %s" % (path, error.strerror)) from None
 
 
 def public_keys(text):

@@ -37,17 +37,18 @@ def digests(key, names, held):
 def others(record, held):
     """The secrets of a record that this controller would replace without being entitled to: {name: how it is different}.
 
-    One that has the digest key as well may replace secrets by new ones. It may not bring back one that was replaced: then it is
-    not a change on purpose, but one that this controller has missed.
+    One that has the digest key as well may replace secrets. It may not restore one that another controller has replaced: that is
+    no change on purpose, this controller has missed the other one's.
     """
     entitled = held.get(DIGEST_KEY) == record["key"]
+    missed = where(record["changed_by"]) != where(here(held.directory))
     found = {}
     for name, known in record["secrets"].items():
         secret = held.get(name)
         mine = secret and digest(record["key"], name, secret)
         if mine == known:
             continue
-        if mine in record["former"].get(name, ()):
+        if missed and mine in record["former"].get(name, ()):
             found[name] = "is a former one"
         elif not entitled:
             found[name] = "is another one" if mine else "is missing"
@@ -65,7 +66,7 @@ def refusal(records, held, host):
         if found:
             theirs = record["changed_by"]
             get = (
-                "use the ones that it had then: look at the inventory, at options -e and at that directory"
+                "use the ones that it had then: restore that directory from a backup, or use the vault file of the team"
                 if where(theirs) == where(mine) else
                 "get them: copy that directory to %s; or there: make export-secrets, and use the vault file (docs/team.md)" %
                 held.directory)

@@ -158,6 +158,6 @@ _Dumper.add_representer(
 
 def _plain(value: t.Any) -> t.Any:
     if isinstance(value, dict):
-        # of a name in ansible-core before 2.19, which may be a text of a class of its own, too
+        # also the names: before ansible-core 2.19 they can be of a subclass of str
         return {str.__str__(key): _plain(item) for key, item in value.items()}
     return Unsafe(value) if TEMPLATE.search(value) else Quoted(value)

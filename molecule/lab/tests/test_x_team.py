@@ -17,7 +17,7 @@ VAULT_PASSWORD = "of the team"
 
 
 class Controller:
-    """The login of this machine, with a home of its own."""
+    """The login of this machine, with a separate directory of secrets."""
 
     def __init__(self, lab, folder):
         self.lab, self.folder = lab, folder

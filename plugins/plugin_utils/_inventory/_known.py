@@ -33,6 +33,8 @@ except ImportError:
 
 ROLES = Path(__file__).resolve().parents[3] / "roles"
 PREFIX = "swf_testbed_"
+#: what the lookup secret returns in a check run for one that it would have to generate
+GENERATED_LATER = "0" * 40
 #: registered results and facts of our own plays; tests/unit/plugins/plugin_utils/test_unknown.py looks for them in the roles
 INTERNAL = re.compile(
     PREFIX + r"(release|configuration|info|logs|layout_\w*|gate|gate_failed|removed|restored|not_restored|secrets|index_access"

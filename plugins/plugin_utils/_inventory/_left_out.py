@@ -7,10 +7,9 @@ from __future__ import annotations
 
 import os
 
+from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory._known import GENERATED_LATER
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory._problem import Problem
 
-#: what the lookup secret returns in a check run for one that it would have to generate
-GENERATED_LATER = "0" * 40
 #: secret: group of the hosts that have it
 SECRETS = {
     "swf_testbed_index_token": ("index",),

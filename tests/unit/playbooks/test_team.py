@@ -119,6 +119,15 @@ def test_another_controller_is_refused_before_the_first_change(team):
     assert team.everything() == before and not (team.folder / "bob").exists() and team.leases() == []
 
 
+def test_what_the_host_answers_is_shown_without_the_key_of_its_digests(team):
+    key = (team.folder / "alice/secrets/digest_key").read_text().strip()
+    with Leaks(key, team.passwords()[0]) as leaks:
+        code, output = team.run("alice", "-vvv", "--diff")
+    assert code == 0 and "swf_testbed_layout_swf_one" in output, output
+    leaks.text("the output", output)
+    assert leaks.found == []
+
+
 def test_a_controller_with_the_same_secrets_changes_nothing_whatever_its_key_is(team):
     shutil.copytree(team.folder / "alice", team.folder / "bob")
     before = team.everything()
@@ -139,11 +148,15 @@ def test_who_holds_the_key_may_replace_a_secret_and_others_may_not(team):
     # bob has the key as well, and what alice has replaced: that is no change on purpose
     code, output = team.run("bob")
     assert code != 0 and "swf_testbed_broker_password is a former one" in output and team.passwords() == placed, output
-    # the same controller, and a password of an option that was forgotten
-    code, output = team.run("alice", swf_testbed_broker_password="another-one-of-her-own")
-    assert code == 0, output
+    # the same controller, with an option that is given once: whoever made the last change may undo it
+    code, output = team.run("alice", swf_testbed_broker_password="given-once")
+    assert code == 0 and team.passwords() == ["given-once"] * 2, output
     code, output = team.run("alice")
-    assert code != 0 and "use the ones that it had then" in output and "copy that directory" not in output, output
+    assert code == 0 and team.passwords() == placed, output
+    # with an empty home it is another one
+    (team.folder / "alice").rename(team.folder / "away")
+    code, output = team.run("alice")
+    assert code != 0 and "restore that directory from a backup" in output and "copy that directory" not in output, output
     code, output = team.run("carol", swf_testbed_broker_password="of-somebody-without-the-key")
     assert code != 0 and "swf_testbed_broker_password is another one" in output, output
 

@@ -23,7 +23,7 @@ def test_is_made_once_and_readable_by_its_owner_only(tmp_path):
 
 
 def test_check_mode_makes_nothing(tmp_path):
-    assert secret.read_or_make(str(tmp_path / "secrets"), "token", True) == secret.IN_CHECK_MODE
+    assert secret.read_or_make(str(tmp_path / "secrets"), "token", True) == secret.GENERATED_LATER
     assert not (tmp_path / "secrets").exists()
 
 
