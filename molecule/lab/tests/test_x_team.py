@@ -4,8 +4,10 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import re
+import secrets
 import signal
 import subprocess
 
@@ -24,13 +26,13 @@ class Controller:
         (folder / "password").write_text(VAULT_PASSWORD)
         self.vault, self.directory = folder / "vault.yml", folder / "controller"
 
-    def arguments(self, *arguments, vault=False):
-        known = ["-e", "@%s" % self.vault] if vault else []
+    def arguments(self, *arguments, vault=False, last="{}"):
+        known = ["-e", "@%s" % self.vault, "-e", last] if vault else []
         return [*arguments, "-e", "swf_testbed_controller_dir=%s" % self.directory, *known,
                 "--vault-password-file", str(self.folder / "password")]
 
-    def play(self, *arguments, vault=False):
-        done = self.lab.play(*self.arguments(*arguments, vault=vault))
+    def play(self, *arguments, **options):
+        done = self.lab.play(*self.arguments(*arguments, **options))
         return done.returncode, " ".join(done.stdout.split()), changed(done.stdout)
 
 
@@ -82,6 +84,16 @@ def test_with_the_exported_secrets_two_controllers_change_nothing_one_after_the_
     assert done.returncode == 0 and set(changed(done.stdout).values()) == {(0, 0)}, done.stdout
     assert in_place(lab) == before and not any(leases(lab).values())
     goes_on()
+
+
+def test_what_the_services_have_counts_as_well(lab, second):
+    (path,) = (second.directory / "secrets").glob("tls-swf-broker-*.pem")
+    path.unlink()
+    # neither the shared CA, from which it would be placed again, nor the key, with which it might be replaced
+    others = json.dumps({"swf_testbed_lab_ca": {}, "swf_testbed_digest_key": secrets.token_hex(20)})
+    code, output, counted = second.play("site.yml", "--limit", lab.services, last=others, vault=True)
+    assert code != 0 and "the certificate of %s is missing" % path.stem[len("tls-"):] in output, output
+    assert {count for count, _failed in counted.values()} == {0}, output
 
 
 def test_of_two_runs_at_once_one_is_refused_with_the_name_of_the_other(lab, second, wait_until):

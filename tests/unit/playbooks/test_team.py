@@ -24,9 +24,15 @@ ROOT = Path(__file__).resolve().parents[3]
 PLAY = """
 - hosts: testbed
   gather_facts: false
+  order: "{{ sequence | default('inventory') }}"
   environment:
     SWF_TESTBED_LEASE: "{{ lookup('bnlnpps.swf_testbed.lease') }}"
   tasks:
+    - name: Wait for the other run
+      shell: |
+        touch {{ swf_testbed_controller_dir }}-began
+        until [ -e %(folder)s/begin ] || [ ! -d %(folder)s ]; do sleep 0.1; done
+      when: begins_together | default(false)
     - import_role: {name: bnlnpps.swf_testbed.settings, tasks_from: variables}
     - import_role: {name: bnlnpps.swf_testbed.preflight, tasks_from: check}
       vars: {preflight_checks: false}
@@ -279,3 +285,23 @@ def test_of_two_that_start_at_once_exactly_one_goes_on(team):
         assert "another run changes this host" in results[loser][1], results
         assert team.passwords() == ["%s-%d" % (winner, attempt)] * 2 and team.leases() == []
         (team.folder / "go").unlink()
+
+
+def test_of_two_that_hold_a_host_each_one_goes_on(team):
+    """Each takes the hosts one after the other, and begins with the other one's last."""
+    for attempt in range(2):
+        processes = {who: team.start(who, "-f", "1", compare=False, begins_together=True, sequence=sequence,
+                                     swf_testbed_broker_password="%s-%d" % (who, attempt))
+                     for who, sequence in (("bob", "inventory"), ("carol", "reverse_inventory"))}
+        deadline = time.monotonic() + 60
+        while len(list(team.folder.glob("*-began"))) < 2:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        (team.folder / "begin").touch()
+        results = {who: ended(process) for who, process in processes.items()}
+        well = [who for who, (code, _output) in results.items() if code == 0]
+        # the one that began first waits for the other one, which gives up or comes to its end
+        assert well and all("another run changes this host" in results[who][1] for who in set(results) - set(well)), results
+        assert len(set(team.passwords())) == 1 and team.passwords()[0].partition("-")[0] in well and team.leases() == []
+        for path in (*team.folder.glob("*-began"), team.folder / "begin"):
+            path.unlink()
