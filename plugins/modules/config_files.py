@@ -499,7 +499,7 @@ def main():
                 "directory": {"type": "path", "required": True}, "index_url": {"type": "str", "required": True}}},
             "users_of": {"type": "dict", "options": {
                 name: {"type": "str", "required": True} for name in ("group", "instance", "scope")}},
-            "secret_names": {"type": "list", "elements": "str", "default": []},
+            "secret_names": {"type": "list", "elements": "str", "default": [], "no_log": False},
             "known_good": {"type": "path"},
             **ARGUMENT,
             **_provenance.ARGUMENT,

@@ -128,8 +128,7 @@ def difference(given: dict[str, t.Any], authority: LabCa) -> Difference:
     :param given: one without :func:`problems`.
     :raises CertificateRefused: a file of the directory is damaged.
     """
-    certificate = _certificate(given["certificate"])
-    assert certificate
+    certificate = x509.load_pem_x509_certificate(given["certificate"].encode())
     text, key_text = read(authority.certificate_path), read(authority.key_path)
     there = authority.load(authority.certificate_path, x509.load_pem_x509_certificate, text) if text else None
     key_there = authority.load(authority.key_path, load_pem_private_key, key_text, None) if key_text else None

@@ -163,7 +163,7 @@ class Meddler(Client):
 def test_another_run_works_on_the_same_groups(host, meddling):
     host.configure(programs(2))
     host.client.call("supervisor.reloadConfig")
-    wanted = {name: {"group": name.split(":")[0]} for name in ("second:second", "beside:beside")}
+    wanted = {name: {"group": name.split(":", maxsplit=1)[0]} for name in ("second:second", "beside:beside")}
     plan = Plan(changed=["second", "beside"], wanted=wanted)
     blocked, refused = apply.change_over(
         Meddler(host.client.endpoint, *meddling), plan, list(wanted), host.infos(), Order([]), Deadline(30))
