@@ -81,8 +81,8 @@ finally:
 # The same for the query of supervisor_info alone, which is what "supervisorctl status" is to be compared with.
 QUERY = """
 import json, sys, time
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor_address import endpoint_from
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor_client import Client
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.address import endpoint_from
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.client import Client
 names = "socket url username password ca_cert client_cert client_key".split()
 params = dict(dict.fromkeys(names), timeout=60, validate_certs=True, **json.loads(sys.argv[2]))
 begin = time.perf_counter()

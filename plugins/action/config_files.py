@@ -11,8 +11,8 @@ from ansible.errors import AnsibleActionFail, AnsibleError
 from ansible.plugins.action import ActionBase
 from ansible.plugins.loader import lookup_loader
 
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._exclusive import LockHeld
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._text import not_text
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.exclusive import LockHeld
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.text import not_text
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils import _registry
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._collection import collection_version
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._held_secrets import HeldSecrets

@@ -12,8 +12,8 @@ from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
 from ansible.template import Templar
 
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._finding import finding
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index_secrets import Scrubber
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.findings import finding
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.secrets import Scrubber
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory._check import problems
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory._values import Values, reader
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._named_values import resolved

@@ -11,7 +11,7 @@ from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._exclusive import LockHeld
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.exclusive import LockHeld
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils import _registry
 
 MODULE = "bnlnpps.swf_testbed.instance_removed"

@@ -15,13 +15,14 @@ from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils import _git_wheels, _wheelhouse
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._git import GitError
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._indexes import netrc, normalised
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._install_verdict import explained
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._installers import InstallError
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._lock_file import LockRefused, must_read, obtain
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._release_archive import ArchiveRefused, verify
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._build import git_wheels
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._build.git import GitError
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._build.installers import InstallError
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._build.verdict import explained
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.configuration import netrc, normalised
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._release import wheelhouse as release_wheelhouse
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._release.archive import ArchiveRefused, verify
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._release.lock_file import LockRefused, must_read, obtain
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._collection import collection_version
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._last_used import keep_locks, keep_wheels
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._named_values import resolved
@@ -178,7 +179,7 @@ class ActionModule(ActionBase):
             if not os.path.exists(os.path.expanduser(str(needed))):
                 raise ValueError("there is no %s on the controller, %s. Run: ansible-playbook playbooks/wheelhouse.yml" % (
                     needed, what))
-        return {"name": _wheelhouse.INDEX, "preset": "directory", "url": os.path.abspath(os.path.expanduser(str(path))),
+        return {"name": release_wheelhouse.INDEX, "preset": "directory", "url": os.path.abspath(os.path.expanduser(str(path))),
                 "packages": []}
 
     def _wheels(self, repositories):
@@ -189,7 +190,7 @@ class ActionModule(ActionBase):
         unknown = [repository for repository in repositories if not {"url", "commit"} <= set(repository)]
         if unknown:
             raise ValueError("each of the repositories needs url and commit")
-        found = _git_wheels.obtain(
+        found = git_wheels.obtain(
             [dict({"subdirectory": None}, **repository) for repository in repositories], str(options["wheels_dir"]),
             {key: options.get("git_" + key) or None for key in ("username", "token", "ca_cert")}, self._task.check_mode)
         if found and not self._task.check_mode:
@@ -203,7 +204,7 @@ class ActionModule(ActionBase):
             archive = os.path.expanduser(str(directory))
             if os.path.isdir(archive):
                 archive = os.path.join(scratch, "wheels.tar")
-                _git_wheels.pack(directory, archive)
+                git_wheels.pack(directory, archive)
             self._transfer_file(archive, remote)
         self._fixup_perms2((os.path.dirname(remote), remote))
         return remote

@@ -15,12 +15,18 @@ from ansible.errors import AnsibleActionFail
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._git_wheels import pack
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._indexes import ARGUMENTS, normalised
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._install_verdict import explained
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._installers import InstallError
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._lock_file import LockRefused, access, must_read, obtain, read
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._wheelhouse import collect
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._build.git_wheels import pack
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._build.installers import InstallError
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._build.verdict import explained
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.configuration import ARGUMENTS, normalised
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._release.lock_file import (
+    LockRefused,
+    access,
+    must_read,
+    obtain,
+    read,
+)
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._release.wheelhouse import collect
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._named_values import resolved
 
 ARGUMENT_SPEC = {

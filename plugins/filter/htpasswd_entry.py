@@ -9,7 +9,7 @@ import hashlib
 
 from ansible.errors import AnsibleFilterError
 
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._text import not_text
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.text import not_text
 
 
 def htpasswd_entry(token, username):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from ansible.errors import AnsibleFilterError
 
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._text import not_text
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.text import not_text
 
 NAMED = {"\t": "\\t", "\n": "\\n", "\r": "\\r", "\f": "\\f"}
 SPECIAL = set("\\=:#! ")

@@ -8,8 +8,8 @@ import os
 
 from ansible.errors import AnsibleFilterError
 
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._indexes import netrc, normalised
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._installers import is_flat
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._build.installers import is_flat
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.configuration import netrc, normalised
 
 HEADING = "# Written by bnlnpps.swf_testbed; changes made here are overwritten.\n"
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 from ansible.errors import AnsibleFilterError
 
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor_quoting import environment
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.quoting import environment
 
 
 def supervisor_environment(variables: t.Any, section: str = "program") -> str:

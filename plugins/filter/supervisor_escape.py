@@ -8,7 +8,7 @@ import typing as t
 
 from ansible.errors import AnsibleFilterError
 
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor_quoting import escape
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.quoting import escape
 
 
 def supervisor_escape(value: t.Any) -> str:

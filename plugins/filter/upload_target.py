@@ -6,8 +6,8 @@ from __future__ import annotations
 
 from ansible.errors import AnsibleFilterError
 
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._package_project import PublishError
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._package_target import TRUSTED, target
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._package.project import PublishError
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._package.target import TRUSTED, target
 
 
 def upload_target(indexes, name=""):

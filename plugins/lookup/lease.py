@@ -43,7 +43,7 @@ import os
 from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.lookup import LookupBase
 
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._lease import MARK
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.lease import MARK
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._controller import lease
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory import _known
 

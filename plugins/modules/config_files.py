@@ -260,15 +260,15 @@ import tempfile
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.common.text.converters import to_bytes, to_text
 
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils import _known_good as known_good
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils import _provenance
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._instance_name import InstanceNameError
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._lease import hold
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._manifest import ManifestError, entry
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._manifest_record import ARGUMENT, record
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._modes import known_umask
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._replacing import read
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._turn import FILES, turn
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.files import read
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.modes import known_umask
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.instance_name import InstanceNameError
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.lease import hold
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.turn import FILES, turn
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._manifest import provenance
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._manifest.listing import ManifestError, entry
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._manifest.record import ARGUMENT, record
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._release import known_good
 
 
 class ConfigFiles:
@@ -289,7 +289,7 @@ class ConfigFiles:
         entries = [entry("directory", item["path"], item["uninstall"]) for item in parameters["directories"]]
         entries += [entry("unit" if item["dest"].endswith(".service") else "file", item["dest"]) for item in parameters["files"]]
         if parameters["manifest"] and parameters["secret_names"]:
-            entries += _provenance.entries(parameters["manifest"])
+            entries += provenance.entries(parameters["manifest"])
         if parameters["known_good"]:
             # the second one is what is left of a snapshot that was being made when the run was interrupted
             entries += [entry("directory", parameters["known_good"] + end) for end in ("", ".new")]
@@ -353,7 +353,7 @@ class ConfigFiles:
         try:
             known_good.keep(folder, [item["dest"] for item in parameters["files"]] + unwanted,
                             [item["path"] for item in parameters["directories"] if item["purge"]],
-                            [_provenance.path_of(parameters["manifest"])] if parameters["provenance"] else [])
+                            [provenance.path_of(parameters["manifest"])] if parameters["provenance"] else [])
         except OSError as error:
             self.fail("cannot keep the files that are to be replaced, so none was: %s" % error)
 
@@ -364,7 +364,7 @@ class ConfigFiles:
         if not told or not manifest or self.module.check_mode:
             return
         try:
-            _provenance.write(_provenance.path_of(manifest), told)
+            provenance.write(provenance.path_of(manifest), told)
         except (OSError, ValueError) as error:
             self.fail("cannot record where the secrets come from, and none was replaced. Evidence: %s. Fix: look at that file, "
                       "and move it away" % error)
@@ -502,7 +502,7 @@ def main():
             "secret_names": {"type": "list", "elements": "str", "default": [], "no_log": False},
             "known_good": {"type": "path"},
             **ARGUMENT,
-            **_provenance.ARGUMENT,
+            **provenance.ARGUMENT,
         },
         supports_check_mode=True,
         # the invocation would put whole files into the host's journal

@@ -105,9 +105,9 @@ import subprocess
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._lease import hold
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._replacing import read
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._scram import is_of, verifier
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.files import read
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.scram import is_of, verifier
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.lease import hold
 
 FILE = "role.json"
 ATTRIBUTES = "LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS"

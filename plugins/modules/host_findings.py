@@ -304,27 +304,24 @@ import time
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils import (
-    _doctor_indexes,
-    _doctor_instance,
-    _doctor_service,
-    _systemd,
-)
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._doctor_clock import unsynchronised
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._doctor_reach import reach
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._doctor_secrets import scrubber, without_secrets
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._finding import FATAL
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host_python import (
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._build.installers import find_uv
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.findings import FATAL
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._doctor import indexes as doctor_indexes
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._doctor import instance, service
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._doctor.clock import unsynchronised
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._doctor.reach import reach
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._doctor.secrets import scrubber, without_secrets
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host import systemd
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.instance_name import InstanceNameError, instance_name
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.layout import environment_of_login, layout
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.python import (
     find_python,
     python_problem,
     release_of,
     venv_problem,
 )
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host_systemd import linger_problem, system_problems
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._indexes import ARGUMENTS
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._installers import find_uv
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._instance_name import InstanceNameError, instance_name
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._layout import environment_of_login, layout
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.systemd_checks import linger_problem, system_problems
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.configuration import ARGUMENTS
 
 TEXT = {"type": "str", "default": ""}
 TEXTS = {"type": "list", "elements": "str", "default": []}
@@ -360,7 +357,7 @@ def systemd_of(options, version):
     """Findings on systemd: in system scope it is needed, in user scope it is of use."""
     if options["scope"] == "system":
         return system_problems(version)
-    return [linger_problem(version, _systemd.lingers())] if options["systemd"] == "auto" else []
+    return [linger_problem(version, systemd.lingers())] if options["systemd"] == "auto" else []
 
 
 def indexes_of(options, cas, folder, python):
@@ -375,12 +372,12 @@ def indexes_of(options, cas, folder, python):
         indexes.append(dict(index, ca_cert=path))
     access = layout(options["access_instance"], options["scope"], environment_of_login())["access_dir"] if (
         options["access_instance"]) else None
-    return _doctor_indexes.examine(indexes, options["packages"], access, python, options)
+    return doctor_indexes.examine(indexes, options["packages"], access, python, options)
 
 
 def examine(options, folder):
     """(installed, findings) of this host."""
-    version, found, installed, python = _systemd.version(), [], {}, None
+    version, found, installed, python = systemd.version(), [], {}, None
     if options["instances"]:
         python, found = python_of(options)
     if options["instances"] or options["services"]:
@@ -388,10 +385,10 @@ def examine(options, folder):
     found.append(unsynchronised())
     for item in options["instances"]:
         places = layout(item["name"], options["scope"], environment_of_login())
-        installed[item["part"]], more = _doctor_instance.examine(item, places, options)
+        installed[item["part"]], more = instance.examine(item, places, options)
         found += more
     for item in options["services"]:
-        installed[item["part"]], more = _doctor_service.examine(item, options, version)
+        installed[item["part"]], more = service.examine(item, options, version)
         found += more
     if options["indexes"]:
         found += indexes_of(options, options["index_cas"], folder, python)

@@ -148,24 +148,26 @@ import os
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils import _manifest, _pip_settings, _systemd
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._daemon import (
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.programs_of import end_programs_of, programs_of
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host import systemd
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.instance_name import InstanceNameError
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.layout import environment_of_login, layout
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.lease import hold
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index import pip_settings
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._manifest import listing as manifest_listing
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._manifest.found import entries_of, others_on_host
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._manifest.record import completed
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._manifest.removal import Removal
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.client import Client
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.errors import SupervisorError
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.rpc import Endpoint
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.running import (
     DaemonError,
     identity,
     lost_daemons,
     stop,
     stop_lost,
 )
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._instance_name import InstanceNameError
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._layout import environment_of_login, layout
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._lease import hold
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._manifest_found import entries_of, others_on_host
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._manifest_record import completed
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._programs_of import end_programs_of, programs_of
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._removal import Removal
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor_client import Client
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor_errors import SupervisorError
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor_transport import Endpoint
 
 STOP_SECONDS = 60
 ROOTS = ("root", "config_dir", "state_dir")
@@ -189,7 +191,7 @@ def stop_all(places, units, check_mode):
         return bool(found or lost or programs_of(places["socket"]))
     if places["unit_file"] in units:
         # systemd would start it again, now or at the next boot
-        _systemd.systemctl(places["scope"], "disable", "--now", "--quiet", places["unit"])
+        systemd.systemctl(places["scope"], "disable", "--now", "--quiet", places["unit"])
     elif found:
         stop(client, found[1], STOP_SECONDS)
     stop_lost([*lost, *(found[1:] if found else ())], STOP_SECONDS)
@@ -199,7 +201,7 @@ def stop_all(places, units, check_mode):
 def stop_service(units, check_mode):
     """Stop the units of a service and see that they are not started again. True if there was one."""
     for path in units if not check_mode else ():
-        _systemd.systemctl("system", "disable", "--now", "--quiet", os.path.basename(path))
+        systemd.systemctl("system", "disable", "--now", "--quiet", os.path.basename(path))
     return bool(units)
 
 
@@ -208,11 +210,11 @@ def pip_lines(places, due):
 
     :raises NotRemoved: lines are to be taken out of a file that the manifest does not name, or that cannot be parsed.
     """
-    files = _pip_settings.Files()
-    record = _pip_settings.read_record(places["pip_settings"])
+    files = pip_settings.Files()
+    record = pip_settings.read_record(places["pip_settings"])
     if record:
         try:
-            _pip_settings.undo(files, record, places["instance"])
+            pip_settings.undo(files, record, places["instance"])
         except ValueError as error:
             raise NotRemoved("our lines cannot be taken out of a file. Evidence: %s. Fix: correct that file, and run again" % (
                 error)) from None
@@ -226,7 +228,7 @@ def pip_lines(places, due):
 
 def unlisted(places, manifest, path):
     """What is in the directories of the instance, and in no manifest."""
-    listed = {item["path"] for item in manifest["entries"] if item["kind"] in _manifest.PATHS} | {path}
+    listed = {item["path"] for item in manifest["entries"] if item["kind"] in manifest_listing.PATHS} | {path}
     found = []
     for folder in [places[name] for name in ROOTS if os.path.isdir(places[name])]:
         found += [folder] * (folder not in listed)
@@ -242,10 +244,10 @@ def not_listed(module, subject, places, path):
     """
     options = module.params
     found = entries_of(places) if places else [
-        item for item in options["entries"] if item["kind"] not in _manifest.PATHS or os.path.lexists(item["path"])]
-    if places is None and not any(item["kind"] in _manifest.PATHS and item["uninstall"] != "empty" for item in found):
+        item for item in options["entries"] if item["kind"] not in manifest_listing.PATHS or os.path.lexists(item["path"])]
+    if places is None and not any(item["kind"] in manifest_listing.PATHS and item["uninstall"] != "empty" for item in found):
         found = []
-    listing = [_manifest.told(item) for item in found]
+    listing = [manifest_listing.told(item) for item in found]
     result = {"manifest": path, "removed": [], "due": [], "stopped": False, "used_by": [], "stays": [],
               "kept": unlisted(places, {"entries": []}, path) if places else []}
     if found and not options["write_manifest"]:
@@ -253,10 +255,10 @@ def not_listed(module, subject, places, path):
                          "%s. Fix: let the manifest be written, look at it, and run again: %s (or run site.yml)" % (
                              path, ", ".join(listing), WRITE))
     if found:
-        new = _manifest.merged(dict(subject, format=_manifest.FORMAT, collection=None, entries=[], users=[]),
-                               [completed(item, None) for item in found])
+        new = manifest_listing.merged(dict(subject, format=manifest_listing.FORMAT, collection=None, entries=[], users=[]),
+                                      [completed(item, None) for item in found])
         if not module.check_mode:
-            _manifest.write(path, new)
+            manifest_listing.write(path, new)
         result["stays"] = listing
     if options["user"] and not options["write_manifest"]:
         result["user"] = options["user"]
@@ -268,8 +270,8 @@ def used(module, path, manifest, users):
     listed = [user for user in manifest["users"] if user in users]
     changed = listed != manifest["users"]
     if changed and not module.check_mode:
-        _manifest.write(path, dict(manifest, users=listed))
-    stays = ["%s: used by %s" % (_manifest.told(item), ", ".join(users))
+        manifest_listing.write(path, dict(manifest, users=listed))
+    stays = ["%s: used by %s" % (manifest_listing.told(item), ", ".join(users))
              for item in manifest["entries"] if item["uninstall"] != "never"]
     module.exit_json(changed=changed, manifest=path, removed=[], due=[], stopped=False, used_by=users, kept=[], stays=stays)
 
@@ -285,7 +287,7 @@ def removed_in(module, subject, places, path, manifest):
                          "manifest; it then stays" % (path, "\n".join("%d. %s" % pair for pair in enumerate(problems, 1))))
     due, elsewhere = removal.due(), removal.due_elsewhere()
     units = [item["path"] for item in due if item["kind"] == "unit"]
-    files = pip_lines(places, elsewhere) if places else _pip_settings.Files()
+    files = pip_lines(places, elsewhere) if places else pip_settings.Files()
     ran = stop_all(places, units, module.check_mode) if places else stop_service(units, module.check_mode)
     emptied = removal.remove_empty(check_mode=True)
     if not module.check_mode:
@@ -293,18 +295,18 @@ def removed_in(module, subject, places, path, manifest):
         for item in due:
             removal.remove(item)
         if units:
-            _systemd.systemctl(scope, "daemon-reload")
+            systemd.systemctl(scope, "daemon-reload")
         rest = removal.left()
         removal.remove_empty()
         if rest is None:
             os.unlink(path)
         elif rest != manifest:
-            _manifest.write(path, rest)
+            manifest_listing.write(path, rest)
         # the manifest was in one of them
         emptied += removal.remove_empty()
         if rest is None and places is None and not os.listdir(os.path.dirname(path)):
             os.rmdir(os.path.dirname(path))
-    gone = [_manifest.told(item) for item in due if _manifest.key(item) not in removal.refusals]
+    gone = [manifest_listing.told(item) for item in due if manifest_listing.key(item) not in removal.refusals]
     changed = bool(ran or gone or emptied or files.changed() or (not module.check_mode and removal.left() is None))
     user = {"user": options["user"]} if options["user"] else {}
     module.exit_json(
@@ -334,22 +336,22 @@ def main():
     options = module.params
     what = options["service"] or options["instance"]
     try:
-        subject = _manifest.subject_of(options)
+        subject = manifest_listing.subject_of(options)
         places = layout(subject["instance"], subject["scope"], environment_of_login()) if "instance" in subject else None
-        path = _manifest.path_of(subject)
-        manifest = _manifest.read(path, subject)
+        path = manifest_listing.path_of(subject)
+        manifest = manifest_listing.read(path, subject)
         if manifest is None:
             not_listed(module, subject, places, path)
         if options["write_manifest"]:
             module.exit_json(changed=False, manifest=path, removed=[], due=[], stopped=False, kept=[], used_by=manifest["users"],
-                             stays=[_manifest.told(item) for item in manifest["entries"]])
+                             stays=[manifest_listing.told(item) for item in manifest["entries"]])
         users = sorted({*manifest["users"], *options["users_elsewhere"]} - set(options["users_gone"]))
         if users:
             used(module, path, manifest, users)
         removed_in(module, subject, places, path, manifest)
-    except (InstanceNameError, _manifest.ManifestError, NotRemoved) as error:
+    except (InstanceNameError, manifest_listing.ManifestError, NotRemoved) as error:
         module.fail_json(msg="%s. Nothing was removed." % str(error).rstrip("."))
-    except (DaemonError, SupervisorError, _systemd.SystemdError) as error:
+    except (DaemonError, SupervisorError, systemd.SystemdError) as error:
         module.fail_json(msg="%s was not removed, because it could not be stopped: %s" % (what, error))
     except OSError as error:
         module.fail_json(msg="cannot remove %s: %s. Fix that and run again; the removal resumes." % (

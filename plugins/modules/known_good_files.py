@@ -82,8 +82,8 @@ import os
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils import _known_good as known_good
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._lease import hold
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.lease import hold
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._release import known_good
 
 
 def done(snapshots, state, check):

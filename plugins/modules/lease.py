@@ -54,7 +54,7 @@ lease_holder:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._lease import hold, release
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.lease import hold, release
 
 
 def main():

@@ -84,8 +84,8 @@ import time
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._lease import hold
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._monitor_runner import MonitorError, Runner
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.lease import hold
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._instance.monitor_runner import MonitorError, Runner
 
 SQLITE = """
 import os, sqlite3, sys

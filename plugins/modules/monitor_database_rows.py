@@ -98,15 +98,15 @@ why:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._monitor_database import (
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._instance.monitor_database import (
     address,
     configured,
     connection,
     count,
     password_of,
 )
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._monitor_runner import MonitorError
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor_conf_file import ConfigError
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._instance.monitor_runner import MonitorError
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.conf_file import ConfigError
 
 
 def main():

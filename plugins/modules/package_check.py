@@ -74,11 +74,12 @@ import tempfile
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils import _indexes, _package_plan, _package_sources
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._package_checks import line
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._package_lookup import Index, IndexAway
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._package_project import PublishError, missing_libraries
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._package_target import target
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index import configuration
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._package import plan, sources
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._package.checks import line
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._package.lookup import Index, IndexAway
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._package.project import PublishError, missing_libraries
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._package.target import target
 
 
 def compared(packages, entry, formats, scratch):
@@ -91,17 +92,17 @@ def compared(packages, entry, formats, scratch):
     except IndexAway as error:
         return [], ["The versions are not compared with the index: %s" % error]
     there = [package for package in packages if package.there]
-    _package_plan.build_all(there, formats, scratch)
-    return _package_plan.built_problems(there, index, scratch), []
+    plan.build_all(there, formats, scratch)
+    return plan.built_problems(there, index, scratch), []
 
 
 def check(options):
     """(findings, names and versions, warnings)."""
     entry = target(options["indexes"], options["index"], needs_token=False) if options["indexes"] is not None else None
-    with _package_sources.projects(options["sources"], options["repositories"]) as projects, \
+    with sources.projects(options["sources"], options["repositories"]) as projects, \
             tempfile.TemporaryDirectory(prefix="swf-check-") as scratch:
-        problems = _package_plan.check_sources(projects)
-        packages = [_package_plan.Package(project) for project in projects if project.name]
+        problems = plan.check_sources(projects)
+        packages = [plan.Package(project) for project in projects if project.name]
         warnings = []
         if entry:
             broken = {file for file, _cause, _cure in problems}
@@ -114,8 +115,8 @@ def check(options):
 def main():
     module = AnsibleModule(
         argument_spec={
-            **_package_sources.OPTIONS,
-            "indexes": {"type": "list", "elements": "dict", "options": _indexes.ARGUMENTS},
+            **sources.OPTIONS,
+            "indexes": {"type": "list", "elements": "dict", "options": configuration.ARGUMENTS},
             "indexes_of": {"type": "str"},
             "index": {"type": "str"},
             "formats": {"type": "list", "elements": "str", "choices": ["wheel", "sdist"], "default": ["wheel", "sdist"]},

@@ -111,11 +111,12 @@ import tempfile
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils import _indexes, _package_plan, _package_sources
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._package_lookup import Index, IndexAway
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._package_project import PublishError, missing_libraries
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._package_target import target
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._package_upload import upload
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index import configuration
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._package import plan, sources
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._package.lookup import Index, IndexAway
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._package.project import PublishError, missing_libraries
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._package.target import target
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._package.upload import upload
 
 
 def entry_of(options):
@@ -153,8 +154,8 @@ def upload_missing(entry, index, packages, formats, scratch):
             left = missing_files(packages, formats)
             if left == files:
                 raise
-            problems = [_package_plan.other_content(package, index, scratch) for package in packages]
-            _package_plan.refuse([problem for found in problems for problem in found])
+            problems = [plan.other_content(package, index, scratch) for package in packages]
+            plan.refuse([problem for found in problems for problem in found])
             files = left
 
 
@@ -170,12 +171,12 @@ def publish(options, check_mode):
     entry = entry_of(options)
     index = Index(entry, 0 if check_mode else options["wait"])
     # nobody else may enter this directory: it holds the token for the time of the upload
-    with _package_sources.projects(options["sources"], options["repositories"]) as projects, \
+    with sources.projects(options["sources"], options["repositories"]) as projects, \
             tempfile.TemporaryDirectory(prefix="swf-publish-") as scratch:
         if options["check"]:
-            _package_plan.refuse(_package_plan.check_sources(projects))
-        _package_plan.must_be_readable(projects)
-        packages = [_package_plan.Package(project) for project in projects]
+            plan.refuse(plan.check_sources(projects))
+        plan.must_be_readable(projects)
+        packages = [plan.Package(project) for project in projects]
         look(packages, index, check_mode)
         if options["check"]:
             to_build = packages
@@ -184,10 +185,10 @@ def publish(options, check_mode):
         else:
             to_build = [package for package in packages if package.missing(options["formats"])]
         made_by_the_build = [package for package in to_build if package.version is None]
-        _package_plan.build_all(to_build, options["formats"], scratch)
+        plan.build_all(to_build, options["formats"], scratch)
         look(made_by_the_build, index, check_mode)
         if options["check"]:
-            _package_plan.refuse(_package_plan.built_problems(to_build, index, scratch))
+            plan.refuse(plan.built_problems(to_build, index, scratch))
         wanted = [package for package in packages if package.missing(options["formats"])]
         if not check_mode:
             upload_missing(entry, index, wanted, options["formats"], scratch)
@@ -197,8 +198,8 @@ def publish(options, check_mode):
 def main():
     module = AnsibleModule(
         argument_spec={
-            **_package_sources.OPTIONS,
-            "indexes": {"type": "list", "elements": "dict", "options": _indexes.ARGUMENTS},
+            **sources.OPTIONS,
+            "indexes": {"type": "list", "elements": "dict", "options": configuration.ARGUMENTS},
             "indexes_of": {"type": "str"},
             "index": {"type": "str"},
             "index_url": {"type": "str"},

@@ -250,9 +250,9 @@ ok:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index_access import AccessRefused
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index_probe import ProbeRefused, probe
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._indexes import ARGUMENTS, IndexesRefused
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.access import AccessRefused
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.configuration import ARGUMENTS, IndexesRefused
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.probe import ProbeRefused, probe
 
 PACKAGES = ["swf-testbed", "swf-common-lib", "swf-monitor", "swf-daqsim-agent", "swf-data-agent", "swf-processing-agent",
             "swf-fastmon-agent", "swf-mcp-agent"]

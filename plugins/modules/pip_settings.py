@@ -101,21 +101,21 @@ from urllib.parse import urlsplit
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils import _indexes, _pip_settings
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._github_packages import found_in, without_github
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._install_errors import CREDENTIALS
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._installers import is_flat
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._layout import environment_of_login, xdg
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._lease import hold
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._manifest import ManifestError, entry
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._manifest_record import ARGUMENT
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._manifest_record import record as list_in_manifest
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._modes import known_umask
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._netrc_file import with_logins
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._pip_conf import options, sections_of, usual_files
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._pip_sources import others, variables
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._pip_upstream import NoPip, asked_of_pip, output
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._uv_toml import index_lines, sources_in, with_indexes
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._build.errors import CREDENTIALS
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._build.installers import is_flat
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._build.uv_toml import index_lines, sources_in, with_indexes
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.modes import known_umask
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.layout import environment_of_login, xdg
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.lease import hold
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index import configuration, pip_settings
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.github_packages import found_in, without_github
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.netrc_file import with_logins
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.pip_conf import options, sections_of, usual_files
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.pip_sources import others, variables
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.pip_upstream import NoPip, asked_of_pip, output
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._manifest.listing import ManifestError, entry
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._manifest.record import ARGUMENT
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._manifest.record import record as list_in_manifest
 
 
 class Refused(Exception):
@@ -190,7 +190,7 @@ class OnThisHost:
                 raise Refused(contradiction(path, "global", option, there["global", option]))
         # an option that was there before belongs to whoever wrote it
         ours = {option: value for option, value in wanted.items() if ("global", option) not in there}
-        self.files.change(path, in_file(path, _pip_settings.with_options, text, wanted))
+        self.files.change(path, in_file(path, pip_settings.with_options, text, wanted))
         try:
             found = others(self.confs, self.files.read, path, wanted)
         except ValueError as error:
@@ -250,14 +250,14 @@ def github(files, environment, remove):
 def settle(module):
     given = module.params
     environment = environment_of_login()
-    files, owner = _pip_settings.Files(), given["owner"]
-    previous, record = _pip_settings.read_record(given["record"]), {}
-    indexes = _indexes.normalised(given["indexes"])
-    for warning in _indexes.warnings(indexes) if given["scope"] != "none" else ():
+    files, owner = pip_settings.Files(), given["owner"]
+    previous, record = pip_settings.read_record(given["record"]), {}
+    indexes = configuration.normalised(given["indexes"])
+    for warning in configuration.warnings(indexes) if given["scope"] != "none" else ():
         module.warn(warning)
     found = github(files, environment, given["remove_github"])
     if previous:
-        _pip_settings.undo(files, previous, owner)
+        pip_settings.undo(files, previous, owner)
     pip_conf, uv_toml, home_netrc = places(given["scope"], given["site"], environment)
     if pip_conf and indexes:
         index, extra = one_for_all(indexes)
@@ -270,7 +270,7 @@ def settle(module):
         if uv_toml and lines:
             record["uv_toml"] = uv_toml
             host.set_uv(uv_toml, lines, owner)
-        entries = _indexes.netrc([index, *extra])
+        entries = configuration.netrc([index, *extra])
         if entries:
             record["netrc"] = home_netrc
             host.set_netrc(home_netrc, entries, owner)
@@ -281,9 +281,9 @@ def settle(module):
     if not module.check_mode and (changed or record != previous):
         if changed and record:
             # first, so that a run that is interrupted here can be taken back as well
-            _pip_settings.write_record(given["record"], dict(record, before=previous))
+            pip_settings.write_record(given["record"], dict(record, before=previous))
         files.write()
-        _pip_settings.write_record(given["record"], record)
+        pip_settings.write_record(given["record"], record)
     module.exit_json(
         changed=bool(changed or listed), github=found, files=[item["path"] for item in ours],
         diff=[shown(path, files) for path in changed])
@@ -304,7 +304,7 @@ def main():
             "site": {"type": "path"},
             "owner": {"type": "str", "required": True},
             "record": {"type": "path", "required": True},
-            "indexes": {"type": "list", "elements": "dict", "default": [], "options": _indexes.ARGUMENTS},
+            "indexes": {"type": "list", "elements": "dict", "default": [], "options": configuration.ARGUMENTS},
             "indexes_of": {"type": "str"},
             "access_dir": {"type": "path"},
             "remove_github": {"type": "bool", "default": False},

@@ -70,9 +70,9 @@ from urllib.parse import urlsplit
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._lease import hold
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._pip_upstream import NoPip, upstream_of_pip
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._replacing import replacing
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.files import replacing
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.lease import hold
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.pip_upstream import NoPip, upstream_of_pip
 
 PORTS = {"http": 80, "https": 443}
 

@@ -163,36 +163,37 @@ from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils import _provenance, _systemd
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._finding import sentence
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._github_packages import found_in
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host_accounts import local_groups, shared_user_problem
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host_limits import account_problem, limit_problem
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host_places import place_problems, space_problem
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host_ports import port_problem
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host_python import (
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._build.installers import find_uv
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.findings import sentence
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host import systemd
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.accounts import local_groups, shared_user_problem
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.instance_name import InstanceNameError
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.layout import environment_of_login, layout
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.lease import hold
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.limits import account_problem, limit_problem
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.places import place_problems, space_problem
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.ports import port_problem
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.python import (
     find_python,
     python_problem,
     release_of,
     venv_problem,
 )
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host_systemd import system_problems
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._installers import find_uv
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._instance_name import InstanceNameError
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._layout import environment_of_login, layout
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._lease import hold
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._manifest import entry
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._manifest_found import others_on_host
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._monitor_database import known_from
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.systemd_checks import system_problems
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.github_packages import found_in
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._instance.monitor_database import known_from
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._manifest import provenance
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._manifest.found import others_on_host
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._manifest.listing import entry
 
 
 def about_systemd(options, places):
     """What the roles need to know of systemd and of the accounts, added to the layout."""
-    version = _systemd.version()
+    version = systemd.version()
     system = options["scope"] == "system"
-    managed = system or (options["systemd"] == "auto" and _systemd.lingers())
+    managed = system or (options["systemd"] == "auto" and systemd.lingers())
     groups = local_groups(options["user"]) if system else []
-    credentials = system and (version or 0) >= _systemd.CREDENTIALS_SINCE
+    credentials = system and (version or 0) >= systemd.CREDENTIALS_SINCE
     places.update(
         systemd=version or 0, managed=managed, credentials=credentials,
         user=options["user"] if system else "", operators=options["operators"] if system else "",
@@ -236,7 +237,7 @@ def place_of(path):
 def records_of(module, places):
     """What the host knows of where its secrets came from."""
     try:
-        return _provenance.all_of(places["config_dir"], module.params["services"])
+        return provenance.all_of(places["config_dir"], module.params["services"])
     except PermissionError:
         # system scope, and not root: other checks say so
         return []

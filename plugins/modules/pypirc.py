@@ -69,11 +69,11 @@ import os
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils import _indexes
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._github_packages import in_pypirc, without_github
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._package_pypirc import PypircRefused, with_indexes
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._package_target import refusal, section_name
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._replacing import replacing
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.files import replacing
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index import configuration
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.github_packages import in_pypirc, without_github
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._package.pypirc import PypircRefused, with_indexes
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._package.target import refusal, section_name
 
 
 def read(path):
@@ -88,7 +88,7 @@ def main():
     module = AnsibleModule(
         argument_spec={
             "path": {"type": "path", "required": True},
-            "indexes": {"type": "list", "elements": "dict", "options": _indexes.ARGUMENTS},
+            "indexes": {"type": "list", "elements": "dict", "options": configuration.ARGUMENTS},
             "indexes_of": {"type": "str"},
             "remove_github": {"type": "bool", "default": False},
         },
@@ -97,9 +97,9 @@ def main():
     )
     path = module.params["path"]
     try:
-        entries = _indexes.normalised(module.params["indexes"])
+        entries = configuration.normalised(module.params["indexes"])
         before = read(path)
-    except _indexes.IndexesRefused as error:
+    except configuration.IndexesRefused as error:
         module.fail_json(msg=str(error))
     except (OSError, UnicodeDecodeError) as error:
         module.fail_json(msg="cannot read %s: %s. Mend it or move it away, then run again." % (path, error))

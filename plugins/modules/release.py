@@ -340,28 +340,28 @@ import tempfile
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils import _disk_full, _git_wheels, _release_archive, _wheelhouse
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils import _kept_configuration as kept
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils import _known_good as known_good
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils import _releases as releases
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._build_cache import NAME, cache_of
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._environments import (
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._build import git_wheels
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._build.errors import explain
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._build.installers import InstallError, installer
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._build.verdict import explained
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.modes import known_umask
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.lease import hold
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.python import resolved
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.configuration import ARGUMENTS, normalised
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.lock import by_index, short_hash, versions
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._manifest.listing import ManifestError, entry
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._manifest.record import ARGUMENT, record
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._release import archive, disk_full, known_good, wheelhouse
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._release import snapshot as kept
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._release import store as releases
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._release.build_cache import NAME, cache_of
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._release.environments import (
     active,
     build,
     made_with,
     manifest,
     only_one,
 )
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host_python import resolved
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._indexes import ARGUMENTS, normalised
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._install_errors import explain
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._install_verdict import explained
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._installers import InstallError, installer
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._lease import hold
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._lock import by_index, short_hash, versions
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._manifest import ManifestError, entry
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._manifest_record import ARGUMENT, record
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._modes import known_umask
 
 UNLOCKED = "unlocked"
 # of the root, as the manifest of the instance lists it
@@ -405,13 +405,13 @@ def built(module):
     missing = result["built"]
     if options["push"] == "look":
         result.pop("diff", None)
-        result.update(changed=False, awaited=bool(missing), kind=_release_archive.kind_of_host(options["python"], places))
+        result.update(changed=False, awaited=bool(missing), kind=archive.kind_of_host(options["python"], places))
         if places["release"][1]:
             result["python"] = places["release"][1]["python"]
         module.exit_json(**result)
-    sent = next((index for index in options["indexes"] if index["name"] in (_git_wheels.INDEX, _wheelhouse.INDEX)), None)
+    sent = next((index for index in options["indexes"] if index["name"] in (git_wheels.INDEX, wheelhouse.INDEX)), None)
     # tools are not among the wheels that come from git
-    needed = missing if sent and sent["name"] == _wheelhouse.INDEX else set(missing) - {"tools"}
+    needed = missing if sent and sent["name"] == wheelhouse.INDEX else set(missing) - {"tools"}
     if needed and sent and not options["wheels"] and not options["archive"] and not module.check_mode:
         module.exit_json(needs_wheels=True, **result)
     listed = record(options["manifest"], entries_of(root), module.check_mode)
@@ -421,7 +421,7 @@ def built(module):
             # what a run that had the turn before has built meanwhile is there
             places = places_of(options)
             if sent and options["wheels"]:
-                _git_wheels.unpack(options["wheels"], wheels)
+                git_wheels.unpack(options["wheels"], wheels)
                 sent["url"] = wheels
             (tools, tools_there), (path, there) = places["tools"], places["release"]
             uv = os.path.join(tools, "bin", "uv")
@@ -457,11 +457,11 @@ def maker(options, tools_uv, caches):
         return build(path, lock, options["python"], installer(options["installer"], uv, caches), indexes, **about, **more)
 
     def receive(part, path, lock, dummy, indexes, **more):
-        return _release_archive.receive(options["archive"], part, path, lock, options["python"], indexes, tools_uv,
-                                        options["sent_from"], **about, **more)
+        return archive.receive(options["archive"], part, path, lock, options["python"], indexes, tools_uv,
+                               options["sent_from"], **about, **more)
 
     if options["archive"]:
-        _release_archive.verify(options["archive"], options["archive_sha256"])
+        archive.verify(options["archive"], options["archive_sha256"])
         return receive
     return install
 
@@ -572,7 +572,7 @@ def packed(module):
     if module.check_mode:
         module.exit_json(changed=False)
     with only_one(options["root"]):
-        sha256 = _release_archive.pack(options["paths"], options["archive"])
+        sha256 = archive.pack(options["paths"], options["archive"])
     module.exit_json(changed=False, sha256=sha256, size=os.path.getsize(options["archive"]))
 
 
@@ -661,10 +661,10 @@ def main():
         except InstallError as error:
             module.fail_json(msg=explained(error, options["indexes"], asked_for(options, error.index), options["access_dir"],
                                            options["lock_file"]))
-        except _release_archive.ArchiveRefused as error:
+        except archive.ArchiveRefused as error:
             module.fail_json(msg="the release was not sent: %s. The active release was left as it is." % error)
         except (OSError, ValueError) as error:
-            full = _disk_full.evidence(os.path.join(options["root"], "releases"), str(error), getattr(error, "errno", None))
+            full = disk_full.evidence(os.path.join(options["root"], "releases"), str(error), getattr(error, "errno", None))
             if full:
                 module.fail_json(msg=explain(InstallError("write in %s" % options["root"], "\n".join([str(error), *full]))))
             module.fail_json(msg="the release could not be made: %s. The active release was left as it is." % error)

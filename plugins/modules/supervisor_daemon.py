@@ -89,8 +89,17 @@ import time
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils import _systemd
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._daemon import (
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.daemon_processes import described, unreachable_daemons
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.detached import Died, detached
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.programs_of import end_programs_of, programs_of
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host import systemd
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.lease import hold
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.turn import DAEMON, PATIENCE, turn
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.address import endpoint_from
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.client import Client
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.conf_file import ConfigError, ConfigFile
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.errors import SupervisorError
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.running import (
     DaemonError,
     identity,
     lost_daemons,
@@ -99,18 +108,6 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._daemon import
     stop,
     stop_lost,
 )
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._daemon_processes import described, unreachable_daemons
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._detached import Died, detached
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._lease import hold
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._programs_of import end_programs_of, programs_of
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor_address import endpoint_from
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor_client import Client
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor_conf_file import (
-    ConfigError,
-    ConfigFile,
-)
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor_errors import SupervisorError
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._turn import DAEMON, PATIENCE, turn
 
 LOG_TAIL_BYTES = 2000
 CONNECTION = dict.fromkeys(("socket", "url", "username", "password", "ca_cert", "client_cert", "client_key"))
@@ -161,7 +158,7 @@ class Unit:
 
     def __init__(self, name, scope):
         self.name, self.scope = name, scope
-        self.found = _systemd.properties(name, scope)
+        self.found = systemd.properties(name, scope)
         self.restarts = 0
 
     @property
@@ -174,30 +171,30 @@ class Unit:
 
     def start(self):
         if self.found["LoadState"] == "not-found" or self.found["NeedDaemonReload"] == "yes":
-            _systemd.systemctl(self.scope, "daemon-reload")
+            systemd.systemctl(self.scope, "daemon-reload")
             # what was known before may be of a unit that was taken away meanwhile
-            self.found = _systemd.properties(self.name, self.scope)
+            self.found = systemd.properties(self.name, self.scope)
         if not self.enabled:
-            _systemd.systemctl(self.scope, "enable", "--quiet", self.name)
+            systemd.systemctl(self.scope, "enable", "--quiet", self.name)
         if self.found["ActiveState"] == "failed":
             # given up after too many failures
-            _systemd.systemctl(self.scope, "reset-failed", self.name)
+            systemd.systemctl(self.scope, "reset-failed", self.name)
         try:
-            _systemd.systemctl(self.scope, "restart", self.name)
-        except _systemd.SystemdError as error:
-            raise DaemonError("%s\nThe end of its journal:\n%s" % (error, _systemd.journal(self.name, self.scope))) from error
+            systemd.systemctl(self.scope, "restart", self.name)
+        except systemd.SystemdError as error:
+            raise DaemonError("%s\nThe end of its journal:\n%s" % (error, systemd.journal(self.name, self.scope))) from error
         # systemd goes on counting where it was told to stop a unit that it was about to start again
         self.restarts = self._restarts()
 
     def _restarts(self):
-        return int(_systemd.properties(self.name, self.scope).get("NRestarts") or 0)
+        return int(systemd.properties(self.name, self.scope).get("NRestarts") or 0)
 
     def fails(self):
         """Whether systemd saw it end since it was started, and tries again or has given it up."""
         return self._restarts() > self.restarts
 
     def stop(self):
-        _systemd.systemctl(self.scope, "stop", self.name)
+        systemd.systemctl(self.scope, "stop", self.name)
 
 
 def wait_for_answer(client, timeout, config, unit):
@@ -217,7 +214,7 @@ def wait_for_answer(client, timeout, config, unit):
             given_up = "supervisord was started and does not answer at %s after %d s." % (client.endpoint, timeout)
         time.sleep(0.1 if unit else 0.05)
     if unit:
-        given_up += "\nThe end of its journal (journalctl -u %s):\n%s" % (unit.name, _systemd.journal(unit.name, unit.scope))
+        given_up += "\nThe end of its journal (journalctl -u %s):\n%s" % (unit.name, systemd.journal(unit.name, unit.scope))
     raise DaemonError("%s\nThe end of its log:\n%s" % (given_up, tail(config.get("supervisord", "logfile"))))
 
 
@@ -319,7 +316,7 @@ def main():
         module.exit_json(**run_in_turn(module))
     except SupervisorError as error:
         module.fail_json(msg=error.message)
-    except (ConfigError, DaemonError, Died, _systemd.SystemdError) as error:
+    except (ConfigError, DaemonError, Died, systemd.SystemdError) as error:
         module.fail_json(msg=str(error))
 
 

@@ -294,18 +294,13 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils import _supervisor_args as args
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils import _supervisor_status as status
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor_address import endpoint_from
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor_client import Client, Snapshot
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor_errors import SupervisorError
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor_logs import report
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor_wait import (
-    WANTED_STATES,
-    Outcome,
-    explain,
-    wait,
-)
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor import arguments as args
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor import status
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.address import endpoint_from
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.client import Client, Snapshot
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.errors import SupervisorError
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.logs import report
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.wait import WANTED_STATES, Outcome, explain, wait
 
 
 def main() -> None:

@@ -232,22 +232,14 @@ cause:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils import _supervisor_args as args
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._detached import Died
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._lease import hold
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor_address import endpoint_from
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor_client import Client
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor_conf_programs import (
-    signal_number,
-)
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor_errors import (
-    RpcFault,
-    SupervisorError,
-)
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor_program_states import (
-    STATES,
-    Task,
-)
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.detached import Died
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.lease import hold
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor import arguments as args
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.address import endpoint_from
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.client import Client
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.conf_programs import signal_number
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.errors import RpcFault, SupervisorError
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.program_states import STATES, Task
 
 
 def main() -> None:

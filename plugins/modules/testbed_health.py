@@ -87,14 +87,14 @@ import time
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._health import (
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._instance.health import (
     ask,
     ask_summary,
     causes,
     problems,
     silent_agents,
 )
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._pipeline import agents, stalled
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._instance.pipeline import agents, stalled
 
 
 class Question:

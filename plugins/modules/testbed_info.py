@@ -96,13 +96,13 @@ healthy:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._finding import sentence
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._health import ask, problems
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host_writes import instance_problems
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._instance_name import InstanceNameError, instance_name
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._instance_state import State
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._layout import environment_of_login, layout
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._lease import release
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.findings import sentence
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.instance_name import InstanceNameError, instance_name
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.layout import environment_of_login, layout
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.lease import release
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.writes import instance_problems
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._instance.health import ask, problems
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._instance.state import State
 
 
 def report(instance, scope):

@@ -32,7 +32,7 @@ def here(directory):
 
 
 def lease(instance, scope, directory, break_lock):
-    """What a host that is held by this run knows of it; module_utils/_lease.py reads it."""
+    """What a host that is held by this run knows of it; module_utils/_host/lease.py reads it."""
     known = here(directory)
     owner = hashlib.sha256(json.dumps(known, sort_keys=True).encode()).hexdigest()[:16]
     return dict(known, owner=owner, run=run_id(), started=started(), instance=instance, scope=scope, **{"break": break_lock})

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._finding import FATAL, WARNING, finding
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.findings import FATAL, WARNING, finding
 
 SITE = "ansible-playbook site.yml"
 

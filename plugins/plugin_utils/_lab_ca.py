@@ -26,8 +26,8 @@ except ImportError:
     # ansible-core depends on it; only ansible-test imports plugins without
     pass
 
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._exclusive import LockHeld, exclusive
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._replacing import replacing
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.exclusive import LockHeld, exclusive
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.files import replacing
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._certificates import (
     CertificateRefused,
     days_left,

@@ -10,7 +10,7 @@ import os
 import re
 import shutil
 
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._lock_file import HEADING, read
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._release.lock_file import HEADING, read
 
 WHEELS = re.compile("git-[0-9a-f]{12}")
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._text import not_text
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.text import not_text
 
 SUFFIX = "_of"
 CREDENTIALS = ("token", "password", "git_token")

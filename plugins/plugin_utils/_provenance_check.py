@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Whether this controller may change a host: it has the secrets that the host runs with, and no older collection.
 
-The host tells its record of them, see module_utils/_provenance.py.
+The host tells its record of them, see module_utils/_manifest/provenance.py.
 """
 
 from __future__ import annotations

@@ -11,8 +11,8 @@ from __future__ import annotations
 import json
 import os
 
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._exclusive import exclusive
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._replacing import replacing
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.exclusive import exclusive
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.files import replacing
 
 FILE = "instances.json"
 # seconds that a run waits for another one, which holds the list for a moment

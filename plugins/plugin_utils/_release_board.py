@@ -17,7 +17,7 @@ import os
 from ansible import constants as C
 from ansible.errors import AnsibleActionFail
 
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._exclusive import LockHeld, exclusive
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.exclusive import LockHeld, exclusive
 
 # seconds that a host waits for another one, which builds a release and sends it to the controller
 PATIENCE = 3600

@@ -18,7 +18,7 @@ from ansible import constants as C
 from ansible.errors import AnsibleError
 from ansible.parsing.vault import VaultLib, is_encrypted, match_encrypt_secret
 
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils import _replacing
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common import files
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._held_secrets import DIGEST_KEY, TEXTS
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._shared_ca import VARIABLE as LAB_CA
 
@@ -77,7 +77,7 @@ class SecretsFile:
 
         :raises FileRefused: it is not encrypted, cannot be decrypted, or is not YAML with variables.
         """
-        found = _replacing.read(self.path)
+        found = files.read(self.path)
         if found is None:
             return None
         if not is_encrypted(found):
@@ -103,7 +103,7 @@ class SecretsFile:
     def write(self, values: dict[str, t.Any], vault_id: str, password: t.Any) -> None:
         content = VaultLib().encrypt(text_of(values).encode(), password, vault_id).decode()
         os.makedirs(os.path.dirname(self.path), exist_ok=True)
-        with _replacing.replacing(self.path, 0o600) as stream:
+        with files.replacing(self.path, 0o600) as stream:
             stream.write(content)
 
     def refuse_if_it_would_hide_another(self) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import datetime
 import os
 
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._replacing import read
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.files import read
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils import _shared_ca
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory._secrets import of_secret
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._lab_ca import LabCa

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._finding import finding
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.findings import finding
 
 LONGEST = 300
 # what ssh, sudo and Ansible print: (pattern, check, cause, cure). The first that fits counts.

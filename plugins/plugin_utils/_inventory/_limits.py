@@ -14,7 +14,7 @@ except ImportError:
     # ansible-core depends on it; only ansible-test imports plugins without
     pass
 
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._instance_name import PATTERN, RULE
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.instance_name import PATTERN, RULE
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory import _known
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory._problem import problem
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory._values import whole

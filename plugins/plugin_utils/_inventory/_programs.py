@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import shlex
 
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils import _supervisor_quoting
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor import quoting
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory._problem import HIDDEN, Problem, problem
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory._values import whole
 
@@ -97,7 +97,7 @@ def of_command(where, command):
 
 def unwritable(where, text):
     try:
-        _supervisor_quoting.escape(text)
+        quoting.escape(text)
     except ValueError as error:
         # a command line may hold a secret, against all advice
         yield problem(where, HIDDEN, "cannot be written into supervisord.conf: %s" % error, "write it without")
@@ -115,7 +115,7 @@ def of_environment(where, environment):
             )
             continue
         try:
-            _supervisor_quoting.environment({str(name): str(value)})
+            quoting.environment({str(name): str(value)})
         except ValueError as error:
             # somebody may have put a secret there, against all advice
             yield problem(

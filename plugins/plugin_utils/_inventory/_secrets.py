@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils import _supervisor_quoting
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor import quoting
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory import _known
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory._problem import HIDDEN, Problem, problem
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._shared_ca import VARIABLE as LAB_CA
@@ -133,7 +133,7 @@ def of_user(name, user):
         )
     else:
         try:
-            _supervisor_quoting.environment({"USER": user})
+            quoting.environment({"USER": user})
         except ValueError as error:
             yield problem(
                 name, user, "cannot be given to a program: %s" % str(error).rpartition(": ")[2], "use letters, digits and _.@-"

@@ -9,8 +9,8 @@ import os
 import re
 from urllib.parse import urlsplit
 
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils import _git
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._indexes import IndexesRefused, normalised
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._build import git
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.configuration import IndexesRefused, normalised
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory import _known
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory._problem import HIDDEN, Problem, problem
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory._types import of_option
@@ -74,7 +74,7 @@ def of_repositories(values):
         if not isinstance(entry, dict) or not all(isinstance(entry.get(key), str) for key in ("url", "commit")):
             continue
         where, inside = "install_git_repositories[%d]" % place, entry.get("subdirectory") or ""
-        cause = _git.refusal(entry["url"])
+        cause = git.refusal(entry["url"])
         if cause:
             yield Problem(
                 where + ".url", "is not accepted", cause.rstrip("."), "write an https or ssh address without credentials"
@@ -86,12 +86,12 @@ def of_repositories(values):
                 "is not https, and install_git_token is for https alone",
                 "write an https address, or remove the token",
             )
-        if not _git.COMMIT.match(entry["commit"]):
+        if not git.COMMIT.match(entry["commit"]):
             yield problem(
                 where + ".commit",
                 entry["commit"],
                 "is no commit; branches and tags move",
-                "write the full id: git ls-remote %s" % _git.shown(entry["url"]),
+                "write the full id: git ls-remote %s" % git.shown(entry["url"]),
             )
         if isinstance(inside, str) and (os.path.isabs(inside) or ".." in inside.split("/")):
             yield problem(where + ".subdirectory", inside, "leads out of the repository", "write a path inside of it")

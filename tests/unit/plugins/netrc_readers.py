@@ -13,7 +13,7 @@ import subprocess
 import sys
 import threading
 
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._installers import find_uv
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._build.installers import find_uv
 
 # one line in, one line out: to start a Python for each example would take minutes
 ASKED = """

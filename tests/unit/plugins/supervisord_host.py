@@ -16,8 +16,8 @@ from pathlib import Path
 from ansible.module_utils import basic
 from ansible.module_utils.common import warnings as ansible_warnings
 
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor_client import Client
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor_transport import Endpoint
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.client import Client
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.rpc import Endpoint
 
 MODULES = "ansible_collections.bnlnpps.swf_testbed.plugins.modules."
 PATIENCE = 30  # seconds; only a broken test waits that long

@@ -11,7 +11,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils import _kept_configuration as kept
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._release import snapshot as kept
 
 SCRIPT = Path(__file__).resolve().parents[3] / "roles/supervisord/files/back_at_boot.sh"
 

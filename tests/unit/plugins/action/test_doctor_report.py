@@ -14,7 +14,7 @@ import yaml
 from ports import free_port
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.action.host_findings import clock_problem
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._finding import WARNING, finding
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.findings import WARNING, finding
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._fleet import counts, fleet, lines
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._unreached import unreached
 

@@ -15,7 +15,7 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.filter.supervisor_environme
     supervisor_environment,
 )
 from ansible_collections.bnlnpps.swf_testbed.plugins.filter.supervisor_escape import supervisor_escape
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor_errors import RpcFault
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.errors import RpcFault
 
 SETTINGS = settings(
     max_examples=100,

@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 from ports import free_port
 
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._scram import is_of, verifier
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.scram import is_of, verifier
 from run_module import run_module
 
 sys.path.append(str(Path(__file__).resolve().parents[2] / "playbooks"))

@@ -15,8 +15,8 @@ import pytest
 from supervisord_host import Supervisord, until
 from unprivileged import NOBODY, unprivileged_home
 
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._daemon_processes import alive
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._layout import layout
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.daemon_processes import alive
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.layout import layout
 from run_module import regain, run_module
 
 USERS = ["swf@one/user", "swf@two/user"]

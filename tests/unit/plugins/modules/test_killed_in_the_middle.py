@@ -16,12 +16,12 @@ from pathlib import Path
 import pytest
 from supervisord_host import BASE, Supervisord, until
 
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils import _supervisor_apply as apply
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._detached import Died, detached
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor_actions import Deadline, Order
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor_client import Client
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor_errors import SupervisorError
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor_plan import Plan
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.detached import Died, detached
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor import apply
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.actions import Deadline, Order
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.client import Client
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.errors import SupervisorError
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.plan import Plan
 from run_module import COLLECTIONS, RUNNER, run_module
 
 STOPS_IN = 2  # seconds

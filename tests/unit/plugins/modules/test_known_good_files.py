@@ -8,7 +8,7 @@ import stat
 
 import pytest
 
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils import _known_good as known_good
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._release import known_good
 from run_module import run_module
 
 

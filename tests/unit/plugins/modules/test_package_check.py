@@ -9,8 +9,8 @@ import pytest
 from index_server import IndexServer
 from package_sources import edit, make_source
 
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._package_checks import findings, line
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._package_project import Project
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._package.checks import findings, line
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._package.project import Project
 from run_module import run_module
 
 TOKEN = "canary0123456789canary0123456789canary01"

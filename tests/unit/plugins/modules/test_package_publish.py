@@ -13,13 +13,13 @@ from git_servers import GitHttps, commit_all, git
 from index_server import IndexServer, make_wheel
 from package_sources import edit, make_source
 
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils import _indexes
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._package_lookup import Index, Links, parsed
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._package_plan import Package, build_all
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._package_project import PublishError
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._package_sources import projects
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._package_target import section, target
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._package_upload import explain
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index import configuration
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._package.lookup import Index, Links, parsed
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._package.plan import Package, build_all
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._package.project import PublishError
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._package.sources import projects
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._package.target import section, target
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._package.upload import explain
 from ansible_collections.bnlnpps.swf_testbed.plugins.modules import package_publish
 from run_module import run_module
 
@@ -213,7 +213,7 @@ def test_pypi_is_what_twine_knows():
     entry_of_pypi = target([{"name": "public", "preset": "pypi", "token": "t"}], "public")
     assert entry_of_pypi["upload_url"] is None
     assert section(entry_of_pypi).splitlines()[0] == "[pypi]" and "repository" not in section(entry_of_pypi)
-    test = _indexes.normalised([{"name": "test", "preset": "testpypi", "token": "a%b"}])[0]
+    test = configuration.normalised([{"name": "test", "preset": "testpypi", "token": "a%b"}])[0]
     assert section(test).splitlines()[2:] == [
         "repository = https://test.pypi.org/legacy/", "username = __token__", "password = a%b"]
 

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The module as Ansible runs it, against a real pypiserver with a password. What servers' answers mean is tested in
-module_utils/test_index_servers.py."""
+module_utils/_index/test_index_servers.py."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import pytest
 import yaml
 from index_server import IndexServer, make_wheel
 
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index_verdicts import TEXTS
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._indexes import PRESETS, IndexesRefused, normalised
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.configuration import PRESETS, IndexesRefused, normalised
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.verdicts import TEXTS
 from ansible_collections.bnlnpps.swf_testbed.plugins.modules import pip_index_info
 from run_module import run_module
 

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils import _host_limits, _host_ports, _host_python
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host import limits, python
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host import ports as host_ports
 from run_module import COLLECTIONS, run_module
 
 
@@ -69,13 +70,13 @@ def test_old_python_is_named(tmp_path):
 @pytest.mark.parametrize("version,minimum,fine", [("3.9.18", "3.10", False), ("3.10.0", "3.10", True), ("3.13.1", "3.9", True)])
 def test_versions_are_compared_as_numbers(version, minimum, fine):
     found = {"path": "/usr/bin/python3", "version": version, "venv": True}
-    assert (_host_python.python_problem("python3", minimum, found, "debian") is None) == fine
+    assert (python.python_problem("python3", minimum, found, "debian") is None) == fine
 
 
 def test_missing_venv_module_names_debians_package():
     found = {"path": "/usr/bin/python3", "version": "3.11.2", "venv": False}
-    assert "apt-get install python3.11-venv" in _host_python.venv_problem(found, None)["cure"]
-    assert _host_python.venv_problem(found, "/usr/bin/uv") is None
+    assert "apt-get install python3.11-venv" in python.venv_problem(found, None)["cure"]
+    assert python.venv_problem(found, "/usr/bin/uv") is None
 
 
 def test_taken_port_names_who_has_it(tmp_path):
@@ -105,7 +106,7 @@ def test_port_of_this_instance_is_fine(home):
 def test_privileged_port_is_explained(tmp_path):
     if os.getuid() == 0:
         problem = "port 80 for monitor needs root"
-        assert problem in _host_ports.port_refused({"name": "monitor", "variable": "x", "host": "h", "port": 80}, 13)["cause"]
+        assert problem in host_ports.port_refused({"name": "monitor", "variable": "x", "host": "h", "port": 80}, 13)["cause"]
     else:
         assert "needs root" in check(tmp_path, ports=[{"name": "monitor", "variable": "x", "port": 80}])["msg"]
 
@@ -145,39 +146,39 @@ def test_places_elsewhere_do_for_a_home_with_a_space(home):
 
 
 def test_few_open_files_are_explained(monkeypatch):
-    monkeypatch.setattr(_host_limits.os, "geteuid", lambda: 1000)
-    assert "ulimit -Hn says 512" in _host_limits.limit_problem(False, 512)["evidence"]
+    monkeypatch.setattr(limits.os, "geteuid", lambda: 1000)
+    assert "ulimit -Hn says 512" in limits.limit_problem(False, 512)["evidence"]
     # systemd gives the unit a limit of its own
-    assert _host_limits.limit_problem(True, 512) is None
-    assert _host_limits.limit_problem(False, 1024) is None and _host_limits.limit_problem(False, -1) is None
+    assert limits.limit_problem(True, 512) is None
+    assert limits.limit_problem(False, 1024) is None and limits.limit_problem(False, -1) is None
 
 
 def test_the_limit_is_that_of_supervisord_conf(root):
-    assert "minfds = %d\n" % _host_limits.OPEN_FILES in (root / "roles/supervisord/templates/supervisord.conf.j2").read_text()
+    assert "minfds = %d\n" % limits.OPEN_FILES in (root / "roles/supervisord/templates/supervisord.conf.j2").read_text()
 
 
 @pytest.mark.parametrize("name", ["root", "nobody"])
 def test_accounts_of_the_system_run_no_programs(name):
-    assert "must not run as %s" % name in _host_limits.account_problem("system", name)["cause"]
-    assert _host_limits.account_problem("user", name) is None
+    assert "must not run as %s" % name in limits.account_problem("system", name)["cause"]
+    assert limits.account_problem("user", name) is None
 
 
 def test_accounts_for_a_service_are_fine():
-    assert _host_limits.account_problem("system", "www-data") is None
-    assert _host_limits.account_problem("system", "is-made-later") is None
+    assert limits.account_problem("system", "www-data") is None
+    assert limits.account_problem("system", "is-made-later") is None
 
 
 def test_a_login_account_runs_no_programs(monkeypatch):
     account = pwd.struct_passwd(("alice", "x", 1000, 1000, "", "/home/alice", "/bin/bash"))
-    monkeypatch.setattr(_host_limits.pwd, "getpwnam", lambda name: account)
-    assert "its shell is /bin/bash" in _host_limits.account_problem("system", "alice")["evidence"]
+    monkeypatch.setattr(limits.pwd, "getpwnam", lambda name: account)
+    assert "its shell is /bin/bash" in limits.account_problem("system", "alice")["evidence"]
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="takes another account")
 def test_an_account_without_a_home_is_not_given_the_root_directory(home):
     code = ("import os, sys; os.setgid(65534); os.setuid(65534); sys.path[:0] = sys.argv[1:]\n"
-            "from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils import _host_places, _layout\n"
-            "print(_host_places.place_problems(_layout.layout('x', 'user', {'HOME': '/nonexistent'})))")
+            "from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host import layout, places\n"
+            "print(places.place_problems(layout.layout('x', 'user', {'HOME': '/nonexistent'})))")
     done = subprocess.run(["/usr/bin/python3", "-c", code, str(COLLECTIONS)], text=True, capture_output=True, check=False,
                           env={"HOME": "/nonexistent", "PATH": os.environ["PATH"]})
     if "Permission denied" in done.stderr:

@@ -11,8 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from twine.utils import get_repository_from_config
 
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._indexes import normalised
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._package_pypirc import PypircRefused, with_indexes
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.configuration import normalised
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._package.pypirc import PypircRefused, with_indexes
 from run_module import run_module
 
 TOKEN = "canary%%s0123456789#;canary"

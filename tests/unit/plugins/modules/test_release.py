@@ -13,10 +13,10 @@ import time
 import pytest
 from index_server import IndexServer, make_wheel, sha256
 
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils import _lock_file
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._indexes import normalised
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._install_errors import explain
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._installers import InstallError
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._build.errors import explain
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._build.installers import InstallError
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.configuration import normalised
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._release import lock_file
 from run_module import run_module
 
 TOKEN = "canary0123456789canary0123456789canary01"
@@ -46,7 +46,7 @@ def both_as_indexes(indexes):
 
 
 def lock(both, path, requirements=("swf-testbed",), check_mode=False):
-    return _lock_file.obtain(str(path), list(requirements), normalised(both), None, "3.10", check_mode)
+    return lock_file.obtain(str(path), list(requirements), normalised(both), None, "3.10", check_mode)
 
 
 def tools_lock(indexes):
@@ -93,7 +93,7 @@ def test_hosts_of_a_play_that_come_for_the_lock_together_make_it_once(tmp_path, 
         time.sleep(0.3)
         return "x==1 --hash=sha256:00\n"
 
-    monkeypatch.setattr(_lock_file, "make", make)
+    monkeypatch.setattr(lock_file, "make", make)
     with concurrent.futures.ThreadPoolExecutor(4) as hosts:
         asked = [hosts.submit(lock, [], tmp_path / "lock.txt") for _host in range(4)]
         assert {answer.result() for answer in asked} == {"x==1 --hash=sha256:00\n"}
@@ -107,11 +107,11 @@ def test_check_mode_makes_no_lock(both, tmp_path):
 
 def test_a_name_from_the_wrong_index_is_refused(both):
     text = "swf-extra==1.0 \\\n    --hash=sha256:00\n    # from %s\n" % both[1]["url"]
-    with pytest.raises(_lock_file.LockRefused, match="swf-extra belongs to the index swf"):
-        _lock_file.refuse_strangers(text, {}, normalised(both))
+    with pytest.raises(lock_file.LockRefused, match="swf-extra belongs to the index swf"):
+        lock_file.refuse_strangers(text, {}, normalised(both))
     text = "public-thing==1.0 \\\n    --hash=sha256:00\n    # from %s\n" % both[0]["url"].rstrip("/")
-    with pytest.raises(_lock_file.LockRefused, match="public-thing belongs to the index public"):
-        _lock_file.refuse_strangers(text, {}, normalised(both))
+    with pytest.raises(lock_file.LockRefused, match="public-thing belongs to the index public"):
+        lock_file.refuse_strangers(text, {}, normalised(both))
 
 
 def test_private_name_that_only_the_public_side_has_is_not_found(indexes, both, tmp_path):

@@ -17,11 +17,11 @@ from pathlib import Path
 import pytest
 from index_server import make_wheel, sha256
 
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils import _release_archive as archives
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._environments import build, manifest
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._indexes import normalised
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._installers import installer
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._release_drift import differences
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._build.installers import installer
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.configuration import normalised
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._release import archive as archives
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._release.drift import differences
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._release.environments import build, manifest
 from run_module import run_module
 
 

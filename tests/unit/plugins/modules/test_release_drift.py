@@ -9,10 +9,10 @@ import sys
 import pytest
 from index_server import make_wheel, sha256
 
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._environments import build, manifest
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._indexes import normalised
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._installers import installer
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._release_drift import differences
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._build.installers import installer
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.configuration import normalised
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._release.drift import differences
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._release.environments import build, manifest
 
 
 @pytest.fixture(name="release", params=["uv", "pip"])

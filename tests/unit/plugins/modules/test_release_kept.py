@@ -11,16 +11,16 @@ import time
 
 import pytest
 
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils import _kept_configuration as kept
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils import _releases as releases
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._environments import (
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._build.installers import InstallError
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.lock import short_hash
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._release import snapshot as kept
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._release import store as releases
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._release.environments import (
     build,
     made_with,
     manifest,
     only_one,
 )
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._installers import InstallError
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._lock import short_hash
 from run_module import run_module
 
 CONF = "[swf-testbed]\nsupervisord = {root}/tools/{tools}/bin/supervisord\nrelease = {root}/releases/{release}\n"

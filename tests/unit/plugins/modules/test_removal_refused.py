@@ -9,8 +9,10 @@ import os
 import pytest
 from unprivileged import NOBODY, unprivileged_home
 
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils import _manifest, _removal, _removal_checks
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._layout import layout
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.layout import layout
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._manifest import checks
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._manifest import listing as manifest_listing
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._manifest import removal as manifest_removal
 from run_module import run_module
 
 SUBJECT = {"instance": "swf", "scope": "user"}
@@ -184,7 +186,7 @@ def test_files_units_and_accounts_of_others(home, entry, reason):
 )
 @pytest.mark.parametrize("kind", ["account", "group"])
 def test_accounts_that_no_role_made(kind, name, reason):
-    assert reason in _removal_checks.account_problem({"kind": kind, "name": name}, {"instance": "swf", "scope": "system"})[0]
+    assert reason in checks.account_problem({"kind": kind, "name": name}, {"instance": "swf", "scope": "system"})[0]
 
 
 @pytest.mark.parametrize("mode,place", [(0o620, "manifest.json"), (0o602, "manifest.json"), (0o777, "")])
@@ -273,8 +275,9 @@ def test_a_home_behind_a_link_is_no_surprise(home):
 
 def removal(home, mounts, **more):
     environment = {"HOME": str(home)}
-    manifest = _manifest.merged(listing(home), [_manifest.entry("directory", str(home / ".local/state/swf/log"))])
-    return _removal.Removal(manifest, SUBJECT, layout("swf", "user", environment), environment, True, mounts=mounts, **more)
+    manifest = manifest_listing.merged(listing(home), [manifest_listing.entry("directory", str(home / ".local/state/swf/log"))])
+    places = layout("swf", "user", environment)
+    return manifest_removal.Removal(manifest, SUBJECT, places, environment, True, mounts=mounts, **more)
 
 
 def test_a_mount_point_in_a_listed_directory_is_refused_though_the_mounts_are_made_up(home):
@@ -293,8 +296,8 @@ def test_a_listed_mount_point_is_emptied_and_stays_though_the_mounts_are_made_up
 
 
 def test_mounts_are_those_of_the_kernel():
-    assert {"/", "/proc"} <= _removal_checks.mount_points()
-    assert _removal_checks.unescaped("/a\\040b") == "/a b"
+    assert {"/", "/proc"} <= checks.mount_points()
+    assert checks.unescaped("/a\\040b") == "/a b"
 
 
 def test_an_account_that_another_instance_lists_stays(home):
@@ -311,5 +314,5 @@ def test_an_account_that_another_instance_lists_stays(home):
     ("/etc/nginx/swf-monitor.known-good/ssl", False), ("/var/lib/nginx/swf-monitor.known-good", False)])
 def test_of_a_service_that_shares_its_directory_only_a_snapshot_goes_as_a_whole(path, fine):
     item = {"kind": "directory", "path": path, "uninstall": "always"}
-    why = _removal_checks.path_problem(item, {"service": "monitor"}, None, {"HOME": "/root"})
+    why = checks.path_problem(item, {"service": "monitor"}, None, {"HOME": "/root"})
     assert (why is None) == fine, why

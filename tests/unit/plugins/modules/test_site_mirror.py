@@ -12,9 +12,11 @@ from urllib.parse import quote, urlsplit
 import pytest
 from index_server import IndexServer, make_wheel, sha256
 
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils import _builds, _installers, _lock_file
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host_index import HostIndexRefused, resolved
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._indexes import IndexesRefused, normalised
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._build import installers, wheels
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index import pip_upstream
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.configuration import IndexesRefused, normalised
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.host_index import HostIndexRefused, resolved
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._release import lock_file
 from run_module import run_module
 
 TOKEN = "canary/@:%0123456789canary0123456789"
@@ -97,13 +99,13 @@ def commands_that_are_run(monkeypatch):
             found.append(json.dumps([command, more.get("env")]))
         return run(command, check=more.pop("check", False), **more)
 
-    monkeypatch.setattr(_installers.subprocess, "run", recorded)
+    monkeypatch.setattr(installers.subprocess, "run", recorded)
     return found
 
 
 def lock_of_the_controller(folder):
     indexes = normalised([{"name": "pypi"}])
-    return _lock_file.obtain(str(folder / "lock.txt"), ["only-on-the-mirror"], indexes, None, "3.10", False)
+    return lock_file.obtain(str(folder / "lock.txt"), ["only-on-the-mirror"], indexes, None, "3.10", False)
 
 
 def release(root, lock, kind, environment=None):
@@ -140,7 +142,7 @@ def test_the_build_tools_of_a_package(tmp_path, commands, monkeypatch):
     monkeypatch.chdir(tmp_path)
     # the login's own folder has a module of that name, and python -m looks there first
     (tmp_path / "build.py").write_text("raise SystemExit('a module of the working directory')\n")
-    assert _builds.build("source", ["wheel"], "out")["wheel"].endswith("built_here-1.0-py3-none-any.whl")
+    assert wheels.build("source", ["wheel"], "out")["wheel"].endswith("built_here-1.0-py3-none-any.whl")
     assert TOKEN not in "".join(commands)
 
 
@@ -168,13 +170,13 @@ def test_a_proxy_and_certificates_of_pip_are_handed_on(home):
     conf.parent.mkdir(parents=True)
     conf.write_text("[global]\nproxy = http://proxy.example.org:3128\ncert = /etc/lab.pem\ntrusted-host = mirror.example.org\n")
     index = resolved(normalised([{"name": "pypi"}]))[0]
-    found = _installers.environment(index)
+    found = installers.environment(index)
     assert index["url"] is None and found["https_proxy"] == found["PIP_PROXY"] == "http://proxy.example.org:3128"
     assert found["SSL_CERT_FILE"] == "/etc/lab.pem" and found["UV_INSECURE_HOST"] == "mirror.example.org"
     assert "PIP_INDEX_URL" not in found and found["PIP_CONFIG_FILE"] == os.devnull
     # a private index is not pip's: it is asked directly
     private = normalised([{"name": "lab", "url": "https://lab.example.org/simple/"}])
-    assert "PIP_PROXY" not in _installers.environment(resolved(private)[0])
+    assert "PIP_PROXY" not in installers.environment(resolved(private)[0])
 
 
 def test_a_folder_instead_of_an_index(home, mirror):
@@ -198,7 +200,7 @@ def test_a_login_that_cannot_be_handed_on_is_named(home, monkeypatch):
 @pytest.mark.usefixtures("home")
 def test_a_machine_with_configuration_and_no_pip(tmp_path, monkeypatch):
     (tmp_path / ".pip").mkdir()
-    monkeypatch.setattr("ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._pip_upstream.output", lambda *_any: None)
+    monkeypatch.setattr(pip_upstream, "output", lambda *_any: None)
     monkeypatch.setenv("XDG_CONFIG_DIRS", str(tmp_path))
     if not os.path.exists("/etc/pip.conf"):
         assert resolved(normalised([{"name": "pypi"}]))[0]["url"] is None
@@ -215,4 +217,4 @@ def test_one_login_per_host_also_with_the_mirror_s(mirror, home, monkeypatch, tm
     other = "http://%s/private/" % urlsplit(mirror.url).netloc
     indexes = normalised([{"name": "swf", "url": other, "username": "me", "token": "x", "packages": ["swf-*"]}, {"name": "pypi"}])
     with pytest.raises(IndexesRefused, match="two indexes on 127.0.0.1"):
-        _lock_file.make(["only-on-the-mirror"], indexes, None, "3.10")
+        lock_file.make(["only-on-the-mirror"], indexes, None, "3.10")

@@ -26,7 +26,7 @@ class Systemd:
 def test_only_what_ended_since_the_start_is_a_failure(monkeypatch, before):
     systemd = Systemd(before)
     for name in ("properties", "systemctl"):
-        monkeypatch.setattr(supervisor_daemon._systemd, name, getattr(systemd, name))
+        monkeypatch.setattr(supervisor_daemon.systemd, name, getattr(systemd, name))
     unit = supervisor_daemon.Unit("swf-testbed.service", "system")
     unit.stop()
     unit.start()

@@ -13,7 +13,7 @@ import time
 import pytest
 from supervisord_host import Supervisord, until
 
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils import _supervisor_client
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor import client
 from run_module import run_module
 
 EVERY_STATE = (
@@ -304,8 +304,8 @@ def test_five_hundred_programs_in_one_round_trip(tmp_path, monkeypatch):
     try:
         until(lambda: set(host.states().values()) == {"EXITED"}, "the end of all")
         calls = []
-        genuine = _supervisor_client.call
-        monkeypatch.setattr(_supervisor_client, "call", lambda *a: calls.append(a[1]) or genuine(*a))
+        genuine = client.call
+        monkeypatch.setattr(client, "call", lambda *a: calls.append(a[1]) or genuine(*a))
         answer = host.info()
         assert answer["summary"]["total"] == answer["summary"]["exited"] == 500
         assert calls == ["system.multicall"]

@@ -14,7 +14,7 @@ import pytest
 from ports import free_port
 from supervisord_host import Supervisord, module, until
 
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils import _supervisor_client
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor import client
 from run_module import run_module
 
 FAST = "startsecs=0\n"
@@ -161,8 +161,8 @@ def test_backoff_is_not_waited_for(hosts, monkeypatch):
     host.until_states(late="BACKOFF")
     (host.folder / "flag").touch()
     sent = []
-    genuine = _supervisor_client.call
-    monkeypatch.setattr(_supervisor_client, "call", lambda *args: sent.append(args) or genuine(*args))
+    genuine = client.call
+    monkeypatch.setattr(client, "call", lambda *args: sent.append(args) or genuine(*args))
     assert not host.program("started", ["late"], wait_timeout=20)["failed"]
     assert "supervisor.stopProcess" in repr(sent)
     assert host.states() == {"late:late": "RUNNING"}

@@ -8,8 +8,8 @@ import tempfile
 import pytest
 from supervisord_host import Supervisord
 
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor_apply import waves
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor_plan import Plan
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.apply import waves
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.plan import Plan
 
 SLOW_TO_STOP = "/bin/sh -c 'trap \"sleep 2; exit 0\" TERM; while :; do sleep 0.1; done'"
 PROGRAM = "[program:%s]\ncommand=%s\npriority=%d\nstartsecs=0\nenvironment=ROUND=%d\n"

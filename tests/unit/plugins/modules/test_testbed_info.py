@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from supervisord_host import Supervisord, until
 
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._layout import layout
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.layout import layout
 from run_module import run_module
 
 PROGRAMS = """

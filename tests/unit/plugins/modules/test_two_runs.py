@@ -11,7 +11,7 @@ import stat
 
 import pytest
 
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils import _turn
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host import turn
 from run_module import run_module
 
 ROUNDS = 4
@@ -70,20 +70,20 @@ def test_the_manifest_lists_what_both_have_created(home):
 
 
 def test_who_does_not_get_the_turn_says_which_process_has_it(home):
-    folder = _turn.folder_of_login()
-    with _turn.turn("test"):
+    folder = turn.folder_of_login()
+    with turn.turn("test"):
         assert stat.S_IMODE(os.stat(folder).st_mode) == 0o700
-        with pytest.raises(OSError, match="process %d .*has held the lock" % os.getpid()), _turn.turn("test", patience=0.3):
+        with pytest.raises(OSError, match="process %d .*has held the lock" % os.getpid()), turn.turn("test", patience=0.3):
             pass
     assert not os.path.exists(os.path.join(folder, "test@%s.lock" % os.uname().nodename))
 
 
 def test_the_lock_of_a_run_that_was_killed_is_free(home):
-    folder = _turn.folder_of_login()
+    folder = turn.folder_of_login()
     os.makedirs(folder, mode=0o700, exist_ok=True)
     path = os.path.join(folder, "test@%s.lock" % os.uname().nodename)
     with open(os.open(path, os.O_CREAT | os.O_RDWR, 0o600), "w") as stream:
         fcntl.flock(stream, fcntl.LOCK_EX)
-    with _turn.turn("test", patience=1):
+    with turn.turn("test", patience=1):
         assert os.path.exists(path)
     assert not os.path.exists(path)

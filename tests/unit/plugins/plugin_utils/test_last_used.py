@@ -7,7 +7,7 @@ import os
 
 import pytest
 
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._lock_file import HEADING
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._release.lock_file import HEADING
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._last_used import keep_locks, keep_wheels
 
 

@@ -1,0 +1,100 @@
+# Copyright: Contributors to the bnlnpps.swf_testbed collection
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Our indexes in a uv.toml that belongs to somebody else."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import tempfile
+
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common import marked_block
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._build.installers import InstallError, call, find_uv, is_flat
+
+# what names places that packages come from, at the top and in the table pip
+SOURCES = ("index", "index-url", "default-index", "extra-index-url", "find-links", "no-index")
+
+
+class UvTomlRefused(ValueError):
+    """The file cannot be read, or names indexes itself; the text says what to do."""
+
+
+def index_lines(index, extra):
+    """One key that holds all indexes. uv asks the extra ones first, and takes a name from the first index that has it."""
+    if index["preset"] == "directory" and is_flat(index["url"]):
+        items = [{"url": index["url"], "format": "flat", "default": True}]
+    else:
+        items = [{"name": other["name"], "url": other["url"]} for other in extra]
+        if index["url"]:
+            url = ("file://%s/" if index["preset"] == "directory" else "%s") % index["url"]
+            items.append({"name": index["name"], "url": url, "default": True})
+    # JSON's strings and booleans are TOML's
+    tables = ["    { %s }," % ", ".join("%s = %s" % (key, json.dumps(value)) for key, value in item.items()) for item in items]
+    return "\n".join(["index = [", *tables, "]"]) if items else ""
+
+
+def with_indexes(text, owner, lines):
+    """The text with our indexes, as uv itself can read it.
+
+    :raises UvTomlRefused, BlockRefused:
+    """
+    rest = marked_block.outside(text, owner)
+    found = sources_in(rest, lines)
+    if found:
+        raise UvTomlRefused("it sets %s, and that is not this collection's. Take that out, or set pip_index_scope to none and "
+                            "add by hand what is missing of:\n%s\n" % (" and ".join(found), lines))
+    result = marked_block.set_block(text, owner, lines)
+    if result != text:
+        read_by_uv(result)
+    return result
+
+
+def sources_in(text, lines=""):
+    """The keys of a uv.toml that name places packages come from.
+
+    :param lines: for a message, where the file cannot be read here.
+    :raises UvTomlRefused:
+    """
+    if not any(line.strip() and not line.lstrip().startswith("#") for line in text.splitlines()):
+        return []
+    parser = toml_parser()
+    if parser is None:
+        raise UvTomlRefused("this Python has no reader of TOML (3.11 has one, and pip brings one along). Install pip (sudo "
+                            "apt-get install python3-pip), or set pip_index_scope to none and add by hand, before all "
+                            "tables:\n%s\n" % lines)
+    try:
+        content = parser.loads(text)
+    except ValueError as error:
+        raise UvTomlRefused("it is no TOML, and uv cannot read it either: %s. Correct it" % error) from None
+    tables = (("", content), ("pip.", content.get("pip") if isinstance(content.get("pip"), dict) else {}))
+    return [prefix + key for prefix, table in tables for key in SOURCES if table.get(key)]
+
+
+def toml_parser():
+    """A module with ``loads``: Python's own since 3.11, else the one in pip; None where there is neither."""
+    for name in ("tomllib", "pip._vendor.tomli"):
+        try:
+            return importlib.import_module(name)
+        except ImportError:
+            continue
+    return None
+
+
+def read_by_uv(text):
+    """Have the uv of this host read the text, if there is one.
+
+    :raises UvTomlRefused:
+    """
+    uv = find_uv()
+    if uv is None:
+        return
+    with tempfile.TemporaryDirectory() as scratch:
+        path = os.path.join(scratch, "uv.toml")
+        with open(path, "w", encoding="utf-8", newline="", errors="surrogateescape") as stream:
+            stream.write(text)
+        try:
+            call("read the file", [uv, "cache", "dir"], UV_NO_CONFIG=None, UV_CONFIG_FILE=path)
+        except InstallError as error:
+            raise UvTomlRefused("uv cannot read it: %s. Correct it" % error.output.replace(path, "uv.toml")) from None

@@ -1,0 +1,44 @@
+# Copyright: Contributors to the bnlnpps.swf_testbed collection
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Builds packages from source folders, on the controller."""
+
+from __future__ import annotations
+
+import glob
+import importlib.util
+import os
+import shutil
+import sys
+
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.host_index import resolved
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.configuration import normalised
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._build.installers import InstallError, call
+
+
+def build(folder, formats, outdir, label=None):
+    """Build a folder's package in isolation; returns {format: path}.
+
+    :param formats: ``wheel``, ``sdist`` or both. A wheel is then built from the sdist, so that the sdist is known to be whole.
+    :param outdir: a directory for these files alone; it is made.
+    :param label: what a message calls the folder.
+    :raises InstallError:
+    """
+    doing = "build %s" % (label or folder)
+    if not os.path.exists(os.path.join(folder, "pyproject.toml")):
+        raise InstallError(doing, "there is no pyproject.toml in it")
+    # a build runs in a directory of its own, and takes its build tools from the index that pip here is set up for
+    folder, outdir = os.path.abspath(folder), os.path.abspath(outdir)
+    try:
+        tools = resolved(normalised([{"name": "pypi"}]))[0]
+    except ValueError as error:
+        raise InstallError(doing, str(error)) from error
+    os.makedirs(outdir)
+    command = [sys.executable, "-m", "build", "--outdir", outdir]
+    if len(formats) == 1:
+        command.append("--" + formats[0])
+    if importlib.util.find_spec("uv") or shutil.which("uv"):
+        command += ["--installer", "uv"]
+    call(doing, [*command, folder], tools)
+    built = {"wheel": glob.glob(os.path.join(outdir, "*.whl")), "sdist": glob.glob(os.path.join(outdir, "*.tar.gz"))}
+    return {name: paths[0] for name, paths in built.items() if paths}

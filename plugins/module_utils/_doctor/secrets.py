@@ -1,0 +1,53 @@
+# Copyright: Contributors to the bnlnpps.swf_testbed collection
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Keeps the secrets of a host out of what is reported: logs are quoted, and a program may have written one into its log."""
+
+from __future__ import annotations
+
+import os
+import re
+
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.secrets import Scrubber
+
+# shorter ones would cut ordinary words to pieces
+SHORTEST = 6
+LONGEST_FILE = 100000
+TEXTS = ("cause", "evidence", "cure")
+
+
+def scrubber(folders, tokens):
+    """Knows the tokens, and what is in the files of folders."""
+    scrub = Scrubber()
+    for text in [*tokens, *(text for folder in folders for text in texts_of(folder))]:
+        if len(text) >= SHORTEST:
+            scrub.learn(None, text)
+    return scrub
+
+
+def texts_of(folder):
+    """The secrets in a folder: every line, and what follows on a colon or an equals sign in it; of a netrc the passwords."""
+    try:
+        paths = sorted(entry.path for entry in os.scandir(folder) if entry.is_file())
+    except OSError:
+        return
+    for path in paths:
+        # certificates are public, and configuration of pip has addresses in it
+        if path.endswith((".pem", ".conf", ".toml")):
+            continue
+        try:
+            with open(path, encoding="utf-8", errors="replace") as stream:
+                text = stream.read(LONGEST_FILE)
+        except OSError:
+            continue
+        if os.path.basename(path) == "netrc":
+            yield from re.findall(r"password\s+(\S+)", text)
+            continue
+        for line in text.splitlines():
+            if not line.startswith("-----"):
+                yield line.strip()
+                yield from (part.strip() for part in re.split("[:=]", line, maxsplit=1)[1:])
+
+
+def without_secrets(findings, scrub):
+    return [dict(item, **{name: scrub.text(item[name]) for name in TEXTS}) for item in findings]

@@ -1,0 +1,73 @@
+# Copyright: Contributors to the bnlnpps.swf_testbed collection
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is wrong with a systemd service of the testbed on this host, or stands in the way of installing it."""
+
+from __future__ import annotations
+
+import os
+
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.findings import WARNING, finding
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._doctor.certificates import file_problems, placed
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._doctor.reach import connect
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._doctor.units import unit_problems
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.places import full_disks
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.ports import port_problem
+
+# what listens on all addresses is asked at the loopback one
+ANY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1", "*": "127.0.0.1"}
+
+
+def examine(item, options, version):
+    """(installed, findings) of a service.
+
+    :param item: one of the option ``services`` of the module host_findings.
+    :param version: of systemd, or None.
+    """
+    there = placed(item["placed"])
+    if not there:
+        return False, [
+            finding("not_installed", "the %s is not installed" % item["part"], "there is no %s" % item["placed"],
+                    "Run: ansible-playbook site.yml", WARNING), *ports(item)]
+    found = full_disks([item["state_dir"]], options["min_free_mb"])
+    for path in there:
+        part = matched(item["placed"], path)
+        unit = item["unit"].replace("*", part)
+        runs, more = unit_problems(unit, "system", "sudo systemctl start %s" % unit) if version else (False, [])
+        found += more + (unanswered(item, unit, options["timeout"]) if runs else ports(item))
+        found += of_certificate(item, part, options["expiry_days"])
+    return True, found
+
+
+def matched(pattern, path):
+    """The text that stands for the star of a pattern; empty without one."""
+    before, star, after = pattern.partition("*")
+    return path[len(before):len(path) - len(after)] if star else ""
+
+
+def ports(item):
+    """Whether the ports that it needs are free."""
+    wanted = [{"name": item["part"], "variable": item["variable"], "host": "0.0.0.0" if host == "*" else host.strip("[]"),
+               "port": item["port"]} for host in item["listen"]]
+    return [problem for problem in (port_problem(port, None) for port in wanted) if problem]
+
+
+def unanswered(item, unit, timeout):
+    found = []
+    for host in item["listen"]:
+        host = ANY_ADDRESS.get(host, host.strip("[]"))
+        try:
+            connect(host, item["port"], timeout).close()
+        except OSError as error:
+            found.append(finding("unit", "%s runs and does not answer" % unit, "%s port %d: %s" % (
+                host, item["port"], error.strerror or error), "Look at: journalctl --unit %s; then: sudo systemctl restart %s" % (
+                    unit, unit)))
+    return found
+
+
+def of_certificate(item, part, days):
+    path, key = (item[name].replace("*", part) for name in ("certificate", "key"))
+    # without root, what root alone may read is left out: the login has been reported
+    if not path or (os.geteuid() != 0 and not os.access(path, os.R_OK)):
+        return []
+    return file_problems("the certificate of the %s" % item["part"], path, days, item["names"], key)

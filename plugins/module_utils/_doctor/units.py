@@ -1,0 +1,54 @@
+# Copyright: Contributors to the bnlnpps.swf_testbed collection
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What systemd says of a unit of the testbed."""
+
+from __future__ import annotations
+
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.findings import WARNING, finding
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host import systemd
+
+STARTED = ("active", "reloading", "activating")
+# it starts with the host, by itself or because another unit wants it
+ENABLED = ("enabled", "enabled-runtime", "static", "generated", "alias", "indirect")
+JOURNAL_LINES = 5
+
+
+def unit_problems(unit, scope, start):
+    """What is wrong with a unit that was placed.
+
+    :param start: the command that starts it.
+    :returns: (whether it runs, findings)
+    """
+    option = "--user " if scope == "user" else ""
+    try:
+        state = systemd.properties(unit, scope)
+    except systemd.SystemdError as error:
+        return False, [finding("unit", "systemd does not tell of %s" % unit, str(error),
+                               "Try: systemctl %sstatus %s" % (option, unit))]
+    found = []
+    runs = state["ActiveState"] in STARTED
+    if state["LoadState"] == "not-found":
+        found.append(finding("unit", "%s is placed, and systemd does not know it" % unit, "LoadState=not-found",
+                             "Run: ansible-playbook site.yml"))
+    elif state["ActiveState"] == "failed" or (state["ActiveState"] == "activating" and int(state["NRestarts"] or 0)):
+        said = systemd.journal(unit, scope, JOURNAL_LINES)
+        found.append(finding(
+            "unit", "%s has failed" % unit, "Result=%s, started again %s times%s" % (
+                state.get("Result", "unknown"), state["NRestarts"] or 0, "; the end of its journal: " + said if said else ""),
+            "Look at: journalctl %s--unit %s; mend the cause, then: %s" % (option, unit, start)))
+        runs = False
+    elif not runs:
+        found.append(finding("unit", "%s does not run" % unit, "ActiveState=%s" % state["ActiveState"], "Run: %s" % start))
+    elif int(state["NRestarts"] or 0):
+        found.append(finding(
+            "unit", "%s has failed before and runs again" % unit, "NRestarts=%s" % state["NRestarts"],
+            "Look at: journalctl %s--unit %s. The count goes back with: systemctl %sreset-failed %s" % (
+                option, unit, option, unit), WARNING))
+    if state["LoadState"] == "loaded" and state["UnitFileState"] not in ENABLED:
+        found.append(finding("unit", "%s does not start with the host" % unit, "UnitFileState=%s" % state["UnitFileState"],
+                             "Run: ansible-playbook site.yml, or systemctl %senable %s" % (option, unit), WARNING))
+    if state["NeedDaemonReload"] == "yes":
+        found.append(finding("unit", "the file of %s was changed and systemd has not read it" % unit, "NeedDaemonReload=yes",
+                             "Run: ansible-playbook site.yml", WARNING))
+    return runs, found

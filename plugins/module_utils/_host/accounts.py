@@ -1,0 +1,42 @@
+# Copyright: Contributors to the bnlnpps.swf_testbed collection
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The runtime user of an instance: what it may do must end where another instance begins."""
+
+from __future__ import annotations
+
+import glob
+import os
+import re
+
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.findings import finding
+
+GROUPS = "/etc/group"
+OURS = "# Written by bnlnpps.swf_testbed"
+
+
+def local_groups(user, path=GROUPS):
+    """Names of the groups of this host that list a user as their member."""
+    try:
+        with open(path, encoding="utf-8", errors="surrogateescape") as stream:
+            lines = [line.rstrip("\n").split(":") for line in stream]
+    except OSError:
+        return []
+    return [line[0] for line in lines if len(line) == 4 and user in line[3].split(",")]
+
+
+def shared_user_problem(user, unit_file):
+    """Another instance that runs as the same user: each could stop the other, and read its secrets. None if there is none."""
+    for path in sorted(glob.glob(os.path.join(glob.escape(os.path.dirname(unit_file)), "*.service"))):
+        try:
+            with open(path, encoding="utf-8", errors="replace") as stream:
+                text = stream.read()
+        except OSError:
+            continue
+        if path != unit_file and text.startswith(OURS) and re.search(r"^User=%s$" % re.escape(user), text, re.MULTILINE):
+            return finding(
+                "accounts", "two instances would run as %s, and a program of one could stop and read the other" % user,
+                "%s has User=%s" % (path, user),
+                "Set swf_testbed_user (for the index swf_testbed_index_system_user) to another name for one of them. If that one "
+                "is installed already, stop it, and give its files to the new user: chown -R in /var/lib and /var/log")
+    return None

@@ -1,0 +1,82 @@
+# Copyright: Contributors to the bnlnpps.swf_testbed collection
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Where an instance lives on a host: one function for both scopes, so that every role and playbook means the same places."""
+
+from __future__ import annotations
+
+import os
+import pwd
+
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.instance_name import instance_name
+
+# supervisord binds "<socket>.<pid>" first: 103 bytes fail, and a pid may have 7 digits
+MAX_SOCKET_BYTES = 99
+
+
+def environment_of_login():
+    environment = dict(os.environ)
+    # HOME may be missing or another login's after a change of user
+    environment["HOME"] = environment.get("HOME") or pwd.getpwuid(os.getuid()).pw_dir
+    return environment
+
+
+def xdg(environment, name, fallback):
+    """An XDG base directory. The specification has relative values ignored."""
+    value = environment.get(name, "")
+    return value if os.path.isabs(value) else os.path.join(environment["HOME"], fallback)
+
+
+def layout(instance, scope, environment):
+    """The directories of an instance.
+
+    :param instance: name of the instance, for example ``swf-testbed``.
+    :param scope: ``user`` or ``system``.
+    :param environment: the environment of the login that owns a user-scope instance, with ``HOME``.
+    :returns: dict of absolute paths, and of the owners and modes that differ between the scopes. An owner or group that is empty
+        is left as it is made: that of the login.
+    :raises InstanceNameError: the name could lead to another path than one of the instance.
+    """
+    instance_name(instance)
+    if scope == "user":
+        state = os.path.join(xdg(environment, "XDG_STATE_HOME", ".local/state"), instance)
+        places = {
+            "config_dir": os.path.join(xdg(environment, "XDG_CONFIG_HOME", ".config"), instance),
+            "root": os.path.join(xdg(environment, "XDG_DATA_HOME", ".local/share"), instance),
+            "state_dir": state,
+            "log_dir": os.path.join(state, "log"),
+            # not XDG_RUNTIME_DIR: it exists only while somebody is logged in, and the testbed outlives the login
+            "run_dir": os.path.join(state, "run"),
+            "config_mode": "0700",
+            "conf_mode": "0600",
+        }
+    else:
+        places = {
+            "config_dir": "/etc/" + instance,
+            "root": "/opt/" + instance,
+            "state_dir": "/var/lib/" + instance,
+            "log_dir": "/var/log/" + instance,
+            "run_dir": "/run/" + instance,
+            # operators read the configuration, which has no secrets; these are in directories of their own
+            "config_mode": "0755",
+            "conf_mode": "0644",
+        }
+    places["data_dir"] = os.path.join(places["state_dir"], "data")
+    places["secrets_dir"] = os.path.join(places["config_dir"], "secrets")
+    # what gives access to the package indexes, and what the login's pip was set to
+    places["access_dir"] = os.path.join(places["config_dir"], "pip")
+    places["pip_settings"] = os.path.join(places["config_dir"], "pip-settings.json")
+    # what the programs believe services by
+    places["ca_file"] = os.path.join(places["config_dir"], "ca.pem")
+    places["supervisord_conf"] = os.path.join(places["config_dir"], "supervisord.conf")
+    places["socket"] = os.path.join(places["run_dir"], "supervisor.sock")
+    places["instance"] = instance
+    places["scope"] = scope
+    places["unit"] = instance + ".service"
+    units = "/etc/systemd/system" if scope == "system" else os.path.join(
+        xdg(environment, "XDG_CONFIG_HOME", ".config"), "systemd/user")
+    places["unit_file"] = os.path.join(units, places["unit"])
+    # takes a host that went down in a change-over back to what was proven
+    places["boot_unit"] = instance + "-boot.service"
+    places["boot_unit_file"] = os.path.join(units, places["boot_unit"])
+    return places

@@ -1,0 +1,177 @@
+# Copyright: Contributors to the bnlnpps.swf_testbed collection
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The lease of an instance on this host: which run of which controller may change it.
+
+The playbooks hand it to every module in the environment variable SWF_TESTBED_LEASE (the lookup ``lease``). Each call of a
+module that changes something holds it, and renews it while the call lasts. A run that ends releases it; that of a run which was
+killed is taken over by the same controller at once, and by others when it was not renewed for :data:`SECONDS`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import json
+import os
+import platform
+import threading
+import time
+
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.files import read, replacing
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.layout import environment_of_login, xdg
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.turn import FOLDER, LEASE, turn
+
+ENVIRONMENT = "SWF_TESTBED_LEASE"
+# before the JSON: ansible-core before 2.19 makes a dict of text that looks like one
+MARK = "lease:"
+# beside a lease: the run that it was taken from, and by whom
+LOST = ".lost"
+SECONDS = 600
+RENEWED_AFTER = 60
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
+# seconds that a call waits for another one, which looks at the lease for a moment
+PATIENCE = 10
+
+
+class LeaseHeld(Exception):
+    """A run of another controller holds the host.
+
+    :ivar holder: its lease.
+    :param age: seconds since its last call; None if it has taken over what this run held.
+    """
+
+    def __init__(self, holder, age=None):
+        self.holder = holder
+        if age is None:
+            text = ("another run has taken this host over, and it was left alone. Evidence: %(login)s on %(controller)s "
+                    "(%(directory)s) took %(instance)s on %(since)s UTC, run %(run)s. Fix: ask why, and run the same again")
+        else:
+            text = ("another run changes this host, and it was left alone. Evidence: %(login)s on %(controller)s (%(directory)s) "
+                    "holds %(instance)s since %(since)s UTC, run %(run)s; its last call was %(age)d s ago. Fix: wait until that "
+                    "run is over. If it was killed, run it again there, which takes the host over at once; others can "
+                    "%(minutes)d minutes after its last call, or with -e swf_testbed_break_lock=true")
+        super().__init__(text % dict(holder, age=age, minutes=SECONDS // 60))
+
+
+def taken_from_environment():
+    """The lease that the playbook hands over, or None. Programs that the module starts do not inherit it."""
+    text = os.environ.pop(ENVIRONMENT, "").partition(MARK)[2]
+    return json.loads(text) if text else None
+
+
+def path_of(lease):
+    # a home may be shared by hosts
+    name = "%s@%s.lease" % (lease["instance"], platform.node() or "localhost")
+    if lease["scope"] == "system":
+        return os.path.join("/run", FOLDER, name)
+    return os.path.join(xdg(environment_of_login(), "XDG_STATE_HOME", ".local/state"), FOLDER, name)
+
+
+def found_at(path):
+    """(the lease, its age in seconds), or (None, 0)."""
+    try:
+        text, age = read(path), time.time() - os.stat(path).st_mtime
+        found = json.loads(text)
+    except (FileNotFoundError, TypeError):
+        return None, 0
+    except ValueError:
+        # of a host that lost power while it was written
+        return None, 0
+    # a clock that was set back makes none that lasts for ever
+    return found, age if age >= 0 else SECONDS
+
+
+def take(lease):
+    """Take the lease, or renew it.
+
+    :raises LeaseHeld: another controller has it.
+    :raises OSError:
+    """
+    path = path_of(lease)
+    with turn(LEASE, PATIENCE):
+        os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+        taker = found_at(path + LOST)[0]
+        if taker and taker["from"] == lease["run"]:
+            raise LeaseHeld(taker)
+        found, age = found_at(path)
+        if found and found["owner"] != lease["owner"] and age < SECONDS and not lease["break"]:
+            raise LeaseHeld(found, age)
+        mine = found and found["run"] == lease["run"]
+        taken = dict(lease, since=found["since"] if mine else time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime()))
+        if found and found["owner"] != lease["owner"]:
+            # it may be slow and not dead, and find nothing any more when this run is over
+            write(path + LOST, dict(taken, **{"from": found["run"]}))
+        write(path, taken)
+
+
+def write(path, content):
+    with replacing(path) as stream:
+        json.dump(content, stream)
+
+
+def give_back(lease):
+    """Release what this run holds; whether it held it."""
+    path = path_of(lease)
+    if not os.path.isdir(os.path.dirname(path)):
+        return False
+    with turn(LEASE, PATIENCE):
+        found, _age = found_at(path)
+        mine = bool(found) and found["run"] == lease["run"]
+        if mine:
+            os.unlink(path)
+        lost, age = found_at(path + LOST)
+        if lost and age >= SECONDS:
+            os.unlink(path + LOST)
+        with contextlib.suppress(OSError):
+            os.rmdir(os.path.dirname(path))
+    return mine
+
+
+def renew_now_and_then(lease):
+    """For as long as the module runs: a build takes longer than a lease may."""
+    path = path_of(lease)
+
+    def renew():
+        while True:
+            time.sleep(RENEWED_AFTER)
+            found, _age = found_at(path)
+            if found and found["owner"] == lease["owner"]:
+                with contextlib.suppress(OSError):
+                    os.utime(path)
+
+    threading.Thread(target=renew, daemon=True).start()
+
+
+def hold(module):
+    """Hold the lease while a module changes the host; the module fails if another controller has it."""
+    lease = taken_from_environment()
+    if not lease or module.check_mode:
+        return
+    if lease["scope"] == "system" and os.geteuid() != 0:
+        # preflight reports that the login needs root
+        return
+    try:
+        take(lease)
+    except LeaseHeld as error:
+        module.fail_json(msg=str(error), lease_holder=error.holder)
+    except OSError as error:
+        if error.errno in NO_ROOM:
+            # whoever comes to stop something, or to make room, must not be kept out
+            module.warn("this host is not held for this run: %s" % error)
+            return
+        module.fail_json(msg="cannot hold this host for the run, and it was left alone. Evidence: %s. Fix: let this login write "
+                             "there, and end what hangs" % error)
+    renew_now_and_then(lease)
+
+
+def release():
+    """Release the lease that the playbook hands over, if this run holds it; whether it did."""
+    lease = taken_from_environment()
+    if not lease or (lease["scope"] == "system" and os.geteuid() != 0):
+        return False
+    try:
+        return give_back(lease)
+    except OSError:
+        # another run looks at it at this moment: it takes it when it is due
+        return False

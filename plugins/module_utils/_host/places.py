@@ -1,0 +1,85 @@
+# Copyright: Contributors to the bnlnpps.swf_testbed collection
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Whether the directories of an instance can be made and written, and have room."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.findings import FATAL, WARNING, finding
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.layout import MAX_SOCKET_BYTES
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.writes import (
+    instance_problems,
+    mount_of,
+    problem,
+    write_error,
+)
+
+UNUSABLE = re.compile(r"[\s'\"\\:]")
+
+
+def nearest(path):
+    """The closest directory above a path that exists."""
+    while not os.path.isdir(path):
+        path = os.path.dirname(path)
+    return path
+
+
+def place_problems(places):
+    """Directories that cannot be made or written, and a path of the socket that is too long."""
+    found = instance_problems(places)
+    for name in ("config_dir", "root", "state_dir"):
+        above = nearest(places[name])
+        error = None if above == places[name] else write_error(above)
+        if error:
+            found.append(problem(above, error, places[name]))
+    odd = sorted({letter for name in ("config_dir", "root", "state_dir") for letter in UNUSABLE.findall(places[name])})
+    if odd:
+        # supervisord splits a command into words, a script of an environment names its Python, and a PATH is split by colons
+        found.append(finding(
+            "place", "the programs cannot run from a directory with a space, a quote, a backslash or a colon in its path",
+            "%s has %s" % (places["root"], " and ".join(map(repr, odd))),
+            "Set XDG_CONFIG_HOME, XDG_DATA_HOME and XDG_STATE_HOME to directories without, or use another login"))
+    length = len(os.fsencode(places["socket"]))
+    if length > MAX_SOCKET_BYTES:
+        found.append(finding(
+            "socket", "the socket's path is too long", "it has %d bytes and must not have more than %d: %s" % (
+                length, MAX_SOCKET_BYTES, places["socket"]), "Use a shorter XDG_STATE_HOME or swf_testbed_instance"))
+    return found
+
+
+def space_problem(places, minimum):
+    """Too little room for the releases, or None. A host that has a release is not asked again."""
+    above = nearest(places["root"])
+    free = shutil.disk_usage(above).free // 1000000
+    if free >= minimum or os.path.isdir(os.path.join(places["root"], "releases")):
+        return None
+    return finding("disk", "there is too little room for a release", "%d MB are free at %s and a release needs about %d" % (
+        free, above, minimum), "Free some, or set XDG_DATA_HOME to another disk")
+
+
+def full_disks(paths, minimum):
+    """File systems that are full or nearly so, each once.
+
+    :param minimum: free MB below which a warning is due. With a tenth of that, programs are about to fail.
+    """
+    found, seen = [], set()
+    for above in map(nearest, paths):
+        device, usage = os.stat(above).st_dev, os.statvfs(above)
+        if device in seen:
+            continue
+        seen.add(device)
+        free = usage.f_bavail * usage.f_frsize // 1000000
+        cure = "See what uses it: sudo du -xh --max-depth=2 %s | sort -h | tail" % mount_of(above)
+        if free < minimum:
+            found.append(finding("disk", "the disk is %s" % ("full" if free < minimum / 10 else "nearly full"),
+                                 "%d MB are free at %s" % (free, above), cure, FATAL if free < minimum / 10 else WARNING))
+        # some file systems have no such limit, and say 0
+        elif usage.f_files and usage.f_favail < 100:
+            found.append(finding("disk", "the file system has no room for new files", "%d inodes are free at %s" % (
+                usage.f_favail, above), "See where they are: sudo du -x --inodes --max-depth=2 %s | sort -n | tail" % (
+                    mount_of(above))))
+    return found

@@ -1,0 +1,73 @@
+# Copyright: Contributors to the bnlnpps.swf_testbed collection
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Whether the ports that an instance listens on are free, and who has them if not."""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.findings import finding
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.programs_of import belongs
+
+
+def holder(port):
+    """(pid, program) of the process that listens on the port, as far as this login may see; (None, None) otherwise."""
+    inodes = set()
+    for table in ("/proc/net/tcp", "/proc/net/tcp6"):
+        try:
+            with open(table, encoding="ascii") as stream:
+                rows = [line.split() for line in stream][1:]
+        except OSError:
+            continue
+        inodes |= {"socket:[%s]" % row[9] for row in rows if row[3] == "0A" and int(row[1].rpartition(":")[2], 16) == port}
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            for handle in os.listdir("/proc/%s/fd" % pid):
+                if os.readlink("/proc/%s/fd/%s" % (pid, handle)) in inodes:
+                    return int(pid), program_of(pid)
+        except OSError:
+            continue
+    return None, None
+
+
+def program_of(pid):
+    """Program and script of a process. Its other arguments are not shown: a stranger's may have a password among them."""
+    with open("/proc/%s/cmdline" % pid, "rb") as stream:
+        words = stream.read().decode(errors="replace").split("\0")
+    return " ".join(words[:1] + [word for word in words[1:2] if os.path.isfile(word)])
+
+
+def port_refused(item, number):
+    """Why a port cannot be listened on, for an error number other than that it is taken."""
+    if number == errno.EACCES:
+        return finding("port", "port %d for %s needs root" % (item["port"], item["name"]), os.strerror(number),
+                       "Set %s to one above 1023" % item["variable"])
+    return finding("port", "cannot listen on %s port %d for %s" % (item["host"], item["port"], item["name"]), os.strerror(number),
+                   "Set the address to one of this host")
+
+
+def port_problem(item, supervisor_socket):
+    """Who holds the port that this instance needs, or None.
+
+    :param supervisor_socket: that of the instance; what it started may have the port. None where there is no such instance.
+    """
+    family = socket.AF_INET6 if ":" in item["host"] else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((item["host"], item["port"]))
+            return None
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE:
+                return port_refused(item, error.errno)
+    pid, program = holder(item["port"])
+    if pid and supervisor_socket and belongs(pid, supervisor_socket):
+        return None
+    who = "process %d" % pid if pid else "a process of another user"
+    return finding(
+        "port", "port %d for %s is taken by %s" % (item["port"], item["name"], who), program or "%s port %d cannot be bound" % (
+            item["host"], item["port"]),
+        "Stop that (sudo ss -ltnp 'sport = :%d' shows it), or set %s to a free port" % (item["port"], item["variable"]))

@@ -1,0 +1,110 @@
+# Copyright: Contributors to the bnlnpps.swf_testbed collection
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The Python of a host, as far as the testbed's environments need it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.findings import finding
+
+# An environment's Python is a link: what is built lasts longer than the environment, so it is made with the Python that this
+# was made with. Its path is the real one, which means the same to uv, to venv, and in the next run.
+PROBE = """
+import importlib.util, json, os, sys
+print(json.dumps({"path": os.path.realpath(getattr(sys, "_base_executable", None) or sys.executable),
+                  "version": "%d.%d.%d" % sys.version_info[:3],
+                  "venv": all(importlib.util.find_spec(i) for i in ("venv", "ensurepip"))}))
+"""
+
+
+# what a distribution may have beside a python3 that is too old
+NEWER = ("python3.13", "python3.12", "python3.11", "python3.10")
+
+
+def release_of(path="/etc/os-release"):
+    """ID and ID_LIKE of the distribution in one string."""
+    try:
+        with open(path, encoding="utf-8") as stream:
+            pairs = dict(line.rstrip().split("=", 1) for line in stream if "=" in line)
+    except OSError:
+        return ""
+    return " ".join(pairs.get(key, "").strip('"') for key in ("ID", "ID_LIKE"))
+
+
+def candidates(wanted):
+    """The paths that a name may stand for, in the order of PATH; a path stands for itself."""
+    wanted = os.path.expanduser(wanted)
+    if os.path.dirname(wanted):
+        return [os.path.abspath(wanted)]
+    paths = [os.path.join(folder, wanted) for folder in os.get_exec_path()]
+    return [path for path in paths if os.access(path, os.X_OK) and not os.path.isdir(path)]
+
+
+def find_python(wanted):
+    """What a Python says of itself, with its real path; None if none of that name or path runs.
+
+    It is run and not only found: a shim of pyenv is on the path for versions that it then does not run. The next one of that name
+    on the path may be a Python.
+    """
+    for path in candidates(wanted):
+        found = probe(path)
+        if found:
+            return found
+    return None
+
+
+def probe(path):
+    try:
+        done = subprocess.run([path, "-I", "-c", PROBE], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                              stderr=subprocess.DEVNULL, text=True, check=False)
+        return json.loads(done.stdout) if done.returncode == 0 else None
+    except (OSError, ValueError):
+        return None
+
+
+def resolved(wanted):
+    """The real path of a Python, or what was asked for where none runs: whoever uses that says what is wrong."""
+    found = find_python(wanted)
+    return found["path"] if found else wanted
+
+
+def python_problem(wanted, minimum, found, distribution):
+    """What is wrong with the Python that was found, or None.
+
+    :param found: the probe's answer, or None if no such Python runs.
+    """
+    redhat = any(word in distribution.split() for word in ("rhel", "fedora", "centos"))
+    install = "sudo dnf install python3.12" if redhat else "sudo apt-get install python3 python3-venv"
+    if found is None:
+        return finding("python", "there is no Python called %r on this host, or it does not run" % wanted, "looked for in %s" % (
+            "its path" if os.path.isabs(wanted) else os.environ.get("PATH", "")),
+            "Install one (%s) or set swf_testbed_python to its path" % install)
+    if is_older(found["version"], minimum):
+        newer = next(filter(None, (find_python(name) for name in NEWER)), None)
+        if newer and not is_older(newer["version"], minimum):
+            fix = "Set swf_testbed_python to %s, which is Python %s" % (newer["path"], newer["version"])
+        elif redhat:
+            fix = "Install one (%s) and set swf_testbed_python to python3.12" % install
+        else:
+            # the distribution's own is the one that is too old
+            fix = "Install one (%s) and set swf_testbed_python to its path, or take a newer release of the distribution" % (
+                "uv python install 3.12")
+        return finding("python", "the Python of this host is too old", "%s is Python %s, and the packages need %s or newer" % (
+            found["path"], found["version"], minimum), fix)
+    return None
+
+
+def is_older(version, minimum):
+    return [int(part) for part in version.split(".")] < [int(part) for part in minimum.split(".")]
+
+
+def venv_problem(found, uv):
+    """What is missing for `python -m venv`, or None. Debian splits it off into a package of its own; uv does without."""
+    if found is None or found["venv"] or uv:
+        return None
+    return finding("python", "%s has no venv module" % found["path"], "neither venv and ensurepip nor uv can be found",
+                   "Run: sudo apt-get install python%s-venv" % ".".join(found["version"].split(".")[:2]))

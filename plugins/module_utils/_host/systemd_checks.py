@@ -1,0 +1,56 @@
+# Copyright: Contributors to the bnlnpps.swf_testbed collection
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Whether a host's systemd can run what the testbed asks of it."""
+
+from __future__ import annotations
+
+import os
+import pwd
+
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.findings import WARNING, finding
+
+# the units use ProtectProc=, which came with it
+OLDEST = 247
+LINGER = "/var/lib/systemd/linger/"
+
+
+def login():
+    return pwd.getpwuid(os.geteuid()).pw_name
+
+
+def system_problems(version):
+    """What stands in the way of an instance of the host.
+
+    :param version: of the systemd that runs the host, or None.
+    """
+    found = []
+    if os.geteuid() != 0:
+        found.append(finding("root", "the scope is system, and this login is %s" % login(), "its uid is %d" % os.geteuid(),
+                             "Set ansible_become for this host, or swf_testbed_scope"))
+    if version is None:
+        found.append(finding("systemd", "the scope is system, and systemd does not run this host",
+                             "there is no /run/systemd/system", "Set swf_testbed_scope to user"))
+    elif version < OLDEST:
+        found.append(finding("systemd", "the systemd of this host is too old", "it is %d, and the units need %d or newer" % (
+            version, OLDEST), "Upgrade the distribution, or set swf_testbed_scope to user"))
+    return found
+
+
+def linger_problem(version, lingers):
+    """A warning where an instance of a login would not survive a reboot, or None.
+
+    :param version: of the systemd that runs the host, or None.
+    :param lingers: as :func:`systemd.lingers` says.
+    """
+    if version is None or lingers:
+        return None
+    cause, name = "after a reboot nothing starts the testbed", login()
+    if not os.path.exists(LINGER + name):
+        return finding("systemd", cause, "the units of %s end with its last session: there is no %s%s" % (name, LINGER, name),
+                       "Run: sudo loginctl enable-linger %s; then: ansible-playbook site.yml. Or, if that is meant, set "
+                       "swf_testbed_systemd to never" % name, WARNING)
+    unit = "user@%d.service" % os.geteuid()
+    return finding("systemd", cause, "%s lingers, and its manager, %s, does not answer" % (name, unit),
+                   "Run: systemctl status %s. Without pam_systemd it cannot start: sudo apt-get install libpam-systemd, sudo "
+                   "systemctl restart %s, and then: ansible-playbook site.yml" % (unit, unit), WARNING)

@@ -1,0 +1,150 @@
+# Copyright: Contributors to the bnlnpps.swf_testbed collection
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Whether directories can be written: by writing.
+
+A file system that the kernel made read-only after an error is still mounted read-write by what statvfs and access tell.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import pwd
+import tempfile
+
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.findings import finding
+
+FULL = (errno.ENOSPC, errno.EDQUOT)
+# directories of an instance, and of those that may be mounts of their own below its state
+PLACES = ("config_dir", "root", "state_dir", "log_dir", "run_dir", "data_dir")
+BELOW_STATE = ("monitor", "broker", "packages", "mirror", "backups")
+BYTES = 4096
+# where files without a name are not possible
+NAMED_INSTEAD = (errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL, errno.ENOENT)
+
+
+def instance_problems(places):
+    """Findings for the directories of an instance that cannot be written, each file system once; as their owners write them."""
+    folders = [places[name] for name in PLACES] + [os.path.join(places["state_dir"], name) for name in BELOW_STATE]
+    found, seen = [], set()
+    for folder in folders:
+        if not os.path.isdir(folder):
+            continue
+        error = write_error(folder, os.stat(folder).st_uid)
+        # one that is full or read-only is that for all its directories
+        key = (error.errno, mount_of(folder)) if error and error.errno != errno.EACCES else folder
+        if error and key not in seen:
+            seen.add(key)
+            found.append(problem(folder, error))
+    return found
+
+
+def write_error(folder, user=None):
+    """The OSError with which writing a file fails, or None. No file is left, and most often none has a name.
+
+    :param user: id of the user that writes there, for root to take its place.
+    """
+    try:
+        with as_user(user):
+            handle = opened(folder)
+            try:
+                os.write(handle, b"\0" * BYTES)
+            finally:
+                os.close(handle)
+    except OSError as error:
+        return error
+    return None
+
+
+def opened(folder):
+    """A new file that is gone when it is closed."""
+    try:
+        return os.open(folder, os.O_TMPFILE | os.O_WRONLY, 0o600)
+    except OSError as error:
+        if error.errno not in NAMED_INSTEAD:
+            raise
+    handle, path = tempfile.mkstemp(dir=folder, prefix=".swf-write-")
+    os.unlink(path)
+    return handle
+
+
+@contextlib.contextmanager
+def as_user(user):
+    """Be another user for file access; only root can."""
+    if user is None or os.geteuid() != 0 or user == 0:
+        yield
+        return
+    groups, group = os.getgroups(), os.getegid()
+    try:
+        account = pwd.getpwuid(user)
+        name, primary = account.pw_name, account.pw_gid
+        members = os.getgrouplist(name, primary)
+    except KeyError:
+        primary, members = user, []
+    os.setgroups(members)
+    os.setegid(primary)
+    os.seteuid(user)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+        os.setegid(group)
+        os.setgroups(groups)
+
+
+def mount_of(path):
+    path = os.path.realpath(path)
+    while not os.path.ismount(path):
+        path = os.path.dirname(path)
+    return path
+
+
+def free_mb(path):
+    usage = os.statvfs(path)
+    return usage.f_bavail * usage.f_frsize // 1000000
+
+
+def name_of(user):
+    try:
+        return pwd.getpwuid(user).pw_name
+    except KeyError:
+        return str(user)
+
+
+def problem(folder, error, wanted=None):
+    """The finding for a directory that cannot be written.
+
+    :param wanted: the directory that it is about, where that one is not there yet and ``folder`` is above it.
+    """
+    mount, cannot = mount_of(folder), "cannot write %s" % (wanted or folder)
+    owner = name_of(os.stat(folder).st_uid)
+    if error.errno == errno.EROFS:
+        told = os.statvfs(folder).f_flag & os.ST_RDONLY
+        why = "" if told else ", though %s is mounted read-write, as after an error of the disk" % mount
+        return finding("place", cannot, "the file system of %s is read-only: writing there fails with %s%s" % (
+            folder, error.strerror, why), "See why it is (dmesg), check it (fsck), then: sudo mount -o remount,rw %s" % mount)
+    if error.errno == errno.EDQUOT:
+        return finding("disk", "the quota of %s is used up" % owner, "writing in %s fails with %s; %d MB are free at %s" % (
+            folder, error.strerror, free_mb(folder), mount), "See: quota -s %s. Free some, or have the quota raised" % owner)
+    if error.errno == errno.ENOSPC:
+        return finding("disk", "the disk is full", "writing in %s fails with %s; %d MB are free at %s" % (
+            folder, error.strerror, free_mb(folder), mount),
+            "See what uses it: sudo du -xh --max-depth=2 %s | sort -h | tail" % mount)
+    if error.errno in (errno.EACCES, errno.EPERM):
+        more = "" if error.errno == errno.EACCES else ", and writing there fails with %s (see: lsattr -d %s)" % (
+            error.strerror, folder)
+        return finding("place", cannot, "%s belongs to %s%s" % (folder, owner, more),
+                       way_in(wanted or folder, folder))
+    return finding("place", cannot, "writing in %s fails with %s" % (folder, error.strerror), "See why it does (dmesg)")
+
+
+def way_in(path, above):
+    """How this login gets a directory below one that it cannot write. The owner of a directory of the system is left alone."""
+    login, home = pwd.getpwuid(os.getuid()), os.environ.get("HOME") or ""
+    if not os.path.isdir(home) or home == "/":
+        return "%s has no home directory (%s). Use a login that has one" % (login.pw_name, home or login.pw_dir)
+    if os.path.commonpath([os.path.realpath(above), os.path.realpath(home)]) == os.path.realpath(home):
+        return "Run as its owner, or: sudo chown %s %s" % (login.pw_name, above)
+    return "Run as its owner, or: sudo install -d -o %s %s" % (login.pw_name, path)

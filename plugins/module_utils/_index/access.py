@@ -1,0 +1,66 @@
+# Copyright: Contributors to the bnlnpps.swf_testbed collection
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""With what a host goes to an index: the login, the CA, and the address where pip_indexes leaves it to pip."""
+
+from __future__ import annotations
+
+import netrc
+import os
+from urllib.parse import unquote, urlsplit, urlunsplit
+
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.pip_upstream import NoPip, settings_of_pip
+
+
+class AccessRefused(Exception):
+    """The folder of the credentials is there and cannot be used."""
+
+
+class Access:
+    """What the role pip_index placed in a folder: ``netrc``, and ``<name of the index>.pem``."""
+
+    def __init__(self, folder=None):
+        self.folder, self._netrc = folder, None
+        path = os.path.join(folder, "netrc") if folder else None
+        if path and os.path.exists(path):
+            try:
+                self._netrc = netrc.netrc(path)
+            except OSError as error:
+                raise AccessRefused("cannot read %s: %s. Run as its owner." % (path, error.strerror)) from error
+            except netrc.NetrcParseError as error:
+                # its text quotes the line, and that may be the password
+                raise AccessRefused("%s is not a netrc file, see line %s. The role pip_index writes it anew." % (
+                    path, error.lineno)) from None
+
+    def login(self, index):
+        """(username, token) for an index, or None."""
+        if index["token"]:
+            return index["username"], index["token"]
+        host = urlsplit(index["url"] or "").hostname
+        found = self._netrc.authenticators(host) if self._netrc and host and index["preset"] != "directory" else None
+        return (found[0], found[2]) if found and found[2] else None
+
+    def ca_cert(self, index):
+        """Path of the CA certificates for an index, or None for the system's."""
+        placed = os.path.join(self.folder, index["name"] + ".pem") if self.folder else None
+        return placed if placed and os.path.exists(placed) else index["ca_cert"]
+
+
+def without_login(url):
+    """(address, (username, token) or None) of an address that may have credentials in it."""
+    parts = urlsplit(url)
+    userinfo, at, host = parts.netloc.rpartition("@")
+    if not at:
+        return url, None
+    username, dummy, token = userinfo.partition(":")
+    return urlunsplit(parts._replace(netloc=host)), (unquote(username), unquote(token)) if token else None
+
+
+def address_of_pip():
+    """The index that this host's pip asks, or None where there is no pip."""
+    if os.environ.get("PIP_INDEX_URL"):
+        return os.environ["PIP_INDEX_URL"]
+    try:
+        return settings_of_pip()["index-url"]
+    except NoPip:
+        return None

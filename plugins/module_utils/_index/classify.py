@@ -1,0 +1,173 @@
+# Copyright: Contributors to the bnlnpps.swf_testbed collection
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From the answers of one index to verdicts. 401, 403 and 404 mean different things on different servers."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.client import Answer, place, proxy_of
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.configuration import is_github
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.lock import canonical
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.page import last_part, parse
+
+LOGIN_PATH = re.compile(r"log[-_]?in|sign[-_]?in|/sso|oauth|saml|openid|/auth(/|$|\?)", re.I)
+# they answer 404 to those who may not read, so that nobody can find out what there is
+HIDING = ("gitlab", "artifactory")
+#: servers that anybody may read
+PUBLIC = ("pypi", "testpypi")
+
+
+@dataclass
+class Asked:
+    """One page, with and without the login. ``package`` is None for the root, ``login`` where there are no credentials."""
+
+    package: str | None
+    anonymous: Answer
+    login: Answer | None = None
+
+    def __post_init__(self):
+        self._pages = {}
+
+    @property
+    def best(self):
+        return self.login or self.anonymous
+
+    def read(self, answer):
+        """What :class:`Page` an answer is, or None if it is an error."""
+        if answer.status != 200 or answer.verdict:
+            return None
+        if id(answer) not in self._pages:
+            # a page of a few MB is read once
+            self._pages[id(answer)] = parse(answer.headers.get("content-type"), answer.body, self.package)
+        return self._pages[id(answer)]
+
+    def page(self, answer):
+        """The :class:`Page` of an answer, or None if it is not a page of the simple API."""
+        found = self.read(answer)
+        return found if found and found.kind in ("root", "package") else None
+
+
+@dataclass
+class Seen:
+    """All answers of an index."""
+
+    index: dict
+    root: Asked
+    pages: list[Asked]
+    hint: str | None = None
+
+    def __post_init__(self):
+        everything = [self.root, *self.pages]
+        #: a page of the simple API was there, with the login if there is one
+        self.alive = any(asked.page(asked.best) for asked in everything)
+        #: the login opened what is closed without it
+        self.accepted = any(asked.login and asked.page(asked.login) and not asked.page(asked.anonymous) for asked in everything)
+        self.open = any(asked.page(asked.anonymous) for asked in everything)
+
+
+def of_index(seen):
+    """(verdict, evidence) for an index as a whole."""
+    if seen.alive:
+        if is_private(seen.index) and seen.open:
+            asked = next(asked for asked in [seen.root, *seen.pages] if asked.page(asked.anonymous))
+            return "anonymous", "HTTP 200 for %s without a login" % place(asked.anonymous.url)
+        return "ok", "HTTP 200"
+    return of_answers(seen, seen.root)
+
+
+def is_private(index):
+    """True for an index that somebody protects, or takes private names from."""
+    return bool(index["packages"] or index["login"]) and index["preset"] not in PUBLIC
+
+
+def of_answers(seen, asked):
+    """(verdict, evidence) for one page; ``ok`` if it is a page of the simple API."""
+    answer = asked.best
+    if answer.verdict:
+        return answer.verdict, answer.evidence
+    if answer.elsewhere:
+        return of_redirect(answer, asked.package)
+    said = evidence(seen, asked)
+    if answer.status == 200:
+        page = asked.read(answer)
+        if page.kind in ("root", "package"):
+            return "ok", said
+        return "wrong_url", "%s: %s%s" % (place(answer.url), page.evidence, hinted(seen))
+    if answer.status == 407 or (answer.status in (502, 503, 504) and proxy_of(answer.url)):
+        return "proxy", "%s; the proxy in between is %s" % (said, proxy_of(answer.url))
+    if answer.status == 401:
+        return ("auth_wrong" if asked.login else "auth_missing"), said
+    if answer.status == 403:
+        return of_403(seen, asked), said
+    if answer.status in (404, 410):
+        return of_404(seen, asked, said)
+    if answer.status == 429 or answer.status >= 500:
+        return "server_error", said
+    return "wrong_url", said + hinted(seen)
+
+
+def evidence(seen, asked):
+    """What the server said with and without the login."""
+    answer = asked.best
+    if not asked.login:
+        return "HTTP %d for %s without a login" % (answer.status, place(answer.url))
+    anonymous = asked.anonymous
+    without = "HTTP %d" % anonymous.status if anonymous.status else "no answer"
+    return "HTTP %d for %s as user %s (without a login: %s)" % (
+        answer.status, place(answer.url), seen.index["login"][0], without)
+
+
+def hinted(seen):
+    return "; a simple API is at %s" % seen.hint if seen.hint else ""
+
+
+def of_redirect(answer, package):
+    """What a redirect to another place means that was not followed."""
+    target = answer.elsewhere
+    said = "HTTP %d for %s leads to %s" % (answer.status, place(answer.url), place(target))
+    here, there = urlsplit(answer.url), urlsplit(target)
+    if is_github(target):
+        return "github", said
+    if package and canonical(last_part(target)) == canonical(package) and (
+            here.scheme == there.scheme or here.hostname != there.hostname):
+        return "forwarded", said
+    if LOGIN_PATH.search(there.path):
+        return "wrong_url", said + ", a page to log in"
+    return "wrong_url", said
+
+
+def of_403(seen, asked):
+    if not asked.login:
+        # nobody needs a login there: it is the network or the address that is refused
+        return "auth_forbidden" if seen.index["preset"] in PUBLIC else "auth_missing"
+    if seen.accepted:
+        return "auth_forbidden"
+    # pypiserver says 401 to those without a password, and 403 to those with a wrong one
+    realm = asked.anonymous.headers.get("www-authenticate") or ""
+    pypiserver = seen.index["preset"] == "pypiserver" or (
+        seen.index["preset"] == "simple" and re.search(r'realm="pypi"', realm, re.I))
+    return "auth_wrong" if pypiserver and asked.anonymous.status == 401 else "auth_forbidden"
+
+
+def of_404(seen, asked, said):
+    """Where wrong password, missing permission, missing package and wrong address look the same, the other answers tell."""
+    index, root = seen.index, seen.root
+    if seen.alive:
+        return "not_found", said
+    if asked.package and (root.best.verdict or root.best.elsewhere or root.best.status not in (0, 404, 410)):
+        # the package's 404 says less than the refusal of the root
+        return of_answers(seen, root)
+    if seen.hint:
+        return "wrong_url", said + hinted(seen)
+    if index["preset"] in HIDING:
+        if not asked.login:
+            return "auth_missing", said
+        # 401 without the login and not with it: the login as such is right
+        if index["preset"] == "gitlab" or asked.anonymous.status == 401:
+            return "auth_forbidden", said
+        return "auth_wrong", said + "; this server also says 404 where the repository's name in the url is wrong"
+    return "wrong_url", said

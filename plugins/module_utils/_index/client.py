@@ -1,0 +1,205 @@
+# Copyright: Contributors to the bnlnpps.swf_testbed collection
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One request to an index, and what went wrong with it in words. Credentials never follow a redirect to another place."""
+
+from __future__ import annotations
+
+import base64
+import errno
+import http.client
+import ipaddress
+import socket
+import ssl
+import time
+import urllib.error
+import urllib.request
+from dataclasses import dataclass, field
+from urllib.parse import urljoin, urlsplit
+
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.page import ACCEPT
+
+REDIRECTS = (301, 302, 303, 307, 308)
+MOST_REDIRECTS = 5
+# a page with thousands of files is a few MB
+LONGEST_PAGE = 32_000_000
+# OpenSSL's numbers of what is wrong with a certificate
+EXPIRED, NOT_YET_VALID, HOSTNAME, ADDRESS = 10, 9, 62, 64
+UNREACHABLE = (errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EADDRNOTAVAIL)
+
+
+@dataclass
+class Answer:
+    """An answer, or why there is none: then ``verdict`` and ``evidence`` are set, and ``status`` is 0.
+
+    ``elsewhere`` is the address of a redirect that was not followed.
+    """
+
+    url: str
+    status: int = 0
+    headers: dict = field(default_factory=dict)
+    body: bytes = b""
+    elsewhere: str | None = None
+    verdict: str | None = None
+    evidence: str = ""
+
+
+class CaUnusable(Exception):
+    """The CA certificates of an index cannot be read here."""
+
+
+class NoRedirect(urllib.request.HTTPRedirectHandler):
+    """Leaves redirects to us."""
+
+    def http_error_302(self, req, fp, code, msg, headers):
+        return None
+
+    http_error_301 = http_error_303 = http_error_307 = http_error_308 = http_error_302
+
+
+def origin(url):
+    parts = urlsplit(url)
+    return parts.scheme, (parts.hostname or "").lower(), parts.port or {"http": 80, "https": 443}.get(parts.scheme)
+
+
+def place(url):
+    """An address as it may be shown: without credentials, query and fragment."""
+    parts = urlsplit(url)
+    host = parts.netloc.rpartition("@")[2]
+    return "%s://%s%s" % (parts.scheme, host, parts.path)
+
+
+def is_loopback(host):
+    """Whether an address or name is this machine's own. To a proxy it would mean the proxy."""
+    try:
+        return ipaddress.ip_address(host or "").is_loopback
+    except ValueError:
+        return (host or "").lower().rstrip(".") == "localhost"
+
+
+class DirectLoopback(urllib.request.ProxyHandler):
+    """The proxies of the environment, but for addresses of this machine, whatever no_proxy says."""
+
+    def proxy_open(self, req, proxy, type):  # pylint: disable=redefined-builtin
+        return None if is_loopback(urlsplit(req.full_url).hostname) else super().proxy_open(req, proxy, type)
+
+
+def proxy_of(url):
+    """``host:port`` of the proxy that the environment sets for the address, or None."""
+    parts = urlsplit(url)
+    proxy = urllib.request.getproxies().get(parts.scheme)
+    if not proxy or is_loopback(parts.hostname) or urllib.request.proxy_bypass(parts.netloc.rpartition("@")[2]):
+        return None
+    return (proxy.rpartition("://")[2]).rpartition("@")[2].rstrip("/")
+
+
+class Client:
+    """Asks one index.
+
+    :param ca_cert: path of the CA certificates to trust instead of the system's.
+    :param timeout: seconds without a byte, and half of those for a whole answer.
+    :raises CaUnusable: when the CA certificates cannot be read.
+    """
+
+    def __init__(self, ca_cert=None, timeout=10):
+        try:
+            context = ssl.create_default_context(cafile=ca_cert)
+        except (OSError, ValueError) as error:
+            raise CaUnusable("the CA certificate %s cannot be used: %s" % (
+                ca_cert, getattr(error, "strerror", None) or error)) from error
+        self._opener = urllib.request.build_opener(NoRedirect, DirectLoopback(), urllib.request.HTTPSHandler(context=context))
+        self._timeout = timeout
+
+    def get(self, url, login=None, longest=LONGEST_PAGE, follow=False):
+        """The :class:`Answer` to a GET.
+
+        :param login: (username, token), sent to this scheme, host and port alone.
+        :param longest: bytes of the body to read.
+        :param follow: follow redirects to other places, without the login.
+        """
+        for _count in range(MOST_REDIRECTS):
+            answer = once(self._opener, url, login, self._timeout, longest)
+            if answer.status not in REDIRECTS:
+                return answer
+            try:
+                target = urljoin(url, answer.headers.get("location") or "")
+                moved = origin(target) != origin(url)
+            except ValueError:
+                answer.verdict, answer.evidence = "wrong_url", "%s leads to something that is no address" % place(url)
+                return answer
+            if moved:
+                if not follow or not target.startswith(("http://", "https://")):
+                    answer.elsewhere = target
+                    return answer
+                login = None
+            url = target
+        answer.verdict, answer.evidence = "wrong_url", "%s leads to another redirect again and again" % place(url)
+        return answer
+
+
+def once(opener, url, login, timeout, longest):
+    try:
+        request = urllib.request.Request(url, headers={"Accept": ACCEPT, "User-Agent": "bnlnpps.swf_testbed pip_index_info"})
+        if login:
+            request.add_unredirected_header(
+                "Authorization", "Basic " + base64.b64encode(("%s:%s" % login).encode()).decode())
+        started = time.monotonic()
+        try:
+            response = opener.open(request, timeout=timeout)
+        except urllib.error.HTTPError as error:
+            response = error
+        with response:
+            headers = {name.lower(): value for name, value in response.headers.items()}
+            return Answer(url, response.status or 0, headers, read(response, longest, started + 2 * timeout))
+    except (OSError, http.client.HTTPException, ValueError) as error:
+        verdict, evidence = why(error, url)
+        return Answer(url, verdict=verdict, evidence=evidence)
+
+
+def read(response, longest, deadline):
+    """The body, or its beginning. A server that sends a byte now and then does not hold us up for ever."""
+    chunks, size = [], 0
+    while size < longest:
+        chunk = response.read1(min(65536, longest - size))
+        if not chunk:
+            break
+        chunks.append(chunk)
+        size += len(chunk)
+        if time.monotonic() > deadline:
+            raise socket.timeout("timed out while reading")
+    return b"".join(chunks)
+
+
+def why(error, url):
+    """(verdict, evidence) for an exception."""
+    reason = getattr(error, "reason", None)
+    error = reason if isinstance(reason, Exception) else error
+    host = urlsplit(url).hostname
+    proxy = proxy_of(url)
+    text = "%s" % (getattr(error, "strerror", None) or error or type(error).__name__)
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return why_untrusted(error, host)
+    if isinstance(error, ssl.SSLError):
+        if error.reason in ("WRONG_VERSION_NUMBER", "HTTP_REQUEST", "UNKNOWN_PROTOCOL", "RECORD_LAYER_FAILURE"):
+            return "wrong_url", "what answers at %s does not speak TLS, and the url says https" % place(url)
+        return "tls_failed", "%s: %s" % (place(url), text)
+    if proxy and (isinstance(error, (socket.gaierror, ConnectionRefusedError, socket.timeout)) or "Tunnel connection" in text):
+        return "proxy", "the proxy %s, set in this host's environment, gave: %s" % (proxy, text)
+    if isinstance(error, (socket.gaierror, UnicodeError)):
+        return "dns", "%s: %s" % (host, text)
+    if isinstance(error, (socket.timeout, TimeoutError)):
+        return "timeout", "%s did not answer in time (%s)" % (place(url), text)
+    if isinstance(error, http.client.IncompleteRead):
+        return "server_error", "%s closed the connection in the middle of its answer" % place(url)
+    if isinstance(error, (http.client.HTTPException, ValueError)):
+        return "wrong_url", "what answers at %s does not speak HTTP (%s)" % (place(url), type(error).__name__)
+    return "refused", "%s: %s" % (place(url), text)
+
+
+def why_untrusted(error, host):
+    text = error.verify_message or str(error)
+    if error.verify_code in (EXPIRED, NOT_YET_VALID):
+        return "tls_expired", "%s: %s" % (host, text)
+    if error.verify_code in (HOSTNAME, ADDRESS):
+        return "tls_hostname", text
+    return "tls_unknown_ca", "%s: %s" % (host, text)

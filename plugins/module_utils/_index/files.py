@@ -1,0 +1,146 @@
+# Copyright: Contributors to the bnlnpps.swf_testbed collection
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The files that an index offers of a package, and which of them can be installed here."""
+
+from __future__ import annotations
+
+import platform
+import re
+import sysconfig
+from dataclasses import dataclass
+
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.lock import canonical
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.versions import allows, is_prerelease, newest_first, same
+
+SDIST = (".tar.gz", ".zip", ".tar.bz2", ".tgz")
+LEGACY_GLIBC = {"manylinux1": (2, 5), "manylinux2010": (2, 12), "manylinux2014": (2, 17)}
+
+
+@dataclass
+class File:
+    """``tags`` is the end of a wheel's name, such as ``py3-none-any``, and None for a source distribution."""
+
+    filename: str
+    version: str
+    tags: str | None = None
+    requires_python: str | None = None
+    yanked: str | None = None
+
+
+def file_of(filename, name, requires_python=None, yanked=None):
+    """The :class:`File` behind a file's name, or None if it is no distribution of the package.
+
+    :param yanked: None, or the reason (which may be empty).
+    """
+    if filename.endswith(".whl"):
+        parts = filename[:-4].split("-")
+        if len(parts) not in (5, 6) or canonical(parts[0]) != canonical(name):
+            return None
+        return File(filename, parts[1], "-".join(parts[-3:]), requires_python, yanked)
+    ending = next((end for end in SDIST if filename.endswith(end)), None)
+    if ending is None:
+        return None
+    stem = filename[:-len(ending)]
+    # a source distribution's name may have dashes, and so may its version: 1.0-1
+    for match in re.finditer("-", stem):
+        if canonical(stem[:match.start()]) == canonical(name):
+            return File(filename, stem[match.end():], None, requires_python, yanked)
+    return None
+
+
+def fits(tags, python):
+    """True if a wheel with these tags can be installed into a CPython of that version on this machine."""
+    pythons, abis, platforms = (part.split(".") for part in tags.split("-"))
+    major, minor = (int(part) for part in (python.split(".") + ["0"])[:2])
+    return (any(fits_platform(item) for item in platforms)
+            and any(fits_python(tag, abi, major, minor) for tag in pythons for abi in abis))
+
+
+def fits_python(tag, abi, major, minor):
+    match = re.match(r"^(py|cp)(\d)(\d*)$", tag)
+    if not match or int(match[2]) != major:
+        return False
+    if match[1] == "cp" and abi != "abi3":
+        return match[3] == str(minor) and abi in ("none", "cp%d%d" % (major, minor))
+    return int(match[3] or 0) <= minor and abi in ("none", "abi3")
+
+
+def fits_platform(tag):
+    if tag == "any":
+        return True
+    # linux_x86_64, macosx_11_0_arm64, win_amd64
+    here = sysconfig.get_platform().replace("-", "_").replace(".", "_")
+    if tag == here:
+        return True
+    system, dummy, machine = here.partition("_")
+    if system == "linux":
+        return fits_linux(tag, machine, platform.libc_ver())
+    # any macOS of this machine: its own version is not compared
+    return system == "macosx" and tag.startswith("macosx_") and tag.endswith((here.split("_", 3)[-1], "universal2"))
+
+
+def fits_linux(tag, machine, libc):
+    """True for manylinux and musllinux tags that this C library can run.
+
+    :param libc: as from :func:`platform.libc_ver`, which knows glibc only.
+    """
+    for legacy, version in LEGACY_GLIBC.items():
+        tag = re.sub("^%s_" % legacy, "manylinux_%d_%d_" % version, tag)
+    match = re.match(r"^(manylinux|musllinux)_(\d+)_(\d+)_(.+)$", tag)
+    if not match or match[4] != machine:
+        return False
+    if libc[0] != "glibc":
+        return match[1] == "musllinux"
+    ours = tuple(int(part) for part in re.findall(r"\d+", libc[1])[:2])
+    return match[1] == "manylinux" and (int(match[2]), int(match[3])) <= ours
+
+
+def choose(files, python, wanted=None):
+    """Which version would be installed, as (verdict, version, evidence).
+
+    :param files: list of :class:`File`.
+    :param python: version of Python.
+    :param wanted: the version asked for, None for the newest.
+    :returns: the verdict is ``ok``, ``version_missing``, ``yanked``, ``no_file`` or ``requires_python``; the version is None
+        where there is none, and that of which the evidence speaks where nothing can be installed.
+    """
+    versions = newest_first({file.version for file in files})
+    if wanted:
+        versions = [version for version in versions if same(version, wanted)]
+        if not versions:
+            return "version_missing", None, "there are " + listed(newest_first({file.version for file in files}))
+    reasons = {version: unusable([file for file in files if file.version == version], python) for version in versions}
+    # a pre-release is taken only where there is nothing else
+    usable = sorted((version for version in versions if reasons[version] is None), key=lambda item: (is_prerelease(item), ))
+    if usable:
+        return "ok", usable[0], "HTTP 200"
+    # the newest that was not withdrawn says most
+    version = next((item for item in versions if reasons[item][0] != "yanked"), versions[0])
+    verdict, evidence = reasons[version]
+    return verdict, version, evidence
+
+
+def unusable(files, python):
+    """(verdict, evidence) that speaks against all files of one version, or None."""
+    version = files[0].version
+    there = [file for file in files if file.yanked is None]
+    if not there:
+        reason = next((file.yanked for file in files if file.yanked), None)
+        return "yanked", "%s is marked as withdrawn%s" % (version, " (%s)" % reason[:200] if reason else "")
+    wheels = [file for file in there if file.tags]
+    if not wheels:
+        return "no_file", "of %s there is only a source distribution (%s), and only wheels are installed" % (
+            version, there[0].filename)
+    fitting = [file for file in wheels if fits(file.tags, python)]
+    if not fitting:
+        return "no_file", "the wheels of %s are for %s, and this is Python %s on %s" % (
+            version, listed(sorted({file.tags for file in wheels})), python, sysconfig.get_platform())
+    if not any(allows(file.requires_python, python) for file in fitting):
+        return "requires_python", "%s requires Python %s, and this is Python %s" % (version, fitting[0].requires_python, python)
+    return None
+
+
+def listed(texts, most=8):
+    """At most eight texts in one line."""
+    return ", ".join(texts[:most]) + (" and %d more" % (len(texts) - most) if len(texts) > most else "")

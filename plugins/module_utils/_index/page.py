@@ -1,0 +1,168 @@
+# Copyright: Contributors to the bnlnpps.swf_testbed collection
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Pages of the simple API, HTML (PEP 503, 592) and JSON (PEP 691, 700), and how to tell them from what is none."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import zipfile
+from dataclasses import dataclass, field
+from html.parser import HTMLParser
+from urllib.parse import unquote, urlsplit
+
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.files import SDIST, File, file_of
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.lock import canonical
+
+ACCEPT = "application/vnd.pypi.simple.v1+json, application/vnd.pypi.simple.v1+html;q=0.2, text/html;q=0.01"
+JSON_TYPE = "application/vnd.pypi.simple.v1+json"
+# servers without the mark of PEP 629 name their pages like this: pypiserver, devpi, nginx, Apache, http.server
+TITLES = re.compile(r"links for|simple|index of|directory listing", re.I)
+
+
+@dataclass
+class Page:
+    """What a page is: ``package`` (of a package, maybe without files), ``root`` (list of packages), ``login`` (for browsers) or
+    ``other``."""
+
+    kind: str
+    files: list[File] = field(default_factory=list)
+    evidence: str = ""
+
+
+class Reader(HTMLParser):
+    """Collects the links of a page and what tells its kind."""
+
+    def __init__(self):
+        super().__init__(convert_charrefs=True)
+        self.anchors, self.title, self.marked, self.password = [], "", False, False
+        self._in = None
+
+    def handle_starttag(self, tag, attrs):
+        attributes = dict(attrs)
+        if tag == "a":
+            self.anchors.append([attributes, ""])
+        if tag in ("a", "title"):
+            self._in = tag
+        elif tag == "meta" and attributes.get("name") == "pypi:repository-version":
+            self.marked = True
+        elif tag == "input" and (attributes.get("type") or "").lower() == "password":
+            self.password = True
+
+    def handle_endtag(self, tag):
+        if tag == self._in:
+            self._in = None
+
+    def handle_data(self, data):
+        if self._in == "a":
+            self.anchors[-1][1] += data
+        elif self._in == "title":
+            self.title += data
+
+
+def parse(content_type, body, name=None):
+    """The :class:`Page` of a body.
+
+    :param content_type: the header's text.
+    :param body: bytes; of a root maybe only the beginning.
+    :param name: the package; None for the root.
+    """
+    kind = (content_type or "").partition(";")[0].strip().lower()
+    if kind == JSON_TYPE or (kind == "application/json" and b'"api-version"' in body):
+        return parse_json(body, name)
+    if kind and kind not in ("text/html", "application/vnd.pypi.simple.v1+html", "application/vnd.pypi.simple.latest+html",
+                             "application/xhtml+xml"):
+        return Page("other", evidence="it is of the type %s" % kind[:60])
+    return parse_html(body.decode("utf-8", "replace"), name)
+
+
+def parse_json(body, name):
+    if name is None:
+        # the list of all packages may be long, and cut off
+        return Page("root")
+    try:
+        content = json.loads(body)
+        api = str(content["meta"]["api-version"])
+        if api.partition(".")[0] != "1":
+            return Page("other", evidence="it speaks version %s of the simple API, and installers know 1" % api[:20])
+        files = []
+        for item in content["files"]:
+            # yanked is true, or the reason
+            yanked = item.get("yanked")
+            yanked = ("" if yanked is True else str(yanked)) if yanked else None
+            files.append(file_of(item["filename"], name, str(item.get("requires-python") or "") or None, yanked))
+        return Page("package", [file for file in files if file])
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return Page("other", evidence="it is JSON, and not of the simple API")
+
+
+def parse_html(text, name):
+    reader = Reader()
+    try:
+        reader.feed(text)
+        reader.close()
+    except (AssertionError, NotImplementedError):
+        # a declaration that html.parser does not know; what came before it counts
+        pass
+    title = " ".join(reader.title.split())[:80]
+    if reader.password:
+        return Page("login", evidence="it is a page to log in (%r)" % title)
+    known = reader.marked or bool(TITLES.search(title))
+    if name is None:
+        return root_page(reader, known, title)
+    files = [file_of(last_part(attributes.get("href")), name, attributes.get("data-requires-python"),
+                     (attributes["data-yanked"] or "") if "data-yanked" in attributes else None)
+             for attributes, _text in reader.anchors]
+    files = [file for file in files if file]
+    if files or known:
+        return Page("package", files)
+    return Page("other", evidence="it is a page that lists no files (%r)" % title)
+
+
+def root_page(reader, known, title):
+    links = [(last_part(attributes.get("href")), text.strip()) for attributes, text in reader.anchors]
+    if any(part.endswith((".whl", *SDIST)) for part, _text in links):
+        return Page("other", evidence="it lists files and not packages: it is the page of one package, or a folder of wheels")
+    if known or any(part and canonical(part) == canonical(text.rstrip("/")) for part, text in links):
+        return Page("root")
+    return Page("other", evidence="it is a page that lists no packages (%r)" % title)
+
+
+def last_part(href):
+    """The last part of a link's path, without the slash at its end."""
+    try:
+        return unquote(urlsplit(href or "").path.rstrip("/").rpartition("/")[2])
+    except ValueError:
+        return ""
+
+
+def from_directory(path, name):
+    """The :class:`Page` of a package in a directory: a static tree of the simple API, or wheels side by side.
+
+    :raises OSError: when the directory cannot be read.
+    """
+    entries = os.listdir(path)
+    for entry in entries:
+        page = os.path.join(path, entry, "index.html")
+        if canonical(entry) == canonical(name) and os.path.isfile(page):
+            with open(page, encoding="utf-8", errors="replace") as stream:
+                return parse_html(stream.read(), name)
+    files = [file_of(entry, name) for entry in entries]
+    for file in files:
+        if file and file.tags:
+            file.requires_python = requires_python_of(os.path.join(path, file.filename))
+    return Page("package", [file for file in files if file])
+
+
+def requires_python_of(wheel):
+    """Requires-Python from a wheel's metadata, or None."""
+    try:
+        with zipfile.ZipFile(wheel) as archive:
+            member = next(item for item in archive.namelist() if item.endswith(".dist-info/METADATA"))
+            head = archive.read(member).decode("utf-8", "replace").partition("\n\n")[0]
+    except (OSError, zipfile.BadZipFile, StopIteration, KeyError):
+        return None
+    match = re.search(r"^Requires-Python:\s*(.+)$", head, re.M | re.I)
+    return match[1].strip() if match else None

@@ -1,0 +1,45 @@
+# Copyright: Contributors to the bnlnpps.swf_testbed collection
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From where a pip would install, by all files and variables that it reads."""
+
+from __future__ import annotations
+
+import os
+import re
+
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.pip_conf import is_true, options
+
+# options that name places that packages come from. In [global] they count for all commands, in a command's section for that
+# command, and there they count more
+SOURCES = ("index-url", "pypi-url", "extra-index-url", "find-links", "no-index")
+
+
+def others(files, read, target, wanted):
+    """What pip would take packages from in addition to, or instead of, what we set.
+
+    :param files: paths, those that count more later.
+    :param read: function that returns the text of a file.
+    :param target: path of the file that has our options.
+    :param wanted: our options of the section global.
+    :returns: list of (path, section, option, value).
+    :raises ValueError: a file that pip cannot read; the text begins with its path.
+    """
+    merged = {}
+    for path in files if target in files else [*files, target]:
+        try:
+            found = options(read(path))
+        except ValueError as error:
+            raise ValueError("%s: %s" % (path, error)) from None
+        merged.update((key, (path, value)) for key, value in found.items() if key[1] in SOURCES)
+    ours = {option: value.split() for option, value in wanted.items()}
+    return [(path, section, option, value) for (section, option), (path, value) in sorted(merged.items())
+            if value.split() and value.split() != ours.get(option) and (option != "no-index" or is_true(value))]
+
+
+def variables():
+    """The names of the variables of this process with which pip or uv take packages from elsewhere, or read other files."""
+    return sorted(name for name, value in os.environ.items() if value and re.fullmatch(
+        r"PIP_(CONFIG_FILE|ISOLATED|%s)|UV_(CONFIG_FILE|NO_CONFIG|INDEX|INDEX_URL|DEFAULT_INDEX|EXTRA_INDEX_URL|FIND_LINKS|"
+        "NO_INDEX)" % "|".join(
+            option.replace("-", "_").upper() for option in SOURCES), name))

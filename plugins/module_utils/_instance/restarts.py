@@ -1,0 +1,79 @@
+# Copyright: Contributors to the bnlnpps.swf_testbed collection
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Programs that end and are started again, over and over: at nearly every look they are RUNNING, and look well."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import re
+import typing as t
+
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor import status
+
+WINDOW = 3600  # seconds
+# one end may be an accident, or somebody's doing
+TIMES = 2
+
+_END = re.compile(
+    r"^(?P<at>\d{4}-\d\d-\d\d \d\d:\d\d:\d\d),(?P<ms>\d{3}) \S+ (?P<what>exited|stopped): (?P<name>.+) "
+    r"\((?P<how>exit status \d+|terminated by [^;)]+?(?: \(core dumped\))?)(?:; (?:not )?expected)?\)$",
+    re.MULTILINE,
+)
+
+Info = t.Mapping[str, t.Any]
+
+
+class Restart(t.NamedTuple):
+    """A program that runs, and ended by itself a few times before.
+
+    :ivar times: how often within the last hour.
+    :ivar how: the last end, as C(exit status 7).
+    :ivar stop: when that was, in seconds since 1970.
+    """
+
+    times: int
+    how: str
+    stop: float
+
+
+def restarted(main_log: str, infos: t.Iterable[Info]) -> dict[str, Restart]:
+    """The programs that supervisord had to start again and again, by their names in full (group:name).
+
+    :param main_log: the end of supervisord's own log, which tells of ends and not of groups.
+    """
+    suspects = {info["name"]: info for info in infos if info["state"] in (status.STARTING, status.RUNNING) and info["stop"]}
+    ends: dict[str, list[t.Any]] = {name: [] for name in suspects}
+    for match in _END.finditer(main_log):
+        # what somebody stopped and started begins anew
+        if match.group("what") == "stopped":
+            ends[match.group("name")] = []
+        else:
+            ends.setdefault(match.group("name"), []).append(match)
+    found = {}
+    for name, info in suspects.items():
+        last = ends[name][-1] if ends[name] else None
+        times = sum(abs(_at(last) - _at(match)) < WINDOW for match in ends[name])
+        # times are compared without a sign: the clock may have been set back
+        if times >= TIMES and abs(info["now"] - info["stop"]) < WINDOW:
+            found[status.namespec(info)] = Restart(times, last.group("how"), info["stop"] + int(last.group("ms")) / 1000)
+    return found
+
+
+def _at(match: t.Any) -> float:
+    # of the host's own time zone; only differences are of use
+    return datetime.datetime.strptime(match.group("at"), "%Y-%m-%d %H:%M:%S").replace(tzinfo=datetime.timezone.utc).timestamp()
+
+
+def before(text: str, moment: float) -> list[str]:
+    """The lines of a log up to a moment, as far as it has lines of JSON that tell their time, as those of the agents do."""
+    lines = text.splitlines()
+    for number, line in enumerate(lines):
+        try:
+            at = datetime.datetime.fromisoformat(json.loads(line)["time"])
+        except (ValueError, TypeError, KeyError):
+            continue
+        if at.tzinfo and at.timestamp() > moment:
+            return lines[:number]
+    return lines

@@ -1,0 +1,89 @@
+# Copyright: Contributors to the bnlnpps.swf_testbed collection
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Build a package, and compare what was built with what an index has."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import sys
+import tarfile
+import zipfile
+
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._build import wheels
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._build.installers import InstallError, call
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._package.layout import importable
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._package.project import PublishError
+
+# written anew by each version of a build tool, whatever the package
+BY_THE_TOOL = re.compile(r"(\.dist-info/(RECORD|WHEEL)|\.egg-info/.*|/setup\.cfg)$")
+METADATA = re.compile(r"(\.dist-info/METADATA|/PKG-INFO)$")
+EVIDENCE_LINES = 12
+
+
+def build(project, formats, outdir):
+    """As :func:`wheels.build`.
+
+    :raises PublishError: with the end of the output.
+    """
+    try:
+        return wheels.build(project.folder, formats, outdir, project.label)
+    except InstallError as error:
+        evidence = "\n".join("  " + text for text in error.output.splitlines()[-EVIDENCE_LINES:])
+        raise PublishError("could not build %s.\nEvidence:\n%s\nNext: mend what the output names, then run again." % (
+            project.label, evidence)) from error
+
+
+def metadata_problem(project, files):
+    """What twine finds wrong with the metadata of built files, or None."""
+    try:
+        call("check", [sys.executable, "-m", "twine", "check", "--strict", *files])
+    except InstallError as error:
+        lines = [text.strip() for text in error.output.splitlines() if text.strip() and "PASSED" not in text]
+        return (project.file, "the metadata of the built package is not in order: %s" % " ".join(lines[-4:]),
+                "Mend it in pyproject.toml or in the readme")
+    return None
+
+
+def missing_packages(project, wheel):
+    """What lies under src/ and did not get into the wheel, as a finding, or None. Build tools do not mind an empty one."""
+    with zipfile.ZipFile(wheel) as archive:
+        there = {name.partition("/")[0] for name in archive.namelist()}
+    left_out = [item for item in importable(os.path.join(project.folder, "src")) if item not in there]
+    if left_out:
+        return (project.file, "the built wheel lacks %s of src/" % ", ".join(left_out),
+                "Mend the packages that the build tool is told of, for hatchling [tool.hatch.build.targets.wheel] packages")
+    return None
+
+
+def sha256(path):
+    with open(path, "rb") as stream:
+        return hashlib.sha256(stream.read()).hexdigest()
+
+
+def difference(ours, theirs):
+    """The first member in which two builds of one version differ, or None.
+
+    What each version of a build tool writes differently is left out: a package is the same when it installs the same.
+    """
+    left, right = members(ours), members(theirs)
+    return next((name for name in sorted(left.keys() | right.keys()) if left.get(name) != right.get(name)), None)
+
+
+def members(path):
+    """{name: hash} of a wheel or sdist."""
+    found = {}
+    if path.endswith(".whl"):
+        with zipfile.ZipFile(path) as archive:
+            content = [(item.filename, archive.read(item)) for item in archive.infolist() if not item.is_dir()]
+    else:
+        with tarfile.open(path) as archive:
+            content = [(item.name, archive.extractfile(item).read()) for item in archive if item.isfile()]
+    for name, data in content:
+        if METADATA.search(name):
+            data = re.sub(rb"^(Metadata-Version|Dynamic): .*\n", b"", data, flags=re.MULTILINE)
+        if not BY_THE_TOOL.search(name):
+            found[name] = hashlib.sha256(data).hexdigest()
+    return found

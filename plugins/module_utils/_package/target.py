@@ -1,0 +1,79 @@
+# Copyright: Contributors to the bnlnpps.swf_testbed collection
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which index of pip_indexes packages are published to, and what twine is told of it."""
+
+from __future__ import annotations
+
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.configuration import IndexesRefused, normalised
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._package.project import PublishError
+
+# what twine calls PyPI; it knows the addresses
+TWINE_PYPI = "pypi"
+#: presets whose server takes an upload from GitHub Actions without a stored token
+TRUSTED = ("pypi", "testpypi")
+HEADING = "# Written by bnlnpps.swf_testbed; changes made here are overwritten."
+
+
+def target(indexes, name, needs_token=True):
+    """The normalised entry to publish to.
+
+    :param indexes: the items of pip_indexes.
+    :param name: name of one of them. Empty: the private index, which is the one that claims names and is not PyPI or TestPyPI.
+    :param needs_token: whether something will be uploaded.
+    :raises PublishError: when there is no such index, or it cannot be uploaded to.
+    """
+    try:
+        entries = normalised(indexes)
+    except IndexesRefused as error:
+        raise PublishError(str(error)) from error
+    if name:
+        found = [entry for entry in entries if entry["name"] == name]
+    else:
+        # never a public one, unless it is named: what is there for all to see cannot be taken back
+        private = [entry for entry in entries if entry["preset"] not in TRUSTED]
+        found = [entry for entry in private if entry["packages"]] or private
+    if len(found) != 1:
+        names = ", ".join(entry["name"] for entry in entries) or "none"
+        if name:
+            raise PublishError("there is no index %r in pip_indexes; there are: %s. Set publish_index to one of them." % (
+                name, names))
+        raise PublishError("which index of pip_indexes to publish to is not clear: no private one alone claims names. There are: "
+                           "%s. Set publish_index to one of them." % names)
+    entry = found[0]
+    problem = refusal(entry)
+    if problem:
+        raise PublishError(problem)
+    if needs_token and not entry["token"]:
+        raise PublishError("the index %s has no token in pip_indexes, and publishing needs one. Make one on the server that may "
+                           "upload, and set it as token of the index." % entry["name"])
+    return entry
+
+
+def refusal(entry):
+    """Why nothing can be uploaded to a normalised index, or None."""
+    if entry["preset"] == "directory":
+        return ("the index %s is a directory, and there is nothing to upload to. Copy the files there: python3 -m build, then "
+                "cp dist/*.whl %s/" % (entry["name"], entry["url"]))
+    if entry["preset"] == "gitlab" and not entry["upload_url"]:
+        return ("the index %s is a GitLab group, and packages are uploaded to a project. Name an index for the project: "
+                "https://HOST/api/v4/projects/ID/packages/pypi/simple/" % entry["name"])
+    if entry["preset"] != "pypi" and not entry["upload_url"]:
+        return "nothing says where the index %s (%s) takes uploads. Set its upload_url in pip_indexes." % (
+            entry["name"], entry["url"])
+    return None
+
+
+def section_name(entry):
+    """The section of .pypirc that stands for a normalised index."""
+    return entry["name"] if entry["upload_url"] else TWINE_PYPI
+
+
+def section(entry):
+    """That section, as text. The percent sign stays single: twine reads the file raw."""
+    lines = ["[%s]" % section_name(entry), HEADING]
+    for key, value in (("repository", entry["upload_url"]), ("username", entry["username"]), ("password", entry["token"]),
+                       ("ca_cert", entry["ca_cert"])):
+        if value:
+            lines.append("%s = %s" % (key, value))
+    return "\n".join(lines) + "\n"

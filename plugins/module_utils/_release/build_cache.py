@@ -1,0 +1,51 @@
+# Copyright: Contributors to the bnlnpps.swf_testbed collection
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A separate build cache for each instance, so that it can have a limit and is removed with the instance.
+
+It is on the file system of the releases: uv links the files that it installs, so that the cache takes little additional room.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._build.installers import InstallError, caches_in
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._release.disk_full import TEXT
+
+NAME = "cache"
+
+
+@contextlib.contextmanager
+def cache_of(root, max_mb):
+    """The variables for builds in the root of an instance. At the end the cache is removed if it is larger than the limit.
+
+    All of it: neither uv nor pip removes what is old, and the next build fetches what it needs. It is removed as well if a
+    disk got full: the programs that run need the room.
+    """
+    folder = os.path.join(root, NAME)
+    os.makedirs(folder, mode=0o700, exist_ok=True)
+    full = False
+    try:
+        yield caches_in(folder)
+    except (InstallError, OSError) as error:
+        full = bool(TEXT.search("%s" % error))
+        raise
+    finally:
+        if full or size_of(folder) > max_mb * 1_000_000:
+            shutil.rmtree(folder, ignore_errors=True)
+        with contextlib.suppress(OSError):
+            # it is empty where a release was received, or where the login sets another cache
+            os.rmdir(folder)
+
+
+def size_of(folder):
+    """Bytes of the files below a directory, also of those that are linked from a release."""
+    total = 0
+    for parent, _folders, names in os.walk(folder):
+        for name in names:
+            with contextlib.suppress(FileNotFoundError):
+                total += os.lstat(os.path.join(parent, name)).st_size
+    return total

@@ -1,0 +1,88 @@
+# Copyright: Contributors to the bnlnpps.swf_testbed collection
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Whether a release is still what was built, found out by looking at names, sizes and times.
+
+Seen: packages that were added, removed or changed to another version; files of packages that are missing, have another size, or
+were written after the release was built and have other content (by the hash in the package's RECORD); new modules and C(.pth)
+files beside the packages. Not seen: content of the same size under a time that was set back, compiled bytecode, and files that
+were added inside of a package.
+"""
+
+from __future__ import annotations
+
+import base64
+import csv
+import glob
+import hashlib
+import os
+import re
+
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.lock import canonical
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._release.environments import MANIFEST
+
+INFO = re.compile(r"^(?P<name>.+)-(?P<version>[^-]+)\.dist-info$")
+# what an installer or Python itself puts beside the packages
+EXPECTED = re.compile(r"^(__pycache__|_virtualenv\.(py|pth)|distutils-precedence\.pth)$")
+
+
+def differences(path, manifest):
+    """What differs between a release and what was built, as lines; an empty list if nothing does."""
+    folders = glob.glob(os.path.join(glob.escape(path), "lib", "python*", "site-packages"))
+    if not folders:
+        return ["it has no packages any more"]
+    folder = folders[0]
+    there = {}
+    for name in os.listdir(folder):
+        match = INFO.match(name)
+        if match:
+            there[canonical(match["name"])] = (match["version"], name)
+    return [*packages(there, manifest["packages"]), *files(path, folder, [info for _version, info in sorted(there.values())])]
+
+
+def packages(there, built):
+    for name in sorted({*there, *built}):
+        now, then = there.get(name, (None,))[0], built.get(name)
+        # a directory's name has another spelling of some versions than the metadata (1.0.post1 and 1.0-1)
+        if now is None:
+            yield "the package %s %s is gone" % (name, then)
+        elif then is None:
+            yield "the package %s %s was added" % (name, now)
+        elif re.split(r"[^0-9a-z]+", now.lower()) != re.split(r"[^0-9a-z]+", then.lower()):
+            yield "the package %s is %s, and was %s" % (name, now, then)
+
+
+def files(path, folder, infos):
+    built_at = os.stat(os.path.join(path, MANIFEST)).st_mtime_ns
+    tops = set(infos)
+    for info in infos:
+        try:
+            with open(os.path.join(folder, info, "RECORD"), encoding="utf-8", newline="") as stream:
+                rows = list(csv.reader(stream))
+        except OSError:
+            yield "%s has no RECORD, so its files are not known" % info
+            continue
+        for name, digest, size in (row[:3] for row in rows if len(row) >= 3):
+            tops.add(name.split("/")[0])
+            if not name.endswith(".pyc"):
+                wrong = difference(os.path.join(folder, name), digest, size, built_at)
+                if wrong:
+                    yield "%s %s" % (os.path.normpath(os.path.join(folder, name)), wrong)
+    for name in sorted(set(os.listdir(folder)) - tops):
+        if not EXPECTED.match(name):
+            yield "%s was added" % os.path.join(folder, name)
+
+
+def difference(path, digest, size, built_at):
+    try:
+        status = os.stat(path)
+    except OSError:
+        return "is gone"
+    if size and status.st_size != int(size):
+        return "has %d bytes, and had %s" % (status.st_size, size)
+    if status.st_mtime_ns > built_at and digest.startswith("sha256="):
+        with open(path, "rb") as stream:
+            found = base64.urlsafe_b64encode(hashlib.sha256(stream.read()).digest()).rstrip(b"=").decode()
+        if found != digest[len("sha256="):]:
+            return "was changed after the release was built"
+    return None

@@ -1,0 +1,140 @@
+# Copyright: Contributors to the bnlnpps.swf_testbed collection
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From a module's options to the endpoint where supervisord listens."""
+
+from __future__ import annotations
+
+import os
+import typing as t
+from urllib.parse import urlsplit
+
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.conf_file import (
+    ConfigError,
+    ConfigFile,
+    ConfigMissing,
+)
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.errors import SupervisorError
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.rpc import Endpoint
+
+
+def endpoint_from(params: t.Mapping[str, t.Any]) -> Endpoint:
+    """The endpoint that the options C(socket), C(url) or C(config) name.
+
+    :raises SupervisorError: the address is malformed, or the configuration has none.
+    """
+    common = {
+        "timeout": params["timeout"],
+        "validate_certs": params["validate_certs"],
+        "ca_cert": params["ca_cert"],
+        "client_cert": params["client_cert"],
+        "client_key": params["client_key"],
+    }
+    username, password = params["username"], params["password"]
+    if params["socket"]:
+        address = "unix://" + os.path.abspath(params["socket"])
+    elif params["url"]:
+        address = params["url"]
+    else:
+        address, file_username, file_password = _from_config(params["config"])
+        if username is None:
+            username, password = file_username, file_password
+            if password is not None and password.startswith("{SHA}"):
+                raise SupervisorError(
+                    "unauthorized",
+                    "%s holds only a hash of supervisord's password. Give the password itself in 'username' "
+                    "and "
+                    "'password'." % params["config"],
+                )
+    scheme, path, host, port = _parse(address)
+    return Endpoint(scheme, path, host, port, username=username, password=password, **common)
+
+
+def _parse(address: str) -> tuple[str, str, str, int]:
+    def bad(why: str) -> SupervisorError:
+        return SupervisorError(
+            "bad_address",
+            "The URL of supervisord is not usable: %s. Give http://host:port, https://host:port or host:port."
+            % why,
+        )
+
+    if address.startswith("unix://"):
+        return "unix", address[len("unix://") :], "localhost", 0
+    if "://" not in address:
+        address = "http://" + address
+    try:
+        parts = urlsplit(address)
+        port = parts.port
+    except ValueError as error:
+        raise bad(str(error)) from None
+    if parts.scheme not in ("http", "https"):
+        raise bad("its scheme is %r" % parts.scheme)
+    if parts.username is not None or parts.password is not None:
+        raise bad("it holds a login, which would be shown in logs; use the options username and password")
+    if not parts.hostname:
+        raise bad("it has no host")
+    if parts.query or parts.fragment:
+        raise bad("it has a query or a fragment")
+    path = parts.path.rstrip("/")
+    if not path.endswith("/RPC2"):
+        path += "/RPC2"
+    return parts.scheme, path, parts.hostname, port or (443 if parts.scheme == "https" else 80)
+
+
+def _from_config(path: str) -> tuple[str, str | None, str | None]:
+    """Address, username and password: of [supervisorctl] if that has an address, else of a server section."""
+    try:
+        conf = ConfigFile(path, os.environ)
+        servers = _servers(conf)
+        if conf.has("supervisorctl") and conf.raw("supervisorctl", "serverurl"):
+            address = conf.get("supervisorctl", "serverurl").strip()
+            if address.startswith("unix://"):
+                address = "unix://" + _absolute(address[len("unix://") :], conf)
+            username = conf.get("supervisorctl", "username")
+            password = conf.get("supervisorctl", "password")
+            if username is None:
+                for server, name, word in servers:
+                    if server == address:
+                        username, password = name, word
+        elif servers:
+            address, username, password = servers[0]
+        else:
+            raise SupervisorError(
+                "no_server",
+                "%s has no [unix_http_server], [inet_http_server] or serverurl in [supervisorctl], so "
+                "supervisord "
+                "cannot be reached. Add a [unix_http_server] section." % path,
+            )
+    except ConfigMissing:
+        raise SupervisorError(
+            "config_missing",
+            "There is no supervisord configuration %s. Write it first, or correct 'config'." % path,
+        ) from None
+    except ConfigError as error:
+        raise SupervisorError(
+            "config_invalid", "supervisord's configuration is not usable: %s" % error
+        ) from None
+    return address, username, password
+
+
+def _servers(conf: ConfigFile) -> list[tuple[str, str | None, str | None]]:
+    found = []
+    for section in conf.sections("unix_http_server"):
+        path = conf.get(section, "file")
+        if path:
+            login = conf.get(section, "username"), conf.get(section, "password")
+            found.append(("unix://" + _absolute(path.strip(), conf), *login))
+    for section in conf.sections("inet_http_server"):
+        host, _colon, port = (conf.get(section, "port") or "").strip().rpartition(":")
+        if port:
+            if host in ("", "*", "0.0.0.0"):
+                host = "127.0.0.1"
+            found.append(
+                ("http://%s:%s" % (host, port), conf.get(section, "username"), conf.get(section, "password"))
+            )
+    return found
+
+
+def _absolute(path: str, conf: ConfigFile) -> str:
+    """A relative path starts where supervisord was started. That is not known here: try the file's folder."""
+    return os.path.normpath(os.path.join(conf.here, os.path.expanduser(path)))

@@ -1,0 +1,161 @@
+# Copyright: Contributors to the bnlnpps.swf_testbed collection
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Brings groups of programs into force and out of it, touching only those that differ."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor import errors, status
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.actions import (
+    Deadline,
+    Order,
+    needs_start,
+    needs_stop,
+    not_started,
+    stop,
+)
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.client import Call, Client
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.errors import RpcFault, SupervisorError
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.plan import Plan, from_reread, refused
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.wait import Outcome
+
+
+def reread(client: Client, predicted: Plan | None) -> Plan:
+    """Let supervisord read its configuration, and say what is different from what is in force.
+
+    :raises SupervisorError: supervisord refuses the configuration; nothing has changed then.
+    """
+    answer = client.multicall([("supervisor.reloadConfig",)])[0]
+    if isinstance(answer, RpcFault):
+        if answer.code == errors.CANT_REREAD:
+            raise refused(answer.text.split(": ", 1)[-1])
+        raise answer
+    plan = from_reread(answer, predicted)
+    if not plan.wanted:
+        plan.wanted = {status.namespec(item): item for item in client.config() or ()}
+    return plan
+
+
+def to_start(plan: Plan, infos: t.Sequence[t.Mapping[str, t.Any]]) -> list[str]:
+    """The programs that must be started once the plan is in force.
+
+    Those with autostart, unless they run or have done their work; and of the groups that are replaced those
+    that run now.
+    """
+    known = {status.namespec(info): info for info in infos}
+    fresh = set(plan.added) | set(plan.changed)
+    names = []
+    for name, config in plan.wanted.items():
+        info = known.get(name)
+        if config["group"] in fresh:
+            if config["autostart"] or (info is not None and needs_stop(t.cast(t.Any, info))):
+                names.append(name)
+        elif info is not None and config["autostart"] and needs_start(t.cast(t.Any, info)):
+            names.append(name)
+    return names
+
+
+def to_watch(plan: Plan, infos: t.Sequence[t.Mapping[str, t.Any]]) -> list[str]:
+    """The programs that must be RUNNING in the end, whether or not they have to be started."""
+    running = {status.namespec(info) for info in infos if info["state"] in (status.STARTING, status.RUNNING)}
+    return [name for name, config in plan.wanted.items() if config["autostart"] or name in running]
+
+
+def waves(plan: Plan) -> list[Plan]:
+    """The plan in parts, by the priority of the groups; what goes for good is in the first one.
+
+    A part is stopped, replaced and started before the next one is touched: services do not go down together
+    with all that use them, and never is everything down at once.
+    """
+    priority = {config["group"]: config.get("group_prio", 999) for config in plan.wanted.values()}
+    levels = sorted({priority.get(name, 999) for name in plan.changed + plan.added})
+    parts = []
+    for level in levels or [999]:
+        parts.append(
+            Plan(
+                [name for name in plan.added if priority.get(name, 999) == level],
+                [name for name in plan.changed if priority.get(name, 999) == level],
+                [] if parts else plan.removed,
+            )
+        )
+    return parts
+
+
+def change_over(
+    client: Client,
+    plan: Plan,
+    starting: t.Sequence[str],
+    infos: list[dict[str, t.Any]],
+    order: Order,
+    deadline: Deadline,
+) -> tuple[Outcome | None, dict[str, str]]:
+    """Stop, replace and start the groups of the plan, part by part.
+
+    :param starting: the programs to start, in order.
+    :param infos: the last look at all programs.
+    :returns: how stopping failed, or None; and the programs that supervisord refuses to start, each with the reason.
+    """
+    refused: dict[str, str] = {}
+    left = waves(plan)
+    while left:
+        part = left.pop(0)
+        blocked = stop_groups(client, part, infos, order, deadline)
+        if blocked is not None:
+            return blocked, refused
+        coming = {*part.added, *part.changed}
+        names = [name for name in starting if name.split(":", 1)[0] in coming]
+        again, not_taken = replace_groups(client, part, names)
+        refused.update(not_taken)
+        infos = client.processes()
+        if again:
+            left.insert(0, part.only(again.__contains__))
+    return None, refused
+
+
+def stop_groups(
+    client: Client, plan: Plan, infos: list[dict[str, t.Any]], order: Order, deadline: Deadline
+) -> Outcome | None:
+    """Stop what goes. The result is None, or how it failed."""
+    going = {*plan.changed, *plan.removed}
+    stopping = [status.namespec(info) for info in infos if info["group"] in going and needs_stop(info)]
+    if not stopping:
+        return None
+    outcome = stop(client, order.sorted(stopping)[::-1], deadline, first=infos)
+    return outcome if outcome.reasons else None
+
+
+def replace_groups(
+    client: Client, plan: Plan, starting: t.Sequence[str]
+) -> tuple[set[str], dict[str, str]]:
+    """Take out what goes, add what comes and start its programs, all in one call.
+
+    :param starting: programs of the groups that come, in order. supervisord would start those with autostart
+        by itself, but later, and where one fails at once it could not be told from one that was not started
+        yet.
+    :returns: the groups that run again, because another run, an interrupted one perhaps, has just started them; and
+        the programs that supervisord refuses to start, each with the reason.
+    :raises SupervisorError: supervisord could not take a group out or in.
+    """
+    again: set[str] = set()
+    calls: list[Call] = [("supervisor.removeProcessGroup", name) for name in plan.removed + plan.changed]
+    calls += [("supervisor.addProcessGroup", name) for name in plan.changed + plan.added]
+    groups = len(calls)
+    calls += [("supervisor.startProcess", name, False) for name in starting]
+    answers = client.multicall(calls)
+    for call, answer in zip(calls[:groups], answers):
+        removes = call[0].endswith("removeProcessGroup")
+        if removes and isinstance(answer, RpcFault) and answer.code == errors.STILL_RUNNING:
+            again.add(call[1])
+        elif isinstance(answer, RpcFault) and answer.code != (
+            errors.BAD_NAME if removes else errors.ALREADY_ADDED
+        ):
+            verb = "take out" if removes else "add"
+            raise SupervisorError(
+                "group_failed",
+                "supervisord could not %s the group %s: %s. Its log says more; when the cause is mended, the "
+                "same "
+                "task brings the rest into force." % (verb, call[1], answer.text),
+            )
+    return again, not_started(answers[groups:], calls[groups:])
