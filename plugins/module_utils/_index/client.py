@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import base64
-import errno
 import http.client
 import ipaddress
 import socket
@@ -25,7 +24,6 @@ MOST_REDIRECTS = 5
 LONGEST_PAGE = 32_000_000
 # OpenSSL's numbers of what is wrong with a certificate
 EXPIRED, NOT_YET_VALID, HOSTNAME, ADDRESS = 10, 9, 62, 64
-UNREACHABLE = (errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EADDRNOTAVAIL)
 
 
 @dataclass

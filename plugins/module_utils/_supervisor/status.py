@@ -24,7 +24,6 @@ STATE_NAMES = {
     UNKNOWN: "UNKNOWN",
 }
 ACTIVE = (STARTING, RUNNING, BACKOFF)  # supervisord runs it, or tries to
-AT_REST = (STOPPED, EXITED, FATAL, UNKNOWN)
 _WORST_FIRST = (FATAL, UNKNOWN, BACKOFF, EXITED, STOPPED, STOPPING, STARTING, RUNNING)
 LAST_SECOND = 2**31 - 1  # XML-RPC integers end here, and with them supervisord's clock
 

@@ -14,7 +14,7 @@ import zipfile
 
 from ports import free_port
 
-from ansible_collections.bnlnpps.swf_testbed.plugins.filter.htpasswd_entry import htpasswd_entry
+from ansible_collections.bnlnpps.swf_testbed.plugins.filter.htpasswd_file import htpasswd_entry
 
 
 def make_wheel(folder, name, version, requires=(), body="def main():\n    print('hello')\n", script=None):

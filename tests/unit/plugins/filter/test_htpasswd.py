@@ -12,8 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from passlib.apache import HtpasswdFile
 
-from ansible_collections.bnlnpps.swf_testbed.plugins.filter.htpasswd_entry import htpasswd_entry
-from ansible_collections.bnlnpps.swf_testbed.plugins.filter.htpasswd_file import htpasswd_file
+from ansible_collections.bnlnpps.swf_testbed.plugins.filter.htpasswd_file import htpasswd_entry, htpasswd_file
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[4] / "roles/package_index/files"))
 TOKEN = "0123456789abcdef" * 2

@@ -7,7 +7,7 @@ import netrc
 import pytest
 from ansible.errors import AnsibleFilterError
 
-from ansible_collections.bnlnpps.swf_testbed.plugins.filter.htpasswd_entry import htpasswd_entry
+from ansible_collections.bnlnpps.swf_testbed.plugins.filter.htpasswd_file import htpasswd_entry
 from ansible_collections.bnlnpps.swf_testbed.plugins.filter.pip_index_files import pip_index_files
 
 SWF = {"name": "swf", "url": "https://index.example.org/simple/", "username": "reader", "token": "se%cret", "packages": ["swf-*"]}
