@@ -148,7 +148,6 @@ import os
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.programs_of import end_programs_of, programs_of
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host import systemd
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.instance_name import InstanceNameError
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.layout import environment_of_login, layout
@@ -163,8 +162,10 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.er
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.rpc import Endpoint
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.running import (
     DaemonError,
+    end_programs_of,
     identity,
     lost_daemons,
+    programs_of,
     stop,
     stop_lost,
 )

@@ -185,6 +185,7 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._instance.moni
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._manifest import provenance
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._manifest.found import others_on_host
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._manifest.listing import entry
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.running import programs_of
 
 
 def about_systemd(options, places):
@@ -303,7 +304,8 @@ def main():
     candidates += place_problems(places)
     candidates += [limit_problem(places["managed"]), account_problem(options["scope"], options["user"])]
     candidates.append(space_problem(places, options["min_free_mb"]))
-    candidates += [port_problem(item, places["socket"]) for item in options["ports"]]
+    ours = programs_of(places["socket"]) if options["ports"] else ()
+    candidates += [port_problem(item, ours) for item in options["ports"]]
     result["problems"] = [sentence(problem) for problem in candidates if problem]
     for path, hits in found_in(environment_of_login(), lambda path: Path(path).read_text(encoding="utf-8")):
         module.warn("%s names GitHub Packages (%s), which has no registry for Python packages: pip gets 404 there. "

@@ -89,22 +89,24 @@ import time
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.daemon_processes import described, unreachable_daemons
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.detached import Died, detached
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.programs_of import end_programs_of, programs_of
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.files import settle
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host import systemd
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.lease import hold
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.turn import DAEMON, PATIENCE, turn
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.address import endpoint_from
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.client import Client
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.conf_file import ConfigError, ConfigFile
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.daemon import described, unreachable_daemons
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.errors import SupervisorError
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.running import (
     DaemonError,
+    end_programs_of,
     identity,
     lost_daemons,
     newer_secrets,
-    settle,
+    programs_of,
+    secrets_in,
     stop,
     stop_lost,
 )
@@ -276,7 +278,7 @@ def run(module):
         end_programs_of(socket)
         if options["state"] == "stopped":
             return {}
-        settle(secrets)
+        settle(secrets_in(secrets))
         if unit:
             unit.start()
         else:

@@ -107,6 +107,7 @@ import time
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.files import settle
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.lease import hold
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.systemd import SystemdError, journal, systemctl, version
 
@@ -126,22 +127,10 @@ def show(unit):
 def newer_than(paths, microseconds):
     """Those of the paths that were changed after a time of the monotonic clock, which is what systemd notes.
 
-    Both are compared by their age. A file from before the clock was set back counts as new, once: see settle.
+    Both are compared by their age. A file from before the clock was set back counts as new, once: see :func:`files.settle`.
     """
     age_of_service = time.monotonic() - microseconds / 1e6
     return [path for path in paths if os.path.lexists(path) and time.time() - os.lstat(path).st_ctime < age_of_service]
-
-
-def settle(paths):
-    """Give files that were written before the clock was set back the time that it is, since they are read now.
-
-    Otherwise each run would find them newer than the service that it restarted, until the clock has caught up.
-    """
-    for path in paths:
-        if os.path.lexists(path) and os.lstat(path).st_ctime > time.time():
-            found = os.lstat(path)
-            # any change of the inode sets the time that counts, ctime
-            os.utime(path, ns=(found.st_atime_ns, found.st_mtime_ns), follow_symlinks=False)
 
 
 def unread(state, paths):
@@ -252,7 +241,7 @@ def main():
         actions, newer = plan(show(unit), module.params)
         if module.check_mode:
             module.exit_json(changed=bool(actions), actions=actions, newer=newer)
-        settle(module.params["restart_on"] + module.params["reload_on"] if actions else [])
+        settle(module.params["restart_on"] + module.params["reload_on"] if actions else [], "ctime")
         carry_out(actions, unit)
     except SystemdError as error:
         fail(module, str(error), actions, newer)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import os
 import tempfile
+import time
 
 
 @contextlib.contextmanager
@@ -35,3 +36,19 @@ def read(path):
             return stream.read()
     except FileNotFoundError:
         return None
+
+
+def settle(paths, by="mtime"):
+    """Give files that were written before the clock was set back the time that it is, since they are read now.
+
+    Otherwise each run would find them newer than the service that it restarted, until the clock has caught up.
+
+    :param by: the time that is compared, ``mtime`` or ``ctime``. With ``ctime`` the other one stays: systemd goes by it.
+    """
+    for path in paths:
+        with contextlib.suppress(OSError):
+            found = os.lstat(path)
+            if getattr(found, "st_" + by) > time.time():
+                # any change of the inode sets ctime
+                mtime = found.st_mtime_ns if by == "ctime" else time.time_ns()
+                os.utime(path, ns=(found.st_atime_ns, mtime), follow_symlinks=False)

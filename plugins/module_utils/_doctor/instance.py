@@ -9,7 +9,6 @@ import os
 import stat
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.findings import WARNING, finding
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.programs_of import programs_of
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._doctor import certificates
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._doctor.drift import drift
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._doctor.units import unit_problems
@@ -18,6 +17,7 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.ports im
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._instance.health import ask, problems
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._instance.state import SITE, START, State
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._release.environments import manifest
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.running import programs_of
 
 TAIL_BYTES = 2000
 
@@ -43,7 +43,8 @@ def examine(item, places, options):
                   for entry in state.findings]
     # another login's processes cannot be told apart from those of the instance
     if places["scope"] == "user" or os.geteuid() == 0:
-        found += [port_problem(port, places["socket"]) for port in item["ports"]]
+        ours = programs_of(places["socket"])
+        found += [port_problem(port, ours) for port in item["ports"]]
     return state.installed, [entry for entry in found if entry]
 
 

@@ -49,7 +49,7 @@ def ports(item):
     """Whether the ports that it needs are free."""
     wanted = [{"name": item["part"], "variable": item["variable"], "host": "0.0.0.0" if host == "*" else host.strip("[]"),
                "port": item["port"]} for host in item["listen"]]
-    return [problem for problem in (port_problem(port, None) for port in wanted) if problem]
+    return [problem for problem in (port_problem(port) for port in wanted) if problem]
 
 
 def unanswered(item, unit, timeout):

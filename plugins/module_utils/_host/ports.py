@@ -10,7 +10,6 @@ import os
 import socket
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.findings import finding
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.programs_of import belongs
 
 
 def holder(port):
@@ -49,10 +48,10 @@ def port_refused(item, number):
                    "Set the address to one of this host")
 
 
-def port_problem(item, supervisor_socket):
+def port_problem(item, ours=()):
     """Who holds the port that this instance needs, or None.
 
-    :param supervisor_socket: that of the instance; what it started may have the port. None where there is no such instance.
+    :param ours: pids of the programs of this instance, which may have the port.
     """
     family = socket.AF_INET6 if ":" in item["host"] else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as probe:
@@ -64,7 +63,7 @@ def port_problem(item, supervisor_socket):
             if error.errno != errno.EADDRINUSE:
                 return port_refused(item, error.errno)
     pid, program = holder(item["port"])
-    if pid and supervisor_socket and belongs(pid, supervisor_socket):
+    if pid in ours:
         return None
     who = "process %d" % pid if pid else "a process of another user"
     return finding(

@@ -13,20 +13,11 @@ import os
 import socket
 import time
 
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.daemon import environ_of
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.processes import environ_of, ticks_of
 
 SUFFIX = "-agent"
 # a file goes from the simulator over the broker to the data agent, to the monitor, and to the processing agent
 FLOW = {"total": "registered", "processed": "processed"}
-
-
-def ticks_of(pid):
-    """The kernel's time at which a process of this host was started, by a clock that nobody sets; None if it is gone."""
-    try:
-        with open("/proc/%d/stat" % pid, encoding="utf-8", errors="replace") as stream:
-            return int(stream.read().rpartition(")")[2].split()[19])
-    except OSError:
-        return None
 
 
 class Agent:

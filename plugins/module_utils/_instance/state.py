@@ -9,7 +9,6 @@ import configparser
 import os
 import time
 
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.daemon_processes import described, unreachable_daemons
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.findings import WARNING, finding
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._instance.lost_logs import findings as lost_logs
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._instance.restarts import before, restarted
@@ -18,6 +17,7 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._release.envir
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._release.store import previous
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor import status
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.client import Client
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.daemon import described, unreachable_daemons
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.errors import SupervisorError
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.logs import add_tails, report
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.rpc import Endpoint

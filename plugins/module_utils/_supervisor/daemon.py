@@ -1,15 +1,31 @@
 # Copyright: Contributors to the bnlnpps.swf_testbed collection
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the host's /proc tells about a running supervisord, where this user may read it."""
+"""The process of a supervisord on this host: what /proc tells about it, and how it is found without its socket.
+
+A daemon whose socket or pid file was removed goes on running its programs. A second one would run all of them twice, so it is
+looked for by the configuration on its command line before another one is started.
+"""
 
 from __future__ import annotations
 
-import glob
+import contextlib
 import os
 import re
 import time
-import typing as t
+
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.processes import (
+    age,
+    all_pids,
+    environ_of,
+    same_host,
+    stat_of,
+    ticks_of,
+)
+
+# a daemon that was just started has no socket yet
+STARTING_SECONDS = 2.0
+CONF = "supervisord.conf"
 
 
 class Daemon:
@@ -24,40 +40,18 @@ class Daemon:
 
     def __init__(self, pid: int) -> None:
         self.pid = pid
-        self._proc = "/proc/%d/" % pid
-        argv = (self._read("cmdline") or "").split("\0")
+        argv = command_line(pid)
         self.found = "supervisor" in " ".join(argv[:3])
         self._argv = argv if self.found else []
         self.environ = environ_of(pid) if self.found else None
         self.cwd = self._cwd() if self.found else None
-        self.ticks = self._ticks() if self.found else None
-        self.started = self._started()
-
-    def _read(self, name: str) -> str | None:
-        try:
-            with open(self._proc + name, encoding="utf-8", errors="surrogateescape") as handle:
-                return handle.read()
-        except OSError:
-            return None
+        self.ticks = ticks_of(pid) if self.found else None
+        self.started = None if self.ticks is None else time.time() - age(pid)
 
     def _cwd(self) -> str | None:
         try:
-            return os.readlink(self._proc + "cwd")
+            return os.readlink("/proc/%d/cwd" % self.pid)
         except OSError:
-            return None
-
-    def _ticks(self) -> int | None:
-        match = re.search(r"\) (.*)", self._read("stat") or "", re.DOTALL)
-        return int(match.group(1).split()[19]) if match else None
-
-    def _started(self) -> float | None:
-        if self.ticks is None:
-            return None
-        try:
-            return (
-                time.time() - time.clock_gettime(time.CLOCK_BOOTTIME) + self.ticks / os.sysconf("SC_CLK_TCK")
-            )
-        except (AttributeError, OSError):  # not Linux
             return None
 
     @property
@@ -65,21 +59,16 @@ class Daemon:
         """The configuration file that it was started with, or None."""
         if self.cwd is None:
             return None
-        argv = self._argv
-        for index, argument in enumerate(argv):
-            if argument in ("-c", "--configuration") and index + 1 < len(argv):
-                return self._existing(argv[index + 1])
-            if argument.startswith("--configuration="):
-                return self._existing(argument[len("--configuration=") :])
-            if argument.startswith("-c") and not argument.startswith("--"):
-                return self._existing(argument[2:])
-        program = next((argument for argument in argv if "supervisor" in os.path.basename(argument)), "")
+        given = named_configuration(self._argv)
+        if given is not None:
+            return self._existing(given)
+        program = next((argument for argument in self._argv if "supervisor" in os.path.basename(argument)), "")
         home = os.path.dirname(os.path.dirname(program))
         for path in (
-            os.path.join(home, "etc", "supervisord.conf"),
-            os.path.join(home, "supervisord.conf"),
-            "supervisord.conf",
-            "etc/supervisord.conf",
+            os.path.join(home, "etc", CONF),
+            os.path.join(home, CONF),
+            CONF,
+            os.path.join("etc", CONF),
             "/etc/supervisord.conf",
             "/etc/supervisor/supervisord.conf",
         ):
@@ -93,29 +82,81 @@ class Daemon:
         return path if os.path.exists(path) else None
 
 
-def environ_of(pid: int) -> dict[str, str] | None:
-    """The environment that a process of this host was started with, or None if this user may not read it."""
+def command_line(pid: int) -> list[str]:
+    """The program and its arguments; empty for a process that is gone."""
     try:
-        with open("/proc/%d/environ" % pid, encoding="utf-8", errors="surrogateescape") as handle:
-            return dict(pair.split("=", 1) for pair in handle.read().split("\0") if "=" in pair)
+        with open("/proc/%d/cmdline" % pid, encoding="utf-8", errors="surrogateescape") as stream:
+            return stream.read().split("\0")[:-1]
     except OSError:
-        return None
+        return []
 
 
-def untouched_since(moment: float, files: t.Iterable[str], patterns: t.Iterable[str]) -> bool:
-    """Whether no file was written, added or taken away since a moment.
+def options_of_supervisord(argv: list[str]) -> list[str] | None:
+    """What follows the program on the command line of a supervisord; None for any other command line."""
+    if argv and re.fullmatch(r"python[\d.]*|pypy[\d.]*|platform-python[\d.]*", os.path.basename(argv[0])):
+        argv = argv[1:]
+        while argv and argv[0].startswith("-") and argv[0] != "-m":
+            argv = argv[2 if argv[0] in ("-W", "-X") else 1:]
+        if argv[:1] == ["-m"]:
+            return argv[2:] if argv[1:2] == ["supervisor.supervisord"] else None
+    return argv[1:] if argv and os.path.basename(argv[0]) == "supervisord" else None
 
-    The inode's change time is used, which no tool can set back.
 
-    :param patterns: of included files: their folders must not have changed either.
+def named_configuration(arguments: list[str]) -> str | None:
+    """The configuration that is named on a command line, or None."""
+    for position, argument in enumerate(arguments):
+        if argument in ("-c", "--configuration"):
+            return "".join(arguments[position + 1:position + 2])
+        if argument.startswith("--configuration="):
+            return argument.partition("=")[2]
+        if argument.startswith("-c"):
+            return argument[2:]
+    return None
+
+
+def configuration_of(pid: int) -> str | None:
+    """The path of the configuration of a supervisord; None for any other process.
+
+    :raises OSError: it is gone, or another user's with a relative path.
     """
-    paths = set(files)
-    for pattern in patterns:
-        folder = os.path.dirname(pattern)
-        if glob.has_magic(folder):
-            return False
-        paths.add(folder)
-    try:
-        return all(os.stat(path).st_ctime < moment - 0.1 for path in paths)
-    except OSError:
-        return False
+    options = options_of_supervisord(command_line(pid))
+    if options is None:
+        return None
+    given = named_configuration(options)
+    given = CONF if given is None else given
+    if not os.path.isabs(given):
+        given = os.path.join(os.readlink("/proc/%d/cwd" % pid), given)
+    return os.path.realpath(given)
+
+
+def daemons_of(config: str, folder: str | None = None) -> list[int]:
+    """Pids of the supervisord processes that were started with a configuration.
+
+    Those of this login are seen, and by root those of the user that writes into ``folder``.
+
+    :param folder: the directory of its log.
+    """
+    owners = {os.geteuid()}
+    if os.geteuid() == 0 and folder:
+        with contextlib.suppress(OSError):
+            owners.add(os.stat(folder).st_uid)
+    wanted = os.path.realpath(config)
+    found = {}
+    for pid in all_pids():
+        try:
+            if os.stat("/proc/%d" % pid).st_uid in owners and configuration_of(pid) == wanted and same_host(pid):
+                found[pid] = int(stat_of(pid)[1])
+        except (OSError, IndexError):
+            # it ended meanwhile
+            continue
+    # a child that supervisord has forked looks like it until it has become a program
+    return sorted(pid for pid, parent in found.items() if parent not in found)
+
+
+def unreachable_daemons(config: str, folder: str | None, answering: int | None = None) -> list[int]:
+    """Pids of the daemons of a configuration but for the one that answers, and those that may still make their socket."""
+    return [pid for pid in daemons_of(config, folder) if pid != answering and age(pid) > STARTING_SECONDS]
+
+
+def described(pids: list[int]) -> str:
+    return "supervisord (pid %s) runs and is not reached at its socket, which was removed or replaced" % ", ".join(map(str, pids))

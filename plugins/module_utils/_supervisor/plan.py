@@ -5,15 +5,17 @@
 
 from __future__ import annotations
 
+import glob
 import os
 import typing as t
 from dataclasses import dataclass, field
 
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.processes import environ_of
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor import status
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.client import Snapshot
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.conf_file import ConfigError, ConfigFile
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.conf_programs import AUTO, Config, Group, Reader
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.daemon import Daemon, environ_of, untouched_since
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.daemon import Daemon
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.errors import SupervisorError
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.record import Record
 
@@ -145,6 +147,25 @@ def _compare(
         }
         if record is None:
             plan.unverified.append(group.name)
+
+
+def untouched_since(moment: float, files: t.Iterable[str], patterns: t.Iterable[str]) -> bool:
+    """Whether no file was written, added or taken away since a moment.
+
+    The inode's change time is used, which no tool can set back.
+
+    :param patterns: of included files: their folders must not have changed either.
+    """
+    paths = set(files)
+    for pattern in patterns:
+        folder = os.path.dirname(pattern)
+        if glob.has_magic(folder):
+            return False
+        paths.add(folder)
+    try:
+        return all(os.stat(path).st_ctime < moment - 0.1 for path in paths)
+    except OSError:
+        return False
 
 
 def _lacks(pid: int, environment: dict[str, str]) -> bool:

@@ -1,23 +1,32 @@
 # Copyright: Contributors to the bnlnpps.swf_testbed collection
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whether a supervisord runs, and how it is stopped."""
+"""Whether a supervisord runs, how it is stopped, and what it leaves behind.
+
+supervisord tells each program its own address in the environment, and by that they are known again. When it is killed its
+programs go on, hold their ports, and would run twice beside those of a new daemon.
+"""
 
 from __future__ import annotations
 
-import contextlib
 import os
+import signal
 import stat
 import time
 
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.daemon_processes import (
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.processes import (
     POLL_SECONDS,
     alive,
-    daemons_of,
-    end_daemons,
-    unreachable_daemons,
+    all_pids,
+    end,
+    environ_of,
+    same_host,
 )
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.daemon import daemons_of, unreachable_daemons
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.errors import RpcFault, SupervisorError
+
+TERM_SECONDS = 10.0
+KILL_SECONDS = 2.0
 
 
 class DaemonError(Exception):
@@ -51,7 +60,7 @@ def lost_daemons(client, config, folder):
 
     A daemon that has just been started is waited for until it makes its socket, or is too old to do so.
 
-    :param folder: the directory of its log, see :func:`daemon_processes.daemons_of`.
+    :param folder: the directory of its log, see :func:`daemon.daemons_of`.
     :raises SupervisorError: as :func:`identity`.
     """
     while True:
@@ -69,7 +78,7 @@ def stop_lost(pids, timeout):
 
     :raises DaemonError: one is still there when the time is up.
     """
-    left = end_daemons(pids, timeout)
+    left = end(lambda: [pid for pid in pids if alive(pid)], timeout)
     if left:
         raise DaemonError("supervisord (pid %d) was told to stop with SIGTERM and still runs after %d s: a program does not end. "
                           "See which: ps --forest -g %d" % (left[0], timeout, left[0]))
@@ -87,15 +96,29 @@ def newer_secrets(folder, socket):
         return []
 
 
-def settle(folder):
-    """Give files that were written before the clock was set back the time that it is, since they are read now.
+def secrets_in(folder):
+    try:
+        return [entry.path for entry in os.scandir(folder)]
+    except OSError:
+        return []
 
-    Otherwise each run would find them newer than the daemon that it started, until the clock has caught up.
+
+def programs_of(socket):
+    """Pids of all processes that the supervisord at this unix socket started. Another user's processes are not looked into."""
+    # those of a container are named alike
+    return [pid for pid in all_pids()
+            if (environ_of(pid) or {}).get("SUPERVISOR_SERVER_URL") == "unix://" + socket and same_host(pid)]
+
+
+def end_programs_of(socket):
+    """End what a supervisord that is gone left behind: SIGTERM, and SIGKILL for what does not listen.
+
+    :returns: how many there were.
     """
-    with contextlib.suppress(OSError):
-        for entry in os.scandir(folder):
-            if entry.stat().st_mtime > time.time():
-                os.utime(entry.path)
+    found = programs_of(socket)
+    if found and end(lambda: programs_of(socket), TERM_SECONDS):
+        end(lambda: programs_of(socket), KILL_SECONDS, signal.SIGKILL)
+    return len(found)
 
 
 def stop(client, pid, timeout):

@@ -15,7 +15,7 @@ import pytest
 from supervisord_host import Supervisord, until
 from unprivileged import NOBODY, unprivileged_home
 
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.daemon_processes import alive
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.processes import alive
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.layout import layout
 from run_module import regain, run_module
 

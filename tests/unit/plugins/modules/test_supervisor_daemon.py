@@ -17,12 +17,9 @@ from pathlib import Path
 import pytest
 from supervisord_host import BASE, until
 
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.daemon_processes import (
-    STARTING_SECONDS,
-    alive,
-    daemons_of,
-)
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.programs_of import programs_of
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.processes import alive
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.daemon import STARTING_SECONDS, daemons_of
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.running import programs_of
 from run_module import run_module
 
 EXECUTABLE = str(Path(sys.executable).parent / "supervisord")

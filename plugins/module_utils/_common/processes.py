@@ -1,0 +1,80 @@
+# Copyright: Contributors to the bnlnpps.swf_testbed collection
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Processes of this host, as far as /proc shows them to this user."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import time
+
+POLL_SECONDS = 0.1
+
+
+def all_pids():
+    return [int(name) for name in os.listdir("/proc") if name.isdigit()]
+
+
+def stat_of(pid):
+    """What /proc/PID/stat has after the name of the program, from the state on; empty for a process that is gone."""
+    try:
+        with open("/proc/%d/stat" % pid, encoding="utf-8", errors="replace") as stream:
+            return stream.read().rpartition(")")[2].split()
+    except OSError:
+        return []
+
+
+def alive(pid):
+    """Whether a process runs; one that ended and that nobody has collected does not."""
+    fields = stat_of(pid)
+    return bool(fields) and fields[0] != "Z"
+
+
+def ticks_of(pid):
+    """The kernel's time at which a process was started, by a clock that nobody sets; None if it is gone.
+
+    With the pid it identifies the process.
+    """
+    fields = stat_of(pid)
+    return int(fields[19]) if fields else None
+
+
+def age(pid):
+    """Seconds since a process was started, by the same clock; 0 for one that is gone."""
+    ticks = ticks_of(pid)
+    return 0.0 if ticks is None else time.clock_gettime(time.CLOCK_BOOTTIME) - ticks / os.sysconf("SC_CLK_TCK")
+
+
+def same_host(pid):
+    """Whether a process is none of a container, where everything may be called as it is here."""
+    try:
+        return os.readlink("/proc/%d/ns/pid" % pid) == os.readlink("/proc/self/ns/pid")
+    except OSError:
+        return False
+
+
+def environ_of(pid):
+    """The environment that a process was started with, or None if this user may not read it."""
+    try:
+        with open("/proc/%d/environ" % pid, encoding="utf-8", errors="surrogateescape") as stream:
+            return dict(pair.split("=", 1) for pair in stream.read().split("\0") if "=" in pair)
+    except OSError:
+        return None
+
+
+def end(remaining, timeout, number=signal.SIGTERM):
+    """Send a signal to processes and wait until they are gone; pids of those that are still there when the time is up.
+
+    :param remaining: returns the pids of those that are there.
+    """
+    for pid in remaining():
+        with contextlib.suppress(OSError):
+            os.kill(pid, number)
+    deadline = time.monotonic() + timeout
+    left = remaining()
+    while left and time.monotonic() < deadline:
+        time.sleep(POLL_SECONDS)
+        left = remaining()
+    return left
