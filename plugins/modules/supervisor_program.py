@@ -239,7 +239,8 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.ad
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.client import Client
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.conf_programs import signal_number
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.errors import RpcFault, SupervisorError
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.program_states import STATES, Task
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.states import STATES
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.task import Task
 
 
 def main() -> None:

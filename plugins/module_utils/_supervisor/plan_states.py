@@ -1,0 +1,172 @@
+# Copyright: Contributors to the bnlnpps.swf_testbed collection
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The states of supervisor_program that bring a configuration into force, for real and in check mode."""
+
+from __future__ import annotations
+
+import os
+import typing as t
+
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.detached import detached
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor import actions, apply, status
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor import plan as plans
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor import record as records
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.daemon import Daemon
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.errors import SupervisorError
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.plan import Plan
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.task import DOES_NOT_RUN, DOES_RUN, Result, Task
+
+
+def applied(task: Task) -> Result:
+    full = _make_plan(task)
+    plan = _restrict(task, full)
+    if task.module.check_mode:
+        return task.finish(*_effects(task, plan), plan=plan)
+    return _carry_out(task, plan, full)
+
+
+def present(task: Task) -> Result:
+    full = _make_plan(task)
+    plan = _restrict(task, full)
+    plan = Plan(
+        added=plan.added,
+        wanted={name: config for name, config in plan.wanted.items() if config["group"] in plan.added},
+        left_out=plan.left_out + plan.changed,
+    )
+    if task.module.check_mode:
+        return task.finish(*_effects(task, plan), plan=plan)
+    return _carry_out(task, plan, full)
+
+
+def absent(task: Task) -> Result:
+    infos = status.select(task.snapshot.processes, task.names, task.groups)
+    chosen = {status.namespec(info) for info in infos}
+    groups = {info["group"] for info in infos}
+    partly = [
+        info["group"]
+        for info in task.snapshot.processes
+        if info["group"] in groups and status.namespec(info) not in chosen
+    ]
+    if partly:
+        raise SupervisorError(
+            "part_of_group",
+            "supervisord takes out whole groups only, and the group %s has more programs than those that are "
+            "named. "
+            "Give '%s:*' to take it out." % (partly[0], partly[0]),
+        )
+    plan = Plan(removed=sorted(groups))
+    if task.module.check_mode:
+        return task.finish(*_effects(task, plan), plan=plan)
+    return _carry_out(task, plan)
+
+
+def _make_plan(task: Task) -> Plan:
+    if task.module.check_mode:
+        plan = _predict(task)
+    else:
+        try:
+            # supervisord says which groups differ, but not in what: that is worked out before it reads the file.
+            predicted: Plan | None = _predict(task)
+        except SupervisorError:
+            predicted = None
+        plan = apply.reread(task.client, predicted)
+        if not plan.wanted and predicted is not None:
+            plan.wanted = predicted.wanted  # supervisord could not tell
+    task.order = actions.Order(list(plan.wanted.values()))
+    return plan
+
+
+def _predict(task: Task) -> Plan:
+    daemon = Daemon(task.snapshot.pid)
+    given = task.module.params["config"]
+    path = daemon.config or given
+    if path is None:
+        raise SupervisorError(
+            "config_unknown",
+            "Check mode cannot tell which configuration supervisord reads: its process is not visible here. "
+            "Give 'config', the path of its configuration file.",
+        )
+    if given and os.path.realpath(given) != os.path.realpath(path):
+        task.module.warn("supervisord was started with %s; %s only says where it listens." % (path, given))
+    return plans.predict(path, task.snapshot, daemon, records.load(task.client.endpoint, daemon))
+
+
+def _restrict(task: Task, plan: Plan) -> Plan:
+    """Only what the options names and groups select. They may name what is only on disk, or only in force."""
+    infos = list(plan.wanted.values()) + list(task.snapshot.processes)
+    if not task.names and not task.groups:
+        return plan
+    task.all_known(
+        status.unmatched(infos, task.names, task.groups),
+        sorted({status.display_name(info) for info in infos}),
+    )
+    members: dict[str, set[str]] = {}
+    for info in infos:
+        members.setdefault(info["group"], set()).add(info["name"])
+    return plan.only(lambda group: task.group_selected(group, members.get(group, ())))
+
+
+def _effects(task: Task, plan: Plan) -> tuple[dict[str, str], dict[str, str]]:
+    """What the plan does with each program, and the state that each ends in ("" if it is gone)."""
+    infos = {status.namespec(info): info for info in task.snapshot.processes}
+    starting = set(apply.to_start(plan, task.snapshot.processes))
+    fresh = set(plan.added) | set(plan.changed)
+    did: dict[str, str] = {}
+    predicted: dict[str, str] = {}
+    for name, config in plan.wanted.items():
+        state = DOES_RUN if name in starting else DOES_NOT_RUN
+        if config["group"] in fresh:
+            info = infos.get(name)
+            if info is None:
+                did[name] = "added"
+            elif actions.needs_stop(info):
+                did[name] = "restarted"
+            else:
+                did[name] = "started" if name in starting else "replaced"
+            predicted[name] = state
+        elif name in starting:
+            did[name], predicted[name] = "started", state
+    for name, info in infos.items():
+        if info["group"] in plan.removed or (info["group"] in plan.changed and name not in plan.wanted):
+            did[name], predicted[name] = "removed", ""
+    return did, predicted
+
+
+def _carry_out(task: Task, plan: Plan, full: Plan | None = None) -> Result:
+    """Bring the plan into force.
+
+    :param full: the plan for all groups, if supervisord has just read its configuration.
+    """
+    infos = task.snapshot.processes
+    did, predicted = _effects(task, plan)
+    starting = task.in_order(apply.to_start(plan, infos))
+    watch = apply.to_watch(plan, infos)
+    task.touched = bool(did)
+    refused: dict[str, str] = {}
+    if plan.added or plan.changed or plan.removed:
+        blocked, refused = detached(
+            lambda: apply.change_over(task.client, plan, starting, infos, task.order, task.deadline)
+        )
+        if blocked is not None:
+            return task.finish(did, predicted, blocked, "stopped", len(did), plan)
+    fresh = {*plan.added, *plan.changed}
+    rest = [name for name in starting if name.split(":", 1)[0] not in fresh]
+    outcome = actions.start(task.client, rest, watch, task.deadline, task.min_uptime, refused=refused)
+    if full is not None:
+        _remember(task, full, plan, outcome.infos)
+    return task.finish(did, predicted, outcome, "RUNNING", len(watch), plan)
+
+
+def _remember(task: Task, full: Plan, plan: Plan, infos: list[dict[str, t.Any]]) -> None:
+    """Put on record what is in force now, if it was read here just as supervisord read it."""
+    if full.groups is None:
+        return
+    endpoint = task.client.endpoint
+    data = records.new_record(endpoint, Daemon(task.snapshot.pid), full.groups, plan.left_out, infos)
+    if data is None:
+        return
+    in_force = {info["group"] for info in infos if info["group"] not in plan.left_out}
+    read = {name for name, config in full.wanted.items() if config["group"] in in_force}
+    if read == {status.namespec(info) for info in infos if info["group"] in in_force}:
+        records.save(endpoint, data)

@@ -1,0 +1,105 @@
+# Copyright: Contributors to the bnlnpps.swf_testbed collection
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The states of supervisor_program that leave the configuration as it is, for real and in check mode; and all by name."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.detached import detached
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor import actions, status
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.conf_programs import signal_number
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.errors import SupervisorError
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.plan_states import absent, applied, present
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.task import DOES_NOT_RUN, DOES_RUN, Result, Task
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.wait import Outcome
+
+
+def started(task: Task) -> Result:
+    infos = task.selected()
+    names = task.in_order(status.namespec(info) for info in infos if actions.needs_start(info))
+    did = dict.fromkeys(names, "started")
+    predicted = dict.fromkeys(names, DOES_RUN)
+    if task.module.check_mode:
+        return task.finish(did, predicted)
+    watch = [status.namespec(info) for info in infos]
+    task.touched = bool(did)
+    outcome = actions.start(
+        task.client, names, watch, task.deadline, task.min_uptime, first=list(task.snapshot.processes)
+    )
+    return task.finish(did, predicted, outcome, "RUNNING", len(watch))
+
+
+def stopped(task: Task) -> Result:
+    infos = task.selected()
+    names = [status.namespec(info) for info in infos if info["state"] in status.ACTIVE]
+    did = dict.fromkeys(names, "stopped")
+    predicted = dict.fromkeys(names, DOES_NOT_RUN)
+    if task.module.check_mode:
+        return task.finish(did, predicted)
+    task.touched = bool(did)
+    every = task.in_order(status.namespec(info) for info in infos)[::-1]
+    outcome = actions.stop(task.client, every, task.deadline, first=list(task.snapshot.processes))
+    return task.finish(did, predicted, outcome, "stopped", len(every))
+
+
+def restarted(task: Task) -> Result:
+    infos = task.selected()
+    running = {status.namespec(info) for info in infos if actions.needs_stop(info)}
+    names = task.in_order(status.namespec(info) for info in infos)
+    did = {name: "restarted" if name in running else "started" for name in names}
+    predicted = dict.fromkeys(names, DOES_RUN)
+    if task.module.check_mode:
+        return task.finish(did, predicted)
+    task.touched = bool(did)
+    stopping = [name for name in names[::-1] if name in running]
+    blocked, outcome = detached(lambda: _restart(task, stopping, names))
+    if blocked:
+        return task.finish(did, predicted, outcome, "stopped", len(running))
+    return task.finish(did, predicted, outcome, "RUNNING", len(names))
+
+
+def _restart(task: Task, stopping: list[str], names: list[str]) -> tuple[bool, Outcome]:
+    """(whether a program does not stop, how it ended)."""
+    outcome = actions.stop(task.client, stopping, task.deadline, first=task.snapshot.processes)
+    if outcome.reasons:
+        return True, outcome
+    return False, actions.start(task.client, names, (), task.deadline, task.min_uptime)
+
+
+def signalled(task: Task) -> Result:
+    signallable = (status.RUNNING, status.STARTING, status.STOPPING)
+    infos = task.selected()
+    names = [status.namespec(info) for info in infos if info["state"] in signallable]
+    explicit = [
+        status.display_name(info)
+        for info in infos
+        if info["state"] not in signallable
+        and {status.display_name(info), status.namespec(info)} & set(task.names)
+    ]
+    if explicit:
+        raise SupervisorError("not_running", "Cannot signal %s: not running." % ", ".join(explicit))
+    did = dict.fromkeys(names, "signalled")
+    if task.module.check_mode:
+        return task.finish(did, {name: _state(task, name) for name in names})
+    number = signal_number(task.module.params["signal"])
+    task.touched = bool(did)
+    reasons = actions.signal(task.client, names, number)
+    outcome = Outcome(task.client.processes(), reasons, False)
+    return task.finish(did, {name: _state(task, name) for name in names}, outcome, "signalled", len(names))
+
+
+def _state(task: Task, name: str) -> str:
+    return task.before[name]["state"]
+
+
+STATES: dict[str, t.Callable[[Task], Result]] = {
+    "started": started,
+    "stopped": stopped,
+    "restarted": restarted,
+    "signalled": signalled,
+    "applied": applied,
+    "present": present,
+    "absent": absent,
+}
