@@ -18,6 +18,7 @@ from ansible import constants as C
 from ansible.errors import AnsibleActionFail
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.exclusive import LockHeld, exclusive
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.files import replacing
 
 # seconds that a host waits for another one, which builds a release and sends it to the controller
 PATIENCE = 3600
@@ -47,9 +48,8 @@ class Board:
 
     def _write(self, entry):
         path = self._path(entry["host"], entry["root"])
-        with open(path + ".new", "w", encoding="utf-8") as stream:
+        with replacing(path) as stream:
             json.dump(entry, stream)
-        os.replace(path + ".new", path)
 
     def entry(self, host, root):
         """What was noted of a host, or None."""

@@ -18,7 +18,7 @@ import tempfile
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._build import wheels
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._build.git import checked, checkout
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.lock import canonical
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.names import canonical
 
 #: name of the index that stands for the wheels, in by_index and in messages
 INDEX = "git"

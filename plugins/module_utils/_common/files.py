@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
+import stat
 import tempfile
 import time
 
@@ -15,18 +17,31 @@ import time
 def replacing(path, mode=0o600):
     """A stream whose text becomes the file's at the end, in one rename; after an error the file is as it was.
 
-    The link of a login that keeps its settings elsewhere stays one.
+    The same after a loss of power. The link of a login that keeps its settings elsewhere stays one.
     """
     target = os.path.realpath(path)
-    handle, scratch = tempfile.mkstemp(dir=os.path.dirname(target))
+    # the name is hidden from those who read a directory of files, should this process be killed
+    handle, scratch = tempfile.mkstemp(prefix=".ansible-", dir=os.path.dirname(target))
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as stream:
             os.fchmod(handle, mode)
             yield stream
+            stream.flush()
+            os.fsync(handle)
         os.replace(scratch, target)
     except BaseException:
         os.unlink(scratch)
         raise
+
+
+def copy_file(source, target):
+    """Copy a file with mode and owner; the target is there as it was or as it is to be."""
+    with open(source, "rb") as origin:
+        status = os.fstat(origin.fileno())
+        with replacing(target, stat.S_IMODE(status.st_mode)) as stream:
+            if os.geteuid() == 0:
+                os.fchown(stream.fileno(), status.st_uid, status.st_gid)
+            shutil.copyfileobj(origin, stream.buffer)
 
 
 def read(path):

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.client import Answer, place, proxy_of
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.configuration import is_github
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.lock import canonical
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.names import canonical
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.page import last_part, parse
 
 LOGIN_PATH = re.compile(r"log[-_]?in|sign[-_]?in|/sso|oauth|saml|openid|/auth(/|$|\?)", re.I)

@@ -10,7 +10,7 @@ import re
 import sysconfig
 from dataclasses import dataclass
 
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.lock import canonical
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.names import canonical
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.versions import allows, is_prerelease, newest_first, same
 
 SDIST = (".tar.gz", ".zip", ".tar.bz2", ".tgz")

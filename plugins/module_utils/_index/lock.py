@@ -14,12 +14,9 @@ import fnmatch
 import hashlib
 import re
 
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.names import canonical
+
 REQUIREMENT = re.compile(r"^(?P<name>[A-Za-z0-9][A-Za-z0-9._-]*)(\[[^]]*\])?==(?P<version>[^\s;\\]+)")
-
-
-def canonical(name):
-    """A package's name as indexes compare it (PEP 503)."""
-    return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def entries(text):

@@ -11,10 +11,10 @@ import re
 import zipfile
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote, urldefrag, urljoin, urlsplit
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.files import SDIST, File, file_of
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.lock import canonical
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.names import canonical
 
 ACCEPT = "application/vnd.pypi.simple.v1+json, application/vnd.pypi.simple.v1+html;q=0.2, text/html;q=0.01"
 JSON_TYPE = "application/vnd.pypi.simple.v1+json"
@@ -98,7 +98,8 @@ def parse_json(body, name):
         return Page("other", evidence="it is JSON, and not of the simple API")
 
 
-def parse_html(text, name):
+def read(text):
+    """A :class:`Reader` that has read a page."""
     reader = Reader()
     try:
         reader.feed(text)
@@ -106,6 +107,25 @@ def parse_html(text, name):
     except (AssertionError, NotImplementedError):
         # a declaration that html.parser does not know; what came before it counts
         pass
+    return reader
+
+
+def links(text, url):
+    """The links of an HTML page, as {file name: (URL, sha256 or None)}.
+
+    :param url: of the page.
+    """
+    found = {}
+    for attributes, _text in read(text).anchors:
+        if attributes.get("href"):
+            address, fragment = urldefrag(urljoin(url, attributes["href"]))
+            kind, equals, digest = fragment.partition("=")
+            found[last_part(address)] = (address, digest if kind == "sha256" and equals else None)
+    return found
+
+
+def parse_html(text, name):
+    reader = read(text)
     title = " ".join(reader.title.split())[:80]
     if reader.password:
         return Page("login", evidence="it is a page to log in (%r)" % title)

@@ -37,7 +37,7 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.configu
     warnings,
 )
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.files import choose
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.lock import canonical
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.names import canonical
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.page import from_directory
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.secrets import Scrubber
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.verdicts import OF_AN_INDEX, explained, sentence

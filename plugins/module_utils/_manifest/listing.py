@@ -173,5 +173,3 @@ def write(path, manifest):
     with replacing(path, 0o600 if manifest.get("scope") == "user" else 0o644) as stream:
         json.dump(manifest, stream, indent=1, sort_keys=True)
         stream.write("\n")
-        stream.flush()
-        os.fsync(stream.fileno())

@@ -16,7 +16,7 @@ try:
 except ImportError:
     Requirement = None
 
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.lock import canonical
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.names import canonical
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._package.layout import layout_findings, script_findings
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._package.project import CREDENTIALS, normal_version
 

@@ -5,13 +5,12 @@
 
 from __future__ import annotations
 
-import html.parser
 import os
 import socket
 import sys
 import time
 from urllib.error import HTTPError, URLError
-from urllib.parse import unquote, urldefrag, urljoin, urlsplit
+from urllib.parse import urljoin, urlsplit
 
 from ansible.module_utils.urls import ConnectionError as UrlConnectionError
 from ansible.module_utils.urls import SSLValidationError, open_url
@@ -21,7 +20,8 @@ try:
 except ImportError:
     parse_wheel_filename = None
 
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.lock import canonical
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.names import canonical
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.page import links
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.pip_upstream import NoPip, upstream_of_pip
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._package.project import PublishError
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._package.target import TRUSTED
@@ -31,22 +31,6 @@ REDIRECTS = (301, 302, 303, 307, 308)
 
 class IndexAway(PublishError):
     """Nothing answers at the index's address."""
-
-
-class Links(html.parser.HTMLParser):
-    """The links of a page of the simple API as {file name: (URL, sha256 or None)}."""
-
-    def __init__(self, url):
-        super().__init__()
-        self.url, self.files = url, {}
-
-    def handle_starttag(self, tag, attrs):
-        href = dict(attrs).get("href") if tag == "a" else None
-        if href:
-            address, fragment = urldefrag(urljoin(self.url, href))
-            name = unquote(urlsplit(address).path.rpartition("/")[2])
-            kind, equals, digest = fragment.partition("=")
-            self.files[name] = (address, digest if kind == "sha256" and equals else None)
 
 
 class Index:
@@ -90,9 +74,7 @@ class Index:
                                         self.entry["name"], self.url, getattr(error, "reason", error))) from error
                 time.sleep(0.2)
             else:
-                links = Links(url)
-                links.feed(page)
-                return links.files
+                return links(page, url)
 
     def refused(self, code, package):
         if code in (401, 403):

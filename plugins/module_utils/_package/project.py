@@ -21,7 +21,7 @@ try:
 except ImportError:
     Version = None
 
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.lock import canonical
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.names import canonical
 
 # user:password@ in a URL
 CREDENTIALS = re.compile(r"(?<=://)[^/\s@]+@")

@@ -18,7 +18,7 @@ import hashlib
 import os
 import re
 
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.lock import canonical
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.names import canonical
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._release.environments import MANIFEST
 
 INFO = re.compile(r"^(?P<name>.+)-(?P<version>[^-]+)\.dist-info$")

@@ -18,9 +18,11 @@ import time
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._build.installers import InstallError, call
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.exclusive import LockHeld, exclusive
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.files import replacing
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.modes import readable
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.host_index import resolved
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.lock import by_index, short_hash
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.names import canonical
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._release import disk_full
 
 MANIFEST = "release.json"
@@ -46,9 +48,9 @@ sys.exit(failed)
 
 # what is there, and not what the lock says: a lock may have several versions of a package, for several Pythons
 CONTENT = """
-import importlib.metadata, json, platform, re
-print(json.dumps({"python": platform.python_version(), "packages": {
-    re.sub(r"[-_.]+", "-", item.metadata["Name"]).lower(): item.version for item in importlib.metadata.distributions()}}))
+import importlib.metadata, json, platform
+found = {item.metadata["Name"]: item.version for item in importlib.metadata.distributions()}
+print(json.dumps([platform.python_version(), found]))
 """
 
 
@@ -166,11 +168,13 @@ def fill(path, lock, python, installer, indexes, access_dir=None, smoke=(), vers
         call("import the programs of the new release", [interpreter, "-I", "-c", SMOKE, *smoke])
     with open(os.path.join(path, "lock.txt"), "w", encoding="utf-8") as stream:
         stream.write(lock)
+    runs, packages = json.loads(call("list what was installed", [interpreter, "-I", "-c", CONTENT]))
     found = {
         "id": os.path.basename(path),
         "version": version,
         "lock_hash": short_hash(lock),
-        **json.loads(call("list what was installed", [interpreter, "-I", "-c", CONTENT])),
+        "python": runs,
+        "packages": {canonical(name): number for name, number in packages.items()},
         "executable": os.path.realpath(interpreter),
         "collection": collection,
         "built_at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
@@ -180,13 +184,8 @@ def fill(path, lock, python, installer, indexes, access_dir=None, smoke=(), vers
 
 
 def write_manifest(path, content):
-    """Write the manifest so that it is there whole or not at all, also after a loss of power."""
-    scratch = os.path.join(path, MANIFEST + ".tmp")
-    with open(scratch, "w", encoding="utf-8") as stream:
+    with replacing(os.path.join(path, MANIFEST), 0o644) as stream:
         json.dump(content, stream, indent=1, sort_keys=True)
-        stream.flush()
-        os.fsync(stream.fileno())
-    os.replace(scratch, os.path.join(path, MANIFEST))
 
 
 def active(root):

@@ -13,9 +13,8 @@ import json
 import os
 import shutil
 
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.files import read
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.files import copy_file, read
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.turn import FILES, turn
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._release.snapshot import put
 
 LIST = "files.json"
 
@@ -38,7 +37,7 @@ def keep(folder, paths, purged=(), records=()):
         there = os.path.isfile(path)
         copies[path] = str(number) if there else None
         if there:
-            put(path, os.path.join(scratch, copies[path]))
+            copy_file(path, os.path.join(scratch, copies[path]))
     with open(os.path.join(scratch, LIST), "w", encoding="utf-8") as stream:
         json.dump({"files": {path: copies[path] for path in paths}, "records": {path: copies[path] for path in records},
                    "purged": list(purged)}, stream)
@@ -93,7 +92,7 @@ def _put_back(folder):
     records = in_folder(folder, content(folder)["records"]) if found else {}
     for path, copy in {**found, **records}.items():
         if copy:
-            put(copy, path)
+            copy_file(copy, path)
         elif os.path.lexists(path):
             os.unlink(path)
     return sorted(found)

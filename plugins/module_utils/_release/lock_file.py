@@ -24,9 +24,11 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._build.install
 )
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.clean_environment import direct_to
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.exclusive import LockHeld, exclusive
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.files import replacing
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.configuration import netrc
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.host_index import resolved
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.lock import canonical, entries, index_of
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.lock import entries, index_of
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.names import canonical
 
 FROM = re.compile(r"^\s+# from (\S+)$")
 SYSTEM_CERTIFICATES = ("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem")
@@ -57,9 +59,8 @@ def obtain(path, requirements, indexes, constraints, min_python, check_mode):
             text = read(path)
             if text is None:
                 text = make(requirements, indexes, constraints, min_python)
-                with open(path + ".new", "w", encoding="utf-8") as stream:
+                with replacing(path, 0o644) as stream:
                     stream.write(text)
-                os.replace(path + ".new", path)
             os.unlink(path + ".lock")
     entries(text)
     return text

@@ -9,13 +9,11 @@ Secrets are not in these files, and are not kept: they belong to the fleet and n
 
 from __future__ import annotations
 
-import contextlib
 import os
 import shutil
 import stat
-import tempfile
 
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.files import read
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.files import copy_file, read
 
 FOLDER = "proven"
 
@@ -53,7 +51,7 @@ def keep(files, release_id):
             os.chmod(folder, mode)
     for path, copy in pairs(files, release_id):
         if read(path) != read(copy):
-            put(path, copy)
+            copy_file(path, copy)
 
 
 def put_back(files, release_id):
@@ -64,27 +62,8 @@ def put_back(files, release_id):
     # supervisord.conf last: it is what a boot goes by (back_at_boot.sh), if this is cut off
     for path, copy in reversed(pairs(files, release_id)):
         if read(path) != read(copy):
-            put(copy, path)
+            copy_file(copy, path)
 
 
 def forget(files, release_id):
     shutil.rmtree(place(files, release_id), ignore_errors=True)
-
-
-def put(source, target):
-    """Copy a file with mode and owner; the target is there as it was or as it is to be, and never half of it."""
-    handle, scratch = tempfile.mkstemp(prefix=".ansible-", dir=os.path.dirname(target))
-    try:
-        with os.fdopen(handle, "wb") as stream, open(source, "rb") as origin:
-            status = os.fstat(origin.fileno())
-            if os.geteuid() == 0:
-                os.fchown(handle, status.st_uid, status.st_gid)
-            os.fchmod(handle, stat.S_IMODE(status.st_mode))
-            shutil.copyfileobj(origin, stream)
-            stream.flush()
-            os.fsync(handle)
-        os.replace(scratch, target)
-    except BaseException:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(scratch)
-        raise

@@ -15,10 +15,10 @@ import hashlib
 import json
 import os
 import stat
-import tempfile
 import time
 import typing as t
 
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.files import replacing
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.conf_programs import UNREPORTED, Config, Group
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.daemon import Daemon
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.rpc import Endpoint
@@ -118,14 +118,8 @@ def save(endpoint: Endpoint, data: dict[str, t.Any]) -> None:
     """Write a new record. Where it cannot be written, check mode knows less, and nothing else suffers."""
     path = _path(endpoint)
     try:
-        handle, temporary = tempfile.mkstemp(prefix=".applied-", dir=os.path.dirname(path))
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
-                json.dump(data, file)
-            os.replace(temporary, path)
-        except OSError:
-            os.unlink(temporary)
-            raise
+        with replacing(path) as stream:
+            json.dump(data, stream)
     except OSError:
         pass
 

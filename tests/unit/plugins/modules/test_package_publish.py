@@ -14,7 +14,8 @@ from index_server import IndexServer, make_wheel
 from package_sources import edit, make_source
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index import configuration
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._package.lookup import Index, Links, parsed
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.page import links
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._package.lookup import Index, parsed
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._package.plan import Package, build_all
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._package.project import PublishError
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._package.sources import projects
@@ -228,9 +229,9 @@ def test_versions_are_told_apart(file, found):
 
 
 def test_links_of_a_page():
-    links = Links("https://h/simple/swf-thing/")
-    links.feed('<a href="../../files/%s#sha256=ab">x</a><a href="https://f/%s#md5=cd">x</a><a>no</a>' % (WHEEL, SDIST))
-    assert links.files == {WHEEL: ("https://h/files/" + WHEEL, "ab"), SDIST: ("https://f/" + SDIST, None)}
+    found = links('<a href="../../files/%s#sha256=ab">x</a><a href="https://f/%s#md5=cd">x</a><a>no</a>' % (WHEEL, SDIST),
+                  "https://h/simple/swf-thing/")
+    assert found == {WHEEL: ("https://h/files/" + WHEEL, "ab"), SDIST: ("https://f/" + SDIST, None)}
 
 
 GIT_TOKEN = "git/%:@canary0123456789canary"
