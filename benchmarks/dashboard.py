@@ -2,11 +2,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Measures the monitor's page and its summary with many files and their messages, in SQLite.
 
-For each it prints the least, the median and the greatest of 20 answers, in seconds, and the size of the database. What keeps
-the page fast is held by packages/swf-monitor/tests/test_dashboard.py: a fixed number of queries, none of which reads a table
-that grows.
+For each it prints the least, the median and the greatest of 20 answers, in seconds, and the size of
+the database. What keeps the page fast is held by packages/swf-monitor/tests/test_dashboard.py: a
+fixed number of queries, none of which reads a table that grows.
 
-Needs: swf-monitor and swf-common-lib in the environment that runs this script, such as that of a release.
+Needs: swf-monitor and swf-common-lib in the environment that runs this script, such as that of a
+release.
 
     ~/.local/share/swf-testbed/current/bin/python benchmarks/dashboard.py [--files 100000]
 """
@@ -53,7 +54,9 @@ Message.objects.filter(id__lte=(FILES - 1600) * 5).update(received_at=now - date
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--files", type=int, default=100_000)
     files = parser.parse_args().files
     with tempfile.TemporaryDirectory(prefix="swf-dashboard-") as name:
@@ -62,13 +65,19 @@ def main() -> None:
         try:
             # it listens before its tables are made
             wait_until(lambda: "serving" in monitor.output)
-            environment = {**os.environ, **monitor.server_env, "DJANGO_SETTINGS_MODULE": "swf_monitor.settings"}
+            environment = {
+                **os.environ,
+                **monitor.server_env,
+                "DJANGO_SETTINGS_MODULE": "swf_monitor.settings",
+            }
             subprocess.run([sys.executable, "-c", FILL % files], env=environment, check=True)
             database = sum(path.stat().st_size for path in Path(name, "monitor").iterdir()) / 1e6
             print(f"{files} files, {files * 5} messages, database {database:.0f} MB")
             for address in ("/", "/api/summary/"):
                 seconds = sorted(_answer(monitor.url + address) for _number in range(REPEAT))
-                print(f"{address}: {seconds[0]:.3f} {statistics.median(seconds):.3f} {seconds[-1]:.3f} s")
+                print(
+                    f"{address}: {seconds[0]:.3f} {statistics.median(seconds):.3f} {seconds[-1]:.3f} s"
+                )
         finally:
             monitor.stop()
 

@@ -2,16 +2,18 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Measures supervisor_info and supervisor_program against community.general.supervisorctl.
 
-Both sides do the same things, in one run, to the same supervisord, one with 21 and one with 200 programs of which
-20 are one group: report the status of all, restart the group, bring one changed program into force, and two no-ops.
-For each it tells, as the least of several times,
+Both sides do the same things, in one run, to the same supervisord, one with 21 and one with 200
+programs of which 20 are one group: report the status of all, restart the group, bring one changed
+program into force, and two no-ops. For each it tells, as the least of several times,
 
-* action: the seconds that the module (or, for the status, the query) itself takes, without Python's start,
+* action: the seconds that the module (or, for the status, the query) itself takes, without Python's
+  start,
 * task: the seconds of the whole task, from an ansible-playbook run with the local connection,
 * execve: how many programs the module executes, counted by strace.
 
-Needs: ansible-core and supervisor in the environment that runs this script, and strace for the counts. Where
-community.general is not installed, its module is taken from the release of ansible that ANSIBLE names, with pip.
+Needs: ansible-core and supervisor in the environment that runs this script, and strace for the
+counts. Where community.general is not installed, its module is taken from the release of ansible
+that ANSIBLE names, with pip.
 
     python benchmarks/supervisor_modules.py [--programs 21 200] [--repeat 5] [--collections DIR]
 """
@@ -60,8 +62,8 @@ numprocs={rest}
 process_name=%(program_name)s_%(process_num)03d
 """
 
-# Runs a module's main() in a process of its own and times it, leaving out the start of Python and the
-# imports.
+# Runs a module's main() in a process of its own and times it, leaving out the start of Python and
+# the imports.
 RUNNER = """
 import importlib, json, sys, time
 from ansible.module_utils import basic
@@ -78,7 +80,8 @@ finally:
         file.write(str(time.perf_counter() - begin))
 """
 
-# The same for the query of supervisor_info alone, which is what "supervisorctl status" is to be compared with.
+# The same for the query of supervisor_info alone, which is what "supervisorctl status" is to be
+# compared with.
 QUERY = """
 import json, sys, time
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.address import endpoint_from
@@ -154,7 +157,10 @@ class Supervisord:
     def running(self) -> Iterator[None]:
         with open(self.folder / "console", "w") as console:
             process = subprocess.Popen(
-                [BIN / "supervisord", "-n", "-c", self.conf], stdout=console, stderr=console, cwd=self.folder
+                [BIN / "supervisord", "-n", "-c", self.conf],
+                stdout=console,
+                stderr=console,
+                cwd=self.folder,
             )
         try:
             deadline = time.monotonic() + 120
@@ -169,7 +175,10 @@ class Supervisord:
 
     def count(self) -> int:
         done = subprocess.run(
-            [BIN / "supervisorctl", "-c", self.conf, "status"], capture_output=True, text=True, check=False
+            [BIN / "supervisorctl", "-c", self.conf, "status"],
+            capture_output=True,
+            text=True,
+            check=False,
         )
         return done.stdout.count(" RUNNING ")
 
@@ -251,12 +260,21 @@ class Bench:
             return side.arguments["argv"]
         namespace, collection, name = side.module.split(".")
         module = "%s.%s.plugins.modules.%s" % (namespace, collection, name)
-        runner = [sys.executable, str(self._folder / (side.runner + ".py")), module, json.dumps(side.arguments)]
+        runner = [
+            sys.executable,
+            str(self._folder / (side.runner + ".py")),
+            module,
+            json.dumps(side.arguments),
+        ]
         return [*runner, str(self._folder / "seconds")]
 
     def _run(self, command: list[str]) -> None:
         done = subprocess.run(
-            command, env=dict(os.environ, PYTHONPATH=self._paths), capture_output=True, text=True, check=False
+            command,
+            env=dict(os.environ, PYTHONPATH=self._paths),
+            capture_output=True,
+            text=True,
+            check=False,
         )
         if done.returncode:
             raise SystemExit("%s failed: %s%s" % (command, done.stdout, done.stderr))
@@ -271,9 +289,22 @@ class Bench:
         if not self._strace:
             return None
         trace = self._folder / "trace"
-        self._run([self._strace, "-f", "-qq", "-e", "trace=execve", "-o", str(trace), *self._command(side)])
+        self._run(
+            [
+                self._strace,
+                "-f",
+                "-qq",
+                "-e",
+                "trace=execve",
+                "-o",
+                str(trace),
+                *self._command(side),
+            ]
+        )
         calls = sum(
-            1 for line in trace.read_text().splitlines() if "execve(" in line and line.endswith(" = 0")
+            1
+            for line in trace.read_text().splitlines()
+            if "execve(" in line and line.endswith(" = 0")
         )
         # The process that runs a module is there on both sides; the query is one that is executed.
         return calls - 1 if side.module else calls
@@ -286,7 +317,14 @@ class Bench:
         task = {side.module or "ansible.builtin.command": side.arguments}
         play.write_text(
             json.dumps(
-                [{"hosts": "localhost", "connection": "local", "gather_facts": False, "tasks": [task]}]
+                [
+                    {
+                        "hosts": "localhost",
+                        "connection": "local",
+                        "gather_facts": False,
+                        "tasks": [task],
+                    }
+                ]
             )
         )
         env = dict(
@@ -298,12 +336,17 @@ class Bench:
             ANSIBLE_LOCALHOST_WARNING="0",
             SECONDS_OF_TASKS=str(seconds),
         )
-        # not by ANSIBLE_INVENTORY: it is a list of paths, and the empty one behind the comma is the working directory
+        # not by ANSIBLE_INVENTORY: it is a list of paths, and the empty one behind the comma is the
+        # working directory
         extra = ["-i", "localhost,", "-e", "ansible_python_interpreter=" + sys.executable]
         for _time in range(max(2, repeat)):
             prepare()
             done = subprocess.run(
-                [BIN / "ansible-playbook", play, *extra], env=env, capture_output=True, text=True, check=False
+                [BIN / "ansible-playbook", play, *extra],
+                env=env,
+                capture_output=True,
+                text=True,
+                check=False,
             )
             if done.returncode:
                 raise SystemExit(done.stdout + done.stderr)
@@ -325,7 +368,8 @@ def collection_folders(given: Path | None, folder: Path) -> list[Path]:
         raise SystemExit("there is no %s in %s" % (module, given))
     print("taking community.general from %s ..." % ANSIBLE, file=sys.stderr)
     subprocess.run(
-        [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "-d", folder, ANSIBLE], check=True
+        [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "-d", folder, ANSIBLE],
+        check=True,
     )
     (wheel,) = folder.glob("ansible-*.whl")
     with zipfile.ZipFile(wheel) as archive:
@@ -365,7 +409,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--programs", type=int, nargs="+", default=[21, 200], help="sizes of supervisord")
+    parser.add_argument(
+        "--programs", type=int, nargs="+", default=[21, 200], help="sizes of supervisord"
+    )
     parser.add_argument("--repeat", type=int, default=5, help="times that each operation is done")
     parser.add_argument(
         "--collections", type=Path, help="a folder with ansible_collections/community/general"

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Puts the collections of requirements.yml where ansible-galaxy would, .ansible/collections, without Galaxy.
+"""Puts the collections of requirements.yml where ansible-galaxy would, .ansible/collections,
+without Galaxy.
 
 Usage: .venv/bin/python tools/fetch_collections.py
 
-The package ansible on PyPI has them. It is pinned, and only what is needed of it is unpacked. What is there already, however it
-came, is left alone if it is a version that requirements.yml takes.
+The package ansible on PyPI has them. It is pinned, and only what is needed of it is unpacked. What
+is there already, however it came, is left alone if it is a version that requirements.yml takes.
 """
 
 from __future__ import annotations
@@ -43,24 +44,49 @@ def unpack(folders: dict[str, str]) -> None:
     with tempfile.TemporaryDirectory() as scratch:
         pin = Path(scratch, "pin.txt")
         pin.write_text(PIN)
-        subprocess.run([sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps",
-                        "--require-hashes", "--only-binary", ":all:", "--python-version", PYTHON, "--dest", scratch, "-r", pin],
-                       check=True)
+        subprocess.run(
+            [
+                sys.executable,
+                "-m",
+                "pip",
+                "download",
+                "--quiet",
+                "--disable-pip-version-check",
+                "--no-deps",
+                "--require-hashes",
+                "--only-binary",
+                ":all:",
+                "--python-version",
+                PYTHON,
+                "--dest",
+                scratch,
+                "-r",
+                pin,
+            ],
+            check=True,
+        )
         wheel = next(Path(scratch).glob("*.whl"))
         with zipfile.ZipFile(wheel) as archive:
-            archive.extractall(TARGET, [name for name in archive.namelist() if name.startswith(tuple(folders))])
+            archive.extractall(
+                TARGET, [name for name in archive.namelist() if name.startswith(tuple(folders))]
+            )
 
 
 def main() -> None:
     collections = yaml.safe_load((ROOT / "requirements.yml").read_text())["collections"]
-    wanted = {"ansible_collections/%s/" % item["name"].replace(".", "/"): item["version"] for item in collections}
+    wanted = {
+        "ansible_collections/%s/" % item["name"].replace(".", "/"): item["version"]
+        for item in collections
+    }
     lacking = missing(wanted)
     if lacking:
         unpack(lacking)
     lacking = missing(wanted)
     if lacking:
-        sys.exit("error: %s has no version that requirements.yml takes of: %s. Pin another ansible in %s." % (
-            PIN.split()[0], ", ".join(lacking), Path(__file__).name))
+        sys.exit(
+            "error: %s has no version that requirements.yml takes of: %s. Pin another ansible in "
+            "%s." % (PIN.split()[0], ", ".join(lacking), Path(__file__).name)
+        )
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Prints the dependencies that the given pyproject.toml files have outside of the swf packages, one a line."""
+"""Prints the dependencies that the given pyproject.toml files have outside of the swf packages, one
+a line."""
 
 import re
 import sys

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Puts results into the table of a page of docs/testing: rows that were not run again stay as they are."""
+"""Puts results into the table of a page of docs/testing: rows that were not run again stay as they
+are."""
 
 from __future__ import annotations
 
@@ -15,25 +16,38 @@ def today():
 
 
 def commit():
-    """The commit that is checked out, and whether it was run with changes. The pages of results are none."""
+    """The commit that is checked out, and whether it was run with changes. The pages of results are
+    none."""
     changes = git("status", "--porcelain", "--", ".", ":!docs/testing")
-    return (git("rev-parse", "--short=8", "HEAD") or "unknown") + (", with changes" if changes else "")
+    return (git("rev-parse", "--short=8", "HEAD") or "unknown") + (
+        ", with changes" if changes else ""
+    )
 
 
 def git(*command):
-    return subprocess.run(["git", *command], cwd=ROOT, capture_output=True, text=True, check=False).stdout.strip()
+    return subprocess.run(
+        ["git", *command], cwd=ROOT, capture_output=True, text=True, check=False
+    ).stdout.strip()
 
 
 def replaced(text, rows):
     """The page with these rows: each a list of cells, the first of which says which row it is."""
     lines = text.rstrip("\n").split("\n")
     for cells in rows:
-        line = "| %s |" % " | ".join(str(cell).replace("|", "\\|").replace("\n", " ") for cell in cells)
-        place = next((number for number, old in enumerate(lines) if old.startswith("| %s |" % cells[0])), None)
+        line = "| %s |" % " | ".join(
+            str(cell).replace("|", "\\|").replace("\n", " ") for cell in cells
+        )
+        place = next(
+            (number for number, old in enumerate(lines) if old.startswith("| %s |" % cells[0])),
+            None,
+        )
         if place is not None:
             lines[place] = line
         else:
-            last = max((number for number, old in enumerate(lines) if old.startswith("|")), default=len(lines) - 1)
+            last = max(
+                (number for number, old in enumerate(lines) if old.startswith("|")),
+                default=len(lines) - 1,
+            )
             lines.insert(last + 1, line)
     return "\n".join(lines) + "\n"
 

@@ -1,8 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Where the hosts of hosts.yml are and how they are entered: an inventory script, linked into each scenario's inventory.
+"""Where the hosts of hosts.yml are and how they are entered: an inventory script, linked into each
+scenario's inventory.
 
-Names and addresses follow from the scenario's place on the disk, so that two scenarios, or two checkouts, run at the same time.
+Names and addresses follow from the scenario's place on the disk, so that two scenarios, or two
+checkouts, run at the same time.
 """
 
 from __future__ import annotations
@@ -32,14 +34,17 @@ COMMON = {
     "ansible_become": True,
     "ansible_ssh_private_key_file": str(RUN / "id_ed25519"),
     # nothing of the login's own settings, keys and known hosts
-    "ansible_ssh_common_args": "-F none -o IdentitiesOnly=yes -o StrictHostKeyChecking=accept-new -o UserKnownHostsFile=%s" % (
-        RUN / "known_hosts"),
+    "ansible_ssh_common_args": "-F none -o IdentitiesOnly=yes -o StrictHostKeyChecking=accept-new "
+    "-o UserKnownHostsFile=%s" % (RUN / "known_hosts"),
 }
 
 
 def main() -> None:
     hosts = yaml.safe_load((INVENTORY / "hosts.yml").read_text())["all"]["hosts"]
-    variables = {name: dict(COMMON, ansible_host="%s.%d" % (SUBNET, 10 + number)) for number, name in enumerate(hosts)}
+    variables = {
+        name: dict(COMMON, ansible_host="%s.%d" % (SUBNET, 10 + number))
+        for number, name in enumerate(hosts)
+    }
     json.dump({"all": {"hosts": list(hosts)}, "_meta": {"hostvars": variables}}, sys.stdout)
 
 

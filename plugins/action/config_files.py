@@ -1,7 +1,8 @@
 # Copyright: Contributors to the bnlnpps.swf_testbed collection
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Controller's half of config_files: renders the templates, and marks what is secret before it travels."""
+"""Controller's half of config_files: renders the templates, and marks what is secret before it
+travels."""
 
 from __future__ import annotations
 
@@ -14,13 +15,22 @@ from ansible.plugins.loader import lookup_loader
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.exclusive import LockHeld
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.text import not_text
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils import _registry
-from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._collection import collection_version
+from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._collection import (
+    collection_version,
+)
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._held_secrets import HeldSecrets
-from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._named_values import resolved, value_of
-from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._provenance_check import digests, stamp
+from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._named_values import (
+    resolved,
+    value_of,
+)
+from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._provenance_check import (
+    digests,
+    stamp,
+)
 
 try:
     from ansible.template import trust_as_template  # noqa: F401  pylint: disable=unused-import
+
     RENDER_OPTIONS = {}
 except ImportError:
     # before ansible-core 2.19 a text that looks like a list or a dict would come back as one
@@ -34,19 +44,26 @@ class ActionModule(ActionBase):
         super().run(tmp, task_vars)
         task_vars = task_vars or {}
         arguments = resolved(self._task.args, ("files",), task_vars, self._templar)
-        arguments["files"] = [self._render(dict(item), task_vars) for item in arguments.get("files") or []]
+        arguments["files"] = [
+            self._render(dict(item), task_vars) for item in arguments.get("files") or []
+        ]
         registry, users = arguments.pop("registry", None), arguments.pop("users_of", None)
         if arguments.get("manifest"):
             arguments["manifest"] = dict(arguments["manifest"], collection=collection_version())
             if not self._task.check_mode:
-                arguments["provenance"] = self._provenance(arguments.get("secret_names") or [], task_vars)
+                arguments["provenance"] = self._provenance(
+                    arguments.get("secret_names") or [], task_vars
+                )
             if users:
                 arguments["manifest"]["users"] = _registry.users_of(users, task_vars)
         # first, as with the manifest. No change of the host: a second controller notes it, too
         if registry:
             self._register(registry, arguments["manifest"], task_vars)
         return self._execute_module(
-            module_name="bnlnpps.swf_testbed.config_files", module_args=arguments, task_vars=task_vars)
+            module_name="bnlnpps.swf_testbed.config_files",
+            module_args=arguments,
+            task_vars=task_vars,
+        )
 
     def _provenance(self, names, task_vars):
         held = HeldSecrets(task_vars, self._templar)
@@ -59,25 +76,38 @@ class ActionModule(ActionBase):
 
     def _register(self, registry, manifest, task_vars):
         """Note on the controller that the instance uses its directory, and the index."""
-        user = _registry.user_name(manifest["instance"], task_vars["inventory_hostname"], manifest["scope"])
+        user = _registry.user_name(
+            manifest["instance"], task_vars["inventory_hostname"], manifest["scope"]
+        )
         try:
-            return _registry.register(os.path.expanduser(str(registry["directory"])), user, str(registry["index_url"]),
-                                      self._task.check_mode)
+            return _registry.register(
+                os.path.expanduser(str(registry["directory"])),
+                user,
+                str(registry["index_url"]),
+                self._task.check_mode,
+            )
         except (LockHeld, OSError, ValueError) as error:
-            raise AnsibleActionFail("config_files: the list of instances on the controller: %s" % error) from None
+            raise AnsibleActionFail(
+                "config_files: the list of instances on the controller: %s" % error
+            ) from None
 
     def _render(self, item, task_vars):
         dest = item.get("dest", "a file without dest")
         if ("src" in item) == ("content" in item):
             raise AnsibleActionFail("config_files: %s needs either src or content" % dest)
         if "src" in item:
-            # the lookup renders as the template action does, and is the public way to render a file into a string
-            lookup = lookup_loader.get("ansible.builtin.template", loader=self._loader, templar=self._templar)
+            # the lookup renders as the template action does, and is the public way to render a file
+            # into a string
+            lookup = lookup_loader.get(
+                "ansible.builtin.template", loader=self._loader, templar=self._templar
+            )
             try:
                 path = self._find_needle("templates", item.pop("src"))
                 text = lookup.run([path], variables=task_vars, **RENDER_OPTIONS)[0]
             except AnsibleError as error:
-                raise AnsibleActionFail("config_files: cannot render %s: %s" % (dest, error)) from None
+                raise AnsibleActionFail(
+                    "config_files: cannot render %s: %s" % (dest, error)
+                ) from None
         else:
             text = item.pop("content")
             problem = not_text("the content of %s" % dest, text) if item.get("secret") else None

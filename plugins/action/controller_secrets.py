@@ -1,7 +1,8 @@
 # Copyright: Contributors to the bnlnpps.swf_testbed collection
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Writes the secrets of this controller into a vault file, or those of such a file into the directory of this controller."""
+"""Writes the secrets of this controller into a vault file, or those of such a file into the
+directory of this controller."""
 
 from __future__ import annotations
 
@@ -11,11 +12,18 @@ from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
-from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._certificates import CertificateRefused
+from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._certificates import (
+    CertificateRefused,
+)
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._held_secrets import HeldSecrets
-from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._play_hosts import variables_of_hosts
+from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._play_hosts import (
+    variables_of_hosts,
+)
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._secrets_export import exported
-from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._secrets_file import FileRefused, SecretsFile
+from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._secrets_file import (
+    FileRefused,
+    SecretsFile,
+)
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._secrets_import import imported
 
 
@@ -34,11 +42,16 @@ class ActionModule(ActionBase):
             }
         )
         if not options["path"]:
-            raise AnsibleActionFail("controller_secrets: there is no file. Evidence: path is empty. Fix: make %s FILE=inventory/"
-                                    "group_vars/all/vault.yml" % options["state"].replace("ed", "-secrets"))
+            raise AnsibleActionFail(
+                "controller_secrets: there is no file. Evidence: path is empty. Fix: make %s "
+                "FILE=inventory/"
+                "group_vars/all/vault.yml" % options["state"].replace("ed", "-secrets")
+            )
         file = SecretsFile(os.path.abspath(options["path"]), self._loader)
-        hosts = {host: HeldSecrets(variables, self._templar)
-                 for host, variables in variables_of_hosts(self._task, task_vars)}
+        hosts = {
+            host: HeldSecrets(variables, self._templar)
+            for host, variables in variables_of_hosts(self._task, task_vars)
+        }
         try:
             if options["state"] == "exported":
                 result = exported(file, hosts, self._task.check_mode)
@@ -47,7 +60,9 @@ class ActionModule(ActionBase):
         except (CertificateRefused, FileRefused) as error:
             raise AnsibleActionFail("controller_secrets: %s" % error) from None
         except OSError as error:
-            raise AnsibleActionFail("controller_secrets: cannot read or write %s on the controller: %s" % (
-                error.filename, error.strerror)) from None
+            raise AnsibleActionFail(
+                "controller_secrets: cannot read or write %s on the controller: %s"
+                % (error.filename, error.strerror)
+            ) from None
         Display().display(result["msg"])
         return result

@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
-from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._named_values import ActionWithNames
+from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._named_values import (
+    ActionWithNames,
+)
 
 
 class ActionModule(ActionWithNames):

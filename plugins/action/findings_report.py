@@ -1,7 +1,8 @@
 # Copyright: Contributors to the bnlnpps.swf_testbed collection
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Prints what is wrong with all hosts, writes it as JSON where that is asked for, and fails if something is fatal."""
+"""Prints what is wrong with all hosts, writes it as JSON where that is asked for, and fails if
+something is fatal."""
 
 from __future__ import annotations
 
@@ -14,7 +15,12 @@ from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
-from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._fleet import counts, fleet, lines, plural
+from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._fleet import (
+    counts,
+    fleet,
+    lines,
+    plural,
+)
 
 
 class ActionModule(ActionBase):
@@ -24,20 +30,31 @@ class ActionModule(ActionBase):
     def run(self, tmp=None, task_vars=None):
         result = super().run(tmp, task_vars)
         hostvars, arguments = task_vars["hostvars"], self._task.args
-        answers = {host: dict(hostvars[host].get(arguments["variable"]) or {}) for host in arguments["hosts"]}
-        report = fleet(answers, {host: str(hostvars[host].get("ansible_host") or host) for host in answers})
+        answers = {
+            host: dict(hostvars[host].get(arguments["variable"]) or {})
+            for host in arguments["hosts"]
+        }
+        report = fleet(
+            answers, {host: str(hostvars[host].get("ansible_host") or host) for host in answers}
+        )
         fatal, warnings = counts(report)
         display = Display()
         display.display("")
         for line in lines(report):
             display.display(line)
         if arguments.get("dest"):
-            write(arguments["dest"], {"made_at": now(), "fatal": fatal, "warnings": warnings, "hosts": report})
+            write(
+                arguments["dest"],
+                {"made_at": now(), "fatal": fatal, "warnings": warnings, "hosts": report},
+            )
             display.display("The report is in %s." % arguments["dest"])
         result.update(changed=False, fatal=fatal, warnings_found=warnings)
         if fatal:
-            result.update(failed=True, msg="%s and %s. They are above, each with the next command." % (
-                plural(fatal, "fatal finding"), plural(warnings, "warning")))
+            result.update(
+                failed=True,
+                msg="%s and %s. They are above, each with the next command."
+                % (plural(fatal, "fatal finding"), plural(warnings, "warning")),
+            )
         else:
             display.display("Nothing fatal was found (%s)." % plural(warnings, "warning"))
         return result
@@ -55,5 +72,7 @@ def write(path, content):
             json.dump(content, stream, indent=1)
             stream.write("\n")
     except OSError as error:
-        raise AnsibleActionFail("cannot write the report to %s on the controller: %s. The directory must exist." % (
-            path, error.strerror)) from None
+        raise AnsibleActionFail(
+            "cannot write the report to %s on the controller: %s. The directory must exist."
+            % (path, error.strerror)
+        ) from None

@@ -1,7 +1,8 @@
 # Copyright: Contributors to the bnlnpps.swf_testbed collection
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Controller's half of instance_removed: shows what is about to be removed before it is, and keeps the list of the instances."""
+"""Controller's half of instance_removed: shows what is about to be removed before it is, and keeps
+the list of the instances."""
 
 from __future__ import annotations
 
@@ -23,20 +24,29 @@ class ActionModule(ActionBase):
     def run(self, tmp=None, task_vars=None):
         super().run(tmp, task_vars)
         task_vars, arguments = task_vars or {}, dict(self._task.args)
-        registry, index = os.path.expanduser(str(arguments.pop("registry", None) or "")), arguments.pop("index_url", None)
+        registry, index = (
+            os.path.expanduser(str(arguments.pop("registry", None) or "")),
+            arguments.pop("index_url", None),
+        )
         try:
             if registry and index:
-                others = [user for user, used in (_registry.read(registry) or {}).items() if used == index]
+                others = [
+                    user for user, used in (_registry.read(registry) or {}).items() if used == index
+                ]
                 arguments["users_elsewhere"] = [*(arguments.get("users_elsewhere") or []), *others]
             checked = self._task.check_mode
             result = self._foreseen(arguments, task_vars)
             if result.get("failed") or checked:
                 return result
-            result = self._execute_module(module_name=MODULE, module_args=arguments, task_vars=task_vars)
+            result = self._execute_module(
+                module_name=MODULE, module_args=arguments, task_vars=task_vars
+            )
             if registry and result.get("user") and not result.get("failed"):
                 _registry.unregister(registry, result["user"])
         except (LockHeld, OSError, ValueError) as error:
-            raise AnsibleActionFail("instance_removed: the list of instances on the controller: %s" % error) from None
+            raise AnsibleActionFail(
+                "instance_removed: the list of instances on the controller: %s" % error
+            ) from None
         return result
 
     def _foreseen(self, arguments, task_vars):
@@ -44,14 +54,22 @@ class ActionModule(ActionBase):
         checked = self._task.check_mode
         self._task.check_mode = True
         try:
-            result = self._execute_module(module_name=MODULE, module_args=arguments, task_vars=task_vars)
+            result = self._execute_module(
+                module_name=MODULE, module_args=arguments, task_vars=task_vars
+            )
         finally:
             self._task.check_mode = checked
         if not result.get("failed"):
             host = task_vars["inventory_hostname"]
-            lists = [("would list" if checked else "lists", result["stays"])] if arguments.get("write_manifest") else [
-                ("would remove" if checked else "removes", result["removed"]), ("keeps", result["stays"]),
-                ("leaves, since no manifest lists it:", result["kept"])]
+            lists = (
+                [("would list" if checked else "lists", result["stays"])]
+                if arguments.get("write_manifest")
+                else [
+                    ("would remove" if checked else "removes", result["removed"]),
+                    ("keeps", result["stays"]),
+                    ("leaves, since no manifest lists it:", result["kept"]),
+                ]
+            )
             for verb, items in lists:
                 for item in items:
                     Display().display("    %s %s %s" % (host, verb, item))

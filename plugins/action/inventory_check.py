@@ -1,12 +1,14 @@
 # Copyright: Contributors to the bnlnpps.swf_testbed collection
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Checks the variables of all hosts of the play on the controller, in one go, before any of them is contacted.
+"""Checks the variables of all hosts of the play on the controller, in one go, before any of them is
+contacted.
 
-When there is no problem it places the CA that a team shares: from the second task on, its files are read by their paths.
+When there is no problem it places the CA that a team shares: from the second task on, its files are
+read by their paths.
 
-Ansible checks a role's variables when the role starts: by then earlier roles have changed the host, and only the problems of one
-role are reported.
+Ansible checks a role's variables when the role starts: by then earlier roles have changed the host,
+and only the problems of one role are reported.
 """
 
 from __future__ import annotations
@@ -16,11 +18,25 @@ import os
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
-from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._certificates import CertificateRefused
-from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory._check import ALL, problems
-from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory._values import Values, reader
-from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._play_hosts import variables_of_hosts
-from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._shared_ca import EXPORT, VARIABLE, place
+from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._certificates import (
+    CertificateRefused,
+)
+from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory._check import (
+    ALL,
+    problems,
+)
+from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory._values import (
+    Values,
+    reader,
+)
+from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._play_hosts import (
+    variables_of_hosts,
+)
+from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._shared_ca import (
+    EXPORT,
+    VARIABLE,
+    place,
+)
 
 #: hosts that are named; of more, their number is said
 MOST = 4
@@ -29,7 +45,8 @@ MOST = 4
 def report(found, hosts):
     """The message for {problem: hosts that have it}."""
     lines = [
-        "this inventory cannot be used, and nothing was changed. Evidence: %s. Fix: correct all of it, then run the same command "
+        "this inventory cannot be used, and nothing was changed. Evidence: %s. Fix: correct all of "
+        "it, then run the same command "
         "again." % ("1 problem" if len(found) == 1 else "%d problems" % len(found))
     ]
     for number, (item, those) in enumerate(found.items(), 1):
@@ -54,7 +71,14 @@ class ActionModule(ActionBase):
     def run(self, tmp=None, task_vars=None):
         super().run(tmp, task_vars)
         _result, arguments = self.validate_argument_spec(
-            argument_spec={"parts": {"type": "list", "elements": "str", "choices": list(ALL), "default": list(ALL)}}
+            argument_spec={
+                "parts": {
+                    "type": "list",
+                    "elements": "str",
+                    "choices": list(ALL),
+                    "default": list(ALL),
+                }
+            }
         )
         hosts = list(task_vars["ansible_play_hosts_all"])
         read, found, shared = reader(self._loader, self._templar), {}, []
@@ -73,18 +97,25 @@ class ActionModule(ActionBase):
         except CertificateRefused as error:
             return {"failed": True, "changed": False, "msg": str(error)}
         except OSError as error:
-            return {"failed": True, "changed": False, "msg": "cannot place the CA of %s in %s on the controller: %s" % (
-                VARIABLE, error.filename, error.strerror)}
+            return {
+                "failed": True,
+                "changed": False,
+                "msg": "cannot place the CA of %s in %s on the controller: %s"
+                % (VARIABLE, error.filename, error.strerror),
+            }
 
     def _placed(self, shared):
-        """Place what is missing of each (CA, directory). It is no change: no host has another certificate by it."""
+        """Place what is missing of each (CA, directory). It is no change: no host has another
+        certificate by it."""
         files = []
         for authority, directory in shared:
             done = place(authority, directory, self._task.check_mode)
             files += [] if self._task.check_mode else [file.path for file in done.files]
             if done.later:
                 Display().warning(
-                    "this controller has renewed what the inventory shares, and other controllers do not have it. Evidence: the "
-                    "certificate of %s ends later here. Fix: export it: %s" % (", ".join(done.later), EXPORT)
+                    "this controller has renewed what the inventory shares, and other controllers "
+                    "do not have it. Evidence: the "
+                    "certificate of %s ends later here. Fix: export it: %s"
+                    % (", ".join(done.later), EXPORT)
                 )
         return {"changed": False, "placed": files}

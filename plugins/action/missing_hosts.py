@@ -1,14 +1,19 @@
 # Copyright: Contributors to the bnlnpps.swf_testbed collection
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Ends a run that has lost a host. Ansible's own any_errors_fatal could neither let agents be missing nor say what to do."""
+"""Ends a run that has lost a host. Ansible's own any_errors_fatal could neither let agents be
+missing nor say what to do."""
 
 from __future__ import annotations
 
 from ansible import constants, context
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._missing import may_be_missing, message, without
+from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._missing import (
+    may_be_missing,
+    message,
+    without,
+)
 
 
 class ActionModule(ActionBase):
@@ -19,15 +24,24 @@ class ActionModule(ActionBase):
     def run(self, tmp=None, task_vars=None):
         super().run(tmp, task_vars)
         _result, arguments = self.validate_argument_spec(
-            argument_spec={"max_unreachable": {"type": "int", "default": 0}, "failure": {"type": "str", "default": ""}}
+            argument_spec={
+                "max_unreachable": {"type": "int", "default": 0},
+                "failure": {"type": "str", "default": ""},
+            }
         )
         if arguments["failure"]:
             command = self._without([task_vars["inventory_hostname"]])
             text = "%s\nTo go on without this host: %s" % (arguments["failure"], command)
             return {"failed": True, "changed": False, "msg": text}
         there = set(task_vars["ansible_play_hosts"])
-        missing = {host: task_vars["hostvars"][host] for host in task_vars["ansible_play_hosts_all"] if host not in there}
-        if len(missing) <= arguments["max_unreachable"] and all(may_be_missing(known) for known in missing.values()):
+        missing = {
+            host: task_vars["hostvars"][host]
+            for host in task_vars["ansible_play_hosts_all"]
+            if host not in there
+        }
+        if len(missing) <= arguments["max_unreachable"] and all(
+            may_be_missing(known) for known in missing.values()
+        ):
             return {"changed": False, "hosts": list(missing)}
         return {
             "failed": True,

@@ -1,16 +1,22 @@
 # Copyright: Contributors to the bnlnpps.swf_testbed collection
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Controller's half of monitor_database_rows: compares with the databases of before, which may be those of other hosts."""
+"""Controller's half of monitor_database_rows: compares with the databases of before, which may be
+those of other hosts."""
 
 from __future__ import annotations
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._history import refusal
-from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._named_values import ActionWithNames
+from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._named_values import (
+    ActionWithNames,
+)
 
 #: of a testbed whose monitor was on none of the hosts that this run has
 ELSEWHERE = {
-    "another host": {"address": "the database", "why": "no host of this run has had the monitor that the agents report to"}
+    "another host": {
+        "address": "the database",
+        "why": "no host of this run has had the monitor that the agents report to",
+    }
 }
 
 

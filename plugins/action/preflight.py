@@ -1,10 +1,11 @@
 # Copyright: Contributors to the bnlnpps.swf_testbed collection
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Controller's half of preflight: marks what the host answers as an answer of this run, which a fact cache cannot know.
+"""Controller's half of preflight: marks what the host answers as an answer of this run, which a
+fact cache cannot know.
 
-What only the controller can see is refused here: two names of one machine, and secrets that the host was not given by this
-controller.
+What only the controller can see is refused here: two names of one machine, and secrets that the
+host was not given by this controller.
 """
 
 from __future__ import annotations
@@ -17,13 +18,21 @@ from ansible.plugins.action import ActionBase
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._controller import started
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._held_secrets import HeldSecrets
-from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._provenance_check import older, refusal
-from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._run import claimed_by, run_id, stamped
+from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._provenance_check import (
+    older,
+    refusal,
+)
+from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._run import (
+    claimed_by,
+    run_id,
+    stamped,
+)
 
 LAYOUT = "swf_testbed_layout_"
 # groups of services that have secrets, and a record of them
 SERVICES = {"broker", "database", "monitor"}
-# seconds that the run which began first waits for one that began at the same time, and may hold some of the hosts
+# seconds that the run which began first waits for one that began at the same time, and may hold
+# some of the hosts
 PATIENCE = 20
 POLL_SECONDS = 1
 
@@ -43,12 +52,18 @@ class ActionModule(ActionBase):
         why = doubled(result, task_vars["inventory_hostname"]) or self._refusal(records, task_vars)
         if why:
             # where this run ends, others need not wait
-            self._execute_module(module_name="bnlnpps.swf_testbed.lease", module_args={"state": "absent"}, task_vars=task_vars)
+            self._execute_module(
+                module_name="bnlnpps.swf_testbed.lease",
+                module_args={"state": "absent"},
+                task_vars=task_vars,
+            )
             raise AnsibleActionFail(why)
         if "ansible_facts" in result:
             # beside the layout there is the interpreter that Ansible has discovered
-            result["ansible_facts"] = {name: stamped(fact) if name.startswith(LAYOUT) else fact
-                                       for name, fact in result["ansible_facts"].items()}
+            result["ansible_facts"] = {
+                name: stamped(fact) if name.startswith(LAYOUT) else fact
+                for name, fact in result["ansible_facts"].items()
+            }
         return result
 
     def _refusal(self, records, task_vars):
@@ -66,16 +81,25 @@ class ActionModule(ActionBase):
     def _held(self, task_vars):
         """What the host answers.
 
-        Of two runs that begin at the same time, each may hold some of the hosts. The one that began later fails at once and
-        releases what it has, so that the other one can go on.
+        Of two runs that begin at the same time, each may hold some of the hosts. The one that began
+        later fails at once and releases what it has, so that the other one can go on.
         """
         deadline = time.monotonic() + PATIENCE
         while True:
             result = self._execute_module(
-                module_name="bnlnpps.swf_testbed.preflight", task_vars=task_vars,
-                module_args=dict(self._task.args, services=sorted(SERVICES & set(task_vars.get("group_names") or ()))))
+                module_name="bnlnpps.swf_testbed.preflight",
+                task_vars=task_vars,
+                module_args=dict(
+                    self._task.args,
+                    services=sorted(SERVICES & set(task_vars.get("group_names") or ())),
+                ),
+            )
             holder = result.get("lease_holder")
-            if not holder or (started(), run_id()) > (holder["started"], holder["run"]) or time.monotonic() > deadline:
+            if (
+                not holder
+                or (started(), run_id()) > (holder["started"], holder["run"])
+                or time.monotonic() > deadline
+            ):
                 return result
             time.sleep(POLL_SECONDS)
 
@@ -85,6 +109,10 @@ def doubled(result, host):
     other = claimed_by(result["place"], host) if "place" in result else host
     if other == host:
         return None
-    return ("%s and %s are the same machine, and nothing was changed. Evidence: the same running kernel has the same directory "
-            "for both. Fix: keep one of the names in the inventory, in all groups that it needs, or set another "
-            "swf_testbed_instance, with other ports, for one of them" % (other, host))
+    return (
+        "%s and %s are the same machine, and nothing was changed. Evidence: the same running "
+        "kernel has the same directory "
+        "for both. Fix: keep one of the names in the inventory, in all groups that it needs, or "
+        "set another "
+        "swf_testbed_instance, with other ports, for one of them" % (other, host)
+    )

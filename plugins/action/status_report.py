@@ -24,16 +24,37 @@ def duration(seconds):
 
 
 def rows_of(host, instance):
-    rows = [(host, instance["name"], item["full_name"], item["state"], str(item["pid"] or "-"), duration(item["uptime_seconds"]))
-            for item in instance["processes"]]
-    rows += [(host, instance["name"], "supervisord", "UNREACHABLE", str(pid), "-") for pid in instance.get("unreachable") or []]
+    rows = [
+        (
+            host,
+            instance["name"],
+            item["full_name"],
+            item["state"],
+            str(item["pid"] or "-"),
+            duration(item["uptime_seconds"]),
+        )
+        for item in instance["processes"]
+    ]
+    rows += [
+        (host, instance["name"], "supervisord", "UNREACHABLE", str(pid), "-")
+        for pid in instance.get("unreachable") or []
+    ]
     return rows or [(host, instance["name"], "-", "DOWN", "-", "-")]
 
 
 def unreachable_reason(host, answer):
     # without what Ansible puts before each failure
-    why = str(answer.get("msg", "no answer")).strip().replace("\n", " ").replace("Task failed: ", "", 1)
-    cure = ". See whether it is up and lets you in: ansible %s -m ping" % host if answer.get("unreachable") else ""
+    why = (
+        str(answer.get("msg", "no answer"))
+        .strip()
+        .replace("\n", " ")
+        .replace("Task failed: ", "", 1)
+    )
+    cure = (
+        ". See whether it is up and lets you in: ansible %s -m ping" % host
+        if answer.get("unreachable")
+        else ""
+    )
     return "cannot be reported: %s%s" % (why, cure)
 
 
@@ -46,12 +67,23 @@ def compose(answers):
     rows, problems = [], []
     for host, answer in answers.items():
         if "instances" not in answer:
-            rows.append((host, "-", "-", "UNREACHABLE" if answer.get("unreachable") else "UNKNOWN", "-", "-"))
+            rows.append(
+                (
+                    host,
+                    "-",
+                    "-",
+                    "UNREACHABLE" if answer.get("unreachable") else "UNKNOWN",
+                    "-",
+                    "-",
+                )
+            )
             problems.append("%s: %s" % (host, unreachable_reason(host, answer)))
             continue
         for instance in answer["instances"]:
             rows += rows_of(host, instance)
-            problems += ["%s, %s: %s" % (host, instance["name"], line) for line in instance["problems"]]
+            problems += [
+                "%s, %s: %s" % (host, instance["name"], line) for line in instance["problems"]
+            ]
     return rows, problems
 
 
@@ -64,13 +96,20 @@ def ends_of_logs(host, answer):
         for item in result.get("processes") or []:
             for channel in ("stdout", "stderr"):
                 if not item["healthy"] and item.get(channel + "_tail"):
-                    yield "%s, %s, the end of %s:" % (host, item["full_name"], item[channel + "_logfile"])
+                    yield "%s, %s, the end of %s:" % (
+                        host,
+                        item["full_name"],
+                        item[channel + "_logfile"],
+                    )
                     yield from ("    " + line for line in item[channel + "_tail"].splitlines())
 
 
 def table(rows):
     widths = [max(len(row[column]) for row in [HEADINGS, *rows]) for column in range(len(HEADINGS))]
-    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in [HEADINGS, *rows]]
+    return [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip()
+        for row in [HEADINGS, *rows]
+    ]
 
 
 class ActionModule(ActionBase):
@@ -83,9 +122,16 @@ class ActionModule(ActionBase):
         asked = self._task.args["hosts"]
         nothing = {"msg": "an earlier task failed on it, see above"}
         # one that was missing from the start was not asked
-        answers = {host: dict(hostvars[host].get(variable) or lost_by(hostvars[host]) or nothing) for host in asked}
+        answers = {
+            host: dict(hostvars[host].get(variable) or lost_by(hostvars[host]) or nothing)
+            for host in asked
+        }
         rows, problems = compose(answers)
-        logs = [line for host in asked for line in ends_of_logs(host, hostvars[host].get(self._task.args.get("logs")) or {})]
+        logs = [
+            line
+            for host in asked
+            for line in ends_of_logs(host, hostvars[host].get(self._task.args.get("logs")) or {})
+        ]
         display = Display()
         display.display("")
         for line in table(rows):
@@ -96,9 +142,15 @@ class ActionModule(ActionBase):
             # a check run on hosts that have nothing yet: this is what is there, and no mistake
             display.display("This is what runs now; a check run changes nothing.")
         elif problems:
-            result.update(failed=True, msg="The testbed is not healthy:\n" + "\n".join(
-                ["- " + line for line in problems] + logs))
+            result.update(
+                failed=True,
+                msg="The testbed is not healthy:\n"
+                + "\n".join(["- " + line for line in problems] + logs),
+            )
         else:
-            display.display("The testbed is healthy." + (" Monitor: %s/" % monitor.rstrip("/") if monitor else ""))
+            display.display(
+                "The testbed is healthy."
+                + (" Monitor: %s/" % monitor.rstrip("/") if monitor else "")
+            )
         result.update(changed=False, healthy=not problems)
         return result

@@ -16,9 +16,14 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._build.git_wheels import pack
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._build.installers import InstallError
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._build.installers import (
+    InstallError,
+)
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._build.verdict import explained
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.configuration import ARGUMENTS, normalised
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.configuration import (
+    ARGUMENTS,
+    normalised,
+)
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._release.lock_file import (
     LockRefused,
     access,
@@ -57,30 +62,53 @@ class ActionModule(ActionBase):
         try:
             return self._made(options)
         except InstallError as error:
-            raise AnsibleActionFail("wheelhouse: " + explained(
-                error, options["indexes"], options["requirements"], lock=options["lock_file"])) from None
+            raise AnsibleActionFail(
+                "wheelhouse: "
+                + explained(
+                    error, options["indexes"], options["requirements"], lock=options["lock_file"]
+                )
+            ) from None
         except (LockRefused, OSError, ValueError) as error:
             raise AnsibleActionFail("wheelhouse: %s" % error) from None
 
     def _made(self, options):
         indexes = normalised(options["indexes"])
-        lock = obtain(options["lock_file"], options["requirements"], indexes, options["constraints_file"],
-                      options["min_python"], self._task.check_mode)
+        lock = obtain(
+            options["lock_file"],
+            options["requirements"],
+            indexes,
+            options["constraints_file"],
+            options["min_python"],
+            self._task.check_mode,
+        )
         tools = must_read(options["tools_lock_file"], "lock of the tools")
-        content = json.dumps([lock, tools, options["pythons"], options["architectures"], options["glibc"]])
+        content = json.dumps(
+            [lock, tools, options["pythons"], options["architectures"], options["glibc"]]
+        )
         digest = hashlib.sha256(content.encode()).hexdigest()
-        note, result = options["dest"] + ".made-from", {"changed": True, "dest": options["dest"], "files": 0}
+        note, result = (
+            options["dest"] + ".made-from",
+            {"changed": True, "dest": options["dest"], "files": 0},
+        )
         if lock and os.path.exists(options["dest"]) and read(note) == digest:
             with tarfile.open(options["dest"]) as archive:
                 return dict(result, changed=False, files=len(archive.getnames()))
         if self._task.check_mode:
             return result
         # tools are public packages, as the module release has it
-        public = [index for index in indexes if index["role"] == "primary"] or normalised([{"name": "pypi"}])
+        public = [index for index in indexes if index["role"] == "primary"] or normalised(
+            [{"name": "pypi"}]
+        )
         with tempfile.TemporaryDirectory() as scratch, tempfile.TemporaryDirectory() as target:
             access(scratch, indexes)
-            found = collect([(lock, indexes), (tools, public)], options["pythons"], options["architectures"],
-                            options["glibc"], target, scratch)
+            found = collect(
+                [(lock, indexes), (tools, public)],
+                options["pythons"],
+                options["architectures"],
+                options["glibc"],
+                target,
+                scratch,
+            )
             pack(target, options["dest"] + ".part")
         os.replace(options["dest"] + ".part", options["dest"])
         with open(note, "w", encoding="ascii") as stream:

@@ -10,13 +10,14 @@ class ModuleDocFragment:
 options:
   manifest:
     description:
-      - The manifest in which the module lists what it creates, before it creates it. M(bnlnpps.swf_testbed.instance_removed)
-        removes what is listed there, and nothing else.
+      - The manifest in which the module lists what it creates, before it creates it.
+        M(bnlnpps.swf_testbed.instance_removed) removes what is listed there, and nothing else.
       - What was on the host before, and is in no manifest, is not listed.
     type: dict
     suboptions:
       instance:
-        description: Name of the instance whose manifest it is. Required, unless O(manifest.service) is given.
+        description: Name of the instance whose manifest it is. Required, unless O(manifest.service)
+          is given.
         type: str
       scope:
         description: Scope of the instance.
@@ -31,18 +32,20 @@ options:
         type: str
       entries:
         description:
-          - Further entries, for what others create, such as accounts. Each has C(kind), C(path) or C(name), and C(uninstall),
-            which is V(always), V(data) (removed with the data alone), V(empty) (a directory that is removed once it is empty) or
-            V(never).
+          - Further entries, for what others create, such as accounts. Each has C(kind), C(path) or
+            C(name), and C(uninstall), which is V(always), V(data) (removed with the data alone),
+            V(empty) (a directory that is removed once it is empty) or V(never).
         type: list
         elements: dict
         default: []
       users:
-        description: What uses this instance or service, each as V(INSTANCE@HOST/SCOPE). It is removed with the last of them.
+        description: What uses this instance or service, each as V(INSTANCE@HOST/SCOPE). It is
+          removed with the last of them.
         type: list
         elements: str
         default: []
       collection:
-        description: Version of the collection, for the manifest. Set by the action. Not for use in a playbook.
+        description: Version of the collection, for the manifest. Set by the action. Not for use in
+          a playbook.
         type: str
 """

@@ -20,10 +20,12 @@ options:
         required: true
       preset:
         description:
-          - Kind of the server. What its addresses look like and what its answers mean depends on it.
+          - Kind of the server. What its addresses look like and what its answers mean depends on
+            it.
           - The default is V(pypi) for an index without O(indexes[].url), and V(simple) otherwise.
         type: str
-        choices: [artifactory, devpi, directory, github, gitlab, nexus, pulp, pypi, pypiserver, simple, testpypi]
+        choices: [artifactory, devpi, directory, github, gitlab, nexus, pulp, pypi, pypiserver,
+          simple, testpypi]
       url:
         description:
           - The index's simple API, without credentials; for V(directory) the path of the directory.
@@ -50,15 +52,19 @@ options:
         type: str
         choices: [primary, extra]
       ca_cert:
-        description: Path, on the machine that asks the index, of the CA certificates that the index is trusted with.
+        description: Path, on the machine that asks the index, of the CA certificates that the index
+          is trusted with.
         type: path
       allow_unsafe_extra_index:
-        description: Whether the index may be an extra one that claims no names, where anybody could publish them.
+        description: Whether the index may be an extra one that claims no names, where anybody could
+          publish them.
         type: bool
         default: false
   indexes_of:
     description:
-      - Name of the variable with O(indexes), as C(pip_indexes). The variable is read when the task runs.
-      - A task that carries O(indexes) shows their tokens to every callback plugin; one that names the variable does not.
+      - Name of the variable with O(indexes), as C(pip_indexes). The variable is read when the task
+        runs.
+      - A task that carries O(indexes) shows their tokens to every callback plugin; one that names
+        the variable does not.
     type: str
 """

@@ -33,12 +33,14 @@ options:
         description: User name that goes with O(repositories[].token). GitHub and GitLab take any.
         type: str
       token:
-        description: Token that may read the repository, for https. It is handed to git in a file that only this login can read.
+        description: Token that may read the repository, for https. It is handed to git in a file
+          that only this login can read.
         type: str
       ca_cert:
         description: Certificate of the CA of the git server, if it is not one of the controller's.
         type: path
   repositories_of:
-    description: Name of the variable with O(repositories), in the place of these, so that the task does not carry their tokens.
+    description: Name of the variable with O(repositories), in the place of these, so that the task
+      does not carry their tokens.
     type: str
 """

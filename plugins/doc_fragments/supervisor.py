@@ -16,22 +16,25 @@ options:
   url:
     description:
       - The address of supervisord's C([inet_http_server]), or of a proxy in front of it.
-      - One of V(http://host:port), V(https://host:port) and V(host:port). A path before C(/RPC2) is possible.
+      - One of V(http://host:port), V(https://host:port) and V(host:port). A path before C(/RPC2) is
+        possible.
       - A login in the URL is refused, because URLs end up in logs. Use O(username) and O(password).
     type: str
   config:
     description:
       - The path of a V(supervisord.conf) that says where supervisord listens.
-      - C(serverurl) of its C([supervisorctl]) section counts first, then C([unix_http_server]), then
-        C([inet_http_server]); the login comes from there too, unless O(username) is given. Included files are
-        read.
+      - C(serverurl) of its C([supervisorctl]) section counts first, then C([unix_http_server]),
+        then C([inet_http_server]); the login comes from there too, unless O(username) is given.
+        Included files are read.
       - The user that runs the module must be able to read it.
     type: path
   username:
-    description: The name to log in with. It is needed where supervisord has a C(username) configured.
+    description: The name to log in with. It is needed where supervisord has a C(username)
+      configured.
     type: str
   password:
-    description: The password to log in with. It goes to supervisord only, and is never on a command line.
+    description: The password to log in with. It goes to supervisord only, and is never on a command
+      line.
     type: str
   timeout:
     description: How many seconds one call of supervisord may take.
@@ -39,8 +42,8 @@ options:
     default: 15
   connect_wait:
     description:
-      - How many seconds to go on trying while supervisord is not there yet, that is while its configuration
-        or socket is missing or nobody listens. All else fails at once.
+      - How many seconds to go on trying while supervisord is not there yet, that is while its
+        configuration or socket is missing or nobody listens. All else fails at once.
       - Use it right after supervisord was started.
     type: float
     default: 0
@@ -52,17 +55,18 @@ options:
     description: The path of a PEM file with the CA certificates to trust for an C(https) O(url).
     type: path
   client_cert:
-    description: The path of a PEM file with a client certificate, and its key unless O(client_key) has that.
+    description: The path of a PEM file with a client certificate, and its key unless O(client_key)
+      has that.
     type: path
   client_key:
     description: The path of a PEM file with the key of O(client_cert).
     type: path
   names:
     description:
-      - Shell patterns of the programs to select, in the form that C(supervisorctl status) shows, for example
-        V(web), V(web:web_00) or V(web:*).
-      - V(web) is the program C(web) of the group C(web), and not the group. All programs of a group are
-        V(web:*).
+      - Shell patterns of the programs to select, in the form that C(supervisorctl status) shows,
+        for example V(web), V(web:web_00) or V(web:*).
+      - V(web) is the program C(web) of the group C(web), and not the group. All programs of a group
+        are V(web:*).
       - V(all) selects all programs.
     type: list
     elements: str
@@ -70,36 +74,38 @@ options:
     aliases:
       - name
   groups:
-    description: Shell patterns of groups; all their programs are selected, in addition to those of O(names).
+    description: Shell patterns of groups; all their programs are selected, in addition to those of
+      O(names).
     type: list
     elements: str
     default: []
     aliases:
       - group
   wait_timeout:
-    description: How many seconds to wait at most until the programs are in the state that is wanted.
+    description: How many seconds to wait at most until the programs are in the state that is
+      wanted.
     type: float
     default: 60
   min_uptime:
     description:
       - For how many seconds without a break a program must have been C(RUNNING) to count as that.
-      - supervisord itself counts a program as C(RUNNING) after its C(startsecs). With a larger O(min_uptime)
-        a program that starts, fails and is restarted again and again does not pass.
+      - supervisord itself counts a program as C(RUNNING) after its C(startsecs). With a larger
+        O(min_uptime) a program that starts, fails and is restarted again and again does not pass.
     type: float
     default: 0
   log_tail:
     description:
-      - How many bytes from the end of its standard output and standard error logs to return for each program
-        that is not as it should be.
-      - The logs are read through supervisord, so no permission on the files is needed. Colour codes are left
-        out, and what is not UTF-8 is replaced.
+      - How many bytes from the end of its standard output and standard error logs to return for
+        each program that is not as it should be.
+      - The logs are read through supervisord, so no permission on the files is needed. Colour codes
+        are left out, and what is not UTF-8 is replaced.
       - V(0) returns none.
     type: int
     default: 2000
 notes:
   - Needs supervisord 4.0 or later; 4.3 or later is advised.
   - Only the Python standard library is used on the host, and no process is started there.
-  - A program that exited with one of its C(exitcodes) has done what it is for, and counts as well as a
-    C(RUNNING) one. If a program must never end, give it C(autorestart=true), so that supervisord starts it
-    again.
+  - A program that exited with one of its C(exitcodes) has done what it is for, and counts as well
+    as a C(RUNNING) one. If a program must never end, give it C(autorestart=true), so that
+    supervisord starts it again.
 """

@@ -17,19 +17,30 @@ RIGHTS = ("read", "upload")
 def htpasswd_entry(token, username):
     """A line of an htpasswd file, without an end, in Apache's {SHA} scheme.
 
-    An index verifies the password on every request, some hundred times per installation. A slow hash protects short passwords
-    against guessing; a long random token cannot be guessed, and so a fast hash is right for it.
+    An index verifies the password on every request, some hundred times per installation. A slow
+    hash protects short passwords against guessing; a long random token cannot be guessed, and so a
+    fast hash is right for it.
     """
     problem = not_text("the user name", username) or not_text("the token of %s" % username, token)
     if problem:
         raise AnsibleFilterError("htpasswd_file: " + problem)
-    # readers end a name at the first colon, drop spaces at its ends, and take a line that begins with # for a comment
-    if not username or ":" in username or not username.isprintable() or username != username.strip() or username[0] == "#":
+    # readers end a name at the first colon, drop spaces at its ends, and take a line that begins
+    # with # for a comment
+    if (
+        not username
+        or ":" in username
+        or not username.isprintable()
+        or username != username.strip()
+        or username[0] == "#"
+    ):
         raise AnsibleFilterError("htpasswd_file: %r cannot be a user name" % username)
     if len(token) < 32:
         raise AnsibleFilterError(
-            "htpasswd_file: the token has %d characters and needs at least 32 random ones, because the index checks it on "
-            "every request and so with a fast hash. Make one with: openssl rand -hex 20" % len(token))
+            "htpasswd_file: the token has %d characters and needs at least 32 random ones, because "
+            "the index checks it on "
+            "every request and so with a fast hash. Make one with: openssl rand -hex 20"
+            % len(token)
+        )
     digest = base64.b64encode(hashlib.sha1(token.encode()).digest()).decode()
     return "%s:{SHA}%s" % (username, digest)
 
@@ -44,9 +55,14 @@ def htpasswd_file(users):
     for user in users:
         rights = user.get("rights") or []
         if not rights or set(rights) - set(RIGHTS):
-            raise AnsibleFilterError("htpasswd_file: the rights of %s must be a list with some of: %s" % (
-                user.get("name"), ", ".join(RIGHTS)))
-        lines.append("%s:%s\n" % (htpasswd_entry(user.get("token"), user.get("name")), ",".join(sorted(set(rights)))))
+            raise AnsibleFilterError(
+                "htpasswd_file: the rights of %s must be a list with some of: %s"
+                % (user.get("name"), ", ".join(RIGHTS))
+            )
+        lines.append(
+            "%s:%s\n"
+            % (htpasswd_entry(user.get("token"), user.get("name")), ",".join(sorted(set(rights))))
+        )
     return "".join(lines)
 
 

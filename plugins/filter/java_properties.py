@@ -1,7 +1,8 @@
 # Copyright: Contributors to the bnlnpps.swf_testbed collection
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Text of a Java properties file, as the login modules of ActiveMQ and Artemis read their users from."""
+"""Text of a Java properties file, as the login modules of ActiveMQ and Artemis read their users
+from."""
 
 from __future__ import annotations
 
@@ -26,23 +27,33 @@ def escaped(text):
         else:
             # Java's characters have 16 bits: one beyond them is two
             units = character.encode("utf-16-be")
-            parts += ["\\u%02x%02x" % (units[place], units[place + 1]) for place in range(0, len(units), 2)]
+            parts += [
+                "\\u%02x%02x" % (units[place], units[place + 1])
+                for place in range(0, len(units), 2)
+            ]
     return "".join(parts)
 
 
 def java_properties(settings):
     """Lines of the shape key=value."""
     if not isinstance(settings, dict):
-        raise AnsibleFilterError("java_properties: a dictionary is needed, not %s" % type(settings).__name__)
+        raise AnsibleFilterError(
+            "java_properties: a dictionary is needed, not %s" % type(settings).__name__
+        )
     for key, value in settings.items():
         problem = not_text("the value of %s" % key, value)
         if problem:
             raise AnsibleFilterError("java_properties: " + problem)
         # the login modules would take it for a password that they have to decrypt
         if str(value).startswith("ENC("):
-            raise AnsibleFilterError("java_properties: the value of %s starts with 'ENC(', which stands for an encrypted one. "
-                                     "Choose another password." % key)
-    return "".join("%s=%s\n" % (escaped(str(key)), escaped(str(value))) for key, value in settings.items())
+            raise AnsibleFilterError(
+                "java_properties: the value of %s starts with 'ENC(', which stands for an "
+                "encrypted one. "
+                "Choose another password." % key
+            )
+    return "".join(
+        "%s=%s\n" % (escaped(str(key)), escaped(str(value))) for key, value in settings.items()
+    )
 
 
 class FilterModule:

@@ -9,7 +9,10 @@ import os
 from ansible.errors import AnsibleFilterError
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._build.installers import is_flat
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.configuration import netrc, normalised
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.configuration import (
+    netrc,
+    normalised,
+)
 
 HEADING = "# Written by bnlnpps.swf_testbed; changes made here are overwritten.\n"
 
@@ -29,9 +32,20 @@ def pip_index_files(indexes, access_dir, check_mode=False):
         if index["ca_cert"]:
             files.append({"dest": certificate, "mode": "0644", "content": read(index, check_mode)})
         if index["url"]:
-            files.append({"dest": os.path.join(access_dir, index["name"] + ".conf"), "mode": "0644",
-                          "content": configuration(index, certificate)})
-    return files + [{"dest": os.path.join(access_dir, "netrc"), "content": HEADING + netrc(found), "secret": True}]
+            files.append(
+                {
+                    "dest": os.path.join(access_dir, index["name"] + ".conf"),
+                    "mode": "0644",
+                    "content": configuration(index, certificate),
+                }
+            )
+    return files + [
+        {
+            "dest": os.path.join(access_dir, "netrc"),
+            "content": HEADING + netrc(found),
+            "secret": True,
+        }
+    ]
 
 
 def configuration(index, certificate):
@@ -54,8 +68,9 @@ def read(index, check_mode):
         with open(os.path.expanduser(index["ca_cert"]), encoding="ascii") as stream:
             return stream.read()
     except (OSError, UnicodeDecodeError) as error:
-        raise AnsibleFilterError("pip_indexes: cannot read ca_cert of %s on the controller: %s" % (
-            index["name"], error)) from None
+        raise AnsibleFilterError(
+            "pip_indexes: cannot read ca_cert of %s on the controller: %s" % (index["name"], error)
+        ) from None
 
 
 class FilterModule:

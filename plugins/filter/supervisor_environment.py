@@ -9,7 +9,9 @@ from collections.abc import Mapping
 
 from ansible.errors import AnsibleFilterError
 
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.quoting import environment
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.quoting import (
+    environment,
+)
 
 
 def supervisor_environment(variables: t.Any, section: str = "program") -> str:
@@ -18,12 +20,15 @@ def supervisor_environment(variables: t.Any, section: str = "program") -> str:
             "supervisor_environment: a dictionary is needed, not %s" % type(variables).__name__
         )
     if section not in ("program", "supervisord"):
-        raise AnsibleFilterError("supervisor_environment: section must be 'program' or 'supervisord'")
+        raise AnsibleFilterError(
+            "supervisor_environment: section must be 'program' or 'supervisord'"
+        )
     pairs = {}
     for name, value in variables.items():
         if not isinstance(value, (str, int, float)) or isinstance(value, bool):
             raise AnsibleFilterError(
-                "supervisor_environment: the value of %s must be a string or a number, not %s: how a program "
+                "supervisor_environment: the value of %s must be a string or a number, not %s: how "
+                "a program "
                 "wants "
                 "to read it (true or 1, say) cannot be guessed" % (name, type(value).__name__)
             )

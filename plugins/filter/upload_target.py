@@ -6,8 +6,13 @@ from __future__ import annotations
 
 from ansible.errors import AnsibleFilterError
 
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._package.project import PublishError
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._package.target import TRUSTED, target
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._package.project import (
+    PublishError,
+)
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._package.target import (
+    TRUSTED,
+    target,
+)
 
 
 def upload_target(indexes, name=""):
@@ -18,9 +23,17 @@ def upload_target(indexes, name=""):
         raise AnsibleFilterError("upload_target: %s" % error) from error
     trusted = entry["preset"] in TRUSTED
     if not trusted and not entry["username"]:
-        raise AnsibleFilterError("upload_target: the index %s has no username and token in pip_indexes, and the workflow needs "
-                                 "the name that goes with the token. Set both." % entry["name"])
-    return {"name": entry["name"], "upload_url": entry["upload_url"], "username": entry["username"], "trusted": trusted}
+        raise AnsibleFilterError(
+            "upload_target: the index %s has no username and token in pip_indexes, and the "
+            "workflow needs "
+            "the name that goes with the token. Set both." % entry["name"]
+        )
+    return {
+        "name": entry["name"],
+        "upload_url": entry["upload_url"],
+        "username": entry["username"],
+        "trusted": trusted,
+    }
 
 
 class FilterModule:

@@ -6,20 +6,24 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 name: host_certificate
-short_description: The TLS certificate of a service, given or issued by a lab CA that the controller keeps
+short_description: The TLS certificate of a service, given or issued by a lab CA that the controller
+  keeps
 version_added: 0.1.0
 author:
   - BNL NPPS (@bnlnpps)
 description:
-  - Returns a certificate and its key. Both are made on the controller, so that hosts need nothing for it.
-  - Without O(certificate) the lab CA issues it. The CA is made when the first certificate is asked for. Its key is
-    C(secrets/lab-ca.key) in O(directory), mode 0600, and leaves the controller never; its certificate, which clients must
-    trust, is C(ca/ca.pem).
-  - A certificate that was issued is kept, and comes back until it is near its end, the names change, or the CA does.
-    The CA's own certificate is renewed with the same key and name in its last two years, so that clients that have the older
-    one go on trusting.
-  - A given certificate is checked. One that belongs to another key, misses a name, or has ended is refused.
-  - In check mode nothing is written. What would be issued is issued in memory, so that what follows shows a change.
+  - Returns a certificate and its key. Both are made on the controller, so that hosts need nothing
+    for it.
+  - Without O(certificate) the lab CA issues it. The CA is made when the first certificate is asked
+    for. Its key is C(secrets/lab-ca.key) in O(directory), mode 0600, and leaves the controller
+    never; its certificate, which clients must trust, is C(ca/ca.pem).
+  - A certificate that was issued is kept, and comes back until it is near its end, the names
+    change, or the CA does. The CA's own certificate is renewed with the same key and name in its
+    last two years, so that clients that have the older one go on trusting.
+  - A given certificate is checked. One that belongs to another key, misses a name, or has ended is
+    refused.
+  - In check mode nothing is written. What would be issued is issued in memory, so that what follows
+    shows a change.
 options:
   _terms:
     description: Names of the services, each the name of a file.
@@ -45,13 +49,14 @@ options:
     default: 90
   certificate:
     description:
-      - Path on the controller of a certificate of your own, in PEM, with those between it and its CA behind it.
-        Empty to have one issued.
+      - Path on the controller of a certificate of your own, in PEM, with those between it and its
+        CA behind it. Empty to have one issued.
     type: str
     default: ""
   key:
     description:
-      - Path on the controller of the key to O(certificate), in PEM, without a password. It may be encrypted with Ansible Vault.
+      - Path on the controller of the key to O(certificate), in PEM, without a password. It may be
+        encrypted with Ansible Vault.
     type: str
     default: ""
 requirements:
@@ -94,7 +99,10 @@ from ansible.errors import AnsibleError
 from ansible.plugins.loader import lookup_loader
 from ansible.plugins.lookup import LookupBase
 
-from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._certificates import CertificateRefused, checked
+from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._certificates import (
+    CertificateRefused,
+    checked,
+)
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._lab_ca import LabCa
 
 
@@ -108,23 +116,40 @@ def obtain(services, options, read, check_mode):
     if bool(options["certificate"]) != bool(options["key"]):
         raise CertificateRefused("a certificate and its key are given together, or neither")
     if options["certificate"]:
-        return [checked(read(options["certificate"]), read(options["key"]), options["names"]) for _service in services]
+        return [
+            checked(read(options["certificate"]), read(options["key"]), options["names"])
+            for _service in services
+        ]
     authority = LabCa(os.path.expanduser(options["directory"]), check_mode)
-    return [authority.issued(service, options["names"], options["days"], options["renew_days"]) for service in services]
+    return [
+        authority.issued(service, options["names"], options["days"], options["renew_days"])
+        for service in services
+    ]
 
 
 class LookupModule(LookupBase):
     def run(self, terms, variables=None, **kwargs):
         self.set_options(var_options=variables, direct=kwargs)
         try:
-            return obtain(terms, self.get_options(), self._read, bool((variables or {}).get("ansible_check_mode")))
+            return obtain(
+                terms,
+                self.get_options(),
+                self._read,
+                bool((variables or {}).get("ansible_check_mode")),
+            )
         except CertificateRefused as error:
             raise AnsibleError("host_certificate: %s: %s" % (" ".join(terms), error)) from None
         except OSError as error:
-            raise AnsibleError("host_certificate: cannot read or write %s on the controller: %s" % (
-                error.filename, error.strerror)) from None
+            raise AnsibleError(
+                "host_certificate: cannot read or write %s on the controller: %s"
+                % (error.filename, error.strerror)
+            ) from None
 
     def _read(self, path):
         # the lookup that reads files also decrypts them, where a vault is used
-        reader = lookup_loader.get("ansible.builtin.file", loader=self._loader, templar=self._templar)
-        return reader.run([os.path.abspath(os.path.expanduser(path))], variables={}, rstrip=False)[0]
+        reader = lookup_loader.get(
+            "ansible.builtin.file", loader=self._loader, templar=self._templar
+        )
+        return reader.run([os.path.abspath(os.path.expanduser(path))], variables={}, rstrip=False)[
+            0
+        ]

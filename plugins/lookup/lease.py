@@ -11,10 +11,11 @@ version_added: 0.1.0
 author:
   - BNL NPPS (@bnlnpps)
 description:
-  - Two runs of two controllers must not change a host at the same time. A play that has this lookup in its C(environment) makes
-    each module of this collection that changes something hold the host for this run, and fail where another controller does.
-  - Names the controller, the login, the directory C(swf_testbed_controller_dir) and this run. Reads C(swf_testbed_instance),
-    C(swf_testbed_scope) and C(swf_testbed_break_lock).
+  - Two runs of two controllers must not change a host at the same time. A play that has this lookup
+    in its C(environment) makes each module of this collection that changes something hold the host
+    for this run, and fail where another controller does.
+  - Names the controller, the login, the directory C(swf_testbed_controller_dir) and this run. Reads
+    C(swf_testbed_instance), C(swf_testbed_scope) and C(swf_testbed_break_lock).
   - Empty in check mode, which holds nothing.
 options: {}
 notes:
@@ -47,7 +48,12 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.lease im
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._controller import lease
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory import _known
 
-READ = ("swf_testbed_instance", "swf_testbed_scope", "swf_testbed_controller_dir", "swf_testbed_break_lock")
+READ = (
+    "swf_testbed_instance",
+    "swf_testbed_scope",
+    "swf_testbed_controller_dir",
+    "swf_testbed_break_lock",
+)
 
 
 class LookupModule(LookupBase):
@@ -58,5 +64,10 @@ class LookupModule(LookupBase):
         # a play that reads it before its roles' defaults are known has them, too
         known = dict({name: _known.defaults()[name] for name in READ}, **(variables or {}))
         instance, scope, directory, broken = (self._templar.template(known[name]) for name in READ)
-        found = lease(str(instance), str(scope), os.path.expanduser(str(directory)), boolean(broken, strict=False))
+        found = lease(
+            str(instance),
+            str(scope),
+            os.path.expanduser(str(directory)),
+            boolean(broken, strict=False),
+        )
         return [MARK + json.dumps(found)]

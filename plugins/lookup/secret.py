@@ -11,10 +11,11 @@ version_added: 0.1.0
 author:
   - BNL NPPS (@bnlnpps)
 description:
-  - Returns the content of a file on the controller. When the file does not exist it is made, readable by its owner only,
-    with 160 random bits in 40 hexadecimal characters (the length that a Django REST framework token has).
-  - In check mode nothing is written, and a missing secret comes back as 40 zeros. This is where it differs from
-    P(ansible.builtin.password#lookup).
+  - Returns the content of a file on the controller. When the file does not exist it is made,
+    readable by its owner only, with 160 random bits in 40 hexadecimal characters (the length that a
+    Django REST framework token has).
+  - In check mode nothing is written, and a missing secret comes back as 40 zeros. This is where it
+    differs from P(ansible.builtin.password#lookup).
 options:
   _terms:
     description: Names of the secrets, each the name of a file.
@@ -49,11 +50,14 @@ import tempfile
 from ansible.errors import AnsibleError
 from ansible.plugins.lookup import LookupBase
 
-from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory._known import GENERATED_LATER
+from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory._known import (
+    GENERATED_LATER,
+)
 
 
 def read_or_make(directory, name, check_mode):
-    """The secret of that name; made if it is missing and this is no check run. Raises OSError, ValueError."""
+    """The secret of that name; made if it is missing and this is no check run. Raises OSError,
+    ValueError."""
     if os.path.basename(name) != name or name.startswith(".") or not name:
         raise ValueError("%r is not a file name" % name)
     path = os.path.join(directory, name)
@@ -88,6 +92,8 @@ class LookupModule(LookupBase):
             try:
                 found.append(read_or_make(directory, name, check_mode))
             except (OSError, ValueError) as error:
-                raise AnsibleError("secret: cannot read or make %s in %s on the controller: %s" % (
-                    name, directory, error)) from error
+                raise AnsibleError(
+                    "secret: cannot read or make %s in %s on the controller: %s"
+                    % (name, directory, error)
+                ) from error
         return found

@@ -12,9 +12,10 @@ version_added: 0.1.0
 author:
   - BNL NPPS (@bnlnpps)
 description:
-  - Downloads a tar archive, compares its checksum, and unpacks it beside O(dest), which gets its name when all is there. A run
-    that was cut off leaves no directory that looks complete.
-  - A directory that is there is left alone, so O(dest) should have the version or the checksum in its name.
+  - Downloads a tar archive, compares its checksum, and unpacks it beside O(dest), which gets its
+    name when all is there. A run that was cut off leaves no directory that looks complete.
+  - A directory that is there is left alone, so O(dest) should have the version or the checksum in
+    its name.
   - The one directory at the top of the archive, if there is just one, is left out.
 options:
   url:
@@ -44,8 +45,8 @@ attributes:
     support: none
     description: The content of an archive is no text to compare.
 notes:
-  - Entries that would be outside of O(dest), links out of it, and device files are refused. Owners and special modes in the
-    archive are not taken over.
+  - Entries that would be outside of O(dest), links out of it, and device files are refused. Owners
+    and special modes in the archive are not taken over.
 """
 
 EXAMPLES = r"""
@@ -89,14 +90,21 @@ def download(parameters, target):
     """Write the archive into a file that is open, and compare its checksum."""
     kind, wanted = parameters["checksum"].split(":")
     digest = hashlib.new(kind)
-    source = open_url(parameters["url"], timeout=parameters["timeout"], ca_path=parameters["ca_cert"], follow_redirects="all")
+    source = open_url(
+        parameters["url"],
+        timeout=parameters["timeout"],
+        ca_path=parameters["ca_cert"],
+        follow_redirects="all",
+    )
     for chunk in iter(lambda: source.read(CHUNK), b""):
         digest.update(chunk)
         target.write(chunk)
     target.flush()
     if digest.hexdigest() != wanted.lower():
-        raise Refused("the %s checksum of %s is %s, and %s was expected. Compare both with what its publisher says." % (
-            kind, parameters["url"], digest.hexdigest(), wanted))
+        raise Refused(
+            "the %s checksum of %s is %s, and %s was expected. Compare both with what its "
+            "publisher says." % (kind, parameters["url"], digest.hexdigest(), wanted)
+        )
 
 
 def is_inside(path):
@@ -110,10 +118,17 @@ def checked(member):
 
     :raises Refused: it would be somewhere else, or is no file.
     """
-    # the target of a hard link counts from the top of the archive, that of a symbolic link from where it is
-    target = member.linkname if member.islnk() else os.path.join(os.path.dirname(member.name), member.linkname)
-    if not is_inside(member.name) or ((member.issym() or member.islnk()) and (
-            os.path.isabs(member.linkname) or not is_inside(target))):
+    # the target of a hard link counts from the top of the archive, that of a symbolic link from
+    # where it is
+    target = (
+        member.linkname
+        if member.islnk()
+        else os.path.join(os.path.dirname(member.name), member.linkname)
+    )
+    if not is_inside(member.name) or (
+        (member.issym() or member.islnk())
+        and (os.path.isabs(member.linkname) or not is_inside(target))
+    ):
         raise Refused("%s in the archive would be outside of the directory" % member.name)
     if not (member.isfile() or member.isdir() or member.issym() or member.islnk()):
         raise Refused("%s in the archive is neither a file nor a directory" % member.name)
@@ -132,7 +147,8 @@ def unpack(archive, dest):
     try:
         with tarfile.open(archive) as tar:
             for member in tar:
-                # one by one: a link that was unpacked cannot lead a later member out, since links out are refused
+                # one by one: a link that was unpacked cannot lead a later member out, since links
+                # out are refused
                 tar.extract(checked(member), scratch)
         entries = os.listdir(scratch)
         top = os.path.join(scratch, entries[0]) if len(entries) == 1 else scratch
@@ -159,12 +175,16 @@ def main():
     known_umask()
     parameters, dest = module.params, module.params["dest"].rstrip("/")
     if not CHECKSUM.fullmatch(parameters["checksum"]):
-        module.fail_json(msg="checksum must be sha256: and 64 hexadecimal digits, or sha512: and 128. It is %r." % (
-            parameters["checksum"]))
+        module.fail_json(
+            msg="checksum must be sha256: and 64 hexadecimal digits, or sha512: and 128. It is %r."
+            % (parameters["checksum"])
+        )
     if os.path.isdir(dest):
         module.exit_json(changed=False, dest=dest)
     if os.path.lexists(dest):
-        module.fail_json(msg="%s must be a directory and is something else. Move it away, then run again." % dest)
+        module.fail_json(
+            msg="%s must be a directory and is something else. Move it away, then run again." % dest
+        )
     if module.check_mode:
         module.exit_json(changed=True, dest=dest)
     try:
@@ -174,10 +194,15 @@ def main():
     except Refused as error:
         module.fail_json(msg="the archive is not used: %s" % error)
     except tarfile.TarError as error:
-        module.fail_json(msg="%s is no tar archive that can be read: %s" % (parameters["url"], error))
+        module.fail_json(
+            msg="%s is no tar archive that can be read: %s" % (parameters["url"], error)
+        )
     except OSError as error:
-        module.fail_json(msg="cannot get %s into %s: %s. Check the address, the host's network and proxy, and its disk "
-                             "(df -h)." % (parameters["url"], dest, error))
+        module.fail_json(
+            msg="cannot get %s into %s: %s. Check the address, the host's network and proxy, and "
+            "its disk "
+            "(df -h)." % (parameters["url"], dest, error)
+        )
     module.exit_json(changed=True, dest=dest)
 
 

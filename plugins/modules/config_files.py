@@ -12,9 +12,10 @@ version_added: 0.1.0
 author:
   - BNL NPPS (@bnlnpps)
 description:
-  - Renders any number of templates on the controller and places them, with their directories, in one transfer.
-    Ten C(template) tasks cost ten round trips; this costs one.
-  - All files are staged and validated before the first one is replaced, so that a bad file leaves the host as it was.
+  - Renders any number of templates on the controller and places them, with their directories, in
+    one transfer. Ten C(template) tasks cost ten round trips; this costs one.
+  - All files are staged and validated before the first one is replaced, so that a bad file leaves
+    the host as it was.
   - Each file is replaced by an atomic rename.
 options:
   directories:
@@ -45,8 +46,9 @@ options:
         default: false
       uninstall:
         description:
-          - What an uninstall does with the directory, for O(manifest). V(empty) removes it when nothing is left in it, V(always)
-            with all that is in it, V(data) does that when the data are to go, too, and V(never) leaves it.
+          - What an uninstall does with the directory, for O(manifest). V(empty) removes it when
+            nothing is left in it, V(always) with all that is in it, V(data) does that when the data
+            are to go, too, and V(never) leaves it.
         type: str
         choices: [empty, always, data, never]
         default: empty
@@ -57,7 +59,8 @@ options:
     default: []
     suboptions:
       dest:
-        description: Absolute path of the file. Its directory must exist or be listed in O(directories).
+        description: Absolute path of the file. Its directory must exist or be listed in
+          O(directories).
         type: path
         required: true
       src:
@@ -70,11 +73,13 @@ options:
         type: str
       secret:
         description:
-          - The text is a secret. It is never part of a result, a diff or a log, whatever the verbosity.
+          - The text is a secret. It is never part of a result, a diff or a log, whatever the
+            verbosity.
         type: bool
         default: false
       secret_content:
-        description: Set by the action for a file with O(files[].secret=true). Not for use in a playbook.
+        description: Set by the action for a file with O(files[].secret=true). Not for use in a
+          playbook.
         type: str
       mode:
         description: Mode as an octal string. The default is V(0644), and V(0600) for a secret.
@@ -87,15 +92,17 @@ options:
         default: false
       validate:
         description:
-          - Command, as a list, that must exit 0 for the file to be placed. V(%s) in it stands for the staged file.
+          - Command, as a list, that must exit 0 for the file to be placed. V(%s) in it stands for
+            the staged file.
           - Skipped with a warning in check mode when the command does not exist on the host yet.
         type: list
         elements: str
   files_of:
     description:
-      - Names of variables that hold lists of O(files), which are placed together, in the place of O(files).
-      - A task that carries O(files) shows their content to every callback plugin, secrets included, even with C(no_log). One that
-        names variables does not.
+      - Names of variables that hold lists of O(files), which are placed together, in the place of
+        O(files).
+      - A task that carries O(files) shows their content to every callback plugin, secrets included,
+        even with C(no_log). One that names variables does not.
     type: list
     elements: str
     default: []
@@ -105,7 +112,8 @@ options:
     elements: path
     default: []
   registry:
-    description: Where the action notes that the instance of O(manifest) uses a directory of the controller, and a package index.
+    description: Where the action notes that the instance of O(manifest) uses a directory of the
+      controller, and a package index.
     type: dict
     suboptions:
       directory:
@@ -134,10 +142,12 @@ options:
         required: true
   secret_names:
     description:
-      - The secrets that the files carry, of V(index_token), V(broker_password), V(database_password), V(monitor_secret_key),
-        V(api_token), V(ca), V(index_ca), and V(tls-SERVICE) for what the lab's CA issued. Keyed digests of those that the
-        controller has are recorded with O(manifest), so that the host knows a controller with other ones.
-      - Who changed something, and when, is recorded by every task with O(manifest) that changes something.
+      - The secrets that the files carry, of V(index_token), V(broker_password),
+        V(database_password), V(monitor_secret_key), V(api_token), V(ca), V(index_ca), and
+        V(tls-SERVICE) for what the lab's CA issued. Keyed digests of those that the controller has
+        are recorded with O(manifest), so that the host knows a controller with other ones.
+      - Who changed something, and when, is recorded by every task with O(manifest) that changes
+        something.
     type: list
     elements: str
     default: []
@@ -173,10 +183,11 @@ options:
         type: dict
   known_good:
     description:
-      - Directory for a snapshot, which only its owner can read. Before the first of O(files) is replaced, all of them are kept
-        there as they are, with what is removed, unless there is a snapshot already; one that is there is from before a change
-        that was never proven.
-      - M(bnlnpps.swf_testbed.known_good_files) restores the files from it, or drops it once the change is proven.
+      - Directory for a snapshot, which only its owner can read. Before the first of O(files) is
+        replaced, all of them are kept there as they are, with what is removed, unless there is a
+        snapshot already; one that is there is from before a change that was never proven.
+      - M(bnlnpps.swf_testbed.known_good_files) restores the files from it, or drops it once the
+        change is proven.
     type: path
 extends_documentation_fragment:
   - bnlnpps.swf_testbed.manifest
@@ -262,12 +273,20 @@ from ansible.module_utils.common.text.converters import to_bytes, to_text
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.files import read
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.modes import known_umask
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.instance_name import InstanceNameError
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.instance_name import (
+    InstanceNameError,
+)
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.lease import hold
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.turn import FILES, turn
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._manifest import provenance
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._manifest.listing import ManifestError, entry
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._manifest.record import ARGUMENT, record
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._manifest.listing import (
+    ManifestError,
+    entry,
+)
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._manifest.record import (
+    ARGUMENT,
+    record,
+)
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._release import known_good
 
 
@@ -280,36 +299,55 @@ class ConfigFiles:
         self.diffs = []
         self.backups = []
         self.told = False
-        # directories that were not there when the module began; the manifest may be written to one of them
-        self.missing = {item["path"] for item in module.params["directories"] if not os.path.isdir(item["path"])}
+        # directories that were not there when the module began; the manifest may be written to one
+        # of them
+        self.missing = {
+            item["path"] for item in module.params["directories"] if not os.path.isdir(item["path"])
+        }
 
     def record(self):
         """List in the manifest what is about to be created. True if that changes it."""
         parameters = self.module.params
-        entries = [entry("directory", item["path"], item["uninstall"]) for item in parameters["directories"]]
-        entries += [entry("unit" if item["dest"].endswith(".service") else "file", item["dest"]) for item in parameters["files"]]
+        entries = [
+            entry("directory", item["path"], item["uninstall"])
+            for item in parameters["directories"]
+        ]
+        entries += [
+            entry("unit" if item["dest"].endswith(".service") else "file", item["dest"])
+            for item in parameters["files"]
+        ]
         if parameters["manifest"] and parameters["secret_names"]:
             entries += provenance.entries(parameters["manifest"])
         if parameters["known_good"]:
-            # the second one is what is left of a snapshot that was being made when the run was interrupted
+            # the second one is what is left of a snapshot that was being made when the run was
+            # interrupted
             entries += [entry("directory", parameters["known_good"] + end) for end in ("", ".new")]
         try:
             return record(parameters["manifest"], entries, self.module.check_mode)
         except (InstanceNameError, ManifestError) as error:
             self.fail("%s. Nothing was changed." % str(error).rstrip("."))
         except OSError as error:
-            self.fail("cannot write the manifest in %s: %s. Nothing was changed." % (error.filename, error.strerror))
+            self.fail(
+                "cannot write the manifest in %s: %s. Nothing was changed."
+                % (error.filename, error.strerror)
+            )
 
     def note(self, path, action, before="", after=""):
         self.changes.append({"path": path, "action": action})
-        self.diffs.append({"before": before, "after": after, "before_header": path, "after_header": path})
+        self.diffs.append(
+            {"before": before, "after": after, "before_header": path, "after_header": path}
+        )
 
     def attributes(self, item, mode):
         """Owner, group and mode in the shape that AnsibleModule's own helpers take."""
         path = item["path"] if "path" in item else item["dest"]
         return {
-            "path": path, "mode": mode, "owner": item.get("owner") or None, "group": item.get("group") or None,
-            "secontext": [None, None, None], "attributes": None,
+            "path": path,
+            "mode": mode,
+            "owner": item.get("owner") or None,
+            "group": item.get("group") or None,
+            "secontext": [None, None, None],
+            "attributes": None,
         }
 
     def apply_attributes(self, arguments):
@@ -320,23 +358,36 @@ class ConfigFiles:
         path = item["path"]
         if os.path.isdir(path) and path not in self.missing:
             if self.apply_attributes(self.attributes(item, item["mode"])):
-                self.note(path, "attributes", after="mode %s, owner %s, group %s\n" % (
-                    item["mode"], item.get("owner") or "as it is", item.get("group") or "as it is"))
+                self.note(
+                    path,
+                    "attributes",
+                    after="mode %s, owner %s, group %s\n"
+                    % (
+                        item["mode"],
+                        item.get("owner") or "as it is",
+                        item.get("group") or "as it is",
+                    ),
+                )
             return
         if os.path.lexists(path) and not os.path.isdir(path):
-            self.fail("%s must be a directory and is something else. Move it away, then run again." % path)
+            self.fail(
+                "%s must be a directory and is something else. Move it away, then run again." % path
+            )
         self.note(path, "created", after="directory, mode %s\n" % item["mode"])
         if self.module.check_mode:
             return
         try:
-            # 0700 until the attributes are set, so that there is no moment in which others can look in
+            # 0700 until the attributes are set, so that there is no moment in which others can look
+            # in
             os.makedirs(path, mode=0o700, exist_ok=True)
         except OSError as error:
             self.fail("cannot make the directory %s: %s" % (path, error.strerror))
         self.apply_attributes(self.attributes(item, item["mode"]))
 
     def fail(self, message):
-        self.module.fail_json(msg=message, files=self.changes, backups=self.backups, **self.snapshot())
+        self.module.fail_json(
+            msg=message, files=self.changes, backups=self.backups, **self.snapshot()
+        )
 
     def snapshot(self, due=False):
         """The snapshot's part of the result; ``due`` in check mode, where it would be made."""
@@ -351,14 +402,18 @@ class ConfigFiles:
         if not folder or self.module.check_mode:
             return
         try:
-            known_good.keep(folder, [item["dest"] for item in parameters["files"]] + unwanted,
-                            [item["path"] for item in parameters["directories"] if item["purge"]],
-                            [provenance.path_of(parameters["manifest"])] if parameters["provenance"] else [])
+            known_good.keep(
+                folder,
+                [item["dest"] for item in parameters["files"]] + unwanted,
+                [item["path"] for item in parameters["directories"] if item["purge"]],
+                [provenance.path_of(parameters["manifest"])] if parameters["provenance"] else [],
+            )
         except OSError as error:
             self.fail("cannot keep the files that are to be replaced, so none was: %s" % error)
 
     def note_provenance(self):
-        """Record where the secrets come from, and who changes something: before the first file is replaced, as the manifest."""
+        """Record where the secrets come from, and who changes something: before the first file is
+        replaced, as the manifest."""
         told, manifest = self.module.params["provenance"], self.module.params["manifest"]
         self.told = True
         if not told or not manifest or self.module.check_mode:
@@ -366,13 +421,19 @@ class ConfigFiles:
         try:
             provenance.write(provenance.path_of(manifest), told)
         except (OSError, ValueError) as error:
-            self.fail("cannot record where the secrets come from, and none was replaced. Evidence: %s. Fix: look at that file, "
-                      "and move it away" % error)
+            self.fail(
+                "cannot record where the secrets come from, and none was replaced. Evidence: %s. "
+                "Fix: look at that file, "
+                "and move it away" % error
+            )
 
     def stage(self, item):
-        """A file's new text beside its destination, validated; None if the text is there already."""
+        """A file's new text beside its destination, validated; None if the text is there
+        already."""
         if os.path.isdir(item["dest"]):
-            self.fail("%s must be a file and is a directory. Move it away, then run again." % item["dest"])
+            self.fail(
+                "%s must be a file and is a directory. Move it away, then run again." % item["dest"]
+            )
         text = item["secret_content"] if item["secret"] else item["content"]
         new, old = to_bytes(text), read(item["dest"])
         if old == new:
@@ -396,19 +457,32 @@ class ConfigFiles:
             return
         if not os.path.exists(command[0]):
             if self.module.check_mode:
-                self.module.warn("%s is not validated: %s does not exist yet" % (item["dest"], command[0]))
+                self.module.warn(
+                    "%s is not validated: %s does not exist yet" % (item["dest"], command[0])
+                )
                 return
-            self.fail("cannot validate %s: there is no %s on this host" % (item["dest"], command[0]))
+            self.fail(
+                "cannot validate %s: there is no %s on this host" % (item["dest"], command[0])
+            )
         scratch = staged
         if scratch is None:
             handle, scratch = tempfile.mkstemp(dir=self.module.tmpdir)
             with os.fdopen(handle, "wb") as stream:
                 stream.write(new)
-        rc, out, err = self.module.run_command([scratch if part == "%s" else part for part in command])
+        rc, out, err = self.module.run_command(
+            [scratch if part == "%s" else part for part in command]
+        )
         if rc != 0:
             shown = "" if item["secret"] else ": %s" % (err.strip() or out.strip())
-            self.fail("the new %s is not valid and was not placed; nothing was changed. %s exited %d%s" % (
-                item["dest"], os.path.basename(command[0]), rc, shown.replace(scratch, item["dest"])))
+            self.fail(
+                "the new %s is not valid and was not placed; nothing was changed. %s exited %d%s"
+                % (
+                    item["dest"],
+                    os.path.basename(command[0]),
+                    rc,
+                    shown.replace(scratch, item["dest"]),
+                )
+            )
 
     def place(self, item, staged):
         dest = item["dest"]
@@ -430,7 +504,8 @@ class ConfigFiles:
             self.backups.append(self.module.backup_local(dest))
         # attributes go on before the rename: the file is never there with wider ones
         self.apply_attributes(dict(arguments, path=staged))
-        # a plain rename within one directory: AnsibleModule.atomic_move opens a new file to all readers for a moment
+        # a plain rename within one directory: AnsibleModule.atomic_move opens a new file to all
+        # readers for a moment
         os.replace(staged, dest)
 
     def remove(self, path):
@@ -465,8 +540,13 @@ class ConfigFiles:
         if self.changes and not self.told:
             # owner or mode alone
             self.note_provenance()
-        self.module.exit_json(changed=bool(self.changes or listed), files=self.changes, backups=self.backups, diff=self.diffs,
-                              **self.snapshot(due))
+        self.module.exit_json(
+            changed=bool(self.changes or listed),
+            files=self.changes,
+            backups=self.backups,
+            diff=self.diffs,
+            **self.snapshot(due),
+        )
 
     def unwanted(self):
         """What is to be removed, and is there."""
@@ -475,7 +555,9 @@ class ConfigFiles:
         found = [path for path in parameters["absent"] if os.path.lexists(path)]
         for item in parameters["directories"]:
             if item["purge"] and os.path.isdir(item["path"]):
-                entries = [os.path.join(item["path"], name) for name in sorted(os.listdir(item["path"]))]
+                entries = [
+                    os.path.join(item["path"], name) for name in sorted(os.listdir(item["path"]))
+                ]
                 found += [path for path in entries if path not in kept and os.path.isfile(path)]
         return found
 
@@ -484,21 +566,54 @@ def main():
     owner = {"owner": {"type": "str"}, "group": {"type": "str"}}
     module = AnsibleModule(
         argument_spec={
-            "directories": {"type": "list", "elements": "dict", "default": [], "options": dict(
-                owner, path={"type": "path", "required": True}, mode={"type": "str", "default": "0755"},
-                purge={"type": "bool", "default": False},
-                uninstall={"type": "str", "choices": ["empty", "always", "data", "never"], "default": "empty"})},
-            "files": {"type": "list", "elements": "dict", "default": [], "options": dict(
-                owner, dest={"type": "path", "required": True}, src={"type": "str"},
-                content={"type": "str", "no_log": False}, secret_content={"type": "str", "no_log": True},
-                secret={"type": "bool", "default": False, "no_log": False}, mode={"type": "str"},
-                backup={"type": "bool", "default": False}, validate={"type": "list", "elements": "str"})},
+            "directories": {
+                "type": "list",
+                "elements": "dict",
+                "default": [],
+                "options": dict(
+                    owner,
+                    path={"type": "path", "required": True},
+                    mode={"type": "str", "default": "0755"},
+                    purge={"type": "bool", "default": False},
+                    uninstall={
+                        "type": "str",
+                        "choices": ["empty", "always", "data", "never"],
+                        "default": "empty",
+                    },
+                ),
+            },
+            "files": {
+                "type": "list",
+                "elements": "dict",
+                "default": [],
+                "options": dict(
+                    owner,
+                    dest={"type": "path", "required": True},
+                    src={"type": "str"},
+                    content={"type": "str", "no_log": False},
+                    secret_content={"type": "str", "no_log": True},
+                    secret={"type": "bool", "default": False, "no_log": False},
+                    mode={"type": "str"},
+                    backup={"type": "bool", "default": False},
+                    validate={"type": "list", "elements": "str"},
+                ),
+            },
             "files_of": {"type": "list", "elements": "str", "default": []},
             "absent": {"type": "list", "elements": "path", "default": []},
-            "registry": {"type": "dict", "options": {
-                "directory": {"type": "path", "required": True}, "index_url": {"type": "str", "required": True}}},
-            "users_of": {"type": "dict", "options": {
-                name: {"type": "str", "required": True} for name in ("group", "instance", "scope")}},
+            "registry": {
+                "type": "dict",
+                "options": {
+                    "directory": {"type": "path", "required": True},
+                    "index_url": {"type": "str", "required": True},
+                },
+            },
+            "users_of": {
+                "type": "dict",
+                "options": {
+                    name: {"type": "str", "required": True}
+                    for name in ("group", "instance", "scope")
+                },
+            },
             "secret_names": {"type": "list", "elements": "str", "default": [], "no_log": False},
             "known_good": {"type": "path"},
             **ARGUMENT,
@@ -514,11 +629,15 @@ def main():
     with contextlib.ExitStack() as stack:
         if not module.check_mode:
             try:
-                # another run would take files that are being placed for some that do not belong there
+                # another run would take files that are being placed for some that do not belong
+                # there
                 stack.enter_context(turn(FILES))
             except OSError as error:
-                files.fail("another run places files here, or the lock cannot be made; nothing was changed. Evidence: %s. "
-                           "Fix: wait for that run, then run again" % error)
+                files.fail(
+                    "another run places files here, or the lock cannot be made; nothing was "
+                    "changed. Evidence: %s. "
+                    "Fix: wait for that run, then run again" % error
+                )
         files.run()
 
 

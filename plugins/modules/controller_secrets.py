@@ -12,17 +12,21 @@ version_added: 0.1.0
 author:
   - BNL NPPS (@bnlnpps)
 description:
-  - With O(state=exported), writes the secrets that the controller has for the hosts of the play to one file, encrypted with
-    Ansible Vault. It can be used as it is, as C(group_vars/all/vault.yml) of a team's inventory. Its variables are
-    C(swf_testbed_index_token), C(swf_testbed_broker_password), C(swf_testbed_database_password),
-    C(swf_testbed_monitor_secret_key), C(swf_testbed_api_token), C(swf_testbed_digest_key) and C(swf_testbed_lab_ca), which has
-    the lab's CA, B(its key), and the certificates that it issued.
-  - With O(state=imported), writes those of such a file to C(swf_testbed_controller_dir), where the lookups
-    P(bnlnpps.swf_testbed.secret#lookup) and P(bnlnpps.swf_testbed.host_certificate#lookup) find them.
-  - A secret that the controller does not have is not generated. Secrets from the inventory are exported, too.
+  - With O(state=exported), writes the secrets that the controller has for the hosts of the play to
+    one file, encrypted with Ansible Vault. It can be used as it is, as C(group_vars/all/vault.yml)
+    of a team's inventory. Its variables are C(swf_testbed_index_token),
+    C(swf_testbed_broker_password), C(swf_testbed_database_password),
+    C(swf_testbed_monitor_secret_key), C(swf_testbed_api_token), C(swf_testbed_digest_key) and
+    C(swf_testbed_lab_ca), which has the lab's CA, B(its key), and the certificates that it issued.
+  - With O(state=imported), writes those of such a file to C(swf_testbed_controller_dir), where the
+    lookups P(bnlnpps.swf_testbed.secret#lookup) and P(bnlnpps.swf_testbed.host_certificate#lookup)
+    find them.
+  - A secret that the controller does not have is not generated. Secrets from the inventory are
+    exported, too.
   - Encrypts with the password of the vault that Ansible was given. Of several vault ids,
     C(ANSIBLE_VAULT_ENCRYPT_IDENTITY) chooses one.
-  - Runs on the controller alone. Use it with C(run_once), in a play for all hosts that have these secrets.
+  - Runs on the controller alone. Use it with C(run_once), in a play for all hosts that have these
+    secrets.
 options:
   state:
     description: The direction.
@@ -32,7 +36,8 @@ options:
   path:
     description:
       - Path of the vault file on the controller, mode 0600.
-      - A file is not overwritten if it is not encrypted, cannot be decrypted, or has anything that this controller does not have.
+      - A file is not overwritten if it is not encrypted, cannot be decrypted, or has anything that
+        this controller does not have.
     type: path
     required: true
   force:

@@ -13,9 +13,11 @@ author:
   - BNL NPPS (@bnlnpps)
 description:
   - The role may log in, and is nothing more.
-  - The server is sent a SCRAM-SHA-256 verifier, never the password, and its log does not get the statement.
-  - Before the password changes, the verifier of the former one is kept in O(known_good), and O(state=restored) puts it back. So
-    the former password works again, although nobody has to know it.
+  - The server is sent a SCRAM-SHA-256 verifier, never the password, and its log does not get the
+    statement.
+  - Before the password changes, the verifier of the former one is kept in O(known_good), and
+    O(state=restored) puts it back. So the former password works again, although nobody has to know
+    it.
   - It talks to the server with C(psql), over its socket.
 options:
   name:
@@ -23,23 +25,26 @@ options:
     type: str
     required: true
   password:
-    description: Its password. Required with O(state=present). Callback plugins see it, unlike O(password_of).
+    description: Its password. Required with O(state=present). Callback plugins see it, unlike
+      O(password_of).
     type: str
   password_of:
-    description: Name of the variable that O(password) has its value from. The two exclude each other.
+    description: Name of the variable that O(password) has its value from. The two exclude each
+      other.
     type: str
   state:
     description:
       - V(present) makes the role, or gives it the password and the attributes.
-      - V(restored) gives it the password back that it had before O(known_good) was made. Without that directory, or if the role
-        did not exist then, nothing is done.
+      - V(restored) gives it the password back that it had before O(known_good) was made. Without
+        that directory, or if the role did not exist then, nothing is done.
     type: str
     choices: [present, restored]
     default: present
   known_good:
     description:
-      - Directory for the former verifier, which only its owner can read. One that is there already is from before a change that
-        was never proven, and is left as it is. M(bnlnpps.swf_testbed.known_good_files) drops it.
+      - Directory for the former verifier, which only its owner can read. One that is there already
+        is from before a change that was never proven, and is left as it is.
+        M(bnlnpps.swf_testbed.known_good_files) drops it.
     type: path
   socket:
     description: Directory of the server's socket.
@@ -50,7 +55,8 @@ options:
     type: int
     default: 5432
   run_as:
-    description: Login of the server's administrator, which C(psql) is run as. Empty for the login that runs this module.
+    description: Login of the server's administrator, which C(psql) is run as. Empty for the login
+      that runs this module.
     type: str
     default: postgres
 attributes:
@@ -62,7 +68,8 @@ attributes:
     description: The password is a secret.
   action:
     support: full
-    description: Has a corresponding action plugin, which reads the variable that O(password_of) names.
+    description: Has a corresponding action plugin, which reads the variable that O(password_of)
+      names.
 """
 
 EXAMPLES = r"""
@@ -87,7 +94,8 @@ changes:
   elements: str
   sample: [password]
 known_good:
-  description: The directory with the former verifier. The password in use is not proven until it is dropped.
+  description: The directory with the former verifier. The password in use is not proven until it is
+    dropped.
   returned: when there is one
   type: str
   sample: /etc/postgresql/15/main/app-role.known-good
@@ -106,7 +114,10 @@ import subprocess
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.files import read
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.scram import is_of, verifier
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.scram import (
+    is_of,
+    verifier,
+)
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.lease import hold
 
 FILE = "role.json"
@@ -135,17 +146,48 @@ def query(options, sql):
 
     :raises DatabaseError:
     """
-    command = ["psql", "--no-psqlrc", "--quiet", "--tuples-only", "--no-align", "--set=ON_ERROR_STOP=1", "--set=VERBOSITY=terse",
-               "--no-password", "--host", options["socket"], "--port", str(options["port"]), "--dbname", "postgres"]
-    login = {"user": options["run_as"], "group": options["run_as"], "extra_groups": []} if options["run_as"] else {}
+    command = [
+        "psql",
+        "--no-psqlrc",
+        "--quiet",
+        "--tuples-only",
+        "--no-align",
+        "--set=ON_ERROR_STOP=1",
+        "--set=VERBOSITY=terse",
+        "--no-password",
+        "--host",
+        options["socket"],
+        "--port",
+        str(options["port"]),
+        "--dbname",
+        "postgres",
+    ]
+    login = (
+        {"user": options["run_as"], "group": options["run_as"], "extra_groups": []}
+        if options["run_as"]
+        else {}
+    )
     try:
         done = subprocess.run(
-            command, input="SET standard_conforming_strings = on;\n" + QUIET + sql, text=True, check=False, cwd="/",
-            capture_output=True, timeout=60,
-            env={"PATH": "/usr/local/bin:/usr/bin:/bin", "LANG": "C.UTF-8", "PGCLIENTENCODING": "UTF8"}, **login)
+            command,
+            input="SET standard_conforming_strings = on;\n" + QUIET + sql,
+            text=True,
+            check=False,
+            cwd="/",
+            capture_output=True,
+            timeout=60,
+            env={
+                "PATH": "/usr/local/bin:/usr/bin:/bin",
+                "LANG": "C.UTF-8",
+                "PGCLIENTENCODING": "UTF8",
+            },
+            **login,
+        )
     except (OSError, ValueError, LookupError, subprocess.SubprocessError) as error:
         # the text of a time that ran out has the command, whose input is not in it
-        raise DatabaseError("psql cannot be run as %s: %s" % (options["run_as"] or "this login", error)) from None
+        raise DatabaseError(
+            "psql cannot be run as %s: %s" % (options["run_as"] or "this login", error)
+        ) from None
     if done.returncode != 0:
         raise DatabaseError(done.stderr.strip() or "psql exited %d" % done.returncode)
     return done.stdout.strip()
@@ -161,7 +203,9 @@ def keep(folder, former):
     scratch = folder + ".new"
     shutil.rmtree(scratch, ignore_errors=True)
     os.mkdir(scratch, 0o700)
-    with open(os.open(os.path.join(scratch, FILE), os.O_WRONLY | os.O_CREAT, 0o600), "w", encoding="ascii") as stream:
+    with open(
+        os.open(os.path.join(scratch, FILE), os.O_WRONLY | os.O_CREAT, 0o600), "w", encoding="ascii"
+    ) as stream:
         json.dump({"verifier": former}, stream)
         stream.flush()
         os.fsync(stream.fileno())
@@ -188,12 +232,21 @@ def present(options, check):
     if role is None:
         changes = ["role"]
     else:
-        changes = ["attributes"] * (not role["plain"]) + ["password"] * (not is_of(role["verifier"], options["password"]))
+        changes = ["attributes"] * (not role["plain"]) + ["password"] * (
+            not is_of(role["verifier"], options["password"])
+        )
     if changes and not check:
         if options["known_good"] and changes != ["attributes"]:
             keep(options["known_good"], role and role["verifier"])
-        secret = "" if changes == ["attributes"] else " PASSWORD " + literal(verifier(options["password"]))
-        query(options, "%s ROLE %s WITH %s%s;\n" % ("ALTER" if role else "CREATE", name, ATTRIBUTES, secret))
+        secret = (
+            ""
+            if changes == ["attributes"]
+            else " PASSWORD " + literal(verifier(options["password"]))
+        )
+        query(
+            options,
+            "%s ROLE %s WITH %s%s;\n" % ("ALTER" if role else "CREATE", name, ATTRIBUTES, secret),
+        )
     return changes
 
 
@@ -204,7 +257,9 @@ def restored(options, check):
     if not found or json.loads(found)["verifier"] == former:
         return []
     if not check:
-        query(options, "ALTER ROLE %s PASSWORD %s;\n" % (identifier(options["name"]), literal(former)))
+        query(
+            options, "ALTER ROLE %s PASSWORD %s;\n" % (identifier(options["name"]), literal(former))
+        )
     return ["password"]
 
 
@@ -229,10 +284,13 @@ def main():
     try:
         changes = state(options, module.check_mode)
     except (DatabaseError, OSError, ValueError) as error:
-        module.fail_json(msg="The role %s cannot be made %s. Evidence: %s. Fix: see that PostgreSQL runs, with its socket in "
-                             "%s and port %d, then run the same again." % (
-                                 options["name"], options["state"], error, options["socket"], options["port"]),
-                         **snapshot(options["known_good"]))
+        module.fail_json(
+            msg="The role %s cannot be made %s. Evidence: %s. Fix: see that PostgreSQL runs, with "
+            "its socket in "
+            "%s and port %d, then run the same again."
+            % (options["name"], options["state"], error, options["socket"], options["port"]),
+            **snapshot(options["known_good"]),
+        )
     module.exit_json(changed=bool(changes), changes=changes, **snapshot(options["known_good"]))
 
 

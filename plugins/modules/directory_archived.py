@@ -12,8 +12,10 @@ version_added: 0.1.0
 author:
   - BNL NPPS (@bnlnpps)
 description:
-  - Packs the files of a directory into a C(tar.gz) that only its owner can read, and checks that all of it can be read back.
-  - The name of the archive ends on a digest of the content, so that the same content is archived once.
+  - Packs the files of a directory into a C(tar.gz) that only its owner can read, and checks that
+    all of it can be read back.
+  - The name of the archive ends on a digest of the content, so that the same content is archived
+    once.
   - A directory that is empty or not there needs no archive.
 options:
   path:
@@ -21,7 +23,8 @@ options:
     type: path
     required: true
   backup_dir:
-    description: Directory on the same host for the archives. It is made with mode 0700, and must not be within O(path).
+    description: Directory on the same host for the archives. It is made with mode 0700, and must
+      not be within O(path).
     type: path
     required: true
   name:
@@ -126,22 +129,34 @@ def main():
     )
     path, backup_dir = (os.path.realpath(module.params[key]) for key in ("path", "backup_dir"))
     if os.path.commonpath([path, backup_dir]) == path:
-        module.fail_json(msg="backup_dir %s is within %s, and would be removed with it. Name another one." % (backup_dir, path))
+        module.fail_json(
+            msg="backup_dir %s is within %s, and would be removed with it. Name another one."
+            % (backup_dir, path)
+        )
     try:
         found = content(path)
         if not found:
             module.exit_json(changed=False, archive="", files=0)
         listing = "".join("%s  %s\n" % (found[name], name) for name in sorted(found))
-        archive = os.path.join(backup_dir, "%s-%s.tar.gz" % (
-            module.params["name"], hashlib.sha256(listing.encode()).hexdigest()[:12]))
+        archive = os.path.join(
+            backup_dir,
+            "%s-%s.tar.gz"
+            % (module.params["name"], hashlib.sha256(listing.encode()).hexdigest()[:12]),
+        )
         missing = not os.path.exists(archive)
         if missing and not module.check_mode:
             pack(path, found, archive)
     except (OSError, tarfile.TarError) as error:
-        module.fail_json(msg="%s was not archived: %s. Nothing was removed. Make room in %s or name another directory." % (
-            path, error, backup_dir))
-    module.exit_json(changed=missing, archive=archive, files=len(found),
-                     diff={"before": "", "after": archive + "\n" if missing else ""})
+        module.fail_json(
+            msg="%s was not archived: %s. Nothing was removed. Make room in %s or name another "
+            "directory." % (path, error, backup_dir)
+        )
+    module.exit_json(
+        changed=missing,
+        archive=archive,
+        files=len(found),
+        diff={"before": "", "after": archive + "\n" if missing else ""},
+    )
 
 
 if __name__ == "__main__":

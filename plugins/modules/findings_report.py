@@ -12,9 +12,11 @@ version_added: 0.1.0
 author:
   - BNL NPPS (@bnlnpps)
 description:
-  - Takes what M(bnlnpps.swf_testbed.host_findings) returned for each host, numbers it, and prints it with evidence and cure.
-  - Knows of all hosts, and judges by that. What is not installed is a warning before the first installation, and fatal where
-    other parts of the testbed are installed. That nobody listens is a warning where that part is not installed yet.
+  - Takes what M(bnlnpps.swf_testbed.host_findings) returned for each host, numbers it, and prints
+    it with evidence and cure.
+  - Knows of all hosts, and judges by that. What is not installed is a warning before the first
+    installation, and fatal where other parts of the testbed are installed. That nobody listens is a
+    warning where that part is not installed yet.
   - Fails if a finding is fatal.
   - Runs on the controller and touches no host. Use it with C(run_once).
 options:
@@ -29,11 +31,11 @@ options:
     required: true
   dest:
     description:
-      - File on the controller to write the report to as well, as one JSON document. Its directory must exist. A new file is made
-        with mode 0600.
-      - It has C(made_at), the numbers C(fatal) and C(warnings), and C(hosts), which has for each host its C(address), whether it
-        was C(reached), which parts are C(installed), and its C(findings) with a C(number), as
-        RV(bnlnpps.swf_testbed.host_findings#module:findings).
+      - File on the controller to write the report to as well, as one JSON document. Its directory
+        must exist. A new file is made with mode 0600.
+      - It has C(made_at), the numbers C(fatal) and C(warnings), and C(hosts), which has for each
+        host its C(address), whether it was C(reached), which parts are C(installed), and its
+        C(findings) with a C(number), as RV(bnlnpps.swf_testbed.host_findings#module:findings).
     type: path
 extends_documentation_fragment:
   - bnlnpps.swf_testbed.read_only

@@ -7,18 +7,22 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: host_findings
-short_description: Find everything that is wrong with a host of the testbed, before the first installation and after a crash
+short_description: Find everything that is wrong with a host of the testbed, before the first
+  installation and after a crash
 version_added: 0.1.0
 author:
   - BNL NPPS (@bnlnpps)
 description:
-  - Looks at Python, disks, ports, paths, systemd, the clock, what the host must reach by name, TCP and TLS, the certificates that
-    lie on it, its package indexes, its units, and the instances of the testbed with their programs. All in one call.
-  - What is wrong is returned and is no failure. Neither is a host that cannot be reached, or has no Python - that is a finding
-    like the others. M(bnlnpps.swf_testbed.findings_report) prints the findings of all hosts and fails.
-  - Changes nothing, on the host and on the controller - a secret that is generated at the first use is not made for this. The
-    free ports are bound for a moment to see that they are free.
-  - No secret is in a finding. The ends of logs are searched for what is in the host's own files of secrets.
+  - Looks at Python, disks, ports, paths, systemd, the clock, what the host must reach by name, TCP
+    and TLS, the certificates that lie on it, its package indexes, its units, and the instances of
+    the testbed with their programs. All in one call.
+  - What is wrong is returned and is no failure. Neither is a host that cannot be reached, or has no
+    Python - that is a finding like the others. M(bnlnpps.swf_testbed.findings_report) prints the
+    findings of all hosts and fails.
+  - Changes nothing, on the host and on the controller - a secret that is generated at the first use
+    is not made for this. The free ports are bound for a moment to see that they are free.
+  - No secret is in a finding. The ends of logs are searched for what is in the host's own files of
+    secrets.
 options:
   max_clock_offset:
     description: Seconds that the clocks of host and controller may differ.
@@ -47,7 +51,8 @@ options:
     type: int
     default: 1000
   min_free_mb:
-    description: Free space, in MB, below which there is a warning. With less than a tenth of it the disk counts as full.
+    description: Free space, in MB, below which there is a warning. With less than a tenth of it the
+      disk counts as full.
     type: int
     default: 500
   expiry_days:
@@ -69,7 +74,8 @@ options:
         type: str
         required: true
       part:
-        description: What of the testbed it is. Findings of other hosts name the parts that they miss.
+        description: What of the testbed it is. Findings of other hosts name the parts that they
+          miss.
         type: str
         required: true
       ports:
@@ -99,7 +105,8 @@ options:
         type: str
         default: ""
       certificate_names:
-        description: Names and addresses that clients call, if the instance has a certificate of its own.
+        description: Names and addresses that clients call, if the instance has a certificate of its
+          own.
         type: list
         elements: str
         default: []
@@ -114,11 +121,13 @@ options:
         type: str
         required: true
       placed:
-        description: A file that its role places, by which it is known to be installed. May have one C(*).
+        description: A file that its role places, by which it is known to be installed. May have one
+          C(*).
         type: str
         required: true
       unit:
-        description: Its unit. A C(*) stands for the text that stands for that of O(services[].placed).
+        description: Its unit. A C(*) stands for the text that stands for that of
+          O(services[].placed).
         type: str
         required: true
       listen:
@@ -139,7 +148,8 @@ options:
         type: str
         default: ""
       key:
-        description: The key of the certificate, likewise. It is compared with the certificate and never shown.
+        description: The key of the certificate, likewise. It is compared with the certificate and
+          never shown.
         type: str
         default: ""
       names:
@@ -196,14 +206,16 @@ options:
         default: ""
   indexes_of:
     description:
-      - Name of the variable with the package indexes that this host installs from, as C(pip_indexes). It is worked out without
-        making secrets, and O(indexes) and O(index_cas) become what comes of it.
+      - Name of the variable with the package indexes that this host installs from, as
+        C(pip_indexes). It is worked out without making secrets, and O(indexes) and O(index_cas)
+        become what comes of it.
     type: str
     default: ""
   indexes:
     default: []
   index_cas:
-    description: Certificates of CAs in PEM, by the name of the index. They count where none are placed on the host.
+    description: Certificates of CAs in PEM, by the name of the index. They count where none are
+      placed on the host.
     type: dict
     default: {}
   packages:
@@ -262,7 +274,8 @@ findings:
       type: str
       sample: certificate
     severity:
-      description: V(fatal) for what does not work or keeps an installation from working, V(warning) for what will.
+      description: V(fatal) for what does not work or keeps an installation from working, V(warning)
+        for what will.
       type: str
       sample: warning
     cause:
@@ -278,11 +291,13 @@ findings:
       type: str
       sample: "Run: ansible-playbook site.yml"
     provider:
-      description: The part of the testbed that should have answered, where nothing listened; otherwise null.
+      description: The part of the testbed that should have answered, where nothing listened;
+        otherwise null.
       type: str
       sample: null
 installed:
-  description: For each part of the testbed that belongs on this host, whether it is installed. Empty where it did not answer.
+  description: For each part of the testbed that belongs on this host, whether it is installed.
+    Empty where it did not answer.
   returned: always
   type: dict
   sample: {testbed: true}
@@ -292,7 +307,8 @@ reached:
   type: bool
   sample: true
 clock:
-  description: When the host began (its own clock, seconds since 1970), and for how many seconds it looked.
+  description: When the host began (its own clock, seconds since 1970), and for how many seconds it
+    looked.
   returned: when the host answered
   type: dict
   sample: {began: 1780000000.5, took: 1.25}
@@ -306,40 +322,85 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._build.installers import find_uv
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.findings import FATAL
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._doctor import indexes as doctor_indexes
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._doctor import (
+    indexes as doctor_indexes,
+)
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._doctor import instance, service
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._doctor.clock import unsynchronised
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._doctor.clock import (
+    unsynchronised,
+)
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._doctor.reach import reach
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._doctor.secrets import scrubber, without_secrets
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._doctor.secrets import (
+    scrubber,
+    without_secrets,
+)
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host import systemd
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.instance_name import InstanceNameError, instance_name
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.layout import environment_of_login, layout
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.instance_name import (
+    InstanceNameError,
+    instance_name,
+)
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.layout import (
+    environment_of_login,
+    layout,
+)
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.python import (
     find_python,
     python_problem,
     release_of,
     venv_problem,
 )
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.systemd_checks import linger_problem, system_problems
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.configuration import ARGUMENTS
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.systemd_checks import (
+    linger_problem,
+    system_problems,
+)
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.configuration import (
+    ARGUMENTS,
+)
 
 TEXT = {"type": "str", "default": ""}
 TEXTS = {"type": "list", "elements": "str", "default": []}
 NAME = {"type": "str", "required": True}
 PORT = {"type": "int", "required": True}
 INSTANCE = {
-    "name": NAME, "part": NAME, "health_url": TEXT, "certificate_names": TEXTS,
-    "ports": {"type": "list", "elements": "dict", "default": [], "options": {
-        "name": NAME, "variable": NAME, "host": {"type": "str", "default": "127.0.0.1"}, "port": PORT}}}
+    "name": NAME,
+    "part": NAME,
+    "health_url": TEXT,
+    "certificate_names": TEXTS,
+    "ports": {
+        "type": "list",
+        "elements": "dict",
+        "default": [],
+        "options": {
+            "name": NAME,
+            "variable": NAME,
+            "host": {"type": "str", "default": "127.0.0.1"},
+            "port": PORT,
+        },
+    },
+}
 SERVICE = {
-    "part": NAME, "placed": NAME, "unit": NAME, "listen": TEXTS, "port": PORT, "variable": NAME,
+    "part": NAME,
+    "placed": NAME,
+    "unit": NAME,
+    "listen": TEXTS,
+    "port": PORT,
+    "variable": NAME,
     "certificate": TEXT,
-    "key": dict(TEXT, no_log=False), "names": TEXTS, "state_dir": {"type": "path", "default": "/var/lib"},
-    "secrets_dir": dict(TEXT, no_log=False)}
+    "key": dict(TEXT, no_log=False),
+    "names": TEXTS,
+    "state_dir": {"type": "path", "default": "/var/lib"},
+    "secrets_dir": dict(TEXT, no_log=False),
+}
 REACH = {
-    "name": NAME, "needed": {"type": "bool", "default": True}, "host": NAME, "port": PORT,
+    "name": NAME,
+    "needed": {"type": "bool", "default": True},
+    "host": NAME,
+    "port": PORT,
     "tls": {"type": "str", "choices": ["off", "on", "postgresql"], "default": "off"},
-    "ca": TEXT, "variable": NAME, "provider": TEXT}
+    "ca": TEXT,
+    "variable": NAME,
+    "provider": TEXT,
+}
 
 
 def listed(options):
@@ -349,7 +410,10 @@ def listed(options):
 def python_of(options):
     """(version of the Python that releases are built with, or None; findings)"""
     found = find_python(options["python"])
-    problems = [python_problem(options["python"], options["min_python"], found, release_of()), venv_problem(found, find_uv())]
+    problems = [
+        python_problem(options["python"], options["min_python"], found, release_of()),
+        venv_problem(found, find_uv()),
+    ]
     return found["version"] if found else None, problems
 
 
@@ -361,7 +425,8 @@ def systemd_of(options, version):
 
 
 def indexes_of(options, cas, folder, python):
-    """Findings on the package indexes. The CAs that are not placed on the host yet come along with the question."""
+    """Findings on the package indexes. The CAs that are not placed on the host yet come along with
+    the question."""
     indexes = []
     for index in options["indexes"]:
         path = None
@@ -370,8 +435,11 @@ def indexes_of(options, cas, folder, python):
             with open(path, "w", encoding="ascii", errors="replace") as stream:
                 stream.write(cas[index["name"]])
         indexes.append(dict(index, ca_cert=path))
-    access = layout(options["access_instance"], options["scope"], environment_of_login())["access_dir"] if (
-        options["access_instance"]) else None
+    access = (
+        layout(options["access_instance"], options["scope"], environment_of_login())["access_dir"]
+        if (options["access_instance"])
+        else None
+    )
     return doctor_indexes.examine(indexes, options["packages"], access, python, options)
 
 
@@ -423,21 +491,31 @@ def main():
     )
     options = module.params
     try:
-        for name in [item["name"] for item in options["instances"]] + list(filter(None, [options["access_instance"]])):
+        for name in [item["name"] for item in options["instances"]] + list(
+            filter(None, [options["access_instance"]])
+        ):
             instance_name(name)
     except InstanceNameError as error:
         module.fail_json(msg=str(error))
     began, started = time.time(), time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
         installed, found = examine(options, folder)
-    places = [layout(item["name"], options["scope"], environment_of_login()) for item in options["instances"]]
+    places = [
+        layout(item["name"], options["scope"], environment_of_login())
+        for item in options["instances"]
+    ]
     folders = [item[name] for item in places for name in ("secrets_dir", "access_dir")]
     folders += [item["secrets_dir"] for item in options["services"] if item["secrets_dir"]]
     scrub = scrubber(folders, [index["token"] for index in options["indexes"] if index["token"]])
     found = without_secrets(found, scrub)
     found.sort(key=lambda item: item["severity"] != FATAL)
-    module.exit_json(changed=False, findings=found, installed=installed, reached=True,
-                     clock={"began": began, "took": time.monotonic() - started})
+    module.exit_json(
+        changed=False,
+        findings=found,
+        installed=installed,
+        reached=True,
+        clock={"began": began, "took": time.monotonic() - started},
+    )
 
 
 if __name__ == "__main__":

@@ -12,20 +12,27 @@ version_added: 0.1.0
 author:
   - BNL NPPS (@bnlnpps)
 description:
-  - Checks the variables of all hosts of the play against the argument specifications of the roles that they get, and against each
-    other. Names, types, ports, addresses, URLs, TLS, secrets, programs, files and paths.
-  - Reports all problems of all hosts at once, each with the variable, its value and the fix. Values of secrets are not shown.
-  - Runs on the controller, contacts no host and generates no secret. Use it with C(run_once), as the first task of a play.
-  - When there is no problem, it places the CA that a team shares in the variable C(swf_testbed_lab_ca), and the certificates that
-    were issued, in the directory C(swf_testbed_controller_dir) of the controller. What is there stays, but for a certificate of
+  - Checks the variables of all hosts of the play against the argument specifications of the roles
+    that they get, and against each other. Names, types, ports, addresses, URLs, TLS, secrets,
+    programs, files and paths.
+  - Reports all problems of all hosts at once, each with the variable, its value and the fix. Values
+    of secrets are not shown.
+  - Runs on the controller, contacts no host and generates no secret. Use it with C(run_once), as
+    the first task of a play.
+  - When there is no problem, it places the CA that a team shares in the variable
+    C(swf_testbed_lab_ca), and the certificates that were issued, in the directory
+    C(swf_testbed_controller_dir) of the controller. What is there stays, but for a certificate of
     the same CA that ends earlier. A directory that has another CA is refused.
 options:
   parts:
-    description: What to check. A playbook that only stops programs has no use for a file that only an installation reads.
+    description: What to check. A playbook that only stops programs has no use for a file that only
+      an installation reads.
     type: list
     elements: str
-    choices: [types, collections, names, versions, numbers, addresses, secrets, programs, files, paths, sources]
-    default: [types, collections, names, versions, numbers, addresses, secrets, programs, files, paths, sources]
+    choices: [types, collections, names, versions, numbers, addresses, secrets, programs, files,
+      paths, sources]
+    default: [types, collections, names, versions, numbers, addresses, secrets, programs, files,
+      paths, sources]
 attributes:
   check_mode:
     support: full
@@ -59,7 +66,8 @@ msg:
     command again.
     1. swf_testbed_mcp_port is out of the range of ports. Evidence: it is 99999. Fix: write a whole number from 1 to 65535
 placed:
-  description: Paths of the files on the controller that were placed. No host has another certificate by it, so it is no change.
+  description: Paths of the files on the controller that were placed. No host has another
+    certificate by it, so it is no change.
   returned: on success
   type: list
   elements: str

@@ -7,27 +7,30 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: known_good_files
-short_description: Restore the files that a failed change replaced, or drop their snapshot once the change is proven
+short_description: Restore the files that a failed change replaced, or drop their snapshot once the
+  change is proven
 version_added: 0.1.0
 author:
   - BNL NPPS (@bnlnpps)
 description:
-  - M(bnlnpps.swf_testbed.config_files) with O(bnlnpps.swf_testbed.config_files#module:known_good) keeps files as they were before
-    it replaces them. This module takes the next step.
-  - It restarts nothing. Programs that read the files at their start are restarted by M(bnlnpps.swf_testbed.supervisor_daemon) or
-    M(bnlnpps.swf_testbed.unit_running), which see that the files are newer than they are.
+  - M(bnlnpps.swf_testbed.config_files) with O(bnlnpps.swf_testbed.config_files#module:known_good)
+    keeps files as they were before it replaces them. This module takes the next step.
+  - It restarts nothing. Programs that read the files at their start are restarted by
+    M(bnlnpps.swf_testbed.supervisor_daemon) or M(bnlnpps.swf_testbed.unit_running), which see that
+    the files are newer than they are.
   - No content of a file is part of a result, a diff or a log.
 options:
   snapshots:
-    description: Directories of snapshots. One that does not exist means that the files in use are proven, and is left out.
+    description: Directories of snapshots. One that does not exist means that the files in use are
+      proven, and is left out.
     type: list
     elements: path
     required: true
   state:
     description:
-      - V(restored) puts the files back as they were, with modes and owners, and removes those that were not there. The snapshot
-        stays, since the files in use are not proven again yet. After a first installation, which has nothing to restore, it
-        does nothing.
+      - V(restored) puts the files back as they were, with modes and owners, and removes those that
+        were not there. The snapshot stays, since the files in use are not proven again yet. After a
+        first installation, which has nothing to restore, it does nothing.
       - V(dropped) removes the snapshots.
     type: str
     choices: [restored, dropped]
@@ -91,7 +94,11 @@ def done(snapshots, state, check):
     if state == "restored":
         change = known_good.different if check else known_good.put_back
         return [path for folder in snapshots for path in sorted(change(folder))]
-    return [folder for folder in snapshots if (os.path.isdir(folder) if check else known_good.drop(folder))]
+    return [
+        folder
+        for folder in snapshots
+        if (os.path.isdir(folder) if check else known_good.drop(folder))
+    ]
 
 
 def main():
@@ -107,8 +114,11 @@ def main():
     try:
         paths = done(snapshots, state, module.check_mode)
     except (OSError, ValueError, KeyError) as error:
-        module.fail_json(msg="Known good files cannot be %s. Evidence: %s. Fix: free the path or the disk, then run the same "
-                             "again; the snapshot is kept: %s." % (state, error, ", ".join(snapshots)))
+        module.fail_json(
+            msg="Known good files cannot be %s. Evidence: %s. Fix: free the path or the disk, then "
+            "run the same "
+            "again; the snapshot is kept: %s." % (state, error, ", ".join(snapshots))
+        )
     module.exit_json(changed=bool(paths), paths=paths)
 
 

@@ -12,10 +12,12 @@ version_added: 0.1.0
 author:
   - BNL NPPS (@bnlnpps)
 description:
-  - While a run holds a host, the modules of this collection change it for no other controller. The lease is what the play has in
-    C(SWF_TESTBED_LEASE), see P(bnlnpps.swf_testbed.lease#lookup). Without it nothing is done.
-  - Every call of a module that changes something renews it. Where the controller is killed, the same controller (name, login and
-    C(swf_testbed_controller_dir)) takes the host over at once, and another one 10 minutes after the last call.
+  - While a run holds a host, the modules of this collection change it for no other controller. The
+    lease is what the play has in C(SWF_TESTBED_LEASE), see P(bnlnpps.swf_testbed.lease#lookup).
+    Without it nothing is done.
+  - Every call of a module that changes something renews it. Where the controller is killed, the
+    same controller (name, login and C(swf_testbed_controller_dir)) takes the host over at once, and
+    another one 10 minutes after the last call.
   - The lease is a file for its owner alone, below C(/run/bnlnpps.swf_testbed) in system scope and
     C(~/.local/state/bnlnpps.swf_testbed) in user scope.
 options:
@@ -59,7 +61,9 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.lease im
 
 def main():
     module = AnsibleModule(
-        argument_spec={"state": {"type": "str", "choices": ["present", "absent"], "default": "present"}},
+        argument_spec={
+            "state": {"type": "str", "choices": ["present", "absent"], "default": "present"}
+        },
         supports_check_mode=True,
     )
     if module.params["state"] == "present":

@@ -12,18 +12,22 @@ version_added: 0.1.0
 author:
   - BNL NPPS (@bnlnpps)
 description:
-  - Ansible goes on without a host that failed or cannot be reached. Before programs are changed over to new configuration, that
-    would leave them without a service that they need.
-  - Fails if a host of the play is missing, and names it, the cause, and the command that leaves it out.
+  - Ansible goes on without a host that failed or cannot be reached. Before programs are changed
+    over to new configuration, that would leave them without a service that they need.
+  - Fails if a host of the play is missing, and names it, the cause, and the command that leaves it
+    out.
   - Hosts that only run agents may be missing, if they cannot be reached and are few.
-  - Runs on the controller and contacts no host. Use it with C(run_once), as the last task of a play. A failure then ends the run.
+  - Runs on the controller and contacts no host. Use it with C(run_once), as the last task of a
+    play. A failure then ends the run.
 options:
   max_unreachable:
-    description: How many hosts of the group C(agents), which are in no group of services, may be unreachable.
+    description: How many hosts of the group C(agents), which are in no group of services, may be
+      unreachable.
     type: int
     default: 0
   failure:
-    description: Why this host failed, in a C(rescue). The task then fails with it and the command that leaves the host out.
+    description: Why this host failed, in a C(rescue). The task then fails with it and the command
+      that leaves the host out.
     type: str
     default: ""
 extends_documentation_fragment:

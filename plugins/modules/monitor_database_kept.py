@@ -12,10 +12,12 @@ version_added: 0.1.0
 author:
   - BNL NPPS (@bnlnpps)
 description:
-  - Asks C(swf-monitor setup --check) of the release that is to come which migrations it would apply. If there are any, it copies
-    the database into a file of mode 0600 first. If there are none it does nothing.
+  - Asks C(swf-monitor setup --check) of the release that is to come which migrations it would
+    apply. If there are any, it copies the database into a file of mode 0600 first. If there are
+    none it does nothing.
   - SQLite is copied by its backup interface while programs write to it, PostgreSQL by C(pg_dump).
-  - Is to run on the monitor's host, after the release was built and before anything of it is started.
+  - Is to run on the monitor's host, after the release was built and before anything of it is
+    started.
 options:
   release:
     description: Directory of the release that is to come.
@@ -26,11 +28,13 @@ options:
     type: path
     required: true
   keep:
-    description: How many copies stay, the new one included. The oldest others are removed once it is whole.
+    description: How many copies stay, the new one included. The oldest others are removed once it
+      is whole.
     type: int
     default: 5
   environment:
-    description: Environment of the monitor's programs. Secrets are named by their files in it, and are not in it.
+    description: Environment of the monitor's programs. Secrets are named by their files in it, and
+      are not in it.
     type: dict
     required: true
   user:
@@ -40,7 +44,8 @@ options:
 attributes:
   check_mode:
     support: full
-    description: Copies nothing. It can tell whether it would only where the release is built already.
+    description: Copies nothing. It can tell whether it would only where the release is built
+      already.
   diff_mode:
     support: none
     description: There is nothing to show.
@@ -85,7 +90,10 @@ import time
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.lease import hold
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._instance.monitor_runner import MonitorError, Runner
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._instance.monitor_runner import (
+    MonitorError,
+    Runner,
+)
 
 SQLITE = """
 import os, sqlite3, sys
@@ -107,14 +115,19 @@ COPY = re.compile(r"monitor-\d{8}T\d{6}Z\.(pgdump|sqlite3)")
 
 def migrations(runner, release):
     """What the release is going to change in the database."""
-    printed = runner.run("ask the new release what it changes in the database", [
-        os.path.join(release, "bin", "swf-monitor"), "setup", "--check"])
+    printed = runner.run(
+        "ask the new release what it changes in the database",
+        [os.path.join(release, "bin", "swf-monitor"), "setup", "--check"],
+    )
     return json.loads(printed.strip().splitlines()[-1])["migrations"]
 
 
 def copy_sqlite(runner, release, target):
     source = os.path.join(runner.environment["SWF_MONITOR_DATA_DIR"], "db.sqlite3")
-    runner.run("copy %s" % source, [os.path.join(release, "bin", "python"), "-I", "-c", SQLITE, source, target])
+    runner.run(
+        "copy %s" % source,
+        [os.path.join(release, "bin", "python"), "-I", "-c", SQLITE, source, target],
+    )
 
 
 def copy_postgresql(runner, target):
@@ -122,12 +135,18 @@ def copy_postgresql(runner, target):
     pg_dump = shutil.which("pg_dump", path="/usr/local/bin:/usr/bin:/bin")
     if not pg_dump:
         raise MonitorError(
-            "there is no pg_dump on this host to copy the database with. Run: sudo apt-get install postgresql-client")
+            "there is no pg_dump on this host to copy the database with. Run: sudo apt-get install "
+            "postgresql-client"
+        )
     settings = runner.environment
     with open(settings["DB_PASSWORD_FILE"], encoding="utf-8") as stream:
         password = stream.read().strip()
-    names = {"PGHOST": settings["DB_HOST"], "PGPORT": settings.get("DB_PORT", "5432"), "PGDATABASE": settings["DB_NAME"],
-             "PGUSER": settings["DB_USER"]}
+    names = {
+        "PGHOST": settings["DB_HOST"],
+        "PGPORT": settings.get("DB_PORT", "5432"),
+        "PGDATABASE": settings["DB_NAME"],
+        "PGUSER": settings["DB_USER"],
+    }
     if settings.get("DB_SSLMODE"):
         names["PGSSLMODE"] = settings["DB_SSLMODE"]
     with tempfile.TemporaryDirectory() as scratch:
@@ -144,7 +163,9 @@ def kept(module, runner):
     release, folder = module.params["release"], module.params["directory"]
     if module.params["keep"] < 1:
         raise MonitorError(
-            "swf_testbed_keep_database_backups is %d and must be at least 1: the copy itself" % module.params["keep"])
+            "swf_testbed_keep_database_backups is %d and must be at least 1: the copy itself"
+            % module.params["keep"]
+        )
     if not os.path.exists(os.path.join(release, "bin", "swf-monitor")):
         if module.check_mode:
             return {"changed": False}
@@ -154,7 +175,10 @@ def kept(module, runner):
         return {"changed": bool(found), "migrations": found}
     runner.directory(folder)
     postgresql = bool(runner.environment.get("DB_HOST"))
-    name = "monitor-%s.%s" % (time.strftime("%Y%m%dT%H%M%SZ", time.gmtime()), "pgdump" if postgresql else "sqlite3")
+    name = "monitor-%s.%s" % (
+        time.strftime("%Y%m%dT%H%M%SZ", time.gmtime()),
+        "pgdump" if postgresql else "sqlite3",
+    )
     target = os.path.join(folder, name)
     try:
         if postgresql:
@@ -166,15 +190,24 @@ def kept(module, runner):
         if os.path.exists(target + ".part"):
             os.unlink(target + ".part")
         raise
-    return {"changed": True, "migrations": found, "path": target, "removed": prune(folder, module.params["keep"])}
+    return {
+        "changed": True,
+        "migrations": found,
+        "path": target,
+        "removed": prune(folder, module.params["keep"]),
+    }
 
 
 def prune(folder, keep):
-    """Remove the oldest copies, and what a copy that was interrupted left; nothing that is not ours. Paths of the copies."""
+    """Remove the oldest copies, and what a copy that was interrupted left; nothing that is not
+    ours. Paths of the copies."""
     for path in sorted(os.listdir(folder)):
-        if COPY.fullmatch(path[:-len(".part")]) and path.endswith(".part"):
+        if COPY.fullmatch(path[: -len(".part")]) and path.endswith(".part"):
             os.unlink(os.path.join(folder, path))
-    copies = sorted((name for name in os.listdir(folder) if COPY.fullmatch(name)), key=lambda name: name.split(".")[0])
+    copies = sorted(
+        (name for name in os.listdir(folder) if COPY.fullmatch(name)),
+        key=lambda name: name.split(".")[0],
+    )
     removed = [os.path.join(folder, name) for name in copies[:-keep]]
     for path in removed:
         os.unlink(path)
@@ -196,7 +229,9 @@ def main():
     try:
         module.exit_json(**kept(module, Runner(module.params)))
     except (MonitorError, KeyError, OSError, ValueError) as error:
-        module.fail_json(msg="the database was not copied, and nothing that runs was touched: %s" % error)
+        module.fail_json(
+            msg="the database was not copied, and nothing that runs was touched: %s" % error
+        )
 
 
 if __name__ == "__main__":

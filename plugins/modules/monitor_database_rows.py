@@ -12,11 +12,13 @@ version_added: 0.1.0
 author:
   - BNL NPPS (@bnlnpps)
 description:
-  - Counts the runs, files and messages in a database of the monitor, with the settings and drivers of a release and as its user.
-  - With O(config), that is the database which the monitor of the host is configured for. With O(release) and O(environment), it
-    is one that the monitor is going to have.
-  - With O(former), refuses a database without history if a host of the play has registered one with history under this name.
-    A former database that cannot be asked counts as one with history, and so does that of a host which is not in the play.
+  - Counts the runs, files and messages in a database of the monitor, with the settings and drivers
+    of a release and as its user.
+  - With O(config), that is the database which the monitor of the host is configured for. With
+    O(release) and O(environment), it is one that the monitor is going to have.
+  - With O(former), refuses a database without history if a host of the play has registered one with
+    history under this name. A former database that cannot be asked counts as one with history, and
+    so does that of a host which is not in the play.
 options:
   config:
     description: Path of the supervisord.conf in use.
@@ -31,7 +33,8 @@ options:
     type: dict
     default: {}
   password:
-    description: The password of the database. Use O(password_of) in a playbook, since callback plugins see arguments of tasks.
+    description: The password of the database. Use O(password_of) in a playbook, since callback
+      plugins see arguments of tasks.
     type: str
     default: ""
   password_of:
@@ -46,7 +49,8 @@ options:
     type: str
     default: ""
   former:
-    description: Name of the variable under which hosts registered what this module found with O(config).
+    description: Name of the variable under which hosts registered what this module found with
+      O(config).
     type: str
     default: ""
 extends_documentation_fragment:
@@ -105,8 +109,12 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._instance.moni
     count,
     password_of,
 )
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._instance.monitor_runner import MonitorError
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.conf_file import ConfigError
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._instance.monitor_runner import (
+    MonitorError,
+)
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.conf_file import (
+    ConfigError,
+)
 
 
 def main():

@@ -12,16 +12,18 @@ version_added: 0.1.0
 author:
   - BNL NPPS (@bnlnpps)
 description:
-  - Checks C(pyproject.toml) (build system, name, version, description, C(requires-python), dependencies by simple name, readme,
-    license, repository URL), the C(src) layout, and that the programs named there exist.
-  - With O(indexes), also that the index does not have the version with other content, for which the package is built.
+  - Checks C(pyproject.toml) (build system, name, version, description, C(requires-python),
+    dependencies by simple name, readme, license, repository URL), the C(src) layout, and that the
+    programs named there exist.
+  - With O(indexes), also that the index does not have the version with other content, for which the
+    package is built.
   - Fails with all findings together, one line each, with the file, the cause and the cure.
   - Changes nothing. Run it on the controller (C(delegate_to=localhost)), where the sources are.
 options:
   index:
     description:
-      - Name of the one of O(indexes) that is meant. Unset, it is the private one, which is the one that claims names and is
-        neither PyPI nor TestPyPI.
+      - Name of the one of O(indexes) that is meant. Unset, it is the private one, which is the one
+        that claims names and is neither PyPI nor TestPyPI.
     type: str
   formats:
     description: What to build for the comparison.
@@ -61,7 +63,8 @@ findings:
   type: list
   elements: str
   sample:
-    - "swf-thing/pyproject.toml: [project] has no requires-python, so that pip installs it on a Python it fails on. Add ..."
+    - "swf-thing/pyproject.toml: [project] has no requires-python, so that pip installs it on a
+      Python it fails on. Add ..."
 packages:
   description: What was checked.
   returned: always
@@ -77,13 +80,20 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index import configuration
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._package import plan, sources
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._package.checks import line
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._package.lookup import Index, IndexAway
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._package.project import PublishError, missing_libraries
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._package.lookup import (
+    Index,
+    IndexAway,
+)
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._package.project import (
+    PublishError,
+    missing_libraries,
+)
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._package.target import target
 
 
 def compared(packages, entry, formats, scratch):
-    """(problems, warnings) of versions that the index has, for packages whose sources are in order."""
+    """(problems, warnings) of versions that the index has, for packages whose sources are in
+    order."""
     index = Index(entry)
     try:
         for package in packages:
@@ -98,18 +108,32 @@ def compared(packages, entry, formats, scratch):
 
 def check(options):
     """(findings, names and versions, warnings)."""
-    entry = target(options["indexes"], options["index"], needs_token=False) if options["indexes"] is not None else None
-    with sources.projects(options["sources"], options["repositories"]) as projects, \
-            tempfile.TemporaryDirectory(prefix="swf-check-") as scratch:
+    entry = (
+        target(options["indexes"], options["index"], needs_token=False)
+        if options["indexes"] is not None
+        else None
+    )
+    with (
+        sources.projects(options["sources"], options["repositories"]) as projects,
+        tempfile.TemporaryDirectory(prefix="swf-check-") as scratch,
+    ):
         problems = plan.check_sources(projects)
         packages = [plan.Package(project) for project in projects if project.name]
         warnings = []
         if entry:
             broken = {file for file, _cause, _cure in problems}
-            sound = [package for package in packages if not any(file.startswith(package.project.label) for file in broken)]
+            sound = [
+                package
+                for package in packages
+                if not any(file.startswith(package.project.label) for file in broken)
+            ]
             more, warnings = compared(sound, entry, options["formats"], scratch)
             problems += more
-        return [line(problem) for problem in problems], [str(package) for package in packages], warnings
+        return (
+            [line(problem) for problem in problems],
+            [str(package) for package in packages],
+            warnings,
+        )
 
 
 def main():
@@ -119,13 +143,23 @@ def main():
             "indexes": {"type": "list", "elements": "dict", "options": configuration.ARGUMENTS},
             "indexes_of": {"type": "str"},
             "index": {"type": "str"},
-            "formats": {"type": "list", "elements": "str", "choices": ["wheel", "sdist"], "default": ["wheel", "sdist"]},
+            "formats": {
+                "type": "list",
+                "elements": "str",
+                "choices": ["wheel", "sdist"],
+                "default": ["wheel", "sdist"],
+            },
         },
         supports_check_mode=True,
     )
     if module.params["index"] and module.params["indexes"] is None:
-        module.fail_json(msg="index is the name of one of the indexes, and these are not given. Set indexes or indexes_of.")
-    missing = missing_libraries(*(["build", "twine"] if module.params["indexes"] is not None else []))
+        module.fail_json(
+            msg="index is the name of one of the indexes, and these are not given. Set indexes or "
+            "indexes_of."
+        )
+    missing = missing_libraries(
+        *(["build", "twine"] if module.params["indexes"] is not None else [])
+    )
     if missing:
         module.fail_json(msg=missing)
     try:
@@ -136,8 +170,11 @@ def main():
         module.warn(warning)
     result = {"changed": False, "findings": findings, "packages": packages}
     if findings:
-        module.fail_json(msg="%d finding%s, each with its cure:\n%s" % (
-            len(findings), "" if len(findings) == 1 else "s", "\n".join(findings)), **result)
+        module.fail_json(
+            msg="%d finding%s, each with its cure:\n%s"
+            % (len(findings), "" if len(findings) == 1 else "s", "\n".join(findings)),
+            **result,
+        )
     module.exit_json(**result)
 
 

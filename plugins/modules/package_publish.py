@@ -12,17 +12,18 @@ version_added: 0.1.0
 author:
   - BNL NPPS (@bnlnpps)
 description:
-  - Reads name and version of each source, asks the index which of them it has, builds the others with C(python -m build), and
-    uploads them with C(twine).
-  - A version that the index has is not uploaded again. To publish a change, raise the version. An upload that was cut off is
-    completed. What another run uploads at the same time is done if it has the same content, and an error if not.
+  - Reads name and version of each source, asks the index which of them it has, builds the others
+    with C(python -m build), and uploads them with C(twine).
+  - A version that the index has is not uploaded again. To publish a change, raise the version. An
+    upload that was cut off is completed. What another run uploads at the same time is done if it
+    has the same content, and an error if not.
   - Nothing is uploaded before everything is checked and built.
   - Run it on the controller (C(delegate_to=localhost)), where the sources are.
 options:
   index:
     description:
-      - Name of the one of O(indexes) to publish to. Unset, it is the private one, which is the one that claims names and is
-        neither PyPI nor TestPyPI.
+      - Name of the one of O(indexes) to publish to. Unset, it is the private one, which is the one
+        that claims names and is neither PyPI nor TestPyPI.
     type: str
   index_url:
     description: Short for O(indexes) with one index, its simple API.
@@ -47,8 +48,9 @@ options:
     default: [wheel]
   check:
     description:
-      - Whether to check the sources as M(bnlnpps.swf_testbed.package_check) does, also against the content that the index has of
-        a version, and to publish nothing if there is a finding. Every package is built for that.
+      - Whether to check the sources as M(bnlnpps.swf_testbed.package_check) does, also against the
+        content that the index has of a version, and to publish nothing if there is a finding. Every
+        package is built for that.
     type: bool
     default: false
   wait:
@@ -113,8 +115,14 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index import configuration
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._package import plan, sources
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._package.lookup import Index, IndexAway
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._package.project import PublishError, missing_libraries
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._package.lookup import (
+    Index,
+    IndexAway,
+)
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._package.project import (
+    PublishError,
+    missing_libraries,
+)
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._package.target import target
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._package.upload import upload
 
@@ -123,12 +131,24 @@ def entry_of(options):
     """The normalised index to publish to."""
     if options["indexes"] is not None:
         return target(options["indexes"], options["index"])
-    return target([{"name": "index", "url": options["index_url"], "upload_url": options["upload_url"],
-                    "username": options["username"], "token": options["token"], "ca_cert": options["ca_cert"]}], "index")
+    return target(
+        [
+            {
+                "name": "index",
+                "url": options["index_url"],
+                "upload_url": options["upload_url"],
+                "username": options["username"],
+                "token": options["token"],
+                "ca_cert": options["ca_cert"],
+            }
+        ],
+        "index",
+    )
 
 
 def look(packages, index, check_mode):
-    """Note what the index has of each package whose version is known. In check mode an index may still be missing."""
+    """Note what the index has of each package whose version is known. In check mode an index may
+    still be missing."""
     for package in packages:
         if package.version:
             try:
@@ -140,9 +160,11 @@ def look(packages, index, check_mode):
 
 
 def upload_missing(entry, index, packages, formats, scratch):
-    """Upload what the index lacks of built packages. Another run may publish the same meanwhile: what it was faster with is done.
+    """Upload what the index lacks of built packages. Another run may publish the same meanwhile:
+    what it was faster with is done.
 
-    :raises PublishError: the index refuses a file that it does not have, or has it with other content.
+    :raises PublishError: the index refuses a file that it does not have, or has it with other
+        content.
     """
     files = missing_files(packages, formats)
     while files:
@@ -166,13 +188,16 @@ def missing_files(packages, formats):
 def publish(options, check_mode):
     """(published, present) as the module returns them.
 
-    :raises PublishError: when something stands in the way; then nothing was uploaded, or less than everything.
+    :raises PublishError: when something stands in the way; then nothing was uploaded, or less than
+        everything.
     """
     entry = entry_of(options)
     index = Index(entry, 0 if check_mode else options["wait"])
     # nobody else may enter this directory: it holds the token for the time of the upload
-    with sources.projects(options["sources"], options["repositories"]) as projects, \
-            tempfile.TemporaryDirectory(prefix="swf-publish-") as scratch:
+    with (
+        sources.projects(options["sources"], options["repositories"]) as projects,
+        tempfile.TemporaryDirectory(prefix="swf-publish-") as scratch,
+    ):
         if options["check"]:
             plan.refuse(plan.check_sources(projects))
         plan.must_be_readable(projects)
@@ -192,7 +217,9 @@ def publish(options, check_mode):
         wanted = [package for package in packages if package.missing(options["formats"])]
         if not check_mode:
             upload_missing(entry, index, wanted, options["formats"], scratch)
-        return [str(package) for package in wanted], [str(package) for package in packages if package not in wanted]
+        return [str(package) for package in wanted], [
+            str(package) for package in packages if package not in wanted
+        ]
 
 
 def main():
@@ -207,7 +234,12 @@ def main():
             "username": {"type": "str"},
             "token": {"type": "str", "no_log": True},
             "ca_cert": {"type": "path"},
-            "formats": {"type": "list", "elements": "str", "choices": ["wheel", "sdist"], "default": ["wheel"]},
+            "formats": {
+                "type": "list",
+                "elements": "str",
+                "choices": ["wheel", "sdist"],
+                "default": ["wheel"],
+            },
             "check": {"type": "bool", "default": False},
             "wait": {"type": "int", "default": 20},
         },
@@ -223,8 +255,12 @@ def main():
         published, present = publish(module.params, module.check_mode)
     except PublishError as error:
         module.fail_json(msg=str(error))
-    module.exit_json(changed=bool(published), published=published, present=present,
-                     diff={"before": "", "after": "".join(line + "\n" for line in published)})
+    module.exit_json(
+        changed=bool(published),
+        published=published,
+        present=present,
+        diff={"before": "", "after": "".join(line + "\n" for line in published)},
+    )
 
 
 if __name__ == "__main__":

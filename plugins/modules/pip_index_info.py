@@ -12,22 +12,23 @@ version_added: 0.1.0
 author:
   - BNL NPPS (@bnlnpps)
 description:
-  - Asks every index from the host, with and without its credentials, over the simple API (HTML and JSON), for itself and for
-    each package that is bound to it.
-  - Returns one verdict for each index and for each pair of index and package, with evidence, cause and cure. What the codes 401,
-    403 and 404 mean differs between servers and is told apart.
-  - A package is asked for at the index that claims its name, and nowhere else. A redirect of a private name to another place
-    is reported and not followed, and credentials are never sent to another place.
+  - Asks every index from the host, with and without its credentials, over the simple API (HTML and
+    JSON), for itself and for each package that is bound to it.
+  - Returns one verdict for each index and for each pair of index and package, with evidence, cause
+    and cure. What the codes 401, 403 and 404 mean differs between servers and is told apart.
+  - A package is asked for at the index that claims its name, and nowhere else. A redirect of a
+    private name to another place is reported and not followed, and credentials are never sent to
+    another place.
   - Credentials are in no result, also where a server echoes them.
-  - An index without O(indexes[].url) is found as pip finds it - E(PIP_INDEX_URL), then C(pip config list), then the address that
-    pip has as its default.
+  - An index without O(indexes[].url) is found as pip finds it - E(PIP_INDEX_URL), then C(pip config
+    list), then the address that pip has as its default.
   - Proxies are those of the environment (E(http_proxy), E(https_proxy), E(no_proxy)).
 options:
   access_dir:
     description:
-      - Folder on the host that the role P(bnlnpps.swf_testbed.pip_index#role) wrote. It has C(netrc) with the credentials of
-        indexes without O(indexes[].token), and C(<name of the index>.pem) with the CA certificates of an index, which count
-        before O(indexes[].ca_cert).
+      - Folder on the host that the role P(bnlnpps.swf_testbed.pip_index#role) wrote. It has
+        C(netrc) with the credentials of indexes without O(indexes[].token), and C(<name of the
+        index>.pem) with the CA certificates of an index, which count before O(indexes[].ca_cert).
     type: path
   packages:
     description: Packages to ask for, as V(name) or V(name==version).
@@ -44,8 +45,8 @@ options:
       - swf-mcp-agent
   python:
     description:
-      - Version of the CPython that the packages are for, such as V(3.11) or V(3.11.7). The default is the Python that the module
-        runs on.
+      - Version of the CPython that the packages are for, such as V(3.11) or V(3.11.7). The default
+        is the Python that the module runs on.
       - The platform is always this host's.
     type: str
   timeout:
@@ -57,7 +58,8 @@ options:
     type: bool
     default: false
 notes:
-  - Only wheels count as files that can be installed, as in the module M(bnlnpps.swf_testbed.release).
+  - Only wheels count as files that can be installed, as in the module
+    M(bnlnpps.swf_testbed.release).
 extends_documentation_fragment:
   - bnlnpps.swf_testbed.package_indexes
   - bnlnpps.swf_testbed.read_only
@@ -128,18 +130,22 @@ indexes:
       sample: false
     verdict:
       description:
-        - V(ok), or V(anonymous) for a private index (with a login, or that claims names) that anybody can read.
-        - V(dns), V(refused) (nothing answers), V(timeout), V(proxy), V(tls_unknown_ca), V(tls_expired) (or not yet valid),
-          V(tls_hostname), V(tls_failed) - it cannot be reached.
-        - V(auth_missing), V(auth_wrong), V(auth_forbidden) (a right login, without permission) - it cannot be read.
+        - V(ok), or V(anonymous) for a private index (with a login, or that claims names) that
+          anybody can read.
+        - V(dns), V(refused) (nothing answers), V(timeout), V(proxy), V(tls_unknown_ca),
+          V(tls_expired) (or not yet valid), V(tls_hostname), V(tls_failed) - it cannot be reached.
+        - V(auth_missing), V(auth_wrong), V(auth_forbidden) (a right login, without permission) - it
+          cannot be read.
         - V(wrong_url) - what answers is not a simple API.
         - V(server_error) - it answers with an error of its own.
         - V(github) - it is GitHub Packages, which has no registry for Python packages.
-        - V(unknown_default) - it has no url, and there is no pip on the host that knows one. Nothing was asked.
+        - V(unknown_default) - it has no url, and there is no pip on the host that knows one.
+          Nothing was asked.
       type: str
       sample: ok
     ok:
-      description: Whether packages can be installed from it. True for V(ok), V(anonymous) and V(unknown_default).
+      description: Whether packages can be installed from it. True for V(ok), V(anonymous) and
+        V(unknown_default).
       type: bool
       sample: true
     evidence:
@@ -179,7 +185,8 @@ packages:
         - V(forwarded) - the index does not have it and redirects to another one.
         - V(duplicate) - more than one index may serve it.
         - V(no_index) - no index serves it.
-        - V(version_missing), V(yanked) - the version that was asked for is not there, or was withdrawn. Without one, all were.
+        - V(version_missing), V(yanked) - the version that was asked for is not there, or was
+          withdrawn. Without one, all were.
         - V(no_file) - no wheel is for this Python and platform.
         - V(requires_python) - it is not for this Python.
       type: str
@@ -191,7 +198,8 @@ packages:
     evidence:
       description: What was seen.
       type: str
-      sample: "HTTP 200 for https://index.example.org/simple/swf-testbed/ as user reader (without a login: HTTP 401)"
+      sample: "HTTP 200 for https://index.example.org/simple/swf-testbed/ as user reader (without a
+        login: HTTP 401)"
     cause: *cause
     cure: *cure
     versions:
@@ -228,15 +236,18 @@ packages:
           description: Reason why it was withdrawn, which may be empty. V(null) if it was not.
           type: str
 problems:
-  description: Everything that keeps something from being installed, each as one text with cause, evidence and cure.
+  description: Everything that keeps something from being installed, each as one text with cause,
+    evidence and cure.
   returned: always
   type: list
   elements: str
   sample:
-    - "the index lab does not take the user name or the token: HTTP 403 for https://index.example.org/simple/ as user reader
-      (without a login: HTTP 401). Check username and token of lab in pip_indexes."
+    - "the index lab does not take the user name or the token: HTTP 403 for
+      https://index.example.org/simple/ as user reader (without a login: HTTP 401). Check username
+      and token of lab in pip_indexes."
 unsafe:
-  description: What keeps nothing from being installed, and lets others read or replace packages. These are warnings too.
+  description: What keeps nothing from being installed, and lets others read or replace packages.
+    These are warnings too.
   returned: always
   type: list
   elements: str
@@ -251,11 +262,25 @@ ok:
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.access import AccessRefused
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.configuration import ARGUMENTS, IndexesRefused
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.probe import ProbeRefused, probe
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.configuration import (
+    ARGUMENTS,
+    IndexesRefused,
+)
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.probe import (
+    ProbeRefused,
+    probe,
+)
 
-PACKAGES = ["swf-testbed", "swf-common-lib", "swf-monitor", "swf-daqsim-agent", "swf-data-agent", "swf-processing-agent",
-            "swf-fastmon-agent", "swf-mcp-agent"]
+PACKAGES = [
+    "swf-testbed",
+    "swf-common-lib",
+    "swf-monitor",
+    "swf-daqsim-agent",
+    "swf-data-agent",
+    "swf-processing-agent",
+    "swf-fastmon-agent",
+    "swf-mcp-agent",
+]
 
 
 def main():
@@ -274,16 +299,26 @@ def main():
     )
     options = module.params
     if options["timeout"] < 1:
-        module.fail_json(msg="timeout: %d is no time to wait. Give 1 second or more." % options["timeout"])
+        module.fail_json(
+            msg="timeout: %d is no time to wait. Give 1 second or more." % options["timeout"]
+        )
     try:
-        found = probe(options["indexes"], options["packages"], options["access_dir"], options["python"], options["timeout"])
+        found = probe(
+            options["indexes"],
+            options["packages"],
+            options["access_dir"],
+            options["python"],
+            options["timeout"],
+        )
     except (ProbeRefused, IndexesRefused, AccessRefused) as error:
         module.fail_json(msg=str(error))
     for text in found["unsafe"]:
         module.warn(text)
     if options["fail"] and not found["ok"]:
         lines = ["%d. %s" % pair for pair in enumerate(found["problems"], 1)]
-        module.fail_json(msg="packages cannot be installed from the indexes:\n" + "\n".join(lines), **found)
+        module.fail_json(
+            msg="packages cannot be installed from the indexes:\n" + "\n".join(lines), **found
+        )
     module.exit_json(changed=False, **found)
 
 

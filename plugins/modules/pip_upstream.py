@@ -12,9 +12,11 @@ version_added: 0.1.0
 author:
   - BNL NPPS (@bnlnpps)
 description:
-  - Asks pip (C(pip config list), so its files and the environment of the task) for its index, its proxy and its certificates,
-    takes the login from the URL or the netrc file, and writes all of it as JSON to a file that only its owner can read.
-  - The role P(bnlnpps.swf_testbed.package_index#role) makes its mirror ask there. pip that is set up for nothing asks PyPI.
+  - Asks pip (C(pip config list), so its files and the environment of the task) for its index, its
+    proxy and its certificates, takes the login from the URL or the netrc file, and writes all of it
+    as JSON to a file that only its owner can read.
+  - The role P(bnlnpps.swf_testbed.package_index#role) makes its mirror ask there. pip that is set
+    up for nothing asks PyPI.
   - A login never leaves the host, it is in no result.
 options:
   dest:
@@ -57,7 +59,8 @@ url:
   type: str
   sample: https://mirror.example.org/simple/
 version:
-  description: Changes whenever the file is written. It is not made from what is in the file, which may be a password.
+  description: Changes whenever the file is written. It is not made from what is in the file, which
+    may be a password.
   returned: success
   type: str
   sample: "1790000000123456789"
@@ -72,7 +75,10 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.files import replacing
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.lease import hold
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.pip_upstream import NoPip, upstream_of_pip
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.pip_upstream import (
+    NoPip,
+    upstream_of_pip,
+)
 
 PORTS = {"http": 80, "https": 443}
 
@@ -85,11 +91,18 @@ def place(url):
 def refusal(found, own_url):
     """Why the mirror cannot ask there, or None."""
     if urlsplit(found["url"]).scheme not in PORTS or not urlsplit(found["url"]).hostname:
-        return ("pip on this host is set up for %s, and a mirror asks an http or https index. Set another one: pip config set "
-                "global.index-url URL" % found["url"])
+        return (
+            "pip on this host is set up for %s, and a mirror asks an http or https index. Set "
+            "another one: pip config set "
+            "global.index-url URL" % found["url"]
+        )
     if place(found["url"]) == place(own_url):
-        return ("pip on this host is set up for %s, which is this index itself. Take that out for the login of the index (pip "
-                "config unset global.index-url), or name the index that it is a mirror of" % found["url"])
+        return (
+            "pip on this host is set up for %s, which is this index itself. Take that out for the "
+            "login of the index (pip "
+            "config unset global.index-url), or name the index that it is a mirror of"
+            % found["url"]
+        )
     return None
 
 
@@ -98,7 +111,9 @@ def read(path, group):
     try:
         with open(path, encoding="utf-8") as stream:
             status = os.fstat(stream.fileno())
-            wrong = status.st_mode & 0o077 != (0o040 if group else 0) or (group and status.st_gid != gid(group))
+            wrong = status.st_mode & 0o077 != (0o040 if group else 0) or (
+                group and status.st_gid != gid(group)
+            )
             return None if wrong else stream.read()
     except FileNotFoundError:
         return None
@@ -150,10 +165,13 @@ def main():
     except NoPip as error:
         if module.check_mode:
             module.exit_json(changed=True, url="", version="", msg="%s yet" % error)
-        module.fail_json(msg="%s. Install it: sudo apt-get install python3-pip, or python3 -m ensurepip" % error)
+        module.fail_json(
+            msg="%s. Install it: sudo apt-get install python3-pip, or python3 -m ensurepip" % error
+        )
     noted = kept(options)
     if noted and place(found["url"]) == place(options["own_url"]):
-        # the login was set up for this index since: what it was set up for before is what the mirror goes on asking
+        # the login was set up for this index since: what it was set up for before is what the
+        # mirror goes on asking
         module.exit_json(changed=False, **noted)
     problem = refusal(found, options["own_url"])
     if problem:
@@ -163,12 +181,24 @@ def main():
         before = read(options["dest"], options["group"])
         if before != text and not module.check_mode:
             write(options["dest"], text, options["group"])
-        version = os.stat(options["dest"]).st_mtime_ns if before == text or not module.check_mode else "new"
+        version = (
+            os.stat(options["dest"]).st_mtime_ns
+            if before == text or not module.check_mode
+            else "new"
+        )
     except OSError as error:
         module.fail_json(msg="cannot write %s: %s" % (options["dest"], error.strerror))
-    module.exit_json(changed=before != text, url=found["url"], version=str(version),
-                     diff={"before": address_in(before), "after": address_in(text), "before_header": options["dest"],
-                           "after_header": options["dest"]})
+    module.exit_json(
+        changed=before != text,
+        url=found["url"],
+        version=str(version),
+        diff={
+            "before": address_in(before),
+            "after": address_in(text),
+            "before_header": options["dest"],
+            "after_header": options["dest"],
+        },
+    )
 
 
 if __name__ == "__main__":

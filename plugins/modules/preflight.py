@@ -7,18 +7,21 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: preflight
-short_description: Say where an instance of the testbed lives on a host, and what the host lacks for it
+short_description: Say where an instance of the testbed lives on a host, and what the host lacks for
+  it
 version_added: 0.1.0
 author:
   - BNL NPPS (@bnlnpps)
 description:
-  - Works out the directories of the instance (the XDG base directories of the login in user scope) and returns them as a fact.
-  - Looks for everything that would make a later step fail - Python, the C(venv) module, disk space, ports, the length of the
-    socket's path, directories that cannot be written, the limit of open files, accounts, in system scope root and systemd - and
-    names all of it at once, each with the command that mends it.
-  - Warns of GitHub Packages, which has no registry for Python packages, in the C(pip.conf) and C(.pypirc) of the login and of the
-    host. The role P(bnlnpps.swf_testbed.pip_index#role) takes it out with
-    O(bnlnpps.swf_testbed.pip_index#role:main:pip_index_remove_github=true).
+  - Works out the directories of the instance (the XDG base directories of the login in user scope)
+    and returns them as a fact.
+  - Looks for everything that would make a later step fail - Python, the C(venv) module, disk space,
+    ports, the length of the socket's path, directories that cannot be written, the limit of open
+    files, accounts, in system scope root and systemd - and names all of it at once, each with the
+    command that mends it.
+  - Warns of GitHub Packages, which has no registry for Python packages, in the C(pip.conf) and
+    C(.pypirc) of the login and of the host. The role P(bnlnpps.swf_testbed.pip_index#role) takes it
+    out with O(bnlnpps.swf_testbed.pip_index#role:main:pip_index_remove_github=true).
   - Changes nothing but who may change the host - if there is no problem, a play with the lookup
     P(bnlnpps.swf_testbed.lease#lookup) holds the host from this call on.
 options:
@@ -41,7 +44,8 @@ options:
     default: "3.10"
   ports:
     description:
-      - TCP ports that the instance will listen on. A port that a process of this instance holds already is fine.
+      - TCP ports that the instance will listen on. A port that a process of this instance holds
+        already is fine.
     type: list
     elements: dict
     default: []
@@ -76,25 +80,27 @@ options:
     default: swf-operators
   systemd:
     description:
-      - V(auto) lets systemd run supervisord in system scope, and in user scope where units of the login run while nobody is
-        logged in (C(loginctl enable-linger)).
+      - V(auto) lets systemd run supervisord in system scope, and in user scope where units of the
+        login run while nobody is logged in (C(loginctl enable-linger)).
       - V(never) lets supervisord be a daemon of its own, in user scope.
     type: str
     choices: [auto, never]
     default: auto
   checks:
-    description: Whether to check. V(false) only returns the fact, for playbooks that stop or remove an instance.
+    description: Whether to check. V(false) only returns the fact, for playbooks that stop or remove
+      an instance.
     type: bool
     default: true
   secrets:
     description:
-      - Whether to refuse a controller that does not have the secrets of this host, or has an older version of the collection than
-        the one that provisioned it. The default is that of O(checks).
+      - Whether to refuse a controller that does not have the secrets of this host, or has an older
+        version of the collection than the one that provisioned it. The default is that of
+        O(checks).
       - C(swf_testbed_replace_secrets) and C(swf_testbed_allow_older_collection) let it go on.
     type: bool
   services:
-    description: Services of this host whose secrets count, too. Set by the action, from the groups of the host. Not for use in a
-      playbook.
+    description: Services of this host whose secrets count, too. Set by the action, from the groups
+      of the host. Not for use in a playbook.
     type: list
     elements: str
     default: []
@@ -123,8 +129,10 @@ ansible_facts:
   contains:
     swf_testbed_layout_swf_testbed:
       description:
-        - Directories of the instance. The name of the fact ends on the name of the instance, with C(_) for C(-).
-        - RV(ignore:run) marks the run of Ansible that asked the host (P(bnlnpps.swf_testbed.of_this_run#test)).
+        - Directories of the instance. The name of the fact ends on the name of the instance, with
+          C(_) for C(-).
+        - RV(ignore:run) marks the run of Ansible that asked the host
+          (P(bnlnpps.swf_testbed.of_this_run#test)).
       type: dict
       sample:
         config_dir: /home/me/.config/swf-testbed
@@ -147,8 +155,9 @@ python:
     version: 3.11.2
 place:
   description:
-    - What tells the directory of the releases from those of all other machines, containers and logins. A second host of the
-      same run with the same one is refused, because both names are of one machine.
+    - What tells the directory of the releases from those of all other machines, containers and
+      logins. A second host of the same run with the same one is refused, because both names are of
+      one machine.
   returned: when O(checks=true)
   type: str
   sample: node1 0f7a6a5e-6e43-4f4e-9a41-2b1c9f0f3c11 2049 393217 swf-testbed
@@ -166,12 +175,26 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._build.installers import find_uv
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.findings import sentence
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host import systemd
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.accounts import local_groups, shared_user_problem
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.instance_name import InstanceNameError
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.layout import environment_of_login, layout
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.accounts import (
+    local_groups,
+    shared_user_problem,
+)
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.instance_name import (
+    InstanceNameError,
+)
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.layout import (
+    environment_of_login,
+    layout,
+)
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.lease import hold
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.limits import account_problem, limit_problem
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.places import place_problems, space_problem
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.limits import (
+    account_problem,
+    limit_problem,
+)
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.places import (
+    place_problems,
+    space_problem,
+)
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.ports import port_problem
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.python import (
     find_python,
@@ -179,13 +202,23 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.python i
     release_of,
     venv_problem,
 )
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.systemd_checks import system_problems
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.github_packages import found_in
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._instance.monitor_database import known_from
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.systemd_checks import (
+    system_problems,
+)
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.github_packages import (
+    found_in,
+)
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._instance.monitor_database import (
+    known_from,
+)
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._manifest import provenance
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._manifest.found import others_on_host
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._manifest.found import (
+    others_on_host,
+)
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._manifest.listing import entry
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.running import programs_of
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.running import (
+    programs_of,
+)
 
 
 def about_systemd(options, places):
@@ -196,43 +229,77 @@ def about_systemd(options, places):
     groups = local_groups(options["user"]) if system else []
     credentials = system and (version or 0) >= systemd.CREDENTIALS_SINCE
     places.update(
-        systemd=version or 0, managed=managed, credentials=credentials,
-        user=options["user"] if system else "", operators=options["operators"] if system else "",
-        accounts_missing=system and (options["operators"] in groups or not (
-            exists(pwd.getpwnam, options["user"]) and exists(grp.getgrnam, options["operators"]))),
-        # those of the runtime user. It is no operator: the operators' group may use the sockets of all instances
+        systemd=version or 0,
+        managed=managed,
+        credentials=credentials,
+        user=options["user"] if system else "",
+        operators=options["operators"] if system else "",
+        accounts_missing=system
+        and (
+            options["operators"] in groups
+            or not (
+                exists(pwd.getpwnam, options["user"]) and exists(grp.getgrnam, options["operators"])
+            )
+        ),
+        # those of the runtime user. It is no operator: the operators' group may use the sockets of
+        # all instances
         user_groups=[name for name in groups if name != options["operators"]],
         # where the programs find what is in secrets_dir
-        readable_secrets_dir="/run/credentials/" + places["unit"] if credentials else places["secrets_dir"],
-        pip_settings_made=os.path.exists(places["pip_settings"]))
+        readable_secrets_dir="/run/credentials/" + places["unit"]
+        if credentials
+        else places["secrets_dir"],
+        pip_settings_made=os.path.exists(places["pip_settings"]),
+    )
     # what the roles hand to the modules that create; these list more
-    places["manifest"] = {"instance": places["instance"], "scope": places["scope"], "entries": account_entries(options, places)}
+    places["manifest"] = {
+        "instance": places["instance"],
+        "scope": places["scope"],
+        "entries": account_entries(options, places),
+    }
 
 
 def account_entries(options, places):
-    """Entries of the accounts that the roles are about to make, or made for another instance of this host.
+    """Entries of the accounts that the roles are about to make, or made for another instance of
+    this host.
 
     They go with the data, since files that stay are theirs.
     """
     if options["scope"] != "system":
         return []
-    shared = {(item.get("kind"), item.get("name")) for other in others_on_host(places).values() for item in other["entries"]
-              if isinstance(item, dict)}
-    wanted = [("account", options["user"], pwd.getpwnam), ("group", options["user"], grp.getgrnam),
-              ("group", options["operators"], grp.getgrnam)]
-    return [entry(kind, name, "data", role="preflight") for kind, name, look_up in wanted
-            if (kind, name) in shared or not exists(look_up, name)]
+    shared = {
+        (item.get("kind"), item.get("name"))
+        for other in others_on_host(places).values()
+        for item in other["entries"]
+        if isinstance(item, dict)
+    }
+    wanted = [
+        ("account", options["user"], pwd.getpwnam),
+        ("group", options["user"], grp.getgrnam),
+        ("group", options["operators"], grp.getgrnam),
+    ]
+    return [
+        entry(kind, name, "data", role="preflight")
+        for kind, name, look_up in wanted
+        if (kind, name) in shared or not exists(look_up, name)
+    ]
 
 
 def place_of(path):
-    """What tells a directory that may not exist yet from those of all other machines, containers and logins."""
+    """What tells a directory that may not exist yet from those of all other machines, containers
+    and logins."""
     boot = "unknown"
     with contextlib.suppress(OSError):
         boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
     there = next(parent for parent in [Path(path), *Path(path).parents] if os.path.exists(parent))
     status = there.stat()
     # the name, for virtual machines that were copied while they ran
-    return "%s %s %d %d %s" % (platform.node(), boot, status.st_dev, status.st_ino, os.path.relpath(path, there))
+    return "%s %s %d %d %s" % (
+        platform.node(),
+        boot,
+        status.st_dev,
+        status.st_ino,
+        os.path.relpath(path, there),
+    )
 
 
 def records_of(module, places):
@@ -243,8 +310,11 @@ def records_of(module, places):
         # system scope, and not root: other checks say so
         return []
     except (OSError, ValueError) as error:
-        return module.fail_json(msg="what this host knows of its secrets cannot be used, and nothing was changed. Evidence: %s. "
-                                    "Fix: look at that file, and move it away" % error)
+        return module.fail_json(
+            msg="what this host knows of its secrets cannot be used, and nothing was changed. "
+            "Evidence: %s. "
+            "Fix: look at that file, and move it away" % error
+        )
 
 
 def exists(look_up, name):
@@ -261,11 +331,17 @@ def main():
             "scope": {"type": "str", "choices": ["user", "system"], "default": "user"},
             "python": {"type": "str", "default": "python3"},
             "min_python": {"type": "str", "default": "3.10"},
-            "ports": {"type": "list", "elements": "dict", "default": [], "options": {
-                "name": {"type": "str", "required": True},
-                "variable": {"type": "str", "required": True},
-                "host": {"type": "str", "default": "127.0.0.1"},
-                "port": {"type": "int", "required": True}}},
+            "ports": {
+                "type": "list",
+                "elements": "dict",
+                "default": [],
+                "options": {
+                    "name": {"type": "str", "required": True},
+                    "variable": {"type": "str", "required": True},
+                    "host": {"type": "str", "default": "127.0.0.1"},
+                    "port": {"type": "int", "required": True},
+                },
+            },
             "min_free_mb": {"type": "int", "default": 0},
             "user": {"type": "str", "default": "swf-testbed"},
             "operators": {"type": "str", "default": "swf-operators"},
@@ -297,22 +373,35 @@ def main():
     found = find_python(options["python"])
     if found:
         result["python"] = {"path": found["path"], "version": found["version"]}
-    candidates = [python_problem(options["python"], options["min_python"], found, release_of()), venv_problem(found, find_uv())]
+    candidates = [
+        python_problem(options["python"], options["min_python"], found, release_of()),
+        venv_problem(found, find_uv()),
+    ]
     if options["scope"] == "system":
         candidates += system_problems(places["systemd"] or None)
         candidates.append(shared_user_problem(options["user"], places["unit_file"]))
     candidates += place_problems(places)
-    candidates += [limit_problem(places["managed"]), account_problem(options["scope"], options["user"])]
+    candidates += [
+        limit_problem(places["managed"]),
+        account_problem(options["scope"], options["user"]),
+    ]
     candidates.append(space_problem(places, options["min_free_mb"]))
     ours = programs_of(places["socket"]) if options["ports"] else ()
     candidates += [port_problem(item, ours) for item in options["ports"]]
     result["problems"] = [sentence(problem) for problem in candidates if problem]
-    for path, hits in found_in(environment_of_login(), lambda path: Path(path).read_text(encoding="utf-8")):
-        module.warn("%s names GitHub Packages (%s), which has no registry for Python packages: pip gets 404 there. "
-                    "To take it out: -e pip_index_remove_github=true" % (path, ", ".join(hits)))
+    for path, hits in found_in(
+        environment_of_login(), lambda path: Path(path).read_text(encoding="utf-8")
+    ):
+        module.warn(
+            "%s names GitHub Packages (%s), which has no registry for Python packages: pip gets "
+            "404 there. "
+            "To take it out: -e pip_index_remove_github=true" % (path, ", ".join(hits))
+        )
     if result["problems"]:
         lines = ["%d. %s" % pair for pair in enumerate(result["problems"], 1)]
-        module.fail_json(msg="this host is not ready, and nothing was changed:\n" + "\n".join(lines), **result)
+        module.fail_json(
+            msg="this host is not ready, and nothing was changed:\n" + "\n".join(lines), **result
+        )
     hold(module)
     module.exit_json(**result)
 

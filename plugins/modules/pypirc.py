@@ -14,7 +14,8 @@ author:
 description:
   - Writes one section per index that takes uploads, with its address, user name and token, so that
     C(twine upload --repository NAME) works.
-  - Sections of other names stay as they are, byte for byte. A section of an earlier run whose index is gone is removed.
+  - Sections of other names stay as they are, byte for byte. A section of an earlier run whose index
+    is gone is removed.
   - A file that twine could not read is refused, with the line.
   - The file has mode 0600.
 options:
@@ -24,7 +25,8 @@ options:
     required: true
   remove_github:
     description:
-      - Whether to remove sections of GitHub Packages, which has no registry for Python packages. They are reported anyway.
+      - Whether to remove sections of GitHub Packages, which has no registry for Python packages.
+        They are reported anyway.
     type: bool
     default: false
 extends_documentation_fragment:
@@ -52,13 +54,15 @@ EXAMPLES = r"""
 
 RETURN = r"""
 sections:
-  description: The sections that stand for the indexes. The one of PyPI is always called C(pypi), as twine wants it.
+  description: The sections that stand for the indexes. The one of PyPI is always called C(pypi), as
+    twine wants it.
   returned: always
   type: list
   elements: str
   sample: [lab, pypi]
 github:
-  description: Sections of GitHub Packages that were found. They are still there unless O(remove_github=true).
+  description: Sections of GitHub Packages that were found. They are still there unless
+    O(remove_github=true).
   returned: always
   type: list
   elements: str
@@ -71,9 +75,18 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.files import replacing
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index import configuration
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.github_packages import in_pypirc, without_github
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._package.pypirc import PypircRefused, with_indexes
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._package.target import refusal, section_name
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.github_packages import (
+    in_pypirc,
+    without_github,
+)
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._package.pypirc import (
+    PypircRefused,
+    with_indexes,
+)
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._package.target import (
+    refusal,
+    section_name,
+)
 
 
 def read(path):
@@ -102,16 +115,26 @@ def main():
     except configuration.IndexesRefused as error:
         module.fail_json(msg=str(error))
     except (OSError, UnicodeDecodeError) as error:
-        module.fail_json(msg="cannot read %s: %s. Mend it or move it away, then run again." % (path, error))
+        module.fail_json(
+            msg="cannot read %s: %s. Mend it or move it away, then run again." % (path, error)
+        )
     github = in_pypirc(before)
     try:
-        text = with_indexes(without_github(before) if module.params["remove_github"] else before, entries)
+        text = with_indexes(
+            without_github(before) if module.params["remove_github"] else before, entries
+        )
     except PypircRefused as error:
-        module.fail_json(msg="%s: %s. Correct it or move it away, then run again. Nothing was changed." % (path, error))
+        module.fail_json(
+            msg="%s: %s. Correct it or move it away, then run again. Nothing was changed."
+            % (path, error)
+        )
     if github and not module.params["remove_github"]:
-        module.warn("%s has GitHub Packages in it (%s), which has no registry for Python packages: every upload answers 404. "
-                    "Remove the sections, or run again with remove_github: true (in the role publish: publish_remove_github)." % (
-                        path, ", ".join(github)))
+        module.warn(
+            "%s has GitHub Packages in it (%s), which has no registry for Python packages: every "
+            "upload answers 404. "
+            "Remove the sections, or run again with remove_github: true (in the role publish: "
+            "publish_remove_github)." % (path, ", ".join(github))
+        )
     wide = os.path.exists(path) and os.stat(path).st_mode & 0o777 != 0o600
     changed = text != before or bool(wide)
     if changed and not module.check_mode:
@@ -121,10 +144,18 @@ def main():
         except OSError as error:
             module.fail_json(msg="cannot write %s: %s" % (path, error.strerror))
     module.exit_json(
-        changed=changed, github=github,
-        sections=list(dict.fromkeys(section_name(entry) for entry in entries if refusal(entry) is None)),
-        diff={"before_header": path, "after_header": path, "before": "a .pypirc\n",
-              "after": "a .pypirc, changed\n" if changed else "a .pypirc\n"})
+        changed=changed,
+        github=github,
+        sections=list(
+            dict.fromkeys(section_name(entry) for entry in entries if refusal(entry) is None)
+        ),
+        diff={
+            "before_header": path,
+            "after_header": path,
+            "before": "a .pypirc\n",
+            "after": "a .pypirc, changed\n" if changed else "a .pypirc\n",
+        },
+    )
 
 
 if __name__ == "__main__":

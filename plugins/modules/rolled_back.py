@@ -7,25 +7,29 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: rolled_back
-short_description: Go back to a release that was proven healthy, with its configuration, and prove it healthy again
+short_description: Go back to a release that was proven healthy, with its configuration, and prove
+  it healthy again
 version_added: 0.1.0
 author:
   - BNL NPPS (@bnlnpps)
 description:
-  - Puts the configuration of a release back, lets supervisord bring it into force, waits until all programs run and the monitor
-    is healthy, and makes the release active if it is not.
-  - It is one task for what M(bnlnpps.swf_testbed.release), M(bnlnpps.swf_testbed.supervisor_daemon),
-    M(bnlnpps.swf_testbed.supervisor_program) and M(bnlnpps.swf_testbed.testbed_health) do.
-  - In a C(rescue), with O(failure), it goes back to the active release and then fails in any case. The message says what failed,
-    and whether the old release serves again.
-  - The database stays as it is, and so do the secrets, unless O(snapshots) says what they were before.
+  - Puts the configuration of a release back, lets supervisord bring it into force, waits until all
+    programs run and the monitor is healthy, and makes the release active if it is not.
+  - It is one task for what M(bnlnpps.swf_testbed.release),
+    M(bnlnpps.swf_testbed.supervisor_daemon), M(bnlnpps.swf_testbed.supervisor_program) and
+    M(bnlnpps.swf_testbed.testbed_health) do.
+  - In a C(rescue), with O(failure), it goes back to the active release and then fails in any case.
+    The message says what failed, and whether the old release serves again.
+  - The database stays as it is, and so do the secrets, unless O(snapshots) says what they were
+    before.
 options:
   root:
     description: Directory of the instance that holds C(releases) and C(current).
     type: path
     required: true
   files:
-    description: The files that belong to a release, as for M(bnlnpps.swf_testbed.release), C(supervisord.conf) first.
+    description: The files that belong to a release, as for M(bnlnpps.swf_testbed.release),
+      C(supervisord.conf) first.
     type: list
     elements: path
     required: true
@@ -34,12 +38,13 @@ options:
     type: str
     default: active
   failure:
-    description: The result of the task that failed, C(ansible_failed_result). With it, the module fails in any case.
+    description: The result of the task that failed, C(ansible_failed_result). With it, the module
+      fails in any case.
     type: dict
   because:
     description:
-      - Why, for the message, without O(failure). The release that the host goes back from is then no good elsewhere, and is no
-        V(previous) to go back to.
+      - Why, for the message, without O(failure). The release that the host goes back from is then
+        no good elsewhere, and is no V(previous) to go back to.
     type: str
     default: ""
   doing:
@@ -52,20 +57,21 @@ options:
     default: ""
   later:
     description:
-      - With O(failure), do not fail but return RV(gate_failed), for a play that first lets the other hosts of its batch go back.
+      - With O(failure), do not fail but return RV(gate_failed), for a play that first lets the
+        other hosts of its batch go back.
     type: bool
     default: false
   snapshots:
     description:
-      - Snapshots of secrets that are not proven, as for M(bnlnpps.swf_testbed.known_good_files). They are restored too, and
-        dropped when the release was proven healthy with them.
+      - Snapshots of secrets that are not proven, as for M(bnlnpps.swf_testbed.known_good_files).
+        They are restored too, and dropped when the release was proven healthy with them.
     type: list
     elements: path
     default: []
   defer:
     description:
-      - With O(failure), only collect what failed, with the ends of the logs, in RV(gate_failed). For secrets that services and
-        other hosts share, and that have to be restored there first.
+      - With O(failure), only collect what failed, with the ends of the logs, in RV(gate_failed).
+        For secrets that services and other hosts share, and that have to be restored there first.
     type: bool
     default: false
   keep:
@@ -98,7 +104,8 @@ options:
 attributes:
   check_mode:
     support: full
-    description: Says which files would change and which release would be active, and changes nothing.
+    description: Says which files would change and which release would be active, and changes
+      nothing.
   diff_mode:
     support: full
     description: Shows the files that change.

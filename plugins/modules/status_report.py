@@ -12,8 +12,10 @@ version_added: 0.1.0
 author:
   - BNL NPPS (@bnlnpps)
 description:
-  - Takes what M(bnlnpps.swf_testbed.testbed_info) returned for each host and prints it as one table.
-  - Fails with one line per problem when a host could not be reached, an instance is down, or a program is not well.
+  - Takes what M(bnlnpps.swf_testbed.testbed_info) returned for each host and prints it as one
+    table.
+  - Fails with one line per problem when a host could not be reached, an instance is down, or a
+    program is not well.
   - Runs on the controller and touches no host. Use it with C(run_once).
 options:
   variable:
@@ -22,8 +24,8 @@ options:
     required: true
   logs:
     description:
-      - Name of the variable that M(bnlnpps.swf_testbed.supervisor_info) was registered in, in a loop over instances with programs
-        that are not well. The ends of their logs are shown.
+      - Name of the variable that M(bnlnpps.swf_testbed.supervisor_info) was registered in, in a
+        loop over instances with programs that are not well. The ends of their logs are shown.
     type: str
   hosts:
     description: The hosts that were asked, those that did not answer among them.

@@ -12,18 +12,23 @@ version_added: 0.1.0
 author:
   - BNL NPPS (@bnlnpps)
 description:
-  - Starts supervisord and waits until it answers; or stops it and all its programs and waits until the process is gone.
-  - Where O(config) names a C(unit) in its section C([swf-testbed]), systemd runs supervisord. The unit is then enabled too, and
-    systemd reads it again if it changed. Elsewhere supervisord is a daemon of its own.
-  - Supervisord reads its section C([supervisord]) only at its start. The roles put a digest of what needs a restart into
-    C(identifier), which a running supervisord can be asked for; if it differs from the file, the daemon is restarted.
-  - It is also restarted when a file in the directory C(secrets) of the section C([swf-testbed]) is newer than the daemon, for
-    programs read their secrets when they start.
-  - Programs that outlived a supervisord that was killed are ended, before it is started and when it is to be stopped. They hold
-    their ports and would run a second time beside the new ones.
-  - A daemon of O(config) that is not reached at its socket, because that was removed or replaced, is found by its process. It is
-    stopped with its programs before another one is started, and when it is to be stopped; a warning names it.
-  - A restart is completed by a detached process on the host, even if the controller and the module are killed meanwhile.
+  - Starts supervisord and waits until it answers; or stops it and all its programs and waits until
+    the process is gone.
+  - Where O(config) names a C(unit) in its section C([swf-testbed]), systemd runs supervisord. The
+    unit is then enabled too, and systemd reads it again if it changed. Elsewhere supervisord is a
+    daemon of its own.
+  - Supervisord reads its section C([supervisord]) only at its start. The roles put a digest of what
+    needs a restart into C(identifier), which a running supervisord can be asked for; if it differs
+    from the file, the daemon is restarted.
+  - It is also restarted when a file in the directory C(secrets) of the section C([swf-testbed]) is
+    newer than the daemon, for programs read their secrets when they start.
+  - Programs that outlived a supervisord that was killed are ended, before it is started and when it
+    is to be stopped. They hold their ports and would run a second time beside the new ones.
+  - A daemon of O(config) that is not reached at its socket, because that was removed or replaced,
+    is found by its process. It is stopped with its programs before another one is started, and when
+    it is to be stopped; a warning names it.
+  - A restart is completed by a detached process on the host, even if the controller and the module
+    are killed meanwhile.
 options:
   state:
     description: Whether the daemon is to run.
@@ -37,8 +42,9 @@ options:
   executable:
     description:
       - Path of the C(supervisord) program.
-      - Where it is not given, it is what C(supervisord) says in the section C([swf-testbed]) of O(config), which the roles write
-        there so that an instance can be started without knowing how it was installed.
+      - Where it is not given, it is what C(supervisord) says in the section C([swf-testbed]) of
+        O(config), which the roles write there so that an instance can be started without knowing
+        how it was installed.
     type: path
   timeout:
     description: Seconds to wait for the daemon to answer, or to be gone.
@@ -70,7 +76,8 @@ state:
   type: str
   sample: started
 unreachable:
-  description: Process ids of daemons of O(config) that were not reached at their socket, and were stopped or would be.
+  description: Process ids of daemons of O(config) that were not reached at their socket, and were
+    stopped or would be.
   returned: when there are some
   type: list
   elements: int
@@ -89,16 +96,33 @@ import time
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.detached import Died, detached
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.detached import (
+    Died,
+    detached,
+)
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.files import settle
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host import systemd
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.lease import hold
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.turn import DAEMON, PATIENCE, turn
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.address import endpoint_from
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.turn import (
+    DAEMON,
+    PATIENCE,
+    turn,
+)
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.address import (
+    endpoint_from,
+)
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.client import Client
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.conf_file import ConfigError, ConfigFile
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.daemon import described, unreachable_daemons
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.errors import SupervisorError
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.conf_file import (
+    ConfigError,
+    ConfigFile,
+)
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.daemon import (
+    described,
+    unreachable_daemons,
+)
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.errors import (
+    SupervisorError,
+)
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.running import (
     DaemonError,
     end_programs_of,
@@ -112,7 +136,9 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.ru
 )
 
 LOG_TAIL_BYTES = 2000
-CONNECTION = dict.fromkeys(("socket", "url", "username", "password", "ca_cert", "client_cert", "client_key"))
+CONNECTION = dict.fromkeys(
+    ("socket", "url", "username", "password", "ca_cert", "client_cert", "client_key")
+)
 
 
 def tail(path):
@@ -126,11 +152,16 @@ def tail(path):
 
 
 def inherited():
-    """The environment of the daemon: that of the login, not what the shell of whoever starts it happens to hold.
+    """The environment of the daemon: that of the login, not what the shell of whoever starts it
+    happens to hold.
 
     supervisord hands it on to its programs, whose settings come from the configuration alone.
     """
-    kept = {name: os.environ[name] for name in ("HOME", "USER", "LOGNAME", "SHELL", "TZ", "TMPDIR") if name in os.environ}
+    kept = {
+        name: os.environ[name]
+        for name in ("HOME", "USER", "LOGNAME", "SHELL", "TZ", "TMPDIR")
+        if name in os.environ
+    }
     return dict(kept, PATH="/usr/local/bin:/usr/bin:/bin", LANG="C.UTF-8")
 
 
@@ -141,18 +172,32 @@ def start(options, config):
     """
     executable = options["executable"] or config.get("swf-testbed", "supervisord")
     if not executable:
-        raise DaemonError("which supervisord to start is not known: give executable, or set supervisord in the section "
-                          "[swf-testbed] of %s" % options["config"])
+        raise DaemonError(
+            "which supervisord to start is not known: give executable, or set supervisord in the "
+            "section "
+            "[swf-testbed] of %s" % options["config"]
+        )
     try:
-        # supervisord goes into the background by itself; its own log takes what it says from then on
-        done = subprocess.run([executable, "-c", options["config"]], stdin=subprocess.DEVNULL,
-                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace",
-                              env=inherited(), timeout=options["timeout"], check=False)
+        # supervisord goes into the background by itself; its own log takes what it says from then
+        # on
+        done = subprocess.run(
+            [executable, "-c", options["config"]],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            env=inherited(),
+            timeout=options["timeout"],
+            check=False,
+        )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise DaemonError("cannot start %s: %s" % (executable, error)) from error
     if done.returncode != 0:
-        raise DaemonError("supervisord did not start (exit status %d): %s\nCheck %s." % (
-            done.returncode, done.stdout.strip(), options["config"]))
+        raise DaemonError(
+            "supervisord did not start (exit status %d): %s\nCheck %s."
+            % (done.returncode, done.stdout.strip(), options["config"])
+        )
 
 
 class Unit:
@@ -184,7 +229,9 @@ class Unit:
         try:
             systemd.systemctl(self.scope, "restart", self.name)
         except systemd.SystemdError as error:
-            raise DaemonError("%s\nThe end of its journal:\n%s" % (error, systemd.journal(self.name, self.scope))) from error
+            raise DaemonError(
+                "%s\nThe end of its journal:\n%s" % (error, systemd.journal(self.name, self.scope))
+            ) from error
         # systemd goes on counting where it was told to stop a unit that it was about to start again
         self.restarts = self._restarts()
 
@@ -213,11 +260,19 @@ def wait_for_answer(client, timeout, config, unit):
         if unit and unit.fails():
             given_up = "supervisord ends as soon as it is started."
         elif time.monotonic() > deadline:
-            given_up = "supervisord was started and does not answer at %s after %d s." % (client.endpoint, timeout)
+            given_up = "supervisord was started and does not answer at %s after %d s." % (
+                client.endpoint,
+                timeout,
+            )
         time.sleep(0.1 if unit else 0.05)
     if unit:
-        given_up += "\nThe end of its journal (journalctl -u %s):\n%s" % (unit.name, systemd.journal(unit.name, unit.scope))
-    raise DaemonError("%s\nThe end of its log:\n%s" % (given_up, tail(config.get("supervisord", "logfile"))))
+        given_up += "\nThe end of its journal (journalctl -u %s):\n%s" % (
+            unit.name,
+            systemd.journal(unit.name, unit.scope),
+        )
+    raise DaemonError(
+        "%s\nThe end of its log:\n%s" % (given_up, tail(config.get("supervisord", "logfile")))
+    )
 
 
 def stop_without_configuration(module):
@@ -225,7 +280,10 @@ def stop_without_configuration(module):
     result = {"changed": bool(lost), "state": "stopped"}
     if lost:
         result["unreachable"] = lost
-        module.warn("%s is gone, and supervisord (pid %s) runs with it." % (module.params["config"], ", ".join(map(str, lost))))
+        module.warn(
+            "%s is gone, and supervisord (pid %s) runs with it."
+            % (module.params["config"], ", ".join(map(str, lost)))
+        )
         if not module.check_mode:
             stop_lost(lost, module.params["timeout"])
     return result
@@ -241,28 +299,52 @@ def run(module):
             return {"changed": True, "state": "started"}
     config = ConfigFile(options["config"], os.environ)
     identifier = config.get("supervisord", "identifier") or "supervisor"
-    client = Client(endpoint_from(dict(CONNECTION, config=options["config"], timeout=15, validate_certs=True)))
-    lost = lost_daemons(client, options["config"], os.path.dirname(config.get("supervisord", "logfile") or ""))
+    client = Client(
+        endpoint_from(dict(CONNECTION, config=options["config"], timeout=15, validate_certs=True))
+    )
+    lost = lost_daemons(
+        client, options["config"], os.path.dirname(config.get("supervisord", "logfile") or "")
+    )
     found = identity(client)
     socket = client.endpoint.path
     left = [] if found or lost else programs_of(socket)
     secrets = config.get("swf-testbed", "secrets") or ""
     name = config.get("swf-testbed", "unit")
     unit = Unit(name, config.get("swf-testbed", "unit_scope") or "system") if name else None
-    before = "running as %s\n" % found[0] if found else "not running, but for %d of its programs\n" % len(left)
+    before = (
+        "running as %s\n" % found[0]
+        if found
+        else "not running, but for %d of its programs\n" % len(left)
+    )
     if lost:
-        before = "".join("pid %d, not reached at its socket\n" % pid for pid in lost) + before * bool(found)
+        before = "".join(
+            "pid %d, not reached at its socket\n" % pid for pid in lost
+        ) + before * bool(found)
     if options["state"] == "stopped":
         changed, after = bool(found or lost or left or (unit and unit.active)), "not running\n"
     else:
-        # a daemon of its own that runs where a unit is to, from an earlier time, is replaced by the unit
+        # a daemon of its own that runs where a unit is to, from an earlier time, is replaced by the
+        # unit
         stale = bool(found and newer_secrets(secrets, socket))
-        changed = not found or bool(lost) or found[0] != identifier or stale or bool(unit and not (unit.active and unit.enabled))
+        changed = (
+            not found
+            or bool(lost)
+            or found[0] != identifier
+            or stale
+            or bool(unit and not (unit.active and unit.enabled))
+        )
         after = "running as %s\n" % identifier
-    result = {"changed": changed, "state": options["state"], "diff": {"before": before, "after": after}}
+    result = {
+        "changed": changed,
+        "state": options["state"],
+        "diff": {"before": before, "after": after},
+    }
     if lost:
         result["unreachable"] = lost
-        module.warn("%s. It and its programs %s." % (described(lost), "would be ended" if module.check_mode else "are ended"))
+        module.warn(
+            "%s. It and its programs %s."
+            % (described(lost), "would be ended" if module.check_mode else "are ended")
+        )
     if found and not changed:
         result["pid"] = found[1]
     if not changed or module.check_mode:
@@ -298,8 +380,11 @@ def run_in_turn(module):
         try:
             stack.enter_context(turn(DAEMON, PATIENCE + module.params["timeout"]))
         except OSError as error:
-            raise DaemonError("another run starts or stops supervisord here, or the lock cannot be made; nothing was changed. "
-                              "Evidence: %s. Fix: wait for that run, then run again" % error) from error
+            raise DaemonError(
+                "another run starts or stops supervisord here, or the lock cannot be made; nothing "
+                "was changed. "
+                "Evidence: %s. Fix: wait for that run, then run again" % error
+            ) from error
         return run(module)
 
 

@@ -14,12 +14,13 @@ author:
 description:
   - Returns what supervisord knows about itself and its programs, in one round trip over its XML-RPC
     interface.
-  - Adds what supervisord does not tell plainly. There are times in UTC, the exit status of programs that
-    exited too quickly (supervisord reports C(0) for them, the status is only in its main log), the health of
-    each program, each group and the whole, and the ends of the logs of programs that are not well.
+  - Adds what supervisord does not tell plainly. There are times in UTC, the exit status of programs
+    that exited too quickly (supervisord reports C(0) for them, the status is only in its main log),
+    the health of each program, each group and the whole, and the ends of the logs of programs that
+    are not well.
   - Waits for states with O(wait_for), and fails as soon as a program cannot get there any more.
-  - Fails with a message of its own, and a cure, for each way in which supervisord cannot be reached.
-    RV(ignore:cause) names the way for use in conditions.
+  - Fails with a message of its own, and a cure, for each way in which supervisord cannot be
+    reached. RV(ignore:cause) names the way for use in conditions.
 extends_documentation_fragment:
   - ansible.builtin.action_common_attributes
   - bnlnpps.swf_testbed.supervisor
@@ -28,8 +29,9 @@ attributes:
     support: full
     details:
       - The module never changes anything.
-      - In check mode it does not wait for O(wait_for), and it does not fail where supervisord is not running.
-        Both may be the work of earlier tasks, which check mode has only predicted. It warns instead.
+      - In check mode it does not wait for O(wait_for), and it does not fail where supervisord is
+        not running. Both may be the work of earlier tasks, which check mode has only predicted. It
+        warns instead.
   diff_mode:
     support: none
   platform:
@@ -38,19 +40,21 @@ options:
   wait_for:
     description:
       - What to wait for, for at most O(wait_timeout) seconds.
-      - Either one state for all programs that O(names) and O(groups) select, or a dictionary with a state for
-        each program. Its keys are patterns as in O(names). A program's own name counts before patterns.
+      - Either one state for all programs that O(names) and O(groups) select, or a dictionary with a
+        state for each program. Its keys are patterns as in O(names). A program's own name counts
+        before patterns.
       - V(running) is C(RUNNING) for at least O(min_uptime), or exited with an expected code.
-      - V(stopped) is C(STOPPED), or anything else in which the program has no process and will not get one.
+      - V(stopped) is C(STOPPED), or anything else in which the program has no process and will not
+        get one.
       - V(exited) is C(EXITED), with any code.
       - V(fatal) is C(FATAL).
-      - Waiting for V(running) or V(exited) fails at once on C(FATAL), and for V(running) on an exit with an
-        unexpected code after which supervisord does not restart the program.
+      - Waiting for V(running) or V(exited) fails at once on C(FATAL), and for V(running) on an exit
+        with an unexpected code after which supervisord does not restart the program.
       - A program that supervisord does not know fails at once too.
     type: raw
   log_tail_all:
-    description: Return the ends of the logs of all selected programs, and not only of those that are not
-      well.
+    description: Return the ends of the logs of all selected programs, and not only of those that
+      are not well.
     type: bool
     default: false
 seealso:
@@ -132,7 +136,8 @@ supervisor:
       description: Its C(identifier).
       type: str
     state:
-      description: Its state, V(RUNNING) or V(FATAL). One that is shutting down or restarting does not answer.
+      description: Its state, V(RUNNING) or V(FATAL). One that is shutting down or restarting does
+        not answer.
       type: str
     state_code:
       description: The number of the state.
@@ -155,13 +160,13 @@ processes:
       type: str
       sample: worker
     full_name:
-      description: The name as C(supervisorctl status) shows it, V(name) alone where name and group are the
-        same.
+      description: The name as C(supervisorctl status) shows it, V(name) alone where name and group
+        are the same.
       type: str
       sample: worker:worker_00
     state:
-      description: One of V(STOPPED), V(STARTING), V(RUNNING), V(BACKOFF), V(STOPPING), V(EXITED), V(FATAL),
-        V(UNKNOWN).
+      description: One of V(STOPPED), V(STARTING), V(RUNNING), V(BACKOFF), V(STOPPING), V(EXITED),
+        V(FATAL), V(UNKNOWN).
       type: str
       sample: FATAL
     state_code:
@@ -171,8 +176,8 @@ processes:
     healthy:
       description:
         - Whether the program is as its configuration wants it.
-        - That is C(RUNNING) for at least O(min_uptime), C(EXITED) with an expected code, or C(STOPPED) with
-          C(autostart=false).
+        - That is C(RUNNING) for at least O(min_uptime), C(EXITED) with an expected code, or
+          C(STOPPED) with C(autostart=false).
       type: bool
       sample: false
     pid:
@@ -180,7 +185,8 @@ processes:
       type: int
       sample: null
     uptime_seconds:
-      description: How long the process has been there, V(null) without a process, or if the clock was set back since it began.
+      description: How long the process has been there, V(null) without a process, or if the clock
+        was set back since it began.
       type: int
       sample: null
     started_at:
@@ -197,10 +203,11 @@ processes:
       sample: Exited too quickly (process log may have details)
     exit_status:
       description:
-        - The status with which the last process exited. V(null) if it runs, never ran, was killed, or if the
-          status is unknown.
-        - After C(Exited too quickly) it comes from supervisord's main log, as far back as 1 MiB. It is
-          unknown where several groups have programs of this name, because the log does not tell them apart.
+        - The status with which the last process exited. V(null) if it runs, never ran, was killed,
+          or if the status is unknown.
+        - After C(Exited too quickly) it comes from supervisord's main log, as far back as 1 MiB. It
+          is unknown where several groups have programs of this name, because the log does not tell
+          them apart.
       type: int
       sample: 3
     exit_signal:
@@ -208,14 +215,15 @@ processes:
       type: str
       sample: null
     exit_expected:
-      description: Whether the exit status is one of its C(exitcodes). V(null) in other states than C(EXITED).
+      description: Whether the exit status is one of its C(exitcodes). V(null) in other states than
+        C(EXITED).
       type: bool
       sample: null
     autostart:
       description:
         - For a C(STOPPED) program, its C(autostart). V(null) for others.
-        - Also V(null) where supervisord cannot tell, which happens if some program has a number above 2147483647 in
-          its configuration.
+        - Also V(null) where supervisord cannot tell, which happens if some program has a number
+          above 2147483647 in its configuration.
       type: bool
       sample: null
     stdout_logfile:
@@ -252,7 +260,8 @@ groups:
       elements: str
       sample: ["worker:worker_00", "worker:worker_01"]
     worst_state:
-      description: The worst state of its programs, C(FATAL) being the worst and C(RUNNING) the best.
+      description: The worst state of its programs, C(FATAL) being the worst and C(RUNNING) the
+        best.
       type: str
       sample: FATAL
     healthy:
@@ -263,15 +272,16 @@ summary:
   description: The number of these programs, in all and in each state.
   returned: when supervisord answered
   type: dict
-  sample: {total: 2, stopped: 0, starting: 0, running: 1, backoff: 0, stopping: 0, exited: 0, fatal: 1,
-    unknown: 0}
+  sample: {total: 2, stopped: 0, starting: 0, running: 1, backoff: 0, stopping: 0, exited: 0, fatal:
+    1, unknown: 0}
 healthy:
   description: Whether all these programs are healthy.
   returned: when supervisord answered
   type: bool
   sample: false
 failures:
-  description: The programs for which the waiting failed, as in RV(processes), with the ends of their logs.
+  description: The programs for which the waiting failed, as in RV(processes), with the ends of
+    their logs.
   returned: when waiting for O(wait_for) failed
   type: list
   elements: dict
@@ -279,12 +289,12 @@ failures:
 cause:
   description:
     - Why the module failed, for use in conditions.
-    - V(socket_missing), V(socket_stale), V(refused), V(config_missing) if supervisord does not seem to run;
-      V(permission_denied), V(unauthorized) if this user or login may not; V(timeout), V(died),
-      V(shutting_down), V(internal) if supervisord is there and not well; V(unreachable), V(tls),
-      V(not_supervisor), V(too_old), V(no_rpc_interface) if something else answers or stands between;
-      V(bad_address), V(bad_option), V(config_invalid), V(no_server) if an option or the configuration is
-      wrong; V(no_such_program), V(wait_failed), V(wait_timeout) for O(wait_for).
+    - V(socket_missing), V(socket_stale), V(refused), V(config_missing) if supervisord does not seem
+      to run; V(permission_denied), V(unauthorized) if this user or login may not; V(timeout),
+      V(died), V(shutting_down), V(internal) if supervisord is there and not well; V(unreachable),
+      V(tls), V(not_supervisor), V(too_old), V(no_rpc_interface) if something else answers or stands
+      between; V(bad_address), V(bad_option), V(config_invalid), V(no_server) if an option or the
+      configuration is wrong; V(no_such_program), V(wait_failed), V(wait_timeout) for O(wait_for).
   returned: failure
   type: str
   sample: socket_stale
@@ -294,13 +304,27 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor import arguments as args
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor import (
+    arguments as args,
+)
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor import status
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.address import endpoint_from
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.client import Client, Snapshot
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.errors import SupervisorError
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.address import (
+    endpoint_from,
+)
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.client import (
+    Client,
+    Snapshot,
+)
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.errors import (
+    SupervisorError,
+)
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.logs import report
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.wait import WANTED_STATES, Outcome, explain, wait
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.wait import (
+    WANTED_STATES,
+    Outcome,
+    explain,
+    wait,
+)
 
 
 def main() -> None:
@@ -320,7 +344,9 @@ def main() -> None:
         _report(module, client, snapshot, wait_for)
     except SupervisorError as error:
         if module.check_mode and error.means_not_running:
-            module.warn("%s In check mode this is not a failure: nothing is known to run." % error.message)
+            module.warn(
+                "%s In check mode this is not a failure: nothing is known to run." % error.message
+            )
             module.exit_json(**_nothing_runs())
         args.fail(module, error)
 
@@ -341,7 +367,9 @@ def _wait_for(module: AnsibleModule) -> dict[str, str]:
     return wanted
 
 
-def _report(module: AnsibleModule, client: Client, snapshot: Snapshot, wait_for: dict[str, str]) -> None:
+def _report(
+    module: AnsibleModule, client: Client, snapshot: Snapshot, wait_for: dict[str, str]
+) -> None:
     params = module.params
     outcome = Outcome(snapshot.processes, {}, False)
     wanted: dict[str, str] = {}
@@ -359,7 +387,9 @@ def _report(module: AnsibleModule, client: Client, snapshot: Snapshot, wait_for:
         "healthy": all(item["healthy"] for item in items),
     }
     failed = [item for item in items if status.namespec(item) in outcome.reasons]
-    tailed = [item for item in items if params["log_tail_all"] or not item["healthy"] or item in failed]
+    tailed = [
+        item for item in items if params["log_tail_all"] or not item["healthy"] or item in failed
+    ]
     args.with_tails(client, tailed, params["log_tail"])
     if not outcome.reasons:
         module.exit_json(**result)
@@ -373,8 +403,11 @@ def _report(module: AnsibleModule, client: Client, snapshot: Snapshot, wait_for:
     module.fail_json(msg=message, cause=cause, failures=failed, **result)
 
 
-def _wanted(module: AnsibleModule, infos: list[dict[str, t.Any]], wait_for: dict[str, str]) -> dict[str, str]:
-    """Per program the state to wait for: that of its own name, else of the first pattern that fits."""
+def _wanted(
+    module: AnsibleModule, infos: list[dict[str, t.Any]], wait_for: dict[str, str]
+) -> dict[str, str]:
+    """Per program the state to wait for: that of its own name, else of the first pattern that
+    fits."""
     selected = status.select(infos, module.params["names"], module.params["groups"])
     missing = status.unmatched(selected, wait_for, []) or status.unmatched(
         infos, module.params["names"], module.params["groups"]
@@ -382,14 +415,19 @@ def _wanted(module: AnsibleModule, infos: list[dict[str, t.Any]], wait_for: dict
     if missing:
         module.fail_json(
             msg="supervisord knows no program %s. It knows: %s."
-            % (", ".join(missing), ", ".join(status.display_name(info) for info in infos) or "none"),
+            % (
+                ", ".join(missing),
+                ", ".join(status.display_name(info) for info in infos) or "none",
+            ),
             cause="no_such_program",
         )
     wanted = {}
     for info in selected:
         state = wait_for.get(status.display_name(info))
         if state is None:
-            state = next((value for key, value in wait_for.items() if status.matches(info, [key], [])), None)
+            state = next(
+                (value for key, value in wait_for.items() if status.matches(info, [key], [])), None
+            )
         if state is not None:
             wanted[status.namespec(info)] = state
     return wanted

@@ -14,10 +14,10 @@ author:
 description:
   - Starts, stops, restarts and signals programs of a running supervisord, and brings its changed
     configuration into force.
-  - Speaks to supervisord's XML-RPC interface itself. All programs are told in one call, and supervisord works
-    on them at the same time.
-  - Waits until the programs are in the state that is wanted. If they do not get there, it fails with their
-    states, the reasons, and the ends of their logs.
+  - Speaks to supervisord's XML-RPC interface itself. All programs are told in one call, and
+    supervisord works on them at the same time.
+  - Waits until the programs are in the state that is wanted. If they do not get there, it fails
+    with their states, the reasons, and the ends of their logs.
 extends_documentation_fragment:
   - ansible.builtin.action_common_attributes
   - bnlnpps.swf_testbed.supervisor
@@ -26,48 +26,53 @@ attributes:
     support: full
     details:
       - Nothing is changed, not even what supervisord has read of its configuration.
-      - For O(state=applied) and O(state=present) the configuration is read by the rules of supervisord, with
-        the environment and the current directory of its process, and compared with what is in force.
-      - supervisord does not report all of what is in force. The keys C(autorestart), C(environment),
-        C(stopasgroup) and C(umask), the events of listeners and the sockets of FastCGI programs are compared
-        with a record that the last O(state=applied) left, or not at all if no file was written since
-        supervisord was started. RV(config_changes.unverified) names the groups for which neither helps, for
-        example because another tool brought them into force. Of those, the environment of running processes
-        is compared, where this user may see it.
-      - That a file can be read is predicted, and not whether the code that it names can be imported or its
-        event names are known.
-      - A program that would be started is expected to be C(RUNNING), and one-shot programs are no exception.
-      - If supervisord is not running, the module does not fail but warns. It expects a change, except for
-        O(state=stopped) and O(state=absent). This way the first run of a play can be in check mode.
+      - For O(state=applied) and O(state=present) the configuration is read by the rules of
+        supervisord, with the environment and the current directory of its process, and compared
+        with what is in force.
+      - supervisord does not report all of what is in force. The keys C(autorestart),
+        C(environment), C(stopasgroup) and C(umask), the events of listeners and the sockets of
+        FastCGI programs are compared with a record that the last O(state=applied) left, or not at
+        all if no file was written since supervisord was started. RV(config_changes.unverified)
+        names the groups for which neither helps, for example because another tool brought them into
+        force. Of those, the environment of running processes is compared, where this user may see
+        it.
+      - That a file can be read is predicted, and not whether the code that it names can be imported
+        or its event names are known.
+      - A program that would be started is expected to be C(RUNNING), and one-shot programs are no
+        exception.
+      - If supervisord is not running, the module does not fail but warns. It expects a change,
+        except for O(state=stopped) and O(state=absent). This way the first run of a play can be in
+        check mode.
   diff_mode:
     support: full
     details:
-      - Shows the programs that are concerned, with their states, what is done with them, and the keys of
-        their configuration that change. Values of C(environment) are not shown.
+      - Shows the programs that are concerned, with their states, what is done with them, and the
+        keys of their configuration that change. Values of C(environment) are not shown.
   platform:
     platforms: posix
 options:
   state:
     description:
-      - What to do with the programs that O(names) and O(groups) select. All but V(applied) need one of these;
-        V(all) in O(names) stands for all programs.
-      - V(started) starts those that do not run. C(FATAL) ones are tried again, and C(BACKOFF) ones at once.
-        One that exited with an expected code stays as it is. V(restarted) runs it again.
+      - What to do with the programs that O(names) and O(groups) select. All but V(applied) need one
+        of these; V(all) in O(names) stands for all programs.
+      - V(started) starts those that do not run. C(FATAL) ones are tried again, and C(BACKOFF) ones
+        at once. One that exited with an expected code stays as it is. V(restarted) runs it again.
       - V(stopped) stops those that run.
       - V(restarted) stops those that run, all at the same time, and starts all.
-      - V(signalled) sends O(signal) to those that run. It always reports a change, and fails for a program
-        that does not run if that was named without a pattern.
-      - V(applied) lets supervisord read its configuration again, and adds, replaces and removes what differs from
-        what is in force. Then the programs with C(autostart) that do not run are started, whether they failed or
-        were stopped by hand; those that exited with an expected code are not. So in the end what is configured
-        runs. Programs whose group did not change keep their processes. Without O(names) and O(groups) it concerns
-        all groups, otherwise those with a program that is selected.
-      - Once V(applied), V(restarted) or V(absent) has begun to stop programs, a detached process on the host completes the
-        change, even if the controller and the module are killed meanwhile.
-      - V(present) adds the groups that are configured and not in force yet, and leaves those that are in
-        force as they are.
-      - V(absent) stops groups and takes them out of supervisord. As long as they are in the configuration
-        file, the next V(applied) brings them back.
+      - V(signalled) sends O(signal) to those that run. It always reports a change, and fails for a
+        program that does not run if that was named without a pattern.
+      - V(applied) lets supervisord read its configuration again, and adds, replaces and removes
+        what differs from what is in force. Then the programs with C(autostart) that do not run are
+        started, whether they failed or were stopped by hand; those that exited with an expected
+        code are not. So in the end what is configured runs. Programs whose group did not change
+        keep their processes. Without O(names) and O(groups) it concerns all groups, otherwise those
+        with a program that is selected.
+      - Once V(applied), V(restarted) or V(absent) has begun to stop programs, a detached process on
+        the host completes the change, even if the controller and the module are killed meanwhile.
+      - V(present) adds the groups that are configured and not in force yet, and leaves those that
+        are in force as they are.
+      - V(absent) stops groups and takes them out of supervisord. As long as they are in the
+        configuration file, the next V(applied) brings them back.
     type: str
     required: true
     choices:
@@ -82,15 +87,15 @@ options:
     description: The signal for O(state=signalled), as a name like V(HUP) or V(SIGHUP), or a number.
     type: str
 notes:
-  - supervisord replaces groups as a whole. If one program of a group changes, or C(numprocs) does, all
-    programs of the group are restarted. RV(config_changes.restarted_unchanged) says which ones paid for a
-    change that was not theirs.
-  - supervisord reads its own C([supervisord]) section and its servers only when it is started. Changes there
-    need a restart of supervisord. The C(environment) in that section is an exception, it concerns all
-    programs.
-  - After O(state=applied) and O(state=present) a file with the name of the socket and C(.applied) behind it
-    holds hashes of what is in force, for check mode. It is readable by its owner only, and can be deleted at
-    any time.
+  - supervisord replaces groups as a whole. If one program of a group changes, or C(numprocs) does,
+    all programs of the group are restarted. RV(config_changes.restarted_unchanged) says which ones
+    paid for a change that was not theirs.
+  - supervisord reads its own C([supervisord]) section and its servers only when it is started.
+    Changes there need a restart of supervisord. The C(environment) in that section is an exception,
+    it concerns all programs.
+  - After O(state=applied) and O(state=present) a file with the name of the socket and C(.applied)
+    behind it holds hashes of what is in force, for check mode. It is readable by its owner only,
+    and can be deleted at any time.
 seealso:
   - module: bnlnpps.swf_testbed.supervisor_info
   - plugin: bnlnpps.swf_testbed.supervisor_environment
@@ -145,7 +150,8 @@ EXAMPLES = r"""
 
 RETURN = r"""
 changed_programs:
-  description: The full names of the programs with which something was done, or would be in check mode.
+  description: The full names of the programs with which something was done, or would be in check
+    mode.
   returned: success, and failure after something was done
   type: list
   elements: str
@@ -153,8 +159,9 @@ changed_programs:
 actions:
   description:
     - What was done with each of them.
-    - One of V(added), V(removed), V(restarted), V(started), V(stopped), V(signalled) and V(replaced). The
-      last is a program that got a new configuration and did not run before and does not run now.
+    - One of V(added), V(removed), V(restarted), V(started), V(stopped), V(signalled) and
+      V(replaced). The last is a program that got a new configuration and did not run before and
+      does not run now.
   returned: success, and failure after something was done
   type: dict
   sample: {monitor: started, "worker:worker_00": restarted}
@@ -164,8 +171,8 @@ before:
   type: dict
   sample: {monitor: {state: FATAL, pid: null}, "worker:worker_00": {state: RUNNING, pid: 811}}
 after:
-  description: The same afterwards. In check mode it is predicted, and the PID of a process that would be new
-    is V(null).
+  description: The same afterwards. In check mode it is predicted, and the PID of a process that
+    would be new is V(null).
   returned: success, and failure after something was done
   type: dict
   sample: {monitor: {state: RUNNING, pid: 907}, "worker:worker_00": {state: RUNNING, pid: 908}}
@@ -191,18 +198,21 @@ config_changes:
       sample: []
     changed_keys:
       description:
-        - Per full name of a program in a replaced group, the keys of its configuration that changed.
-        - It does not have programs whose only changes are in keys that supervisord does not report, unless
-          there is a record of the last O(state=applied).
+        - Per full name of a program in a replaced group, the keys of its configuration that
+          changed.
+        - It does not have programs whose only changes are in keys that supervisord does not report,
+          unless there is a record of the last O(state=applied).
       type: dict
       sample: {"worker:worker_00": ["command", "environment"]}
     restarted_unchanged:
-      description: Programs that were restarted only because they share a group with one that changed.
+      description: Programs that were restarted only because they share a group with one that
+        changed.
       type: list
       elements: str
       sample: ["worker:worker_01"]
     unverified:
-      description: In check mode, the groups that seem unchanged but could not be compared in all keys.
+      description: In check mode, the groups that seem unchanged but could not be compared in all
+        keys.
       type: list
       elements: str
       sample: []
@@ -220,11 +230,11 @@ cause:
   description:
     - Why the module failed, for use in conditions.
     - Beside the causes of M(bnlnpps.swf_testbed.supervisor_info) there are V(group_failed) and
-      V(call_refused) if supervisord could not do what it was told, V(interrupted) if the process that brings the
-      change into force was killed, V(part_of_group) if O(state=absent) is
-      asked for a part of a group, V(not_running) if a program cannot be signalled, and V(config_unknown) if
-      check mode cannot tell which file supervisord reads. With V(config_invalid) supervisord refuses the new
-      configuration, and nothing was changed.
+      V(call_refused) if supervisord could not do what it was told, V(interrupted) if the process
+      that brings the change into force was killed, V(part_of_group) if O(state=absent) is asked for
+      a part of a group, V(not_running) if a program cannot be signalled, and V(config_unknown) if
+      check mode cannot tell which file supervisord reads. With V(config_invalid) supervisord
+      refuses the new configuration, and nothing was changed.
   returned: failure
   type: str
   sample: wait_failed
@@ -234,11 +244,20 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.detached import Died
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.lease import hold
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor import arguments as args
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.address import endpoint_from
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor import (
+    arguments as args,
+)
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.address import (
+    endpoint_from,
+)
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.client import Client
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.conf_programs import signal_number
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.errors import RpcFault, SupervisorError
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.conf_programs import (
+    signal_number,
+)
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.errors import (
+    RpcFault,
+    SupervisorError,
+)
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.states import STATES
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.task import Task
 
@@ -290,7 +309,10 @@ def _predict_without_supervisord(module: AnsibleModule, error: SupervisorError) 
     changes = module.params["state"] not in ("stopped", "absent")
     module.warn(
         "%s In check mode this is not a failure: the task is taken to %s."
-        % (error.message, "change something once supervisord runs" if changes else "have nothing to do")
+        % (
+            error.message,
+            "change something once supervisord runs" if changes else "have nothing to do",
+        )
     )
     module.exit_json(changed=changes, changed_programs=[], actions={}, before={}, after={})
 

@@ -12,9 +12,11 @@ version_added: 0.1.0
 author:
   - BNL NPPS (@bnlnpps)
 description:
-  - Asks the health page of swf-monitor, which tells whether the database answers and whether the message listener is
-    subscribed and fresh, and whether every agent that is known is alive. A process can be RUNNING and dead inside; this sees it.
-  - An agent of another host that is not alive is a warning, and RV(healthy) is then false; what was started here is not at fault.
+  - Asks the health page of swf-monitor, which tells whether the database answers and whether the
+    message listener is subscribed and fresh, and whether every agent that is known is alive. A
+    process can be RUNNING and dead inside; this sees it.
+  - An agent of another host that is not alive is a warning, and RV(healthy) is then false; what was
+    started here is not at fault.
   - With O(programs) and O(flow), waits for proof that programs do their work.
   - Fails with what is wrong and where to look.
 options:
@@ -27,9 +29,9 @@ options:
     type: str
   programs:
     description:
-      - Programs of this host, as RV(bnlnpps.swf_testbed.supervisor_program#module:after) has them. Of each whose name ends on
-        C(-agent) and that runs, the monitor must have had a heartbeat since its process was started, which says that it has a
-        broker.
+      - Programs of this host, as RV(bnlnpps.swf_testbed.supervisor_program#module:after) has them.
+        Of each whose name ends on C(-agent) and that runs, the monitor must have had a heartbeat
+        since its process was started, which says that it has a broker.
       - The agent is found by its name, C(SWF_AGENT_NAME) or the type and the name of the host.
     type: dict
     default: {}
@@ -38,7 +40,8 @@ options:
     type: bool
     default: false
   ca_cert:
-    description: File of the CA certificates that the page is believed by. Where there is no such file, the host's are taken.
+    description: File of the CA certificates that the page is believed by. Where there is no such
+      file, the host's are taken.
     type: path
   timeout:
     description: Seconds to wait until it is healthy. V(0) asks once.
@@ -48,7 +51,8 @@ extends_documentation_fragment:
   - bnlnpps.swf_testbed.read_only
 attributes:
   check_mode:
-    description: Never changes anything. In check mode it asks once, and an unhealthy testbed is no failure.
+    description: Never changes anything. In check mode it asks once, and an unhealthy testbed is no
+      failure.
 """
 
 EXAMPLES = r"""
@@ -94,11 +98,15 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._instance.heal
     problems,
     silent_agents,
 )
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._instance.pipeline import agents, stalled
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._instance.pipeline import (
+    agents,
+    stalled,
+)
 
 
 class Question:
-    """What is asked for; kept between two looks is the first summary, which files are counted from."""
+    """What is asked for; kept between two looks is the first summary, which files are counted
+    from."""
 
     def __init__(self, options):
         self.options = options
@@ -123,7 +131,8 @@ class Question:
         return found
 
     def health_problems(self, wrong):
-        """What the monitor says is not well. Of the agents here, those that were given are looked at more closely."""
+        """What the monitor says is not well. Of the agents here, those that were given are looked
+        at more closely."""
         self.elsewhere = []
         if not self.answer or self.answer.get("status") == "ok":
             return problems(self.answer, wrong)
@@ -147,7 +156,9 @@ def main():
     )
     question = Question(module.params)
     if (module.params["programs"] or module.params["flow"]) and not module.params["summary_url"]:
-        module.fail_json(msg="programs and flow need summary_url, the address of the monitor's summary.")
+        module.fail_json(
+            msg="programs and flow need summary_url, the address of the monitor's summary."
+        )
     deadline = time.monotonic() + (0 if module.check_mode else module.params["timeout"])
     while True:
         found = question.problems()
@@ -160,8 +171,11 @@ def main():
     if question.answer:
         result["health"] = question.answer
     if found and not module.check_mode:
-        module.fail_json(msg="the testbed is not healthy, says %s:\n%s" % (
-            module.params["url"] or module.params["summary_url"], "\n".join(found)), **result)
+        module.fail_json(
+            msg="the testbed is not healthy, says %s:\n%s"
+            % (module.params["url"] or module.params["summary_url"], "\n".join(found)),
+            **result,
+        )
     module.exit_json(**result)
 
 

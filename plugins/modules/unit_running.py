@@ -13,8 +13,9 @@ author:
   - BNL NPPS (@bnlnpps)
 description:
   - Enables and starts a service, and waits until it listens.
-  - A service that runs already is restarted, or told to reload, if one of its files was changed since it started or reloaded.
-    No handler is needed, and a run that was cut off between the file and the restart is made up for by the next one.
+  - A service that runs already is restarted, or told to reload, if one of its files was changed
+    since it started or reloaded. No handler is needed, and a run that was cut off between the file
+    and the restart is made up for by the next one.
   - When the service does not come up, the end of its journal is in the message.
 options:
   unit:
@@ -23,8 +24,8 @@ options:
     required: true
   restart_on:
     description:
-      - Files that the service reads only when it starts, its unit file and drop-ins among them. A directory stands for the list
-        of what is in it.
+      - Files that the service reads only when it starts, its unit file and drop-ins among them. A
+        directory stands for the list of what is in it.
     type: list
     elements: path
     default: []
@@ -35,14 +36,14 @@ options:
     default: []
   placed:
     description:
-      - What P(bnlnpps.swf_testbed.config_files#module) returned as C(files). In check mode nothing was placed, and this is how
-        the restart that it would lead to is predicted.
+      - What P(bnlnpps.swf_testbed.config_files#module) returned as C(files). In check mode nothing
+        was placed, and this is how the restart that it would lead to is predicted.
     type: list
     elements: dict
     default: []
   listen:
-    description: Names or addresses at which the service must take connections. For V(0.0.0.0) and V(::) the loopback address is
-      asked.
+    description: Names or addresses at which the service must take connections. For V(0.0.0.0) and
+      V(::) the loopback address is asked.
     type: list
     elements: str
     default: []
@@ -88,7 +89,8 @@ EXAMPLES = r"""
 
 RETURN = r"""
 actions:
-  description: What was done, or would be, in this order. Of V(daemon-reload), V(enable), V(start), V(restart), V(reload).
+  description: What was done, or would be, in this order. Of V(daemon-reload), V(enable), V(start),
+    V(restart), V(reload).
   returned: always
   type: list
   elements: str
@@ -109,10 +111,23 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.files import settle
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.lease import hold
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.systemd import SystemdError, journal, systemctl, version
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.systemd import (
+    SystemdError,
+    journal,
+    systemctl,
+    version,
+)
 
-PROPERTIES = ("LoadState", "ActiveState", "UnitFileState", "NeedDaemonReload", "FragmentPath", "DropInPaths",
-              "InactiveExitTimestampMonotonic", "StateChangeTimestampMonotonic")
+PROPERTIES = (
+    "LoadState",
+    "ActiveState",
+    "UnitFileState",
+    "NeedDaemonReload",
+    "FragmentPath",
+    "DropInPaths",
+    "InactiveExitTimestampMonotonic",
+    "StateChangeTimestampMonotonic",
+)
 UNIT_FILES = "/etc/systemd/system/"
 ANY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1"}
 POLL_SECONDS = 0.25
@@ -125,16 +140,23 @@ def show(unit):
 
 
 def newer_than(paths, microseconds):
-    """Those of the paths that were changed after a time of the monotonic clock, which is what systemd notes.
+    """Those of the paths that were changed after a time of the monotonic clock, which is what
+    systemd notes.
 
-    Both are compared by their age. A file from before the clock was set back counts as new, once: see :func:`files.settle`.
+    Both are compared by their age. A file from before the clock was set back counts as new, once:
+    see :func:`files.settle`.
     """
     age_of_service = time.monotonic() - microseconds / 1e6
-    return [path for path in paths if os.path.lexists(path) and time.time() - os.lstat(path).st_ctime < age_of_service]
+    return [
+        path
+        for path in paths
+        if os.path.lexists(path) and time.time() - os.lstat(path).st_ctime < age_of_service
+    ]
 
 
 def unread(state, paths):
-    """Unit files and drop-ins that systemd does not have; NeedDaemonReload does not tell of the first drop-in of a unit."""
+    """Unit files and drop-ins that systemd does not have; NeedDaemonReload does not tell of the
+    first drop-in of a unit."""
     known = [state["FragmentPath"], *state["DropInPaths"].split()]
     return [path for path in paths if path.startswith(UNIT_FILES) and path not in known]
 
@@ -159,9 +181,25 @@ def plan(state, parameters):
         if not newer:
             newer = since(parameters["reload_on"], "StateChangeTimestampMonotonic")
             action = "reload" if newer else ""
-    reload = not loaded or state["NeedDaemonReload"] == "yes" or unknown or any(path.startswith(UNIT_FILES) for path in newer)
-    enabled = state["UnitFileState"] in ("enabled", "enabled-runtime", "static", "generated", "alias", "indirect")
-    actions = [*(["daemon-reload"] if reload else []), *([] if enabled else ["enable"]), *([action] if action else [])]
+    reload = (
+        not loaded
+        or state["NeedDaemonReload"] == "yes"
+        or unknown
+        or any(path.startswith(UNIT_FILES) for path in newer)
+    )
+    enabled = state["UnitFileState"] in (
+        "enabled",
+        "enabled-runtime",
+        "static",
+        "generated",
+        "alias",
+        "indirect",
+    )
+    actions = [
+        *(["daemon-reload"] if reload else []),
+        *([] if enabled else ["enable"]),
+        *([action] if action else []),
+    ]
     return actions, sorted(newer)
 
 
@@ -180,7 +218,9 @@ def wanting(parameters):
     state = show(parameters["unit"])["ActiveState"]
     if state not in ("active", "reloading"):
         return "it is %s" % state
-    return next(filter(None, (refusal(host, parameters["port"]) for host in parameters["listen"])), "")
+    return next(
+        filter(None, (refusal(host, parameters["port"]) for host in parameters["listen"])), ""
+    )
 
 
 def wait(parameters):
@@ -199,7 +239,8 @@ def carry_out(actions, unit):
             systemctl("system", action)
             continue
         if action in ("start", "restart"):
-            # a service that failed too often is not started before that is forgotten; an unknown unit has nothing to forget
+            # a service that failed too often is not started before that is forgotten; an unknown
+            # unit has nothing to forget
             try:
                 systemctl("system", "reset-failed", unit)
             except SystemdError:
@@ -211,9 +252,12 @@ def fail(module, cause, actions, newer):
     unit = module.params["unit"]
     tail = journal(unit, "system", module.params["log_lines"]) or "(its journal is empty)"
     module.fail_json(
-        msg="%s does not run as it should: %s.\nThe end of its journal:\n%s\nNext: systemctl status %s; mend the cause, then run "
-            "again." % (unit, cause, "\n".join("  " + line for line in tail.splitlines()), unit),
-        actions=actions, newer=newer)
+        msg="%s does not run as it should: %s.\nThe end of its journal:\n%s\nNext: systemctl "
+        "status %s; mend the cause, then run "
+        "again." % (unit, cause, "\n".join("  " + line for line in tail.splitlines()), unit),
+        actions=actions,
+        newer=newer,
+    )
 
 
 def main():
@@ -236,7 +280,10 @@ def main():
     if module.params["listen"] and module.params["port"] is None:
         module.fail_json(msg="listen needs port")
     if version() is None:
-        module.fail_json(msg="%s cannot be run: this host was not started by systemd. Run the service on a host that was." % unit)
+        module.fail_json(
+            msg="%s cannot be run: this host was not started by systemd. Run the service on a host "
+            "that was." % unit
+        )
     try:
         actions, newer = plan(show(unit), module.params)
         if module.check_mode:

@@ -12,10 +12,13 @@ version_added: 0.1.0
 author:
   - BNL NPPS (@bnlnpps)
 description:
-  - Fetches what the lock of a release and the lock of the tools name, each with its hash, for all Pythons and architectures that
-    are given, and puts it into one tar archive. Each name is asked for at the one index that it belongs to.
-  - Runs on the controller alone. The lock is made first where there is none, as M(bnlnpps.swf_testbed.release) does.
-  - An archive that was made from the same locks, for the same Pythons and architectures, is left as it is.
+  - Fetches what the lock of a release and the lock of the tools name, each with its hash, for all
+    Pythons and architectures that are given, and puts it into one tar archive. Each name is asked
+    for at the one index that it belongs to.
+  - Runs on the controller alone. The lock is made first where there is none, as
+    M(bnlnpps.swf_testbed.release) does.
+  - An archive that was made from the same locks, for the same Pythons and architectures, is left as
+    it is.
 options:
   dest:
     description: Path of the archive.
@@ -56,7 +59,8 @@ options:
     type: str
     default: "3.10"
   indexes:
-    description: The indexes, as in O(bnlnpps.swf_testbed.pip_index#role:main:pip_indexes), with their logins.
+    description: The indexes, as in O(bnlnpps.swf_testbed.pip_index#role:main:pip_indexes), with
+      their logins.
     default: []
 extends_documentation_fragment:
   - bnlnpps.swf_testbed.package_indexes

@@ -11,12 +11,18 @@ import re
 
 try:
     from cryptography import x509
-    from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
+    from cryptography.hazmat.primitives.serialization import (
+        Encoding,
+        PublicFormat,
+        load_pem_private_key,
+    )
 except ImportError:
     # ansible-core depends on it; only ansible-test imports plugins without
     pass
 
-DNS_NAME = re.compile(r"^(\*\.)?[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9])?(\.[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9])?)*$")
+DNS_NAME = re.compile(
+    r"^(\*\.)?[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9])?(\.[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9])?)*$"
+)
 
 
 class CertificateRefused(ValueError):
@@ -47,7 +53,9 @@ def general_name(name):
     except ValueError:
         pass
     if not DNS_NAME.match(name) or len(name) > 253:
-        raise CertificateRefused("%r is neither a DNS name nor an address. Name what clients connect to" % name)
+        raise CertificateRefused(
+            "%r is neither a DNS name nor an address. Name what clients connect to" % name
+        )
     return x509.DNSName(name.lower())
 
 
@@ -57,7 +65,11 @@ def names_of(certificate):
         found = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     except x509.ExtensionNotFound:
         return set()
-    return {str(item.value).lower() for item in found if isinstance(item, (x509.DNSName, x509.IPAddress))}
+    return {
+        str(item.value).lower()
+        for item in found
+        if isinstance(item, (x509.DNSName, x509.IPAddress))
+    }
 
 
 def covers(certificate, name):
@@ -66,7 +78,9 @@ def covers(certificate, name):
     wanted = str(general_name(name).value).lower()
     # a wildcard stands for one label, and is for names and not for addresses
     return wanted in names or (
-        not isinstance(general_name(name), x509.IPAddress) and "*." + wanted.partition(".")[2] in names)
+        not isinstance(general_name(name), x509.IPAddress)
+        and "*." + wanted.partition(".")[2] in names
+    )
 
 
 def public_bytes(key):
@@ -81,21 +95,33 @@ def checked(certificate_text, key_text, names):
     try:
         certificate = x509.load_pem_x509_certificate(certificate_text.encode())
     except ValueError:
-        raise CertificateRefused("the file has no certificate in PEM. It begins with -----BEGIN CERTIFICATE-----") from None
+        raise CertificateRefused(
+            "the file has no certificate in PEM. It begins with -----BEGIN CERTIFICATE-----"
+        ) from None
     try:
         key = load_pem_private_key(key_text.encode(), password=None)
     except TypeError:
-        raise CertificateRefused("the key is protected by a password, which nobody could type in when the service starts. Store "
-                                 "it without one, encrypted with ansible-vault") from None
+        raise CertificateRefused(
+            "the key is protected by a password, which nobody could type in when the service "
+            "starts. Store "
+            "it without one, encrypted with ansible-vault"
+        ) from None
     except ValueError:
         raise CertificateRefused("the file of the key has no key in PEM") from None
     if public_bytes(certificate.public_key()) != public_bytes(key.public_key()):
-        raise CertificateRefused("the certificate belongs to another key than the one given. Compare: openssl x509 -noout "
-                                 "-pubkey -in CERTIFICATE; openssl pkey -pubout -in KEY")
+        raise CertificateRefused(
+            "the certificate belongs to another key than the one given. Compare: openssl x509 "
+            "-noout "
+            "-pubkey -in CERTIFICATE; openssl pkey -pubout -in KEY"
+        )
     if days_left(certificate) <= 0:
-        raise CertificateRefused("the certificate ended on %s. Have it renewed" % end_of(certificate).date())
+        raise CertificateRefused(
+            "the certificate ended on %s. Have it renewed" % end_of(certificate).date()
+        )
     missing = [name for name in names if not covers(certificate, name)]
     if missing:
-        raise CertificateRefused("clients that connect to %s would refuse the certificate, which is for %s" % (
-            ", ".join(missing), ", ".join(sorted(names_of(certificate))) or "no name at all"))
+        raise CertificateRefused(
+            "clients that connect to %s would refuse the certificate, which is for %s"
+            % (", ".join(missing), ", ".join(sorted(names_of(certificate))) or "no name at all")
+        )
     return {"certificate": certificate_text, "key": key_text}

@@ -28,16 +28,29 @@ def here(directory):
 
     :param directory: swf_testbed_controller_dir.
     """
-    return {"controller": platform.node() or "localhost", "login": login(), "directory": os.path.realpath(directory)}
+    return {
+        "controller": platform.node() or "localhost",
+        "login": login(),
+        "directory": os.path.realpath(directory),
+    }
 
 
 def lease(instance, scope, directory, break_lock):
     """What a host that is held by this run knows of it; module_utils/_host/lease.py reads it."""
     known = here(directory)
     owner = hashlib.sha256(json.dumps(known, sort_keys=True).encode()).hexdigest()[:16]
-    return dict(known, owner=owner, run=run_id(), started=started(), instance=instance, scope=scope, **{"break": break_lock})
+    return dict(
+        known,
+        owner=owner,
+        run=run_id(),
+        started=started(),
+        instance=instance,
+        scope=scope,
+        **{"break": break_lock},
+    )
 
 
 def started():
-    """When this run began to hold hosts, in seconds since 1970: the same for all of its processes."""
+    """When this run began to hold hosts, in seconds since 1970: the same for all of its
+    processes."""
     return float(claimed_by("the start of the run", repr(time.time())))

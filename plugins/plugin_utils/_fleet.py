@@ -5,7 +5,11 @@
 
 from __future__ import annotations
 
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.findings import FATAL, WARNING, finding
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.findings import (
+    FATAL,
+    WARNING,
+    finding,
+)
 
 SITE = "ansible-playbook site.yml"
 
@@ -13,13 +17,19 @@ SITE = "ansible-playbook site.yml"
 def fleet(answers, addresses):
     """What is reported: {host: {address, reached, installed, findings}}, the findings numbered.
 
-    What one host alone cannot know is put right here. A part that is not installed is what a first installation begins with;
-    where other parts are installed already, it is missing. And that nobody listens is no surprise where it was not installed yet.
+    What one host alone cannot know is put right here. A part that is not installed is what a first
+    installation begins with; where other parts are installed already, it is missing. And that
+    nobody listens is no surprise where it was not installed yet.
 
     :param answers: {host: what host_findings returned for it}.
     :param addresses: {host: address}.
     """
-    installed = {part for answer in answers.values() for part, there in answer.get("installed", {}).items() if there}
+    installed = {
+        part
+        for answer in answers.values()
+        for part, there in answer.get("installed", {}).items()
+        if there
+    }
     known = {part for answer in answers.values() for part in answer.get("installed", {})}
     missing = known - installed
     report = {}
@@ -28,27 +38,44 @@ def fleet(answers, addresses):
         found = [settled(item, installed, missing) for item in found]
         found.sort(key=lambda item: item["severity"] != FATAL)
         report[host] = {
-            "address": addresses.get(host, host), "reached": answer.get("reached", False),
+            "address": addresses.get(host, host),
+            "reached": answer.get("reached", False),
             "installed": answer.get("installed", {}),
-            "findings": [dict(number=number, **item) for number, item in enumerate(found, 1)]}
+            "findings": [dict(number=number, **item) for number, item in enumerate(found, 1)],
+        }
     return report
 
 
 def settled(item, installed, missing):
     if item["check"] == "not_installed" and installed:
-        return dict(item, severity=FATAL, cause=item["cause"] + ", and other parts of this testbed are")
+        return dict(
+            item, severity=FATAL, cause=item["cause"] + ", and other parts of this testbed are"
+        )
     if item["provider"] in missing:
-        return dict(item, severity=WARNING, cause=item["cause"] + ", for it is not installed yet", cure="Run: " + SITE)
+        return dict(
+            item,
+            severity=WARNING,
+            cause=item["cause"] + ", for it is not installed yet",
+            cure="Run: " + SITE,
+        )
     return item
 
 
 def unanswered(answer):
     """A host of which nothing is known: it hangs, or its variables could not even be worked out."""
     if answer.get("timedout") or "time frame" in str(answer.get("msg")):
-        return finding("login", "this host hangs, or is very slow", str(answer["msg"]),
-                       "Look at its console, load and disks. For a slow host: -e doctor_host_timeout=600")
-    return finding("variables", "this host was not examined", str(answer.get("msg", "an earlier task failed on it, see above")),
-                   "Mend that, and ask again")
+        return finding(
+            "login",
+            "this host hangs, or is very slow",
+            str(answer["msg"]),
+            "Look at its console, load and disks. For a slow host: -e doctor_host_timeout=600",
+        )
+    return finding(
+        "variables",
+        "this host was not examined",
+        str(answer.get("msg", "an earlier task failed on it, see above")),
+        "Mend that, and ask again",
+    )
 
 
 def counts(report):
@@ -67,7 +94,10 @@ def lines(report):
         fatal, warnings = counts({host: entry})
         name = host if entry["address"] == host else "%s (%s)" % (host, entry["address"])
         parts = ((fatal, "%d fatal" % fatal), (warnings, plural(warnings, "warning")))
-        yield "%s: %s" % (name, ", ".join(text for number, text in parts if number) or "nothing found")
+        yield "%s: %s" % (
+            name,
+            ", ".join(text for number, text in parts if number) or "nothing found",
+        )
         for item in entry["findings"]:
             yield "  %2d. %-7s %s" % (item["number"], item["severity"].upper(), item["cause"])
             if item["evidence"]:

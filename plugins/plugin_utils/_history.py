@@ -9,23 +9,31 @@ import shlex
 
 PAGE = "docs/move_database.md"
 TEXT = (
-    "The monitor would begin with an empty database: its history would be gone, run numbers would be used again, and the files "
-    "of runs with these numbers deleted. No program was changed over. Evidence: %(evidence)s.%(unknown)s Fix: stop the testbed "
-    "(playbooks/stop.yml), move the history, and run the same again: %(command)s (%(page)s). Or begin anew: "
+    "The monitor would begin with an empty database: its history would be gone, run numbers would "
+    "be used again, and the files "
+    "of runs with these numbers deleted. No program was changed over. Evidence: "
+    "%(evidence)s.%(unknown)s Fix: stop the testbed "
+    "(playbooks/stop.yml), move the history, and run the same again: %(command)s (%(page)s). Or "
+    "begin anew: "
     "-e swf_testbed_accept_empty_database=true"
 )
 
 
 def holding(formers):
     """The former databases that hold history, or may: {host: answer}."""
-    return {host: answer for host, answer in formers.items() if answer.get("why") or answer.get("rows")}
+    return {
+        host: answer for host, answer in formers.items() if answer.get("why") or answer.get("rows")
+    }
 
 
 def said(answer):
     """What a database answered."""
     if answer.get("why"):
         return "could not be asked (%s)" % answer["why"][:300]
-    return "holds %s" % (", ".join("%d %s" % (number, what) for what, number in answer["rows"].items()) or "none of it")
+    return "holds %s" % (
+        ", ".join("%d %s" % (number, what) for what, number in answer["rows"].items())
+        or "none of it"
+    )
 
 
 def commands(former, new):
@@ -39,7 +47,17 @@ def commands(former, new):
 
 
 def options(connection):
-    return shlex.join(["-h", connection["host"], "-p", str(connection["port"]), "-U", connection["user"], connection["name"]])
+    return shlex.join(
+        [
+            "-h",
+            connection["host"],
+            "-p",
+            str(connection["port"]),
+            "-U",
+            connection["user"],
+            connection["name"],
+        ]
+    )
 
 
 def refusal(formers, new):
@@ -51,12 +69,17 @@ def refusal(formers, new):
     old = holding(formers)
     if not old or new["rows"]:
         return ""
-    evidence = ["the former one, %s of %s, %s" % (answer["address"], host, said(answer)) for host, answer in old.items()]
+    evidence = [
+        "the former one, %s of %s, %s" % (answer["address"], host, said(answer))
+        for host, answer in old.items()
+    ]
     evidence.append("the new one, %s, %s" % (new["address"], said(new)))
     unknown = any(answer.get("why") for answer in old.values())
     return TEXT % {
         "evidence": "; ".join(evidence),
-        "unknown": " A database that cannot be asked counts as one with history." if unknown else "",
+        "unknown": " A database that cannot be asked counts as one with history."
+        if unknown
+        else "",
         "command": commands(next(iter(old.values())).get("connection", {}), new["connection"]),
         "page": PAGE,
     }

@@ -26,7 +26,10 @@ except ImportError:
     # ansible-core depends on it; only ansible-test imports plugins without
     pass
 
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.exclusive import LockHeld, exclusive
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.exclusive import (
+    LockHeld,
+    exclusive,
+)
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.files import replacing
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._certificates import (
     CertificateRefused,
@@ -48,18 +51,24 @@ TERM = re.compile(r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")
 
 
 class LabCa:
-    """The CA of a directory: C(ca/ca.pem) for everybody, C(secrets/lab-ca.key) and the services' keys for the owner alone."""
+    """The CA of a directory: C(ca/ca.pem) for everybody, C(secrets/lab-ca.key) and the services'
+    keys for the owner alone."""
 
     def __init__(self, directory, check_mode=False):
         self.check_mode = check_mode
-        self.public, self.secrets = os.path.join(directory, "ca"), os.path.join(directory, "secrets")
+        self.public, self.secrets = (
+            os.path.join(directory, "ca"),
+            os.path.join(directory, "secrets"),
+        )
         self.certificate_path = os.path.join(self.public, "ca.pem")
         self.key_path = os.path.join(self.secrets, "lab-ca.key")
 
     def issued(self, service, names, days, renew_days):
-        """The certificate and key of a service, as texts in PEM. What was issued before comes back if it is still right.
+        """The certificate and key of a service, as texts in PEM. What was issued before comes back
+        if it is still right.
 
-        :raises CertificateRefused: for names that cannot be in a certificate, or a CA that is incomplete.
+        :raises CertificateRefused: for names that cannot be in a certificate, or a CA that is
+            incomplete.
         :raises OSError: the files cannot be read or written.
         """
         if not TERM.match(service):
@@ -67,8 +76,10 @@ class LabCa:
         if not names:
             raise CertificateRefused("a certificate is for at least one name")
         if not 0 <= renew_days < days:
-            raise CertificateRefused("it is issued for %d days and would be renewed in its last %d, which is always" % (
-                days, renew_days))
+            raise CertificateRefused(
+                "it is issued for %d days and would be renewed in its last %d, which is always"
+                % (days, renew_days)
+            )
         wanted = [general_name(name) for name in dict.fromkeys(names)]
         path = self.path_of(service)
         with self.alone():
@@ -103,14 +114,25 @@ class LabCa:
         text, key_text = read(self.certificate_path), read(self.key_path)
         if text and not key_text:
             raise CertificateRefused(
-                "the certificate of the lab's CA is there, %s, and its key is not, %s. Bring the key back from where you keep a "
-                "copy. Without one: remove the certificate, run again, and every client gets the new CA with its next run" % (
-                    self.certificate_path, self.key_path))
-        key = self.load(self.key_path, load_pem_private_key, key_text, None) if key_text else new_key()
-        certificate = self.load(self.certificate_path, x509.load_pem_x509_certificate, text) if text else None
+                "the certificate of the lab's CA is there, %s, and its key is not, %s. Bring the "
+                "key back from where you keep a "
+                "copy. Without one: remove the certificate, run again, and every client gets the "
+                "new CA with its next run" % (self.certificate_path, self.key_path)
+            )
+        key = (
+            self.load(self.key_path, load_pem_private_key, key_text, None)
+            if key_text
+            else new_key()
+        )
+        certificate = (
+            self.load(self.certificate_path, x509.load_pem_x509_certificate, text) if text else None
+        )
         if certificate and public_bytes(certificate.public_key()) != public_bytes(key.public_key()):
-            raise CertificateRefused("the certificate %s and the key %s of the lab's CA do not belong together. Bring back the "
-                                     "one that was replaced" % (self.certificate_path, self.key_path))
+            raise CertificateRefused(
+                "the certificate %s and the key %s of the lab's CA do not belong together. Bring "
+                "back the "
+                "one that was replaced" % (self.certificate_path, self.key_path)
+            )
         if not certificate or days_left(certificate) < CA_RENEW_DAYS:
             certificate = self_signed(key)
             if not key_text:
@@ -123,7 +145,9 @@ class LabCa:
         try:
             return load(text.encode(), *arguments)
         except (TypeError, ValueError):
-            raise CertificateRefused("%s is damaged. Bring it back from where you keep a copy" % path) from None
+            raise CertificateRefused(
+                "%s is damaged. Bring it back from where you keep a copy" % path
+            ) from None
 
     def _kept(self, path, wanted, renew_days, authority):
         """What was issued before, None if it is not right any more."""
@@ -137,8 +161,11 @@ class LabCa:
         except (InvalidSignature, TypeError, UnsupportedAlgorithm, ValueError):
             # damaged, or of another CA: there is a new one in a moment
             return None
-        if (days_left(certificate) < renew_days or names_of(certificate) != {str(item.value).lower() for item in wanted}
-                or public_bytes(certificate.public_key()) != public_bytes(key.public_key())):
+        if (
+            days_left(certificate) < renew_days
+            or names_of(certificate) != {str(item.value).lower() for item in wanted}
+            or public_bytes(certificate.public_key()) != public_bytes(key.public_key())
+        ):
             return None
         return {"certificate": pem_of(certificate), "key": pem_of_key(key)}
 
@@ -170,14 +197,33 @@ def pem_of_key(key):
 
 
 def self_signed(key):
-    """A CA's own certificate. The name follows from the key: a renewed certificate has it too, and another CA has not."""
+    """A CA's own certificate. The name follows from the key: a renewed certificate has it too, and
+    another CA has not."""
     identifier = x509.SubjectKeyIdentifier.from_public_key(key.public_key())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "swf-testbed lab CA " + identifier.digest.hex()[:8])])
-    usage = dict.fromkeys(("digital_signature", "content_commitment", "key_encipherment", "data_encipherment", "key_agreement",
-                           "encipher_only", "decipher_only"), False)
+    name = x509.Name(
+        [
+            x509.NameAttribute(
+                NameOID.COMMON_NAME, "swf-testbed lab CA " + identifier.digest.hex()[:8]
+            )
+        ]
+    )
+    usage = dict.fromkeys(
+        (
+            "digital_signature",
+            "content_commitment",
+            "key_encipherment",
+            "data_encipherment",
+            "key_agreement",
+            "encipher_only",
+            "decipher_only",
+        ),
+        False,
+    )
     builder = start(name, name, key.public_key(), now() + datetime.timedelta(days=CA_DAYS))
     builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-    builder = builder.add_extension(x509.KeyUsage(key_cert_sign=True, crl_sign=True, **usage), critical=True)
+    builder = builder.add_extension(
+        x509.KeyUsage(key_cert_sign=True, crl_sign=True, **usage), critical=True
+    )
     return builder.add_extension(identifier, critical=False).sign(key, hashes.SHA256())
 
 
@@ -185,22 +231,43 @@ def issue(names, days, authority, authority_key):
     """A new key, and a certificate of a server with these names."""
     key = new_key()
     end = min(now() + datetime.timedelta(days=days), end_of(authority))
-    usage = dict.fromkeys(("content_commitment", "key_encipherment", "data_encipherment", "key_agreement", "key_cert_sign",
-                           "crl_sign", "encipher_only", "decipher_only"), False)
+    usage = dict.fromkeys(
+        (
+            "content_commitment",
+            "key_encipherment",
+            "data_encipherment",
+            "key_agreement",
+            "key_cert_sign",
+            "crl_sign",
+            "encipher_only",
+            "decipher_only",
+        ),
+        False,
+    )
     # names are in the extension alone; a subject has no room for long ones
     subject = x509.Name([x509.NameAttribute(NameOID.ORGANIZATION_NAME, "swf-testbed")])
     builder = start(subject, authority.subject, key.public_key(), end)
     for extension, critical in (
-            (x509.BasicConstraints(ca=False, path_length=None), True),
-            (x509.KeyUsage(digital_signature=True, **usage), True),
-            (x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), False),
-            (x509.SubjectAlternativeName(names), False),
-            (x509.SubjectKeyIdentifier.from_public_key(key.public_key()), False),
-            (x509.AuthorityKeyIdentifier.from_issuer_public_key(authority_key.public_key()), False)):
+        (x509.BasicConstraints(ca=False, path_length=None), True),
+        (x509.KeyUsage(digital_signature=True, **usage), True),
+        (x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), False),
+        (x509.SubjectAlternativeName(names), False),
+        (x509.SubjectKeyIdentifier.from_public_key(key.public_key()), False),
+        (x509.AuthorityKeyIdentifier.from_issuer_public_key(authority_key.public_key()), False),
+    ):
         builder = builder.add_extension(extension, critical=critical)
-    return {"certificate": pem_of(builder.sign(authority_key, hashes.SHA256())), "key": pem_of_key(key)}
+    return {
+        "certificate": pem_of(builder.sign(authority_key, hashes.SHA256())),
+        "key": pem_of_key(key),
+    }
 
 
 def start(subject, issuer, public_key, end):
-    builder = x509.CertificateBuilder().subject_name(subject).issuer_name(issuer).public_key(public_key)
-    return builder.serial_number(x509.random_serial_number()).not_valid_before(now() - CLOCK_SKEW).not_valid_after(end)
+    builder = (
+        x509.CertificateBuilder().subject_name(subject).issuer_name(issuer).public_key(public_key)
+    )
+    return (
+        builder.serial_number(x509.random_serial_number())
+        .not_valid_before(now() - CLOCK_SKEW)
+        .not_valid_after(end)
+    )

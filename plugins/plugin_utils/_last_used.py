@@ -1,7 +1,8 @@
 # Copyright: Contributors to the bnlnpps.swf_testbed collection
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Keeps what the controller makes for each version, locks and wheels from git, to the ones that were used last."""
+"""Keeps what the controller makes for each version, locks and wheels from git, to the ones that
+were used last."""
 
 from __future__ import annotations
 
@@ -10,20 +11,28 @@ import os
 import re
 import shutil
 
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._release.lock_file import HEADING, read
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._release.lock_file import (
+    HEADING,
+    read,
+)
 
 WHEELS = re.compile("git-[0-9a-f]{12}")
 
 
 def keep_locks(used, folder, keep):
-    """Note that a lock was used. In the controller's own folder of locks all but the last ones that we made are removed.
+    """Note that a lock was used. In the controller's own folder of locks all but the last ones that
+    we made are removed.
 
     A lock in another folder is somebody's own, as are all files beside it.
     """
     folder = os.path.abspath(os.path.expanduser(folder))
     if os.path.dirname(os.path.abspath(used)) == folder:
         names = [name for name in os.listdir(folder) if name.endswith(".txt")]
-        keep_last(used, [path for path in (os.path.join(folder, name) for name in names) if is_ours(path)], keep)
+        keep_last(
+            used,
+            [path for path in (os.path.join(folder, name) for name in names) if is_ours(path)],
+            keep,
+        )
 
 
 def is_ours(path):
@@ -33,7 +42,11 @@ def is_ours(path):
 def keep_wheels(used, keep):
     """The same for a directory of wheels, and those beside it that have a name of their kind."""
     folder = os.path.dirname(os.path.abspath(used))
-    keep_last(used, [os.path.join(folder, name) for name in os.listdir(folder) if WHEELS.fullmatch(name)], keep)
+    keep_last(
+        used,
+        [os.path.join(folder, name) for name in os.listdir(folder) if WHEELS.fullmatch(name)],
+        keep,
+    )
 
 
 def keep_last(used, paths, keep):

@@ -1,7 +1,8 @@
 # Copyright: Contributors to the bnlnpps.swf_testbed collection
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Hosts that Ansible went on without: whether they may be missing, and the command that leaves them out."""
+"""Hosts that Ansible went on without: whether they may be missing, and the command that leaves them
+out."""
 
 from __future__ import annotations
 
@@ -10,7 +11,8 @@ import shlex
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._unreached import said, unreached
 
-#: what the plays register before programs are changed over. A host that is missing has the result that it went missing by.
+#: what the plays register before programs are changed over. A host that is missing has the result
+#: that it went missing by.
 REGISTERED = ("swf_testbed_reached", "swf_testbed_index_access", "swf_testbed_release")
 SERVICES = {"index", "database", "broker", "monitor"}
 
@@ -21,7 +23,14 @@ def lost_by(known):
     :param known: the host's variables.
     """
     results = [known.get(name) for name in REGISTERED]
-    return next((item for item in results if isinstance(item, dict) and (item.get("unreachable") or item.get("failed"))), {})
+    return next(
+        (
+            item
+            for item in results
+            if isinstance(item, dict) and (item.get("unreachable") or item.get("failed"))
+        ),
+        {},
+    )
 
 
 def may_be_missing(known):
@@ -36,18 +45,27 @@ def line(host, known):
     if not answer.get("unreachable"):
         return "- %s failed, see above" % host
     found = unreached(said(answer), host, known)
-    return "- %s: %s. Evidence: %s. Fix: %s" % (host, found["cause"], found["evidence"], found["cure"])
+    return "- %s: %s. Evidence: %s. Fix: %s" % (
+        host,
+        found["cause"],
+        found["evidence"],
+        found["cure"],
+    )
 
 
 def without(hosts, arguments, default_inventory=()):
-    """The command of this run, without these hosts. Values of -e may be secret and are not repeated.
+    """The command of this run, without these hosts. Values of -e may be secret and are not
+    repeated.
 
     :param arguments: what ansible-playbook was called with.
     """
     command = ["ansible-playbook", *(arguments.get("args") or ["PLAYBOOK"])]
     for source in arguments.get("inventory") or ():
         if source not in default_inventory:
-            command += ["-i", source if "," in source or not os.path.isabs(source) else shortest(source)]
+            command += [
+                "-i",
+                source if "," in source or not os.path.isabs(source) else shortest(source),
+            ]
     limit = arguments.get("subset") or "all"
     separator = "," if "," in limit else ":"
     limit = separator.join([limit, *("!" + host for host in hosts)])
@@ -68,11 +86,16 @@ def message(missing, allowed, command):
     """
     one = len(missing) == 1
     lines = [
-        "%s missing, and the run ends before any program is changed over; all that ran goes on as it was."
-        % ("1 host is" if one else "%d hosts are" % len(missing))
+        "%s missing, and the run ends before any program is changed over; all that ran goes on as "
+        "it was." % ("1 host is" if one else "%d hosts are" % len(missing))
     ]
     lines += [line(host, known) for host, known in missing.items()]
     if all(may_be_missing(known) for known in missing.values()):
-        lines.append("Of hosts that only run agents, %d may be unreachable (swf_testbed_max_unreachable)." % allowed)
-    lines.append("Then run the same again. To go on without %s: %s" % ("it" if one else "them", command))
+        lines.append(
+            "Of hosts that only run agents, %d may be unreachable (swf_testbed_max_unreachable)."
+            % allowed
+        )
+    lines.append(
+        "Then run the same again. To go on without %s: %s" % ("it" if one else "them", command)
+    )
     return "\n".join(lines)

@@ -13,4 +13,9 @@ def variables_of_hosts(task, task_vars):
         if host == task_vars["inventory_hostname"]:
             yield host, task_vars
         else:
-            yield host, manager.get_vars(play=task.get_play(), host=manager._inventory.get_host(host), task=task)
+            yield (
+                host,
+                manager.get_vars(
+                    play=task.get_play(), host=manager._inventory.get_host(host), task=task
+                ),
+            )

@@ -1,7 +1,8 @@
 # Copyright: Contributors to the bnlnpps.swf_testbed collection
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whether this controller may change a host: it has the secrets that the host runs with, and no older collection.
+"""Whether this controller may change a host: it has the secrets that the host runs with, and no
+older collection.
 
 The host tells its record of them, see module_utils/_manifest/provenance.py.
 """
@@ -14,9 +15,14 @@ import time
 
 from ansible.utils.version import SemanticVersion
 
-from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._collection import collection_version
+from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._collection import (
+    collection_version,
+)
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._controller import here
-from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._held_secrets import DIGEST_KEY, told
+from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._held_secrets import (
+    DIGEST_KEY,
+    told,
+)
 
 
 def digest(key, name, secret):
@@ -25,7 +31,11 @@ def digest(key, name, secret):
 
 def stamp(directory):
     """Who changes a host, and when, for its record."""
-    return dict(here(directory), time=time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime()), collection=collection_version())
+    return dict(
+        here(directory),
+        time=time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime()),
+        collection=collection_version(),
+    )
 
 
 def digests(key, names, held):
@@ -35,10 +45,12 @@ def digests(key, names, held):
 
 
 def others(record, held):
-    """The secrets of a record that this controller would replace without being entitled to: {name: how it is different}.
+    """The secrets of a record that this controller would replace without being entitled to: {name:
+    how it is different}.
 
-    One that has the digest key as well may replace secrets. It may not restore one that another controller has replaced: that is
-    no change on purpose, this controller has missed the other one's.
+    One that has the digest key as well may replace secrets. It may not restore one that another
+    controller has replaced: that is no change on purpose, this controller has missed the other
+    one's.
     """
     entitled = held.get(DIGEST_KEY) == record["key"]
     missed = where(record["changed_by"]) != where(here(held.directory))
@@ -66,16 +78,25 @@ def refusal(records, held, host):
         if found:
             theirs = record["changed_by"]
             get = (
-                "use the ones that it had then: restore that directory from a backup, or use the vault file of the team"
-                if where(theirs) == where(mine) else
-                "get them: copy that directory to %s; or there: make export-secrets, and use the vault file (docs/team.md)" %
-                held.directory)
+                "use the ones that it had then: restore that directory from a backup, or use the "
+                "vault file of the team"
+                if where(theirs) == where(mine)
+                else "get them: copy that directory to %s; or there: make export-secrets, and use "
+                "the vault file (docs/team.md)" % held.directory
+            )
             return (
-                "this controller does not have the secrets that %s runs with, and nothing was changed. Evidence: here %s. %s. "
+                "this controller does not have the secrets that %s runs with, and nothing was "
+                "changed. Evidence: here %s. %s. "
                 "This is %s. Fix: %s; or, to replace the secrets of all hosts on purpose: "
-                "-e swf_testbed_replace_secrets=true" % (
-                    host, "; ".join("%s %s" % (told(name), how) for name, how in sorted(found.items())),
-                    changed(theirs), where(mine), get))
+                "-e swf_testbed_replace_secrets=true"
+                % (
+                    host,
+                    "; ".join("%s %s" % (told(name), how) for name, how in sorted(found.items())),
+                    changed(theirs),
+                    where(mine),
+                    get,
+                )
+            )
     return None
 
 
@@ -86,10 +107,13 @@ def older(records):
         theirs = record["changed_by"]["collection"]
         if SemanticVersion(mine) < SemanticVersion(theirs):
             return (
-                "this version of the collection, %s, is older than the one that provisioned this host, and nothing was changed. "
-                "Evidence: %s with version %s. Fix: ansible-galaxy collection install bnlnpps.swf_testbed:%s --upgrade; or, to "
-                "go back on purpose: -e swf_testbed_allow_older_collection=true" % (
-                    mine, changed(record["changed_by"]), theirs, theirs))
+                "this version of the collection, %s, is older than the one that provisioned this "
+                "host, and nothing was changed. "
+                "Evidence: %s with version %s. Fix: ansible-galaxy collection install "
+                "bnlnpps.swf_testbed:%s --upgrade; or, to "
+                "go back on purpose: -e swf_testbed_allow_older_collection=true"
+                % (mine, changed(record["changed_by"]), theirs, theirs)
+            )
     return None
 
 

@@ -1,7 +1,8 @@
 # Copyright: Contributors to the bnlnpps.swf_testbed collection
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The instances that use a directory of the controller, with its secrets and locks: ``instances.json`` in it.
+"""The instances that use a directory of the controller, with its secrets and locks:
+``instances.json`` in it.
 
 The directory, and the index that they install from, are removed with the last of them.
 """
@@ -25,15 +26,21 @@ def user_name(instance, host, scope):
 
 
 def users_of(wanted, task_vars):
-    """The instances on the hosts of a group. A host may have another instance than the one that the task is for.
+    """The instances on the hosts of a group. A host may have another instance than the one that the
+    task is for.
 
     :param wanted: the option ``users_of`` of the module config_files.
     """
     found = []
     for host in task_vars.get("groups", {}).get(wanted["group"], []):
         known = task_vars["hostvars"][host]
-        found.append(user_name(known.get("swf_testbed_instance", wanted["instance"]), host,
-                               known.get("swf_testbed_scope", wanted["scope"])))
+        found.append(
+            user_name(
+                known.get("swf_testbed_instance", wanted["instance"]),
+                host,
+                known.get("swf_testbed_scope", wanted["scope"]),
+            )
+        )
     return found
 
 
@@ -48,7 +55,10 @@ def read(directory):
     except FileNotFoundError:
         return None
     if not isinstance(found, dict) or not isinstance(found.get("instances"), dict):
-        raise ValueError("%s is not a list of instances. Fix: look at it, and move it away" % os.path.join(directory, FILE))
+        raise ValueError(
+            "%s is not a list of instances. Fix: look at it, and move it away"
+            % os.path.join(directory, FILE)
+        )
     return found["instances"]
 
 

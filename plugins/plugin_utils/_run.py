@@ -1,10 +1,11 @@
 # Copyright: Contributors to the bnlnpps.swf_testbed collection
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What belongs to one run of Ansible: a fact may come from a cache, and then says nothing about this run.
+"""What belongs to one run of Ansible: a fact may come from a cache, and then says nothing about
+this run.
 
-Ansible's temporary directory is the run's own. All processes of the run share it, nobody else may enter it, and Ansible removes
-it when the run ends.
+Ansible's temporary directory is the run's own. All processes of the run share it, nobody else may
+enter it, and Ansible removes it when the run ends.
 """
 
 from __future__ import annotations
@@ -32,9 +33,13 @@ def is_of_this_run(fact):
 
 
 def claimed_by(place, host):
-    """Name of the host that was the first of this run to claim a place, a text that no other machine has."""
-    path = os.path.join(C.DEFAULT_LOCAL_TMP, "swf-testbed-place-" + hashlib.sha256(place.encode()).hexdigest()[:16])
-    # a link is made with its content, or not at all: there is no moment in which another process finds it empty
+    """Name of the host that was the first of this run to claim a place, a text that no other
+    machine has."""
+    path = os.path.join(
+        C.DEFAULT_LOCAL_TMP, "swf-testbed-place-" + hashlib.sha256(place.encode()).hexdigest()[:16]
+    )
+    # a link is made with its content, or not at all: there is no moment in which another process
+    # finds it empty
     try:
         os.symlink(host, path)
     except FileExistsError:

@@ -5,13 +5,22 @@
 
 from __future__ import annotations
 
-from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._held_secrets import DIGEST_KEY, TEXTS
-from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._secrets_file import LAB_CA, PREFIX, VARIABLES, FileRefused
+from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._held_secrets import (
+    DIGEST_KEY,
+    TEXTS,
+)
+from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._secrets_file import (
+    LAB_CA,
+    PREFIX,
+    VARIABLES,
+    FileRefused,
+)
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._shared_ca import of_directory
 
 
 def exported(file, hosts, check_mode):
-    """Write the file, unless it has the same secrets already. Returns the result of the task, without a secret in it.
+    """Write the file, unless it has the same secrets already. Returns the result of the task,
+    without a secret in it.
 
     :param hosts: {name: its HeldSecrets}.
     :raises FileRefused, CertificateRefused: nothing was written.
@@ -21,9 +30,11 @@ def exported(file, hosts, check_mode):
     values = held(hosts)
     if not values:
         raise FileRefused(
-            "this controller has no secrets to export. Evidence: %s has none, and the inventory sets none of %s. Fix: export on "
-            "the controller that the hosts were provisioned from, or run site.yml first" % (
-                " ".join(sorted({each.directory for each in hosts.values()})), ", ".join(VARIABLES)))
+            "this controller has no secrets to export. Evidence: %s has none, and the inventory "
+            "sets none of %s. Fix: export on "
+            "the controller that the hosts were provisioned from, or run site.yml first"
+            % (" ".join(sorted({each.directory for each in hosts.values()})), ", ".join(VARIABLES))
+        )
     former = file.read()
     refuse_loss(file, former or {}, values)
     file.refuse_if_it_would_hide_another()
@@ -31,9 +42,19 @@ def exported(file, hosts, check_mode):
     if changed and not check_mode:
         file.write(values, vault_id, password)
     issued = sorted(values.get(LAB_CA, {}).get("issued", {}))
-    return {"changed": changed, "path": file.path, "names": list(values), "certificates": issued, "msg": "%s %s %s%s." % (
-        file.path, "has" if not changed else "would have" if check_mode else "now has", ", ".join(values),
-        " with the certificates of " + ", ".join(issued) if issued else "")}
+    return {
+        "changed": changed,
+        "path": file.path,
+        "names": list(values),
+        "certificates": issued,
+        "msg": "%s %s %s%s."
+        % (
+            file.path,
+            "has" if not changed else "would have" if check_mode else "now has",
+            ", ".join(values),
+            " with the certificates of " + ", ".join(issued) if issued else "",
+        ),
+    }
 
 
 def held(hosts):
@@ -47,10 +68,12 @@ def held(hosts):
             first, known = found.setdefault(name, (host, value))
             if known != value:
                 raise FileRefused(
-                    "%s is not the same for all hosts, and one file would give it to all of them. Evidence: %s and %s have "
-                    "different values. Fix: keep it in a vault file of each host, and export for those that share one: "
-                    "ARGS='--limit %s'" % (
-                        name, first, host, first))
+                    "%s is not the same for all hosts, and one file would give it to all of them. "
+                    "Evidence: %s and %s have "
+                    "different values. Fix: keep it in a vault file of each host, and export for "
+                    "those that share one: "
+                    "ARGS='--limit %s'" % (name, first, host, first)
+                )
     return {name: found[name][1] for name in VARIABLES if name in found}
 
 
@@ -62,18 +85,33 @@ def of_host(secrets):
     # the inventory's is in the directory by now, but for a check run
     authority = of_directory(secrets.directory) or secrets.variable(LAB_CA)
     if authority:
-        yield LAB_CA, {"certificate": str(authority["certificate"]), "key": str(authority["key"]),
-                       "issued": {str(service): str(text) for service, text in (authority.get("issued") or {}).items()}}
+        yield (
+            LAB_CA,
+            {
+                "certificate": str(authority["certificate"]),
+                "key": str(authority["key"]),
+                "issued": {
+                    str(service): str(text)
+                    for service, text in (authority.get("issued") or {}).items()
+                },
+            },
+        )
 
 
 def refuse_loss(file, former, values):
     """Nothing that is only in the file is overwritten."""
     others = sorted(str(name) for name in former if name not in VARIABLES)
     if others:
-        raise FileRefused("%s holds more than an export, and was left as it is. Evidence: it has %s. Fix: name another file "
-                          "in the same directory" % (file.path, ", ".join(others)))
+        raise FileRefused(
+            "%s holds more than an export, and was left as it is. Evidence: it has %s. Fix: name "
+            "another file "
+            "in the same directory" % (file.path, ", ".join(others))
+        )
     lost = sorted(set(former) - set(values))
     if lost:
-        raise FileRefused("%s has secrets that this controller does not have, and was left as it is. Evidence: %s. Fix: import "
-                          "them first: make import-secrets FILE=%s; or move the file away" % (
-                              file.path, ", ".join(lost), file.path))
+        raise FileRefused(
+            "%s has secrets that this controller does not have, and was left as it is. Evidence: "
+            "%s. Fix: import "
+            "them first: make import-secrets FILE=%s; or move the file away"
+            % (file.path, ", ".join(lost), file.path)
+        )

@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The vault file with the secrets of a team's controllers: variables in YAML, encrypted as a whole.
 
-It is read and written here and not by Ansible's own loader, which treats a text with ``{{`` differently from one version to the
-next: what is a text in the file stays that text.
+It is read and written here and not by Ansible's own loader, which treats a text with ``{{``
+differently from one version to the next: what is a text in the file stays that text.
 """
 
 from __future__ import annotations
@@ -19,8 +19,13 @@ from ansible.errors import AnsibleError
 from ansible.parsing.vault import VaultLib, is_encrypted, match_encrypt_secret
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common import files
-from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._held_secrets import DIGEST_KEY, TEXTS
-from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._shared_ca import VARIABLE as LAB_CA
+from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._held_secrets import (
+    DIGEST_KEY,
+    TEXTS,
+)
+from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._shared_ca import (
+    VARIABLE as LAB_CA,
+)
 
 PREFIX = "swf_testbed_"
 #: the variables that can be in a file
@@ -51,8 +56,11 @@ class SecretsFile:
         :raises FileRefused: there is none.
         """
         if not self._passwords:
-            raise FileRefused("there is no password for the vault file %s. Evidence: Ansible was given none. Fix: make %s "
-                              "FILE=%s with %s" % (self.path, command, self.path, WAYS))
+            raise FileRefused(
+                "there is no password for the vault file %s. Evidence: Ansible was given none. "
+                "Fix: make %s "
+                "FILE=%s with %s" % (self.path, command, self.path, WAYS)
+            )
         return self._passwords
 
     def to_encrypt(self) -> tuple[str, t.Any]:
@@ -63,41 +71,60 @@ class SecretsFile:
         passwords, wanted = self.passwords("export-secrets"), C.DEFAULT_VAULT_ENCRYPT_IDENTITY
         ids = sorted({name for name, _password in passwords})
         if not wanted and len(ids) > 1:
-            raise FileRefused("it is not clear which password encrypts %s. Evidence: Ansible was given the vault ids %s. Fix: "
-                              "choose one: ANSIBLE_VAULT_ENCRYPT_IDENTITY=%s" % (self.path, ", ".join(ids), ids[0]))
+            raise FileRefused(
+                "it is not clear which password encrypts %s. Evidence: Ansible was given the vault "
+                "ids %s. Fix: "
+                "choose one: ANSIBLE_VAULT_ENCRYPT_IDENTITY=%s"
+                % (self.path, ", ".join(ids), ids[0])
+            )
         try:
             return match_encrypt_secret(passwords, encrypt_vault_id=wanted)
         except AnsibleError:
-            raise FileRefused("the vault id that is to encrypt %s has no password. Evidence: ANSIBLE_VAULT_ENCRYPT_IDENTITY is "
-                              "%s, and Ansible was given %s. Fix: ARGS='--vault-id %s@FILE'" % (
-                                  self.path, wanted, ", ".join(ids), wanted)) from None
+            raise FileRefused(
+                "the vault id that is to encrypt %s has no password. Evidence: "
+                "ANSIBLE_VAULT_ENCRYPT_IDENTITY is "
+                "%s, and Ansible was given %s. Fix: ARGS='--vault-id %s@FILE'"
+                % (self.path, wanted, ", ".join(ids), wanted)
+            ) from None
 
     def read(self) -> dict[str, t.Any] | None:
         """The variables in it, None where there is no file.
 
-        :raises FileRefused: it is not encrypted, cannot be decrypted, or is not YAML with variables.
+        :raises FileRefused: it is not encrypted, cannot be decrypted, or is not YAML with
+            variables.
         """
         found = files.read(self.path)
         if found is None:
             return None
         if not is_encrypted(found):
-            raise FileRefused("%s is not a vault file, and was left as it is. Evidence: it does not begin with $ANSIBLE_VAULT. "
-                              "Fix: name another file" % self.path)
+            raise FileRefused(
+                "%s is not a vault file, and was left as it is. Evidence: it does not begin with "
+                "$ANSIBLE_VAULT. "
+                "Fix: name another file" % self.path
+            )
         try:
             text = VaultLib(self._passwords).decrypt(found)
         except AnsibleError:
-            raise FileRefused("%s cannot be decrypted, and was left as it is. Evidence: no password that Ansible was given fits. "
-                              "Fix: give the password that it was encrypted with: %s" % (self.path, WAYS)) from None
+            raise FileRefused(
+                "%s cannot be decrypted, and was left as it is. Evidence: no password that Ansible "
+                "was given fits. "
+                "Fix: give the password that it was encrypted with: %s" % (self.path, WAYS)
+            ) from None
         try:
             values = parsed(text) or {}
         except yaml.YAMLError as error:
             # without the text of the error, which shows a line
             mark = getattr(error, "problem_mark", None)
-            raise FileRefused("%s is no YAML with plain values. Evidence: see its line %s. Fix: ansible-vault edit %s" % (
-                self.path, mark.line + 1 if mark else "?", self.path)) from None
+            raise FileRefused(
+                "%s is no YAML with plain values. Evidence: see its line %s. Fix: ansible-vault "
+                "edit %s" % (self.path, mark.line + 1 if mark else "?", self.path)
+            ) from None
         if not isinstance(values, dict):
-            raise FileRefused("%s has no variables. Evidence: it is not made of NAME: VALUE. Fix: name a file that make "
-                              "export-secrets wrote" % self.path)
+            raise FileRefused(
+                "%s has no variables. Evidence: it is not made of NAME: VALUE. Fix: name a file "
+                "that make "
+                "export-secrets wrote" % self.path
+            )
         return values
 
     def write(self, values: dict[str, t.Any], vault_id: str, password: t.Any) -> None:
@@ -107,15 +134,19 @@ class SecretsFile:
             stream.write(content)
 
     def refuse_if_it_would_hide_another(self) -> None:
-        """Ansible reads ``group_vars/all/`` or else ``group_vars/all.yml``, and says nothing of the one that it leaves out."""
+        """Ansible reads ``group_vars/all/`` or else ``group_vars/all.yml``, and says nothing of the
+        one that it leaves out."""
         folder = os.path.dirname(self.path)
         if os.path.basename(os.path.dirname(folder)) not in ("group_vars", "host_vars"):
             return
         for name in (folder + extension for extension in C.YAML_FILENAME_EXTENSIONS):
             if os.path.isfile(name):
-                raise FileRefused("with %s, Ansible would no longer read %s, and nothing was written. Evidence: it reads the "
-                                  "directory of that name instead. Fix: mkdir -p %s && mv %s %s/main.yml" % (
-                                      self.path, name, folder, name, folder))
+                raise FileRefused(
+                    "with %s, Ansible would no longer read %s, and nothing was written. Evidence: "
+                    "it reads the "
+                    "directory of that name instead. Fix: mkdir -p %s && mv %s %s/main.yml"
+                    % (self.path, name, folder, name, folder)
+                )
 
 
 def text_of(values: dict[str, t.Any]) -> str:
@@ -131,7 +162,9 @@ def templates(values: t.Any) -> bool:
     """Whether a text in it is a template, which only Ansible could work out."""
     if isinstance(values, dict):
         return any(map(templates, values.values()))
-    return isinstance(values, str) and not isinstance(values, Unsafe) and bool(TEMPLATE.search(values))
+    return (
+        isinstance(values, str) and not isinstance(values, Unsafe) and bool(TEMPLATE.search(values))
+    )
 
 
 class Unsafe(str):
@@ -153,7 +186,11 @@ class _Dumper(yaml.SafeDumper):
 _Loader.add_constructor("!unsafe", lambda loader, node: Unsafe(loader.construct_scalar(node)))
 _Dumper.add_representer(Unsafe, lambda dumper, text: dumper.represent_scalar("!unsafe", text, '"'))
 _Dumper.add_representer(
-    Quoted, lambda dumper, text: dumper.represent_scalar("tag:yaml.org,2002:str", text, "|" if "\n" in text else '"'))
+    Quoted,
+    lambda dumper, text: dumper.represent_scalar(
+        "tag:yaml.org,2002:str", text, "|" if "\n" in text else '"'
+    ),
+)
 
 
 def _plain(value: t.Any) -> t.Any:

@@ -10,7 +10,9 @@ import os
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.files import read
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils import _shared_ca
-from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory._secrets import of_secret
+from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory._secrets import (
+    of_secret,
+)
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._lab_ca import LabCa
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._secrets_file import (
     LAB_CA,
@@ -32,10 +34,15 @@ def imported(file, hosts, force, check_mode):
     file.passwords("import-secrets")
     values = file.read()
     if not values:
-        raise FileRefused("there are no secrets to import. Evidence: %s %s. Fix: name the file that make export-secrets wrote" % (
-            file.path, "is not there" if values is None else "is empty"))
+        raise FileRefused(
+            "there are no secrets to import. Evidence: %s %s. Fix: name the file that make "
+            "export-secrets wrote" % (file.path, "is not there" if values is None else "is empty")
+        )
     refuse_unusable(file, values)
-    authorities = [LabCa(directory, check_mode) for directory in sorted({each.directory for each in hosts.values()})]
+    authorities = [
+        LabCa(directory, check_mode)
+        for directory in sorted({each.directory for each in hosts.values()})
+    ]
     for authority in authorities:
         missing(file, values, authority, force)
     written, copies = [], []
@@ -47,12 +54,25 @@ def imported(file, hosts, force, check_mode):
                     copies.append(copied(item.path))
                 authority.write(*item)
                 written.append(item.path)
-    done = "%s %d of its files below %s" % (
-        "would place" if check_mode else "placed", len(written), " and ".join(
-            os.path.dirname(authority.secrets) for authority in authorities)) if written else "this controller has all of it"
+    done = (
+        "%s %d of its files below %s"
+        % (
+            "would place" if check_mode else "placed",
+            len(written),
+            " and ".join(os.path.dirname(authority.secrets) for authority in authorities),
+        )
+        if written
+        else "this controller has all of it"
+    )
     kept = "; what was replaced is in " + ", ".join(copies) if copies else ""
-    return {"changed": bool(written), "path": file.path, "names": list(values), "files": written, "copies": copies,
-            "msg": "%s: %s%s." % (file.path, done, kept)}
+    return {
+        "changed": bool(written),
+        "path": file.path,
+        "names": list(values),
+        "files": written,
+        "copies": copies,
+        "msg": "%s: %s%s." % (file.path, done, kept),
+    }
 
 
 def refuse_unusable(file, values):
@@ -60,19 +80,31 @@ def refuse_unusable(file, values):
     unknown = [str(name) for name in values if name not in VARIABLES]
     for name, value in values.items():
         if name in unknown:
-            raise FileRefused("%s has variables that are not imported, and nothing was written. Evidence: it has %s. Fix: take "
-                              "them out: ansible-vault edit %s" % (file.path, ", ".join(unknown), file.path))
+            raise FileRefused(
+                "%s has variables that are not imported, and nothing was written. Evidence: it has "
+                "%s. Fix: take "
+                "them out: ansible-vault edit %s" % (file.path, ", ".join(unknown), file.path)
+            )
         if templates(value):
-            raise FileRefused("%s in %s is a template, and nothing was written. Evidence: it has {{, {%% or {# in it. Fix: write "
-                              "the value; one that has these letters takes !unsafe before it" % (name, file.path))
+            raise FileRefused(
+                "%s in %s is a template, and nothing was written. Evidence: it has {{, {%% or {# "
+                "in it. Fix: write "
+                "the value; one that has these letters takes !unsafe before it" % (name, file.path)
+            )
         if name == LAB_CA:
             _shared_ca.refuse_unusable(value)
         elif not isinstance(value, str):
-            raise FileRefused("%s in %s is not text, and nothing was written. Evidence: its value is not shown. Fix: quote it" % (
-                name, file.path))
+            raise FileRefused(
+                "%s in %s is not text, and nothing was written. Evidence: its value is not shown. "
+                "Fix: quote it" % (name, file.path)
+            )
         elif value != value.strip():
-            raise FileRefused("%s cannot be imported, and nothing was written. Evidence: it begins or ends with a space, which "
-                              "the file of a secret does not keep. Fix: keep %s in the inventory" % (name, file.path))
+            raise FileRefused(
+                "%s cannot be imported, and nothing was written. Evidence: it begins or ends with "
+                "a space, which "
+                "the file of a secret does not keep. Fix: keep %s in the inventory"
+                % (name, file.path)
+            )
         for problem in () if name == LAB_CA else of_secret(name, value):
             raise FileRefused(problem.text())
 
@@ -89,22 +121,27 @@ def missing(file, values, authority, force):
             others += difference.conflicts
             found += difference.files
             continue
-        path = os.path.join(authority.secrets, name[len(PREFIX):])
+        path = os.path.join(authority.secrets, name[len(PREFIX) :])
         there = read(path)
         if there is None or there.strip() != value.encode():
             found.append(_shared_ca.File(path, value + "\n", 0o600))
             others += [] if there is None else [path]
     if others and not force:
         raise FileRefused(
-            "this controller has other secrets than %s, and nothing was written. Evidence: %s %s another value. Fix: keep them, "
-            "or replace them: make import-secrets FILE=%s FORCE=yes keeps a copy of each beside it" % (
-                file.path, ", ".join(others), "has" if len(others) == 1 else "have", file.path))
+            "this controller has other secrets than %s, and nothing was written. Evidence: %s %s "
+            "another value. Fix: keep them, "
+            "or replace them: make import-secrets FILE=%s FORCE=yes keeps a copy of each beside it"
+            % (file.path, ", ".join(others), "has" if len(others) == 1 else "have", file.path)
+        )
     return [(item, item.path in others) for item in found]
 
 
 def copied(path):
     """Make a copy of a file beside it, for its owner alone. Returns its path."""
-    copy = "%s.%s" % (path, datetime.datetime.now(datetime.timezone.utc).strftime("%Y%m%dT%H%M%S%fZ"))
+    copy = "%s.%s" % (
+        path,
+        datetime.datetime.now(datetime.timezone.utc).strftime("%Y%m%dT%H%M%S%fZ"),
+    )
     handle = os.open(copy, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(handle, "wb") as stream:
         stream.write(read(path))

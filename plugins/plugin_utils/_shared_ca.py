@@ -1,7 +1,8 @@
 # Copyright: Contributors to the bnlnpps.swf_testbed collection
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The lab's CA as a team shares it: {certificate, key, issued: {service: key and certificate}}, each a text in PEM."""
+"""The lab's CA as a team shares it: {certificate, key, issued: {service: key and certificate}},
+each a text in PEM."""
 
 from __future__ import annotations
 
@@ -27,7 +28,9 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._lab_ca import
 
 VARIABLE = "swf_testbed_lab_ca"
 EXPORT = "make export-secrets FILE=FILE"
-EXPORT_AGAIN = "write it as it was exported, or export it again on a controller that has it: " + EXPORT
+EXPORT_AGAIN = (
+    "write it as it was exported, or export it again on a controller that has it: " + EXPORT
+)
 
 
 class Wrong(t.NamedTuple):
@@ -61,7 +64,8 @@ class Difference(t.NamedTuple):
 
 
 def problems(given: t.Any) -> t.Iterator[Wrong]:
-    """What is wrong with a CA that is given. The first one of each part; nothing of parts whose type is wrong."""
+    """What is wrong with a CA that is given. The first one of each part; nothing of parts whose
+    type is wrong."""
     if not isinstance(given, dict):
         return
     texts = {key: given.get(key) for key in ("certificate", "key")}
@@ -71,28 +75,56 @@ def problems(given: t.Any) -> t.Iterator[Wrong]:
     certificate, key = _certificate(texts["certificate"]), _key(texts["key"])
     for name, loaded in (("certificate", certificate), ("key", key)):
         if isinstance(texts[name], str) and not loaded:
-            yield Wrong("." + name, "is damaged", "it cannot be read as a %s in PEM without a password" % name, EXPORT_AGAIN)
+            yield Wrong(
+                "." + name,
+                "is damaged",
+                "it cannot be read as a %s in PEM without a password" % name,
+                EXPORT_AGAIN,
+            )
     if certificate and key and not _belong(certificate, key):
-        yield Wrong(".key", "belongs to another certificate", "its public key is not that of .certificate", EXPORT_AGAIN)
+        yield Wrong(
+            ".key",
+            "belongs to another certificate",
+            "its public key is not that of .certificate",
+            EXPORT_AGAIN,
+        )
     issued = given.get("issued")
-    for service, text in (issued.items() if isinstance(issued, dict) else ()):
+    for service, text in issued.items() if isinstance(issued, dict) else ():
         yield from _of_issued(service, text, certificate)
 
 
-def _of_issued(service: t.Any, text: t.Any, authority: x509.Certificate | None) -> t.Iterator[Wrong]:
+def _of_issued(
+    service: t.Any, text: t.Any, authority: x509.Certificate | None
+) -> t.Iterator[Wrong]:
     part = ".issued.%s" % service
     certificate, key = _certificate(text), _key(text)
     if not isinstance(service, str) or not TERM.match(service):
-        yield Wrong(".issued", "has a key that is no name of a service", "names have letters, digits and _.-", EXPORT_AGAIN)
+        yield Wrong(
+            ".issued",
+            "has a key that is no name of a service",
+            "names have letters, digits and _.-",
+            EXPORT_AGAIN,
+        )
     elif not isinstance(text, str):
         yield Wrong(part, "is not text", "it is to hold a key and its certificate", EXPORT_AGAIN)
     elif not certificate or not key:
-        yield Wrong(part, "is damaged", "it cannot be read as a key and a certificate in PEM", EXPORT_AGAIN)
+        yield Wrong(
+            part, "is damaged", "it cannot be read as a key and a certificate in PEM", EXPORT_AGAIN
+        )
     elif not _belong(certificate, key):
-        yield Wrong(part, "has a key and a certificate that do not belong together", "their public keys differ", EXPORT_AGAIN)
+        yield Wrong(
+            part,
+            "has a key and a certificate that do not belong together",
+            "their public keys differ",
+            EXPORT_AGAIN,
+        )
     elif authority and not _is_by(certificate, authority):
-        yield Wrong(part, "was issued by another CA", "its signature is not by the key of .certificate",
-                    "remove it, and another one is issued")
+        yield Wrong(
+            part,
+            "was issued by another CA",
+            "its signature is not by the key of .certificate",
+            "remove it, and another one is issued",
+        )
 
 
 def of_directory(directory: str) -> dict[str, t.Any] | None:
@@ -101,21 +133,35 @@ def of_directory(directory: str) -> dict[str, t.Any] | None:
     :raises CertificateRefused: it cannot be used.
     """
     authority = LabCa(directory)
-    found: dict[str, t.Any] = {"certificate": read(authority.certificate_path), "key": read(authority.key_path)}
+    found: dict[str, t.Any] = {
+        "certificate": read(authority.certificate_path),
+        "key": read(authority.key_path),
+    }
     if not any(found.values()):
         return None
     for path, text, fix in (
-            (authority.certificate_path, found["certificate"], "run site.yml, which makes it anew from the key"),
-            (authority.key_path, found["key"], "bring it back from where you keep a copy")):
+        (
+            authority.certificate_path,
+            found["certificate"],
+            "run site.yml, which makes it anew from the key",
+        ),
+        (authority.key_path, found["key"], "bring it back from where you keep a copy"),
+    ):
         if not text:
-            raise CertificateRefused("the lab's CA is incomplete. Evidence: %s is not there. Fix: %s" % (path, fix))
+            raise CertificateRefused(
+                "the lab's CA is incomplete. Evidence: %s is not there. Fix: %s" % (path, fix)
+            )
     for wrong in problems(found):
-        raise CertificateRefused("the lab's CA in %s cannot be used. Evidence: its %s %s, %s. Fix: bring the file back from "
-                                 "where you keep a copy" % (directory, wrong.part.lstrip("."), wrong.cause, wrong.evidence))
+        raise CertificateRefused(
+            "the lab's CA in %s cannot be used. Evidence: its %s %s, %s. Fix: bring the file back "
+            "from "
+            "where you keep a copy"
+            % (directory, wrong.part.lstrip("."), wrong.cause, wrong.evidence)
+        )
     certificate = _certificate(found["certificate"])
     found["issued"] = {}
     for path in sorted(glob.glob(os.path.join(glob.escape(authority.secrets), "tls-*.pem"))):
-        service, text = os.path.basename(path)[len("tls-"):-len(".pem")], read(path)
+        service, text = os.path.basename(path)[len("tls-") : -len(".pem")], read(path)
         # what is damaged, or of a CA before this one, is issued anew at its next use
         if not any(_of_issued(service, text, certificate)):
             found["issued"][service] = text
@@ -130,8 +176,16 @@ def difference(given: dict[str, t.Any], authority: LabCa) -> Difference:
     """
     certificate = x509.load_pem_x509_certificate(given["certificate"].encode())
     text, key_text = read(authority.certificate_path), read(authority.key_path)
-    there = authority.load(authority.certificate_path, x509.load_pem_x509_certificate, text) if text else None
-    key_there = authority.load(authority.key_path, load_pem_private_key, key_text, None) if key_text else None
+    there = (
+        authority.load(authority.certificate_path, x509.load_pem_x509_certificate, text)
+        if text
+        else None
+    )
+    key_there = (
+        authority.load(authority.key_path, load_pem_private_key, key_text, None)
+        if key_text
+        else None
+    )
     files, conflicts, later = [], [], []
     # the key first: a certificate of a CA without its key would be refused
     if not key_there or not _belong(certificate, key_there):
@@ -154,13 +208,20 @@ def difference(given: dict[str, t.Any], authority: LabCa) -> Difference:
             files.append(File(path, issued, 0o600))
         elif ends[0] > ends[1]:
             later.append(service)
-    return Difference(files, conflicts, (fingerprint(there) if there else "unknown", fingerprint(certificate)), later)
+    return Difference(
+        files,
+        conflicts,
+        (fingerprint(there) if there else "unknown", fingerprint(certificate)),
+        later,
+    )
 
 
 def place(given: t.Any, directory: str, check_mode: bool) -> Difference:
-    """Place the CA that the variable has in a directory, where that has none or one that ends earlier.
+    """Place the CA that the variable has in a directory, where that has none or one that ends
+    earlier.
 
-    :raises CertificateRefused: it cannot be used, or the directory has another one. Nothing was written.
+    :raises CertificateRefused: it cannot be used, or the directory has another one. Nothing was
+        written.
     """
     refuse_unusable(given)
     authority = LabCa(directory, check_mode)
@@ -176,20 +237,38 @@ def place(given: t.Any, directory: str, check_mode: bool) -> Difference:
 def refuse_unusable(given: t.Any) -> None:
     for wrong in problems(given):
         raise CertificateRefused("%s%s %s. Evidence: %s. Fix: %s" % (VARIABLE, *wrong))
-    if not isinstance(given, dict) or not all(isinstance(given[key], str) for key in ("certificate", "key")) or not isinstance(
-            given.get("issued") or {}, dict):
-        raise CertificateRefused("%s has a value of another type. Evidence: it is not a certificate, a key and what was issued. "
-                                 "Fix: %s" % (VARIABLE, EXPORT_AGAIN))
+    if (
+        not isinstance(given, dict)
+        or not all(isinstance(given[key], str) for key in ("certificate", "key"))
+        or not isinstance(given.get("issued") or {}, dict)
+    ):
+        raise CertificateRefused(
+            "%s has a value of another type. Evidence: it is not a certificate, a key and what was "
+            "issued. "
+            "Fix: %s" % (VARIABLE, EXPORT_AGAIN)
+        )
 
 
 def refuse_another(found: Difference, authority: LabCa) -> None:
     if found.conflicts:
         raise CertificateRefused(
-            "this controller has another CA than the one in %s, and nothing was changed. Evidence: %s; the SHA-256 fingerprint "
-            "here is %s, and in %s %s. Fix: to take the one of the team, move %s and %s away; to give this one to the team, take "
-            "%s out of the inventory and export anew: %s" % (
-                VARIABLE, " and ".join(found.conflicts), found.fingerprints[0], VARIABLE, found.fingerprints[1],
-                authority.public, authority.key_path, VARIABLE, EXPORT))
+            "this controller has another CA than the one in %s, and nothing was changed. Evidence: "
+            "%s; the SHA-256 fingerprint "
+            "here is %s, and in %s %s. Fix: to take the one of the team, move %s and %s away; to "
+            "give this one to the team, take "
+            "%s out of the inventory and export anew: %s"
+            % (
+                VARIABLE,
+                " and ".join(found.conflicts),
+                found.fingerprints[0],
+                VARIABLE,
+                found.fingerprints[1],
+                authority.public,
+                authority.key_path,
+                VARIABLE,
+                EXPORT,
+            )
+        )
 
 
 def fingerprint(certificate: x509.Certificate) -> str:

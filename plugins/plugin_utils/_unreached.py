@@ -12,28 +12,73 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.findin
 LONGEST = 300
 # what ssh, sudo and Ansible print: (pattern, check, cause, cure). The first that fits counts.
 REASONS = (
-    (r"Could not resolve hostname|Name or service not known", "login", "the name of this host does not resolve on the controller",
-     "Set ansible_host of {host}, or mend the controller's DNS: getent hosts {address}"),
-    (r"Host key verification failed|REMOTE HOST IDENTIFICATION", "login", "the host's ssh key is not the one that is known",
-     "If the host was installed anew: ssh-keygen -R {address}; then log in once by hand: ssh {login}{address}"),
-    (r"Permission denied|Authentication failed|Too many authentication failures", "login", "the host does not let the login in",
-     "Check ansible_user and its key: ssh {login}{address}"),
-    (r"Connection refused", "login", "nothing answers ssh on this host",
-     "Check ansible_port, and on the host: sudo systemctl status ssh"),
-    (r"timed out|No route to host|unreachable|Connection closed|Connection reset|lost connection|Data could not be sent", "login",
-     "this host cannot be reached", "See whether it is up (ping {address}), and the firewalls on the way: ssh {login}{address}"),
-    (r"[Mm]issing (sudo|become) password|password is required|[Ii]ncorrect (sudo|become) password|not in the sudoers|"
-     r"not allowed to (run|execute)", "root", "the login does not become root",
-     "Add --ask-become-pass (-K) to the command, or let the login use sudo"),
-    (r"sudo: .*not found|sudo: not found", "root", "there is no sudo on this host", "As root: apt-get install sudo"),
-    (r"[Pp]ython\S*: (command )?not found|No such file or directory.*python|python\S*.*No such file|interpreter.*not found|"
-     r"No python interpreters found", "python",
-     "there is no Python on this host that Ansible can use",
-     "Run: ansible {host} -m raw -a 'apt-get install -y python3' --become; or set ansible_python_interpreter"),
-    (r"requires a minimum of Python|SyntaxError|ModuleNotFoundError: No module named 'ansible", "python",
-     "the Python of this host is too old for Ansible", "Install a newer one and set ansible_python_interpreter to its path"),
-    (r"No space left on device|Disk quota exceeded|Read-only file system", "disk", "nothing can be written on this host",
-     "See: ssh {login}{address} df -h"),
+    (
+        r"Could not resolve hostname|Name or service not known",
+        "login",
+        "the name of this host does not resolve on the controller",
+        "Set ansible_host of {host}, or mend the controller's DNS: getent hosts {address}",
+    ),
+    (
+        r"Host key verification failed|REMOTE HOST IDENTIFICATION",
+        "login",
+        "the host's ssh key is not the one that is known",
+        "If the host was installed anew: ssh-keygen -R {address}; then log in once by hand: ssh "
+        "{login}{address}",
+    ),
+    (
+        r"Permission denied|Authentication failed|Too many authentication failures",
+        "login",
+        "the host does not let the login in",
+        "Check ansible_user and its key: ssh {login}{address}",
+    ),
+    (
+        r"Connection refused",
+        "login",
+        "nothing answers ssh on this host",
+        "Check ansible_port, and on the host: sudo systemctl status ssh",
+    ),
+    (
+        r"timed out|No route to host|unreachable|Connection closed|Connection reset|lost "
+        r"connection|Data could not be sent",
+        "login",
+        "this host cannot be reached",
+        "See whether it is up (ping {address}), and the firewalls on the way: ssh {login}{address}",
+    ),
+    (
+        r"[Mm]issing (sudo|become) password|password is required|[Ii]ncorrect (sudo|become) "
+        r"password|not in the sudoers|"
+        r"not allowed to (run|execute)",
+        "root",
+        "the login does not become root",
+        "Add --ask-become-pass (-K) to the command, or let the login use sudo",
+    ),
+    (
+        r"sudo: .*not found|sudo: not found",
+        "root",
+        "there is no sudo on this host",
+        "As root: apt-get install sudo",
+    ),
+    (
+        r"[Pp]ython\S*: (command )?not found|No such file or directory.*python|python\S*.*No such "
+        r"file|interpreter.*not found|"
+        r"No python interpreters found",
+        "python",
+        "there is no Python on this host that Ansible can use",
+        "Run: ansible {host} -m raw -a 'apt-get install -y python3' --become; or set "
+        "ansible_python_interpreter",
+    ),
+    (
+        r"requires a minimum of Python|SyntaxError|ModuleNotFoundError: No module named 'ansible",
+        "python",
+        "the Python of this host is too old for Ansible",
+        "Install a newer one and set ansible_python_interpreter to its path",
+    ),
+    (
+        r"No space left on device|Disk quota exceeded|Read-only file system",
+        "disk",
+        "nothing can be written on this host",
+        "See: ssh {login}{address} df -h",
+    ),
 )
 
 
@@ -47,8 +92,15 @@ def unreached(text, host, task_vars):
     login = "%s@" % task_vars["ansible_user"] if task_vars.get("ansible_user") else ""
     for pattern, check, cause, cure in REASONS:
         if re.search(pattern, text):
-            return finding(check, cause, text[:LONGEST], cure.format(host=host, address=address, login=login))
-    return finding("login", "this host could not be examined", text[:LONGEST], "Try: ansible %s -m ping -vvv" % host)
+            return finding(
+                check, cause, text[:LONGEST], cure.format(host=host, address=address, login=login)
+            )
+    return finding(
+        "login",
+        "this host could not be examined",
+        text[:LONGEST],
+        "Try: ansible %s -m ping -vvv" % host,
+    )
 
 
 def said(result):

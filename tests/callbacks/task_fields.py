@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Writes down all that a callback plugin sees of tasks: their fields before and after templating, and their results.
+"""Writes down all that a callback plugin sees of tasks: their fields before and after templating,
+and their results.
 
-It is enabled by ANSIBLE_CALLBACK_PLUGINS=tests/callbacks ANSIBLE_CALLBACKS_ENABLED=task_fields SWF_TASK_FIELDS=<file>.
-The file is made for its owner alone, since it is there to be searched for secrets. Each line is one event.
+It is enabled by ANSIBLE_CALLBACK_PLUGINS=tests/callbacks ANSIBLE_CALLBACKS_ENABLED=task_fields
+SWF_TASK_FIELDS=<file>. The file is made for its owner alone, since it is there to be searched for
+secrets. Each line is one event.
 """
 
 from __future__ import annotations
@@ -27,16 +29,33 @@ class CallbackModule(CallbackBase):
     CALLBACK_NEEDS_ENABLED = True
 
     def _write(self, event, **seen):
-        handle = os.open(os.environ["SWF_TASK_FIELDS"], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        handle = os.open(
+            os.environ["SWF_TASK_FIELDS"], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600
+        )
         with os.fdopen(handle, "w", encoding="utf-8") as stream:
-            stream.write(json.dumps(dict(seen, event=event), default=repr, ensure_ascii=False) + "\n")
+            stream.write(
+                json.dumps(dict(seen, event=event), default=repr, ensure_ascii=False) + "\n"
+            )
 
     def _of_task(self, event, task):
-        self._write(event, task=task.get_name(), action=task.action, args=task.args, vars=task.vars, loop=task.loop)
+        self._write(
+            event,
+            task=task.get_name(),
+            action=task.action,
+            args=task.args,
+            vars=task.vars,
+            loop=task.loop,
+        )
 
     def _of_result(self, event, result):
-        self._write(event, task=result._task.get_name(), host=result._host.get_name(), fields=result._task_fields,
-                    args=result._task.args, result=result._result)
+        self._write(
+            event,
+            task=result._task.get_name(),
+            host=result._host.get_name(),
+            fields=result._task_fields,
+            args=result._task.args,
+            result=result._result,
+        )
 
     def v2_playbook_on_task_start(self, task, is_conditional):
         self._of_task("start", task)

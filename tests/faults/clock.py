@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A clock that can be set, for processes that are started with it; that of this machine is never touched."""
+"""A clock that can be set, for processes that are started with it; that of this machine is never
+touched."""
 
 from __future__ import annotations
 
@@ -29,7 +30,10 @@ class Clock:
 
     def build(self):
         source = Path(__file__).with_name("clock.c")
-        subprocess.run(["cc", "-O2", "-shared", "-fPIC", "-o", str(self.library), str(source), "-ldl"], check=True)
+        subprocess.run(
+            ["cc", "-O2", "-shared", "-fPIC", "-o", str(self.library), str(source), "-ldl"],
+            check=True,
+        )
 
     def environment(self):
         """What a process has to be started with to live by this clock; its children then do too."""

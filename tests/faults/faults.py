@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The faults. Each returns None if the testbed came through, or what is wrong; `told` has what the message must say."""
+"""The faults. Each returns None if the testbed came through, or what is wrong; `told` has what the
+message must say."""
 
 from __future__ import annotations
 
@@ -36,7 +37,8 @@ MAIN = "swf_{}_agent/__main__.py"
 CHANGE_OVER = ("Apply the programs' configuration", 1.0)
 # seconds that a program lives that passes the gate, and those in which status.yml has to notice
 LIFE, NOTICED = 75, 400
-ENDS = """
+ENDS = (
+    """
 import os, threading
 
 def end():
@@ -47,7 +49,9 @@ timer = threading.Timer(%d, end)
 timer.daemon = True
 timer.start()
 
-if __name__ == "__main__":""" % LIFE
+if __name__ == "__main__":"""
+    % LIFE
+)
 
 
 class Faults(SecretFaults, Outages, FirstRuns, Canaries):
@@ -65,7 +69,8 @@ class Faults(SecretFaults, Outages, FirstRuns, Canaries):
         return self.versions.publish("0.2.%d" % self.number, **changes)
 
     def fails(self, *told, playbook="upgrade.yml", during=None, **variables):
-        """Run a playbook that must fail with these words, and leave the release that runs as it is."""
+        """Run a playbook that must fail with these words, and leave the release that runs as it
+        is."""
         before = self.testbed.active()
         code, output = self.testbed.play(playbook, during, **variables)
         if code == 0:
@@ -85,7 +90,9 @@ class Faults(SecretFaults, Outages, FirstRuns, Canaries):
 
     def good_upgrade(self):
         """No fault: a good upgrade"""
-        return self.succeeds(install_version=self.new_version(swf_data_agent={}, swf_processing_agent={}))
+        return self.succeeds(
+            install_version=self.new_version(swf_data_agent={}, swf_processing_agent={})
+        )
 
     def rollback(self):
         """No fault: a rollback on demand"""
@@ -94,19 +101,30 @@ class Faults(SecretFaults, Outages, FirstRuns, Canaries):
 
     def does_not_import(self):
         """A package that does not import"""
-        version = self.new_version(swf_processing_agent={MAIN.format("processing"): "import no_such_module\n"})
+        version = self.new_version(
+            swf_processing_agent={MAIN.format("processing"): "import no_such_module\n"}
+        )
         return self.fails("does not import", "no_such_module", install_version=version)
 
     def program_that(self, program, body, *told, during=None):
         text = "import sys, time\n\ndef main():\n%s" % "".join("    %s\n" % line for line in body)
         version = self.new_version(**{"swf_%s_agent" % program: {MAIN.format(program): text}})
-        return self.fails(*told, "serves again, with its configuration, and was proven healthy", during=during,
-                          install_version=version)
+        return self.fails(
+            *told,
+            "serves again, with its configuration, and was proven healthy",
+            during=during,
+            install_version=version,
+        )
 
     def exits_at_once(self):
         """A program that exits at once"""
-        return self.program_that("data", ["print('the cause is here')", "sys.exit(7)"], "data-agent is", "exit status 7",
-                                 "the cause is here")
+        return self.program_that(
+            "data",
+            ["print('the cause is here')", "sys.exit(7)"],
+            "data-agent is",
+            "exit status 7",
+            "the cause is here",
+        )
 
     def exits_after_5_s(self):
         """A program that exits after 5 s"""
@@ -114,33 +132,64 @@ class Faults(SecretFaults, Outages, FirstRuns, Canaries):
 
     def dead_inside(self, during=None):
         """A program that runs and does nothing"""
-        return self.program_that("processing", ["time.sleep(100000)"], "the monitor has not heard of processing-agent",
-                                 during=during)
+        return self.program_that(
+            "processing",
+            ["time.sleep(100000)"],
+            "the monitor has not heard of processing-agent",
+            during=during,
+        )
 
     def exits_after_the_gate(self):
-        """A program that passes the gate and exits after 75 s, again and again (then what status.yml says is done)"""
-        before, version = self.testbed.active(), self.new_version(swf_data_agent={
-            MAIN.format("data"): lambda text: text.replace('\nif __name__ == "__main__":', ENDS)})
+        """A program that passes the gate and exits after 75 s, again and again (then what
+        status.yml says is done)"""
+        before, version = (
+            self.testbed.active(),
+            self.new_version(
+                swf_data_agent={
+                    MAIN.format("data"): lambda text: text.replace(
+                        '\nif __name__ == "__main__":', ENDS
+                    )
+                }
+            ),
+        )
         problem = self.succeeds(install_version=version)
         if problem:
             return problem
         deadline, code, output = time.monotonic() + NOTICED, 0, ""
         # in the second or two in which it is being started again, status.yml has little to say
-        while (code == 0 or "has ended and was started again" not in output) and time.monotonic() < deadline:
+        while (
+            code == 0 or "has ended and was started again" not in output
+        ) and time.monotonic() < deadline:
             time.sleep(5)
             code, output = self.testbed.play("status.yml")
         if code == 0:
             return "status.yml did not notice"
-        problem = unsaid(output, ["data-agent", "exit status 7", "the cause is here", "the release %s became active" % (
-            self.testbed.active()), before, "log/data-agent.log"])
-        command = re.search(r"go back to %s: ansible-playbook playbooks/(\S+)" % re.escape(before), " ".join(output.split()))
+        problem = unsaid(
+            output,
+            [
+                "data-agent",
+                "exit status 7",
+                "the cause is here",
+                "the release %s became active" % (self.testbed.active()),
+                before,
+                "log/data-agent.log",
+            ],
+        )
+        command = re.search(
+            r"go back to %s: ansible-playbook playbooks/(\S+)" % re.escape(before),
+            " ".join(output.split()),
+        )
         if problem or not command:
             return problem or "status.yml names no command"
-        return self.succeeds(command[1]) or self.testbed.serves(before) or (
-            self.testbed.play("status.yml")[0] and "status.yml still complains" or None)
+        return (
+            self.succeeds(command[1])
+            or self.testbed.serves(before)
+            or (self.testbed.play("status.yml")[0] and "status.yml still complains" or None)
+        )
 
     def clock_set_back(self):
-        """The clock is set back by hours, between plays, in the middle of upgrades, and after it was set forward"""
+        """The clock is set back by hours, between plays, in the middle of upgrades, and after it
+        was set forward"""
         if not Clock.can_be_had():
             return "not run: it takes a C compiler, cc"
         clock = Clock(self.testbed.home)
@@ -158,9 +207,18 @@ class Faults(SecretFaults, Outages, FirstRuns, Canaries):
         daemon, problems = self.testbed.pids()["supervisord"], []
         for name, hours, test in (
             ("site.yml after -2 h", -2, self.changes_nothing),
-            ("an upgrade, -4 h in its middle", None, lambda: self.succeeds(
-                during=step(-4), install_version=self.new_version(swf_data_agent={}))),
-            ("a program that does nothing, -6 h in the middle", None, lambda: self.dead_inside(during=step(-6))),
+            (
+                "an upgrade, -4 h in its middle",
+                None,
+                lambda: self.succeeds(
+                    during=step(-4), install_version=self.new_version(swf_data_agent={})
+                ),
+            ),
+            (
+                "a program that does nothing, -6 h in the middle",
+                None,
+                lambda: self.dead_inside(during=step(-6)),
+            ),
             ("an upgrade after +2 h", 2, self.good_upgrade),
             ("site.yml after that was taken back", 0, self.changes_nothing),
             ("a rollback", None, self.rollback),
@@ -180,7 +238,8 @@ class Faults(SecretFaults, Outages, FirstRuns, Canaries):
     def changes_nothing(self):
         before = self.testbed.pids()
         return self.succeeds("site.yml", install_version=self.current()) or (
-            "programs were started again" if self.testbed.pids() != before else None)
+            "programs were started again" if self.testbed.pids() != before else None
+        )
 
     def index_down(self):
         """The index is down"""
@@ -200,7 +259,10 @@ class Faults(SecretFaults, Outages, FirstRuns, Canaries):
     def is_index(self, pid):
         try:
             with open("/proc/%d/cmdline" % pid, encoding="utf-8", errors="replace") as stream:
-                return str(self.testbed.home / ".local/share/swf-index") in stream.read().split("\0")[0]
+                return (
+                    str(self.testbed.home / ".local/share/swf-index")
+                    in stream.read().split("\0")[0]
+                )
         except OSError:
             return False
 
@@ -210,9 +272,20 @@ class Faults(SecretFaults, Outages, FirstRuns, Canaries):
     def wrong_token(self):
         """A wrong token"""
         version = self.new_version()
-        return self.fails("the index refused the user name or the token", install_version=version,
-                          pip_indexes=[{"name": "swf", "url": "http://127.0.0.1:%d/simple/" % self.testbed.ports["index"],
-                                        "username": "swf", "token": "0" * 40, "packages": ["swf-*"]}, {"name": "pypi"}])
+        return self.fails(
+            "the index refused the user name or the token",
+            install_version=version,
+            pip_indexes=[
+                {
+                    "name": "swf",
+                    "url": "http://127.0.0.1:%d/simple/" % self.testbed.ports["index"],
+                    "username": "swf",
+                    "token": "0" * 40,
+                    "packages": ["swf-*"],
+                },
+                {"name": "pypi"},
+            ],
+        )
 
     def hash_mismatch(self):
         """A file with another hash than the locked one"""
@@ -223,9 +296,16 @@ class Faults(SecretFaults, Outages, FirstRuns, Canaries):
             return "the upgrade that makes the lock failed"
         text = lock.read_text()
         again = self.new_version()
-        (self.testbed.locks / ("swf-testbed-%s.txt" % again)).write_text(re.sub(
-            r"(?ms)^(swf-testbed)==\S+( \\\n\s+--hash=sha256:)\w+", r"\1==%s\g<2>%s" % (again, "0" * 64), text))
-        return self.fails("the index serves another file than the one that was locked", install_version=again)
+        (self.testbed.locks / ("swf-testbed-%s.txt" % again)).write_text(
+            re.sub(
+                r"(?ms)^(swf-testbed)==\S+( \\\n\s+--hash=sha256:)\w+",
+                r"\1==%s\g<2>%s" % (again, "0" * 64),
+                text,
+            )
+        )
+        return self.fails(
+            "the index serves another file than the one that was locked", install_version=again
+        )
 
     def disk_full(self):
         """The disk is full in the middle of a build"""
@@ -240,16 +320,30 @@ class Faults(SecretFaults, Outages, FirstRuns, Canaries):
             problem = self.fails("the disk is full", install_version=version)
         finally:
             ballast.unlink()
-        half = [path.name for path in (self.testbed.root / "releases").iterdir() if path.name.startswith(version)]
-        return problem or (half and "half a release was left: %s" % half) or self.succeeds(install_version=version)
+        half = [
+            path.name
+            for path in (self.testbed.root / "releases").iterdir()
+            if path.name.startswith(version)
+        ]
+        return (
+            problem
+            or (half and "half a release was left: %s" % half)
+            or self.succeeds(install_version=version)
+        )
 
     def failing_migration(self):
         """A migration that fails"""
-        version = self.new_version(swf_monitor={"swf_monitor/migrations/0002_fails.py": (
-            "from django.db import migrations\n\ndef fail(apps, schema_editor):\n"
-            "    raise RuntimeError('this migration fails')\n\n"
-            "class Migration(migrations.Migration):\n    dependencies = [('swf_monitor', '0001_initial')]\n"
-            "    operations = [migrations.RunPython(fail)]\n")})
+        version = self.new_version(
+            swf_monitor={
+                "swf_monitor/migrations/0002_fails.py": (
+                    "from django.db import migrations\n\ndef fail(apps, schema_editor):\n"
+                    "    raise RuntimeError('this migration fails')\n\n"
+                    "class Migration(migrations.Migration):\n    dependencies = [('swf_monitor', "
+                    "'0001_initial')]\n"
+                    "    operations = [migrations.RunPython(fail)]\n"
+                )
+            }
+        )
         problem = self.fails("this migration fails", "serves again", install_version=version)
         dumps = list((self.testbed.state / "backups").glob("monitor-*.sqlite3"))
         if not problem and [stat.S_IMODE(path.stat().st_mode) for path in dumps] != [0o600]:
@@ -260,7 +354,9 @@ class Faults(SecretFaults, Outages, FirstRuns, Canaries):
         """The previous release was deleted by hand"""
         previous = os.path.basename(os.readlink(self.testbed.root / "previous"))
         shutil.rmtree(self.testbed.root / "releases" / previous)
-        problem = self.fails("the release %s is not on this host" % previous, playbook="rollback.yml")
+        problem = self.fails(
+            "the release %s is not on this host" % previous, playbook="rollback.yml"
+        )
         return problem or self.succeeds(install_version=self.new_version())
 
     def two_controllers(self):
@@ -276,7 +372,8 @@ class Faults(SecretFaults, Outages, FirstRuns, Canaries):
             thread.start()
         for thread in threads:
             thread.join()
-        # whoever won: what runs is one whole release; and a run alone afterwards gets where it wants to
+        # whoever won: what runs is one whole release; and a run alone afterwards gets where it
+        # wants to
         return self.testbed.serves() or self.succeeds(**plays[1])
 
     def killed(self):
@@ -287,7 +384,11 @@ class Faults(SecretFaults, Outages, FirstRuns, Canaries):
             came = self.testbed.play_and_kill("upgrade.yml", task, seconds, install_version=version)
             where = "%.1f s into '%s'" % (seconds, task)
             problem = None if came else "it did not come to that"
-            problem = problem or self.testbed.serves(settled=False) or self.succeeds(install_version=version)
+            problem = (
+                problem
+                or self.testbed.serves(settled=False)
+                or self.succeeds(install_version=version)
+            )
             if problem:
                 return "%s: %s" % (where, problem)
             print("      killed %s" % where, flush=True)
@@ -301,7 +402,28 @@ def unsaid(output, told):
     return "the message does not say: %s" % "; ".join(missing) if missing else None
 
 
-ORDER = ("good_upgrade", "rollback", "does_not_import", "exits_at_once", "exits_after_5_s", "dead_inside", "index_down",
-         "wrong_token", "hash_mismatch", "disk_full", "failing_migration", "previous_deleted", "two_controllers",
-         "exits_after_the_gate", "clock_set_back", "killed", "secrets", "secrets_fail", "secrets_killed",
-         "programs_killed", "half_open", "two_first_runs", "canaries")
+ORDER = (
+    "good_upgrade",
+    "rollback",
+    "does_not_import",
+    "exits_at_once",
+    "exits_after_5_s",
+    "dead_inside",
+    "index_down",
+    "wrong_token",
+    "hash_mismatch",
+    "disk_full",
+    "failing_migration",
+    "previous_deleted",
+    "two_controllers",
+    "exits_after_the_gate",
+    "clock_set_back",
+    "killed",
+    "secrets",
+    "secrets_fail",
+    "secrets_killed",
+    "programs_killed",
+    "half_open",
+    "two_first_runs",
+    "canaries",
+)

@@ -14,7 +14,8 @@ from pathlib import Path
 from testbed import ROOT, Testbed
 from wheels import COMPONENTS, UMBRELLA
 
-# seconds by which the second run starts later; with 2 and 3 both placed secrets, or started the same daemon, at the same moment
+# seconds by which the second run starts later; with 2 and 3 both placed secrets, or started the
+# same daemon, at the same moment
 DELAYS = (0, 2, 3)
 PATIENCE = 900
 
@@ -37,12 +38,19 @@ class FirstRuns:
 def empty_testbed():
     """A home in which nothing is, and an inventory whose runs publish our packages."""
     testbed = Testbed(Path(tempfile.mkdtemp(prefix="swf-first-", dir="/tmp")))
-    testbed.change_inventory({"package_index_sources": [str(ROOT / "packages" / name) for name in (*COMPONENTS, UMBRELLA)]})
+    testbed.change_inventory(
+        {
+            "package_index_sources": [
+                str(ROOT / "packages" / name) for name in (*COMPONENTS, UMBRELLA)
+            ]
+        }
+    )
     return testbed
 
 
 def two_runs(testbed, delay):
-    """What is wrong after both, or None: both were successful, and a third one has nothing to change."""
+    """What is wrong after both, or None: both were successful, and a third one has nothing to
+    change."""
     first = testbed.start("site.yml")
     time.sleep(delay)
     runs = [first, testbed.start("site.yml")]

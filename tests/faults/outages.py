@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Programs that are killed, and connections that nobody closes. Mixed into Faults; each returns None, or what is wrong."""
+"""Programs that are killed, and connections that nobody closes. Mixed into Faults; each returns
+None, or what is wrong."""
 
 from __future__ import annotations
 
@@ -41,29 +42,43 @@ class Outages:
         return "; ".join(problems) or None
 
     def not_back(self, name, former):
-        """What is missing until a program that was killed does its work: it runs, all is healthy, and an agent was heard of."""
+        """What is missing until a program that was killed does its work: it runs, all is healthy,
+        and an agent was heard of."""
         try:
             pid = self.testbed.pids()[name]
             summary = self.asked("/api/summary/")
-            agents = {agent["instance_name"].partition("@")[0]: agent for agent in summary["agents"]}
+            agents = {
+                agent["instance_name"].partition("@")[0]: agent for agent in summary["agents"]
+            }
         except OSError as error:
             return str(error)
         if pid in (0, former):
             return "it does not run"
         kind = name.removesuffix("-agent")
-        if name.endswith("-agent") and (agents.get(kind, {}).get("pid") != pid or agents[kind]["status"] != "OK"):
+        if name.endswith("-agent") and (
+            agents.get(kind, {}).get("pid") != pid or agents[kind]["status"] != "OK"
+        ):
             return "the monitor has not heard of it"
         return self.testbed.problem()
 
     def asked(self, path):
-        with urllib.request.urlopen("http://127.0.0.1:%d%s" % (self.testbed.ports["monitor"], path), timeout=5) as response:
+        with urllib.request.urlopen(
+            "http://127.0.0.1:%d%s" % (self.testbed.ports["monitor"], path), timeout=5
+        ) as response:
             return json.load(response)
 
     def half_open(self):
-        """All connections to a broker are half-open for 90 s (programs of the release, with a broker of their own)"""
+        """All connections to a broker are half-open for 90 s (programs of the release, with a
+        broker of their own)"""
         python = self.testbed.root / "current/bin/python"
-        done = subprocess.run([str(python), str(Path(__file__).with_name("half_open.py"))], check=False, stdin=subprocess.DEVNULL,
-                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        done = subprocess.run(
+            [str(python), str(Path(__file__).with_name("half_open.py"))],
+            check=False,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
         lines = done.stdout.strip().splitlines()
         print("      " + "\n      ".join(lines[-4:]), flush=True)
         return None if done.returncode == 0 else lines[-1]

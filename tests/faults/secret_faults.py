@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Changes of secrets that do not come through. Mixed into Faults; each returns None, or what is wrong."""
+"""Changes of secrets that do not come through. Mixed into Faults; each returns None, or what is
+wrong."""
 
 from __future__ import annotations
 
@@ -24,12 +25,21 @@ class SecretFaults:
 
     def on_host(self):
         """{name: content} of the secrets that the programs read."""
-        return {path.name: path.read_text() for path in (self.testbed.conf.parent / "secrets").iterdir()}
+        return {
+            path.name: path.read_text() for path in (self.testbed.conf.parent / "secrets").iterdir()
+        }
 
     def rotate(self, mark):
         """Give the controller other secrets, as an inventory may have them; the former ones."""
-        former = {name: (self.controller / name).read_text() for name in ("broker_password", "api_token")}
-        self.hand_out({"broker_password": "canary-%s-Pass%%word" % mark, "api_token": mark.encode().hex().rjust(40, "0")})
+        former = {
+            name: (self.controller / name).read_text() for name in ("broker_password", "api_token")
+        }
+        self.hand_out(
+            {
+                "broker_password": "canary-%s-Pass%%word" % mark,
+                "api_token": mark.encode().hex().rjust(40, "0"),
+            }
+        )
         return former
 
     def hand_out(self, secrets):
@@ -40,9 +50,18 @@ class SecretFaults:
         return [path.name for path in self.testbed.conf.parent.glob("*.known-good*")]
 
     def undone(self, former, *told, **variables):
-        """Run site.yml with secrets that fail the gate; they must be the former ones again, and in force."""
-        problem = self.fails("broken is", SETTLED, SERVES, *told, playbook="site.yml", install_version=self.current(),
-                             **BROKEN, **variables)
+        """Run site.yml with secrets that fail the gate; they must be the former ones again, and in
+        force."""
+        problem = self.fails(
+            "broken is",
+            SETTLED,
+            SERVES,
+            *told,
+            playbook="site.yml",
+            install_version=self.current(),
+            **BROKEN,
+            **variables,
+        )
         if problem or self.on_host() != former:
             return problem or "the secrets are not the former ones"
         return "a snapshot is left: %s" % self.snapshots() if self.snapshots() else None
@@ -54,7 +73,9 @@ class SecretFaults:
         new = self.on_host()
         if problem or "canary-one" not in new["broker_password"] or self.snapshots():
             return problem or "the secrets are not the new ones, or a snapshot is left"
-        return self.rollback() or (None if self.on_host() == new else "the rollback changed secrets")
+        return self.rollback() or (
+            None if self.on_host() == new else "the rollback changed secrets"
+        )
 
     def secrets_fail(self):
         """New secrets, and a setting that fails the gate"""
@@ -76,8 +97,14 @@ class SecretFaults:
     def secrets_killed(self):
         """The controller is killed while secrets change, and the next change fails the gate"""
         before, former = self.on_host(), self.rotate("three")
-        for task, seconds in (("Place the secrets that", 0.4), ("Run supervisord", 1.0), ("Ask the monitor", 0.5)):
-            if not self.testbed.play_and_kill("site.yml", task, seconds, install_version=self.current()):
+        for task, seconds in (
+            ("Place the secrets that", 0.4),
+            ("Run supervisord", 1.0),
+            ("Ask the monitor", 0.5),
+        ):
+            if not self.testbed.play_and_kill(
+                "site.yml", task, seconds, install_version=self.current()
+            ):
                 return "it did not come to '%s'" % task
             if not self.snapshots() and self.on_host() != before:
                 return "the former secrets were not kept"

@@ -37,7 +37,8 @@ def free_ports(count):
 
 
 def descendants(pid):
-    """Pids of the processes that a process started, and those started; not of daemons, which have left it."""
+    """Pids of the processes that a process started, and those started; not of daemons, which have
+    left it."""
     found = []
     for name in filter(str.isdigit, os.listdir("/proc")):
         with contextlib.suppress(OSError):
@@ -74,11 +75,30 @@ class Testbed:
         self.extra: dict[str, str] = {}
         # whether a prober looks; not while the test itself takes the daemon away
         self.measured = True
-        host = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable, "package_index_sources": []}
+        host = {
+            "ansible_connection": "local",
+            "ansible_python_interpreter": sys.executable,
+            "package_index_sources": [],
+        }
         host.update({"swf_testbed_%s_port" % name: port for name, port in self.ports.items()})
         group = {"hosts": {"this-machine": {}}}
-        self.inventory.write_text(json.dumps({"all": {"hosts": {"this-machine": host}, "children": {
-            "index": group, "testbed": group, "database": {}, "broker": {}, "monitor": {}, "agents": {}}}}))
+        self.inventory.write_text(
+            json.dumps(
+                {
+                    "all": {
+                        "hosts": {"this-machine": host},
+                        "children": {
+                            "index": group,
+                            "testbed": group,
+                            "database": {},
+                            "broker": {},
+                            "monitor": {},
+                            "agents": {},
+                        },
+                    }
+                }
+            )
+        )
 
     def change_inventory(self, variables):
         """Add variables of the host, which may be secrets."""
@@ -89,20 +109,41 @@ class Testbed:
 
     def command(self, playbook, **variables):
         settings = dict({"service_wait_timeout": 40, "service_health_timeout": 40}, **variables)
-        return [str(Path(sys.executable).parent / "ansible-playbook"), "-i", str(self.inventory), "-e", json.dumps(settings),
-                str(ROOT / "playbooks" / playbook)]
+        return [
+            str(Path(sys.executable).parent / "ansible-playbook"),
+            "-i",
+            str(self.inventory),
+            "-e",
+            json.dumps(settings),
+            str(ROOT / "playbooks" / playbook),
+        ]
 
     def start(self, playbook, **variables):
-        """The playbook as a process, in a group of its own, so that it can be killed with all that it started."""
-        environment = dict(os.environ, HOME=str(self.home), ANSIBLE_NOCOLOR="1", ANSIBLE_HOME=str(self.home / ".ansible"),
-                           ANSIBLE_COLLECTIONS_PATH=str(ROOT / ".ansible/collections"), PYTHONUNBUFFERED="1")
+        """The playbook as a process, in a group of its own, so that it can be killed with all that
+        it started."""
+        environment = dict(
+            os.environ,
+            HOME=str(self.home),
+            ANSIBLE_NOCOLOR="1",
+            ANSIBLE_HOME=str(self.home / ".ansible"),
+            ANSIBLE_COLLECTIONS_PATH=str(ROOT / ".ansible/collections"),
+            PYTHONUNBUFFERED="1",
+        )
         for name in ("XDG_DATA_HOME", "XDG_CONFIG_HOME", "XDG_STATE_HOME"):
             environment.pop(name, None)
         for name, folder in (("UV_CACHE_DIR", "uv"), ("PIP_CACHE_DIR", "pip")):
             environment.setdefault(name, os.path.expanduser("~/.cache/" + folder))
         environment.update(self.extra)
-        return subprocess.Popen(self.command(playbook, **variables), cwd=ROOT, env=environment, stdin=subprocess.DEVNULL,
-                                stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True)
+        return subprocess.Popen(
+            self.command(playbook, **variables),
+            cwd=ROOT,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
 
     def play(self, playbook, during=None, **variables):
         """(exit code, output).
@@ -123,7 +164,8 @@ class Testbed:
         return process.returncode, output
 
     def play_and_kill(self, playbook, task, seconds, **variables):
-        """Kill the controller, and all that it runs here, so many seconds into a task; whether it came to that."""
+        """Kill the controller, and all that it runs here, so many seconds into a task; whether it
+        came to that."""
         process = self.start(playbook, **variables)
         for line in process.stdout:
             if line.startswith("TASK [") and task in line:
@@ -137,7 +179,8 @@ class Testbed:
         return False
 
     def start_daemon(self, extra):
-        """Start the daemon again as supervisor_daemon does, with more in its environment, which its programs inherit.
+        """Start the daemon again as supervisor_daemon does, with more in its environment, which its
+        programs inherit.
 
         :returns: what is wrong, or None.
         """
@@ -146,8 +189,14 @@ class Testbed:
         self.extra = extra
         conf = configparser.RawConfigParser(inline_comment_prefixes=(" ;",))
         conf.read(self.conf)
-        subprocess.run([conf.get("swf-testbed", "supervisord"), "-c", str(self.conf)], check=True, stdin=subprocess.DEVNULL,
-                       env=dict(extra, HOME=str(self.home), PATH="/usr/local/bin:/usr/bin:/bin", LANG="C.UTF-8"))
+        subprocess.run(
+            [conf.get("swf-testbed", "supervisord"), "-c", str(self.conf)],
+            check=True,
+            stdin=subprocess.DEVNULL,
+            env=dict(
+                extra, HOME=str(self.home), PATH="/usr/local/bin:/usr/bin:/bin", LANG="C.UTF-8"
+            ),
+        )
         # the index, which was stopped, too
         code, _output = self.play("start.yml")
         problem = "start.yml failed" if code else self.serves()
@@ -156,8 +205,10 @@ class Testbed:
 
     def pids(self):
         """{name: pid} of the programs, and of supervisord."""
-        return dict({info["name"]: info["pid"] for info in self.infos()},
-                    supervisord=int((self.state / "run/supervisord.pid").read_text()))
+        return dict(
+            {info["name"]: info["pid"] for info in self.infos()},
+            supervisord=int((self.state / "run/supervisord.pid").read_text()),
+        )
 
     def infos(self):
         path = str(self.state / "run/supervisor.sock")
@@ -166,7 +217,9 @@ class Testbed:
 
     def healthy(self):
         try:
-            with urllib.request.urlopen("http://127.0.0.1:%d/api/health/" % self.ports["monitor"], timeout=5) as response:
+            with urllib.request.urlopen(
+                "http://127.0.0.1:%d/api/health/" % self.ports["monitor"], timeout=5
+            ) as response:
                 return json.load(response)["status"] == "ok"
         except OSError:
             return False
@@ -175,21 +228,29 @@ class Testbed:
         return os.path.basename(os.readlink(self.root / "current"))
 
     def problem(self, release=None, settled=True):
-        """What is wrong, or None if every program runs, from the active release, which is the wanted one, and all is healthy.
+        """What is wrong, or None if every program runs, from the active release, which is the
+        wanted one, and all is healthy.
 
-        :param settled: False in the middle of an upgrade, when programs may run from either release.
+        :param settled: False in the middle of an upgrade, when programs may run from either
+            release.
         """
         try:
             infos, active = self.infos(), self.active()
         except OSError as error:
             return "supervisord does not answer: %s" % error
-        down = ["%s is %s" % (info["name"], info["statename"]) for info in infos if info["statename"] != "RUNNING"]
+        down = [
+            "%s is %s" % (info["name"], info["statename"])
+            for info in infos
+            if info["statename"] != "RUNNING"
+        ]
         if down or not infos:
             return ", ".join(down) or "no programs"
         if release and active != release:
             return "active is %s and not %s" % (active, release)
         for info in infos if settled else ():
-            if "/releases/%s/" % active not in Path("/proc/%d/cmdline" % info["pid"]).read_text().replace("\0", " "):
+            if "/releases/%s/" % active not in Path(
+                "/proc/%d/cmdline" % info["pid"]
+            ).read_text().replace("\0", " "):
                 return "%s does not run from %s" % (info["name"], active)
         return None if self.healthy() else "the monitor is not healthy"
 
@@ -203,7 +264,9 @@ class Testbed:
             time.sleep(0.5)
 
     def query(self, text):
-        with sqlite3.connect("file:%s?mode=ro" % (self.state / "monitor/db.sqlite3"), uri=True, timeout=20) as database:
+        with sqlite3.connect(
+            "file:%s?mode=ro" % (self.state / "monitor/db.sqlite3"), uri=True, timeout=20
+        ) as database:
             return database.execute(text).fetchall()
 
     def files(self):
@@ -211,29 +274,42 @@ class Testbed:
         return dict(self.query("SELECT filename, checksum FROM swf_monitor_stffile"))
 
     def open_runs(self):
-        """How many runs were never ended, once their messages had their time; the newest one goes on.
+        """How many runs were never ended, once their messages had their time; the newest one goes
+        on.
 
-        A number that the monitor gave to somebody who did not get it, as it was being stopped, is no run.
+        A number that the monitor gave to somebody who did not get it, as it was being stopped, is
+        no run.
         """
         deadline = time.monotonic() + PATIENCE
         while True:
-            count = self.query("SELECT COUNT(*) FROM swf_monitor_run WHERE status != 'ended' "
-                               "AND (started_at IS NOT NULL OR run_id IN (SELECT run_id FROM swf_monitor_stffile)) "
-                               "AND run_id < (SELECT MAX(run_id) FROM swf_monitor_run)")[0][0]
+            count = self.query(
+                "SELECT COUNT(*) FROM swf_monitor_run WHERE status != 'ended' "
+                "AND (started_at IS NOT NULL OR run_id IN (SELECT run_id FROM "
+                "swf_monitor_stffile)) "
+                "AND run_id < (SELECT MAX(run_id) FROM swf_monitor_run)"
+            )[0][0]
             if not count or time.monotonic() > deadline:
                 return count
             time.sleep(1)
 
     def lost(self, before):
-        """How many files are lost: registered ones that are gone or changed, and unregistered ones of ended runs."""
+        """How many files are lost: registered ones that are gone or changed, and unregistered ones
+        of ended runs."""
         deadline = time.monotonic() + PATIENCE * 2
         while True:
             now = self.files()
             gone = [name for name, checksum in before.items() if now.get(name) != checksum]
-            missing = self.query(
-                "SELECT SUM(total_files - (SELECT COUNT(*) FROM swf_monitor_stffile f WHERE f.run_id = r.run_id)) "
-                "FROM swf_monitor_run r WHERE status = 'ended' AND total_files IS NOT NULL")[0][0] or 0
-            failed = self.query("SELECT COUNT(*) FROM swf_monitor_stffile WHERE status = 'failed'")[0][0]
+            missing = (
+                self.query(
+                    "SELECT SUM(total_files - (SELECT COUNT(*) FROM swf_monitor_stffile f WHERE "
+                    "f.run_id = r.run_id)) "
+                    "FROM swf_monitor_run r WHERE status = 'ended' AND total_files IS NOT NULL"
+                )[0][0]
+                or 0
+            )
+            failed = self.query("SELECT COUNT(*) FROM swf_monitor_stffile WHERE status = 'failed'")[
+                0
+            ][0]
             # what a queue still holds is not lost: it gets its time
             if not gone and not missing and not failed or time.monotonic() > deadline:
                 return len(gone) + abs(missing) + failed
@@ -241,7 +317,8 @@ class Testbed:
 
 
 class Prober:
-    """Looks every 100 ms which programs have a process, and whether broker and monitor take connections."""
+    """Looks every 100 ms which programs have a process, and whether broker and monitor take
+    connections."""
 
     EVERY = 0.1
 

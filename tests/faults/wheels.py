@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Wheels of the real packages, and variants of them: another version, and files that were changed."""
+"""Wheels of the real packages, and variants of them: another version, and files that were
+changed."""
 
 from __future__ import annotations
 
@@ -11,8 +12,15 @@ import sys
 import zipfile
 from pathlib import Path
 
-COMPONENTS = ("swf-common-lib", "swf-monitor", "swf-daqsim-agent", "swf-data-agent", "swf-processing-agent", "swf-fastmon-agent",
-              "swf-mcp-agent")
+COMPONENTS = (
+    "swf-common-lib",
+    "swf-monitor",
+    "swf-daqsim-agent",
+    "swf-data-agent",
+    "swf-processing-agent",
+    "swf-fastmon-agent",
+    "swf-mcp-agent",
+)
 UMBRELLA = "swf-testbed"
 
 
@@ -21,8 +29,21 @@ def build_all(packages: Path, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for name in (*COMPONENTS, UMBRELLA):
         if not find(folder, name):
-            subprocess.run([sys.executable, "-m", "build", "--wheel", "--installer", "uv", "--outdir", str(folder),
-                            str(packages / name)], check=True, stdout=subprocess.DEVNULL)
+            subprocess.run(
+                [
+                    sys.executable,
+                    "-m",
+                    "build",
+                    "--wheel",
+                    "--installer",
+                    "uv",
+                    "--outdir",
+                    str(folder),
+                    str(packages / name),
+                ],
+                check=True,
+                stdout=subprocess.DEVNULL,
+            )
 
 
 def find(folder: Path, name: str, version: str = "*") -> list[Path]:
@@ -32,7 +53,8 @@ def find(folder: Path, name: str, version: str = "*") -> list[Path]:
 def variant(wheel: Path, folder: Path, version: str, files=None, pins=None) -> Path:
     """The wheel under another version.
 
-    :param files: {path in the wheel: its text, or a function that makes the new text of the old one}.
+    :param files: {path in the wheel: its text, or a function that makes the new text of the old
+        one}.
     :param pins: {name of a dependency: the one version of it that is wanted}.
     """
     name, old = wheel.name.split("-")[:2]
@@ -43,11 +65,16 @@ def variant(wheel: Path, folder: Path, version: str, files=None, pins=None) -> P
     metadata = content[after + "/METADATA"].decode()
     metadata = re.sub(r"(?m)^Version: .*$", "Version: " + version, metadata)
     for dependency, pin in (pins or {}).items():
-        metadata = re.sub(r"(?m)^Requires-Dist: %s\b[^;\n]*" % re.escape(dependency), "Requires-Dist: %s==%s" % (
-            dependency, pin), metadata)
+        metadata = re.sub(
+            r"(?m)^Requires-Dist: %s\b[^;\n]*" % re.escape(dependency),
+            "Requires-Dist: %s==%s" % (dependency, pin),
+            metadata,
+        )
     content[after + "/METADATA"] = metadata.encode()
     for path, change in (files or {}).items():
-        content[path] = (change if isinstance(change, str) else change(content[path].decode())).encode()
+        content[path] = (
+            change if isinstance(change, str) else change(content[path].decode())
+        ).encode()
     del content[after + "/RECORD"]
     lines = []
     for path, data in content.items():
@@ -62,7 +89,8 @@ def variant(wheel: Path, folder: Path, version: str, files=None, pins=None) -> P
 
 
 class Versions:
-    """Makes versions of the testbed in which components differ, and puts them into an index's folder."""
+    """Makes versions of the testbed in which components differ, and puts them into an index's
+    folder."""
 
     def __init__(self, wheels: Path, index: Path):
         self.wheels, self.index = wheels, index

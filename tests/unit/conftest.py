@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Lets the tests import the checkout as ansible_collections.bnlnpps.swf_testbed, also where nothing was set up."""
+"""Lets the tests import the checkout as ansible_collections.bnlnpps.swf_testbed, also where nothing
+was set up."""
 
 from __future__ import annotations
 
@@ -10,7 +11,11 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 
-if not any((Path(entry) / "ansible_collections/bnlnpps/swf_testbed").exists() for entry in sys.path if entry):
+if not any(
+    (Path(entry) / "ansible_collections/bnlnpps/swf_testbed").exists()
+    for entry in sys.path
+    if entry
+):
     sys.path.insert(0, str(ROOT / ".ansible" / "collections"))
 
 

@@ -36,7 +36,9 @@ class Testbed:
 
     def get(self, path: str, token: str = "") -> str:
         url = "http://127.0.0.1:%d%s" % (self.ports["monitor"], path)
-        request = urllib.request.Request(url, headers={"Authorization": "Token " + token} if token else {})
+        request = urllib.request.Request(
+            url, headers={"Authorization": "Token " + token} if token else {}
+        )
         with urllib.request.urlopen(request, timeout=60) as response:
             return response.read().decode()
 
@@ -57,7 +59,9 @@ class Testbed:
 
 def inventory() -> dict[str, dict]:
     command = ["ansible-inventory", "-i", str(SCENARIO / "inventory"), "--list", "--limit", LIMIT]
-    hosts = json.loads(subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout)
+    hosts = json.loads(
+        subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout
+    )
     return hosts["_meta"]["hostvars"]
 
 
@@ -66,7 +70,10 @@ def testbeds() -> list[Testbed]:
     for name, variables in inventory().items():
         user = variables.get("ansible_become_user")
         home = pwd.getpwnam(user).pw_dir if user else os.environ["HOME"]
-        ports = {kind: variables["swf_testbed_%s_port" % kind] for kind in ("index", "broker", "monitor", "mcp")}
+        ports = {
+            kind: variables["swf_testbed_%s_port" % kind]
+            for kind in ("index", "broker", "monitor", "mcp")
+        }
         found.append(Testbed(name, user or pwd.getpwuid(os.getuid()).pw_name, Path(home), ports))
     return found
 
@@ -75,15 +82,36 @@ def pytest_generate_tests(metafunc):
     if "testbed" in metafunc.fixturenames:
         found = testbeds()
         # what a further run says and does depends on the login no more
-        chosen = [item for item in found if item.name == "this-login" or "play" not in metafunc.fixturenames]
+        chosen = [
+            item
+            for item in found
+            if item.name == "this-login" or "play" not in metafunc.fixturenames
+        ]
         metafunc.parametrize("testbed", chosen, ids=lambda item: item.name, scope="session")
 
 
-def play(*arguments: str, limit: str = LIMIT, playbook: str = "site.yml") -> subprocess.CompletedProcess:
+def play(
+    *arguments: str, limit: str = LIMIT, playbook: str = "site.yml"
+) -> subprocess.CompletedProcess:
     """Run a playbook as a user does."""
-    command = ["ansible-playbook", "-i", str(SCENARIO / "inventory"), "--limit", limit, playbook, *arguments]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=600, check=False,
-                          env=dict(os.environ, ANSIBLE_NOCOLOR="1", ANSIBLE_CONFIG=str(ROOT / "ansible.cfg")))
+    command = [
+        "ansible-playbook",
+        "-i",
+        str(SCENARIO / "inventory"),
+        "--limit",
+        limit,
+        playbook,
+        *arguments,
+    ]
+    return subprocess.run(
+        command,
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=600,
+        check=False,
+        env=dict(os.environ, ANSIBLE_NOCOLOR="1", ANSIBLE_CONFIG=str(ROOT / "ansible.cfg")),
+    )
 
 
 @pytest.fixture(name="play", scope="session")

@@ -10,12 +10,34 @@ import re
 import stat
 import subprocess
 
-PROGRAMS = {"broker", "monitor", "monitor-listener", "daqsim-agent", "data-agent", "processing-agent", "fastmon-agent",
-            "mcp-agent"}
-XDG = {".config/swf-index", ".config/swf-testbed", ".local/share/swf-index", ".local/share/swf-testbed",
-       ".local/state/swf-index", ".local/state/swf-testbed"}
-# uv's cache, Ansible's temporary files, what the controller keeps, and what useradd puts into a home
-BESIDE = {".cache", ".ansible", ".local/share/swf-testbed-controller", ".bashrc", ".profile", ".bash_logout"}
+PROGRAMS = {
+    "broker",
+    "monitor",
+    "monitor-listener",
+    "daqsim-agent",
+    "data-agent",
+    "processing-agent",
+    "fastmon-agent",
+    "mcp-agent",
+}
+XDG = {
+    ".config/swf-index",
+    ".config/swf-testbed",
+    ".local/share/swf-index",
+    ".local/share/swf-testbed",
+    ".local/state/swf-index",
+    ".local/state/swf-testbed",
+}
+# uv's cache, Ansible's temporary files, what the controller keeps, and what useradd puts into a
+# home
+BESIDE = {
+    ".cache",
+    ".ansible",
+    ".local/share/swf-testbed-controller",
+    ".bashrc",
+    ".profile",
+    ".bash_logout",
+}
 
 
 def files_below(folder):
@@ -27,8 +49,17 @@ def files_below(folder):
 
 
 def test_all_programs_run_as_their_user(host, testbed):
-    for program in ("swf-testbed-broker", "swf-monitor serve", "swf-monitor listen", "swf-daqsim-agent", "swf-data-agent",
-                    "swf-processing-agent", "swf-fastmon-agent", "swf-mcp-agent", "index_app:create"):
+    for program in (
+        "swf-testbed-broker",
+        "swf-monitor serve",
+        "swf-monitor listen",
+        "swf-daqsim-agent",
+        "swf-data-agent",
+        "swf-processing-agent",
+        "swf-fastmon-agent",
+        "swf-mcp-agent",
+        "index_app:create",
+    ):
         running = [item.args for item in host.process.filter(user=testbed.user)]
         found = [args for args in running if program in args and str(testbed.home) in args]
         assert found, program
@@ -41,21 +72,29 @@ def test_nothing_but_loopback_is_listened_on(host, testbed):
 
 
 def test_secrets_are_readable_by_their_owner_only(host, testbed):
-    for path in (".config/swf-testbed/pip/netrc", ".config/swf-testbed/supervisord.conf", ".config/swf-testbed/secrets/api_token",
-                 ".config/swf-testbed/secrets/broker_password", ".config/swf-testbed/secrets/monitor_secret_key",
-                 ".config/swf-index/secrets/htpasswd"):
+    for path in (
+        ".config/swf-testbed/pip/netrc",
+        ".config/swf-testbed/supervisord.conf",
+        ".config/swf-testbed/secrets/api_token",
+        ".config/swf-testbed/secrets/broker_password",
+        ".config/swf-testbed/secrets/monitor_secret_key",
+        ".config/swf-index/secrets/htpasswd",
+    ):
         file = host.file(str(testbed.path(path)))
         assert (file.mode, file.user) == (0o600, testbed.user), path
 
 
 def test_no_secret_is_in_a_file_that_others_can_read(testbed):
-    """Others are stopped by any closed directory on the way, so modes are looked at as a whole path."""
+    """Others are stopped by any closed directory on the way, so modes are looked at as a whole
+    path."""
     secrets = [secret.encode() for secret in testbed.secrets().values()]
     assert len(secrets) == 5 and all(len(secret) == 40 for secret in secrets)
     for top in XDG:
         for path in files_below(testbed.path(top)):
-            open_to_others = all(os.stat(part).st_mode & (stat.S_IXOTH if os.path.isdir(part) else stat.S_IROTH)
-                                 for part in [path, *map(str, list(testbed.path(path).parents)[:-1])])
+            open_to_others = all(
+                os.stat(part).st_mode & (stat.S_IXOTH if os.path.isdir(part) else stat.S_IROTH)
+                for part in [path, *map(str, list(testbed.path(path).parents)[:-1])]
+            )
             if open_to_others and os.path.getsize(path) < 50_000_000:
                 with open(path, "rb") as stream:
                     content = stream.read()
@@ -94,9 +133,20 @@ def test_the_release_is_the_one_that_is_locked(testbed):
     release = root / os.readlink(root / "current")
     manifest = json.loads((release / "release.json").read_text())
     assert release.name == manifest["id"] and manifest["packages"]["swf-testbed"] == "0.1.0"
-    installed = subprocess.run([release / "bin/python", "-c", (
-        "import importlib.metadata as m, json; print(json.dumps({d.name.lower().replace('_', '-'): d.version "
-        "for d in m.distributions()}))")], check=True, capture_output=True, text=True).stdout
+    installed = subprocess.run(
+        [
+            release / "bin/python",
+            "-c",
+            (
+                "import importlib.metadata as m, json; "
+                "print(json.dumps({d.name.lower().replace('_', '-'): d.version "
+                "for d in m.distributions()}))"
+            ),
+        ],
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout
     for name, version in json.loads(installed).items():
         assert manifest["packages"][name.replace(".", "-")] == version, name
     locked = (release / "lock.txt").read_text()
@@ -116,10 +166,21 @@ def snapshot(testbed):
                 continue
             status = os.stat(path)
             with open(path, "rb") as stream:
-                found[path] = (hashlib.sha256(stream.read()).hexdigest(), status.st_mode, status.st_mtime_ns, status.st_ino)
-    ask = [str(testbed.path(".local/share/swf-testbed/current/bin/swf-testbed")), "status", "--json"]
+                found[path] = (
+                    hashlib.sha256(stream.read()).hexdigest(),
+                    status.st_mode,
+                    status.st_mtime_ns,
+                    status.st_ino,
+                )
+    ask = [
+        str(testbed.path(".local/share/swf-testbed/current/bin/swf-testbed")),
+        "status",
+        "--json",
+    ]
     environment = {"HOME": str(testbed.home), "PATH": os.environ["PATH"], "LANG": "C.UTF-8"}
-    answer = subprocess.run(ask, capture_output=True, text=True, env=environment, cwd="/", check=True)
+    answer = subprocess.run(
+        ask, capture_output=True, text=True, env=environment, cwd="/", check=True
+    )
     found["pids"] = sorted(str(item) for item in pids(json.loads(answer.stdout)))
     assert len(found["pids"]) == len(PROGRAMS)
     return found

@@ -24,8 +24,13 @@ def healthy_after_each(testbed, wait_until):
 
 def indexes(testbed, **changes):
     token = testbed.secrets()["index_token"]
-    index = {"name": "swf", "url": "http://127.0.0.1:%d/simple/" % testbed.ports["index"], "username": "swf", "token": token,
-             "packages": ["swf-*"]}
+    index = {
+        "name": "swf",
+        "url": "http://127.0.0.1:%d/simple/" % testbed.ports["index"],
+        "username": "swf",
+        "token": token,
+        "packages": ["swf-*"],
+    }
     return json.dumps({"pip_indexes": [dict(index, **changes), {"name": "pypi"}]})
 
 
@@ -43,8 +48,13 @@ def test_wrong_token(testbed, play, tmp_path):
 
 
 def test_credentials_in_a_url_are_refused(testbed, play, tmp_path):
-    done = play("-e", indexes(testbed, url="http://me:canary-51c2@127.0.0.1/simple/"), "-e", "pip_index_secure_logging=false",
-                limit=testbed.name)
+    done = play(
+        "-e",
+        indexes(testbed, url="http://me:canary-51c2@127.0.0.1/simple/"),
+        "-e",
+        "pip_index_secure_logging=false",
+        limit=testbed.name,
+    )
     assert done.returncode != 0 and "has credentials in it" in done.stdout
     assert "canary-51c2" not in done.stdout + done.stderr
 
@@ -71,11 +81,21 @@ def test_one_port_for_two_services_is_refused_before_the_host_is_touched(testbed
 
 
 def test_a_program_that_exits(testbed, play):
-    bad = json.dumps({"supervisord_extra_programs": [
-        {"name": "bad", "command": "/bin/sh -c 'echo the cause is here; exit 7'"}], "service_wait_timeout": 40})
+    bad = json.dumps(
+        {
+            "supervisord_extra_programs": [
+                {"name": "bad", "command": "/bin/sh -c 'echo the cause is here; exit 7'"}
+            ],
+            "service_wait_timeout": 40,
+        }
+    )
     done = play("-e", bad, limit=testbed.name)
     assert done.returncode != 0
-    assert "bad is FATAL" in done.stdout and "exit status 7" in done.stdout and "the cause is here" in done.stdout
+    assert (
+        "bad is FATAL" in done.stdout
+        and "exit status 7" in done.stdout
+        and "the cause is here" in done.stdout
+    )
     # without it, all is well again, and only it is touched
     done = play(limit=testbed.name)
     assert done.returncode == 0, done.stdout
@@ -83,7 +103,11 @@ def test_a_program_that_exits(testbed, play):
 
 def test_a_dead_broker(testbed, play, wait_until):
     stop_program(testbed, "broker")
-    wait_until(lambda: testbed.health()["status"] == "error", 60, "the monitor to see that the broker is dead")
+    wait_until(
+        lambda: testbed.health()["status"] == "error",
+        60,
+        "the monitor to see that the broker is dead",
+    )
     done = play(limit=testbed.name, playbook="playbooks/status.yml")
     assert done.returncode != 0
     assert "broker is STOPPED" in done.stdout and "broker, the end of " in done.stdout

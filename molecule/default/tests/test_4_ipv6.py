@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A second testbed of the same login, all of it at ::1: the index, the broker, the monitor and the MCP server."""
+"""A second testbed of the same login, all of it at ::1: the index, the broker, the monitor and the
+MCP server."""
 
 from __future__ import annotations
 
@@ -34,7 +35,8 @@ def run_with_variables(play):
         return play("-e", json.dumps({**VARIABLES, **more}), limit="this-login", playbook=playbook)
 
     yield run
-    # of the hosts that could use this index, the other one is left out by the limit and never had the instance
+    # of the hosts that could use this index, the other one is left out by the limit and never had
+    # the instance
     gone = ["swf-six@%s/user" % host for host in ("this-login", "plain-user")]
     done = run("playbooks/uninstall.yml", uninstall_users_gone=gone)
     assert done.returncode == 0, done.stdout

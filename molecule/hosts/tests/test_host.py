@@ -21,8 +21,12 @@ def test_limits_and_protections_of_units_hold(host):
     # collected, so that what fails here is not seen as failed
     run = "systemd-run --quiet --wait --pipe --collect "
     # one hierarchy of cgroups, or one for memory
-    read = ("place=/sys/fs/cgroup; own=$(cut -d: -f2- /proc/self/cgroup); "
-            "cat $place$(echo $own | tr ' ' '\\n' | sed -n s/^://p)/memory.max 2>/dev/null || "
-            "cat $place/memory$(echo $own | tr ' ' '\\n' | sed -n s/^memory://p)/memory.limit_in_bytes")
+    read = (
+        "place=/sys/fs/cgroup; own=$(cut -d: -f2- /proc/self/cgroup); "
+        "cat $place$(echo $own | tr ' ' '\\n' | sed -n s/^://p)/memory.max 2>/dev/null || "
+        "cat $place/memory$(echo $own | tr ' ' '\\n' | sed -n s/^memory://p)/memory.limit_in_bytes"
+    )
     assert int(host.check_output(run + "-p MemoryMax=64M sh -c %s", read)) == 64 << 20
-    assert "Read-only file system" in host.run(run + "-p ProtectSystem=strict touch /etc/new").stderr
+    assert (
+        "Read-only file system" in host.run(run + "-p ProtectSystem=strict touch /etc/new").stderr
+    )

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The hosts of the lab, its playbooks, and its monitor as people see it: over the network, with the lab's CA."""
+"""The hosts of the lab, its playbooks, and its monitor as people see it: over the network, with the
+lab's CA."""
 
 from __future__ import annotations
 
@@ -23,11 +24,18 @@ class Lab:
     """What a person at the controller sees of the lab."""
 
     root = ROOT
-    environment = dict(os.environ, ANSIBLE_FORCE_COLOR="0", ANSIBLE_NOCOLOR="1", ANSIBLE_CONFIG=str(ROOT / "ansible.cfg"))
+    environment = dict(
+        os.environ,
+        ANSIBLE_FORCE_COLOR="0",
+        ANSIBLE_NOCOLOR="1",
+        ANSIBLE_CONFIG=str(ROOT / "ansible.cfg"),
+    )
 
     def __init__(self) -> None:
         command = ["ansible-inventory", "-i", str(INVENTORY), "--list"]
-        listed = json.loads(subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout)
+        listed = json.loads(
+            subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout
+        )
         self.variables = listed["_meta"]["hostvars"]
         self.services, self.agents = listed["monitor"]["hosts"][0], listed["agents"]["hosts"]
         self.addresses = {name: values["ansible_host"] for name, values in self.variables.items()}
@@ -45,12 +53,18 @@ class Lab:
 
     def host_of(self, program: str) -> str:
         """The host that runs a program."""
-        return next(name for name, values in self.variables.items() if program in values["swf_testbed_components"])
+        return next(
+            name
+            for name, values in self.variables.items()
+            if program in values["swf_testbed_components"]
+        )
 
     def get(self, path: str) -> str:
         context = ssl.create_default_context(cafile=self.ca_file)
         token = (self.secrets / "api_token").read_text().strip()
-        request = urllib.request.Request(self.url + path, headers={"Authorization": "Token " + token})
+        request = urllib.request.Request(
+            self.url + path, headers={"Authorization": "Token " + token}
+        )
         with urllib.request.urlopen(request, timeout=10, context=context) as answer:
             return answer.read().decode()
 
@@ -68,7 +82,9 @@ class Lab:
         """All STF files that the monitor knows."""
         rows: list[dict] = []
         while True:
-            page = json.loads(self.get("/api/stf-files/?limit=1000&offset=%d%s" % (len(rows), query)))
+            page = json.loads(
+                self.get("/api/stf-files/?limit=1000&offset=%d%s" % (len(rows), query))
+            )
             rows += page["results"]
             if not page["next"]:
                 return rows
@@ -78,8 +94,15 @@ class Lab:
 
     def play(self, *arguments: str) -> subprocess.CompletedProcess:
         """Run a playbook as a person does."""
-        return subprocess.run(self.command(*arguments), cwd=ROOT, capture_output=True, text=True, timeout=600, check=False,
-                              env=self.environment)
+        return subprocess.run(
+            self.command(*arguments),
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            timeout=600,
+            check=False,
+            env=self.environment,
+        )
 
 
 @pytest.fixture(name="lab", scope="session")
@@ -88,13 +111,17 @@ def the_lab():
 
 
 def wait_until(condition, seconds: float, what):
-    """The first true value of a condition, asked for twice a second. What came last is in the message."""
+    """The first true value of a condition, asked for twice a second. What came last is in the
+    message."""
     deadline = time.monotonic() + seconds
     while True:
         value = condition()
         if value:
             return value
-        assert time.monotonic() < deadline, "not within %d s: %s" % (seconds, what() if callable(what) else what)
+        assert time.monotonic() < deadline, "not within %d s: %s" % (
+            seconds,
+            what() if callable(what) else what,
+        )
         time.sleep(0.5)
 
 
@@ -105,7 +132,9 @@ def wait_until_fixture():
 
 @pytest.fixture(name="goes_on")
 def healthy_and_going_on(lab, wait_until):
-    """Call it: returns when the testbed is healthy and files that were registered since are through."""
+    """Call it: returns when the testbed is healthy and files that were registered since are
+    through."""
+
     def wait(seconds=120):
         state = {}
 
@@ -119,4 +148,5 @@ def healthy_and_going_on(lab, wait_until):
 
         wait_until(through, seconds, lambda: state)
         assert state["stf"]["failed"] == 0
+
     return wait

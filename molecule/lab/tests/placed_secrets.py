@@ -5,7 +5,9 @@ from __future__ import annotations
 
 import re
 
-FOLDERS = "/etc/swf-testbed/secrets /etc/swf-testbed/pip /etc/swf-broker/secrets /etc/swf-index/secrets"
+FOLDERS = (
+    "/etc/swf-testbed/secrets /etc/swf-testbed/pip /etc/swf-broker/secrets /etc/swf-index/secrets"
+)
 VERIFIER = "runuser -u postgres -- psql -qAtc \"SELECT rolpassword FROM pg_authid WHERE rolname = 'swf_testbed'\""
 
 
@@ -23,5 +25,9 @@ def in_place(lab):
 
 
 def changed(output):
-    return {name: (int(count), int(failed)) for name, count, failed in re.findall(
-        r"^(\S+) +: ok=\d+ +changed=(\d+) +unreachable=0 +failed=(\d+)", output, re.MULTILINE)}
+    return {
+        name: (int(count), int(failed))
+        for name, count, failed in re.findall(
+            r"^(\S+) +: ok=\d+ +changed=(\d+) +unreachable=0 +failed=(\d+)", output, re.MULTILINE
+        )
+    }

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Messages and files go through the whole lab, and the monitor shows them to whoever has the lab's CA."""
+"""Messages and files go through the whole lab, and the monitor shows them to whoever has the lab's
+CA."""
 
 from __future__ import annotations
 
@@ -14,7 +15,13 @@ import pytest
 
 def test_files_are_registered_processed_and_sampled(lab, wait_until):
     before = lab.stf()
-    wait_until(lambda: all(lab.stf().get(key, 0) >= before[key] + 3 for key in ("total", "processed", "sampled")), 60, lab.stf)
+    wait_until(
+        lambda: all(
+            lab.stf().get(key, 0) >= before[key] + 3 for key in ("total", "processed", "sampled")
+        ),
+        60,
+        lab.stf,
+    )
     assert lab.stf()["failed"] == 0
 
 
@@ -25,10 +32,23 @@ def test_health_is_ok(lab):
 
 
 def test_every_agent_is_alive_on_its_own_host(lab, wait_until):
-    wanted = {program.partition("-")[0] + "@" + name for name in lab.agents
-              for program in lab.variables[name]["swf_testbed_components"]}
-    wait_until(lambda: {agent["instance_name"] for agent in lab.ask("/api/summary/")["agents"] if agent["alive"]} == wanted, 30,
-               lambda: lab.ask("/api/summary/"))
+    wanted = {
+        program.partition("-")[0] + "@" + name
+        for name in lab.agents
+        for program in lab.variables[name]["swf_testbed_components"]
+    }
+    wait_until(
+        lambda: (
+            {
+                agent["instance_name"]
+                for agent in lab.ask("/api/summary/")["agents"]
+                if agent["alive"]
+            }
+            == wanted
+        ),
+        30,
+        lambda: lab.ask("/api/summary/"),
+    )
 
 
 def test_the_dashboard_shows_files_and_agents(lab):
@@ -45,8 +65,10 @@ def test_messages_of_agents_on_two_hosts_are_recorded(lab):
 
 def test_the_file_that_one_host_wrote_is_the_one_that_another_read(lab):
     row = lab.files("&status=processed")[0]
-    paths = {lab.host(lab.host_of(program)).check_output("sha256sum %s", row["path"]).split()[0]
-             for program in ("daqsim-agent", "processing-agent")}
+    paths = {
+        lab.host(lab.host_of(program)).check_output("sha256sum %s", row["path"]).split()[0]
+        for program in ("daqsim-agent", "processing-agent")
+    }
     assert lab.host_of("daqsim-agent") != lab.host_of("processing-agent")
     assert {"sha256:" + digest for digest in paths} == {row["checksum"]}
 
@@ -57,13 +79,19 @@ def test_a_browser_without_the_ca_is_warned(lab):
 
 
 def test_nobody_writes_without_the_token(lab):
-    request = urllib.request.Request(lab.url + "/api/runs/", data=b"{}", headers={"Content-Type": "application/json"})
+    request = urllib.request.Request(
+        lab.url + "/api/runs/", data=b"{}", headers={"Content-Type": "application/json"}
+    )
     with pytest.raises(urllib.error.HTTPError) as refused:
-        urllib.request.urlopen(request, timeout=10, context=ssl.create_default_context(cafile=lab.ca_file))
+        urllib.request.urlopen(
+            request, timeout=10, context=ssl.create_default_context(cafile=lab.ca_file)
+        )
     assert refused.value.code in (401, 403)
 
 
 def test_packages_came_from_the_index_of_the_lab_alone(lab):
     """The hosts of agents had no way out. The index kept what they asked for."""
-    kept = lab.host(lab.services).check_output("find /var/lib/swf-index/mirror -name '*.whl' | wc -l")
+    kept = lab.host(lab.services).check_output(
+        "find /var/lib/swf-index/mirror -name '*.whl' | wc -l"
+    )
     assert int(kept) > 20

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Secrets that all hosts share are changed on all of them, or on none: what fails on one host is restored everywhere."""
+"""Secrets that all hosts share are changed on all of them, or on none: what fails on one host is
+restored everywhere."""
 
 from __future__ import annotations
 
@@ -12,8 +13,11 @@ BROKEN = "all: {hosts: {agents-2: {supervisord_extra_programs: [{name: broken, c
 
 
 def snapshots(lab):
-    return [line for name in hosts(lab)
-            for line in lab.host(name).run("find /etc -maxdepth 5 -name '*.known-good*'").stdout.split()]
+    return [
+        line
+        for name in hosts(lab)
+        for line in lab.host(name).run("find /etc -maxdepth 5 -name '*.known-good*'").stdout.split()
+    ]
 
 
 def hand_out(lab, texts):
@@ -25,7 +29,10 @@ def hand_out(lab, texts):
 
 
 def others():
-    return {name: secrets.token_hex(20) for name in ("broker_password", "database_password", "api_token")}
+    return {
+        name: secrets.token_hex(20)
+        for name in ("broker_password", "database_password", "api_token")
+    }
 
 
 def test_new_secrets_that_fail_on_one_host_are_restored_on_all(lab, goes_on, tmp_path):
@@ -38,9 +45,13 @@ def test_new_secrets_that_fail_on_one_host_are_restored_on_all(lab, goes_on, tmp
         hand_out(lab, former)
     text = " ".join(done.stdout.split())
     assert done.returncode != 0, done.stdout
-    told = ["broken is", "The secrets that this run changed are the former ones again: api_token, broker_password, "
-            "database_password, users.properties, the password of the database role.",
-            "was started with the former ones, and runs, on %s." % ", ".join(sorted(hosts(lab))), "Fix: remove the cause"]
+    told = [
+        "broken is",
+        "The secrets that this run changed are the former ones again: api_token, broker_password, "
+        "database_password, users.properties, the password of the database role.",
+        "was started with the former ones, and runs, on %s." % ", ".join(sorted(hosts(lab))),
+        "Fix: remove the cause",
+    ]
     assert not [words for words in told if words not in text], done.stdout
     assert not [value for value in new.values() if value in done.stdout]
     assert in_place(lab) == before and snapshots(lab) == []

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What happens to a lab: after each, the testbed is healthy again without a hand. In the end no file is lost."""
+"""What happens to a lab: after each, the testbed is healthy again without a hand. In the end no
+file is lost."""
 
 from __future__ import annotations
 
@@ -24,7 +25,8 @@ def podman(*arguments):
 
 
 def test_the_power_of_the_services_fails(lab, goes_on, wait_until):
-    """While they are away the status says who is down and why, and still shows the others. Then they come up by themselves."""
+    """While they are away the status says who is down and why, and still shows the others. Then
+    they come up by themselves."""
     container = lab.container(lab.services)
     podman("stop", "--time", "0", container)
     try:
@@ -32,25 +34,36 @@ def test_the_power_of_the_services_fails(lab, goes_on, wait_until):
     finally:
         podman("start", container)
     assert status.returncode != 0
-    assert re.search(r"^%s +- +- +UNREACHABLE" % lab.services, status.stdout, re.MULTILINE), status.stdout
+    assert re.search(r"^%s +- +- +UNREACHABLE" % lab.services, status.stdout, re.MULTILINE), (
+        status.stdout
+    )
     for name in lab.agents:
         for program in lab.variables[name]["swf_testbed_components"]:
-            assert re.search(r"^%s +swf-testbed +%s +RUNNING" % (name, program), status.stdout, re.MULTILINE), status.stdout
-    assert re.search(r"- %s: cannot be reported: .*connect to host %s port 22" % (
-        lab.services, re.escape(lab.addresses[lab.services])), status.stdout), status.stdout
+            assert re.search(
+                r"^%s +swf-testbed +%s +RUNNING" % (name, program), status.stdout, re.MULTILINE
+            ), status.stdout
+    assert re.search(
+        r"- %s: cannot be reported: .*connect to host %s port 22"
+        % (lab.services, re.escape(lab.addresses[lab.services])),
+        status.stdout,
+    ), status.stdout
     goes_on()
 
 
 def test_supervisord_an_agent_and_the_broker_are_killed_at_once(lab, goes_on):
-    processing, daqsim, services = (lab.host(name) for name in (
-        lab.host_of("processing-agent"), lab.host_of("daqsim-agent"), lab.services))
+    processing, daqsim, services = (
+        lab.host(name)
+        for name in (lab.host_of("processing-agent"), lab.host_of("daqsim-agent"), lab.services)
+    )
     daqsim.check_output("systemctl kill --signal=KILL --kill-whom=main swf-testbed.service")
     processing.check_output("pkill -KILL -u swf-testbed -f bin/swf-processing-agent")
     services.check_output("systemctl kill --signal=KILL --kill-whom=main swf-broker.service")
     goes_on()
 
 
-def test_the_broker_stops_for_a_minute_and_the_database_and_a_host_of_agents_meanwhile(lab, goes_on, wait_until):
+def test_the_broker_stops_for_a_minute_and_the_database_and_a_host_of_agents_meanwhile(
+    lab, goes_on, wait_until
+):
     services, rebooting = lab.host(lab.services), lab.agents[1]
     services.check_output("systemctl stop swf-broker.service")
     began = time.monotonic()
@@ -77,7 +90,9 @@ def test_the_disk_of_the_logs_is_full(lab, goes_on):
     host = lab.host(lab.host_of("processing-agent"))
     size = "stat -c %%s %s/processing-agent.log"
     host.check_output("systemctl stop swf-testbed.service")
-    host.check_output("mount -t tmpfs -o size=256k,mode=0750,uid=swf-testbed,gid=swf-operators swf-logs " + LOGS)
+    host.check_output(
+        "mount -t tmpfs -o size=256k,mode=0750,uid=swf-testbed,gid=swf-operators swf-logs " + LOGS
+    )
     try:
         host.check_output("systemctl start swf-testbed.service")
         host.run("head -c 1000000 /dev/zero > %s/filler" % LOGS)
@@ -88,7 +103,10 @@ def test_the_disk_of_the_logs_is_full(lab, goes_on):
         goes_on()
         assert int(host.check_output(size, LOGS)) > written
     finally:
-        host.check_output("systemctl stop swf-testbed.service; umount %s; systemctl start swf-testbed.service" % LOGS)
+        host.check_output(
+            "systemctl stop swf-testbed.service; umount %s; systemctl start swf-testbed.service"
+            % LOGS
+        )
     goes_on()
 
 
@@ -96,15 +114,25 @@ def test_no_file_was_lost(lab, wait_until):
     """What the detector wrote is what was registered, and all of it was processed and sampled."""
     name = lab.host_of("daqsim-agent")
     host = lab.host(name)
-    folder = host.check_output("sed -n 's/^supervisord = //p' /etc/swf-testbed/supervisord.conf").rpartition("/")[0]
+    folder = host.check_output(
+        "sed -n 's/^supervisord = //p' /etc/swf-testbed/supervisord.conf"
+    ).rpartition("/")[0]
     daqsim = "%s/supervisorctl -c /etc/swf-testbed/supervisord.conf %%s daqsim-agent" % folder
     host.check_output(daqsim % "stop")
     try:
-        written = set(host.check_output("find /var/lib/swf-testbed/data -name '*.stf' -printf '%f\\n'").split())
+        written = set(
+            host.check_output(
+                "find /var/lib/swf-testbed/data -name '*.stf' -printf '%f\\n'"
+            ).split()
+        )
 
         def open_files():
             known = {row["filename"]: row for row in lab.files()}
-            done = {key for key, row in known.items() if row["status"] == "processed" and row["sampled_at"]}
+            done = {
+                key
+                for key, row in known.items()
+                if row["status"] == "processed" and row["sampled_at"]
+            }
             return written - done | set(known) - done
 
         wait_until(lambda: not open_files(), 180, open_files)
@@ -112,6 +140,8 @@ def test_no_file_was_lost(lab, wait_until):
         numbers = {}
         for row in lab.files():
             numbers.setdefault(row["run_id"], set()).add(row["sequence"])
-        assert all(sequences == set(range(1, max(sequences) + 1)) for sequences in numbers.values()), numbers
+        assert all(
+            sequences == set(range(1, max(sequences) + 1)) for sequences in numbers.values()
+        ), numbers
     finally:
         host.check_output(daqsim % "start")

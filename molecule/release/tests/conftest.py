@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The lab of the scenario lab, on this scenario's hosts, and what is asked of it after whatever was done to it."""
+"""The lab of the scenario lab, on this scenario's hosts, and what is asked of it after whatever was
+done to it."""
 
 from __future__ import annotations
 
@@ -37,16 +38,21 @@ def the_fleet(lab, tmp_path_factory):
 
 @pytest.fixture(name="nothing_lost")
 def every_file_comes_through(lab, goes_on, wait_until):
-    """Call it: returns when the testbed is healthy, goes on, and every file that was written is through."""
+    """Call it: returns when the testbed is healthy, goes on, and every file that was written is
+    through."""
+
     def wait():
         goes_on()
         disturbances.test_no_file_was_lost(lab, wait_until)
+
     return wait
 
 
 @pytest.fixture(name="serves")
 def hosts_run_what_they_should(fleet, wait_until):
-    """Call it with {host: release}: returns when each host runs it, whole, and with the configuration that belongs to it."""
+    """Call it with {host: release}: returns when each host runs it, whole, and with the
+    configuration that belongs to it."""
+
     def wait(releases):
         problems = {}
 
@@ -56,4 +62,5 @@ def hosts_run_what_they_should(fleet, wait_until):
             return not problems
 
         wait_until(well, PATIENCE, lambda: problems)
+
     return wait

@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the probers of all hosts saw: for how long each program was away, and for how long all of them were at once."""
+"""What the probers of all hosts saw: for how long each program was away, and for how long all of
+them were at once."""
 
 from __future__ import annotations
 
 
 class Downtime:
     """
-    :param seen: {host: [(moment, programs that are up from then on)]}, the first of each with all of them up.
+    :param seen: {host: [(moment, programs that are up from then on)]}, the first of each with all
+        of them up.
     :param end: the moment of the last look.
     :ivar programs: {(host, program): seconds away}.
     :ivar together: the longest time in which nothing was up anywhere, in seconds.
@@ -18,7 +20,8 @@ class Downtime:
             moments = [moment for moment, _up in looks[1:]] + [end]
             for name in looks[0][1]:
                 self.programs[host, name] = sum(
-                    until - moment for (moment, up), until in zip(looks, moments) if name not in up)
+                    until - moment for (moment, up), until in zip(looks, moments) if name not in up
+                )
         self.together = longest_without(seen, end)
 
     def __str__(self):
@@ -29,7 +32,9 @@ class Downtime:
 def longest_without(seen, end):
     """The longest time in which no host had a program up, in seconds."""
     up, since, longest = {}, None, 0.0
-    events = sorted((moment, host, names) for host, looks in seen.items() for moment, names in looks)
+    events = sorted(
+        (moment, host, names) for host, looks in seen.items() for moment, names in looks
+    )
     for moment, host, names in [*events, (end, None, ["end"])]:
         up[host] = names
         if len(up) < len(seen):

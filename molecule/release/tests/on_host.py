@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Sent to each host of the lab, and run there by its Python, beside tests/faults/testbed.py.
 
-    on_host.py            what this host runs and is configured for, as JSON
-    on_host.py probe FILE a line into the file whenever another set of programs is up, looked at every 100 ms
+on_host.py            what this host runs and is configured for, as JSON
+on_host.py probe FILE a line into the file whenever another set of programs is up, looked at every
+100 ms
 """
 
 from __future__ import annotations
@@ -28,7 +29,9 @@ SHOWN = "ActiveState,SubState,NeedDaemonReload,LimitNOFILE,ReadWritePaths,ExecSt
 
 
 def infos():
-    with xmlrpc.client.ServerProxy("http://localhost", UnixTransport("/run/swf-testbed/supervisor.sock")) as server:
+    with xmlrpc.client.ServerProxy(
+        "http://localhost", UnixTransport("/run/swf-testbed/supervisor.sock")
+    ) as server:
         return server.supervisor.getAllProcessInfo()
 
 
@@ -45,11 +48,19 @@ def linked(name):
 
 
 def state():
-    shown = subprocess.run(["systemctl", "show", UNIT.name, "--property=" + SHOWN], check=True, stdout=subprocess.PIPE, text=True)
+    shown = subprocess.run(
+        ["systemctl", "show", UNIT.name, "--property=" + SHOWN],
+        check=True,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
     loaded = dict(line.split("=", 1) for line in shown.stdout.splitlines())
     current = linked("current")
     try:
-        programs = {info["name"]: [info["statename"], info["pid"] and release_of(info["pid"])] for info in infos()}
+        programs = {
+            info["name"]: [info["statename"], info["pid"] and release_of(info["pid"])]
+            for info in infos()
+        }
     except AWAY as error:
         programs = {"supervisord": [str(error), None]}
     conf = (ETC / "supervisord.conf").read_text()
@@ -57,10 +68,15 @@ def state():
         "current": current,
         "previous": linked("previous"),
         "sent_from": json.loads((ROOT / "current/release.json").read_text()).get("sent_from"),
-        "configured": next(line for line in conf.splitlines() if line.startswith("release = ")).rpartition("/")[2],
+        "configured": next(
+            line for line in conf.splitlines() if line.startswith("release = ")
+        ).rpartition("/")[2],
         # which of the files in use are, to the byte, those that are kept for the active release
-        "proven": [path.name for path in (ETC / "supervisord.conf", UNIT)
-                   if path.read_bytes() == (ETC / "proven" / current / path.name).read_bytes()],
+        "proven": [
+            path.name
+            for path in (ETC / "supervisord.conf", UNIT)
+            if path.read_bytes() == (ETC / "proven" / current / path.name).read_bytes()
+        ],
         "programs": programs,
         "unit": UNIT.read_text(),
         # without what changes with each start

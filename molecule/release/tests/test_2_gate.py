@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Releases and settings that do not work: a host that fails its gate goes back, its batch with it, and the play ends there."""
+"""Releases and settings that do not work: a host that fails its gate goes back, its batch with it,
+and the play ends there."""
 
 from __future__ import annotations
 
@@ -35,14 +36,22 @@ def current(fleet):
 
 
 def test_a_release_that_fails_on_the_canary(fleet, lab, serves, nothing_lost):
-    """The canary goes back, and the others were never touched. The hosts before it have the new release, and keep it."""
+    """The canary goes back, and the others were never touched. The hosts before it have the new
+    release, and keep it."""
     before = current(fleet)
     version = fleet.new_version(swf_data_agent=program("data", "DataAgent", "True"))
     code, output = fleet.play("upgrade.yml", install_version=version)
     assert code != 0
-    says(output, "The release %s-" % version, "data-agent is", "exit status 7",
-         "The end of the log of data-agent:", "the cause is here",
-         "The release %s %s" % (before["agents-1"], SERVES_AGAIN), "Mend the cause and run site.yml again")
+    says(
+        output,
+        "The release %s-" % version,
+        "data-agent is",
+        "exit status 7",
+        "The end of the log of data-agent:",
+        "the cause is here",
+        "The release %s %s" % (before["agents-1"], SERVES_AGAIN),
+        "Mend the cause and run site.yml again",
+    )
     after = current(fleet)
     assert {name: after[name] for name in lab.agents} == {name: before[name] for name in lab.agents}
     assert after[lab.services].startswith(version + "-")
@@ -51,40 +60,71 @@ def test_a_release_that_fails_on_the_canary(fleet, lab, serves, nothing_lost):
 
 
 def test_a_release_that_fails_on_one_host_of_a_batch(fleet, lab, serves, nothing_lost):
-    """It works with the Python of Debian 12 and not with that of Debian 13: the canary keeps it, both of the batch go back."""
+    """It works with the Python of Debian 12 and not with that of Debian 13: the canary keeps it,
+    both of the batch go back."""
     before = current(fleet)
-    version = fleet.new_version(swf_processing_agent=program("processing", "ProcessingAgent", "sys.version_info >= (3, 12)"))
+    version = fleet.new_version(
+        swf_processing_agent=program("processing", "ProcessingAgent", "sys.version_info >= (3, 12)")
+    )
     code, output = fleet.play("upgrade.yml", install_version=version)
     assert code != 0
-    says(output, "processing-agent is", "exit status 7", "The end of the log of processing-agent:", "the cause is here",
-         "The release %s %s" % (before["agents-2"], SERVES_AGAIN),
-         "agents-2 failed, and this host goes back with its batch.", "This host went back: agents-2 failed, of the same batch.")
+    says(
+        output,
+        "processing-agent is",
+        "exit status 7",
+        "The end of the log of processing-agent:",
+        "the cause is here",
+        "The release %s %s" % (before["agents-2"], SERVES_AGAIN),
+        "agents-2 failed, and this host goes back with its batch.",
+        "This host went back: agents-2 failed, of the same batch.",
+    )
     after = current(fleet)
-    assert {after[lab.services], after["agents-1"]} == {after[lab.services]} and after["agents-1"].startswith(version + "-")
+    assert {after[lab.services], after["agents-1"]} == {after[lab.services]} and after[
+        "agents-1"
+    ].startswith(version + "-")
     assert (after["agents-2"], after["agents-3"]) == (before["agents-2"], before["agents-3"])
     serves(after)
     nothing_lost()
 
 
-@pytest.mark.parametrize("where, setting, cause", [
-    # a file system that is not mounted there: systemd does not even start supervisord
-    ("lab-services", {"systemd_read_write_paths": ["/mnt/not-mounted"]}, "/mnt/not-mounted: No such file or directory"),
-    # supervisord ends as soon as it is started
-    ("agents-1", {"systemd_limit_nofile": 512}, "minimum number of file descriptors"),
-])
+@pytest.mark.parametrize(
+    "where, setting, cause",
+    [
+        # a file system that is not mounted there: systemd does not even start supervisord
+        (
+            "lab-services",
+            {"systemd_read_write_paths": ["/mnt/not-mounted"]},
+            "/mnt/not-mounted: No such file or directory",
+        ),
+        # supervisord ends as soon as it is started
+        ("agents-1", {"systemd_limit_nofile": 512}, "minimum number of file descriptors"),
+    ],
+)
 def test_a_unit_that_does_not_work(fleet, lab, serves, nothing_lost, where, setting, cause):
-    """An upgrade with a setting of the unit that its service cannot work with: the unit before comes back, and into force."""
+    """An upgrade with a setting of the unit that its service cannot work with: the unit before
+    comes back, and into force."""
     before = fleet.states()
     version = fleet.another_version()
-    # without the check of the inventory, which refuses such a limit of open files before any host is contacted
-    code, output = fleet.play("upgrade.yml", "--limit", "%s,agents" % where, "--skip-tags", "always", install_version=version,
-                              **setting)
+    # without the check of the inventory, which refuses such a limit of open files before any host
+    # is contacted
+    code, output = fleet.play(
+        "upgrade.yml",
+        "--limit",
+        "%s,agents" % where,
+        "--skip-tags",
+        "always",
+        install_version=version,
+        **setting,
+    )
     assert code != 0
     says(output, cause, "The release %s %s" % (before[where]["current"], SERVES_AGAIN))
     # the first host that has it is where it ends
     after = fleet.states()
-    assert {name: (state["current"], state["unit"], state["loaded"]) for name, state in after.items()} == {
-        name: (state["current"], state["unit"], state["loaded"]) for name, state in before.items()}
+    assert {
+        name: (state["current"], state["unit"], state["loaded"]) for name, state in after.items()
+    } == {
+        name: (state["current"], state["unit"], state["loaded"]) for name, state in before.items()
+    }
     assert after[where]["loaded"]["NeedDaemonReload"] == "no"
     serves({name: state["current"] for name, state in before.items()})
     nothing_lost()

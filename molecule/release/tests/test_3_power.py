@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A host goes away in the middle of its change-over. It comes back by itself, with what served before and its unit, and the same
-upgrade, run again, comes to its end."""
+"""A host goes away in the middle of its change-over. It comes back by itself, with what served
+before and its unit, and the same upgrade, run again, comes to its end."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ AWAY = "Make sure this host can be reached over ssh|UNREACHABLE"
 
 
 def fails(lab, name):
-    """The power of a host fails for some seconds. It says goodbye to nobody: its network is away first."""
+    """The power of a host fails for some seconds. It says goodbye to nobody: its network is away
+    first."""
     podman("exec", lab.container(name), "ip", "link", "set", "eth0", "down")
     podman("stop", "--time", "0", lab.container(name))
     time.sleep(3)
@@ -27,25 +28,41 @@ def fails(lab, name):
 
 
 def reboots(lab, name):
-    # the host may be gone before podman has the answer; one that does not reboot fails the test further down
+    # the host may be gone before podman has the answer; one that does not reboot fails the test
+    # further down
     with contextlib.suppress(subprocess.CalledProcessError):
         podman("exec", lab.container(name), "systemctl", "reboot")
 
 
-@pytest.mark.parametrize("name, turn, happens, told, setting", [
-    # turns: the services, the first host of agents, the others
-    ("agents-2", 3, fails, "agents-2 cannot be reached any more, and this host goes back with its batch.", {}),
-    # The setting is one of the unit, so that supervisord runs from the new one when the host goes down. It takes its time, and a
-    # controller that is quick hears from supervisord before it hears nothing.
-    ("agents-1", 2, reboots, AWAY + "|is shutting down", {"systemd_limit_nofile": 8192}),
-    ("lab-services", 1, fails, AWAY, {}),
-], ids=["power of a host of a batch", "reboot of the canary", "power of the services"])
-def test_a_host_goes_away_in_its_change_over(fleet, lab, serves, goes_on, nothing_lost, wait_until, name, turn, happens, told,
-                                              setting):
+@pytest.mark.parametrize(
+    "name, turn, happens, told, setting",
+    [
+        # turns: the services, the first host of agents, the others
+        (
+            "agents-2",
+            3,
+            fails,
+            "agents-2 cannot be reached any more, and this host goes back with its batch.",
+            {},
+        ),
+        # The setting is one of the unit, so that supervisord runs from the new one when the host
+        # goes down. It takes its time, and a controller that is quick hears from supervisord before
+        # it hears nothing.
+        ("agents-1", 2, reboots, AWAY + "|is shutting down", {"systemd_limit_nofile": 8192}),
+        ("lab-services", 1, fails, AWAY, {}),
+    ],
+    ids=["power of a host of a batch", "reboot of the canary", "power of the services"],
+)
+def test_a_host_goes_away_in_its_change_over(
+    fleet, lab, serves, goes_on, nothing_lost, wait_until, name, turn, happens, told, setting
+):
     version, before = fleet.another_version(), fleet.states()
     code, output = fleet.play_and_disturb(
-        "upgrade.yml", APPLY, turn, lambda: happens(lab, name), install_version=version, **setting)
-    assert code != 0 and "fatal: [%s]" % name in output and re.search(told, " ".join(output.split())), output
+        "upgrade.yml", APPLY, turn, lambda: happens(lab, name), install_version=version, **setting
+    )
+    assert (
+        code != 0 and "fatal: [%s]" % name in output and re.search(told, " ".join(output.split()))
+    ), output
     # without a hand
     problems, runs = {}, {}
 
@@ -57,14 +74,18 @@ def test_a_host_goes_away_in_its_change_over(fleet, lab, serves, goes_on, nothin
     wait_until(whole, PATIENCE, lambda: problems)
     goes_on()
     # it, the other one of its batch, and hosts whose turn did not come
-    old = [name, *lab.agents[turn - 1:]]
+    old = [name, *lab.agents[turn - 1 :]]
     assert [runs[host] for host in old] == [before[host]["current"] for host in old]
     state = fleet.state(name)
     assert state["unit"] == before[name]["unit"]
-    assert [state["loaded"][what] for what in LOADED] == [before[name]["loaded"][what] for what in LOADED]
+    assert [state["loaded"][what] for what in LOADED] == [
+        before[name]["loaded"][what] for what in LOADED
+    ]
     again, output = fleet.play("upgrade.yml", install_version=version, **setting)
     assert again == 0, output
     releases = {host: state["current"] for host, state in fleet.states().items()}
-    assert len(set(releases.values())) == 1 and releases[name].rpartition("-")[0] == version, releases
+    assert len(set(releases.values())) == 1 and releases[name].rpartition("-")[0] == version, (
+        releases
+    )
     serves(releases)
     nothing_lost()

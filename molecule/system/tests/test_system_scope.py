@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Two instances and an index of the system scope on one host: who owns what, who may do what, and that the pipeline works."""
+"""Two instances and an index of the system scope on one host: who owns what, who may do what, and
+that the pipeline works."""
 
 from __future__ import annotations
 
@@ -9,7 +10,11 @@ import time
 
 import pytest
 
-INSTANCES = {"swf-testbed": ("swf-testbed", 8002), "swf-strict": ("swf-strict", 9002), "swf-index": ("swf-index", None)}
+INSTANCES = {
+    "swf-testbed": ("swf-testbed", 8002),
+    "swf-strict": ("swf-strict", 9002),
+    "swf-index": ("swf-index", None),
+}
 # the hosts are bare, and have no curl
 FETCH = "python3 -c 'import sys, urllib.request as u; print(u.urlopen(sys.argv[1], timeout=5).read().decode())'"
 PIPELINES = [name for name, (_user, port) in INSTANCES.items() if port]
@@ -28,7 +33,11 @@ def processes(root, instance):
     conf = "/etc/%s/supervisord.conf" % instance
     daemon = root.check_output("sed -n 's/^supervisord = //p' " + conf)
     output = root.run("%s/supervisorctl -c %s status" % (daemon.rpartition("/")[0], conf)).stdout
-    found = {line.split()[0]: int(re.search(r"pid (\d+)", line).group(1)) for line in output.splitlines() if "RUNNING" in line}
+    found = {
+        line.split()[0]: int(re.search(r"pid (\d+)", line).group(1))
+        for line in output.splitlines()
+        if "RUNNING" in line
+    }
     assert found, output
     return found
 
@@ -53,9 +62,13 @@ def test_the_runtime_user_writes_neither_code_nor_configuration(root, instance):
     places = f"/opt/{instance} /etc/{instance} /etc/systemd/system/{instance}.service /var/lib/{instance}"
     writable = root.run("runuser -u %s -- find %s -writable -not -type l" % (user, places))
     # in its directories of secrets it cannot even look; of its state it writes all
-    assert {line.partition(": ")[2].rpartition(": ")[2] for line in writable.stderr.splitlines()} <= {"Permission denied"}
+    assert {
+        line.partition(": ")[2].rpartition(": ")[2] for line in writable.stderr.splitlines()
+    } <= {"Permission denied"}
     lines = writable.stdout.splitlines()
-    assert "/var/lib/" + instance in lines and all(line.startswith("/var/lib/") for line in lines), writable.stdout
+    assert "/var/lib/" + instance in lines and all(
+        line.startswith("/var/lib/") for line in lines
+    ), writable.stdout
     assert root.file("/opt/" + instance).user == "root"
 
 
@@ -63,8 +76,10 @@ def test_the_runtime_user_writes_neither_code_nor_configuration(root, instance):
 def test_secrets_are_for_root_alone(root, instance):
     # the index takes no login to another one
     places = ["secrets"] if instance == "swf-index" else ["secrets", "pip/netrc"]
-    listing = root.check_output("find %s -printf '%%m %%u %%y %%p\\n'" % " ".join(
-        "/etc/%s/%s" % (instance, place) for place in places)).splitlines()
+    listing = root.check_output(
+        "find %s -printf '%%m %%u %%y %%p\\n'"
+        % " ".join("/etc/%s/%s" % (instance, place) for place in places)
+    ).splitlines()
     assert len(listing) > 2
     for line in listing:
         mode, owner, kind, path = line.split(" ", 3)
@@ -90,12 +105,19 @@ def login_of_an_operator(host):
 
 
 @pytest.mark.parametrize("instance", INSTANCES)
-def test_an_operator_uses_the_sockets_of_all_instances_and_reads_their_logs(root, instance, operator):
+def test_an_operator_uses_the_sockets_of_all_instances_and_reads_their_logs(
+    root, instance, operator
+):
     conf = "/etc/%s/supervisord.conf" % instance
-    ctl = root.check_output("sed -n 's/^supervisord = //p' " + conf).rpartition("/")[0] + "/supervisorctl"
+    ctl = (
+        root.check_output("sed -n 's/^supervisord = //p' " + conf).rpartition("/")[0]
+        + "/supervisorctl"
+    )
     # a program may be starting
     assert "RUNNING" in root.run("runuser -u %s -- %s -c %s status", operator, ctl, conf).stdout
-    assert root.check_output("runuser -u %s -- sh -c %s", operator, "cat /var/log/%s/*.log | head -c 100" % instance)
+    assert root.check_output(
+        "runuser -u %s -- sh -c %s", operator, "cat /var/log/%s/*.log | head -c 100" % instance
+    )
 
 
 @pytest.mark.parametrize("instance", INSTANCES)
@@ -106,7 +128,9 @@ def test_programs_are_in_no_group_of_another_instance(root, instance):
     assert set(root.check_output("id -Gn %s", user).split()) == allowed
     numbers = {root.check_output("getent group %s", name).split(":")[2] for name in allowed}
     for pid in root.check_output("pgrep -u %s", user).split():
-        lines = re.findall(r"^(?:Gid|Groups):(.*)$", root.run("cat /proc/%s/status", pid).stdout, re.MULTILINE)
+        lines = re.findall(
+            r"^(?:Gid|Groups):(.*)$", root.run("cat /proc/%s/status", pid).stdout, re.MULTILINE
+        )
         assert {group for line in lines for group in line.split()} <= numbers, lines
 
 
@@ -117,13 +141,17 @@ CONNECT = "import socket, sys; socket.socket(socket.AF_UNIX).connect(sys.argv[1]
 def test_the_runtime_user_of_one_instance_reaches_nothing_of_another(root, instance):
     user, _port = INSTANCES[instance]
     for other in INSTANCES:
-        done = root.run("runuser -u %s -- python3 -c %s %s", user, CONNECT, "/run/%s/supervisor.sock" % other)
+        done = root.run(
+            "runuser -u %s -- python3 -c %s %s", user, CONNECT, "/run/%s/supervisor.sock" % other
+        )
         assert (done.rc == 0) == (other == instance), (other, done.stderr)
         if other == instance:
             continue
         assert "PermissionError" in done.stderr
         places = f"/run/{other} /var/log/{other} /var/lib/{other} /etc/{other} /opt/{other}"
-        assert not root.run("runuser -u %s -- find %s -writable -not -type l" % (user, places)).stdout.strip()
+        assert not root.run(
+            "runuser -u %s -- find %s -writable -not -type l" % (user, places)
+        ).stdout.strip()
         places = f"/var/log/{other} /var/lib/{other} /etc/{other}/secrets /etc/{other}/pip /run/credentials/{other}.service"
         assert not root.run("runuser -u %s -- find %s -readable" % (user, places)).stdout.strip()
 
@@ -132,7 +160,9 @@ def test_the_runtime_user_of_one_instance_reaches_nothing_of_another(root, insta
 def test_nobody_else_can_hold_the_lock_of_the_releases(root, instance):
     done = root.run("runuser -u nobody -- flock --nonblock /opt/%s/.lock true", instance)
     assert done.failed and "Permission denied" in done.stderr
-    assert not root.run("runuser -u nobody -- find /opt/%s /etc/%s -name '*.lock' -readable" % (instance, instance)).stdout
+    assert not root.run(
+        "runuser -u nobody -- find /opt/%s /etc/%s -name '*.lock' -readable" % (instance, instance)
+    ).stdout
 
 
 SLOW = """
@@ -164,13 +194,19 @@ def test_the_index_answers_while_a_local_user_holds_requests_open(root):
 def test_nothing_listens_on_all_addresses_but_ssh(root):
     listening = root.check_output("ss -Hltn").splitlines()
     assert any(":8002 " in line for line in listening), listening
-    wide = {line.split()[3] for line in listening if line.split()[3].startswith(("0.0.0.0:", "*:", "[::]:"))}
+    wide = {
+        line.split()[3]
+        for line in listening
+        if line.split()[3].startswith(("0.0.0.0:", "*:", "[::]:"))
+    }
     assert wide <= {"0.0.0.0:22", "[::]:22", "*:22"}
 
 
 @pytest.mark.parametrize("instance", INSTANCES)
 def test_exposure(root, instance):
-    verdict = root.check_output("systemd-analyze security --no-pager %s.service | tail -1" % instance)
+    verdict = root.check_output(
+        "systemd-analyze security --no-pager %s.service | tail -1" % instance
+    )
     assert float(re.search(r"([\d.]+) [A-Z]", verdict).group(1)) <= EXPOSURE[instance], verdict
 
 
@@ -190,7 +226,9 @@ except urllib.error.HTTPError as error:
 """
 
 
-@pytest.mark.parametrize("name,status", [("swf-testbed", "200"), ("six", "200"), ("swf-nothing", "404")])
+@pytest.mark.parametrize(
+    "name,status", [("swf-testbed", "200"), ("six", "200"), ("swf-nothing", "404")]
+)
 def test_the_index_serves_private_names_itself_and_others_from_its_mirror(root, name, status):
     assert root.check_output("python3 -c %s %s", ASK, name) == status
 

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What happens to a host: after each, the testbed is healthy again without a hand, and no file is lost."""
+"""What happens to a host: after each, the testbed is healthy again without a hand, and no file is
+lost."""
 
 from __future__ import annotations
 
@@ -34,14 +35,18 @@ def wait_until_healthy(root, seconds=120):
         health, summary = get(root, "/api/health/"), get(root, "/api/summary/")
         if health.get("status") == "ok" and summary:
             before = before or summary
-            if summary["stf"]["processed"] > before["stf"]["processed"] and summary["stf"]["sampled"] > before["stf"]["sampled"]:
+            if (
+                summary["stf"]["processed"] > before["stf"]["processed"]
+                and summary["stf"]["sampled"] > before["stf"]["sampled"]
+            ):
                 return
         time.sleep(1)
     raise AssertionError((health, summary))
 
 
 def wait_until_nothing_is_open(root, known, seconds=180):
-    """Every file that was registered before is processed and sampled in the end; failed ones would be lost."""
+    """Every file that was registered before is processed and sampled in the end; failed ones would
+    be lost."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         stf = get(root, "/api/summary/").get("stf", {})
@@ -70,12 +75,18 @@ def test_a_process_is_killed(root, victim):
 def test_a_program_shuts_supervisord_down(root, instance):
     """It may, over the socket of its own instance; the end is a clean one."""
     conf = "/etc/%s/supervisord.conf" % instance
-    ctl = root.check_output("sed -n 's/^supervisord = //p' " + conf).rpartition("/")[0] + "/supervisorctl"
+    ctl = (
+        root.check_output("sed -n 's/^supervisord = //p' " + conf).rpartition("/")[0]
+        + "/supervisorctl"
+    )
     show = "systemctl show %s.service --property=MainPID --value" % instance
     before = root.check_output(show)
     root.check_output("runuser -u %s -- %s -c %s shutdown", instance, ctl, conf)
     deadline = time.monotonic() + 60
-    while root.check_output(show) in ("0", before) or "RUNNING" not in root.run("%s -c %s status", ctl, conf).stdout:
+    while (
+        root.check_output(show) in ("0", before)
+        or "RUNNING" not in root.run("%s -c %s status", ctl, conf).stdout
+    ):
         assert time.monotonic() < deadline, root.run("systemctl status %s.service", instance).stdout
         time.sleep(1)
     # of its own accord, and with the socket as it was

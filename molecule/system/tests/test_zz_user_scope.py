@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The user scope after the reboot that test_z_disturbances.py made: nobody has logged in as its owner since."""
+"""The user scope after the reboot that test_z_disturbances.py made: nobody has logged in as its
+owner since."""
 
 from __future__ import annotations
 
@@ -16,7 +17,9 @@ def test_it_came_up_without_a_login(host):
             if host.socket("tcp://127.0.0.1:%d" % PORTS["monitor"]).is_listening:
                 break
             time.sleep(1)
-        assert "ActiveState=active" in manager(host, "show swf-testbed --property=ActiveState").stdout
+        assert (
+            "ActiveState=active" in manager(host, "show swf-testbed --property=ActiveState").stdout
+        )
         assert host.socket("tcp://127.0.0.1:%d" % PORTS["monitor"]).is_listening
 
 
@@ -24,7 +27,10 @@ def test_it_stops_and_starts(host, as_physicist):
     done = as_physicist("playbooks/stop.yml")
     assert done.status == 0, done.output
     with host.sudo():
-        assert "ActiveState=inactive" in manager(host, "show swf-testbed --property=ActiveState").stdout
+        assert (
+            "ActiveState=inactive"
+            in manager(host, "show swf-testbed --property=ActiveState").stdout
+        )
     found = as_physicist("playbooks/doctor.yml")
     assert found.status == 2 and "swf-testbed.service does not run" in found.output, found.output
     done = as_physicist("playbooks/start.yml")
@@ -38,9 +44,14 @@ def test_the_command_of_the_login_stops_and_starts_what_systemd_runs(host):
         assert host.check_output(command + "stop") == "Stopped."
         # and not only for the moment until systemd starts it again
         time.sleep(5)
-        assert "ActiveState=inactive" in manager(host, "show swf-testbed --property=ActiveState").stdout
+        assert (
+            "ActiveState=inactive"
+            in manager(host, "show swf-testbed --property=ActiveState").stdout
+        )
         host.check_output(command + "start")
-        assert "ActiveState=active" in manager(host, "show swf-testbed --property=ActiveState").stdout
+        assert (
+            "ActiveState=active" in manager(host, "show swf-testbed --property=ActiveState").stdout
+        )
         host.check_output(command + "status")
 
 
@@ -48,8 +59,11 @@ def test_it_goes_without_a_trace_of_its_unit(host, as_physicist):
     done = as_physicist("playbooks/uninstall.yml")
     assert done.status == 0, done.output
     with host.sudo():
-        assert "LoadState=not-found" in manager(host, "show swf-testbed --property=LoadState").stdout
+        assert (
+            "LoadState=not-found" in manager(host, "show swf-testbed --property=LoadState").stdout
+        )
         # of its settings, the list of the data that stay is left
-        assert host.check_output("find /home/physicist/.config -path '*swf-testbed*' -type f").split() == [
-            "/home/physicist/.config/swf-testbed/manifest.json"]
+        assert host.check_output(
+            "find /home/physicist/.config -path '*swf-testbed*' -type f"
+        ).split() == ["/home/physicist/.config/swf-testbed/manifest.json"]
         assert host.run("pgrep -u physicist -f swf-testbed").failed

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Proxies in front of the broker: one that speaks TLS, and a stand-in for a network that goes silent."""
+"""Proxies in front of the broker: one that speaks TLS, and a stand-in for a network that goes
+silent."""
 
 from __future__ import annotations
 

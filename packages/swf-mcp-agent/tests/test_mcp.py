@@ -200,6 +200,7 @@ def test_a_request_for_another_host_is_refused(server: Server) -> None:
         sock.sendall(
             b"POST /mcp HTTP/1.1\r\nHost: evil.example\r\nContent-Type: application/json\r\n"
             b"Authorization: Bearer " + server.token.encode() + b"\r\n"
-            b"Accept: application/json, text/event-stream\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}"
+            b"Accept: application/json, text/event-stream\r\nContent-Length: 2\r\nConnection: "
+            b"close\r\n\r\n{}"
         )
         assert b" 421 " in sock.recv(1000).splitlines()[0]

@@ -31,7 +31,8 @@ KEPT = ("PATH", "HOME", "LANG", "PYTHONPATH", "PYTHONDONTWRITEBYTECODE", "VIRTUA
 
 
 def need(there: object, what: str) -> None:
-    """Leave tests out for what this machine lacks. Where everything is tested, that is a failure."""
+    """Leave tests out for what this machine lacks. Where everything is tested, that is a
+    failure."""
     if not there and os.environ.get("CI"):
         pytest.fail(what)
     if not there:
@@ -313,7 +314,8 @@ def postgresql() -> Iterator[PostgreSQL]:
 
 @pytest.fixture
 def postgresql_site(postgresql: PostgreSQL, tmp_path: Path) -> Iterator[Site]:
-    """A monitor with PostgreSQL and a database of its own: agents of another test would not be alive here."""
+    """A monitor with PostgreSQL and a database of its own: agents of another test would not be
+    alive here."""
     name = f"site_{secrets.token_hex(4)}"
     postgresql.sql(f"CREATE DATABASE {name}")
     made = make_site(tmp_path, **postgresql.environment | {"DB_NAME": name})

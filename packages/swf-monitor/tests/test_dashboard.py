@@ -223,8 +223,8 @@ def test_number_of_queries_does_not_grow() -> None:
 def test_no_query_reads_what_grows() -> None:
     """It is what keeps the page fast with 100,000 files: benchmarks/dashboard.py has the seconds.
 
-    A plan with SCAN and without an index reads every row, and one with a B-TREE for ORDER BY sorts them:
-    neither is for the tables that grow. Counts read an index, which is small.
+    A plan with SCAN and without an index reads every row, and one with a B-TREE for ORDER BY sorts
+    them: neither is for the tables that grow. Counts read an index, which is small.
     """
     from django.db import connection
     from django.test import Client

@@ -110,7 +110,8 @@ def test_many_agents_are_silent() -> None:
         heard(f"data@host{number}", 100 + number)
     _status, health = ask()
     assert health["agents"]["detail"] == (
-        "0 of 7 agents are alive; not heard of: data@host6 (106 s), data@host5 (105 s), data@host4 (104 s),"
+        "0 of 7 agents are alive; not heard of: data@host6 (106 s), data@host5 (105 s), data@host4 "
+        "(104 s),"
         " data@host3 (103 s), data@host2 (102 s) and 2 more"
     )
     assert len(health["agents"]["silent"]) == 7

@@ -91,7 +91,8 @@ def test_no_more_messages_than_the_limit_are_kept() -> None:
 
 
 def test_no_more_files_than_the_limit_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Also of those that failed; never of those that wait, which would not be processed any more."""
+    """Also of those that failed; never of those that wait, which would not be processed any
+    more."""
     from swf_monitor import retention
     from swf_monitor.models import Run, StfFile, TfFile
 

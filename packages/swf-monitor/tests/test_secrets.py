@@ -70,7 +70,8 @@ def test_error_page_shows_nothing_of_the_inside(site: Site) -> None:
         "from swf_monitor import summary\n"
         "def fail(): raise RuntimeError('inside')\n"
         "summary.collect = fail\n"
-        "answer = Client(raise_request_exception=False).get('/api/summary/', headers={'host': 'localhost'})\n"
+        "answer = Client(raise_request_exception=False).get('/api/summary/', headers={'host': "
+        "'localhost'})\n"
         "print(answer.status_code, answer.content.decode())"
     )
     assert shown.startswith("500 ")

@@ -38,7 +38,8 @@ def test_every_file_of_the_source_is_in_the_wheel_and_no_other(wheel: Path) -> N
 
 def test_it_runs_from_the_wheel(wheel: Path, tmp_path: Path) -> None:
     home = tmp_path / "venv"
-    # The dependencies are those of this environment; swf-monitor itself can only come from the wheel.
+    # The dependencies are those of this environment; swf-monitor itself can only come from the
+    # wheel.
     venv.create(home, with_pip=False)
     place = next(home.glob("lib/python*/site-packages"))
     zipfile.ZipFile(wheel).extractall(place)

@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Runs commands of `swf-testbed`, each in a process of its own that is forked from one with all imports done.
+"""Runs commands of `swf-testbed`, each in a process of its own that is forked from one with all
+imports done.
 
-One request per line on standard input, as JSON: arguments, cwd, environment, stdout and stderr (paths). The
-answer is the exit status. A hundred starts of the interpreter would take most of the tests' time.
+One request per line on standard input, as JSON: arguments, cwd, environment, stdout and stderr
+(paths). The answer is the exit status. A hundred starts of the interpreter would take most of the
+tests' time.
 """
 
 from __future__ import annotations

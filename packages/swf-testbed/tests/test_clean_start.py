@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The command in the login of a physicist: packages and libraries of an experiment come before ours."""
+"""The command in the login of a physicist: packages and libraries of an experiment come before
+ours."""
 
 from __future__ import annotations
 

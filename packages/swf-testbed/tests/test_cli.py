@@ -353,7 +353,8 @@ class TestLife:
     def test_what_systemd_started_is_stopped_by_systemd(
         self, run: Run, started: Path, tmp_path: Path
     ) -> None:
-        """With a stand-in for systemctl: these tests run without systemd. Molecule asks the real one."""
+        """With a stand-in for systemctl: these tests run without systemd. Molecule asks the real
+        one."""
         pid = int((started.parent / "supervisord.pid").read_text())
         stand_in = tmp_path / "systemctl"
         stand_in.write_text(SYSTEMCTL.format(folder=tmp_path, pid=pid))
@@ -576,7 +577,8 @@ class TestErrors:
         assert (run("status").returncode, run("status").stderr) == (0, "")
 
     def test_other_processes_are_not_taken_for_the_daemon(self, run: Run, made: Path) -> None:
-        """Somebody who reads the configuration, another testbed's daemon, and the control program."""
+        """Somebody who reads the configuration, another testbed's daemon, and the control
+        program."""
         commands = [
             ["sh", "-c", "sleep 100; :", "supervisord", "-c", str(made)],
             ["sh", "-c", "sleep 100; :", "python", "-m", "supervisor.supervisorctl", "-c", str(made)],
@@ -645,7 +647,8 @@ class TestErrors:
 
 
 def lose(configuration: Path, what: str) -> None:
-    """What a daemon is reached by, gone; a daemon that is younger than 2 s may still be making its socket."""
+    """What a daemon is reached by, gone; a daemon that is younger than 2 s may still be making its
+    socket."""
     socket_path = configuration.with_name("supervisor.sock")
     socket_path.unlink()
     if "pid file" in what:

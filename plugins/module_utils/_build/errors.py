@@ -1,7 +1,8 @@
 # Copyright: Contributors to the bnlnpps.swf_testbed collection
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What an installer's output means: the cause, the evidence and the next step, for somebody who has never seen it."""
+"""What an installer's output means: the cause, the evidence and the next step, for somebody who has
+never seen it."""
 
 from __future__ import annotations
 
@@ -11,31 +12,40 @@ import re
 CAUSES = (
     (r"[Qq]uota exceeded|os error 122\b|Errno 122\b",
      "the disk quota is used up",
-     "free some space of this user (quota -s), or have the quota raised, and run again. What was half built is removed, and "
+     "free some space of this user (quota -s), or have the quota raised, and run again. What was "
+     "half built is removed, and "
      "running programs were left as they are"),
     (r"[Nn]o space left on device|os error 28\b|Errno 28\b",
      "the disk is full",
-     "free some space there (sudo du -xh --max-depth=2 MOUNT | sort -h | tail) and run again. What was half built is removed, "
+     "free some space there (sudo du -xh --max-depth=2 MOUNT | sort -h | tail) and run again. What "
+     "was half built is removed, "
      "and running programs were left as they are"),
-    (r"HTTP status code: 40[13]|40[13] (Unauthorized|Forbidden|Client Error)|status code: 40[13]|credentials|User for ",
+    (r"HTTP status code: 40[13]|40[13] (Unauthorized|Forbidden|Client Error)|status code: "
+     r"40[13]|credentials|User for ",
      "the index refused the user name or the token",
      "check username and token of the index {index} in pip_indexes"),
     (r"UnknownIssuer|CERTIFICATE_VERIFY_FAILED|invalid peer certificate|certificate verify failed",
      "the index's TLS certificate is not trusted here",
-     "add the CA to the host's certificates (update-ca-certificates), or fix the index's certificate"),
-    (r"[Nn]ame or service not known|failed to lookup address|Temporary failure in name resolution|dns error",
+     "add the CA to the host's certificates (update-ca-certificates), or fix the index's "
+     "certificate"),
+    (r"[Nn]ame or service not known|failed to lookup address|Temporary failure in name "
+     r"resolution|dns error",
      "the name of the index cannot be resolved",
      "check the host name in the url of the index {index}, and the host's DNS"),
     (r"Connection refused|tcp connect error|Failed to establish a new connection|actively refused",
      "nothing answers at the index's address",
-     "check the url of the index {index}, and that the index runs: ansible-playbook playbooks/status.yml"),
+     "check the url of the index {index}, and that the index runs: ansible-playbook "
+     "playbooks/status.yml"),
     (r"[Hh]ash mismatch|DO NOT MATCH THE HASHES",
      "the index serves another file than the one that was locked",
-     "if the package was rebuilt on purpose, remove the lock on the controller ({lock}) and run again; if not, find out who "
+     "if the package was rebuilt on purpose, remove the lock on the controller ({lock}) and run "
+     "again; if not, find out who "
      "replaced it"),
-    (r"was not found in the package registry|No matching distribution found|no version of|there are no versions|no versions of",
+    (r"was not found in the package registry|No matching distribution found|no version of|there "
+     r"are no versions|no versions of",
      "the index does not have the package, or not for this Python and platform",
-     "look at the index {index} for the name and version; publish it first, or mend the version asked for"),
+     "look at the index {index} for the name and version; publish it first, or mend the version "
+     "asked for"),
     (r"operation timed out|[Rr]ead timed out|timed out",
      "the index did not answer in time",
      "check the network and proxy settings of the host, then run again"),
@@ -46,7 +56,8 @@ EVIDENCE_LINES = 12
 
 
 def explain(error, lock="see install_lock_file"):
-    """The message for an :class:`InstallError`: what was done, the cause, the evidence, the next step.
+    """The message for an :class:`InstallError`: what was done, the cause, the evidence, the next
+    step.
 
     :param lock: path of the lock on the controller, for a message that needs it.
     """

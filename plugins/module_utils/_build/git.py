@@ -3,8 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """One commit of a git repository, over https with a token or over ssh, on the controller.
 
-The token reaches git through git's own credential store in a file of a temporary directory that only its owner can enter: it is
-in no URL, on no command line, in no environment, and not in what is checked out.
+The token reaches git through git's own credential store in a file of a temporary directory that
+only its owner can enter: it is in no URL, on no command line, in no environment, and not in what is
+checked out.
 """
 
 from __future__ import annotations
@@ -22,13 +23,15 @@ SSH = re.compile(r"^(ssh://|[^/@:]+@[^/:]+:)")
 
 # (pattern, cause, cure); the first that matches is taken
 CAUSES = (
-    (r"Authentication failed|Invalid username or (password|token)|HTTP Basic: Access denied|requested URL returned error: 403",
+    (r"Authentication failed|Invalid username or (password|token)|HTTP Basic: Access "
+     r"denied|requested URL returned error: 403",
      "the server refused the user name or the token",
      "check the token, that it has not expired, and that it may read the repository"),
     (r"could not read Username|terminal prompts disabled",
      "the server asks for a login and none is given",
      "give a user name and a token for it"),
-    (r"[Rr]epository .*not found|does not appear to be a git repository|The requested URL returned error: 404",
+    (r"[Rr]epository .*not found|does not appear to be a git repository|The requested URL returned "
+     r"error: 404",
      "there is no such repository, or this login may not see it",
      "check the url; a private repository answers the same to a login without permission"),
     (r"Permission denied \(|publickey",
@@ -36,8 +39,10 @@ CAUSES = (
      "load the key (ssh-add), or add its public half to the repository's host"),
     (r"Host key verification failed|REMOTE HOST IDENTIFICATION HAS CHANGED",
      "the ssh key of the server is not known here, or it is another one than before",
-     "compare it with the one that the server publishes, then add it to ~/.ssh/known_hosts (ssh-keyscan HOST)"),
-    (r"not our ref|upload-pack: not our ref|bad object|couldn't find remote ref|reference is not a tree|unable to read tree",
+     "compare it with the one that the server publishes, then add it to ~/.ssh/known_hosts "
+     "(ssh-keyscan HOST)"),
+    (r"not our ref|upload-pack: not our ref|bad object|couldn't find remote ref|reference is not a "
+     r"tree|unable to read tree",
      "the repository does not have that commit",
      "look for the right one: git ls-remote {url}"),
     (r"Could not resolve host",
@@ -62,7 +67,8 @@ def checked(url, commit):
     :raises GitError:
     """
     if not COMMIT.match(commit or ""):
-        raise GitError("%r is no commit. Branches and tags move; pin the full commit: git ls-remote %s" % (
+        raise GitError("%r is no commit. Branches and tags move; pin the full commit: git "
+                       "ls-remote %s" % (
             commit, shown(url)))
     problem = refusal(url)
     if problem:
@@ -121,7 +127,8 @@ def client(folder, url, scratch, username, token, ca_cert):
             return subprocess.run(["git", "-C", folder, *arguments], env=environment, stdin=subprocess.DEVNULL, text=True,
                                   stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False, errors="replace")
         except FileNotFoundError:
-            raise GitError("there is no git on the controller. Run: sudo apt-get install git") from None
+            raise GitError("there is no git on the controller. Run: sudo apt-get install "
+                           "git") from None
 
     return git
 

@@ -1,10 +1,12 @@
 # Copyright: Contributors to the bnlnpps.swf_testbed collection
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Wheels of components that come from git: built once on the controller at pinned commits, and kept there.
+"""Wheels of components that come from git: built once on the controller at pinned commits, and kept
+there.
 
-Hosts get the wheels and never see the repositories: no host needs a token or a git, and nothing of an address can end up in
-``direct_url.json`` or ``pip freeze``. All hosts get the same files, whatever a build would make of the same commit tomorrow.
+Hosts get the wheels and never see the repositories: no host needs a token or a git, and nothing of
+an address can end up in ``direct_url.json`` or ``pip freeze``. All hosts get the same files,
+whatever a build would make of the same commit tomorrow.
 """
 
 from __future__ import annotations
@@ -25,8 +27,10 @@ INDEX = "git"
 
 
 def place(repositories, directory):
-    """Directory of the wheels of these commits, which move together: another commit of one of them is another directory."""
-    text = "\n".join(sorted("%(url)s %(commit)s %(subdirectory)s" % repository for repository in repositories))
+    """Directory of the wheels of these commits, which move together: another commit of one of them
+    is another directory."""
+    text = "\n".join(sorted("%(url)s %(commit)s "
+                            "%(subdirectory)s" % repository for repository in repositories))
     return os.path.join(os.path.expanduser(directory), "git-" + hashlib.sha256(text.encode()).hexdigest()[:12])
 
 
@@ -46,7 +50,8 @@ def obtain(repositories, directory, login, check_mode):
         if check_mode:
             return None
         os.makedirs(os.path.dirname(target), mode=0o700, exist_ok=True)
-        # beside the target: the rename at the end is atomic, and hosts of the same play may come here together
+        # beside the target: the rename at the end is atomic, and hosts of the same play may come
+        # here together
         scratch = tempfile.mkdtemp(dir=os.path.dirname(target))
         try:
             for repository in repositories:
@@ -76,7 +81,8 @@ def pack(directory, archive):
 
 
 def unpack(archive, directory):
-    """Take the wheels out of an archive again; nothing else is taken, and nothing outside of the directory is written."""
+    """Take the wheels out of an archive again; nothing else is taken, and nothing outside of the
+    directory is written."""
     with tarfile.open(archive) as stream:
         for member in stream.getmembers():
             if member.isfile() and member.name.endswith(".whl") and "/" not in member.name:

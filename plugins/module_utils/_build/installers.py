@@ -3,9 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Two ways to fill a virtual environment from a lock, uv and pip, behind one interface.
 
-Each call talks to one index. Credentials and CA certificates come from an access directory, never from arguments or a URL:
-``netrc``, which both read, and per index ``<name>.pem``. The role pip_index places it on a host; a lock is made with one of its
-own.
+Each call talks to one index. Credentials and CA certificates come from an access directory, never
+from arguments or a URL: ``netrc``, which both read, and per index ``<name>.pem``. The role
+pip_index places it on a host; a lock is made with one of its own.
 """
 
 from __future__ import annotations
@@ -29,7 +29,8 @@ CACHES = {"UV_CACHE_DIR": "uv", "PIP_CACHE_DIR": "pip"}
 
 
 class InstallError(Exception):
-    """A command failed. ``output`` is what it printed, ``index`` the index that it asked, or None."""
+    """A command failed. ``output`` is what it printed, ``index`` the index that it asked, or
+    None."""
 
     def __init__(self, doing, output, index=None):
         super().__init__("%s: %s" % (doing, output))
@@ -37,7 +38,8 @@ class InstallError(Exception):
 
 
 def find_uv(candidate=None):
-    """Path of uv: the one given, the one on PATH, one beside this Python, one of the login; None if there is none."""
+    """Path of uv: the one given, the one on PATH, one beside this Python, one of the login; None if
+    there is none."""
     places = [candidate] if candidate else []
     places += [shutil.which("uv"), os.path.join(os.path.dirname(sys.executable), "uv"), os.path.expanduser("~/.local/bin/uv")]
     return next((path for path in places if path and os.access(path, os.X_OK)), None)
@@ -46,7 +48,8 @@ def find_uv(candidate=None):
 def environment(index, access_dir=None, **others):
     """The environment for a command that asks this index alone.
 
-    :param index: a normalised index as :func:`host_index.resolved` returns it, or None for a command that asks none, or several.
+    :param index: a normalised index as :func:`host_index.resolved` returns it, or None for a
+        command that asks none, or several.
     :param access_dir: directory with ``netrc`` and certificates, or None.
     :param others: as of :func:`clean_environment`.
     """
@@ -63,12 +66,14 @@ def environment(index, access_dir=None, **others):
 
 
 def caches_in(folder):
-    """The variables for caches in a directory. A cache that the login names is used instead, and is the login's to limit."""
+    """The variables for caches in a directory. A cache that the login names is used instead, and is
+    the login's to limit."""
     return {name: os.path.join(folder, tool) for name, tool in CACHES.items() if name not in os.environ}
 
 
 def trusting(certificate):
-    """The settings that name a file of CA certificates: the bundle of requests counts more than pip's own setting."""
+    """The settings that name a file of CA certificates: the bundle of requests counts more than
+    pip's own setting."""
     return {"PIP_CERT": certificate, "SSL_CERT_FILE": certificate, "REQUESTS_CA_BUNDLE": certificate}
 
 
@@ -95,16 +100,18 @@ def is_flat(directory):
 
 
 def call(doing, command, index=None, access_dir=None, **more):
-    """Run a command to its end and return what it printed. Paths in it are absolute: it runs in a directory without modules.
+    """Run a command to its end and return what it printed. Paths in it are absolute: it runs in a
+    directory without modules.
 
-    :param more: variables for its environment, as of :func:`clean_environment`. Unless they name caches, those go with the call:
-        the login's own would grow with each release.
+    :param more: variables for its environment, as of :func:`clean_environment`. Unless they name
+        caches, those go with the call: the login's own would grow with each release.
     :raises InstallError: when it fails or is not there.
     """
     with tempfile.TemporaryDirectory() as scratch:
         variables = environment(index, access_dir, **dict(caches_in(scratch), **more))
         if index and index.get("token"):
-            # what pip is set up for has its login in pip's configuration, and none in the access directory
+            # what pip is set up for has its login in pip's configuration, and none in the access
+            # directory
             variables["NETRC"] = os.path.join(scratch, "netrc")
             with open(variables["NETRC"], "w", encoding="utf-8") as stream:
                 stream.write(netrc([index]))
@@ -126,7 +133,8 @@ class Uv:
         self.path, self.caches = path, caches or {}
 
     def create(self, venv, python):
-        # uv locks an environment by a file in it that everybody may write: until that is gone, nobody else may come near
+        # uv locks an environment by a file in it that everybody may write: until that is gone,
+        # nobody else may come near
         os.makedirs(venv, mode=0o700, exist_ok=True)
         call("make the environment", [self.path, "venv", "--quiet", "--python", python, venv])
 
@@ -134,7 +142,8 @@ class Uv:
         command = [self.path, "pip", "install", "--quiet", "--python", os.path.join(venv, "bin", "python"), "--no-deps",
                    "--require-hashes", "--only-binary", ":all:", "--compile-bytecode", "-r", requirements]
         if index.get("packages"):
-            # uv remembers an index's list of versions for ten minutes, too long right after an upload
+            # uv remembers an index's list of versions for ten minutes, too long right after an
+            # upload
             command.append("--refresh")
         call("install from index %s" % index["name"], command, index, access_dir, **self.caches)
 
@@ -153,8 +162,9 @@ def by_address(index):
 def old_tls(venv, index):
     """The option that a pip needs to talk TLS to an address, as a list that is mostly empty.
 
-    Versions that believe the system's certificates by themselves (24.2) and have urllib3 1 (Debian 13's among them) end with
-    "check_hostname requires server_hostname". The certificates of the index are named to them all the same.
+    Versions that believe the system's certificates by themselves (24.2) and have urllib3 1 (Debian
+    13's among them) end with "check_hostname requires server_hostname". The certificates of the
+    index are named to them all the same.
     """
     packages = glob.glob(os.path.join(glob.escape(venv), "lib", "python*", "site-packages", "pip"))
     parts = (("_vendor/urllib3/_version.py", '"1.'), ("_internal/cli/cmdoptions.py", '"legacy-certs"'))
@@ -199,6 +209,7 @@ def installer(kind, uv=None, caches=None):
     if path:
         return Uv(path, caches)
     if kind == "uv":
-        raise InstallError("find uv", "there is no uv on this host. Install it (python3 -m pip install uv) or set "
+        raise InstallError("find uv", "there is no uv on this host. Install it (python3 -m pip "
+                                      "install uv) or set "
                            "install_installer to auto.")
     return Pip(caches)

@@ -22,7 +22,8 @@ class UvTomlRefused(ValueError):
 
 
 def index_lines(index, extra):
-    """One key that holds all indexes. uv asks the extra ones first, and takes a name from the first index that has it."""
+    """One key that holds all indexes. uv asks the extra ones first, and takes a name from the first
+    index that has it."""
     if index["preset"] == "directory" and is_flat(index["url"]):
         items = [{"url": index["url"], "format": "flat", "default": True}]
     else:
@@ -43,7 +44,8 @@ def with_indexes(text, owner, lines):
     rest = marked_block.outside(text, owner)
     found = sources_in(rest, lines)
     if found:
-        raise UvTomlRefused("it sets %s, and that is not this collection's. Take that out, or set pip_index_scope to none and "
+        raise UvTomlRefused("it sets %s, and that is not this collection's. Take that out, or set "
+                            "pip_index_scope to none and "
                             "add by hand what is missing of:\n%s\n" % (" and ".join(found), lines))
     result = marked_block.set_block(text, owner, lines)
     if result != text:
@@ -61,19 +63,23 @@ def sources_in(text, lines=""):
         return []
     parser = toml_parser()
     if parser is None:
-        raise UvTomlRefused("this Python has no reader of TOML (3.11 has one, and pip brings one along). Install pip (sudo "
-                            "apt-get install python3-pip), or set pip_index_scope to none and add by hand, before all "
+        raise UvTomlRefused("this Python has no reader of TOML (3.11 has one, and pip brings one "
+                            "along). Install pip (sudo "
+                            "apt-get install python3-pip), or set pip_index_scope to none and add "
+                            "by hand, before all "
                             "tables:\n%s\n" % lines)
     try:
         content = parser.loads(text)
     except ValueError as error:
-        raise UvTomlRefused("it is no TOML, and uv cannot read it either: %s. Correct it" % error) from None
+        raise UvTomlRefused("it is no TOML, and uv cannot read it either: %s. Correct "
+                            "it" % error) from None
     tables = (("", content), ("pip.", content.get("pip") if isinstance(content.get("pip"), dict) else {}))
     return [prefix + key for prefix, table in tables for key in SOURCES if table.get(key)]
 
 
 def toml_parser():
-    """A module with ``loads``: Python's own since 3.11, else the one in pip; None where there is neither."""
+    """A module with ``loads``: Python's own since 3.11, else the one in pip; None where there is
+    neither."""
     for name in ("tomllib", "pip._vendor.tomli"):
         try:
             return importlib.import_module(name)
@@ -97,4 +103,5 @@ def read_by_uv(text):
         try:
             call("read the file", [uv, "cache", "dir"], UV_NO_CONFIG=None, UV_CONFIG_FILE=path)
         except InstallError as error:
-            raise UvTomlRefused("uv cannot read it: %s. Correct it" % error.output.replace(path, "uv.toml")) from None
+            raise UvTomlRefused("uv cannot read it: %s. Correct "
+                                "it" % error.output.replace(path, "uv.toml")) from None

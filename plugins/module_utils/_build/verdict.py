@@ -1,7 +1,8 @@
 # Copyright: Contributors to the bnlnpps.swf_testbed collection
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The message of a failed installation: what the installer said, and what the index itself says when it is asked."""
+"""The message of a failed installation: what the installer said, and what the index itself says
+when it is asked."""
 
 from __future__ import annotations
 
@@ -15,11 +16,13 @@ MOST_NAMES = 10
 
 
 def explained(error, indexes, names, access_dir=None, lock="see install_lock_file"):
-    """The text for an :class:`InstallError`, with the verdict of ``pip_index_info`` on the index that was asked.
+    """The text for an :class:`InstallError`, with the verdict of ``pip_index_info`` on the index
+    that was asked.
 
     :param indexes: the items of ``pip_indexes`` that were installed from.
     :param names: what was asked for at that index, as ``name`` or ``name==version``.
-    :param access_dir: folder with the credentials and certificates, or None where the items have them.
+    :param access_dir: folder with the credentials and certificates, or None where the items have
+        them.
     :param lock: path of the lock on the controller.
     """
     text = explain(error, lock)

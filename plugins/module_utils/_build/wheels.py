@@ -19,7 +19,8 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._build.install
 def build(folder, formats, outdir, label=None):
     """Build a folder's package in isolation; returns {format: path}.
 
-    :param formats: ``wheel``, ``sdist`` or both. A wheel is then built from the sdist, so that the sdist is known to be whole.
+    :param formats: ``wheel``, ``sdist`` or both. A wheel is then built from the sdist, so that the
+        sdist is known to be whole.
     :param outdir: a directory for these files alone; it is made.
     :param label: what a message calls the folder.
     :raises InstallError:
@@ -27,7 +28,8 @@ def build(folder, formats, outdir, label=None):
     doing = "build %s" % (label or folder)
     if not os.path.exists(os.path.join(folder, "pyproject.toml")):
         raise InstallError(doing, "there is no pyproject.toml in it")
-    # a build runs in a directory of its own, and takes its build tools from the index that pip here is set up for
+    # a build runs in a directory of its own, and takes its build tools from the index that pip here
+    # is set up for
     folder, outdir = os.path.abspath(folder), os.path.abspath(outdir)
     try:
         tools = resolved(normalised([{"name": "pypi"}]))[0]

@@ -3,9 +3,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The environment of the programs that build and fetch for us: pip, uv, build, twine, git.
 
-It starts empty and admits a list. A setting of the login (``PIP_TARGET``, ``UV_EXCLUDE_NEWER``, ``PYTHONPATH``,
-``LD_LIBRARY_PATH``, ``CFLAGS``, ...) would change what is built, and no list of forbidden names is ever complete. Files are
-settings of the login, too: pip and uv are told to read none.
+It starts empty and admits a list. A setting of the login (``PIP_TARGET``, ``UV_EXCLUDE_NEWER``,
+``PYTHONPATH``, ``LD_LIBRARY_PATH``, ``CFLAGS``, ...) would change what is built, and no list of
+forbidden names is ever complete. Files are settings of the login, too: pip and uv are told to read
+none.
 """
 
 from __future__ import annotations
@@ -15,30 +16,59 @@ import re
 
 #: what is admitted, each with what it is needed for
 ADMITTED = (
-    # to find programs, and the login's home: uv's cache, known_hosts of ssh, user packages of the Python that runs Ansible
-    "PATH", "HOME", "USER", "LOGNAME",
+    # to find programs, and the login's home: uv's cache, known_hosts of ssh, user packages of the
+    # Python that runs Ansible
+    "PATH",
+    "HOME",
+    "USER",
+    "LOGNAME",
     # how file names and output are encoded
-    "LANG", "LC_.+",
-    # where there is room: a home or /tmp may be small or slow. They move files and do not change what is built.
-    "TMPDIR", "XDG_CACHE_HOME", "PIP_CACHE_DIR", "UV_CACHE_DIR",
+    "LANG",
+    "LC_.+",
+    # where there is room: a home or /tmp may be small or slow. They move files and do not change
+    # what is built.
+    "TMPDIR",
+    "XDG_CACHE_HOME",
+    "PIP_CACHE_DIR",
+    "UV_CACHE_DIR",
     # the way to the indexes; programs differ in the case that they read
     "(?i:(http|https|all|no)_proxy)",
     # whose certificates are trusted: a lab or a proxy has its own CA
-    "SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE",
+    "SSL_CERT_FILE",
+    "SSL_CERT_DIR",
+    "REQUESTS_CA_BUNDLE",
+    "CURL_CA_BUNDLE",
 )
-#: what git needs in addition: the login's configuration, the keys, tickets and options of ssh, and the CA of https
-ADMITTED_FOR_GIT = ("XDG_CONFIG_HOME", "SSH_AUTH_SOCK", "KRB5CCNAME", "GIT_SSH", "GIT_SSH_COMMAND", "GIT_SSL_CAINFO")
+#: what git needs in addition: the login's configuration, the keys, tickets and options of ssh, and
+#: the CA of https
+ADMITTED_FOR_GIT = (
+    "XDG_CONFIG_HOME",
+    "SSH_AUTH_SOCK",
+    "KRB5CCNAME",
+    "GIT_SSH",
+    "GIT_SSH_COMMAND",
+    "GIT_SSL_CAINFO",
+)
 
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
-#: pip and uv read no file of the login or the host, ask nobody, fetch no Python, and their output is for a message
+#: pip and uv read no file of the login or the host, ask nobody, fetch no Python, and their output
+#: is for a message
 SEALED = {
-    "PIP_CONFIG_FILE": os.devnull, "PIP_NO_INPUT": "1", "PIP_DISABLE_PIP_VERSION_CHECK": "1",
-    "UV_NO_CONFIG": "1", "UV_NO_PROGRESS": "1", "UV_PYTHON_DOWNLOADS": "never", "UV_NO_ENV_FILE": "1",
-    # certificates: those of the system, where a lab puts its own CA; both names of the setting, it was renamed
-    "UV_SYSTEM_CERTS": "1", "UV_NATIVE_TLS": "1",
+    "PIP_CONFIG_FILE": os.devnull,
+    "PIP_NO_INPUT": "1",
+    "PIP_DISABLE_PIP_VERSION_CHECK": "1",
+    "UV_NO_CONFIG": "1",
+    "UV_NO_PROGRESS": "1",
+    "UV_PYTHON_DOWNLOADS": "never",
+    "UV_NO_ENV_FILE": "1",
+    # certificates: those of the system, where a lab puts its own CA; both names of the setting, it
+    # was renamed
+    "UV_SYSTEM_CERTS": "1",
+    "UV_NATIVE_TLS": "1",
     # tokens are given in files, and the login's keyring is not asked
-    "PYTHON_KEYRING_BACKEND": "keyring.backends.null.Keyring", "NO_COLOR": "1",
+    "PYTHON_KEYRING_BACKEND": "keyring.backends.null.Keyring",
+    "NO_COLOR": "1",
 }
 
 
@@ -51,7 +81,8 @@ def clean_environment(**more):
 
 
 def environment_for_git(**more):
-    """The same for git, which reads the login's own configuration: proxies and ssh are set up there."""
+    """The same for git, which reads the login's own configuration: proxies and ssh are set up
+    there."""
     return _with(_direct_loopback(admitted(*ADMITTED, *ADMITTED_FOR_GIT)), more)
 
 
@@ -63,13 +94,20 @@ def admitted(*patterns):
 
 def _direct_loopback(found):
     """A proxy is another machine, to which this machine's own addresses mean itself."""
-    return dict(found, **direct_to(())) if any(name.lower().endswith("_proxy") for name in found) else found
+    return (
+        dict(found, **direct_to(()))
+        if any(name.lower().endswith("_proxy") for name in found)
+        else found
+    )
 
 
 def direct_to(hosts):
-    """The variables that keep loopback and these hosts from a proxy, in addition to those that the login names."""
+    """The variables that keep loopback and these hosts from a proxy, in addition to those that the
+    login names."""
     known = (os.environ.get("no_proxy") or os.environ.get("NO_PROXY") or "").split(",")
-    direct = ",".join(dict.fromkeys(host.strip() for host in (*known, *LOOPBACK, *hosts) if host.strip()))
+    direct = ",".join(
+        dict.fromkeys(host.strip() for host in (*known, *LOOPBACK, *hosts) if host.strip())
+    )
     return {"no_proxy": direct, "NO_PROXY": direct}
 
 

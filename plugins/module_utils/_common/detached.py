@@ -1,7 +1,8 @@
 # Copyright: Contributors to the bnlnpps.swf_testbed collection
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Carries out a step that must not be left half done when the controller, and the module with it, is killed."""
+"""Carries out a step that must not be left half done when the controller, and the module with it,
+is killed."""
 
 from __future__ import annotations
 
@@ -17,12 +18,15 @@ class Died(Exception):
 
 
 def detached(step: t.Callable[[], T]) -> T:
-    """Carry out a step in a separate process and session; return what the step returns, raise what it raises.
+    """Carry out a step in a separate process and session; return what the step returns, raise what
+    it raises.
 
-    The process is nobody's child, and in no process group or session of the module: a signal for those, a closed
-    terminal or a lost connection does not reach it. If the module is killed meanwhile, the step is finished all the same.
+    The process is nobody's child, and in no process group or session of the module: a signal for
+    those, a closed terminal or a lost connection does not reach it. If the module is killed
+    meanwhile, the step is finished all the same.
 
-    :param step: what it changes in this process is lost; its value, or what its exception was made of, can be pickled.
+    :param step: what it changes in this process is lost; its value, or what its exception was made
+        of, can be pickled.
     """
     reader, writer = os.pipe()
     child = os.fork()
@@ -39,7 +43,9 @@ def detached(step: t.Callable[[], T]) -> T:
     with open(reader, "rb") as stream:
         answer = stream.read()
     if not answer:
-        raise Died("The process that brings the change into force was killed. Run the same task again.")
+        raise Died(
+            "The process that brings the change into force was killed. Run the same task again."
+        )
     value, failure = pickle.loads(answer)
     if failure is None:
         return value

@@ -1,7 +1,8 @@
 # Copyright: Contributors to the bnlnpps.swf_testbed collection
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""An exclusive lock in a file that only its owner can open: whoever can open a file, for reading too, can hold its lock."""
+"""An exclusive lock in a file that only its owner can open: whoever can open a file, for reading
+too, can hold its lock."""
 
 from __future__ import annotations
 
@@ -22,7 +23,8 @@ class LockHeld(Exception):
 
 @contextlib.contextmanager
 def exclusive(path: str, patience: float) -> t.Iterator[None]:
-    """Hold the lock of a file, which is made if it is missing. Its directory must be one that only its owner may write.
+    """Hold the lock of a file, which is made if it is missing. Its directory must be one that only
+    its owner may write.
 
     :param patience: seconds to wait for another process.
     :raises LockHeld: that process still has it.
@@ -31,8 +33,10 @@ def exclusive(path: str, patience: float) -> t.Iterator[None]:
     handle = _taken(path)
     while handle is None:
         if time.monotonic() > deadline:
-            raise LockHeld("%s has held the lock %s for %d s and more. Wait for it; if it hangs, end it (kill), and run again" % (
-                holder(path), path, patience))
+            raise LockHeld(
+                "%s has held the lock %s for %d s and more. Wait for it; if it hangs, end it "
+                "(kill), and run again" % (holder(path), path, patience)
+            )
         time.sleep(POLL_SECONDS)
         handle = _taken(path)
     try:
@@ -48,7 +52,8 @@ def _taken(path: str) -> int | None:
         try:
             status = os.fstat(handle)
             if status.st_mode & 0o077:
-                # of an earlier version. Anybody may have opened it and hold it without end, so it is not waited for
+                # of an earlier version. Anybody may have opened it and hold it without end, so it
+                # is not waited for
                 _replace(path)
             else:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -68,8 +73,11 @@ def _opened(path: str) -> int:
     except PermissionError as error:
         if not os.path.lexists(path):
             raise
-        raise LockHeld("the lock %s belongs to another user, %s. Wait for the run of that user; if there is none, remove the "
-                       "file" % (path, _user(os.lstat(path).st_uid))) from error
+        raise LockHeld(
+            "the lock %s belongs to another user, %s. Wait for the run of that user; if there is "
+            "none, remove the "
+            "file" % (path, _user(os.lstat(path).st_uid))
+        ) from error
 
 
 def _replace(path: str) -> None:
@@ -79,7 +87,8 @@ def _replace(path: str) -> None:
 
 
 def _is(path: str, status: os.stat_result) -> bool:
-    """Whether the file is still that of its path: it may have been removed or replaced before it was locked."""
+    """Whether the file is still that of its path: it may have been removed or replaced before it
+    was locked."""
     try:
         return os.path.samestat(os.stat(path), status)
     except FileNotFoundError:
@@ -95,8 +104,14 @@ def holder(path: str) -> str:
     for pid in filter(str.isdigit, os.listdir("/proc")):
         with contextlib.suppress(OSError):
             for number in os.listdir("/proc/%s/fd" % pid):
-                if os.path.samestat(os.stat("/proc/%s/fd/%s" % (pid, number)), wanted) and _has_lock(pid, number):
-                    return "process %s (user %s, %s)" % (pid, _user(os.stat("/proc/" + pid).st_uid), _command(pid))
+                if os.path.samestat(
+                    os.stat("/proc/%s/fd/%s" % (pid, number)), wanted
+                ) and _has_lock(pid, number):
+                    return "process %s (user %s, %s)" % (
+                        pid,
+                        _user(os.stat("/proc/" + pid).st_uid),
+                        _command(pid),
+                    )
     return "a process that this user may not see"
 
 

@@ -15,7 +15,8 @@ import time
 
 @contextlib.contextmanager
 def replacing(path, mode=0o600):
-    """A stream whose text becomes the file's at the end, in one rename; after an error the file is as it was.
+    """A stream whose text becomes the file's at the end, in one rename; after an error the file is
+    as it was.
 
     The same after a loss of power. The link of a login that keeps its settings elsewhere stays one.
     """
@@ -54,11 +55,14 @@ def read(path):
 
 
 def settle(paths, by="mtime"):
-    """Give files that were written before the clock was set back the time that it is, since they are read now.
+    """Give files that were written before the clock was set back the time that it is, since they
+    are read now.
 
-    Otherwise each run would find them newer than the service that it restarted, until the clock has caught up.
+    Otherwise each run would find them newer than the service that it restarted, until the clock has
+    caught up.
 
-    :param by: the time that is compared, ``mtime`` or ``ctime``. With ``ctime`` the other one stays: systemd goes by it.
+    :param by: the time that is compared, ``mtime`` or ``ctime``. With ``ctime`` the other one
+        stays: systemd goes by it.
     """
     for path in paths:
         with contextlib.suppress(OSError):

@@ -14,7 +14,14 @@ def finding(check, cause, evidence, cure, severity=FATAL, provider=None):
     :param check: one word or two for what was looked at, to filter by.
     :param provider: the part of the testbed that should have answered, where nothing did.
     """
-    return {"check": check, "severity": severity, "cause": cause, "evidence": evidence, "cure": cure, "provider": provider}
+    return {
+        "check": check,
+        "severity": severity,
+        "cause": cause,
+        "evidence": evidence,
+        "cure": cure,
+        "provider": provider,
+    }
 
 
 def sentence(item):

@@ -1,7 +1,8 @@
 # Copyright: Contributors to the bnlnpps.swf_testbed collection
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Ini files of somebody else as lines, so that what is not touched stays byte for byte as it was, comments too."""
+"""Ini files of somebody else as lines, so that what is not touched stays byte for byte as it was,
+comments too."""
 
 from __future__ import annotations
 
@@ -14,15 +15,23 @@ OPTION = re.compile(r"(?P<name>[^\s=:#;\[][^=:]*?)\s*[=:]\s*(?P<value>.*)")
 
 
 def lines_of(text):
-    """The lines with their ends. A line ends where a reader of ini files says so, and not at a form feed."""
+    """The lines with their ends. A line ends where a reader of ini files says so, and not at a form
+    feed."""
     return re.findall(r"[^\n]*\n|[^\n]+", text)
 
 
 class Option:
-    """An option with the indented lines that go on with its value. ``first`` and ``last`` are line numbers, the last excluded."""
+    """An option with the indented lines that go on with its value. ``first`` and ``last`` are line
+    numbers, the last excluded."""
 
     def __init__(self, section, name, first, value):
-        self.section, self.name, self.first, self.last, self.values = section, name, first, first + 1, [value]
+        self.section, self.name, self.first, self.last, self.values = (
+            section,
+            name,
+            first,
+            first + 1,
+            [value],
+        )
 
     @property
     def words(self):
@@ -47,8 +56,13 @@ def options(lines):
 
 
 def sections(lines):
-    """{name: (first line, line after the last)}. Comments right above a heading are in no section: they are somebody's notes."""
-    starts = [(number, HEADING.match(line)["header"]) for number, line in enumerate(lines) if HEADING.match(line)]
+    """{name: (first line, line after the last)}. Comments right above a heading are in no section:
+    they are somebody's notes."""
+    starts = [
+        (number, HEADING.match(line)["header"])
+        for number, line in enumerate(lines)
+        if HEADING.match(line)
+    ]
     found = {}
     for (start, name), (end, _next) in zip(starts, starts[1:] + [(len(lines), None)]):
         while end < len(lines) and end - 1 > start and lines[end - 1].startswith(("#", ";")):
@@ -58,7 +72,8 @@ def sections(lines):
 
 
 def without_words(line, words):
-    """A line without some of its words, its spacing kept; empty if only the name of an option is left."""
+    """A line without some of its words, its spacing kept; empty if only the name of an option is
+    left."""
     for word in words:
         line = re.sub(r"\s*(?<!\S)%s(?!\S)" % re.escape(word), "", line)
     return line

@@ -3,8 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A marked block at the beginning of a text file that belongs to somebody else.
 
-At the beginning, nothing of the file can swallow the block or be swallowed by it: not a last line without its end, a macro of a
-netrc file, or a table of a TOML file. What follows stays byte for byte, and is the whole file again once the block is gone.
+At the beginning, nothing of the file can swallow the block or be swallowed by it: not a last line
+without its end, a macro of a netrc file, or a table of a TOML file. What follows stays byte for
+byte, and is the whole file again once the block is gone.
 """
 
 from __future__ import annotations
@@ -21,13 +22,18 @@ class BlockRefused(ValueError):
 def set_block(text, owner, content):
     """The text with the owner's block at its beginning; without it where the content is empty."""
     rest = outside(text, owner)
-    return "".join(line + "\n" for line in (BEGIN % owner, *content.splitlines(), END % owner)) + rest if content else rest
+    return (
+        "".join(line + "\n" for line in (BEGIN % owner, *content.splitlines(), END % owner)) + rest
+        if content
+        else rest
+    )
 
 
 def outside(text, owner):
     """The text without the owner's blocks.
 
-    Earlier versions added a block to the end of the file: to a last line that had no end, and then again in each run.
+    Earlier versions added a block to the end of the file: to a last line that had no end, and then
+    again in each run.
 
     :raises BlockRefused:
     """
@@ -35,6 +41,9 @@ def outside(text, owner):
     rest = re.sub(r"%s\r?\n.*?%s(\r?\n|\Z)" % (begin, end), "", text, flags=re.DOTALL)
     left = re.search(r"(%s|%s)\r?$" % (begin, end), rest, re.MULTILINE)
     if left:
-        raise BlockRefused("line %d is one of the marks of a block of this collection, and its counterpart is missing. Take the "
-                           "lines of the block out" % (text.count("\n", 0, text.index(left.group(1))) + 1))
+        raise BlockRefused(
+            "line %d is one of the marks of a block of this collection, and its counterpart is "
+            "missing. Take the "
+            "lines of the block out" % (text.count("\n", 0, text.index(left.group(1))) + 1)
+        )
     return rest

@@ -1,8 +1,8 @@
 # Copyright: Contributors to the bnlnpps.swf_testbed collection
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Modes that do not depend on the umask of the login: with 077 a service's user cannot read what root installs, with 000
-anybody can change it.
+"""Modes that do not depend on the umask of the login: with 077 a service's user cannot read what
+root installs, with 000 anybody can change it.
 
 Files with secrets are not meant here. They get their modes one by one, before their content.
 """
@@ -14,7 +14,8 @@ import stat
 
 
 def known_umask():
-    """For the rest of the process, what is made is read by everybody and written by its owner, unless it says otherwise."""
+    """For the rest of the process, what is made is read by everybody and written by its owner,
+    unless it says otherwise."""
     os.umask(0o022)
 
 

@@ -18,7 +18,8 @@ def all_pids():
 
 
 def stat_of(pid):
-    """What /proc/PID/stat has after the name of the program, from the state on; empty for a process that is gone."""
+    """What /proc/PID/stat has after the name of the program, from the state on; empty for a process
+    that is gone."""
     try:
         with open("/proc/%d/stat" % pid, encoding="utf-8", errors="replace") as stream:
             return stream.read().rpartition(")")[2].split()
@@ -33,7 +34,8 @@ def alive(pid):
 
 
 def ticks_of(pid):
-    """The kernel's time at which a process was started, by a clock that nobody sets; None if it is gone.
+    """The kernel's time at which a process was started, by a clock that nobody sets; None if it is
+    gone.
 
     With the pid it identifies the process.
     """
@@ -44,7 +46,11 @@ def ticks_of(pid):
 def age(pid):
     """Seconds since a process was started, by the same clock; 0 for one that is gone."""
     ticks = ticks_of(pid)
-    return 0.0 if ticks is None else time.clock_gettime(time.CLOCK_BOOTTIME) - ticks / os.sysconf("SC_CLK_TCK")
+    return (
+        0.0
+        if ticks is None
+        else time.clock_gettime(time.CLOCK_BOOTTIME) - ticks / os.sysconf("SC_CLK_TCK")
+    )
 
 
 def same_host(pid):
@@ -65,7 +71,8 @@ def environ_of(pid):
 
 
 def end(remaining, timeout, number=signal.SIGTERM):
-    """Send a signal to processes and wait until they are gone; pids of those that are still there when the time is up.
+    """Send a signal to processes and wait until they are gone; pids of those that are still there
+    when the time is up.
 
     :param remaining: returns the pids of those that are there.
     """

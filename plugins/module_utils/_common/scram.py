@@ -1,7 +1,8 @@
 # Copyright: Contributors to the bnlnpps.swf_testbed collection
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What PostgreSQL keeps of a password (RFC 5803, SCRAM-SHA-256), so that the password itself need not be sent to the server."""
+"""What PostgreSQL keeps of a password (RFC 5803, SCRAM-SHA-256), so that the password itself need
+not be sent to the server."""
 
 from __future__ import annotations
 
@@ -14,17 +15,33 @@ import stringprep
 import unicodedata
 
 ITERATIONS = 4096
-_VERIFIER = re.compile(r"SCRAM-SHA-256\$(\d+):([A-Za-z0-9+/=]+)\$([A-Za-z0-9+/=]+):([A-Za-z0-9+/=]+)")
-_PROHIBITED = (stringprep.in_table_c12, stringprep.in_table_c21_c22, stringprep.in_table_c3, stringprep.in_table_c4,
-               stringprep.in_table_c5, stringprep.in_table_c6, stringprep.in_table_c7, stringprep.in_table_c8,
-               stringprep.in_table_c9, stringprep.in_table_a1)
+_VERIFIER = re.compile(
+    r"SCRAM-SHA-256\$(\d+):([A-Za-z0-9+/=]+)\$([A-Za-z0-9+/=]+):([A-Za-z0-9+/=]+)"
+)
+_PROHIBITED = (
+    stringprep.in_table_c12,
+    stringprep.in_table_c21_c22,
+    stringprep.in_table_c3,
+    stringprep.in_table_c4,
+    stringprep.in_table_c5,
+    stringprep.in_table_c6,
+    stringprep.in_table_c7,
+    stringprep.in_table_c8,
+    stringprep.in_table_c9,
+    stringprep.in_table_a1,
+)
 
 
 def prepared(password):
-    """The bytes that clients and the server work with: SASLprep (RFC 4013), or the text as it is where that refuses it."""
+    """The bytes that clients and the server work with: SASLprep (RFC 4013), or the text as it is
+    where that refuses it."""
     if password.isascii():
         return password.encode()
-    mapped = "".join(" " if stringprep.in_table_c12(char) else char for char in password if not stringprep.in_table_b1(char))
+    mapped = "".join(
+        " " if stringprep.in_table_c12(char) else char
+        for char in password
+        if not stringprep.in_table_b1(char)
+    )
     text = unicodedata.normalize("NFKC", mapped)
     right = [stringprep.in_table_d1(char) for char in text]
     mixed = any(right) and (any(map(stringprep.in_table_d2, text)) or not (right[0] and right[-1]))
@@ -40,10 +57,14 @@ def verifier(password, salt=None, iterations=ITERATIONS):
     stored = hashlib.sha256(hmac.digest(salted, b"Client Key", "sha256")).digest()
     server = hmac.digest(salted, b"Server Key", "sha256")
     return "SCRAM-SHA-256$%d:%s$%s:%s" % (
-        iterations, *(base64.b64encode(part).decode() for part in (salt, stored, server)))
+        iterations,
+        *(base64.b64encode(part).decode() for part in (salt, stored, server)),
+    )
 
 
 def is_of(text, password):
     """Whether a verifier is of a password."""
     match = _VERIFIER.fullmatch(text or "")
-    return bool(match) and hmac.compare_digest(text, verifier(password, base64.b64decode(match.group(2)), int(match.group(1))))
+    return bool(match) and hmac.compare_digest(
+        text, verifier(password, base64.b64decode(match.group(2)), int(match.group(1)))
+    )

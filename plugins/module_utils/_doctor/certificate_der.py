@@ -1,9 +1,11 @@
 # Copyright: Contributors to the bnlnpps.swf_testbed collection
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whom a certificate is for and how long, read with nothing but the standard library: hosts need not have cryptography.
+"""Whom a certificate is for and how long, read with nothing but the standard library: hosts need
+not have cryptography.
 
-``ssl`` tells this only of certificates that it accepts, and those that it does not accept are the ones to be explained.
+``ssl`` tells this only of certificates that it accepts, and those that it does not accept are the
+ones to be explained.
 """
 
 from __future__ import annotations
@@ -80,10 +82,13 @@ def items(data):
         tag, length, position = data[position], data[position + 1], position + 2
         if length & 0x80:
             size = length & 0x7F
-            length, position = int.from_bytes(data[position:position + size], "big"), position + size
+            length, position = (
+                int.from_bytes(data[position : position + size], "big"),
+                position + size,
+            )
         if position + length > len(data):
             raise ValueError("it is cut off")
-        yield tag, data[position:position + length]
+        yield tag, data[position : position + length]
         position += length
 
 

@@ -1,7 +1,8 @@
 # Copyright: Contributors to the bnlnpps.swf_testbed collection
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Certificates that lie on a host: how long they are good, for whom, and whether the key is theirs."""
+"""Certificates that lie on a host: how long they are good, for whom, and whether the key is
+theirs."""
 
 from __future__ import annotations
 
@@ -10,8 +11,14 @@ import glob
 import os
 import ssl
 
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.findings import FATAL, WARNING, finding
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._doctor.certificate_der import from_pem
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.findings import (
+    FATAL,
+    WARNING,
+    finding,
+)
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._doctor.certificate_der import (
+    from_pem,
+)
 
 RENEW = "Run: ansible-playbook site.yml, which renews what the lab's CA issued. Replace a certificate of your own first"
 
@@ -24,13 +31,25 @@ def time_problem(what, certificate, days, cure=RENEW):
     """A certificate that is not good now, or not much longer; None if it is."""
     left = certificate.ends - now()
     if certificate.begins > now():
-        return finding("certificate", "%s is not valid yet" % what, "it begins on %s, and the clock of this host says %s" % (
-            stamp(certificate.begins), stamp(now())), "Mend the clock of this host (timedatectl)")
+        return finding(
+            "certificate",
+            "%s is not valid yet" % what,
+            "it begins on %s, and the clock of this host says %s"
+            % (stamp(certificate.begins), stamp(now())),
+            "Mend the clock of this host (timedatectl)",
+        )
     if left.total_seconds() <= 0:
-        return finding("certificate", "%s has expired" % what, "it ended on %s" % stamp(certificate.ends), cure)
+        return finding(
+            "certificate", "%s has expired" % what, "it ended on %s" % stamp(certificate.ends), cure
+        )
     if left.days < days:
-        return finding("certificate", "%s expires in %d days" % (what, left.days), "it ends on %s" % stamp(certificate.ends),
-                       cure, WARNING)
+        return finding(
+            "certificate",
+            "%s expires in %d days" % (what, left.days),
+            "it ends on %s" % stamp(certificate.ends),
+            cure,
+            WARNING,
+        )
     return None
 
 
@@ -43,9 +62,12 @@ def names_problem(what, certificate, names):
     missing = [name for name in names if name and not certificate.covers(name)]
     if not missing:
         return None
-    return finding("certificate", "%s is not for %s" % (what, ", ".join(missing)), "it is for %s" % (
-        ", ".join(certificate.names) or "no name at all"),
-        "Run: ansible-playbook site.yml. Have a certificate of your own issued with that name")
+    return finding(
+        "certificate",
+        "%s is not for %s" % (what, ", ".join(missing)),
+        "it is for %s" % (", ".join(certificate.names) or "no name at all"),
+        "Run: ansible-playbook site.yml. Have a certificate of your own issued with that name",
+    )
 
 
 def file_problems(what, path, days, names=(), key=None):
@@ -59,10 +81,18 @@ def file_problems(what, path, days, names=(), key=None):
         with open(path, encoding="ascii", errors="replace") as stream:
             certificates = from_pem(stream.read())
     except (OSError, ValueError) as error:
-        return [finding("certificate", "%s cannot be used" % what, getattr(error, "strerror", None) or str(error),
-                        "Run: ansible-playbook site.yml, which places it anew")]
-    found = [time_problem(what if number == 0 else "a CA in " + what, certificate, days)
-             for number, certificate in enumerate(certificates)]
+        return [
+            finding(
+                "certificate",
+                "%s cannot be used" % what,
+                getattr(error, "strerror", None) or str(error),
+                "Run: ansible-playbook site.yml, which places it anew",
+            )
+        ]
+    found = [
+        time_problem(what if number == 0 else "a CA in " + what, certificate, days)
+        for number, certificate in enumerate(certificates)
+    ]
     found.append(names_problem(what, certificates[0], names))
     if key:
         found.append(key_problem(what, path, key))
@@ -76,8 +106,13 @@ def key_problem(what, path, key):
         # OpenSSL's text names neither key nor file
         why = getattr(error, "reason", None) or error.strerror or "it cannot be read"
         severity = WARNING if isinstance(error, PermissionError) else FATAL
-        return finding("certificate", "%s does not go with its key %s" % (what, key), str(why).replace("_", " ").lower(),
-                       "Run: ansible-playbook site.yml, which places both anew", severity)
+        return finding(
+            "certificate",
+            "%s does not go with its key %s" % (what, key),
+            str(why).replace("_", " ").lower(),
+            "Run: ansible-playbook site.yml, which places both anew",
+            severity,
+        )
     return None
 
 

@@ -7,26 +7,43 @@ from __future__ import annotations
 
 import subprocess
 
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.findings import WARNING, finding
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.findings import (
+    WARNING,
+    finding,
+)
 
 
 def unsynchronised():
-    """A warning where systemd says that nothing synchronises the clock; None where it does, or cannot say."""
+    """A warning where systemd says that nothing synchronises the clock; None where it does, or
+    cannot say."""
     # a container has the clock of its machine, and cannot mend it
     if output(["systemd-detect-virt", "--container", "--quiet"]) is not None:
         return None
     said = output(["timedatectl", "show", "--property=NTPSynchronized", "--value"])
     if said is None or said.strip() != "no":
         return None
-    return finding("clock", "the clock of this host is not synchronised", "timedatectl: NTPSynchronized=no",
-                   "Run: sudo timedatectl set-ntp true (Debian: sudo apt-get install systemd-timesyncd, or chrony)", WARNING)
+    return finding(
+        "clock",
+        "the clock of this host is not synchronised",
+        "timedatectl: NTPSynchronized=no",
+        "Run: sudo timedatectl set-ntp true (Debian: sudo apt-get install systemd-timesyncd, or "
+        "chrony)",
+        WARNING,
+    )
 
 
 def output(command):
     """What a command prints, None if it fails."""
     try:
-        done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
-                              check=False, timeout=10)
+        done = subprocess.run(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            check=False,
+            timeout=10,
+        )
     except (OSError, subprocess.TimeoutExpired):
         return None
     return done.stdout if done.returncode == 0 else None

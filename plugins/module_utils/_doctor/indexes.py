@@ -7,11 +7,23 @@ from __future__ import annotations
 
 from urllib.parse import urlsplit
 
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.findings import WARNING, finding
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.findings import (
+    WARNING,
+    finding,
+)
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._doctor.reach import tls_problems
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.access import Access, AccessRefused
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.configuration import IndexesRefused
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.probe import ProbeRefused, faults, probe
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.access import (
+    Access,
+    AccessRefused,
+)
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.configuration import (
+    IndexesRefused,
+)
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.probe import (
+    ProbeRefused,
+    faults,
+    probe,
+)
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.verdicts import explained
 
 # nothing listens there: that may only not be installed yet
@@ -28,8 +40,10 @@ def examine(indexes, packages, access_dir, python, options):
     try:
         seen = probe(indexes, packages, access_dir, python, options["timeout"])
     except (ProbeRefused, IndexesRefused, AccessRefused) as error:
-        return [finding("index", "the package indexes cannot be asked", line, "Mend pip_indexes")
-                for line in str(error).splitlines()]
+        return [
+            finding("index", "the package indexes cannot be asked", line, "Mend pip_indexes")
+            for line in str(error).splitlines()
+        ]
     reports = together(faults(seen["indexes"], seen["packages"]))
     found = [of_report(item, options["provided_index"], seen["indexes"]) for item in reports]
     found += [of_warning(line) for line in seen["unsafe"]]
@@ -40,13 +54,25 @@ def together(reports):
     """The reports, with one for all packages of an index that have the same verdict."""
     groups = {}
     for item in reports:
-        groups.setdefault((item.get("index", item.get("name")), item["verdict"], "package" in item), []).append(item)
+        groups.setdefault(
+            (item.get("index", item.get("name")), item["verdict"], "package" in item), []
+        ).append(item)
     for (index, verdict, of_package), items in groups.items():
         if of_package and len(items) > 1 and index:
             names = ", ".join(item["package"] for item in items)
             # the words of a verdict need no more than the name here
-            text = explained(verdict, items[0]["evidence"], {"name": index, "preset": None}, package=names, indexes=index)
-            yield dict(items[0], cause=text["cause"], evidence="%s, and so on" % items[0]["evidence"].rstrip("."))
+            text = explained(
+                verdict,
+                items[0]["evidence"],
+                {"name": index, "preset": None},
+                package=names,
+                indexes=index,
+            )
+            yield dict(
+                items[0],
+                cause=text["cause"],
+                evidence="%s, and so on" % items[0]["evidence"].rstrip("."),
+            )
         else:
             yield from items
 
@@ -55,8 +81,13 @@ def of_report(item, provided, indexes):
     name = item.get("index", item.get("name"))
     url = next((index["url"] for index in indexes if index["name"] == name), None) or ""
     ours = bool(provided) and url.startswith(provided.rstrip("/") + "/")
-    return finding("index", item["cause"], item["evidence"], item["cure"],
-                   provider="index" if ours and item["verdict"] in NOBODY else None)
+    return finding(
+        "index",
+        item["cause"],
+        item["evidence"],
+        item["cure"],
+        provider="index" if ours and item["verdict"] in NOBODY else None,
+    )
 
 
 def of_warning(line):
@@ -72,13 +103,24 @@ def expiring(seen, indexes, access_dir, options):
         parts = urlsplit(index["url"] or "")
         if parts.scheme != "https" or not index["reachable"]:
             continue
-        item = {"name": "index " + index["name"], "port": parts.port or 443, "tls": "on", "ca": "", "variable": "pip_indexes"}
+        item = {
+            "name": "index " + index["name"],
+            "port": parts.port or 443,
+            "tls": "on",
+            "ca": "",
+            "variable": "pip_indexes",
+        }
         path = access.ca_cert(entry)
         if path:
             with open(path, encoding="ascii", errors="replace") as stream:
                 item["ca"] = stream.read()
         where = "%s:%d" % (parts.hostname, item["port"])
         # what is wrong with it now, the probe has said
-        found += [problem for problem in tls_problems(item, parts.hostname, where, options["timeout"], options["expiry_days"])
-                  if problem["severity"] == WARNING]
+        found += [
+            problem
+            for problem in tls_problems(
+                item, parts.hostname, where, options["timeout"], options["expiry_days"]
+            )
+            if problem["severity"] == WARNING
+        ]
     return found

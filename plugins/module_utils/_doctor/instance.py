@@ -1,23 +1,42 @@
 # Copyright: Contributors to the bnlnpps.swf_testbed collection
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is wrong with an instance of the testbed on this host, or stands in the way of installing one."""
+"""What is wrong with an instance of the testbed on this host, or stands in the way of installing
+one."""
 
 from __future__ import annotations
 
 import os
 import stat
 
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.findings import WARNING, finding
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.findings import (
+    WARNING,
+    finding,
+)
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._doctor import certificates
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._doctor.drift import drift
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._doctor.units import unit_problems
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.places import full_disks, place_problems, space_problem
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.places import (
+    full_disks,
+    place_problems,
+    space_problem,
+)
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.ports import port_problem
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._instance.health import ask, problems
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._instance.state import SITE, START, State
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._release.environments import manifest
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.running import programs_of
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._instance.health import (
+    ask,
+    problems,
+)
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._instance.state import (
+    SITE,
+    START,
+    State,
+)
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._release.environments import (
+    manifest,
+)
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.running import (
+    programs_of,
+)
 
 TAIL_BYTES = 2000
 
@@ -25,22 +44,33 @@ TAIL_BYTES = 2000
 def examine(item, places, options):
     """(installed, findings) of an instance.
 
-    :param item: ``name``, ``ports``, ``health_url``, ``certificate_names`` (of a certificate of its own) of the instance.
+    :param item: ``name``, ``ports``, ``health_url``, ``certificate_names`` (of a certificate of its
+        own) of the instance.
     :param places: its layout.
     :param options: of the module host_findings.
     """
     state = State(places, TAIL_BYTES)
     found = place_problems(places)
     if state.installed:
-        found += full_disks([places[name] for name in ("root", "config_dir", "state_dir", "log_dir")], options["min_free_mb"])
+        found += full_disks(
+            [places[name] for name in ("root", "config_dir", "state_dir", "log_dir")],
+            options["min_free_mb"],
+        )
         found += broken_release(places) + open_secrets(places)
         found += what_runs(state, item)
         found += certificates_of(item, places, options["expiry_days"])
     else:
         found.append(space_problem(places, options["release_mb"]))
         # a host may have more than one
-        found += [dict(entry, cause=entry["cause"].replace("not installed", "the instance %s is not installed" % item["name"]))
-                  for entry in state.findings]
+        found += [
+            dict(
+                entry,
+                cause=entry["cause"].replace(
+                    "not installed", "the instance %s is not installed" % item["name"]
+                ),
+            )
+            for entry in state.findings
+        ]
     # another login's processes cannot be told apart from those of the instance
     if places["scope"] == "user" or os.geteuid() == 0:
         ours = programs_of(places["socket"])
@@ -54,9 +84,15 @@ def what_runs(state, item):
     if state.settings.get("unit"):
         running, found = unit_problems(places["unit"], places["scope"], START)
     elif os.path.exists(places["unit_file"]):
-        found.append(finding(
-            "drift", "supervisord is a daemon of its own, and a unit for it is left", "there is %s" % places["unit_file"],
-            "Run: %s, which takes it away" % SITE, WARNING))
+        found.append(
+            finding(
+                "drift",
+                "supervisord is a daemon of its own, and a unit for it is left",
+                "there is %s" % places["unit_file"],
+                "Run: %s, which takes it away" % SITE,
+                WARNING,
+            )
+        )
     # a unit that does not run is the reason
     found += [entry for entry in state.findings if running or entry["check"] != "daemon"]
     if state.snapshot is None:
@@ -74,16 +110,25 @@ def orphans(places):
     left = programs_of(places["socket"])
     if not left:
         return []
-    return [finding("orphans", "programs go on without the supervisord that started them", "processes %s" % (
-        ", ".join(map(str, sorted(left)))), "Run: %s, which ends them and starts them anew" % START)]
+    return [
+        finding(
+            "orphans",
+            "programs go on without the supervisord that started them",
+            "processes %s" % (", ".join(map(str, sorted(left)))),
+            "Run: %s, which ends them and starts them anew" % START,
+        )
+    ]
 
 
 def broken_release(places):
-    """A release or tools that cannot be started, as after an upgrade of the distribution's Python."""
+    """A release or tools that cannot be started, as after an upgrade of the distribution's
+    Python."""
     current = os.path.join(places["root"], "current")
     if not os.path.islink(current):
         # a first run that was cut off before the last step; what is configured is another finding
-        return [finding("release", "no release is active", "there is no %s" % current, "Run: " + SITE)]
+        return [
+            finding("release", "no release is active", "there is no %s" % current, "Run: " + SITE)
+        ]
     path = os.path.realpath(current)
     if manifest(path):
         return []
@@ -93,7 +138,11 @@ def broken_release(places):
         why = "%s leads to %s, which is not there" % (current, path)
     elif os.path.islink(python) and not os.path.exists(python):
         why = "%s leads to %s, which is gone" % (python, os.path.realpath(python))
-    return [finding("release", "the active release is broken", why, "Run: %s, which builds it again" % SITE)]
+    return [
+        finding(
+            "release", "the active release is broken", why, "Run: %s, which builds it again" % SITE
+        )
+    ]
 
 
 def open_secrets(places):
@@ -106,11 +155,20 @@ def open_secrets(places):
                 mode = stat.S_IMODE(os.lstat(path).st_mode)
             except OSError:
                 continue
-            # certificates and settings of pip are in there too, and are nobody's secret: the folder is what protects them
-            if mode & ~allowed & 0o777 and (path == folder or folder == places["secrets_dir"] or path.endswith("netrc")):
-                found.append(finding("secrets", "others may read %s" % path, "its mode is %04o" % mode,
-                                     "Run: chmod %s %s; and think of the secrets in it as known" % (
-                                         "go-rwx" if places["scope"] == "user" else "o-rwx", path)))
+            # certificates and settings of pip are in there too, and are nobody's secret: the folder
+            # is what protects them
+            if mode & ~allowed & 0o777 and (
+                path == folder or folder == places["secrets_dir"] or path.endswith("netrc")
+            ):
+                found.append(
+                    finding(
+                        "secrets",
+                        "others may read %s" % path,
+                        "its mode is %04o" % mode,
+                        "Run: chmod %s %s; and think of the secrets in it as known"
+                        % ("go-rwx" if places["scope"] == "user" else "o-rwx", path),
+                    )
+                )
     return found
 
 
@@ -126,8 +184,13 @@ def certificates_of(item, places, days):
     own, key = (os.path.join(places["secrets_dir"], name) for name in ("tls.pem", "tls.key"))
     found = []
     if os.path.exists(own):
-        found += certificates.file_problems("the certificate of %s" % item["name"], own, days, item["certificate_names"], key)
-    for path in [places["ca_file"], *certificates.placed(os.path.join(places["access_dir"], "*.pem"))]:
+        found += certificates.file_problems(
+            "the certificate of %s" % item["name"], own, days, item["certificate_names"], key
+        )
+    for path in [
+        places["ca_file"],
+        *certificates.placed(os.path.join(places["access_dir"], "*.pem")),
+    ]:
         if os.path.exists(path):
             found += certificates.file_problems("the CA certificate", path, days)
     return found

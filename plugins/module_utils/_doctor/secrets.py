@@ -1,7 +1,8 @@
 # Copyright: Contributors to the bnlnpps.swf_testbed collection
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Keeps the secrets of a host out of what is reported: logs are quoted, and a program may have written one into its log."""
+"""Keeps the secrets of a host out of what is reported: logs are quoted, and a program may have
+written one into its log."""
 
 from __future__ import annotations
 
@@ -26,7 +27,8 @@ def scrubber(folders, tokens):
 
 
 def texts_of(folder):
-    """The secrets in a folder: every line, and what follows on a colon or an equals sign in it; of a netrc the passwords."""
+    """The secrets in a folder: every line, and what follows on a colon or an equals sign in it; of
+    a netrc the passwords."""
     try:
         paths = sorted(entry.path for entry in os.scandir(folder) if entry.is_file())
     except OSError:

@@ -1,14 +1,21 @@
 # Copyright: Contributors to the bnlnpps.swf_testbed collection
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is wrong with a systemd service of the testbed on this host, or stands in the way of installing it."""
+"""What is wrong with a systemd service of the testbed on this host, or stands in the way of
+installing it."""
 
 from __future__ import annotations
 
 import os
 
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.findings import WARNING, finding
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._doctor.certificates import file_problems, placed
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.findings import (
+    WARNING,
+    finding,
+)
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._doctor.certificates import (
+    file_problems,
+    placed,
+)
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._doctor.reach import connect
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._doctor.units import unit_problems
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.places import full_disks
@@ -27,13 +34,24 @@ def examine(item, options, version):
     there = placed(item["placed"])
     if not there:
         return False, [
-            finding("not_installed", "the %s is not installed" % item["part"], "there is no %s" % item["placed"],
-                    "Run: ansible-playbook site.yml", WARNING), *ports(item)]
+            finding(
+                "not_installed",
+                "the %s is not installed" % item["part"],
+                "there is no %s" % item["placed"],
+                "Run: ansible-playbook site.yml",
+                WARNING,
+            ),
+            *ports(item),
+        ]
     found = full_disks([item["state_dir"]], options["min_free_mb"])
     for path in there:
         part = matched(item["placed"], path)
         unit = item["unit"].replace("*", part)
-        runs, more = unit_problems(unit, "system", "sudo systemctl start %s" % unit) if version else (False, [])
+        runs, more = (
+            unit_problems(unit, "system", "sudo systemctl start %s" % unit)
+            if version
+            else (False, [])
+        )
         found += more + (unanswered(item, unit, options["timeout"]) if runs else ports(item))
         found += of_certificate(item, part, options["expiry_days"])
     return True, found
@@ -42,13 +60,20 @@ def examine(item, options, version):
 def matched(pattern, path):
     """The text that stands for the star of a pattern; empty without one."""
     before, star, after = pattern.partition("*")
-    return path[len(before):len(path) - len(after)] if star else ""
+    return path[len(before) : len(path) - len(after)] if star else ""
 
 
 def ports(item):
     """Whether the ports that it needs are free."""
-    wanted = [{"name": item["part"], "variable": item["variable"], "host": "0.0.0.0" if host == "*" else host.strip("[]"),
-               "port": item["port"]} for host in item["listen"]]
+    wanted = [
+        {
+            "name": item["part"],
+            "variable": item["variable"],
+            "host": "0.0.0.0" if host == "*" else host.strip("[]"),
+            "port": item["port"],
+        }
+        for host in item["listen"]
+    ]
     return [problem for problem in (port_problem(port) for port in wanted) if problem]
 
 
@@ -59,9 +84,14 @@ def unanswered(item, unit, timeout):
         try:
             connect(host, item["port"], timeout).close()
         except OSError as error:
-            found.append(finding("unit", "%s runs and does not answer" % unit, "%s port %d: %s" % (
-                host, item["port"], error.strerror or error), "Look at: journalctl --unit %s; then: sudo systemctl restart %s" % (
-                    unit, unit)))
+            found.append(
+                finding(
+                    "unit",
+                    "%s runs and does not answer" % unit,
+                    "%s port %d: %s" % (host, item["port"], error.strerror or error),
+                    "Look at: journalctl --unit %s; then: sudo systemctl restart %s" % (unit, unit),
+                )
+            )
     return found
 
 

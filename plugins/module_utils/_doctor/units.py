@@ -5,7 +5,10 @@
 
 from __future__ import annotations
 
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.findings import WARNING, finding
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.findings import (
+    WARNING,
+    finding,
+)
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host import systemd
 
 STARTED = ("active", "reloading", "activating")
@@ -24,31 +27,81 @@ def unit_problems(unit, scope, start):
     try:
         state = systemd.properties(unit, scope)
     except systemd.SystemdError as error:
-        return False, [finding("unit", "systemd does not tell of %s" % unit, str(error),
-                               "Try: systemctl %sstatus %s" % (option, unit))]
+        return False, [
+            finding(
+                "unit",
+                "systemd does not tell of %s" % unit,
+                str(error),
+                "Try: systemctl %sstatus %s" % (option, unit),
+            )
+        ]
     found = []
     runs = state["ActiveState"] in STARTED
     if state["LoadState"] == "not-found":
-        found.append(finding("unit", "%s is placed, and systemd does not know it" % unit, "LoadState=not-found",
-                             "Run: ansible-playbook site.yml"))
-    elif state["ActiveState"] == "failed" or (state["ActiveState"] == "activating" and int(state["NRestarts"] or 0)):
+        found.append(
+            finding(
+                "unit",
+                "%s is placed, and systemd does not know it" % unit,
+                "LoadState=not-found",
+                "Run: ansible-playbook site.yml",
+            )
+        )
+    elif state["ActiveState"] == "failed" or (
+        state["ActiveState"] == "activating" and int(state["NRestarts"] or 0)
+    ):
         said = systemd.journal(unit, scope, JOURNAL_LINES)
-        found.append(finding(
-            "unit", "%s has failed" % unit, "Result=%s, started again %s times%s" % (
-                state.get("Result", "unknown"), state["NRestarts"] or 0, "; the end of its journal: " + said if said else ""),
-            "Look at: journalctl %s--unit %s; mend the cause, then: %s" % (option, unit, start)))
+        found.append(
+            finding(
+                "unit",
+                "%s has failed" % unit,
+                "Result=%s, started again %s times%s"
+                % (
+                    state.get("Result", "unknown"),
+                    state["NRestarts"] or 0,
+                    "; the end of its journal: " + said if said else "",
+                ),
+                "Look at: journalctl %s--unit %s; mend the cause, then: %s" % (option, unit, start),
+            )
+        )
         runs = False
     elif not runs:
-        found.append(finding("unit", "%s does not run" % unit, "ActiveState=%s" % state["ActiveState"], "Run: %s" % start))
+        found.append(
+            finding(
+                "unit",
+                "%s does not run" % unit,
+                "ActiveState=%s" % state["ActiveState"],
+                "Run: %s" % start,
+            )
+        )
     elif int(state["NRestarts"] or 0):
-        found.append(finding(
-            "unit", "%s has failed before and runs again" % unit, "NRestarts=%s" % state["NRestarts"],
-            "Look at: journalctl %s--unit %s. The count goes back with: systemctl %sreset-failed %s" % (
-                option, unit, option, unit), WARNING))
+        found.append(
+            finding(
+                "unit",
+                "%s has failed before and runs again" % unit,
+                "NRestarts=%s" % state["NRestarts"],
+                "Look at: journalctl %s--unit %s. The count goes back with: systemctl "
+                "%sreset-failed %s" % (option, unit, option, unit),
+                WARNING,
+            )
+        )
     if state["LoadState"] == "loaded" and state["UnitFileState"] not in ENABLED:
-        found.append(finding("unit", "%s does not start with the host" % unit, "UnitFileState=%s" % state["UnitFileState"],
-                             "Run: ansible-playbook site.yml, or systemctl %senable %s" % (option, unit), WARNING))
+        found.append(
+            finding(
+                "unit",
+                "%s does not start with the host" % unit,
+                "UnitFileState=%s" % state["UnitFileState"],
+                "Run: ansible-playbook site.yml, or systemctl %senable %s" % (option, unit),
+                WARNING,
+            )
+        )
     if state["NeedDaemonReload"] == "yes":
-        found.append(finding("unit", "the file of %s was changed and systemd has not read it" % unit, "NeedDaemonReload=yes",
-                             "Run: ansible-playbook site.yml", WARNING))
+        found.append(
+            finding(
+                "unit",
+                "the file of %s was changed and systemd has not read it" % unit,
+                "NeedDaemonReload=yes",
+                "Run: ansible-playbook site.yml",
+                WARNING,
+            )
+        )
     return runs, found

@@ -26,17 +26,29 @@ def local_groups(user, path=GROUPS):
 
 
 def shared_user_problem(user, unit_file):
-    """Another instance that runs as the same user: each could stop the other, and read its secrets. None if there is none."""
-    for path in sorted(glob.glob(os.path.join(glob.escape(os.path.dirname(unit_file)), "*.service"))):
+    """Another instance that runs as the same user: each could stop the other, and read its secrets.
+    None if there is none."""
+    for path in sorted(
+        glob.glob(os.path.join(glob.escape(os.path.dirname(unit_file)), "*.service"))
+    ):
         try:
             with open(path, encoding="utf-8", errors="replace") as stream:
                 text = stream.read()
         except OSError:
             continue
-        if path != unit_file and text.startswith(OURS) and re.search(r"^User=%s$" % re.escape(user), text, re.MULTILINE):
+        if (
+            path != unit_file
+            and text.startswith(OURS)
+            and re.search(r"^User=%s$" % re.escape(user), text, re.MULTILINE)
+        ):
             return finding(
-                "accounts", "two instances would run as %s, and a program of one could stop and read the other" % user,
+                "accounts",
+                "two instances would run as %s, and a program of one could stop and read the other"
+                % user,
                 "%s has User=%s" % (path, user),
-                "Set swf_testbed_user (for the index swf_testbed_index_system_user) to another name for one of them. If that one "
-                "is installed already, stop it, and give its files to the new user: chown -R in /var/lib and /var/log")
+                "Set swf_testbed_user (for the index swf_testbed_index_system_user) to another "
+                "name for one of them. If that one "
+                "is installed already, stop it, and give its files to the new user: chown -R in "
+                "/var/lib and /var/log",
+            )
     return None

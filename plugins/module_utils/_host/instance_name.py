@@ -1,7 +1,8 @@
 # Copyright: Contributors to the bnlnpps.swf_testbed collection
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The type "instance name": directories, units and accounts are named after an instance, so its name must be a plain one."""
+"""The type "instance name": directories, units and accounts are named after an instance, so its
+name must be a plain one."""
 
 from __future__ import annotations
 
@@ -20,8 +21,12 @@ def instance_name(value, variable="swf_testbed_instance"):
 
     :param value: what was given as the name.
     :param variable: the variable or option that it was given in, for the message.
-    :raises InstanceNameError: it is not text, or would make a path, an option or a unit other than the one meant.
+    :raises InstanceNameError: it is not text, or would make a path, an option or a unit other than
+        the one meant.
     """
     if not isinstance(value, str) or not re.fullmatch(PATTERN, value):
-        raise InstanceNameError("%s is not the name of an instance. Evidence: it is %r. Fix: use %s" % (variable, value, RULE))
+        raise InstanceNameError(
+            "%s is not the name of an instance. Evidence: it is %r. Fix: use %s"
+            % (variable, value, RULE)
+        )
     return value

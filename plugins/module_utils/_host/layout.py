@@ -1,14 +1,17 @@
 # Copyright: Contributors to the bnlnpps.swf_testbed collection
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Where an instance lives on a host: one function for both scopes, so that every role and playbook means the same places."""
+"""Where an instance lives on a host: one function for both scopes, so that every role and playbook
+means the same places."""
 
 from __future__ import annotations
 
 import os
 import pwd
 
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.instance_name import instance_name
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.instance_name import (
+    instance_name,
+)
 
 # supervisord binds "<socket>.<pid>" first: 103 bytes fail, and a pid may have 7 digits
 MAX_SOCKET_BYTES = 99
@@ -33,8 +36,8 @@ def layout(instance, scope, environment):
     :param instance: name of the instance, for example ``swf-testbed``.
     :param scope: ``user`` or ``system``.
     :param environment: the environment of the login that owns a user-scope instance, with ``HOME``.
-    :returns: dict of absolute paths, and of the owners and modes that differ between the scopes. An owner or group that is empty
-        is left as it is made: that of the login.
+    :returns: dict of absolute paths, and of the owners and modes that differ between the scopes. An
+        owner or group that is empty is left as it is made: that of the login.
     :raises InstanceNameError: the name could lead to another path than one of the instance.
     """
     instance_name(instance)
@@ -45,7 +48,8 @@ def layout(instance, scope, environment):
             "root": os.path.join(xdg(environment, "XDG_DATA_HOME", ".local/share"), instance),
             "state_dir": state,
             "log_dir": os.path.join(state, "log"),
-            # not XDG_RUNTIME_DIR: it exists only while somebody is logged in, and the testbed outlives the login
+            # not XDG_RUNTIME_DIR: it exists only while somebody is logged in, and the testbed
+            # outlives the login
             "run_dir": os.path.join(state, "run"),
             "config_mode": "0700",
             "conf_mode": "0600",
@@ -57,7 +61,8 @@ def layout(instance, scope, environment):
             "state_dir": "/var/lib/" + instance,
             "log_dir": "/var/log/" + instance,
             "run_dir": "/run/" + instance,
-            # operators read the configuration, which has no secrets; these are in directories of their own
+            # operators read the configuration, which has no secrets; these are in directories of
+            # their own
             "config_mode": "0755",
             "conf_mode": "0644",
         }
@@ -73,8 +78,11 @@ def layout(instance, scope, environment):
     places["instance"] = instance
     places["scope"] = scope
     places["unit"] = instance + ".service"
-    units = "/etc/systemd/system" if scope == "system" else os.path.join(
-        xdg(environment, "XDG_CONFIG_HOME", ".config"), "systemd/user")
+    units = (
+        "/etc/systemd/system"
+        if scope == "system"
+        else os.path.join(xdg(environment, "XDG_CONFIG_HOME", ".config"), "systemd/user")
+    )
     places["unit_file"] = os.path.join(units, places["unit"])
     # takes a host that went down in a change-over back to what was proven
     places["boot_unit"] = instance + "-boot.service"

@@ -3,9 +3,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The lease of an instance on this host: which run of which controller may change it.
 
-The playbooks hand it to every module in the environment variable SWF_TESTBED_LEASE (the lookup ``lease``). Each call of a
-module that changes something holds it, and renews it while the call lasts. A run that ends releases it; that of a run which was
-killed is taken over by the same controller at once, and by others when it was not renewed for :data:`SECONDS`.
+The playbooks hand it to every module in the environment variable SWF_TESTBED_LEASE (the lookup
+``lease``). Each call of a module that changes something holds it, and renews it while the call
+lasts. A run that ends releases it; that of a run which was killed is taken over by the same
+controller at once, and by others when it was not renewed for :data:`SECONDS`.
 """
 
 from __future__ import annotations
@@ -18,9 +19,19 @@ import platform
 import threading
 import time
 
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.files import read, replacing
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.layout import environment_of_login, xdg
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.turn import FOLDER, LEASE, turn
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.files import (
+    read,
+    replacing,
+)
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.layout import (
+    environment_of_login,
+    xdg,
+)
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.turn import (
+    FOLDER,
+    LEASE,
+    turn,
+)
 
 ENVIRONMENT = "SWF_TESTBED_LEASE"
 # before the JSON: ansible-core before 2.19 makes a dict of text that looks like one
@@ -44,18 +55,28 @@ class LeaseHeld(Exception):
     def __init__(self, holder, age=None):
         self.holder = holder
         if age is None:
-            text = ("another run has taken this host over, and it was left alone. Evidence: %(login)s on %(controller)s "
-                    "(%(directory)s) took %(instance)s on %(since)s UTC, run %(run)s. Fix: ask why, and run the same again")
+            text = (
+                "another run has taken this host over, and it was left alone. Evidence: %(login)s "
+                "on %(controller)s "
+                "(%(directory)s) took %(instance)s on %(since)s UTC, run %(run)s. Fix: ask why, "
+                "and run the same again"
+            )
         else:
-            text = ("another run changes this host, and it was left alone. Evidence: %(login)s on %(controller)s (%(directory)s) "
-                    "holds %(instance)s since %(since)s UTC, run %(run)s; its last call was %(age)d s ago. Fix: wait until that "
-                    "run is over. If it was killed, run it again there, which takes the host over at once; others can "
-                    "%(minutes)d minutes after its last call, or with -e swf_testbed_break_lock=true")
+            text = (
+                "another run changes this host, and it was left alone. Evidence: %(login)s on "
+                "%(controller)s (%(directory)s) "
+                "holds %(instance)s since %(since)s UTC, run %(run)s; its last call was %(age)d s "
+                "ago. Fix: wait until that "
+                "run is over. If it was killed, run it again there, which takes the host over at "
+                "once; others can "
+                "%(minutes)d minutes after its last call, or with -e swf_testbed_break_lock=true"
+            )
         super().__init__(text % dict(holder, age=age, minutes=SECONDS // 60))
 
 
 def taken_from_environment():
-    """The lease that the playbook hands over, or None. Programs that the module starts do not inherit it."""
+    """The lease that the playbook hands over, or None. Programs that the module starts do not
+    inherit it."""
     text = os.environ.pop(ENVIRONMENT, "").partition(MARK)[2]
     return json.loads(text) if text else None
 
@@ -98,7 +119,10 @@ def take(lease):
         if found and found["owner"] != lease["owner"] and age < SECONDS and not lease["break"]:
             raise LeaseHeld(found, age)
         mine = found and found["run"] == lease["run"]
-        taken = dict(lease, since=found["since"] if mine else time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime()))
+        taken = dict(
+            lease,
+            since=found["since"] if mine else time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime()),
+        )
         if found and found["owner"] != lease["owner"]:
             # it may be slow and not dead, and find nothing any more when this run is over
             write(path + LOST, dict(taken, **{"from": found["run"]}))
@@ -144,7 +168,8 @@ def renew_now_and_then(lease):
 
 
 def hold(module):
-    """Hold the lease while a module changes the host; the module fails if another controller has it."""
+    """Hold the lease while a module changes the host; the module fails if another controller has
+    it."""
     lease = taken_from_environment()
     if not lease or module.check_mode:
         return
@@ -160,8 +185,11 @@ def hold(module):
             # whoever comes to stop something, or to make room, must not be kept out
             module.warn("this host is not held for this run: %s" % error)
             return
-        module.fail_json(msg="cannot hold this host for the run, and it was left alone. Evidence: %s. Fix: let this login write "
-                             "there, and end what hangs" % error)
+        module.fail_json(
+            msg="cannot hold this host for the run, and it was left alone. Evidence: %s. Fix: let "
+            "this login write "
+            "there, and end what hangs" % error
+        )
     renew_now_and_then(lease)
 
 

@@ -36,7 +36,8 @@ def limit_problem(managed, hard=None):
 
 
 def account_problem(scope, name):
-    """An account that must not run the programs of an instance of the host, or None. One that does not exist yet is made."""
+    """An account that must not run the programs of an instance of the host, or None. One that does
+    not exist yet is made."""
     try:
         account = pwd.getpwnam(name) if scope == "system" else None
     except KeyError:
@@ -48,13 +49,17 @@ def account_problem(scope, name):
     elif account.pw_uid == NOBODY:
         evidence = "%s is the account of whoever has none (uid %d)" % (name, NOBODY)
     elif os.path.basename(account.pw_shell) not in NO_LOGIN:
-        evidence = "%s is an account that people log in to: its shell is %s" % (name, account.pw_shell)
+        evidence = "%s is an account that people log in to: its shell is %s" % (
+            name,
+            account.pw_shell,
+        )
     else:
         return None
     return finding(
         "account",
         "the programs must not run as %s" % name,
         evidence,
-        "Remove swf_testbed_user or swf_testbed_index_system_user, whichever names it, and an account is made; or name "
+        "Remove swf_testbed_user or swf_testbed_index_system_user, whichever names it, and an "
+        "account is made; or name "
         "one without a login shell",
     )

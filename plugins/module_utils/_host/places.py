@@ -9,8 +9,14 @@ import os
 import re
 import shutil
 
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.findings import FATAL, WARNING, finding
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.layout import MAX_SOCKET_BYTES
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.findings import (
+    FATAL,
+    WARNING,
+    finding,
+)
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.layout import (
+    MAX_SOCKET_BYTES,
+)
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.writes import (
     instance_problems,
     mount_of,
@@ -36,18 +42,37 @@ def place_problems(places):
         error = None if above == places[name] else write_error(above)
         if error:
             found.append(problem(above, error, places[name]))
-    odd = sorted({letter for name in ("config_dir", "root", "state_dir") for letter in UNUSABLE.findall(places[name])})
+    odd = sorted(
+        {
+            letter
+            for name in ("config_dir", "root", "state_dir")
+            for letter in UNUSABLE.findall(places[name])
+        }
+    )
     if odd:
-        # supervisord splits a command into words, a script of an environment names its Python, and a PATH is split by colons
-        found.append(finding(
-            "place", "the programs cannot run from a directory with a space, a quote, a backslash or a colon in its path",
-            "%s has %s" % (places["root"], " and ".join(map(repr, odd))),
-            "Set XDG_CONFIG_HOME, XDG_DATA_HOME and XDG_STATE_HOME to directories without, or use another login"))
+        # supervisord splits a command into words, a script of an environment names its Python, and
+        # a PATH is split by colons
+        found.append(
+            finding(
+                "place",
+                "the programs cannot run from a directory with a space, a quote, a backslash or a "
+                "colon in its path",
+                "%s has %s" % (places["root"], " and ".join(map(repr, odd))),
+                "Set XDG_CONFIG_HOME, XDG_DATA_HOME and XDG_STATE_HOME to directories without, or "
+                "use another login",
+            )
+        )
     length = len(os.fsencode(places["socket"]))
     if length > MAX_SOCKET_BYTES:
-        found.append(finding(
-            "socket", "the socket's path is too long", "it has %d bytes and must not have more than %d: %s" % (
-                length, MAX_SOCKET_BYTES, places["socket"]), "Use a shorter XDG_STATE_HOME or swf_testbed_instance"))
+        found.append(
+            finding(
+                "socket",
+                "the socket's path is too long",
+                "it has %d bytes and must not have more than %d: %s"
+                % (length, MAX_SOCKET_BYTES, places["socket"]),
+                "Use a shorter XDG_STATE_HOME or swf_testbed_instance",
+            )
+        )
     return found
 
 
@@ -57,14 +82,19 @@ def space_problem(places, minimum):
     free = shutil.disk_usage(above).free // 1000000
     if free >= minimum or os.path.isdir(os.path.join(places["root"], "releases")):
         return None
-    return finding("disk", "there is too little room for a release", "%d MB are free at %s and a release needs about %d" % (
-        free, above, minimum), "Free some, or set XDG_DATA_HOME to another disk")
+    return finding(
+        "disk",
+        "there is too little room for a release",
+        "%d MB are free at %s and a release needs about %d" % (free, above, minimum),
+        "Free some, or set XDG_DATA_HOME to another disk",
+    )
 
 
 def full_disks(paths, minimum):
     """File systems that are full or nearly so, each once.
 
-    :param minimum: free MB below which a warning is due. With a tenth of that, programs are about to fail.
+    :param minimum: free MB below which a warning is due. With a tenth of that, programs are about
+        to fail.
     """
     found, seen = [], set()
     for above in map(nearest, paths):
@@ -75,11 +105,24 @@ def full_disks(paths, minimum):
         free = usage.f_bavail * usage.f_frsize // 1000000
         cure = "See what uses it: sudo du -xh --max-depth=2 %s | sort -h | tail" % mount_of(above)
         if free < minimum:
-            found.append(finding("disk", "the disk is %s" % ("full" if free < minimum / 10 else "nearly full"),
-                                 "%d MB are free at %s" % (free, above), cure, FATAL if free < minimum / 10 else WARNING))
+            found.append(
+                finding(
+                    "disk",
+                    "the disk is %s" % ("full" if free < minimum / 10 else "nearly full"),
+                    "%d MB are free at %s" % (free, above),
+                    cure,
+                    FATAL if free < minimum / 10 else WARNING,
+                )
+            )
         # some file systems have no such limit, and say 0
         elif usage.f_files and usage.f_favail < 100:
-            found.append(finding("disk", "the file system has no room for new files", "%d inodes are free at %s" % (
-                usage.f_favail, above), "See where they are: sudo du -x --inodes --max-depth=2 %s | sort -n | tail" % (
-                    mount_of(above))))
+            found.append(
+                finding(
+                    "disk",
+                    "the file system has no room for new files",
+                    "%d inodes are free at %s" % (usage.f_favail, above),
+                    "See where they are: sudo du -x --inodes --max-depth=2 %s | sort -n | tail"
+                    % (mount_of(above)),
+                )
+            )
     return found

@@ -13,7 +13,8 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.findin
 
 
 def holder(port):
-    """(pid, program) of the process that listens on the port, as far as this login may see; (None, None) otherwise."""
+    """(pid, program) of the process that listens on the port, as far as this login may see; (None,
+    None) otherwise."""
     inodes = set()
     for table in ("/proc/net/tcp", "/proc/net/tcp6"):
         try:
@@ -21,7 +22,11 @@ def holder(port):
                 rows = [line.split() for line in stream][1:]
         except OSError:
             continue
-        inodes |= {"socket:[%s]" % row[9] for row in rows if row[3] == "0A" and int(row[1].rpartition(":")[2], 16) == port}
+        inodes |= {
+            "socket:[%s]" % row[9]
+            for row in rows
+            if row[3] == "0A" and int(row[1].rpartition(":")[2], 16) == port
+        }
     for pid in filter(str.isdigit, os.listdir("/proc")):
         try:
             for handle in os.listdir("/proc/%s/fd" % pid):
@@ -33,7 +38,8 @@ def holder(port):
 
 
 def program_of(pid):
-    """Program and script of a process. Its other arguments are not shown: a stranger's may have a password among them."""
+    """Program and script of a process. Its other arguments are not shown: a stranger's may have a
+    password among them."""
     with open("/proc/%s/cmdline" % pid, "rb") as stream:
         words = stream.read().decode(errors="replace").split("\0")
     return " ".join(words[:1] + [word for word in words[1:2] if os.path.isfile(word)])
@@ -42,10 +48,18 @@ def program_of(pid):
 def port_refused(item, number):
     """Why a port cannot be listened on, for an error number other than that it is taken."""
     if number == errno.EACCES:
-        return finding("port", "port %d for %s needs root" % (item["port"], item["name"]), os.strerror(number),
-                       "Set %s to one above 1023" % item["variable"])
-    return finding("port", "cannot listen on %s port %d for %s" % (item["host"], item["port"], item["name"]), os.strerror(number),
-                   "Set the address to one of this host")
+        return finding(
+            "port",
+            "port %d for %s needs root" % (item["port"], item["name"]),
+            os.strerror(number),
+            "Set %s to one above 1023" % item["variable"],
+        )
+    return finding(
+        "port",
+        "cannot listen on %s port %d for %s" % (item["host"], item["port"], item["name"]),
+        os.strerror(number),
+        "Set the address to one of this host",
+    )
 
 
 def port_problem(item, ours=()):
@@ -67,6 +81,9 @@ def port_problem(item, ours=()):
         return None
     who = "process %d" % pid if pid else "a process of another user"
     return finding(
-        "port", "port %d for %s is taken by %s" % (item["port"], item["name"], who), program or "%s port %d cannot be bound" % (
-            item["host"], item["port"]),
-        "Stop that (sudo ss -ltnp 'sport = :%d' shows it), or set %s to a free port" % (item["port"], item["variable"]))
+        "port",
+        "port %d for %s is taken by %s" % (item["port"], item["name"], who),
+        program or "%s port %d cannot be bound" % (item["host"], item["port"]),
+        "Stop that (sudo ss -ltnp 'sport = :%d' shows it), or set %s to a free port"
+        % (item["port"], item["variable"]),
+    )

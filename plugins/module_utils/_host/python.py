@@ -11,8 +11,9 @@ import subprocess
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.findings import finding
 
-# An environment's Python is a link: what is built lasts longer than the environment, so it is made with the Python that this
-# was made with. Its path is the real one, which means the same to uv, to venv, and in the next run.
+# An environment's Python is a link: what is built lasts longer than the environment, so it is made
+# with the Python that this was made with. Its path is the real one, which means the same to uv, to
+# venv, and in the next run.
 PROBE = """
 import importlib.util, json, os, sys
 print(json.dumps({"path": os.path.realpath(getattr(sys, "_base_executable", None) or sys.executable),
@@ -47,8 +48,8 @@ def candidates(wanted):
 def find_python(wanted):
     """What a Python says of itself, with its real path; None if none of that name or path runs.
 
-    It is run and not only found: a shim of pyenv is on the path for versions that it then does not run. The next one of that name
-    on the path may be a Python.
+    It is run and not only found: a shim of pyenv is on the path for versions that it then does not
+    run. The next one of that name on the path may be a Python.
     """
     for path in candidates(wanted):
         found = probe(path)
@@ -59,15 +60,22 @@ def find_python(wanted):
 
 def probe(path):
     try:
-        done = subprocess.run([path, "-I", "-c", PROBE], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                              stderr=subprocess.DEVNULL, text=True, check=False)
+        done = subprocess.run(
+            [path, "-I", "-c", PROBE],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            check=False,
+        )
         return json.loads(done.stdout) if done.returncode == 0 else None
     except (OSError, ValueError):
         return None
 
 
 def resolved(wanted):
-    """The real path of a Python, or what was asked for where none runs: whoever uses that says what is wrong."""
+    """The real path of a Python, or what was asked for where none runs: whoever uses that says what
+    is wrong."""
     found = find_python(wanted)
     return found["path"] if found else wanted
 
@@ -78,23 +86,39 @@ def python_problem(wanted, minimum, found, distribution):
     :param found: the probe's answer, or None if no such Python runs.
     """
     redhat = any(word in distribution.split() for word in ("rhel", "fedora", "centos"))
-    install = "sudo dnf install python3.12" if redhat else "sudo apt-get install python3 python3-venv"
+    install = (
+        "sudo dnf install python3.12" if redhat else "sudo apt-get install python3 python3-venv"
+    )
     if found is None:
-        return finding("python", "there is no Python called %r on this host, or it does not run" % wanted, "looked for in %s" % (
-            "its path" if os.path.isabs(wanted) else os.environ.get("PATH", "")),
-            "Install one (%s) or set swf_testbed_python to its path" % install)
+        return finding(
+            "python",
+            "there is no Python called %r on this host, or it does not run" % wanted,
+            "looked for in %s"
+            % ("its path" if os.path.isabs(wanted) else os.environ.get("PATH", "")),
+            "Install one (%s) or set swf_testbed_python to its path" % install,
+        )
     if is_older(found["version"], minimum):
         newer = next(filter(None, (find_python(name) for name in NEWER)), None)
         if newer and not is_older(newer["version"], minimum):
-            fix = "Set swf_testbed_python to %s, which is Python %s" % (newer["path"], newer["version"])
+            fix = "Set swf_testbed_python to %s, which is Python %s" % (
+                newer["path"],
+                newer["version"],
+            )
         elif redhat:
             fix = "Install one (%s) and set swf_testbed_python to python3.12" % install
         else:
             # the distribution's own is the one that is too old
-            fix = "Install one (%s) and set swf_testbed_python to its path, or take a newer release of the distribution" % (
-                "uv python install 3.12")
-        return finding("python", "the Python of this host is too old", "%s is Python %s, and the packages need %s or newer" % (
-            found["path"], found["version"], minimum), fix)
+            fix = (
+                "Install one (%s) and set swf_testbed_python to its path, or take a newer release "
+                "of the distribution" % ("uv python install 3.12")
+            )
+        return finding(
+            "python",
+            "the Python of this host is too old",
+            "%s is Python %s, and the packages need %s or newer"
+            % (found["path"], found["version"], minimum),
+            fix,
+        )
     return None
 
 
@@ -103,8 +127,13 @@ def is_older(version, minimum):
 
 
 def venv_problem(found, uv):
-    """What is missing for `python -m venv`, or None. Debian splits it off into a package of its own; uv does without."""
+    """What is missing for `python -m venv`, or None. Debian splits it off into a package of its
+    own; uv does without."""
     if found is None or found["venv"] or uv:
         return None
-    return finding("python", "%s has no venv module" % found["path"], "neither venv and ensurepip nor uv can be found",
-                   "Run: sudo apt-get install python%s-venv" % ".".join(found["version"].split(".")[:2]))
+    return finding(
+        "python",
+        "%s has no venv module" % found["path"],
+        "neither venv and ensurepip nor uv can be found",
+        "Run: sudo apt-get install python%s-venv" % ".".join(found["version"].split(".")[:2]),
+    )

@@ -18,7 +18,8 @@ class SystemdError(Exception):
 
 
 def environment():
-    """For ``systemctl --user``: a login that came by su or sudo has no session, and the manager is there all the same."""
+    """For ``systemctl --user``: a login that came by su or sudo has no session, and the manager is
+    there all the same."""
     found = dict(os.environ, LC_ALL="C", SYSTEMD_COLORS="0", SYSTEMD_PAGER="")
     found.setdefault("XDG_RUNTIME_DIR", "/run/user/%d" % os.getuid())
     return found
@@ -32,8 +33,16 @@ def systemctl(scope, *arguments):
     """
     command = ["systemctl", *(["--user"] if scope == "user" else []), "--no-pager", *arguments]
     try:
-        done = subprocess.run(command, env=environment(), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                              stderr=subprocess.STDOUT, text=True, errors="replace", check=False)
+        done = subprocess.run(
+            command,
+            env=environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            check=False,
+        )
     except OSError as error:
         raise SystemdError("%s: %s" % (" ".join(command), error.strerror)) from error
     if done.returncode != 0:
@@ -42,7 +51,8 @@ def systemctl(scope, *arguments):
 
 
 def version():
-    """The version of the systemd that runs this host, as a number; None where another program does."""
+    """The version of the systemd that runs this host, as a number; None where another program
+    does."""
     if not os.path.isdir("/run/systemd/system"):
         return None
     try:
@@ -56,7 +66,9 @@ def lingers():
     """Whether systemd runs units of this login also while nobody is logged in."""
     if version() is None:
         return False
-    name = subprocess.run(["id", "-un"], stdout=subprocess.PIPE, text=True, check=False).stdout.strip()
+    name = subprocess.run(
+        ["id", "-un"], stdout=subprocess.PIPE, text=True, check=False
+    ).stdout.strip()
     if not os.path.exists("/var/lib/systemd/linger/" + name):
         return False
     try:
@@ -68,17 +80,36 @@ def lingers():
 
 def properties(unit, scope):
     """What matters of a unit here: {property: value}."""
-    output = systemctl(scope, "show", unit, "--property=LoadState,ActiveState,UnitFileState,NeedDaemonReload,NRestarts,Result")
+    output = systemctl(
+        scope,
+        "show",
+        unit,
+        "--property=LoadState,ActiveState,UnitFileState,NeedDaemonReload,NRestarts,Result",
+    )
     return dict(line.split("=", 1) for line in output.splitlines() if "=" in line)
 
 
 def journal(unit, scope, lines=20):
     """The end of what a unit wrote."""
-    command = ["journalctl", "--no-pager", "--quiet", "--output=cat", "--lines=%d" % lines,
-               "--user-unit=" + unit if scope == "user" else "--unit=" + unit]
+    command = [
+        "journalctl",
+        "--no-pager",
+        "--quiet",
+        "--output=cat",
+        "--lines=%d" % lines,
+        "--user-unit=" + unit if scope == "user" else "--unit=" + unit,
+    ]
     try:
-        done = subprocess.run(command, env=environment(), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                              stderr=subprocess.DEVNULL, text=True, errors="replace", check=False)
+        done = subprocess.run(
+            command,
+            env=environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            errors="replace",
+            check=False,
+        )
     except OSError:
         return ""
     return done.stdout.strip()

@@ -8,7 +8,10 @@ from __future__ import annotations
 import os
 import pwd
 
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.findings import WARNING, finding
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.findings import (
+    WARNING,
+    finding,
+)
 
 # the units use ProtectProc=, which came with it
 OLDEST = 247
@@ -26,14 +29,32 @@ def system_problems(version):
     """
     found = []
     if os.geteuid() != 0:
-        found.append(finding("root", "the scope is system, and this login is %s" % login(), "its uid is %d" % os.geteuid(),
-                             "Set ansible_become for this host, or swf_testbed_scope"))
+        found.append(
+            finding(
+                "root",
+                "the scope is system, and this login is %s" % login(),
+                "its uid is %d" % os.geteuid(),
+                "Set ansible_become for this host, or swf_testbed_scope",
+            )
+        )
     if version is None:
-        found.append(finding("systemd", "the scope is system, and systemd does not run this host",
-                             "there is no /run/systemd/system", "Set swf_testbed_scope to user"))
+        found.append(
+            finding(
+                "systemd",
+                "the scope is system, and systemd does not run this host",
+                "there is no /run/systemd/system",
+                "Set swf_testbed_scope to user",
+            )
+        )
     elif version < OLDEST:
-        found.append(finding("systemd", "the systemd of this host is too old", "it is %d, and the units need %d or newer" % (
-            version, OLDEST), "Upgrade the distribution, or set swf_testbed_scope to user"))
+        found.append(
+            finding(
+                "systemd",
+                "the systemd of this host is too old",
+                "it is %d, and the units need %d or newer" % (version, OLDEST),
+                "Upgrade the distribution, or set swf_testbed_scope to user",
+            )
+        )
     return found
 
 
@@ -47,10 +68,22 @@ def linger_problem(version, lingers):
         return None
     cause, name = "after a reboot nothing starts the testbed", login()
     if not os.path.exists(LINGER + name):
-        return finding("systemd", cause, "the units of %s end with its last session: there is no %s%s" % (name, LINGER, name),
-                       "Run: sudo loginctl enable-linger %s; then: ansible-playbook site.yml. Or, if that is meant, set "
-                       "swf_testbed_systemd to never" % name, WARNING)
+        return finding(
+            "systemd",
+            cause,
+            "the units of %s end with its last session: there is no %s%s" % (name, LINGER, name),
+            "Run: sudo loginctl enable-linger %s; then: ansible-playbook site.yml. Or, if that is "
+            "meant, set "
+            "swf_testbed_systemd to never" % name,
+            WARNING,
+        )
     unit = "user@%d.service" % os.geteuid()
-    return finding("systemd", cause, "%s lingers, and its manager, %s, does not answer" % (name, unit),
-                   "Run: systemctl status %s. Without pam_systemd it cannot start: sudo apt-get install libpam-systemd, sudo "
-                   "systemctl restart %s, and then: ansible-playbook site.yml" % (unit, unit), WARNING)
+    return finding(
+        "systemd",
+        cause,
+        "%s lingers, and its manager, %s, does not answer" % (name, unit),
+        "Run: systemctl status %s. Without pam_systemd it cannot start: sudo apt-get install "
+        "libpam-systemd, sudo "
+        "systemctl restart %s, and then: ansible-playbook site.yml" % (unit, unit),
+        WARNING,
+    )

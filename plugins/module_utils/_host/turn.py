@@ -3,8 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Turns for what two runs of one login could do to a host at the same moment.
 
-A lease keeps out another controller; two runs of the same one are allowed, and their calls come between each other's. The lock
-is in a directory of the login that is gone when nobody needs it: so an installation has nothing more to remove.
+A lease keeps out another controller; two runs of the same one are allowed, and their calls come
+between each other's. The lock is in a directory of the login that is gone when nobody needs it: so
+an installation has nothing more to remove.
 """
 
 from __future__ import annotations
@@ -14,8 +15,14 @@ import os
 import platform
 import typing as t
 
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.exclusive import LockHeld, exclusive
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.layout import environment_of_login, xdg
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.exclusive import (
+    LockHeld,
+    exclusive,
+)
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.layout import (
+    environment_of_login,
+    xdg,
+)
 
 FOLDER = "bnlnpps.swf_testbed"
 FILES, MANIFEST, DAEMON, LEASE = "files", "manifest", "daemon", "lease"
@@ -24,16 +31,22 @@ PATIENCE = 60
 
 
 def folder_of_login() -> str:
-    parent = "/run" if os.geteuid() == 0 else xdg(environment_of_login(), "XDG_STATE_HOME", ".local/state")
+    parent = (
+        "/run"
+        if os.geteuid() == 0
+        else xdg(environment_of_login(), "XDG_STATE_HOME", ".local/state")
+    )
     return os.path.join(parent, FOLDER)
 
 
 @contextlib.contextmanager
 def turn(what: str, patience: float = PATIENCE) -> t.Iterator[None]:
-    """Be the only process of this login that places files, writes a manifest or a lease, or starts and stops a daemon here.
+    """Be the only process of this login that places files, writes a manifest or a lease, or starts
+    and stops a daemon here.
 
     :param what: :data:`FILES`, :data:`MANIFEST`, :data:`DAEMON` or :data:`LEASE`.
-    :raises OSError: another one did not come to its end in ``patience`` seconds, and the text names it; or no lock can be made.
+    :raises OSError: another one did not come to its end in ``patience`` seconds, and the text names
+        it; or no lock can be made.
     """
     # a home may be shared by hosts
     path = os.path.join(folder_of_login(), "%s@%s.lock" % (what, platform.node() or "localhost"))

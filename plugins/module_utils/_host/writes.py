@@ -3,7 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Whether directories can be written: by writing.
 
-A file system that the kernel made read-only after an error is still mounted read-write by what statvfs and access tell.
+A file system that the kernel made read-only after an error is still mounted read-write by what
+statvfs and access tell.
 """
 
 from __future__ import annotations
@@ -26,8 +27,11 @@ NAMED_INSTEAD = (errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL, errno.ENOENT)
 
 
 def instance_problems(places):
-    """Findings for the directories of an instance that cannot be written, each file system once; as their owners write them."""
-    folders = [places[name] for name in PLACES] + [os.path.join(places["state_dir"], name) for name in BELOW_STATE]
+    """Findings for the directories of an instance that cannot be written, each file system once; as
+    their owners write them."""
+    folders = [places[name] for name in PLACES] + [
+        os.path.join(places["state_dir"], name) for name in BELOW_STATE
+    ]
     found, seen = [], set()
     for folder in folders:
         if not os.path.isdir(folder):
@@ -42,7 +46,8 @@ def instance_problems(places):
 
 
 def write_error(folder, user=None):
-    """The OSError with which writing a file fails, or None. No file is left, and most often none has a name.
+    """The OSError with which writing a file fails, or None. No file is left, and most often none
+    has a name.
 
     :param user: id of the user that writes there, for root to take its place.
     """
@@ -116,35 +121,72 @@ def name_of(user):
 def problem(folder, error, wanted=None):
     """The finding for a directory that cannot be written.
 
-    :param wanted: the directory that it is about, where that one is not there yet and ``folder`` is above it.
+    :param wanted: the directory that it is about, where that one is not there yet and ``folder`` is
+        above it.
     """
     mount, cannot = mount_of(folder), "cannot write %s" % (wanted or folder)
     owner = name_of(os.stat(folder).st_uid)
     if error.errno == errno.EROFS:
         told = os.statvfs(folder).f_flag & os.ST_RDONLY
-        why = "" if told else ", though %s is mounted read-write, as after an error of the disk" % mount
-        return finding("place", cannot, "the file system of %s is read-only: writing there fails with %s%s" % (
-            folder, error.strerror, why), "See why it is (dmesg), check it (fsck), then: sudo mount -o remount,rw %s" % mount)
+        why = (
+            ""
+            if told
+            else ", though %s is mounted read-write, as after an error of the disk" % mount
+        )
+        return finding(
+            "place",
+            cannot,
+            "the file system of %s is read-only: writing there fails with %s%s"
+            % (folder, error.strerror, why),
+            "See why it is (dmesg), check it (fsck), then: sudo mount -o remount,rw %s" % mount,
+        )
     if error.errno == errno.EDQUOT:
-        return finding("disk", "the quota of %s is used up" % owner, "writing in %s fails with %s; %d MB are free at %s" % (
-            folder, error.strerror, free_mb(folder), mount), "See: quota -s %s. Free some, or have the quota raised" % owner)
+        return finding(
+            "disk",
+            "the quota of %s is used up" % owner,
+            "writing in %s fails with %s; %d MB are free at %s"
+            % (folder, error.strerror, free_mb(folder), mount),
+            "See: quota -s %s. Free some, or have the quota raised" % owner,
+        )
     if error.errno == errno.ENOSPC:
-        return finding("disk", "the disk is full", "writing in %s fails with %s; %d MB are free at %s" % (
-            folder, error.strerror, free_mb(folder), mount),
-            "See what uses it: sudo du -xh --max-depth=2 %s | sort -h | tail" % mount)
+        return finding(
+            "disk",
+            "the disk is full",
+            "writing in %s fails with %s; %d MB are free at %s"
+            % (folder, error.strerror, free_mb(folder), mount),
+            "See what uses it: sudo du -xh --max-depth=2 %s | sort -h | tail" % mount,
+        )
     if error.errno in (errno.EACCES, errno.EPERM):
-        more = "" if error.errno == errno.EACCES else ", and writing there fails with %s (see: lsattr -d %s)" % (
-            error.strerror, folder)
-        return finding("place", cannot, "%s belongs to %s%s" % (folder, owner, more),
-                       way_in(wanted or folder, folder))
-    return finding("place", cannot, "writing in %s fails with %s" % (folder, error.strerror), "See why it does (dmesg)")
+        more = (
+            ""
+            if error.errno == errno.EACCES
+            else ", and writing there fails with %s (see: lsattr -d %s)" % (error.strerror, folder)
+        )
+        return finding(
+            "place",
+            cannot,
+            "%s belongs to %s%s" % (folder, owner, more),
+            way_in(wanted or folder, folder),
+        )
+    return finding(
+        "place",
+        cannot,
+        "writing in %s fails with %s" % (folder, error.strerror),
+        "See why it does (dmesg)",
+    )
 
 
 def way_in(path, above):
-    """How this login gets a directory below one that it cannot write. The owner of a directory of the system is left alone."""
+    """How this login gets a directory below one that it cannot write. The owner of a directory of
+    the system is left alone."""
     login, home = pwd.getpwuid(os.getuid()), os.environ.get("HOME") or ""
     if not os.path.isdir(home) or home == "/":
-        return "%s has no home directory (%s). Use a login that has one" % (login.pw_name, home or login.pw_dir)
-    if os.path.commonpath([os.path.realpath(above), os.path.realpath(home)]) == os.path.realpath(home):
+        return "%s has no home directory (%s). Use a login that has one" % (
+            login.pw_name,
+            home or login.pw_dir,
+        )
+    if os.path.commonpath([os.path.realpath(above), os.path.realpath(home)]) == os.path.realpath(
+        home
+    ):
         return "Run as its owner, or: sudo chown %s %s" % (login.pw_name, above)
     return "Run as its owner, or: sudo install -d -o %s %s" % (login.pw_name, path)

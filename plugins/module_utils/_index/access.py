@@ -1,7 +1,8 @@
 # Copyright: Contributors to the bnlnpps.swf_testbed collection
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""With what a host goes to an index: the login, the CA, and the address where pip_indexes leaves it to pip."""
+"""With what a host goes to an index: the login, the CA, and the address where pip_indexes leaves it
+to pip."""
 
 from __future__ import annotations
 
@@ -9,7 +10,10 @@ import netrc
 import os
 from urllib.parse import unquote, urlsplit, urlunsplit
 
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.pip_upstream import NoPip, settings_of_pip
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.pip_upstream import (
+    NoPip,
+    settings_of_pip,
+)
 
 
 class AccessRefused(Exception):
@@ -26,18 +30,26 @@ class Access:
             try:
                 self._netrc = netrc.netrc(path)
             except OSError as error:
-                raise AccessRefused("cannot read %s: %s. Run as its owner." % (path, error.strerror)) from error
+                raise AccessRefused(
+                    "cannot read %s: %s. Run as its owner." % (path, error.strerror)
+                ) from error
             except netrc.NetrcParseError as error:
                 # its text quotes the line, and that may be the password
-                raise AccessRefused("%s is not a netrc file, see line %s. The role pip_index writes it anew." % (
-                    path, error.lineno)) from None
+                raise AccessRefused(
+                    "%s is not a netrc file, see line %s. The role pip_index writes it anew."
+                    % (path, error.lineno)
+                ) from None
 
     def login(self, index):
         """(username, token) for an index, or None."""
         if index["token"]:
             return index["username"], index["token"]
         host = urlsplit(index["url"] or "").hostname
-        found = self._netrc.authenticators(host) if self._netrc and host and index["preset"] != "directory" else None
+        found = (
+            self._netrc.authenticators(host)
+            if self._netrc and host and index["preset"] != "directory"
+            else None
+        )
         return (found[0], found[2]) if found and found[2] else None
 
     def ca_cert(self, index):
@@ -53,7 +65,10 @@ def without_login(url):
     if not at:
         return url, None
     username, dummy, token = userinfo.partition(":")
-    return urlunsplit(parts._replace(netloc=host)), (unquote(username), unquote(token)) if token else None
+    return urlunsplit(parts._replace(netloc=host)), (
+        unquote(username),
+        unquote(token),
+    ) if token else None
 
 
 def address_of_pip():

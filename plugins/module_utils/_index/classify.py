@@ -1,7 +1,8 @@
 # Copyright: Contributors to the bnlnpps.swf_testbed collection
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""From the answers of one index to verdicts. 401, 403 and 404 mean different things on different servers."""
+"""From the answers of one index to verdicts. 401, 403 and 404 mean different things on different
+servers."""
 
 from __future__ import annotations
 
@@ -9,10 +10,19 @@ import re
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.client import Answer, place, proxy_of
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.configuration import is_github
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.client import (
+    Answer,
+    place,
+    proxy_of,
+)
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.configuration import (
+    is_github,
+)
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.names import canonical
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.page import last_part, parse
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.page import (
+    last_part,
+    parse,
+)
 
 LOGIN_PATH = re.compile(r"log[-_]?in|sign[-_]?in|/sso|oauth|saml|openid|/auth(/|$|\?)", re.I)
 # they answer 404 to those who may not read, so that nobody can find out what there is
@@ -23,7 +33,8 @@ PUBLIC = ("pypi", "testpypi")
 
 @dataclass
 class Asked:
-    """One page, with and without the login. ``package`` is None for the root, ``login`` where there are no credentials."""
+    """One page, with and without the login. ``package`` is None for the root, ``login`` where there
+    are no credentials."""
 
     package: str | None
     anonymous: Answer
@@ -42,7 +53,9 @@ class Asked:
             return None
         if id(answer) not in self._pages:
             # a page of a few MB is read once
-            self._pages[id(answer)] = parse(answer.headers.get("content-type"), answer.body, self.package)
+            self._pages[id(answer)] = parse(
+                answer.headers.get("content-type"), answer.body, self.package
+            )
         return self._pages[id(answer)]
 
     def page(self, answer):
@@ -65,7 +78,10 @@ class Seen:
         #: a page of the simple API was there, with the login if there is one
         self.alive = any(asked.page(asked.best) for asked in everything)
         #: the login opened what is closed without it
-        self.accepted = any(asked.login and asked.page(asked.login) and not asked.page(asked.anonymous) for asked in everything)
+        self.accepted = any(
+            asked.login and asked.page(asked.login) and not asked.page(asked.anonymous)
+            for asked in everything
+        )
         self.open = any(asked.page(asked.anonymous) for asked in everything)
 
 
@@ -118,7 +134,11 @@ def evidence(seen, asked):
     anonymous = asked.anonymous
     without = "HTTP %d" % anonymous.status if anonymous.status else "no answer"
     return "HTTP %d for %s as user %s (without a login: %s)" % (
-        answer.status, place(answer.url), seen.index["login"][0], without)
+        answer.status,
+        place(answer.url),
+        seen.index["login"][0],
+        without,
+    )
 
 
 def hinted(seen):
@@ -132,8 +152,11 @@ def of_redirect(answer, package):
     here, there = urlsplit(answer.url), urlsplit(target)
     if is_github(target):
         return "github", said
-    if package and canonical(last_part(target)) == canonical(package) and (
-            here.scheme == there.scheme or here.hostname != there.hostname):
+    if (
+        package
+        and canonical(last_part(target)) == canonical(package)
+        and (here.scheme == there.scheme or here.hostname != there.hostname)
+    ):
         return "forwarded", said
     if LOGIN_PATH.search(there.path):
         return "wrong_url", said + ", a page to log in"
@@ -149,16 +172,20 @@ def of_403(seen, asked):
     # pypiserver says 401 to those without a password, and 403 to those with a wrong one
     realm = asked.anonymous.headers.get("www-authenticate") or ""
     pypiserver = seen.index["preset"] == "pypiserver" or (
-        seen.index["preset"] == "simple" and re.search(r'realm="pypi"', realm, re.I))
+        seen.index["preset"] == "simple" and re.search(r'realm="pypi"', realm, re.I)
+    )
     return "auth_wrong" if pypiserver and asked.anonymous.status == 401 else "auth_forbidden"
 
 
 def of_404(seen, asked, said):
-    """Where wrong password, missing permission, missing package and wrong address look the same, the other answers tell."""
+    """Where wrong password, missing permission, missing package and wrong address look the same,
+    the other answers tell."""
     index, root = seen.index, seen.root
     if seen.alive:
         return "not_found", said
-    if asked.package and (root.best.verdict or root.best.elsewhere or root.best.status not in (0, 404, 410)):
+    if asked.package and (
+        root.best.verdict or root.best.elsewhere or root.best.status not in (0, 404, 410)
+    ):
         # the package's 404 says less than the refusal of the root
         return of_answers(seen, root)
     if seen.hint:
@@ -169,5 +196,8 @@ def of_404(seen, asked, said):
         # 401 without the login and not with it: the login as such is right
         if index["preset"] == "gitlab" or asked.anonymous.status == 401:
             return "auth_forbidden", said
-        return "auth_wrong", said + "; this server also says 404 where the repository's name in the url is wrong"
+        return (
+            "auth_wrong",
+            said + "; this server also says 404 where the repository's name in the url is wrong",
+        )
     return "wrong_url", said

@@ -1,7 +1,8 @@
 # Copyright: Contributors to the bnlnpps.swf_testbed collection
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One request to an index, and what went wrong with it in words. Credentials never follow a redirect to another place."""
+"""One request to an index, and what went wrong with it in words. Credentials never follow a
+redirect to another place."""
 
 from __future__ import annotations
 
@@ -28,7 +29,8 @@ EXPIRED, NOT_YET_VALID, HOSTNAME, ADDRESS = 10, 9, 62, 64
 
 @dataclass
 class Answer:
-    """An answer, or why there is none: then ``verdict`` and ``evidence`` are set, and ``status`` is 0.
+    """An answer, or why there is none: then ``verdict`` and ``evidence`` are set, and ``status`` is
+    0.
 
     ``elsewhere`` is the address of a redirect that was not followed.
     """
@@ -57,7 +59,11 @@ class NoRedirect(urllib.request.HTTPRedirectHandler):
 
 def origin(url):
     parts = urlsplit(url)
-    return parts.scheme, (parts.hostname or "").lower(), parts.port or {"http": 80, "https": 443}.get(parts.scheme)
+    return (
+        parts.scheme,
+        (parts.hostname or "").lower(),
+        parts.port or {"http": 80, "https": 443}.get(parts.scheme),
+    )
 
 
 def place(url):
@@ -79,14 +85,22 @@ class DirectLoopback(urllib.request.ProxyHandler):
     """The proxies of the environment, but for addresses of this machine, whatever no_proxy says."""
 
     def proxy_open(self, req, proxy, type):  # pylint: disable=redefined-builtin
-        return None if is_loopback(urlsplit(req.full_url).hostname) else super().proxy_open(req, proxy, type)
+        return (
+            None
+            if is_loopback(urlsplit(req.full_url).hostname)
+            else super().proxy_open(req, proxy, type)
+        )
 
 
 def proxy_of(url):
     """``host:port`` of the proxy that the environment sets for the address, or None."""
     parts = urlsplit(url)
     proxy = urllib.request.getproxies().get(parts.scheme)
-    if not proxy or is_loopback(parts.hostname) or urllib.request.proxy_bypass(parts.netloc.rpartition("@")[2]):
+    if (
+        not proxy
+        or is_loopback(parts.hostname)
+        or urllib.request.proxy_bypass(parts.netloc.rpartition("@")[2])
+    ):
         return None
     return (proxy.rpartition("://")[2]).rpartition("@")[2].rstrip("/")
 
@@ -103,9 +117,13 @@ class Client:
         try:
             context = ssl.create_default_context(cafile=ca_cert)
         except (OSError, ValueError) as error:
-            raise CaUnusable("the CA certificate %s cannot be used: %s" % (
-                ca_cert, getattr(error, "strerror", None) or error)) from error
-        self._opener = urllib.request.build_opener(NoRedirect, DirectLoopback(), urllib.request.HTTPSHandler(context=context))
+            raise CaUnusable(
+                "the CA certificate %s cannot be used: %s"
+                % (ca_cert, getattr(error, "strerror", None) or error)
+            ) from error
+        self._opener = urllib.request.build_opener(
+            NoRedirect, DirectLoopback(), urllib.request.HTTPSHandler(context=context)
+        )
         self._timeout = timeout
 
     def get(self, url, login=None, longest=LONGEST_PAGE, follow=False):
@@ -123,7 +141,10 @@ class Client:
                 target = urljoin(url, answer.headers.get("location") or "")
                 moved = origin(target) != origin(url)
             except ValueError:
-                answer.verdict, answer.evidence = "wrong_url", "%s leads to something that is no address" % place(url)
+                answer.verdict, answer.evidence = (
+                    "wrong_url",
+                    "%s leads to something that is no address" % place(url),
+                )
                 return answer
             if moved:
                 if not follow or not target.startswith(("http://", "https://")):
@@ -131,16 +152,22 @@ class Client:
                     return answer
                 login = None
             url = target
-        answer.verdict, answer.evidence = "wrong_url", "%s leads to another redirect again and again" % place(url)
+        answer.verdict, answer.evidence = (
+            "wrong_url",
+            "%s leads to another redirect again and again" % place(url),
+        )
         return answer
 
 
 def once(opener, url, login, timeout, longest):
     try:
-        request = urllib.request.Request(url, headers={"Accept": ACCEPT, "User-Agent": "bnlnpps.swf_testbed pip_index_info"})
+        request = urllib.request.Request(
+            url, headers={"Accept": ACCEPT, "User-Agent": "bnlnpps.swf_testbed pip_index_info"}
+        )
         if login:
             request.add_unredirected_header(
-                "Authorization", "Basic " + base64.b64encode(("%s:%s" % login).encode()).decode())
+                "Authorization", "Basic " + base64.b64encode(("%s:%s" % login).encode()).decode()
+            )
         started = time.monotonic()
         try:
             response = opener.open(request, timeout=timeout)
@@ -148,14 +175,17 @@ def once(opener, url, login, timeout, longest):
             response = error
         with response:
             headers = {name.lower(): value for name, value in response.headers.items()}
-            return Answer(url, response.status or 0, headers, read(response, longest, started + 2 * timeout))
+            return Answer(
+                url, response.status or 0, headers, read(response, longest, started + 2 * timeout)
+            )
     except (OSError, http.client.HTTPException, ValueError) as error:
         verdict, evidence = why(error, url)
         return Answer(url, verdict=verdict, evidence=evidence)
 
 
 def read(response, longest, deadline):
-    """The body, or its beginning. A server that sends a byte now and then does not hold us up for ever."""
+    """The body, or its beginning. A server that sends a byte now and then does not hold us up for
+    ever."""
     chunks, size = [], 0
     while size < longest:
         chunk = response.read1(min(65536, longest - size))
@@ -178,10 +208,21 @@ def why(error, url):
     if isinstance(error, ssl.SSLCertVerificationError):
         return why_untrusted(error, host)
     if isinstance(error, ssl.SSLError):
-        if error.reason in ("WRONG_VERSION_NUMBER", "HTTP_REQUEST", "UNKNOWN_PROTOCOL", "RECORD_LAYER_FAILURE"):
-            return "wrong_url", "what answers at %s does not speak TLS, and the url says https" % place(url)
+        if error.reason in (
+            "WRONG_VERSION_NUMBER",
+            "HTTP_REQUEST",
+            "UNKNOWN_PROTOCOL",
+            "RECORD_LAYER_FAILURE",
+        ):
+            return (
+                "wrong_url",
+                "what answers at %s does not speak TLS, and the url says https" % place(url),
+            )
         return "tls_failed", "%s: %s" % (place(url), text)
-    if proxy and (isinstance(error, (socket.gaierror, ConnectionRefusedError, socket.timeout)) or "Tunnel connection" in text):
+    if proxy and (
+        isinstance(error, (socket.gaierror, ConnectionRefusedError, socket.timeout))
+        or "Tunnel connection" in text
+    ):
         return "proxy", "the proxy %s, set in this host's environment, gave: %s" % (proxy, text)
     if isinstance(error, (socket.gaierror, UnicodeError)):
         return "dns", "%s: %s" % (host, text)
@@ -190,7 +231,10 @@ def why(error, url):
     if isinstance(error, http.client.IncompleteRead):
         return "server_error", "%s closed the connection in the middle of its answer" % place(url)
     if isinstance(error, (http.client.HTTPException, ValueError)):
-        return "wrong_url", "what answers at %s does not speak HTTP (%s)" % (place(url), type(error).__name__)
+        return "wrong_url", "what answers at %s does not speak HTTP (%s)" % (
+            place(url),
+            type(error).__name__,
+        )
     return "refused", "%s: %s" % (place(url), text)
 
 

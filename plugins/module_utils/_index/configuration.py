@@ -1,9 +1,11 @@
 # Copyright: Contributors to the bnlnpps.swf_testbed collection
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The entries of pip_indexes: what differs between the kinds of servers, filled in and checked in one place.
+"""The entries of pip_indexes: what differs between the kinds of servers, filled in and checked in
+one place.
 
-Everything that reads ``pip_indexes``, on the controller or on a host, reads it through :func:`normalised`.
+Everything that reads ``pip_indexes``, on the controller or on a host, reads it through
+:func:`normalised`.
 """
 
 from __future__ import annotations
@@ -18,34 +20,62 @@ LOOPBACK = re.compile(r"^(localhost|127(\.\d+){3}|::1)$")
 NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")
 GITHUB_HOSTS = ("pypi.pkg.github.com", "npm.pkg.github.com", "maven.pkg.github.com")
 GITHUB = (
-    "GitHub Packages has no registry for Python packages: every address of it answers 404, with any token, and no setting cures "
-    "that. Publish to a private index instead (the role package_index serves one; GitLab, Artifactory, Nexus, Pulp and devpi "
-    "have one), or to TestPyPI and PyPI, and name that index here; publish.yml uploads to it, also from GitHub Actions. Until "
-    "then, install from git: install_source: git")
+    "GitHub Packages has no registry for Python packages: every address of it answers 404, with "
+    "any token, and no setting cures "
+    "that. Publish to a private index instead (the role package_index serves one; GitLab, "
+    "Artifactory, Nexus, Pulp and devpi "
+    "have one), or to TestPyPI and PyPI, and name that index here; publish.yml uploads to it, also "
+    "from GitHub Actions. Until "
+    "then, install from git: install_source: git"
+)
 
-# Per kind of server: ``shape`` is what the path of its simple API looks like, ``example`` the same for people, ``username`` the
-# name that goes with a token where that is fixed, ``upload`` a (pattern, replacement) that makes the upload address out of the
-# simple API's. Sources: the servers' own documentation, linked in docs/package_indexes.md.
+# Per kind of server: ``shape`` is what the path of its simple API looks like, ``example`` the same
+# for people, ``username`` the name that goes with a token where that is fixed, ``upload`` a
+# (pattern, replacement) that makes the upload address out of the simple API's. Sources: the
+# servers' own documentation, linked in docs/package_indexes.md.
 PRESETS = {
     # PyPI, or the mirror that the machine is set up for; pip, uv and twine know its addresses
     "pypi": {"username": "__token__"},
-    "testpypi": {"username": "__token__", "url": "https://test.pypi.org/simple/",
-                 "shape": r"/simple/$", "example": "https://test.pypi.org/simple/",
-                 "upload": (r"/simple/$", "/legacy/")},
-    "pypiserver": {"shape": r"/simple/$", "example": "https://HOST:PORT/simple/", "upload": (r"/simple/$", "/")},
-    "devpi": {"shape": r"/[^/]+/[^/]+/\+simple/$", "example": "https://HOST/USER/INDEX/+simple/",
-              "upload": (r"/\+simple/$", "/")},
-    "gitlab": {"username": "__token__",
-               "shape": r"/api/v4/(projects/[^/]+|groups/[^/]+/-)/packages/pypi/simple/$",
-               "example": "https://HOST/api/v4/projects/ID/packages/pypi/simple/",
-               "upload": (r"(/api/v4/projects/[^/]+/packages/pypi)/simple/$", r"\1")},
-    "artifactory": {"shape": r"/api/pypi/[^/]+/simple/$", "example": "https://HOST/artifactory/api/pypi/REPOSITORY/simple/",
-                    "upload": (r"(/api/pypi/[^/]+)/simple/$", r"\1")},
-    "nexus": {"shape": r"/repository/[^/]+/simple/$", "example": "https://HOST/repository/REPOSITORY/simple/",
-              "upload": (r"(/repository/[^/]+/)simple/$", r"\1")},
-    "pulp": {"shape": r"/pypi/(.+/)?[^/]+/simple/$", "example": "https://HOST/pypi/DISTRIBUTION/simple/",
-             "upload": (r"/simple/$", "/legacy/")},
-    # wheels in a folder, or a static tree of the simple API, on the disk of the machine that installs
+    "testpypi": {
+        "username": "__token__",
+        "url": "https://test.pypi.org/simple/",
+        "shape": r"/simple/$",
+        "example": "https://test.pypi.org/simple/",
+        "upload": (r"/simple/$", "/legacy/"),
+    },
+    "pypiserver": {
+        "shape": r"/simple/$",
+        "example": "https://HOST:PORT/simple/",
+        "upload": (r"/simple/$", "/"),
+    },
+    "devpi": {
+        "shape": r"/[^/]+/[^/]+/\+simple/$",
+        "example": "https://HOST/USER/INDEX/+simple/",
+        "upload": (r"/\+simple/$", "/"),
+    },
+    "gitlab": {
+        "username": "__token__",
+        "shape": r"/api/v4/(projects/[^/]+|groups/[^/]+/-)/packages/pypi/simple/$",
+        "example": "https://HOST/api/v4/projects/ID/packages/pypi/simple/",
+        "upload": (r"(/api/v4/projects/[^/]+/packages/pypi)/simple/$", r"\1"),
+    },
+    "artifactory": {
+        "shape": r"/api/pypi/[^/]+/simple/$",
+        "example": "https://HOST/artifactory/api/pypi/REPOSITORY/simple/",
+        "upload": (r"(/api/pypi/[^/]+)/simple/$", r"\1"),
+    },
+    "nexus": {
+        "shape": r"/repository/[^/]+/simple/$",
+        "example": "https://HOST/repository/REPOSITORY/simple/",
+        "upload": (r"(/repository/[^/]+/)simple/$", r"\1"),
+    },
+    "pulp": {
+        "shape": r"/pypi/(.+/)?[^/]+/simple/$",
+        "example": "https://HOST/pypi/DISTRIBUTION/simple/",
+        "upload": (r"/simple/$", "/legacy/"),
+    },
+    # wheels in a folder, or a static tree of the simple API, on the disk of the machine that
+    # installs
     "directory": {"example": "/srv/wheelhouse"},
     # any other server of the simple API (PEP 503)
     "simple": {"example": "https://HOST/simple/"},
@@ -53,7 +83,10 @@ PRESETS = {
 # what readers of netrc differ in: (name for a message, pattern)
 NOT_IN_NETRC = (
     ("nothing in it", r"\A\Z"),
-    ("a space, an end of line or another character in it that cannot be printed", r"[\s\x00-\x1f\x7f]"),
+    (
+        "a space, an end of line or another character in it that cannot be printed",
+        r"[\s\x00-\x1f\x7f]",
+    ),
     ("a character in it that is not ASCII", r"[^\x00-\x7f]"),
     ("a backslash in it", r"\\"),
     ("a double quote at its beginning", r'\A"'),
@@ -62,7 +95,18 @@ NOT_IN_NETRC = (
 # pip splits its options at spaces, and the files that name an index have lines and quotes
 NOT_IN_URL = re.compile(r"""[^\x21-\x7e]|["'<>\\^`{|}]""")
 NOT_IN_PATH = re.compile(r"[\s#?%\x00-\x1f\x7f]")
-KEYS = ("name", "preset", "url", "upload_url", "username", "token", "packages", "role", "ca_cert", "allow_unsafe_extra_index")
+KEYS = (
+    "name",
+    "preset",
+    "url",
+    "upload_url",
+    "username",
+    "token",
+    "packages",
+    "role",
+    "ca_cert",
+    "allow_unsafe_extra_index",
+)
 #: the suboptions of a module that takes indexes
 ARGUMENTS = {
     "name": {"type": "str", "required": True},
@@ -86,10 +130,11 @@ def normalised(indexes):
     """The entries with everything filled in.
 
     :param indexes: the items of ``pip_indexes``.
-    :returns: list of dicts with all of :data:`KEYS` and ``extra_urls``. ``preset`` is never None; ``url`` ends in a slash, is
-        None for PyPI and a path for a directory; ``upload_url`` is None where there is nowhere to upload to, or twine knows;
-        ``packages`` are patterns of canonical names; ``role`` is ``primary`` (serves what no index claims) or ``extra``;
-        ``extra_urls`` of the primary are the addresses of the unsafe extra indexes, those that claim no names.
+    :returns: list of dicts with all of :data:`KEYS` and ``extra_urls``. ``preset`` is never None;
+        ``url`` ends in a slash, is None for PyPI and a path for a directory; ``upload_url`` is None
+        where there is nowhere to upload to, or twine knows; ``packages`` are patterns of canonical
+        names; ``role`` is ``primary`` (serves what no index claims) or ``extra``; ``extra_urls`` of
+        the primary are the addresses of the unsafe extra indexes, those that claim no names.
     :raises IndexesRefused: with all problems, and no credential in the text.
     """
     problems, found = [], []
@@ -107,15 +152,20 @@ def normalised(indexes):
 def warnings(indexes):
     """What a user insists on and should know, for normalised indexes."""
     return [
-        "The index %s is a plain extra index: whoever publishes a package of the same name on it or on the primary index decides "
-        "what is installed (dependency confusion). Let it claim its names in packages instead." % index["name"]
-        for index in indexes if is_unsafe(index)]
+        "The index %s is a plain extra index: whoever publishes a package of the same name on it "
+        "or on the primary index decides "
+        "what is installed (dependency confusion). Let it claim its names in packages instead."
+        % index["name"]
+        for index in indexes
+        if is_unsafe(index)
+    ]
 
 
 def netrc(indexes):
     """The credentials of normalised indexes, by host, as pip, uv and curl read them.
 
-    :raises IndexesRefused: when one of two logins for a host would be lost, or a reader would take one for another.
+    :raises IndexesRefused: when one of two logins for a host would be lost, or a reader would take
+        one for another.
     """
     logins = {}
     for index in indexes:
@@ -126,8 +176,11 @@ def netrc(indexes):
             if problem:
                 raise IndexesRefused("pip_indexes: %s: %s" % (index["name"], problem))
             if logins.setdefault(host, login) != login:
-                raise IndexesRefused("pip_indexes: two indexes on %s have different credentials, and netrc knows one login per "
-                                     "host" % host)
+                raise IndexesRefused(
+                    "pip_indexes: two indexes on %s have different credentials, and netrc knows "
+                    "one login per "
+                    "host" % host
+                )
     names = sorted((name, login) for host, login in logins.items() for name in netrc_names(host))
     return "".join("machine %s login %s password %s\n" % (name, *login) for name, login in names)
 
@@ -135,21 +188,28 @@ def netrc(indexes):
 def unusable_login(username, token):
     """Why a login cannot be carried by netrc to every reader, or at all by http; None if it can.
 
-    What is admitted is read alike by Python before and since 3.11, uv and curl. These differ in what a backslash and quotes
-    mean, in the characters that begin a comment, and in the encoding, and a wrong password would be sent without a word.
+    What is admitted is read alike by Python before and since 3.11, uv and curl. These differ in
+    what a backslash and quotes mean, in the characters that begin a comment, and in the encoding,
+    and a wrong password would be sent without a word.
     """
     for what, text in (("user name", username), ("token", token)):
-        problem = next((name for name, pattern in NOT_IN_NETRC if re.search(pattern, text or "")), None)
+        problem = next(
+            (name for name, pattern in NOT_IN_NETRC if re.search(pattern, text or "")), None
+        )
         if problem:
-            return "the %s has %s, which pip, uv and curl do not read alike from a netrc file. Use another %s, of letters, " \
+            return (
+                "the %s has %s, which pip, uv and curl do not read alike from a netrc file. Use "
+                "another %s, of letters, "
                 "digits and - _ . ~ for example" % (what, problem, what)
+            )
     if ":" in (username or ""):
         return "the user name has a colon, which ends a user name in http. Use another user name"
     return None
 
 
 def netrc_names(host):
-    """The names under which readers look a host up: uv has an IPv6 address in brackets, pip and curl have not."""
+    """The names under which readers look a host up: uv has an IPv6 address in brackets, pip and
+    curl have not."""
     return (host, "[%s]" % host) if host and ":" in host else (host,)
 
 
@@ -165,14 +225,21 @@ def fill_in(item):
     """Fill in one entry; yields what is wrong with it."""
     name = item["name"]
     if not NAME.match(name):
-        yield "%r is no name for an index: letters, digits, dot, dash and underscore, for it names files" % name
+        yield (
+            "%r is no name for an index: letters, digits, dot, dash and underscore, for it names "
+            "files" % name
+        )
         return
     if item["preset"] == "github" or is_github(item["url"]):
         yield "%s: %s" % (name, GITHUB)
         return
     item["preset"] = item["preset"] or ("simple" if item["url"] else "pypi")
     if item["preset"] not in PRESETS:
-        yield "%s has the preset %r, which is none of %s" % (name, item["preset"], ", ".join(sorted(PRESETS)))
+        yield "%s has the preset %r, which is none of %s" % (
+            name,
+            item["preset"],
+            ", ".join(sorted(PRESETS)),
+        )
         return
     preset = PRESETS[item["preset"]]
     item["url"] = item["url"] or preset.get("url")
@@ -183,12 +250,19 @@ def fill_in(item):
     yield from fill_in_address(item, preset)
     yield from fill_in_login(item, preset)
     if item["role"] == "primary" and item["packages"]:
-        yield ("%s is primary and claims packages. The primary index serves every name that no index claims; an index that "
-               "claims names is an extra one" % name)
+        yield (
+            "%s is primary and claims packages. The primary index serves every name that no index "
+            "claims; an index that "
+            "claims names is an extra one" % name
+        )
     if is_unsafe(item) and not item["allow_unsafe_extra_index"]:
-        yield ("%s is an extra index that claims no packages, and pip takes the highest version that any index offers: whoever "
-               "publishes a private name elsewhere is installed (dependency confusion). Let it claim its names, for example "
-               "packages: [\"swf-*\"]. To take the risk: allow_unsafe_extra_index: true" % name)
+        yield (
+            "%s is an extra index that claims no packages, and pip takes the highest version that "
+            "any index offers: whoever "
+            "publishes a private name elsewhere is installed (dependency confusion). Let it claim "
+            "its names, for example "
+            'packages: ["swf-*"]. To take the risk: allow_unsafe_extra_index: true' % name
+        )
 
 
 def fill_in_address(item, preset):
@@ -196,15 +270,25 @@ def fill_in_address(item, preset):
     if item["preset"] == "directory":
         item["url"] = re.sub(r"^file://", "", str(url or "")).rstrip("/")
         if not item["url"].startswith("/"):
-            yield "%s is a directory, and its url must be an absolute path, for example %s" % (name, preset["example"])
+            yield "%s is a directory, and its url must be an absolute path, for example %s" % (
+                name,
+                preset["example"],
+            )
         elif NOT_IN_PATH.search(item["url"]):
-            yield ("the path of the directory %s has a space or one of # ? %% in it, which pip, uv or both would take for "
-                   "something else. Use another path, or a link to it" % name)
+            yield (
+                "the path of the directory %s has a space or one of # ? %% in it, which pip, uv or "
+                "both would take for "
+                "something else. Use another path, or a link to it" % name
+            )
         return
     if item["preset"] == "pypi" and not url:
         return
     if not url:
-        yield "%s has no url. A %s index has one like %s" % (name, item["preset"], preset["example"])
+        yield "%s has no url. A %s index has one like %s" % (
+            name,
+            item["preset"],
+            preset["example"],
+        )
         return
     for key in ("url", "upload_url"):
         if item[key]:
@@ -212,7 +296,11 @@ def fill_in_address(item, preset):
     item["url"] = url = url.rstrip("/") + "/"
     shape = preset.get("shape")
     if shape and not re.search(shape, urlsplit(url).path):
-        yield "the url of %s is not that of a %s index, which looks like %s" % (name, item["preset"], preset["example"])
+        yield "the url of %s is not that of a %s index, which looks like %s" % (
+            name,
+            item["preset"],
+            preset["example"],
+        )
     elif not item["upload_url"] and preset.get("upload"):
         pattern, replacement = preset["upload"]
         made = re.sub(pattern, replacement, url)
@@ -226,15 +314,24 @@ def wrong_address(name, key, url):
         yield "the %s of %s is no URL: %s" % (key, name, error)
         return
     if "@" in parts.netloc:
-        yield "the %s of %s has credentials in it, and URLs end up in logs. Put them into username and token" % (key, name)
+        yield (
+            "the %s of %s has credentials in it, and URLs end up in logs. Put them into username "
+            "and token" % (key, name)
+        )
     elif NOT_IN_URL.search(url):
-        yield ("the %s of %s has a space, a quote or another character in it that no URL has. Write it as %%20 and the like" % (
-            key, name))
+        yield (
+            "the %s of %s has a space, a quote or another character in it that no URL has. Write "
+            "it as %%20 and the like" % (key, name)
+        )
     elif parts.scheme not in ("http", "https") or not parts.hostname:
         yield "the %s of %s is not an http or https URL" % (key, name)
     elif parts.scheme == "http" and not LOOPBACK.match(parts.hostname):
-        yield ("the %s of %s is http, and not of this machine: the token would travel in the clear, and pip ignores such an "
-               "index. Serve it over https (the role package_index makes the certificates)" % (key, name))
+        yield (
+            "the %s of %s is http, and not of this machine: the token would travel in the clear, "
+            "and pip ignores such an "
+            "index. Serve it over https (the role package_index makes the certificates)"
+            % (key, name)
+        )
 
 
 def fill_in_login(item, preset):
@@ -261,10 +358,14 @@ def together(found):
         yield "two indexes are named %s" % name
     primaries = [item for item in found if item["role"] == "primary"]
     if len(primaries) > 1:
-        yield "%s are all primary. One index serves the names that no other claims; let the others claim theirs in packages" % (
-            " and ".join(item["name"] for item in primaries))
+        yield (
+            "%s are all primary. One index serves the names that no other claims; let the others "
+            "claim theirs in packages" % (" and ".join(item["name"] for item in primaries))
+        )
     elif primaries:
-        primaries[0]["extra_urls"] = [item["url"] for item in found if is_unsafe(item) and item["preset"] != "directory"]
+        primaries[0]["extra_urls"] = [
+            item["url"] for item in found if is_unsafe(item) and item["preset"] != "directory"
+        ]
     logins = {}
     for item in found:
         # where the host looks its credentials up: netrc knows hosts, and no ports or paths
@@ -272,4 +373,7 @@ def together(found):
         if host and item["username"]:
             login = (item["username"], item["token"])
             if logins.setdefault(host, login) != login:
-                yield "two indexes on %s have different credentials, and netrc knows one login per host" % host
+                yield (
+                    "two indexes on %s have different credentials, and netrc knows one login per "
+                    "host" % host
+                )

@@ -11,7 +11,12 @@ import sysconfig
 from dataclasses import dataclass
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.names import canonical
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.versions import allows, is_prerelease, newest_first, same
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.versions import (
+    allows,
+    is_prerelease,
+    newest_first,
+    same,
+)
 
 SDIST = (".tar.gz", ".zip", ".tar.bz2", ".tgz")
 LEGACY_GLIBC = {"manylinux1": (2, 5), "manylinux2010": (2, 12), "manylinux2014": (2, 17)}
@@ -19,7 +24,8 @@ LEGACY_GLIBC = {"manylinux1": (2, 5), "manylinux2010": (2, 12), "manylinux2014":
 
 @dataclass
 class File:
-    """``tags`` is the end of a wheel's name, such as ``py3-none-any``, and None for a source distribution."""
+    """``tags`` is the end of a wheel's name, such as ``py3-none-any``, and None for a source
+    distribution."""
 
     filename: str
     version: str
@@ -41,20 +47,22 @@ def file_of(filename, name, requires_python=None, yanked=None):
     ending = next((end for end in SDIST if filename.endswith(end)), None)
     if ending is None:
         return None
-    stem = filename[:-len(ending)]
+    stem = filename[: -len(ending)]
     # a source distribution's name may have dashes, and so may its version: 1.0-1
     for match in re.finditer("-", stem):
-        if canonical(stem[:match.start()]) == canonical(name):
-            return File(filename, stem[match.end():], None, requires_python, yanked)
+        if canonical(stem[: match.start()]) == canonical(name):
+            return File(filename, stem[match.end() :], None, requires_python, yanked)
     return None
 
 
 def fits(tags, python):
-    """True if a wheel with these tags can be installed into a CPython of that version on this machine."""
+    """True if a wheel with these tags can be installed into a CPython of that version on this
+    machine."""
     pythons, abis, platforms = (part.split(".") for part in tags.split("-"))
     major, minor = (int(part) for part in (python.split(".") + ["0"])[:2])
-    return (any(fits_platform(item) for item in platforms)
-            and any(fits_python(tag, abi, major, minor) for tag in pythons for abi in abis))
+    return any(fits_platform(item) for item in platforms) and any(
+        fits_python(tag, abi, major, minor) for tag in pythons for abi in abis
+    )
 
 
 def fits_python(tag, abi, major, minor):
@@ -77,7 +85,11 @@ def fits_platform(tag):
     if system == "linux":
         return fits_linux(tag, machine, platform.libc_ver())
     # any macOS of this machine: its own version is not compared
-    return system == "macosx" and tag.startswith("macosx_") and tag.endswith((here.split("_", 3)[-1], "universal2"))
+    return (
+        system == "macosx"
+        and tag.startswith("macosx_")
+        and tag.endswith((here.split("_", 3)[-1], "universal2"))
+    )
 
 
 def fits_linux(tag, machine, libc):
@@ -102,17 +114,28 @@ def choose(files, python, wanted=None):
     :param files: list of :class:`File`.
     :param python: version of Python.
     :param wanted: the version asked for, None for the newest.
-    :returns: the verdict is ``ok``, ``version_missing``, ``yanked``, ``no_file`` or ``requires_python``; the version is None
-        where there is none, and that of which the evidence speaks where nothing can be installed.
+    :returns: the verdict is ``ok``, ``version_missing``, ``yanked``, ``no_file`` or
+        ``requires_python``; the version is None where there is none, and that of which the evidence
+        speaks where nothing can be installed.
     """
     versions = newest_first({file.version for file in files})
     if wanted:
         versions = [version for version in versions if same(version, wanted)]
         if not versions:
-            return "version_missing", None, "there are " + listed(newest_first({file.version for file in files}))
-    reasons = {version: unusable([file for file in files if file.version == version], python) for version in versions}
+            return (
+                "version_missing",
+                None,
+                "there are " + listed(newest_first({file.version for file in files})),
+            )
+    reasons = {
+        version: unusable([file for file in files if file.version == version], python)
+        for version in versions
+    }
     # a pre-release is taken only where there is nothing else
-    usable = sorted((version for version in versions if reasons[version] is None), key=lambda item: (is_prerelease(item), ))
+    usable = sorted(
+        (version for version in versions if reasons[version] is None),
+        key=lambda item: (is_prerelease(item),),
+    )
     if usable:
         return "ok", usable[0], "HTTP 200"
     # the newest that was not withdrawn says most
@@ -127,20 +150,36 @@ def unusable(files, python):
     there = [file for file in files if file.yanked is None]
     if not there:
         reason = next((file.yanked for file in files if file.yanked), None)
-        return "yanked", "%s is marked as withdrawn%s" % (version, " (%s)" % reason[:200] if reason else "")
+        return "yanked", "%s is marked as withdrawn%s" % (
+            version,
+            " (%s)" % reason[:200] if reason else "",
+        )
     wheels = [file for file in there if file.tags]
     if not wheels:
-        return "no_file", "of %s there is only a source distribution (%s), and only wheels are installed" % (
-            version, there[0].filename)
+        return (
+            "no_file",
+            "of %s there is only a source distribution (%s), and only wheels are installed"
+            % (version, there[0].filename),
+        )
     fitting = [file for file in wheels if fits(file.tags, python)]
     if not fitting:
         return "no_file", "the wheels of %s are for %s, and this is Python %s on %s" % (
-            version, listed(sorted({file.tags for file in wheels})), python, sysconfig.get_platform())
+            version,
+            listed(sorted({file.tags for file in wheels})),
+            python,
+            sysconfig.get_platform(),
+        )
     if not any(allows(file.requires_python, python) for file in fitting):
-        return "requires_python", "%s requires Python %s, and this is Python %s" % (version, fitting[0].requires_python, python)
+        return "requires_python", "%s requires Python %s, and this is Python %s" % (
+            version,
+            fitting[0].requires_python,
+            python,
+        )
     return None
 
 
 def listed(texts, most=8):
     """At most eight texts in one line."""
-    return ", ".join(texts[:most]) + (" and %d more" % (len(texts) - most) if len(texts) > most else "")
+    return ", ".join(texts[:most]) + (
+        " and %d more" % (len(texts) - most) if len(texts) > most else ""
+    )

@@ -1,7 +1,8 @@
 # Copyright: Contributors to the bnlnpps.swf_testbed collection
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Settings of GitHub Packages in pip.conf and .pypirc. It has no registry for Python packages: every address of it answers 404.
+"""Settings of GitHub Packages in pip.conf and .pypirc. It has no registry for Python packages:
+every address of it answers 404.
 
 What is found is named by section and option, never by value: there are tokens in these addresses.
 """
@@ -31,12 +32,17 @@ def in_pypirc(text):
 def places(environment):
     """The files of a login and of the host that may have it, each with the function that looks."""
     home, config = environment["HOME"], xdg(environment, "XDG_CONFIG_HOME", ".config")
-    confs = [os.path.join(config, "pip", "pip.conf"), os.path.join(home, ".pip", "pip.conf"), "/etc/pip.conf"]
+    confs = [
+        os.path.join(config, "pip", "pip.conf"),
+        os.path.join(home, ".pip", "pip.conf"),
+        "/etc/pip.conf",
+    ]
     return [*((path, in_pip_conf) for path in confs), (os.path.join(home, ".pypirc"), in_pypirc)]
 
 
 def found_in(environment, read):
-    """Pairs of a path and of what in it names GitHub Packages. What cannot be read is passed over."""
+    """Pairs of a path and of what in it names GitHub Packages. What cannot be read is passed
+    over."""
     for path, look in places(environment):
         try:
             hits = look(read(path))
@@ -51,14 +57,18 @@ def of_github(option):
 
 
 def repositories(lines):
-    return [option.section for option in ini_text.options(lines) if option.name == "repository" and of_github(option)]
+    return [
+        option.section
+        for option in ini_text.options(lines)
+        if option.name == "repository" and of_github(option)
+    ]
 
 
 def without_github(text):
     """The text of a pip.conf or .pypirc without GitHub Packages; all else stays as it is.
 
-    A section whose repository it is goes as a whole, with its token and its name in C(index-servers). Of an option with several
-    addresses only its own go.
+    A section whose repository it is goes as a whole, with its token and its name in
+    C(index-servers). Of an option with several addresses only its own go.
     """
     lines = ini_text.lines_of(text)
     gone = repositories(lines)

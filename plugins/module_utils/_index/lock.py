@@ -1,11 +1,12 @@
 # Copyright: Contributors to the bnlnpps.swf_testbed collection
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Locks: requirement files with exact versions and hashes, and which index each name of them comes from.
+"""Locks: requirement files with exact versions and hashes, and which index each name of them comes
+from.
 
-A name that an index claims in ``packages`` comes from that index and from no other; every other name comes from the one
-index that claims none. An installation asks one index at a time for the names bound to it, so that a private name is never
-looked up anywhere else.
+A name that an index claims in ``packages`` comes from that index and from no other; every other
+name comes from the one index that claims none. An installation asks one index at a time for the
+names bound to it, so that a private name is never looked up anywhere else.
 """
 
 from __future__ import annotations
@@ -16,7 +17,9 @@ import re
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.names import canonical
 
-REQUIREMENT = re.compile(r"^(?P<name>[A-Za-z0-9][A-Za-z0-9._-]*)(\[[^]]*\])?==(?P<version>[^\s;\\]+)")
+REQUIREMENT = re.compile(
+    r"^(?P<name>[A-Za-z0-9][A-Za-z0-9._-]*)(\[[^]]*\])?==(?P<version>[^\s;\\]+)"
+)
 
 
 def entries(text):
@@ -50,20 +53,26 @@ def short_hash(text):
 
 
 def index_of(name, indexes):
-    """The one index that a name comes from. A claim of the very name counts more than a pattern that it matches.
+    """The one index that a name comes from. A claim of the very name counts more than a pattern
+    that it matches.
 
     :param indexes: normalised indexes.
     :raises ValueError: when no index, or more than one, may serve the name.
     """
     claims = [index for index in indexes if canonical(name) in index["packages"]] or [
-        index for index in indexes if any(fnmatch.fnmatchcase(canonical(name), pattern) for pattern in index["packages"])]
+        index
+        for index in indexes
+        if any(fnmatch.fnmatchcase(canonical(name), pattern) for pattern in index["packages"])
+    ]
     if not claims:
         claims = [index for index in indexes if index["role"] == "primary"]
     if len(claims) == 1:
         return claims[0]
     if claims:
-        raise ValueError("%s could come from more than one index: %s. Let one of them claim it in packages." % (
-            name, ", ".join(index["name"] for index in claims)))
+        raise ValueError(
+            "%s could come from more than one index: %s. Let one of them claim it in packages."
+            % (name, ", ".join(index["name"] for index in claims))
+        )
     raise ValueError("no index serves %s. Add one without packages, or one that claims it." % name)
 
 
@@ -72,11 +81,16 @@ def by_index(text, indexes):
     texts = {}
     for name, _version, lines in entries(text):
         texts.setdefault(index_of(name, indexes)["name"], []).extend(lines)
-    return [(index, "\n".join(texts[index["name"]]) + "\n") for index in indexes if index["name"] in texts]
+    return [
+        (index, "\n".join(texts[index["name"]]) + "\n")
+        for index in indexes
+        if index["name"] in texts
+    ]
 
 
 def versions(text):
-    """{name: version} of a lock. A name that is there for several Pythons has all its versions, with ``or`` between them."""
+    """{name: version} of a lock. A name that is there for several Pythons has all its versions,
+    with ``or`` between them."""
     found = {}
     for name, version, _lines in entries(text):
         found.setdefault(name, []).append(version)

@@ -12,7 +12,8 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common import
 
 
 class NetrcRefused(ValueError):
-    """What is in the file cannot be read, or contradicts ours. The text quotes nothing: every word may be a password."""
+    """What is in the file cannot be read, or contradicts ours. The text quotes nothing: every word
+    may be a password."""
 
 
 def with_logins(text, owner, entries):
@@ -27,7 +28,9 @@ def with_logins(text, owner, entries):
     ours = {words[1]: (words[3], words[5]) for words in map(str.split, entries.splitlines())}
     for host, login in ours.items():
         if theirs.get(host, login) != login:
-            raise NetrcRefused("it has another login for %s, and that is not this collection's. Take it out" % host)
+            raise NetrcRefused(
+                "it has another login for %s, and that is not this collection's. Take it out" % host
+            )
     result = marked_block.set_block(text, owner, entries)
     if logins_in(result) != dict(theirs, **ours):
         raise NetrcRefused("the logins in it would be read differently with ours before them")
@@ -43,15 +46,22 @@ def logins_in(text):
     for number, line in enumerate(text.split("\n"), start=1):
         # uv reads nothing of such a file, our login included
         if any("\udc80" <= character <= "\udcff" for character in line):
-            raise NetrcRefused("line %d is not UTF-8, and uv reads nothing of the file. Write it in UTF-8" % number)
+            raise NetrcRefused(
+                "line %d is not UTF-8, and uv reads nothing of the file. Write it in UTF-8" % number
+            )
         if line.lstrip().startswith("#") and before.endswith("\r"):
-            raise NetrcRefused("line %d is a comment after a line that ends as on Windows, and uv reads nothing of the file. "
-                               "Give its lines the ends of this system (sed -i 's/\\r$//')" % number)
+            raise NetrcRefused(
+                "line %d is a comment after a line that ends as on Windows, and uv reads nothing "
+                "of the file. "
+                "Give its lines the ends of this system (sed -i 's/\\r$//')" % number
+            )
         before = line
     try:
         found = read(text)
     except netrc.NetrcParseError as error:
-        raise NetrcRefused("pip cannot read it either, see line %d. Correct it" % line_of(error, text)) from None
+        raise NetrcRefused(
+            "pip cannot read it either, see line %d. Correct it" % line_of(error, text)
+        ) from None
     return {host: (login[0], login[2]) for host, login in found.items()}
 
 
@@ -63,8 +73,9 @@ def read(text):
 
 
 def line_of(error, text):
-    """The line that an error is about: where a word is the last of its line, the reader has counted one further."""
-    before = "".join(text.splitlines(keepends=True)[:error.lineno - 1])
+    """The line that an error is about: where a word is the last of its line, the reader has counted
+    one further."""
+    before = "".join(text.splitlines(keepends=True)[: error.lineno - 1])
     try:
         read(before)
     except netrc.NetrcParseError:

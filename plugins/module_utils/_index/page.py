@@ -1,7 +1,8 @@
 # Copyright: Contributors to the bnlnpps.swf_testbed collection
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Pages of the simple API, HTML (PEP 503, 592) and JSON (PEP 691, 700), and how to tell them from what is none."""
+"""Pages of the simple API, HTML (PEP 503, 592) and JSON (PEP 691, 700), and how to tell them from
+what is none."""
 
 from __future__ import annotations
 
@@ -13,19 +14,24 @@ from dataclasses import dataclass, field
 from html.parser import HTMLParser
 from urllib.parse import unquote, urldefrag, urljoin, urlsplit
 
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.files import SDIST, File, file_of
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.files import (
+    SDIST,
+    File,
+    file_of,
+)
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.names import canonical
 
 ACCEPT = "application/vnd.pypi.simple.v1+json, application/vnd.pypi.simple.v1+html;q=0.2, text/html;q=0.01"
 JSON_TYPE = "application/vnd.pypi.simple.v1+json"
-# servers without the mark of PEP 629 name their pages like this: pypiserver, devpi, nginx, Apache, http.server
+# servers without the mark of PEP 629 name their pages like this: pypiserver, devpi, nginx, Apache,
+# http.server
 TITLES = re.compile(r"links for|simple|index of|directory listing", re.I)
 
 
 @dataclass
 class Page:
-    """What a page is: ``package`` (of a package, maybe without files), ``root`` (list of packages), ``login`` (for browsers) or
-    ``other``."""
+    """What a page is: ``package`` (of a package, maybe without files), ``root`` (list of packages),
+    ``login`` (for browsers) or ``other``."""
 
     kind: str
     files: list[File] = field(default_factory=list)
@@ -72,8 +78,12 @@ def parse(content_type, body, name=None):
     kind = (content_type or "").partition(";")[0].strip().lower()
     if kind == JSON_TYPE or (kind == "application/json" and b'"api-version"' in body):
         return parse_json(body, name)
-    if kind and kind not in ("text/html", "application/vnd.pypi.simple.v1+html", "application/vnd.pypi.simple.latest+html",
-                             "application/xhtml+xml"):
+    if kind and kind not in (
+        "text/html",
+        "application/vnd.pypi.simple.v1+html",
+        "application/vnd.pypi.simple.latest+html",
+        "application/xhtml+xml",
+    ):
         return Page("other", evidence="it is of the type %s" % kind[:60])
     return parse_html(body.decode("utf-8", "replace"), name)
 
@@ -86,13 +96,20 @@ def parse_json(body, name):
         content = json.loads(body)
         api = str(content["meta"]["api-version"])
         if api.partition(".")[0] != "1":
-            return Page("other", evidence="it speaks version %s of the simple API, and installers know 1" % api[:20])
+            return Page(
+                "other",
+                evidence="it speaks version %s of the simple API, and installers know 1" % api[:20],
+            )
         files = []
         for item in content["files"]:
             # yanked is true, or the reason
             yanked = item.get("yanked")
             yanked = ("" if yanked is True else str(yanked)) if yanked else None
-            files.append(file_of(item["filename"], name, str(item.get("requires-python") or "") or None, yanked))
+            files.append(
+                file_of(
+                    item["filename"], name, str(item.get("requires-python") or "") or None, yanked
+                )
+            )
         return Page("package", [file for file in files if file])
     except (ValueError, KeyError, TypeError, AttributeError):
         return Page("other", evidence="it is JSON, and not of the simple API")
@@ -132,9 +149,15 @@ def parse_html(text, name):
     known = reader.marked or bool(TITLES.search(title))
     if name is None:
         return root_page(reader, known, title)
-    files = [file_of(last_part(attributes.get("href")), name, attributes.get("data-requires-python"),
-                     (attributes["data-yanked"] or "") if "data-yanked" in attributes else None)
-             for attributes, _text in reader.anchors]
+    files = [
+        file_of(
+            last_part(attributes.get("href")),
+            name,
+            attributes.get("data-requires-python"),
+            (attributes["data-yanked"] or "") if "data-yanked" in attributes else None,
+        )
+        for attributes, _text in reader.anchors
+    ]
     files = [file for file in files if file]
     if files or known:
         return Page("package", files)
@@ -142,10 +165,18 @@ def parse_html(text, name):
 
 
 def root_page(reader, known, title):
-    links = [(last_part(attributes.get("href")), text.strip()) for attributes, text in reader.anchors]
+    links = [
+        (last_part(attributes.get("href")), text.strip()) for attributes, text in reader.anchors
+    ]
     if any(part.endswith((".whl", *SDIST)) for part, _text in links):
-        return Page("other", evidence="it lists files and not packages: it is the page of one package, or a folder of wheels")
-    if known or any(part and canonical(part) == canonical(text.rstrip("/")) for part, text in links):
+        return Page(
+            "other",
+            evidence="it lists files and not packages: it is the page of one package, or a folder "
+            "of wheels",
+        )
+    if known or any(
+        part and canonical(part) == canonical(text.rstrip("/")) for part, text in links
+    ):
         return Page("root")
     return Page("other", evidence="it is a page that lists no packages (%r)" % title)
 
@@ -159,7 +190,8 @@ def last_part(href):
 
 
 def from_directory(path, name):
-    """The :class:`Page` of a package in a directory: a static tree of the simple API, or wheels side by side.
+    """The :class:`Page` of a package in a directory: a static tree of the simple API, or wheels
+    side by side.
 
     :raises OSError: when the directory cannot be read.
     """
@@ -180,7 +212,9 @@ def requires_python_of(wheel):
     """Requires-Python from a wheel's metadata, or None."""
     try:
         with zipfile.ZipFile(wheel) as archive:
-            member = next(item for item in archive.namelist() if item.endswith(".dist-info/METADATA"))
+            member = next(
+                item for item in archive.namelist() if item.endswith(".dist-info/METADATA")
+            )
             head = archive.read(member).decode("utf-8", "replace").partition("\n\n")[0]
     except (OSError, zipfile.BadZipFile, StopIteration, KeyError):
         return None

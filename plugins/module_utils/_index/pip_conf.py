@@ -17,7 +17,8 @@ FILE = re.compile(r"^  (?P<path>/.*), exists: (True|False)$")
 
 
 def options(text):
-    """{(section, option): value} of a pip.conf. Options are spelled with dashes, as pip compares them.
+    """{(section, option): value} of a pip.conf. Options are spelled with dashes, as pip compares
+    them.
 
     :raises ValueError: if pip could not read it either; the text names the line and quotes nothing.
     """
@@ -25,8 +26,11 @@ def options(text):
         parser = parsed(text)
     except ValueError as error:
         raise ValueError("pip cannot read it: %s. Correct it" % error) from None
-    return {(section, option.replace("_", "-")): value
-            for section in parser.sections() for option, value in parser.items(section)}
+    return {
+        (section, option.replace("_", "-")): value
+        for section in parser.sections()
+        for option, value in parser.items(section)
+    }
 
 
 def sections_of(text):
@@ -41,7 +45,9 @@ def parsed(text):
     try:
         parser.read_string(text)
     except configparser.Error as error:
-        numbers = [number for number, _line in getattr(error, "errors", ())] or [getattr(error, "lineno", None)]
+        numbers = [number for number, _line in getattr(error, "errors", ())] or [
+            getattr(error, "lineno", None)
+        ]
         where = ", ".join("line %s" % number for number in numbers if number)
         raise ValueError(type(error).__name__ + (where and ", " + where)) from None
     return parser
@@ -50,10 +56,19 @@ def parsed(text):
 def usual_files(environment):
     """Where pip keeps its configuration on Linux, in the order in which later ones count more."""
     config = xdg(environment, "XDG_CONFIG_HOME", ".config")
-    system = [os.path.join(path, "pip/pip.conf") for path in environment.get("XDG_CONFIG_DIRS", "/etc/xdg").split(":") if path]
+    system = [
+        os.path.join(path, "pip/pip.conf")
+        for path in environment.get("XDG_CONFIG_DIRS", "/etc/xdg").split(":")
+        if path
+    ]
     own = environment.get("PIP_CONFIG_FILE")
-    return [*system, "/etc/pip.conf", os.path.join(environment["HOME"], ".pip/pip.conf"), os.path.join(config, "pip/pip.conf"),
-            *([own] if own else [])]
+    return [
+        *system,
+        "/etc/pip.conf",
+        os.path.join(environment["HOME"], ".pip/pip.conf"),
+        os.path.join(config, "pip/pip.conf"),
+        *([own] if own else []),
+    ]
 
 
 def files_in(text):
@@ -71,7 +86,8 @@ def files_in(text):
 def settings_in_files(files, environment):
     """{option: value} of C(pip install): [install] before [global], and variables before both.
 
-    What C(pip config list) prints is no help: it has the values of all files, and not in the order in which they count.
+    What C(pip config list) prints is no help: it has the values of all files, and not in the order
+    in which they count.
 
     :param files: paths, there or not, those that count more later.
     :raises ValueError: for a file that pip could not read; the text begins with its path.
@@ -88,9 +104,16 @@ def settings_in_files(files, environment):
     merged = {}
     for counting in ("global", "install"):
         # an empty value counts as none
-        merged.update((option, value) for (section, option), value in found.items() if section == counting and value)
-    merged.update((name[4:].lower().replace("_", "-"), value) for name, value in environment.items()
-                  if name.startswith("PIP_") and value)
+        merged.update(
+            (option, value)
+            for (section, option), value in found.items()
+            if section == counting and value
+        )
+    merged.update(
+        (name[4:].lower().replace("_", "-"), value)
+        for name, value in environment.items()
+        if name.startswith("PIP_") and value
+    )
     return merged
 
 

@@ -1,10 +1,11 @@
 # Copyright: Contributors to the bnlnpps.swf_testbed collection
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Edits files that belong to somebody else: single options of an ini file, and a marked block of any other text file.
+"""Edits files that belong to somebody else: single options of an ini file, and a marked block of
+any other text file.
 
-Everything else in the file stays as it is, byte for byte. What was set is kept in a record, so that it can be taken out again,
-and nothing else.
+Everything else in the file stays as it is, byte for byte. What was set is kept in a record, so that
+it can be taken out again, and nothing else.
 """
 
 from __future__ import annotations
@@ -14,7 +15,9 @@ import os
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common import ini_text
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.files import replacing
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.marked_block import outside
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.marked_block import (
+    outside,
+)
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.pip_conf import options
 
 
@@ -29,8 +32,14 @@ def set_option(text, section, option, value):
     sections = ini_text.sections(lines)
     if section not in sections:
         return "".join(["[%s]%s" % (section, end_of_line), *new]) + text if new else text
-    there = next((found for found in ini_text.options(lines)
-                  if (found.section, found.name.replace("_", "-")) == (section, option)), None)
+    there = next(
+        (
+            found
+            for found in ini_text.options(lines)
+            if (found.section, found.name.replace("_", "-")) == (section, option)
+        ),
+        None,
+    )
     start = sections[section][0] + 1
     first, last = (there.first, there.last) if there else (start, start)
     if last == len(lines) and not lines[-1].endswith("\n"):
@@ -44,15 +53,23 @@ def set_option(text, section, option, value):
 def with_options(text, wanted):
     """The text with these options in [global], each where it is not there yet.
 
-    :raises ValueError: when pip would then read what is there otherwise: an indented line goes on with the option before it.
+    :raises ValueError: when pip would then read what is there otherwise: an indented line goes on
+        with the option before it.
     """
     there, result = options(text), text
-    new = {("global", option): value for option, value in wanted.items() if ("global", option) not in there}
+    new = {
+        ("global", option): value
+        for option, value in wanted.items()
+        if ("global", option) not in there
+    }
     for (section, option), value in reversed(list(new.items())):
         result = set_option(result, section, option, value)
     if options(result) != {**there, **new}:
-        raise ValueError("options in it are indented, and pip would take them for a part of the one before them. Take the spaces "
-                         "before them out")
+        raise ValueError(
+            "options in it are indented, and pip would take them for a part of the one before "
+            "them. Take the spaces "
+            "before them out"
+        )
     return result
 
 
@@ -60,18 +77,22 @@ def without_section(text, section):
     """The text without the heading of a section that holds no option. Comments stay."""
     lines = ini_text.lines_of(text)
     start, end = ini_text.sections(lines).get(section, (0, 0))
-    if any(line.strip() and not line.lstrip().startswith(("#", ";")) for line in lines[start + 1:end]):
+    if any(
+        line.strip() and not line.lstrip().startswith(("#", ";")) for line in lines[start + 1 : end]
+    ):
         return text
-    del lines[start:min(start + 1, end)]
+    del lines[start : min(start + 1, end)]
     return "".join(lines)
 
 
 class Files:
-    """Texts of files, read once and written at the end. Bytes that are not UTF-8 are in them as surrogates."""
+    """Texts of files, read once and written at the end. Bytes that are not UTF-8 are in them as
+    surrogates."""
 
     def __init__(self):
         self.before, self.after = {}, {}
-        #: files that were not there before this collection, and are to be gone when nothing is left in them
+        #: files that were not there before this collection, and are to be gone when nothing is left
+        #: in them
         self.created = set()
 
     def read(self, path):
@@ -99,7 +120,11 @@ class Files:
                 continue
             os.makedirs(os.path.dirname(path), exist_ok=True)
             secret = os.path.basename(path) in (".netrc", ".pypirc")
-            mode = 0o600 if secret else (os.stat(path).st_mode & 0o777 if os.path.exists(path) else 0o644)
+            mode = (
+                0o600
+                if secret
+                else (os.stat(path).st_mode & 0o777 if os.path.exists(path) else 0o644)
+            )
             with replacing(path, mode) as stream:
                 stream.buffer.write(self.after[path].encode("utf-8", "surrogateescape"))
 
@@ -117,7 +142,12 @@ def undo(files, previous, owner):
     for path in paths:
         try:
             text = files.read(path)
-            files.change(path, without_options(text, previous) if path == previous.get("pip_conf") else outside(text, owner))
+            files.change(
+                path,
+                without_options(text, previous)
+                if path == previous.get("pip_conf")
+                else outside(text, owner),
+            )
         except ValueError as error:
             raise ValueError("%s: %s" % (path, error)) from None
 

@@ -8,10 +8,13 @@ from __future__ import annotations
 import os
 import re
 
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.pip_conf import is_true, options
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.pip_conf import (
+    is_true,
+    options,
+)
 
-# options that name places that packages come from. In [global] they count for all commands, in a command's section for that
-# command, and there they count more
+# options that name places that packages come from. In [global] they count for all commands, in a
+# command's section for that command, and there they count more
 SOURCES = ("index-url", "pypi-url", "extra-index-url", "find-links", "no-index")
 
 
@@ -33,13 +36,25 @@ def others(files, read, target, wanted):
             raise ValueError("%s: %s" % (path, error)) from None
         merged.update((key, (path, value)) for key, value in found.items() if key[1] in SOURCES)
     ours = {option: value.split() for option, value in wanted.items()}
-    return [(path, section, option, value) for (section, option), (path, value) in sorted(merged.items())
-            if value.split() and value.split() != ours.get(option) and (option != "no-index" or is_true(value))]
+    return [
+        (path, section, option, value)
+        for (section, option), (path, value) in sorted(merged.items())
+        if value.split()
+        and value.split() != ours.get(option)
+        and (option != "no-index" or is_true(value))
+    ]
 
 
 def variables():
-    """The names of the variables of this process with which pip or uv take packages from elsewhere, or read other files."""
-    return sorted(name for name, value in os.environ.items() if value and re.fullmatch(
-        r"PIP_(CONFIG_FILE|ISOLATED|%s)|UV_(CONFIG_FILE|NO_CONFIG|INDEX|INDEX_URL|DEFAULT_INDEX|EXTRA_INDEX_URL|FIND_LINKS|"
-        "NO_INDEX)" % "|".join(
-            option.replace("-", "_").upper() for option in SOURCES), name))
+    """The names of the variables of this process with which pip or uv take packages from elsewhere,
+    or read other files."""
+    return sorted(
+        name
+        for name, value in os.environ.items()
+        if value
+        and re.fullmatch(
+            r"PIP_(CONFIG_FILE|ISOLATED|%s)|UV_(CONFIG_FILE|NO_CONFIG|INDEX|INDEX_URL|DEFAULT_INDEX|EXTRA_INDEX_URL|FIND_LINKS|"
+            "NO_INDEX)" % "|".join(option.replace("-", "_").upper() for option in SOURCES),
+            name,
+        )
+    )

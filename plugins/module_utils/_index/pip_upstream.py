@@ -13,8 +13,14 @@ import sys
 import urllib.request
 from urllib.parse import unquote, urlsplit, urlunsplit
 
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.clean_environment import admitted, clean_environment
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.pip_conf import files_in, settings_in_files
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.clean_environment import (
+    admitted,
+    clean_environment,
+)
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.pip_conf import (
+    files_in,
+    settings_in_files,
+)
 
 # where pip itself has the address of PyPI
 DEFAULT = "from pip._internal.models.index import PyPI; print(PyPI.simple_url)"
@@ -26,31 +32,51 @@ class NoPip(Exception):
 
 
 def environment_of_pip():
-    """The environment in which pip says how it is set up: here its settings count, in variables and in files."""
+    """The environment in which pip says how it is set up: here its settings count, in variables and
+    in files."""
     own = dict({"PIP_CONFIG_FILE": None}, **admitted("PIP_.+", "XDG_CONFIG_.+"))
     return clean_environment(**dict(own, PIP_NO_INPUT="1", PIP_DISABLE_PIP_VERSION_CHECK="1"))
 
 
 def output(python, *arguments, **more):
-    """What a Python prints in the environment of pip, with more variables; None if it fails or is not there."""
+    """What a Python prints in the environment of pip, with more variables; None if it fails or is
+    not there."""
     try:
         # in a folder without modules: python -m looks where it stands first
-        done = subprocess.run([python, *arguments], cwd="/", stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                              stderr=subprocess.DEVNULL, check=False, text=True, timeout=SECONDS,
-                              env=dict(environment_of_pip(), **more))
+        done = subprocess.run(
+            [python, *arguments],
+            cwd="/",
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            check=False,
+            text=True,
+            timeout=SECONDS,
+            env=dict(environment_of_pip(), **more),
+        )
     except (OSError, subprocess.TimeoutExpired):
         return None
     return done.stdout if done.returncode == 0 else None
 
 
 def asked_of_pip(preferred=None):
-    """The Python whose pip answered, the files that this pip reads, and {option: value} of what it is set up for.
+    """The Python whose pip answered, the files that this pip reads, and {option: value} of what it
+    is set up for.
 
     :param preferred: a Python whose pip is asked first.
     :raises NoPip: no Python of this host has a pip that can read its configuration.
     """
-    for python in dict.fromkeys(filter(None, (preferred, sys.executable, shutil.which("python3"), shutil.which(
-            "python3", path=os.defpath)))):
+    for python in dict.fromkeys(
+        filter(
+            None,
+            (
+                preferred,
+                sys.executable,
+                shutil.which("python3"),
+                shutil.which("python3", path=os.defpath),
+            ),
+        )
+    ):
         text = output(python, "-m", "pip", "config", "debug")
         if text is not None:
             files = files_in(text)
@@ -76,18 +102,22 @@ def settings_of_pip(preferred=None):
 def address_and_login(url):
     """(address, (user name, password) or None) of an index that pip is set up for.
 
-    A login in the URL is for the header: an address may be shown, a login may not. Without one, netrc is asked, as pip does.
+    A login in the URL is for the header: an address may be shown, a login may not. Without one,
+    netrc is asked, as pip does.
     """
     parts = urlsplit(url)
-    address = urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path.rstrip("/") + "/", "", ""))
+    address = urlunsplit(
+        (parts.scheme, parts.netloc.rpartition("@")[2], parts.path.rstrip("/") + "/", "", "")
+    )
     if parts.username:
         return address, (unquote(parts.username), unquote(parts.password or ""))
     return address, login_of(parts.hostname or "")
 
 
 def upstream_of_pip(preferred=None):
-    """The index that pip asks and how it gets there: ``url``, and where there is one ``username``, ``password``, ``proxies``
-    (as urllib has them), ``ca_file``. Parameters and errors as of :func:`settings_of_pip`.
+    """The index that pip asks and how it gets there: ``url``, and where there is one ``username``,
+    ``password``, ``proxies`` (as urllib has them), ``ca_file``. Parameters and errors as of
+    :func:`settings_of_pip`.
     """
     settings = settings_of_pip(preferred)
     url, login = address_and_login(settings["index-url"])
@@ -97,23 +127,34 @@ def upstream_of_pip(preferred=None):
     proxies = urllib.request.getproxies()
     if settings.get("proxy"):
         proxies = {"http": settings["proxy"], "https": settings["proxy"]}
-    result["proxies"] = {kind: value for kind, value in sorted(proxies.items()) if kind in ("http", "https", "all", "no")}
+    result["proxies"] = {
+        kind: value
+        for kind, value in sorted(proxies.items())
+        if kind in ("http", "https", "all", "no")
+    }
     for kind in ("http", "https"):
         # urllib knows no proxy for all kinds, curl and pip do
         if "all" in result["proxies"]:
             result["proxies"].setdefault(kind, result["proxies"]["all"])
     result["proxies"].pop("all", None)
-    ca_file = settings.get("cert") or os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("SSL_CERT_FILE")
+    ca_file = (
+        settings.get("cert")
+        or os.environ.get("REQUESTS_CA_BUNDLE")
+        or os.environ.get("SSL_CERT_FILE")
+    )
     if ca_file:
         result["ca_file"] = ca_file
     return result
 
 
 def login_of(host):
-    """The login that the netrc file has for a host, None if there is none. pip takes no default entry either."""
+    """The login that the netrc file has for a host, None if there is none. pip takes no default
+    entry either."""
     try:
         # by its path: Python refuses a file of the login that others can read, and pip does not
-        found = netrc.netrc(os.environ.get("NETRC") or os.path.expanduser("~/.netrc")).hosts.get(host)
+        found = netrc.netrc(os.environ.get("NETRC") or os.path.expanduser("~/.netrc")).hosts.get(
+            host
+        )
     except (OSError, netrc.NetrcParseError, UnicodeDecodeError):
         return None
     return (found[0], found[2]) if found else None

@@ -3,7 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Asks package indexes for packages, with and without credentials, and says what is wrong.
 
-A name is asked for at the index that it is bound to and nowhere else: a private name that is looked up elsewhere is known there.
+A name is asked for at the index that it is bound to and nowhere else: a private name that is looked
+up elsewhere is known there.
 """
 
 from __future__ import annotations
@@ -29,7 +30,12 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.classif
     of_answers,
     of_index,
 )
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.client import Answer, CaUnusable, Client, place
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.client import (
+    Answer,
+    CaUnusable,
+    Client,
+    place,
+)
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.configuration import (
     IndexesRefused,
     is_github,
@@ -40,10 +46,18 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.files i
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.names import canonical
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.page import from_directory
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.secrets import Scrubber
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.verdicts import OF_AN_INDEX, explained, sentence
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.versions import newest_first
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.verdicts import (
+    OF_AN_INDEX,
+    explained,
+    sentence,
+)
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.versions import (
+    newest_first,
+)
 
-WANTED = re.compile(r"^(?P<name>[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?)(?:==(?P<version>[^\s=]+))?$")
+WANTED = re.compile(
+    r"^(?P<name>[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?)(?:==(?P<version>[^\s=]+))?$"
+)
 PYTHON = re.compile(r"^\d+\.\d+(\.\w+)?$")
 AT_ONCE = 16
 # of the list of all packages the beginning is enough; PyPI's has 30 MB
@@ -64,7 +78,8 @@ def diagnose(indexes, names, access_dir=None, python=None, timeout=10):
     :param access_dir: folder that the role pip_index wrote on this machine.
     :param python: version of the Python that is installed for; None for this one's.
     :param timeout: seconds per request.
-    :returns: list of texts, each with cause, evidence and cure and without credentials; empty if nothing is wrong.
+    :returns: list of texts, each with cause, evidence and cure and without credentials; empty if
+        nothing is wrong.
     """
     try:
         return probe(indexes, names, access_dir, python, timeout)["problems"]
@@ -75,22 +90,34 @@ def diagnose(indexes, names, access_dir=None, python=None, timeout=10):
 def probe(indexes, names, access_dir=None, python=None, timeout=10):
     """Ask every index, and each package's index for the package. Parameters as of :func:`diagnose`.
 
-    :returns: dict with ``indexes``, ``packages``, ``problems``, ``unsafe`` and ``ok``; no credential is in it.
-    :raises ProbeRefused, IndexesRefused, AccessRefused: for input that cannot be used. Nothing was asked then.
+    :returns: dict with ``indexes``, ``packages``, ``problems``, ``unsafe`` and ``ok``; no
+        credential is in it.
+    :raises ProbeRefused, IndexesRefused, AccessRefused: for input that cannot be used. Nothing was
+        asked then.
     """
     python = python or platform.python_version()
     if not PYTHON.match(python):
-        raise ProbeRefused("python: %r is not a version of Python. Give one like 3.11 or 3.11.7" % python)
+        raise ProbeRefused(
+            "python: %r is not a version of Python. Give one like 3.11 or 3.11.7" % python
+        )
     wanted = [wish(name) for name in names]
     entries = filled_in(indexes)
     scrub = Scrubber()
     access = Access(access_dir)
     for entry in entries:
         equip(entry, access, scrub)
-    bound = [(entry, name, version) for name, version in wanted for entry in places_of(name, entries)]
+    bound = [
+        (entry, name, version) for name, version in wanted for entry in places_of(name, entries)
+    ]
     with concurrent.futures.ThreadPoolExecutor(max_workers=AT_ONCE) as pool:
-        reports = list(pool.map(
-            lambda entry: report_on(entry, [item[1:] for item in bound if item[0] is entry], python, timeout), entries))
+        reports = list(
+            pool.map(
+                lambda entry: report_on(
+                    entry, [item[1:] for item in bound if item[0] is entry], python, timeout
+                ),
+                entries,
+            )
+        )
     return summary(entries, wanted, scrub(reports))
 
 
@@ -102,18 +129,33 @@ def wish(text):
 
 
 def filled_in(indexes):
-    """The normalised entries, those of GitHub included: they claim names too, and those must not be asked for elsewhere."""
+    """The normalised entries, those of GitHub included: they claim names too, and those must not be
+    asked for elsewhere."""
+
     def github(index):
         return index.get("preset") == "github" or is_github(index.get("url"))
 
     usable = iter(normalised([index for index in indexes if not github(index)]))
-    return [{"name": index["name"], "preset": "github", "url": index.get("url"), "username": None, "token": None, "ca_cert": None,
-             "packages": [canonical(pattern) for pattern in index.get("packages") or []], "role": index.get("role") or "primary"}
-            if github(index) else next(usable) for index in indexes]
+    return [
+        {
+            "name": index["name"],
+            "preset": "github",
+            "url": index.get("url"),
+            "username": None,
+            "token": None,
+            "ca_cert": None,
+            "packages": [canonical(pattern) for pattern in index.get("packages") or []],
+            "role": index.get("role") or "primary",
+        }
+        if github(index)
+        else next(usable)
+        for index in indexes
+    ]
 
 
 def equip(entry, access, scrub):
-    """Add to an entry with what it is asked: ``address``, ``login`` and ``ca``; and ``host`` and ``netloc`` for messages."""
+    """Add to an entry with what it is asked: ``address``, ``login`` and ``ca``; and ``host`` and
+    ``netloc`` for messages."""
     entry["login"] = access.login(entry)
     entry["address"] = entry["url"]
     if entry["preset"] == "pypi" and not entry["url"]:
@@ -129,29 +171,57 @@ def equip(entry, access, scrub):
 
 
 def places_of(name, entries):
-    """The entries where a name may be asked for: as :func:`lock.index_of`, but more than one is a finding here and no error."""
+    """The entries where a name may be asked for: as :func:`lock.index_of`, but more than one is a
+    finding here and no error."""
     claims = [entry for entry in entries if name in entry["packages"]] or [
-        entry for entry in entries if any(fnmatch.fnmatchcase(name, pattern) for pattern in entry["packages"])]
+        entry
+        for entry in entries
+        if any(fnmatch.fnmatchcase(name, pattern) for pattern in entry["packages"])
+    ]
     return claims or [entry for entry in entries if not entry["packages"]]
 
 
 def report_on(entry, wanted, python, timeout):
     """(index, pairs): the reports on one index and on the packages asked of it."""
     if entry["preset"] == "github":
-        return everywhere(entry, wanted, "github", "its address is %s" % (entry["url"] or "not given"))
+        return everywhere(
+            entry, wanted, "github", "its address is %s" % (entry["url"] or "not given")
+        )
     if entry["preset"] == "directory":
         return report_on_directory(entry, wanted, python)
     if not entry["address"]:
-        return everywhere(entry, wanted, "unknown_default", "it has no url, and there is no pip on this host that has one")
+        return everywhere(
+            entry,
+            wanted,
+            "unknown_default",
+            "it has no url, and there is no pip on this host that has one",
+        )
     seen = look(entry, [name for name, _version in wanted], timeout)
     pairs = []
     for (name, version), asked in zip(wanted, seen.pages):
         verdict, evidence = of_answers(seen, asked)
         page = asked.page(asked.best)
-        pairs.append(pair(entry, name, version, verdict, evidence, page.files if page else [], python,
-                          is_private(entry) and bool(asked.page(asked.anonymous)), place(asked.best.url)))
+        pairs.append(
+            pair(
+                entry,
+                name,
+                version,
+                verdict,
+                evidence,
+                page.files if page else [],
+                python,
+                is_private(entry) and bool(asked.page(asked.anonymous)),
+                place(asked.best.url),
+            )
+        )
     verdict, evidence = of_index(seen)
-    return index_report(entry, verdict, evidence, any(asked.best.status for asked in [seen.root, *seen.pages]), seen.open), pairs
+    return index_report(
+        entry,
+        verdict,
+        evidence,
+        any(asked.best.status for asked in [seen.root, *seen.pages]),
+        seen.open,
+    ), pairs
 
 
 def look(entry, names, timeout):
@@ -159,34 +229,55 @@ def look(entry, names, timeout):
     try:
         client = Client(entry["ca"], timeout)
     except CaUnusable as error:
-        return unreached(entry, names, Answer(entry["address"], verdict="tls_unknown_ca", evidence=str(error)))
+        return unreached(
+            entry, names, Answer(entry["address"], verdict="tls_unknown_ca", evidence=str(error))
+        )
     # where nothing is private, redirects to other places are followed as installers follow them
     follow = not is_private(entry)
 
     def ask(url, login=None, longest=None):
         return client.get(url, login, follow=follow, **({"longest": longest} if longest else {}))
 
-    root = Asked(None, ask(entry["address"], longest=BEGINNING),
-                 ask(entry["address"], entry["login"], BEGINNING) if entry["login"] else None)
+    root = Asked(
+        None,
+        ask(entry["address"], longest=BEGINNING),
+        ask(entry["address"], entry["login"], BEGINNING) if entry["login"] else None,
+    )
     if root.best.verdict and root.best.verdict != "timeout":
         return unreached(entry, names, root.anonymous, root.login)
 
     def page(name):
         url = urljoin(entry["address"], name + "/")
         # a login that was refused is not tried again: accounts are locked after a few times
-        login = root.login if root.login and root.login.status == 401 else entry["login"] and ask(url, entry["login"])
+        login = (
+            root.login
+            if root.login and root.login.status == 401
+            else entry["login"] and ask(url, entry["login"])
+        )
         return Asked(name, ask(url), login or None)
 
     with concurrent.futures.ThreadPoolExecutor(max_workers=AT_ONCE // 2) as pool:
         seen = Seen(entry, root, list(pool.map(page, names)))
-    if not seen.alive and entry["preset"] in ("simple", "pypi") and root.best.status in (200, 404, 410):
-        seen.hint = next((url for url in (urljoin(entry["address"], deeper) for deeper in DEEPER)
-                          if is_simple(ask(url, entry["login"], BEGINNING))), None)
+    if (
+        not seen.alive
+        and entry["preset"] in ("simple", "pypi")
+        and root.best.status in (200, 404, 410)
+    ):
+        seen.hint = next(
+            (
+                url
+                for url in (urljoin(entry["address"], deeper) for deeper in DEEPER)
+                if is_simple(ask(url, entry["login"], BEGINNING))
+            ),
+            None,
+        )
     return seen
 
 
 def unreached(entry, names, anonymous, login=None):
-    return Seen(entry, Asked(None, anonymous, login), [Asked(name, anonymous, login) for name in names])
+    return Seen(
+        entry, Asked(None, anonymous, login), [Asked(name, anonymous, login) for name in names]
+    )
 
 
 def is_simple(answer):
@@ -204,25 +295,50 @@ def report_on_directory(entry, wanted, python):
         try:
             page = from_directory(path, name)
         except OSError as error:
-            pairs.append(pair(entry, name, version, "wrong_url", "%s: %s" % (error.filename, error.strerror), [], python))
+            pairs.append(
+                pair(
+                    entry,
+                    name,
+                    version,
+                    "wrong_url",
+                    "%s: %s" % (error.filename, error.strerror),
+                    [],
+                    python,
+                )
+            )
             continue
         verdict = "ok" if page.kind == "package" else "wrong_url"
-        pairs.append(pair(entry, name, version, verdict, page.evidence or path, page.files, python, where=path))
+        pairs.append(
+            pair(
+                entry, name, version, verdict, page.evidence or path, page.files, python, where=path
+            )
+        )
     return index_report(entry, "ok", path, True, False), pairs
 
 
 def everywhere(entry, wanted, verdict, evidence):
     """The reports where an index was not asked."""
-    return (index_report(entry, verdict, evidence, False, False),
-            [pair(entry, name, version, verdict, evidence) for name, version in wanted])
+    return (
+        index_report(entry, verdict, evidence, False, False),
+        [pair(entry, name, version, verdict, evidence) for name, version in wanted],
+    )
 
 
 def index_report(entry, verdict, evidence, reachable, anonymous):
-    return {"name": entry["name"], "preset": entry["preset"], "url": entry["address"], "login": bool(entry["login"]),
-            "reachable": reachable, "anonymous": anonymous, **explained(verdict, evidence, entry)}
+    return {
+        "name": entry["name"],
+        "preset": entry["preset"],
+        "url": entry["address"],
+        "login": bool(entry["login"]),
+        "reachable": reachable,
+        "anonymous": anonymous,
+        **explained(verdict, evidence, entry),
+    }
 
 
-def pair(entry, name, version, verdict, evidence, files=(), python=None, anonymous=False, where=None):
+def pair(
+    entry, name, version, verdict, evidence, files=(), python=None, anonymous=False, where=None
+):
     """The report on a package of an index; ``ok`` becomes what its files say."""
     chosen = None
     if verdict == "ok" and not files:
@@ -233,10 +349,17 @@ def pair(entry, name, version, verdict, evidence, files=(), python=None, anonymo
     fine = verdict == "ok"
     if fine and anonymous:
         verdict, evidence = "anonymous", "HTTP 200 for %s without a login" % where
-    return {"index": entry["name"], "package": name, "wanted": version,
-            "versions": newest_first({file.version for file in files}), "latest": chosen if fine else None,
-            "files": [asdict(file) for file in files if file.version == chosen],
-            **explained(verdict, evidence, entry, package=name if version is None else "%s %s" % (name, version))}
+    return {
+        "index": entry["name"],
+        "package": name,
+        "wanted": version,
+        "versions": newest_first({file.version for file in files}),
+        "latest": chosen if fine else None,
+        "files": [asdict(file) for file in files if file.version == chosen],
+        **explained(
+            verdict, evidence, entry, package=name if version is None else "%s %s" % (name, version)
+        ),
+    }
 
 
 def summary(entries, wanted, reports):
@@ -248,25 +371,49 @@ def summary(entries, wanted, reports):
         several = [item for item in every if item["package"] == name and item["wanted"] == version]
         packages += several or [nowhere(name, version)]
         if len(several) > 1:
-            compare(name, several, [entry for entry in entries if entry["name"] in {item["index"] for item in several}])
+            compare(
+                name,
+                several,
+                [
+                    entry
+                    for entry in entries
+                    if entry["name"] in {item["index"] for item in several}
+                ],
+            )
     problems = [sentence(report) for report in faults(indexes, packages)]
     unsafe = warnings([entry for entry in entries if entry["preset"] != "github"])
     unsafe += [sentence(index) for index in indexes if index["verdict"] == "anonymous"]
-    return {"indexes": indexes, "packages": packages, "problems": list(dict.fromkeys(problems)), "unsafe": unsafe,
-            "ok": not problems}
+    return {
+        "indexes": indexes,
+        "packages": packages,
+        "problems": list(dict.fromkeys(problems)),
+        "unsafe": unsafe,
+        "ok": not problems,
+    }
 
 
 def faults(indexes, packages):
-    """The reports that keep packages from being installed. What is wrong with a whole index is told once."""
-    told = {(index["name"], index["verdict"]) for index in indexes if index["verdict"] in OF_AN_INDEX}
+    """The reports that keep packages from being installed. What is wrong with a whole index is told
+    once."""
+    told = {
+        (index["name"], index["verdict"]) for index in indexes if index["verdict"] in OF_AN_INDEX
+    }
     return [index for index in indexes if not index["ok"]] + [
-        item for item in packages if not item["ok"] and (item["index"], item["verdict"]) not in told]
+        item for item in packages if not item["ok"] and (item["index"], item["verdict"]) not in told
+    ]
 
 
 def nowhere(name, version):
     nobody = {"name": None, "preset": None}
-    return {"index": None, "package": name, "wanted": version, "versions": [], "latest": None, "files": [],
-            **explained("no_index", "every index claims other names", nobody, package=name)}
+    return {
+        "index": None,
+        "package": name,
+        "wanted": version,
+        "versions": [],
+        "latest": None,
+        "files": [],
+        **explained("no_index", "every index claims other names", nobody, package=name),
+    }
 
 
 def compare(name, several, entries):
@@ -274,11 +421,25 @@ def compare(name, several, entries):
     having = [item for item in several if item["versions"]]
     claimed = all(entry["packages"] for entry in entries)
     if len(having) > 1 or claimed:
-        there = "; ".join("%s has %s" % (item["index"], item["versions"][0] if item["versions"] else "none") for item in several)
-        said = "%s, and %s" % ("each of them claims it" if claimed else "none of them claims it", there)
+        there = "; ".join(
+            "%s has %s" % (item["index"], item["versions"][0] if item["versions"] else "none")
+            for item in several
+        )
+        said = "%s, and %s" % (
+            "each of them claims it" if claimed else "none of them claims it",
+            there,
+        )
         for item in several:
             entry = next(entry for entry in entries if entry["name"] == item["index"])
-            item.update(explained("duplicate", said, entry, package=name, indexes=", ".join(other["index"] for other in several)))
+            item.update(
+                explained(
+                    "duplicate",
+                    said,
+                    entry,
+                    package=name,
+                    indexes=", ".join(other["index"] for other in several),
+                )
+            )
     elif having:
         for item in several:
             # one that has it is enough

@@ -12,24 +12,34 @@ import re
 from urllib.parse import quote, quote_plus, unquote_plus
 
 HIDDEN = "***"
-# our own words and the user's: no server had a hand in them, and a token like "wrong" must not cut a verdict to pieces
+# our own words and the user's: no server had a hand in them, and a token like "wrong" must not cut
+# a verdict to pieces
 OWN = ("name", "preset", "index", "package", "wanted", "verdict", "cause", "cure")
 SHORTEST_FRAGMENT = 8
 
 
 def spellings(username, token):
-    """The ways in which a token may turn up in an address, a header or a page; the longest first."""
-    found = {token, quote(token), quote(token, safe=""), quote_plus(token), html.escape(token), json.dumps(token)[1:-1]}
+    """The ways in which a token may turn up in an address, a header or a page; the longest
+    first."""
+    found = {
+        token,
+        quote(token),
+        quote(token, safe=""),
+        quote_plus(token),
+        html.escape(token),
+        json.dumps(token)[1:-1],
+    }
     found |= {re.sub("%..", lambda match: match[0].lower(), text) for text in found}
     raw = token.encode()
     for encode in (base64.b64encode, base64.urlsafe_b64encode):
         for whole in (token, "%s:%s" % (username or "", token)):
             text = encode(whole.encode()).decode()
             found |= {text, text.rstrip("="), quote(text, safe="")}
-        # in the middle of a longer text base64 has three ways to write it; the ends depend on the neighbours
+        # in the middle of a longer text base64 has three ways to write it; the ends depend on the
+        # neighbours
         for offset in range(3):
             text = encode(b"\0" * offset + raw).decode().rstrip("=")
-            fragment = text[(0, 2, 3)[offset]:len(text) - (1 if (offset + len(raw)) % 3 else 0)]
+            fragment = text[(0, 2, 3)[offset] : len(text) - (1 if (offset + len(raw)) % 3 else 0)]
             if len(fragment) >= SHORTEST_FRAGMENT:
                 found.add(fragment)
     return sorted((text for text in found if text), key=len, reverse=True)
@@ -44,7 +54,9 @@ class Scrubber:
     def learn(self, username, token):
         if token and isinstance(token, str):
             self._tokens.add(token)
-            self._spellings = sorted({*self._spellings, *spellings(username, token)}, key=len, reverse=True)
+            self._spellings = sorted(
+                {*self._spellings, *spellings(username, token)}, key=len, reverse=True
+            )
 
     def __call__(self, value):
         """The same value, lists and dicts included, without credentials."""
@@ -58,6 +70,10 @@ class Scrubber:
         for spelling in self._spellings:
             value = value.replace(spelling, HIDDEN)
         # another way of escaping it
-        if any(token in other for token in self._tokens for other in (unquote_plus(value), html.unescape(value))):
+        if any(
+            token in other
+            for token in self._tokens
+            for other in (unquote_plus(value), html.unescape(value))
+        ):
             return HIDDEN
         return value

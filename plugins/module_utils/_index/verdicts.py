@@ -5,118 +5,158 @@
 
 from __future__ import annotations
 
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.configuration import GITHUB, PRESETS
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.configuration import (
+    GITHUB,
+    PRESETS,
+)
 
-# verdict: (cause, cure). The first group is about an index as a whole, the second about a package on it.
+# verdict: (cause, cure). The first group is about an index as a whole, the second about a package
+# on it.
 OF_AN_INDEX = {
     "dns": (
         "the host name of the index {index} cannot be resolved",
-        "Check the host name in the url of {index} in pip_indexes, and this host's DNS: getent hosts {host}"),
+        "Check the host name in the url of {index} in pip_indexes, and this host's DNS: getent "
+        "hosts {host}",
+    ),
     "refused": (
         "nothing answers at the address of the index {index}",
-        "Check host and port in the url of {index} in pip_indexes, and that it runs: ansible-playbook playbooks/status.yml"),
+        "Check host and port in the url of {index} in pip_indexes, and that it runs: "
+        "ansible-playbook playbooks/status.yml",
+    ),
     "timeout": (
         "the index {index} does not answer in time",
-        "Check the network, the firewall and the proxy settings (https_proxy, no_proxy) between this host and {host}"),
+        "Check the network, the firewall and the proxy settings (https_proxy, no_proxy) between "
+        "this host and {host}",
+    ),
     "tls_unknown_ca": (
         "the certificate of the index {index} comes from a CA that this host does not trust",
-        "Set ca_cert of {index} in pip_indexes to the CA's certificate, or add that to the host's own (update-ca-certificates)"),
+        "Set ca_cert of {index} in pip_indexes to the CA's certificate, or add that to the host's "
+        "own (update-ca-certificates)",
+    ),
     "tls_expired": (
         "the certificate of the index {index} is not valid at this time",
-        "Look at this host's clock (date). If it is right, renew the certificate on the index's host"),
+        "Look at this host's clock (date). If it is right, renew the certificate on the index's "
+        "host",
+    ),
     "tls_hostname": (
         "the certificate of the index {index} is for another host name",
-        "Use a name in the url of {index} that its certificate has, or have the certificate issued for {host}"),
+        "Use a name in the url of {index} that its certificate has, or have the certificate issued "
+        "for {host}",
+    ),
     "tls_failed": (
         "no TLS connection to the index {index} comes about",
-        "Look at it with: openssl s_client -connect {netloc}"),
+        "Look at it with: openssl s_client -connect {netloc}",
+    ),
     "proxy": (
         "the proxy does not lead to the index {index}",
-        "Mend http_proxy or https_proxy in this host's environment, or add {host} to no_proxy if it is reached without a proxy"),
+        "Mend http_proxy or https_proxy in this host's environment, or add {host} to no_proxy if "
+        "it is reached without a proxy",
+    ),
     "auth_missing": (
         "the index {index} wants a login and has got none",
-        "Give {index} a username and a token in pip_indexes{login}{placed}"),
+        "Give {index} a username and a token in pip_indexes{login}{placed}",
+    ),
     "auth_wrong": (
         "the index {index} does not take the user name or the token",
-        "Check username and token of {index} in pip_indexes{login}. Tokens expire: try a new one"),
-    "auth_forbidden": (
-        "the index {index} does not let this login read",
-        "{permission_cure}"),
-    "wrong_url": (
-        "the url of the index {index} is not that of a simple API",
-        "{url_cure}"),
+        "Check username and token of {index} in pip_indexes{login}. Tokens expire: try a new one",
+    ),
+    "auth_forbidden": ("the index {index} does not let this login read", "{permission_cure}"),
+    "wrong_url": ("the url of the index {index} is not that of a simple API", "{url_cure}"),
     "server_error": (
         "the index {index} itself has a fault",
-        "Look at the log of the index, then ask again"),
+        "Look at the log of the index, then ask again",
+    ),
     "github": (
         "the index {index} is GitHub Packages, which has no registry for Python packages",
-        GITHUB),
+        GITHUB,
+    ),
     "unknown_default": (
         "the address of the index {index} is not known here",
-        "Give {index} a url in pip_indexes, or install pip for this host's Python"),
+        "Give {index} a url in pip_indexes, or install pip for this host's Python",
+    ),
 }
 OF_A_PACKAGE = {
     "not_found": (
         "the index {index} does not have {package}",
-        "Publish it there (ansible-playbook playbooks/publish.yml), or mend its name; if it belongs to another index, let that "
-        "one claim it in packages"),
+        "Publish it there (ansible-playbook playbooks/publish.yml), or mend its name; if it "
+        "belongs to another index, let that "
+        "one claim it in packages",
+    ),
     "forwarded": (
-        "the index {index} does not have {package} and sends the question on to another one, where anybody may publish that name",
-        "{forward_cure}"),
+        "the index {index} does not have {package} and sends the question on to another one, where "
+        "anybody may publish that name",
+        "{forward_cure}",
+    ),
     "duplicate": (
         "{package} could come from more than one index: {indexes}",
-        "Let exactly one of them claim it in packages"),
+        "Let exactly one of them claim it in packages",
+    ),
     "no_index": (
         "no index of pip_indexes serves {package}",
-        "Add an index without packages, or let one claim it"),
+        "Add an index without packages, or let one claim it",
+    ),
     "version_missing": (
         "the index {index} does not have the version of {package} that is asked for",
-        "Publish that version, or ask for one that is there"),
+        "Publish that version, or ask for one that is there",
+    ),
     "yanked": (
         "what the index {index} has of {package} was withdrawn by its publisher (yanked)",
-        "Ask for another version, or publish a new one"),
+        "Ask for another version, or publish a new one",
+    ),
     "no_file": (
         "the index {index} has no file of {package} for this Python and platform",
-        "Publish a wheel for it (python -m build), or use a Python that the files are for: swf_testbed_python"),
+        "Publish a wheel for it (python -m build), or use a Python that the files are for: "
+        "swf_testbed_python",
+    ),
     "requires_python": (
         "{package} on the index {index} is not for this Python",
-        "Use a Python that it allows (swf_testbed_python), or ask for an older version"),
+        "Use a Python that it allows (swf_testbed_python), or ask for an older version",
+    ),
 }
 NOTES = {
     "ok": ("", ""),
     "anonymous": (
         "the index {index} is private, and everybody who reaches it may read it",
-        "If that is not meant, have the index ask for a login{anonymous_how}"),
+        "If that is not meant, have the index ask for a login{anonymous_how}",
+    ),
 }
 TEXTS = {**OF_AN_INDEX, **OF_A_PACKAGE, **NOTES}
 #: verdicts that do not keep anything from being installed
 FINE = ("ok", "anonymous", "unknown_default")
 
 LOGINS = {
-    "gitlab": "a deploy token (scope read_package_registry) and its user name, or a personal access token (scope api)",
+    "gitlab": "a deploy token (scope read_package_registry) and its user name, or a personal "
+    "access token (scope api)",
     "artifactory": "your user name and an identity token of it",
     "nexus": "a local user and its password, or both parts of a user token",
-    "pypiserver": "a user of the index's htpasswd and its password (an index that the role package_index serves: "
-                  "swf_testbed_index_user and swf_testbed_index_token)",
+    "pypiserver": "a user of the index's htpasswd and its password (an index that the role "
+    "package_index serves: "
+    "swf_testbed_index_user and swf_testbed_index_token)",
     "pypi": "__token__ and an API token, pypi- included",
-    "testpypi": "__token__ and an API token of TestPyPI, pypi- included: those of PyPI do not work there",
+    "testpypi": "__token__ and an API token of TestPyPI, pypi- included: those of PyPI do not work "
+    "there",
 }
 PERMISSIONS = {
-    "gitlab": "Check the id of the project or group in the url, that the token's user is a member, and that the token has "
-              "the scope read_package_registry (deploy token) or api: GitLab answers 404 to everybody else",
-    "artifactory": "Check the repository's name in the url, and give the user the permission Read on it",
-    "nexus": "Give the user's role the privileges nx-repository-view-pypi-<repository>-read and -browse",
+    "gitlab": "Check the id of the project or group in the url, that the token's user is a member, "
+    "and that the token has "
+    "the scope read_package_registry (deploy token) or api: GitLab answers 404 to everybody else",
+    "artifactory": "Check the repository's name in the url, and give the user the permission Read "
+    "on it",
+    "nexus": "Give the user's role the privileges nx-repository-view-pypi-<repository>-read and "
+    "-browse",
 }
 ANONYMOUS = {
     "pypiserver": ": --authenticate list,download,update",
-    "devpi": ": devpi reads without one by design, put it behind a proxy that asks, or install devpi-lockdown",
+    "devpi": ": devpi reads without one by design, put it behind a proxy that asks, or install "
+    "devpi-lockdown",
     "gitlab": ": make the project private",
     "nexus": ": switch off Anonymous Access in its security settings",
     "artifactory": ": switch off Allow Anonymous Access in its security settings",
 }
 FORWARDS = {
-    "gitlab": "Publish the package there, and switch the forwarding off in the group: Settings, Packages and registries, Forward "
-              "PyPI package requests",
+    "gitlab": "Publish the package there, and switch the forwarding off in the group: Settings, "
+    "Packages and registries, Forward "
+    "PyPI package requests",
     "pypiserver": "Publish the package there, and start pypiserver with --disable-fallback",
 }
 
@@ -124,25 +164,45 @@ FORWARDS = {
 def explained(verdict, evidence, index, **more):
     """The finding: ``verdict``, ``ok``, ``evidence``, ``cause`` and ``cure``.
 
-    :param index: ``name``, ``preset``, ``host``, ``netloc`` and ``placed`` (folder of the credentials) of the index.
+    :param index: ``name``, ``preset``, ``host``, ``netloc`` and ``placed`` (folder of the
+        credentials) of the index.
     """
     preset, name = index["preset"], index["name"]
     example = PRESETS.get(preset, {}).get("example")
     values = {
-        "index": name, "host": index.get("host") or "", "netloc": index.get("netloc") or "",
-        "placed": ". The role pip_index then writes them to %s/netrc" % index["placed"] if index.get("placed") else "",
+        "index": name,
+        "host": index.get("host") or "",
+        "netloc": index.get("netloc") or "",
+        "placed": ". The role pip_index then writes them to %s/netrc" % index["placed"]
+        if index.get("placed")
+        else "",
         "login": ": %s" % LOGINS[preset] if preset in LOGINS else "",
-        "permission_cure": PERMISSIONS.get(preset, "Let the user of the token read the index, or use another login"),
-        "url_cure": "Mend the url of %s in pip_indexes%s" % (name, ": it looks like %s" % example if example else ""),
-        "forward_cure": FORWARDS.get(preset, "Publish the package there, and switch off that the index forwards what it lacks"),
+        "permission_cure": PERMISSIONS.get(
+            preset, "Let the user of the token read the index, or use another login"
+        ),
+        "url_cure": "Mend the url of %s in pip_indexes%s"
+        % (name, ": it looks like %s" % example if example else ""),
+        "forward_cure": FORWARDS.get(
+            preset,
+            "Publish the package there, and switch off that the index forwards what it lacks",
+        ),
         "anonymous_how": ANONYMOUS.get(preset, ""),
     }
     cause, cure = TEXTS[verdict]
     values.update(more)
-    return {"verdict": verdict, "ok": verdict in FINE, "evidence": evidence, "cause": cause.format(**values),
-            "cure": cure.format(**values)}
+    return {
+        "verdict": verdict,
+        "ok": verdict in FINE,
+        "evidence": evidence,
+        "cause": cause.format(**values),
+        "cure": cure.format(**values),
+    }
 
 
 def sentence(finding):
     """The finding as one text."""
-    return "%s: %s. %s." % (finding["cause"], finding["evidence"].rstrip("."), finding["cure"].rstrip("."))
+    return "%s: %s. %s." % (
+        finding["cause"],
+        finding["evidence"].rstrip("."),
+        finding["cure"].rstrip("."),
+    )

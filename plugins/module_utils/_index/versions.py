@@ -1,7 +1,8 @@
 # Copyright: Contributors to the bnlnpps.swf_testbed collection
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Versions of packages and of Python, compared as installers compare them (PEP 440), without a library that hosts may lack."""
+"""Versions of packages and of Python, compared as installers compare them (PEP 440), without a
+library that hosts may lack."""
 
 from __future__ import annotations
 
@@ -13,7 +14,8 @@ VERSION = re.compile(
     r"(?:[-_.]?(?P<pre>alpha|a|beta|b|preview|pre|c|rc)[-_.]?(?P<pre_n>\d*))?"
     r"(?P<post>-(?P<post_dash>\d+)|[-_.]?(?:post|rev|r)[-_.]?(?P<post_n>\d*))?"
     r"(?P<dev>[-_.]?dev[-_.]?(?P<dev_n>\d*))?"
-    r"(?:\+(?P<local>[a-z0-9]+(?:[-_.][a-z0-9]+)*))?$")
+    r"(?:\+(?P<local>[a-z0-9]+(?:[-_.][a-z0-9]+)*))?$"
+)
 PRE = {"a": 0, "alpha": 0, "b": 1, "beta": 1, "c": 2, "rc": 2, "pre": 2, "preview": 2}
 CLAUSE = re.compile(r"^\s*(===|~=|==|!=|<=|>=|<|>)\s*([^\s]+)\s*$")
 
@@ -33,8 +35,11 @@ def key(version):
         pre = (-1, 0) if match["dev"] and not match["post"] else (math.inf, 0)
     post = int(match["post_dash"] or match["post_n"] or 0) if match["post"] else -1
     dev = int(match["dev_n"] or 0) if match["dev"] else math.inf
-    local = tuple((1, int(part), "") if part.isdigit() else (0, 0, part)
-                  for part in re.split(r"[-_.]", match["local"] or "") if part)
+    local = tuple(
+        (1, int(part), "") if part.isdigit() else (0, 0, part)
+        for part in re.split(r"[-_.]", match["local"] or "")
+        if part
+    )
     return (int(match["epoch"] or 0), tuple(release), pre, post, dev, local)
 
 
@@ -50,16 +55,23 @@ def same(one, other):
 
 def newest_first(versions):
     """Versions, the newest first; what is no version comes last."""
-    return sorted(versions, key=lambda version: (key(version) is not None, key(version) or (), version), reverse=True)
+    return sorted(
+        versions,
+        key=lambda version: (key(version) is not None, key(version) or (), version),
+        reverse=True,
+    )
 
 
 def allows(requirement, python):
-    """True if a ``requires-python`` allows a Python. One that cannot be understood does, as with pip.
+    """True if a ``requires-python`` allows a Python. One that cannot be understood does, as with
+    pip.
 
     :param requirement: such as ``>=3.10,<4``; None or an empty text allows everything.
     :param python: a version such as ``3.11.7``.
     """
-    return all(clause_allows(clause, python) for clause in (requirement or "").split(",") if clause.strip())
+    return all(
+        clause_allows(clause, python) for clause in (requirement or "").split(",") if clause.strip()
+    )
 
 
 def clause_allows(clause, python):
@@ -71,13 +83,19 @@ def clause_allows(clause, python):
         return wanted == python
     if wanted.endswith(".*"):
         prefix = wanted[:-2].split(".")
-        matches = (python.split(".") + ["0"] * len(prefix))[:len(prefix)] == prefix
+        matches = (python.split(".") + ["0"] * len(prefix))[: len(prefix)] == prefix
         return {"==": matches, "!=": not matches}.get(operator, True)
     ours, theirs = key(python), key(wanted)
     if ours is None or theirs is None:
         return True
     if operator == "~=":
         prefix = wanted.split(".")[:-1]
-        return ours >= theirs and (python.split(".") + ["0"] * len(prefix))[:len(prefix)] == prefix
-    return {"==": ours == theirs, "!=": ours != theirs, "<=": ours <= theirs, ">=": ours >= theirs, "<": ours < theirs,
-            ">": ours > theirs}[operator]
+        return ours >= theirs and (python.split(".") + ["0"] * len(prefix))[: len(prefix)] == prefix
+    return {
+        "==": ours == theirs,
+        "!=": ours != theirs,
+        "<=": ours <= theirs,
+        ">=": ours >= theirs,
+        "<": ours < theirs,
+        ">": ours > theirs,
+    }[operator]

@@ -1,7 +1,8 @@
 # Copyright: Contributors to the bnlnpps.swf_testbed collection
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Logs that were moved away or deleted while supervisord has them open: it goes on writing where nobody looks."""
+"""Logs that were moved away or deleted while supervisord has them open: it goes on writing where
+nobody looks."""
 
 from __future__ import annotations
 
@@ -11,7 +12,10 @@ import pwd
 import stat
 import time
 
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.findings import WARNING, finding
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.findings import (
+    WARNING,
+    finding,
+)
 
 # within this time a log that supervisord itself rotates is in its place again
 ROTATION_SECONDS = 0.2
@@ -19,7 +23,8 @@ DELETED = " (deleted)"
 
 
 def lost_logs(daemon, paths):
-    """{path: where it is written instead, or None where that is not known} of the logs that are not in their place.
+    """{path: where it is written instead, or None where that is not known} of the logs that are not
+    in their place.
 
     :param daemon: pid of a supervisord; where its files cannot be seen, nothing is lost.
     :param paths: of logs that it has open.
@@ -33,8 +38,11 @@ def lost_logs(daemon, paths):
 
 def missing(daemon, paths):
     files = open_files(daemon)
-    return {path: written_to(path, files.values()) for path in paths
-            if files and path and not path.startswith("/dev/") and identity_of(path) not in files}
+    return {
+        path: written_to(path, files.values())
+        for path in paths
+        if files and path and not path.startswith("/dev/") and identity_of(path) not in files
+    }
 
 
 def open_files(pid):
@@ -63,10 +71,14 @@ def identity_of(path):
 
 
 def written_to(path, places):
-    """Where a log is written that is not in its place; None if that cannot be told from the names."""
+    """Where a log is written that is not in its place; None if that cannot be told from the
+    names."""
     if path + DELETED in places:
         return path + DELETED
-    return next((place for place in places if os.path.basename(place).startswith(os.path.basename(path))), None)
+    return next(
+        (place for place in places if os.path.basename(place).startswith(os.path.basename(path))),
+        None,
+    )
 
 
 def findings(daemon, main_log, processes):
@@ -74,15 +86,25 @@ def findings(daemon, main_log, processes):
 
     :param processes: as the module supervisor_info returns them.
     """
-    paths = [item[channel + "_logfile"] for item in processes if item["pid"] for channel in ("stdout", "stderr")]
+    paths = [
+        item[channel + "_logfile"]
+        for item in processes
+        if item["pid"]
+        for channel in ("stdout", "stderr")
+    ]
     lost = lost_logs(daemon, [main_log, *paths])
     if not lost:
         return []
     user = pwd.getpwuid(os.stat("/proc/%d" % daemon).st_uid).pw_name
     cure = "Run: %skill -USR2 %d, which makes supervisord open its logs anew" % (
-        "" if user == pwd.getpwuid(os.getuid()).pw_name else "sudo -u %s " % user, daemon)
+        "" if user == pwd.getpwuid(os.getuid()).pw_name else "sudo -u %s " % user,
+        daemon,
+    )
     cause = "the log %s was moved away or deleted while it is written"
-    return [finding("log", cause % path, evidence(place, daemon), cure, WARNING) for path, place in sorted(lost.items())]
+    return [
+        finding("log", cause % path, evidence(place, daemon), cure, WARNING)
+        for path, place in sorted(lost.items())
+    ]
 
 
 def evidence(place, daemon):

@@ -9,7 +9,10 @@ import json
 import os
 import tempfile
 
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._instance.monitor_runner import MonitorError, Runner
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._instance.monitor_runner import (
+    MonitorError,
+    Runner,
+)
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.conf_file import (
     ConfigError,
     ConfigFile,
@@ -25,7 +28,8 @@ TABLES = {
     "swf_monitor_tffile": "TF files",
     "swf_monitor_message": "messages",
 }
-# The settings and drivers of a release know how to reach its database. No table of another version is assumed to exist.
+# The settings and drivers of a release know how to reach its database. No table of another version
+# is assumed to exist.
 COUNT = """
 import json, os, sys
 os.environ["DJANGO_SETTINGS_MODULE"] = "swf_monitor.settings"
@@ -67,26 +71,36 @@ def connection(environment):
             "name": environment.get("DB_NAME", "swfdb"),
             "user": environment.get("DB_USER", "admin"),
         }
-    return {"path": os.path.join(environment["SWF_MONITOR_DATA_DIR"], "db.sqlite3")} if address(environment) else {}
+    return (
+        {"path": os.path.join(environment["SWF_MONITOR_DATA_DIR"], "db.sqlite3")}
+        if address(environment)
+        else {}
+    )
 
 
 def configured(path):
-    """(environment of the monitor, section of our own) in a supervisord.conf. The first is {} without a monitor.
+    """(environment of the monitor, section of our own) in a supervisord.conf. The first is {}
+    without a monitor.
 
     :raises ConfigError:
     """
     conf = ConfigFile(path, os.environ)
     own = {name: conf.raw("swf-testbed", name, "") for name in ("release", "secrets")}
-    return key_value_pairs(conf.expand(conf.raw(SECTION, "environment", ""), {}, "environment")), own
+    return key_value_pairs(
+        conf.expand(conf.raw(SECTION, "environment", ""), {}, "environment")
+    ), own
 
 
 def known_from(path):
-    """What a host's configuration says of the testbed's monitor, for the layout: {monitor_database, monitor_url}."""
+    """What a host's configuration says of the testbed's monitor, for the layout: {monitor_database,
+    monitor_url}."""
     try:
         environment, _own = configured(path)
         found = ConfigFile(path, os.environ)
         urls = [
-            key_value_pairs(found.expand(found.raw(name, "environment", ""), {}, "environment")).get("SWF_MONITOR_URL", "")
+            key_value_pairs(
+                found.expand(found.raw(name, "environment", ""), {}, "environment")
+            ).get("SWF_MONITOR_URL", "")
             for name in found.sections("program:")
         ]
     except ConfigMissing:
@@ -125,9 +139,12 @@ def count(release, environment, user, password, ca_cert):
 
 
 def password_of(environment, own):
-    """The password with which a monitor was configured. That of a unit's credentials is gone while the unit is stopped."""
+    """The password with which a monitor was configured. That of a unit's credentials is gone while
+    the unit is stopped."""
     path = environment.get("DB_PASSWORD_FILE", "")
-    for place in filter(None, (path, path and os.path.join(own["secrets"], os.path.basename(path)))):
+    for place in filter(
+        None, (path, path and os.path.join(own["secrets"], os.path.basename(path)))
+    ):
         try:
             with open(place, encoding="utf-8") as stream:
                 return stream.read().rstrip("\r\n")

@@ -1,7 +1,8 @@
 # Copyright: Contributors to the bnlnpps.swf_testbed collection
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Commands that use the monitor's database, run as the user and with the environment of the monitor."""
+"""Commands that use the monitor's database, run as the user and with the environment of the
+monitor."""
 
 from __future__ import annotations
 
@@ -15,11 +16,14 @@ class MonitorError(Exception):
 
 
 class Runner:
-    """Runs commands as the monitor's own user: what they make must not belong to root, or the monitor could not use it."""
+    """Runs commands as the monitor's own user: what they make must not belong to root, or the
+    monitor could not use it."""
 
     def __init__(self, options):
         self.environment = {name: str(value) for name, value in options["environment"].items()}
-        self.account = pwd.getpwnam(options["user"]) if options["user"] and os.geteuid() == 0 else None
+        self.account = (
+            pwd.getpwnam(options["user"]) if options["user"] and os.geteuid() == 0 else None
+        )
         # PostgreSQL's library looks for certificates there, and fails where it may not look
         home = self.account.pw_dir if self.account else os.environ.get("HOME", "/")
         self.environment.update(PATH="/usr/local/bin:/usr/bin:/bin", LANG="C.UTF-8", HOME=home)
@@ -32,7 +36,11 @@ class Runner:
         switch = {}
         if self.account:
             groups = os.getgrouplist(self.account.pw_name, self.account.pw_gid)
-            switch = {"user": self.account.pw_uid, "group": self.account.pw_gid, "extra_groups": groups}
+            switch = {
+                "user": self.account.pw_uid,
+                "group": self.account.pw_gid,
+                "extra_groups": groups,
+            }
         done = subprocess.run(
             command,
             env=dict(self.environment, **extra),
@@ -45,7 +53,9 @@ class Runner:
             **switch,
         )
         if done.returncode != 0:
-            raise MonitorError("could not %s: %s" % (doing, done.stderr.strip() or done.stdout.strip()))
+            raise MonitorError(
+                "could not %s: %s" % (doing, done.stderr.strip() or done.stdout.strip())
+            )
         return done.stdout
 
     def directory(self, path):

@@ -1,7 +1,8 @@
 # Copyright: Contributors to the bnlnpps.swf_testbed collection
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Programs that end and are started again, over and over: at nearly every look they are RUNNING, and look well."""
+"""Programs that end and are started again, over and over: at nearly every look they are RUNNING,
+and look well."""
 
 from __future__ import annotations
 
@@ -17,8 +18,10 @@ WINDOW = 3600  # seconds
 TIMES = 2
 
 _END = re.compile(
-    r"^(?P<at>\d{4}-\d\d-\d\d \d\d:\d\d:\d\d),(?P<ms>\d{3}) \S+ (?P<what>exited|stopped): (?P<name>.+) "
-    r"\((?P<how>exit status \d+|terminated by [^;)]+?(?: \(core dumped\))?)(?:; (?:not )?expected)?\)$",
+    r"^(?P<at>\d{4}-\d\d-\d\d \d\d:\d\d:\d\d),(?P<ms>\d{3}) \S+ (?P<what>exited|stopped): "
+    r"(?P<name>.+) "
+    r"\((?P<how>exit status \d+|terminated by [^;)]+?(?: \(core dumped\))?)(?:; (?:not "
+    r")?expected)?\)$",
     re.MULTILINE,
 )
 
@@ -39,11 +42,16 @@ class Restart(t.NamedTuple):
 
 
 def restarted(main_log: str, infos: t.Iterable[Info]) -> dict[str, Restart]:
-    """The programs that supervisord had to start again and again, by their names in full (group:name).
+    """The programs that supervisord had to start again and again, by their names in full
+    (group:name).
 
     :param main_log: the end of supervisord's own log, which tells of ends and not of groups.
     """
-    suspects = {info["name"]: info for info in infos if info["state"] in (status.STARTING, status.RUNNING) and info["stop"]}
+    suspects = {
+        info["name"]: info
+        for info in infos
+        if info["state"] in (status.STARTING, status.RUNNING) and info["stop"]
+    }
     ends: dict[str, list[t.Any]] = {name: [] for name in suspects}
     for match in _END.finditer(main_log):
         # what somebody stopped and started begins anew
@@ -57,17 +65,24 @@ def restarted(main_log: str, infos: t.Iterable[Info]) -> dict[str, Restart]:
         times = sum(abs(_at(last) - _at(match)) < WINDOW for match in ends[name])
         # times are compared without a sign: the clock may have been set back
         if times >= TIMES and abs(info["now"] - info["stop"]) < WINDOW:
-            found[status.namespec(info)] = Restart(times, last.group("how"), info["stop"] + int(last.group("ms")) / 1000)
+            found[status.namespec(info)] = Restart(
+                times, last.group("how"), info["stop"] + int(last.group("ms")) / 1000
+            )
     return found
 
 
 def _at(match: t.Any) -> float:
     # of the host's own time zone; only differences are of use
-    return datetime.datetime.strptime(match.group("at"), "%Y-%m-%d %H:%M:%S").replace(tzinfo=datetime.timezone.utc).timestamp()
+    return (
+        datetime.datetime.strptime(match.group("at"), "%Y-%m-%d %H:%M:%S")
+        .replace(tzinfo=datetime.timezone.utc)
+        .timestamp()
+    )
 
 
 def before(text: str, moment: float) -> list[str]:
-    """The lines of a log up to a moment, as far as it has lines of JSON that tell their time, as those of the agents do."""
+    """The lines of a log up to a moment, as far as it has lines of JSON that tell their time, as
+    those of the agents do."""
     lines = text.splitlines()
     for number, line in enumerate(lines):
         try:

@@ -1,7 +1,8 @@
 # Copyright: Contributors to the bnlnpps.swf_testbed collection
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What an instance of the testbed on this host is doing: its release, its daemon and its programs."""
+"""What an instance of the testbed on this host is doing: its release, its daemon and its
+programs."""
 
 from __future__ import annotations
 
@@ -9,20 +10,43 @@ import configparser
 import os
 import time
 
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.findings import WARNING, finding
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._instance.lost_logs import findings as lost_logs
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._instance.restarts import before, restarted
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.findings import (
+    WARNING,
+    finding,
+)
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._instance.lost_logs import (
+    findings as lost_logs,
+)
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._instance.restarts import (
+    before,
+    restarted,
+)
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._release.drift import differences
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._release.environments import active, manifest
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._release.environments import (
+    active,
+    manifest,
+)
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._release.store import previous
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor import status
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.client import Client
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.daemon import described, unreachable_daemons
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.errors import SupervisorError
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.logs import add_tails, report
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.daemon import (
+    described,
+    unreachable_daemons,
+)
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.errors import (
+    SupervisorError,
+)
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.logs import (
+    add_tails,
+    report,
+)
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.rpc import Endpoint
 
-SITE, START, BACK = "ansible-playbook site.yml", "ansible-playbook playbooks/start.yml", "ansible-playbook playbooks/rollback.yml"
+SITE, START, BACK = (
+    "ansible-playbook site.yml",
+    "ansible-playbook playbooks/start.yml",
+    "ansible-playbook playbooks/rollback.yml",
+)
 LAST_LINES, MOST_OF_A_LINE = 3, 300
 # of the log of a program that was started again, which has gone on since
 LOG_BYTES = 1 << 16
@@ -44,7 +68,8 @@ class State:
     """
 
     def __init__(self, places, tail_bytes=0):
-        """:param tail_bytes: how much of the ends of logs to look at for the reason why a program does not run."""
+        """:param tail_bytes: how much of the ends of logs to look at for the reason why a program
+        does not run."""
         self.places = places
         self.release = active(places["root"])
         self.installed = os.path.exists(places["supervisord_conf"])
@@ -73,7 +98,9 @@ class State:
         self.findings += [of_program(item) for item in ill] + again
         if self.findings:
             self.findings += lately_activated(self.places["root"], self.release)
-        self.findings += lost_logs(snapshot.pid, os.path.join(self.places["log_dir"], "supervisord.log"), self.processes)
+        self.findings += lost_logs(
+            snapshot.pid, os.path.join(self.places["log_dir"], "supervisord.log"), self.processes
+        )
 
     def _snapshot(self, client):
         """What the daemon tells. One that is not reached at its socket is found by its process.
@@ -97,9 +124,17 @@ class State:
 
     def _restarted(self, client, snapshot):
         """Findings for programs that run, and end again and again."""
-        found = restarted(snapshot.main_log, snapshot.processes) if any(info["stop"] for info in snapshot.processes) else {}
+        found = (
+            restarted(snapshot.main_log, snapshot.processes)
+            if any(info["stop"] for info in snapshot.processes)
+            else {}
+        )
         # copies: these programs are well by their state, and their logs are nobody else's business
-        items = [dict(item) for item in self.processes if item["healthy"] and status.namespec(item) in found]
+        items = [
+            dict(item)
+            for item in self.processes
+            if item["healthy"] and status.namespec(item) in found
+        ]
         if items:
             add_tails(client, items, LOG_BYTES)
         return [of_restarted(item, found[status.namespec(item)]) for item in items]
@@ -108,19 +143,33 @@ class State:
 def unanswered(error, unreachable):
     """The finding for a supervisord that does not answer."""
     if unreachable:
-        return finding("daemon", described(unreachable), error.message,
-                       "Run: %s, which ends it and its programs, and starts them again" % START)
-    return finding("daemon", "supervisord does not answer", error.message, "Run: " + START if error.means_not_running else "")
+        return finding(
+            "daemon",
+            described(unreachable),
+            error.message,
+            "Run: %s, which ends it and its programs, and starts them again" % START,
+        )
+    return finding(
+        "daemon",
+        "supervisord does not answer",
+        error.message,
+        "Run: " + START if error.means_not_running else "",
+    )
 
 
 def doubled(unreachable):
     """The finding for daemons beside the one that answers."""
-    return finding("daemon", "%s, and another one answers there: each program runs twice" % described(unreachable), "",
-                   "Run: %s, which ends both and starts one" % START)
+    return finding(
+        "daemon",
+        "%s, and another one answers there: each program runs twice" % described(unreachable),
+        "",
+        "Run: %s, which ends both and starts one" % START,
+    )
 
 
 def settings_of(path):
-    """The section swf-testbed of a configuration; empty where there is none, or supervisord would not read the file either."""
+    """The section swf-testbed of a configuration; empty where there is none, or supervisord would
+    not read the file either."""
     conf = configparser.RawConfigParser(strict=False, inline_comment_prefixes=(" ;",))
     try:
         conf.read(path, encoding="utf-8")
@@ -131,9 +180,19 @@ def settings_of(path):
 
 def not_installed(places):
     if os.path.isdir(os.path.join(places["root"], "releases")):
-        return finding("installation", "the installation was cut off", "there is a release in %s and no %s" % (
-            places["root"], places["supervisord_conf"]), "Run again, and it goes on from there: " + SITE)
-    return finding("not_installed", "not installed", "there is no %s" % places["supervisord_conf"], "Run: " + SITE, WARNING)
+        return finding(
+            "installation",
+            "the installation was cut off",
+            "there is a release in %s and no %s" % (places["root"], places["supervisord_conf"]),
+            "Run again, and it goes on from there: " + SITE,
+        )
+    return finding(
+        "not_installed",
+        "not installed",
+        "there is no %s" % places["supervisord_conf"],
+        "Run: " + SITE,
+        WARNING,
+    )
 
 
 def changed_release(places, release):
@@ -144,34 +203,64 @@ def changed_release(places, release):
     if not found:
         return []
     more = len(found) - MOST_DIFFERENCES
-    return [finding("drift", "the release %s is not what was built" % release, "; ".join(
-        found[:MOST_DIFFERENCES] + ["and %d more" % more] * (more > 0)),
-        "Find out who changed it. To have it built again, beside it: rm %s/release.json, then: %s" % (path, SITE), WARNING)]
+    return [
+        finding(
+            "drift",
+            "the release %s is not what was built" % release,
+            "; ".join(found[:MOST_DIFFERENCES] + ["and %d more" % more] * (more > 0)),
+            "Find out who changed it. To have it built again, beside it: rm %s/release.json, then: "
+            "%s" % (path, SITE),
+            WARNING,
+        )
+    ]
 
 
 def of_program(item):
     """The finding for a program that is not well."""
     log = item["stderr_logfile"] or item["stdout_logfile"]
-    lines = (item.get("stderr_tail") or item.get("stdout_tail") or "").strip().splitlines()[-LAST_LINES:]
+    lines = (
+        (item.get("stderr_tail") or item.get("stdout_tail") or "")
+        .strip()
+        .splitlines()[-LAST_LINES:]
+    )
     starting = item["state_code"] in (status.STARTING, status.RUNNING)
-    return finding("program", status.describe(item), "the end of its log: " + " | ".join(lines) if lines else "",
-                   "Look at: tail %s. Mend the cause, then: %s" % (log, START), WARNING if starting else "fatal")
+    return finding(
+        "program",
+        status.describe(item),
+        "the end of its log: " + " | ".join(lines) if lines else "",
+        "Look at: tail %s. Mend the cause, then: %s" % (log, START),
+        WARNING if starting else "fatal",
+    )
 
 
 def of_restarted(item, restart):
     """The finding for a program that is RUNNING, and will likely end again."""
     log = item["stderr_logfile"] or item["stdout_logfile"]
-    lines = before((item["stderr_tail"] or item["stdout_tail"] or "").strip(), restart.stop)[-LAST_LINES:]
-    cause = "%s is %s, but has ended and was started again %d times within the last hour, the last time with %s" % (
-        item["full_name"], item["state"], restart.times, restart.how)
-    evidence = "the end of its log then: " + " | ".join(line[:MOST_OF_A_LINE] for line in lines) if lines else ""
-    return finding("program", cause, evidence, "Look at: tail %s. Mend the cause, then: %s" % (log, SITE))
+    lines = before((item["stderr_tail"] or item["stdout_tail"] or "").strip(), restart.stop)[
+        -LAST_LINES:
+    ]
+    cause = (
+        "%s is %s, but has ended and was started again %d times within the last hour, the last "
+        "time with %s" % (item["full_name"], item["state"], restart.times, restart.how)
+    )
+    evidence = (
+        "the end of its log then: " + " | ".join(line[:MOST_OF_A_LINE] for line in lines)
+        if lines
+        else ""
+    )
+    return finding(
+        "program", cause, evidence, "Look at: tail %s. Mend the cause, then: %s" % (log, SITE)
+    )
 
 
 def lately_activated(root, release):
-    """A finding, as a list, that tells the way back from a release that was made the active one lately."""
+    """A finding, as a list, that tells the way back from a release that was made the active one
+    lately."""
     former = previous(root)
-    new, old = (manifest(os.path.join(root, "releases", name)) if name else None for name in (release, former))
+    new, old = (
+        manifest(os.path.join(root, "releases", name)) if name else None
+        for name in (release, former)
+    )
     # where the former one is the later one, somebody went back already
     if not new or not old or release == former or old["built_at"] > new["built_at"]:
         return []
@@ -179,5 +268,12 @@ def lately_activated(root, release):
     if age > LATELY:
         return []
     when = "%d minutes ago" % (age // 60) if age >= 0 else "before the clock was set back"
-    return [finding("release", "the release %s became active %s" % (release, when), "",
-                    "If it is the cause, go back to %s: %s" % (former, BACK), WARNING)]
+    return [
+        finding(
+            "release",
+            "the release %s became active %s" % (release, when),
+            "",
+            "If it is the cause, go back to %s: %s" % (former, BACK),
+            WARNING,
+        )
+    ]

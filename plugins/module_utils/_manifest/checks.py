@@ -1,7 +1,8 @@
 # Copyright: Contributors to the bnlnpps.swf_testbed collection
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What an uninstall refuses to remove, although a manifest lists it. All of it is known before the first removal."""
+"""What an uninstall refuses to remove, although a manifest lists it. All of it is known before the
+first removal."""
 
 from __future__ import annotations
 
@@ -14,16 +15,59 @@ import stat
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.layout import xdg
 
 SYSTEM = (
-    "/", "/bin", "/boot", "/dev", "/etc", "/etc/systemd", "/etc/systemd/system", "/etc/systemd/user", "/home", "/lib", "/lib64",
-    "/media", "/mnt", "/opt", "/proc", "/root", "/run", "/sbin", "/srv", "/sys", "/tmp", "/usr", "/usr/bin", "/usr/lib",
-    "/usr/local", "/usr/local/bin", "/usr/share", "/var",
-    "/var/cache", "/var/lib", "/var/lib/private", "/var/log", "/var/run", "/var/spool",
-    "/var/tmp")
-XDG = (("XDG_CONFIG_HOME", ".config"), ("XDG_DATA_HOME", ".local/share"), ("XDG_STATE_HOME", ".local/state"),
-       ("XDG_CACHE_HOME", ".cache"))
+    "/",
+    "/bin",
+    "/boot",
+    "/dev",
+    "/etc",
+    "/etc/systemd",
+    "/etc/systemd/system",
+    "/etc/systemd/user",
+    "/home",
+    "/lib",
+    "/lib64",
+    "/media",
+    "/mnt",
+    "/opt",
+    "/proc",
+    "/root",
+    "/run",
+    "/sbin",
+    "/srv",
+    "/sys",
+    "/tmp",
+    "/usr",
+    "/usr/bin",
+    "/usr/lib",
+    "/usr/local",
+    "/usr/local/bin",
+    "/usr/share",
+    "/var",
+    "/var/cache",
+    "/var/lib",
+    "/var/lib/private",
+    "/var/log",
+    "/var/run",
+    "/var/spool",
+    "/var/tmp",
+)
+XDG = (
+    ("XDG_CONFIG_HOME", ".config"),
+    ("XDG_DATA_HOME", ".local/share"),
+    ("XDG_STATE_HOME", ".local/state"),
+    ("XDG_CACHE_HOME", ".cache"),
+)
 # the directories that a role has to itself, and may empty
-OF_SERVICES = {"broker": ("/etc/swf-broker", "/opt/swf-broker", "/var/lib/swf-broker", "/var/lib/private/swf-broker")}
-# where else the roles of services place single files, and keep those that a change of secrets replaced until it is proven
+OF_SERVICES = {
+    "broker": (
+        "/etc/swf-broker",
+        "/opt/swf-broker",
+        "/var/lib/swf-broker",
+        "/var/lib/private/swf-broker",
+    )
+}
+# where else the roles of services place single files, and keep those that a change of secrets
+# replaced until it is proven
 FILES_OF_SERVICES = ("/etc/",)
 SNAPSHOT_OF_SERVICES = r"/etc/(?:[^/]+/)+swf-[a-z-]+\.known-good(?:\.new)?"
 ACCOUNT = r"[a-z_][a-z0-9_-]{0,31}"
@@ -48,8 +92,14 @@ def protected(environment):
     """Directories that hold more than an instance."""
     home = environment["HOME"]
     bases = {xdg(environment, name, fallback) for name, fallback in XDG}
-    bases |= {os.path.join(home, name) for name in (".local", ".config/systemd", ".config/systemd/user", ".ssh")}
-    bases |= {os.path.join(xdg(environment, *XDG[0]), name) for name in ("systemd", "systemd/user", "pip", "uv")}
+    bases |= {
+        os.path.join(home, name)
+        for name in (".local", ".config/systemd", ".config/systemd/user", ".ssh")
+    }
+    bases |= {
+        os.path.join(xdg(environment, *XDG[0]), name)
+        for name in ("systemd", "systemd/user", "pip", "uv")
+    }
     return {os.path.normpath(path) for path in {home, *bases, *SYSTEM}}
 
 
@@ -67,7 +117,8 @@ def problem(item, subject, places, environment, mounts):
     if item["kind"] in ("account", "group"):
         return account_problem(item, subject)
     if item["kind"] not in ("directory", "file", "link", "unit"):
-        # lines are looked at when they are taken out; packages, ports and databases are those of their tools
+        # lines are looked at when they are taken out; packages, ports and databases are those of
+        # their tools
         return None
     return path_problem(item, subject, places, environment) or state_problem(item, mounts)
 
@@ -82,10 +133,15 @@ def path_problem(item, subject, places, environment):
         # to remove one that is empty takes nothing away
         snapshot = places is None and re.fullmatch(SNAPSHOT_OF_SERVICES, path)
         if item["uninstall"] != "empty" and not inside and not snapshot:
-            return "it does not belong to this installation alone", "it is not in %s" % (", ".join(own) or "one of its own")
+            return "it does not belong to this installation alone", "it is not in %s" % (
+                ", ".join(own) or "one of its own"
+            )
     elif item["kind"] == "unit" and places:
         if path not in (places["unit_file"], places["boot_unit_file"]):
-            return "it is not a unit of this instance", "its units are %(unit)s and %(boot_unit)s" % places
+            return (
+                "it is not a unit of this instance",
+                "its units are %(unit)s and %(boot_unit)s" % places,
+            )
     elif not inside and not (places is None and path.startswith(FILES_OF_SERVICES)):
         return "it does not belong to this installation", "it is not in %s" % ", ".join(own)
     return None
@@ -107,7 +163,10 @@ def state_problem(item, mounts):
     path, parent = item["path"], os.path.dirname(item["path"])
     real = os.path.realpath(parent)
     if real != item.get("real", parent):
-        return "a directory above it is another one than at the installation", "%s leads to %s now" % (parent, real)
+        return (
+            "a directory above it is another one than at the installation",
+            "%s leads to %s now" % (parent, real),
+        )
     try:
         mode = os.lstat(path).st_mode
     except FileNotFoundError:
@@ -116,11 +175,18 @@ def state_problem(item, mounts):
         return "it cannot be looked at", error.strerror
     if item["kind"] == "directory":
         if stat.S_ISLNK(mode):
-            return "it is a symbolic link now, and links are not followed", "it leads to %s" % os.readlink(path)
+            return (
+                "it is a symbolic link now, and links are not followed",
+                "it leads to %s" % os.readlink(path),
+            )
         if not stat.S_ISDIR(mode):
             return "it was a directory and is none now", "its mode is %o" % mode
-        below = sorted(place for place in mounts if holds(os.path.join(real, os.path.basename(path)), place)
-                       and place != os.path.join(real, os.path.basename(path)))
+        below = sorted(
+            place
+            for place in mounts
+            if holds(os.path.join(real, os.path.basename(path)), place)
+            and place != os.path.join(real, os.path.basename(path))
+        )
         if below and item["uninstall"] != "empty":
             return "another file system is mounted in it", "mounted: %s" % ", ".join(below)
     elif stat.S_ISDIR(mode):
@@ -135,7 +201,9 @@ def account_problem(item, subject):
     if not re.fullmatch(ACCOUNT, name):
         return "it is not the name of an account", "it is %r" % name
     try:
-        number = pwd.getpwnam(name).pw_uid if item["kind"] == "account" else grp.getgrnam(name).gr_gid
+        number = (
+            pwd.getpwnam(name).pw_uid if item["kind"] == "account" else grp.getgrnam(name).gr_gid
+        )
     except KeyError:
         return None
     if number == 0 or number >= FIRST_PERSON:

@@ -1,7 +1,8 @@
 # Copyright: Contributors to the bnlnpps.swf_testbed collection
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a manifest of an instance lists that was installed before there were manifests: what the roles of that time made."""
+"""What a manifest of an instance lists that was installed before there were manifests: what the
+roles of that time made."""
 
 from __future__ import annotations
 
@@ -10,7 +11,10 @@ import json
 import os
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index import pip_settings
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._manifest.listing import FILE, entry
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._manifest.listing import (
+    FILE,
+    entry,
+)
 
 MARK = "# Written by bnlnpps.swf_testbed"
 DIRECTORIES = {
@@ -23,14 +27,28 @@ DATA = ("data", "broker", "monitor", "packages", "backups")
 LINKS = ("current", "previous", ".current.new", ".previous.new")
 FILES = {
     "root": (".lock",),
-    "config_dir": ("supervisord.conf", "back_at_boot.sh", "pip-settings.json", "ca.pem", "index.json", "upstream.json"),
+    "config_dir": (
+        "supervisord.conf",
+        "back_at_boot.sh",
+        "pip-settings.json",
+        "ca.pem",
+        "index.json",
+        "upstream.json",
+    ),
 }
 
 
 def is_ours(places):
-    """Whether the roles installed an instance here. Directories of that name alone may be anybody's."""
-    return (written_by_us(places["supervisord_conf"]) or written_by_us(places["unit_file"])
-            or any(release_of_ours(path) for path in glob.glob(os.path.join(glob.escape(places["root"]), "*/*/release.json"))))
+    """Whether the roles installed an instance here. Directories of that name alone may be
+    anybody's."""
+    return (
+        written_by_us(places["supervisord_conf"])
+        or written_by_us(places["unit_file"])
+        or any(
+            release_of_ours(path)
+            for path in glob.glob(os.path.join(glob.escape(places["root"]), "*/*/release.json"))
+        )
+    )
 
 
 def written_by_us(path):
@@ -54,17 +72,32 @@ def entries_of(places):
     if not is_ours(places):
         return []
     found = [entry("directory", places[kind], "empty") for kind in DIRECTORIES]
-    found += [entry("directory", os.path.join(places[kind], name)) for kind, names in DIRECTORIES.items() for name in names]
+    found += [
+        entry("directory", os.path.join(places[kind], name))
+        for kind, names in DIRECTORIES.items()
+        for name in names
+    ]
     found += [entry("directory", os.path.join(places["state_dir"], name), "data") for name in DATA]
     found += [entry("link", os.path.join(places["root"], name)) for name in LINKS]
-    found += [entry("file", os.path.join(places[kind], name)) for kind, names in FILES.items() for name in names]
+    found += [
+        entry("file", os.path.join(places[kind], name))
+        for kind, names in FILES.items()
+        for name in names
+    ]
     found += [entry("unit", places[name]) for name in ("unit_file", "boot_unit_file")]
     # in system scope they are no part of state_dir
     found += [entry("directory", places[kind]) for kind in ("log_dir", "run_dir")]
     record = pip_settings.read_record(places["pip_settings"])
-    found += [entry("lines", record[name], name=places["instance"])
-              for name in ("pip_conf", "uv_toml", "netrc") if isinstance(record.get(name), str)]
-    return [item for item in {item["path"]: item for item in found}.values() if os.path.lexists(item["path"])]
+    found += [
+        entry("lines", record[name], name=places["instance"])
+        for name in ("pip_conf", "uv_toml", "netrc")
+        if isinstance(record.get(name), str)
+    ]
+    return [
+        item
+        for item in {item["path"]: item for item in found}.values()
+        if os.path.lexists(item["path"])
+    ]
 
 
 def others_on_host(places):
@@ -76,7 +109,11 @@ def others_on_host(places):
         try:
             with open(path, encoding="utf-8") as stream:
                 manifest = json.load(stream)
-            if name != places["instance"] and manifest.get("instance") == name and isinstance(manifest["entries"], list):
+            if (
+                name != places["instance"]
+                and manifest.get("instance") == name
+                and isinstance(manifest["entries"], list)
+            ):
                 found[name] = manifest
         except (OSError, ValueError, AttributeError, KeyError):
             continue

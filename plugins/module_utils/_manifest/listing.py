@@ -1,10 +1,12 @@
 # Copyright: Contributors to the bnlnpps.swf_testbed collection
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The manifest: what an installation created on a host, and what an uninstall does with each part of it.
+"""The manifest: what an installation created on a host, and what an uninstall does with each part
+of it.
 
-One file for each instance, ``manifest.json`` in its config_dir, and one for each service in :data:`SERVICES`. An uninstall
-removes what is listed, often as root, so only root (in user scope the login) may be able to write the file.
+One file for each instance, ``manifest.json`` in its config_dir, and one for each service in
+:data:`SERVICES`. An uninstall removes what is listed, often as root, so only root (in user scope
+the login) may be able to write the file.
 """
 
 from __future__ import annotations
@@ -15,8 +17,14 @@ import re
 import stat
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.files import replacing
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.instance_name import InstanceNameError, instance_name
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.layout import environment_of_login, layout
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.instance_name import (
+    InstanceNameError,
+    instance_name,
+)
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.layout import (
+    environment_of_login,
+    layout,
+)
 
 FILE = "manifest.json"
 FORMAT = 1
@@ -26,7 +34,8 @@ SERVICES = "/etc/bnlnpps.swf_testbed"
 SERVICE_NAME = r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}"
 PATHS = ("directory", "file", "link", "unit", "lines")
 NAMES = ("account", "group", "package", "firewall", "database", "database_role")
-# empty: a directory goes when nothing is left in it; data: only with the data; never: it stays, for the reason of the entry
+# empty: a directory goes when nothing is left in it; data: only with the data; never: it stays, for
+# the reason of the entry
 UNINSTALL = ("always", "empty", "data", "never")
 KEYS = {"kind", "path", "name", "uninstall", "role", "reason", "real"}
 
@@ -36,8 +45,11 @@ class ManifestError(Exception):
 
 
 def entry(kind, what, uninstall="always", **more):
-    """One entry. ``more`` can be ``role``, ``reason`` and, for lines in a file of others, the ``name`` they are marked with."""
-    return dict({"kind": kind, "path" if kind in PATHS else "name": what, "uninstall": uninstall}, **more)
+    """One entry. ``more`` can be ``role``, ``reason`` and, for lines in a file of others, the
+    ``name`` they are marked with."""
+    return dict(
+        {"kind": kind, "path" if kind in PATHS else "name": what, "uninstall": uninstall}, **more
+    )
 
 
 def key(item):
@@ -49,7 +61,11 @@ def key(item):
 
 def told(item):
     """An entry as a few words."""
-    words = item["path"] if item["kind"] in PATHS else "%s %s" % (item["kind"].replace("_", " "), item["name"])
+    words = (
+        item["path"]
+        if item["kind"] in PATHS
+        else "%s %s" % (item["kind"].replace("_", " "), item["name"])
+    )
     return "lines in " + words if item["kind"] == "lines" else words
 
 
@@ -59,12 +75,16 @@ def shape_problem(item):
         return "its kind is not known"
     if set(item) - KEYS or not all(isinstance(value, str) for value in item.values()):
         return "it has other keys than %s, or a value that is not text" % ", ".join(sorted(KEYS))
-    if item.get("uninstall") not in UNINSTALL or (item["uninstall"] == "empty" and item["kind"] != "directory"):
+    if item.get("uninstall") not in UNINSTALL or (
+        item["uninstall"] == "empty" and item["kind"] != "directory"
+    ):
         return "what uninstall does with it is not one of %s" % ", ".join(UNINSTALL)
     what = item.get("path" if item["kind"] in PATHS else "name", "")
     if not what or not what.isprintable():
         return "its path or name is empty or has control characters"
-    if item["kind"] in PATHS and (not os.path.isabs(what) or os.path.normpath(what) != what or what.startswith("//")):
+    if item["kind"] in PATHS and (
+        not os.path.isabs(what) or os.path.normpath(what) != what or what.startswith("//")
+    ):
         return "its path is not absolute and plain"
     if item["kind"] in NAMES and (what.startswith("-") or "/" in what):
         return "its name is not plain"
@@ -73,8 +93,11 @@ def shape_problem(item):
 
 def service_name(value):
     if not isinstance(value, str) or not re.fullmatch(SERVICE_NAME, value):
-        raise InstanceNameError("%r is not the name of a service. Evidence: its manifest is a file of that name. Fix: use 1 to "
-                                "64 letters, digits, hyphens and underscores" % (value,))
+        raise InstanceNameError(
+            "%r is not the name of a service. Evidence: its manifest is a file of that name. Fix: "
+            "use 1 to "
+            "64 letters, digits, hyphens and underscores" % (value,)
+        )
     return value
 
 
@@ -85,50 +108,84 @@ def subject_of(options):
     """
     if options.get("service"):
         return {"service": service_name(options["service"])}
-    return {"instance": instance_name(options.get("instance")), "scope": options.get("scope") or "user"}
+    return {
+        "instance": instance_name(options.get("instance")),
+        "scope": options.get("scope") or "user",
+    }
 
 
 def path_of(subject, services=None):
     """Where the manifest of an instance or a service is."""
     if "service" in subject:
         return os.path.join(services or SERVICES, subject["service"] + ".json")
-    return os.path.join(layout(subject["instance"], subject["scope"], environment_of_login())["config_dir"], FILE)
+    return os.path.join(
+        layout(subject["instance"], subject["scope"], environment_of_login())["config_dir"], FILE
+    )
 
 
 def read(path, subject):
     """The manifest, or None where there is none.
 
-    :raises ManifestError: somebody else could have written it, or it is not one of this instance that this version understands.
+    :raises ManifestError: somebody else could have written it, or it is not one of this instance
+        that this version understands.
     """
     try:
         text = trusted_text(path)
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise refused(path, "cannot be read", error.strerror, "see that this login may read it") from None
+        raise refused(
+            path, "cannot be read", error.strerror, "see that this login may read it"
+        ) from None
     try:
         found = json.loads(text)
     except ValueError as error:
         raise refused(path, "is not JSON", error, REWRITE) from None
-    if not isinstance(found, dict) or not isinstance(found.get("format"), int) or isinstance(found["format"], bool):
-        raise refused(path, "is not a manifest of bnlnpps.swf_testbed", "it has no format number", REWRITE)
+    if (
+        not isinstance(found, dict)
+        or not isinstance(found.get("format"), int)
+        or isinstance(found["format"], bool)
+    ):
+        raise refused(
+            path, "is not a manifest of bnlnpps.swf_testbed", "it has no format number", REWRITE
+        )
     if found["format"] > FORMAT:
-        raise refused(path, "was written by a newer version of the collection", "its format is %d, and this version knows %d" % (
-            found["format"], FORMAT), "use that version (%s)" % found.get("collection"))
+        raise refused(
+            path,
+            "was written by a newer version of the collection",
+            "its format is %d, and this version knows %d" % (found["format"], FORMAT),
+            "use that version (%s)" % found.get("collection"),
+        )
     wrong = [name for name, value in subject.items() if found.get(name) != value]
     if wrong:
-        raise refused(path, "is for something else", ", ".join("%s is %r" % (name, found.get(name)) for name in wrong), REWRITE)
+        raise refused(
+            path,
+            "is for something else",
+            ", ".join("%s is %r" % (name, found.get(name)) for name in wrong),
+            REWRITE,
+        )
     lists = [found.get(name, []) for name in ("entries", "users")]
-    if not all(isinstance(part, list) for part in lists) or not all(isinstance(user, str) for user in lists[1]):
-        raise refused(path, "is not a manifest", "entries and users are not lists of the right kind", REWRITE)
-    problems = ["%s: %s" % (json.dumps(item), shape_problem(item)) for item in lists[0] if shape_problem(item)]
+    if not all(isinstance(part, list) for part in lists) or not all(
+        isinstance(user, str) for user in lists[1]
+    ):
+        raise refused(
+            path, "is not a manifest", "entries and users are not lists of the right kind", REWRITE
+        )
+    problems = [
+        "%s: %s" % (json.dumps(item), shape_problem(item))
+        for item in lists[0]
+        if shape_problem(item)
+    ]
     if problems:
         raise refused(path, "lists what cannot be listed", "; ".join(problems), REWRITE)
     return dict(found, entries=lists[0], users=lists[1])
 
 
-REWRITE = ("look at the file and correct it, or move it away and write it anew: ansible-playbook playbooks/uninstall.yml "
-           "-e uninstall_write_manifest=true")
+REWRITE = (
+    "look at the file and correct it, or move it away and write it anew: ansible-playbook "
+    "playbooks/uninstall.yml "
+    "-e uninstall_write_manifest=true"
+)
 
 
 def refused(path, cause, evidence, fix):
@@ -147,9 +204,14 @@ def trusted_text(path):
         if not kind(status.st_mode):
             raise refused(path, "is not a plain file", "%s is something else" % place, REWRITE)
         if status.st_uid not in mine or status.st_mode & 0o022:
-            raise refused(path, "could have been written by others", "%s has owner %d and mode %04o" % (
-                place, status.st_uid, stat.S_IMODE(status.st_mode)),
-                "look at what it lists; if that is right: chown and chmod go-w %s, so that only this login writes it" % place)
+            raise refused(
+                path,
+                "could have been written by others",
+                "%s has owner %d and mode %04o"
+                % (place, status.st_uid, stat.S_IMODE(status.st_mode)),
+                "look at what it lists; if that is right: chown and chmod go-w %s, so that only "
+                "this login writes it" % place,
+            )
         if kind is stat.S_ISREG and status.st_size > MAX_BYTES:
             raise refused(path, "is not a manifest", "it has %d bytes" % status.st_size, REWRITE)
     with open(path, encoding="utf-8", errors="replace") as stream:
@@ -157,19 +219,27 @@ def trusted_text(path):
 
 
 def merged(found, entries, users=()):
-    """The manifest with more entries. What earlier runs recorded stays: a later run may not manage it any more."""
+    """The manifest with more entries. What earlier runs recorded stays: a later run may not manage
+    it any more."""
     after = {key(item): item for item in found["entries"]}
     after.update((key(item), item) for item in entries)
-    return dict(found, entries=[after[name] for name in sorted(after)], users=sorted({*found["users"], *users}))
+    return dict(
+        found,
+        entries=[after[name] for name in sorted(after)],
+        users=sorted({*found["users"], *users}),
+    )
 
 
 def write(path, manifest):
-    """Write the manifest, whole or not at all. The directory is made for its owner alone: whoever needs it wider says so later.
+    """Write the manifest, whole or not at all. The directory is made for its owner alone: whoever
+    needs it wider says so later.
 
     :raises OSError:
     """
     if not os.path.isdir(os.path.dirname(path)):
-        os.makedirs(os.path.dirname(path), mode=0o755 if os.path.dirname(path) == SERVICES else 0o700)
+        os.makedirs(
+            os.path.dirname(path), mode=0o755 if os.path.dirname(path) == SERVICES else 0o700
+        )
     with replacing(path, 0o600 if manifest.get("scope") == "user" else 0o644) as stream:
         json.dump(manifest, stream, indent=1, sort_keys=True)
         stream.write("\n")

@@ -1,34 +1,50 @@
 # Copyright: Contributors to the bnlnpps.swf_testbed collection
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Records in a manifest what is about to be created. It is written first, so that an interrupted run can be removed, too."""
+"""Records in a manifest what is about to be created. It is written first, so that an interrupted
+run can be removed, too."""
 
 from __future__ import annotations
 
 import os
 
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.layout import environment_of_login, layout
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.layout import (
+    environment_of_login,
+    layout,
+)
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.turn import MANIFEST, turn
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._manifest import listing
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._manifest.checks import holds, mount_points, protected
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._manifest.checks import (
+    holds,
+    mount_points,
+    protected,
+)
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._manifest.found import entries_of
 
 # the option of the modules that create; doc_fragments/manifest.py describes it
-ARGUMENT = {"manifest": {"type": "dict", "options": {
-    "instance": {"type": "str"},
-    "scope": {"type": "str", "choices": ["user", "system"], "default": "user"},
-    "service": {"type": "str"},
-    "role": {"type": "str"},
-    "entries": {"type": "list", "elements": "dict", "default": []},
-    "users": {"type": "list", "elements": "str", "default": []},
-    "collection": {"type": "str"}}}}
+ARGUMENT = {
+    "manifest": {
+        "type": "dict",
+        "options": {
+            "instance": {"type": "str"},
+            "scope": {"type": "str", "choices": ["user", "system"], "default": "user"},
+            "service": {"type": "str"},
+            "role": {"type": "str"},
+            "entries": {"type": "list", "elements": "dict", "default": []},
+            "users": {"type": "list", "elements": "str", "default": []},
+            "collection": {"type": "str"},
+        },
+    }
+}
 
 
 def record(options, entries, check_mode):
-    """List what is about to be created, or was created by an earlier run. True if the manifest changes.
+    """List what is about to be created, or was created by an earlier run. True if the manifest
+    changes.
 
-    What is there and in no manifest belongs to somebody else, and is not listed. Only of an installation that is older than its
-    manifest, what the roles made is: of an instance :func:`entries_of`, of a service the entries that its role hands over.
+    What is there and in no manifest belongs to somebody else, and is not listed. Only of an
+    installation that is older than its manifest, what the roles made is: of an instance
+    :func:`entries_of`, of a service the entries that its role hands over.
 
     :param options: the option ``manifest`` of a module; None where none is kept.
     :raises ManifestError, InstanceNameError, OSError:
@@ -57,14 +73,28 @@ def _record(options, entries, check_mode):
     handed = options.get("entries") or []
     for item in handed:
         if listing.shape_problem(item):
-            raise listing.ManifestError("%r cannot be listed in a manifest. Evidence: %s. Fix: correct the entry" % (
-                item, listing.shape_problem(item)))
+            raise listing.ManifestError(
+                "%r cannot be listed in a manifest. Evidence: %s. Fix: correct the entry"
+                % (item, listing.shape_problem(item))
+            )
     shared, mounts = protected(environment_of_login()), mount_points()
-    new = [item for item in entries + handed if listing.key(item) in known or is_new(item, shared, mounts)
-           or ("service" in subject and item in handed)]
-    folders = [item["path"] for item in found["entries"] + new
-               if item["kind"] == "directory" and item["uninstall"] in ("always", "data")]
-    new = [completed(item, known.get(listing.key(item), options).get("role")) for item in new if not covered(item, folders)]
+    new = [
+        item
+        for item in entries + handed
+        if listing.key(item) in known
+        or is_new(item, shared, mounts)
+        or ("service" in subject and item in handed)
+    ]
+    folders = [
+        item["path"]
+        for item in found["entries"] + new
+        if item["kind"] == "directory" and item["uninstall"] in ("always", "data")
+    ]
+    new = [
+        completed(item, known.get(listing.key(item), options).get("role"))
+        for item in new
+        if not covered(item, folders)
+    ]
     after = listing.merged(found, new, options.get("users") or [])
     after["collection"] = options.get("collection") or found.get("collection")
     if after == before:
@@ -75,22 +105,28 @@ def _record(options, entries, check_mode):
 
 
 def is_new(item, shared, mounts):
-    """Whether the run is about to create it. An empty file system that was mounted for the instance counts."""
+    """Whether the run is about to create it. An empty file system that was mounted for the instance
+    counts."""
     if item["kind"] not in listing.PATHS or item["kind"] == "lines":
         return True
     path = item["path"]
     if any(holds(path, other) for other in shared):
         return False
-    return not os.path.lexists(path) or (path in mounts and item["kind"] == "directory" and not os.listdir(path))
+    return not os.path.lexists(path) or (
+        path in mounts and item["kind"] == "directory" and not os.listdir(path)
+    )
 
 
 def covered(item, folders):
     """Whether the path goes with a directory that is listed."""
-    return item["kind"] in ("file", "link", "directory") and any(item["path"].startswith(folder + "/") for folder in folders)
+    return item["kind"] in ("file", "link", "directory") and any(
+        item["path"].startswith(folder + "/") for folder in folders
+    )
 
 
 def completed(item, role):
-    """The entry with the role that listed it first, and the directory that a link on its way leads to."""
+    """The entry with the role that listed it first, and the directory that a link on its way leads
+    to."""
     item = dict(item, **{"role": role} if role else {})
     if item["kind"] in listing.PATHS:
         real = os.path.realpath(os.path.dirname(item["path"]))

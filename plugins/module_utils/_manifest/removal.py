@@ -1,7 +1,8 @@
 # Copyright: Contributors to the bnlnpps.swf_testbed collection
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Removes what a manifest lists, and nothing else. The manifest goes last, so that an interrupted removal resumes."""
+"""Removes what a manifest lists, and nothing else. The manifest goes last, so that an interrupted
+removal resumes."""
 
 from __future__ import annotations
 
@@ -14,7 +15,8 @@ import subprocess
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._manifest import checks, listing
 
-# units before what they run, files before directories, and accounts when nothing of theirs runs any more
+# units before what they run, files before directories, and accounts when nothing of theirs runs any
+# more
 ORDER = ("unit", "file", "link", "directory", "account", "group")
 TOOLS = {"account": "userdel", "group": "groupdel"}
 
@@ -27,8 +29,15 @@ class Removal:
     :param others: {name: manifest} of the other instances on the host.
     """
 
-    def __init__(self, manifest, subject, places, environment, remove_data, others=None, mounts=None):
-        self.manifest, self.subject, self.places, self.environment = manifest, subject, places, environment
+    def __init__(
+        self, manifest, subject, places, environment, remove_data, others=None, mounts=None
+    ):
+        self.manifest, self.subject, self.places, self.environment = (
+            manifest,
+            subject,
+            places,
+            environment,
+        )
         self.mounts = checks.mount_points() if mounts is None else mounts
         self.remove_data = remove_data
         self.used_by = {}
@@ -41,12 +50,21 @@ class Removal:
 
     def problems(self):
         """Why nothing is removed, one sentence for each entry."""
-        found = ((item, checks.problem(item, self.subject, self.places, self.environment, self.mounts))
-                 for item in self.manifest["entries"])
-        return ["%s is listed and is not removed: %s. Evidence: %s" % (listing.told(item), *why) for item, why in found if why]
+        found = (
+            (item, checks.problem(item, self.subject, self.places, self.environment, self.mounts))
+            for item in self.manifest["entries"]
+        )
+        return [
+            "%s is listed and is not removed: %s. Evidence: %s" % (listing.told(item), *why)
+            for item, why in found
+            if why
+        ]
 
     def is_due(self, item):
-        return item["uninstall"] in ("always", "data")[:1 + self.remove_data] and self.why_kept(item) is None
+        return (
+            item["uninstall"] in ("always", "data")[: 1 + self.remove_data]
+            and self.why_kept(item) is None
+        )
 
     def why_kept(self, item):
         """Why an entry stays that could go; None where it may go."""
@@ -58,14 +76,23 @@ class Removal:
         return self.refusals.get(listing.key(item))
 
     def due(self):
-        """The entries that are there and that this module removes, but for directories that go when they are empty."""
-        found = [item for item in self.manifest["entries"] if item["kind"] in ORDER and self.is_due(item) and self.is_there(item)]
+        """The entries that are there and that this module removes, but for directories that go when
+        they are empty."""
+        found = [
+            item
+            for item in self.manifest["entries"]
+            if item["kind"] in ORDER and self.is_due(item) and self.is_there(item)
+        ]
         # a group after the account that it is the first group of
         return sorted(found, key=lambda item: ORDER.index(item["kind"]))
 
     def due_elsewhere(self):
         """The entries that others remove: lines in files, databases, what a firewall has open."""
-        return [item for item in self.manifest["entries"] if item["kind"] not in ORDER and self.is_due(item)]
+        return [
+            item
+            for item in self.manifest["entries"]
+            if item["kind"] not in ORDER and self.is_due(item)
+        ]
 
     def is_there(self, item):
         if item["kind"] == "account":
@@ -101,17 +128,35 @@ class Removal:
         if not self.is_there(item):
             # a group goes with the account of its name
             return
-        done = subprocess.run([TOOLS[item["kind"]], item["name"]], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                              stderr=subprocess.STDOUT, text=True, errors="replace", check=False)
+        done = subprocess.run(
+            [TOOLS[item["kind"]], item["name"]],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            check=False,
+        )
         if self.is_there(item):
-            self.refusals[listing.key(item)] = done.stdout.strip() or "%s exited %d" % (TOOLS[item["kind"]], done.returncode)
+            self.refusals[listing.key(item)] = done.stdout.strip() or "%s exited %d" % (
+                TOOLS[item["kind"]],
+                done.returncode,
+            )
 
     def remove_empty(self, check_mode=False):
-        """Remove the listed directories that hold nothing any more, the inner ones first. Returns their paths."""
+        """Remove the listed directories that hold nothing any more, the inner ones first. Returns
+        their paths."""
         gone = []
-        folders = [item["path"] for item in self.manifest["entries"] if item["uninstall"] == "empty"]
+        folders = [
+            item["path"] for item in self.manifest["entries"] if item["uninstall"] == "empty"
+        ]
         for path in sorted(folders, key=len, reverse=True):
-            if os.path.isdir(path) and not os.path.islink(path) and not self.is_mount(path) and not os.listdir(path):
+            if (
+                os.path.isdir(path)
+                and not os.path.islink(path)
+                and not self.is_mount(path)
+                and not os.listdir(path)
+            ):
                 gone.append(path)
                 if not check_mode:
                     os.rmdir(path)
@@ -123,10 +168,19 @@ class Removal:
         To be asked when the due entries are gone.
         """
         entries = self.manifest["entries"]
-        later = [item for item in entries if item["uninstall"] in ("always", "data") and self.is_left(item)]
+        later = [
+            item
+            for item in entries
+            if item["uninstall"] in ("always", "data") and self.is_left(item)
+        ]
         if not later:
             return None
-        return dict(self.manifest, entries=[item for item in entries if item["uninstall"] in ("empty", "never") or item in later])
+        return dict(
+            self.manifest,
+            entries=[
+                item for item in entries if item["uninstall"] in ("empty", "never") or item in later
+            ],
+        )
 
     def is_left(self, item):
         """Whether an entry has something to remove after this removal."""
@@ -143,7 +197,12 @@ class Removal:
         found = []
         for item in self.manifest["entries"]:
             why = self.why_kept(item)
-            if why is None and item["uninstall"] == "data" and not self.remove_data and self.is_there(item):
+            if (
+                why is None
+                and item["uninstall"] == "data"
+                and not self.remove_data
+                and self.is_there(item)
+            ):
                 why = "it is data, or belongs to data, and goes with uninstall_data=true"
             if why and (item["kind"] in listing.NAMES or os.path.lexists(item["path"])):
                 found.append("%s: %s" % (listing.told(item), why))

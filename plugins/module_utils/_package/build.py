@@ -13,9 +13,14 @@ import tarfile
 import zipfile
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._build import wheels
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._build.installers import InstallError, call
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._build.installers import (
+    InstallError,
+    call,
+)
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._package.layout import importable
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._package.project import PublishError
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._package.project import (
+    PublishError,
+)
 
 # written anew by each version of a build tool, whatever the package
 BY_THE_TOOL = re.compile(r"(\.dist-info/(RECORD|WHEEL)|\.egg-info/.*|/setup\.cfg)$")
@@ -32,8 +37,10 @@ def build(project, formats, outdir):
         return wheels.build(project.folder, formats, outdir, project.label)
     except InstallError as error:
         evidence = "\n".join("  " + text for text in error.output.splitlines()[-EVIDENCE_LINES:])
-        raise PublishError("could not build %s.\nEvidence:\n%s\nNext: mend what the output names, then run again." % (
-            project.label, evidence)) from error
+        raise PublishError(
+            "could not build %s.\nEvidence:\n%s\nNext: mend what the output names, then run again."
+            % (project.label, evidence)
+        ) from error
 
 
 def metadata_problem(project, files):
@@ -41,20 +48,34 @@ def metadata_problem(project, files):
     try:
         call("check", [sys.executable, "-m", "twine", "check", "--strict", *files])
     except InstallError as error:
-        lines = [text.strip() for text in error.output.splitlines() if text.strip() and "PASSED" not in text]
-        return (project.file, "the metadata of the built package is not in order: %s" % " ".join(lines[-4:]),
-                "Mend it in pyproject.toml or in the readme")
+        lines = [
+            text.strip()
+            for text in error.output.splitlines()
+            if text.strip() and "PASSED" not in text
+        ]
+        return (
+            project.file,
+            "the metadata of the built package is not in order: %s" % " ".join(lines[-4:]),
+            "Mend it in pyproject.toml or in the readme",
+        )
     return None
 
 
 def missing_packages(project, wheel):
-    """What lies under src/ and did not get into the wheel, as a finding, or None. Build tools do not mind an empty one."""
+    """What lies under src/ and did not get into the wheel, as a finding, or None. Build tools do
+    not mind an empty one."""
     with zipfile.ZipFile(wheel) as archive:
         there = {name.partition("/")[0] for name in archive.namelist()}
-    left_out = [item for item in importable(os.path.join(project.folder, "src")) if item not in there]
+    left_out = [
+        item for item in importable(os.path.join(project.folder, "src")) if item not in there
+    ]
     if left_out:
-        return (project.file, "the built wheel lacks %s of src/" % ", ".join(left_out),
-                "Mend the packages that the build tool is told of, for hatchling [tool.hatch.build.targets.wheel] packages")
+        return (
+            project.file,
+            "the built wheel lacks %s of src/" % ", ".join(left_out),
+            "Mend the packages that the build tool is told of, for hatchling "
+            "[tool.hatch.build.targets.wheel] packages",
+        )
     return None
 
 
@@ -66,10 +87,14 @@ def sha256(path):
 def difference(ours, theirs):
     """The first member in which two builds of one version differ, or None.
 
-    What each version of a build tool writes differently is left out: a package is the same when it installs the same.
+    What each version of a build tool writes differently is left out: a package is the same when it
+    installs the same.
     """
     left, right = members(ours), members(theirs)
-    return next((name for name in sorted(left.keys() | right.keys()) if left.get(name) != right.get(name)), None)
+    return next(
+        (name for name in sorted(left.keys() | right.keys()) if left.get(name) != right.get(name)),
+        None,
+    )
 
 
 def members(path):
@@ -77,10 +102,16 @@ def members(path):
     found = {}
     if path.endswith(".whl"):
         with zipfile.ZipFile(path) as archive:
-            content = [(item.filename, archive.read(item)) for item in archive.infolist() if not item.is_dir()]
+            content = [
+                (item.filename, archive.read(item))
+                for item in archive.infolist()
+                if not item.is_dir()
+            ]
     else:
         with tarfile.open(path) as archive:
-            content = [(item.name, archive.extractfile(item).read()) for item in archive if item.isfile()]
+            content = [
+                (item.name, archive.extractfile(item).read()) for item in archive if item.isfile()
+            ]
     for name, data in content:
         if METADATA.search(name):
             data = re.sub(rb"^(Metadata-Version|Dynamic): .*\n", b"", data, flags=re.MULTILINE)

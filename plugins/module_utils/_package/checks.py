@@ -1,7 +1,8 @@
 # Copyright: Contributors to the bnlnpps.swf_testbed collection
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whether a source folder can be published: the metadata in pyproject.toml. Nothing is built or run."""
+"""Whether a source folder can be published: the metadata in pyproject.toml. Nothing is built or
+run."""
 
 from __future__ import annotations
 
@@ -17,8 +18,14 @@ except ImportError:
     Requirement = None
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.names import canonical
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._package.layout import layout_findings, script_findings
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._package.project import CREDENTIALS, normal_version
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._package.layout import (
+    layout_findings,
+    script_findings,
+)
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._package.project import (
+    CREDENTIALS,
+    normal_version,
+)
 
 NAME = re.compile(r"^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$")
 LICENSES = re.compile(r"^(LICEN[CS]E|COPYING)([.-].*)?$", re.IGNORECASE)
@@ -26,10 +33,20 @@ READMES = ("README.md", "README.rst", "README.txt", "README")
 
 
 def findings(project):
-    """Everything that stands in the way, as (file, cause, cure) triples; the file as a message names it."""
+    """Everything that stands in the way, as (file, cause, cure) triples; the file as a message
+    names it."""
     if project.problem:
         return [(project.file, *project.problem)]
-    checks = (build_system, name, description, version, requires_python, dependencies, readme, repository)
+    checks = (
+        build_system,
+        name,
+        description,
+        version,
+        requires_python,
+        dependencies,
+        readme,
+        repository,
+    )
     found = [(project.file, cause, cure) for check in checks for cause, cure in check(project)]
     found += license_findings(project)
     found += layout_findings(project)
@@ -44,9 +61,14 @@ def line(finding):
 
 def build_system(project):
     table = project.section("build-system")
-    example = "Add: [build-system] requires = [\"hatchling>=1.27\"], build-backend = \"hatchling.build\""
+    example = (
+        'Add: [build-system] requires = ["hatchling>=1.27"], build-backend = "hatchling.build"'
+    )
     if not table:
-        yield "there is no [build-system], so that each tool builds the package as it likes", example
+        yield (
+            "there is no [build-system], so that each tool builds the package as it likes",
+            example,
+        )
         return
     for key in ("requires", "build-backend"):
         if not table.get(key):
@@ -55,19 +77,30 @@ def build_system(project):
 
 def name(project):
     if not project.section("project"):
-        yield "there is no [project]", "Add it, with name, version, description, requires-python and dependencies"
+        yield (
+            "there is no [project]",
+            "Add it, with name, version, description, requires-python and dependencies",
+        )
         return
     given = project.section("project").get("name")
     if not isinstance(given, str) or not NAME.match(given):
-        yield "[project] name is %s" % ("missing" if not given else "%r, which indexes refuse" % (given,)), (
-            "Give one of letters, digits and dashes, for example name = \"swf-thing\"")
+        yield (
+            "[project] name is %s"
+            % ("missing" if not given else "%r, which indexes refuse" % (given,)),
+            ('Give one of letters, digits and dashes, for example name = "swf-thing"'),
+        )
         return
     if given != canonical(given):
-        yield "[project] name is %r, and indexes call it %r" % (given, canonical(given)), "Write name = \"%s\"" % canonical(given)
+        yield (
+            "[project] name is %r, and indexes call it %r" % (given, canonical(given)),
+            'Write name = "%s"' % canonical(given),
+        )
     hint = repository_name(project) or os.path.basename(os.path.abspath(project.folder))
     if canonical(given) != canonical(hint):
-        yield "the package is called %r and its repository %r" % (given, hint), (
-            "Give both one name, so that who reads a dependency finds its sources")
+        yield (
+            "the package is called %r and its repository %r" % (given, hint),
+            ("Give both one name, so that who reads a dependency finds its sources"),
+        )
 
 
 def description(project):
@@ -81,36 +114,51 @@ def version(project):
         yield "[project] gives version and lists it in dynamic too", "Keep one of them"
     elif given is None:
         if not project.dynamic("version"):
-            yield "[project] says nothing of a version", (
-                "Add version = \"0.1.0\", or dynamic = [\"version\"] if the build makes it")
+            yield (
+                "[project] says nothing of a version",
+                ('Add version = "0.1.0", or dynamic = ["version"] if the build makes it'),
+            )
     elif normal_version(given) is None:
-        yield "[project] version %r is not one (PEP 440)" % (given,), "Write it like 0.1.0, 0.2.0rc1 or 1.0.post1"
+        yield (
+            "[project] version %r is not one (PEP 440)" % (given,),
+            "Write it like 0.1.0, 0.2.0rc1 or 1.0.post1",
+        )
     elif Version(given).local:
-        yield "[project] version %r has a local part, and indexes refuse that" % given, (
-            "Write %s" % Version(given).public)
+        yield (
+            "[project] version %r has a local part, and indexes refuse that" % given,
+            ("Write %s" % Version(given).public),
+        )
 
 
 def requires_python(project):
     given = project.section("project").get("requires-python")
     if given is None:
         if not project.dynamic("requires-python"):
-            yield "[project] has no requires-python, so that pip installs it on a Python it fails on", (
-                "Add the oldest that the tests run on, for example requires-python = \">=3.10\"")
+            yield (
+                "[project] has no requires-python, so that pip installs it on a Python it fails on",
+                ('Add the oldest that the tests run on, for example requires-python = ">=3.10"'),
+            )
         return
     try:
         SpecifierSet(given)
     except (InvalidSpecifier, TypeError, AttributeError):
-        yield "[project] requires-python %r is none (PEP 440)" % (given,), "Write it like \">=3.10\""
+        yield "[project] requires-python %r is none (PEP 440)" % (given,), 'Write it like ">=3.10"'
 
 
 def dependencies(project):
     table = project.section("project")
     if "dependencies" not in table and not project.dynamic("dependencies"):
-        yield "[project] has no dependencies", "List what the package imports; if that is nothing, dependencies = []"
-    groups = {"dependencies": table.get("dependencies", []), **project.section("project", "optional-dependencies")}
+        yield (
+            "[project] has no dependencies",
+            "List what the package imports; if that is nothing, dependencies = []",
+        )
+    groups = {
+        "dependencies": table.get("dependencies", []),
+        **project.section("project", "optional-dependencies"),
+    }
     for group, listed in groups.items():
         if not isinstance(listed, list):
-            yield "%s is no list" % group, "Write it like [\"swf-common-lib>=0.1\"]"
+            yield "%s is no list" % group, 'Write it like ["swf-common-lib>=0.1"]'
             continue
         for text in listed:
             yield from dependency(group, text)
@@ -121,45 +169,79 @@ def dependency(group, text):
     try:
         requirement = Requirement(text)
     except (InvalidRequirement, TypeError):
-        yield "%s: %r is no requirement (PEP 508)" % (group, shown), "Write it like \"swf-common-lib>=0.1\""
+        yield (
+            "%s: %r is no requirement (PEP 508)" % (group, shown),
+            'Write it like "swf-common-lib>=0.1"',
+        )
         return
     if requirement.url:
-        yield "%s: %s comes from a URL, and indexes refuse packages with such a dependency" % (group, requirement.name), (
-            "Write \"%s\" with a version; the index in pip_indexes that claims the name serves it" % requirement.name)
+        yield (
+            "%s: %s comes from a URL, and indexes refuse packages with such a dependency"
+            % (group, requirement.name),
+            (
+                'Write "%s" with a version; the index in pip_indexes that claims the name serves it'
+                % requirement.name
+            ),
+        )
 
 
 def readme(project):
     given = project.section("project").get("readme")
     if given is None:
-        there = next((item for item in READMES if os.path.isfile(os.path.join(project.folder, item))), None)
+        there = next(
+            (item for item in READMES if os.path.isfile(os.path.join(project.folder, item))), None
+        )
         if not project.dynamic("readme"):
-            yield "[project] has no readme, so that the index's page of the package is empty", (
-                "Add readme = \"%s\"" % (there or "README.md, and that file"))
+            yield (
+                "[project] has no readme, so that the index's page of the package is empty",
+                ('Add readme = "%s"' % (there or "README.md, and that file")),
+            )
         return
     path = given.get("file") if isinstance(given, dict) else given
     if path and not os.path.isfile(os.path.join(project.folder, str(path))):
-        yield "[project] readme names %s, which is not there" % path, "Write that file, or name the one that is"
+        yield (
+            "[project] readme names %s, which is not there" % path,
+            "Write that file, or name the one that is",
+        )
 
 
 def license_findings(project):
     table = project.section("project")
     given = table.get("license")
     if not given and not project.dynamic("license"):
-        yield project.file, "[project] has no license, and without one nobody may use the package", (
-            "Add license = \"GPL-3.0-or-later\", or the SPDX name of yours")
+        yield (
+            project.file,
+            "[project] has no license, and without one nobody may use the package",
+            ('Add license = "GPL-3.0-or-later", or the SPDX name of yours'),
+        )
     if isinstance(given, dict) and given.get("text"):
         return
     listed = os.listdir(project.folder)
     if isinstance(given, dict) and given.get("file"):
         if not os.path.isfile(os.path.join(project.folder, given["file"])):
-            yield project.file, "[project] license names %s, which is not there" % given["file"], "Add that file"
+            yield (
+                project.file,
+                "[project] license names %s, which is not there" % given["file"],
+                "Add that file",
+            )
     elif not any(LICENSES.match(item) for item in listed):
-        yield project.named("LICENSE"), "there is no such file", "Add the license's text, so that it travels with the package"
+        yield (
+            project.named("LICENSE"),
+            "there is no such file",
+            "Add the license's text, so that it travels with the package",
+        )
 
 
 def repository_url(project):
     urls = project.section("project", "urls")
-    return next((value for key, value in urls.items() if key.lower() in ("repository", "source", "source code")), None)
+    return next(
+        (
+            value
+            for key, value in urls.items()
+            if key.lower() in ("repository", "source", "source code")
+        ),
+        None,
+    )
 
 
 def repository_name(project):
@@ -172,7 +254,9 @@ def repository_name(project):
 
 def repository(project):
     url = repository_url(project)
-    example = "Add: [project.urls] Repository = \"https://github.com/OWNER/%s\"" % (project.name or "NAME")
+    example = 'Add: [project.urls] Repository = "https://github.com/OWNER/%s"' % (
+        project.name or "NAME"
+    )
     if not url:
         yield "[project.urls] has no Repository, so that nobody finds the sources", example
     elif not re.match(r"^https?://[^/@\s<>]+/[^@\s<>]+$", str(url)):

@@ -1,7 +1,8 @@
 # Copyright: Contributors to the bnlnpps.swf_testbed collection
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whether the code of a package lies under src/, and the programs that it names are there. Nothing is imported."""
+"""Whether the code of a package lies under src/, and the programs that it names are there. Nothing
+is imported."""
 
 from __future__ import annotations
 
@@ -12,48 +13,83 @@ import re
 # importable beside src/, and meant to be: tools run them where they are
 TOOLS_FILES = ("setup.py", "conftest.py", "noxfile.py", "tasks.py", "fabfile.py")
 TOOLS_FOLDERS = ("test", "tests", "doc", "docs", "example", "examples", "benchmarks", "src")
-TARGET = re.compile(r"^\s*(?P<module>[A-Za-z_][\w.]*)\s*(:\s*(?P<attribute>[A-Za-z_][\w.]*)\s*)?(\[.*\])?$")
+TARGET = re.compile(
+    r"^\s*(?P<module>[A-Za-z_][\w.]*)\s*(:\s*(?P<attribute>[A-Za-z_][\w.]*)\s*)?(\[.*\])?$"
+)
 
 
 def layout_findings(project):
     """What is wrong with where the code is, as (file, cause, cure) triples."""
     src = os.path.join(project.folder, "src")
-    beside = [item for item in importable(project.folder)
-              if item not in TOOLS_FILES and item not in TOOLS_FOLDERS]
+    beside = [
+        item
+        for item in importable(project.folder)
+        if item not in TOOLS_FILES and item not in TOOLS_FOLDERS
+    ]
     expected = (project.name or "thing").replace("-", "_")
     if not os.path.isdir(src):
-        yield project.named("src"), "there is no such folder", (
-            "Move the code there, for example to src/%s/: what lies beside pyproject.toml is imported from the checkout, and "
-            "tests pass then that fail with the built package" % expected)
+        yield (
+            project.named("src"),
+            "there is no such folder",
+            (
+                "Move the code there, for example to src/%s/: what lies beside pyproject.toml is "
+                "imported from the checkout, and "
+                "tests pass then that fail with the built package" % expected
+            ),
+        )
     else:
         if os.path.exists(os.path.join(src, "__init__.py")):
             yield project.named("src/__init__.py"), "it makes src itself a package", "Remove it"
         if not any(importable(src)):
-            yield project.named("src"), "there is no package in it", "Put the code into src/%s/ with an __init__.py" % expected
+            yield (
+                project.named("src"),
+                "there is no package in it",
+                "Put the code into src/%s/ with an __init__.py" % expected,
+            )
     for item in beside:
-        yield project.named(item), "it can be imported and is not in src/", "Move it to src/, or remove it"
+        yield (
+            project.named(item),
+            "it can be imported and is not in src/",
+            "Move it to src/, or remove it",
+        )
 
 
 def importable(folder):
     """The names in a folder that Python would import, sorted."""
     return sorted(
-        item for item in os.listdir(folder)
-        if (item.endswith(".py") and item != "__init__.py" and os.path.isfile(os.path.join(folder, item)))
-        or os.path.isfile(os.path.join(folder, item, "__init__.py")))
+        item
+        for item in os.listdir(folder)
+        if (
+            item.endswith(".py")
+            and item != "__init__.py"
+            and os.path.isfile(os.path.join(folder, item))
+        )
+        or os.path.isfile(os.path.join(folder, item, "__init__.py"))
+    )
 
 
 def script_findings(project):
     """Entry points whose target is not there, as (file, cause, cure) triples."""
-    groups = {"scripts": project.section("project", "scripts"), "gui-scripts": project.section("project", "gui-scripts")}
+    groups = {
+        "scripts": project.section("project", "scripts"),
+        "gui-scripts": project.section("project", "gui-scripts"),
+    }
     for group, entries in project.section("project", "entry-points").items():
         groups["entry-points.%s" % group] = entries if isinstance(entries, dict) else {}
     for group, entries in groups.items():
         for name, target in entries.items():
-            cause = target_problem(project, str(target), needs_attribute=group in ("scripts", "gui-scripts"))
+            cause = target_problem(
+                project, str(target), needs_attribute=group in ("scripts", "gui-scripts")
+            )
             if cause:
-                yield project.file, "[project.%s] %s = %r: %s" % (group, name, target, cause), (
-                    "Name a module under src/ and a function in it, like \"%s.cli:main\"" % (
-                        (project.name or "thing").replace("-", "_")))
+                yield (
+                    project.file,
+                    "[project.%s] %s = %r: %s" % (group, name, target, cause),
+                    (
+                        'Name a module under src/ and a function in it, like "%s.cli:main"'
+                        % ((project.name or "thing").replace("-", "_"))
+                    ),
+                )
 
 
 def target_problem(project, target, needs_attribute):
@@ -62,7 +98,14 @@ def target_problem(project, target, needs_attribute):
     if not match or (needs_attribute and not match["attribute"]):
         return "it is not of the form module:function"
     stem = os.path.join(project.folder, "src", *match["module"].split("."))
-    path = next((path for path in (stem + ".py", os.path.join(stem, "__init__.py")) if os.path.isfile(path)), None)
+    path = next(
+        (
+            path
+            for path in (stem + ".py", os.path.join(stem, "__init__.py"))
+            if os.path.isfile(path)
+        ),
+        None,
+    )
     if path is None:
         return "there is no module %s under src/" % match["module"]
     try:
@@ -77,7 +120,8 @@ def target_problem(project, target, needs_attribute):
 
 
 def top_level_names(tree):
-    """What a module binds outside of functions and classes; ``*`` among it if that cannot be known."""
+    """What a module binds outside of functions and classes; ``*`` among it if that cannot be
+    known."""
     names = set()
     pending = list(tree.body)
     while pending:

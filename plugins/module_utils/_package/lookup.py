@@ -16,14 +16,24 @@ from ansible.module_utils.urls import ConnectionError as UrlConnectionError
 from ansible.module_utils.urls import SSLValidationError, open_url
 
 try:
-    from packaging.utils import InvalidSdistFilename, InvalidWheelFilename, parse_sdist_filename, parse_wheel_filename
+    from packaging.utils import (
+        InvalidSdistFilename,
+        InvalidWheelFilename,
+        parse_sdist_filename,
+        parse_wheel_filename,
+    )
 except ImportError:
     parse_wheel_filename = None
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.names import canonical
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.page import links
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.pip_upstream import NoPip, upstream_of_pip
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._package.project import PublishError
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.pip_upstream import (
+    NoPip,
+    upstream_of_pip,
+)
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._package.project import (
+    PublishError,
+)
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._package.target import TRUSTED
 
 REDIRECTS = (301, 302, 303, 307, 308)
@@ -34,18 +44,28 @@ class IndexAway(PublishError):
 
 
 class Index:
-    """A normalised index of pip_indexes. ``wait`` are the seconds that one that does not answer is given."""
+    """A normalised index of pip_indexes. ``wait`` are the seconds that one that does not answer is
+    given."""
 
     def __init__(self, entry, wait=0):
         self.entry, self.wait = entry, wait
-        url, username, token, self.ca_cert = entry["url"], entry["username"], entry["token"], entry["ca_cert"]
+        url, username, token, self.ca_cert = (
+            entry["url"],
+            entry["username"],
+            entry["token"],
+            entry["ca_cert"],
+        )
         if entry["preset"] in TRUSTED:
             # PyPI shows everybody everything, and its tokens are for uploads only
             username = token = None
         if not url:
             url, username, token, self.ca_cert = public_index()
         self.url = url.rstrip("/")
-        self.login = {"url_username": username, "url_password": token, "force_basic_auth": True} if username else {}
+        self.login = (
+            {"url_username": username, "url_password": token, "force_basic_auth": True}
+            if username
+            else {}
+        )
 
     def files(self, package):
         """{file name: (URL, sha256 or None)} of a package, empty where the index does not know it.
@@ -64,28 +84,50 @@ class Index:
                     return {}
                 raise PublishError(self.refused(error.code, package)) from error
             except SSLValidationError as error:
-                raise PublishError("the TLS certificate of the index %s (%s) is not trusted here. Set ca_cert of the index to "
-                                   "the CA's certificate, or add that to the controller's certificates." % (
-                                       self.entry["name"], self.url)) from error
+                raise PublishError(
+                    "the TLS certificate of the index %s (%s) is not trusted here. Set ca_cert of "
+                    "the index to "
+                    "the CA's certificate, or add that to the controller's certificates."
+                    % (self.entry["name"], self.url)
+                ) from error
             except (URLError, UrlConnectionError, socket.timeout, OSError) as error:
                 if time.monotonic() > deadline:
-                    raise IndexAway("nothing answers at the index %s (%s): %s. Check its url in pip_indexes, and see "
-                                    "whether it runs: ansible-playbook playbooks/status.yml" % (
-                                        self.entry["name"], self.url, getattr(error, "reason", error))) from error
+                    raise IndexAway(
+                        "nothing answers at the index %s (%s): %s. Check its url in pip_indexes, "
+                        "and see "
+                        "whether it runs: ansible-playbook playbooks/status.yml"
+                        % (self.entry["name"], self.url, getattr(error, "reason", error))
+                    ) from error
                 time.sleep(0.2)
             else:
                 return links(page, url)
 
     def refused(self, code, package):
         if code in (401, 403):
-            return ("the index %s (%s) refused the user %r (HTTP %d): the token is wrong, or the user may not look. Check "
-                    "username and token of the index in pip_indexes (for the index of this collection swf_testbed_index_user "
-                    "and swf_testbed_index_token)." % (self.entry["name"], self.url, self.entry["username"], code))
-        return "the index %s (%s) answered HTTP %d for %s. Look at its log." % (self.entry["name"], self.url, code, package)
+            return (
+                "the index %s (%s) refused the user %r (HTTP %d): the token is wrong, or the user "
+                "may not look. Check "
+                "username and token of the index in pip_indexes (for the index of this collection "
+                "swf_testbed_index_user "
+                "and swf_testbed_index_token)."
+                % (self.entry["name"], self.url, self.entry["username"], code)
+            )
+        return "the index %s (%s) answered HTTP %d for %s. Look at its log." % (
+            self.entry["name"],
+            self.url,
+            code,
+            package,
+        )
 
     def open(self, url, login=True):
-        return open_url(url, timeout=20, follow_redirects="none", ca_path=self.ca_cert, use_netrc=False,
-                        **(self.login if login else {}))
+        return open_url(
+            url,
+            timeout=20,
+            follow_redirects="none",
+            ca_path=self.ca_cert,
+            use_netrc=False,
+            **(self.login if login else {}),
+        )
 
     def download(self, url, path):
         """Fetch a file. Redirects are followed, and the login goes to the index's own host alone.
@@ -102,24 +144,38 @@ class Index:
                 if error.code not in REDIRECTS:
                     raise PublishError(self.refused(error.code, os.path.basename(path))) from error
                 url = urljoin(url, error.headers["Location"])
-            except (URLError, UrlConnectionError, SSLValidationError, socket.timeout, OSError) as error:
-                raise PublishError("cannot fetch %s from the index %s: %s" % (
-                    os.path.basename(path), self.entry["name"], getattr(error, "reason", error))) from error
-        raise PublishError("the index %s redirects %s without end" % (self.entry["name"], os.path.basename(path)))
+            except (
+                URLError,
+                UrlConnectionError,
+                SSLValidationError,
+                socket.timeout,
+                OSError,
+            ) as error:
+                raise PublishError(
+                    "cannot fetch %s from the index %s: %s"
+                    % (os.path.basename(path), self.entry["name"], getattr(error, "reason", error))
+                ) from error
+        raise PublishError(
+            "the index %s redirects %s without end" % (self.entry["name"], os.path.basename(path))
+        )
 
 
 def public_index():
-    """(url, user, password, CA file) of the index that this machine's pip asks: PyPI, or a mirror of it."""
+    """(url, user, password, CA file) of the index that this machine's pip asks: PyPI, or a mirror
+    of it."""
     try:
         found = upstream_of_pip(sys.executable)
     except NoPip as error:
-        raise PublishError("the controller's Python has no pip, which knows the address of PyPI. Run: %s -m ensurepip" % (
-            sys.executable)) from error
+        raise PublishError(
+            "the controller's Python has no pip, which knows the address of PyPI. Run: %s -m "
+            "ensurepip" % (sys.executable)
+        ) from error
     return tuple(found.get(key) for key in ("url", "username", "password", "ca_file"))
 
 
 def parsed(file):
-    """(``wheel`` or ``sdist``, canonical name, normalised version) that a file's name says, or None."""
+    """(``wheel`` or ``sdist``, canonical name, normalised version) that a file's name says, or
+    None."""
     for kind, parse in (("wheel", parse_wheel_filename), ("sdist", parse_sdist_filename)):
         try:
             found = parse(file)

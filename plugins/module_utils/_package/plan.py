@@ -1,7 +1,8 @@
 # Copyright: Contributors to the bnlnpps.swf_testbed collection
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""From sources to what an index lacks of them: check, look, build, compare. Nothing is uploaded here."""
+"""From sources to what an index lacks of them: check, look, build, compare. Nothing is uploaded
+here."""
 
 from __future__ import annotations
 
@@ -15,9 +16,14 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._package.build
     missing_packages,
     sha256,
 )
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._package.checks import findings, line
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._package.checks import (
+    findings,
+    line,
+)
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._package.lookup import parsed
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._package.project import PublishError
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._package.project import (
+    PublishError,
+)
 
 BY_THE_BUILD = "(the build makes the version)"
 
@@ -51,8 +57,10 @@ class Package:
 def refuse(problems):
     """Raise all (file, cause, cure) problems at once, if there are any."""
     if problems:
-        raise PublishError("%d finding%s, and nothing was uploaded:\n%s" % (
-            len(problems), "" if len(problems) == 1 else "s", "\n".join(map(line, problems))))
+        raise PublishError(
+            "%d finding%s, and nothing was uploaded:\n%s"
+            % (len(problems), "" if len(problems) == 1 else "s", "\n".join(map(line, problems)))
+        )
 
 
 def check_sources(projects):
@@ -63,7 +71,13 @@ def check_sources(projects):
         if project.name:
             first = names.setdefault(project.name, project)
             if first is not project:
-                problems.append((project.file, "%s is called %s too" % (first.label, project.name), "Publish one of them"))
+                problems.append(
+                    (
+                        project.file,
+                        "%s is called %s too" % (first.label, project.name),
+                        "Publish one of them",
+                    )
+                )
     return problems
 
 
@@ -73,22 +87,29 @@ def must_be_readable(projects):
     for project in projects:
         if project.problem:
             problems.append((project.file, *project.problem))
-        elif not project.name or (project.section("project").get("version") is None and not project.dynamic("version")):
-            problems.append((project.file, "[project] must give name and version", "Add what is missing"))
+        elif not project.name or (
+            project.section("project").get("version") is None and not project.dynamic("version")
+        ):
+            problems.append(
+                (project.file, "[project] must give name and version", "Add what is missing")
+            )
     refuse(problems)
 
 
 def build_all(packages, formats, scratch):
     """Build several packages, as many at a time as there are cores."""
     with concurrent.futures.ThreadPoolExecutor(max_workers=os.cpu_count() or 2) as pool:
-        jobs = [pool.submit(build, package.project, formats, os.path.join(scratch, str(number)))
-                for number, package in enumerate(packages)]
+        jobs = [
+            pool.submit(build, package.project, formats, os.path.join(scratch, str(number)))
+            for number, package in enumerate(packages)
+        ]
         for package, job in zip(packages, jobs):
             package.made(job.result())
 
 
 def built_problems(packages, index, scratch):
-    """What is wrong with built packages: their metadata, what they lack, or other content under a version that the index has."""
+    """What is wrong with built packages: their metadata, what they lack, or other content under a
+    version that the index has."""
     problems = []
     for package in packages:
         found = [metadata_problem(package.project, sorted(package.built.values()))]
@@ -110,6 +131,12 @@ def other_content(package, index, scratch):
             where = difference(ours, theirs)
             os.unlink(theirs)
             if where:
-                problems.append((package.project.file, "the index %s has %s with other content: %s differs" % (
-                    index.entry["name"], package, where), "Raise the version; an index keeps what it has"))
+                problems.append(
+                    (
+                        package.project.file,
+                        "the index %s has %s with other content: %s differs"
+                        % (index.entry["name"], package, where),
+                        "Raise the version; an index keeps what it has",
+                    )
+                )
     return problems

@@ -1,7 +1,8 @@
 # Copyright: Contributors to the bnlnpps.swf_testbed collection
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A source folder as its pyproject.toml describes it. For the controller: it needs packaging, and tomli on Python 3.10."""
+"""A source folder as its pyproject.toml describes it. For the controller: it needs packaging, and
+tomli on Python 3.10."""
 
 from __future__ import annotations
 
@@ -34,8 +35,9 @@ class PublishError(Exception):
 class Project:
     """One package's sources.
 
-    ``folder`` is where they are, ``label`` what a message calls that place, ``table`` the content of pyproject.toml, or None
-    where it cannot be read; ``problem`` says why, as a (cause, cure) pair.
+    ``folder`` is where they are, ``label`` what a message calls that place, ``table`` the content
+    of pyproject.toml, or None where it cannot be read; ``problem`` says why, as a (cause, cure)
+    pair.
     """
 
     def __init__(self, folder, label=None):
@@ -47,11 +49,20 @@ class Project:
                 self.table = tomllib.load(stream)
         except FileNotFoundError:
             if os.path.isdir(folder):
-                self.problem = ("there is no such file", "Add one: it says what the package is called, needs and is built with")
+                self.problem = (
+                    "there is no such file",
+                    "Add one: it says what the package is called, needs and is built with",
+                )
             else:
-                self.problem = ("there is no folder %s" % folder, "Mend the path in publish_sources")
+                self.problem = (
+                    "there is no folder %s" % folder,
+                    "Mend the path in publish_sources",
+                )
         except OSError as error:
-            self.problem = ("it cannot be read: %s" % error.strerror, "Make it readable for this login")
+            self.problem = (
+                "it cannot be read: %s" % error.strerror,
+                "Make it readable for this login",
+            )
         except ValueError as error:
             self.problem = ("it is not valid TOML: %s" % error, "Mend the line that is named")
 
@@ -104,6 +115,9 @@ def missing_libraries(*names):
     if tomllib is None:
         missing.append("tomli")
     if missing:
-        return ("the Python that runs this module on the controller lacks %s. Install it beside ansible-core: "
-                "python3 -m pip install build twine" % " and ".join(missing))
+        return (
+            "the Python that runs this module on the controller lacks %s. Install it beside "
+            "ansible-core: "
+            "python3 -m pip install build twine" % " and ".join(missing)
+        )
     return None

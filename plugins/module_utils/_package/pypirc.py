@@ -1,7 +1,8 @@
 # Copyright: Contributors to the bnlnpps.swf_testbed collection
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The sections of a .pypirc that stand for indexes of pip_indexes; those of somebody else stay as they are, byte for byte.
+"""The sections of a .pypirc that stand for indexes of pip_indexes; those of somebody else stay as
+they are, byte for byte.
 
 Ours come first, in a marked block: what is not touched is the whole file again when it is gone.
 """
@@ -9,9 +10,17 @@ Ours come first, in a marked block: what is not touched is the whole file again 
 from __future__ import annotations
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common import ini_text
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.marked_block import outside, set_block
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.marked_block import (
+    outside,
+    set_block,
+)
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.pip_conf import parsed
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._package.target import HEADING, refusal, section, section_name
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._package.target import (
+    HEADING,
+    refusal,
+    section,
+    section_name,
+)
 
 LIST = ("distutils", "index-servers")
 # one block for all instances: a login has one file, and names of its own for indexes
@@ -32,7 +41,7 @@ def with_indexes(text, entries):
     entries = [entry for entry in entries if refusal(entry) is None]
     names = list(dict.fromkeys(section_name(entry) for entry in entries))
     rest = outside(text, OWNER)
-    before = ini_text.sections(ini_text.lines_of(text[:len(text) - len(rest)]))
+    before = ini_text.sections(ini_text.lines_of(text[: len(text) - len(rest)]))
     lines = without_ours(ini_text.lines_of(rest), {*names, *before} - {LIST[0]})
     # the list of somebody else gets our names, so it comes before the rest is put together
     block = listing_and_sections(lines, names, entries) if names else []
@@ -49,13 +58,20 @@ def checked(text):
 
 
 def without_ours(lines, names):
-    """Lines without the sections of these names and those of earlier versions, which are no more in the list of index servers."""
-    ours = {name for name, (start, end) in ini_text.sections(lines).items() if name in names or marked(lines[start:end])}
+    """Lines without the sections of these names and those of earlier versions, which are no more in
+    the list of index servers."""
+    ours = {
+        name
+        for name, (start, end) in ini_text.sections(lines).items()
+        if name in names or marked(lines[start:end])
+    }
     lines = without_sections(lines, ours)
     ours |= set(names)
     found = listed(lines)
     if found:
-        gone = [number for number in range(found.first + 1, found.last) if lines[number].strip() in ours]
+        gone = [
+            number for number in range(found.first + 1, found.last) if lines[number].strip() in ours
+        ]
         words = [word for word in found.values[0].split() if word in ours]
         lines[found.first] = ini_text.without_words(lines[found.first], words)
         lines = without_lines(lines, gone)
@@ -66,13 +82,18 @@ def without_ours(lines, names):
 
 
 def listing_and_sections(lines, names, entries):
-    """The new lines for the beginning of the file. A list of somebody else gets our names at its end, in place."""
+    """The new lines for the beginning of the file. A list of somebody else gets our names at its
+    end, in place."""
     new = []
     found = listed(lines)
     if found:
         add(lines, found.last, ["    %s\n" % name for name in names])
     elif LIST[0] in ini_text.sections(lines):
-        add(lines, ini_text.sections(lines)[LIST[0]][0] + 1, ["index-servers =\n", *("    %s\n" % name for name in names)])
+        add(
+            lines,
+            ini_text.sections(lines)[LIST[0]][0] + 1,
+            ["index-servers =\n", *("    %s\n" % name for name in names)],
+        )
     else:
         # without the list, twine knows these two; with it, what is not listed is not known
         known = [name for name in ("pypi", "testpypi") if name in ini_text.sections(lines)]
@@ -81,7 +102,10 @@ def listing_and_sections(lines, names, entries):
 
 
 def listed(lines):
-    return next((option for option in ini_text.options(lines) if (option.section, option.name) == LIST), None)
+    return next(
+        (option for option in ini_text.options(lines) if (option.section, option.name) == LIST),
+        None,
+    )
 
 
 def marked(lines):
@@ -89,7 +113,8 @@ def marked(lines):
 
 
 def add(lines, place, new):
-    """Add lines; where that is after a last line that has no end, the end comes before and the new last line has none."""
+    """Add lines; where that is after a last line that has no end, the end comes before and the new
+    last line has none."""
     if place == len(lines) and not lines[-1].endswith("\n"):
         lines[-1] += "\n"
         new[-1] = new[-1].rstrip("\n")

@@ -1,7 +1,8 @@
 # Copyright: Contributors to the bnlnpps.swf_testbed collection
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Source folders, and git repositories that become some. A token for git is in a file of mode 0600 for the time of the clone."""
+"""Source folders, and git repositories that become some. A token for git is in a file of mode 0600
+for the time of the clone."""
 
 from __future__ import annotations
 
@@ -12,19 +13,27 @@ import tempfile
 from urllib.parse import urlsplit
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._build import git as build_git
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._package.project import Project, PublishError
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._package.project import (
+    Project,
+    PublishError,
+)
 
 #: the options of a module that takes sources
 OPTIONS = {
     "sources": {"type": "list", "elements": "path", "default": []},
-    "repositories": {"type": "list", "elements": "dict", "default": [], "options": {
-        "url": {"type": "str", "required": True},
-        "ref": {"type": "str"},
-        "subdirectory": {"type": "str"},
-        "username": {"type": "str"},
-        "token": {"type": "str", "no_log": True},
-        "ca_cert": {"type": "path"},
-    }},
+    "repositories": {
+        "type": "list",
+        "elements": "dict",
+        "default": [],
+        "options": {
+            "url": {"type": "str", "required": True},
+            "ref": {"type": "str"},
+            "subdirectory": {"type": "str"},
+            "username": {"type": "str"},
+            "token": {"type": "str", "no_log": True},
+            "ca_cert": {"type": "path"},
+        },
+    },
     "repositories_of": {"type": "str"},
 }
 
@@ -36,8 +45,10 @@ def projects(folders, repositories):
     :raises PublishError: when a repository cannot be had, or there are no sources.
     """
     if not folders and not repositories:
-        raise PublishError("there is nothing to publish. Name folders in publish_sources, or repositories in "
-                           "publish_repositories.")
+        raise PublishError(
+            "there is nothing to publish. Name folders in publish_sources, or repositories in "
+            "publish_repositories."
+        )
     problems = [problem for problem in map(refusal, repositories) if problem]
     if problems:
         raise PublishError("\n".join(problems))
@@ -59,34 +70,53 @@ def refusal(repository):
     if problem:
         return "publish_repositories: " + problem
     if repository["token"] and urlsplit(url).scheme != "https":
-        return "publish_repositories: %s takes no token; a token is for https, and ssh uses the keys of this login" % url
+        return (
+            "publish_repositories: %s takes no token; a token is for https, and ssh uses the keys "
+            "of this login" % url
+        )
     if any(letter.isspace() for letter in repository["token"] or ""):
         return "publish_repositories: the token of %s has a space or an end of line in it" % url
     if ref.startswith("-") or any(letter.isspace() for letter in ref):
         return "publish_repositories: %r is no branch, tag or commit of %s" % (ref, url)
     if os.path.isabs(inside) or ".." in inside.split("/"):
-        return "publish_repositories: the subdirectory %r of %s must be inside of the repository" % (inside, url)
+        return (
+            "publish_repositories: the subdirectory %r of %s must be inside of the repository"
+            % (inside, url)
+        )
     return None
 
 
 def clone(repository, scratch):
-    """The project of a repository, cloned below a private directory. With all tags: some builds take the version from them."""
+    """The project of a repository, cloned below a private directory. With all tags: some builds
+    take the version from them."""
     url, ref = repository["url"], repository["ref"]
     # the folder has the repository's name: the checks compare it with the package's
     folder = os.path.join(scratch, re.search(r"([^/:]*?)(/?\.git)?/*$", url).group(1) or "source")
     os.makedirs(folder)
-    git = build_git.client(folder, url, scratch, repository["username"], repository["token"], repository["ca_cert"])
+    git = build_git.client(
+        folder, url, scratch, repository["username"], repository["token"], repository["ca_cert"]
+    )
     done = git("clone", "--quiet", "--no-checkout", "--", url, ".")
     if done.returncode == 0:
         names = ["refs/remotes/origin/" + ref, "refs/tags/" + ref, ref] if ref else ["HEAD"]
-        commit = next((name for name in names
-                       if git("rev-parse", "--quiet", "--verify", name + "^{commit}").returncode == 0), None)
+        commit = next(
+            (
+                name
+                for name in names
+                if git("rev-parse", "--quiet", "--verify", name + "^{commit}").returncode == 0
+            ),
+            None,
+        )
         if commit is None:
-            raise build_git.GitError("%s: the repository has no %s. Push it, or mend ref." % (
-                url, "branch, tag or commit %r" % ref if ref else "commit yet"))
+            raise build_git.GitError(
+                "%s: the repository has no %s. Push it, or mend ref."
+                % (url, "branch, tag or commit %r" % ref if ref else "commit yet")
+            )
         done = git("checkout", "--quiet", "--detach", commit)
     if done.returncode != 0:
-        raise build_git.GitError(build_git.explain(url, ref or "HEAD", done.stdout, repository["token"]))
+        raise build_git.GitError(
+            build_git.explain(url, ref or "HEAD", done.stdout, repository["token"])
+        )
     inside = os.path.normpath(repository["subdirectory"] or ".")
     label = url + ("@" + ref if ref else "") + ("" if inside == "." else ":" + inside)
     return Project(os.path.join(folder, inside) if inside != "." else folder, label)

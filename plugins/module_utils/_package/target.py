@@ -5,8 +5,13 @@
 
 from __future__ import annotations
 
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.configuration import IndexesRefused, normalised
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._package.project import PublishError
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.configuration import (
+    IndexesRefused,
+    normalised,
+)
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._package.project import (
+    PublishError,
+)
 
 # what twine calls PyPI; it knows the addresses
 TWINE_PYPI = "pypi"
@@ -19,7 +24,8 @@ def target(indexes, name, needs_token=True):
     """The normalised entry to publish to.
 
     :param indexes: the items of pip_indexes.
-    :param name: name of one of them. Empty: the private index, which is the one that claims names and is not PyPI or TestPyPI.
+    :param name: name of one of them. Empty: the private index, which is the one that claims names
+        and is not PyPI or TestPyPI.
     :param needs_token: whether something will be uploaded.
     :raises PublishError: when there is no such index, or it cannot be uploaded to.
     """
@@ -36,31 +42,47 @@ def target(indexes, name, needs_token=True):
     if len(found) != 1:
         names = ", ".join(entry["name"] for entry in entries) or "none"
         if name:
-            raise PublishError("there is no index %r in pip_indexes; there are: %s. Set publish_index to one of them." % (
-                name, names))
-        raise PublishError("which index of pip_indexes to publish to is not clear: no private one alone claims names. There are: "
-                           "%s. Set publish_index to one of them." % names)
+            raise PublishError(
+                "there is no index %r in pip_indexes; there are: %s. Set publish_index to one of "
+                "them." % (name, names)
+            )
+        raise PublishError(
+            "which index of pip_indexes to publish to is not clear: no private one alone claims "
+            "names. There are: "
+            "%s. Set publish_index to one of them." % names
+        )
     entry = found[0]
     problem = refusal(entry)
     if problem:
         raise PublishError(problem)
     if needs_token and not entry["token"]:
-        raise PublishError("the index %s has no token in pip_indexes, and publishing needs one. Make one on the server that may "
-                           "upload, and set it as token of the index." % entry["name"])
+        raise PublishError(
+            "the index %s has no token in pip_indexes, and publishing needs one. Make one on the "
+            "server that may "
+            "upload, and set it as token of the index." % entry["name"]
+        )
     return entry
 
 
 def refusal(entry):
     """Why nothing can be uploaded to a normalised index, or None."""
     if entry["preset"] == "directory":
-        return ("the index %s is a directory, and there is nothing to upload to. Copy the files there: python3 -m build, then "
-                "cp dist/*.whl %s/" % (entry["name"], entry["url"]))
+        return (
+            "the index %s is a directory, and there is nothing to upload to. Copy the files there: "
+            "python3 -m build, then "
+            "cp dist/*.whl %s/" % (entry["name"], entry["url"])
+        )
     if entry["preset"] == "gitlab" and not entry["upload_url"]:
-        return ("the index %s is a GitLab group, and packages are uploaded to a project. Name an index for the project: "
-                "https://HOST/api/v4/projects/ID/packages/pypi/simple/" % entry["name"])
+        return (
+            "the index %s is a GitLab group, and packages are uploaded to a project. Name an index "
+            "for the project: "
+            "https://HOST/api/v4/projects/ID/packages/pypi/simple/" % entry["name"]
+        )
     if entry["preset"] != "pypi" and not entry["upload_url"]:
-        return "nothing says where the index %s (%s) takes uploads. Set its upload_url in pip_indexes." % (
-            entry["name"], entry["url"])
+        return (
+            "nothing says where the index %s (%s) takes uploads. Set its upload_url in pip_indexes."
+            % (entry["name"], entry["url"])
+        )
     return None
 
 
@@ -72,8 +94,12 @@ def section_name(entry):
 def section(entry):
     """That section, as text. The percent sign stays single: twine reads the file raw."""
     lines = ["[%s]" % section_name(entry), HEADING]
-    for key, value in (("repository", entry["upload_url"]), ("username", entry["username"]), ("password", entry["token"]),
-                       ("ca_cert", entry["ca_cert"])):
+    for key, value in (
+        ("repository", entry["upload_url"]),
+        ("username", entry["username"]),
+        ("password", entry["token"]),
+        ("ca_cert", entry["ca_cert"]),
+    ):
         if value:
             lines.append("%s = %s" % (key, value))
     return "\n".join(lines) + "\n"

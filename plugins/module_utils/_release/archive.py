@@ -1,11 +1,12 @@
 # Copyright: Contributors to the bnlnpps.swf_testbed collection
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A finished release as one archive: packed where it was built, unpacked where it would be built otherwise.
+"""A finished release as one archive: packed where it was built, unpacked where it would be built
+otherwise.
 
-A virtual environment has its own path, and that of its Python, in many of its files. So it is sent only to the same path on a
-host of the same kind. The archive is compressed, and the same for the same files. Times are kept to the second, as bytecode has
-them.
+A virtual environment has its own path, and that of its Python, in many of its files. So it is sent
+only to the same path on a host of the same kind. The archive is compressed, and the same for the
+same files. Times are kept to the second, as bytecode has them.
 """
 
 from __future__ import annotations
@@ -23,7 +24,11 @@ import stat
 import tarfile
 import zlib
 
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._build.installers import Pip, Uv, find_uv
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._build.installers import (
+    Pip,
+    Uv,
+    find_uv,
+)
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.python import find_python
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._release import environments
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._release.drift import differences
@@ -32,7 +37,8 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._release.drift
 LABEL = "archive.json"
 # what a virtual environment has outside of itself
 INTERPRETER = re.compile(r"bin/python[0-9.]*")
-# level 6 makes tools (43 MB) 9 % smaller, 18.1 and not 19.8 MB, and takes 2.7 times the processor's time
+# level 6 makes tools (43 MB) 9 % smaller, 18.1 and not 19.8 MB, and takes 2.7 times the processor's
+# time
 LEVEL = 1
 
 
@@ -55,10 +61,16 @@ def kind_of_host(python, places):
     else:
         found = find_python(python)
         if found is None:
-            raise ValueError("there is no Python called %r on this host. Set swf_testbed_python to the path of one" % python)
+            raise ValueError(
+                "there is no Python called %r on this host. Set swf_testbed_python to the path of "
+                "one" % python
+            )
         version, executable = found["version"], found["path"]
     return {
-        "machine": platform.machine(), "libc": libc(), "python": environments.short(version), "executable": executable,
+        "machine": platform.machine(),
+        "libc": libc(),
+        "python": environments.short(version),
+        "executable": executable,
         **{part: path for part, (path, _manifest) in places.items()},
     }
 
@@ -76,26 +88,41 @@ def pack(paths, archive):
 
     :param paths: {part: path of an environment}.
     :param archive: a file that is there: who made it is to read it.
-    :raises ArchiveRefused: an environment is not complete, or not what was built; or there is no room.
+    :raises ArchiveRefused: an environment is not complete, or not what was built; or there is no
+        room.
     """
     for path in paths.values():
         found = environments.manifest(path)
         if found is None:
-            raise ArchiveRefused("there is no complete release at %s on the host that was to have it. See above why not" % path)
+            raise ArchiveRefused(
+                "there is no complete release at %s on the host that was to have it. See above why "
+                "not" % path
+            )
         wrong = differences(path, found)
         if wrong:
-            raise ArchiveRefused("%s is not what was built there: %s. Remove it, then run again: it is built anew" % (
-                path, "; ".join(wrong[:3])))
+            raise ArchiveRefused(
+                "%s is not what was built there: %s. Remove it, then run again: it is built anew"
+                % (path, "; ".join(wrong[:3]))
+            )
     try:
         with open(archive, "r+b") as stream:
-            with gzip.GzipFile("", "wb", LEVEL, stream, mtime=0) as packed, tarfile.open(fileobj=packed, mode="w|") as tar:
+            with (
+                gzip.GzipFile("", "wb", LEVEL, stream, mtime=0) as packed,
+                tarfile.open(fileobj=packed, mode="w|") as tar,
+            ):
                 label = json.dumps(paths, sort_keys=True).encode()
                 tar.addfile(member(LABEL, stat.S_IFREG | 0o644, len(label)), io.BytesIO(label))
                 for part, path in sorted(paths.items()):
                     add(tar, part, path)
     except OSError as error:
-        raise ArchiveRefused("cannot pack %s into %s: %s. Look at the room there: df -h" % (
-            " and ".join(sorted(paths.values())), os.path.dirname(archive), error.strerror or error)) from error
+        raise ArchiveRefused(
+            "cannot pack %s into %s: %s. Look at the room there: df -h"
+            % (
+                " and ".join(sorted(paths.values())),
+                os.path.dirname(archive),
+                error.strerror or error,
+            )
+        ) from error
     return digest(archive)
 
 
@@ -105,21 +132,39 @@ def add(tar, part, path):
         folders.sort()
         top = os.path.normpath(os.path.join(part, os.path.relpath(folder, path)))
         tar.addfile(member(top, os.stat(folder).st_mode, 0))
-        for name in sorted(names + [name for name in folders if os.path.islink(os.path.join(folder, name))]):
+        for name in sorted(
+            names + [name for name in folders if os.path.islink(os.path.join(folder, name))]
+        ):
             file = os.path.join(folder, name)
             status = os.lstat(file)
             if os.path.dirname(file) == path and name == environments.MANIFEST:
                 continue
             if stat.S_ISLNK(status.st_mode):
-                tar.addfile(member(os.path.join(top, name), status.st_mode, 0, link=os.readlink(file)))
+                tar.addfile(
+                    member(os.path.join(top, name), status.st_mode, 0, link=os.readlink(file))
+                )
             else:
                 with open(file, "rb") as stream:
-                    tar.addfile(member(os.path.join(top, name), status.st_mode, status.st_size, int(status.st_mtime)), stream)
+                    tar.addfile(
+                        member(
+                            os.path.join(top, name),
+                            status.st_mode,
+                            status.st_size,
+                            int(status.st_mtime),
+                        ),
+                        stream,
+                    )
 
 
 def member(name, mode, size, mtime=0, link=None):
     info = tarfile.TarInfo(name)
-    info.type = tarfile.DIRTYPE if stat.S_ISDIR(mode) else tarfile.SYMTYPE if link is not None else tarfile.REGTYPE
+    info.type = (
+        tarfile.DIRTYPE
+        if stat.S_ISDIR(mode)
+        else tarfile.SYMTYPE
+        if link is not None
+        else tarfile.REGTYPE
+    )
     # nobody but the owner is to write it, whatever the umask was
     info.mode, info.size, info.mtime, info.linkname = mode & 0o755, size, mtime, link or ""
     return info
@@ -140,8 +185,11 @@ def verify(archive, sha256):
     """
     found = digest(archive)
     if found != sha256:
-        raise ArchiveRefused("the archive arrived with other content: %d bytes with the SHA-256 %s, and %s was sent. Look at the "
-                             "room there (df -h), then run again" % (os.path.getsize(archive), found, sha256))
+        raise ArchiveRefused(
+            "the archive arrived with other content: %d bytes with the SHA-256 %s, and %s was "
+            "sent. Look at the "
+            "room there (df -h), then run again" % (os.path.getsize(archive), found, sha256)
+        )
 
 
 class Received:
@@ -164,12 +212,15 @@ class Received:
 
 
 def receive(archive, part, path, lock, python, indexes, uv, sent_from, **about):
-    """Unpack an environment, with all that is done for one that is built; returns its manifest. A failure leaves nothing.
+    """Unpack an environment, with all that is done for one that is built; returns its manifest. A
+    failure leaves nothing.
 
     :raises ArchiveRefused, InstallError, OSError:
     """
     try:
-        found = environments.build(path, lock, python, Received(archive, part, uv), indexes, **about)
+        found = environments.build(
+            path, lock, python, Received(archive, part, uv), indexes, **about
+        )
         found = dict(found, sent_from=sent_from)
         environments.write_manifest(path, found)
         return found
@@ -183,21 +234,36 @@ def receive(archive, part, path, lock, python, indexes, uv, sent_from, **about):
 def unpack(archive, part, path):
     """Unpack one part to where it was built.
 
-    :raises ArchiveRefused: the archive is damaged, is for another path, or has what does not belong into an environment.
+    :raises ArchiveRefused: the archive is damaged, is for another path, or has what does not belong
+        into an environment.
     """
     links = []
     try:
         with tarfile.open(archive, "r|gz") as tar:
             label = tar.next()
-            wanted(json.load(tar.extractfile(label)) if label and label.name == LABEL else {}, part, path)
+            wanted(
+                json.load(tar.extractfile(label)) if label and label.name == LABEL else {},
+                part,
+                path,
+            )
             for info in tar:
                 if info.name == part or info.name.startswith(part + "/"):
                     extract(tar, info, part, path, links)
     except ArchiveRefused:
         raise
-    except (tarfile.TarError, EOFError, zlib.error, ValueError, gzip.BadGzipFile, FileExistsError, FileNotFoundError,
-            NotADirectoryError) as error:
-        raise ArchiveRefused("the archive with it is cut off or damaged (%s). Run again" % error) from error
+    except (
+        tarfile.TarError,
+        EOFError,
+        zlib.error,
+        ValueError,
+        gzip.BadGzipFile,
+        FileExistsError,
+        FileNotFoundError,
+        NotADirectoryError,
+    ) as error:
+        raise ArchiveRefused(
+            "the archive with it is cut off or damaged (%s). Run again" % error
+        ) from error
     # last, so that no file is written through a link
     for name, target in links:
         os.symlink(target, os.path.join(path, name))
@@ -205,8 +271,11 @@ def unpack(archive, part, path):
 
 def wanted(paths, part, path):
     if paths.get(part) != path:
-        raise ArchiveRefused("the archive has the %s for %s, and this host needs it at %s: another run worked on this host. Run "
-                             "again" % (part, paths.get(part, "no path"), path))
+        raise ArchiveRefused(
+            "the archive has the %s for %s, and this host needs it at %s: another run worked on "
+            "this host. Run "
+            "again" % (part, paths.get(part, "no path"), path)
+        )
 
 
 def stays(name, target):
@@ -217,7 +286,7 @@ def stays(name, target):
 
 
 def extract(tar, info, part, path, links):
-    name = info.name[len(part) + 1:]
+    name = info.name[len(part) + 1 :]
     target = os.path.join(path, name) if name else path
     mode = info.mode & 0o755
     if os.path.isabs(name) or ".." in name.split("/"):
@@ -235,4 +304,7 @@ def extract(tar, info, part, path, links):
     elif info.issym() and stays(name, info.linkname):
         links.append((name, info.linkname))
     else:
-        raise ArchiveRefused("%s in the archive is no file, no directory and no link that stays in the release" % info.name)
+        raise ArchiveRefused(
+            "%s in the archive is no file, no directory and no link that stays in the release"
+            % info.name
+        )

@@ -1,9 +1,11 @@
 # Copyright: Contributors to the bnlnpps.swf_testbed collection
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A separate build cache for each instance, so that it can have a limit and is removed with the instance.
+"""A separate build cache for each instance, so that it can have a limit and is removed with the
+instance.
 
-It is on the file system of the releases: uv links the files that it installs, so that the cache takes little additional room.
+It is on the file system of the releases: uv links the files that it installs, so that the cache
+takes little additional room.
 """
 
 from __future__ import annotations
@@ -12,7 +14,10 @@ import contextlib
 import os
 import shutil
 
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._build.installers import InstallError, caches_in
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._build.installers import (
+    InstallError,
+    caches_in,
+)
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._release.disk_full import TEXT
 
 NAME = "cache"
@@ -20,10 +25,11 @@ NAME = "cache"
 
 @contextlib.contextmanager
 def cache_of(root, max_mb):
-    """The variables for builds in the root of an instance. At the end the cache is removed if it is larger than the limit.
+    """The variables for builds in the root of an instance. At the end the cache is removed if it is
+    larger than the limit.
 
-    All of it: neither uv nor pip removes what is old, and the next build fetches what it needs. It is removed as well if a
-    disk got full: the programs that run need the room.
+    All of it: neither uv nor pip removes what is old, and the next build fetches what it needs. It
+    is removed as well if a disk got full: the programs that run need the room.
     """
     folder = os.path.join(root, NAME)
     os.makedirs(folder, mode=0o700, exist_ok=True)

@@ -3,10 +3,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Whether a release is still what was built, found out by looking at names, sizes and times.
 
-Seen: packages that were added, removed or changed to another version; files of packages that are missing, have another size, or
-were written after the release was built and have other content (by the hash in the package's RECORD); new modules and C(.pth)
-files beside the packages. Not seen: content of the same size under a time that was set back, compiled bytecode, and files that
-were added inside of a package.
+Seen: packages that were added, removed or changed to another version; files of packages that are
+missing, have another size, or were written after the release was built and have other content (by
+the hash in the package's RECORD); new modules and C(.pth) files beside the packages. Not seen:
+content of the same size under a time that was set back, compiled bytecode, and files that were
+added inside of a package.
 """
 
 from __future__ import annotations
@@ -19,7 +20,9 @@ import os
 import re
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.names import canonical
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._release.environments import MANIFEST
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._release.environments import (
+    MANIFEST,
+)
 
 INFO = re.compile(r"^(?P<name>.+)-(?P<version>[^-]+)\.dist-info$")
 # what an installer or Python itself puts beside the packages
@@ -27,7 +30,8 @@ EXPECTED = re.compile(r"^(__pycache__|_virtualenv\.(py|pth)|distutils-precedence
 
 
 def differences(path, manifest):
-    """What differs between a release and what was built, as lines; an empty list if nothing does."""
+    """What differs between a release and what was built, as lines; an empty list if nothing
+    does."""
     folders = glob.glob(os.path.join(glob.escape(path), "lib", "python*", "site-packages"))
     if not folders:
         return ["it has no packages any more"]
@@ -37,13 +41,17 @@ def differences(path, manifest):
         match = INFO.match(name)
         if match:
             there[canonical(match["name"])] = (match["version"], name)
-    return [*packages(there, manifest["packages"]), *files(path, folder, [info for _version, info in sorted(there.values())])]
+    return [
+        *packages(there, manifest["packages"]),
+        *files(path, folder, [info for _version, info in sorted(there.values())]),
+    ]
 
 
 def packages(there, built):
     for name in sorted({*there, *built}):
         now, then = there.get(name, (None,))[0], built.get(name)
-        # a directory's name has another spelling of some versions than the metadata (1.0.post1 and 1.0-1)
+        # a directory's name has another spelling of some versions than the metadata (1.0.post1 and
+        # 1.0-1)
         if now is None:
             yield "the package %s %s is gone" % (name, then)
         elif then is None:
@@ -82,7 +90,11 @@ def difference(path, digest, size, built_at):
         return "has %d bytes, and had %s" % (status.st_size, size)
     if status.st_mtime_ns > built_at and digest.startswith("sha256="):
         with open(path, "rb") as stream:
-            found = base64.urlsafe_b64encode(hashlib.sha256(stream.read()).digest()).rstrip(b"=").decode()
-        if found != digest[len("sha256="):]:
+            found = (
+                base64.urlsafe_b64encode(hashlib.sha256(stream.read()).digest())
+                .rstrip(b"=")
+                .decode()
+            )
+        if found != digest[len("sha256=") :]:
             return "was changed after the release was built"
     return None

@@ -1,10 +1,11 @@
 # Copyright: Contributors to the bnlnpps.swf_testbed collection
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Virtual environments that are built from a lock beside the live one, and are either complete or worth nothing.
+"""Virtual environments that are built from a lock beside the live one, and are either complete or
+worth nothing.
 
-A directory counts as built only when its ``release.json`` is there, and that is written last. What a run that was cut off
-left behind is therefore recognised and replaced.
+A directory counts as built only when its ``release.json`` is there, and that is written last. What
+a run that was cut off left behind is therefore recognised and replaced.
 """
 
 from __future__ import annotations
@@ -16,12 +17,21 @@ import shutil
 import tempfile
 import time
 
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._build.installers import InstallError, call
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.exclusive import LockHeld, exclusive
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._build.installers import (
+    InstallError,
+    call,
+)
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.exclusive import (
+    LockHeld,
+    exclusive,
+)
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.files import replacing
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.modes import readable
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.host_index import resolved
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.lock import by_index, short_hash
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.lock import (
+    by_index,
+    short_hash,
+)
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.names import canonical
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._release import disk_full
 
@@ -46,7 +56,8 @@ for name in sys.argv[1:]:
 sys.exit(failed)
 """
 
-# what is there, and not what the lock says: a lock may have several versions of a package, for several Pythons
+# what is there, and not what the lock says: a lock may have several versions of a package, for
+# several Pythons
 CONTENT = """
 import importlib.metadata, json, platform
 found = {item.metadata["Name"]: item.version for item in importlib.metadata.distributions()}
@@ -55,7 +66,8 @@ print(json.dumps([platform.python_version(), found]))
 
 
 def manifest(path):
-    """The manifest of a built environment, or None if it is missing, cut off, or its Python does not run any more."""
+    """The manifest of a built environment, or None if it is missing, cut off, or its Python does
+    not run any more."""
     try:
         with open(os.path.join(path, MANIFEST), encoding="utf-8") as stream:
             found = json.load(stream)
@@ -65,7 +77,9 @@ def manifest(path):
     if not os.path.exists(interpreter):
         # a dangling link: the Python that the environment was made with is gone
         return None
-    if found.get("executable") not in (None, os.path.realpath(interpreter)) and minor_of(interpreter) != short(found["python"]):
+    if found.get("executable") not in (None, os.path.realpath(interpreter)) and minor_of(
+        interpreter
+    ) != short(found["python"]):
         # the link leads to another Python now, which looks for the packages elsewhere
         return None
     return found
@@ -79,14 +93,17 @@ def short(version):
 def minor_of(interpreter):
     """The version of a Python as 3.11; None if it does not run."""
     try:
-        return call("ask a Python for its version", [
-            interpreter, "-I", "-c", "import sys; print('%d.%d' % sys.version_info[:2])"]).strip()
+        return call(
+            "ask a Python for its version",
+            [interpreter, "-I", "-c", "import sys; print('%d.%d' % sys.version_info[:2])"],
+        ).strip()
     except InstallError:
         return None
 
 
 def made_with(found, python):
-    """Whether an environment was made with the Python that is asked for. One that cannot be found is no reason to build anew.
+    """Whether an environment was made with the Python that is asked for. One that cannot be found
+    is no reason to build anew.
 
     :param python: from :func:`python.resolved`.
     """
@@ -97,7 +114,8 @@ def made_with(found, python):
 
 @contextlib.contextmanager
 def only_one(root, patience=PATIENCE):
-    """Hold the lock of an instance's environments; a second run on the same host waits for its turn.
+    """Hold the lock of an instance's environments; a second run on the same host waits for its
+    turn.
 
     :raises InstallError: the other run has not come to its end in ``patience`` seconds.
     """
@@ -106,7 +124,10 @@ def only_one(root, patience=PATIENCE):
         with exclusive(os.path.join(root, ".lock"), patience):
             yield
     except LockHeld as error:
-        raise InstallError("get the turn on this host", "another run works on the releases in %s: %s" % (root, error)) from error
+        raise InstallError(
+            "get the turn on this host",
+            "another run works on the releases in %s: %s" % (root, error),
+        ) from error
 
 
 def build(path, lock, python, installer, indexes, **about):
@@ -124,32 +145,42 @@ def build(path, lock, python, installer, indexes, **about):
     try:
         return fill(path, lock, python, installer, indexes, **about)
     except (InstallError, OSError) as error:
-        full = disk_full.evidence(path, getattr(error, "output", str(error)), getattr(error, "errno", None))
+        full = disk_full.evidence(
+            path, getattr(error, "output", str(error)), getattr(error, "errno", None)
+        )
         # the programs that run need the room, and nothing goes on from there
         shutil.rmtree(path, ignore_errors=True)
         if full:
             said = getattr(error, "output", str(error)).splitlines()[-LAST_LINES:]
-            raise InstallError(getattr(error, "doing", "build %s" % os.path.basename(path)), "\n".join(said + full)) from error
+            raise InstallError(
+                getattr(error, "doing", "build %s" % os.path.basename(path)), "\n".join(said + full)
+            ) from error
         raise
 
 
-def fill(path, lock, python, installer, indexes, access_dir=None, smoke=(), version=None, collection=None):
+def fill(
+    path, lock, python, installer, indexes, access_dir=None, smoke=(), version=None, collection=None
+):
     """Build an environment from a lock.
 
-    :param path: directory of the environment; virtual environments cannot be moved, so it is built in its place.
+    :param path: directory of the environment; virtual environments cannot be moved, so it is built
+        in its place.
     :param lock: text of the lock.
     :param installer: from :func:`installers.installer`.
     :param indexes: normalised indexes.
     :param access_dir: directory with the credentials and CA certificates of the indexes.
     :param smoke: names of packages whose console scripts must import.
-    :param version, collection: what the manifest says of the version of the testbed and of the collection.
+    :param version, collection: what the manifest says of the version of the testbed and of the
+        collection.
     """
     installer.create(path, python)
     interpreter = os.path.join(path, "bin", "python")
     with tempfile.TemporaryDirectory() as scratch:
         parts = by_index(lock, indexes)
         # pip is asked only where the lock takes something from an index without a url
-        for index, (_named, requirements) in zip(resolved([index for index, _requirements in parts]), parts):
+        for index, (_named, requirements) in zip(
+            resolved([index for index, _requirements in parts]), parts
+        ):
             name = os.path.join(scratch, index["name"] + ".txt")
             with open(name, "w", encoding="utf-8") as stream:
                 stream.write(requirements)

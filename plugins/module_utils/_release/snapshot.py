@@ -1,10 +1,12 @@
 # Copyright: Contributors to the bnlnpps.swf_testbed collection
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The configuration with which a release was proven healthy, kept beside the one in use, so that there is a way back.
+"""The configuration with which a release was proven healthy, kept beside the one in use, so that
+there is a way back.
 
-Per release a directory ``proven/<id>`` beside supervisord.conf, with copies of it and of the unit, of the same modes and owners.
-Secrets are not in these files, and are not kept: they belong to the fleet and not to a release.
+Per release a directory ``proven/<id>`` beside supervisord.conf, with copies of it and of the unit,
+of the same modes and owners. Secrets are not in these files, and are not kept: they belong to the
+fleet and not to a release.
 """
 
 from __future__ import annotations
@@ -13,13 +15,17 @@ import os
 import shutil
 import stat
 
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.files import copy_file, read
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.files import (
+    copy_file,
+    read,
+)
 
 FOLDER = "proven"
 
 
 def place(files, release_id):
-    """Directory of what is kept for a release; ``files`` are the paths in use, supervisord.conf first."""
+    """Directory of what is kept for a release; ``files`` are the paths in use, supervisord.conf
+    first."""
     return os.path.join(os.path.dirname(files[0]), FOLDER, release_id)
 
 
@@ -30,12 +36,16 @@ def pairs(files, release_id):
 
 
 def has(files, release_id):
-    return bool(release_id) and all(os.path.exists(copy) for _path, copy in pairs(files, release_id))
+    return bool(release_id) and all(
+        os.path.exists(copy) for _path, copy in pairs(files, release_id)
+    )
 
 
 def is_in_use(files, release_id):
     """Whether what is kept for a release is, to the byte, what is in use."""
-    return has(files, release_id) and all(read(path) == read(copy) for path, copy in pairs(files, release_id))
+    return has(files, release_id) and all(
+        read(path) == read(copy) for path, copy in pairs(files, release_id)
+    )
 
 
 def keep(files, release_id):

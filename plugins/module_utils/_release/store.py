@@ -1,10 +1,12 @@
 # Copyright: Contributors to the bnlnpps.swf_testbed collection
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The releases of an instance: which is active, which was before it, which are in use, and which may go.
+"""The releases of an instance: which is active, which was before it, which are in use, and which
+may go.
 
-``current`` and ``previous`` are links into ``releases``. Nothing that runs goes through them: programs are configured with the
-directory of their release, so that a link can change while they run.
+``current`` and ``previous`` are links into ``releases``. Nothing that runs goes through them:
+programs are configured with the directory of their release, so that a link can change while they
+run.
 """
 
 from __future__ import annotations
@@ -14,7 +16,9 @@ import contextlib
 import os
 import shutil
 
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._build.installers import InstallError
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._build.installers import (
+    InstallError,
+)
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._release import snapshot as kept
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._release.environments import (
     MANIFEST,
@@ -32,7 +36,8 @@ def previous(root):
 
 
 def named_by(conf):
-    """(id of the release, name of the tools) that a supervisord.conf is for; None for what it does not say."""
+    """(id of the release, name of the tools) that a supervisord.conf is for; None for what it does
+    not say."""
     parser = configparser.RawConfigParser(strict=False, inline_comment_prefixes=(" ;",))
     try:
         parser.read(conf, encoding="utf-8")
@@ -45,13 +50,15 @@ def named_by(conf):
 
 
 def releases_in_use(root, files):
-    """Ids of the releases that must stay: the active one, the one before it, and the one that the configuration names."""
+    """Ids of the releases that must stay: the active one, the one before it, and the one that the
+    configuration names."""
     named = {named_by(files[0])[0]} if files else set()
     return (named | {active(root), previous(root)}) - {None}
 
 
 def tools_in_use(root, files, releases=None):
-    """Names of the tools that supervisord runs from, now or after a rollback to one of these releases (all by default)."""
+    """Names of the tools that supervisord runs from, now or after a rollback to one of these
+    releases (all by default)."""
     if not files:
         return set()
     names = existing(root, "releases") if releases is None else releases
@@ -61,7 +68,11 @@ def tools_in_use(root, files, releases=None):
 
 def existing(root, kind):
     try:
-        return sorted(entry.name for entry in os.scandir(os.path.join(root, kind)) if entry.is_dir(follow_symlinks=False))
+        return sorted(
+            entry.name
+            for entry in os.scandir(os.path.join(root, kind))
+            if entry.is_dir(follow_symlinks=False)
+        )
     except OSError:
         return []
 
@@ -69,15 +80,20 @@ def existing(root, kind):
 def place_for(root, kind, name, in_use, fits):
     """Where an environment is, or is to be built; (path, manifest or None).
 
-    One that is in use and broken, or that was built with another Python, is not touched: the new one goes beside it, under its
-    name with a number behind it.
+    One that is in use and broken, or that was built with another Python, is not touched: the new
+    one goes beside it, under its name with a number behind it.
 
     :param fits: tells whether a manifest is of an environment as it is wanted.
     """
     folder = os.path.join(root, kind)
-    names = [name] + ["%s.%d" % (name, number) for number in range(2, len(existing(root, kind)) + 3)]
-    usable = [(other, found) for other, found in ((other, manifest(os.path.join(folder, other))) for other in names)
-              if found and fits(found)]
+    names = [name] + [
+        "%s.%d" % (name, number) for number in range(2, len(existing(root, kind)) + 3)
+    ]
+    usable = [
+        (other, found)
+        for other, found in ((other, manifest(os.path.join(folder, other))) for other in names)
+        if found and fits(found)
+    ]
     # of several, the one that runs
     usable.sort(key=lambda pair: pair[0] not in in_use)
     if usable:
@@ -86,12 +102,16 @@ def place_for(root, kind, name, in_use, fits):
 
 
 def activate(root, release_id):
-    """Let ``current`` name the release, by one atomic rename, and ``previous`` the one that it named.
+    """Let ``current`` name the release, by one atomic rename, and ``previous`` the one that it
+    named.
 
     :raises InstallError: when the release is not there or not complete.
     """
     if manifest(os.path.join(root, "releases", release_id)) is None:
-        raise InstallError("activate %s" % release_id, "there is no complete release of that name in %s/releases" % root)
+        raise InstallError(
+            "activate %s" % release_id,
+            "there is no complete release of that name in %s/releases" % root,
+        )
     before = active(root)
     if before and before != release_id:
         link(root, PREVIOUS, before)
@@ -107,21 +127,32 @@ def link(root, name, release_id):
 
 
 def surplus(root, keep, files):
-    """Paths that a clean-up removes: releases beyond the newest ``keep``, half-built ones, and tools that nothing names.
+    """Paths that a clean-up removes: releases beyond the newest ``keep``, half-built ones, and
+    tools that nothing names.
 
     What is active, was active before, or is configured is never among them.
     """
     in_use = releases_in_use(root, files)
-    built = {name: manifest(os.path.join(root, "releases", name)) for name in existing(root, "releases")}
-    whole = sorted((name for name in built if built[name]), key=lambda name: built[name]["built_at"], reverse=True)
+    built = {
+        name: manifest(os.path.join(root, "releases", name)) for name in existing(root, "releases")
+    }
+    whole = sorted(
+        (name for name in built if built[name]),
+        key=lambda name: built[name]["built_at"],
+        reverse=True,
+    )
     stay = set(in_use)
     for name in whole:
         if len(stay) < keep:
             stay.add(name)
     gone = [os.path.join(root, "releases", name) for name in built if name not in stay]
     if files:
-        tools = {name: manifest(os.path.join(root, "tools", name)) for name in existing(root, "tools")}
-        newest = sorted((name for name in tools if tools[name]), key=lambda name: tools[name]["built_at"])[-1:]
+        tools = {
+            name: manifest(os.path.join(root, "tools", name)) for name in existing(root, "tools")
+        }
+        newest = sorted(
+            (name for name in tools if tools[name]), key=lambda name: tools[name]["built_at"]
+        )[-1:]
         wanted = tools_in_use(root, files, stay) | set(newest)
         gone += [os.path.join(root, "tools", name) for name in tools if name not in wanted]
     return gone

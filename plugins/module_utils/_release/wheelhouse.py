@@ -1,7 +1,8 @@
 # Copyright: Contributors to the bnlnpps.swf_testbed collection
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Fetches every file of a lock for given Pythons and architectures, on the controller, for hosts that have no way out."""
+"""Fetches every file of a lock for given Pythons and architectures, on the controller, for hosts
+that have no way out."""
 
 from __future__ import annotations
 
@@ -11,7 +12,10 @@ import re
 import sys
 import tempfile
 
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._build.installers import caches_in, call
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._build.installers import (
+    caches_in,
+    call,
+)
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.host_index import resolved
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.lock import by_index
 
@@ -25,35 +29,54 @@ def applies(marker, python):
     """Whether a requirement with this marker is for CPython of that version on Linux."""
     from packaging.markers import Marker
 
-    return Marker(marker).evaluate({
-        "python_version": python, "python_full_version": python + ".0", "implementation_name": "cpython",
-        "platform_python_implementation": "CPython", "sys_platform": "linux", "platform_system": "Linux", "os_name": "posix"})
+    return Marker(marker).evaluate(
+        {
+            "python_version": python,
+            "python_full_version": python + ".0",
+            "implementation_name": "cpython",
+            "platform_python_implementation": "CPython",
+            "sys_platform": "linux",
+            "platform_system": "Linux",
+            "os_name": "posix",
+        }
+    )
 
 
 def for_python(requirements, python):
-    """The requirements that one Python needs, without markers: pip would judge them by its own Python."""
+    """The requirements that one Python needs, without markers: pip would judge them by its own
+    Python."""
     kept, wanted = [], True
     for line in requirements.splitlines():
         if not line[:1].isspace():
             match = MARKER.search(line)
             wanted = match is None or applies(match["marker"], python)
-            line = line if match is None else line[:match.start()] + " " + match["end"]
+            line = line if match is None else line[: match.start()] + " " + match["end"]
         if wanted:
             kept.append(line)
     return "\n".join(kept) + "\n"
 
 
 def platforms(architecture, glibc):
-    """The platform tags that a host with this C library, or a newer one, takes; the newest first."""
+    """The platform tags that a host with this C library, or a newer one, takes; the newest
+    first."""
     newest = int(glibc.split(".")[1])
-    tags = ["manylinux_2_%d_%s" % (minor, architecture) for minor in range(newest, OLDEST_GLIBC - 1, -1)]
-    return [*tags, *("%s_%s" % (name, architecture) for name in ("manylinux2014", "manylinux2010", "manylinux1", "linux"))]
+    tags = [
+        "manylinux_2_%d_%s" % (minor, architecture) for minor in range(newest, OLDEST_GLIBC - 1, -1)
+    ]
+    return [
+        *tags,
+        *(
+            "%s_%s" % (name, architecture)
+            for name in ("manylinux2014", "manylinux2010", "manylinux1", "linux")
+        ),
+    ]
 
 
 def collect(locks, pythons, architectures, glibc, target, access_dir):
     """Fetch the files of the locks into a directory; returns their names.
 
-    :param locks: texts of locks, each with the indexes that it is taken from: [(text, normalised indexes)].
+    :param locks: texts of locks, each with the indexes that it is taken from: [(text, normalised
+        indexes)].
     :raises InstallError, ValueError, OSError:
     """
     # most files are the same for all Pythons
@@ -62,9 +85,18 @@ def collect(locks, pythons, architectures, glibc, target, access_dir):
             for index, requirements in by_index(text, resolved(bound)):
                 for python in pythons:
                     for architecture in architectures:
-                        fetch(index, for_python(requirements, python), python, platforms(architecture, glibc), target, access_dir,
-                              caches_in(cache))
-    return sorted(os.path.basename(path) for path in glob.glob(os.path.join(glob.escape(target), "*.whl")))
+                        fetch(
+                            index,
+                            for_python(requirements, python),
+                            python,
+                            platforms(architecture, glibc),
+                            target,
+                            access_dir,
+                            caches_in(cache),
+                        )
+    return sorted(
+        os.path.basename(path) for path in glob.glob(os.path.join(glob.escape(target), "*.whl"))
+    )
 
 
 def fetch(index, requirements, python, tags, target, access_dir, caches):
@@ -72,8 +104,31 @@ def fetch(index, requirements, python, tags, target, access_dir, caches):
         path = os.path.join(scratch, "requirements.txt")
         with open(path, "w", encoding="utf-8") as stream:
             stream.write(requirements)
-        command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--require-hashes", "--only-binary", ":all:",
-                   "--dest", target, "--python-version", python, "--implementation", "cp", "-r", path]
+        command = [
+            sys.executable,
+            "-m",
+            "pip",
+            "download",
+            "--quiet",
+            "--no-deps",
+            "--require-hashes",
+            "--only-binary",
+            ":all:",
+            "--dest",
+            target,
+            "--python-version",
+            python,
+            "--implementation",
+            "cp",
+            "-r",
+            path,
+        ]
         for tag in tags:
             command += ["--platform", tag]
-        call("fetch the files for Python %s from index %s" % (python, index["name"]), command, index, access_dir, **caches)
+        call(
+            "fetch the files for Python %s from index %s" % (python, index["name"]),
+            command,
+            index,
+            access_dir,
+            **caches,
+        )

@@ -1,7 +1,8 @@
 # Copyright: Contributors to the bnlnpps.swf_testbed collection
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Starts, stops, restarts and signals programs: one call for all of them, then looks until it is so."""
+"""Starts, stops, restarts and signals programs: one call for all of them, then looks until it is
+so."""
 
 from __future__ import annotations
 
@@ -9,9 +10,15 @@ import time
 import typing as t
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor import errors, status
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.client import Call, Client
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.client import (
+    Call,
+    Client,
+)
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.errors import RpcFault
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.wait import Outcome, wait
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.wait import (
+    Outcome,
+    wait,
+)
 
 _SPAWN_ERROR = 50  # the first try failed; supervisord tries again, so this is not the end
 
@@ -32,8 +39,8 @@ class Deadline:
 def needs_start(info: Info) -> bool:
     """Whether a program that should run has to be started.
 
-    One that exited with an expected code has done what it is for. One in BACKOFF is started at once, without
-    the delay that supervisord has before its next try.
+    One that exited with an expected code has done what it is for. One in BACKOFF is started at
+    once, without the delay that supervisord has before its next try.
     """
     if info["state"] == status.EXITED:
         return bool(info["spawnerr"])
@@ -68,7 +75,8 @@ def start(
 ) -> Outcome:
     """Start programs and wait until they and those in watch are RUNNING.
 
-    :param names: of programs to start, group:name, in order. What is STOPPING is started when it has stopped.
+    :param names: of programs to start, group:name, in order. What is STOPPING is started when it
+        has stopped.
     :param refused: programs that supervisord has refused to start already.
     """
     waiting = list(names)
@@ -100,7 +108,9 @@ def stop(
     def nudge(infos: list[Info]) -> tuple[bool, dict[str, str]]:
         state = {status.namespec(info): info["state"] for info in infos}
         calls: list[Call] = [
-            ("supervisor.stopProcess", name, False) for name in names if state.get(name) in status.ACTIVE
+            ("supervisor.stopProcess", name, False)
+            for name in names
+            if state.get(name) in status.ACTIVE
         ]
         refused = _refused(client.multicall(calls), calls, (errors.NOT_RUNNING,))
         return bool(calls), refused
@@ -109,7 +119,8 @@ def stop(
 
 
 def signal(client: Client, names: t.Sequence[str], number: int) -> dict[str, str]:
-    """Send a signal to programs; the result has those that supervisord could not signal, and why."""
+    """Send a signal to programs; the result has those that supervisord could not signal, and
+    why."""
     calls: list[Call] = [("supervisor.signalProcess", name, str(number)) for name in names]
     return _refused(client.multicall(calls), calls, ())
 

@@ -14,7 +14,9 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.co
     ConfigFile,
     ConfigMissing,
 )
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.errors import SupervisorError
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.errors import (
+    SupervisorError,
+)
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.rpc import Endpoint
 
 
@@ -42,7 +44,8 @@ def endpoint_from(params: t.Mapping[str, t.Any]) -> Endpoint:
             if password is not None and password.startswith("{SHA}"):
                 raise SupervisorError(
                     "unauthorized",
-                    "%s holds only a hash of supervisord's password. Give the password itself in 'username' "
+                    "%s holds only a hash of supervisord's password. Give the password itself in "
+                    "'username' "
                     "and "
                     "'password'." % params["config"],
                 )
@@ -54,8 +57,8 @@ def _parse(address: str) -> tuple[str, str, str, int]:
     def bad(why: str) -> SupervisorError:
         return SupervisorError(
             "bad_address",
-            "The URL of supervisord is not usable: %s. Give http://host:port, https://host:port or host:port."
-            % why,
+            "The URL of supervisord is not usable: %s. Give http://host:port, https://host:port or "
+            "host:port." % why,
         )
 
     if address.startswith("unix://"):
@@ -70,7 +73,9 @@ def _parse(address: str) -> tuple[str, str, str, int]:
     if parts.scheme not in ("http", "https"):
         raise bad("its scheme is %r" % parts.scheme)
     if parts.username is not None or parts.password is not None:
-        raise bad("it holds a login, which would be shown in logs; use the options username and password")
+        raise bad(
+            "it holds a login, which would be shown in logs; use the options username and password"
+        )
     if not parts.hostname:
         raise bad("it has no host")
     if parts.query or parts.fragment:
@@ -82,7 +87,8 @@ def _parse(address: str) -> tuple[str, str, str, int]:
 
 
 def _from_config(path: str) -> tuple[str, str | None, str | None]:
-    """Address, username and password: of [supervisorctl] if that has an address, else of a server section."""
+    """Address, username and password: of [supervisorctl] if that has an address, else of a server
+    section."""
     try:
         conf = ConfigFile(path, os.environ)
         servers = _servers(conf)
@@ -101,7 +107,8 @@ def _from_config(path: str) -> tuple[str, str | None, str | None]:
         else:
             raise SupervisorError(
                 "no_server",
-                "%s has no [unix_http_server], [inet_http_server] or serverurl in [supervisorctl], so "
+                "%s has no [unix_http_server], [inet_http_server] or serverurl in [supervisorctl], "
+                "so "
                 "supervisord "
                 "cannot be reached. Add a [unix_http_server] section." % path,
             )
@@ -130,11 +137,16 @@ def _servers(conf: ConfigFile) -> list[tuple[str, str | None, str | None]]:
             if host in ("", "*", "0.0.0.0"):
                 host = "127.0.0.1"
             found.append(
-                ("http://%s:%s" % (host, port), conf.get(section, "username"), conf.get(section, "password"))
+                (
+                    "http://%s:%s" % (host, port),
+                    conf.get(section, "username"),
+                    conf.get(section, "password"),
+                )
             )
     return found
 
 
 def _absolute(path: str, conf: ConfigFile) -> str:
-    """A relative path starts where supervisord was started. That is not known here: try the file's folder."""
+    """A relative path starts where supervisord was started. That is not known here: try the file's
+    folder."""
     return os.path.normpath(os.path.join(conf.here, os.path.expanduser(path)))

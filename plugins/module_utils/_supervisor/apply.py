@@ -16,9 +16,19 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.ac
     not_started,
     stop,
 )
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.client import Call, Client
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.errors import RpcFault, SupervisorError
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.plan import Plan, from_reread, refused
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.client import (
+    Call,
+    Client,
+)
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.errors import (
+    RpcFault,
+    SupervisorError,
+)
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.plan import (
+    Plan,
+    from_reread,
+    refused,
+)
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.wait import Outcome
 
 
@@ -41,8 +51,8 @@ def reread(client: Client, predicted: Plan | None) -> Plan:
 def to_start(plan: Plan, infos: t.Sequence[t.Mapping[str, t.Any]]) -> list[str]:
     """The programs that must be started once the plan is in force.
 
-    Those with autostart, unless they run or have done their work; and of the groups that are replaced those
-    that run now.
+    Those with autostart, unless they run or have done their work; and of the groups that are
+    replaced those that run now.
     """
     known = {status.namespec(info): info for info in infos}
     fresh = set(plan.added) | set(plan.changed)
@@ -59,15 +69,19 @@ def to_start(plan: Plan, infos: t.Sequence[t.Mapping[str, t.Any]]) -> list[str]:
 
 def to_watch(plan: Plan, infos: t.Sequence[t.Mapping[str, t.Any]]) -> list[str]:
     """The programs that must be RUNNING in the end, whether or not they have to be started."""
-    running = {status.namespec(info) for info in infos if info["state"] in (status.STARTING, status.RUNNING)}
+    running = {
+        status.namespec(info)
+        for info in infos
+        if info["state"] in (status.STARTING, status.RUNNING)
+    }
     return [name for name, config in plan.wanted.items() if config["autostart"] or name in running]
 
 
 def waves(plan: Plan) -> list[Plan]:
     """The plan in parts, by the priority of the groups; what goes for good is in the first one.
 
-    A part is stopped, replaced and started before the next one is touched: services do not go down together
-    with all that use them, and never is everything down at once.
+    A part is stopped, replaced and started before the next one is touched: services do not go down
+    together with all that use them, and never is everything down at once.
     """
     priority = {config["group"]: config.get("group_prio", 999) for config in plan.wanted.values()}
     levels = sorted({priority.get(name, 999) for name in plan.changed + plan.added})
@@ -95,7 +109,8 @@ def change_over(
 
     :param starting: the programs to start, in order.
     :param infos: the last look at all programs.
-    :returns: how stopping failed, or None; and the programs that supervisord refuses to start, each with the reason.
+    :returns: how stopping failed, or None; and the programs that supervisord refuses to start, each
+        with the reason.
     """
     refused: dict[str, str] = {}
     left = waves(plan)
@@ -119,7 +134,9 @@ def stop_groups(
 ) -> Outcome | None:
     """Stop what goes. The result is None, or how it failed."""
     going = {*plan.changed, *plan.removed}
-    stopping = [status.namespec(info) for info in infos if info["group"] in going and needs_stop(info)]
+    stopping = [
+        status.namespec(info) for info in infos if info["group"] in going and needs_stop(info)
+    ]
     if not stopping:
         return None
     outcome = stop(client, order.sorted(stopping)[::-1], deadline, first=infos)
@@ -131,15 +148,17 @@ def replace_groups(
 ) -> tuple[set[str], dict[str, str]]:
     """Take out what goes, add what comes and start its programs, all in one call.
 
-    :param starting: programs of the groups that come, in order. supervisord would start those with autostart
-        by itself, but later, and where one fails at once it could not be told from one that was not started
-        yet.
-    :returns: the groups that run again, because another run, an interrupted one perhaps, has just started them; and
-        the programs that supervisord refuses to start, each with the reason.
+    :param starting: programs of the groups that come, in order. supervisord would start those with
+        autostart by itself, but later, and where one fails at once it could not be told from one
+        that was not started yet.
+    :returns: the groups that run again, because another run, an interrupted one perhaps, has just
+        started them; and the programs that supervisord refuses to start, each with the reason.
     :raises SupervisorError: supervisord could not take a group out or in.
     """
     again: set[str] = set()
-    calls: list[Call] = [("supervisor.removeProcessGroup", name) for name in plan.removed + plan.changed]
+    calls: list[Call] = [
+        ("supervisor.removeProcessGroup", name) for name in plan.removed + plan.changed
+    ]
     calls += [("supervisor.addProcessGroup", name) for name in plan.changed + plan.added]
     groups = len(calls)
     calls += [("supervisor.startProcess", name, False) for name in starting]
@@ -154,7 +173,8 @@ def replace_groups(
             verb = "take out" if removes else "add"
             raise SupervisorError(
                 "group_failed",
-                "supervisord could not %s the group %s: %s. Its log says more; when the cause is mended, the "
+                "supervisord could not %s the group %s: %s. Its log says more; when the cause is "
+                "mended, the "
                 "same "
                 "task brings the rest into force." % (verb, call[1], answer.text),
             )

@@ -11,7 +11,9 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor import status
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.client import Client
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.errors import SupervisorError
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.errors import (
+    SupervisorError,
+)
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.logs import add_tails
 
 CONNECTION: dict[str, t.Any] = {
@@ -56,8 +58,11 @@ def fail(module: AnsibleModule, error: SupervisorError, **result: t.Any) -> t.No
     raise AssertionError  # fail_json ends the module
 
 
-def with_tails(client: Client, items: t.Sequence[status.Process], size: int) -> list[status.Process]:
-    """The items with the ends of their logs. Logs that cannot be read must not hide the failure itself."""
+def with_tails(
+    client: Client, items: t.Sequence[status.Process], size: int
+) -> list[status.Process]:
+    """The items with the ends of their logs. Logs that cannot be read must not hide the failure
+    itself."""
     if size and items:
         try:
             add_tails(client, items, size)

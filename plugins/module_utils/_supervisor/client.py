@@ -11,8 +11,14 @@ import typing as t
 from functools import cached_property
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor import errors
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.errors import RpcFault, SupervisorError
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.rpc import Endpoint, call
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.errors import (
+    RpcFault,
+    SupervisorError,
+)
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.rpc import (
+    Endpoint,
+    call,
+)
 
 OLDEST = (4, 0)  # getAllConfigInfo tells enough from here on
 MAIN_LOG_BYTES = 32768  # of the main log that a snapshot brings along
@@ -23,8 +29,9 @@ Call = tuple[t.Any, ...]  # ("supervisor.method", parameter, ...)
 class Snapshot:
     """What one round trip tells, in supervisord's own terms, and what it takes another to get.
 
-    supervisord sends its answers in pieces of 4 KB and looks at every program in between, so with many programs each
-    further call takes as long again: what is not needed by all is fetched when it is asked for.
+    supervisord sends its answers in pieces of 4 KB and looks at every program in between, so with
+    many programs each further call takes as long again: what is not needed by all is fetched when
+    it is asked for.
     """
 
     def __init__(self, client: Client, answers: list[t.Any]) -> None:
@@ -62,7 +69,8 @@ class Client:
             raise self._translate(fault) from None
 
     def multicall(self, calls: t.Sequence[Call]) -> list[t.Any]:
-        """Carry out all calls in one round trip; each answer is a value, or an RpcFault in its place."""
+        """Carry out all calls in one round trip; each answer is a value, or an RpcFault in its
+        place."""
         if not calls:
             return []
         structs = [{"methodName": name, "params": list(params)} for name, *params in calls]
@@ -72,12 +80,13 @@ class Client:
         except RpcFault as fault:
             raise SupervisorError(
                 "not_supervisor",
-                "What listens at %s speaks XML-RPC but is not supervisord: it refuses system.multicall (%s)."
-                % (self.endpoint, fault.text),
+                "What listens at %s speaks XML-RPC but is not supervisord: it refuses "
+                "system.multicall (%s)." % (self.endpoint, fault.text),
             ) from None
         if not isinstance(answers, list) or len(answers) != len(calls):
             raise SupervisorError(
-                "not_supervisor", "%s answers a multicall in a way supervisord does not." % self.endpoint
+                "not_supervisor",
+                "%s answers a multicall in a way supervisord does not." % self.endpoint,
             )
         results: list[t.Any] = []
         for answer in answers:
@@ -105,7 +114,14 @@ class Client:
             time.sleep(0.1)
 
     def _snapshot(self) -> Snapshot:
-        names = ("SupervisorVersion", "APIVersion", "Identification", "State", "PID", "AllProcessInfo")
+        names = (
+            "SupervisorVersion",
+            "APIVersion",
+            "Identification",
+            "State",
+            "PID",
+            "AllProcessInfo",
+        )
         answers = self.multicall([("supervisor.get" + name,) for name in names])
         if isinstance(answers[0], RpcFault):
             raise self._without_supervisor_namespace(answers[0])
@@ -138,11 +154,14 @@ class Client:
     def _check_version(self, version: t.Any) -> None:
         match = re.match(r"(\d+)\.(\d+)", str(version))
         if not match:
-            raise SupervisorError("not_supervisor", "%s reports the version %r." % (self.endpoint, version))
+            raise SupervisorError(
+                "not_supervisor", "%s reports the version %r." % (self.endpoint, version)
+            )
         if tuple(map(int, match.groups())) < OLDEST:
             raise SupervisorError(
                 "too_old",
-                "supervisord at %s is version %s; at least %d.%d is needed. Install supervisor 4.3 or later "
+                "supervisord at %s is version %s; at least %d.%d is needed. Install supervisor 4.3 "
+                "or later "
                 "and "
                 "start supervisord again." % (self.endpoint, version, *OLDEST),
             )
@@ -157,22 +176,26 @@ class Client:
         if any(str(method).startswith("supervisor.") for method in methods):
             return SupervisorError(
                 "too_old",
-                "supervisord at %s does not know supervisor.getSupervisorVersion. Install supervisor 4.3 or "
+                "supervisord at %s does not know supervisor.getSupervisorVersion. Install "
+                "supervisor 4.3 or "
                 "later." % self.endpoint,
             )
         return SupervisorError(
             "no_rpc_interface",
-            "supervisord at %s has no [rpcinterface:supervisor] section, so it cannot be asked or told "
+            "supervisord at %s has no [rpcinterface:supervisor] section, so it cannot be asked or "
+            "told "
             "anything. "
             "Add the section with supervisor.rpcinterface_factory = "
-            "supervisor.rpcinterface:make_main_rpcinterface, and restart supervisord." % self.endpoint,
+            "supervisor.rpcinterface:make_main_rpcinterface, and restart supervisord."
+            % self.endpoint,
         )
 
     def _translate(self, fault: RpcFault) -> Exception:
         if fault.code == errors.SHUTDOWN_STATE:
             return SupervisorError(
                 "shutting_down",
-                "supervisord at %s is shutting down or restarting and takes no calls. Wait until it has "
+                "supervisord at %s is shutting down or restarting and takes no calls. Wait until "
+                "it has "
                 "ended; "
                 "if it should run, start it again." % self.endpoint,
             )

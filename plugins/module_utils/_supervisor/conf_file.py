@@ -4,7 +4,8 @@
 """Reads supervisord.conf and what it includes, by supervisord's own rules, without supervisord.
 
 Only the reading is here: sections, includes, comments and %(...)s expansions. What the sections of
-programs mean is in _supervisor/conf_programs.py, where supervisord listens in _supervisor/address.py.
+programs mean is in _supervisor/conf_programs.py, where supervisord listens in
+_supervisor/address.py.
 """
 
 from __future__ import annotations
@@ -42,7 +43,9 @@ class ConfigFile:
         self.section_file: dict[str, str] = {}
         self.uses_environment = False
         self.environment = {"ENV_" + key: value for key, value in environ.items()}
-        self._parser = configparser.RawConfigParser(inline_comment_prefixes=(";", "#"), strict=False)
+        self._parser = configparser.RawConfigParser(
+            inline_comment_prefixes=(";", "#"), strict=False
+        )
         self._read(path, missing_is_error=True)
         if self._parser.has_section("include"):
             self._include()

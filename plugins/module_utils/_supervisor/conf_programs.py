@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What supervisord makes of the sections of programs, groups, event listeners and FastCGI programs.
 
-The result compares with what supervisord reports about itself: the same keys, the same values. Sections that
-supervisord would refuse are refused here too, for the same reasons.
+The result compares with what supervisord reports about itself: the same keys, the same values.
+Sections that supervisord would refuse are refused here too, for the same reasons.
 """
 
 from __future__ import annotations
@@ -36,8 +36,10 @@ class Group:
     """A group of processes as the configuration defines it.
 
     :ivar kind: "program", "eventlistener" or "fcgi-program".
-    :ivar processes: in supervisord's order; each a dict with supervisord's keys, and those in UNREPORTED.
-    :ivar extras: what makes up the group beside its processes, and is not reported (event names, socket).
+    :ivar processes: in supervisord's order; each a dict with supervisord's keys, and those in
+        UNREPORTED.
+    :ivar extras: what makes up the group beside its processes, and is not reported (event names,
+        socket).
     :ivar files: the files that its sections stand in.
     """
 
@@ -79,17 +81,21 @@ class Reader:
             found.append(self._homogeneous(section, "eventlistener", -1, self._pool(section)))
         for section in self.conf.sections("fcgi-program:"):
             if section not in taken:
-                found.append(self._homogeneous(section, "fcgi-program", 999, self._fcgi_socket(section)))
+                found.append(
+                    self._homogeneous(section, "fcgi-program", 999, self._fcgi_socket(section))
+                )
         for group in found:
             for process in group.processes:
                 process["environment"] = dict(common, **process["environment"])
         # supervisord keeps the first of several groups of one name.
         return {
-            group.name: group for group in sorted(found, key=lambda g: (g.priority, g.name), reverse=True)
+            group.name: group
+            for group in sorted(found, key=lambda g: (g.priority, g.name), reverse=True)
         }
 
     def _supervisord(self) -> dict[str, str]:
-        """Check the section of supervisord itself; its environment= is also that of all programs."""
+        """Check the section of supervisord itself; its environment= is also that of all
+        programs."""
         section = "supervisord"
         for option in ("minfds", "minprocs", "logfile_backups"):
             self._integer(section, option, 0)
@@ -121,10 +127,13 @@ class Reader:
             candidates = [kind + ":" + program for kind in ("program", "fcgi-program")]
             candidates = [candidate for candidate in candidates if self.conf.has(candidate)]
             if not candidates:
-                raise ConfigError("[%s] names unknown program or fcgi-program %s" % (section, program))
+                raise ConfigError(
+                    "[%s] names unknown program or fcgi-program %s" % (section, program)
+                )
             if len(candidates) == 2:
                 raise ConfigError(
-                    "[%s] name %s is ambiguous (exists as program and fcgi-program)" % (section, program)
+                    "[%s] name %s is ambiguous (exists as program and fcgi-program)"
+                    % (section, program)
                 )
             taken.add(candidates[0])
             files.add(self.conf.section_file[candidates[0]])
@@ -150,7 +159,9 @@ class Reader:
         if not events:
             raise ConfigError('[%s] section requires an "events" line' % section)
         if self._boolean(section, "redirect_stderr", "false"):
-            raise ConfigError("[%s] section sets redirect_stderr=true but this is not allowed" % section)
+            raise ConfigError(
+                "[%s] section sets redirect_stderr=true but this is not allowed" % section
+            )
         handler = self.conf.get(section, "result_handler", "supervisor.dispatchers:default_handler")
         return {"events": sorted(events), "buffer_size": buffer_size, "result_handler": handler}
 
@@ -165,7 +176,9 @@ class Reader:
             raise ConfigError('[%s] section requires a "socket" line' % section)
         if address.startswith("unix://"):
             if not os.path.isabs(address[7:]):
-                raise ConfigError("Unix socket path is not an absolute path in [%s] socket" % section)
+                raise ConfigError(
+                    "Unix socket path is not an absolute path in [%s] socket" % section
+                )
             return {"socket": "unix://" + os.path.normpath(os.path.expanduser(address[7:]))}
         match = re.match(r"tcp://([^\s:]+):(\d+)$", address)
         if not match or not 1 <= int(match.group(2)) <= 65535:
@@ -180,7 +193,9 @@ class Reader:
                 "%s in section %r (file: %r)" % (error, section, self.conf.section_file[section])
             ) from None
 
-    def _processes_of(self, section: str, group: str, kind: str, group_priority: int) -> list[Config]:
+    def _processes_of(
+        self, section: str, group: str, kind: str, group_priority: int
+    ) -> list[Config]:
         program = _name(section)
         names: dict[str, t.Any] = dict(
             self._names, here=self.conf.here, program_name=program, group_name=group
@@ -217,12 +232,14 @@ class Reader:
         first = self._integer(section, "numprocs_start", 0, names)
         process_name = _checked_name(self.conf.raw(section, "process_name", "%(program_name)s"))
         if numprocs > 1 and "%(process_num)" not in process_name:
-            raise ConfigError("%(process_num) must be present within process_name when numprocs > 1")
+            raise ConfigError(
+                "%(process_num) must be present within process_name when numprocs > 1"
+            )
         environment = self.conf.raw(section, "environment", "")
         made = []
         for number in range(first, first + numprocs):
-            # As in supervisord, one table of names serves all processes of the section, and keeps what each
-            # adds.
+            # As in supervisord, one table of names serves all processes of the section, and keeps
+            # what each adds.
             names.update(process_num=number, numprocs=numprocs)
             names.update(self.conf.environment)
             pairs = key_value_pairs(self.conf.expand(environment, names, "environment"))
@@ -258,11 +275,19 @@ class Reader:
             path = self._existing_dirpath(self.conf.expand(path, names, prefix + "logfile"))
         return {
             prefix + "logfile": path,
-            prefix + "logfile_backups": self._integer(section, prefix + "logfile_backups", 10, names),
-            prefix + "logfile_maxbytes": self._bytes(section, prefix + "logfile_maxbytes", "50MB", names),
+            prefix + "logfile_backups": self._integer(
+                section, prefix + "logfile_backups", 10, names
+            ),
+            prefix + "logfile_maxbytes": self._bytes(
+                section, prefix + "logfile_maxbytes", "50MB", names
+            ),
             prefix + "syslog": syslog,
-            prefix + "capture_maxbytes": self._bytes(section, prefix + "capture_maxbytes", "0", names),
-            prefix + "events_enabled": self._boolean(section, prefix + "events_enabled", "false", names),
+            prefix + "capture_maxbytes": self._bytes(
+                section, prefix + "capture_maxbytes", "0", names
+            ),
+            prefix + "events_enabled": self._boolean(
+                section, prefix + "events_enabled", "false", names
+            ),
         }
 
     def _path(self, path: str) -> str:

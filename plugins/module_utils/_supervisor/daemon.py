@@ -1,10 +1,12 @@
 # Copyright: Contributors to the bnlnpps.swf_testbed collection
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The process of a supervisord on this host: what /proc tells about it, and how it is found without its socket.
+"""The process of a supervisord on this host: what /proc tells about it, and how it is found without
+its socket.
 
-A daemon whose socket or pid file was removed goes on running its programs. A second one would run all of them twice, so it is
-looked for by the configuration on its command line before another one is started.
+A daemon whose socket or pid file was removed goes on running its programs. A second one would run
+all of them twice, so it is looked for by the configuration on its command line before another one
+is started.
 """
 
 from __future__ import annotations
@@ -31,7 +33,8 @@ CONF = "supervisord.conf"
 class Daemon:
     """The process of supervisord on this host.
 
-    :ivar found: False if it runs on another host, or /proc does not show it; then all the rest is unknown.
+    :ivar found: False if it runs on another host, or /proc does not show it; then all the rest is
+        unknown.
     :ivar environ: its environment when it was started, or None.
     :ivar cwd: its current directory, or None.
     :ivar started: when it was started, in seconds since 1970, or None.
@@ -62,7 +65,9 @@ class Daemon:
         given = named_configuration(self._argv)
         if given is not None:
             return self._existing(given)
-        program = next((argument for argument in self._argv if "supervisor" in os.path.basename(argument)), "")
+        program = next(
+            (argument for argument in self._argv if "supervisor" in os.path.basename(argument)), ""
+        )
         home = os.path.dirname(os.path.dirname(program))
         for path in (
             os.path.join(home, "etc", CONF),
@@ -92,11 +97,14 @@ def command_line(pid: int) -> list[str]:
 
 
 def options_of_supervisord(argv: list[str]) -> list[str] | None:
-    """What follows the program on the command line of a supervisord; None for any other command line."""
-    if argv and re.fullmatch(r"python[\d.]*|pypy[\d.]*|platform-python[\d.]*", os.path.basename(argv[0])):
+    """What follows the program on the command line of a supervisord; None for any other command
+    line."""
+    if argv and re.fullmatch(
+        r"python[\d.]*|pypy[\d.]*|platform-python[\d.]*", os.path.basename(argv[0])
+    ):
         argv = argv[1:]
         while argv and argv[0].startswith("-") and argv[0] != "-m":
-            argv = argv[2 if argv[0] in ("-W", "-X") else 1:]
+            argv = argv[2 if argv[0] in ("-W", "-X") else 1 :]
         if argv[:1] == ["-m"]:
             return argv[2:] if argv[1:2] == ["supervisor.supervisord"] else None
     return argv[1:] if argv and os.path.basename(argv[0]) == "supervisord" else None
@@ -106,7 +114,7 @@ def named_configuration(arguments: list[str]) -> str | None:
     """The configuration that is named on a command line, or None."""
     for position, argument in enumerate(arguments):
         if argument in ("-c", "--configuration"):
-            return "".join(arguments[position + 1:position + 2])
+            return "".join(arguments[position + 1 : position + 2])
         if argument.startswith("--configuration="):
             return argument.partition("=")[2]
         if argument.startswith("-c"):
@@ -144,7 +152,11 @@ def daemons_of(config: str, folder: str | None = None) -> list[int]:
     found = {}
     for pid in all_pids():
         try:
-            if os.stat("/proc/%d" % pid).st_uid in owners and configuration_of(pid) == wanted and same_host(pid):
+            if (
+                os.stat("/proc/%d" % pid).st_uid in owners
+                and configuration_of(pid) == wanted
+                and same_host(pid)
+            ):
                 found[pid] = int(stat_of(pid)[1])
         except (OSError, IndexError):
             # it ended meanwhile
@@ -154,9 +166,17 @@ def daemons_of(config: str, folder: str | None = None) -> list[int]:
 
 
 def unreachable_daemons(config: str, folder: str | None, answering: int | None = None) -> list[int]:
-    """Pids of the daemons of a configuration but for the one that answers, and those that may still make their socket."""
-    return [pid for pid in daemons_of(config, folder) if pid != answering and age(pid) > STARTING_SECONDS]
+    """Pids of the daemons of a configuration but for the one that answers, and those that may still
+    make their socket."""
+    return [
+        pid
+        for pid in daemons_of(config, folder)
+        if pid != answering and age(pid) > STARTING_SECONDS
+    ]
 
 
 def described(pids: list[int]) -> str:
-    return "supervisord (pid %s) runs and is not reached at its socket, which was removed or replaced" % ", ".join(map(str, pids))
+    return (
+        "supervisord (pid %s) runs and is not reached at its socket, which was removed or replaced"
+        % ", ".join(map(str, pids))
+    )

@@ -25,7 +25,8 @@ class SupervisorError(Exception):
 
 
 class RpcFault(Exception):
-    """A call that supervisord carried out and refused: the fault's number and supervisord's own text."""
+    """A call that supervisord carried out and refused: the fault's number and supervisord's own
+    text."""
 
     def __init__(self, code: int, text: str) -> None:
         super().__init__(text)

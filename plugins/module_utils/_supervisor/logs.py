@@ -9,17 +9,24 @@ import re
 import typing as t
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor import status
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.client import Client, Snapshot
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.client import (
+    Client,
+    Snapshot,
+)
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.errors import RpcFault
 
 _COLOUR = re.compile("\u241b\\[[0-9;?]*[A-Za-z]")  # as the transport shows ESC [ ... m
 _PIECE = 32  # bytes that are read at a time around bytes that are not UTF-8
-_SEARCHES = (1 << 14, 1 << 20)  # bytes of the main log that are searched for exits, one after the other
+_SEARCHES = (
+    1 << 14,
+    1 << 20,
+)  # bytes of the main log that are searched for exits, one after the other
 _CHANNELS = ("stdout", "stderr")
 
 
 def add_tails(client: Client, items: t.Sequence[status.Process], size: int) -> None:
-    """Give each item C(stdout_tail) and C(stderr_tail): the last size bytes, None where there is no log."""
+    """Give each item C(stdout_tail) and C(stderr_tail): the last size bytes, None where there is no
+    log."""
     wanted = [
         (item, channel)
         for item in items
@@ -36,7 +43,9 @@ def add_tails(client: Client, items: t.Sequence[status.Process], size: int) -> N
         if isinstance(answer, RpcFault):
             # Either there is no log, or supervisord's own code breaks on bytes that are not UTF-8.
             undecodable = "<class" in answer.text
-            answer = _undecodable(client, status.namespec(item), channel, size) if undecodable else None
+            answer = (
+                _undecodable(client, status.namespec(item), channel, size) if undecodable else None
+            )
         item[channel + "_tail"] = _COLOUR.sub("", answer) if answer is not None else None
 
 
@@ -46,14 +55,17 @@ def _method(channel: str) -> str:
 
 def _undecodable(client: Client, name: str, channel: str, size: int) -> str | None:
     # Most often the cut went through a character: begin a little earlier.
-    for answer in client.multicall([(_method(channel), name, -size - more, 0) for more in (1, 2, 3)]):
+    for answer in client.multicall(
+        [(_method(channel), name, -size - more, 0) for more in (1, 2, 3)]
+    ):
         if not isinstance(answer, RpcFault):
             return answer
     return _piecewise(client, name, channel, size)
 
 
 def _piecewise(client: Client, name: str, channel: str, size: int) -> str | None:
-    """Read in small pieces, so that only the bytes that are not UTF-8 are lost; U+FFFD stands for each."""
+    """Read in small pieces, so that only the bytes that are not UTF-8 are lost; U+FFFD stands for
+    each."""
     tail = client.multicall([("supervisor.tailProcess%sLog" % channel.capitalize(), name, 0, 0)])[0]
     if isinstance(tail, RpcFault):
         return None
@@ -62,8 +74,14 @@ def _piecewise(client: Client, name: str, channel: str, size: int) -> str | None
 
 
 def _read(client: Client, name: str, channel: str, pieces: list[tuple[int, int]]) -> list[str]:
-    answers = client.multicall([(_method(channel), name, offset, length) for offset, length in pieces])
-    bad = [piece for piece, answer in zip(pieces, answers) if isinstance(answer, RpcFault) and piece[1] > 1]
+    answers = client.multicall(
+        [(_method(channel), name, offset, length) for offset, length in pieces]
+    )
+    bad = [
+        piece
+        for piece, answer in zip(pieces, answers)
+        if isinstance(answer, RpcFault) and piece[1] > 1
+    ]
     smaller = [byte for offset, length in bad for byte in _pieces(offset, offset + length, 1)]
     bytes_read = iter(_read(client, name, channel, smaller)) if smaller else iter(())
     texts = []
@@ -82,9 +100,13 @@ def _pieces(start: int, end: int, size: int) -> list[tuple[int, int]]:
 
 
 def report(
-    client: Client, snapshot: Snapshot, infos: t.Sequence[t.Mapping[str, t.Any]], min_uptime: float = 0
+    client: Client,
+    snapshot: Snapshot,
+    infos: t.Sequence[t.Mapping[str, t.Any]],
+    min_uptime: float = 0,
 ) -> list[status.Process]:
-    """What the modules return for each program, with more calls of supervisord only where a program needs them."""
+    """What the modules return for each program, with more calls of supervisord only where a program
+    needs them."""
     config = snapshot.config if any(info["state"] == status.STOPPED for info in infos) else None
     return status.processes(infos, config, _main_log_for(client, infos), min_uptime)
 

@@ -1,7 +1,8 @@
 # Copyright: Contributors to the bnlnpps.swf_testbed collection
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What it takes to bring the configuration on disk into force, worked out without telling supervisord."""
+"""What it takes to bring the configuration on disk into force, worked out without telling
+supervisord."""
 
 from __future__ import annotations
 
@@ -10,13 +11,25 @@ import os
 import typing as t
 from dataclasses import dataclass, field
 
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.processes import environ_of
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.processes import (
+    environ_of,
+)
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor import status
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.client import Snapshot
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.conf_file import ConfigError, ConfigFile
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.conf_programs import AUTO, Config, Group, Reader
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.conf_file import (
+    ConfigError,
+    ConfigFile,
+)
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.conf_programs import (
+    AUTO,
+    Config,
+    Group,
+    Reader,
+)
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.daemon import Daemon
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.errors import SupervisorError
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.errors import (
+    SupervisorError,
+)
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.record import Record
 
 _IDENTITY = ("name", "group")
@@ -26,12 +39,13 @@ _IDENTITY = ("name", "group")
 class Plan:
     """The difference between what is in force and what is on disk.
 
-    :ivar changed_keys: per program (group:name) of a changed group the keys that differ; a program that only
-        one side has is not in it.
+    :ivar changed_keys: per program (group:name) of a changed group the keys that differ; a program
+        that only one side has is not in it.
     :ivar unverified: groups that seem unchanged, but whose unreported keys could not be compared.
     :ivar wanted: per program (group:name) its new configuration.
     :ivar left_out: groups that differ as well, and that the options do not name.
-    :ivar groups: all groups on disk, None if they cannot be read here just as supervisord reads them.
+    :ivar groups: all groups on disk, None if they cannot be read here just as supervisord reads
+        them.
     """
 
     added: list[str] = field(default_factory=list)
@@ -53,7 +67,11 @@ class Plan:
             pick(self.added),
             pick(self.changed),
             pick(self.removed),
-            {name: keys for name, keys in self.changed_keys.items() if selected(name.split(":", 1)[0])},
+            {
+                name: keys
+                for name, keys in self.changed_keys.items()
+                if selected(name.split(":", 1)[0])
+            },
             pick(self.unverified),
             {name: config for name, config in self.wanted.items() if selected(config["group"])},
             [name for name in self.added + self.changed if not selected(name)],
@@ -76,23 +94,27 @@ def read_groups(path: str, daemon: Daemon) -> tuple[ConfigFile, dict[str, Group]
 def refused(text: str) -> SupervisorError:
     return SupervisorError(
         "config_invalid",
-        "supervisord refuses the configuration: %s. Nothing was changed: the programs go on as they were."
-        % text,
+        "supervisord refuses the configuration: %s. Nothing was changed: the programs go on as "
+        "they were." % text,
     )
 
 
 def predict(path: str, snapshot: Snapshot, daemon: Daemon, record: Record | None) -> Plan:
     """What reread would report, and which keys are the reason.
 
-    :param record: of what was brought into force; without it, groups whose file was written after supervisord
-        was started are compared as far as supervisord reports them.
+    :param record: of what was brought into force; without it, groups whose file was written after
+        supervisord was started are compared as far as supervisord reports them.
     """
     conf, groups = read_groups(path, daemon)
     active = {info["group"] for info in snapshot.processes}
     plan = Plan(
         added=[name for name in groups if name not in active],
         removed=sorted(active - set(groups)),
-        wanted={status.namespec(process): process for group in groups.values() for process in group.processes},
+        wanted={
+            status.namespec(process): process
+            for group in groups.values()
+            for process in group.processes
+        },
     )
     if daemon.environ is not None or not conf.uses_environment:
         plan.groups = groups
@@ -109,7 +131,9 @@ def predict(path: str, snapshot: Snapshot, daemon: Daemon, record: Record | None
             continue
         usable = record if record is not None and record.knows(name, members[name]) else None
         if usable is None or not usable.same(group):
-            reported = {item["name"]: item for item in snapshot.config or () if item["group"] == name}
+            reported = {
+                item["name"]: item for item in snapshot.config or () if item["group"] == name
+            }
             _compare(plan, group, reported, members[name], usable)
     return plan
 
@@ -136,14 +160,16 @@ def _compare(
             changed = True
             plan.changed_keys[status.namespec(process)] = keys
     if record is not None:
-        # The record is of what is in force; what supervisord reports may be newer, from a reread without
-        # update.
+        # The record is of what is in force; what supervisord reports may be newer, from a reread
+        # without update.
         changed = not record.same(group)
     if changed:
         plan.changed.append(group.name)
     else:
         plan.changed_keys = {
-            name: keys for name, keys in plan.changed_keys.items() if name.split(":", 1)[0] != group.name
+            name: keys
+            for name, keys in plan.changed_keys.items()
+            if name.split(":", 1)[0] != group.name
         }
         if record is None:
             plan.unverified.append(group.name)
@@ -169,9 +195,11 @@ def untouched_since(moment: float, files: t.Iterable[str], patterns: t.Iterable[
 
 
 def _lacks(pid: int, environment: dict[str, str]) -> bool:
-    """Whether a process was started without, or with other values of, variables that it is to have."""
+    """Whether a process was started without, or with other values of, variables that it is to
+    have."""
     actual = environ_of(pid)
-    # A program can overwrite what /proc shows: believe it only if supervisord's own variables are there.
+    # A program can overwrite what /proc shows: believe it only if supervisord's own variables are
+    # there.
     if actual is None or "SUPERVISOR_PROCESS_NAME" not in actual:
         return False
     return any(actual.get(name) != value for name, value in environment.items())
@@ -181,7 +209,10 @@ def changed_keys(old: Config, new: Config) -> list[str]:
     """The keys of two configurations of one program that differ in supervisord's eyes."""
     keys = []
     for key in sorted(set(old) & set(new)):
-        automatic = key.endswith("_logfile") and AUTO in (old[key], new[key])  # supervisord leaves these out
+        automatic = key.endswith("_logfile") and AUTO in (
+            old[key],
+            new[key],
+        )  # supervisord leaves these out
         if key not in _IDENTITY and not automatic and old[key] != new[key]:
             keys.append(key)
     return keys
@@ -199,7 +230,9 @@ def from_reread(answer: t.Sequence[t.Sequence[str]], predicted: Plan | None) -> 
     if predicted is None:
         return plan
     plan.changed_keys = {
-        name: keys for name, keys in predicted.changed_keys.items() if name.split(":", 1)[0] in changed
+        name: keys
+        for name, keys in predicted.changed_keys.items()
+        if name.split(":", 1)[0] in changed
     }
     same_groups = set(added) == set(predicted.added) and set(removed) == set(predicted.removed)
     if same_groups and predicted.groups is not None:

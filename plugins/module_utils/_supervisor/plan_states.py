@@ -1,7 +1,8 @@
 # Copyright: Contributors to the bnlnpps.swf_testbed collection
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The states of supervisor_program that bring a configuration into force, for real and in check mode."""
+"""The states of supervisor_program that bring a configuration into force, for real and in check
+mode."""
 
 from __future__ import annotations
 
@@ -9,13 +10,26 @@ import os
 import typing as t
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.detached import detached
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor import actions, apply, status
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor import (
+    actions,
+    apply,
+    status,
+)
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor import plan as plans
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor import record as records
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor import (
+    record as records,
+)
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.daemon import Daemon
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.errors import SupervisorError
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.errors import (
+    SupervisorError,
+)
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.plan import Plan
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.task import DOES_NOT_RUN, DOES_RUN, Result, Task
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.task import (
+    DOES_NOT_RUN,
+    DOES_RUN,
+    Result,
+    Task,
+)
 
 
 def applied(task: Task) -> Result:
@@ -31,7 +45,9 @@ def present(task: Task) -> Result:
     plan = _restrict(task, full)
     plan = Plan(
         added=plan.added,
-        wanted={name: config for name, config in plan.wanted.items() if config["group"] in plan.added},
+        wanted={
+            name: config for name, config in plan.wanted.items() if config["group"] in plan.added
+        },
         left_out=plan.left_out + plan.changed,
     )
     if task.module.check_mode:
@@ -51,7 +67,8 @@ def absent(task: Task) -> Result:
     if partly:
         raise SupervisorError(
             "part_of_group",
-            "supervisord takes out whole groups only, and the group %s has more programs than those that are "
+            "supervisord takes out whole groups only, and the group %s has more programs than "
+            "those that are "
             "named. "
             "Give '%s:*' to take it out." % (partly[0], partly[0]),
         )
@@ -66,7 +83,8 @@ def _make_plan(task: Task) -> Plan:
         plan = _predict(task)
     else:
         try:
-            # supervisord says which groups differ, but not in what: that is worked out before it reads the file.
+            # supervisord says which groups differ, but not in what: that is worked out before it
+            # reads the file.
             predicted: Plan | None = _predict(task)
         except SupervisorError:
             predicted = None
@@ -84,16 +102,20 @@ def _predict(task: Task) -> Plan:
     if path is None:
         raise SupervisorError(
             "config_unknown",
-            "Check mode cannot tell which configuration supervisord reads: its process is not visible here. "
+            "Check mode cannot tell which configuration supervisord reads: its process is not "
+            "visible here. "
             "Give 'config', the path of its configuration file.",
         )
     if given and os.path.realpath(given) != os.path.realpath(path):
-        task.module.warn("supervisord was started with %s; %s only says where it listens." % (path, given))
+        task.module.warn(
+            "supervisord was started with %s; %s only says where it listens." % (path, given)
+        )
     return plans.predict(path, task.snapshot, daemon, records.load(task.client.endpoint, daemon))
 
 
 def _restrict(task: Task, plan: Plan) -> Plan:
-    """Only what the options names and groups select. They may name what is only on disk, or only in force."""
+    """Only what the options names and groups select. They may name what is only on disk, or only in
+    force."""
     infos = list(plan.wanted.values()) + list(task.snapshot.processes)
     if not task.names and not task.groups:
         return plan
@@ -128,7 +150,9 @@ def _effects(task: Task, plan: Plan) -> tuple[dict[str, str], dict[str, str]]:
         elif name in starting:
             did[name], predicted[name] = "started", state
     for name, info in infos.items():
-        if info["group"] in plan.removed or (info["group"] in plan.changed and name not in plan.wanted):
+        if info["group"] in plan.removed or (
+            info["group"] in plan.changed and name not in plan.wanted
+        ):
             did[name], predicted[name] = "removed", ""
     return did, predicted
 
@@ -152,7 +176,9 @@ def _carry_out(task: Task, plan: Plan, full: Plan | None = None) -> Result:
             return task.finish(did, predicted, blocked, "stopped", len(did), plan)
     fresh = {*plan.added, *plan.changed}
     rest = [name for name in starting if name.split(":", 1)[0] not in fresh]
-    outcome = actions.start(task.client, rest, watch, task.deadline, task.min_uptime, refused=refused)
+    outcome = actions.start(
+        task.client, rest, watch, task.deadline, task.min_uptime, refused=refused
+    )
     if full is not None:
         _remember(task, full, plan, outcome.infos)
     return task.finish(did, predicted, outcome, "RUNNING", len(watch), plan)
@@ -163,7 +189,9 @@ def _remember(task: Task, full: Plan, plan: Plan, infos: list[dict[str, t.Any]])
     if full.groups is None:
         return
     endpoint = task.client.endpoint
-    data = records.new_record(endpoint, Daemon(task.snapshot.pid), full.groups, plan.left_out, infos)
+    data = records.new_record(
+        endpoint, Daemon(task.snapshot.pid), full.groups, plan.left_out, infos
+    )
     if data is None:
         return
     in_force = {info["group"] for info in infos if info["group"] not in plan.left_out}

@@ -1,11 +1,12 @@
 # Copyright: Contributors to the bnlnpps.swf_testbed collection
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Writes strings so that supervisord reads them back unchanged from supervisord.conf, and refuses those it
-cannot.
+"""Writes strings so that supervisord reads them back unchanged from supervisord.conf, and refuses
+those it cannot.
 
-supervisord's reader cuts a line where a comment seems to begin, strips blanks, replaces %(here)s and expands
-%; the value of environment= is then split by quotes that nothing can escape, and loses quotes at either end.
+supervisord's reader cuts a line where a comment seems to begin, strips blanks, replaces %(here)s
+and expands %; the value of environment= is then split by quotes that nothing can escape, and loses
+quotes at either end.
 """
 
 from __future__ import annotations
@@ -33,15 +34,17 @@ def escape(value: str) -> str:
 def environment(pairs: t.Mapping[str, str], section: str = "program") -> str:
     """Variables as the value of environment=.
 
-    :param section: "program", or "supervisord" for the [supervisord] section, where % is expanded twice.
-    :raises ValueError: supervisord cannot read a name or a value back; the text says which and why. The value
-        itself is not in the text: it may be a secret.
+    :param section: "program", or "supervisord" for the [supervisord] section, where % is expanded
+        twice.
+    :raises ValueError: supervisord cannot read a name or a value back; the text says which and why.
+        The value itself is not in the text: it may be a secret.
     """
     items = []
     for name, value in pairs.items():
         if not _KEY.fullmatch(name):
             raise ValueError(
-                "the name %r cannot be written: only letters, digits and _/.+():- are possible" % name
+                "the name %r cannot be written: only letters, digits and _/.+():- are possible"
+                % name
             )
         try:
             items.append("%s=%s" % (name, _quoted(value, section)))
@@ -75,8 +78,12 @@ def _lines(value: str) -> str:
         raise ValueError("it has a ';' or '#' after a blank, which supervisord takes for a comment")
     lines = value.split("\n")
     for number, line in enumerate(lines):
-        # The ends of the whole value are of no concern here: other text stands there, or escape() has seen to
-        # them.
-        if (number > 0 and line != line.lstrip()) or (number < len(lines) - 1 and line != line.rstrip()):
-            raise ValueError("a line in it begins or ends with blanks, which supervisord takes away")
+        # The ends of the whole value are of no concern here: other text stands there, or escape()
+        # has seen to them.
+        if (number > 0 and line != line.lstrip()) or (
+            number < len(lines) - 1 and line != line.rstrip()
+        ):
+            raise ValueError(
+                "a line in it begins or ends with blanks, which supervisord takes away"
+            )
     return _CONTINUATION.join(lines).replace("%", "%%")

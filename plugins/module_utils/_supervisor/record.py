@@ -3,10 +3,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Remembers which configuration was brought into force, beside supervisord's socket.
 
-supervisord reports most keys of a program but not all (see UNREPORTED), and after a reread it reports what it
-read and no longer what is in force. So that check mode can compare all of it, a full state=applied leaves a
-small file <socket>.applied with hashes. It belongs to one process of supervisord and is worthless after that:
-it is looked at only when it fits, and never relied upon to change anything.
+supervisord reports most keys of a program but not all (see UNREPORTED), and after a reread it
+reports what it read and no longer what is in force. So that check mode can compare all of it, a
+full state=applied leaves a small file <socket>.applied with hashes. It belongs to one process of
+supervisord and is worthless after that: it is looked at only when it fits, and never relied upon to
+change anything.
 """
 
 from __future__ import annotations
@@ -19,7 +20,11 @@ import time
 import typing as t
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.files import replacing
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.conf_programs import UNREPORTED, Config, Group
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.conf_programs import (
+    UNREPORTED,
+    Config,
+    Group,
+)
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.daemon import Daemon
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.rpc import Endpoint
 
@@ -38,8 +43,8 @@ class Record:
     def knows(self, group: str, infos: t.Iterable[t.Mapping[str, t.Any]]) -> bool:
         """Whether the group is still the one that was recorded.
 
-        A group that was taken out and added again since has programs that were started later and never
-        stopped.
+        A group that was taken out and added again since has programs that were started later and
+        never stopped.
 
         :param infos: supervisord's reports of the programs of the group.
         """
@@ -54,7 +59,8 @@ class Record:
         return any(info["start"] > self._written and info["stop"] == 0 for info in infos)
 
     def is_pending(self, group: Group, infos: t.Iterable[t.Mapping[str, t.Any]]) -> bool:
-        """Whether supervisord read this very configuration of the group, and was not told to use it since."""
+        """Whether supervisord read this very configuration of the group, and was not told to use it
+        since."""
         recorded = self._pending.get(group.name)
         return recorded == _hash_group(group, self._salt) and not self._replaced_since(infos)
 
@@ -98,16 +104,23 @@ def new_record(
     for info in infos:
         members.setdefault(info["group"], []).append(info)
     still_known = [name for name in pending if old is not None and old.knows(name, members[name])]
-    in_force = {name: _hash_group(group, salt) for name, group in groups.items() if name not in pending}
+    in_force = {
+        name: _hash_group(group, salt) for name, group in groups.items() if name not in pending
+    }
     in_force.update((name, known["groups"][name]) for name in still_known)
     data: dict[str, t.Any] = {
         "format": _FORMAT,
         "daemon": [daemon.pid, daemon.ticks],
         "salt": salt,
         "groups": in_force,
-        "pending": {name: _hash_group(groups[name], salt) for name in pending if name not in still_known},
+        "pending": {
+            name: _hash_group(groups[name], salt) for name in pending if name not in still_known
+        },
     }
-    same = old is not None and {key: value for key, value in known.items() if key != "written_at"} == data
+    same = (
+        old is not None
+        and {key: value for key, value in known.items() if key != "written_at"} == data
+    )
     if same and all(t.cast(Record, old).knows(name, members[name]) for name in in_force):
         return None
     data["written_at"] = time.time()
@@ -115,7 +128,8 @@ def new_record(
 
 
 def save(endpoint: Endpoint, data: dict[str, t.Any]) -> None:
-    """Write a new record. Where it cannot be written, check mode knows less, and nothing else suffers."""
+    """Write a new record. Where it cannot be written, check mode knows less, and nothing else
+    suffers."""
     path = _path(endpoint)
     try:
         with replacing(path) as stream:
@@ -135,7 +149,11 @@ def _read(endpoint: Endpoint) -> dict[str, t.Any] | None:
         handle = os.open(_path(endpoint), os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
         with os.fdopen(handle, encoding="utf-8") as file:
             info = os.fstat(handle)
-            if not stat.S_ISREG(info.st_mode) or info.st_mode & 0o022 or info.st_uid not in (0, os.geteuid()):
+            if (
+                not stat.S_ISREG(info.st_mode)
+                or info.st_mode & 0o022
+                or info.st_uid not in (0, os.geteuid())
+            ):
                 return None
             data = json.load(file)
     except (OSError, ValueError):
@@ -146,15 +164,19 @@ def _read(endpoint: Endpoint) -> dict[str, t.Any] | None:
 def _hash_group(group: Group, salt: str) -> dict[str, t.Any]:
     return {
         "frame": _hash(
-            [group.kind, group.priority, group.extras, [item["name"] for item in group.processes]], salt
+            [group.kind, group.priority, group.extras, [item["name"] for item in group.processes]],
+            salt,
         ),
         "processes": {item["name"]: _hash_process(item, salt) for item in group.processes},
     }
 
 
 def _hash_process(process: Config, salt: str) -> dict[str, str]:
-    # What supervisord leaves out of its comparison (a log file of its own making) is left out here too.
-    rest = {key: value for key, value in process.items() if key not in UNREPORTED and value != "auto"}
+    # What supervisord leaves out of its comparison (a log file of its own making) is left out here
+    # too.
+    rest = {
+        key: value for key, value in process.items() if key not in UNREPORTED and value != "auto"
+    }
     hashes = {key: _hash(process[key], salt) for key in UNREPORTED}
     hashes["rest"] = _hash(rest, salt)
     return hashes

@@ -21,16 +21,21 @@ import xmlrpc.client
 from dataclasses import dataclass
 from xml.parsers.expat import ExpatError
 
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.errors import RpcFault, SupervisorError
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.errors import (
+    RpcFault,
+    SupervisorError,
+)
 
-# Logs may hold characters that XML 1.0 cannot; supervisord sends them all the same. Each becomes its
-# Unicode control picture (ESC is U+241B), so that one colour code does not make a whole answer unreadable.
+# Logs may hold characters that XML 1.0 cannot; supervisord sends them all the same. Each becomes
+# its Unicode control picture (ESC is U+241B), so that one colour code does not make a whole answer
+# unreadable.
 _NOT_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
 
 
 @dataclass(frozen=True)
 class Endpoint:
-    """Where supervisord listens and how to get in. ``path`` is a socket (scheme unix) or a URL prefix."""
+    """Where supervisord listens and how to get in. ``path`` is a socket (scheme unix) or a URL
+    prefix."""
 
     scheme: str  # "unix", "http" or "https"
     path: str
@@ -82,7 +87,15 @@ def call(endpoint: Endpoint, method: str, *params: t.Any) -> t.Any:
         values, _name = xmlrpc.client.loads(text)
     except xmlrpc.client.Fault as fault:
         raise RpcFault(fault.faultCode, fault.faultString) from None
-    except (ExpatError, xmlrpc.client.Error, ValueError, TypeError, KeyError, IndexError, AssertionError):
+    except (
+        ExpatError,
+        xmlrpc.client.Error,
+        ValueError,
+        TypeError,
+        KeyError,
+        IndexError,
+        AssertionError,
+    ):
         if "<methodResponse" in text and "</methodResponse>" not in text:
             raise _died(endpoint) from None
         raise _not_supervisor(endpoint, "it answered with something that is not XML-RPC") from None
@@ -100,10 +113,16 @@ def _post(endpoint: Endpoint, body: bytes) -> bytes:
     try:
         connection = _connect(endpoint)
         sock = connection.sock
-        headers = {"Content-Type": "text/xml", "Connection": "close", "User-Agent": "bnlnpps.swf_testbed"}
+        headers = {
+            "Content-Type": "text/xml",
+            "Connection": "close",
+            "User-Agent": "bnlnpps.swf_testbed",
+        }
         if endpoint.username is not None:
             pair = "%s:%s" % (endpoint.username, endpoint.password or "")
-            headers["Authorization"] = "Basic " + base64.b64encode(pair.encode("utf-8")).decode("ascii")
+            headers["Authorization"] = "Basic " + base64.b64encode(pair.encode("utf-8")).decode(
+                "ascii"
+            )
         path = endpoint.path if endpoint.scheme != "unix" else "/RPC2"
         sock.settimeout(max(0.001, deadline - time.monotonic()))
         connection.request("POST", path, body, headers)
@@ -123,7 +142,8 @@ def _post(endpoint: Endpoint, body: bytes) -> bytes:
     except socket.timeout:
         raise SupervisorError(
             "timeout",
-            "No answer from %s within %g s: supervisord hangs, or is very busy. Look at its log and load; "
+            "No answer from %s within %g s: supervisord hangs, or is very busy. Look at its log "
+            "and load; "
             "a larger 'timeout' waits longer." % (endpoint, endpoint.timeout),
         ) from None
     except ssl.SSLError as error:
@@ -152,7 +172,9 @@ def _connect(endpoint: Endpoint) -> http.client.HTTPConnection:
     if endpoint.scheme == "unix":
         connection: http.client.HTTPConnection = _UnixConnection(endpoint.path, endpoint.timeout)
     else:
-        connection = http.client.HTTPConnection(endpoint.host, endpoint.port, timeout=endpoint.timeout)
+        connection = http.client.HTTPConnection(
+            endpoint.host, endpoint.port, timeout=endpoint.timeout
+        )
     context = _tls_context(endpoint) if endpoint.scheme == "https" else None
     connection.connect()
     if context is not None:
@@ -163,7 +185,8 @@ def _connect(endpoint: Endpoint) -> http.client.HTTPConnection:
             plain.close()
             raise SupervisorError(
                 "tls",
-                "TLS with %s failed: the handshake was not answered within %g s. supervisord itself never "
+                "TLS with %s failed: the handshake was not answered within %g s. supervisord "
+                "itself never "
                 "speaks "
                 "TLS: use http://, or the address of the TLS proxy." % (endpoint, endpoint.timeout),
             ) from None
@@ -184,7 +207,8 @@ def _tls_context(endpoint: Endpoint) -> ssl.SSLContext:
     except OSError as error:
         raise SupervisorError(
             "tls",
-            "Cannot use the certificate files given for %s: %s. Check that ca_cert, client_cert and "
+            "Cannot use the certificate files given for %s: %s. Check that ca_cert, client_cert "
+            "and "
             "client_key "
             "are readable PEM files." % (endpoint, error),
         ) from None
@@ -202,7 +226,8 @@ def _died(endpoint: Endpoint) -> SupervisorError:
 def _not_supervisor(endpoint: Endpoint, why: str) -> SupervisorError:
     return SupervisorError(
         "not_supervisor",
-        "What listens at %s is not supervisord: %s. Check the address against [unix_http_server] or "
+        "What listens at %s is not supervisord: %s. Check the address against [unix_http_server] "
+        "or "
         "[inet_http_server] of supervisord.conf." % (endpoint, why),
     )
 
@@ -212,17 +237,15 @@ def _status_error(endpoint: Endpoint, response: http.client.HTTPResponse) -> Sup
         if endpoint.username is None:
             cure = "it asks for a username and password: give 'username' and 'password'"
         else:
-            cure = (
-                "it does not accept this username and password: compare them with its [*_http_server] section"
-            )
+            cure = "it does not accept this username and password: compare them with its [*_http_server] section"
         return SupervisorError(
             "unauthorized", "supervisord at %s refuses access (HTTP 401): %s." % (endpoint, cure)
         )
     if response.status == 500 and (response.getheader("Server") or "").startswith("Medusa"):
         return SupervisorError(
             "internal",
-            "supervisord at %s failed while it made its answer (HTTP 500): its log has the traceback."
-            % endpoint,
+            "supervisord at %s failed while it made its answer (HTTP 500): its log has the "
+            "traceback." % endpoint,
         )
     return _not_supervisor(endpoint, "it answered HTTP %d %s" % (response.status, response.reason))
 
@@ -248,14 +271,17 @@ def _os_error(endpoint: Endpoint, error: OSError) -> SupervisorError:
     if error.errno == errno.ECONNREFUSED:
         return SupervisorError(
             "refused",
-            "Nothing listens at %s (connection refused). Start supervisord, and check 'port' in its "
+            "Nothing listens at %s (connection refused). Start supervisord, and check 'port' in "
+            "its "
             "[inet_http_server] section." % endpoint,
         )
     if isinstance(error, socket.gaierror):
         return SupervisorError(
             "unreachable", "The name %s cannot be resolved: %s." % (endpoint.host, error.strerror)
         )
-    return SupervisorError("unreachable", "Cannot reach %s: %s." % (endpoint, error.strerror or error))
+    return SupervisorError(
+        "unreachable", "Cannot reach %s: %s." % (endpoint, error.strerror or error)
+    )
 
 
 def _socket_error(endpoint: Endpoint, error: OSError) -> SupervisorError:
@@ -265,7 +291,8 @@ def _socket_error(endpoint: Endpoint, error: OSError) -> SupervisorError:
     if error.errno in (errno.ENOENT, errno.ENOTDIR):
         return SupervisorError(
             "socket_missing",
-            "There is no socket %s: supervisord is not running, or listens elsewhere. Start it, or correct "
+            "There is no socket %s: supervisord is not running, or listens elsewhere. Start it, or "
+            "correct "
             "the "
             "path (see 'file' in the [unix_http_server] section of its configuration)." % path,
         )
@@ -278,12 +305,14 @@ def _socket_error(endpoint: Endpoint, error: OSError) -> SupervisorError:
             return SupervisorError("not_supervisor", "%s is not a socket. Correct the path." % path)
         return SupervisorError(
             "socket_stale",
-            "The socket %s is stale: no process listens on it, supervisord was killed or crashed. Start "
+            "The socket %s is stale: no process listens on it, supervisord was killed or crashed. "
+            "Start "
             "supervisord again (it replaces the socket)." % path,
         )
     if "path too long" in str(error):
         return SupervisorError(
-            "socket_missing", "The path %s is too long for a socket: at most 107 bytes are possible." % path
+            "socket_missing",
+            "The path %s is too long for a socket: at most 107 bytes are possible." % path,
         )
     return SupervisorError(
         "unreachable", "Cannot connect to the socket %s: %s." % (path, error.strerror or error)
@@ -305,22 +334,28 @@ def _who_may(path: str) -> str:
     try:
         info = os.stat(subject)
     except OSError:
-        return "The user %s may not use the socket %s. Become a user that may (become_user)." % (me, path)
+        return "The user %s may not use the socket %s. Become a user that may (become_user)." % (
+            me,
+            path,
+        )
     need = 0o1 if blocked else 0o2
     allowed = []
     if info.st_mode & (need << 6):
         allowed.append("the user " + _user(info.st_uid))
     if info.st_mode & (need << 3):
         allowed.append("members of the group " + _group(info.st_gid))
-    return "The user %s may not use the socket %s: %s is %s:%s with mode %04o, which lets in %s. %s" % (
-        me,
-        path,
-        "the directory " + blocked if blocked else "it",
-        _user(info.st_uid),
-        _group(info.st_gid),
-        stat.S_IMODE(info.st_mode),
-        " and ".join(allowed) or "nobody but root",
-        "Become such a user (become_user), or widen 'chmod' and 'chown' in [unix_http_server].",
+    return (
+        "The user %s may not use the socket %s: %s is %s:%s with mode %04o, which lets in %s. %s"
+        % (
+            me,
+            path,
+            "the directory " + blocked if blocked else "it",
+            _user(info.st_uid),
+            _group(info.st_gid),
+            stat.S_IMODE(info.st_mode),
+            " and ".join(allowed) or "nobody but root",
+            "Become such a user (become_user), or widen 'chmod' and 'chown' in [unix_http_server].",
+        )
     )
 
 

@@ -3,8 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Whether a supervisord runs, how it is stopped, and what it leaves behind.
 
-supervisord tells each program its own address in the environment, and by that they are known again. When it is killed its
-programs go on, hold their ports, and would run twice beside those of a new daemon.
+supervisord tells each program its own address in the environment, and by that they are known again.
+When it is killed its programs go on, hold their ports, and would run twice beside those of a new
+daemon.
 """
 
 from __future__ import annotations
@@ -22,8 +23,14 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.proces
     environ_of,
     same_host,
 )
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.daemon import daemons_of, unreachable_daemons
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.errors import RpcFault, SupervisorError
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.daemon import (
+    daemons_of,
+    unreachable_daemons,
+)
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.errors import (
+    RpcFault,
+    SupervisorError,
+)
 
 TERM_SECONDS = 10.0
 KILL_SECONDS = 2.0
@@ -39,7 +46,9 @@ def identity(client):
     :raises SupervisorError: something is in the way of knowing, permissions for example.
     """
     try:
-        identifier, pid = client.multicall([("supervisor.getIdentification",), ("supervisor.getPID",)])
+        identifier, pid = client.multicall(
+            [("supervisor.getIdentification",), ("supervisor.getPID",)]
+        )
     except SupervisorError as error:
         if error.means_not_running or is_no_socket(client.endpoint.path):
             return None
@@ -48,7 +57,8 @@ def identity(client):
 
 
 def is_no_socket(path):
-    """Whether something else lies in the place of a unix socket; supervisord replaces it at its start."""
+    """Whether something else lies in the place of a unix socket; supervisord replaces it at its
+    start."""
     try:
         return not stat.S_ISSOCK(os.stat(path).st_mode)
     except (OSError, TypeError):
@@ -58,7 +68,8 @@ def is_no_socket(path):
 def lost_daemons(client, config, folder):
     """Pids of the daemons of a configuration that are not the one that answers at its socket.
 
-    A daemon that has just been started is waited for until it makes its socket, or is too old to do so.
+    A daemon that has just been started is waited for until it makes its socket, or is too old to do
+    so.
 
     :param folder: the directory of its log, see :func:`daemon.daemons_of`.
     :raises SupervisorError: as :func:`identity`.
@@ -72,26 +83,35 @@ def lost_daemons(client, config, folder):
 
 
 def stop_lost(pids, timeout):
-    """Stop daemons that are not reached at their socket, and wait until they are gone with their programs.
+    """Stop daemons that are not reached at their socket, and wait until they are gone with their
+    programs.
 
-    With its end each of them removes the socket and the pid file, whoever made them: no other one may run meanwhile.
+    With its end each of them removes the socket and the pid file, whoever made them: no other one
+    may run meanwhile.
 
     :raises DaemonError: one is still there when the time is up.
     """
     left = end(lambda: [pid for pid in pids if alive(pid)], timeout)
     if left:
-        raise DaemonError("supervisord (pid %d) was told to stop with SIGTERM and still runs after %d s: a program does not end. "
-                          "See which: ps --forest -g %d" % (left[0], timeout, left[0]))
+        raise DaemonError(
+            "supervisord (pid %d) was told to stop with SIGTERM and still runs after %d s: a "
+            "program does not end. "
+            "See which: ps --forest -g %d" % (left[0], timeout, left[0])
+        )
 
 
 def newer_secrets(folder, socket):
-    """Names of the secrets that were written after a daemon had begun to listen; programs read them when they start.
+    """Names of the secrets that were written after a daemon had begun to listen; programs read them
+    when they start.
 
-    They are compared with the time of its socket, which the same clock stamped: whether that was set since does not matter.
+    They are compared with the time of its socket, which the same clock stamped: whether that was
+    set since does not matter.
     """
     try:
         began = os.stat(socket).st_mtime_ns
-        return sorted(entry.name for entry in os.scandir(folder) if entry.stat().st_mtime_ns > began)
+        return sorted(
+            entry.name for entry in os.scandir(folder) if entry.stat().st_mtime_ns > began
+        )
     except OSError:
         return []
 
@@ -104,14 +124,20 @@ def secrets_in(folder):
 
 
 def programs_of(socket):
-    """Pids of all processes that the supervisord at this unix socket started. Another user's processes are not looked into."""
+    """Pids of all processes that the supervisord at this unix socket started. Another user's
+    processes are not looked into."""
     # those of a container are named alike
-    return [pid for pid in all_pids()
-            if (environ_of(pid) or {}).get("SUPERVISOR_SERVER_URL") == "unix://" + socket and same_host(pid)]
+    return [
+        pid
+        for pid in all_pids()
+        if (environ_of(pid) or {}).get("SUPERVISOR_SERVER_URL") == "unix://" + socket
+        and same_host(pid)
+    ]
 
 
 def end_programs_of(socket):
-    """End what a supervisord that is gone left behind: SIGTERM, and SIGKILL for what does not listen.
+    """End what a supervisord that is gone left behind: SIGTERM, and SIGKILL for what does not
+    listen.
 
     :returns: how many there were.
     """
@@ -137,6 +163,9 @@ def stop(client, pid, timeout):
     deadline = time.monotonic() + timeout
     while alive(pid):
         if time.monotonic() > deadline:
-            raise DaemonError("supervisord (pid %d) was told to stop and still runs after %d s: a program does not end. "
-                              "See which: swf-testbed status" % (pid, timeout))
+            raise DaemonError(
+                "supervisord (pid %d) was told to stop and still runs after %d s: a program does "
+                "not end. "
+                "See which: swf-testbed status" % (pid, timeout)
+            )
         time.sleep(0.05)

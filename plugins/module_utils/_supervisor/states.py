@@ -1,7 +1,8 @@
 # Copyright: Contributors to the bnlnpps.swf_testbed collection
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The states of supervisor_program that leave the configuration as it is, for real and in check mode; and all by name."""
+"""The states of supervisor_program that leave the configuration as it is, for real and in check
+mode; and all by name."""
 
 from __future__ import annotations
 
@@ -9,10 +10,23 @@ import typing as t
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.detached import detached
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor import actions, status
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.conf_programs import signal_number
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.errors import SupervisorError
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.plan_states import absent, applied, present
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.task import DOES_NOT_RUN, DOES_RUN, Result, Task
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.conf_programs import (
+    signal_number,
+)
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.errors import (
+    SupervisorError,
+)
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.plan_states import (
+    absent,
+    applied,
+    present,
+)
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.task import (
+    DOES_NOT_RUN,
+    DOES_RUN,
+    Result,
+    Task,
+)
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.wait import Outcome
 
 
@@ -26,7 +40,12 @@ def started(task: Task) -> Result:
     watch = [status.namespec(info) for info in infos]
     task.touched = bool(did)
     outcome = actions.start(
-        task.client, names, watch, task.deadline, task.min_uptime, first=list(task.snapshot.processes)
+        task.client,
+        names,
+        watch,
+        task.deadline,
+        task.min_uptime,
+        first=list(task.snapshot.processes),
     )
     return task.finish(did, predicted, outcome, "RUNNING", len(watch))
 
@@ -87,7 +106,9 @@ def signalled(task: Task) -> Result:
     task.touched = bool(did)
     reasons = actions.signal(task.client, names, number)
     outcome = Outcome(task.client.processes(), reasons, False)
-    return task.finish(did, {name: _state(task, name) for name in names}, outcome, "signalled", len(names))
+    return task.finish(
+        did, {name: _state(task, name) for name in names}, outcome, "signalled", len(names)
+    )
 
 
 def _state(task: Task, name: str) -> str:

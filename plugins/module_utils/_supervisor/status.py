@@ -1,7 +1,8 @@
 # Copyright: Contributors to the bnlnpps.swf_testbed collection
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Turns what supervisord reports into what the modules return: times, exits, health, groups, a summary."""
+"""Turns what supervisord reports into what the modules return: times, exits, health, groups, a
+summary."""
 
 from __future__ import annotations
 
@@ -12,7 +13,16 @@ import typing as t
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.client import Snapshot
 
-STOPPED, STARTING, RUNNING, BACKOFF, STOPPING, EXITED, FATAL, UNKNOWN = 0, 10, 20, 30, 40, 100, 200, 1000
+STOPPED, STARTING, RUNNING, BACKOFF, STOPPING, EXITED, FATAL, UNKNOWN = (
+    0,
+    10,
+    20,
+    30,
+    40,
+    100,
+    200,
+    1000,
+)
 STATE_NAMES = {
     STOPPED: "STOPPED",
     STARTING: "STARTING",
@@ -48,25 +58,32 @@ def display_name(info: t.Mapping[str, t.Any]) -> str:
 
 
 def matches(info: t.Mapping[str, t.Any], names: t.Iterable[str], groups: t.Iterable[str]) -> bool:
-    """Whether shell patterns select this program; "all" and "group:" mean what they mean to supervisorctl."""
+    """Whether shell patterns select this program; "all" and "group:" mean what they mean to
+    supervisorctl."""
     for pattern in names:
         if pattern == "all":
             return True
         if pattern.endswith(":"):
             pattern += "*"
-        if fnmatch.fnmatchcase(display_name(info), pattern) or fnmatch.fnmatchcase(namespec(info), pattern):
+        if fnmatch.fnmatchcase(display_name(info), pattern) or fnmatch.fnmatchcase(
+            namespec(info), pattern
+        ):
             return True
     return any(fnmatch.fnmatchcase(info["group"], pattern) for pattern in groups)
 
 
-def select(infos: t.Iterable[t.Any], names: t.Sequence[str], groups: t.Sequence[str]) -> list[t.Any]:
+def select(
+    infos: t.Iterable[t.Any], names: t.Sequence[str], groups: t.Sequence[str]
+) -> list[t.Any]:
     """The programs that the patterns select; all of them if there are no patterns."""
     if not names and not groups:
         return list(infos)
     return [info for info in infos if matches(info, names, groups)]
 
 
-def unmatched(infos: t.Sequence[t.Any], names: t.Iterable[str], groups: t.Iterable[str]) -> list[str]:
+def unmatched(
+    infos: t.Sequence[t.Any], names: t.Iterable[str], groups: t.Iterable[str]
+) -> list[str]:
     """The patterns that select nothing."""
     return [name for name in names if not any(matches(info, [name], []) for info in infos)] + [
         group for group in groups if not any(matches(info, [], [group]) for info in infos)
@@ -79,11 +96,14 @@ class Exit(t.NamedTuple):
 
 
 def exits_in_log(log: str) -> dict[str, Exit]:
-    """The last exit of each program that a main log tells of, by the program's name without its group."""
+    """The last exit of each program that a main log tells of, by the program's name without its
+    group."""
     found = {}
     for match in _EXIT_LINE.finditer(log):
         status = match.group("status")
-        found[match.group("name")] = Exit(int(status) if status is not None else None, match.group("signal"))
+        found[match.group("name")] = Exit(
+            int(status) if status is not None else None, match.group("signal")
+        )
     return found
 
 
@@ -92,7 +112,9 @@ def exit_needs_log(info: t.Mapping[str, t.Any]) -> bool:
 
     After "Exited too quickly" it reports 0 whatever the status was, and -1 for any signal.
     """
-    if info["state"] in (BACKOFF, FATAL, STOPPED) and info["spawnerr"].startswith("Exited too quickly"):
+    if info["state"] in (BACKOFF, FATAL, STOPPED) and info["spawnerr"].startswith(
+        "Exited too quickly"
+    ):
         return True
     return info["state"] in (EXITED, STOPPED) and info["exitstatus"] == -1
 
@@ -107,7 +129,9 @@ def processes(
     autostart = {(item["group"], item["name"]): bool(item["autostart"]) for item in config or ()}
     exits = exits_in_log(main_log)
     names = [info["name"] for info in infos]
-    ambiguous = {name for name in names if names.count(name) > 1} if len(set(names)) < len(names) else set()
+    ambiguous = (
+        {name for name in names if names.count(name) > 1} if len(set(names)) < len(names) else set()
+    )
     result = []
     for info in infos:
         known = None if info["name"] in ambiguous else exits.get(info["name"])
@@ -117,14 +141,18 @@ def processes(
     return result
 
 
-def _process(info: t.Mapping[str, t.Any], autostart: bool | None, last_exit: Exit | None) -> Process:
+def _process(
+    info: t.Mapping[str, t.Any], autostart: bool | None, last_exit: Exit | None
+) -> Process:
     state = info["state"]
     alive = state in (STARTING, RUNNING, STOPPING)
     left = Exit(None, None)
     if exit_needs_log(info):
         left = last_exit or left
     elif (
-        state in (EXITED, STOPPED) and info["start"] and not info["spawnerr"].startswith("Exited too quickly")
+        state in (EXITED, STOPPED)
+        and info["start"]
+        and not info["spawnerr"].startswith("Exited too quickly")
     ):
         left = Exit(info["exitstatus"], None)
     # a start that is to come was noted before the clock was set back

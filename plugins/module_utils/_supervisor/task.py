@@ -1,7 +1,8 @@
 # Copyright: Contributors to the bnlnpps.swf_testbed collection
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One call of the module supervisor_program: its options, supervisord before it, and the result that is made of both."""
+"""One call of the module supervisor_program: its options, supervisord before it, and the result
+that is made of both."""
 
 from __future__ import annotations
 
@@ -11,13 +12,25 @@ from functools import cached_property
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor import actions, status
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor import arguments as args
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.client import Client, Snapshot
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.conf_programs import UNREPORTED
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.errors import SupervisorError
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor import (
+    arguments as args,
+)
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.client import (
+    Client,
+    Snapshot,
+)
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.conf_programs import (
+    UNREPORTED,
+)
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.errors import (
+    SupervisorError,
+)
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.logs import report
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.plan import Plan
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.wait import Outcome, explain
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.wait import (
+    Outcome,
+    explain,
+)
 
 Result = dict[str, t.Any]
 DOES_RUN = "RUNNING"
@@ -43,7 +56,8 @@ class Task:
         return actions.Order(self.snapshot.config)
 
     def in_order(self, names: t.Iterable[str]) -> list[str]:
-        """The programs in supervisord's order. It is asked for that only if there is something to order."""
+        """The programs in supervisord's order. It is asked for that only if there is something to
+        order."""
         found = list(names)
         return self.order.sorted(found) if len(found) > 1 else found
 
@@ -54,7 +68,8 @@ class Task:
         """
         infos = self.snapshot.processes
         self.all_known(
-            status.unmatched(infos, self.names, self.groups), [status.display_name(i) for i in infos]
+            status.unmatched(infos, self.names, self.groups),
+            [status.display_name(i) for i in infos],
         )
         return status.select(infos, self.names, self.groups)
 
@@ -63,7 +78,8 @@ class Task:
         if missing and missing != ["all"]:
             raise SupervisorError(
                 "no_such_program",
-                "supervisord knows no program %s. It knows: %s. All programs of a group are 'group:*'; programs "
+                "supervisord knows no program %s. It knows: %s. All programs of a group are "
+                "'group:*'; programs "
                 "that were only just configured come in with state=applied."
                 % (", ".join(missing), ", ".join(known) or "none"),
             )
@@ -71,7 +87,9 @@ class Task:
     def group_selected(self, group: str, members: t.Iterable[str]) -> bool:
         if not self.names and not self.groups:
             return True
-        infos = [{"group": group, "name": member} for member in members] or [{"group": group, "name": group}]
+        infos = [{"group": group, "name": member} for member in members] or [
+            {"group": group, "name": group}
+        ]
         return any(status.matches(info, self.names, self.groups) for info in infos)
 
     def finish(
@@ -140,7 +158,9 @@ class Task:
             "added": sorted(plan.added),
             "changed": sorted(plan.changed),
             "removed": sorted(plan.removed),
-            "changed_keys": {shown.get(name, name): keys for name, keys in sorted(plan.changed_keys.items())},
+            "changed_keys": {
+                shown.get(name, name): keys for name, keys in sorted(plan.changed_keys.items())
+            },
             "restarted_unchanged": sorted(
                 shown[name] for name in same if name.split(":", 1)[0] in explained | structural
             ),
@@ -157,8 +177,13 @@ class Task:
         shown: dict[str, str],
     ) -> dict[str, Result]:
         changed_keys, wanted = (plan.changed_keys, plan.wanted) if plan else ({}, {})
-        # Where keys are known to have changed, this was fetched before supervisord read the new ones.
-        old_config = {status.namespec(item): item for item in self.snapshot.config or ()} if changed_keys else {}
+        # Where keys are known to have changed, this was fetched before supervisord read the new
+        # ones.
+        old_config = (
+            {status.namespec(item): item for item in self.snapshot.config or ()}
+            if changed_keys
+            else {}
+        )
         left: Result = {}
         right: Result = {}
         for name, action in did.items():
@@ -181,7 +206,8 @@ class Task:
 def _states(infos: t.Iterable[t.Mapping[str, t.Any]]) -> dict[str, Result]:
     """Per program (group:name) its state and PID."""
     return {
-        status.namespec(info): {"state": info["statename"], "pid": info["pid"] or None} for info in infos
+        status.namespec(info): {"state": info["statename"], "pid": info["pid"] or None}
+        for info in infos
     }
 
 

@@ -12,15 +12,16 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor im
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.client import Client
 
 WANTED_STATES = ("running", "stopped", "exited", "fatal")
-# supervisord restarts what it will restart within a second: a program that is EXITED for longer stays so. It
-# tells whole seconds, so a difference of 2 is more than 1.
+# supervisord restarts what it will restart within a second: a program that is EXITED for longer
+# stays so. It tells whole seconds, so a difference of 2 is more than 1.
 _SETTLED_SECONDS = 2
 
 Info = t.Mapping[str, t.Any]
 
 
 class Outcome(t.NamedTuple):
-    """How a wait ended: the last look at all programs, and the reason per failed one (group:name)."""
+    """How a wait ended: the last look at all programs, and the reason per failed one
+    (group:name)."""
 
     infos: list[dict[str, t.Any]]
     reasons: dict[str, str]
@@ -45,7 +46,8 @@ class Waiter:
     def judge(
         self, infos: t.Iterable[Info], names: t.Iterable[str] | None
     ) -> tuple[dict[str, str], dict[str, str]]:
-        """The programs that cannot get there, and those that are not there yet; each with the reason.
+        """The programs that cannot get there, and those that are not there yet; each with the
+        reason.
 
         :param names: what was looked at, if not all that is wanted.
         """
@@ -64,8 +66,8 @@ class Waiter:
                 pending[name] = verdict
         return failed, pending
 
-    # Each of these says of one program: None, it is as wanted; _FAILED, it will not get there by itself; or
-    # else what is missing still, "" where its state says that.
+    # Each of these says of one program: None, it is as wanted; _FAILED, it will not get there by
+    # itself; or else what is missing still, "" where its state says that.
 
     def _running(self, name: str, info: Info) -> str | None:
         state = info["state"]
@@ -76,7 +78,9 @@ class Waiter:
         if state == status.EXITED:
             if not self._settled(name, info):
                 return ""
-            return _FAILED if info["spawnerr"] else None  # None: a one-shot program that has done its work
+            return (
+                _FAILED if info["spawnerr"] else None
+            )  # None: a one-shot program that has done its work
         return ""
 
     def _uptime(self, name: str, info: Info) -> str | None:
@@ -130,8 +134,8 @@ def wait(
     """Look until all programs are as wanted, one cannot get there, or the time is up.
 
     :param first: a look that was already taken.
-    :param nudge: called with each look before it is judged, to act on what it shows; it returns whether it acted, and
-        the programs that cannot be acted on, each with the reason.
+    :param nudge: called with each look before it is judged, to act on what it shows; it returns
+        whether it acted, and the programs that cannot be acted on, each with the reason.
     """
     waiter = Waiter(wanted, min_uptime)
     start = time.monotonic()
@@ -152,15 +156,21 @@ def wait(
             everything = client.processes()
             if failed or pending:
                 return Outcome(_completed(everything, infos), failed or pending, not failed)
-            names, infos = None, everything  # the others may have changed meanwhile: judge all once more
+            names, infos = (
+                None,
+                everything,
+            )  # the others may have changed meanwhile: judge all once more
             continue
         names = list(pending) if len(pending) <= few else None
-        # supervisord moves programs on when it is woken, so looking often also makes them ready sooner.
+        # supervisord moves programs on when it is woken, so looking often also makes them ready
+        # sooner.
         time.sleep(min(0.05 if elapsed < 3 else 0.25, max(0.0, timeout - elapsed)))
         infos = client.processes(names)
 
 
-def _completed(infos: list[dict[str, t.Any]], judged: list[dict[str, t.Any]]) -> list[dict[str, t.Any]]:
+def _completed(
+    infos: list[dict[str, t.Any]], judged: list[dict[str, t.Any]]
+) -> list[dict[str, t.Any]]:
     """A look at all programs, but with those that were judged as they were then."""
     known = {status.namespec(info): info for info in judged}
     return [known.get(status.namespec(info), info) for info in infos]

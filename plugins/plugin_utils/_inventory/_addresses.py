@@ -10,13 +10,29 @@ import re
 from urllib.parse import urlsplit
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._certificates import DNS_NAME
-from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory._problem import HIDDEN, problem
+from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory._problem import (
+    HIDDEN,
+    problem,
+)
 
 PLAIN = "write a DNS name or an address, such as index.example.org, 192.0.2.10 or ::1"
 #: settings that say where a service listens and where clients find it
 CALLED = ("swf_testbed_index_host", "swf_testbed_broker_host", "swf_testbed_database_host")
-HOSTS = (*CALLED, "swf_testbed_monitor_host", "swf_testbed_mcp_host", "package_index_listen", "broker_listen")
-LISTS = ("monitor_listen", "database_listen", "package_index_names", "broker_names", "database_names", "monitor_names")
+HOSTS = (
+    *CALLED,
+    "swf_testbed_monitor_host",
+    "swf_testbed_mcp_host",
+    "package_index_listen",
+    "broker_listen",
+)
+LISTS = (
+    "monitor_listen",
+    "database_listen",
+    "package_index_names",
+    "broker_names",
+    "database_names",
+    "monitor_names",
+)
 URLS = (
     "swf_testbed_index_url",
     "swf_testbed_monitor_url",
@@ -25,7 +41,12 @@ URLS = (
     "status_health_url",
     "broker_archive_url",
 )
-MAY_BE_EMPTY = ("service_health_url", "service_summary_url", "status_health_url", "broker_archive_url")
+MAY_BE_EMPTY = (
+    "service_health_url",
+    "service_summary_url",
+    "status_health_url",
+    "broker_archive_url",
+)
 # what systemd's IPAddressAllow= knows beside addresses
 KEYWORDS = ("any", "localhost", "link-local", "multicast")
 
@@ -98,7 +119,8 @@ def of_url(name, url):
                 name,
                 url,
                 "ends with a part that the roles add themselves",
-                "write it without %s at its end" % ("/simple/" if "/simple" in url else "the slash"),
+                "write it without %s at its end"
+                % ("/simple/" if "/simple" in url else "the slash"),
             )
 
 

@@ -38,7 +38,10 @@ PARTS = {
     "sources": (_sources.wrong_sources,),
 }
 #: name of a part: functions of (values, roles)
-PARTS_OF_ROLES = {"types": (_types.wrong_types,), "collections": (_collections.missing_collections,)}
+PARTS_OF_ROLES = {
+    "types": (_types.wrong_types,),
+    "collections": (_collections.missing_collections,),
+}
 ALL = (*PARTS_OF_ROLES, *PARTS)
 TESTBED = ("systemd", "preflight", "pip_index", "install", "supervisord", "service", "status")
 

@@ -1,7 +1,8 @@
 # Copyright: Contributors to the bnlnpps.swf_testbed collection
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Files and directories: those of the controller that must exist, and paths that must be absolute."""
+"""Files and directories: those of the controller that must exist, and paths that must be
+absolute."""
 
 from __future__ import annotations
 
@@ -16,8 +17,16 @@ except ImportError:
     # ansible-core depends on it; only ansible-test imports plugins without
     pass
 
-from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._certificates import CertificateRefused, checked, general_name
-from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory._problem import HIDDEN, Problem, problem
+from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._certificates import (
+    CertificateRefused,
+    checked,
+    general_name,
+)
+from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory._problem import (
+    HIDDEN,
+    Problem,
+    problem,
+)
 
 #: the CA certificates; the lab's own CA makes its file in the first run
 CAS = ("swf_testbed_ca_cert", "swf_testbed_index_ca_cert", "install_git_ca_cert")
@@ -25,7 +34,13 @@ FILES = ("install_wheelhouse", "install_constraints_file", "install_tools_lock_f
 #: of the controller, made where they do not exist
 MADE = ("swf_testbed_controller_dir", "install_lock_file", "install_wheels_dir")
 #: of the host
-ON_HOST = ("package_index_backup_dir", "pip_index_site", "install_access_dir", "supervisord_release_dir", "supervisord_tools_dir")
+ON_HOST = (
+    "package_index_backup_dir",
+    "pip_index_site",
+    "install_access_dir",
+    "supervisord_release_dir",
+    "supervisord_tools_dir",
+)
 #: prefix of the options of a certificate: the names that it must be for
 CERTIFICATES = {
     "broker": "broker_names",
@@ -40,13 +55,17 @@ def wrong_files(values):
     for name in CAS:
         if values.given(name) and values.text(name):
             yield from of_ca(name, values[name], values)
-    for place, index in enumerate(values.entries("pip_indexes") if values.given("pip_indexes") else ()):
+    for place, index in enumerate(
+        values.entries("pip_indexes") if values.given("pip_indexes") else ()
+    ):
         if isinstance(index, dict) and index.get("ca_cert") and isinstance(index["ca_cert"], str):
             yield from of_ca("pip_indexes[%d].ca_cert" % place, index["ca_cert"], values)
     for name in FILES:
         if values.given(name) and values.text(name):
             yield from of_file(name, values[name])
-    for place, folder in enumerate(values.entries("package_index_sources") if values.given("package_index_sources") else ()):
+    for place, folder in enumerate(
+        values.entries("package_index_sources") if values.given("package_index_sources") else ()
+    ):
         if isinstance(folder, str):
             yield from of_source("package_index_sources[%d]" % place, folder)
     for prefix in CERTIFICATES:
@@ -66,22 +85,36 @@ def wrong_paths(values):
                     "is a %s on the controller" % ("directory" if os.path.isdir(path) else "file"),
                     "name a %s" % ("file" if os.path.isdir(path) else "directory"),
                 )
-    lists = [("systemd_read_write_paths", None), ("supervisord_directories", "path"), ("supervisord_secret_files", "dest")]
+    lists = [
+        ("systemd_read_write_paths", None),
+        ("supervisord_directories", "path"),
+        ("supervisord_secret_files", "dest"),
+    ]
     paths = [(name, values.text(name)) for name in ON_HOST if values.given(name)]
     for name, key in lists:
         for place, item in enumerate(values.entries(name) if values.given(name) else ()):
             where = "%s[%d]" % (name, place) + ("." + key if key else "")
-            paths.append((where, item if key is None else item.get(key) if isinstance(item, dict) else None))
+            paths.append(
+                (where, item if key is None else item.get(key) if isinstance(item, dict) else None)
+            )
             mode = item.get("mode") if isinstance(item, dict) else None
             if isinstance(mode, str) and not re.fullmatch("0?[0-7]{3,4}", mode):
                 yield problem(
-                    "%s[%d].mode" % (name, place), mode, "is no mode", 'write it as an octal number in quotes, such as "0750"'
+                    "%s[%d].mode" % (name, place),
+                    mode,
+                    "is no mode",
+                    'write it as an octal number in quotes, such as "0750"',
                 )
     for where, path in paths:
         if isinstance(path, str) and path and not os.path.isabs(path):
             yield problem(where, path, "is not an absolute path", ABSOLUTE)
     if values.get("pip_index_scope") == "site" and not values.get("pip_index_site"):
-        yield Problem("pip_index_site", "is empty", "pip_index_scope is site", "name the directory of the virtual environment")
+        yield Problem(
+            "pip_index_site",
+            "is empty",
+            "pip_index_scope is site",
+            "name the directory of the virtual environment",
+        )
 
 
 def of_file(name, path):
@@ -92,14 +125,25 @@ def of_file(name, path):
     elif os.path.isdir(full):
         yield problem(name, path, "is a directory", "name a file in it")
     elif not os.path.exists(full):
-        yield problem(name, path, "is not there on the controller", "correct the path, or put the file there")
+        yield problem(
+            name, path, "is not there on the controller", "correct the path, or put the file there"
+        )
     elif not os.access(full, os.R_OK):
-        yield problem(name, path, "cannot be read on the controller", "run as its owner, or: chmod u+r %s" % path)
+        yield problem(
+            name,
+            path,
+            "cannot be read on the controller",
+            "run as its owner, or: chmod u+r %s" % path,
+        )
 
 
 def of_ca(name, path, values):
-    own = os.path.join(os.path.expanduser(values.text("swf_testbed_controller_dir")), "ca", "ca.pem")
-    if os.path.normpath(os.path.expanduser(path)) == os.path.normpath(own) and not os.path.exists(own):
+    own = os.path.join(
+        os.path.expanduser(values.text("swf_testbed_controller_dir")), "ca", "ca.pem"
+    )
+    if os.path.normpath(os.path.expanduser(path)) == os.path.normpath(own) and not os.path.exists(
+        own
+    ):
         return
     found = list(of_file(name, path))
     yield from found
@@ -109,13 +153,21 @@ def of_ca(name, path, values):
         text = stream.read()
     if b"PRIVATE KEY-----" in text:
         yield problem(
-            name, path, "has a private key in it, and would be copied to every host", "name a file that has certificates alone"
+            name,
+            path,
+            "has a private key in it, and would be copied to every host",
+            "name a file that has certificates alone",
         )
         return
     try:
         x509.load_pem_x509_certificate(text)
     except ValueError:
-        yield problem(name, path, "has no certificate in PEM", "name a file that begins with -----BEGIN CERTIFICATE-----")
+        yield problem(
+            name,
+            path,
+            "has no certificate in PEM",
+            "name a file that begins with -----BEGIN CERTIFICATE-----",
+        )
 
 
 def of_source(where, folder):
@@ -123,20 +175,33 @@ def of_source(where, folder):
     if not os.path.isabs(full):
         yield problem(where, folder, "is not an absolute path", ABSOLUTE)
     elif not os.path.isfile(os.path.join(full, "pyproject.toml")):
-        yield problem(where, folder, "is no folder of a package on the controller", "name one that has a pyproject.toml")
+        yield problem(
+            where,
+            folder,
+            "is no folder of a package on the controller",
+            "name one that has a pyproject.toml",
+        )
 
 
 def of_certificate(prefix, values):
-    """A certificate of one's own: both files, each the other's, and for the names that clients use."""
+    """A certificate of one's own: both files, each the other's, and for the names that clients
+    use."""
     names = [prefix + "_certificate", prefix + "_certificate_key"]
     given = [name for name in names if values.given(name) and values.text(name)]
     if not given:
-        for place, item in enumerate(values.entries(CERTIFICATES[prefix]) if values.given(CERTIFICATES[prefix]) else ()):
+        for place, item in enumerate(
+            values.entries(CERTIFICATES[prefix]) if values.given(CERTIFICATES[prefix]) else ()
+        ):
             if isinstance(item, str):
                 try:
                     general_name(item)
                 except CertificateRefused as error:
-                    yield problem("%s[%d]" % (CERTIFICATES[prefix], place), item, "cannot be in a certificate", str(error))
+                    yield problem(
+                        "%s[%d]" % (CERTIFICATES[prefix], place),
+                        item,
+                        "cannot be in a certificate",
+                        str(error),
+                    )
         return
     if len(given) == 1:
         missing = set(names) - set(given)
@@ -151,6 +216,16 @@ def of_certificate(prefix, values):
         checked(*texts, wanted)
     except CertificateRefused as error:
         cause, _dot, fix = str(error).partition(". ")
-        yield problem(names[0], values[names[0]], "cannot be used: %s" % cause, fix or "name a certificate that is")
+        yield problem(
+            names[0],
+            values[names[0]],
+            "cannot be used: %s" % cause,
+            fix or "name a certificate that is",
+        )
     except (AnsibleError, UnicodeError):
-        yield problem(names[1], HIDDEN, "cannot be read or decrypted", "give the password of the vault: --ask-vault-pass")
+        yield problem(
+            names[1],
+            HIDDEN,
+            "cannot be read or decrypted",
+            "give the password of the vault: --ask-vault-pass",
+        )

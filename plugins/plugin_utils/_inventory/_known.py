@@ -1,7 +1,8 @@
 # Copyright: Contributors to the bnlnpps.swf_testbed collection
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The variables that the roles have: their specifications, their defaults, and the names that plays set themselves."""
+"""The variables that the roles have: their specifications, their defaults, and the names that plays
+set themselves."""
 
 from __future__ import annotations
 
@@ -35,9 +36,11 @@ ROLES = Path(__file__).resolve().parents[3] / "roles"
 PREFIX = "swf_testbed_"
 #: what the lookup secret returns in a check run for one that it would have to generate
 GENERATED_LATER = "0" * 40
-#: registered results and facts of our own plays; tests/unit/plugins/plugin_utils/test_unknown.py looks for them in the roles
+#: registered results and facts of our own plays; tests/unit/plugins/plugin_utils/test_unknown.py
+#: looks for them in the roles
 INTERNAL = re.compile(
-    PREFIX + r"(release|configuration|info|logs|layout_\w*|gate|gate_failed|removed|restored|not_restored|secrets|index_access"
+    PREFIX
+    + r"(release|configuration|info|logs|layout_\w*|gate|gate_failed|removed|restored|not_restored|secrets|index_access"
     r"|reached|missing|former_database"
     r"|(index|database|broker|monitor)_(secrets|restored)|database_role|database_role_restored)"
 )
@@ -68,7 +71,8 @@ def options():
 
 @functools.cache
 def defaults():
-    """What the roles set by themselves, as templates: their defaults, and what these are made of."""
+    """What the roles set by themselves, as templates: their defaults, and what these are made
+    of."""
     found = {}
     for kind in ("vars/main.yml", "defaults/main.yml"):
         for role in roles():

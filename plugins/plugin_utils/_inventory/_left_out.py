@@ -1,13 +1,16 @@
 # Copyright: Contributors to the bnlnpps.swf_testbed collection
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a run with --limit would generate, and hosts that it leaves out have already: theirs would be others."""
+"""What a run with --limit would generate, and hosts that it leaves out have already: theirs would
+be others."""
 
 from __future__ import annotations
 
 import os
 
-from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory._known import GENERATED_LATER
+from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory._known import (
+    GENERATED_LATER,
+)
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory._problem import Problem
 
 #: secret: group of the hosts that have it
@@ -16,19 +19,28 @@ SECRETS = {
     "swf_testbed_broker_password": ("broker",),
     "swf_testbed_database_password": ("database",),
 }
-AUTHORITIES = {"swf_testbed_ca_cert": ("broker", "database", "monitor"), "swf_testbed_index_ca_cert": ("index",)}
+AUTHORITIES = {
+    "swf_testbed_ca_cert": ("broker", "database", "monitor"),
+    "swf_testbed_index_ca_cert": ("index",),
+}
 FIX = "run without --limit, from the controller that set up these hosts; or get what it has first (docs/team.md)"
 
 
 def missing_secrets(values):
     # a check run places nothing
-    if not values.variables.get("ansible_limit") or values.variables.get("ansible_check_mode") or "testbed" not in values.groups:
+    if (
+        not values.variables.get("ansible_limit")
+        or values.variables.get("ansible_check_mode")
+        or "testbed" not in values.groups
+    ):
         return
     with_monitor = "monitor" in values.entries("swf_testbed_components")
     for name, groups in SECRETS.items():
         if name == "swf_testbed_database_password" and not with_monitor:
             continue
-        yield from of_hosts(values, name, members(values, groups), values.get(name) == GENERATED_LATER)
+        yield from of_hosts(
+            values, name, members(values, groups), values.get(name) == GENERATED_LATER
+        )
     others = [host for host in values.members("testbed") if host not in values.members("agents")]
     name = "swf_testbed_api_token"
     yield from of_hosts(values, name, others, values.get(name) == GENERATED_LATER)
@@ -36,7 +48,9 @@ def missing_secrets(values):
     for name, groups in AUTHORITIES.items():
         path = os.path.expanduser(values.text(name))
         missing = os.path.dirname(path) == own and not os.path.exists(path)
-        yield from of_hosts(values, name, members(values, groups), missing, "there is no %s, and " % path)
+        yield from of_hosts(
+            values, name, members(values, groups), missing, "there is no %s, and " % path
+        )
 
 
 def members(values, groups):
@@ -45,11 +59,19 @@ def members(values, groups):
 
 def of_hosts(values, name, hosts, missing, evidence=""):
     """A problem, if hosts have what is missing here, and none of them is in this run."""
-    if missing and hosts and not set(hosts) & set(values.variables.get("ansible_play_hosts_all") or ()):
+    if (
+        missing
+        and hosts
+        and not set(hosts) & set(values.variables.get("ansible_play_hosts_all") or ())
+    ):
         yield Problem(
             name,
             "is not on this controller, and a new one would not fit",
             "%s%s, which would have to get it too, %s left out by --limit"
-            % (evidence, ", ".join(hosts[:4]) + (" and others" if len(hosts) > 4 else ""), "is" if len(hosts) == 1 else "are"),
+            % (
+                evidence,
+                ", ".join(hosts[:4]) + (" and others" if len(hosts) > 4 else ""),
+                "is" if len(hosts) == 1 else "are",
+            ),
             FIX,
         )

@@ -14,7 +14,10 @@ except ImportError:
     # ansible-core depends on it; only ansible-test imports plugins without
     pass
 
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.instance_name import PATTERN, RULE
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.instance_name import (
+    PATTERN,
+    RULE,
+)
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory import _known
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory._problem import problem
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory._values import whole
@@ -49,7 +52,20 @@ INSTANCES = ("swf_testbed_instance", "swf_testbed_index_instance")
 ACCOUNTS = ("swf_testbed_user", "swf_testbed_index_system_user", "swf_testbed_operators")
 ACCOUNT = re.compile(r"[a-z_][a-z0-9_-]{0,31}")
 #: accounts and groups that are there for others, on every host
-TAKEN = ("root", "nobody", "nogroup", "daemon", "bin", "sys", "adm", "wheel", "sudo", "shadow", "users", "www-data")
+TAKEN = (
+    "root",
+    "nobody",
+    "nogroup",
+    "daemon",
+    "bin",
+    "sys",
+    "adm",
+    "wheel",
+    "sudo",
+    "shadow",
+    "users",
+    "www-data",
+)
 SIZE = re.compile(r"([0-9]+)(KB|MB|GB)?", re.IGNORECASE)
 PYTHON = re.compile(r"/[^\s]+|python[0-9.]*|pypy[0-9.]*")
 
@@ -63,7 +79,8 @@ def wrong_numbers(values):
                 name,
                 number,
                 "is out of range",
-                "write a number from %d %s" % (least, "on" if greatest is None else "to %d" % greatest),
+                "write a number from %d %s"
+                % (least, "on" if greatest is None else "to %d" % greatest),
             )
     least, patience = values.number("service_min_uptime"), values.number("service_wait_timeout")
     if (
@@ -74,7 +91,8 @@ def wrong_numbers(values):
         yield problem(
             "service_wait_timeout",
             patience,
-            "contradicts service_min_uptime, which is %d: no program could run that long in time" % least,
+            "contradicts service_min_uptime, which is %d: no program could run that long in time"
+            % least,
             "make it greater than service_min_uptime",
         )
     if values.given("supervisord_log_max_bytes"):
@@ -85,23 +103,38 @@ def wrong_numbers(values):
 
 
 def of_size(name, value):
-    found = SIZE.fullmatch(str(value)) if isinstance(value, (str, int)) and not isinstance(value, bool) else None
+    found = (
+        SIZE.fullmatch(str(value))
+        if isinstance(value, (str, int)) and not isinstance(value, bool)
+        else None
+    )
     if not found:
-        yield problem(name, value, "is not a size", "write a whole number and KB, MB or GB, such as 10MB")
+        yield problem(
+            name, value, "is not a size", "write a whole number and KB, MB or GB, such as 10MB"
+        )
     elif int(found[1]) == 0:
         yield problem(name, value, "would let logs grow without end", "write a size, such as 10MB")
 
 
 def of_serial(name, value):
     for item in value if isinstance(value, list) else [value]:
-        share = re.fullmatch("([0-9]+)(%?)", str(item)) if isinstance(item, (str, int)) and not isinstance(item, bool) else None
+        share = (
+            re.fullmatch("([0-9]+)(%?)", str(item))
+            if isinstance(item, (str, int)) and not isinstance(item, bool)
+            else None
+        )
         if not share or int(share[1]) < 1 or (share[2] and int(share[1]) > 100):
             yield problem(
-                name, value, "is no number or share of hosts", "write a number from 1 on, 1% to 100%, or a list of these"
+                name,
+                value,
+                "is no number or share of hosts",
+                "write a number from 1 on, 1% to 100%, or a list of these",
             )
             return
     if value == []:
-        yield problem(name, value, "is empty", "write a number from 1 on, 1% to 100%, or a list of these")
+        yield problem(
+            name, value, "is empty", "write a number from 1 on, 1% to 100%, or a list of these"
+        )
 
 
 def wrong_names(values):
@@ -110,7 +143,9 @@ def wrong_names(values):
         value = values.get(name)
         if values.given(name) and isinstance(value, str) and not re.fullmatch(PATTERN, value):
             yield problem(name, value, "is not the name of an instance", "use " + RULE)
-    if values.text("swf_testbed_instance") and values.text("swf_testbed_instance") == values.text("swf_testbed_index_instance"):
+    if values.text("swf_testbed_instance") and values.text("swf_testbed_instance") == values.text(
+        "swf_testbed_index_instance"
+    ):
         yield problem(
             "swf_testbed_instance",
             values["swf_testbed_instance"],
@@ -120,7 +155,8 @@ def wrong_names(values):
 
 
 def wrong_accounts(values):
-    """Not for playbooks that stop or remove an instance: one that an older version made must not be in their way."""
+    """Not for playbooks that stop or remove an instance: one that an older version made must not be
+    in their way."""
     for name in ACCOUNTS if values.get("swf_testbed_scope") == "system" else ():
         value = values.get(name)
         if not values.given(name) or not isinstance(value, str):
@@ -129,12 +165,17 @@ def wrong_accounts(values):
             yield problem(
                 name,
                 value,
-                "is there for other things, and would get the rights of the testbed or give it theirs",
-                "remove the line, and %s is made; or name one that is for the testbed alone" % _known.defaults()[name],
+                "is there for other things, and would get the rights of the testbed or give it "
+                "theirs",
+                "remove the line, and %s is made; or name one that is for the testbed alone"
+                % _known.defaults()[name],
             )
         elif not ACCOUNT.fullmatch(value):
             yield problem(
-                name, value, "is not the name of an account", "use up to 32 lowercase letters, digits, _ and -, no digit first"
+                name,
+                value,
+                "is not the name of an account",
+                "use up to 32 lowercase letters, digits, _ and -, no digit first",
             )
 
 
@@ -147,21 +188,37 @@ def wrong_versions(values):
         except InvalidVersion:
             plain = False
         if not plain:
-            yield problem("install_version", version, "is not a version", "write one that the index has, such as 0.1.0")
-    for place, text in enumerate(values.entries("install_requirements") if values.given("install_requirements") else ()):
+            yield problem(
+                "install_version",
+                version,
+                "is not a version",
+                "write one that the index has, such as 0.1.0",
+            )
+    for place, text in enumerate(
+        values.entries("install_requirements") if values.given("install_requirements") else ()
+    ):
         if isinstance(text, str):
             try:
                 Requirement(text)
             except InvalidRequirement:
                 yield problem(
-                    "install_requirements[%d]" % place, text, "is not a requirement", "write NAME, NAME==VERSION or NAME[EXTRA]"
+                    "install_requirements[%d]" % place,
+                    text,
+                    "is not a requirement",
+                    "write NAME, NAME==VERSION or NAME[EXTRA]",
                 )
     for name in ("install_wheelhouse_glibc", "install_wheelhouse_pythons"):
         for item in (values.entries(name) or [values.get(name)]) if values.given(name) else ():
             if isinstance(item, str) and not re.fullmatch(r"[0-9]+\.[0-9]+", item):
-                yield problem(name, item, "is not a version", 'write it as two numbers, such as "3.11"')
+                yield problem(
+                    name, item, "is not a version", 'write it as two numbers, such as "3.11"'
+                )
     python = values.get("swf_testbed_python")
-    if values.given("swf_testbed_python") and isinstance(python, str) and not PYTHON.fullmatch(python):
+    if (
+        values.given("swf_testbed_python")
+        and isinstance(python, str)
+        and not PYTHON.fullmatch(python)
+    ):
         yield problem(
             "swf_testbed_python",
             python,

@@ -26,11 +26,17 @@ class Problem(t.NamedTuple):
 def problem(variable, value, cause, fix):
     """A problem of one value.
 
-    :param variable: the variable; inside of lists and dictionaries with the way to the value, as in ``pip_indexes[0].url``.
+    :param variable: the variable; inside of lists and dictionaries with the way to the value, as in
+        ``pip_indexes[0].url``.
     :param value: its value, or :data:`HIDDEN` for a secret.
     :param cause: what is wrong, as the rest of a sentence that the variable begins.
     """
-    return Problem(variable, cause, "its value is a secret and not shown" if value is HIDDEN else "it is " + shown(value), fix)
+    return Problem(
+        variable,
+        cause,
+        "its value is a secret and not shown" if value is HIDDEN else "it is " + shown(value),
+        fix,
+    )
 
 
 def shown(value):

@@ -9,7 +9,11 @@ import re
 import shlex
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor import quoting
-from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory._problem import HIDDEN, Problem, problem
+from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory._problem import (
+    HIDDEN,
+    Problem,
+    problem,
+)
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory._values import whole
 
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
@@ -31,7 +35,12 @@ def wrong_programs(values):
             name = program.get("name")
             if isinstance(name, str):
                 if name in seen:
-                    yield problem(where + ".name", name, "is the name of another program, %s" % seen[name], "choose another")
+                    yield problem(
+                        where + ".name",
+                        name,
+                        "is the name of another program, %s" % seen[name],
+                        "choose another",
+                    )
                 seen.setdefault(name, where)
             if values.given(variable):
                 yield from of_program(where, program, values)
@@ -44,7 +53,12 @@ def of_program(where, program, values):
     name, command, directory = (program.get(key) for key in ("name", "command", "directory"))
     if isinstance(name, str):
         if name in RESERVED:
-            yield problem(where + ".name", name, "is reserved: supervisord means something else by it", "choose another")
+            yield problem(
+                where + ".name",
+                name,
+                "is reserved: supervisord means something else by it",
+                "choose another",
+            )
         elif not NAME.fullmatch(name) or len(name) > 64:
             yield problem(
                 where + ".name",
@@ -55,7 +69,9 @@ def of_program(where, program, values):
     if isinstance(command, str):
         yield from of_command(where + ".command", command)
     if isinstance(directory, str) and not directory.startswith("/"):
-        yield problem(where + ".directory", directory, "is not an absolute path", "write the path from / on")
+        yield problem(
+            where + ".directory", directory, "is not an absolute path", "write the path from / on"
+        )
     if isinstance(directory, str) and directory.startswith("/"):
         yield from unwritable(where + ".directory", directory)
     if isinstance(program.get("environment"), dict):
@@ -63,13 +79,19 @@ def of_program(where, program, values):
     for key, least in LEAST.items():
         number = whole(program.get(key))
         if number is not None and not least <= number <= MOST:
-            yield problem("%s.%s" % (where, key), number, "is out of range", "write a whole number from %d on" % least)
+            yield problem(
+                "%s.%s" % (where, key),
+                number,
+                "is out of range",
+                "write a whole number from %d on" % least,
+            )
     starts, patience = whole(program.get("startsecs")), values.number("service_wait_timeout")
     if starts is not None and patience is not None and starts >= patience:
         yield problem(
             where + ".startsecs",
             starts,
-            "contradicts service_wait_timeout, which is %d: the program would never count as started in time" % patience,
+            "contradicts service_wait_timeout, which is %d: the program would never count as "
+            "started in time" % patience,
             "make service_wait_timeout greater, or startsecs smaller",
         )
 
@@ -82,16 +104,24 @@ def of_command(where, command):
         words = shlex.split(command)
     except ValueError as error:
         yield problem(
-            where, HIDDEN, "cannot be split into words: %s" % str(error).lower(), "close the quote, or put a backslash before it"
+            where,
+            HIDDEN,
+            "cannot be split into words: %s" % str(error).lower(),
+            "close the quote, or put a backslash before it",
         )
         return
     if "\n" in command or "\r" in command:
-        yield problem(where, HIDDEN, "has an end of line", 'write it on one line, or after "command: >-"')
+        yield problem(
+            where, HIDDEN, "has an end of line", 'write it on one line, or after "command: >-"'
+        )
         return
     yield from unwritable(where, command)
     if not command.startswith("/") and "/" in words[0]:
         yield problem(
-            where, words[0], "begins with a relative path", "write the path from / on, or the name of a program of the release"
+            where,
+            words[0],
+            "begins with a relative path",
+            "write the path from / on, or the name of a program of the release",
         )
 
 
@@ -100,7 +130,9 @@ def unwritable(where, text):
         quoting.escape(text)
     except ValueError as error:
         # a command line may hold a secret, against all advice
-        yield problem(where, HIDDEN, "cannot be written into supervisord.conf: %s" % error, "write it without")
+        yield problem(
+            where, HIDDEN, "cannot be written into supervisord.conf: %s" % error, "write it without"
+        )
 
 
 def of_environment(where, environment):
@@ -121,6 +153,7 @@ def of_environment(where, environment):
             yield problem(
                 "%s.%s" % (where, name),
                 HIDDEN,
-                "cannot be written into supervisord.conf: %s" % (str(error).rpartition("cannot be written: ")[2]),
+                "cannot be written into supervisord.conf: %s"
+                % (str(error).rpartition("cannot be written: ")[2]),
                 "change it, or put it into a file that the program reads",
             )

@@ -1,7 +1,8 @@
 # Copyright: Contributors to the bnlnpps.swf_testbed collection
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the services of a host are set up for, taken together: ports, TLS, URLs, and the credentials of those that others run."""
+"""What the services of a host are set up for, taken together: ports, TLS, URLs, and the credentials
+of those that others run."""
 
 from __future__ import annotations
 
@@ -10,8 +11,15 @@ import re
 from urllib.parse import urlsplit
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory import _known
-from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory._addresses import is_loopback, port_of, url_refusal
-from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory._problem import Problem, problem
+from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory._addresses import (
+    is_loopback,
+    port_of,
+    url_refusal,
+)
+from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory._problem import (
+    Problem,
+    problem,
+)
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory._values import whole
 
 ANY = ("0.0.0.0", "::", "*", "")
@@ -22,9 +30,13 @@ def wrong_ports(values):
     for name in sorted(_known.options()):
         if name.endswith("_port") and values.given(name):
             yield from of_port(name, values.get(name))
-    for place, port in enumerate(values.entries("firewall_ports") if values.given("firewall_ports") else ()):
+    for place, port in enumerate(
+        values.entries("firewall_ports") if values.given("firewall_ports") else ()
+    ):
         yield from of_port("firewall_ports[%d]" % place, port)
-    for place, entry in enumerate(values.entries("preflight_ports") if values.given("preflight_ports") else ()):
+    for place, entry in enumerate(
+        values.entries("preflight_ports") if values.given("preflight_ports") else ()
+    ):
         if isinstance(entry, dict):
             yield from of_port("preflight_ports[%d].port" % place, entry.get("port"))
     yield from same_ports(values)
@@ -61,7 +73,12 @@ def listeners(values):
     for service, variable, addresses in found:
         port = values.number("monitor_port" if variable == "swf_testbed_monitor_url" else variable)
         if port is not None:
-            yield service, variable, ["127.0.0.1" if item == "localhost" else item for item in addresses], port
+            yield (
+                service,
+                variable,
+                ["127.0.0.1" if item == "localhost" else item for item in addresses],
+                port,
+            )
 
 
 def same_ports(values):
@@ -72,10 +89,12 @@ def same_ports(values):
                 yield Problem(
                     variable,
                     "is the port of two services of one host",
-                    "%s (%s) and %s both listen on port %d" % (other, other_variable, service, port),
+                    "%s (%s) and %s both listen on port %d"
+                    % (other, other_variable, service, port),
                     "give one of them another port"
                     if variable != other_variable
-                    else "let one of them run, for example without broker in swf_testbed_components",
+                    else "let one of them run, for example without broker in "
+                    "swf_testbed_components",
                 )
 
 
@@ -88,7 +107,8 @@ def runs(values, program):
 
 
 def without_tls(values):
-    """Services that would listen off loopback without TLS, and TLS options of services that have none."""
+    """Services that would listen off loopback without TLS, and TLS options of services that have
+    none."""
     open_to_others = [
         (
             "broker_listen",
@@ -103,12 +123,14 @@ def without_tls(values):
         (
             "swf_testbed_broker_host",
             runs(values, "broker"),
-            "write 127.0.0.1. The broker that comes with the testbed has no TLS: for other hosts, put one into the group broker",
+            "write 127.0.0.1. The broker that comes with the testbed has no TLS: for other hosts, "
+            "put one into the group broker",
         ),
         (
             "swf_testbed_monitor_host",
             runs(values, "monitor"),
-            "write 127.0.0.1, and put the host into the group monitor for a web server with TLS before it",
+            "write 127.0.0.1, and put the host into the group monitor for a web server with TLS "
+            "before it",
         ),
         (
             "swf_testbed_mcp_host",
@@ -119,18 +141,32 @@ def without_tls(values):
     for name, without, fix in open_to_others:
         host = values.text(name)
         if without and host and not is_loopback(host):
-            yield problem(name, host, "would be listened on without TLS, and secrets would travel in the clear", fix)
+            yield problem(
+                name,
+                host,
+                "would be listened on without TLS, and secrets would travel in the clear",
+                fix,
+            )
     if runs(values, "broker") and values.truth("swf_testbed_broker_tls"):
         yield problem(
             "swf_testbed_broker_tls",
             True,
             "asks for TLS of the broker that comes with the testbed, which has none",
-            "set it to false, or put a host into the group broker and take broker out of swf_testbed_components",
+            "set it to false, or put a host into the group broker and take broker out of "
+            "swf_testbed_components",
         )
-    for service, switch in (("broker", "swf_testbed_broker_tls"), ("package_index", "swf_testbed_index_tls")):
+    for service, switch in (
+        ("broker", "swf_testbed_broker_tls"),
+        ("package_index", "swf_testbed_index_tls"),
+    ):
         for name in (service + "_certificate", service + "_certificate_key"):
             if values.text(name) and not values.truth(switch):
-                yield problem(name, values[name], "is for TLS, and %s is false" % switch, "set %s to true, or remove it" % switch)
+                yield problem(
+                    name,
+                    values[name],
+                    "is for TLS, and %s is false" % switch,
+                    "set %s to true, or remove it" % switch,
+                )
     if (
         values.given("swf_testbed_index_ca_cert")
         and values.text("swf_testbed_index_ca_cert")
@@ -145,12 +181,15 @@ def without_tls(values):
 
 
 def contradicting_urls(values):
-    """URLs of services of this host that lead elsewhere than where the service listens, with no web server to explain it."""
+    """URLs of services of this host that lead elsewhere than where the service listens, with no web
+    server to explain it."""
     for program, there, proxied in (
         ("monitor", runs(values, "monitor"), bool(values.members("monitor"))),
         ("index", "index" in values.groups, False),
     ):
-        name, host, port = ("swf_testbed_%s_%s" % (program, part) for part in ("url", "host", "port"))
+        name, host, port = (
+            "swf_testbed_%s_%s" % (program, part) for part in ("url", "host", "port")
+        )
         url = values.text(name)
         if not there or not values.given(name) or url_refusal(url, ("http", "https"))[0]:
             continue
@@ -166,40 +205,70 @@ def contradicting_urls(values):
                 )
         elif local and number is not None and port_of(url) != number:
             yield problem(
-                name, url, "contradicts %s, which is %d" % (port, number), "remove %s, or write port %d in it" % (name, number)
+                name,
+                url,
+                "contradicts %s, which is %d" % (port, number),
+                "remove %s, or write port %d in it" % (name, number),
             )
-        elif local and (parts.scheme == "https") != (program == "index" and values.truth("swf_testbed_index_tls")):
+        elif local and (parts.scheme == "https") != (
+            program == "index" and values.truth("swf_testbed_index_tls")
+        ):
             yield problem(
                 name,
                 url,
-                "contradicts what the %s speaks, which is %s" % (program, "http" if parts.scheme == "https" else "https"),
+                "contradicts what the %s speaks, which is %s"
+                % (program, "http" if parts.scheme == "https" else "https"),
                 "remove %s: its default fits" % name,
             )
 
 
 def asks_the_index(values):
-    """Whether the host needs the token of the private index, and this controller has not served one with a token before."""
-    generated = os.path.join(os.path.expanduser(values.text("swf_testbed_controller_dir")), "secrets", "index_token")
-    return not values.given("pip_indexes") and not values.text("install_wheelhouse") and not os.path.exists(generated)
+    """Whether the host needs the token of the private index, and this controller has not served one
+    with a token before."""
+    generated = os.path.join(
+        os.path.expanduser(values.text("swf_testbed_controller_dir")), "secrets", "index_token"
+    )
+    return (
+        not values.given("pip_indexes")
+        and not values.text("install_wheelhouse")
+        and not os.path.exists(generated)
+    )
 
 
 def external_services(values):
-    """Services that others run, whose credentials nobody set: those that are generated here are known to nobody there."""
+    """Services that others run, whose credentials nobody set: those that are generated here are
+    known to nobody there."""
     if "testbed" not in values.groups:
         return
     for group, host, secret, used in (
-        ("database", "swf_testbed_database_host", "swf_testbed_database_password", runs(values, "monitor")),
+        (
+            "database",
+            "swf_testbed_database_host",
+            "swf_testbed_database_password",
+            runs(values, "monitor"),
+        ),
         ("broker", "swf_testbed_broker_host", "swf_testbed_broker_password", True),
         ("index", "swf_testbed_index_host", "swf_testbed_index_token", asks_the_index(values)),
     ):
         address = values.text(host)
-        if not address or address.startswith("/") or values.members(group) or values.given(secret) or not used:
+        if (
+            not address
+            or address.startswith("/")
+            or values.members(group)
+            or values.given(secret)
+            or not used
+        ):
             continue
         # a database on loopback is another one all the same: none comes with the testbed
-        if group == "database" or not is_loopback(address) and not (group == "broker" and runs(values, "broker")):
+        if (
+            group == "database"
+            or not is_loopback(address)
+            and not (group == "broker" and runs(values, "broker"))
+        ):
             yield problem(
                 host,
                 address,
                 "is a %s of your own, and its credentials are not set" % group,
-                "set %s (and %s), or put a host into the group %s" % (secret, re.sub("_[a-z]+$", "_user", secret), group),
+                "set %s (and %s), or put a host into the group %s"
+                % (secret, re.sub("_[a-z]+$", "_user", secret), group),
             )

@@ -10,9 +10,16 @@ import re
 from urllib.parse import urlsplit
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._build import git
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.configuration import IndexesRefused, normalised
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.configuration import (
+    IndexesRefused,
+    normalised,
+)
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory import _known
-from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory._problem import HIDDEN, Problem, problem
+from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory._problem import (
+    HIDDEN,
+    Problem,
+    problem,
+)
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory._types import of_option
 
 CHECKSUM = re.compile("sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128}")
@@ -24,7 +31,12 @@ def wrong_sources(values):
         yield from of_repositories(values)
     if "broker" in values.groups and values.get("broker_engine") == "artemis":
         if not values.text("broker_archive_url"):
-            yield Problem("broker_archive_url", "is empty", "broker_engine is artemis", "write where the archive is")
+            yield Problem(
+                "broker_archive_url",
+                "is empty",
+                "broker_engine is artemis",
+                "write where the archive is",
+            )
         if not CHECKSUM.fullmatch(values.text("broker_archive_checksum")):
             yield problem(
                 "broker_archive_checksum",
@@ -47,7 +59,10 @@ def of_indexes(values):
         return
     if not indexes:
         yield problem(
-            "pip_indexes", indexes, "is empty, and packages would come from nowhere", "name an index, or remove the line"
+            "pip_indexes",
+            indexes,
+            "is empty, and packages would come from nowhere",
+            "name an index, or remove the line",
         )
         return
     try:
@@ -67,19 +82,31 @@ def of_repositories(values):
     repositories = values.entries("install_git_repositories")
     if not repositories:
         yield Problem(
-            "install_git_repositories", "is empty", "install_source is git", "name a repository and a commit per component"
+            "install_git_repositories",
+            "is empty",
+            "install_source is git",
+            "name a repository and a commit per component",
         )
     seen = set()
     for place, entry in enumerate(repositories):
-        if not isinstance(entry, dict) or not all(isinstance(entry.get(key), str) for key in ("url", "commit")):
+        if not isinstance(entry, dict) or not all(
+            isinstance(entry.get(key), str) for key in ("url", "commit")
+        ):
             continue
         where, inside = "install_git_repositories[%d]" % place, entry.get("subdirectory") or ""
         cause = git.refusal(entry["url"])
         if cause:
             yield Problem(
-                where + ".url", "is not accepted", cause.rstrip("."), "write an https or ssh address without credentials"
+                where + ".url",
+                "is not accepted",
+                cause.rstrip("."),
+                "write an https or ssh address without credentials",
             )
-        elif values.given("install_git_token") and values.get("install_git_token") and urlsplit(entry["url"]).scheme != "https":
+        elif (
+            values.given("install_git_token")
+            and values.get("install_git_token")
+            and urlsplit(entry["url"]).scheme != "https"
+        ):
             yield problem(
                 where + ".url",
                 entry["url"],
@@ -94,7 +121,17 @@ def of_repositories(values):
                 "write the full id: git ls-remote %s" % git.shown(entry["url"]),
             )
         if isinstance(inside, str) and (os.path.isabs(inside) or ".." in inside.split("/")):
-            yield problem(where + ".subdirectory", inside, "leads out of the repository", "write a path inside of it")
+            yield problem(
+                where + ".subdirectory",
+                inside,
+                "leads out of the repository",
+                "write a path inside of it",
+            )
         if (entry["url"], str(inside)) in seen:
-            yield problem(where + ".url", HIDDEN if cause else entry["url"], "is there twice", "remove one of them")
+            yield problem(
+                where + ".url",
+                HIDDEN if cause else entry["url"],
+                "is there twice",
+                "remove one of them",
+            )
         seen.add((entry["url"], str(inside)))

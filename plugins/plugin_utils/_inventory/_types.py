@@ -3,15 +3,25 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Types, choices and keys, as the argument specifications of the roles have them.
 
-Ansible's own check of an argument converts: the number 3.10 becomes the text "3.1", and the text "false" becomes False. The
-roles' expressions see the value as it was given, so here it must be of its type.
+Ansible's own check of an argument converts: the number 3.10 becomes the text "3.1", and the text
+"false" becomes False. The roles' expressions see the value as it was given, so here it must be of
+its type.
 """
 
 from __future__ import annotations
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory import _known
-from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory._problem import HIDDEN, Problem, problem
-from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory._values import FALSE, TRUE, Unknown, whole
+from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory._problem import (
+    HIDDEN,
+    Problem,
+    problem,
+)
+from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory._values import (
+    FALSE,
+    TRUE,
+    Unknown,
+    whole,
+)
 
 #: texts that are as good as a number; the check of sizes looks at them
 SIZES = ("supervisord_log_max_bytes",)
@@ -26,7 +36,12 @@ def wrong_types(values, roles):
             except Unknown:
                 continue
             if value is None:
-                yield Problem(name, "has no value", "it is null", 'give it one ("" for an empty text), or remove the line')
+                yield Problem(
+                    name,
+                    "has no value",
+                    "it is null",
+                    'give it one ("" for an empty text), or remove the line',
+                )
             else:
                 yield from of_option(_known.options()[name], value, name)
 
@@ -37,7 +52,12 @@ def of_option(option, value, path):
     if kind in ("str", "path"):
         yield from of_text(option, value, path, visible)
     elif kind == "int" and whole(value) is None:
-        yield problem(path, visible, "is not a whole number", "write a number without a point and without quotes")
+        yield problem(
+            path,
+            visible,
+            "is not a whole number",
+            "write a number without a point and without quotes",
+        )
     elif kind == "float" and (isinstance(value, bool) or not is_number(value)):
         yield problem(path, visible, "is not a number", "write a number without quotes")
     elif kind == "bool":
@@ -54,11 +74,13 @@ def of_text(option, value, path, visible):
         # autorestart: true
         return
     if isinstance(value, (bool, int, float)) or not isinstance(value, (str, list, dict)):
-        # YAML has made 83 of 0123, 100000.0 of 1e5, 3.1 of 3.10 and false of off: what was meant is lost
+        # YAML has made 83 of 0123, 100000.0 of 1e5, 3.1 of 3.10 and false of off: what was meant is
+        # lost
         yield problem(
             path,
             visible,
-            "is not text but %s" % ("true or false" if isinstance(value, bool) else "a number or a date"),
+            "is not text but %s"
+            % ("true or false" if isinstance(value, bool) else "a number or a date"),
             'quote it: %s: "..."' % path.rpartition(".")[2].partition("[")[0],
         )
     elif not isinstance(value, str):
@@ -85,7 +107,9 @@ def of_truth(value, path):
             "write false without quotes; on a command line: -e '{\"%s\": false}'" % path,
         )
     elif text not in TRUE | FALSE:
-        yield problem(path, value, "is neither true nor false", "write true or false, without quotes")
+        yield problem(
+            path, value, "is neither true nor false", "write true or false, without quotes"
+        )
 
 
 def of_list(option, value, path):
@@ -107,14 +131,18 @@ def of_list(option, value, path):
     for place, item in enumerate(value):
         where = "%s[%d]" % (path, place)
         if item is None:
-            yield Problem(where, "has no value", "it is null", "remove the item, or give it a value")
+            yield Problem(
+                where, "has no value", "it is null", "remove the item, or give it a value"
+            )
         else:
             yield from of_option(inner, item, where)
 
 
 def of_dict(option, value, path):
     if not isinstance(value, dict):
-        yield Problem(path, "is not a dictionary", "it is " + kind_of(value), "write KEY: VALUE, one per line")
+        yield Problem(
+            path, "is not a dictionary", "it is " + kind_of(value), "write KEY: VALUE, one per line"
+        )
         return
     inner = option.get("options")
     if not inner:
@@ -131,12 +159,23 @@ def of_dict(option, value, path):
         if value.get(key) is not None:
             yield from of_option(below, value[key], "%s.%s" % (path, key))
         elif below.get("required"):
-            yield Problem("%s.%s" % (path, key), "is missing", "%s has no %s" % (path, key), "add it: %s" % below["description"])
+            yield Problem(
+                "%s.%s" % (path, key),
+                "is missing",
+                "%s has no %s" % (path, key),
+                "add it: %s" % below["description"],
+            )
 
 
 def kind_of(value):
     """What it is instead of a list or a dictionary. Not the value: there may be a secret in it."""
-    kinds = ((bool, "true or false"), (str, "a text"), ((int, float), "a number"), (list, "a list"), (dict, "a dictionary"))
+    kinds = (
+        (bool, "true or false"),
+        (str, "a text"),
+        ((int, float), "a number"),
+        (list, "a list"),
+        (dict, "a dictionary"),
+    )
     return next((name for kind, name in kinds if isinstance(value, kind)), "something else")
 
 
@@ -148,4 +187,6 @@ def is_number(value):
 
 
 def has_secret(option):
-    return bool(option.get("no_log")) or any(has_secret(below) for below in (option.get("options") or {}).values())
+    return bool(option.get("no_log")) or any(
+        has_secret(below) for below in (option.get("options") or {}).values()
+    )

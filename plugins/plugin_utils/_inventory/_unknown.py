@@ -1,7 +1,8 @@
 # Copyright: Contributors to the bnlnpps.swf_testbed collection
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Names that no role knows: a misspelled variable or component has no effect, or a wrong one, and nothing else would say so."""
+"""Names that no role knows: a misspelled variable or component has no effect, or a wrong one, and
+nothing else would say so."""
 
 from __future__ import annotations
 
@@ -9,7 +10,10 @@ import functools
 import re
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory import _known
-from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory._problem import Problem, problem
+from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory._problem import (
+    Problem,
+    problem,
+)
 
 MOST_EDITS = 2
 WORD = re.compile(r"\w+")
@@ -27,7 +31,10 @@ def unknown_variables(values):
                     name,
                     "is no variable of this collection",
                     "no role has it",
-                    "write %s, or remove it" % _known.nearest(name, [item for item in known if item.startswith(_known.PREFIX)]),
+                    "write %s, or remove it"
+                    % _known.nearest(
+                        name, [item for item in known if item.startswith(_known.PREFIX)]
+                    ),
                 )
             continue
         meant = misspelled(name)
@@ -47,14 +54,17 @@ def misspelled(name):
     if name.startswith(("ansible_", "_")):
         return None
     near = [
-        other for other in _known.options() if not other.startswith(_known.PREFIX) and abs(len(other) - len(name)) <= MOST_EDITS
+        other
+        for other in _known.options()
+        if not other.startswith(_known.PREFIX) and abs(len(other) - len(name)) <= MOST_EDITS
     ]
     best = min(((edits(name, other), other) for other in near), default=(MOST_EDITS + 1, None))
     return best[1] if best[0] <= MOST_EDITS else None
 
 
 def edits(one, other):
-    """How many letters must be put in, taken out, replaced or swapped with their neighbour to make one of the other."""
+    """How many letters must be put in, taken out, replaced or swapped with their neighbour to make
+    one of the other."""
     before, row = None, list(range(len(other) + 1))
     for place, letter in enumerate(one, 1):
         above, before, row = before, row, [place]
@@ -86,7 +96,11 @@ def texts(value):
 
 
 def unknown_components(values):
-    programs = [program.get("name") for program in values.entries("swf_testbed_programs") if isinstance(program, dict)]
+    programs = [
+        program.get("name")
+        for program in values.entries("swf_testbed_programs")
+        if isinstance(program, dict)
+    ]
     components = values.entries("swf_testbed_components")
     for place, name in enumerate(components):
         where = "swf_testbed_components[%d]" % place

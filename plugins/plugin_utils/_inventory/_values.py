@@ -1,7 +1,8 @@
 # Copyright: Contributors to the bnlnpps.swf_testbed collection
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The variables of one host, each worked out when it is asked for. This is the only place that deals with templates."""
+"""The variables of one host, each worked out when it is asked for. This is the only place that
+deals with templates."""
 
 from __future__ import annotations
 
@@ -29,9 +30,11 @@ class Unknown(Exception):
 class Values:
     """What a host's variables are worth.
 
-    :param variables: of the host, as Ansible collected them. Templates in them are not worked out yet.
+    :param variables: of the host, as Ansible collected them. Templates in them are not worked out
+        yet.
     :param templar: of the action plugin.
-    :param read: a function that returns the text of a file of the controller, decrypted if need be; it raises AnsibleError.
+    :param read: a function that returns the text of a file of the controller, decrypted if need be;
+        it raises AnsibleError.
     """
 
     def __init__(self, variables, templar, read=None):
@@ -45,11 +48,13 @@ class Values:
         self.groups = set(variables.get("group_names") or ())
 
     def restrict(self, roles):
-        """Leave out what only other roles read: on this host it may be made of what this host does not have."""
+        """Leave out what only other roles read: on this host it may be made of what this host does
+        not have."""
         self._names = {name for role in roles for name in _known.options_of(role)}
 
     def given(self, name):
-        """Whether somebody set the variable. Defaults are the collection's own, and tested with it."""
+        """Whether somebody set the variable. Defaults are the collection's own, and tested with
+        it."""
         if name not in self.variables or (self._names is not None and name not in self._names):
             return False
         try:
@@ -69,7 +74,8 @@ class Values:
             return otherwise
 
     def text(self, name):
-        """The value if it is text, and "" else: what is wrong with the type is said by the check of types."""
+        """The value if it is text, and "" else: what is wrong with the type is said by the check of
+        types."""
         value = self.get(name)
         return value if isinstance(value, str) else ""
 
@@ -82,14 +88,17 @@ class Values:
         return value.lower() in TRUE if isinstance(value, str) else bool(value)
 
     def entries(self, name):
-        """The value's items if it is a list. Where a part of it is known only later, the others are there all the same.
+        """The value's items if it is a list. Where a part of it is known only later, the others are
+        there all the same.
 
-        Of a default with dictionaries only what is no template: a check of the collection's own programs needs their names alone,
-        and to work out the rest takes most of the time.
+        Of a default with dictionaries only what is no template: a check of the collection's own
+        programs needs their names alone, and to work out the rest takes most of the time.
         """
         raw = self._raw.get(name)
         if not self.given(name) and isinstance(raw, list) and raw and isinstance(raw[0], dict):
-            return [{key: item for key, item in entry.items() if not is_template(item)} for entry in raw]
+            return [
+                {key: item for key, item in entry.items() if not is_template(item)} for entry in raw
+            ]
         value = self.get(name, UNKNOWN)
         if value is UNKNOWN:
             value = self._known_parts(raw)
@@ -132,7 +141,8 @@ class Values:
                 )
         except AnsibleError as error:
             if self.given(name):
-                # the text of a template has no secret in it, and the error of a lookup or vault none either
+                # the text of a template has no secret in it, and the error of a lookup or vault
+                # none either
                 self.problems.append(
                     Problem(
                         name,
@@ -158,7 +168,9 @@ def is_template(value):
     if isinstance(value, str):
         return "{{" in value or "{%" in value
     return (
-        any(map(is_template, value.values() if isinstance(value, dict) else value)) if isinstance(value, (dict, list)) else False
+        any(map(is_template, value.values() if isinstance(value, dict) else value))
+        if isinstance(value, (dict, list))
+        else False
     )
 
 
@@ -167,11 +179,14 @@ def whole(value):
         return None
     if isinstance(value, int):
         return value
-    return int(value) if isinstance(value, str) and re.fullmatch(r"[+-]?[0-9]{1,18}", value) else None
+    return (
+        int(value) if isinstance(value, str) and re.fullmatch(r"[+-]?[0-9]{1,18}", value) else None
+    )
 
 
 def plain(value):
-    """The value with vaulted texts decrypted: ansible-core before 2.19 hands them over as objects of their own."""
+    """The value with vaulted texts decrypted: ansible-core before 2.19 hands them over as objects
+    of their own."""
     if getattr(value, "__ENCRYPTED__", False):
         return value.data
     if isinstance(value, dict):

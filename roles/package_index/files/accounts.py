@@ -13,7 +13,8 @@ import os
 
 
 class Accounts:
-    """The file ``name:{SHA}hash:right,right``, a line per account. It is read again when it changes.
+    """The file ``name:{SHA}hash:right,right``, a line per account. It is read again when it
+    changes.
 
     The hash is a fast one, because it is checked on every request; the tokens are long and random.
     """
@@ -30,13 +31,17 @@ class Accounts:
         if self._read[0] != stamp:
             with open(self.path, encoding="utf-8") as stream:
                 lines = [line.strip().split(":") for line in stream if line.strip()]
-            self._read = (stamp, {name: (digest, set(rights.split(","))) for name, digest, rights in lines})
+            self._read = (
+                stamp,
+                {name: (digest, set(rights.split(","))) for name, digest, rights in lines},
+            )
         return self._read[1]
 
     def rights_of(self, header):
         """What the one who sent this Authorization header may do.
 
-        :returns: (name, set of rights); (None, None) without credentials, (name, None) with wrong ones.
+        :returns: (name, set of rights); (None, None) without credentials, (name, None) with wrong
+            ones.
         """
         name, token = credentials(header)
         if name is None:

@@ -23,7 +23,8 @@ PARTIAL = ".partial-"
 
 
 def partial_in(folder):
-    """(handle, path) of a new file in a directory, which is made, again if somebody removes it because it is empty."""
+    """(handle, path) of a new file in a directory, which is made, again if somebody removes it
+    because it is empty."""
     while True:
         with contextlib.suppress(FileNotFoundError):
             os.makedirs(folder, exist_ok=True)
@@ -34,7 +35,13 @@ class Download:
     """One file on its way to the disk. It goes on to its end also when nobody waits any more."""
 
     def __init__(self, upstream, url, path, sha256, when_done):
-        self.upstream, self.url, self.path, self.sha256, self.when_done = upstream, url, path, sha256, when_done
+        self.upstream, self.url, self.path, self.sha256, self.when_done = (
+            upstream,
+            url,
+            path,
+            sha256,
+            when_done,
+        )
         self.changed = threading.Condition()
         self.started = self.done = False
         # all who follow read from this one, also when the file was renamed or removed meanwhile
@@ -66,10 +73,13 @@ class Download:
             handle, scratch = partial_in(os.path.dirname(self.path))
             length = response.headers.get("Content-Length")
             stream = os.fdopen(handle, "w+b")
-            self._tell(started=True, stream=stream, scratch=scratch, size=int(length) if length else None)
+            self._tell(
+                started=True, stream=stream, scratch=scratch, size=int(length) if length else None
+            )
             digest, written = hashlib.sha256(), 0
             while chunk := response.read1(CHUNK):
-                # what was received before; the newest chunk stays back until the next one, or the hash, is there
+                # what was received before; the newest chunk stays back until the next one, or the
+                # hash, is there
                 self._tell(available=written)
                 stream.write(chunk)
                 stream.flush()
@@ -78,7 +88,9 @@ class Download:
         if self.size is not None and written != self.size:
             raise UpstreamAway("the connection ended after %s of %s bytes" % (written, self.size))
         if self.sha256 and digest.hexdigest() != self.sha256:
-            raise UpstreamAway("%s has another hash than the index's page says" % os.path.basename(self.path))
+            raise UpstreamAway(
+                "%s has another hash than the index's page says" % os.path.basename(self.path)
+            )
         os.replace(scratch, self.path)
         self._tell(available=written, done=True, scratch=None)
 
@@ -95,7 +107,8 @@ class Download:
                 raise self.error  # pylint: disable=raising-bad-type
 
     def follow(self):
-        """The file's parts as they arrive; (size or None, iterator). Raises as :meth:`wait` does."""
+        """The file's parts as they arrive; (size or None, iterator). Raises as :meth:`wait`
+        does."""
         self.wait(lambda: self.started)
         return self.size, self._parts()
 

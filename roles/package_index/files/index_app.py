@@ -1,10 +1,11 @@
 # Copyright: Contributors to the bnlnpps.swf_testbed collection
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The package index: one address, one login, for the packages of the lab and, with the mirror, for all others.
+"""The package index: one address, one login, for the packages of the lab and, with the mirror, for
+all others.
 
-A name that matches one of the private patterns comes from the packages on disk (pypiserver) and from nowhere else. With the
-mirror every other name comes from the mirror, and never from the disk.
+A name that matches one of the private patterns comes from the packages on disk (pypiserver) and
+from nowhere else. With the mirror every other name comes from the mirror, and never from the disk.
 """
 
 from __future__ import annotations
@@ -41,7 +42,8 @@ def canonical(name):
 
 
 def drain(environ):
-    """Read what the client still sends. One that is cut off while it uploads never sees why it was refused."""
+    """Read what the client still sends. One that is cut off while it uploads never sees why it was
+    refused."""
     left = min(int(environ.get("CONTENT_LENGTH") or 0), DRAINED_BYTES)
     while left > 0 and (part := environ["wsgi.input"].read(min(left, 1 << 16))):
         left -= len(part)
@@ -69,20 +71,33 @@ class Index:
         self.private = [canonical(pattern) for pattern in private]
         # who may do what is decided here, so pypiserver asks nobody
         # and what replaces a file is decided in keep, which knows its content
-        self.pypiserver = pypiserver.app(roots=[Path(packages)], password_file=".", authenticate=[], disable_fallback=True,
-                                         hash_algo="sha256", overwrite=True)
+        self.pypiserver = pypiserver.app(
+            roots=[Path(packages)],
+            password_file=".",
+            authenticate=[],
+            disable_fallback=True,
+            hash_algo="sha256",
+            overwrite=True,
+        )
         self.pypiserver._pypiserver_config.backend.add_package = self.keep
         self.packages = packages
 
     def keep(self, filename, stream):
         """Keep an uploaded file. pypiserver's own way shows a file before all of it is there.
 
-        A file that is there already stays as it is. That is no error if it is the same: two may publish at once.
+        A file that is there already stays as it is. That is no error if it is the same: two may
+        publish at once.
         """
-        name = canonical(filename.split("-")[0] if filename.endswith(".whl") else filename.rpartition("-")[0])
+        name = canonical(
+            filename.split("-")[0] if filename.endswith(".whl") else filename.rpartition("-")[0]
+        )
         if self.mirror and not self.is_private(name):
-            raise HTTPError(400, "%s is not one of the names that come from the disk of this index (%s). With the mirror on, "
-                            "nobody would get it." % (name, ", ".join(self.private)))
+            raise HTTPError(
+                400,
+                "%s is not one of the names that come from the disk of this index (%s). With the "
+                "mirror on, "
+                "nobody would get it." % (name, ", ".join(self.private)),
+            )
         # pypiserver does not list a name with a dot in front
         handle, scratch = tempfile.mkstemp(prefix=".upload-", dir=self.packages)
         try:
@@ -97,8 +112,11 @@ class Index:
                 except FileExistsError:
                     there = os.path.join(self.packages, filename)
             if there is not None and not filecmp.cmp(scratch, there, shallow=False):
-                raise HTTPError(409, "%s already exists with other content, and this index replaces no file. Raise the version." %
-                                filename)
+                raise HTTPError(
+                    409,
+                    "%s already exists with other content, and this index replaces no file. Raise "
+                    "the version." % filename,
+                )
         finally:
             os.unlink(scratch)
 
@@ -118,19 +136,32 @@ class Index:
             status, text, headers = "502 Bad Gateway", "the upstream index: %s" % error, []
         drain(environ)
         body = (text + "\n").encode()
-        start_response(status, [("Content-Type", "text/plain; charset=utf-8"), ("Content-Length", str(len(body))), *headers])
+        start_response(
+            status,
+            [
+                ("Content-Type", "text/plain; charset=utf-8"),
+                ("Content-Length", str(len(body))),
+                *headers,
+            ],
+        )
         return [] if environ["REQUEST_METHOD"] == "HEAD" else [body]
 
     def _authorize(self, environ):
         name, rights = self.accounts.rights_of(environ.get("HTTP_AUTHORIZATION"))
         if name is None:
-            raise Answer("401 Unauthorized", "this index needs a user name and a token",
-                         [("WWW-Authenticate", 'Basic realm="package index"')])
+            raise Answer(
+                "401 Unauthorized",
+                "this index needs a user name and a token",
+                [("WWW-Authenticate", 'Basic realm="package index"')],
+            )
         if rights is None:
             raise Answer("403 Forbidden", "the user name or the token is wrong")
         needed = "read" if environ["REQUEST_METHOD"] in ("GET", "HEAD") else "upload"
         if needed not in rights:
-            raise Answer("403 Forbidden", "%s may %s and not %s" % (name, " and ".join(sorted(rights)), needed))
+            raise Answer(
+                "403 Forbidden",
+                "%s may %s and not %s" % (name, " and ".join(sorted(rights)), needed),
+            )
         environ["REMOTE_USER"] = name
 
     def _route(self, environ, start_response):
@@ -157,8 +188,15 @@ class Index:
             kind, body = simple_page.JSON, simple_page.as_json(page)
         else:
             kind, body = "text/html; charset=utf-8", simple_page.as_html(page)
-        start_response("200 OK", [("Content-Type", kind), ("Content-Length", str(len(body))), ("Vary", "Accept"),
-                                  ("Cache-Control", "no-cache")])
+        start_response(
+            "200 OK",
+            [
+                ("Content-Type", kind),
+                ("Content-Length", str(len(body))),
+                ("Vary", "Accept"),
+                ("Cache-Control", "no-cache"),
+            ],
+        )
         return [body] if environ["REQUEST_METHOD"] == "GET" else []
 
     def _private_page(self, name, environ):
@@ -168,7 +206,13 @@ class Index:
         def start(status, headers, _error=None):
             seen.update(status=status)
 
-        asked = dict(environ, PATH_INFO="/simple/%s/" % name, REQUEST_METHOD="GET", QUERY_STRING="", CONTENT_LENGTH="0")
+        asked = dict(
+            environ,
+            PATH_INFO="/simple/%s/" % name,
+            REQUEST_METHOD="GET",
+            QUERY_STRING="",
+            CONTENT_LENGTH="0",
+        )
         asked["wsgi.input"] = io.BytesIO()
         text = b"".join(self.pypiserver(asked, start)).decode()
         if not seen["status"].startswith("200"):
@@ -180,14 +224,22 @@ class Index:
         if self.is_private(name) or name != canonical(name) or not NAME.match(name):
             raise Answer("404 Not Found", "this index does not have %s" % filename)
         size, parts = self.mirror.file(name, filename)
-        start_response("200 OK", [("Content-Type", "application/octet-stream"), ("Cache-Control", "private, max-age=31536000")]
-                       + ([("Content-Length", str(size))] if size is not None else []))
+        start_response(
+            "200 OK",
+            [
+                ("Content-Type", "application/octet-stream"),
+                ("Cache-Control", "private, max-age=31536000"),
+            ]
+            + ([("Content-Length", str(size))] if size is not None else []),
+        )
         return parts
 
 
 def create(path):
     """The application, from the JSON file of its settings."""
-    logging.basicConfig(level=logging.INFO, stream=sys.stdout, format="%(levelname)s %(name)s: %(message)s")
+    logging.basicConfig(
+        level=logging.INFO, stream=sys.stdout, format="%(levelname)s %(name)s: %(message)s"
+    )
     # the server logs every request, with the user
     logging.getLogger("pypiserver").setLevel(logging.WARNING)
     with open(path, encoding="utf-8") as stream:

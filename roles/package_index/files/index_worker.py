@@ -3,9 +3,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """gunicorn's worker with threads, with a time limit for each request that is still on its way in.
 
-gunicorn waits without end for a TLS handshake, for headers and for a body, and a thread waits along. Here a client has
-PATIENCE_SECONDS, plus one second for each RATE bytes of a body. When all threads are taken, clients that have not logged in have
-only HURRY_SECONDS: whoever sends a whole request is served, however many connections others hold open.
+gunicorn waits without end for a TLS handshake, for headers and for a body, and a thread waits
+along. Here a client has PATIENCE_SECONDS, plus one second for each RATE bytes of a body. When all
+threads are taken, clients that have not logged in have only HURRY_SECONDS: whoever sends a whole
+request is served, however many connections others hold open.
 """
 
 from __future__ import annotations
@@ -41,7 +42,8 @@ class Client:
 
     @contextlib.contextmanager
     def sending(self):
-        """Let the time count. What earlier parts of the body took counts along, and so do their bytes."""
+        """Let the time count. What earlier parts of the body took counts along, and so do their
+        bytes."""
         began = time.monotonic()
         self.since = began - self.spent
         try:
@@ -146,5 +148,8 @@ class BoundedWorker(ThreadWorker):
             for client in late:
                 client.give_up()
             if late:
-                self.log.warning("closed %d connections that did not send a request in time%s", len(late),
-                                 ", since all %d threads were taken" % self.cfg.threads if crowded else "")
+                self.log.warning(
+                    "closed %d connections that did not send a request in time%s",
+                    len(late),
+                    ", since all %d threads were taken" % self.cfg.threads if crowded else "",
+                )

@@ -1,7 +1,8 @@
 # Copyright: Contributors to the bnlnpps.swf_testbed collection
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A caching mirror of the upstream index: its pages and files are kept on disk, and served from there when it is away."""
+"""A caching mirror of the upstream index: its pages and files are kept on disk, and served from
+there when it is away."""
 
 from __future__ import annotations
 
@@ -32,7 +33,8 @@ class Mirror:
     :param upstream: an :class:`upstream.Upstream`.
     :param directory: where pages and files are kept.
     :param page_seconds: age from which on a page is asked for again.
-    :param max_bytes: the pages and files that were not asked for longest go when there are more bytes than that.
+    :param max_bytes: the pages and files that were not asked for longest go when there are more
+        bytes than that.
     """
 
     def __init__(self, upstream, directory, page_seconds, max_bytes):
@@ -81,8 +83,12 @@ class Mirror:
             except UpstreamAway as error:
                 if not kept:
                     raise
-                LOG.warning("the page of %s is %d s old, and the upstream index is away: %s", name,
-                            time.time() - kept["asked_at"], error)
+                LOG.warning(
+                    "the page of %s is %d s old, and the upstream index is away: %s",
+                    name,
+                    time.time() - kept["asked_at"],
+                    error,
+                )
                 used(path)
                 return kept["page"]
             size = write(path, new)
@@ -98,19 +104,29 @@ class Mirror:
         with response:
             try:
                 text = response.read().decode()
-                page = simple_page.parse(text, response.headers.get("Content-Type") or "", response.geturl(), name)
+                page = simple_page.parse(
+                    text, response.headers.get("Content-Type") or "", response.geturl(), name
+                )
             except (OSError, ValueError, KeyError) as error:
                 raise UpstreamAway("its page of %s cannot be read: %s" % (name, error)) from None
-            return {"url": url, "etag": response.headers.get("ETag"), "asked_at": time.time(), "page": page}
+            return {
+                "url": url,
+                "etag": response.headers.get("ETag"),
+                "asked_at": time.time(),
+                "page": page,
+            }
 
     def file(self, name, filename):
-        """A file, or with C(.metadata) at its end the metadata beside it: (size or None, iterator of its parts).
+        """A file, or with C(.metadata) at its end the metadata beside it: (size or None, iterator
+        of its parts).
 
         :raises UpstreamLacks: the page does not list it.
         :raises UpstreamAway: it was never downloaded, and cannot be now.
         """
-        wanted = filename[:-len(METADATA)] if filename.endswith(METADATA) else filename
-        item = next((item for item in self._page(name)["files"] if item["filename"] == wanted), None)
+        wanted = filename[: -len(METADATA)] if filename.endswith(METADATA) else filename
+        item = next(
+            (item for item in self._page(name)["files"] if item["filename"] == wanted), None
+        )
         if item is None or not FILE_NAME.match(wanted):
             raise UpstreamLacks(filename)
         url, hashes = item["url"], item.get("hashes")
@@ -120,14 +136,18 @@ class Mirror:
                 raise UpstreamLacks(filename)
         sha256 = hashes.get("sha256") if isinstance(hashes, dict) else None
         # named for the content, so that a file that the upstream replaced is another file
-        path = os.path.join(self.files, name, (sha256 or hashlib.sha256(url.encode()).hexdigest())[:32], filename)
+        path = os.path.join(
+            self.files, name, (sha256 or hashlib.sha256(url.encode()).hexdigest())[:32], filename
+        )
         with self.lock:
             try:
                 stream = open(path, "rb")
             except FileNotFoundError:
                 download = self.running.get(path)
                 if download is None:
-                    download = self.running[path] = Download(self.upstream, url, path, sha256, self._finished)
+                    download = self.running[path] = Download(
+                        self.upstream, url, path, sha256, self._finished
+                    )
             else:
                 used(stream.fileno())
                 return os.fstat(stream.fileno()).st_size, parts(stream)
@@ -137,7 +157,9 @@ class Mirror:
         with self.lock:
             self.running.pop(download.path, None)
         if download.error:
-            LOG.warning("%s was not downloaded: %s", os.path.basename(download.path), download.error)
+            LOG.warning(
+                "%s was not downloaded: %s", os.path.basename(download.path), download.error
+            )
         else:
             self.room.written(download.available)
 

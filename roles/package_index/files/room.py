@@ -15,7 +15,8 @@ from downloads import PARTIAL
 LOG = logging.getLogger("index.room")
 # a small file takes as much of most file systems
 BLOCK = 4096
-# of the limit, what is left free each time: otherwise every file that comes would have all of them counted
+# of the limit, what is left free each time: otherwise every file that comes would have all of them
+# counted
 FREE = 0.05
 
 
@@ -32,7 +33,8 @@ class Room:
     def __init__(self, directory, max_bytes):
         self.directory, self.max_bytes = directory, max_bytes
         self.lock = threading.Lock()
-        #: at least what there is: a file that replaces another one is counted as one more, until all are counted again
+        #: at least what there is: a file that replaces another one is counted as one more, until
+        #: all are counted again
         self.bytes = 0
         self.written(max_bytes + 1)
 
@@ -65,10 +67,15 @@ class Room:
             self.bytes -= size
             gone += 1
         if gone:
-            LOG.info("removed the %d files that were not used for longest, for the limit of %d bytes", gone, self.max_bytes)
+            LOG.info(
+                "removed the %d files that were not used for longest, for the limit of %d bytes",
+                gone,
+                self.max_bytes,
+            )
 
     def _remove_empty(self, folder):
-        """Remove a directory that became empty, and those above it; not the ones directly below the limited one."""
+        """Remove a directory that became empty, and those above it; not the ones directly below the
+        limited one."""
         with contextlib.suppress(OSError):
             while os.path.dirname(folder) != self.directory:
                 os.rmdir(folder)

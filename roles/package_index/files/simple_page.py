@@ -1,7 +1,8 @@
 # Copyright: Contributors to the bnlnpps.swf_testbed collection
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Pages of the simple API in both of its forms, HTML and JSON. In between a page is what the JSON form says."""
+"""Pages of the simple API in both of its forms, HTML and JSON. In between a page is what the JSON
+form says."""
 
 from __future__ import annotations
 
@@ -50,15 +51,22 @@ def parse(text, content_type, url, name):
         return dict(page, name=name, files=files)
     links = _Links()
     links.feed(text)
-    files = [_file(attributes, label.strip(), url) for attributes, label in links.links if attributes.get("href")]
+    files = [
+        _file(attributes, label.strip(), url)
+        for attributes, label in links.links
+        if attributes.get("href")
+    ]
     return {"meta": {"api-version": "1.0"}, "name": name, "files": files}
 
 
 def _file(attributes, label, url):
     """An entry of the JSON form, from a link of the HTML form."""
     address, _hash, fragment = urljoin(url, attributes["href"]).partition("#")
-    found = {"filename": label or unquote(os.path.basename(urlsplit(address).path)), "url": address,
-             "hashes": _hashes(fragment)}
+    found = {
+        "filename": label or unquote(os.path.basename(urlsplit(address).path)),
+        "url": address,
+        "hashes": _hashes(fragment),
+    }
     if attributes.get("data-requires-python"):
         found["requires-python"] = attributes["data-requires-python"]
     if "data-yanked" in attributes:
@@ -84,7 +92,9 @@ def wants_json(accept):
             weights[kind] = float(weight)
         except ValueError:
             weights[kind] = 0.0
-    return weights.get(JSON, 0) > 0 and weights[JSON] >= max(weights.get("text/html", 0), weights.get(HTML, 0))
+    return weights.get(JSON, 0) > 0 and weights[JSON] >= max(
+        weights.get("text/html", 0), weights.get(HTML, 0)
+    )
 
 
 def as_json(page):
@@ -92,8 +102,13 @@ def as_json(page):
 
 
 def as_html(page):
-    lines = ["<!DOCTYPE html>", "<html><head>", '<meta name="pypi:repository-version" content="1.0">',
-             "<title>%s</title>" % html.escape(page["name"]), "</head><body>"]
+    lines = [
+        "<!DOCTYPE html>",
+        "<html><head>",
+        '<meta name="pypi:repository-version" content="1.0">',
+        "<title>%s</title>" % html.escape(page["name"]),
+        "</head><body>",
+    ]
     lines += [_link(item) for item in page["files"]]
     return "\n".join([*lines, "</body></html>", ""]).encode()
 
@@ -107,9 +122,13 @@ def _link(item):
         attributes["data-yanked"] = item["yanked"] if isinstance(item["yanked"], str) else ""
     metadata = core_metadata(item)
     if metadata:
-        attributes["data-core-metadata"] = attributes["data-dist-info-metadata"] = _text(metadata) or "true"
+        attributes["data-core-metadata"] = attributes["data-dist-info-metadata"] = (
+            _text(metadata) or "true"
+        )
     return "<a %s>%s</a><br>" % (
-        " ".join('%s="%s"' % (key, html.escape(value)) for key, value in attributes.items()), html.escape(item["filename"]))
+        " ".join('%s="%s"' % (key, html.escape(value)) for key, value in attributes.items()),
+        html.escape(item["filename"]),
+    )
 
 
 def core_metadata(item):

@@ -1,7 +1,8 @@
 # Copyright: Contributors to the bnlnpps.swf_testbed collection
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Asks the upstream index: its login, the proxy and the certificates that the host's pip is set up for."""
+"""Asks the upstream index: its login, the proxy and the certificates that the host's pip is set up
+for."""
 
 from __future__ import annotations
 
@@ -43,8 +44,8 @@ class _Redirects(urllib.request.HTTPRedirectHandler):
 class Upstream:
     """An index and how to get at it.
 
-    :ivar settings: what the module pip_upstream wrote: ``url``, and where there is one ``username``, ``password``, ``proxies``
-        (urllib's, with ``no``) and ``ca_file``.
+    :ivar settings: what the module pip_upstream wrote: ``url``, and where there is one
+        ``username``, ``password``, ``proxies`` (urllib's, with ``no``) and ``ca_file``.
     """
 
     def __init__(self, settings):
@@ -53,16 +54,23 @@ class Upstream:
         self.proxies = settings.get("proxies") or {}
         context = ssl.create_default_context(cafile=settings.get("ca_file"))
         self._proxied, self._direct = (
-            urllib.request.build_opener(urllib.request.ProxyHandler(proxies), urllib.request.HTTPSHandler(context=context),
-                                        _Redirects(self))
-            for proxies in ({key: value for key, value in self.proxies.items() if key != "no"}, {}))
+            urllib.request.build_opener(
+                urllib.request.ProxyHandler(proxies),
+                urllib.request.HTTPSHandler(context=context),
+                _Redirects(self),
+            )
+            for proxies in ({key: value for key, value in self.proxies.items() if key != "no"}, {})
+        )
 
     def authorize(self, request):
-        """Add the login to a request for the index itself. The files may be on another host, which must not see it."""
+        """Add the login to a request for the index itself. The files may be on another host, which
+        must not see it."""
         if self.settings.get("username") and origin(request.full_url) == origin(self.url):
             login = "%s:%s" % (self.settings["username"], self.settings.get("password") or "")
             # urllib does not hand an unredirected header on to wherever a redirect leads
-            request.add_unredirected_header("Authorization", "Basic " + base64.b64encode(login.encode()).decode())
+            request.add_unredirected_header(
+                "Authorization", "Basic " + base64.b64encode(login.encode()).decode()
+            )
 
     def open(self, url, headers=()):
         """The response to a GET, or None if the page did not change (HTTP 304).
@@ -70,12 +78,16 @@ class Upstream:
         :raises UpstreamLacks: HTTP 404 or 410.
         :raises UpstreamAway: anything else that is in the way. The text has no login in it.
         """
-        request = urllib.request.Request(url, headers={"User-Agent": "swf-testbed-index", **dict(headers)})
+        request = urllib.request.Request(
+            url, headers={"User-Agent": "swf-testbed-index", **dict(headers)}
+        )
         self.authorize(request)
         host = urlsplit(url).hostname or ""
         direct = urllib.request.proxy_bypass_environment(host, self.proxies)
         try:
-            return (self._direct if direct else self._proxied).open(request, timeout=TIMEOUT_SECONDS)
+            return (self._direct if direct else self._proxied).open(
+                request, timeout=TIMEOUT_SECONDS
+            )
         except urllib.error.HTTPError as error:
             error.close()
             if error.code == 304:

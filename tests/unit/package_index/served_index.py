@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The index as the role runs it: gunicorn, with or without TLS and a certificate of the lab CA, and a mirror of a stand-in."""
+"""The index as the role runs it: gunicorn, with or without TLS and a certificate of the lab CA, and
+a mirror of a stand-in."""
 
 from __future__ import annotations
 
@@ -24,8 +25,10 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._lab_ca import
 
 ROOT = Path(__file__).resolve().parents[3]
 READER, PUBLISHER = "canaryreader" * 3, "canarypublisher" * 3
-USERS = [{"name": "reader", "token": READER, "rights": ["read"]},
-         {"name": "publisher", "token": PUBLISHER, "rights": ["read", "upload"]}]
+USERS = [
+    {"name": "reader", "token": READER, "rights": ["read"]},
+    {"name": "publisher", "token": PUBLISHER, "rights": ["read", "upload"]},
+]
 
 
 class Running:
@@ -42,27 +45,62 @@ class Running:
             (folder / kind).write_text(text)
         self.write_users(USERS)
         (folder / "upstream.json").write_text(json.dumps({"url": public.url}))
-        (folder / "index.json").write_text(json.dumps({
-            "accounts": str(folder / "htpasswd"), "packages": str(self.packages), "private": ["swf-*"],
-            "mirror": {"upstream": str(folder / "upstream.json"), "directory": str(folder / "mirror"), "page_seconds": 600,
-                       "max_bytes": 10**9}}))
+        (folder / "index.json").write_text(
+            json.dumps(
+                {
+                    "accounts": str(folder / "htpasswd"),
+                    "packages": str(self.packages),
+                    "private": ["swf-*"],
+                    "mirror": {
+                        "upstream": str(folder / "upstream.json"),
+                        "directory": str(folder / "mirror"),
+                        "page_seconds": 600,
+                        "max_bytes": 10**9,
+                    },
+                }
+            )
+        )
         self.port = free_port()
         self.url = "http%s://127.0.0.1:%d" % ("s" if tls else "", self.port)
         self.log = open(folder / "log", "w+")
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "gunicorn", "--bind", "127.0.0.1:%d" % self.port, "--worker-class",
-             "index_worker.BoundedWorker", "--threads", "512",
-             "--graceful-timeout", "5", "--no-control-socket", "--access-logfile", "-",
-             *(["--certfile", str(folder / "certificate"), "--keyfile", str(folder / "key")] if tls else []), "--pythonpath",
-             str(ROOT / "roles/package_index/files"), "index_app:create('%s')" % (folder / "index.json")],
-            stdout=self.log, stderr=subprocess.STDOUT, env=dict(os.environ, PYTHONDONTWRITEBYTECODE="1"))
+            [
+                sys.executable,
+                "-m",
+                "gunicorn",
+                "--bind",
+                "127.0.0.1:%d" % self.port,
+                "--worker-class",
+                "index_worker.BoundedWorker",
+                "--threads",
+                "512",
+                "--graceful-timeout",
+                "5",
+                "--no-control-socket",
+                "--access-logfile",
+                "-",
+                *(
+                    ["--certfile", str(folder / "certificate"), "--keyfile", str(folder / "key")]
+                    if tls
+                    else []
+                ),
+                "--pythonpath",
+                str(ROOT / "roles/package_index/files"),
+                "index_app:create('%s')" % (folder / "index.json"),
+            ],
+            stdout=self.log,
+            stderr=subprocess.STDOUT,
+            env=dict(os.environ, PYTHONDONTWRITEBYTECODE="1"),
+        )
         deadline = time.monotonic() + 30
         while time.monotonic() < deadline:
             try:
                 assert self.ask("/simple/")[0] == 401
                 return
             except OSError:
-                assert self.process.poll() is None, "the index ended at its start: %s" % (folder / "log").read_text()
+                assert self.process.poll() is None, (
+                    "the index ended at its start: %s" % (folder / "log").read_text()
+                )
                 time.sleep(0.1)
         raise AssertionError("the index does not answer: %s" % (folder / "log").read_text())
 
@@ -75,35 +113,71 @@ class Running:
         """(status, content type, text)"""
         headers = {"Accept": accept}
         if user:
-            headers["Authorization"] = "Basic " + base64.b64encode(("%s:%s" % (user, token)).encode()).decode()
+            headers["Authorization"] = (
+                "Basic " + base64.b64encode(("%s:%s" % (user, token)).encode()).decode()
+            )
         if kind:
             headers["Content-Type"] = kind
         request = urllib.request.Request(self.url + path, data=body, headers=headers, method=method)
         try:
-            with urllib.request.urlopen(request, timeout=30, context=ssl.create_default_context(cafile=str(self.ca))) as answer:
-                return answer.status, answer.headers["Content-Type"], answer.read().decode("utf-8", "replace")
+            with urllib.request.urlopen(
+                request, timeout=30, context=ssl.create_default_context(cafile=str(self.ca))
+            ) as answer:
+                return (
+                    answer.status,
+                    answer.headers["Content-Type"],
+                    answer.read().decode("utf-8", "replace"),
+                )
         except urllib.error.HTTPError as error:
-            return error.code, error.headers["Content-Type"], error.read().decode("utf-8", "replace")
+            return (
+                error.code,
+                error.headers["Content-Type"],
+                error.read().decode("utf-8", "replace"),
+            )
 
     def upload(self, name, user, token, content=b"x"):
         edge = "edge"
-        body = ("--%s\r\nContent-Disposition: form-data; name=\":action\"\r\n\r\nfile_upload\r\n--%s\r\nContent-Disposition: "
-                "form-data; name=\"content\"; filename=\"%s\"\r\n\r\n" % (edge, edge, name)).encode()
+        body = (
+            "--%s\r\nContent-Disposition: form-data; "
+            'name=":action"\r\n\r\nfile_upload\r\n--%s\r\nContent-Disposition: '
+            'form-data; name="content"; filename="%s"\r\n\r\n' % (edge, edge, name)
+        ).encode()
         body += content + ("\r\n--%s--\r\n" % edge).encode()
-        status, _kind, text = self.ask("/", user, token, "POST", body=body, kind="multipart/form-data; boundary=" + edge)
+        status, _kind, text = self.ask(
+            "/", user, token, "POST", body=body, kind="multipart/form-data; boundary=" + edge
+        )
         return status, text
 
     def client(self, **more):
         """The environment of a host that has no other way than to this index."""
-        kept = {key: value for key, value in os.environ.items() if not key.startswith(("PIP_", "UV_", "SSL_"))}
+        kept = {
+            key: value
+            for key, value in os.environ.items()
+            if not key.startswith(("PIP_", "UV_", "SSL_"))
+        }
         netrc = self.folder / "netrc"
         netrc.write_text("machine 127.0.0.1 login reader password %s\n" % READER)
         netrc.chmod(0o600)
         nowhere = "http://127.0.0.1:9"
-        return dict(kept, HOME=str(self.folder), NETRC=str(netrc), HTTPS_PROXY=nowhere, HTTP_PROXY=nowhere, NO_PROXY="127.0.0.1",
-                    PIP_CONFIG_FILE="/dev/null", PIP_INDEX_URL=self.url + "/simple/", PIP_CERT=str(self.ca), PIP_NO_INPUT="1",
-                    PIP_NO_CACHE_DIR="1", UV_NO_CONFIG="1", UV_DEFAULT_INDEX=self.url + "/simple/", SSL_CERT_FILE=str(self.ca),
-                    UV_NO_CACHE="1", UV_SYSTEM_CERTS="1", **more)
+        return dict(
+            kept,
+            HOME=str(self.folder),
+            NETRC=str(netrc),
+            HTTPS_PROXY=nowhere,
+            HTTP_PROXY=nowhere,
+            NO_PROXY="127.0.0.1",
+            PIP_CONFIG_FILE="/dev/null",
+            PIP_INDEX_URL=self.url + "/simple/",
+            PIP_CERT=str(self.ca),
+            PIP_NO_INPUT="1",
+            PIP_NO_CACHE_DIR="1",
+            UV_NO_CONFIG="1",
+            UV_DEFAULT_INDEX=self.url + "/simple/",
+            SSL_CERT_FILE=str(self.ca),
+            UV_NO_CACHE="1",
+            UV_SYSTEM_CERTS="1",
+            **more,
+        )
 
     def stop(self):
         self.process.terminate()

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The index as the role runs it: gunicorn with TLS and a certificate of the lab CA, asked by pip, uv and curl's like."""
+"""The index as the role runs it: gunicorn with TLS and a certificate of the lab CA, asked by pip,
+uv and curl's like."""
 
 from __future__ import annotations
 
@@ -25,13 +26,30 @@ def index_with_tls(tmp_path_factory):
         yield running
 
 
-@pytest.mark.parametrize("command", [
-    [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"],
-    [str(Path(sys.executable).parent / "uv"), "pip", "install", "--quiet", "--python", sys.executable],
-], ids=["pip", "uv"])
+@pytest.mark.parametrize(
+    "command",
+    [
+        [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"],
+        [
+            str(Path(sys.executable).parent / "uv"),
+            "pip",
+            "install",
+            "--quiet",
+            "--python",
+            sys.executable,
+        ],
+    ],
+    ids=["pip", "uv"],
+)
 def test_a_private_package_and_what_it_needs_come_from_one_index(index, tmp_path, command):
-    done = subprocess.run([*command, "--target", str(tmp_path / "out"), "swf-thing"], env=index.client(), capture_output=True,
-                          text=True, check=False, timeout=60)
+    done = subprocess.run(
+        [*command, "--target", str(tmp_path / "out"), "swf-thing"],
+        env=index.client(),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     found = {path.name for path in (tmp_path / "out").glob("*.dist-info")}
     assert found == {"swf_thing-1.0.dist-info", "thing-1.0.dist-info"}
@@ -41,7 +59,9 @@ def test_a_private_package_and_what_it_needs_come_from_one_index(index, tmp_path
 
 def test_an_absent_private_name_is_asked_for_nowhere_else(index):
     assert index.ask("/simple/swf-absent/", "reader", READER)[0] == 404
-    assert index.ask("/mirror/swf-thing/swf-thing-99.0-py3-none-any.whl", "reader", READER)[0] == 404
+    assert (
+        index.ask("/mirror/swf-thing/swf-thing-99.0-py3-none-any.whl", "reader", READER)[0] == 404
+    )
     assert not [path for path in index.public.paths() if "swf" in path]
     assert index.ask("/simple/absent/", "reader", READER)[0] == 404
     assert "/simple/absent/" in index.public.paths()
@@ -49,25 +69,51 @@ def test_an_absent_private_name_is_asked_for_nowhere_else(index):
 
 @pytest.mark.parametrize("name", ["swf-thing", "thing"])
 def test_pages_come_as_json_and_as_html(index, name):
-    status, kind, text = index.ask("/simple/%s/" % name, "reader", READER, accept="application/vnd.pypi.simple.v1+json")
+    status, kind, text = index.ask(
+        "/simple/%s/" % name, "reader", READER, accept="application/vnd.pypi.simple.v1+json"
+    )
     page = json.loads(text)
     assert status == 200 and kind == "application/vnd.pypi.simple.v1+json" and page["name"] == name
     file = page["files"][0]
     assert file["hashes"]["sha256"] and "//" not in file["url"]
     status, kind, text = index.ask("/simple/%s/" % name, "reader", READER)
-    assert status == 200 and kind.startswith("text/html") and "#sha256=" + file["hashes"]["sha256"] in text
+    assert (
+        status == 200
+        and kind.startswith("text/html")
+        and "#sha256=" + file["hashes"]["sha256"] in text
+    )
 
 
 def test_names_are_normalised_and_strange_ones_refused(index):
-    assert json.loads(index.ask("/simple/SWF_Thing/", "reader", READER, accept="application/vnd.pypi.simple.v1+json")[2])
+    assert json.loads(
+        index.ask(
+            "/simple/SWF_Thing/", "reader", READER, accept="application/vnd.pypi.simple.v1+json"
+        )[2]
+    )
     before = len(index.public.asked)
-    for path in ("/simple/..%2fx/", "/simple/a%20b/", "/simple/%c3%a9/", "/mirror/..%2f..%2fetc/passwd", "/mirror/thing/..%2fx"):
+    for path in (
+        "/simple/..%2fx/",
+        "/simple/a%20b/",
+        "/simple/%c3%a9/",
+        "/mirror/..%2f..%2fetc/passwd",
+        "/mirror/thing/..%2fx",
+    ):
         assert index.ask(path, "reader", READER)[0] == 404, path
     assert len(index.public.asked) == before
 
 
-@pytest.mark.parametrize("path", [
-    "/", "/simple/", "/simple/thing/", "/simple/swf-thing/", "/packages/x", "/mirror/thing/x", "/x/json"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/",
+        "/simple/",
+        "/simple/thing/",
+        "/simple/swf-thing/",
+        "/packages/x",
+        "/mirror/thing/x",
+        "/x/json",
+    ],
+)
 def test_nothing_is_shown_without_a_login(index, path):
     status, _kind, text = index.ask(path)
     assert status == 401 and "needs a user name" in text
@@ -91,13 +137,19 @@ def test_the_same_file_is_taken_twice_and_other_content_is_not(index, place):
     (index.packages / place / name).write_bytes(b"first")
     assert index.upload(name, "publisher", PUBLISHER, b"first")[0] == 200
     status, text = index.upload(name, "publisher", PUBLISHER, b"other")
-    assert status == 409 and "already exists with other content" in text and "Raise the version" in text
+    assert (
+        status == 409
+        and "already exists with other content" in text
+        and "Raise the version" in text
+    )
     assert [path.read_bytes() for path in index.packages.rglob(name)] == [b"first"]
 
 
 def test_uploads_of_one_file_at_the_same_time_end_in_one_file(index):
     def upload(number):
-        return index.upload("swf_race-1.0.tar.gz", "publisher", PUBLISHER, b"same" if number % 2 else b"other")[0]
+        return index.upload(
+            "swf_race-1.0.tar.gz", "publisher", PUBLISHER, b"same" if number % 2 else b"other"
+        )[0]
 
     with concurrent.futures.ThreadPoolExecutor(8) as pool:
         found = list(pool.map(upload, range(16)))
@@ -109,7 +161,14 @@ def test_uploads_of_one_file_at_the_same_time_end_in_one_file(index):
 def test_a_public_name_is_not_taken(index):
     status, text = index.upload("requests-99.0.tar.gz", "publisher", PUBLISHER)
     assert status == 400 and "requests is not one of the names" in text
-    assert sorted(path.name for path in index.packages.iterdir() if "requests" in path.name or path.name.startswith(".")) == []
+    assert (
+        sorted(
+            path.name
+            for path in index.packages.iterdir()
+            if "requests" in path.name or path.name.startswith(".")
+        )
+        == []
+    )
 
 
 def test_users_change_without_a_new_start(index):
@@ -140,8 +199,14 @@ def test_no_token_is_in_the_log(index):
 
 def test_two_runs_publish_to_it_at_once(index, tmp_path):
     sources = [str(make_source(tmp_path / name, name=name)) for name in ("swf-first", "swf-second")]
-    arguments = {"sources": sources, "index_url": index.url + "/simple/", "upload_url": index.url + "/", "username": "publisher",
-                 "token": PUBLISHER, "ca_cert": str(index.ca)}
+    arguments = {
+        "sources": sources,
+        "index_url": index.url + "/simple/",
+        "upload_url": index.url + "/",
+        "username": "publisher",
+        "token": PUBLISHER,
+        "ca_cert": str(index.ca),
+    }
     with concurrent.futures.ThreadPoolExecutor() as pool:
         answers = list(pool.map(lambda _number: run_module("package_publish", arguments), range(2)))
     assert not any(answer["failed"] for answer in answers), answers

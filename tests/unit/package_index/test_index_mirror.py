@@ -52,7 +52,9 @@ def test_pages_lead_here_and_keep_what_clients_decide_by(public, tmp_path):
     page = mirror_of(public, tmp_path).page("thing")
     by_name = {item["filename"]: item for item in page["files"]}
     new, old = by_name["thing-1.0.tar.gz"], by_name["thing-0.9.tar.gz"]
-    assert new["url"] == "../../mirror/thing/thing-1.0.tar.gz" and len(new["hashes"]["sha256"]) == 64
+    assert (
+        new["url"] == "../../mirror/thing/thing-1.0.tar.gz" and len(new["hashes"]["sha256"]) == 64
+    )
     assert new["requires-python"] == ">=3.9" and simple_page.core_metadata(new)["sha256"]
     assert old["yanked"] == "broken & bad" and not new.get("yanked")
     # both forms say the same, and neither leads away
@@ -62,8 +64,9 @@ def test_pages_lead_here_and_keep_what_clients_decide_by(public, tmp_path):
     for item in again["files"]:
         for key in ("filename", "url", "hashes", "requires-python", "core-metadata"):
             assert item[key] == by_name[item["filename"]][key]
-    assert [item.get("yanked") for item in again["files"]] == [by_name[item["filename"]].get("yanked") or None
-                                                               for item in again["files"]]
+    assert [item.get("yanked") for item in again["files"]] == [
+        by_name[item["filename"]].get("yanked") or None for item in again["files"]
+    ]
 
 
 def test_files_and_metadata_are_downloaded_once(public, tmp_path):
@@ -72,7 +75,11 @@ def test_files_and_metadata_are_downloaded_once(public, tmp_path):
         assert fetch(mirror, "thing", "thing-1.0.tar.gz") == BIG
         assert fetch(mirror, "thing", "thing-1.0.tar.gz.metadata") == METADATA
         until_idle(mirror)
-    assert sorted(public.paths()) == ["/files/thing-1.0.tar.gz", "/files/thing-1.0.tar.gz.metadata", "/simple/thing/"]
+    assert sorted(public.paths()) == [
+        "/files/thing-1.0.tar.gz",
+        "/files/thing-1.0.tar.gz.metadata",
+        "/simple/thing/",
+    ]
 
 
 def test_everything_is_on_disk_when_the_upstream_is_away(public, tmp_path):
@@ -101,8 +108,12 @@ def test_an_old_page_is_asked_for_again_and_sent_only_if_it_changed(plain, tmp_p
 
 def test_what_is_not_there_is_not_there(plain, tmp_path):
     mirror = mirror_of(plain, tmp_path)
-    for ask in (lambda: mirror.page("absent"), lambda: mirror.file("absent", "a-1.tar.gz"),
-                lambda: mirror.file("thing", "thing-7.tar.gz"), lambda: mirror.file("thing", "../../../etc/passwd")):
+    for ask in (
+        lambda: mirror.page("absent"),
+        lambda: mirror.file("absent", "a-1.tar.gz"),
+        lambda: mirror.file("thing", "thing-7.tar.gz"),
+        lambda: mirror.file("thing", "../../../etc/passwd"),
+    ):
         with pytest.raises(UpstreamLacks):
             ask()
 
@@ -174,8 +185,10 @@ def aged(folder, seconds):
 
 
 def test_the_files_not_asked_for_longest_make_room(tmp_path):
-    half = BIG[:len(BIG) // 2]
-    with stand_in({"thing-1.0.tar.gz": half, "other-1.0.tar.gz": half, "third-1.0.tar.gz": half}) as plain:
+    half = BIG[: len(BIG) // 2]
+    with stand_in(
+        {"thing-1.0.tar.gz": half, "other-1.0.tar.gz": half, "third-1.0.tar.gz": half}
+    ) as plain:
         mirror = mirror_of(plain, tmp_path, max_bytes=int(len(half) * 2.5))
         for name in ("thing", "other"):
             fetch(mirror, name, name + "-1.0.tar.gz")
@@ -186,7 +199,9 @@ def test_the_files_not_asked_for_longest_make_room(tmp_path):
         fetch(mirror, "third", "third-1.0.tar.gz")
         until(lambda: kept_names(tmp_path / "files"), ["thing-1.0.tar.gz", "third-1.0.tar.gz"])
         # nothing is left of the one that went, and it can come again
-        until(lambda: sorted(path.name for path in (tmp_path / "files").iterdir()), ["thing", "third"])
+        until(
+            lambda: sorted(path.name for path in (tmp_path / "files").iterdir()), ["thing", "third"]
+        )
         assert fetch(mirror, "other", "other-1.0.tar.gz") == half
 
 
@@ -203,7 +218,9 @@ def test_pages_count_too_however_many_names_are_asked_for(tmp_path):
             assert len(kept_names(tmp_path)) <= 20
         kept = kept_names(tmp_path / "pages")
         assert "thing.json" in kept and "n099.json" in kept and "n000.json" not in kept
-        assert not kept_names(tmp_path / "files"), "what nobody asked for was kept before what somebody did"
+        assert not kept_names(tmp_path / "files"), (
+            "what nobody asked for was kept before what somebody did"
+        )
         # what was removed is asked for again
         assert mirror.page("n000")["files"]
 
@@ -229,7 +246,10 @@ def test_pages_and_files_are_whole_while_room_is_made(plain, tmp_path):
             except Exception as error:  # pylint: disable=broad-except
                 wrong.append(repr(error))
 
-    threads = [threading.Thread(target=ask, args=(filename.split("-")[0], filename)) for filename in [*FILES] * 2]
+    threads = [
+        threading.Thread(target=ask, args=(filename.split("-")[0], filename))
+        for filename in [*FILES] * 2
+    ]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -260,17 +280,35 @@ def test_a_proxy_is_used_unless_the_host_is_excepted(plain, tmp_path):
         settings = {"proxies": {"http": proxy.url.replace("/simple/", "")}}
         proxy.status = 404
         with pytest.raises(UpstreamLacks):
-            Upstream({"url": "http://public.example.org/simple/", **settings}).open("http://public.example.org/simple/thing/")
+            Upstream({"url": "http://public.example.org/simple/", **settings}).open(
+                "http://public.example.org/simple/thing/"
+            )
         assert proxy.paths() == ["http://public.example.org/simple/thing/"]
         settings["proxies"]["no"] = "127.0.0.1"
         assert mirror_of(plain, tmp_path, **settings).page("thing")["files"]
     assert plain.paths() == ["/simple/thing/"]
 
 
-@pytest.mark.parametrize("accept,wanted", [
-    ("application/vnd.pypi.simple.v1+json, application/vnd.pypi.simple.v1+html; q=0.1, text/html; q=0.01", True),
-    ("application/vnd.pypi.simple.v1+json, application/vnd.pypi.simple.v1+html;q=0.2, text/html;q=0.01", True),
-    ("text/html", False), ("*/*", False), ("", False), (None, False),
-    ("text/html, application/vnd.pypi.simple.v1+json;q=0.5", False), ("application/vnd.pypi.simple.v1+json;q=x", False)])
+@pytest.mark.parametrize(
+    "accept,wanted",
+    [
+        (
+            "application/vnd.pypi.simple.v1+json, application/vnd.pypi.simple.v1+html; q=0.1, "
+            "text/html; q=0.01",
+            True,
+        ),
+        (
+            "application/vnd.pypi.simple.v1+json, application/vnd.pypi.simple.v1+html;q=0.2, "
+            "text/html;q=0.01",
+            True,
+        ),
+        ("text/html", False),
+        ("*/*", False),
+        ("", False),
+        (None, False),
+        ("text/html, application/vnd.pypi.simple.v1+json;q=0.5", False),
+        ("application/vnd.pypi.simple.v1+json;q=x", False),
+    ],
+)
 def test_pip_and_uv_get_json_and_browsers_html(accept, wanted):
     assert simple_page.wants_json(accept) == wanted

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Clients that connect and do not send a whole request: others are served meanwhile, and the index gets rid of them."""
+"""Clients that connect and do not send a whole request: others are served meanwhile, and the index
+gets rid of them."""
 
 from __future__ import annotations
 
@@ -30,14 +31,17 @@ def running(request, tmp_path_factory):
 
 
 def connected(index, text=None):
-    """A connection on which a text was sent; with TLS after the handshake, None stands for a part of that."""
+    """A connection on which a text was sent; with TLS after the handshake, None stands for a part
+    of that."""
     connection = socket.create_connection(("127.0.0.1", index.port), timeout=60)
     tls = index.url.startswith("https")
     if text is None:
         connection.sendall(HALF_HANDSHAKE if tls else b"G")
         return connection
     if tls:
-        connection = ssl.create_default_context(cafile=str(index.ca)).wrap_socket(connection, server_hostname="127.0.0.1")
+        connection = ssl.create_default_context(cafile=str(index.ca)).wrap_socket(
+            connection, server_hostname="127.0.0.1"
+        )
     connection.sendall(text.encode())
     return connection
 
@@ -55,18 +59,36 @@ BODY = HEADERS % 10_000_000 + "\r\nsome"
 BODY_WITH_LOGIN = HEADERS % 10_000_000 + "Authorization: Basic %s\r\n\r\nsome" % LOGIN
 
 
-@pytest.mark.parametrize("text", [None, "GET /simple/ HTTP/1.1\r\nHost: x\r\nX-Thing: ", BODY, BODY_WITH_LOGIN],
-                         ids=["handshake", "headers", "body", "body with a login"])
+@pytest.mark.parametrize(
+    "text",
+    [None, "GET /simple/ HTTP/1.1\r\nHost: x\r\nX-Thing: ", BODY, BODY_WITH_LOGIN],
+    ids=["handshake", "headers", "body", "body with a login"],
+)
 def test_others_are_served_while_200_requests_are_incomplete(index, text, tmp_path):
     with half_open(index, 200, text):
         for _number in range(5):
             began = time.monotonic()
             assert index.ask("/simple/swf-thing/", "reader", READER)[0] == 200
             assert time.monotonic() - began < ANSWER_SECONDS
-        for command in ([sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"],
-                        [str(Path(sys.executable).parent / "uv"), "pip", "install", "--quiet", "--python", sys.executable]):
-            done = subprocess.run([*command, "--target", str(tmp_path / Path(command[0]).name), "swf-thing"], env=index.client(),
-                                  capture_output=True, text=True, check=False, timeout=60)
+        for command in (
+            [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"],
+            [
+                str(Path(sys.executable).parent / "uv"),
+                "pip",
+                "install",
+                "--quiet",
+                "--python",
+                sys.executable,
+            ],
+        ):
+            done = subprocess.run(
+                [*command, "--target", str(tmp_path / Path(command[0]).name), "swf-thing"],
+                env=index.client(),
+                capture_output=True,
+                text=True,
+                check=False,
+                timeout=60,
+            )
             assert done.returncode == 0, done.stdout + done.stderr
 
 
@@ -97,8 +119,11 @@ def seconds_until_closed(connection, drop):
 
 def slow_upload(index, name, size, rate):
     """The status line that an upload gets which takes its time."""
-    start = ("--edge\r\nContent-Disposition: form-data; name=\":action\"\r\n\r\nfile_upload\r\n--edge\r\nContent-Disposition: "
-             "form-data; name=\"content\"; filename=\"%s\"\r\n\r\n" % name)
+    start = (
+        "--edge\r\nContent-Disposition: form-data; "
+        'name=":action"\r\n\r\nfile_upload\r\n--edge\r\nContent-Disposition: '
+        'form-data; name="content"; filename="%s"\r\n\r\n' % name
+    )
     end = "\r\n--edge--\r\n"
     headers = HEADERS % (len(start) + size + len(end)) + "Authorization: Basic %s\r\n\r\n" % LOGIN
     with connected(index, headers + start) as client:
@@ -111,8 +136,10 @@ def slow_upload(index, name, size, rate):
 
 def test_a_client_that_drips_is_closed_and_a_slow_upload_is_not(index):
     with concurrent.futures.ThreadPoolExecutor() as pool:
-        dripping = [pool.submit(seconds_until_closed, connected(index, text), b"x")
-                    for text in ("GET /simple/ HTTP/1.1\r\nHost: x\r\nX-Thing: ", BODY, BODY_WITH_LOGIN)]
+        dripping = [
+            pool.submit(seconds_until_closed, connected(index, text), b"x")
+            for text in ("GET /simple/ HTTP/1.1\r\nHost: x\r\nX-Thing: ", BODY, BODY_WITH_LOGIN)
+        ]
         upload = pool.submit(slow_upload, index, "swf_slow-1.0.tar.gz", 2_000_000, 100_000)
         assert all(10 < one.result() < 25 for one in dripping), [one.result() for one in dripping]
         assert upload.result() == "HTTP/1.1 200 OK"

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A stand-in for a public index: pages as JSON or HTML, files, and whatever can go wrong. It remembers what it was asked."""
+"""A stand-in for a public index: pages as JSON or HTML, files, and whatever can go wrong. It
+remembers what it was asked."""
 
 from __future__ import annotations
 
@@ -45,7 +46,11 @@ class StandIn:
         folder, name = request.path.split("/")[1:3]
         if self.status:
             self.send(request, self.status, b"", "text/plain")
-        elif self.login and request.headers.get("Authorization") != "Basic " + base64.b64encode(self.login.encode()).decode():
+        elif (
+            self.login
+            and request.headers.get("Authorization")
+            != "Basic " + base64.b64encode(self.login.encode()).decode()
+        ):
             self.send(request, 401, b"", "text/plain")
         elif folder == "simple":
             self.page(request, name)
@@ -53,28 +58,55 @@ class StandIn:
             self.file(request, name)
 
     def page(self, request, name):
-        found = {file: content for file, content in self.files.items() if file.split("-")[0] == name}
+        found = {
+            file: content for file, content in self.files.items() if file.split("-")[0] == name
+        }
         if not found:
             self.send(request, 404, b"", "text/plain")
             return
         entries = []
         for file, content in found.items():
             digest = hashlib.sha256(b"else" if self.lie else content).hexdigest()
-            entries.append({"filename": file, "url": "/files/" + file, "hashes": {"sha256": digest}, "size": len(content),
-                            "requires-python": ">=3.9", "yanked": "broken & bad" if "0.9" in file else False,
-                            "upload-time": "2026-01-02T03:04:05Z", "provenance": "https://elsewhere.example.org/x",
-                            "core-metadata": {"sha256": hashlib.sha256(METADATA).hexdigest()}})
+            entries.append(
+                {
+                    "filename": file,
+                    "url": "/files/" + file,
+                    "hashes": {"sha256": digest},
+                    "size": len(content),
+                    "requires-python": ">=3.9",
+                    "yanked": "broken & bad" if "0.9" in file else False,
+                    "upload-time": "2026-01-02T03:04:05Z",
+                    "provenance": "https://elsewhere.example.org/x",
+                    "core-metadata": {"sha256": hashlib.sha256(METADATA).hexdigest()},
+                }
+            )
         etag = '"%d"' % len(entries)
         if request.headers.get("If-None-Match") == etag:
             request.send_response(304)
             request.end_headers()
         elif self.html:
-            lines = ['<a href="%s#sha256=%s" data-requires-python="&gt;=3.9"%s data-core-metadata="sha256=%s">%s</a>' % (
-                item["url"], item["hashes"]["sha256"], ' data-yanked="broken &amp; bad"' if item["yanked"] else "",
-                item["core-metadata"]["sha256"], item["filename"]) for item in entries]
+            lines = [
+                '<a href="%s#sha256=%s" data-requires-python="&gt;=3.9"%s '
+                'data-core-metadata="sha256=%s">%s</a>'
+                % (
+                    item["url"],
+                    item["hashes"]["sha256"],
+                    ' data-yanked="broken &amp; bad"' if item["yanked"] else "",
+                    item["core-metadata"]["sha256"],
+                    item["filename"],
+                )
+                for item in entries
+            ]
             self.send(request, 200, "\n".join(lines).encode(), "text/html", etag)
         else:
-            body = json.dumps({"meta": {"api-version": "1.1"}, "name": name, "files": entries, "versions": ["1.0"]})
+            body = json.dumps(
+                {
+                    "meta": {"api-version": "1.1"},
+                    "name": name,
+                    "files": entries,
+                    "versions": ["1.0"],
+                }
+            )
             self.send(request, 200, body.encode(), "application/vnd.pypi.simple.v1+json", etag)
 
     def file(self, request, name):

@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Runs the first task of site.yml, with Ansible's own inventory, variables, playbook and action plugin, many times over.
+"""Runs the first task of site.yml, with Ansible's own inventory, variables, playbook and action
+plugin, many times over.
 
-As a program it reads a line of JSON per inventory, and answers each with a line of JSON: the refusal, or null. It is a process of
-its own because Ansible finds collections in another way than Python does, and a process can have one of the two.
+As a program it reads a line of JSON per inventory, and answers each with a line of JSON: the
+refusal, or null. It is a process of its own because Ansible finds collections in another way than
+Python does, and a process can have one of the two.
 """
 
 from __future__ import annotations
@@ -44,11 +46,18 @@ class CheckedInventory:
         self.loader = DataLoader()
         self.loader.set_basedir(str(ROOT))
         self.inventory = InventoryManager(loader=self.loader, sources=sources)
-        self.variables = VariableManager(loader=self.loader, inventory=self.inventory, version_info={})
+        self.variables = VariableManager(
+            loader=self.loader, inventory=self.inventory, version_info={}
+        )
         self.hostvars = HostVars(self.inventory, self.variables, self.loader)
-        self.play = Playbook.load(str(playbook), variable_manager=self.variables, loader=self.loader).get_plays()[0]
+        self.play = Playbook.load(
+            str(playbook), variable_manager=self.variables, loader=self.loader
+        ).get_plays()[0]
         self.task = next(
-            task for block in self.play.compile() for task in block.block if task.action == "bnlnpps.swf_testbed.inventory_check"
+            task
+            for block in self.play.compile()
+            for task in block.block
+            if task.action == "bnlnpps.swf_testbed.inventory_check"
         )
 
     def refusal(self, variables=None, groups=()):
@@ -58,7 +67,11 @@ class CheckedInventory:
         :param groups: those that the first host is put into as well.
         """
         first = self.inventory.get_hosts("all")[0]
-        added = [self.inventory.groups[name] for name in groups if first not in self.inventory.groups[name].hosts]
+        added = [
+            self.inventory.groups[name]
+            for name in groups
+            if first not in self.inventory.groups[name].hosts
+        ]
         for group in added:
             group.add_host(first)
         self.inventory.reconcile_inventory()
@@ -104,7 +117,11 @@ class Checks:
         for name in ("XDG_DATA_HOME", "XDG_CONFIG_HOME", "XDG_STATE_HOME"):
             environment.pop(name, None)
         self._process = subprocess.Popen(
-            [sys.executable, __file__], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
+            [sys.executable, __file__],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env=environment,
         )
 
     def refusal(self, variables=None, groups=(), inventory="inventory", playbook="site"):

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Playbooks as they are, for hosts that are instances of this machine and for one that really refuses the connection."""
+"""Playbooks as they are, for hosts that are instances of this machine and for one that really
+refuses the connection."""
 
 from __future__ import annotations
 
@@ -23,7 +24,10 @@ class Fleet:
         # short, for the path of supervisord's socket
         self.folder = Path(tempfile.mkdtemp(prefix="m", dir="/tmp"))
         (self.folder / "home").mkdir()
-        ports = {"swf_testbed_%s_port" % name: free_port() for name in ("index", "broker", "monitor", "mcp")}
+        ports = {
+            "swf_testbed_%s_port" % name: free_port()
+            for name in ("index", "broker", "monitor", "mcp")
+        }
         self.variables = {
             "ansible_python_interpreter": sys.executable,
             "swf_testbed_python": sys.executable,
@@ -41,7 +45,9 @@ class Fleet:
         names = ("index", "database", "broker", "monitor", "agents", "testbed")
         children = {name: {"hosts": groups.get(name, {})} for name in names}
         children["testbed"]["children"] = {"agents": {}}
-        (self.folder / "hosts.yml").write_text(yaml.safe_dump({"all": {"vars": self.variables, "children": children}}))
+        (self.folder / "hosts.yml").write_text(
+            yaml.safe_dump({"all": {"vars": self.variables, "children": children}})
+        )
 
     def here(self, name, *components, **variables):
         return {
@@ -62,7 +68,11 @@ class Fleet:
 
     def play(self, playbook, *arguments):
         """(exit code, output in one line)."""
-        kept = {key: value for key, value in os.environ.items() if not key.startswith(("XDG_", "ANSIBLE_"))}
+        kept = {
+            key: value
+            for key, value in os.environ.items()
+            if not key.startswith(("XDG_", "ANSIBLE_"))
+        }
         kept.update(
             HOME=str(self.folder / "home"),
             ANSIBLE_HOME=str(self.folder / "ansible"),

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The play that the tests of tokens and of push run: access to indexes, a release, and all that was registered on the way."""
+"""The play that the tests of tokens and of push run: access to indexes, a release, and all that was
+registered on the way."""
 
 from __future__ import annotations
 

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Looks for secrets where they must not be: in texts, in the processes of the machine while something runs, and on the disk."""
+"""Looks for secrets where they must not be: in texts, in the processes of the machine while
+something runs, and on the disk."""
 
 from __future__ import annotations
 
@@ -13,16 +14,22 @@ from urllib.parse import quote
 
 
 class Leaks:
-    """A scan for secrets, in all the spellings in which one can hide. ``found`` says where each was seen."""
+    """A scan for secrets, in all the spellings in which one can hide. ``found`` says where each was
+    seen."""
 
     def __init__(self, *secrets):
         spellings = set()
         for secret in secrets:
-            spellings |= {secret.encode(), quote(secret, safe="").encode(), secret.replace("%", "%%").encode()}
-            # three alignments: a secret inside of a text that is encoded as a whole, as "user:token" is
+            spellings |= {
+                secret.encode(),
+                quote(secret, safe="").encode(),
+                secret.replace("%", "%%").encode(),
+            }
+            # three alignments: a secret inside of a text that is encoded as a whole, as
+            # "user:token" is
             for shift in range(3):
                 text = base64.b64encode(b"x" * shift + secret.encode())
-                spellings.add(text[(4 if shift else 0):len(text) - 4])
+                spellings.add(text[(4 if shift else 0) : len(text) - 4])
         self.pattern = re.compile(b"|".join(re.escape(spelling) for spelling in spellings))
         self.found = []
         self.processes = self.samples = 0
@@ -68,4 +75,8 @@ class Leaks:
 
 def reachable(path, top):
     """Whether somebody else could walk down to the file, from the folder on."""
-    return all(parent.stat().st_mode & 0o011 for parent in path.parents if parent != Path(top) and Path(top) in parent.parents)
+    return all(
+        parent.stat().st_mode & 0o011
+        for parent in path.parents
+        if parent != Path(top) and Path(top) in parent.parents
+    )

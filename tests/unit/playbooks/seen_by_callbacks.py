@@ -14,11 +14,15 @@ class Seen:
 
     def __init__(self, folder):
         self.path = folder / "seen-by-callbacks"
-        self.environment = {"ANSIBLE_CALLBACK_PLUGINS": str(CALLBACKS), "ANSIBLE_CALLBACKS_ENABLED": "task_fields",
-                            "SWF_TASK_FIELDS": str(self.path)}
+        self.environment = {
+            "ANSIBLE_CALLBACK_PLUGINS": str(CALLBACKS),
+            "ANSIBLE_CALLBACKS_ENABLED": "task_fields",
+            "SWF_TASK_FIELDS": str(self.path),
+        }
 
     def scan(self, leaks):
-        """Look for secrets, event by event. Returns the names of the tasks that ended, so that a test can see which did."""
+        """Look for secrets, event by event. Returns the names of the tasks that ended, so that a
+        test can see which did."""
         ended = []
         for line in self.path.read_text(encoding="utf-8").splitlines():
             event = json.loads(line)

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which hosts of a batch end the play for the others. One connection is really refused; molecule/release has the ways back."""
+"""Which hosts of a batch end the play for the others. One connection is really refused;
+molecule/release has the ways back."""
 
 from __future__ import annotations
 
@@ -13,7 +14,8 @@ import pytest
 from ports import free_port
 
 ROOT = Path(__file__).resolve().parents[3]
-PLAY = """
+PLAY = (
+    """
 - hosts: all
   gather_facts: false
   serial: [2, 1]
@@ -38,26 +40,46 @@ PLAY = """
 
     - name: Keep the batch whole
       ansible.builtin.import_tasks: %s/playbooks/tasks/batch.yml
-""" % ROOT
+"""
+    % ROOT
+)
 
 
-@pytest.mark.parametrize("wrong, told, reached", [
-    ({}, None, True),
-    ({"gate_fails": True}, "This host was not changed: two failed, of the same batch.", False),
-    # settle.yml fails, when the secrets are restored
-    ({"gate_fails": True, "deferred": True}, None, False),
-    ({"ansible_connection": "ssh", "ansible_host": "127.0.0.1"},
-     "This host was not changed: two cannot be reached any more, of the same batch.", False),
-], ids=["nothing", "a gate", "a gate after a change of secrets", "a connection"])
-def test_a_host_that_failed_or_went_away_ends_the_play_after_its_batch(tmp_path, wrong, told, reached):
-    local = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable,
-             "swf_testbed_release": {"active": None, "id": "1-a"}}
+@pytest.mark.parametrize(
+    "wrong, told, reached",
+    [
+        ({}, None, True),
+        ({"gate_fails": True}, "This host was not changed: two failed, of the same batch.", False),
+        # settle.yml fails, when the secrets are restored
+        ({"gate_fails": True, "deferred": True}, None, False),
+        (
+            {"ansible_connection": "ssh", "ansible_host": "127.0.0.1"},
+            "This host was not changed: two cannot be reached any more, of the same batch.",
+            False,
+        ),
+    ],
+    ids=["nothing", "a gate", "a gate after a change of secrets", "a connection"],
+)
+def test_a_host_that_failed_or_went_away_ends_the_play_after_its_batch(
+    tmp_path, wrong, told, reached
+):
+    local = {
+        "ansible_connection": "local",
+        "ansible_python_interpreter": sys.executable,
+        "swf_testbed_release": {"active": None, "id": "1-a"},
+    }
     hosts = {"one": local, "two": dict(local, **wrong, ansible_port=free_port()), "three": local}
     (tmp_path / "hosts.json").write_text(json.dumps({"all": {"hosts": hosts}}))
     (tmp_path / "play.yml").write_text(PLAY)
     done = subprocess.run(
-        ["ansible-playbook", "-i", str(tmp_path / "hosts.json"), str(tmp_path / "play.yml")], cwd=ROOT, check=False,
-        env=dict(os.environ, ANSIBLE_NOCOLOR="1"), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        ["ansible-playbook", "-i", str(tmp_path / "hosts.json"), str(tmp_path / "play.yml")],
+        cwd=ROOT,
+        check=False,
+        env=dict(os.environ, ANSIBLE_NOCOLOR="1"),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
     text = " ".join(done.stdout.split())
     assert (done.returncode == 0) == (told is None) and (told or "") in text, done.stdout
     assert ("ok: [three]" in text or "changed: [three]" in text) == reached, done.stdout

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""playbooks/tasks/monitor_database.yml with real databases, the real swf-monitor, and a host of this machine for each home.
+"""playbooks/tasks/monitor_database.yml with real databases, the real swf-monitor, and a host of
+this machine for each home.
 
 Releases have the monitor alone; secrets and supervisord.conf are placed by the role.
 """
@@ -67,14 +68,20 @@ class Lab:
             "swf_testbed_broker_password": "b",
             "swf_testbed_api_token": "c0" * 20,
             "swf_testbed_monitor_secret_key": "k",
-            "swf_testbed_database_password": "{{ lookup('file', '%s') }}" % (self.folder / "password"),
+            "swf_testbed_database_password": "{{ lookup('file', '%s') }}"
+            % (self.folder / "password"),
             "swf_testbed_controller_dir": str(self.folder / "controller"),
-            "swf_testbed_release": {"path": str(self.release), "tools": str(Path(sys.executable).parents[1])},
+            "swf_testbed_release": {
+                "path": str(self.release),
+                "tools": str(Path(sys.executable).parents[1]),
+            },
             **variables,
         }
 
     def play(self, *arguments):
-        (self.folder / "hosts.json").write_text(json.dumps({"all": {"children": {"testbed": {"hosts": self.hosts}}}}))
+        (self.folder / "hosts.json").write_text(
+            json.dumps({"all": {"children": {"testbed": {"hosts": self.hosts}}}})
+        )
         done = subprocess.run(
             [
                 str(Path(sys.executable).parent / "ansible-playbook"),
@@ -88,15 +95,25 @@ class Lab:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            env=dict(os.environ, HOME=str(self.folder), ANSIBLE_NOCOLOR="1", ANSIBLE_LOCALHOST_WARNING="0"),
+            env=dict(
+                os.environ,
+                HOME=str(self.folder),
+                ANSIBLE_NOCOLOR="1",
+                ANSIBLE_LOCALHOST_WARNING="0",
+            ),
         )
         assert PASSWORD not in done.stdout
         return done.returncode, " ".join(done.stdout.split())
 
     def monitor(self, name, code, database=None):
         """Run code in the monitor of a host, whose tables exist."""
-        prepare = "import django\ndjango.setup()\nfrom swf_monitor.provision import set_up\nset_up('%s')\n" % ("c0" * 20)
-        return self.python(name, database, "-c", prepare + "from swf_monitor.models import *\n" + code)
+        prepare = (
+            "import django\ndjango.setup()\nfrom swf_monitor.provision import "
+            "set_up\nset_up('%s')\n" % ("c0" * 20)
+        )
+        return self.python(
+            name, database, "-c", prepare + "from swf_monitor.models import *\n" + code
+        )
 
     def python(self, name, database, *arguments):
         environment = {
@@ -189,7 +206,10 @@ def test_from_sqlite_to_postgresql_and_back(testbed, postgresql):
     code, output = testbed.play()
     assert code != 0 and refused(output), output
     assert "sqlite:%s/db.sqlite3 of one, holds 2 runs" % testbed.data("one") in output, output
-    assert "the new one, postgresql://127.0.0.1:%d/postgres, holds none of it" % postgresql["DB_PORT"] in output, output
+    assert (
+        "the new one, postgresql://127.0.0.1:%d/postgres, holds none of it" % postgresql["DB_PORT"]
+        in output
+    ), output
     # refused as long as it is so
     assert testbed.play()[0] != 0
     code, output = testbed.play("--check", *ACCEPT)
@@ -213,12 +233,15 @@ def test_from_sqlite_to_postgresql_and_back(testbed, postgresql):
     assert not os.path.exists(testbed.data("one")), "to look is not to make one"
 
 
-def test_another_database_of_a_server_that_is_moved_by_the_command_of_the_message(testbed, postgresql):
+def test_another_database_of_a_server_that_is_moved_by_the_command_of_the_message(
+    testbed, postgresql
+):
     testbed.host("one", *MONITOR, **database(postgresql))
     assert testbed.play()[0] == 0
     testbed.monitor(
         "one",
-        "run = Run.objects.create()\nStfFile.objects.create(filename='a', run=run, path='/a', size_bytes=1, checksum='c',"
+        "run = Run.objects.create()\nStfFile.objects.create(filename='a', run=run, path='/a', "
+        "size_bytes=1, checksum='c',"
         " sequence=1)",
         postgresql,
     )
@@ -227,7 +250,9 @@ def test_another_database_of_a_server_that_is_moved_by_the_command_of_the_messag
     pgpass.chmod(0o600)
     environment = dict(os.environ, PGPASSFILE=str(pgpass), PATH=BIN + ":" + os.environ["PATH"])
     subprocess.run(
-        ["createdb", "-h", "127.0.0.1", "-p", str(postgresql["DB_PORT"]), "-U", "swf", "moved"], env=environment, check=True
+        ["createdb", "-h", "127.0.0.1", "-p", str(postgresql["DB_PORT"]), "-U", "swf", "moved"],
+        env=environment,
+        check=True,
     )
     testbed.host("one", *MONITOR, **database(dict(postgresql, DB_NAME="moved")))
 
@@ -235,12 +260,20 @@ def test_another_database_of_a_server_that_is_moved_by_the_command_of_the_messag
     assert code != 0 and refused(output) and "holds 1 runs, 1 STF files" in output, output
     command = output.partition("on the monitor's host: ")[2].partition(" (docs/")[0]
     assert command.startswith("pg_dump ") and command.endswith(" moved"), command
-    subprocess.run(["bash", "-eo", "pipefail", "-c", command], env=environment, check=True, stdout=subprocess.DEVNULL)
+    subprocess.run(
+        ["bash", "-eo", "pipefail", "-c", command],
+        env=environment,
+        check=True,
+        stdout=subprocess.DEVNULL,
+    )
     code, output = testbed.play()
     assert code == 0 and asked(output, NEW), output
     code, output = testbed.play()
     assert code == 0 and not asked(output, FORMER) and not asked(output, NEW), output
-    assert testbed.monitor("one", "print(Run.objects.create().pk)", dict(postgresql, DB_NAME="moved")) == "2"
+    assert (
+        testbed.monitor("one", "print(Run.objects.create().pk)", dict(postgresql, DB_NAME="moved"))
+        == "2"
+    )
 
 
 def test_a_former_database_that_cannot_be_asked_counts_as_one_with_history(testbed, postgresql):
@@ -248,9 +281,12 @@ def test_a_former_database_that_cannot_be_asked_counts_as_one_with_history(testb
     assert testbed.play()[0] == 0
     testbed.host("one", *MONITOR, **database(postgresql))
     code, output = testbed.play()
-    assert code != 0 and refused(output) and "could not be asked" in output and "port 9 failed: Connection refused" in output, (
-        output
-    )
+    assert (
+        code != 0
+        and refused(output)
+        and "could not be asked" in output
+        and "port 9 failed: Connection refused" in output
+    ), output
     assert "A database that cannot be asked counts as one with history." in output, output
     # what was restored into the new one by other means
     testbed.monitor("one", "Run.objects.create()", postgresql)
@@ -267,7 +303,9 @@ def test_the_monitor_moves_to_another_host(testbed, agents):
     testbed.host("two", *MONITOR)
     code, output = testbed.play()
     assert code != 0 and refused(output) and "db.sqlite3 of one, holds 1 runs" in output, output
-    assert "copy %s/db.sqlite3 to %s/db.sqlite3" % (testbed.data("one"), testbed.data("two")) in output, output
+    assert (
+        "copy %s/db.sqlite3 to %s/db.sqlite3" % (testbed.data("one"), testbed.data("two")) in output
+    ), output
     shutil.copytree(testbed.data("one"), testbed.data("two"))
     assert testbed.play()[0] == 0
 
@@ -278,5 +316,7 @@ def test_the_host_that_had_the_monitor_is_not_there_any_more(testbed):
     assert testbed.play()[0] == 0
     testbed.host("three", *MONITOR)
     code, output = testbed.play("--limit", "two,three")
-    assert code != 0 and "no host of this run has had the monitor that the agents report to" in output, output
+    assert (
+        code != 0 and "no host of this run has had the monitor that the agents report to" in output
+    ), output
     assert testbed.play("--limit", "two,three", *ACCEPT)[0] == 0

@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Invalid input is refused as a whole, by the first task of site.yml and before any host is contacted.
+"""Invalid input is refused as a whole, by the first task of site.yml and before any host is
+contacted.
 
-Each line is an input of its own: its class, the variables as with -e, and what the message has to name. All of them go through
-the action plugin that site.yml calls; one of each class also through ansible-playbook itself.
+Each line is an input of its own: its class, the variables as with -e, and what the message has to
+name. All of them go through the action plugin that site.yml calls; one of each class also through
+ansible-playbook itself.
 """
 
 from __future__ import annotations
@@ -21,7 +23,13 @@ from checked_inventory import ROOT, Checks
 CANARY = "canary-7f3a"
 HEX = "0123456789abcdef0123456789abcdef01234567"
 PYPI = {"name": "pypi"}
-LAB = {"name": "lab", "url": "https://index.example.org/simple/", "packages": ["swf-*"], "username": "u", "token": HEX}
+LAB = {
+    "name": "lab",
+    "url": "https://index.example.org/simple/",
+    "packages": ["swf-*"],
+    "username": "u",
+    "token": HEX,
+}
 GIT = {"url": "https://git.example.org/swf.git", "commit": HEX}
 PROGRAM = {"name": "mine", "command": "/bin/sleep 60"}
 USER = {"name": "u", "token": HEX, "rights": ["read", "upload"]}
@@ -53,10 +61,16 @@ INPUTS = {
         ({"pip_index": []}, "write pip_indexes"),
         ({"sytsemd_hardening": "off"}, "write systemd_hardening"),
         ({"supervisord_extra_program": []}, "write supervisord_extra_programs"),
-        ({"swf_testbed_components": ["broker", "montior"]}, "swf_testbed_components[1] is no program of the testbed"),
+        (
+            {"swf_testbed_components": ["broker", "montior"]},
+            "swf_testbed_components[1] is no program of the testbed",
+        ),
         ({"swf_testbed_components": ["Monitor"]}, "write monitor"),
         ({"swf_testbed_components": [""]}, "swf_testbed_components[0]"),
-        ({"swf_testbed_components": ["monitor", "monitor"]}, "swf_testbed_components[1] is there twice"),
+        (
+            {"swf_testbed_components": ["monitor", "monitor"]},
+            "swf_testbed_components[1] is there twice",
+        ),
         ({"swf_testbed_instance": ""}, "swf_testbed_instance"),
         ({"swf_testbed_instance": "."}, "swf_testbed_instance"),
         ({"swf_testbed_instance": "a/b"}, "swf_testbed_instance"),
@@ -73,12 +87,21 @@ INPUTS = {
         ({"swf_testbed_digest_key": 83}, "swf_testbed_digest_key is not text"),
         ({"swf_testbed_lab_ca": [CANARY]}, "swf_testbed_lab_ca is not a dictionary"),
         ({"swf_testbed_lab_ca": {"certificat": CANARY}}, "Fix: write certificate, or remove it"),
-        ({"swf_testbed_lab_ca": {"key": 7, "certificate": CANARY}}, "swf_testbed_lab_ca.key is not text"),
-        ({"swf_testbed_lab_ca": {"issued": [CANARY]}}, "swf_testbed_lab_ca.issued is not a dictionary"),
+        (
+            {"swf_testbed_lab_ca": {"key": 7, "certificate": CANARY}},
+            "swf_testbed_lab_ca.key is not text",
+        ),
+        (
+            {"swf_testbed_lab_ca": {"issued": [CANARY]}},
+            "swf_testbed_lab_ca.issued is not a dictionary",
+        ),
         ({"swf_testbed_components": "broker,monitor"}, "swf_testbed_components is not a list"),
         ({"swf_testbed_components": {"broker": True}}, "swf_testbed_components is not a list"),
         ({"swf_testbed_components": [None]}, "swf_testbed_components[0] has no value"),
-        ({"swf_testbed_index_tls": "false"}, "swf_testbed_index_tls is a text, which counts as true"),
+        (
+            {"swf_testbed_index_tls": "false"},
+            "swf_testbed_index_tls is a text, which counts as true",
+        ),
         ({"swf_testbed_index_tls": "maybe"}, "swf_testbed_index_tls is neither true nor false"),
         ({"swf_testbed_broker_tls": []}, "swf_testbed_broker_tls is neither true nor false"),
         ({"service_min_uptime": "soon"}, "service_min_uptime is not a whole number"),
@@ -89,16 +112,31 @@ INPUTS = {
         ({"install_installer": "poetry"}, "install_installer is none of auto, uv, pip"),
         ({"install_wheelhouse_pythons": [3.10]}, "install_wheelhouse_pythons[0] is not text"),
         ({"supervisord_environment": "A=1"}, "supervisord_environment is not a dictionary"),
-        ({"supervisord_extra_programs": [{"name": "mine"}]}, "supervisord_extra_programs[0].command is missing"),
-        ({"supervisord_extra_programs": [{**PROGRAM, "comand": "x"}]}, "supervisord_extra_programs[0].comand is no key"),
-        ({"supervisord_extra_programs": ["mine"]}, "supervisord_extra_programs[0] is not a dictionary"),
+        (
+            {"supervisord_extra_programs": [{"name": "mine"}]},
+            "supervisord_extra_programs[0].command is missing",
+        ),
+        (
+            {"supervisord_extra_programs": [{**PROGRAM, "comand": "x"}]},
+            "supervisord_extra_programs[0].comand is no key",
+        ),
+        (
+            {"supervisord_extra_programs": ["mine"]},
+            "supervisord_extra_programs[0] is not a dictionary",
+        ),
         (programs(stopsignal="STOP"), "supervisord_extra_programs[0].stopsignal is none of"),
-        (programs(startsecs="a while"), "supervisord_extra_programs[0].startsecs is not a whole number"),
+        (
+            programs(startsecs="a while"),
+            "supervisord_extra_programs[0].startsecs is not a whole number",
+        ),
         (indexes({**LAB, "preset": "nonsense"}), "pip_indexes[0].preset"),
         (indexes({**LAB, "tokn": CANARY}), "pip_indexes[0].tokn is no key"),
         ({"pip_index_scope": "world"}, "pip_index_scope is none of"),
         ({"swf_testbed_monitor_url": "{{ nowhere_defined }}/x"}, "nowhere_defined is undefined"),
-        ({"swf_testbed_broker_password": "{{ vault_broker_pasword }}"}, "vault_broker_pasword is undefined"),
+        (
+            {"swf_testbed_broker_password": "{{ vault_broker_pasword }}"},
+            "vault_broker_pasword is undefined",
+        ),
         ({"install_requirements": "{{ 1 / }}"}, "install_requirements cannot be worked out"),
     ],
     "versions and numbers": [
@@ -146,14 +184,26 @@ INPUTS = {
         ({"swf_testbed_monitor_port": ""}, "swf_testbed_monitor_port is not a whole number"),
         ({"swf_testbed_monitor_port": 8003}, "both listen on port 8003"),
         ({"swf_testbed_index_port": 61613}, "both listen on port 61613"),
-        ({"swf_testbed_mcp_port": 8004, "swf_testbed_mcp_host": "localhost"}, "both listen on port 8004"),
+        (
+            {"swf_testbed_mcp_port": 8004, "swf_testbed_mcp_host": "localhost"},
+            "both listen on port 8004",
+        ),
         ({}, "both listen on port 61613", "broker"),
-        ({"firewall_manager": "firewalld", "firewall_ports": [0]}, "firewall_ports[0] is out of the range"),
+        (
+            {"firewall_manager": "firewalld", "firewall_ports": [0]},
+            "firewall_ports[0] is out of the range",
+        ),
     ],
     "addresses": [
         ({"swf_testbed_monitor_host": ""}, "swf_testbed_monitor_host is empty"),
-        ({"swf_testbed_broker_host": "http://broker.example.org"}, "swf_testbed_broker_host is a URL"),
-        ({"swf_testbed_broker_host": "broker.example.org:61613"}, "swf_testbed_broker_host has a port"),
+        (
+            {"swf_testbed_broker_host": "http://broker.example.org"},
+            "swf_testbed_broker_host is a URL",
+        ),
+        (
+            {"swf_testbed_broker_host": "broker.example.org:61613"},
+            "swf_testbed_broker_host has a port",
+        ),
         ({"swf_testbed_mcp_host": "[::1]"}, "swf_testbed_mcp_host is in brackets"),
         ({"swf_testbed_index_host": "300.1.1.1"}, "swf_testbed_index_host looks like an address"),
         ({"swf_testbed_index_host": "127.1"}, "swf_testbed_index_host looks like an address"),
@@ -161,50 +211,105 @@ INPUTS = {
         ({"swf_testbed_broker_host": "-broker"}, "swf_testbed_broker_host is neither"),
         ({"swf_testbed_mcp_host": "fe80::1%eth0"}, "swf_testbed_mcp_host has a zone"),
         ({"swf_testbed_monitor_host": "a" * 64 + ".org"}, "swf_testbed_monitor_host is neither"),
-        ({"swf_testbed_index_host": "0.0.0.0", "swf_testbed_index_tls": True}, "swf_testbed_index_host stands for all addresses"),
+        (
+            {"swf_testbed_index_host": "0.0.0.0", "swf_testbed_index_tls": True},
+            "swf_testbed_index_host stands for all addresses",
+        ),
         ({"swf_testbed_broker_host": 1270001}, "swf_testbed_broker_host is not text"),
         ({"database_clients": ["192.0.2.0/33"]}, "database_clients[0]", "database"),
         ({"database_clients": ["192.0.2.1/24"]}, "has host bits set", "database"),
         ({"systemd_address_allow": ["lab"]}, "systemd_address_allow[0]"),
         ({"package_index_names": ["bad name"]}, "package_index_names[0]"),
-        ({"swf_testbed_monitor_url": "127.0.0.1:8002"}, "swf_testbed_monitor_url does not begin with"),
-        ({"swf_testbed_monitor_url": "ftp://monitor.example.org"}, "swf_testbed_monitor_url does not begin with"),
+        (
+            {"swf_testbed_monitor_url": "127.0.0.1:8002"},
+            "swf_testbed_monitor_url does not begin with",
+        ),
+        (
+            {"swf_testbed_monitor_url": "ftp://monitor.example.org"},
+            "swf_testbed_monitor_url does not begin with",
+        ),
         ({"swf_testbed_monitor_url": "http://::1:8002"}, "swf_testbed_monitor_url"),
         ({"swf_testbed_monitor_url": "http://[::1"}, "swf_testbed_monitor_url is not a URL"),
-        ({"swf_testbed_monitor_url": "http://127.0.0.1:99999"}, "swf_testbed_monitor_url is not a URL"),
-        ({"swf_testbed_monitor_url": "http://me:%s@127.0.0.1:8002" % CANARY}, "swf_testbed_monitor_url has credentials"),
+        (
+            {"swf_testbed_monitor_url": "http://127.0.0.1:99999"},
+            "swf_testbed_monitor_url is not a URL",
+        ),
+        (
+            {"swf_testbed_monitor_url": "http://me:%s@127.0.0.1:8002" % CANARY},
+            "swf_testbed_monitor_url has credentials",
+        ),
         ({"swf_testbed_monitor_url": "http://127.0.0.1:8002/"}, "without the slash"),
-        ({"swf_testbed_monitor_url": "http://127.0.0.1:8002?x=1"}, "swf_testbed_monitor_url has a part after"),
+        (
+            {"swf_testbed_monitor_url": "http://127.0.0.1:8002?x=1"},
+            "swf_testbed_monitor_url has a part after",
+        ),
         ({"swf_testbed_index_url": "http://127.0.0.1:8004/simple/"}, "without /simple/"),
         ({"service_health_url": "health"}, "service_health_url does not begin with"),
-        ({"swf_testbed_monitor_url": "http://127.0.0.1:9000"}, "contradicts swf_testbed_monitor_port, which is 8002"),
+        (
+            {"swf_testbed_monitor_url": "http://127.0.0.1:9000"},
+            "contradicts swf_testbed_monitor_port, which is 8002",
+        ),
         ({"swf_testbed_monitor_url": "http://127.0.0.1"}, "contradicts swf_testbed_monitor_port"),
-        ({"swf_testbed_monitor_url": "https://127.0.0.1:8002"}, "contradicts what the monitor speaks"),
-        ({"swf_testbed_index_url": "http://[::1]:8005", "swf_testbed_index_host": "::1"}, "contradicts swf_testbed_index_port"),
+        (
+            {"swf_testbed_monitor_url": "https://127.0.0.1:8002"},
+            "contradicts what the monitor speaks",
+        ),
+        (
+            {"swf_testbed_index_url": "http://[::1]:8005", "swf_testbed_index_host": "::1"},
+            "contradicts swf_testbed_index_port",
+        ),
         ({"swf_testbed_monitor_url": "http://monitor.example.org"}, "is not https", "monitor"),
     ],
     "TLS and services of others": [
-        ({"swf_testbed_monitor_host": "192.0.2.7"}, "swf_testbed_monitor_host would be listened on without TLS"),
-        ({"swf_testbed_monitor_host": "0.0.0.0"}, "swf_testbed_monitor_host would be listened on without TLS"),
+        (
+            {"swf_testbed_monitor_host": "192.0.2.7"},
+            "swf_testbed_monitor_host would be listened on without TLS",
+        ),
+        (
+            {"swf_testbed_monitor_host": "0.0.0.0"},
+            "swf_testbed_monitor_host would be listened on without TLS",
+        ),
         ({"swf_testbed_mcp_host": "::"}, "swf_testbed_mcp_host would be listened on without TLS"),
-        ({"swf_testbed_broker_host": "broker.example.org"}, "swf_testbed_broker_host would be listened on without TLS"),
-        ({"package_index_listen": "0.0.0.0"}, "package_index_listen would be listened on without TLS"),
-        ({"broker_listen": "127.evil.example.org"}, "broker_listen would be listened on without TLS", "broker"),
-        ({"swf_testbed_broker_tls": True}, "swf_testbed_broker_tls asks for TLS of the broker that comes with the testbed"),
+        (
+            {"swf_testbed_broker_host": "broker.example.org"},
+            "swf_testbed_broker_host would be listened on without TLS",
+        ),
+        (
+            {"package_index_listen": "0.0.0.0"},
+            "package_index_listen would be listened on without TLS",
+        ),
+        (
+            {"broker_listen": "127.evil.example.org"},
+            "broker_listen would be listened on without TLS",
+            "broker",
+        ),
+        (
+            {"swf_testbed_broker_tls": True},
+            "swf_testbed_broker_tls asks for TLS of the broker that comes with the testbed",
+        ),
         (
             {"broker_certificate": "{tmp}/good.pem", "broker_certificate_key": "{tmp}/good.key"},
             "swf_testbed_broker_tls is false",
             "broker",
         ),
         (
-            {"package_index_certificate": "{tmp}/good.pem", "package_index_certificate_key": "{tmp}/good.key"},
+            {
+                "package_index_certificate": "{tmp}/good.pem",
+                "package_index_certificate_key": "{tmp}/good.key",
+            },
             "swf_testbed_index_tls is false",
         ),
         ({"swf_testbed_index_ca_cert": "{tmp}/ca.pem"}, "swf_testbed_index_url is http"),
-        ({"swf_testbed_database_host": "db.example.org"}, "swf_testbed_database_host is a database of your own"),
+        (
+            {"swf_testbed_database_host": "db.example.org"},
+            "swf_testbed_database_host is a database of your own",
+        ),
         ({"swf_testbed_database_host": "127.0.0.1"}, "set swf_testbed_database_password"),
         (
-            {"swf_testbed_broker_host": "broker.example.org", "swf_testbed_components": ["monitor"]},
+            {
+                "swf_testbed_broker_host": "broker.example.org",
+                "swf_testbed_components": ["monitor"],
+            },
             "set swf_testbed_broker_password",
         ),
         ({}, "swf_testbed_database_host is empty", "database"),
@@ -223,25 +328,46 @@ INPUTS = {
         ({"swf_testbed_broker_password": ""}, "swf_testbed_broker_password is empty"),
         ({"swf_testbed_index_token": ""}, "swf_testbed_index_token is empty"),
         ({"swf_testbed_monitor_secret_key": ""}, "swf_testbed_monitor_secret_key is empty"),
-        ({"swf_testbed_broker_password": CANARY + "\n"}, "swf_testbed_broker_password has an end of line"),
-        ({"swf_testbed_monitor_secret_key": CANARY + "\r\nx"}, "swf_testbed_monitor_secret_key has an end of line"),
-        ({"swf_testbed_broker_password": CANARY + "\u0000"}, "swf_testbed_broker_password has an end of line or a character"),
+        (
+            {"swf_testbed_broker_password": CANARY + "\n"},
+            "swf_testbed_broker_password has an end of line",
+        ),
+        (
+            {"swf_testbed_monitor_secret_key": CANARY + "\r\nx"},
+            "swf_testbed_monitor_secret_key has an end of line",
+        ),
+        (
+            {"swf_testbed_broker_password": CANARY + "\u0000"},
+            "swf_testbed_broker_password has an end of line or a character",
+        ),
         ({"swf_testbed_api_token": CANARY}, "swf_testbed_api_token is not a token"),
         ({"swf_testbed_api_token": HEX + "0"}, "swf_testbed_api_token is not a token"),
         ({"swf_testbed_api_token": "g" + HEX[1:]}, "swf_testbed_api_token is not a token"),
         ({"swf_testbed_api_token": HEX + "\n"}, "swf_testbed_api_token has an end of line"),
         ({"swf_testbed_digest_key": ""}, "swf_testbed_digest_key is empty"),
-        ({"swf_testbed_lab_ca": {"certificate": CANARY, "key": CANARY}}, "swf_testbed_lab_ca.certificate is damaged"),
+        (
+            {"swf_testbed_lab_ca": {"certificate": CANARY, "key": CANARY}},
+            "swf_testbed_lab_ca.certificate is damaged",
+        ),
         ({"swf_testbed_lab_ca": {"certificate": CANARY}}, "swf_testbed_lab_ca.key is missing"),
-        ({"swf_testbed_lab_ca": {"issued": {"broker": CANARY}}}, "swf_testbed_lab_ca.issued.broker is damaged"),
-        ({"swf_testbed_lab_ca": {"issued": {"broker": [CANARY]}}}, "swf_testbed_lab_ca.issued.broker is not text"),
+        (
+            {"swf_testbed_lab_ca": {"issued": {"broker": CANARY}}},
+            "swf_testbed_lab_ca.issued.broker is damaged",
+        ),
+        (
+            {"swf_testbed_lab_ca": {"issued": {"broker": [CANARY]}}},
+            "swf_testbed_lab_ca.issued.broker is not text",
+        ),
         ({"swf_testbed_index_token": CANARY}, "swf_testbed_index_token is too short"),
         ({"swf_testbed_index_token": "a b" + HEX}, "swf_testbed_index_token has a space"),
         ({"swf_testbed_broker_password": 83}, 'quote it: swf_testbed_broker_password: "..."'),
         ({"swf_testbed_broker_password": 100000.0}, "swf_testbed_broker_password is not text"),
         ({"swf_testbed_api_token": int(HEX[:9])}, "swf_testbed_api_token is not text"),
         ({"swf_testbed_index_token": True}, "swf_testbed_index_token is not text"),
-        ({"swf_testbed_monitor_secret_key": [CANARY]}, "swf_testbed_monitor_secret_key is not text"),
+        (
+            {"swf_testbed_monitor_secret_key": [CANARY]},
+            "swf_testbed_monitor_secret_key is not text",
+        ),
         ({"install_git_token": 1234}, "install_git_token is not text"),
         ({"swf_testbed_index_user": "a:b"}, "swf_testbed_index_user has a colon"),
         ({"swf_testbed_broker_user": "a:b"}, "swf_testbed_broker_user has a colon"),
@@ -250,26 +376,52 @@ INPUTS = {
         ({"swf_testbed_broker_user": 'it\'s "me"'}, "swf_testbed_broker_user"),
         ({"swf_testbed_broker_user": 7}, "swf_testbed_broker_user is not text"),
         ({"package_index_users": []}, "package_index_users has no user"),
-        ({"package_index_users": [{**USER, "name": "a:b"}]}, "package_index_users[0].name has a colon"),
+        (
+            {"package_index_users": [{**USER, "name": "a:b"}]},
+            "package_index_users[0].name has a colon",
+        ),
         ({"package_index_users": [USER, USER]}, "package_index_users[1].name is there twice"),
-        ({"package_index_users": [{**USER, "token": CANARY}]}, "package_index_users[0].token is too short"),
+        (
+            {"package_index_users": [{**USER, "token": CANARY}]},
+            "package_index_users[0].token is too short",
+        ),
         (
             {"package_index_users": [{**USER, "token": 12345678901234567890123456789012345}]},
             "package_index_users[0].token is not text",
         ),
-        ({"package_index_users": [{**USER, "rights": ["read"]}]}, "package_index_users has nobody who may publish"),
-        ({"package_index_users": [{**USER, "rights": ["write"]}]}, "package_index_users[0].rights[0] is none of"),
-        ({"broker_users": [{"name": "u", "password": ""}]}, "broker_users[0].password is empty", "broker"),
+        (
+            {"package_index_users": [{**USER, "rights": ["read"]}]},
+            "package_index_users has nobody who may publish",
+        ),
+        (
+            {"package_index_users": [{**USER, "rights": ["write"]}]},
+            "package_index_users[0].rights[0] is none of",
+        ),
+        (
+            {"broker_users": [{"name": "u", "password": ""}]},
+            "broker_users[0].password is empty",
+            "broker",
+        ),
         (
             {"broker_users": [{"name": "u", "password": "ENC(%s)" % CANARY}]},
             "broker_users[0].password starts with ENC(",
             "broker",
         ),
-        ({"broker_users": [{"name": "ä", "password": CANARY}]}, "broker_users[0].name has characters", "broker"),
+        (
+            {"broker_users": [{"name": "ä", "password": CANARY}]},
+            "broker_users[0].name has characters",
+            "broker",
+        ),
     ],
     "programs": [
-        (programs(name="broker"), "supervisord_extra_programs[0].name is the name of another program"),
-        ({"supervisord_extra_programs": [PROGRAM, PROGRAM]}, "supervisord_extra_programs[1].name is the name of another program"),
+        (
+            programs(name="broker"),
+            "supervisord_extra_programs[0].name is the name of another program",
+        ),
+        (
+            {"supervisord_extra_programs": [PROGRAM, PROGRAM]},
+            "supervisord_extra_programs[1].name is the name of another program",
+        ),
         (programs(name="supervisord"), "supervisord_extra_programs[0].name is reserved"),
         (programs(name="all"), "supervisord_extra_programs[0].name is reserved"),
         (programs(name="a/b"), "supervisord_extra_programs[0].name is no name of a program"),
@@ -279,23 +431,59 @@ INPUTS = {
         (programs(name="]"), "supervisord_extra_programs[0].name is no name of a program"),
         (programs(command=""), "supervisord_extra_programs[0].command is empty"),
         (programs(command="/bin/echo 'x"), "supervisord_extra_programs[0].command cannot be split"),
-        (programs(command="/bin/sleep\n60"), "supervisord_extra_programs[0].command has an end of line"),
-        (programs(command="/bin/sh -c 'a ; b'"), "supervisord_extra_programs[0].command cannot be written"),
-        (programs(command="bin/mine"), "supervisord_extra_programs[0].command begins with a relative path"),
-        (programs(directory="data"), "supervisord_extra_programs[0].directory is not an absolute path"),
+        (
+            programs(command="/bin/sleep\n60"),
+            "supervisord_extra_programs[0].command has an end of line",
+        ),
+        (
+            programs(command="/bin/sh -c 'a ; b'"),
+            "supervisord_extra_programs[0].command cannot be written",
+        ),
+        (
+            programs(command="bin/mine"),
+            "supervisord_extra_programs[0].command begins with a relative path",
+        ),
+        (
+            programs(directory="data"),
+            "supervisord_extra_programs[0].directory is not an absolute path",
+        ),
         (programs(environment={"A=B": "x"}), "supervisord_extra_programs[0].environment"),
         (programs(environment={"A B": "x"}), "supervisord_extra_programs[0].environment"),
-        (programs(environment={"A": "'\""}), "supervisord_extra_programs[0].environment.A cannot be written"),
-        (programs(environment={"A": CANARY + " ;x"}), "supervisord_extra_programs[0].environment.A cannot be written"),
-        (programs(environment={"A": True}), "supervisord_extra_programs[0].environment.A is neither text nor a number"),
-        (programs(environment={"A": None}), "supervisord_extra_programs[0].environment.A is neither text nor a number"),
-        ({"supervisord_environment": {"A": "%(here)s"}}, "supervisord_environment.A cannot be written"),
-        ({"supervisord_monitor_environment": {"A": ["x"]}}, "supervisord_monitor_environment.A is neither text nor a number"),
+        (
+            programs(environment={"A": "'\""}),
+            "supervisord_extra_programs[0].environment.A cannot be written",
+        ),
+        (
+            programs(environment={"A": CANARY + " ;x"}),
+            "supervisord_extra_programs[0].environment.A cannot be written",
+        ),
+        (
+            programs(environment={"A": True}),
+            "supervisord_extra_programs[0].environment.A is neither text nor a number",
+        ),
+        (
+            programs(environment={"A": None}),
+            "supervisord_extra_programs[0].environment.A is neither text nor a number",
+        ),
+        (
+            {"supervisord_environment": {"A": "%(here)s"}},
+            "supervisord_environment.A cannot be written",
+        ),
+        (
+            {"supervisord_monitor_environment": {"A": ["x"]}},
+            "supervisord_monitor_environment.A is neither text nor a number",
+        ),
         (programs(startsecs=-1), "supervisord_extra_programs[0].startsecs is out of range"),
         (programs(stopwaitsecs=0), "supervisord_extra_programs[0].stopwaitsecs is out of range"),
         (programs(priority=-5), "supervisord_extra_programs[0].priority is out of range"),
-        (programs(startretries=2**40), "supervisord_extra_programs[0].startretries is out of range"),
-        (programs(startsecs=600), "supervisord_extra_programs[0].startsecs contradicts service_wait_timeout"),
+        (
+            programs(startretries=2**40),
+            "supervisord_extra_programs[0].startretries is out of range",
+        ),
+        (
+            programs(startsecs=600),
+            "supervisord_extra_programs[0].startsecs contradicts service_wait_timeout",
+        ),
     ],
     "files and paths": [
         ({"swf_testbed_ca_cert": "/nowhere/ca.pem"}, "swf_testbed_ca_cert is not there"),
@@ -304,14 +492,26 @@ INPUTS = {
         ({"swf_testbed_ca_cert": "{tmp}/empty"}, "swf_testbed_ca_cert has no certificate"),
         ({"swf_testbed_ca_cert": "{tmp}/both.pem"}, "swf_testbed_ca_cert has a private key"),
         ({"install_wheelhouse": "/nowhere/wheelhouse.tar"}, "install_wheelhouse is not there"),
-        ({"install_constraints_file": "constraints.txt"}, "install_constraints_file is not an absolute path"),
+        (
+            {"install_constraints_file": "constraints.txt"},
+            "install_constraints_file is not an absolute path",
+        ),
         ({"install_tools_lock_file": "/nowhere/tools.txt"}, "install_tools_lock_file is not there"),
         ({"install_lock_file": "locks/mine.txt"}, "install_lock_file is not an absolute path"),
         ({"install_lock_file": "{tmp}"}, "install_lock_file is a directory"),
-        ({"swf_testbed_controller_dir": "controller"}, "swf_testbed_controller_dir is not an absolute path"),
+        (
+            {"swf_testbed_controller_dir": "controller"},
+            "swf_testbed_controller_dir is not an absolute path",
+        ),
         ({"swf_testbed_controller_dir": "{tmp}/empty"}, "swf_testbed_controller_dir is a file"),
-        ({"package_index_sources": ["/nowhere/swf-testbed"]}, "package_index_sources[0] is no folder of a package"),
-        ({"package_index_sources": ["packages/swf-testbed"]}, "package_index_sources[0] is not an absolute path"),
+        (
+            {"package_index_sources": ["/nowhere/swf-testbed"]},
+            "package_index_sources[0] is no folder of a package",
+        ),
+        (
+            {"package_index_sources": ["packages/swf-testbed"]},
+            "package_index_sources[0] is not an absolute path",
+        ),
         (
             {"package_index_certificate": "{tmp}/good.pem", "swf_testbed_index_tls": True},
             "package_index_certificate_key is missing",
@@ -342,46 +542,101 @@ INPUTS = {
             "would refuse the certificate",
         ),
         (
-            {"broker_certificate": "/nowhere/b.pem", "broker_certificate_key": "/nowhere/b.key", "swf_testbed_broker_tls": True},
+            {
+                "broker_certificate": "/nowhere/b.pem",
+                "broker_certificate_key": "/nowhere/b.key",
+                "swf_testbed_broker_tls": True,
+            },
             "broker_certificate_key is not there",
             "broker",
         ),
-        (indexes({**LAB, "ca_cert": "/nowhere/ca.pem"}, PYPI), "pip_indexes[0].ca_cert is not there"),
-        ({"systemd_read_write_paths": ["data"]}, "systemd_read_write_paths[0] is not an absolute path"),
+        (
+            indexes({**LAB, "ca_cert": "/nowhere/ca.pem"}, PYPI),
+            "pip_indexes[0].ca_cert is not there",
+        ),
+        (
+            {"systemd_read_write_paths": ["data"]},
+            "systemd_read_write_paths[0] is not an absolute path",
+        ),
         (
             {"supervisord_directories": [{"path": "data", "mode": "0750"}]},
             "supervisord_directories[0].path is not an absolute path",
         ),
-        ({"supervisord_directories": [{"path": "/srv/data", "mode": "rwx"}]}, "supervisord_directories[0].mode is no mode"),
-        ({"supervisord_directories": [{"path": "/srv/data", "mode": 488}]}, "supervisord_directories[0].mode is not text"),
+        (
+            {"supervisord_directories": [{"path": "/srv/data", "mode": "rwx"}]},
+            "supervisord_directories[0].mode is no mode",
+        ),
+        (
+            {"supervisord_directories": [{"path": "/srv/data", "mode": 488}]},
+            "supervisord_directories[0].mode is not text",
+        ),
         ({"pip_index_scope": "site"}, "pip_index_site is empty"),
-        ({"package_index_backup_dir": "backups"}, "package_index_backup_dir is not an absolute path"),
+        (
+            {"package_index_backup_dir": "backups"},
+            "package_index_backup_dir is not an absolute path",
+        ),
     ],
     "accounts": [
-        ({"swf_testbed_scope": "system", "swf_testbed_user": "root"}, "swf_testbed_user is there for other things"),
-        ({"swf_testbed_scope": "system", "swf_testbed_user": "nobody"}, "swf_testbed_user is there for other things"),
-        ({"swf_testbed_scope": "system", "swf_testbed_index_system_user": "www-data"}, "swf_testbed_index_system_user is there"),
-        ({"swf_testbed_scope": "system", "swf_testbed_operators": "wheel"}, "swf_testbed_operators is there for other things"),
-        ({"swf_testbed_scope": "system", "swf_testbed_user": "Swf Testbed"}, "swf_testbed_user is not the name of an account"),
-        ({"swf_testbed_scope": "system", "swf_testbed_user": "0"}, "swf_testbed_user is not the name of an account"),
-        ({"swf_testbed_scope": "system", "swf_testbed_user": ""}, "swf_testbed_user is not the name of an account"),
+        (
+            {"swf_testbed_scope": "system", "swf_testbed_user": "root"},
+            "swf_testbed_user is there for other things",
+        ),
+        (
+            {"swf_testbed_scope": "system", "swf_testbed_user": "nobody"},
+            "swf_testbed_user is there for other things",
+        ),
+        (
+            {"swf_testbed_scope": "system", "swf_testbed_index_system_user": "www-data"},
+            "swf_testbed_index_system_user is there",
+        ),
+        (
+            {"swf_testbed_scope": "system", "swf_testbed_operators": "wheel"},
+            "swf_testbed_operators is there for other things",
+        ),
+        (
+            {"swf_testbed_scope": "system", "swf_testbed_user": "Swf Testbed"},
+            "swf_testbed_user is not the name of an account",
+        ),
+        (
+            {"swf_testbed_scope": "system", "swf_testbed_user": "0"},
+            "swf_testbed_user is not the name of an account",
+        ),
+        (
+            {"swf_testbed_scope": "system", "swf_testbed_user": ""},
+            "swf_testbed_user is not the name of an account",
+        ),
         ({"swf_testbed_scope": "system", "swf_testbed_user": 1000}, "swf_testbed_user is not text"),
     ],
     "sources": [
         (indexes(), "pip_indexes is empty"),
         (indexes({**LAB, "name": "a/b"}), "is no name for an index"),
         (indexes(LAB, LAB), "two indexes are named lab"),
-        (indexes({**LAB, "url": "http://index.example.org/simple/"}), "the token would travel in the clear"),
-        (indexes({**LAB, "url": "https://me:%s@index.example.org/simple/" % CANARY}), "has credentials in it"),
+        (
+            indexes({**LAB, "url": "http://index.example.org/simple/"}),
+            "the token would travel in the clear",
+        ),
+        (
+            indexes({**LAB, "url": "https://me:%s@index.example.org/simple/" % CANARY}),
+            "has credentials in it",
+        ),
         (indexes({**LAB, "token": 83}), "pip_indexes[0].token is not text"),
         (indexes({**LAB, "token": "two words"}), "the token has a space"),
         (indexes({"name": "gh", "preset": "github"}), "GitHub Packages has no registry"),
         (git(), "install_git_repositories is empty"),
         (git({**GIT, "commit": "main"}), "install_git_repositories[0].commit is no commit"),
-        (git({**GIT, "url": "https://me:%s@git.example.org/x" % CANARY}), "install_git_repositories[0].url is not accepted"),
-        (git({**GIT, "subdirectory": "../x"}), "install_git_repositories[0].subdirectory leads out"),
+        (
+            git({**GIT, "url": "https://me:%s@git.example.org/x" % CANARY}),
+            "install_git_repositories[0].url is not accepted",
+        ),
+        (
+            git({**GIT, "subdirectory": "../x"}),
+            "install_git_repositories[0].subdirectory leads out",
+        ),
         (git(GIT, GIT), "install_git_repositories[1].url is there twice"),
-        (git({**GIT, "url": "ssh://git@git.example.org/x"}, install_git_token=CANARY), "install_git_token is for https alone"),
+        (
+            git({**GIT, "url": "ssh://git@git.example.org/x"}, install_git_token=CANARY),
+            "install_git_token is for https alone",
+        ),
     ],
 }
 SECRETS = ("token", "password", "content", "environment", "command")
@@ -480,7 +735,10 @@ def test_all_problems_are_reported_at_once(checks):
 
 def test_a_problem_of_several_hosts_is_said_once(checks):
     message = checks.refusal({"swf_testbed_monitr_port": 1}, inventory="examples/lab")
-    assert message.count("swf_testbed_monitr_port is no variable") == 1 and "Evidence: 1 problem." in message
+    assert (
+        message.count("swf_testbed_monitr_port is no variable") == 1
+        and "Evidence: 1 problem." in message
+    )
 
 
 def test_a_problem_of_one_host_names_it(checks):
@@ -490,7 +748,11 @@ def test_a_problem_of_one_host_names_it(checks):
 
 @pytest.mark.parametrize(
     "inventory",
-    ["inventory", "examples/lab", *("molecule/%s/inventory" % name for name in ("default", "system", "lab", "release"))],
+    [
+        "inventory",
+        "examples/lab",
+        *("molecule/%s/inventory" % name for name in ("default", "system", "lab", "release")),
+    ],
 )
 def test_the_inventories_that_we_ship_have_no_problem(checks, inventory):
     # in Molecule's, the addresses come from the scenario's hosts
@@ -534,7 +796,11 @@ def test_whatever_a_value_is_the_answer_is_a_refusal(checks, value):
     }
     groups = ["database", "broker", "monitor"]
     assert "nothing was changed" in checks.refusal(dict.fromkeys(options, value), groups)
-    secrets = [name for name, option in options.items() if "no_log" in str(option) or "environment" in name or "programs" in name]
+    secrets = [
+        name
+        for name, option in options.items()
+        if "no_log" in str(option) or "environment" in name or "programs" in name
+    ]
     assert CANARY not in (checks.refusal(dict.fromkeys(secrets, value), groups) or "")
 
 
@@ -550,17 +816,31 @@ VALID = [
         "install_version": "0.2.0",
         "supervisord_log_max_bytes": 1048576,
     },
-    {"pip_index_remove_github": "true", "pip_index_secure_logging": "false", "package_index_secure_logging": False},
+    {
+        "pip_index_remove_github": "true",
+        "pip_index_secure_logging": "false",
+        "package_index_secure_logging": False,
+    },
     # names of the site's own
-    {"database_host": "x", "broker_password": "x", "install_dir": "/x", "service_account": "x", "monitor_email": "x"},
+    {
+        "database_host": "x",
+        "broker_password": "x",
+        "install_dir": "/x",
+        "service_account": "x",
+        "monitor_email": "x",
+    },
     {"broker_user": "me", "swf_testbed_broker_user": "{{ broker_user }}"},
     # what is there only once a host was asked
     programs(
-        command="{{ swf_testbed_release.path }}/bin/python -m mine", environment={"A": "{{ ansible_facts.hostname }}", "B": 1}
+        command="{{ swf_testbed_release.path }}/bin/python -m mine",
+        environment={"A": "{{ ansible_facts.hostname }}", "B": 1},
     ),
     programs(autorestart=True, startsecs=0, stopwaitsecs=30, directory="/srv"),
     {"swf_testbed_database_host": "/run/postgresql"},
-    {"swf_testbed_database_host": "db.example.org", "swf_testbed_database_password": 'it\'s 7 "words" ; #'},
+    {
+        "swf_testbed_database_host": "db.example.org",
+        "swf_testbed_database_password": 'it\'s 7 "words" ; #',
+    },
     {
         "swf_testbed_broker_host": "broker.example.org",
         "swf_testbed_broker_tls": True,
@@ -570,7 +850,11 @@ VALID = [
     # a web server of the site's own before the monitor
     {"swf_testbed_monitor_url": "https://monitor.example.org"},
     {"swf_testbed_agents_serial": 2, "swf_testbed_upgrade_serial": [1, "50%"]},
-    {"swf_testbed_scope": "system", "swf_testbed_user": "epic_swf", "swf_testbed_operators": "epic-ops"},
+    {
+        "swf_testbed_scope": "system",
+        "swf_testbed_user": "epic_swf",
+        "swf_testbed_operators": "epic-ops",
+    },
     indexes(LAB, PYPI),
     git(GIT, {**GIT, "subdirectory": "agents/data"}, install_git_token=CANARY),
 ]
@@ -583,22 +867,40 @@ def test_valid_input_passes(checks, variables):
 
 def test_an_index_of_another_inventory_needs_its_token(checks, tmp_path):
     """Where this controller served it, the token is there already."""
-    (tmp_path / "hosts.ini").write_text("[testbed]\nlogin ansible_connection=local\n[index]\n[broker]\n[database]\n[monitor]\n")
+    (tmp_path / "hosts.ini").write_text(
+        "[testbed]\nlogin ansible_connection=local\n[index]\n[broker]\n[database]\n[monitor]\n"
+    )
     variables = {
         "swf_testbed_index_host": "192.0.2.5",
         "swf_testbed_index_tls": True,
         "swf_testbed_controller_dir": str(tmp_path),
     }
-    assert "set swf_testbed_index_token" in checks.refusal(variables, inventory=str(tmp_path / "hosts.ini"))
+    assert "set swf_testbed_index_token" in checks.refusal(
+        variables, inventory=str(tmp_path / "hosts.ini")
+    )
     (tmp_path / "secrets").mkdir()
     (tmp_path / "secrets/index_token").write_text(HEX)
     assert checks.refusal(variables, inventory=str(tmp_path / "hosts.ini")) is None
 
 
-@pytest.mark.parametrize("playbook", ["upgrade", "rollback", "start", "stop", "uninstall", "wheelhouse", "publish",
-                                      "export_secrets", "import_secrets"])
+@pytest.mark.parametrize(
+    "playbook",
+    [
+        "upgrade",
+        "rollback",
+        "start",
+        "stop",
+        "uninstall",
+        "wheelhouse",
+        "publish",
+        "export_secrets",
+        "import_secrets",
+    ],
+)
 def test_a_misspelled_name_stops_every_playbook_that_changes_something(checks, playbook):
-    assert "write swf_testbed_instance" in checks.refusal({"swf_testbed_instnce": "other"}, playbook=playbook)
+    assert "write swf_testbed_instance" in checks.refusal(
+        {"swf_testbed_instnce": "other"}, playbook=playbook
+    )
 
 
 FIRST_OF_EACH = [
@@ -615,7 +917,10 @@ FIRST_OF_EACH = [
 ]
 
 
-@pytest.mark.parametrize(("variables", "named"), [pytest.param(case[0], case[1], id=name) for name, case in FIRST_OF_EACH])
+@pytest.mark.parametrize(
+    ("variables", "named"),
+    [pytest.param(case[0], case[1], id=name) for name, case in FIRST_OF_EACH],
+)
 def test_site_contacts_no_host(variables, named, tmp_path):
     """examples/lab, with an ssh that leaves a mark if it is called."""
     ssh, mark = tmp_path / "ssh", tmp_path / "mark"
@@ -646,8 +951,13 @@ def test_site_contacts_no_host(variables, named, tmp_path):
         ),
     )
     assert done.returncode != 0
-    assert named in done.stdout and "nothing was changed" in done.stdout and CANARY not in done.stdout
-    assert done.stdout.count("TASK [") == 1 and "ok=0    changed=0    unreachable=0    failed=1" in done.stdout
+    assert (
+        named in done.stdout and "nothing was changed" in done.stdout and CANARY not in done.stdout
+    )
+    assert (
+        done.stdout.count("TASK [") == 1
+        and "ok=0    changed=0    unreachable=0    failed=1" in done.stdout
+    )
     assert not mark.exists() and not (home / "data").exists()
 
 
@@ -663,7 +973,8 @@ def play_with_a_vaulted_password(tmp_path):
         ANSIBLE_COLLECTIONS_PATH=str(ROOT / ".ansible/collections"),
     )
     (tmp_path / "play.yml").write_text(
-        "- hosts: testbed\n  gather_facts: false\n  tasks:\n    - bnlnpps.swf_testbed.inventory_check:\n"
+        "- hosts: testbed\n  gather_facts: false\n  tasks:\n    - "
+        "bnlnpps.swf_testbed.inventory_check:\n"
     )
 
     def run(secret, *arguments):
@@ -684,7 +995,15 @@ def play_with_a_vaulted_password(tmp_path):
         )
         (tmp_path / "vault.yml").write_text(text.stdout)
         done = subprocess.run(
-            [str(tools / "ansible-playbook"), "play.yml", "-i", str(ROOT / "inventory"), "-e", "@vault.yml", *arguments],
+            [
+                str(tools / "ansible-playbook"),
+                "play.yml",
+                "-i",
+                str(ROOT / "inventory"),
+                "-e",
+                "@vault.yml",
+                *arguments,
+            ],
             cwd=tmp_path,
             text=True,
             stdout=subprocess.PIPE,
@@ -701,10 +1020,23 @@ def play_with_a_vaulted_password(tmp_path):
 def test_vaulted_secrets_are_checked_and_not_shown(vaulted):
     assert vaulted(CANARY, *vaulted.password)[0] == 0
     status, output = vaulted(CANARY + "\n", *vaulted.password)
-    assert status != 0 and "swf_testbed_broker_password has an end of line" in output and CANARY not in output
+    assert (
+        status != 0
+        and "swf_testbed_broker_password has an end of line" in output
+        and CANARY not in output
+    )
     status, output = vaulted(CANARY)
-    assert status != 0 and "swf_testbed_broker_password cannot be worked out" in output and "vault" in output
+    assert (
+        status != 0
+        and "swf_testbed_broker_password cannot be worked out" in output
+        and "vault" in output
+    )
 
 
 def test_an_account_that_is_refused_now_can_be_uninstalled(checks):
-    assert checks.refusal({"swf_testbed_scope": "system", "swf_testbed_user": "nobody"}, playbook="uninstall") is None
+    assert (
+        checks.refusal(
+            {"swf_testbed_scope": "system", "swf_testbed_user": "nobody"}, playbook="uninstall"
+        )
+        is None
+    )

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Every playbook works with --limit: hosts that are left out are not contacted, and nothing of them is needed."""
+"""Every playbook works with --limit: hosts that are left out are not contacted, and nothing of them
+is needed."""
 
 from __future__ import annotations
 
@@ -24,7 +25,10 @@ BROKEN = (
 def a_fleet_of_which_most_hosts_are_away():
     fleet = Fleet()
     fleet.inventory(
-        testbed={"one": fleet.here("one", "broker", "monitor", "monitor-listener"), "three": fleet.gone("mcp-agent")},
+        testbed={
+            "one": fleet.here("one", "broker", "monitor", "monitor-listener"),
+            "three": fleet.gone("mcp-agent"),
+        },
         agents={"two": fleet.here("two", "data-agent"), "four": fleet.gone("fastmon-agent")},
         index={"one": {}},
         database={"three": {}},
@@ -35,9 +39,22 @@ def a_fleet_of_which_most_hosts_are_away():
     fleet.close()
 
 
-PLAYBOOKS = ["site", "upgrade", "rollback", "start", "stop", "status", "doctor", "uninstall", "wheelhouse"]
+PLAYBOOKS = [
+    "site",
+    "upgrade",
+    "rollback",
+    "start",
+    "stop",
+    "status",
+    "doctor",
+    "uninstall",
+    "wheelhouse",
+]
 # these say of a host without an installation that there is something to do
-REFUSED = {"rollback": "there is no previous release", "doctor": "nothing answers at the address of the index"}
+REFUSED = {
+    "rollback": "there is no previous release",
+    "doctor": "nothing answers at the address of the index",
+}
 
 
 # the second one has agents alone: with it, all the services are left out
@@ -52,7 +69,8 @@ def test_every_playbook_works_with_a_limit(fleet, playbook, limit):
 
 
 def test_the_list_of_playbooks_is_whole():
-    """settle.yml is a part of others, and the ones left out with it work on the controller alone."""
+    """settle.yml is a part of others, and the ones left out with it work on the controller
+    alone."""
     others = {"settle", "publish", "export_secrets", "import_secrets"}
     assert {path.stem for path in (ROOT / "playbooks").glob("*.yml")} - others == set(PLAYBOOKS)
 
@@ -61,8 +79,18 @@ def test_a_controller_without_the_secrets_of_the_hosts_that_are_left_out_is_told
     authority = "%s/home/.local/share/swf-testbed-controller/ca/ca.pem" % fleet.folder
     code, output = fleet.play("site", "--limit", "two", "-e", "swf_testbed_ca_cert=" + authority)
     assert code != 0 and "4 problems" in output, output
-    for name, host in (("index_token", "one"), ("broker_password", "three"), ("api_token", "one, three")):
-        assert "swf_testbed_%s is not on this controller" % name in output and "Evidence: %s, which" % host in output, output
-    assert "swf_testbed_ca_cert is not on this controller" in output and "there is no %s, and three" % authority in output, output
+    for name, host in (
+        ("index_token", "one"),
+        ("broker_password", "three"),
+        ("api_token", "one, three"),
+    ):
+        assert (
+            "swf_testbed_%s is not on this controller" % name in output
+            and "Evidence: %s, which" % host in output
+        ), output
+    assert (
+        "swf_testbed_ca_cert is not on this controller" in output
+        and "there is no %s, and three" % authority in output
+    ), output
     assert "Fix: run without --limit" in output and "cannot read" not in output, output
     assert not (fleet.folder / "home/.local/share/swf-testbed-controller").exists()

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A run ends before the change-over when it has lost a host, unless that host only runs agents and few are missing."""
+"""A run ends before the change-over when it has lost a host, unless that host only runs agents and
+few are missing."""
 
 from __future__ import annotations
 
@@ -20,33 +21,46 @@ def a_fleet():
 
 @pytest.mark.parametrize("playbook", ["site", "upgrade"])
 @pytest.mark.parametrize("group", ["testbed", "agents", "monitor"])
-def test_a_host_that_cannot_be_reached_ends_the_run_with_the_command_that_leaves_it_out(fleet, playbook, group):
+def test_a_host_that_cannot_be_reached_ends_the_run_with_the_command_that_leaves_it_out(
+    fleet, playbook, group
+):
     fleet.inventory(
         testbed={
             "one": fleet.here("one", "broker", "monitor", "monitor-listener"),
             **({"lost": fleet.gone("data-agent")} if group != "agents" else {}),
         },
-        agents={"two": fleet.here("two", "data-agent"), **({"lost": fleet.gone("data-agent")} if group == "agents" else {})},
+        agents={
+            "two": fleet.here("two", "data-agent"),
+            **({"lost": fleet.gone("data-agent")} if group == "agents" else {}),
+        },
         monitor={"lost": {}} if group == "monitor" else {},
     )
     code, output = fleet.play(playbook, *(ALLOW_ONE if group != "agents" else ()))
     assert code != 0 and CHANGE_OVER not in output, output
-    assert "1 host is missing, and the run ends before any program is changed over; all that ran goes on as it was." in output, (
-        output
-    )
+    assert (
+        "1 host is missing, and the run ends before any program is changed over; all that ran goes "
+        "on as it was." in output
+    ), output
     assert "- lost: " in output and "Evidence: " in output and "127.0.0.1" in output, output
-    assert "--limit 'all:!lost'" in output and "playbooks/%s.yml -i hosts.yml" % playbook in output, output
-    assert ("only run agents, 0 may be unreachable (swf_testbed_max_unreachable)" in output) == (group == "agents"), output
+    assert (
+        "--limit 'all:!lost'" in output and "playbooks/%s.yml -i hosts.yml" % playbook in output
+    ), output
+    assert ("only run agents, 0 may be unreachable (swf_testbed_max_unreachable)" in output) == (
+        group == "agents"
+    ), output
 
 
 def test_a_service_that_is_lost_in_the_middle_ends_the_run(fleet):
-    """Not the preflight checks: the play of the firewall is the first that has hosts of services alone."""
+    """Not the preflight checks: the play of the firewall is the first that has hosts of services
+    alone."""
     fleet.inventory(
         testbed={"one": fleet.here("one", "broker", "monitor", "monitor-listener")},
         database={"services": dict(fleet.here("services"), firewall_manager="nonsense")},
         broker={"one": {}},
     )
-    code, output = fleet.play("site", "-e", "swf_testbed_database_host=db.example", "--skip-tags", "always", "--check")
+    code, output = fleet.play(
+        "site", "-e", "swf_testbed_database_host=db.example", "--skip-tags", "always", "--check"
+    )
     assert code != 0 and NEXT not in output and CHANGE_OVER not in output, output
     assert "- services failed, see above" in output and "--limit 'all:!services'" in output, output
 
@@ -59,7 +73,10 @@ def test_a_service_that_cannot_be_provided_ends_the_run(fleet):
     code, output = fleet.play("site", "--skip-tags", "always", "--check")
     assert code != 0 and CHANGE_OVER not in output, output
     assert "broker_users needs at least one user" in output, output
-    assert "To go on without this host: ansible-playbook" in output and "--limit 'all:!services'" in output, output
+    assert (
+        "To go on without this host: ansible-playbook" in output
+        and "--limit 'all:!services'" in output
+    ), output
 
 
 @pytest.mark.parametrize("allowed", [False, True], ids=["none", "one"])
@@ -92,4 +109,8 @@ def test_agents_may_be_missing_where_that_is_allowed_and_are_named_in_the_end(fl
 def test_values_of_extra_variables_are_not_repeated(fleet):
     fleet.inventory(testbed={"one": fleet.here("one", "monitor"), "lost": fleet.gone("data-agent")})
     code, output = fleet.play("site", "-e", "swf_testbed_broker_password=canary-password")
-    assert code != 0 and "canary-password" not in output and "'all:!lost' with the same other options" in output, output
+    assert (
+        code != 0
+        and "canary-password" not in output
+        and "'all:!lost' with the same other options" in output
+    ), output

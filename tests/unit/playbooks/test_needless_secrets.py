@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A secret is generated at its first use, and only where it is used: playbooks run, and their secrets are counted."""
+"""A secret is generated at its first use, and only where it is used: playbooks run, and their
+secrets are counted."""
 
 from __future__ import annotations
 
@@ -16,35 +17,91 @@ from ports import free_port
 
 ROOT = Path(__file__).resolve().parents[3]
 TOKEN = "0123456789abcdef0123456789abcdef01234567"
-OWN = {"pip_indexes": [{"name": "lab", "url": "https://index.example.org/simple/", "username": "me", "token": TOKEN,
-                        "packages": ["swf-*"]}]}
-GIVEN = {"swf_testbed_" + name: TOKEN
-         for name in ("index_token", "broker_password", "database_password", "monitor_secret_key", "api_token")}
+OWN = {
+    "pip_indexes": [
+        {
+            "name": "lab",
+            "url": "https://index.example.org/simple/",
+            "username": "me",
+            "token": TOKEN,
+            "packages": ["swf-*"],
+        }
+    ]
+}
+GIVEN = {
+    "swf_testbed_" + name: TOKEN
+    for name in (
+        "index_token",
+        "broker_password",
+        "database_password",
+        "monitor_secret_key",
+        "api_token",
+    )
+}
 
 
 @pytest.fixture(name="made_by")
 def made_by_a_playbook():
-    """Runs a playbook on this machine, in a home of its own; returns the names of the secrets that it made, and what it said."""
+    """Runs a playbook on this machine, in a home of its own; returns the names of the secrets that
+    it made, and what it said."""
     # short, for the path of supervisord's socket
     home = Path(tempfile.mkdtemp(prefix="swf-", dir="/tmp"))
-    ports = {"swf_testbed_%s_port" % name: free_port() for name in ("index", "broker", "monitor", "mcp")}
+    ports = {
+        "swf_testbed_%s_port" % name: free_port() for name in ("index", "broker", "monitor", "mcp")
+    }
 
     def run(playbook, *arguments, **variables):
         checkout = home / "swf-thing"
         checkout.mkdir(exist_ok=True)
         hosts = home / "hosts.json"
-        hosts.write_text(json.dumps({"all": {
-            "vars": dict(ports, ansible_connection="local", ansible_python_interpreter=sys.executable,
-                         swf_testbed_python=sys.executable, swf_testbed_systemd="never", publish_workflows=[str(checkout)],
-                         **variables),
-            "hosts": {"localhost": {}},
-            "children": {"index": {"hosts": {"localhost": {}}}, "testbed": {"hosts": {"localhost": {}}}}}}))
-        environment = {key: value for key, value in os.environ.items() if not key.startswith(("XDG_", "ANSIBLE_"))}
-        environment.update(HOME=str(home), ANSIBLE_COLLECTIONS_PATH=str(ROOT / ".ansible/collections"), ANSIBLE_NOCOLOR="1")
+        hosts.write_text(
+            json.dumps(
+                {
+                    "all": {
+                        "vars": dict(
+                            ports,
+                            ansible_connection="local",
+                            ansible_python_interpreter=sys.executable,
+                            swf_testbed_python=sys.executable,
+                            swf_testbed_systemd="never",
+                            publish_workflows=[str(checkout)],
+                            **variables,
+                        ),
+                        "hosts": {"localhost": {}},
+                        "children": {
+                            "index": {"hosts": {"localhost": {}}},
+                            "testbed": {"hosts": {"localhost": {}}},
+                        },
+                    }
+                }
+            )
+        )
+        environment = {
+            key: value
+            for key, value in os.environ.items()
+            if not key.startswith(("XDG_", "ANSIBLE_"))
+        }
+        environment.update(
+            HOME=str(home),
+            ANSIBLE_COLLECTIONS_PATH=str(ROOT / ".ansible/collections"),
+            ANSIBLE_NOCOLOR="1",
+        )
         done = subprocess.run(
-            [str(Path(sys.executable).parent / "ansible-playbook"), "-i", str(hosts), str(ROOT / "playbooks" / playbook),
-             *arguments],
-            cwd=home, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False, timeout=280)
+            [
+                str(Path(sys.executable).parent / "ansible-playbook"),
+                "-i",
+                str(hosts),
+                str(ROOT / "playbooks" / playbook),
+                *arguments,
+            ],
+            cwd=home,
+            env=environment,
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            check=False,
+            timeout=280,
+        )
         return {path.name for path in home.rglob("swf-testbed-controller/secrets/*")}, done.stdout
 
     yield run
@@ -52,24 +109,35 @@ def made_by_a_playbook():
 
 
 # the last is a task near the end of what is asked for
-@pytest.mark.parametrize("playbook,arguments,variables,task", [
-    ("publish.yml", [], OWN, "Let each repository publish itself"),
-    ("publish.yml", [], GIVEN, "Let each repository publish itself"),
-    ("status.yml", [], {}, "Show what runs"),
-    ("stop.yml", [], {}, "Stop supervisord and the index"),
-    ("start.yml", [], {}, "Run supervisord"),
-    ("doctor.yml", [], {}, "Show what was found"),
-    ("rollback.yml", [], {}, "Go back to a release"),
-    ("export_secrets.yml", [], {"export_secrets_file": "vault.yml"}, "Write the secrets of this controller to a vault file"),
-    ("site.yml", ["--check"], {}, "Build the release"),
-])
-def test_a_playbook_makes_no_secret_that_it_does_not_use(made_by, playbook, arguments, variables, task):
+@pytest.mark.parametrize(
+    "playbook,arguments,variables,task",
+    [
+        ("publish.yml", [], OWN, "Let each repository publish itself"),
+        ("publish.yml", [], GIVEN, "Let each repository publish itself"),
+        ("status.yml", [], {}, "Show what runs"),
+        ("stop.yml", [], {}, "Stop supervisord and the index"),
+        ("start.yml", [], {}, "Run supervisord"),
+        ("doctor.yml", [], {}, "Show what was found"),
+        ("rollback.yml", [], {}, "Go back to a release"),
+        (
+            "export_secrets.yml",
+            [],
+            {"export_secrets_file": "vault.yml"},
+            "Write the secrets of this controller to a vault file",
+        ),
+        ("site.yml", ["--check"], {}, "Build the release"),
+    ],
+)
+def test_a_playbook_makes_no_secret_that_it_does_not_use(
+    made_by, playbook, arguments, variables, task
+):
     secrets, output = made_by(playbook, *arguments, **variables)
     assert task in output, output
     assert secrets == set()
 
 
 def test_a_playbook_makes_the_secret_that_it_uses(made_by):
-    """The private index of the collection, which localhost publishes to where the inventory says nothing of indexes."""
+    """The private index of the collection, which localhost publishes to where the inventory says
+    nothing of indexes."""
     secrets, output = made_by("publish.yml")
     assert secrets == {"index_token"}, output

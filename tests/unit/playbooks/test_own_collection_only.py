@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A newcomer's controller has no collection but this one: every playbook runs there, or says which other one it needs."""
+"""A newcomer's controller has no collection but this one: every playbook runs there, or says which
+other one it needs."""
 
 from __future__ import annotations
 
@@ -24,12 +25,23 @@ def run_playbook(tmp_path):
         owner = tmp_path / "collections/ansible_collections/bnlnpps"
         owner.mkdir(parents=True)
         (owner / "swf_testbed").symlink_to(ROOT)
-        environment = dict(os.environ, ANSIBLE_COLLECTIONS_PATH=str(tmp_path / "collections"), ANSIBLE_HOME=str(tmp_path),
-                           HOME=str(tmp_path))
+        environment = dict(
+            os.environ,
+            ANSIBLE_COLLECTIONS_PATH=str(tmp_path / "collections"),
+            ANSIBLE_HOME=str(tmp_path),
+            HOME=str(tmp_path),
+        )
         done = subprocess.run(
             [str(Path(sys.executable).parent / "ansible-playbook"), *arguments],
-            cwd=tmp_path, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False, env=environment)
+            cwd=tmp_path,
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            check=False,
+            env=environment,
+        )
         return done.returncode, done.stdout
+
     return run
 
 

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Every task of a role that places secrets is run, with the role's own variables, into a folder of the test.
+"""Every task of a role that places secrets is run, with the role's own variables, into a folder of
+the test.
 
-As a whole the roles install services of a host. In molecule/lab they do, and what callback plugins see is searched there too.
+As a whole the roles install services of a host. In molecule/lab they do, and what callback plugins
+see is searched there too.
 """
 
 from __future__ import annotations
@@ -20,7 +22,11 @@ from seen_by_callbacks import Seen
 
 ROOT = Path(__file__).resolve().parents[3]
 MODULE = "bnlnpps.swf_testbed.config_files"
-API_TOKEN, PASSWORD, INDEX_TOKEN = "0123456789abcdef0a1b" * 2, "canary-broker-%password", "canary-index-%token" * 2
+API_TOKEN, PASSWORD, INDEX_TOKEN = (
+    "0123456789abcdef0a1b" * 2,
+    "canary-broker-%password",
+    "canary-index-%token" * 2,
+)
 
 
 def placing():
@@ -30,7 +36,9 @@ def placing():
             if "files_of" in task.get(MODULE, {}):
                 # a manifest is written where only root writes, and has no secret in it
                 left_out = ("manifest", "users_of", "registry")
-                arguments = {name: value for name, value in task[MODULE].items() if name not in left_out}
+                arguments = {
+                    name: value for name, value in task[MODULE].items() if name not in left_out
+                }
                 yield path.parent.parent.name, dict(task, **{MODULE: arguments})
 
 
@@ -50,14 +58,41 @@ PLACING = [(role, task) for role, task in placing() if can_be_owned_by(role)]
 
 
 def layout(folder):
-    names = ("config_dir", "secrets_dir", "readable_secrets_dir", "access_dir", "state_dir", "log_dir", "run_dir", "root",
-             "data_dir", "supervisord_conf", "unit_file", "ca_file")
-    return dict({name: str(folder / name) for name in names}, scope="user", credentials=False, managed=False, user="",
-                operators="", config_mode="0700", conf_mode="0600")
+    names = (
+        "config_dir",
+        "secrets_dir",
+        "readable_secrets_dir",
+        "access_dir",
+        "state_dir",
+        "log_dir",
+        "run_dir",
+        "root",
+        "data_dir",
+        "supervisord_conf",
+        "unit_file",
+        "ca_file",
+    )
+    return dict(
+        {name: str(folder / name) for name in names},
+        scope="user",
+        credentials=False,
+        managed=False,
+        user="",
+        operators="",
+        config_mode="0700",
+        conf_mode="0600",
+    )
 
 
 def test_the_tasks_are_those_that_are_known():
-    assert {role for role, _task in placing()} == {"broker", "database", "monitor", "package_index", "pip_index", "supervisord"}
+    assert {role for role, _task in placing()} == {
+        "broker",
+        "database",
+        "monitor",
+        "package_index",
+        "pip_index",
+        "supervisord",
+    }
 
 
 @pytest.fixture(name="inventory")
@@ -65,32 +100,76 @@ def an_inventory(tmp_path):
     for path in ("host", "index", "database"):
         (tmp_path / path).mkdir()
     variables = {
-        "ansible_connection": "local", "ansible_python_interpreter": sys.executable,
-        "swf_testbed_controller_dir": str(tmp_path / "controller"), "swf_testbed_components": ["monitor"],
-        "swf_testbed_api_token": API_TOKEN, "swf_testbed_broker_password": PASSWORD, "swf_testbed_index_token": INDEX_TOKEN,
-        "swf_testbed_broker_tls": True, "swf_testbed_index_tls": True, "swf_testbed_index_ca_cert": "",
+        "ansible_connection": "local",
+        "ansible_python_interpreter": sys.executable,
+        "swf_testbed_controller_dir": str(tmp_path / "controller"),
+        "swf_testbed_components": ["monitor"],
+        "swf_testbed_api_token": API_TOKEN,
+        "swf_testbed_broker_password": PASSWORD,
+        "swf_testbed_index_token": INDEX_TOKEN,
+        "swf_testbed_broker_tls": True,
+        "swf_testbed_index_tls": True,
+        "swf_testbed_index_ca_cert": "",
         "swf_testbed_monitor_url": "https://127.0.0.1",
         "swf_testbed_index_url": "https://127.0.0.1:8004",
-        "__swf_testbed_dirs": layout(tmp_path / "host"), "__package_index_dirs": layout(tmp_path / "index"),
-        "__swf_testbed_snapshots": [str(tmp_path / "host/secrets.known-good"), str(tmp_path / "host/pip.known-good")],
-        "__broker_config": str(tmp_path / "broker"), "__broker_secrets": str(tmp_path / "broker/secrets"),
-        "__database_config": str(tmp_path / "database"), "__monitor_config": str(tmp_path / "host"),
-        "swf_testbed_database_host": "127.0.0.1", "swf_testbed_database_password": PASSWORD}
+        "__swf_testbed_dirs": layout(tmp_path / "host"),
+        "__package_index_dirs": layout(tmp_path / "index"),
+        "__swf_testbed_snapshots": [
+            str(tmp_path / "host/secrets.known-good"),
+            str(tmp_path / "host/pip.known-good"),
+        ],
+        "__broker_config": str(tmp_path / "broker"),
+        "__broker_secrets": str(tmp_path / "broker/secrets"),
+        "__database_config": str(tmp_path / "database"),
+        "__monitor_config": str(tmp_path / "host"),
+        "swf_testbed_database_host": "127.0.0.1",
+        "swf_testbed_database_password": PASSWORD,
+    }
     (tmp_path / "variables.json").write_text(json.dumps(variables))
     (tmp_path / "variables.json").chmod(0o600)
-    (tmp_path / "play.yml").write_text(yaml.safe_dump([{
-        "name": role, "hosts": "all", "gather_facts": False, "vars_files": variables_of("settings") + variables_of(role),
-        "tasks": [task]} for role, task in PLACING]))
+    (tmp_path / "play.yml").write_text(
+        yaml.safe_dump(
+            [
+                {
+                    "name": role,
+                    "hosts": "all",
+                    "gather_facts": False,
+                    "vars_files": variables_of("settings") + variables_of(role),
+                    "tasks": [task],
+                }
+                for role, task in PLACING
+            ]
+        )
+    )
     return tmp_path
 
 
 def run(folder, seen, *arguments):
-    environment = {key: value for key, value in os.environ.items() if not key.startswith(("XDG_", "ANSIBLE_"))}
-    environment.update(seen.environment, HOME=str(folder), ANSIBLE_COLLECTIONS_PATH=str(ROOT / ".ansible/collections"))
+    environment = {
+        key: value for key, value in os.environ.items() if not key.startswith(("XDG_", "ANSIBLE_"))
+    }
+    environment.update(
+        seen.environment,
+        HOME=str(folder),
+        ANSIBLE_COLLECTIONS_PATH=str(ROOT / ".ansible/collections"),
+    )
     return subprocess.run(
-        [str(Path(sys.executable).parent / "ansible-playbook"), "-i", "localhost,", "-e", "@%s" % (folder / "variables.json"),
-         *arguments, str(folder / "play.yml")], cwd=folder, env=environment, text=True, stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT, check=False)
+        [
+            str(Path(sys.executable).parent / "ansible-playbook"),
+            "-i",
+            "localhost,",
+            "-e",
+            "@%s" % (folder / "variables.json"),
+            *arguments,
+            str(folder / "play.yml"),
+        ],
+        cwd=folder,
+        env=environment,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        check=False,
+    )
 
 
 def keys_of(folder):
@@ -103,11 +182,15 @@ def test_placing_secrets_shows_them_to_no_callback_plugin(inventory):
     outputs = [run(inventory, seen, "-vvv", "--diff", *more) for more in ([], [], ["--check"])]
     assert [done.returncode for done in outputs] == [0, 0, 0], outputs[0].stdout
     assert " changed=0 " in outputs[1].stdout
-    # the one secret that is used and that the inventory does not set, beside the CA and what it issued
-    assert {path.name for path in (inventory / "controller/secrets").iterdir() if "." not in path.name} == {
-        "monitor_secret_key"}
+    # the one secret that is used and that the inventory does not set, beside the CA and what it
+    # issued
+    assert {
+        path.name for path in (inventory / "controller/secrets").iterdir() if "." not in path.name
+    } == {"monitor_secret_key"}
     keys = keys_of(inventory)
-    assert len(keys) >= 3 and PASSWORD in (inventory / "broker/secrets/users.properties").read_text()
+    assert (
+        len(keys) >= 3 and PASSWORD in (inventory / "broker/secrets/users.properties").read_text()
+    )
     leaks = Leaks(API_TOKEN, PASSWORD, INDEX_TOKEN, *keys)
     for number, done in enumerate(outputs):
         leaks.text("output %d" % number, done.stdout)
@@ -115,9 +198,15 @@ def test_placing_secrets_shows_them_to_no_callback_plugin(inventory):
     assert leaks.found == []
 
 
-@pytest.mark.parametrize("name,value", [
-    ("swf_testbed_broker_password", 4815162342), ("swf_testbed_api_token", 1234567.5), ("swf_testbed_index_token", 4815162342),
-    ("swf_testbed_monitor_secret_key", True)])
+@pytest.mark.parametrize(
+    "name,value",
+    [
+        ("swf_testbed_broker_password", 4815162342),
+        ("swf_testbed_api_token", 1234567.5),
+        ("swf_testbed_index_token", 4815162342),
+        ("swf_testbed_monitor_secret_key", True),
+    ],
+)
 def test_a_secret_that_is_not_text_is_refused(inventory, name, value):
     variables = json.loads((inventory / "variables.json").read_text())
     (inventory / "variables.json").write_text(json.dumps(dict(variables, **{name: value})))
@@ -126,8 +215,15 @@ def test_a_secret_that_is_not_text_is_refused(inventory, name, value):
     for play in plays:
         for task in play["tasks"]:
             task["no_log"] = False
-    (inventory / "play.yml").write_text(yaml.safe_dump([play for play in plays if play["name"] == wanted]))
+    (inventory / "play.yml").write_text(
+        yaml.safe_dump([play for play in plays if play["name"] == wanted])
+    )
     done = run(inventory, Seen(inventory))
-    assert done.returncode != 0 and "must be text" in done.stdout and "quote it" in done.stdout, done.stdout
+    assert done.returncode != 0 and "must be text" in done.stdout and "quote it" in done.stdout, (
+        done.stdout
+    )
     assert value is True or str(value) not in done.stdout
-    assert not (inventory / "host/secrets_dir").exists() and not (inventory / "index/secrets_dir").exists()
+    assert (
+        not (inventory / "host/secrets_dir").exists()
+        and not (inventory / "index/secrets_dir").exists()
+    )

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The playbook as users run it: against a real index with a password, and the workflows it writes under a real actionlint."""
+"""The playbook as users run it: against a real index with a password, and the workflows it writes
+under a real actionlint."""
 
 from __future__ import annotations
 
@@ -20,7 +21,9 @@ from seen_by_callbacks import Seen
 
 TOKEN = "canary%0123456789canary0123456789canary01"
 PUBLISHES = "TASK [bnlnpps.swf_testbed.publish : Publish"
-ACTIONLINT = shutil.which("actionlint", path=os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]))
+ACTIONLINT = shutil.which(
+    "actionlint", path=os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+)
 
 
 @pytest.fixture(name="index")
@@ -31,24 +34,69 @@ def running_index(tmp_path):
 
 
 def inventory(folder, **changes):
-    lab = dict({"name": "lab", "preset": "pypiserver", "url": "https://index.example.org/simple/", "username": "reader",
-                "token": TOKEN, "packages": ["swf-*"]}, **changes)
+    lab = dict(
+        {
+            "name": "lab",
+            "preset": "pypiserver",
+            "url": "https://index.example.org/simple/",
+            "username": "reader",
+            "token": TOKEN,
+            "packages": ["swf-*"],
+        },
+        **changes,
+    )
     path = folder / "inventory.yml"
-    path.write_text(json.dumps({"all": {"vars": {"pip_indexes": [
-        lab, {"name": "testpypi", "preset": "testpypi", "packages": ["test-*"]}, {"name": "pypi"}]}}}))
+    path.write_text(
+        json.dumps(
+            {
+                "all": {
+                    "vars": {
+                        "pip_indexes": [
+                            lab,
+                            {"name": "testpypi", "preset": "testpypi", "packages": ["test-*"]},
+                            {"name": "pypi"},
+                        ]
+                    }
+                }
+            }
+        )
+    )
     return path
 
 
 def play(root, hosts, *arguments, **variables):
     """(exit code, output) of the playbook at -vvv --diff."""
     seen = Seen(hosts.parent)
-    environment = dict(os.environ, **seen.environment, HOME=str(hosts.parent / "home"), ANSIBLE_FORCE_COLOR="0",
-                       ANSIBLE_NOCOLOR="1", ANSIBLE_COLLECTIONS_PATH=str(root / ".ansible/collections"),
-                       UV_CACHE_DIR=os.environ.get("UV_CACHE_DIR") or os.path.expanduser("~/.cache/uv"))
-    done = subprocess.run([str(Path(sys.executable).parent / "ansible-playbook"), "-vvv", "--diff", "-i", str(hosts),
-                           "playbooks/publish.yml", "-e", json.dumps(variables), *arguments], cwd=root, env=environment,
-                          stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False, text=True,
-                          timeout=300)
+    environment = dict(
+        os.environ,
+        **seen.environment,
+        HOME=str(hosts.parent / "home"),
+        ANSIBLE_FORCE_COLOR="0",
+        ANSIBLE_NOCOLOR="1",
+        ANSIBLE_COLLECTIONS_PATH=str(root / ".ansible/collections"),
+        UV_CACHE_DIR=os.environ.get("UV_CACHE_DIR") or os.path.expanduser("~/.cache/uv"),
+    )
+    done = subprocess.run(
+        [
+            str(Path(sys.executable).parent / "ansible-playbook"),
+            "-vvv",
+            "--diff",
+            "-i",
+            str(hosts),
+            "playbooks/publish.yml",
+            "-e",
+            json.dumps(variables),
+            *arguments,
+        ],
+        cwd=root,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        check=False,
+        text=True,
+        timeout=300,
+    )
     leaks = Leaks(TOKEN)
     leaks.text("the output", done.stdout)
     seen.scan(leaks)
@@ -63,7 +111,11 @@ def changed(output):
 def test_check_publish_and_nothing_more_to_do(root, tmp_path, index):
     hosts = inventory(tmp_path, url=index.url)
     source = make_source(tmp_path / "swf-thing")
-    variables = {"publish_sources": [str(source)], "publish_formats": ["wheel"], "publish_pypirc": str(tmp_path / "pypirc")}
+    variables = {
+        "publish_sources": [str(source)],
+        "publish_formats": ["wheel"],
+        "publish_pypirc": str(tmp_path / "pypirc"),
+    }
     code, output = play(root, hosts, "--check", **variables)
     assert code == 0 and changed(output) == 2 and not list(index.folder.iterdir()), output
     code, output = play(root, hosts, **variables)
@@ -76,14 +128,23 @@ def test_check_publish_and_nothing_more_to_do(root, tmp_path, index):
     edit(source, 'description = "A thing."', "")
     edit(source, 'requires-python = ">=3.9"', "")
     code, output = play(root, hosts, "--tags", "check", **variables)
-    assert code != 0 and "2 findings" in output and "no description" in output and "no requires-python" in output
+    assert (
+        code != 0
+        and "2 findings" in output
+        and "no description" in output
+        and "no requires-python" in output
+    )
     assert PUBLISHES not in output
 
 
 def test_what_is_not_there_is_named(root, tmp_path):
     hosts = inventory(tmp_path)
     code, output = play(root, hosts, publish_workflows=[str(tmp_path / "nowhere")])
-    assert code != 0 and "Clone the repositories first" in output and not (tmp_path / "nowhere").exists()
+    assert (
+        code != 0
+        and "Clone the repositories first" in output
+        and not (tmp_path / "nowhere").exists()
+    )
     # relative to where the play is started, not to the playbook
     code, output = play(root, hosts, "--tags", "check", publish_sources=["packages/nowhere"])
     assert code != 0 and "there is no folder %s" % (root / "packages/nowhere") in output
@@ -94,17 +155,27 @@ def test_what_is_not_there_is_named(root, tmp_path):
 def workflow(root, tmp_path, index):
     checkout = tmp_path / "swf-thing"
     checkout.mkdir()
-    code, output = play(root, inventory(tmp_path), publish_workflows=[str(checkout)], publish_index=index)
+    code, output = play(
+        root, inventory(tmp_path), publish_workflows=[str(checkout)], publish_index=index
+    )
     assert code == 0 and changed(output) == 1, output
     return checkout / ".github/workflows/publish.yml"
 
 
-@pytest.mark.parametrize("index,trusted,address", [
-    ("lab", False, "https://index.example.org/"), ("testpypi", True, "https://test.pypi.org/legacy/"), ("pypi", True, None)])
+@pytest.mark.parametrize(
+    "index,trusted,address",
+    [
+        ("lab", False, "https://index.example.org/"),
+        ("testpypi", True, "https://test.pypi.org/legacy/"),
+        ("pypi", True, None),
+    ],
+)
 def test_the_workflow_of_each_variant(root, tmp_path, index, trusted, address):
     path = workflow(root, tmp_path, index)
     assert ACTIONLINT, "there is no actionlint; it is one of the requirements of the tests"
-    done = subprocess.run([ACTIONLINT, "-no-color", str(path)], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [ACTIONLINT, "-no-color", str(path)], capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     text = path.read_text()
     flow = yaml.safe_load(text)

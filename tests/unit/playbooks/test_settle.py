@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Secrets that two hosts share: the role service and playbooks/settle.yml, with a real supervisord for each host.
+"""Secrets that two hosts share: the role service and playbooks/settle.yml, with a real supervisord
+for each host.
 
-Releases are stand-ins without packages, and there is no monitor to ask; tests/faults and molecule/lab have both.
+Releases are stand-ins without packages, and there is no monitor to ask; tests/faults and
+molecule/lab have both.
 """
 
 from __future__ import annotations
@@ -20,8 +22,8 @@ from leaks import Leaks
 
 ROOT = Path(__file__).resolve().parents[3]
 TOOLS = Path(sys.executable).parents[1]
-# Writes down the secret that it was started with, and does not run with all of them. Only the shell itself reads a secret:
-# the argument of a command would be found by the scan of processes.
+# Writes down the secret that it was started with, and does not run with all of them. Only the shell
+# itself reads a secret: the argument of a command would be found by the scan of processes.
 PROGRAM = """cat %(secret)s > %(in_force)s
 case $(cat %(secret)s) in refused-by-%(name)s) exit 7;; esac
 exec sleep 1000
@@ -78,28 +80,57 @@ class Fleet:
             for place in (config, run, root / "releases/1-a/bin"):
                 place.mkdir(parents=True)
             (root / "releases/1-a/bin/python").symlink_to(sys.executable)
-            (root / "releases/1-a/release.json").write_text(json.dumps({
-                "id": "1-a", "python": "%d.%d.%d" % sys.version_info[:3], "packages": {},
-                "executable": os.path.realpath(sys.executable), "built_at": "2026-01-01T00:00:00Z"}))
-            self.program(name).write_text(PROGRAM % {
-                "secret": config / "secrets/password", "in_force": run / "in_force", "name": name})
+            (root / "releases/1-a/release.json").write_text(
+                json.dumps(
+                    {
+                        "id": "1-a",
+                        "python": "%d.%d.%d" % sys.version_info[:3],
+                        "packages": {},
+                        "executable": os.path.realpath(sys.executable),
+                        "built_at": "2026-01-01T00:00:00Z",
+                    }
+                )
+            )
+            self.program(name).write_text(
+                PROGRAM
+                % {
+                    "secret": config / "secrets/password",
+                    "in_force": run / "in_force",
+                    "name": name,
+                }
+            )
             conf = config / "supervisord.conf"
             conf.write_text(CONF.format(run=run, root=root, config=config, tools=TOOLS))
-            layout = {"root": str(root), "secrets_dir": str(config / "secrets"), "access_dir": str(config / "pip"),
-                      "managed": False, "supervisord_conf": str(conf), "ca_file": str(config / "ca.pem")}
+            layout = {
+                "root": str(root),
+                "secrets_dir": str(config / "secrets"),
+                "access_dir": str(config / "pip"),
+                "managed": False,
+                "supervisord_conf": str(conf),
+                "ca_file": str(config / "ca.pem"),
+            }
             hosts[name] = {"layout": layout, "secret_file": str(folder / "secret")}
         everywhere = {
-            "ansible_connection": "local", "ansible_python_interpreter": sys.executable, "service_health_url": "",
-            "service_summary_url": "", "swf_testbed_components": [], "service_min_uptime": 1,
+            "ansible_connection": "local",
+            "ansible_python_interpreter": sys.executable,
+            "service_health_url": "",
+            "service_summary_url": "",
+            "swf_testbed_components": [],
+            "service_min_uptime": 1,
             "swf_testbed_release": {"id": "1-a", "active": "1-a", "proven": True, "path": ""},
-            "swf_testbed_controller_dir": str(folder / "controller")}
+            "swf_testbed_controller_dir": str(folder / "controller"),
+        }
         groups = {"testbed": {"hosts": dict.fromkeys(hosts, {})}, "agents": {"hosts": {"two": {}}}}
         groups.update({name: {} for name in ("index", "database", "broker", "monitor")})
-        (folder / "hosts.json").write_text(json.dumps({"all": {"hosts": hosts, "vars": everywhere, "children": groups}}))
+        (folder / "hosts.json").write_text(
+            json.dumps({"all": {"hosts": hosts, "vars": everywhere, "children": groups}})
+        )
         (folder / "play.yml").write_text(PLAY + GATE + SETTLE)
         (folder / "interrupted.yml").write_text(PLAY)
         # the role without our playbooks
-        (folder / "role.yml").write_text(PLAY.replace("settle_later: true", "settle_later: false") + GATE)
+        (folder / "role.yml").write_text(
+            PLAY.replace("settle_later: true", "settle_later: false") + GATE
+        )
 
     def program(self, name):
         return self.folder / name / "etc/program.sh"
@@ -108,19 +139,40 @@ class Fleet:
         """(exit code, output in one line)."""
         (self.folder / "secret").write_text(secret)
         done = subprocess.run(
-            [str(TOOLS / "bin/ansible-playbook"), "-i", str(self.folder / "hosts.json"),
-             # preflight, which finds it, is not run here
-             "-e", json.dumps({"__swf_testbed_dirs": "{{ layout }}"}), str(self.folder / playbook)],
-            cwd=ROOT, check=False, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+            [
+                str(TOOLS / "bin/ansible-playbook"),
+                "-i",
+                str(self.folder / "hosts.json"),
+                # preflight, which finds it, is not run here
+                "-e",
+                json.dumps({"__swf_testbed_dirs": "{{ layout }}"}),
+                str(self.folder / playbook),
+            ],
+            cwd=ROOT,
+            check=False,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
             # hosts are held in the home of the login
-            env=dict(os.environ, HOME=str(self.folder), ANSIBLE_NOCOLOR="1", ANSIBLE_LOCALHOST_WARNING="0"))
+            env=dict(
+                os.environ,
+                HOME=str(self.folder),
+                ANSIBLE_NOCOLOR="1",
+                ANSIBLE_LOCALHOST_WARNING="0",
+            ),
+        )
         return done.returncode, " ".join(done.stdout.split())
 
     def secrets(self):
         """{host: (the secret in place, that with which its program was started, snapshots)}."""
-        return {name: ((place / "etc/secrets/password").read_text(), (place / "run/in_force").read_text(),
-                       [path.name for path in (place / "etc").glob("*.known-good*")])
-                for name, place in ((name, self.folder / name) for name in ("one", "two"))}
+        return {
+            name: (
+                (place / "etc/secrets/password").read_text(),
+                (place / "run/in_force").read_text(),
+                [path.name for path in (place / "etc").glob("*.known-good*")],
+            )
+            for name, place in ((name, self.folder / name) for name in ("one", "two"))
+        }
 
     def stop(self):
         for path in self.folder.glob("*/run/supervisord.pid"):
@@ -149,8 +201,13 @@ def test_a_secret_that_fails_on_one_host_is_restored_on_both(fleet):
     with Leaks("refused-by-two") as leaks:
         code, output = fleet.play("refused-by-two")
     assert code != 0 and "reader is" in output, output
-    assert "The secrets that this run changed are the former ones again: password." in output, output
-    assert "Evidence: what uses them was started with the former ones, and runs, on one, two." in output, output
+    assert "The secrets that this run changed are the former ones again: password." in output, (
+        output
+    )
+    assert (
+        "Evidence: what uses them was started with the former ones, and runs, on one, two."
+        in output
+    ), output
     assert "Fix: remove the cause" in output and output.count("FAILED!") == 2, output
     assert fleet.secrets() == all_have("former")
     leaks.text("the output", output)
@@ -180,10 +237,18 @@ def test_where_the_former_secret_does_not_work_either_that_is_said_and_it_stays_
     fleet.program("two").write_text(text.splitlines(keepends=True)[0] + "exit 7\n")
     try:
         code, output = fleet.play("refused-too")
-        assert code != 0 and "NOT ON two, WHERE IT DOES NOT RUN WITH THEM EITHER: programs: could not go back" in output, output
+        assert (
+            code != 0
+            and "NOT ON two, WHERE IT DOES NOT RUN WITH THEM EITHER: programs: could not go back"
+            in output
+        ), output
         assert "and runs, on one." in output, output
         found = fleet.secrets()
-        assert found["one"] == all_have("former")["one"] and found["two"] == ("former", "former", ["secrets.known-good"])
+        assert found["one"] == all_have("former")["one"] and found["two"] == (
+            "former",
+            "former",
+            ["secrets.known-good"],
+        )
     finally:
         fleet.program("two").write_text(text)
     code, output = fleet.play("former")
@@ -192,7 +257,13 @@ def test_where_the_former_secret_does_not_work_either_that_is_said_and_it_stays_
 
 def test_the_role_alone_settles_the_secrets_of_its_host_at_once(fleet):
     code, output = fleet.play("refused-by-two", "role.yml")
-    assert code != 0 and "serves again, with its configuration and its former secrets (password)" in output, output
-    assert fleet.secrets() == {"one": ("refused-by-two", "refused-by-two", []), "two": ("former", "former", [])}
+    assert (
+        code != 0
+        and "serves again, with its configuration and its former secrets (password)" in output
+    ), output
+    assert fleet.secrets() == {
+        "one": ("refused-by-two", "refused-by-two", []),
+        "two": ("former", "former", []),
+    }
     code, output = fleet.play("former", "role.yml")
     assert code == 0 and fleet.secrets() == all_have("former"), output

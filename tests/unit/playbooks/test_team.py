@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Two controllers and the same hosts: whose secrets a host has, and which run may change it.
 
-Real runs of Ansible. A host is an instance of this login, and a controller a directory with secrets; molecule/lab has hosts.
+Real runs of Ansible. A host is an instance of this login, and a controller a directory with
+secrets; molecule/lab has hosts.
 """
 
 from __future__ import annotations
@@ -65,31 +66,68 @@ class Team:
     def __init__(self, folder):
         self.folder = folder
         (folder / "home").mkdir()
-        hosts = {name: {"swf_testbed_instance": "swf-" + name, "ansible_connection": "local",
-                        "ansible_python_interpreter": sys.executable, "compare": True, "waits": False} for name in ("one", "two")}
-        (folder / "hosts.yml").write_text(yaml.safe_dump({"all": {"children": {"testbed": {"hosts": hosts}}}}))
+        hosts = {
+            name: {
+                "swf_testbed_instance": "swf-" + name,
+                "ansible_connection": "local",
+                "ansible_python_interpreter": sys.executable,
+                "compare": True,
+                "waits": False,
+            }
+            for name in ("one", "two")
+        }
+        (folder / "hosts.yml").write_text(
+            yaml.safe_dump({"all": {"children": {"testbed": {"hosts": hosts}}}})
+        )
         (folder / "play.yml").write_text(PLAY % {"root": ROOT, "folder": folder})
 
     def start(self, who, *arguments, **variables):
         """A run of a controller."""
         variables = {"swf_testbed_controller_dir": str(self.folder / who), **variables}
-        kept = {key: value for key, value in os.environ.items() if not key.startswith(("XDG_", "ANSIBLE_"))}
-        kept.update(HOME=str(self.folder / "home"), ANSIBLE_HOME=str(self.folder / "ansible"), ANSIBLE_NOCOLOR="1",
-                    ANSIBLE_COLLECTIONS_PATH=str(ROOT / ".ansible/collections"))
+        kept = {
+            key: value
+            for key, value in os.environ.items()
+            if not key.startswith(("XDG_", "ANSIBLE_"))
+        }
+        kept.update(
+            HOME=str(self.folder / "home"),
+            ANSIBLE_HOME=str(self.folder / "ansible"),
+            ANSIBLE_NOCOLOR="1",
+            ANSIBLE_COLLECTIONS_PATH=str(ROOT / ".ansible/collections"),
+        )
         return subprocess.Popen(
-            [str(Path(sys.executable).parent / "ansible-playbook"), "-i", str(self.folder / "hosts.yml"),
-             "-e", json.dumps(variables), *arguments, str(self.folder / "play.yml")],
-            cwd=ROOT, env=kept, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True)
+            [
+                str(Path(sys.executable).parent / "ansible-playbook"),
+                "-i",
+                str(self.folder / "hosts.yml"),
+                "-e",
+                json.dumps(variables),
+                *arguments,
+                str(self.folder / "play.yml"),
+            ],
+            cwd=ROOT,
+            env=kept,
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
 
     def run(self, who, *arguments, **variables):
         """(exit code, output in one line)."""
         return ended(self.start(who, *arguments, **variables))
 
     def passwords(self):
-        return [path.read_text() for path in sorted((self.folder / "home/.config").glob("*/secrets/password"))]
+        return [
+            path.read_text()
+            for path in sorted((self.folder / "home/.config").glob("*/secrets/password"))
+        ]
 
     def everything(self):
-        return {path: (path.stat().st_mtime_ns, path.stat().st_size) for path in (self.folder / "home/.config").rglob("*")}
+        return {
+            path: (path.stat().st_mtime_ns, path.stat().st_size)
+            for path in (self.folder / "home/.config").rglob("*")
+        }
 
     def leases(self):
         return sorted((self.folder / "home/.local/state/bnlnpps.swf_testbed").glob("*"))
@@ -117,12 +155,21 @@ def test_another_controller_is_refused_before_the_first_change(team):
         with Leaks(key, team.passwords()[0]) as leaks:
             code, output = team.run("bob", *arguments)
         assert code != 0 and "does not have the secrets that " in output, output
-        assert "swf_testbed_broker_password is missing" in output and "with %s/alice. This is " % team.folder in output, output
-        for option in ("copy that directory to %s/bob" % team.folder, "make export-secrets", "swf_testbed_replace_secrets=true"):
+        assert (
+            "swf_testbed_broker_password is missing" in output
+            and "with %s/alice. This is " % team.folder in output
+        ), output
+        for option in (
+            "copy that directory to %s/bob" % team.folder,
+            "make export-secrets",
+            "swf_testbed_replace_secrets=true",
+        ):
             assert option in output, output
         leaks.text("the output", output)
         assert leaks.found == []
-    assert team.everything() == before and not (team.folder / "bob").exists() and team.leases() == []
+    assert (
+        team.everything() == before and not (team.folder / "bob").exists() and team.leases() == []
+    )
 
 
 def test_what_the_host_answers_is_shown_without_the_key_of_its_digests(team):
@@ -153,8 +200,13 @@ def test_who_holds_the_key_may_replace_a_secret_and_others_may_not(team):
     placed = team.passwords()
     # bob has the key as well, and what alice has replaced: that is no change on purpose
     code, output = team.run("bob")
-    assert code != 0 and "swf_testbed_broker_password is a former one" in output and team.passwords() == placed, output
-    # the same controller, with an option that is given once: whoever made the last change may undo it
+    assert (
+        code != 0
+        and "swf_testbed_broker_password is a former one" in output
+        and team.passwords() == placed
+    ), output
+    # the same controller, with an option that is given once: whoever made the last change may undo
+    # it
     code, output = team.run("alice", swf_testbed_broker_password="given-once")
     assert code == 0 and team.passwords() == ["given-once"] * 2, output
     code, output = team.run("alice")
@@ -162,7 +214,11 @@ def test_who_holds_the_key_may_replace_a_secret_and_others_may_not(team):
     # with an empty home it is another one
     (team.folder / "alice").rename(team.folder / "away")
     code, output = team.run("alice")
-    assert code != 0 and "restore that directory from a backup" in output and "copy that directory" not in output, output
+    assert (
+        code != 0
+        and "restore that directory from a backup" in output
+        and "copy that directory" not in output
+    ), output
     code, output = team.run("carol", swf_testbed_broker_password="of-somebody-without-the-key")
     assert code != 0 and "swf_testbed_broker_password is another one" in output, output
 
@@ -179,9 +235,26 @@ def test_the_ca_and_what_it_issued_count(team):
         record = team.folder / "home/.config" / ("swf-" + name) / "provenance/role.json"
         record.unlink()
     authority = team.folder / "ca.pem"
-    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
-                    "-subj", "/CN=a", "-keyout", str(team.folder / "ca.key"), "-out", str(authority)],
-                   check=True, capture_output=True)
+    subprocess.run(
+        [
+            "openssl",
+            "req",
+            "-x509",
+            "-newkey",
+            "ec",
+            "-pkeyopt",
+            "ec_paramgen_curve:prime256v1",
+            "-nodes",
+            "-subj",
+            "/CN=a",
+            "-keyout",
+            str(team.folder / "ca.key"),
+            "-out",
+            str(authority),
+        ],
+        check=True,
+        capture_output=True,
+    )
     (team.folder / "alice/secrets/tls-one.pem").write_text("a certificate and its key")
     for path in (team.folder / "home/.config").glob("*/secrets/password"):
         path.unlink()
@@ -189,8 +262,23 @@ def test_the_ca_and_what_it_issued_count(team):
     shutil.copytree(team.folder / "alice", team.folder / "bob")
     (team.folder / "bob/secrets/digest_key").write_text("0123456789" * 4)
     # renewed with the same key it is the same CA
-    subprocess.run(["openssl", "req", "-x509", "-key", str(team.folder / "ca.key"), "-subj", "/CN=a", "-days", "99",
-                    "-out", str(authority)], check=True, capture_output=True)
+    subprocess.run(
+        [
+            "openssl",
+            "req",
+            "-x509",
+            "-key",
+            str(team.folder / "ca.key"),
+            "-subj",
+            "/CN=a",
+            "-days",
+            "99",
+            "-out",
+            str(authority),
+        ],
+        check=True,
+        capture_output=True,
+    )
     code, output = team.run("bob", swf_testbed_ca_cert=str(authority))
     assert code == 0, output
     code, output = team.run("bob")
@@ -208,7 +296,11 @@ def test_an_older_collection_is_refused_unless_told_otherwise(team):
         path.write_text(json.dumps(record))
     before = team.everything()
     code, output = team.run("alice")
-    assert code != 0 and "is older than the one that provisioned this host" in output and "99.0.0" in output, output
+    assert (
+        code != 0
+        and "is older than the one that provisioned this host" in output
+        and "99.0.0" in output
+    ), output
     assert team.everything() == before and team.leases() == []
     code, output = team.run("alice", swf_testbed_allow_older_collection=True)
     assert code == 0, output
@@ -227,7 +319,9 @@ def hold_both(team, who, **variables):
 
 
 def refused_on_both(output):
-    return output.count("FAILED!") == 2 and all("holds swf-%s since" % name in output for name in ("one", "two"))
+    return output.count("FAILED!") == 2 and all(
+        "holds swf-%s since" % name in output for name in ("one", "two")
+    )
 
 
 def test_a_run_of_another_controller_is_refused_with_its_name_and_nothing_is_half_done(team):
@@ -257,24 +351,39 @@ def test_a_controller_that_is_killed(team):
         process.wait()
         for lease in team.leases() if later else ():
             os.utime(lease, (time.time() - 601,) * 2)
-        code, output = team.run("bob", compare=False, swf_testbed_broker_password="of-bob", swf_testbed_break_lock=not later)
+        code, output = team.run(
+            "bob",
+            compare=False,
+            swf_testbed_broker_password="of-bob",
+            swf_testbed_break_lock=not later,
+        )
         assert code == 0 and not [path for path in team.leases() if path.suffix == ".lease"], output
 
 
 def test_a_run_whose_host_was_taken_ends_with_its_next_call(team):
     process = hold_both(team, "alice")
-    taker = hold_both(team, "bob", swf_testbed_broker_password="of-bob", swf_testbed_break_lock=True)
+    taker = hold_both(
+        team, "bob", swf_testbed_broker_password="of-bob", swf_testbed_break_lock=True
+    )
     (team.folder / "go").touch()
     results = [ended(process), ended(taker)]
     # whichever of the two comes first to its next call, and even if bob's is over by then
-    assert results[0][0] != 0 and "left alone. Evidence: " in results[0][1] and "changed=2" not in results[0][1], results
+    assert (
+        results[0][0] != 0
+        and "left alone. Evidence: " in results[0][1]
+        and "changed=2" not in results[0][1]
+    ), results
     assert results[1][0] == 0 and team.passwords() == ["of-bob"] * 2, results
 
 
 def test_of_two_that_start_at_once_exactly_one_goes_on(team):
     for attempt in range(2):
-        processes = {who: team.start(who, compare=False, waits=True, swf_testbed_broker_password="%s-%d" % (who, attempt))
-                     for who in ("bob", "carol")}
+        processes = {
+            who: team.start(
+                who, compare=False, waits=True, swf_testbed_broker_password="%s-%d" % (who, attempt)
+            )
+            for who in ("bob", "carol")
+        }
         while all(process.poll() is None for process in processes.values()):
             time.sleep(0.1)
         (loser,) = (who for who, process in processes.items() if process.poll() is not None)
@@ -290,9 +399,18 @@ def test_of_two_that_start_at_once_exactly_one_goes_on(team):
 def test_of_two_that_hold_a_host_each_one_goes_on(team):
     """Each takes the hosts one after the other, and begins with the other one's last."""
     for attempt in range(2):
-        processes = {who: team.start(who, "-f", "1", compare=False, begins_together=True, sequence=sequence,
-                                     swf_testbed_broker_password="%s-%d" % (who, attempt))
-                     for who, sequence in (("bob", "inventory"), ("carol", "reverse_inventory"))}
+        processes = {
+            who: team.start(
+                who,
+                "-f",
+                "1",
+                compare=False,
+                begins_together=True,
+                sequence=sequence,
+                swf_testbed_broker_password="%s-%d" % (who, attempt),
+            )
+            for who, sequence in (("bob", "inventory"), ("carol", "reverse_inventory"))
+        }
         deadline = time.monotonic() + 60
         while len(list(team.folder.glob("*-began"))) < 2:
             assert time.monotonic() < deadline
@@ -301,7 +419,13 @@ def test_of_two_that_hold_a_host_each_one_goes_on(team):
         results = {who: ended(process) for who, process in processes.items()}
         well = [who for who, (code, _output) in results.items() if code == 0]
         # the one that began first waits for the other one, which gives up or comes to its end
-        assert well and all("another run changes this host" in results[who][1] for who in set(results) - set(well)), results
-        assert len(set(team.passwords())) == 1 and team.passwords()[0].partition("-")[0] in well and team.leases() == []
+        assert well and all(
+            "another run changes this host" in results[who][1] for who in set(results) - set(well)
+        ), results
+        assert (
+            len(set(team.passwords())) == 1
+            and team.passwords()[0].partition("-")[0] in well
+            and team.leases() == []
+        )
         for path in (*team.folder.glob("*-began"), team.folder / "begin"):
             path.unlink()

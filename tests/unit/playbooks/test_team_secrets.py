@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Two controllers, each with a home of its own: what the first one exports is what the second one gives to hosts."""
+"""Two controllers, each with a home of its own: what the first one exports is what the second one
+gives to hosts."""
 
 from __future__ import annotations
 
@@ -18,7 +19,7 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._lab_ca import
 
 ROOT = Path(__file__).resolve().parents[3]
 # as a team may have it: with what templates, YAML, shells and configparser take for theirs
-DATABASE = "it's {{ 7 * 7 }} {% if %} {# \"Zoë\" %(x)s $() \\"
+DATABASE = 'it\'s {{ 7 * 7 }} {% if %} {# "Zoë" %(x)s $() \\'
 # everything that a host would be given
 PLAY = """
 - hosts: testbed
@@ -51,8 +52,18 @@ PLAY = """
       - "{{ lookup('bnlnpps.swf_testbed.host_certificate', 'broker', names=['b.org'], directory=swf_testbed_controller_dir) }}"
       - "{{ lookup('ansible.builtin.file', swf_testbed_index_ca_cert, errors='ignore') }}"
 """
-NAMES = ["swf_testbed_" + name for name in (
-    "index_token", "broker_password", "database_password", "monitor_secret_key", "api_token", "digest_key", "lab_ca")]
+NAMES = [
+    "swf_testbed_" + name
+    for name in (
+        "index_token",
+        "broker_password",
+        "database_password",
+        "monitor_secret_key",
+        "api_token",
+        "digest_key",
+        "lab_ca",
+    )
+]
 
 
 class Controller:
@@ -68,35 +79,79 @@ class Controller:
         here = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
         # no host is contacted by the export: nothing answers at the second one's address
         hosts = {"here": here, "away": {"ansible_host": "192.0.2.1"}}
-        groups = {"testbed": {"hosts": {"here": {}}}, "broker": {"hosts": {"away": {}}}, "index": {}, "database": {}}
-        (self.inventory / "hosts.yml").write_text(yaml.safe_dump({"all": {"hosts": hosts, "children": groups}}))
-        (self.inventory / "group_vars/all/main.yml").write_text(json.dumps({"swf_testbed_index_tls": True, **variables}))
+        groups = {
+            "testbed": {"hosts": {"here": {}}},
+            "broker": {"hosts": {"away": {}}},
+            "index": {},
+            "database": {},
+        }
+        (self.inventory / "hosts.yml").write_text(
+            yaml.safe_dump({"all": {"hosts": hosts, "children": groups}})
+        )
+        (self.inventory / "group_vars/all/main.yml").write_text(
+            json.dumps({"swf_testbed_index_tls": True, **variables})
+        )
         (folder / "play.yml").write_text(PLAY)
         self.play = folder / "play.yml"
 
     def run(self, playbook, *arguments, password=True):
         """(whether it succeeded, its output in one line)."""
-        environment = {key: value for key, value in os.environ.items() if not key.startswith(("XDG_", "ANSIBLE_"))}
-        environment.update(self.seen.environment, HOME=str(self.home), ANSIBLE_HOME=str(self.home / ".ansible"),
-                           ANSIBLE_NOCOLOR="1", ANSIBLE_LOCALHOST_WARNING="0",
-                           ANSIBLE_COLLECTIONS_PATH=str(ROOT / ".ansible/collections"))
+        environment = {
+            key: value
+            for key, value in os.environ.items()
+            if not key.startswith(("XDG_", "ANSIBLE_"))
+        }
+        environment.update(
+            self.seen.environment,
+            HOME=str(self.home),
+            ANSIBLE_HOME=str(self.home / ".ansible"),
+            ANSIBLE_NOCOLOR="1",
+            ANSIBLE_LOCALHOST_WARNING="0",
+            ANSIBLE_COLLECTIONS_PATH=str(ROOT / ".ansible/collections"),
+        )
         if password:
-            environment["ANSIBLE_VAULT_PASSWORD_FILE"] = str(self.password if password is True else password)
+            environment["ANSIBLE_VAULT_PASSWORD_FILE"] = str(
+                self.password if password is True else password
+            )
         done = subprocess.run(
-            [str(Path(sys.executable).parent / "ansible-playbook"), "-i", str(self.inventory), "-vvv", "--diff", *arguments,
-             str(playbook)],
-            cwd=self.home, env=environment, text=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-            check=False, timeout=120)
+            [
+                str(Path(sys.executable).parent / "ansible-playbook"),
+                "-i",
+                str(self.inventory),
+                "-vvv",
+                "--diff",
+                *arguments,
+                str(playbook),
+            ],
+            cwd=self.home,
+            env=environment,
+            text=True,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            check=False,
+            timeout=120,
+        )
         self.seen.output = done.stdout
         return done.returncode == 0, " ".join(done.stdout.split())
 
     def export(self, *arguments, **options):
-        return self.run(ROOT / "playbooks/export_secrets.yml", "-e", json.dumps({"export_secrets_file": str(self.vault)}),
-                        *arguments, **options)
+        return self.run(
+            ROOT / "playbooks/export_secrets.yml",
+            "-e",
+            json.dumps({"export_secrets_file": str(self.vault)}),
+            *arguments,
+            **options,
+        )
 
     def bring(self, file, *arguments, **options):
-        return self.run(ROOT / "playbooks/import_secrets.yml", "-e", json.dumps({"import_secrets_file": str(file)}), *arguments,
-                        **options)
+        return self.run(
+            ROOT / "playbooks/import_secrets.yml",
+            "-e",
+            json.dumps({"import_secrets_file": str(file)}),
+            *arguments,
+            **options,
+        )
 
     def given(self):
         """What the play says that hosts would be given."""
@@ -105,7 +160,11 @@ class Controller:
         return json.loads((self.home / "given.json").read_text())
 
     def files(self):
-        return {str(path.relative_to(self.directory)): path.read_bytes() for path in self.directory.rglob("*") if path.is_file()}
+        return {
+            str(path.relative_to(self.directory)): path.read_bytes()
+            for path in self.directory.rglob("*")
+            if path.is_file()
+        }
 
 
 @pytest.fixture(name="team", scope="module")
@@ -115,7 +174,9 @@ def two_controllers(tmp_path_factory):
     (folder / "password").write_text("the password of the vault\n")
     (folder / "wrong").write_text("another\n")
     seen = Seen(folder)
-    one = Controller(folder / "one", seen, swf_testbed_database_password={"__ansible_unsafe": DATABASE})
+    one = Controller(
+        folder / "one", seen, swf_testbed_database_password={"__ansible_unsafe": DATABASE}
+    )
     two = Controller(folder / "two", seen)
     given = one.given()
     secrets = [item for item in given[:-1] if isinstance(item, str)]
@@ -129,13 +190,24 @@ def two_controllers(tmp_path_factory):
         leaks.text("the output of the export", seen.output)
     assert exported[0], exported[1]
     two.vault.write_bytes(one.vault.read_bytes())
-    return {"one": one, "two": two, "refusals": refusals, "checked": checked, "exported": exported, "leaks": leaks, "key": key,
-            "secrets": secrets, "given": given}
+    return {
+        "one": one,
+        "two": two,
+        "refusals": refusals,
+        "checked": checked,
+        "exported": exported,
+        "leaks": leaks,
+        "key": key,
+        "secrets": secrets,
+        "given": given,
+    }
 
 
 def test_an_export_without_secrets_or_password_is_refused(team):
     (without_secrets, no_secrets), (without_password, no_password) = team["refusals"]
-    assert not without_secrets and "this controller has no secrets to export. Evidence: " in no_secrets
+    assert (
+        not without_secrets and "this controller has no secrets to export. Evidence: " in no_secrets
+    )
     assert not without_password and "there is no password for the vault file" in no_password
     assert "make export-secrets FILE=" in no_password
 
@@ -156,7 +228,12 @@ def test_the_second_controller_gives_hosts_the_same(team):
     assert team["given"][2] == DATABASE
     # no secret was generated, and the CA is there byte for byte
     placed = two.files()
-    assert set(placed) == {"ca/ca.pem", "secrets/.lab-ca.lock", "secrets/lab-ca.key", "secrets/tls-broker.pem"}
+    assert set(placed) == {
+        "ca/ca.pem",
+        "secrets/.lab-ca.lock",
+        "secrets/lab-ca.key",
+        "secrets/tls-broker.pem",
+    }
     assert placed.items() <= one.files().items()
     # and it can export the same
     assert two.export()[1].count("changed=0") == 1
@@ -178,7 +255,9 @@ def test_a_controller_can_import_them(team, tmp_path):
     (tmp_path / "password").write_bytes(one.password.read_bytes())
     third = Controller(tmp_path / "third", one.seen)
     succeeded, output = third.bring(one.vault, password=one.password.parent / "wrong")
-    assert not succeeded and "cannot be decrypted" in output and not third.directory.exists(), output
+    assert not succeeded and "cannot be decrypted" in output and not third.directory.exists(), (
+        output
+    )
     assert third.bring(one.vault, "--check")[0] and not third.directory.exists()
     with Leaks(*team["secrets"], team["key"]) as leaks:
         succeeded, output = third.bring(one.vault)
@@ -198,10 +277,14 @@ def test_a_wrong_password_ends_the_run_before_anything(team):
 
 
 def test_no_secret_leaked(team):
-    """From the output, from processes while it ran, and from what callback plugins saw of all the runs above."""
+    """From the output, from processes while it ran, and from what callback plugins saw of all the
+    runs above."""
     leaks = team["leaks"]
     leaks.disk(team["one"].inventory)
     ended = team["one"].seen.scan(leaks)
-    assert {"Check the inventory", "Write the secrets of this controller to a vault file",
-            "Place the secrets of a vault file on this controller"} <= set(ended)
+    assert {
+        "Check the inventory",
+        "Write the secrets of this controller to a vault file",
+        "Place the secrets of a vault file on this controller",
+    } <= set(ended)
     assert leaks.found == []

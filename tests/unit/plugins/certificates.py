@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Certificates of a CA of the test, also such as the lab's CA would never issue; and a server that shows one."""
+"""Certificates of a CA of the test, also such as the lab's CA would never issue; and a server that
+shows one."""
 
 from __future__ import annotations
 
@@ -13,7 +14,10 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils import _lab_ca
-from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._certificates import general_name, now
+from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._certificates import (
+    general_name,
+    now,
+)
 
 
 class Ca:
@@ -29,7 +33,9 @@ class Ca:
 
     def issued(self, name, names=("localhost", "127.0.0.1"), days=365.0):
         """(path of the certificate, path of its key); with negative days it ended that long ago."""
-        issued = _lab_ca.issue([general_name(item) for item in names], 3000, self.certificate, self.key)
+        issued = _lab_ca.issue(
+            [general_name(item) for item in names], 3000, self.certificate, self.key
+        )
         if days < 3000:
             issued = self._again(issued, days)
         certificate, key = self.folder / (name + ".pem"), self.folder / (name + ".key")
@@ -41,8 +47,15 @@ class Ca:
         """The same certificate with another end, and a beginning before that."""
         old = x509.load_pem_x509_certificate(issued["certificate"].encode())
         end = now() + datetime.timedelta(days=days)
-        builder = x509.CertificateBuilder().subject_name(old.subject).issuer_name(old.issuer).public_key(old.public_key())
-        builder = builder.serial_number(old.serial_number).not_valid_before(end - datetime.timedelta(days=400))
+        builder = (
+            x509.CertificateBuilder()
+            .subject_name(old.subject)
+            .issuer_name(old.issuer)
+            .public_key(old.public_key())
+        )
+        builder = builder.serial_number(old.serial_number).not_valid_before(
+            end - datetime.timedelta(days=400)
+        )
         builder = builder.not_valid_after(end)
         for extension in old.extensions:
             builder = builder.add_extension(extension.value, extension.critical)
@@ -53,7 +66,8 @@ class Ca:
 def tls_server(certificate, key, before=None):
     """A server on 127.0.0.1 that shakes hands over TLS; gives its port.
 
-    :param before: ``postgresql`` for one that first takes the request for TLS, ``refuse`` for one that then says no.
+    :param before: ``postgresql`` for one that first takes the request for TLS, ``refuse`` for one
+        that then says no.
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate, key)

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Real git servers on loopback: git's own http-backend behind TLS and a password, and OpenSSH's sshd."""
+"""Real git servers on loopback: git's own http-backend behind TLS and a password, and OpenSSH's
+sshd."""
 
 from __future__ import annotations
 
@@ -16,13 +17,21 @@ from pathlib import Path
 import trustme
 from ports import free_port
 
-BACKEND = Path(subprocess.check_output(["git", "--exec-path"], text=True).strip()) / "git-http-backend"
-IDENTITY = {"GIT_AUTHOR_NAME": "a", "GIT_AUTHOR_EMAIL": "a@example.org",
-            "GIT_COMMITTER_NAME": "a", "GIT_COMMITTER_EMAIL": "a@example.org"}
+BACKEND = (
+    Path(subprocess.check_output(["git", "--exec-path"], text=True).strip()) / "git-http-backend"
+)
+IDENTITY = {
+    "GIT_AUTHOR_NAME": "a",
+    "GIT_AUTHOR_EMAIL": "a@example.org",
+    "GIT_COMMITTER_NAME": "a",
+    "GIT_COMMITTER_EMAIL": "a@example.org",
+}
 
 
 def git(folder, *arguments):
-    return subprocess.check_output(["git", "-C", str(folder), *arguments], text=True, env=dict(os.environ, **IDENTITY)).strip()
+    return subprocess.check_output(
+        ["git", "-C", str(folder), *arguments], text=True, env=dict(os.environ, **IDENTITY)
+    ).strip()
 
 
 def commit_all(folder):
@@ -58,11 +67,21 @@ class GitHttps:
                 path, _mark, query = self.path.partition("?")
                 body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
                 environment = dict(
-                    os.environ, GIT_PROJECT_ROOT=str(folder), GIT_HTTP_EXPORT_ALL="1", PATH_INFO=path, QUERY_STRING=query,
-                    REQUEST_METHOD=self.command, CONTENT_TYPE=self.headers.get("Content-Type", ""), REMOTE_USER=user,
-                    CONTENT_LENGTH=str(len(body)), HTTP_CONTENT_ENCODING=self.headers.get("Content-Encoding", ""),
-                    GIT_PROTOCOL=self.headers.get("Git-Protocol", ""))
-                output = subprocess.run([str(BACKEND)], input=body, env=environment, stdout=subprocess.PIPE, check=False).stdout
+                    os.environ,
+                    GIT_PROJECT_ROOT=str(folder),
+                    GIT_HTTP_EXPORT_ALL="1",
+                    PATH_INFO=path,
+                    QUERY_STRING=query,
+                    REQUEST_METHOD=self.command,
+                    CONTENT_TYPE=self.headers.get("Content-Type", ""),
+                    REMOTE_USER=user,
+                    CONTENT_LENGTH=str(len(body)),
+                    HTTP_CONTENT_ENCODING=self.headers.get("Content-Encoding", ""),
+                    GIT_PROTOCOL=self.headers.get("Git-Protocol", ""),
+                )
+                output = subprocess.run(
+                    [str(BACKEND)], input=body, env=environment, stdout=subprocess.PIPE, check=False
+                ).stdout
                 heading, _gap, content = output.partition(b"\r\n\r\n")
                 headers = dict(line.split(": ", 1) for line in heading.decode().splitlines())
                 self.send_response(int(headers.pop("Status", "200 OK").split()[0]))
@@ -85,27 +104,40 @@ class GitHttps:
 
 
 class GitSsh:
-    """sshd for the login that runs the tests, with a key of its own. ``command`` is for GIT_SSH_COMMAND."""
+    """sshd for the login that runs the tests, with a key of its own. ``command`` is for
+    GIT_SSH_COMMAND."""
 
     def __init__(self, folder):
         folder.mkdir(mode=0o700)
         for name in ("host", "client"):
-            subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(folder / name)], check=True)
+            subprocess.run(
+                ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(folder / name)],
+                check=True,
+            )
         (folder / "authorized").write_text((folder / "client.pub").read_text())
         self.port = free_port()
         (folder / "config").write_text(
-            "ListenAddress 127.0.0.1\nPort %d\nHostKey %s\nAuthorizedKeysFile %s\nStrictModes no\nUsePAM no\n"
+            "ListenAddress 127.0.0.1\nPort %d\nHostKey %s\nAuthorizedKeysFile %s\nStrictModes "
+            "no\nUsePAM no\n"
             "PidFile none\n"
-            "PasswordAuthentication no\nPermitRootLogin prohibit-password\n" % (
-                self.port, folder / "host", folder / "authorized"))
+            "PasswordAuthentication no\nPermitRootLogin prohibit-password\n"
+            % (self.port, folder / "host", folder / "authorized")
+        )
         if os.getuid() == 0:
             os.makedirs("/run/sshd", exist_ok=True)
-        self.process = subprocess.Popen(["/usr/sbin/sshd", "-D", "-e", "-f", str(folder / "config")], stderr=subprocess.DEVNULL)
+        self.process = subprocess.Popen(
+            ["/usr/sbin/sshd", "-D", "-e", "-f", str(folder / "config")], stderr=subprocess.DEVNULL
+        )
         key = (folder / "host.pub").read_text().split()
         (folder / "known").write_text("[127.0.0.1]:%d %s %s\n" % (self.port, key[0], key[1]))
-        ssh = "ssh -F none -o BatchMode=yes -o UserKnownHostsFile=%s -o GlobalKnownHostsFile=/dev/null" % (folder / "known")
+        ssh = (
+            "ssh -F none -o BatchMode=yes -o UserKnownHostsFile=%s -o "
+            "GlobalKnownHostsFile=/dev/null" % (folder / "known")
+        )
         self.command = "%s -o IdentitiesOnly=yes -i %s" % (ssh, folder / "client")
-        self.command_without_key = "%s -o IdentitiesOnly=yes -o IdentityAgent=none -i /dev/null" % ssh
+        self.command_without_key = (
+            "%s -o IdentitiesOnly=yes -o IdentityAgent=none -i /dev/null" % ssh
+        )
         deadline = time.monotonic() + 20
         while time.monotonic() < deadline:
             with socket.socket() as probe:

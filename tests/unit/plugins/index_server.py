@@ -17,15 +17,18 @@ from ports import free_port
 from ansible_collections.bnlnpps.swf_testbed.plugins.filter.htpasswd_file import htpasswd_entry
 
 
-def make_wheel(folder, name, version, requires=(), body="def main():\n    print('hello')\n", script=None):
+def make_wheel(
+    folder, name, version, requires=(), body="def main():\n    print('hello')\n", script=None
+):
     """A wheel with one module, and a console script if its name is given. Returns its path."""
     module = name.replace("-", "_")
     info = "%s-%s.dist-info" % (module, version)
     files = {
         module + "/__init__.py": body,
-        info + "/METADATA": "Metadata-Version: 2.1\nName: %s\nVersion: %s\n" % (name, version) + "".join(
-            "Requires-Dist: %s\n" % item for item in requires),
-        info + "/WHEEL": "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+        info + "/METADATA": "Metadata-Version: 2.1\nName: %s\nVersion: %s\n" % (name, version)
+        + "".join("Requires-Dist: %s\n" % item for item in requires),
+        info + "/WHEEL": "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: "
+        "py3-none-any\n",
     }
     if script:
         files[info + "/entry_points.txt"] = "[console_scripts]\n%s = %s:main\n" % (script, module)
@@ -50,7 +53,8 @@ def sha256(path):
 
 
 class IndexServer:
-    """pypiserver over a folder, with or without a password; remembers in its log which names it was asked for."""
+    """pypiserver over a folder, with or without a password; remembers in its log which names it was
+    asked for."""
 
     def __init__(self, folder, token=None, user="reader", address="127.0.0.1"):
         self.folder, self.token, self.user = folder, token, user
@@ -64,9 +68,27 @@ class IndexServer:
             htpasswd = folder.parent / (folder.name + ".htpasswd")
             htpasswd.write_text(htpasswd_entry(token, user) + "\n")
             access = ["-P", str(htpasswd), "-a", "list,download,update"]
-        command = [sys.executable, "-m", "pypiserver", "run", "-i", address, "-p", str(self.port), "--disable-fallback",
-                   "--hash-algo", "sha256", "--log-file", str(self.log), "-v", *access, str(folder)]
-        self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        command = [
+            sys.executable,
+            "-m",
+            "pypiserver",
+            "run",
+            "-i",
+            address,
+            "-p",
+            str(self.port),
+            "--disable-fallback",
+            "--hash-algo",
+            "sha256",
+            "--log-file",
+            str(self.log),
+            "-v",
+            *access,
+            str(folder),
+        ]
+        self.process = subprocess.Popen(
+            command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
         deadline = time.monotonic() + 30
         while time.monotonic() < deadline:
             try:

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Stand-ins for servers that cannot be had in a test (GitLab, Artifactory, Nexus, a proxy), a static simple API with chosen
-content, and the real pypiserver behind real TLS.
+"""Stand-ins for servers that cannot be had in a test (GitLab, Artifactory, Nexus, a proxy), a
+static simple API with chosen content, and the real pypiserver behind real TLS.
 
 The stand-ins answer as the servers' documentation says. Each remembers what it was asked.
 """
@@ -23,24 +23,36 @@ JSON = "application/vnd.pypi.simple.v1+json"
 
 
 def html(*anchors, title="Links"):
-    return ("<!DOCTYPE html><html><head><meta name='pypi:repository-version' content='1.0'><title>%s</title></head>"
-            "<body>%s</body></html>" % (title, "\n".join(anchors)))
+    return (
+        "<!DOCTYPE html><html><head><meta name='pypi:repository-version' "
+        "content='1.0'><title>%s</title></head>"
+        "<body>%s</body></html>" % (title, "\n".join(anchors))
+    )
 
 
 def anchor(filename, **attributes):
-    extra = "".join(' data-%s="%s"' % (name.replace("_", "-"), text.replace(">", "&gt;").replace("<", "&lt;"))
-                    for name, text in attributes.items())
+    extra = "".join(
+        ' data-%s="%s"' % (name.replace("_", "-"), text.replace(">", "&gt;").replace("<", "&lt;"))
+        for name, text in attributes.items()
+    )
     return '<a href="../../files/%s#sha256=00"%s>%s</a>' % (filename, extra, filename)
 
 
 def page(name, *versions):
-    return html(*(anchor("%s-%s-py3-none-any.whl" % (name.replace("-", "_"), version)) for version in versions))
+    return html(
+        *(
+            anchor("%s-%s-py3-none-any.whl" % (name.replace("-", "_"), version))
+            for version in versions
+        )
+    )
 
 
 class StandIn:
-    """A server on 127.0.0.1 that answers with what ``answer(path, login)`` returns: (status, body) or (status, body, headers).
+    """A server on 127.0.0.1 that answers with what ``answer(path, login)`` returns: (status, body)
+    or (status, body, headers).
 
-    ``login`` is (user, token) of the request, or None. ``asked`` has (path, login) of every request.
+    ``login`` is (user, token) of the request, or None. ``asked`` has (path, login) of every
+    request.
     """
 
     def __init__(self, answer, prefix="/simple/", context=None):
@@ -50,11 +62,18 @@ class StandIn:
         class Handler(http.server.BaseHTTPRequestHandler):
             def do_GET(self):
                 header = self.headers.get("Authorization")
-                login = tuple(base64.b64decode(header.split()[1]).decode().split(":", 1)) if header else None
+                login = (
+                    tuple(base64.b64decode(header.split()[1]).decode().split(":", 1))
+                    if header
+                    else None
+                )
                 outer.asked.append((self.path, login))
                 status, body, *headers = answer(self.path, login)
                 self.send_response(status)
-                for name, value in {"Content-Type": "text/html", **(headers[0] if headers else {})}.items():
+                for name, value in {
+                    "Content-Type": "text/html",
+                    **(headers[0] if headers else {}),
+                }.items():
                     self.send_header(name, value)
                 self.end_headers()
                 with contextlib.suppress(OSError):
@@ -72,7 +91,9 @@ class StandIn:
             self.server.socket = context.wrap_socket(self.server.socket, server_side=True)
         self.port = self.server.server_port
         self.url = "%s://127.0.0.1:%d%s" % ("https" if context else "http", self.port, prefix)
-        threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
+        threading.Thread(
+            target=self.server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True
+        ).start()
 
     def names(self):
         """The names that were asked for."""
@@ -91,20 +112,27 @@ class StandIn:
 
 def pages(content, prefix="/simple/"):
     """A simple API that anybody may read, from {name: HTML}, or a list of files for JSON."""
+
     def answer(path, _login):
-        name = path[len(prefix):].strip("/")
+        name = path[len(prefix) :].strip("/")
         if not path.startswith(prefix) or (name and name not in content):
             return 404, "not here"
         if not name:
             return 200, html(*('<a href="%s/">%s</a>' % (item, item) for item in content))
         if isinstance(content[name], list):
-            return 200, json.dumps({"meta": {"api-version": "1.1"}, "name": name, "files": content[name]}), {"Content-Type": JSON}
+            return (
+                200,
+                json.dumps({"meta": {"api-version": "1.1"}, "name": name, "files": content[name]}),
+                {"Content-Type": JSON},
+            )
         return 200, content[name]
+
     return answer
 
 
 def gitlab(packages=("swf-testbed",), member=True, forwards_to=None, scope=True, public=False):
-    """GitLab's package registry of one project. It answers 404 to logins that are no members, and 403 without the right scope."""
+    """GitLab's package registry of one project. It answers 404 to logins that are no members, and
+    403 without the right scope."""
     listing = pages({name: page(name, "1.0") for name in packages}, GITLAB)
 
     def answer(path, login):
@@ -118,8 +146,9 @@ def gitlab(packages=("swf-testbed",), member=True, forwards_to=None, scope=True,
             return 403, '{"error":"insufficient_scope"}', {"Content-Type": "application/json"}
         found = listing(path, login)
         if found[0] == 404 and forwards_to and path.startswith(GITLAB):
-            return 302, "", {"Location": forwards_to + path[len(GITLAB):]}
+            return 302, "", {"Location": forwards_to + path[len(GITLAB) :]}
         return found
+
     return StandIn(answer, GITLAB)
 
 
@@ -135,6 +164,7 @@ def artifactory(hides=True):
         if login != (USER, TOKEN):
             return (404 if hides else 401), '{"errors":[]}', {"Content-Type": "application/json"}
         return listing(path, login)
+
     return StandIn(answer, prefix)
 
 
@@ -149,6 +179,7 @@ def nexus(anonymous=False):
         if login != (USER, TOKEN) and (login or not anonymous):
             return 401, "", {"WWW-Authenticate": 'BASIC realm="Sonatype Nexus Repository Manager"'}
         return listing(path, login)
+
     return StandIn(answer, prefix)
 
 
@@ -167,12 +198,15 @@ class Quiet(wsgiref.simple_server.WSGIRequestHandler):
 
 @contextlib.contextmanager
 def pypiserver_app(folder, context=None, **settings):
-    """The real pypiserver in this process, behind TLS with a context. Gives the address of its simple API."""
+    """The real pypiserver in this process, behind TLS with a context. Gives the address of its
+    simple API."""
     app = pypiserver.app(roots=[folder], password_file=".", authenticate=[], **settings)
     server = wsgiref.simple_server.make_server("127.0.0.1", 0, app, handler_class=Quiet)
     if context:
         server.socket = context.wrap_socket(server.socket, server_side=True)
-    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
+    threading.Thread(
+        target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True
+    ).start()
     try:
         yield "%s://127.0.0.1:%d/simple/" % ("https" if context else "http", server.server_port)
     finally:
@@ -182,7 +216,11 @@ def pypiserver_app(folder, context=None, **settings):
 
 def put_json(url, content, headers=None, method="POST"):
     """Send JSON and return the JSON answer, for servers that are set up that way."""
-    request = urllib.request.Request(url, json.dumps(content).encode(), {"Content-Type": "application/json", **(headers or {})},
-                                     method=method)
+    request = urllib.request.Request(
+        url,
+        json.dumps(content).encode(),
+        {"Content-Type": "application/json", **(headers or {})},
+        method=method,
+    )
     with urllib.request.urlopen(request, timeout=30) as response:
         return json.load(response)

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the real readers of a netrc file send for a host: Python before and since 3.11, uv, curl, and pip."""
+"""What the real readers of a netrc file send for a host: Python before and since 3.11, uv, curl,
+and pip."""
 
 from __future__ import annotations
 
@@ -32,11 +33,19 @@ for line in sys.stdin:
 def pythons():
     """A Python before 3.11 and one since, as paths; of this machine's, those that there are."""
     found = {}
-    for path in [sys.executable, *map(shutil.which, ("python3.9", "python3.10", "python3.12", "python3.13")),
-                 *glob.glob(os.path.expanduser("~/.pyenv/versions/3.*/bin/python"))]:
+    for path in [
+        sys.executable,
+        *map(shutil.which, ("python3.9", "python3.10", "python3.12", "python3.13")),
+        *glob.glob(os.path.expanduser("~/.pyenv/versions/3.*/bin/python")),
+    ]:
         if path:
-            done = subprocess.run([path, "-I", "-c", "import sys; print(sys.version_info[1])"], text=True, capture_output=True,
-                                  check=False, stdin=subprocess.DEVNULL)
+            done = subprocess.run(
+                [path, "-I", "-c", "import sys; print(sys.version_info[1])"],
+                text=True,
+                capture_output=True,
+                check=False,
+                stdin=subprocess.DEVNULL,
+            )
             if done.returncode == 0 and int(done.stdout) >= 9:
                 found.setdefault(int(done.stdout) >= 11, path)
     return [found[kind] for kind in sorted(found)]
@@ -65,8 +74,12 @@ class Readers:
 
     def __init__(self, folder):
         self.folder = folder
-        self.pythons = [subprocess.Popen([path, "-I", "-c", ASKED], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-                        for path in pythons()]
+        self.pythons = [
+            subprocess.Popen(
+                [path, "-I", "-c", ASKED], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            )
+            for path in pythons()
+        ]
         self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.server.logins = []
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
@@ -90,19 +103,48 @@ class Readers:
         """The login that a command sends, as (user name, password), or None."""
         del self.server.logins[:]
         environment = {"PATH": os.environ["PATH"], "HOME": str(self.folder), **variables}
-        subprocess.run(command, env=environment, cwd=self.folder, stdin=subprocess.DEVNULL, capture_output=True, check=False)
+        subprocess.run(
+            command,
+            env=environment,
+            cwd=self.folder,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            check=False,
+        )
         return tuple(self.server.logins[-1].split(":", 1)) if self.server.logins else None
 
     def of_curl(self, path):
         return self.of("curl", "--silent", "--netrc-file", str(path), self.url)
 
     def of_uv(self, path):
-        return self.of(find_uv(), "pip", "install", "--no-cache", "--python", sys.executable, "--target", str(self.folder / "t"),
-                       "no-such-thing", NETRC=str(path), UV_NO_CONFIG="1", UV_DEFAULT_INDEX=self.url)
+        return self.of(
+            find_uv(),
+            "pip",
+            "install",
+            "--no-cache",
+            "--python",
+            sys.executable,
+            "--target",
+            str(self.folder / "t"),
+            "no-such-thing",
+            NETRC=str(path),
+            UV_NO_CONFIG="1",
+            UV_DEFAULT_INDEX=self.url,
+        )
 
     def of_pip(self, path):
-        return self.of(sys.executable, "-m", "pip", "download", "--no-deps", "no-such-thing", NETRC=str(path), PIP_NO_INPUT="1",
-                       PIP_CONFIG_FILE=os.devnull, PIP_INDEX_URL=self.url)
+        return self.of(
+            sys.executable,
+            "-m",
+            "pip",
+            "download",
+            "--no-deps",
+            "no-such-thing",
+            NETRC=str(path),
+            PIP_NO_INPUT="1",
+            PIP_CONFIG_FILE=os.devnull,
+            PIP_INDEX_URL=self.url,
+        )
 
     def all(self, path):
         return [*self.of_pythons(path), self.of_curl(path), self.of_uv(path), self.of_pip(path)]

@@ -38,7 +38,10 @@ def make_source(folder, version="1.0", name="swf-thing"):
     (folder / "README.md").write_text("# A thing\n")
     (folder / "LICENSE").write_text("Do as you like.\n")
     (folder / "pyproject.toml").write_text(
-        PYPROJECT.replace('"1.0"', '"%s"' % version).replace("swf-thing", name).replace("swf_thing", name.replace("-", "_")))
+        PYPROJECT.replace('"1.0"', '"%s"' % version)
+        .replace("swf-thing", name)
+        .replace("swf_thing", name.replace("-", "_"))
+    )
     return folder
 
 

@@ -22,8 +22,11 @@ BIN = (sorted(glob.glob("/usr/lib/postgresql/*/bin")) or [""])[-1]
 @pytest.fixture(name="postgresql")
 def a_postgresql_server(tmp_path):
     root = os.geteuid() == 0
-    # root must become somebody else for PostgreSQL; where everything is tested, what is missing is a mistake
-    if not os.environ.get("CI") and (not BIN or (root and "postgres" not in [entry.pw_name for entry in pwd.getpwall()])):
+    # root must become somebody else for PostgreSQL; where everything is tested, what is missing is
+    # a mistake
+    if not os.environ.get("CI") and (
+        not BIN or (root and "postgres" not in [entry.pw_name for entry in pwd.getpwall()])
+    ):
         pytest.skip("needs PostgreSQL: apt-get install postgresql")
     as_user = {"user": "postgres", "group": "postgres", "extra_groups": []} if root else {}
     # not in tmp_path, which another user cannot enter
@@ -68,7 +71,10 @@ def a_postgresql_server(tmp_path):
     (tmp_path / "password_file").write_text(PASSWORD + "\n")
     (tmp_path / "password_file").chmod(0o600)
     deadline = time.monotonic() + 30
-    while subprocess.call([BIN + "/pg_isready", "-q", "-h", "127.0.0.1", "-p", str(port)]) and time.monotonic() < deadline:
+    while (
+        subprocess.call([BIN + "/pg_isready", "-q", "-h", "127.0.0.1", "-p", str(port)])
+        and time.monotonic() < deadline
+    ):
         time.sleep(0.1)
     yield {
         "DB_HOST": "127.0.0.1",

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Runs a module of the collection as Ansible does: a process of its own, arguments as JSON, one JSON answer."""
+"""Runs a module of the collection as Ansible does: a process of its own, arguments as JSON, one
+JSON answer."""
 
 from __future__ import annotations
 
@@ -39,14 +40,28 @@ def run_module(name, arguments, check=False, diff=False, env=None, cwd=None, dro
 
     If this is root, or would be, the module runs as the user with the number ``drop_to``.
 
-    Runs of their own process keep what a module does at exit (its temporary files) as it is on a host.
+    Runs of their own process keep what a module does at exit (its temporary files) as it is on a
+    host.
     """
-    parameters = dict(arguments, _ansible_check_mode=check, _ansible_diff=diff, _ansible_remote_tmp="/tmp",
-                      _ansible_keep_remote_files=False)
+    parameters = dict(
+        arguments,
+        _ansible_check_mode=check,
+        _ansible_diff=diff,
+        _ansible_remote_tmp="/tmp",
+        _ansible_keep_remote_files=False,
+    )
     drop = drop_to if os.getuid() == 0 else None
-    done = subprocess.run([sys.executable, "-c", RUNNER, str(COLLECTIONS), name, str(drop or "")], cwd=cwd, env=env, text=True,
-                          preexec_fn=regain if drop else None,
-                          input=json.dumps({"ANSIBLE_MODULE_ARGS": parameters}), capture_output=True, check=False, timeout=300)
+    done = subprocess.run(
+        [sys.executable, "-c", RUNNER, str(COLLECTIONS), name, str(drop or "")],
+        cwd=cwd,
+        env=env,
+        text=True,
+        preexec_fn=regain if drop else None,
+        input=json.dumps({"ANSIBLE_MODULE_ARGS": parameters}),
+        capture_output=True,
+        check=False,
+        timeout=300,
+    )
     try:
         answer = json.loads(done.stdout)
     except ValueError:

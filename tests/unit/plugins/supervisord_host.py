@@ -41,7 +41,8 @@ supervisor.rpcinterface_factory=supervisor.rpcinterface:make_main_rpcinterface
 def module(name, check=False, diff=False, **arguments):
     """What a module answers, with C(failed), C(changed) and C(warnings) always in it.
 
-    It runs in this process: there are hundreds of these calls, and a start of Python takes longer than they do.
+    It runs in this process: there are hundreds of these calls, and a start of Python takes longer
+    than they do.
     """
     arguments.update(_ansible_check_mode=check, _ansible_diff=diff)
     for store in ("_global_warnings", "_global_deprecations"):
@@ -81,7 +82,9 @@ class Supervisord:
         self.configure(programs, supervisord)
 
     def configure(self, programs, supervisord=""):
-        self.conf.write_text(BASE.replace("{supervisord}", supervisord) + programs, encoding="utf-8")
+        self.conf.write_text(
+            BASE.replace("{supervisord}", supervisord) + programs, encoding="utf-8"
+        )
 
     def start(self, wait=True):
         with open(self.folder / "console", "ab") as console:

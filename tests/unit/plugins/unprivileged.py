@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Tests of removal never run as root: what goes wrong in one of them must not be able to reach the machine."""
+"""Tests of removal never run as root: what goes wrong in one of them must not be able to reach the
+machine."""
 
 from __future__ import annotations
 
@@ -14,7 +15,8 @@ NOBODY = 65534
 
 @contextlib.contextmanager
 def unprivileged_home():
-    """A new home of a user without privileges. If this is root, it has that user's rights meanwhile.
+    """A new home of a user without privileges. If this is root, it has that user's rights
+    meanwhile.
 
     What it starts with ``run_module(..., drop_to=NOBODY)`` has them for good.
     """

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which variables of the roles can have a secret in their value, read from the expressions that they are made of."""
+"""Which variables of the roles can have a secret in their value, read from the expressions that
+they are made of."""
 
 from __future__ import annotations
 
@@ -44,13 +45,20 @@ def expressions(value):
 def names(expression):
     """The variables of an expression, those too that a lookup takes by their names."""
     by_name = re.findall(r"builtin\.vars',\s*'(\w+)'", expression)
-    return {*by_name, *re.findall(r"(?<![.\w])[A-Za-z_]\w*", re.sub(r"'[^']*'|\"[^\"]*\"", "''", expression))}
+    return {
+        *by_name,
+        *re.findall(r"(?<![.\w])[A-Za-z_]\w*", re.sub(r"'[^']*'|\"[^\"]*\"", "''", expression)),
+    }
 
 
 def tasks(items):
     """The tasks of a file, those in blocks and plays too."""
     for item in items:
-        inner = [key for key in ("block", "rescue", "always", "tasks", "pre_tasks", "post_tasks", "handlers") if key in item]
+        inner = [
+            key
+            for key in ("block", "rescue", "always", "tasks", "pre_tasks", "post_tasks", "handlers")
+            if key in item
+        ]
         for key in inner:
             yield from tasks(item[key])
         if not inner:
@@ -72,7 +80,9 @@ def secret_options():
 
 
 def holds_secret(option):
-    return bool(option.get("no_log")) or any(holds_secret(inner) for inner in (option.get("options") or {}).values())
+    return bool(option.get("no_log")) or any(
+        holds_secret(inner) for inner in (option.get("options") or {}).values()
+    )
 
 
 def secret_bearing():
@@ -85,9 +95,16 @@ def secret_bearing():
     for _path, task in all_tasks():
         for name, value in (task.get("vars") or {}).items():
             made_of.setdefault(name, []).extend(expressions(value))
-    found = {*secret_options(), *(name for name, parts in made_of.items() if any(LOOKUPS.search(part) for part in parts))}
+    found = {
+        *secret_options(),
+        *(name for name, parts in made_of.items() if any(LOOKUPS.search(part) for part in parts)),
+    }
     while True:
-        more = {name for name, parts in made_of.items() if name not in found and any(names(part) & found for part in parts)}
+        more = {
+            name
+            for name, parts in made_of.items()
+            if name not in found and any(names(part) & found for part in parts)
+        }
         if not more:
             return found
         found |= more
@@ -97,4 +114,7 @@ SECRET_BEARING = secret_bearing()
 
 
 def reaches_secret(value):
-    return any(LOOKUPS.search(expression) or names(expression) & SECRET_BEARING for expression in expressions(value))
+    return any(
+        LOOKUPS.search(expression) or names(expression) & SECRET_BEARING
+        for expression in expressions(value)
+    )

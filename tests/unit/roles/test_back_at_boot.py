@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What systemd runs at boot. A stand-in answers for systemctl; molecule/release reboots real hosts in their change-over."""
+"""What systemd runs at boot. A stand-in answers for systemctl; molecule/release reboots real hosts
+in their change-over."""
 
 from __future__ import annotations
 
@@ -19,7 +20,11 @@ SCRIPT = Path(__file__).resolve().parents[3] / "roles/supervisord/files/back_at_
 @pytest.fixture(name="instance")
 def make_instance(tmp_path):
     """An instance whose release 1 was proven healthy."""
-    root, conf, unit = tmp_path / "opt", tmp_path / "etc/supervisord.conf", tmp_path / "systemd/swf.service"
+    root, conf, unit = (
+        tmp_path / "opt",
+        tmp_path / "etc/supervisord.conf",
+        tmp_path / "systemd/swf.service",
+    )
     (root / "releases/1").mkdir(parents=True)
     (root / "current").symlink_to("releases/1")
     for folder in (conf.parent, unit.parent, tmp_path / "bin"):
@@ -35,15 +40,22 @@ def make_instance(tmp_path):
 
     def boot(code=0):
         done = subprocess.run(
-            ["sh", str(SCRIPT), "system", str(root), str(conf), str(unit)], text=True, check=False, stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT, env=dict(os.environ, PATH="%s:%s" % (systemctl.parent, os.environ["PATH"])))
+            ["sh", str(SCRIPT), "system", str(root), str(conf), str(unit)],
+            text=True,
+            check=False,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            env=dict(os.environ, PATH="%s:%s" % (systemctl.parent, os.environ["PATH"])),
+        )
         assert done.returncode == code, done.stdout
         return done.stdout
 
     configure("1")
     kept.keep([str(conf), str(unit)], "1")
     copies = Path(kept.place([str(conf)], "1"))
-    return SimpleNamespace(root=root, conf=conf, unit=unit, kept=copies, configure=configure, boot=boot)
+    return SimpleNamespace(
+        root=root, conf=conf, unit=unit, kept=copies, configure=configure, boot=boot
+    )
 
 
 def test_what_is_configured_for_the_active_release_stays(instance):
@@ -62,8 +74,9 @@ def test_a_release_that_was_not_proven_gives_way_to_the_one_that_served(instance
     assert "%s/releases/1\n" % instance.root in instance.conf.read_text()
     assert instance.unit.read_text() == "of release 1"
     assert instance.conf.stat().st_mode & 0o777 == 0o640
-    assert sorted(path.name for path in (*instance.conf.parent.iterdir(), *instance.unit.parent.iterdir())) == [
-        "proven", "supervisord.conf", "swf.service"]
+    assert sorted(
+        path.name for path in (*instance.conf.parent.iterdir(), *instance.unit.parent.iterdir())
+    ) == ["proven", "supervisord.conf", "swf.service"]
     assert instance.boot() == ""
 
 

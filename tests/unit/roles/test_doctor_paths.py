@@ -42,7 +42,9 @@ def resolved(text, known):
     return text
 
 
-@pytest.mark.parametrize("service", variables("doctor")["__doctor_services"], ids=lambda service: service["part"])
+@pytest.mark.parametrize(
+    "service", variables("doctor")["__doctor_services"], ids=lambda service: service["part"]
+)
 def test_paths_are_those_of_the_role(service):
     known = dict(variables(service["part"]), __database_version="*")
     placed = {resolved(path, known) for path in destinations(list(known.values()))}
@@ -52,16 +54,30 @@ def test_paths_are_those_of_the_role(service):
 
 
 def test_the_units_are_those_of_the_roles():
-    units = {service["part"]: service["unit"] for service in variables("doctor")["__doctor_services"]}
+    units = {
+        service["part"]: service["unit"] for service in variables("doctor")["__doctor_services"]
+    }
     assert "unit: %s" % units["broker"] in (ROLES / "broker/tasks/run.yml").read_text()
     assert "unit: %s" % units["monitor"] in (ROLES / "monitor/tasks/run.yml").read_text()
-    assert resolved(variables("database")["__database_unit"], {"__database_version": "*"}) == units["database"]
+    assert (
+        resolved(variables("database")["__database_unit"], {"__database_version": "*"})
+        == units["database"]
+    )
 
 
-@pytest.mark.parametrize("ours,role,theirs", [
-    ("certificate_names", "package_index", "package_index_names"), ("names", "broker", "broker_names"),
-    ("names", "database", "database_names"), ("names", "monitor", "monitor_names"), ("listen", "broker", "broker_listen"),
-    ("listen", "database", "database_listen"), ("listen", "monitor", "monitor_listen"), ("port", "monitor", "monitor_port")])
+@pytest.mark.parametrize(
+    "ours,role,theirs",
+    [
+        ("certificate_names", "package_index", "package_index_names"),
+        ("names", "broker", "broker_names"),
+        ("names", "database", "database_names"),
+        ("names", "monitor", "monitor_names"),
+        ("listen", "broker", "broker_listen"),
+        ("listen", "database", "database_listen"),
+        ("listen", "monitor", "monitor_listen"),
+        ("port", "monitor", "monitor_port"),
+    ],
+)
 def test_fallbacks_are_the_defaults_of_the_roles(ours, role, theirs):
     """The doctor does not run these roles, and so does not know their defaults."""
     doctor = variables("doctor")

@@ -39,26 +39,53 @@ def test_defaults_are_those_of_the_spec(role):
     public = {name: value for name, value in defaults.items() if not reaches_secret(value)}
     options = spec(role)["main"]["options"]
     assert options.keys() == defaults.keys()
-    assert public == {name: option["default"] for name, option in options.items() if "default" in option}
+    assert public == {
+        name: option["default"] for name, option in options.items() if "default" in option
+    }
     for name in defaults.keys() - public.keys():
         description = " ".join(reach.texts(options[name]["description"]))
-        assert "default is" in description or "Generated once" in description, "%s: say in words what its default is" % name
+        assert "default is" in description or "Generated once" in description, (
+            "%s: say in words what its default is" % name
+        )
 
 
 def test_what_can_hold_a_secret_is_known():
     """Those that the rules above and below go by, also where it is three expressions away."""
-    assert {"swf_testbed_api_token", "install_git_token", "broker_users", "install_indexes", "publish_indexes",
-            "publish_repositories", "supervisord_secret_files", "__package_index_placed_secrets",
-            "__broker_tls_files"} <= SECRET_BEARING
-    assert not SECRET_BEARING & {"swf_testbed_components", "install_lock_file", "supervisord_environment", "__broker_files"}
-    assert reaches_secret([{"a": "x{{ lookup('ansible.builtin.vars', 'swf_testbed_database_password') }}"}])
-    assert not reaches_secret("{{ __broker_tls_files | map(attribute='dest') }} swf_testbed_api_token")
+    assert {
+        "swf_testbed_api_token",
+        "install_git_token",
+        "broker_users",
+        "install_indexes",
+        "publish_indexes",
+        "publish_repositories",
+        "supervisord_secret_files",
+        "__package_index_placed_secrets",
+        "__broker_tls_files",
+    } <= SECRET_BEARING
+    assert not SECRET_BEARING & {
+        "swf_testbed_components",
+        "install_lock_file",
+        "supervisord_environment",
+        "__broker_files",
+    }
+    assert reaches_secret(
+        [{"a": "x{{ lookup('ansible.builtin.vars', 'swf_testbed_database_password') }}"}]
+    )
+    assert not reaches_secret(
+        "{{ __broker_tls_files | map(attribute='dest') }} swf_testbed_api_token"
+    )
 
 
-@pytest.mark.parametrize("path,task", [
-    pytest.param(path, task, id="%s: %s" % (path, task.get("name"))) for path, task in reach.all_tasks()])
+@pytest.mark.parametrize(
+    "path,task",
+    [
+        pytest.param(path, task, id="%s: %s" % (path, task.get("name")))
+        for path, task in reach.all_tasks()
+    ],
+)
 def test_no_task_carries_a_secret(path, task):
-    """Callback plugins see the arguments of every task, no_log or not. A task names the variable instead (option_of)."""
+    """Callback plugins see the arguments of every task, no_log or not. A task names the variable
+    instead (option_of)."""
     for key, value in task.items():
         if key.endswith(".assert"):
             # a condition is not replaced by its value
@@ -105,7 +132,9 @@ def test_every_role_variable_that_is_used_is_known(role):
     for path in (ROOT / "roles" / role).rglob("*.*"):
         if path.suffix not in (".yml", ".j2") or path.name == "argument_specs.yml":
             continue
-        for expression in re.findall(r"\{\{.*?\}\}|\{%.*?%\}|when: [^\n]*", path.read_text(), re.DOTALL):
+        for expression in re.findall(
+            r"\{\{.*?\}\}|\{%.*?%\}|when: [^\n]*", path.read_text(), re.DOTALL
+        ):
             # neither FQCNs, nor attributes, nor text in quotes
             bare = re.sub(r"'[^']*'|bnlnpps\.swf_testbed\.\w+", "", expression)
             for name in re.findall(r"(?<![\w.])_{0,2}(?:%s)_\w+" % prefixes, bare):
@@ -113,9 +142,17 @@ def test_every_role_variable_that_is_used_is_known(role):
 
 
 def test_every_fqcn_that_is_used_is_there():
-    plugins = {path.stem for kind in ("modules", "filter", "lookup", "test") for path in (ROOT / "plugins" / kind).glob("*.py")}
+    plugins = {
+        path.stem
+        for kind in ("modules", "filter", "lookup", "test")
+        for path in (ROOT / "plugins" / kind).glob("*.py")
+    }
     known = plugins | set(ROLES) | {path.stem for path in (ROOT / "playbooks").glob("*.yml")}
-    folders = [path for name in ("roles", "playbooks", "molecule", "examples") for path in (ROOT / name).rglob("*")]
+    folders = [
+        path
+        for name in ("roles", "playbooks", "molecule", "examples")
+        for path in (ROOT / name).rglob("*")
+    ]
     for path in [*(path for path in folders if path.suffix in (".yml", ".j2")), ROOT / "site.yml"]:
         for name in re.findall(r"bnlnpps\.swf_testbed\.(\w+)", path.read_text()):
             assert name in known, "%s in %s" % (name, path)

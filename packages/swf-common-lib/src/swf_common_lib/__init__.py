@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What the agents of the ePIC Streaming Workflow Testbed share.
 
-The parts: :mod:`settings` (environment), :mod:`logs` (JSON lines), :mod:`messages` (routing table and
-envelope), :mod:`broker` (STOMP), :mod:`monitor` (REST), :mod:`agent` (the base class) and :mod:`cli`.
+The parts: :mod:`settings` (environment), :mod:`logs` (JSON lines), :mod:`messages` (routing table
+and envelope), :mod:`broker` (STOMP), :mod:`monitor` (REST), :mod:`agent` (the base class) and
+:mod:`cli`.
 """
 
 from importlib.metadata import version

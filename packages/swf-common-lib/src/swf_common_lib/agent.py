@@ -25,7 +25,8 @@ logger = logging.getLogger(__name__)
 
 Handler = Callable[[Message], None]
 
-#: Exit code when a setting is wrong, also one that shows late: a token the monitor refuses, a port in use.
+#: Exit code when a setting is wrong, also one that shows late: a token the monitor refuses, a port
+#: in use.
 EXIT_CONFIGURATION = 2
 
 
@@ -36,11 +37,11 @@ class FatalError(Exception):
 class BaseAgent:
     """One agent. A subclass sets the class variables and overrides `handlers`, `work` or both.
 
-    Handlers run one at a time in their own thread, and must be idempotent: a message is delivered at least
-    once. A message is acknowledged when its handler has returned. A handler that is interrupted raises
-    :class:`Stopping` (the methods of `self.monitor` and `publish` do it), and the broker delivers the message
-    again. Any other exception is logged and the message acknowledged, so that one bad item does not block
-    the others.
+    Handlers run one at a time in their own thread, and must be idempotent: a message is delivered
+    at least once. A message is acknowledged when its handler has returned. A handler that is
+    interrupted raises :class:`Stopping` (the methods of `self.monitor` and `publish` do it), and
+    the broker delivers the message again. Any other exception is logged and the message
+    acknowledged, so that one bad item does not block the others.
 
     :param settings: what all agents need
     """
@@ -78,7 +79,8 @@ class BaseAgent:
         return {}
 
     def work(self) -> None:
-        """What the agent does beside messages, in its own thread. When it returns, the agent ends with 0."""
+        """What the agent does beside messages, in its own thread. When it returns, the agent ends
+        with 0."""
         self.shutdown.wait()
 
     def publish(
@@ -100,7 +102,8 @@ class BaseAgent:
     def run(self) -> int:
         """Run until a signal, or until `work` returns.
 
-        :returns: exit code: 0, or 2 if the monitor refuses the token or `work` raised :class:`FatalError`
+        :returns: exit code: 0, or 2 if the monitor refuses the token or `work` raised
+            :class:`FatalError`
         """
         settings = self.settings
         configure_logging(settings.log_level, secrets=(settings.monitor.token, settings.broker.password))
@@ -126,7 +129,8 @@ class BaseAgent:
         sys.stderr.flush()
         code = EXIT_CONFIGURATION if self._failure else 0
         if not finished or heartbeats.is_alive():
-            # A thread is still in the middle of something; the interpreter's own end could trip over it.
+            # A thread is still in the middle of something; the interpreter's own end could trip
+            # over it.
             os._exit(code)
         return code
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The STOMP broker as agents see it: always there sooner or later.
 
-Three threads besides the callers: one keeps the connection, one (stomp.py's) receives, one works on the
-messages, so that slow work does not hold up heart-beats and receipts.
+Three threads besides the callers: one keeps the connection, one (stomp.py's) receives, one works on
+the messages, so that slow work does not hold up heart-beats and receipts.
 """
 
 from __future__ import annotations
@@ -34,8 +34,9 @@ class Broker:
     :param settings: where it is
     :param shutdown: ends everything
     :param subscriptions: addresses to receive from
-    :param on_message: called with the body of each message, one at a time. When it returns, the message is
-        acknowledged; when it raises :class:`Stopping`, it is not, and the broker delivers it again later.
+    :param on_message: called with the body of each message, one at a time. When it returns, the
+        message is acknowledged; when it raises :class:`Stopping`, it is not, and the broker
+        delivers it again later.
     :param prefetch: how many messages the broker may send ahead
     :raises ConfigurationError: the CA bundle cannot be used
     """
@@ -80,7 +81,8 @@ class Broker:
     def send(self, messages: Sequence[tuple[str, str]]) -> None:
         """Send messages, and return when the broker has confirmed each of them.
 
-        One whose confirmation got lost with the connection is sent again, so a receiver may see it twice.
+        One whose confirmation got lost with the connection is sent again, so a receiver may see it
+        twice.
 
         :param messages: pairs of address and body
         :raises Stopping: the program is to stop and the grace is over

@@ -45,7 +45,8 @@ def run_agent(agent_class: type[BaseAgent], argv: Sequence[str] | None = None) -
     parser = argparse.ArgumentParser(
         prog=program,
         description=agent_class.description,
-        epilog="Each option stands for the environment variable in brackets. Secrets come only from the "
+        epilog="Each option stands for the environment variable in brackets. Secrets come only "
+        "from the "
         "environment: SWF_API_TOKEN, ACTIVEMQ_PASSWORD, or the path of a file in <NAME>_FILE.",
     )
     parser.add_argument("--version", action="version", version=f"{program} {agent_class.version}")

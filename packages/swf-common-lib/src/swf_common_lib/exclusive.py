@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """An exclusive lock in a file that only its owner can open.
 
-Whoever can open a file can hold its lock, for reading too. The modules of Ansible have the same code.
+Whoever can open a file can hold its lock, for reading too. The modules of Ansible have the same
+code.
 """
 
 from __future__ import annotations

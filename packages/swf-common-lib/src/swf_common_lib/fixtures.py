@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""For tests of agents, with pytest: a broker for each test, one monitor for all. For a conftest.py."""
+"""For tests of agents, with pytest: a broker for each test, one monitor for all. For a
+conftest.py."""
 
 from __future__ import annotations
 

@@ -19,8 +19,8 @@ _HIDDEN = "********"
 class JsonFormatter(logging.Formatter):
     """Formats a record as {"time", "level", "logger", "message", ...extra}.
 
-    :param secrets: values that are replaced wherever they appear. No code here logs a secret; this is for
-        what third-party libraries or a server's reply might repeat.
+    :param secrets: values that are replaced wherever they appear. No code here logs a secret; this
+        is for what third-party libraries or a server's reply might repeat.
     """
 
     def __init__(self, secrets: tuple[str, ...] = ()) -> None:

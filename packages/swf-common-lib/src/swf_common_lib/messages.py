@@ -15,8 +15,8 @@ PROCESSING_QUEUE = "/queue/swf.processing"
 FASTMON_QUEUE = "/queue/swf.fastmon"
 MONITOR_QUEUE = "/queue/swf.monitor"
 
-#: The queues each type of message is sent to. The addresses mean the same on ActiveMQ, Artemis and the
-#: testbed's own broker.
+#: The queues each type of message is sent to. The addresses mean the same on ActiveMQ, Artemis and
+#: the testbed's own broker.
 ROUTES: Mapping[str, tuple[str, ...]] = {
     "run_imminent": (DATA_QUEUE, MONITOR_QUEUE),
     "start_run": (DATA_QUEUE, MONITOR_QUEUE),

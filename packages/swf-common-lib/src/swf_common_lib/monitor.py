@@ -49,13 +49,14 @@ class TokenRefused(MonitorRefused):
 class MonitorClient:
     """Speaks to the monitor. Its methods may be called from any thread.
 
-    Proxies, netrc and other settings of HTTP clients in the environment are ignored on purpose: a netrc entry
-    for the host, e.g. for a package index, would take the place of the token.
+    Proxies, netrc and other settings of HTTP clients in the environment are ignored on purpose: a
+    netrc entry for the host, e.g. for a package index, would take the place of the token.
 
     :param settings: where the monitor is
     :param shutdown: ends the waiting between attempts, with :class:`Stopping`
-    :param patient: try again, for as long as it takes, when the monitor cannot be reached or fails (5xx);
-        otherwise raise :class:`MonitorUnavailable`. What is refused (4xx) is never tried again.
+    :param patient: try again, for as long as it takes, when the monitor cannot be reached or fails
+        (5xx); otherwise raise :class:`MonitorUnavailable`. What is refused (4xx) is never tried
+        again.
     :raises ConfigurationError: the CA bundle cannot be used
     """
 
@@ -74,7 +75,8 @@ class MonitorClient:
         self._request("POST", "/api/systemagents/heartbeat/", fields)
 
     def goodbye(self, instance_name: str, pid: int) -> None:
-        """Tell that an agent ends in good order, so that it is not missed, if the monitor is there."""
+        """Tell that an agent ends in good order, so that it is not missed, if the monitor is
+        there."""
         query = urlencode({"pid": pid})
         with contextlib.suppress(MonitorError):
             self._request("DELETE", f"/api/systemagents/{quote(instance_name, safe='')}/?{query}")
@@ -88,19 +90,23 @@ class MonitorClient:
         self._request("PATCH", f"/api/runs/{run_id}/", fields)
 
     def register_stf(self, **fields: Any) -> dict[str, Any]:
-        """Register an STF file; nothing changes if it is known. Gives the file as the monitor has it now."""
+        """Register an STF file; nothing changes if it is known. Gives the file as the monitor has
+        it now."""
         return dict(self._request("POST", "/api/stf-files/", fields))
 
     def update_stf(self, filename: str, **fields: Any) -> dict[str, Any]:
-        """Change `status`, `reason` or `processing_seconds`; gives the file as the monitor has it now."""
+        """Change `status`, `reason` or `processing_seconds`; gives the file as the monitor has it
+        now."""
         return dict(self._request("PATCH", f"/api/stf-files/{quote(filename, safe='')}/", fields))
 
     def register_tf(self, **fields: Any) -> None:
-        """Register a time frame, and so mark its STF file as sampled; nothing happens if it is known."""
+        """Register a time frame, and so mark its STF file as sampled; nothing happens if it is
+        known."""
         self._request("POST", "/api/tf-files/", fields)
 
     def stf_files(self, **filters: Any) -> list[dict[str, Any]]:
-        """STF files: filters `status`, `sampled` ("true" or "false"), `older_than` (s), `run_id`, `limit`."""
+        """STF files: filters `status`, `sampled` ("true" or "false"), `older_than` (s), `run_id`,
+        `limit`."""
         return self._list("/api/stf-files/", filters)
 
     def runs(self, **filters: Any) -> list[dict[str, Any]]:
@@ -178,7 +184,8 @@ class MonitorClient:
 
 
 def _describe(error: Exception) -> str:
-    """The cause in a few words that are the same at each attempt (urllib3's texts hold object addresses)."""
+    """The cause in a few words that are the same at each attempt (urllib3's texts hold object
+    addresses)."""
     if isinstance(error, SSLError):
         return f"TLS: {error}"
     cause: BaseException | None = error

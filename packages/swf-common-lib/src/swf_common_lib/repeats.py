@@ -13,7 +13,8 @@ K = TypeVar("K")
 class Repeats(Generic[K]):
     """Gives each key at once, and then again after pauses that double, a limited number of times.
 
-    So a long backlog is not made longer by its own repeats, and what never succeeds is not tried for ever.
+    So a long backlog is not made longer by its own repeats, and what never succeeds is not tried
+    for ever.
 
     :param pause: the first pause, in seconds
     :param times: how often a key is given in all

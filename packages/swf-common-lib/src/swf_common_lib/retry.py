@@ -9,7 +9,8 @@ import time
 
 
 class Backoff:
-    """Delays that double from `first` up to `longest` seconds, each shortened by up to a half at random.
+    """Delays that double from `first` up to `longest` seconds, each shortened by up to a half at
+    random.
 
     The jitter keeps agents that lost the same server from coming back in the same instant.
     """

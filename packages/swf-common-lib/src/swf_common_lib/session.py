@@ -118,7 +118,8 @@ class Session(stomp.ConnectionListener):
         return came
 
     def close(self, timeout: float) -> None:
-        """Disconnect in order, so that the broker saw each acknowledgement, within `timeout` seconds."""
+        """Disconnect in order, so that the broker saw each acknowledgement, within `timeout`
+        seconds."""
         # If it ended by itself, what was not acknowledged is delivered again.
         with contextlib.suppress(BrokerError):
             self._do(self._protocol.send_frame, "DISCONNECT", {"receipt": "disconnect"})

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Settings from environment variables, checked once at the start, with errors that name the variable."""
+"""Settings from environment variables, checked once at the start, with errors that name the
+variable."""
 
 from __future__ import annotations
 
@@ -18,7 +19,8 @@ _TOKEN = re.compile(r"[0-9a-fA-F]{40}")
 
 
 class ConfigurationError(ValueError):
-    """A setting is missing or wrong. The message is one line, names the variable, and holds no secret."""
+    """A setting is missing or wrong. The message is one line, names the variable, and holds no
+    secret."""
 
 
 class Environment:

@@ -58,8 +58,9 @@ class Shutdown:
     def on_signals(self) -> None:
         """Make SIGTERM, SIGQUIT and SIGINT a request to stop.
 
-        To be called in the main thread, before other threads start. A thread waits for the signals, because a
-        handler could interrupt the main thread while it holds the very lock that `request` needs.
+        To be called in the main thread, before other threads start. A thread waits for the signals,
+        because a handler could interrupt the main thread while it holds the very lock that
+        `request` needs.
         """
         signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
         threading.Thread(target=self._wait_for_signal, name="signals", daemon=True).start()

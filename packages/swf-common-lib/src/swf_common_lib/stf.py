@@ -37,7 +37,8 @@ class StfName:
         return f"swf.{self.run_id:06d}.{self.sequence:06d}.stf"
 
     def path(self, data_dir: Path) -> Path:
-        """Where the file is. The place follows from the name, so no message can point at another file."""
+        """Where the file is. The place follows from the name, so no message can point at another
+        file."""
         return run_directory(data_dir, self.run_id) / str(self)
 
     def time_frame(self, index: int) -> str:

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""For tests of agents: the real broker, the real monitor and agents as processes on ephemeral ports.
+"""For tests of agents: the real broker, the real monitor and agents as processes on ephemeral
+ports.
 
 Needs `swf-testbed` for the broker and `swf-monitor` for the monitor.
 """

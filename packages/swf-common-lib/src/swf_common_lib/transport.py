@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The socket under the STOMP connection.
 
-stomp.py's own transport is not used for three reasons: with TLS, 9.0 does not notice that the server closed
-the connection, and 8.x reads and writes one TLS object from two threads without a lock; a send to a server
-that no longer reads blocks for ever; and the reason why a connection failed is logged, not raised. stomp.py
-offers `BaseTransport` to bring one's own socket, and that is what this module does.
+stomp.py's own transport is not used for three reasons: with TLS, 9.0 does not notice that the
+server closed the connection, and 8.x reads and writes one TLS object from two threads without a
+lock; a send to a server that no longer reads blocks for ever; and the reason why a connection
+failed is logged, not raised. stomp.py offers `BaseTransport` to bring one's own socket, and that is
+what this module does.
 """
 
 from __future__ import annotations
@@ -36,7 +37,8 @@ class SocketTransport(BaseTransport):
         self._address = (host, port)
         self._tls = tls
         self._socket: socket.socket | None = None
-        # A TLS object must not be used by two threads at once, and a frame must not be cut in two by another.
+        # A TLS object must not be used by two threads at once, and a frame must not be cut in two
+        # by another.
         self._io_lock = threading.Lock()
         self._send_lock = threading.Lock()
 
@@ -99,7 +101,8 @@ class SocketTransport(BaseTransport):
                 _wait(sock, events, 1.0)
 
     def disconnect_socket(self) -> None:
-        """Close the connection in both directions; the receiving thread then ends and frees the socket."""
+        """Close the connection in both directions; the receiving thread then ends and frees the
+        socket."""
         self.running = False
         sock = self._socket
         if sock is not None:

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Simulates the data acquisition of the ePIC Streaming Workflow Testbed: makes runs and STF files."""
+"""Simulates the data acquisition of the ePIC Streaming Workflow Testbed: makes runs and STF
+files."""
 
 from importlib.metadata import version
 

@@ -92,7 +92,8 @@ class DaqSimAgent(BaseAgent):
     def _new_run(self) -> int:
         used = {name.run_id for name in stf_files(self._data_dir)}
         while (run_id := self.monitor.create_run()) in used:
-            # A monitor with a new database counts from 1 again, but the former runs' files are still here.
+            # A monitor with a new database counts from 1 again, but the former runs' files are
+            # still here.
             logger.warning("there are files of a former run with this number", extra={"run_id": run_id})
             self.monitor.update_run(run_id, status="ended", total_files=0)
         return run_id
@@ -141,7 +142,8 @@ class DaqSimAgent(BaseAgent):
             self.shutdown.pause(_ROOM_POLL)
 
     def _keep_reannouncing(self) -> None:
-        """Announce files that the monitor does not know: a broker that lost its memory loses no file."""
+        """Announce files that the monitor does not know: a broker that lost its memory loses no
+        file."""
         while not self.shutdown.requested:
             try:
                 self._reannounce()

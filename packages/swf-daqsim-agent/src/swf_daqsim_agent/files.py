@@ -57,7 +57,8 @@ def mark_ended(data_dir: Path, run_id: int) -> None:
 
 
 def open_runs(data_dir: Path) -> Iterator[int]:
-    """Runs whose end was never announced, because the simulator was killed or the broker was away."""
+    """Runs whose end was never announced, because the simulator was killed or the broker was
+    away."""
     for mark in data_dir.glob(f"run-*/{_OPEN_MARK}"):
         number = mark.parent.name[len("run-") :]
         if number.isdecimal():

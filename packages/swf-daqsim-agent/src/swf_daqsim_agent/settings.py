@@ -11,7 +11,8 @@ from swf_common_lib.settings import Environment
 
 @dataclass(frozen=True)
 class DaqSimSettings:
-    """How much is produced how fast. `stf_interval` and `run_pause` are in seconds, `stf_size` in bytes."""
+    """How much is produced how fast. `stf_interval` and `run_pause` are in seconds, `stf_size` in
+    bytes."""
 
     stf_interval: float = 2.0
     stf_size: int = 65536

@@ -95,7 +95,8 @@ class DataAgent(BaseAgent):
         logger.info("file registered", extra={"file": file["filename"]})
 
     def _reconcile(self) -> None:
-        """Hand on once more what the monitor knows as unfinished: no registered file stays behind."""
+        """Hand on once more what the monitor knows as unfinished: no registered file stays
+        behind."""
         unprocessed = [
             row
             for status in ("registered", "processing")

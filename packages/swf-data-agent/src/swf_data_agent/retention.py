@@ -14,7 +14,8 @@ logger = logging.getLogger(__name__)
 
 
 class Retention:
-    """Keeps the newest finished files. Finished is what is processed and sampled; no other is touched.
+    """Keeps the newest finished files. Finished is what is processed and sampled; no other is
+    touched.
 
     :param monitor: says which are finished
     :param data_dir: where the files are

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Samples time frames of the STF files of the ePIC Streaming Workflow Testbed for fast monitoring."""
+"""Samples time frames of the STF files of the ePIC Streaming Workflow Testbed for fast
+monitoring."""
 
 from importlib.metadata import version
 

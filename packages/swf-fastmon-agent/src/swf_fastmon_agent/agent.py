@@ -63,8 +63,8 @@ class FastMonAgent(BaseAgent):
     def _register(self, run_id: int, name: StfName, frame: TimeFrame) -> None:
         tf_filename = name.time_frame(frame.index)
         place = {"stf_filename": str(name), "size_bytes": frame.size_bytes, "offset": frame.offset}
-        # First the message, then the registration: it marks the file as sampled, and what is not so marked
-        # comes again.
+        # First the message, then the registration: it marks the file as sampled, and what is not so
+        # marked comes again.
         self.publish("tf_file_registered", run_id, None, tf_filename=tf_filename, **place)
         self.monitor.register_tf(filename=tf_filename, **place)
 

@@ -15,7 +15,8 @@ class SampleError(Exception):
 
 @dataclass(frozen=True)
 class TimeFrame:
-    """One time frame: its index in the file, counted from 0, where it begins, and how long it is (bytes)."""
+    """One time frame: its index in the file, counted from 0, where it begins, and how long it is
+    (bytes)."""
 
     index: int
     offset: int

@@ -28,8 +28,8 @@ DEFAULT_PORT = 8003
 class McpAgent(BaseAgent):
     """Answers MCP clients from the monitor's REST API, at http://<host>:<port>/mcp.
 
-    A client logs in with the token that the agent has for the monitor. It would travel in the clear, so the
-    default is the loopback interface.
+    A client logs in with the token that the agent has for the monitor. It would travel in the
+    clear, so the default is the loopback interface.
 
     :param settings: what all agents need
     :param host: address to listen at

@@ -16,7 +16,8 @@ _REFUSAL = b"401 Unauthorized: send Authorization: Bearer TOKEN, with the token 
 
 
 def with_login(app: App, token: str) -> App:
-    """An ASGI application that passes on the requests that have the token, and answers 401 to all others.
+    """An ASGI application that passes on the requests that have the token, and answers 401 to all
+    others.
 
     :param app: the application
     :param token: what a client sends as `Authorization: Bearer TOKEN`

@@ -25,7 +25,8 @@ _READ_ONLY = ToolAnnotations(read_only_hint=True, open_world_hint=False)
 def make_server(monitor: MonitorClient) -> MCPServer[Any]:
     """The MCP server.
 
-    :param monitor: where the answers come from; it should not be patient, so that a client hears of an outage
+    :param monitor: where the answers come from; it should not be patient, so that a client hears of
+        an outage
     """
     server: MCPServer[Any] = MCPServer(
         "swf-testbed",
@@ -35,7 +36,8 @@ def make_server(monitor: MonitorClient) -> MCPServer[Any]:
 
     @server.tool(annotations=_READ_ONLY)
     def testbed_status() -> Row:
-        """Is the testbed healthy? Gives the monitor's health, and counts of runs, STF files and messages."""
+        """Is the testbed healthy? Gives the monitor's health, and counts of runs, STF files and
+        messages."""
         return {"health": _ask(monitor.health), "summary": _ask(monitor.summary)}
 
     @server.tool(annotations=_READ_ONLY)
@@ -52,7 +54,8 @@ def make_server(monitor: MonitorClient) -> MCPServer[Any]:
     def list_stf_files(
         status: Status | None = None, run_id: int | None = None, limit: Limit = 50
     ) -> list[Row]:
-        """STF files: status and why one failed, size, checksum; of one status or one run if it is given."""
+        """STF files: status and why one failed, size, checksum; of one status or one run if it is
+        given."""
         return _ask(lambda: monitor.stf_files(status=status, run_id=run_id, limit=limit))
 
     @server.tool(annotations=_READ_ONLY)

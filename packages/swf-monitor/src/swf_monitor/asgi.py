@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The ASGI application: Django, with a fixed number of threads that keep their database connections."""
+"""The ASGI application: Django, with a fixed number of threads that keep their database
+connections."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
@@ -8,7 +9,8 @@ from typing import Any
 from asgiref.sync import ThreadSensitiveContext
 from django.core.handlers.asgi import ASGIHandler
 
-# Requests in work at a time, and so connections to the database. More than this many wait for their turn.
+# Requests in work at a time, and so connections to the database. More than this many wait for their
+# turn.
 THREADS = 12
 
 Receive = Callable[[], Awaitable[Mapping[str, Any]]]
@@ -16,12 +18,13 @@ Send = Callable[[Mapping[str, Any]], Awaitable[None]]
 
 
 class PooledHandler(ASGIHandler):
-    """Django's handler makes a thread for each request, and with it a connection: half of all the work of a
-    request. This one lends each request a thread that stays."""
+    """Django's handler makes a thread for each request, and with it a connection: half of all the
+    work of a request. This one lends each request a thread that stays."""
 
     def __init__(self) -> None:
         super().__init__()
-        # The thread that was used last comes first, so that few have to be there while little happens.
+        # The thread that was used last comes first, so that few have to be there while little
+        # happens.
         self._threads: asyncio.LifoQueue[ThreadSensitiveContext] = asyncio.LifoQueue()
         for _ in range(THREADS):
             self._threads.put_nowait(ThreadSensitiveContext())

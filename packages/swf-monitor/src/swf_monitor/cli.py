@@ -98,14 +98,16 @@ def _token(environment: Environment) -> str:
     return token
 
 
-# Django's models can be imported only after Django was set up, so each command imports what it needs.
+# Django's models can be imported only after Django was set up, so each command imports what it
+# needs.
 
 
 def _serve(environment: Environment, options: argparse.Namespace) -> int:
     # Until the server is up there is nothing to finish.
     for number in (signal.SIGTERM, signal.SIGQUIT, signal.SIGINT):
         signal.signal(number, _exit)
-    # Before Django, which takes a second or more: at a restart a client waits that long, and is not refused.
+    # Before Django, which takes a second or more: at a restart a client waits that long, and is not
+    # refused.
     listening = listen_on(options.host, options.port)
     _start_django(environment)
     from swf_monitor.server import serve

@@ -22,7 +22,8 @@ from swf_monitor.models import AgentStatus, Message, Run, StfFile, StfStatus, Sy
 RUNS_SHOWN = 6
 FILES_SHOWN = 12
 MESSAGES_SHOWN = 12
-# A file that nobody touched for this long (s) is worth a word; the data agent has re-sent it twice by then.
+# A file that nobody touched for this long (s) is worth a word; the data agent has re-sent it twice
+# by then.
 STUCK_SECONDS = 180
 # Failures older than this are history: they stay in the counts, and the banner is green again.
 FAILURE_SHOWN = timedelta(hours=1)
@@ -49,7 +50,8 @@ CONTENT_SECURITY_POLICY = (
 
 @dataclass
 class Banner:
-    """The one sentence on top, and why it is not a better one. `level`: ok, waiting, warning or error."""
+    """The one sentence on top, and why it is not a better one. `level`: ok, waiting, warning or
+    error."""
 
     level: str
     title: str
@@ -58,7 +60,8 @@ class Banner:
 
 @require_safe
 def show_dashboard(request: HttpRequest) -> HttpResponse:
-    """The whole page, or with `?part=content` what the script of the page puts in place of the old."""
+    """The whole page, or with `?part=content` what the script of the page puts in place of the
+    old."""
     now = timezone.now()
     state = health.check()
     engine = ENGINES[state["database"]["engine"]]
@@ -149,7 +152,8 @@ def _stages(generated: int, counts: dict[str, int]) -> list[dict[str, Any]]:
         ("failed", counts["failed"], ""),
     ]
     return [
-        # `share` is a width in twentieths: the page allows no inline style, so each width is a class.
+        # `share` is a width in twentieths: the page allows no inline style, so each width is a
+        # class.
         {
             "name": name,
             "count": count,

@@ -9,9 +9,11 @@ from django.conf import settings
 from django.db import DataError, Error, IntegrityError, connection
 from django.db.migrations.executor import MigrationExecutor
 
-# What the database raises while it is away, locked, damaged, or without its tables. All of it can pass.
+# What the database raises while it is away, locked, damaged, or without its tables. All of it can
+# pass.
 UNAVAILABLE = Error
-# Except for these: the same row would be refused again. They are a kind of UNAVAILABLE: test for them first.
+# Except for these: the same row would be refused again. They are a kind of UNAVAILABLE: test for
+# them first.
 REFUSED = (DataError, IntegrityError)
 
 # What `PRAGMA auto_vacuum` says of a file that can be made smaller in steps.
@@ -38,7 +40,8 @@ def is_sqlite() -> bool:
 
 
 def write_problem() -> str:
-    """Why SQLite's directory cannot be written, or "": to read works where a disk is full or read-only."""
+    """Why SQLite's directory cannot be written, or "": to read works where a disk is full or
+    read-only."""
     if not is_sqlite():
         return ""
     try:
@@ -59,8 +62,8 @@ def write_problem() -> str:
 def give_space_back(pause: Callable[[], bool]) -> int:
     """Make SQLite's file smaller by what was deleted, in small steps; returns how many pages went.
 
-    A quarter of the file may be free: new rows take that place, without the file growing. A file that was
-    made without auto_vacuum cannot be made smaller this way; its free space is used again.
+    A quarter of the file may be free: new rows take that place, without the file growing. A file
+    that was made without auto_vacuum cannot be made smaller this way; its free space is used again.
 
     Args:
         pause: Called between two steps, so that others can write; ends it by returning true.

@@ -23,7 +23,8 @@ def _harden(response: HttpResponse) -> HttpResponse:
 
 @sync_and_async_middleware
 def strict_headers(get_response: Answer | AsyncAnswer) -> Answer | AsyncAnswer:
-    """Middleware, for both of Django's ways of calling it, so that no request changes threads for it."""
+    """Middleware, for both of Django's ways of calling it, so that no request changes threads for
+    it."""
     if iscoroutinefunction(get_response):
 
         async def answer_async(request: HttpRequest) -> HttpResponse:

@@ -21,7 +21,8 @@ NAMED = 5
 
 
 def check() -> dict[str, Any]:
-    """The body of GET /api/health/; `status` is "ok" or "error". Never raises for a database that is away."""
+    """The body of GET /api/health/; `status` is "ok" or "error". Never raises for a database that
+    is away."""
     began = time.perf_counter()
     try:
         state = ListenerState.objects.filter(pk=1).first()

@@ -33,17 +33,20 @@ STATE_SECONDS = 5.0
 # A subscription that came or went is told at once, and not with the next state.
 CHANGE_SECONDS = 0.5
 PRUNE_SECONDS = 600.0
-# Messages that the broker may send ahead, so that a burst does not wait for each single acknowledgement.
+# Messages that the broker may send ahead, so that a burst does not wait for each single
+# acknowledgement.
 PREFETCH = 100
 MAX_BODY_CHARACTERS = 1024 * 1024
 
 
 class NotAMessageError(ValueError):
-    """The body is no message of the workflow. It will not become one, so it is not asked for again."""
+    """The body is no message of the workflow. It will not become one, so it is not asked for
+    again."""
 
 
 class Envelope(serializers.Serializer):
-    """What is taken out of a body. Types that this version does not know are recorded all the same."""
+    """What is taken out of a body. Types that this version does not know are recorded all the
+    same."""
 
     message_id = serializers.UUIDField()
     msg_type = serializers.CharField(max_length=64)
@@ -125,7 +128,8 @@ class Listener:
             self._shutdown.pause(backoff.delay())
 
     def _record(self, text: str) -> None:
-        """Store one message; returns when that is done for good, which lets the broker forget it."""
+        """Store one message; returns when that is done for good, which lets the broker forget
+        it."""
         try:
             message = read(text)
             self._store(message)

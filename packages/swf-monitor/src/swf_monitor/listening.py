@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The socket of `swf-monitor serve`. Light to import: it is there long before Django and daphne are."""
+"""The socket of `swf-monitor serve`. Light to import: it is there long before Django and daphne
+are."""
 
 import socket
 

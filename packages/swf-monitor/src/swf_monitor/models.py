@@ -125,7 +125,8 @@ class Message(models.Model):
     body = models.JSONField()
 
     class Meta:
-        # One order for lists, for pruning, and for what came in the last hour, so that two indexes serve all.
+        # One order for lists, for pruning, and for what came in the last hour, so that two indexes
+        # serve all.
         ordering = ("-received_at", "-id")
         indexes = (
             models.Index(fields=["received_at", "id"], name="message_received"),

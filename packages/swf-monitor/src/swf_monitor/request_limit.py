@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A limit on the size of a request, kept while it comes in: daphne writes a body of any size to the disk."""
+"""A limit on the size of a request, kept while it comes in: daphne writes a body of any size to the
+disk."""
 
 from typing import Any
 

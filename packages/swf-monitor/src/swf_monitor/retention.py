@@ -13,10 +13,12 @@ from swf_monitor.models import Message, Run, StfFile, StfStatus, SystemAgent
 
 # Rows that are deleted in one transaction: few enough that other writers do not have to wait.
 BATCH = 500
-# Between two transactions (s): SQLite's lock has no queue, and others would rarely get it otherwise.
+# Between two transactions (s): SQLite's lock has no queue, and others would rarely get it
+# otherwise.
 PAUSE_SECONDS = 0.05
-# The newest finished STF files are kept however old they are: their files may still be on the disk, and a
-# simulator that finds a file there which the monitor does not know would announce it as a new one.
+# The newest finished STF files are kept however old they are: their files may still be on the disk,
+# and a simulator that finds a file there which the monitor does not know would announce it as a new
+# one.
 STF_FILES_KEPT = 1000
 
 
@@ -53,16 +55,18 @@ def prune(
     max_stf_files: int | None = None,
     pause: Callable[[], bool] = lambda: False,
 ) -> dict[str, int]:
-    """Delete what was finished before `before`, and the oldest of what is too much; tell how much of each.
+    """Delete what was finished before `before`, and the oldest of what is too much; tell how much
+    of each.
 
-    Never deleted: STF files that wait to be processed or sampled. Those that failed are what a person has to
-    look at, and go only when there are more than `max_stf_files` of them.
+    Never deleted: STF files that wait to be processed or sampled. Those that failed are what a
+    person has to look at, and go only when there are more than `max_stf_files` of them.
 
     Args:
         pause: Called between two transactions, so that others can write; ends it by returning true.
 
     Raises:
-        django.db.DatabaseError: the database does not answer. What was deleted until then stays deleted.
+        django.db.DatabaseError: the database does not answer. What was deleted until then stays
+        deleted.
     """
     finished = StfFile.objects.filter(status=StfStatus.PROCESSED, sampled_at__isnull=False)
     failed = StfFile.objects.filter(status=StfStatus.FAILED)

@@ -42,7 +42,8 @@ def serve(listening: socket.socket, token: str | None) -> int:
     Args:
         listening: The socket. It was bound before the database is touched: a second monitor must not migrate
             the database of the first one.
-        token: The API token; set up the database with it first. None: the database has to be set up already.
+        token: The API token; set up the database with it first. None: the database has to be set up
+        already.
 
     Raises:
         ConfigurationError: the database is not set up.
@@ -88,7 +89,8 @@ def _prepare_database(token: str | None) -> bool:
 
 
 def _prepare_when_it_answers(token: str | None) -> None:
-    """PostgreSQL may come up after this host: serve meanwhile, so that the health tells what is wanting."""
+    """PostgreSQL may come up after this host: serve meanwhile, so that the health tells what is
+    wanting."""
     while True:
         time.sleep(DATABASE_RETRY_SECONDS)
         try:
@@ -105,7 +107,8 @@ class MonitorServer(Server):
     """daphne on a socket that is already bound, with an orderly end."""
 
     def __init__(self, listening: socket.socket) -> None:
-        # daphne insists on an endpoint, and would look for plugins in all of site-packages to understand it.
+        # daphne insists on an endpoint, and would look for plugins in all of site-packages to
+        # understand it.
         super().__init__(
             application,
             endpoints=["none"],
@@ -146,8 +149,8 @@ class MonitorServer(Server):
         elif time.monotonic() < self._stop_at:
             reactor.callLater(0.05, self._stop_when_idle)
         else:
-            # The thread of a request cannot be ended from outside, and Python would wait for it. What it had
-            # not committed, the database rolls back.
+            # The thread of a request cannot be ended from outside, and Python would wait for it.
+            # What it had not committed, the database rolls back.
             logger.warning("stopped with requests unanswered")
             logging.shutdown()
             sys.stdout.flush()
@@ -162,7 +165,8 @@ class MonitorServer(Server):
         )
 
     def kill_all_applications(self) -> Any:
-        # daphne expects an application at every connection; one that has just ended has none any more.
+        # daphne expects an application at every connection; one that has just ended has none any
+        # more.
         self.connections = {
             protocol: details
             for protocol, details in self.connections.items()

@@ -48,7 +48,8 @@ LOGGING_CONFIG = None
 
 TEMPLATES = [{"BACKEND": "django.template.backends.django.DjangoTemplates", "APP_DIRS": True}]
 
-# The server's threads stay, and so do their connections. One that broke is found by the next request.
+# The server's threads stay, and so do their connections. One that broke is found by the next
+# request.
 KEPT_CONNECTION: dict[str, Any] = {"CONN_MAX_AGE": None, "CONN_HEALTH_CHECKS": True}
 
 # Where the SQLite file lives. With DB_HOST set nothing is written there.
@@ -67,7 +68,8 @@ if env.text("DB_HOST"):
             "PASSWORD": env.secret("DB_PASSWORD"),
             "OPTIONS": {
                 "application_name": "swf-monitor",
-                # Seconds, then milliseconds: a database host that vanished is noticed, not waited for.
+                # Seconds, then milliseconds: a database host that vanished is noticed, not waited
+                # for.
                 "connect_timeout": 5,
                 "tcp_user_timeout": 10_000,
                 **({"sslmode": env.text("DB_SSLMODE")} if env.text("DB_SSLMODE") else {}),
@@ -81,13 +83,14 @@ else:
             "ENGINE": "django.db.backends.sqlite3",
             "NAME": SQLITE_FILE,
             "OPTIONS": {
-                # The server and the listener write at the same time. A transaction takes the write lock when
-                # it begins: one that starts by reading and writes later could not wait for the lock, it would
-                # fail with "database is locked" at once. `timeout` is how long (s) to wait for the lock.
+                # The server and the listener write at the same time. A transaction takes the write
+                # lock when it begins: one that starts by reading and writes later could not wait
+                # for the lock, it would fail with "database is locked" at once. `timeout` is how
+                # long (s) to wait for the lock.
                 "transaction_mode": "IMMEDIATE",
                 "timeout": 20,
-                # WAL (switched on by setup, kept in the file) makes NORMAL safe against a crash of a process.
-                # After a burst the journal is cut to this size again (bytes).
+                # WAL (switched on by setup, kept in the file) makes NORMAL safe against a crash of
+                # a process. After a burst the journal is cut to this size again (bytes).
                 "init_command": "PRAGMA synchronous=NORMAL; PRAGMA journal_size_limit=67108864",
             },
         }

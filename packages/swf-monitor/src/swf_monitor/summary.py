@@ -9,7 +9,8 @@ from django.utils import timezone
 
 from swf_monitor.models import Message, Run, StfFile, StfStatus, SystemAgent, TfFile
 
-# An agent that was not heard of for this long (s) is taken for dead: three heartbeats of the default 10 s.
+# An agent that was not heard of for this long (s) is taken for dead: three heartbeats of the
+# default 10 s.
 AGENT_FRESH_SECONDS = 30.0
 
 
@@ -42,8 +43,8 @@ def stf_counts() -> dict[str, int]:
 def age(moment: datetime, now: datetime) -> float:
     """Seconds since something was noted.
 
-    What was noted before the clock was set back has a time to come. It is taken for as old as it is far
-    away: who has fallen silent must not seem to be heard of until the clock has caught up.
+    What was noted before the clock was set back has a time to come. It is taken for as old as it is
+    far away: who has fallen silent must not seem to be heard of until the clock has caught up.
     """
     return abs((now - moment).total_seconds())
 

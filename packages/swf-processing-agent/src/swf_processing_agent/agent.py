@@ -40,8 +40,8 @@ class ProcessingAgent(BaseAgent):
         reason = self._verify(filename, message["checksum"], message["size_bytes"])
         seconds = round(time.monotonic() - began, 6)
         status = "failed" if reason else "processed"
-        # First the message, then the status: if it stops in between, the file is still unfinished at the
-        # monitor and comes again.
+        # First the message, then the status: if it stops in between, the file is still unfinished
+        # at the monitor and comes again.
         self.publish(
             "processing_complete", message.run_id, filename=filename, checksum_ok=not reason,
             processing_seconds=seconds,

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The entry point of `swf-testbed` and `testbed`: the command without the packages and libraries of others.
+"""The entry point of `swf-testbed` and `testbed`: the command without the packages and libraries of
+others.
 
-An experiment's software view puts its own before ours, by PYTHONPATH and LD_LIBRARY_PATH. Python and the
-linker have read them before the first line here, so the process starts again without them. Nothing but the
-standard library may be imported before that.
+An experiment's software view puts its own before ours, by PYTHONPATH and LD_LIBRARY_PATH. Python
+and the linker have read them before the first line here, so the process starts again without them.
+Nothing but the standard library may be imported before that.
 """
 
 from __future__ import annotations
@@ -38,7 +39,8 @@ def clean(environment: Mapping[str, str]) -> dict[str, str]:
 
 
 def _came_from(environment: Mapping[str, str]) -> bool:
-    """Whether this package was installed in a folder of PYTHONPATH or PYTHONUSERBASE: then they are ours."""
+    """Whether this package was installed in a folder of PYTHONPATH or PYTHONUSERBASE: then they are
+    ours."""
     here = Path(__file__).resolve()
     named = [*environment.get("PYTHONPATH", "").split(os.pathsep), environment.get("PYTHONUSERBASE", "")]
     return any(Path(folder).resolve() in here.parents for folder in named if folder)

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """supervisord found by its process.
 
-A daemon whose socket or pid file was removed goes on running its programs. A second one beside it would run
-all of them twice, so it is looked for by the configuration on its command line before another one is started.
+A daemon whose socket or pid file was removed goes on running its programs. A second one beside it
+would run all of them twice, so it is looked for by the configuration on its command line before
+another one is started.
 """
 
 from __future__ import annotations
@@ -47,7 +48,8 @@ def daemons_of(instance: Instance) -> list[int]:
 
 
 def unreachable_daemons(instance: Instance, answering: int | None) -> list[int]:
-    """The daemons of `instance` but for the one that answers, and those that may still make their socket."""
+    """The daemons of `instance` but for the one that answers, and those that may still make their
+    socket."""
     return [pid for pid in daemons_of(instance) if pid != answering and _age(pid) > STARTING_SECONDS]
 
 
@@ -57,7 +59,8 @@ def describe(pids: list[int]) -> str:
 
 
 def end_daemons(instance: Instance, pids: list[int], timeout: float) -> None:
-    """Ends daemons, which end their programs first. Raises TestbedError if one is there after `timeout` s."""
+    """Ends daemons, which end their programs first. Raises TestbedError if one is there after
+    `timeout` s."""
     deadline = time.monotonic() + timeout
     for pid in pids:
         if instance.unit and instance.unit.runs(pid):
@@ -76,7 +79,8 @@ def end_daemons(instance: Instance, pids: list[int], timeout: float) -> None:
 
 
 def is_alive(pid: int) -> bool:
-    """Whether it runs. In a container whose first process does not collect the dead, one that ended stays."""
+    """Whether it runs. In a container whose first process does not collect the dead, one that ended
+    stays."""
     try:
         return Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()[0] != "Z"
     except (OSError, IndexError):
@@ -106,7 +110,8 @@ def _configuration_of(process: Path) -> str | None:
 
 
 def _options_of_supervisord(argv: list[str]) -> list[str] | None:
-    """What follows the program on the command line of a supervisord; None for any other command line."""
+    """What follows the program on the command line of a supervisord; None for any other command
+    line."""
     if argv and re.fullmatch(r"python[\d.]*|pypy[\d.]*", os.path.basename(argv[0])):
         argv = argv[1:]
         while argv and argv[0].startswith("-") and argv[0] != "-m":

@@ -8,7 +8,8 @@ ALL_RUNNING, SOME_NOT_RUNNING, NO_DAEMON = 0, 3, 4
 
 
 class TestbedError(Exception):
-    """A `cause` in one line, and in one line what to type `next`; `details` (log tails) come between them."""
+    """A `cause` in one line, and in one line what to type `next`; `details` (log tails) come
+    between them."""
 
     __test__ = False  # the name begins as that of a pytest class
 

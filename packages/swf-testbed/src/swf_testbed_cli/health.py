@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the monitor of the testbed says of its health; what is healthy is defined there, and only there."""
+"""What the monitor of the testbed says of its health; what is healthy is defined there, and only
+there."""
 
 from __future__ import annotations
 
@@ -16,9 +17,11 @@ TIMEOUT_SECONDS = 5.0
 
 
 def health_problems(instance: Instance) -> list[str]:
-    """What the monitor says is not well; empty if all is, or if this testbed tells no monitor's address.
+    """What the monitor says is not well; empty if all is, or if this testbed tells no monitor's
+    address.
 
-    What is no answer of a monitor tells nothing of the testbed: `status` shows whether its program runs.
+    What is no answer of a monitor tells nothing of the testbed: `status` shows whether its program
+    runs.
     """
     environment = instance.monitor_environment
     url = environment.get("SWF_MONITOR_URL", "")

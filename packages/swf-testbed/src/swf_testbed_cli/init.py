@@ -52,10 +52,11 @@ stderr_logfile_backups=1"""
 def initialise(
     folder: Path, *, force: bool, broker_port: int, monitor_port: int, mcp_port: int
 ) -> tuple[list[str], Path | None]:
-    """Makes `folder` a testbed; returns what was made, relative to it, and the copy of what was replaced.
+    """Makes `folder` a testbed; returns what was made, relative to it, and the copy of what was
+    replaced.
 
-    An existing supervisord.conf is replaced only with `force`, and a copy of it stays beside it. Secrets and
-    data that are there always stay. Raises TestbedError before anything is changed.
+    An existing supervisord.conf is replaced only with `force`, and a copy of it stays beside it.
+    Secrets and data that are there always stay. Raises TestbedError before anything is changed.
     """
     folder = folder.expanduser().absolute()
     configuration = folder / FILE_NAME
@@ -109,7 +110,8 @@ def _differs(path: Path, text: str) -> bool:
 
 
 def _keep(path: Path) -> Path:
-    """Keeps a file before it is replaced, beside it, with its mode and owner; the oldest copies go."""
+    """Keeps a file before it is replaced, beside it, with its mode and owner; the oldest copies
+    go."""
     moment = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
     copies = [_age_of(place) for place in _copies_of(path)]
     # never the number of a copy that went: it would count as the oldest of its second, and go next
@@ -145,7 +147,8 @@ def _new_secrets() -> dict[str, str]:
 
 
 def _write(path: Path, text: str, mode: int) -> None:
-    """Puts a whole file in place, or nothing; nobody else can read it at any time if `mode` says so."""
+    """Puts a whole file in place, or nothing; nobody else can read it at any time if `mode` says
+    so."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
     try:

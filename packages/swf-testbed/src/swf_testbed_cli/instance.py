@@ -30,8 +30,9 @@ def instance_name(environment: Mapping[str, str]) -> str:
 def find_instance(given: Path | None, environment: Mapping[str, str]) -> Instance:
     """The testbed that is meant.
 
-    In this order: `given`, $SWF_TESTBED_CONFIG, ./supervisord.conf, the user's provisioned instance, the
-    system's. A folder stands for the supervisord.conf in it. Raises TestbedError when there is none.
+    In this order: `given`, $SWF_TESTBED_CONFIG, ./supervisord.conf, the user's provisioned
+    instance, the system's. A folder stands for the supervisord.conf in it. Raises TestbedError when
+    there is none.
     """
     named = given or (
         Path(environment["SWF_TESTBED_CONFIG"]) if environment.get("SWF_TESTBED_CONFIG") else None
@@ -137,7 +138,8 @@ class Instance:
 
     @property
     def supervisord(self) -> str | None:
-        """The supervisord program that a provisioned instance is run with ([swf-testbed] supervisord=)."""
+        """The supervisord program that a provisioned instance is run with ([swf-testbed]
+        supervisord=)."""
         return self._value("swf-testbed", "supervisord")
 
     @property
@@ -152,7 +154,8 @@ class Instance:
 
     @property
     def monitor_environment(self) -> dict[str, str]:
-        """What this testbed's programs are told of the monitor, if this testbed has one; else nothing."""
+        """What this testbed's programs are told of the monitor, if this testbed has one; else
+        nothing."""
         found: dict[str, str] = {}
         for section, name in (("supervisord", ""), ("program:monitor", "monitor")):
             if section.startswith("program:") and section not in self._parser.sections():
@@ -183,7 +186,8 @@ class Instance:
     def lock(self, patience: float) -> Iterator[None]:
         """Only one command at a time starts or stops this instance.
 
-        With a unit, systemd sees to that: operators use the command too, and cannot write beside the socket.
+        With a unit, systemd sees to that: operators use the command too, and cannot write beside
+        the socket.
         """
         if self.unit:
             yield

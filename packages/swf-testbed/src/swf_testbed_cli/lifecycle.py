@@ -23,8 +23,8 @@ from swf_testbed_cli.status import ProgramStatus, Status, read_status
 POLL_SECONDS = 0.2
 HOPELESS_POLLS = 4
 FAILED_LOG_LINES = 10
-# Settings come from supervisord.conf alone: what the user's shell holds of them must not reach the programs,
-# where a secret given twice is an error.
+# Settings come from supervisord.conf alone: what the user's shell holds of them must not reach the
+# programs, where a secret given twice is an error.
 _NOT_INHERITED = ("ACTIVEMQ_", "SWF_", "DB_", "SECRET_KEY", "ALLOWED_HOSTS", "DEBUG", "CSRF_TRUSTED_ORIGINS")
 _PORTS = ("SWF_BROKER_PORT", "SWF_MONITOR_PORT", "SWF_MCP_PORT")
 
@@ -32,7 +32,8 @@ Say = Callable[[str], None]
 
 
 def start(instance: Instance, say: Say, timeout: float) -> Status:
-    """Starts the daemon if none is there, and every program that does not run; waits until all do."""
+    """Starts the daemon if none is there, and every program that does not run; waits until all
+    do."""
     supervisor = Supervisor(instance)
     with instance.lock(timeout):
         _end_unreachable(supervisor, say, timeout)
@@ -112,7 +113,8 @@ def restart(instance: Instance, program: str | None, say: Say, timeout: float) -
 
 
 def daemon_pid(supervisor: Supervisor) -> int | None:
-    """The pid of the daemon that answers, or None. Raises TestbedError for a daemon that may not be asked."""
+    """The pid of the daemon that answers, or None. Raises TestbedError for a daemon that may not be
+    asked."""
     try:
         return int(supervisor.call("supervisor.getPID"))
     except NotRunning:
@@ -132,7 +134,8 @@ def wait_for_port(port: int, seconds: float) -> bool:
 
 
 def find_programs(status: Status, name: str, instance: Instance) -> list[ProgramStatus]:
-    """The programs that `name` (a program, group:program or group:*) means. Raises TestbedError if none."""
+    """The programs that `name` (a program, group:program or group:*) means. Raises TestbedError if
+    none."""
     found = [
         p
         for p in status.programs
@@ -152,7 +155,8 @@ def unknown_program(name: str, known: str, instance: Instance) -> TestbedError:
 def _end_unreachable(supervisor: Supervisor, say: Say, timeout: float) -> None:
     """Ends a daemon that runs the programs and does not answer.
 
-    With its end it removes the socket and the pid file, whoever made them: one that answers ends with it.
+    With its end it removes the socket and the pid file, whoever made them: one that answers ends
+    with it.
     """
     if not supervisor.is_local:
         return
@@ -172,8 +176,8 @@ def _end_unreachable(supervisor: Supervisor, say: Say, timeout: float) -> None:
 def _stop_in_waves(supervisor: Supervisor, timeout: float) -> None:
     """Stops the agents all at once, then what they work with.
 
-    At its own end supervisord takes one group after the other, and a second for each. A wave is a hundred of
-    priorities: agents can finish what they do while broker and monitor are still there.
+    At its own end supervisord takes one group after the other, and a second for each. A wave is a
+    hundred of priorities: agents can finish what they do while broker and monitor are still there.
     """
     programs = read_status(supervisor).programs
     for wave in sorted({p.priority // 100 for p in programs}, reverse=True):
@@ -198,7 +202,8 @@ def _restart_all(instance: Instance, say: Say, timeout: float) -> Status:
         return start(instance, say, timeout)
     with instance.lock(timeout):
         before = {p.pid for p in read_status(supervisor).programs if p.pid}
-        # A configuration that cannot be read would end the daemon: it is read first, which changes nothing.
+        # A configuration that cannot be read would end the daemon: it is read first, which changes
+        # nothing.
         try:
             supervisor.call("supervisor.reloadConfig")
         except xmlrpc.client.Fault as fault:
@@ -336,7 +341,8 @@ def _named(status: Status, names: set[str]) -> list[ProgramStatus]:
 
 
 def _quietly(supervisor: Supervisor, method: str, *arguments: object) -> None:
-    """A request whose refusal means that it is so already; what became of it is looked at afterwards."""
+    """A request whose refusal means that it is so already; what became of it is looked at
+    afterwards."""
     try:
         supervisor.call(method, *arguments)
     except xmlrpc.client.Fault as fault:

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The end of a program's log, and what comes after it.
 
-The file itself where this user may read it, which works after the daemon's death, too. Otherwise the daemon
-reads it for us.
+The file itself where this user may read it, which works after the daemon's death, too. Otherwise
+the daemon reads it for us.
 """
 
 from __future__ import annotations

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Logs that were moved away or deleted while supervisord has them open: it writes on where nobody looks."""
+"""Logs that were moved away or deleted while supervisord has them open: it writes on where nobody
+looks."""
 
 from __future__ import annotations
 
@@ -17,7 +18,8 @@ _DELETED = " (deleted)"
 
 @dataclass(frozen=True)
 class LostLog:
-    """A log that is not where its `path` says. `readable`: what is written instead, if it is known."""
+    """A log that is not where its `path` says. `readable`: what is written instead, if it is
+    known."""
 
     path: Path
     place: str
@@ -35,7 +37,8 @@ class LostLog:
 
 
 def lost_log(daemon: int, path: str) -> LostLog | None:
-    """The log of a program that runs, if its daemon has it open elsewhere; None if not, or not to be seen."""
+    """The log of a program that runs, if its daemon has it open elsewhere; None if not, or not to
+    be seen."""
     if not path or path.startswith("/dev/"):
         return None
     for wait in (ROTATION_SECONDS, 0.0):
@@ -61,7 +64,8 @@ def lost_log(daemon: int, path: str) -> LostLog | None:
 
 
 def _open_files(pid: int) -> dict[Path, tuple[str, tuple[int, int]]]:
-    """The regular files that a process has open: where each is read, its path, what tells it from others."""
+    """The regular files that a process has open: where each is read, its path, what tells it from
+    others."""
     found = {}
     try:
         entries = list(Path(f"/proc/{pid}/fd").iterdir())

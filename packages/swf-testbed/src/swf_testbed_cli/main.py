@@ -42,7 +42,8 @@ Config = Annotated[
     typer.Option(
         "--config",
         "-c",
-        help="The testbed's supervisord.conf, or its folder. Else: $SWF_TESTBED_CONFIG, ./supervisord.conf,"
+        help="The testbed's supervisord.conf, or its folder. Else: $SWF_TESTBED_CONFIG, "
+        "./supervisord.conf,"
         " the provisioned instance of this user, that of this host.",
     ),
 ]
@@ -253,6 +254,7 @@ def main() -> None:
     except KeyboardInterrupt:
         sys.exit(130)
     except BrokenPipeError:
-        # The reader of our output has gone (`| head`); Python must not complain about it at its end.
+        # The reader of our output has gone (`| head`); Python must not complain about it at its
+        # end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(141)

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Programs that outlived their daemon.
 
-When supervisord is killed, what it started goes on, holds its ports and would run a second time beside a new
-daemon's programs. supervisord tells each program its own address, by which they are known again.
+When supervisord is killed, what it started goes on, holds its ports and would run a second time
+beside a new daemon's programs. supervisord tells each program its own address, by which they are
+known again.
 """
 
 from __future__ import annotations
@@ -18,9 +19,11 @@ GRACE_SECONDS = 10.0
 
 
 def end_orphans(server_url: str) -> int:
-    """Ends the programs that a daemon at `server_url` (unix://path) started; returns how many there were.
+    """Ends the programs that a daemon at `server_url` (unix://path) started; returns how many there
+    were.
 
-    Called only when no daemon serves that address. Sees processes of this user alone, and none without /proc.
+    Called only when no daemon serves that address. Sees processes of this user alone, and none
+    without /proc.
     """
     found = _programs_of(server_url)
     for number, grace in ((signal.SIGTERM, GRACE_SECONDS), (signal.SIGKILL, 1.0)):

@@ -48,7 +48,8 @@ class _Transport(xmlrpc.client.Transport):
 
 
 class Supervisor:
-    """The daemon of an instance. Calls raise NotRunning or another TestbedError if it cannot be reached."""
+    """The daemon of an instance. Calls raise NotRunning or another TestbedError if it cannot be
+    reached."""
 
     def __init__(self, instance: Instance) -> None:
         self.instance = instance
@@ -105,8 +106,8 @@ class Supervisor:
     def multicall(self, *calls: tuple[str, list[Any]]) -> list[Any]:
         """Several calls in one request.
 
-        `system.multicall` itself: supervisor answers bare values, on which xmlrpc.client.MultiCall raises.
-        A call that the daemon refused gives {"faultCode", "faultString"} in its place.
+        `system.multicall` itself: supervisor answers bare values, on which xmlrpc.client.MultiCall
+        raises. A call that the daemon refused gives {"faultCode", "faultString"} in its place.
         """
         answer: list[Any] = self.call(
             "system.multicall", [{"methodName": name, "params": arguments} for name, arguments in calls]

@@ -23,7 +23,8 @@ _STYLES = {
 
 @dataclass(frozen=True)
 class ProgramStatus:
-    """One program, as supervisor sees it. `exit_status` is None while it runs, and before its first end."""
+    """One program, as supervisor sees it. `exit_status` is None while it runs, and before its first
+    end."""
 
     name: str
     group: str
@@ -50,7 +51,8 @@ class ProgramStatus:
 
 @dataclass(frozen=True)
 class Status:
-    """The daemon and its programs at one moment. While it is going down, it tells its state alone."""
+    """The daemon and its programs at one moment. While it is going down, it tells its state
+    alone."""
 
     daemon_pid: int | None
     daemon_version: str

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The systemd unit around a daemon: what systemd starts, it also has to stop, or it starts it again."""
+"""The systemd unit around a daemon: what systemd starts, it also has to stop, or it starts it
+again."""
 
 from __future__ import annotations
 

@@ -28,12 +28,18 @@ def test_an_instance_is_noted_once_and_taken_off(tmp_path):
     _registry.unregister(folder, "swf@one/user")
     _registry.unregister(folder, "swf@nowhere/user")
     assert _registry.read(folder) == {"swf-two@one/user": URL}
-    assert folder.stat().st_mode & 0o777 == 0o700 and (folder / "instances.json").stat().st_mode & 0o777 == 0o600
+    assert (
+        folder.stat().st_mode & 0o777 == 0o700
+        and (folder / "instances.json").stat().st_mode & 0o777 == 0o600
+    )
 
 
 def test_hosts_that_are_worked_on_at_once_are_all_noted(tmp_path):
     fork = multiprocessing.get_context("fork")
-    runs = [fork.Process(target=_registry.register, args=(tmp_path, "swf@%d/user" % number, URL, False)) for number in range(20)]
+    runs = [
+        fork.Process(target=_registry.register, args=(tmp_path, "swf@%d/user" % number, URL, False))
+        for number in range(20)
+    ]
     for run in runs:
         run.start()
     for run in runs:
@@ -50,7 +56,10 @@ def test_a_list_that_is_none_is_not_taken_for_an_empty_one(tmp_path, text):
 
 
 def test_users_are_the_instances_of_the_hosts():
-    known = {"groups": {"testbed": ["one", "two"]}, "hostvars": {"one": {}, "two": {"swf_testbed_instance": "other"}}}
+    known = {
+        "groups": {"testbed": ["one", "two"]},
+        "hostvars": {"one": {}, "two": {"swf_testbed_instance": "other"}},
+    }
     wanted = {"group": "testbed", "instance": "swf", "scope": "system"}
     assert _registry.users_of(wanted, known) == ["swf@one/system", "other@two/system"]
     assert _registry.users_of(dict(wanted, group="none"), known) == []
@@ -70,16 +79,37 @@ PLAY = """
 def test_the_note_of_a_second_controller_is_no_change(root, tmp_path):
     """What a run reports as changed is what it changed on hosts."""
     (tmp_path / "play.yml").write_text(PLAY)
-    environment = dict(os.environ, HOME=str(tmp_path), ANSIBLE_NOCOLOR="1",
-                       ANSIBLE_COLLECTIONS_PATH=str(root / ".ansible/collections"))
+    environment = dict(
+        os.environ,
+        HOME=str(tmp_path),
+        ANSIBLE_NOCOLOR="1",
+        ANSIBLE_COLLECTIONS_PATH=str(root / ".ansible/collections"),
+    )
     for name in ("XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME"):
         environment.pop(name, None)
     for controller, changed in (("one", 1), ("two", 0)):
-        variables = {"controller": str(tmp_path / controller), "home": str(tmp_path),
-                     "ansible_python_interpreter": sys.executable}
+        variables = {
+            "controller": str(tmp_path / controller),
+            "home": str(tmp_path),
+            "ansible_python_interpreter": sys.executable,
+        }
         done = subprocess.run(
-            [str(Path(sys.executable).parent / "ansible-playbook"), "-i", "localhost,", "-c", "local",
-             "-e", json.dumps(variables), str(tmp_path / "play.yml")],
-            cwd=tmp_path, env=environment, text=True, check=False, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+            [
+                str(Path(sys.executable).parent / "ansible-playbook"),
+                "-i",
+                "localhost,",
+                "-c",
+                "local",
+                "-e",
+                json.dumps(variables),
+                str(tmp_path / "play.yml"),
+            ],
+            cwd=tmp_path,
+            env=environment,
+            text=True,
+            check=False,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
         assert "changed=%d" % changed in done.stdout, done.stdout
         assert (tmp_path / controller / "instances.json").exists()

@@ -8,13 +8,17 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.action import status_report
 RUNNING = {"full_name": "broker", "state": "RUNNING", "pid": 42, "uptime_seconds": 93784}
 
 
-@pytest.mark.parametrize("seconds,text", [(None, "-"), (0, "00:00:00"), (61, "00:01:01"), (93784, "1d 02:03:04")])
+@pytest.mark.parametrize(
+    "seconds,text", [(None, "-"), (0, "00:00:00"), (61, "00:01:01"), (93784, "1d 02:03:04")]
+)
 def test_duration(seconds, text):
     assert status_report.duration(seconds) == text
 
 
 def test_a_healthy_host_has_no_problem():
-    rows, problems = status_report.compose({"a": {"instances": [{"name": "swf", "processes": [RUNNING], "problems": []}]}})
+    rows, problems = status_report.compose(
+        {"a": {"instances": [{"name": "swf", "processes": [RUNNING], "problems": []}]}}
+    )
     assert problems == []
     assert status_report.table(rows) == [
         "HOST  INSTANCE  PROGRAM  STATE    PID  UPTIME",
@@ -23,22 +27,41 @@ def test_a_healthy_host_has_no_problem():
 
 
 def test_who_is_down_is_told_with_the_reason():
-    rows, problems = status_report.compose({
-        "a": {"instances": [{"name": "swf", "processes": [], "problems": ["not installed: run site.yml"]}]},
-        "b": {"unreachable": True, "msg": "Task failed: no route\nto host"},
-        "c": {"msg": "an earlier task failed on it, see above"},
-    })
+    rows, problems = status_report.compose(
+        {
+            "a": {
+                "instances": [
+                    {"name": "swf", "processes": [], "problems": ["not installed: run site.yml"]}
+                ]
+            },
+            "b": {"unreachable": True, "msg": "Task failed: no route\nto host"},
+            "c": {"msg": "an earlier task failed on it, see above"},
+        }
+    )
     assert [row[3] for row in rows] == ["DOWN", "UNREACHABLE", "UNKNOWN"]
     assert problems == [
         "a, swf: not installed: run site.yml",
-        "b: cannot be reported: no route to host. See whether it is up and lets you in: ansible b -m ping",
+        "b: cannot be reported: no route to host. See whether it is up and lets you in: ansible b "
+        "-m ping",
         "c: cannot be reported: an earlier task failed on it, see above",
     ]
 
 
 def test_what_an_ill_program_said_last_is_shown_and_of_others_nothing():
-    said = {"stdout_logfile": "/log/bad", "stdout_tail": "first\nthe cause", "stderr_logfile": "/log/err", "stderr_tail": None}
-    processes = [dict(said, full_name="bad", healthy=False), dict(said, full_name="good", healthy=True)]
+    said = {
+        "stdout_logfile": "/log/bad",
+        "stdout_tail": "first\nthe cause",
+        "stderr_logfile": "/log/err",
+        "stderr_tail": None,
+    }
+    processes = [
+        dict(said, full_name="bad", healthy=False),
+        dict(said, full_name="good", healthy=True),
+    ]
     answer = {"results": [{"processes": processes}]}
-    assert list(status_report.ends_of_logs("a", answer)) == ["a, bad, the end of /log/bad:", "    first", "    the cause"]
+    assert list(status_report.ends_of_logs("a", answer)) == [
+        "a, bad, the end of /log/bad:",
+        "    first",
+        "    the cause",
+    ]
     assert list(status_report.ends_of_logs("a", {"results": []})) == []

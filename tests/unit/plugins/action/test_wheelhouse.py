@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""An archive of wheels: made from real indexes by the action, and installed from by the module, with no index there any more."""
+"""An archive of wheels: made from real indexes by the action, and installed from by the module,
+with no index there any more."""
 
 from __future__ import annotations
 
@@ -13,7 +14,10 @@ from pathlib import Path
 import pytest
 from index_server import IndexServer, make_wheel, sha256
 
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._release.wheelhouse import for_python, platforms
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._release.wheelhouse import (
+    for_python,
+    platforms,
+)
 
 TOKEN = "canary0123456789canary0123456789canary01"
 PLAY = """
@@ -46,16 +50,42 @@ def run_a_play(root, tmp_path):
     playbook.write_text(PLAY)
 
     def play(indexes, *options):
-        variables = {"folder": str(tmp_path), "indexes": indexes, "python": "%d.%d" % sys.version_info[:2],
-                     "ansible_python_interpreter": sys.executable}
-        environment = dict(os.environ, ANSIBLE_COLLECTIONS_PATH=str(root / ".ansible/collections"), ANSIBLE_NOCOLOR="1",
-                           ANSIBLE_LOCALHOST_WARNING="0")
-        done = subprocess.run([str(Path(sys.executable).parent / "ansible-playbook"), "-i", "localhost,", "-c", "local",
-                               str(playbook), "-e", json.dumps(variables), *options],
-                              cwd=tmp_path, env=environment, text=True, check=False,
-                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=300)
+        variables = {
+            "folder": str(tmp_path),
+            "indexes": indexes,
+            "python": "%d.%d" % sys.version_info[:2],
+            "ansible_python_interpreter": sys.executable,
+        }
+        environment = dict(
+            os.environ,
+            ANSIBLE_COLLECTIONS_PATH=str(root / ".ansible/collections"),
+            ANSIBLE_NOCOLOR="1",
+            ANSIBLE_LOCALHOST_WARNING="0",
+        )
+        done = subprocess.run(
+            [
+                str(Path(sys.executable).parent / "ansible-playbook"),
+                "-i",
+                "localhost,",
+                "-c",
+                "local",
+                str(playbook),
+                "-e",
+                json.dumps(variables),
+                *options,
+            ],
+            cwd=tmp_path,
+            env=environment,
+            text=True,
+            check=False,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            timeout=300,
+        )
         assert TOKEN not in done.stdout
         return done.returncode, done.stdout
+
     return play
 
 
@@ -77,7 +107,10 @@ def test_a_host_without_a_way_out_installs_from_the_archive(play, tmp_path):
         for server in servers:
             server.stop()
     with tarfile.open(tmp_path / "house.tar") as archive:
-        assert archive.getnames() == ["public_thing-1.0-py3-none-any.whl", "swf_testbed-0.1.0-py3-none-any.whl"]
+        assert archive.getnames() == [
+            "public_thing-1.0-py3-none-any.whl",
+            "swf_testbed-0.1.0-py3-none-any.whl",
+        ]
     code, output = play(indexes, "-e", "install=true")
     assert code == 0 and "changed=1" in output, output
     release = next((tmp_path / "root/releases").iterdir())
@@ -85,8 +118,10 @@ def test_a_host_without_a_way_out_installs_from_the_archive(play, tmp_path):
 
 
 def test_requirements_are_judged_for_the_python_of_the_hosts():
-    text = ("a==1 ; python_full_version < '3.12' \\\n    --hash=sha256:00\n"
-            "a==2 ; python_full_version >= '3.12' \\\n    --hash=sha256:11\n")
+    text = (
+        "a==1 ; python_full_version < '3.12' \\\n    --hash=sha256:00\n"
+        "a==2 ; python_full_version >= '3.12' \\\n    --hash=sha256:11\n"
+    )
     assert for_python(text, "3.11") == "a==1 \\\n    --hash=sha256:00\n"
     assert for_python(text, "3.13") == "a==2 \\\n    --hash=sha256:11\n"
     assert for_python("w==1 ; sys_platform == 'win32' \\\n    --hash=sha256:00\n", "3.11") == "\n"
@@ -94,4 +129,8 @@ def test_requirements_are_judged_for_the_python_of_the_hosts():
 
 def test_wheels_for_an_older_c_library_are_taken_too():
     tags = platforms("x86_64", "2.34")
-    assert tags[0] == "manylinux_2_34_x86_64" and "manylinux_2_17_x86_64" in tags and "manylinux_2_35_x86_64" not in tags
+    assert (
+        tags[0] == "manylinux_2_34_x86_64"
+        and "manylinux_2_17_x86_64" in tags
+        and "manylinux_2_35_x86_64" not in tags
+    )

@@ -12,7 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from passlib.apache import HtpasswdFile
 
-from ansible_collections.bnlnpps.swf_testbed.plugins.filter.htpasswd_file import htpasswd_entry, htpasswd_file
+from ansible_collections.bnlnpps.swf_testbed.plugins.filter.htpasswd_file import (
+    htpasswd_entry,
+    htpasswd_file,
+)
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[4] / "roles/package_index/files"))
 TOKEN = "0123456789abcdef" * 2
@@ -29,25 +32,31 @@ def test_an_entry_is_what_others_read_too():
 
 def test_rights_are_behind_the_hash():
     text = htpasswd_file([user(), user(name="publisher", rights=["upload", "read", "read"])])
-    assert text == "%s:read\n%s:read,upload\n" % (htpasswd_entry(TOKEN, "reader"), htpasswd_entry(TOKEN, "publisher"))
+    assert text == "%s:read\n%s:read,upload\n" % (
+        htpasswd_entry(TOKEN, "reader"),
+        htpasswd_entry(TOKEN, "publisher"),
+    )
     assert htpasswd_file([]) == "" and TOKEN not in text
 
 
-@pytest.mark.parametrize("users,message", [
-    ([user(), user()], "two users are called reader"),
-    ([user(rights=[])], "the rights of reader must be"),
-    ([user(rights=["write"])], "the rights of reader must be"),
-    ([user(token="short")], "has 5 characters"),
-    ([user(token=int(TOKEN[:10] * 4))], "the token of reader must be text.*a number.*quote it"),
-    ([user(token=None)], "the token of reader must be text"),
-    ([user(token=["a"] * 32)], "the token of reader must be text"),
-    ([user(name=83)], "the user name must be text"),
-    ([user(name="a:b")], "cannot be a user name"),
-    ([user(name="a\nb")], "cannot be a user name"),
-    ([user(name=" a")], "cannot be a user name"),
-    ([user(name="#a")], "cannot be a user name"),
-    ([{}], "the rights of None"),
-])
+@pytest.mark.parametrize(
+    "users,message",
+    [
+        ([user(), user()], "two users are called reader"),
+        ([user(rights=[])], "the rights of reader must be"),
+        ([user(rights=["write"])], "the rights of reader must be"),
+        ([user(token="short")], "has 5 characters"),
+        ([user(token=int(TOKEN[:10] * 4))], "the token of reader must be text.*a number.*quote it"),
+        ([user(token=None)], "the token of reader must be text"),
+        ([user(token=["a"] * 32)], "the token of reader must be text"),
+        ([user(name=83)], "the user name must be text"),
+        ([user(name="a:b")], "cannot be a user name"),
+        ([user(name="a\nb")], "cannot be a user name"),
+        ([user(name=" a")], "cannot be a user name"),
+        ([user(name="#a")], "cannot be a user name"),
+        ([{}], "the rights of None"),
+    ],
+)
 def test_refusals(users, message):
     with pytest.raises(AnsibleFilterError, match=message) as caught:
         htpasswd_file(users)
@@ -62,7 +71,10 @@ TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
 
 
 @settings(max_examples=200, deadline=None)
-@given(st.one_of(TEXT, st.sampled_from(["#a", " a", "a ", "a b", "\u00fc", "a:b", "{SHA}x", "a,b"])), TEXT)
+@given(
+    st.one_of(TEXT, st.sampled_from(["#a", " a", "a ", "a b", "\u00fc", "a:b", "{SHA}x", "a,b"])),
+    TEXT,
+)
 def test_the_index_and_passlib_read_back_every_account_that_is_admitted(name, token):
     from accounts import Accounts
 

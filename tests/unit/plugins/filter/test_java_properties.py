@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""java_properties, read back by Java where it is there, and by a reader that is written here from the format's description."""
+"""java_properties, read back by Java where it is there, and by a reader that is written here from
+the format's description."""
 
 from __future__ import annotations
 
@@ -16,24 +17,35 @@ from hypothesis import strategies as st
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.filter.java_properties import java_properties
 
-TEXT = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=12).filter(lambda text: not text.startswith("ENC("))
+TEXT = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=12).filter(
+    lambda text: not text.startswith("ENC(")
+)
 NAMED = {"t": "\t", "n": "\n", "r": "\r", "f": "\f"}
 
 
 def read_back(text):
-    """What java.util.Properties loads: key up to the first =, : or blank that has no backslash before it."""
+    """What java.util.Properties loads: key up to the first =, : or blank that has no backslash
+    before it."""
     found = {}
     for line in text.split("\n"):
         if not line or line[0] in "#!":
             continue
-        key, value = re.match(r"((?:\\.|[^=: \t\f\\])*)[ \t\f]*[=:]?[ \t\f]*(.*)$", line, re.DOTALL).groups()
+        key, value = re.match(
+            r"((?:\\.|[^=: \t\f\\])*)[ \t\f]*[=:]?[ \t\f]*(.*)$", line, re.DOTALL
+        ).groups()
         found[plain(key)] = plain(value)
     return found
 
 
 def plain(text):
-    units = re.sub(r"\\(u[0-9a-f]{4}|.)", lambda match: chr(int(match[1][1:], 16)) if len(match[1]) == 5 else
-                   NAMED.get(match[1], match[1]), text, flags=re.DOTALL)
+    units = re.sub(
+        r"\\(u[0-9a-f]{4}|.)",
+        lambda match: (
+            chr(int(match[1][1:], 16)) if len(match[1]) == 5 else NAMED.get(match[1], match[1])
+        ),
+        text,
+        flags=re.DOTALL,
+    )
     return units.encode("utf-16-be", "surrogatepass").decode("utf-16-be")
 
 
@@ -66,7 +78,10 @@ public class Reader {
 """
 
 
-@pytest.mark.skipif(not shutil.which("javac") and not os.environ.get("CI"), reason="Java's own reader: there is no JDK here")
+@pytest.mark.skipif(
+    not shutil.which("javac") and not os.environ.get("CI"),
+    reason="Java's own reader: there is no JDK here",
+)
 def test_java_itself_reads_every_text_back(tmp_path):
     random = Random(14)
     letters = "ab=:#!\\ \t\n\r\f\"'%$\u00fc\u2028\U0001f600\x00\x7f"
@@ -79,14 +94,24 @@ def test_java_itself_reads_every_text_back(tmp_path):
     for number, example in enumerate(examples):
         (tmp_path / ("%03d" % number)).write_text(java_properties(example))
     paths = sorted(str(path) for path in tmp_path.iterdir() if path.suffix != ".java")
-    done = subprocess.run(["java", str(tmp_path / "Reader.java"), *paths], text=True, capture_output=True, check=True)
-    found = [dict((bytes.fromhex(word).decode("utf-16-be") for word in pair.split("=")) for pair in line.split())
-             for line in done.stdout.splitlines()]
+    done = subprocess.run(
+        ["java", str(tmp_path / "Reader.java"), *paths], text=True, capture_output=True, check=True
+    )
+    found = [
+        dict(
+            (bytes.fromhex(word).decode("utf-16-be") for word in pair.split("="))
+            for pair in line.split()
+        )
+        for line in done.stdout.splitlines()
+    ]
     assert found == examples
 
 
 def test_what_it_looks_like():
-    assert java_properties({"swf": "a b=\\:#!\u00fc\U0001f600\n"}) == r"swf=a\ b\=\\\:\#\!\u00fc\ud83d\ude00\n" + "\n"
+    assert (
+        java_properties({"swf": "a b=\\:#!\u00fc\U0001f600\n"})
+        == r"swf=a\ b\=\\\:\#\!\u00fc\ud83d\ude00\n" + "\n"
+    )
 
 
 def test_a_value_that_stands_for_an_encrypted_one_is_refused_and_not_shown():

@@ -10,7 +10,13 @@ from ansible.errors import AnsibleFilterError
 from ansible_collections.bnlnpps.swf_testbed.plugins.filter.htpasswd_file import htpasswd_entry
 from ansible_collections.bnlnpps.swf_testbed.plugins.filter.pip_index_files import pip_index_files
 
-SWF = {"name": "swf", "url": "https://index.example.org/simple/", "username": "reader", "token": "se%cret", "packages": ["swf-*"]}
+SWF = {
+    "name": "swf",
+    "url": "https://index.example.org/simple/",
+    "username": "reader",
+    "token": "se%cret",
+    "packages": ["swf-*"],
+}
 TOKEN = "0123456789abcdef0123456789abcdef01234567"
 
 
@@ -35,19 +41,26 @@ def test_credentials_are_in_the_secret_file_only():
     assert files["netrc"]["secret"] and "se%cret" not in files["swf.conf"]["content"]
 
 
-@pytest.mark.parametrize("change,message", [
-    ({"url": "https://me:canary@index.example.org/simple/"}, "has credentials in it"),
-    ({"url": "index.example.org"}, "is not an http or https URL"),
-    ({"token": None}, "needs both username and token"),
-    ({"token": "two words"}, "has a space"),
-    ({"url": "http://index.example.org/simple/"}, "would travel in the clear"),
-    ({"preset": "github"}, "has no registry for Python packages"),
-])
+@pytest.mark.parametrize(
+    "change,message",
+    [
+        ({"url": "https://me:canary@index.example.org/simple/"}, "has credentials in it"),
+        ({"url": "index.example.org"}, "is not an http or https URL"),
+        ({"token": None}, "needs both username and token"),
+        ({"token": "two words"}, "has a space"),
+        ({"url": "http://index.example.org/simple/"}, "would travel in the clear"),
+        ({"preset": "github"}, "has no registry for Python packages"),
+    ],
+)
 def test_bad_indexes_are_refused_without_showing_the_secret(change, message):
     with pytest.raises(AnsibleFilterError) as caught:
         pip_index_files([dict(SWF, **change)], "/etc/x")
     assert message in str(caught.value)
-    assert "canary" not in str(caught.value) and "se%cret" not in str(caught.value) and "two words" not in str(caught.value)
+    assert (
+        "canary" not in str(caught.value)
+        and "se%cret" not in str(caught.value)
+        and "two words" not in str(caught.value)
+    )
 
 
 def test_two_logins_for_one_host_are_refused():

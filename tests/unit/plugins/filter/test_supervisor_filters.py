@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the filters write, a real supervisord hands to its programs byte for byte; the rest they refuse."""
+"""What the filters write, a real supervisord hands to its programs byte for byte; the rest they
+refuse."""
 
 from __future__ import annotations
 
@@ -14,7 +15,9 @@ from supervisord_host import Supervisord, until
 from ansible_collections.bnlnpps.swf_testbed.plugins.filter.supervisor_environment import (
     supervisor_environment,
 )
-from ansible_collections.bnlnpps.swf_testbed.plugins.filter.supervisor_escape import supervisor_escape
+from ansible_collections.bnlnpps.swf_testbed.plugins.filter.supervisor_escape import (
+    supervisor_escape,
+)
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.errors import RpcFault
 
 SETTINGS = settings(
@@ -89,7 +92,9 @@ class Echo:
         until(self.out.exists, "the program's output")
         environment, _mark, arguments = self.out.read_bytes().partition(b"=====\n")
         pairs = dict(item.split(b"=", 1) for item in environment.split(b"\0") if item)
-        return {os.fsdecode(key): value for key, value in pairs.items()}, arguments.split(b"\0")[:-1]
+        return {os.fsdecode(key): value for key, value in pairs.items()}, arguments.split(b"\0")[
+            :-1
+        ]
 
 
 @pytest.fixture(scope="module")
@@ -100,7 +105,10 @@ def echo(tmp_path_factory):
 
 
 @SETTINGS
-@given(variables=st.dictionaries(NAME, TEXT, max_size=5), section=st.sampled_from(["program", "supervisord"]))
+@given(
+    variables=st.dictionaries(NAME, TEXT, max_size=5),
+    section=st.sampled_from(["program", "supervisord"]),
+)
 def test_environment_comes_back_byte_for_byte(echo, variables, section):
     expressible = {}
     for name, value in variables.items():
@@ -157,9 +165,14 @@ def test_refused_values_with_the_reason_and_without_the_value(value, reason):
 
 
 def lost(echo, value):
-    """Whether supervisord refuses this value or hands on another, whichever quotes are around it."""
+    """Whether supervisord refuses this value or hands on another, whichever quotes are around
+    it."""
     for quote in ("'", '"'):
-        text = "environment=A=%s%s%s\n" % (quote, value.replace("%", "%%").replace("\n", "\n  "), quote)
+        text = "environment=A=%s%s%s\n" % (
+            quote,
+            value.replace("%", "%%").replace("\n", "\n  "),
+            quote,
+        )
         try:
             found, _arguments = echo.run(text + "command=%s\n" % echo.script)
         except RpcFault:
@@ -169,7 +182,9 @@ def lost(echo, value):
     return True
 
 
-@pytest.mark.parametrize("value", [value for value, reason in REFUSED if value not in ("a\0b", "\udcff")])
+@pytest.mark.parametrize(
+    "value", [value for value, reason in REFUSED if value not in ("a\0b", "\udcff")]
+)
 def test_refused_values_are_truly_lost(echo, value):
     assert lost(echo, value)
 

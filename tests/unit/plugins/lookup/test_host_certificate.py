@@ -17,7 +17,9 @@ from cryptography import x509
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.lookup import host_certificate
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils import _certificates, _lab_ca
-from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._certificates import CertificateRefused
+from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._certificates import (
+    CertificateRefused,
+)
 
 NAMES = ["index.example.org", "127.0.0.1"]
 
@@ -25,16 +27,24 @@ NAMES = ["index.example.org", "127.0.0.1"]
 def look_up(directory, names=None, check_mode=False, service="index", **options):
     defaults = {"days": 397, "renew_days": 90, "certificate": "", "key": ""}
     options = {**defaults, "names": names or NAMES, "directory": str(directory), **options}
-    return host_certificate.obtain([service], options, lambda path: Path(path).read_text(), check_mode)[0]
+    return host_certificate.obtain(
+        [service], options, lambda path: Path(path).read_text(), check_mode
+    )[0]
 
 
 def files(folder):
-    return {os.path.relpath(os.path.join(place, name), folder): stat.S_IMODE(os.stat(os.path.join(place, name)).st_mode)
-            for place, _folders, names in os.walk(folder) for name in names}
+    return {
+        os.path.relpath(os.path.join(place, name), folder): stat.S_IMODE(
+            os.stat(os.path.join(place, name)).st_mode
+        )
+        for place, _folders, names in os.walk(folder)
+        for name in names
+    }
 
 
 def connect(pair, ca, name, folder):
-    """What a client that trusts a CA says to a server with this certificate: None, or why it refuses."""
+    """What a client that trusts a CA says to a server with this certificate: None, or why it
+    refuses."""
     (folder / "server.pem").write_text(pair["key"] + pair["certificate"])
     server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     server.load_cert_chain(folder / "server.pem")
@@ -42,6 +52,7 @@ def connect(pair, ca, name, folder):
     # what Python 3.13 asks for by itself
     client.verify_flags |= ssl.VERIFY_X509_STRICT
     with socket.create_server(("127.0.0.1", 0)) as listener:
+
         def serve():
             try:
                 server.wrap_socket(listener.accept()[0], server_side=True).close()
@@ -51,7 +62,9 @@ def connect(pair, ca, name, folder):
         thread = threading.Thread(target=serve)
         thread.start()
         try:
-            client.wrap_socket(socket.create_connection(listener.getsockname()), server_hostname=name).close()
+            client.wrap_socket(
+                socket.create_connection(listener.getsockname()), server_hostname=name
+            ).close()
             return None
         except ssl.SSLCertVerificationError as error:
             return error.verify_message
@@ -77,8 +90,12 @@ def test_clients_that_trust_the_ca_take_it_for_its_names_only(tmp_path):
 
 def test_keys_are_for_their_owner_only(tmp_path):
     look_up(tmp_path)
-    assert files(tmp_path) == {"ca/ca.pem": 0o644, "secrets/lab-ca.key": 0o600, "secrets/tls-index.pem": 0o600,
-                               "secrets/.lab-ca.lock": files(tmp_path)["secrets/.lab-ca.lock"]}
+    assert files(tmp_path) == {
+        "ca/ca.pem": 0o644,
+        "secrets/lab-ca.key": 0o600,
+        "secrets/tls-index.pem": 0o600,
+        "secrets/.lab-ca.lock": files(tmp_path)["secrets/.lab-ca.lock"],
+    }
     assert stat.S_IMODE(os.stat(tmp_path / "secrets").st_mode) == 0o700
 
 
@@ -149,13 +166,16 @@ def test_a_lost_or_foreign_key_of_the_ca_is_not_papered_over(tmp_path):
     look_up(tmp_path / "lab")
 
 
-@pytest.mark.parametrize("options,message", [
-    ({"names": ["http://host"]}, "neither a DNS name nor an address"),
-    ({"names": ["a b"]}, "neither a DNS name nor an address"),
-    ({"service": "../x"}, "is not a file name"),
-    ({"days": 30}, "which is always"),
-    ({"certificate": "/x"}, "are given together"),
-])
+@pytest.mark.parametrize(
+    "options,message",
+    [
+        ({"names": ["http://host"]}, "neither a DNS name nor an address"),
+        ({"names": ["a b"]}, "neither a DNS name nor an address"),
+        ({"service": "../x"}, "is not a file name"),
+        ({"days": 30}, "which is always"),
+        ({"certificate": "/x"}, "are given together"),
+    ],
+)
 def test_bad_input_is_refused_before_anything_is_made(tmp_path, options, message):
     with pytest.raises(CertificateRefused, match=message):
         look_up(tmp_path, **options)
@@ -173,15 +193,23 @@ def certificate_of_the_users_own(tmp_path):
 
 
 def test_a_given_certificate_comes_back_as_it_is(tmp_path, given):
-    found = look_up(tmp_path / "lab", names=["index.example.org", "a.lab.example.org"], certificate=given["certificate"],
-                    key=given["key"])
+    found = look_up(
+        tmp_path / "lab",
+        names=["index.example.org", "a.lab.example.org"],
+        certificate=given["certificate"],
+        key=given["key"],
+    )
     assert found == given["text"] and not (tmp_path / "lab").exists()
 
 
 def test_a_given_certificate_that_clients_would_refuse_is_refused(tmp_path, given, monkeypatch):
     def refused(message, names=("index.example.org",), **changes):
         with pytest.raises(CertificateRefused, match=message):
-            look_up(tmp_path, names=list(names), **{"certificate": given["certificate"], "key": given["key"], **changes})
+            look_up(
+                tmp_path,
+                names=list(names),
+                **{"certificate": given["certificate"], "key": given["key"], **changes},
+            )
 
     refused("connect to other.example.org", ["other.example.org"])
     refused("connect to a.b.lab.example.org", ["a.b.lab.example.org"])

@@ -29,7 +29,9 @@ def test_check_mode_makes_nothing(tmp_path):
 
 def test_runs_at_once_agree(tmp_path):
     with concurrent.futures.ThreadPoolExecutor(8) as pool:
-        found = set(pool.map(lambda _number: secret.read_or_make(str(tmp_path), "token", False), range(32)))
+        found = set(
+            pool.map(lambda _number: secret.read_or_make(str(tmp_path), "token", False), range(32))
+        )
     assert len(found) == 1
 
 

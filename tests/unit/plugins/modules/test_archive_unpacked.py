@@ -44,8 +44,14 @@ def archive(tmp_path):
 
 
 def arguments(path, tmp_path, **changed):
-    return dict({"url": path.as_uri(), "checksum": "sha256:" + hashlib.sha256(path.read_bytes()).hexdigest(),
-                 "dest": str(tmp_path / "opt" / "broker")}, **changed)
+    return dict(
+        {
+            "url": path.as_uri(),
+            "checksum": "sha256:" + hashlib.sha256(path.read_bytes()).hexdigest(),
+            "dest": str(tmp_path / "opt" / "broker"),
+        },
+        **changed,
+    )
 
 
 def test_unpacks_without_the_top_and_with_modes_of_its_own(archive, tmp_path):
@@ -55,7 +61,11 @@ def test_unpacks_without_the_top_and_with_modes_of_its_own(archive, tmp_path):
     assert run_module("archive_unpacked", asked)["changed"]
     dest = tmp_path / "opt" / "broker"
     assert (dest / "lib/link.jar").read_bytes() == b"x"
-    assert [(dest / name).stat().st_mode & 0o7777 for name in ("", "bin/run", "lib/boot.jar")] == [0o755, 0o755, 0o644]
+    assert [(dest / name).stat().st_mode & 0o7777 for name in ("", "bin/run", "lib/boot.jar")] == [
+        0o755,
+        0o755,
+        0o644,
+    ]
     assert os.listdir(tmp_path / "opt") == ["broker"]
     again = run_module("archive_unpacked", asked)
     assert not again["changed"] and not again["failed"]
@@ -68,20 +78,28 @@ def test_from_a_web_server(archive, tmp_path):
         threading.Thread(target=server.serve_forever, daemon=True).start()
         url = "http://127.0.0.1:%d/" % server.server_port
         checksum = "sha512:" + hashlib.sha512(path.read_bytes()).hexdigest().upper()
-        assert run_module("archive_unpacked", arguments(path, tmp_path, url=url + path.name, checksum=checksum))["changed"]
-        missing = run_module("archive_unpacked", arguments(path, tmp_path, url=url + "none", dest=str(tmp_path / "other")))
+        assert run_module(
+            "archive_unpacked", arguments(path, tmp_path, url=url + path.name, checksum=checksum)
+        )["changed"]
+        missing = run_module(
+            "archive_unpacked",
+            arguments(path, tmp_path, url=url + "none", dest=str(tmp_path / "other")),
+        )
         server.shutdown()
     assert missing["failed"] and "404" in missing["msg"] and "proxy" in missing["msg"]
 
 
-@pytest.mark.parametrize("bad", [
-    entry("../outside", text=b"x"),
-    entry("/outside", text=b"x"),
-    entry("broker-1/link", tarfile.SYMTYPE, link="../../outside"),
-    entry("broker-1/link", tarfile.SYMTYPE, link="/etc/passwd"),
-    entry("broker-1/link", tarfile.LNKTYPE, link="../outside"),
-    entry("broker-1/device", tarfile.CHRTYPE),
-])
+@pytest.mark.parametrize(
+    "bad",
+    [
+        entry("../outside", text=b"x"),
+        entry("/outside", text=b"x"),
+        entry("broker-1/link", tarfile.SYMTYPE, link="../../outside"),
+        entry("broker-1/link", tarfile.SYMTYPE, link="/etc/passwd"),
+        entry("broker-1/link", tarfile.LNKTYPE, link="../outside"),
+        entry("broker-1/device", tarfile.CHRTYPE),
+    ],
+)
 def test_what_would_be_elsewhere_is_refused_and_nothing_stays(archive, tmp_path, bad):
     answer = run_module("archive_unpacked", arguments(archive([*GOOD, bad]), tmp_path))
     assert answer["failed"] and bad[0].name in answer["msg"]
@@ -89,15 +107,28 @@ def test_what_would_be_elsewhere_is_refused_and_nothing_stays(archive, tmp_path,
 
 
 def test_another_archive_than_the_known_one_is_not_unpacked(archive, tmp_path):
-    answer = run_module("archive_unpacked", arguments(archive(GOOD), tmp_path, checksum="sha256:" + "0" * 64))
+    answer = run_module(
+        "archive_unpacked", arguments(archive(GOOD), tmp_path, checksum="sha256:" + "0" * 64)
+    )
     assert answer["failed"] and "was expected" in answer["msg"]
     assert not (tmp_path / "opt").exists()
 
 
 def test_bad_input_is_refused(archive, tmp_path):
     path = archive(GOOD)
-    assert "64 hexadecimal digits" in run_module("archive_unpacked", arguments(path, tmp_path, checksum="md5:1"))["msg"]
+    assert (
+        "64 hexadecimal digits"
+        in run_module("archive_unpacked", arguments(path, tmp_path, checksum="md5:1"))["msg"]
+    )
     (tmp_path / "file").write_text("")
-    assert "must be a directory" in run_module("archive_unpacked", arguments(path, tmp_path, dest=str(tmp_path / "file")))["msg"]
+    assert (
+        "must be a directory"
+        in run_module("archive_unpacked", arguments(path, tmp_path, dest=str(tmp_path / "file")))[
+            "msg"
+        ]
+    )
     (tmp_path / "text.tar.gz").write_text("no archive")
-    assert "no tar archive" in run_module("archive_unpacked", arguments(tmp_path / "text.tar.gz", tmp_path))["msg"]
+    assert (
+        "no tar archive"
+        in run_module("archive_unpacked", arguments(tmp_path / "text.tar.gz", tmp_path))["msg"]
+    )

@@ -31,7 +31,11 @@ def test_places_everything_with_its_modes(tmp_path):
     answer = place(tmp_path)
     assert answer["changed"] and [item["action"] for item in answer["files"]] == ["created"] * 3
     assert (tmp_path / "etc/app.conf").read_text() == "one\n"
-    assert (mode(tmp_path / "etc"), mode(tmp_path / "etc/app.conf"), mode(tmp_path / "etc/token")) == (0o750, 0o644, 0o600)
+    assert (
+        mode(tmp_path / "etc"),
+        mode(tmp_path / "etc/app.conf"),
+        mode(tmp_path / "etc/token"),
+    ) == (0o750, 0o644, 0o600)
 
 
 def test_second_run_changes_nothing(tmp_path):
@@ -51,7 +55,9 @@ def test_check_mode_predicts_and_changes_nothing(tmp_path):
 def test_wrong_mode_is_put_right(tmp_path):
     place(tmp_path)
     os.chmod(tmp_path / "etc/token", 0o644)
-    assert place(tmp_path, check=True)["files"] == [{"path": str(tmp_path / "etc/token"), "action": "attributes"}]
+    assert place(tmp_path, check=True)["files"] == [
+        {"path": str(tmp_path / "etc/token"), "action": "attributes"}
+    ]
     assert mode(tmp_path / "etc/token") == 0o644
     assert place(tmp_path)["changed"] and mode(tmp_path / "etc/token") == 0o600
 
@@ -67,25 +73,52 @@ def test_a_secret_is_never_wider_than_asked_for(tmp_path, umask):
 
 
 def test_a_secret_is_in_no_answer(tmp_path):
-    text = json.dumps([place(tmp_path, diff=True), place(tmp_path, diff=True, files=[
-        {"dest": str(tmp_path / "etc/token"), "secret": True, "secret_content": CANARY + "2",
-         "validate": ["/bin/sh", "-c", "cat \"$0\"; exit 1", "%s"]}])])
+    text = json.dumps(
+        [
+            place(tmp_path, diff=True),
+            place(
+                tmp_path,
+                diff=True,
+                files=[
+                    {
+                        "dest": str(tmp_path / "etc/token"),
+                        "secret": True,
+                        "secret_content": CANARY + "2",
+                        "validate": ["/bin/sh", "-c", 'cat "$0"; exit 1', "%s"],
+                    }
+                ],
+            ),
+        ]
+    )
     assert "is not valid" in text and CANARY not in text
 
 
 def test_invalid_file_leaves_all_files_as_they_were(tmp_path):
     place(tmp_path)
-    answer = place(tmp_path, files=[
-        {"dest": str(tmp_path / "etc/app.conf"), "content": "two\n"},
-        {"dest": str(tmp_path / "etc/other.conf"), "content": "bad\n", "validate": ["/bin/grep", "good", "%s"]},
-    ])
+    answer = place(
+        tmp_path,
+        files=[
+            {"dest": str(tmp_path / "etc/app.conf"), "content": "two\n"},
+            {
+                "dest": str(tmp_path / "etc/other.conf"),
+                "content": "bad\n",
+                "validate": ["/bin/grep", "good", "%s"],
+            },
+        ],
+    )
     assert answer["failed"] and "other.conf is not valid" in answer["msg"]
     assert (tmp_path / "etc/app.conf").read_text() == "one\n"
     assert sorted(os.listdir(tmp_path / "etc")) == ["app.conf", "token"]
 
 
 def test_validation_that_cannot_run_yet_is_skipped_in_check_mode_only(tmp_path):
-    files = [{"dest": str(tmp_path / "etc/app.conf"), "content": "x\n", "validate": [str(tmp_path / "missing"), "%s"]}]
+    files = [
+        {
+            "dest": str(tmp_path / "etc/app.conf"),
+            "content": "x\n",
+            "validate": [str(tmp_path / "missing"), "%s"],
+        }
+    ]
     answer = place(tmp_path, check=True, files=files)
     assert answer["changed"] and "is not validated" in str(answer["warnings"])
     assert "there is no" in place(tmp_path, files=files)["msg"]
@@ -93,7 +126,9 @@ def test_validation_that_cannot_run_yet_is_skipped_in_check_mode_only(tmp_path):
 
 def test_diff_shows_the_text(tmp_path):
     place(tmp_path)
-    answer = place(tmp_path, diff=True, files=[{"dest": str(tmp_path / "etc/app.conf"), "content": "two\n"}])
+    answer = place(
+        tmp_path, diff=True, files=[{"dest": str(tmp_path / "etc/app.conf"), "content": "two\n"}]
+    )
     assert [(item["before"], item["after"]) for item in answer["diff"]] == [("one\n", "two\n")]
 
 
@@ -115,7 +150,10 @@ def test_absent_refuses_a_directory(tmp_path):
 
 def test_backup_keeps_the_old_text(tmp_path):
     place(tmp_path)
-    answer = place(tmp_path, files=[{"dest": str(tmp_path / "etc/app.conf"), "content": "two\n", "backup": True}])
+    answer = place(
+        tmp_path,
+        files=[{"dest": str(tmp_path / "etc/app.conf"), "content": "two\n", "backup": True}],
+    )
     assert open(answer["backups"][0]).read() == "one\n"
 
 

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The role and its passwords in a real PostgreSQL, which decides who comes in. Its log has all statements that it can have."""
+"""The role and its passwords in a real PostgreSQL, which decides who comes in. Its log has all
+statements that it can have."""
 
 from __future__ import annotations
 
@@ -18,7 +19,10 @@ from pathlib import Path
 import pytest
 from ports import free_port
 
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.scram import is_of, verifier
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.scram import (
+    is_of,
+    verifier,
+)
 from run_module import run_module
 
 sys.path.append(str(Path(__file__).resolve().parents[2] / "playbooks"))
@@ -26,56 +30,137 @@ from leaks import Leaks  # noqa: E402
 
 BIN = (sorted(glob.glob("/usr/lib/postgresql/*/bin")) or [""])[-1]
 NAME = "o'dd \"role"
-ODD = ["canary:with\\odd 'characters\"", "pässwörd-canary", "ｆull-canary", "soft\u00adhyphen-canary", "no\u00a0break-canary",
-       "אב1-canary"]
+ODD = [
+    "canary:with\\odd 'characters\"",
+    "pässwörd-canary",
+    "ｆull-canary",
+    "soft\u00adhyphen-canary",
+    "no\u00a0break-canary",
+    "אב1-canary",
+]
 
 
 class Server:
     def __init__(self, folder):
         root = os.geteuid() == 0
         # not below tmp_path, which another user cannot enter
-        self.folder, self.snapshot, self.port = Path(folder), Path(folder) / "known-good", free_port()
+        self.folder, self.snapshot, self.port = (
+            Path(folder),
+            Path(folder) / "known-good",
+            free_port(),
+        )
         self.run_as = "postgres" if root else ""
         self.login = {"user": "postgres", "group": "postgres", "extra_groups": []} if root else {}
         if root:
             shutil.chown(folder, "postgres")
         self.admin = pwd.getpwuid(os.geteuid()).pw_name if not root else "postgres"
         quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "cwd": "/"}
-        subprocess.run([BIN + "/initdb", "-D", folder + "/data", "-U", self.admin, "--auth-local=peer",
-                        "--auth-host=scram-sha-256"], check=True, **quiet, **self.login)
+        subprocess.run(
+            [
+                BIN + "/initdb",
+                "-D",
+                folder + "/data",
+                "-U",
+                self.admin,
+                "--auth-local=peer",
+                "--auth-host=scram-sha-256",
+            ],
+            check=True,
+            **quiet,
+            **self.login,
+        )
         with open(folder + "/log", "wb") as log:
             self.process = subprocess.Popen(
-                [BIN + "/postgres", "-D", folder + "/data", "-p", str(self.port), "-c", "fsync=off", "-c", "log_statement=all",
-                 "-c", "log_min_duration_statement=0", "-c", "listen_addresses=127.0.0.1",
-                 "-c", "unix_socket_directories=" + folder],
-                stdout=log, stderr=subprocess.STDOUT, cwd="/", **self.login)
+                [
+                    BIN + "/postgres",
+                    "-D",
+                    folder + "/data",
+                    "-p",
+                    str(self.port),
+                    "-c",
+                    "fsync=off",
+                    "-c",
+                    "log_statement=all",
+                    "-c",
+                    "log_min_duration_statement=0",
+                    "-c",
+                    "listen_addresses=127.0.0.1",
+                    "-c",
+                    "unix_socket_directories=" + folder,
+                ],
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                cwd="/",
+                **self.login,
+            )
         deadline = time.monotonic() + 30
         ready = [BIN + "/pg_isready", "-q", "-h", "127.0.0.1", "-p", str(self.port)]
         while subprocess.call(ready) and time.monotonic() < deadline:
             time.sleep(0.1)
 
     def role(self, password=None, check=False, **more):
-        options = {"name": NAME, "socket": str(self.folder), "port": self.port, "run_as": self.run_as,
-                   "known_good": str(self.snapshot), "password": password}
+        options = {
+            "name": NAME,
+            "socket": str(self.folder),
+            "port": self.port,
+            "run_as": self.run_as,
+            "known_good": str(self.snapshot),
+            "password": password,
+        }
         return run_module("database_role", dict(options, **more), check=check)
 
     def sql(self, text):
-        done = subprocess.run([BIN + "/psql", "-XqAt", "-h", str(self.folder), "-p", str(self.port), "-d", "postgres"],
-                              input=text, text=True, check=True, stdout=subprocess.PIPE, cwd="/", **self.login)
+        done = subprocess.run(
+            [
+                BIN + "/psql",
+                "-XqAt",
+                "-h",
+                str(self.folder),
+                "-p",
+                str(self.port),
+                "-d",
+                "postgres",
+            ],
+            input=text,
+            text=True,
+            check=True,
+            stdout=subprocess.PIPE,
+            cwd="/",
+            **self.login,
+        )
         return done.stdout.strip()
 
     def takes(self, password):
         """Whether a client comes in with it: the real reader of a verifier."""
-        done = subprocess.run([BIN + "/psql", "-XqAt", "-w", "-h", "127.0.0.1", "-p", str(self.port), "-d", "postgres",
-                               "-U", NAME], input="SELECT 7", text=True, capture_output=True, check=False,
-                              env={"PGPASSWORD": password, "PGCLIENTENCODING": "UTF8", "LANG": "C.UTF-8"})
+        done = subprocess.run(
+            [
+                BIN + "/psql",
+                "-XqAt",
+                "-w",
+                "-h",
+                "127.0.0.1",
+                "-p",
+                str(self.port),
+                "-d",
+                "postgres",
+                "-U",
+                NAME,
+            ],
+            input="SELECT 7",
+            text=True,
+            capture_output=True,
+            check=False,
+            env={"PGPASSWORD": password, "PGCLIENTENCODING": "UTF8", "LANG": "C.UTF-8"},
+        )
         return done.stdout.strip() == "7"
 
 
 @pytest.fixture(name="server", scope="module")
 def a_postgresql_server():
     root = os.geteuid() == 0
-    if not os.environ.get("CI") and (not BIN or (root and "postgres" not in [entry.pw_name for entry in pwd.getpwall()])):
+    if not os.environ.get("CI") and (
+        not BIN or (root and "postgres" not in [entry.pw_name for entry in pwd.getpwall()])
+    ):
         pytest.skip("needs PostgreSQL: apt-get install postgresql")
     folder = tempfile.mkdtemp(dir="/tmp")
     server = Server(folder)
@@ -102,7 +187,9 @@ def test_a_password_works_whatever_is_in_it_and_a_second_run_changes_nothing(ser
     assert server.takes(password) and not server.takes(password + "x")
     assert not server.role(password)["changed"]
     # one that the server made itself is known, too
-    server.sql("ALTER ROLE \"%s\" PASSWORD '%s'" % (NAME.replace('"', '""'), password.replace("'", "''")))
+    server.sql(
+        "ALTER ROLE \"%s\" PASSWORD '%s'" % (NAME.replace('"', '""'), password.replace("'", "''"))
+    )
     assert not server.role(password)["changed"]
 
 
@@ -125,7 +212,11 @@ def test_a_role_that_may_too_much_is_put_right_and_keeps_its_password(server):
     shutil.rmtree(server.snapshot)
     server.sql('ALTER ROLE "%s" CREATEDB CREATEROLE' % NAME.replace('"', '""'))
     answer = server.role("former")
-    assert answer["changes"] == ["attributes"] and "known_good" not in answer and server.takes("former")
+    assert (
+        answer["changes"] == ["attributes"]
+        and "known_good" not in answer
+        and server.takes("former")
+    )
     assert not server.role("former")["changed"]
 
 
@@ -140,9 +231,15 @@ def test_neither_passwords_nor_verifiers_are_in_processes_results_or_the_log(ser
     log = (server.folder / "log").read_text()
     leaks.text("the log", log)
     assert leaks.found == [] and leaks.processes > 1
-    assert "SCRAM" not in str(answers) and "rolpassword" not in log and "ALTER ROLE %s WITH" % NAME not in log
+    assert (
+        "SCRAM" not in str(answers)
+        and "rolpassword" not in log
+        and "ALTER ROLE %s WITH" % NAME not in log
+    )
 
 
 def test_verifiers_of_other_kinds_are_of_no_password():
     assert is_of(verifier("a"), "a") and not is_of(verifier("a"), "b")
-    assert not any(is_of(text, "a") for text in ("md5" + "0" * 32, "", None, "SCRAM-SHA-256$4096:x"))
+    assert not any(
+        is_of(text, "a") for text in ("md5" + "0" * 32, "", None, "SCRAM-SHA-256$4096:x")
+    )

@@ -19,7 +19,11 @@ def packages_of_an_index(tmp_path):
 
 
 def archived(packages, check=False, backup_dir=None, **options):
-    arguments = {"path": str(packages), "backup_dir": str(backup_dir or packages.parent / "backups"), "name": "swf-packages"}
+    arguments = {
+        "path": str(packages),
+        "backup_dir": str(backup_dir or packages.parent / "backups"),
+        "name": "swf-packages",
+    }
     return run_module("directory_archived", dict(arguments, **options), check=check)
 
 
@@ -41,7 +45,11 @@ def test_the_same_content_is_archived_once_and_another_beside_it(packages):
     assert not archived(packages)["changed"]
     (packages / "a-1.0.whl").write_bytes(b"else")
     second = archived(packages)
-    assert second["changed"] and second["archive"] != first["archive"] and os.path.exists(first["archive"])
+    assert (
+        second["changed"]
+        and second["archive"] != first["archive"]
+        and os.path.exists(first["archive"])
+    )
 
 
 def test_nothing_needs_no_archive(packages):
@@ -61,4 +69,8 @@ def test_an_archive_that_would_be_removed_too_is_refused(packages):
 def test_a_place_that_cannot_be_written_is_named(packages):
     (packages.parent / "file").touch()
     answer = archived(packages, backup_dir=packages.parent / "file/backups")
-    assert answer["failed"] and "was not archived" in answer["msg"] and "Nothing was removed" in answer["msg"]
+    assert (
+        answer["failed"]
+        and "was not archived" in answer["msg"]
+        and "Nothing was removed" in answer["msg"]
+    )

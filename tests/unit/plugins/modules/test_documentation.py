@@ -29,10 +29,20 @@ class Made(Exception):
 def pages_of_ansible_doc(tmp_path_factory):
     """{module: its documentation}, the fragments in it."""
     home = tmp_path_factory.mktemp("home")
-    environment = dict(os.environ, ANSIBLE_HOME=str(home), ANSIBLE_COLLECTIONS_PATH=str(ROOT / ".ansible/collections"))
+    environment = dict(
+        os.environ,
+        ANSIBLE_HOME=str(home),
+        ANSIBLE_COLLECTIONS_PATH=str(ROOT / ".ansible/collections"),
+    )
     text = subprocess.check_output(
-        [str(Path(sys.executable).parent / "ansible-doc"), "-j", *(COLLECTION + name for name in MODULES)], env=environment,
-        cwd=home)
+        [
+            str(Path(sys.executable).parent / "ansible-doc"),
+            "-j",
+            *(COLLECTION + name for name in MODULES),
+        ],
+        env=environment,
+        cwd=home,
+    )
     return {name.rpartition(".")[2]: page["doc"] for name, page in json.loads(text).items()}
 
 
@@ -40,7 +50,12 @@ def compare(documented, taken):
     assert sorted(documented) == sorted(taken)
     for name, option in taken.items():
         page = documented[name]
-        for key, unset in (("type", "str"), ("elements", None), ("default", None), ("required", False)):
+        for key, unset in (
+            ("type", "str"),
+            ("elements", None),
+            ("default", None),
+            ("required", False),
+        ):
             assert page.get(key, unset) == option.get(key, unset), (name, key)
         assert sorted(page.get("choices", [])) == sorted(option.get("choices", [])), name
         assert sorted(page.get("aliases", [])) == sorted(option.get("aliases", [])), name
@@ -54,7 +69,9 @@ def test_documented_options_are_those_that_are_taken(pages, name, monkeypatch):
 
     monkeypatch.setattr(AnsibleModule, "__init__", make)
     with pytest.raises(Made) as made:
-        importlib.import_module("ansible_collections.%splugins.modules.%s" % (COLLECTION, name)).main()
+        importlib.import_module(
+            "ansible_collections.%splugins.modules.%s" % (COLLECTION, name)
+        ).main()
     compare(pages[name]["options"], made.value.args[0])
 
 

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A whole host: before the first installation, and with a real supervisord whose programs are not well."""
+"""A whole host: before the first installation, and with a real supervisord whose programs are not
+well."""
 
 from __future__ import annotations
 
@@ -45,11 +46,18 @@ def short_home():
 def examine(home, **options):
     options.setdefault("instances", [{"name": "swf-testbed", "part": "testbed"}])
     # the login that runs the tests need not linger
-    answer = run_module("host_findings", dict({"systemd": "never", "timeout": 5}, **options),
-                        env={"HOME": str(home), "PATH": os.environ["PATH"]})
+    answer = run_module(
+        "host_findings",
+        dict({"systemd": "never", "timeout": 5}, **options),
+        env={"HOME": str(home), "PATH": os.environ["PATH"]},
+    )
     assert not answer["failed"] and not answer["changed"], answer
     for item in answer["findings"]:
-        assert item["cause"] and item["severity"] in ("fatal", "warning") and (item["cure"] or item["check"] == "daemon"), item
+        assert (
+            item["cause"]
+            and item["severity"] in ("fatal", "warning")
+            and (item["cure"] or item["check"] == "daemon")
+        ), item
     assert SECRET not in json.dumps(answer)
     return answer
 
@@ -76,14 +84,50 @@ def test_what_a_bare_host_lacks_is_told_at_once(home):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         answer = examine(
-            home, python="python9.9", release_mb=10**9,
-            instances=[{"name": "x" * 32, "part": "testbed",
-                        "ports": [{"name": "monitor", "variable": "swf_testbed_monitor_port", "port": port}]}],
-            reach=[{"name": "broker", "host": "127.0.0.1", "port": free_port(), "variable": "swf_testbed_broker_host",
-                    "provider": "broker"},
-                   {"name": "database", "host": "no-such-host.invalid", "port": 1, "variable": "swf_testbed_database_host"},
-                   {"name": "nobody", "needed": False, "host": "no-such-host.invalid", "port": 1, "variable": "x"}])
-    assert sorted(checks(answer)) == ["connection", "disk", "name", "not_installed", "port", "python", "socket"]
+            home,
+            python="python9.9",
+            release_mb=10**9,
+            instances=[
+                {
+                    "name": "x" * 32,
+                    "part": "testbed",
+                    "ports": [
+                        {"name": "monitor", "variable": "swf_testbed_monitor_port", "port": port}
+                    ],
+                }
+            ],
+            reach=[
+                {
+                    "name": "broker",
+                    "host": "127.0.0.1",
+                    "port": free_port(),
+                    "variable": "swf_testbed_broker_host",
+                    "provider": "broker",
+                },
+                {
+                    "name": "database",
+                    "host": "no-such-host.invalid",
+                    "port": 1,
+                    "variable": "swf_testbed_database_host",
+                },
+                {
+                    "name": "nobody",
+                    "needed": False,
+                    "host": "no-such-host.invalid",
+                    "port": 1,
+                    "variable": "x",
+                },
+            ],
+        )
+    assert sorted(checks(answer)) == [
+        "connection",
+        "disk",
+        "name",
+        "not_installed",
+        "port",
+        "python",
+        "socket",
+    ]
     # the fatal ones come first
     assert answer["findings"][-1]["severity"] == "warning"
 
@@ -93,24 +137,47 @@ def test_the_index_is_asked_and_says_what_it_lacks(home, tmp_path):
     server = IndexServer(tmp_path, token=SECRET)
     try:
         index = server.as_index("lab")
-        answer = examine(home, instances=[], indexes=[index], packages=["swf-there", "swf-gone", "swf-missing"])
+        answer = examine(
+            home, instances=[], indexes=[index], packages=["swf-there", "swf-gone", "swf-missing"]
+        )
         found = one(answer, "index")
-        assert "does not have swf-gone, swf-missing" in found["cause"] and found["severity"] == "fatal"
-        refused = one(examine(home, instances=[], indexes=[dict(index, token="wrong" + SECRET)], packages=["swf-there"]), "index")
+        assert (
+            "does not have swf-gone, swf-missing" in found["cause"] and found["severity"] == "fatal"
+        )
+        refused = one(
+            examine(
+                home,
+                instances=[],
+                indexes=[dict(index, token="wrong" + SECRET)],
+                packages=["swf-there"],
+            ),
+            "index",
+        )
         assert "does not take the user name or the token" in refused["cause"]
     finally:
         server.stop()
-    gone = one(examine(home, instances=[], indexes=[index], packages=["swf-there"], provided_index=server.url[:-len("/simple/")]),
-               "index")
+    gone = one(
+        examine(
+            home,
+            instances=[],
+            indexes=[index],
+            packages=["swf-there"],
+            provided_index=server.url[: -len("/simple/")],
+        ),
+        "index",
+    )
     assert "nothing answers" in gone["cause"] and gone["provider"] == "index"
 
 
 def test_the_certificate_of_an_index_ends_soon(home, tmp_path):
-    """The CA comes along with the question: before the first installation the host does not have it."""
+    """The CA comes along with the question: before the first installation the host does not have
+    it."""
     ca = Ca(tmp_path)
     with tls_server(*ca.issued("index", days=9.5)) as port:
         index = {"name": "lab", "url": "https://127.0.0.1:%d/simple/" % port}
-        answer = examine(home, instances=[], indexes=[index], packages=["six"], index_cas={"lab": ca.pem})
+        answer = examine(
+            home, instances=[], indexes=[index], packages=["six"], index_cas={"lab": ca.pem}
+        )
         unknown = examine(home, instances=[], indexes=[index], packages=["six"])
     # the server shakes hands and says nothing
     assert "tls" not in one(answer, "index")["cause"].lower()
@@ -137,7 +204,11 @@ def instance_of_the_login(home):
     secret.chmod(0o600)
     host = Supervisord(places["run_dir"], PROGRAMS.replace("{secret}", SECRET))
     # where the layout has them
-    text = host.conf.read_text().replace("%(here)s/s.sock", places["socket"]).replace("%(here)s", places["log_dir"])
+    text = (
+        host.conf.read_text()
+        .replace("%(here)s/s.sock", places["socket"])
+        .replace("%(here)s", places["log_dir"])
+    )
     host.conf.unlink()
     host.conf, host.socket = Path(places["supervisord_conf"]), Path(places["socket"])
     host.conf.write_text(text)
@@ -151,17 +222,25 @@ def test_what_is_wrong_with_what_runs(instance, home):
     host.until_states(well="RUNNING", dying="FATAL")
     program = one(examine(home), "program")
     assert program["cause"].startswith("dying is FATAL") and "exit status 7" in program["cause"]
-    assert "the cause is here" in program["evidence"] and "127.0.0.1 has the token ***" in program["evidence"]
+    assert (
+        "the cause is here" in program["evidence"]
+        and "127.0.0.1 has the token ***" in program["evidence"]
+    )
 
     os.chmod(places["secrets_dir"] + "/api_token", 0o644)
-    host.conf.write_text(host.conf.read_text().replace("sleep 1000", "sleep 2000") + "\n[swf-testbed]\nrelease = /opt/other\n")
+    host.conf.write_text(
+        host.conf.read_text().replace("sleep 1000", "sleep 2000")
+        + "\n[swf-testbed]\nrelease = /opt/other\n"
+    )
     python = Path(places["root"], "releases/1/bin/python")
     python.unlink()
     python.symlink_to("/usr/bin/python0.9")
     answer = examine(home)
     assert sorted(checks(answer)) == ["drift", "drift", "program", "release", "secrets"]
     drifted = [item["evidence"] for item in answer["findings"] if item["check"] == "drift"]
-    assert any("changed well" in text for text in drifted) and any("other and 1" in text for text in drifted)
+    assert any("changed well" in text for text in drifted) and any(
+        "other and 1" in text for text in drifted
+    )
     assert "leads to /usr/bin/python0.9, which is gone" in one(answer, "release")["evidence"]
 
 
@@ -174,7 +253,10 @@ def test_a_supervisord_that_was_killed_leaves_programs_behind(instance, home):
     try:
         answer = examine(home)
         assert sorted(checks(answer)) == ["daemon", "orphans"]
-        assert "is stale" in one(answer, "daemon")["evidence"] and str(pid) in one(answer, "orphans")["evidence"]
+        assert (
+            "is stale" in one(answer, "daemon")["evidence"]
+            and str(pid) in one(answer, "orphans")["evidence"]
+        )
     finally:
         os.kill(pid, signal.SIGKILL)
     until(lambda: not Path("/proc/%d" % pid).exists(), "the end of the program")
@@ -192,7 +274,11 @@ def test_a_supervisord_without_its_socket_has_no_orphans(instance, home):
         assert checks(answer) == ["daemon"]
         found = one(answer, "daemon")
         assert "supervisord (pid %d) runs and is not reached" % host.process.pid in found["cause"]
-        assert found["cure"] == "Run: ansible-playbook playbooks/start.yml, which ends it and its programs, and starts them again"
+        assert (
+            found["cure"]
+            == "Run: ansible-playbook playbooks/start.yml, which ends it and its programs, and "
+            "starts them again"
+        )
     finally:
         for pid in pids:
             os.kill(pid, signal.SIGKILL)
@@ -210,15 +296,29 @@ def test_certificates_that_lie_there(instance, home, tmp_path):
         os.chmod(path, 0o600)
         # newer than the daemon, however fast this test is
         os.utime(path, (time.time() + 60, time.time() + 60))
-    answer = examine(home, instances=[{"name": "swf-testbed", "part": "testbed", "certificate_names": ["index.example.org"]}])
+    answer = examine(
+        home,
+        instances=[
+            {"name": "swf-testbed", "part": "testbed", "certificate_names": ["index.example.org"]}
+        ],
+    )
     found = [item["cause"] for item in answer["findings"] if item["check"] == "certificate"]
-    assert len(found) == 2 and "has expired" in found[0] and "is not for index.example.org" in found[1]
+    assert (
+        len(found) == 2 and "has expired" in found[0] and "is not for index.example.org" in found[1]
+    )
     assert one(answer, "drift")["evidence"] == "tls.key, tls.pem"
 
 
 def test_a_service_is_not_installed_and_its_port_is_taken(home, tmp_path):
-    service = {"part": "broker", "placed": str(tmp_path / "*/x.service"), "unit": "swf-nothing-*.service",
-               "listen": ["127.0.0.1"], "variable": "swf_testbed_broker_port"}
+    service = {
+        "part": "broker",
+        "placed": str(tmp_path / "*/x.service"),
+        "unit": "swf-nothing-*.service",
+        "listen": ["127.0.0.1"],
+        "variable": "swf_testbed_broker_port",
+    }
     with socket.create_server(("127.0.0.1", 0)) as taken:
         answer = examine(home, instances=[], services=[dict(service, port=taken.getsockname()[1])])
-    assert set(checks(answer)) == {"not_installed", "port"} and answer["installed"] == {"broker": False}
+    assert set(checks(answer)) == {"not_installed", "port"} and answer["installed"] == {
+        "broker": False
+    }

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Each module that derives paths from the name of an instance refuses what is none, with the fix and without a traceback."""
+"""Each module that derives paths from the name of an instance refuses what is none, with the fix
+and without a traceback."""
 
 from __future__ import annotations
 
@@ -11,7 +12,9 @@ INSTANCE = {"part": "testbed", "ports": []}
 CALLS = {
     "preflight": lambda name: {"instance": name, "checks": False},
     "testbed_info": lambda name: {"instances": ["swf-testbed", name]},
-    "host_findings": lambda name: {"instances": [dict(INSTANCE, name="swf-testbed"), dict(INSTANCE, name=name)]},
+    "host_findings": lambda name: {
+        "instances": [dict(INSTANCE, name="swf-testbed"), dict(INSTANCE, name=name)]
+    },
     "host_findings ": lambda name: {"access_instance": name},
     "config_files": lambda name: {"manifest": {"instance": name}},
     "config_files ": lambda name: {"manifest": {"service": name}},

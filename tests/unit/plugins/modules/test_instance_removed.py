@@ -43,7 +43,9 @@ def removed(home, check=False, **options):
 
 def place(home, check=False, instance="swf", **manifest):
     """What the roles do, with fewer files."""
-    config, state, share = (home / path / instance for path in (".config", ".local/state", ".local/share"))
+    config, state, share = (
+        home / path / instance for path in (".config", ".local/state", ".local/share")
+    )
     return run(
         home,
         "config_files",
@@ -88,18 +90,27 @@ def home_with_an_instance_that_has_no_manifest(tmp_path):
     for path in OLD:
         (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / path).touch()
-    (tmp_path / ".config/swf/supervisord.conf").write_text("; Written by bnlnpps.swf_testbed; changes made are lost.\n")
+    (tmp_path / ".config/swf/supervisord.conf").write_text(
+        "; Written by bnlnpps.swf_testbed; changes made are lost.\n"
+    )
     os.symlink("releases/1", tmp_path / ".local/share/swf/current")
     return tmp_path
 
 
 def files(home):
-    return {os.path.relpath(os.path.join(place, name), home) for place, _folders, names in os.walk(home) for name in names}
+    return {
+        os.path.relpath(os.path.join(place, name), home)
+        for place, _folders, names in os.walk(home)
+        for name in names
+    }
 
 
 def listed(home, instance="swf"):
     found = json.loads((home / ".config" / instance / "manifest.json").read_text())
-    return {item.get("path", item.get("name")).replace(str(home) + "/", ""): item["uninstall"] for item in found["entries"]}
+    return {
+        item.get("path", item.get("name")).replace(str(home) + "/", ""): item["uninstall"]
+        for item in found["entries"]
+    }
 
 
 def test_a_second_run_changes_nothing_and_what_was_not_ours_is_not_listed(home):
@@ -117,7 +128,8 @@ def test_a_second_run_changes_nothing_and_what_was_not_ours_is_not_listed(home):
 
 
 def test_it_is_written_before_anything_is_created(tmp_path):
-    """A file that cannot be placed, as after an interruption: what was created until then is listed."""
+    """A file that cannot be placed, as after an interruption: what was created until then is
+    listed."""
     (tmp_path / ".config/swf").mkdir(parents=True)
     (tmp_path / ".config/swf/supervisord.conf").mkdir()
     assert place(tmp_path)["failed"]
@@ -135,8 +147,14 @@ def test_two_roles_that_share_a_directory_agree(home):
 
 def test_the_directory_of_the_manifest_goes_with_it(tmp_path):
     """The first to create something elsewhere, as the role package_index does with its release."""
-    arguments = {"manifest": {"instance": "swf"}, "directories": [{"path": str(tmp_path / ".local/share/swf")}]}
-    assert run(tmp_path, "config_files", arguments)["changed"] and not run(tmp_path, "config_files", arguments)["changed"]
+    arguments = {
+        "manifest": {"instance": "swf"},
+        "directories": [{"path": str(tmp_path / ".local/share/swf")}],
+    }
+    assert (
+        run(tmp_path, "config_files", arguments)["changed"]
+        and not run(tmp_path, "config_files", arguments)["changed"]
+    )
     place(tmp_path)
     removed(tmp_path, remove_data=True)
     assert not (tmp_path / ".config/swf").exists() and not (tmp_path / ".local/share/swf").exists()
@@ -149,7 +167,11 @@ def test_a_check_writes_nothing(tmp_path):
 
 def test_what_a_later_run_no_longer_manages_is_removed(home):
     extra = str(home / ".config/swf/extra.conf")
-    run(home, "config_files", {"manifest": {"instance": "swf"}, "files": [{"dest": extra, "content": "x"}]})
+    run(
+        home,
+        "config_files",
+        {"manifest": {"instance": "swf"}, "files": [{"dest": extra, "content": "x"}]},
+    )
     assert not place(home)["changed"]
     removed(home)
     assert not os.path.exists(extra)
@@ -162,7 +184,12 @@ def test_keeps_the_data_and_what_is_not_listed(home):
     assert files(home) == before
     answer = removed(home)
     assert answer["changed"] and answer["removed"] == predicted["removed"]
-    kept = {".config/swf/mine.txt", ".config/swf/manifest.json", ".local/state/swf/monitor/db.sqlite3", ".config/other/theirs"}
+    kept = {
+        ".config/swf/mine.txt",
+        ".config/swf/manifest.json",
+        ".local/state/swf/monitor/db.sqlite3",
+        ".config/other/theirs",
+    }
     assert files(home) == kept
     assert answer["kept"] == [str(home / ".config/swf/mine.txt")]
     assert "uninstall_data=true" in answer["stays"][0]
@@ -189,14 +216,24 @@ def test_an_interrupted_removal_resumes(home):
 def test_an_installation_without_a_manifest_gets_one_before_it_goes(older):
     before = files(older)
     answer = removed(older, remove_data=True)
-    assert answer["failed"] and "uninstall_write_manifest=true" in answer["msg"] and "supervisord.conf" in answer["msg"]
+    assert (
+        answer["failed"]
+        and "uninstall_write_manifest=true" in answer["msg"]
+        and "supervisord.conf" in answer["msg"]
+    )
     shown = removed(older, write_manifest=True, check=True)
     assert shown["changed"] and files(older) == before
     answer = removed(older, write_manifest=True)
-    assert answer["stays"] == shown["stays"] and files(older) == before | {".config/swf/manifest.json"}
+    assert answer["stays"] == shown["stays"] and files(older) == before | {
+        ".config/swf/manifest.json"
+    }
     assert not removed(older, write_manifest=True)["changed"]
     removed(older)
-    assert files(older) == {".config/swf/manifest.json", ".local/state/swf/monitor/db.sqlite3", ".config/other/theirs"}
+    assert files(older) == {
+        ".config/swf/manifest.json",
+        ".local/state/swf/monitor/db.sqlite3",
+        ".config/other/theirs",
+    }
 
 
 def test_a_run_of_this_version_lists_what_an_older_one_created(older):
@@ -225,11 +262,23 @@ def test_takes_out_what_was_set_for_pip(home):
         "owner": "swf",
         "record": str(home / ".config/swf/pip-settings.json"),
         "manifest": {"instance": "swf"},
-        "indexes": [{"name": "lab", "url": "https://index.example.org/simple/", "username": "me", "token": "x" * 32}],
+        "indexes": [
+            {
+                "name": "lab",
+                "url": "https://index.example.org/simple/",
+                "username": "me",
+                "token": "x" * 32,
+            }
+        ],
     }
     run(home, "config_files", {"manifest": {"instance": "swf"}, "files": []})
-    assert run(home, "pip_settings", settle)["changed"] and not run(home, "pip_settings", settle)["changed"]
-    assert "index.example.org" in (home / ".netrc").read_text() and listed(home)[".netrc"] == "always"
+    assert (
+        run(home, "pip_settings", settle)["changed"]
+        and not run(home, "pip_settings", settle)["changed"]
+    )
+    assert (
+        "index.example.org" in (home / ".netrc").read_text() and listed(home)[".netrc"] == "always"
+    )
     removed(home, check=True)
     assert "index.example.org" in (home / ".netrc").read_text()
     assert removed(home)["changed"]
@@ -243,7 +292,9 @@ def test_what_others_use_stays_until_the_last_of_them_is_gone(home):
     answer = removed(home, remove_data=True, users_gone=USERS[:1])
     assert answer["used_by"] == USERS[1:] and files(home) == before
     assert not removed(home, remove_data=True)["changed"]
-    assert removed(home, remove_data=True, users_gone=USERS[1:], users_elsewhere=["x@y/user"])["used_by"] == ["x@y/user"]
+    assert removed(home, remove_data=True, users_gone=USERS[1:], users_elsewhere=["x@y/user"])[
+        "used_by"
+    ] == ["x@y/user"]
     removed(home, remove_data=True)
     assert files(home) == {".config/other/theirs"}
 
@@ -255,15 +306,22 @@ def test_another_instance_of_the_host_is_left_alone(home):
     assert files(home) == before | {".config/other/theirs"}
 
 
-@pytest.mark.parametrize("name", ["", ".", "..", "a/b", "../x", "-x", "a;b", "ünï", "A", "x" * 33, "a\nb"])
+@pytest.mark.parametrize(
+    "name", ["", ".", "..", "a/b", "../x", "-x", "a;b", "ünï", "A", "x" * 33, "a\nb"]
+)
 @pytest.mark.parametrize("scope", ["user", "system"])
 def test_a_name_that_leads_elsewhere_is_refused(home, name, scope):
     before = files(home)
     answer = removed(home, instance=name, scope=scope, remove_data=True)
-    assert answer["failed"] and "is not the name of an instance" in answer["msg"] and files(home) == before
+    assert (
+        answer["failed"]
+        and "is not the name of an instance" in answer["msg"]
+        and files(home) == before
+    )
 
 
-# It cannot be started as another user: the Python of the tests may be in a home that this user must not enter.
+# It cannot be started as another user: the Python of the tests may be in a home that this user must
+# not enter.
 DAEMON = """
 import ctypes, os, sys
 from supervisor import supervisord
@@ -284,14 +342,30 @@ def test_stops_a_supervisord_that_lost_its_socket(tmp_path):
     places = layout("swf", "user", {"HOME": str(tmp_path)})
     os.makedirs(places["run_dir"], mode=0o700)
     host = Supervisord(places["run_dir"], "[program:sleeps]\ncommand=/bin/sleep 1000\n")
-    text = host.conf.read_text().replace("%(here)s/s.sock", places["socket"]).replace("%(here)s", places["log_dir"])
+    text = (
+        host.conf.read_text()
+        .replace("%(here)s/s.sock", places["socket"])
+        .replace("%(here)s", places["log_dir"])
+    )
     host.conf, host.socket = Path(places["supervisord_conf"]), Path(places["socket"])
     host.conf.write_text(text)
     (tmp_path / "supervisord").write_text(DAEMON)
     with open(tmp_path / "console", "ab") as console:
         host.process = subprocess.Popen(
-            [sys.executable, str(tmp_path / "supervisord"), str(NOBODY), "-n", "-c", str(host.conf)], cwd=tmp_path,
-            stdin=subprocess.DEVNULL, stdout=console, stderr=console, preexec_fn=regain if os.getuid() == 0 else None)
+            [
+                sys.executable,
+                str(tmp_path / "supervisord"),
+                str(NOBODY),
+                "-n",
+                "-c",
+                str(host.conf),
+            ],
+            cwd=tmp_path,
+            stdin=subprocess.DEVNULL,
+            stdout=console,
+            stderr=console,
+            preexec_fn=regain if os.getuid() == 0 else None,
+        )
     try:
         until(lambda: host.socket.exists() or host.process.poll() is not None, "its socket")
         host.until_states(sleeps="RUNNING")

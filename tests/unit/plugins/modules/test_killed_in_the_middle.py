@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A module is killed, with all that it started, while programs are stopped to be replaced: they run soon all the same."""
+"""A module is killed, with all that it started, while programs are stopped to be replaced: they run
+soon all the same."""
 
 from __future__ import annotations
 
@@ -16,16 +17,27 @@ from pathlib import Path
 import pytest
 from supervisord_host import BASE, Supervisord, until
 
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.detached import Died, detached
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.detached import (
+    Died,
+    detached,
+)
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor import apply
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.actions import Deadline, Order
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.actions import (
+    Deadline,
+    Order,
+)
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.client import Client
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.errors import SupervisorError
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.errors import (
+    SupervisorError,
+)
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.plan import Plan
 from run_module import COLLECTIONS, RUNNER, run_module
 
 STOPS_IN = 2  # seconds
-SLOW = "/bin/sh -c 'trap \"sleep %d; exit 0\" TERM; echo ready; while :; do sleep 0.1; done'" % STOPS_IN
+SLOW = (
+    "/bin/sh -c 'trap \"sleep %d; exit 0\" TERM; echo ready; while :; do sleep 0.1; done'"
+    % STOPS_IN
+)
 PROGRAM = "[program:%s]\ncommand=%s\npriority=%d\nstartsecs=0\nenvironment=ROUND=%d\nstdout_logfile=%%(here)s/%s.out\n"
 LEVELS = {"first": 100, "second": 200, "beside": 200, "third": 300}
 
@@ -59,10 +71,19 @@ def children(pid):
 
 @contextlib.contextmanager
 def killed(name, **arguments):
-    """Run a module in the background; at the end of the block kill it, its process group and all that it started."""
-    process = subprocess.Popen([sys.executable, "-c", RUNNER, str(COLLECTIONS), name, ""], text=True, start_new_session=True,
-                               stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-    process.stdin.write(json.dumps({"ANSIBLE_MODULE_ARGS": dict(arguments, _ansible_remote_tmp="/tmp")}))
+    """Run a module in the background; at the end of the block kill it, its process group and all
+    that it started."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", RUNNER, str(COLLECTIONS), name, ""],
+        text=True,
+        start_new_session=True,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
+    process.stdin.write(
+        json.dumps({"ANSIBLE_MODULE_ARGS": dict(arguments, _ansible_remote_tmp="/tmp")})
+    )
     process.stdin.close()
     try:
         yield
@@ -84,7 +105,9 @@ def rounds(host):
     for info in host.infos():
         if info["statename"] == "RUNNING":
             environment = Path("/proc/%d/environ" % info["pid"]).read_text().split("\0")
-            found[info["name"]] = next((int(line[6:]) for line in environment if line.startswith("ROUND=")), 0)
+            found[info["name"]] = next(
+                (int(line[6:]) for line in environment if line.startswith("ROUND=")), 0
+            )
     return found
 
 
@@ -128,11 +151,16 @@ def test_daemon_started_anew():
             host.conf.write_text(text.replace("identifier=test", "identifier=other"))
             with killed("supervisor_daemon", config=str(host.conf)):
                 # it takes no calls then
-                until(lambda: "waiting for" in (host.folder / "supervisord.log").read_text(), "the end of the former daemon")
+                until(
+                    lambda: "waiting for" in (host.folder / "supervisord.log").read_text(),
+                    "the end of the former daemon",
+                )
 
             def serves():
                 with contextlib.suppress(SupervisorError):
-                    return host.client.call("supervisor.getPID") != before and len(rounds(host)) == len(LEVELS)
+                    return host.client.call("supervisor.getPID") != before and len(
+                        rounds(host)
+                    ) == len(LEVELS)
 
             until(serves, "the new daemon")
         finally:
@@ -153,29 +181,48 @@ class Meddler(Client):
         return super().multicall(calls)
 
 
-@pytest.mark.parametrize("meddling", [
-    [("supervisor.startProcess", "second:second", False)],
-    [("supervisor.removeProcessGroup", "second")],
-    [("supervisor.removeProcessGroup", "second"), ("supervisor.addProcessGroup", "second")],
-    [("supervisor.removeProcessGroup", "second"), ("supervisor.addProcessGroup", "second"),
-     ("supervisor.startProcess", "second:second", False)],
-])
+@pytest.mark.parametrize(
+    "meddling",
+    [
+        [("supervisor.startProcess", "second:second", False)],
+        [("supervisor.removeProcessGroup", "second")],
+        [("supervisor.removeProcessGroup", "second"), ("supervisor.addProcessGroup", "second")],
+        [
+            ("supervisor.removeProcessGroup", "second"),
+            ("supervisor.addProcessGroup", "second"),
+            ("supervisor.startProcess", "second:second", False),
+        ],
+    ],
+)
 def test_another_run_works_on_the_same_groups(host, meddling):
     host.configure(programs(2))
     host.client.call("supervisor.reloadConfig")
-    wanted = {name: {"group": name.split(":", maxsplit=1)[0]} for name in ("second:second", "beside:beside")}
+    wanted = {
+        name: {"group": name.split(":", maxsplit=1)[0]}
+        for name in ("second:second", "beside:beside")
+    }
     plan = Plan(changed=["second", "beside"], wanted=wanted)
     blocked, refused = apply.change_over(
-        Meddler(host.client.endpoint, *meddling), plan, list(wanted), host.infos(), Order([]), Deadline(30))
+        Meddler(host.client.endpoint, *meddling),
+        plan,
+        list(wanted),
+        host.infos(),
+        Order([]),
+        Deadline(30),
+    )
     assert blocked is None and not refused
-    until(lambda: rounds(host) == {"first": 1, "second": 2, "beside": 2, "third": 1}, "the new configuration")
+    until(
+        lambda: rounds(host) == {"first": 1, "second": 2, "beside": 2, "third": 1},
+        "the new configuration",
+    )
     assert (host.folder / "supervisord.log").read_text().count("stopped: beside") == 1
 
 
 def test_a_detached_step():
     here = os.getpid()
-    assert detached(lambda: {"pid": os.getpid() != here, "session": os.getsid(0) != os.getsid(here)}) == {
-        "pid": True, "session": True}
+    assert detached(
+        lambda: {"pid": os.getpid() != here, "session": os.getsid(0) != os.getsid(here)}
+    ) == {"pid": True, "session": True}
 
     def fails():
         raise SupervisorError("died", "why")

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Secrets that a change replaced: kept by config_files until they are restored, or proven and dropped."""
+"""Secrets that a change replaced: kept by config_files until they are restored, or proven and
+dropped."""
 
 from __future__ import annotations
 
@@ -17,16 +18,31 @@ class Host:
         self.secrets, self.snapshot = folder / "secrets", folder / "secrets.known-good"
 
     def place(self, check=False, **secrets):
-        answer = run_module("config_files", {
-            "directories": [{"path": str(self.secrets), "mode": "0700", "purge": True}],
-            "files": [{"dest": str(self.secrets / name), "secret": True, "secret_content": text, "mode": "0640"}
-                      for name, text in secrets.items()],
-            "known_good": str(self.snapshot)}, check=check, diff=True)
+        answer = run_module(
+            "config_files",
+            {
+                "directories": [{"path": str(self.secrets), "mode": "0700", "purge": True}],
+                "files": [
+                    {
+                        "dest": str(self.secrets / name),
+                        "secret": True,
+                        "secret_content": text,
+                        "mode": "0640",
+                    }
+                    for name, text in secrets.items()
+                ],
+                "known_good": str(self.snapshot),
+            },
+            check=check,
+            diff=True,
+        )
         assert not any(text in str(answer) for text in secrets.values())
         return answer
 
     def run(self, state, check=False):
-        return run_module("known_good_files", {"snapshots": [str(self.snapshot)], "state": state}, check=check)
+        return run_module(
+            "known_good_files", {"snapshots": [str(self.snapshot)], "state": state}, check=check
+        )
 
     def there(self):
         return {path.name: path.read_text() for path in self.secrets.iterdir()}
@@ -59,7 +75,8 @@ def test_a_change_is_restored_and_the_snapshot_stays_until_it_is_dropped(host):
 
 
 def test_a_second_change_that_is_not_proven_either_does_not_replace_the_snapshot(host):
-    """The first one was interrupted; the second one has a file that neither the first nor the former ones had."""
+    """The first one was interrupted; the second one has a file that neither the first nor the
+    former ones had."""
     host.place(password="new-1", token="new-2")
     answer = host.place(password="newer-1", certificate="newer-4")
     assert answer["restorable"]
@@ -104,4 +121,6 @@ def test_what_is_restored_is_newer_so_that_programs_are_restarted(host):
     os.utime(host.secrets / "password", (1, 1))
     os.utime(host.secrets / "token", (1, 1))
     known_good.put_back(str(host.snapshot))
-    assert (host.secrets / "password").stat().st_mtime > 1 and (host.secrets / "token").stat().st_mtime == 1
+    assert (host.secrets / "password").stat().st_mtime > 1 and (
+        host.secrets / "token"
+    ).stat().st_mtime == 1

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The packages of this repository pass every check, and a copy that is broken in one place fails for that and nothing else."""
+"""The packages of this repository pass every check, and a copy that is broken in one place fails
+for that and nothing else."""
 
 from __future__ import annotations
 
@@ -9,7 +10,10 @@ import pytest
 from index_server import IndexServer
 from package_sources import edit, make_source
 
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._package.checks import findings, line
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._package.checks import (
+    findings,
+    line,
+)
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._package.project import Project
 from run_module import run_module
 
@@ -43,41 +47,68 @@ def test_a_good_package_passes(source):
     assert lines(source.parent / "work") == []
 
 
-@pytest.mark.parametrize("before,after,part", [
-    ("[build-system]", "[other]", "there is no [build-system]"),
-    ('build-backend = "hatchling.build"', "", "does not give build-backend"),
-    ('requires = ["hatchling>=1.27"]', "", "does not give requires"),
-    ('name = "swf-thing"', "", "name is missing"),
-    ('name = "swf-thing"', 'name = "swf thing"', "which indexes refuse"),
-    ('name = "swf-thing"', 'name = "Swf_Thing"', "indexes call it 'swf-thing'"),
-    ('name = "swf-thing"', 'name = "swf-thong"', "and its repository 'swf-thing'"),
-    ('version = "1.0"', "", "says nothing of a version"),
-    ('version = "1.0"', 'version = "one"', "is not one (PEP 440)"),
-    ('version = "1.0"', 'version = "1.0+lab"', "Write 1.0."),
-    ('version = "1.0"', 'version = "1.0"\ndynamic = ["version"]', "Keep one of them"),
-    ('description = "A thing."', "", "no description"),
-    ('requires-python = ">=3.9"', "", "no requires-python"),
-    ('requires-python = ">=3.9"', 'requires-python = "three"', "requires-python 'three' is none"),
-    ('dependencies = ["swf-common-lib>=0.1"]', "", "no dependencies"),
-    ('dependencies = ["swf-common-lib>=0.1"]', 'dependencies = "swf-common-lib"', "dependencies is no list"),
-    ("swf-common-lib>=0.1", "swf common lib", "is no requirement (PEP 508)"),
-    ("swf-common-lib>=0.1", "swf-common-lib @ git+https://secret@github.com/x/y", "swf-common-lib comes from a URL"),
-    ('readme = "README.md"', "", "no readme"),
-    ('readme = "README.md"', 'readme = "READ.md"', "names READ.md, which is not there"),
-    ('license = "GPL-3.0-or-later"', "", "no license"),
-    ('license = "GPL-3.0-or-later"', 'license = {file = "MINE"}', "license names MINE"),
-    ('Repository = "https://github.com/bnlnpps/swf-thing"', "", "no Repository"),
-    ("https://github.com/bnlnpps/swf-thing", "https://github.com/<OWNER>/swf-thing", "is not an https address"),
-    (SCRIPT, '"swf_thing.cli"', "not of the form module:function"),
-    (SCRIPT, '"swf_thing.program:main"', "there is no module swf_thing.program under src/"),
-    (SCRIPT, '"swf_thing.cli:run"', "cli.py does not define run"),
-    ("[project.scripts]", '[project.entry-points."swf.plugins"]\nx = "swf_other"\n[project.scripts]', "no module swf_other"),
-])
+@pytest.mark.parametrize(
+    "before,after,part",
+    [
+        ("[build-system]", "[other]", "there is no [build-system]"),
+        ('build-backend = "hatchling.build"', "", "does not give build-backend"),
+        ('requires = ["hatchling>=1.27"]', "", "does not give requires"),
+        ('name = "swf-thing"', "", "name is missing"),
+        ('name = "swf-thing"', 'name = "swf thing"', "which indexes refuse"),
+        ('name = "swf-thing"', 'name = "Swf_Thing"', "indexes call it 'swf-thing'"),
+        ('name = "swf-thing"', 'name = "swf-thong"', "and its repository 'swf-thing'"),
+        ('version = "1.0"', "", "says nothing of a version"),
+        ('version = "1.0"', 'version = "one"', "is not one (PEP 440)"),
+        ('version = "1.0"', 'version = "1.0+lab"', "Write 1.0."),
+        ('version = "1.0"', 'version = "1.0"\ndynamic = ["version"]', "Keep one of them"),
+        ('description = "A thing."', "", "no description"),
+        ('requires-python = ">=3.9"', "", "no requires-python"),
+        (
+            'requires-python = ">=3.9"',
+            'requires-python = "three"',
+            "requires-python 'three' is none",
+        ),
+        ('dependencies = ["swf-common-lib>=0.1"]', "", "no dependencies"),
+        (
+            'dependencies = ["swf-common-lib>=0.1"]',
+            'dependencies = "swf-common-lib"',
+            "dependencies is no list",
+        ),
+        ("swf-common-lib>=0.1", "swf common lib", "is no requirement (PEP 508)"),
+        (
+            "swf-common-lib>=0.1",
+            "swf-common-lib @ git+https://secret@github.com/x/y",
+            "swf-common-lib comes from a URL",
+        ),
+        ('readme = "README.md"', "", "no readme"),
+        ('readme = "README.md"', 'readme = "READ.md"', "names READ.md, which is not there"),
+        ('license = "GPL-3.0-or-later"', "", "no license"),
+        ('license = "GPL-3.0-or-later"', 'license = {file = "MINE"}', "license names MINE"),
+        ('Repository = "https://github.com/bnlnpps/swf-thing"', "", "no Repository"),
+        (
+            "https://github.com/bnlnpps/swf-thing",
+            "https://github.com/<OWNER>/swf-thing",
+            "is not an https address",
+        ),
+        (SCRIPT, '"swf_thing.cli"', "not of the form module:function"),
+        (SCRIPT, '"swf_thing.program:main"', "there is no module swf_thing.program under src/"),
+        (SCRIPT, '"swf_thing.cli:run"', "cli.py does not define run"),
+        (
+            "[project.scripts]",
+            '[project.entry-points."swf.plugins"]\nx = "swf_other"\n[project.scripts]',
+            "no module swf_other",
+        ),
+    ],
+)
 def test_each_finding_in_pyproject(source, before, after, part):
     edit(source, before, after)
     found = lines(source)
     assert len(found) == 1 and part in found[0], found
-    assert found[0].startswith(str(source / "pyproject.toml") + ": ") and "\n" not in found[0] and "secret" not in found[0]
+    assert (
+        found[0].startswith(str(source / "pyproject.toml") + ": ")
+        and "\n" not in found[0]
+        and "secret" not in found[0]
+    )
 
 
 def broken(source, what):
@@ -105,16 +136,26 @@ def broken(source, what):
         (source / "pyproject.toml").write_text("[project\n")
 
 
-@pytest.mark.parametrize("what,parts", [
-    ("no src", ["src: there is no such folder", "swf_thing: it can be imported", "no module swf_thing.cli under src/"]),
-    ("empty src", ["src: there is no package in it", "no module swf_thing.cli under src/"]),
-    ("code beside src", ["helpers.py: it can be imported and is not in src/"]),
-    ("src is a package", ["src/__init__.py: it makes src itself a package"]),
-    ("no license", ["LICENSE: there is no such file"]),
-    ("syntax", ["is not valid Python"]),
-    ("no pyproject", ["pyproject.toml: there is no such file"]),
-    ("no toml", ["is not valid TOML"]),
-])
+@pytest.mark.parametrize(
+    "what,parts",
+    [
+        (
+            "no src",
+            [
+                "src: there is no such folder",
+                "swf_thing: it can be imported",
+                "no module swf_thing.cli under src/",
+            ],
+        ),
+        ("empty src", ["src: there is no package in it", "no module swf_thing.cli under src/"]),
+        ("code beside src", ["helpers.py: it can be imported and is not in src/"]),
+        ("src is a package", ["src/__init__.py: it makes src itself a package"]),
+        ("no license", ["LICENSE: there is no such file"]),
+        ("syntax", ["is not valid Python"]),
+        ("no pyproject", ["pyproject.toml: there is no such file"]),
+        ("no toml", ["is not valid TOML"]),
+    ],
+)
 def test_each_finding_in_the_files(source, what, parts):
     broken(source, what)
     found = lines(source)
@@ -127,7 +168,9 @@ def test_all_findings_come_together(source, tmp_path):
     other = make_source(tmp_path / "swf-other")
     edit(source, 'description = "A thing."', "")
     broken(source, "no license")
-    answer = run_module("package_check", {"sources": [str(source), str(other), str(tmp_path / "nowhere")]})
+    answer = run_module(
+        "package_check", {"sources": [str(source), str(other), str(tmp_path / "nowhere")]}
+    )
     assert answer["failed"] and len(answer["findings"]) == 4, answer
     for part in ("description", "LICENSE", "there is no folder", "is called swf-thing too"):
         assert part in answer["msg"]
@@ -144,7 +187,9 @@ def test_the_content_of_a_version_that_the_index_has(source, tmp_path):
         assert not run_module("package_check", arguments)["failed"]
         (source / "src/swf_thing/cli.py").write_text("def main():\n    print('changed')\n")
         answer = run_module("package_check", arguments)
-        assert answer["failed"] and "swf_thing/cli.py differs. Raise the version" in answer["msg"], answer
+        assert (
+            answer["failed"] and "swf_thing/cli.py differs. Raise the version" in answer["msg"]
+        ), answer
         wrong = run_module("package_check", dict(arguments, indexes=[dict(index, token="wrong")]))
         assert wrong["failed"] and "refused the user 'reader'" in wrong["msg"]
     finally:

@@ -15,11 +15,22 @@ from package_sources import edit, make_source
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index import configuration
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.page import links
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._package.lookup import Index, parsed
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._package.plan import Package, build_all
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._package.project import PublishError
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._package.lookup import (
+    Index,
+    parsed,
+)
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._package.plan import (
+    Package,
+    build_all,
+)
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._package.project import (
+    PublishError,
+)
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._package.sources import projects
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._package.target import section, target
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._package.target import (
+    section,
+    target,
+)
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._package.upload import explain
 from ansible_collections.bnlnpps.swf_testbed.plugins.modules import package_publish
 from run_module import run_module
@@ -48,8 +59,17 @@ def source_folder(tmp_path):
 
 
 def entry(index, **changes):
-    return dict({"name": "lab", "preset": "pypiserver", "url": index.url, "username": index.user, "token": TOKEN,
-                 "packages": ["swf-*"]}, **changes)
+    return dict(
+        {
+            "name": "lab",
+            "preset": "pypiserver",
+            "url": index.url,
+            "username": index.user,
+            "token": TOKEN,
+            "packages": ["swf-*"],
+        },
+        **changes,
+    )
 
 
 def publish(index, source, check_mode=False, **overrides):
@@ -78,14 +98,22 @@ def test_publishes_what_the_index_lacks(index, source):
 
 
 def test_one_index_can_be_given_by_its_addresses(index, source):
-    arguments = {"sources": [str(source)], "index_url": index.url, "upload_url": index.url.replace("simple/", ""),
-                 "username": index.user, "token": TOKEN}
+    arguments = {
+        "sources": [str(source)],
+        "index_url": index.url,
+        "upload_url": index.url.replace("simple/", ""),
+        "username": index.user,
+        "token": TOKEN,
+    }
     assert run_module("package_publish", arguments)["published"] == ["swf-thing 1.0"]
     assert names(index) == [WHEEL]
 
 
 def test_an_upload_that_was_cut_off_is_completed(index, source):
-    assert publish(index, source, formats=["wheel", "sdist"])["changed"] and names(index) == [WHEEL, SDIST]
+    assert publish(index, source, formats=["wheel", "sdist"])["changed"] and names(index) == [
+        WHEEL,
+        SDIST,
+    ]
     (index.folder / SDIST).unlink()
     assert publish(index, source, formats=["wheel", "sdist"])["published"] == ["swf-thing 1.0"]
     assert names(index) == [WHEEL, SDIST]
@@ -95,7 +123,11 @@ def test_nothing_is_uploaded_if_one_check_fails(index, source, tmp_path):
     broken = make_source(tmp_path / "swf-other", name="swf-other")
     (broken / "README.md").unlink()
     answer = publish(index, source, sources=[str(source), str(broken)], check=True)
-    assert answer["failed"] and "readme names README.md" in answer["msg"] and "nothing was uploaded" in answer["msg"]
+    assert (
+        answer["failed"]
+        and "readme names README.md" in answer["msg"]
+        and "nothing was uploaded" in answer["msg"]
+    )
     # found by the build only
     (broken / "README.md").write_text("# there again\n")
     edit(broken, 'packages = ["src/swf_other"]', 'packages = ["src/swf_othre"]')
@@ -107,25 +139,43 @@ def test_nothing_is_uploaded_if_one_check_fails(index, source, tmp_path):
 def test_other_content_under_a_version_that_is_there_is_refused(index, source):
     make_wheel(index.folder, "swf-thing", "1.0")
     answer = publish(index, source, check=True)
-    assert answer["failed"] and "with other content: swf_thing-1.0.dist-info/METADATA differs. Raise the version" in answer["msg"]
+    assert (
+        answer["failed"]
+        and "with other content: swf_thing-1.0.dist-info/METADATA differs. Raise the version"
+        in answer["msg"]
+    )
 
 
 def test_a_version_that_the_build_makes(index, source):
     edit(source, 'version = "1.0"', 'dynamic = ["version"]')
-    edit(source, "[project.scripts]", '[tool.hatch.version]\npath = "src/swf_thing/__init__.py"\n[project.scripts]')
+    edit(
+        source,
+        "[project.scripts]",
+        '[tool.hatch.version]\npath = "src/swf_thing/__init__.py"\n[project.scripts]',
+    )
     (source / "src/swf_thing/__init__.py").write_text('__version__ = "3.0rc1"\n')
-    assert "(the build makes the version)" in publish(index, source, check_mode=True)["published"][0]
+    assert (
+        "(the build makes the version)" in publish(index, source, check_mode=True)["published"][0]
+    )
     assert publish(index, source)["published"] == ["swf-thing 3.0rc1"]
     assert publish(index, source)["present"] == ["swf-thing 3.0rc1"]
 
 
 def test_wrong_token_is_named(index, source):
     answer = publish(index, source, indexes=[entry(index, token="wrong")])
-    assert answer["failed"] and "refused the user 'reader'" in answer["msg"] and "swf_testbed_index_token" in answer["msg"]
+    assert (
+        answer["failed"]
+        and "refused the user 'reader'" in answer["msg"]
+        and "swf_testbed_index_token" in answer["msg"]
+    )
 
 
 def test_settings_of_the_login_do_not_win(index, source, monkeypatch):
-    for name, value in (("USERNAME", "x"), ("PASSWORD", "y"), ("REPOSITORY_URL", "http://127.0.0.1:1/")):
+    for name, value in (
+        ("USERNAME", "x"),
+        ("PASSWORD", "y"),
+        ("REPOSITORY_URL", "http://127.0.0.1:1/"),
+    ):
         monkeypatch.setenv("TWINE_" + name, value)
     assert publish(index, source)["changed"] and names(index) == [WHEEL]
 
@@ -139,7 +189,9 @@ def test_no_index_is_named_and_in_check_mode_predicted(index, source):
 def test_a_broken_package_shows_the_cause(index, source):
     edit(source, 'version = "1.0"', 'version = "not a version"')
     answer = publish(index, source)
-    assert answer["failed"] and "could not build" in answer["msg"] and "not a version" in answer["msg"]
+    assert (
+        answer["failed"] and "could not build" in answer["msg"] and "not a version" in answer["msg"]
+    )
     (source / "pyproject.toml").write_text("[project")
     assert "is not valid TOML" in publish(index, source)["msg"]
     (source / "pyproject.toml").unlink()
@@ -149,7 +201,8 @@ def test_a_broken_package_shows_the_cause(index, source):
 
 
 class Refusing(http.server.BaseHTTPRequestHandler):
-    """Stand-in for an index that knows no package, and answers uploads with the status in its address and the token it got."""
+    """Stand-in for an index that knows no package, and answers uploads with the status in its
+    address and the token it got."""
 
     def log_message(self, *_arguments):
         pass
@@ -175,10 +228,19 @@ def refusing_index():
     server.server_close()
 
 
-@pytest.mark.parametrize("status,cause", [(401, "does not know this user or token"), (403, "may not upload"),
-                                          (404, "nothing takes uploads"), (413, "larger than")])
+@pytest.mark.parametrize(
+    "status,cause",
+    [
+        (401, "does not know this user or token"),
+        (403, "may not upload"),
+        (404, "nothing takes uploads"),
+        (413, "larger than"),
+    ],
+)
 def test_a_refused_upload_says_why(refusing, source, index, status, cause):
-    address = entry(index, preset="simple", url=refusing + "/simple/", upload_url="%s/%d/" % (refusing, status))
+    address = entry(
+        index, preset="simple", url=refusing + "/simple/", upload_url="%s/%d/" % (refusing, status)
+    )
     answer = publish(index, source, indexes=[address])
     assert answer["failed"] and cause in answer["msg"] and "lab" in answer["msg"], answer
 
@@ -191,20 +253,47 @@ def test_causes_of_a_failed_upload_without_a_server():
     assert "set ca_cert of the index lab" in text
 
 
-@pytest.mark.parametrize("indexes,name,part", [
-    ([{"name": "pypi"}], "lab", "there is no index 'lab' in pip_indexes; there are: pypi"),
-    ([{"name": "wheels", "preset": "directory", "url": "/srv/w", "packages": ["swf-*"]}], "", "Copy the files there"),
-    ([{"name": "g", "preset": "gitlab", "url": "https://h/api/v4/groups/1/-/packages/pypi/simple/", "token": "t"}], "",
-     "a GitLab group"),
-    ([{"name": "s", "url": "https://h/simple/"}], "s", "Set its upload_url"),
-    ([{"name": "t", "preset": "testpypi"}], "t", "has no token"),
-    ([{"name": "a", "url": "https://a/s/", "packages": ["a-*"]}, {"name": "b", "url": "https://b/s/", "packages": ["b-*"]}],
-     "", "Set publish_index to one of them"),
-    # a public index is never the default
-    ([{"name": "pypi", "token": "t"}], "", "Set publish_index to one of them"),
-    ([{"name": "t", "preset": "testpypi", "token": "t", "packages": ["swf-*"]}], "", "Set publish_index to one of them"),
-    ([{"name": "gh", "preset": "github"}], "gh", "no registry for Python packages"),
-])
+@pytest.mark.parametrize(
+    "indexes,name,part",
+    [
+        ([{"name": "pypi"}], "lab", "there is no index 'lab' in pip_indexes; there are: pypi"),
+        (
+            [{"name": "wheels", "preset": "directory", "url": "/srv/w", "packages": ["swf-*"]}],
+            "",
+            "Copy the files there",
+        ),
+        (
+            [
+                {
+                    "name": "g",
+                    "preset": "gitlab",
+                    "url": "https://h/api/v4/groups/1/-/packages/pypi/simple/",
+                    "token": "t",
+                }
+            ],
+            "",
+            "a GitLab group",
+        ),
+        ([{"name": "s", "url": "https://h/simple/"}], "s", "Set its upload_url"),
+        ([{"name": "t", "preset": "testpypi"}], "t", "has no token"),
+        (
+            [
+                {"name": "a", "url": "https://a/s/", "packages": ["a-*"]},
+                {"name": "b", "url": "https://b/s/", "packages": ["b-*"]},
+            ],
+            "",
+            "Set publish_index to one of them",
+        ),
+        # a public index is never the default
+        ([{"name": "pypi", "token": "t"}], "", "Set publish_index to one of them"),
+        (
+            [{"name": "t", "preset": "testpypi", "token": "t", "packages": ["swf-*"]}],
+            "",
+            "Set publish_index to one of them",
+        ),
+        ([{"name": "gh", "preset": "github"}], "gh", "no registry for Python packages"),
+    ],
+)
 def test_indexes_that_cannot_be_uploaded_to(indexes, name, part):
     with pytest.raises(PublishError, match=part.replace("(", r"\(")):
         target(indexes, name)
@@ -213,24 +302,38 @@ def test_indexes_that_cannot_be_uploaded_to(indexes, name, part):
 def test_pypi_is_what_twine_knows():
     entry_of_pypi = target([{"name": "public", "preset": "pypi", "token": "t"}], "public")
     assert entry_of_pypi["upload_url"] is None
-    assert section(entry_of_pypi).splitlines()[0] == "[pypi]" and "repository" not in section(entry_of_pypi)
+    assert section(entry_of_pypi).splitlines()[0] == "[pypi]" and "repository" not in section(
+        entry_of_pypi
+    )
     test = configuration.normalised([{"name": "test", "preset": "testpypi", "token": "a%b"}])[0]
     assert section(test).splitlines()[2:] == [
-        "repository = https://test.pypi.org/legacy/", "username = __token__", "password = a%b"]
+        "repository = https://test.pypi.org/legacy/",
+        "username = __token__",
+        "password = a%b",
+    ]
 
 
-@pytest.mark.parametrize("file,found", [
-    (WHEEL, ("wheel", "swf-thing", "1.0")), ("swf-thing-1.0.tar.gz", ("sdist", "swf-thing", "1.0")),
-    ("swf_thing-1.0.1-py3-none-any.whl", ("wheel", "swf-thing", "1.0.1")),
-    ("swf_thing-1.0.dev1.tar.gz", ("sdist", "swf-thing", "1.0.dev1")),
-    ("swf_thing_extra-01.0-py3-none-any.whl", ("wheel", "swf-thing-extra", "1.0")), ("readme.txt", None)])
+@pytest.mark.parametrize(
+    "file,found",
+    [
+        (WHEEL, ("wheel", "swf-thing", "1.0")),
+        ("swf-thing-1.0.tar.gz", ("sdist", "swf-thing", "1.0")),
+        ("swf_thing-1.0.1-py3-none-any.whl", ("wheel", "swf-thing", "1.0.1")),
+        ("swf_thing-1.0.dev1.tar.gz", ("sdist", "swf-thing", "1.0.dev1")),
+        ("swf_thing_extra-01.0-py3-none-any.whl", ("wheel", "swf-thing-extra", "1.0")),
+        ("readme.txt", None),
+    ],
+)
 def test_versions_are_told_apart(file, found):
     assert parsed(file) == found
 
 
 def test_links_of_a_page():
-    found = links('<a href="../../files/%s#sha256=ab">x</a><a href="https://f/%s#md5=cd">x</a><a>no</a>' % (WHEEL, SDIST),
-                  "https://h/simple/swf-thing/")
+    found = links(
+        '<a href="../../files/%s#sha256=ab">x</a><a href="https://f/%s#md5=cd">x</a><a>no</a>'
+        % (WHEEL, SDIST),
+        "https://h/simple/swf-thing/",
+    )
     assert found == {WHEEL: ("https://h/files/" + WHEEL, "ab"), SDIST: ("https://f/" + SDIST, None)}
 
 
@@ -252,7 +355,12 @@ def git_server(tmp_path_factory):
 
 
 def repository(server, **changes):
-    given = {"url": server.url + "/swf-thing/.git", "username": "me", "token": GIT_TOKEN, "ca_cert": server.ca_cert}
+    given = {
+        "url": server.url + "/swf-thing/.git",
+        "username": "me",
+        "token": GIT_TOKEN,
+        "ca_cert": server.ca_cert,
+    }
     return dict(given, **changes)
 
 
@@ -260,19 +368,30 @@ def test_sources_from_git(index, source, server, tmp_path, monkeypatch):
     (tmp_path / ".gitconfig").write_text("[credential]\n\thelper = store\n")
     monkeypatch.setenv("HOME", str(tmp_path))
     for ref, version in (("main", "2.0"), (None, "2.0"), ("v1.0", "1.0")):
-        answer = publish(index, source, sources=[], repositories=[repository(server, ref=ref)], check_mode=ref != "v1.0")
+        answer = publish(
+            index,
+            source,
+            sources=[],
+            repositories=[repository(server, ref=ref)],
+            check_mode=ref != "v1.0",
+        )
         assert answer["published"] == ["swf-thing " + version], answer
         assert GIT_TOKEN not in json.dumps(answer)
     assert names(index) == [WHEEL]
     assert not (tmp_path / ".git-credentials").exists()
 
 
-@pytest.mark.parametrize("changes,part", [
-    ({"token": "wrong"}, "refused the user name or the token"), ({"ref": "v9"}, "has no branch, tag or commit 'v9'"),
-    ({"subdirectory": "../x"}, "must be inside"), ({"ref": "--upload-pack=x"}, "is no branch"),
-    ({"url": "https://me:secret-in-url@h/x.git", "token": None}, "has credentials in it"),
-    ({"url": "ext::sh -c x"}, "neither an https"),
-])
+@pytest.mark.parametrize(
+    "changes,part",
+    [
+        ({"token": "wrong"}, "refused the user name or the token"),
+        ({"ref": "v9"}, "has no branch, tag or commit 'v9'"),
+        ({"subdirectory": "../x"}, "must be inside"),
+        ({"ref": "--upload-pack=x"}, "is no branch"),
+        ({"url": "https://me:secret-in-url@h/x.git", "token": None}, "has credentials in it"),
+        ({"url": "ext::sh -c x"}, "neither an https"),
+    ],
+)
 def test_a_repository_that_cannot_be_had(index, source, server, changes, part):
     answer = publish(index, source, sources=[], repositories=[repository(server, **changes)])
     assert answer["failed"] and part in answer["msg"], answer
@@ -312,8 +431,13 @@ def test_what_another_run_published_meanwhile_is_done(index, source, tmp_path):
     assert names(index) == [WHEEL, SDIST]
 
 
-def test_what_another_run_published_meanwhile_with_other_content_is_refused(index, source, tmp_path):
-    with pytest.raises(PublishError, match=r"with other content: swf_thing-1.0.dist-info/METADATA differs. Raise the version"):
+def test_what_another_run_published_meanwhile_with_other_content_is_refused(
+    index, source, tmp_path
+):
+    with pytest.raises(
+        PublishError,
+        match=r"with other content: swf_thing-1.0.dist-info/METADATA differs. Raise the version",
+    ):
         upload_while(index, source, tmp_path, lambda: make_wheel(index.folder, "swf-thing", "1.0"))
     assert names(index) == [WHEEL]
 
@@ -328,8 +452,15 @@ def test_an_upload_that_the_index_refuses_is_tried_once(source, tmp_path, index)
 
 
 def test_two_runs_at_once(index, tmp_path):
-    sources = [str(make_source(tmp_path / name, name=name)) for name in ("swf-one", "swf-two", "swf-three")]
+    sources = [
+        str(make_source(tmp_path / name, name=name)) for name in ("swf-one", "swf-two", "swf-three")
+    ]
     with concurrent.futures.ThreadPoolExecutor() as pool:
-        answers = list(pool.map(lambda _number: publish(index, "", sources=sources, formats=["wheel", "sdist"]), range(2)))
+        answers = list(
+            pool.map(
+                lambda _number: publish(index, "", sources=sources, formats=["wheel", "sdist"]),
+                range(2),
+            )
+        )
     assert not any(answer["failed"] for answer in answers), answers
     assert len(names(index)) == 6

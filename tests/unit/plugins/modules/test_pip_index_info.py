@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The module as Ansible runs it, against a real pypiserver with a password. What servers' answers mean is tested in
-module_utils/_index/test_index_servers.py."""
+"""The module as Ansible runs it, against a real pypiserver with a password. What servers' answers
+mean is tested in module_utils/_index/test_index_servers.py."""
 
 from __future__ import annotations
 
@@ -11,7 +11,11 @@ import pytest
 import yaml
 from index_server import IndexServer, make_wheel
 
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.configuration import PRESETS, IndexesRefused, normalised
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.configuration import (
+    PRESETS,
+    IndexesRefused,
+    normalised,
+)
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.verdicts import TEXTS
 from ansible_collections.bnlnpps.swf_testbed.plugins.modules import pip_index_info
 from run_module import run_module
@@ -36,17 +40,32 @@ def ask(index, check=False, **arguments):
 @pytest.mark.parametrize("check", [False, True])
 def test_all_is_well(index, check):
     answer = ask(index, check=check)
-    assert not answer["failed"] and not answer["changed"] and answer["ok"] and answer["problems"] == [] and answer["unsafe"] == []
+    assert (
+        not answer["failed"]
+        and not answer["changed"]
+        and answer["ok"]
+        and answer["problems"] == []
+        and answer["unsafe"] == []
+    )
     assert [(item["package"], item["verdict"], item["latest"]) for item in answer["packages"]] == [
-        (name, "ok", "1.0") for name in pip_index_info.PACKAGES]
-    assert answer["indexes"][0]["reachable"] and answer["indexes"][0]["login"] and TOKEN not in json.dumps(answer)
+        (name, "ok", "1.0") for name in pip_index_info.PACKAGES
+    ]
+    assert (
+        answer["indexes"][0]["reachable"]
+        and answer["indexes"][0]["login"]
+        and TOKEN not in json.dumps(answer)
+    )
 
 
 def test_problems_are_returned_or_fail(index):
     answer = ask(index, packages=["swf-testbed==1.0", "swf-nothing"])
     assert not answer["failed"] and not answer["ok"] and len(answer["problems"]) == 1
     failed = ask(index, packages=["swf-testbed==1.0", "swf-nothing"], fail=True)
-    assert failed["failed"] and "1. " + answer["problems"][0] in failed["msg"] and failed["packages"] == answer["packages"]
+    assert (
+        failed["failed"]
+        and "1. " + answer["problems"][0] in failed["msg"]
+        and failed["packages"] == answer["packages"]
+    )
 
 
 def test_credentials_that_the_role_placed(index, tmp_path):
@@ -64,15 +83,28 @@ def test_what_is_not_private_enough_is_a_warning(tmp_path):
     finally:
         server.stop()
     assert answer["ok"] and answer["packages"][0]["verdict"] == "anonymous"
-    assert len(answer["unsafe"]) == 1 and "everybody who reaches it may read it" in answer["unsafe"][0]
+    assert (
+        len(answer["unsafe"]) == 1 and "everybody who reaches it may read it" in answer["unsafe"][0]
+    )
     assert answer["unsafe"][0] in json.dumps(answer["warnings"])
 
 
-@pytest.mark.parametrize("arguments,message", [
-    ({"packages": ["swf-testbed>=1"]}, "neither a name nor name==version"), ({"python": "three"}, "not a version of Python"),
-    ({"timeout": 0}, "no time to wait"),
-    ({"indexes": [{"name": "lab", "preset": "devpi", "url": "https://h.example.org/x/"}]}, "USER/INDEX"),
-    ({"indexes": [{"name": "lab", "url": "https://me:%s@h.example.org/simple/" % TOKEN}]}, "has credentials in it")])
+@pytest.mark.parametrize(
+    "arguments,message",
+    [
+        ({"packages": ["swf-testbed>=1"]}, "neither a name nor name==version"),
+        ({"python": "three"}, "not a version of Python"),
+        ({"timeout": 0}, "no time to wait"),
+        (
+            {"indexes": [{"name": "lab", "preset": "devpi", "url": "https://h.example.org/x/"}]},
+            "USER/INDEX",
+        ),
+        (
+            {"indexes": [{"name": "lab", "url": "https://me:%s@h.example.org/simple/" % TOKEN}]},
+            "has credentials in it",
+        ),
+    ],
+)
 def test_bad_input_is_refused(index, arguments, message):
     answer = ask(index, **arguments)
     assert answer["failed"] and message in answer["msg"] and "packages" not in answer
@@ -85,13 +117,18 @@ def test_documented_results_are_those_that_are_returned(index):
     assert set(answer) - {"failed", "changed", "invocation", "warnings"} == set(documented)
     for key in ("indexes", "packages"):
         assert set(answer[key][0]) == set(documented[key]["contains"])
-    assert set(answer["packages"][0]["files"][0]) == set(documented["packages"]["contains"]["files"]["contains"])
+    assert set(answer["packages"][0]["files"][0]) == set(
+        documented["packages"]["contains"]["files"]["contains"]
+    )
 
 
 def test_the_page_on_servers_has_the_messages_that_are_given(root):
     text = (root / "docs/package_indexes.md").read_text()
-    given = {cause.format(index="lab", package="swf-testbed", indexes=names)
-             for cause, _cure in TEXTS.values() for names in ("pypi, lab", "one, two")}
+    given = {
+        cause.format(index="lab", package="swf-testbed", indexes=names)
+        for cause, _cure in TEXTS.values()
+        for names in ("pypi, lab", "one, two")
+    }
     for preset in PRESETS:
         try:
             normalised([{"name": "lab", "preset": preset, "url": "https://index.example.org/x/"}])

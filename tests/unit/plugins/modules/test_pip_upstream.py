@@ -19,8 +19,17 @@ from run_module import run_module
 def note_of_the_upstream(tmp_path):
     def run(check=False, pip_conf="", own_url="https://127.0.0.1:8004", group="", **environment):
         (tmp_path / "pip.conf").write_text(pip_conf)
-        base = {"HOME": str(tmp_path), "PATH": os.environ["PATH"], "PIP_CONFIG_FILE": str(tmp_path / "pip.conf")}
-        arguments = {"dest": str(tmp_path / "upstream.json"), "python": sys.executable, "own_url": own_url, "group": group}
+        base = {
+            "HOME": str(tmp_path),
+            "PATH": os.environ["PATH"],
+            "PIP_CONFIG_FILE": str(tmp_path / "pip.conf"),
+        }
+        arguments = {
+            "dest": str(tmp_path / "upstream.json"),
+            "python": sys.executable,
+            "own_url": own_url,
+            "group": group,
+        }
         return run_module("pip_upstream", arguments, check=check, env=dict(base, **environment))
 
     run.dest = tmp_path / "upstream.json"
@@ -47,9 +56,13 @@ def test_a_mirror_in_pips_file_with_a_login_and_a_proxy(note):
 def test_the_environment_goes_before_files_and_netrc_has_the_login(note, tmp_path):
     (tmp_path / ".netrc").write_text("machine env.example.org login you password canary-2\n")
     (tmp_path / ".netrc").chmod(0o600)
-    answer = note(pip_conf="[global]\nindex-url = https://file.example.org/simple/\n",
-                  PIP_INDEX_URL="https://env.example.org/simple/", PIP_CERT="/etc/lab.pem", https_proxy="http://p:1",
-                  no_proxy="x")
+    answer = note(
+        pip_conf="[global]\nindex-url = https://file.example.org/simple/\n",
+        PIP_INDEX_URL="https://env.example.org/simple/",
+        PIP_CERT="/etc/lab.pem",
+        https_proxy="http://p:1",
+        no_proxy="x",
+    )
     found = json.loads(note.dest.read_text())
     assert answer["url"] == found["url"] == "https://env.example.org/simple/"
     assert found["password"] == "canary-2" and found["ca_file"] == "/etc/lab.pem"
@@ -70,10 +83,13 @@ def test_a_host_that_is_set_up_for_nothing_asks_pypi(note):
     assert note()["url"] == PyPI.simple_url + "/"
 
 
-@pytest.mark.parametrize("url,message", [
-    ("https://127.0.0.1:8004/simple/", "is this index itself"),
-    ("file:///srv/wheels", "asks an http or https index"),
-])
+@pytest.mark.parametrize(
+    "url,message",
+    [
+        ("https://127.0.0.1:8004/simple/", "is this index itself"),
+        ("file:///srv/wheels", "asks an http or https index"),
+    ],
+)
 def test_what_cannot_be_mirrored_is_refused(note, url, message):
     answer = note(PIP_INDEX_URL=url)
     assert answer["failed"] and message in answer["msg"] and not note.dest.exists()
@@ -89,6 +105,9 @@ def test_a_group_may_read_it_and_nobody_else(note):
     note()
     group = grp.getgrgid(os.getgroups()[-1] if os.getgroups() else os.getgid())
     assert note(group=group.gr_name)["changed"]
-    assert (note.dest.stat().st_gid, stat.S_IMODE(note.dest.stat().st_mode)) == (group.gr_gid, 0o640)
+    assert (note.dest.stat().st_gid, stat.S_IMODE(note.dest.stat().st_mode)) == (
+        group.gr_gid,
+        0o640,
+    )
     assert not note(group=group.gr_name)["changed"]
     assert note()["changed"] and stat.S_IMODE(note.dest.stat().st_mode) == 0o600

@@ -21,7 +21,11 @@ def environment(home, **extra):
 
 
 def check(home, env=None, **arguments):
-    return run_module("preflight", dict({"python": sys.executable}, **arguments), env=environment(home, **(env or {})))
+    return run_module(
+        "preflight",
+        dict({"python": sys.executable}, **arguments),
+        env=environment(home, **(env or {})),
+    )
 
 
 @pytest.fixture(name="home")
@@ -60,14 +64,21 @@ def test_without_checks_only_the_layout_is_told(tmp_path):
 
 def test_missing_python_is_named_with_its_cure(tmp_path):
     answer = check(tmp_path, python="python9.9")
-    assert answer["failed"] and "no Python called 'python9.9'" in answer["msg"] and "install" in answer["msg"]
+    assert (
+        answer["failed"]
+        and "no Python called 'python9.9'" in answer["msg"]
+        and "install" in answer["msg"]
+    )
 
 
 def test_old_python_is_named(tmp_path):
     assert "the packages need 9.9 or newer" in check(tmp_path, min_python="9.9")["msg"]
 
 
-@pytest.mark.parametrize("version,minimum,fine", [("3.9.18", "3.10", False), ("3.10.0", "3.10", True), ("3.13.1", "3.9", True)])
+@pytest.mark.parametrize(
+    "version,minimum,fine",
+    [("3.9.18", "3.10", False), ("3.10.0", "3.10", True), ("3.13.1", "3.9", True)],
+)
 def test_versions_are_compared_as_numbers(version, minimum, fine):
     found = {"path": "/usr/bin/python3", "version": version, "venv": True}
     assert (python.python_problem("python3", minimum, found, "debian") is None) == fine
@@ -84,7 +95,10 @@ def test_taken_port_names_who_has_it(tmp_path):
         server.bind(("127.0.0.1", 0))
         server.listen()
         port = server.getsockname()[1]
-        answer = check(tmp_path, ports=[{"name": "monitor", "variable": "swf_testbed_monitor_port", "port": port}])
+        answer = check(
+            tmp_path,
+            ports=[{"name": "monitor", "variable": "swf_testbed_monitor_port", "port": port}],
+        )
     assert answer["failed"]
     assert "port %d for monitor is taken by process %d" % (port, os.getpid()) in answer["msg"]
     assert "swf_testbed_monitor_port" in answer["msg"]
@@ -93,11 +107,24 @@ def test_taken_port_names_who_has_it(tmp_path):
 def test_port_of_this_instance_is_fine(home):
     # supervisord marks what it starts with its own address
     mark = "unix://" + str(home / ".local/state/swf-testbed/run/supervisor.sock")
-    code = ("import socket, sys; s = socket.socket(); s.bind(('127.0.0.1', 0)); s.listen(); "
-            "print(s.getsockname()[1], flush=True); sys.stdin.read()")
-    with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-                          env=dict(os.environ, SUPERVISOR_SERVER_URL=mark)) as program:
-        ports = [{"name": "monitor", "variable": "swf_testbed_monitor_port", "port": int(program.stdout.readline())}]
+    code = (
+        "import socket, sys; s = socket.socket(); s.bind(('127.0.0.1', 0)); s.listen(); "
+        "print(s.getsockname()[1], flush=True); sys.stdin.read()"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env=dict(os.environ, SUPERVISOR_SERVER_URL=mark),
+    ) as program:
+        ports = [
+            {
+                "name": "monitor",
+                "variable": "swf_testbed_monitor_port",
+                "port": int(program.stdout.readline()),
+            }
+        ]
         assert check(home, ports=ports)["problems"] == []
         assert len(check(home, ports=ports, instance="another")["problems"]) == 1
         program.stdin.close()
@@ -106,13 +133,23 @@ def test_port_of_this_instance_is_fine(home):
 def test_privileged_port_is_explained(tmp_path):
     if os.getuid() == 0:
         problem = "port 80 for monitor needs root"
-        assert problem in host_ports.port_refused({"name": "monitor", "variable": "x", "host": "h", "port": 80}, 13)["cause"]
+        assert (
+            problem
+            in host_ports.port_refused(
+                {"name": "monitor", "variable": "x", "host": "h", "port": 80}, 13
+            )["cause"]
+        )
     else:
-        assert "needs root" in check(tmp_path, ports=[{"name": "monitor", "variable": "x", "port": 80}])["msg"]
+        assert (
+            "needs root"
+            in check(tmp_path, ports=[{"name": "monitor", "variable": "x", "port": 80}])["msg"]
+        )
 
 
 def test_address_of_another_host_is_explained(tmp_path):
-    answer = check(tmp_path, ports=[{"name": "broker", "variable": "x", "host": "192.0.2.1", "port": 61613}])
+    answer = check(
+        tmp_path, ports=[{"name": "broker", "variable": "x", "host": "192.0.2.1", "port": 61613}]
+    )
     assert "cannot listen on 192.0.2.1 port 61613 for broker" in answer["msg"]
 
 
@@ -135,7 +172,10 @@ def test_all_problems_are_told_at_once(tmp_path):
 def test_a_home_that_programs_cannot_run_from_is_explained(home, name):
     (home / name).mkdir()
     answer = check(home / name)
-    assert answer["failed"] and "the programs cannot run from a directory with a space" in answer["msg"]
+    assert (
+        answer["failed"]
+        and "the programs cannot run from a directory with a space" in answer["msg"]
+    )
     assert "XDG_DATA_HOME" in answer["msg"]
 
 
@@ -154,7 +194,10 @@ def test_few_open_files_are_explained(monkeypatch):
 
 
 def test_the_limit_is_that_of_supervisord_conf(root):
-    assert "minfds = %d\n" % limits.OPEN_FILES in (root / "roles/supervisord/templates/supervisord.conf.j2").read_text()
+    assert (
+        "minfds = %d\n" % limits.OPEN_FILES
+        in (root / "roles/supervisord/templates/supervisord.conf.j2").read_text()
+    )
 
 
 @pytest.mark.parametrize("name", ["root", "nobody"])
@@ -176,18 +219,33 @@ def test_a_login_account_runs_no_programs(monkeypatch):
 
 @pytest.mark.skipif(os.getuid() != 0, reason="takes another account")
 def test_an_account_without_a_home_is_not_given_the_root_directory(home):
-    code = ("import os, sys; os.setgid(65534); os.setuid(65534); sys.path[:0] = sys.argv[1:]\n"
-            "from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host import layout, places\n"
-            "print(places.place_problems(layout.layout('x', 'user', {'HOME': '/nonexistent'})))")
-    done = subprocess.run(["/usr/bin/python3", "-c", code, str(COLLECTIONS)], text=True, capture_output=True, check=False,
-                          env={"HOME": "/nonexistent", "PATH": os.environ["PATH"]})
+    code = (
+        "import os, sys; os.setgid(65534); os.setuid(65534); sys.path[:0] = sys.argv[1:]\n"
+        "from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host import layout, "
+        "places\n"
+        "print(places.place_problems(layout.layout('x', 'user', {'HOME': '/nonexistent'})))"
+    )
+    done = subprocess.run(
+        ["/usr/bin/python3", "-c", code, str(COLLECTIONS)],
+        text=True,
+        capture_output=True,
+        check=False,
+        env={"HOME": "/nonexistent", "PATH": os.environ["PATH"]},
+    )
     if "Permission denied" in done.stderr:
         pytest.skip("the other account cannot read this checkout")
-    assert "chown" not in done.stdout and "nobody has no home directory (/nonexistent)" in done.stdout, done.stderr
+    assert (
+        "chown" not in done.stdout and "nobody has no home directory (/nonexistent)" in done.stdout
+    ), done.stderr
 
 
 def test_accounts_that_a_run_is_about_to_make_are_for_the_manifest():
-    answer = run_module("preflight", {"scope": "system", "checks": False, "user": "swf-not-there", "operators": "daemon"})
+    answer = run_module(
+        "preflight",
+        {"scope": "system", "checks": False, "user": "swf-not-there", "operators": "daemon"},
+    )
     listed = answer["ansible_facts"]["swf_testbed_layout_swf_testbed"]["manifest"]
     assert [(item["kind"], item["name"], item["uninstall"]) for item in listed["entries"]] == [
-        ("account", "swf-not-there", "data"), ("group", "swf-not-there", "data")]
+        ("account", "swf-not-there", "data"),
+        ("group", "swf-not-there", "data"),
+    ]

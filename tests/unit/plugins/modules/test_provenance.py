@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a host keeps of where its secrets came from, as config_files records it. The playbooks' part is in test_team.py."""
+"""What a host keeps of where its secrets came from, as config_files records it. The playbooks' part
+is in test_team.py."""
 
 from __future__ import annotations
 
@@ -16,21 +17,39 @@ class Host:
     def __init__(self, folder):
         self.config = folder / "config/swf-one"
         self.record = self.config / "provenance/role.json"
-        self.environment = dict(os.environ, HOME=str(folder), XDG_CONFIG_HOME=str(folder / "config"))
+        self.environment = dict(
+            os.environ, HOME=str(folder), XDG_CONFIG_HOME=str(folder / "config")
+        )
         self.clock = 0
 
     def place(self, who="alice", key="k", digests=None, check=False, known_good=True, **texts):
         self.clock += 1
-        told = {"controller": "ctl", "login": who, "directory": "/home/" + who, "time": "time-%d" % self.clock,
-                "collection": "0.1.0"}
+        told = {
+            "controller": "ctl",
+            "login": who,
+            "directory": "/home/" + who,
+            "time": "time-%d" % self.clock,
+            "collection": "0.1.0",
+        }
         if digests is not None:
             told.update(key=key, secrets=digests)
         arguments = {
-            "directories": [{"path": str(self.config)}, {"path": str(self.config / "secrets"), "mode": "0700", "purge": True}],
-            "files": [{"dest": str(self.config / "secrets" / name), "secret": True, "secret_content": text}
-                      for name, text in texts.items()],
-            "manifest": {"instance": "swf-one", "scope": "user", "role": "role"}, "provenance": told,
-            "secret_names": list(digests or [])}
+            "directories": [
+                {"path": str(self.config)},
+                {"path": str(self.config / "secrets"), "mode": "0700", "purge": True},
+            ],
+            "files": [
+                {
+                    "dest": str(self.config / "secrets" / name),
+                    "secret": True,
+                    "secret_content": text,
+                }
+                for name, text in texts.items()
+            ],
+            "manifest": {"instance": "swf-one", "scope": "user", "role": "role"},
+            "provenance": told,
+            "secret_names": list(digests or []),
+        }
         if known_good:
             arguments["known_good"] = str(self.config / "secrets.known-good")
         answer = run_module("config_files", arguments, check=check, env=self.environment)
@@ -38,7 +57,10 @@ class Host:
         return answer
 
     def snapshot(self, state):
-        return run_module("known_good_files", {"snapshots": [str(self.config / "secrets.known-good")], "state": state})
+        return run_module(
+            "known_good_files",
+            {"snapshots": [str(self.config / "secrets.known-good")], "state": state},
+        )
 
     def known(self):
         return json.loads(self.record.read_text())
@@ -50,10 +72,18 @@ def a_host(tmp_path):
 
 
 def test_a_record_is_for_its_owner_alone_and_written_by_a_change_alone(host):
-    assert host.place(digests={"token": "1"}, token="a", check=True)["changed"] and not host.record.exists()
+    assert (
+        host.place(digests={"token": "1"}, token="a", check=True)["changed"]
+        and not host.record.exists()
+    )
     host.place(digests={"token": "1"}, token="a")
-    assert (stat.S_IMODE(host.record.stat().st_mode), stat.S_IMODE(host.record.parent.stat().st_mode)) == (0o600, 0o700)
-    assert host.known()["secrets"] == {"token": "1"} and host.known()["changed_by"]["time"] == "time-2"
+    assert (
+        stat.S_IMODE(host.record.stat().st_mode),
+        stat.S_IMODE(host.record.parent.stat().st_mode),
+    ) == (0o600, 0o700)
+    assert (
+        host.known()["secrets"] == {"token": "1"} and host.known()["changed_by"]["time"] == "time-2"
+    )
     before = host.record.stat().st_ino
     assert not host.place(who="bob", digests={"token": "1"}, token="a")["changed"]
     host.place(who="bob", digests={"token": "2"}, token="b", check=True)
@@ -73,7 +103,9 @@ def test_former_secrets_are_remembered_as_long_as_the_key_is_the_same(host):
 def test_who_changed_something_else_is_noted_too(host):
     host.place(digests={"token": "1"}, token="a")
     host.place(who="bob", known_good=False, token="a", other="b")
-    assert host.known()["changed_by"]["login"] == "bob" and host.known()["secrets"] == {"token": "1"}
+    assert host.known()["changed_by"]["login"] == "bob" and host.known()["secrets"] == {
+        "token": "1"
+    }
 
 
 def test_a_wrong_mode_alone_is_a_change(host):

@@ -11,13 +11,25 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from twine.utils import get_repository_from_config
 
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.configuration import normalised
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._package.pypirc import PypircRefused, with_indexes
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.configuration import (
+    normalised,
+)
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._package.pypirc import (
+    PypircRefused,
+    with_indexes,
+)
 from run_module import run_module
 
 TOKEN = "canary%%s0123456789#;canary"
-LAB = {"name": "lab", "preset": "pypiserver", "url": "https://index.example.org/simple/", "username": "me", "token": TOKEN,
-       "packages": ["swf-*"], "ca_cert": "/etc/lab.pem"}
+LAB = {
+    "name": "lab",
+    "preset": "pypiserver",
+    "url": "https://index.example.org/simple/",
+    "username": "me",
+    "token": TOKEN,
+    "packages": ["swf-*"],
+    "ca_cert": "/etc/lab.pem",
+}
 PYPI = {"name": "public", "preset": "pypi", "token": "pypi-" + TOKEN}
 OTHERS = """\
 # somebody's own
@@ -44,7 +56,9 @@ def path_of_the_file(tmp_path):
 def pypirc(path, indexes, **options):
     run = {key: options.pop(key) for key in ("check", "diff") if key in options}
     answer = run_module("pypirc", dict({"path": str(path), "indexes": indexes}, **options), **run)
-    assert TOKEN not in json.dumps(answer).replace("\\\\", "\\") and "theirs" not in json.dumps(answer)
+    assert TOKEN not in json.dumps(answer).replace("\\\\", "\\") and "theirs" not in json.dumps(
+        answer
+    )
     return answer
 
 
@@ -57,9 +71,16 @@ def test_a_new_file(path):
     answer = pypirc(path, [LAB, PYPI], diff=True)
     assert answer["changed"] and answer["sections"] == ["lab", "pypi"]
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    assert read_by_twine(path, "lab") == {"repository": "https://index.example.org/", "username": "me", "password": TOKEN,
-                                          "ca_cert": "/etc/lab.pem"}
-    assert read_by_twine(path, "pypi")["password"] == "pypi-" + TOKEN and read_by_twine(path, "pypi")["username"] == "__token__"
+    assert read_by_twine(path, "lab") == {
+        "repository": "https://index.example.org/",
+        "username": "me",
+        "password": TOKEN,
+        "ca_cert": "/etc/lab.pem",
+    }
+    assert (
+        read_by_twine(path, "pypi")["password"] == "pypi-" + TOKEN
+        and read_by_twine(path, "pypi")["username"] == "__token__"
+    )
     before = path.read_bytes()
     assert not pypirc(path, [LAB, PYPI])["changed"] and path.read_bytes() == before
     path.chmod(0o644)
@@ -72,9 +93,16 @@ def test_sections_of_others_stay(path):
     assert answer["github"] == ["[github]"] and "GitHub Packages" in str(answer["warnings"])
     text = path.read_text()
     assert OTHERS.partition("[other]")[2] in text and "# somebody's own" in text
-    assert read_by_twine(path, "other")["password"] == "theirs" and read_by_twine(path, "lab")["password"] == TOKEN
+    assert (
+        read_by_twine(path, "other")["password"] == "theirs"
+        and read_by_twine(path, "lab")["password"] == TOKEN
+    )
     answer = pypirc(path, [LAB], remove_github=True)
-    assert answer["changed"] and "github" not in path.read_text() and read_by_twine(path, "other")["password"] == "theirs"
+    assert (
+        answer["changed"]
+        and "github" not in path.read_text()
+        and read_by_twine(path, "other")["password"] == "theirs"
+    )
 
 
 def test_an_index_that_is_gone_takes_its_section_along(path):
@@ -93,10 +121,18 @@ def test_a_list_is_only_made_of_what_was_known(path):
     assert read_by_twine(path, "pypi")["password"] == "theirs"
 
 
-PARTS = ["# mine", "[other]\nrepository = https://other.example.org/\npassword = theirs\n", "[pypi]\r\nusername = __token__\r\n",
-         "[distutils]\nindex-servers = other lab2\n",
-         "[distutils]\nindex_servers=x\nindex-servers =\n    other\n    # why\n    pypi",
-         "\n\n", "[distutils]", "[empty]", "[testpypi]\npassword = theirs", "[distutils]\nindex-servers = other"]
+PARTS = [
+    "# mine",
+    "[other]\nrepository = https://other.example.org/\npassword = theirs\n",
+    "[pypi]\r\nusername = __token__\r\n",
+    "[distutils]\nindex-servers = other lab2\n",
+    "[distutils]\nindex_servers=x\nindex-servers =\n    other\n    # why\n    pypi",
+    "\n\n",
+    "[distutils]",
+    "[empty]",
+    "[testpypi]\npassword = theirs",
+    "[distutils]\nindex-servers = other",
+]
 
 
 @settings(max_examples=300, deadline=None)
@@ -111,23 +147,35 @@ def test_every_byte_of_somebody_else_comes_back(theirs):
     assert with_indexes(with_indexes(text, entries[1:]), []) == with_indexes(text, []) == theirs
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(st.text(st.characters(min_codepoint=0x20, max_codepoint=0x17f), max_size=10), st.sampled_from(PARTS))
+@settings(
+    max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    st.text(st.characters(min_codepoint=0x20, max_codepoint=0x17F), max_size=10),
+    st.sampled_from(PARTS),
+)
 def test_twine_reads_back_every_token_that_is_admitted(tmp_path, token, theirs):
     try:
-        entries = normalised([dict(LAB, token=token), dict(PYPI, username="x" + token, token=token)])
+        entries = normalised(
+            [dict(LAB, token=token), dict(PYPI, username="x" + token, token=token)]
+        )
     except ValueError:
         return
     path = tmp_path / "read-by-twine"
     path.write_text(with_indexes(theirs, entries), encoding="utf-8", newline="")
-    assert read_by_twine(path, "lab")["password"] == read_by_twine(path, "pypi")["password"] == token
+    assert (
+        read_by_twine(path, "lab")["password"] == read_by_twine(path, "pypi")["password"] == token
+    )
     assert read_by_twine(path, "pypi")["username"] == "x" + token
 
 
 def test_what_twine_cannot_read_is_refused_by_its_line(path):
     path.write_text("[other]\npassword = theirs\n[other]\npassword = theirs\n")
     answer = pypirc(path, [LAB])
-    assert answer["failed"] and "twine cannot read it either: DuplicateSectionError, line 3" in answer["msg"]
+    assert (
+        answer["failed"]
+        and "twine cannot read it either: DuplicateSectionError, line 3" in answer["msg"]
+    )
 
 
 def test_an_index_without_uploads_has_no_section(path):

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Locks and releases against real indexes: a private one with a password, and one that plays the public one."""
+"""Locks and releases against real indexes: a private one with a password, and one that plays the
+public one."""
 
 from __future__ import annotations
 
@@ -14,8 +15,12 @@ import pytest
 from index_server import IndexServer, make_wheel, sha256
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._build.errors import explain
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._build.installers import InstallError
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.configuration import normalised
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._build.installers import (
+    InstallError,
+)
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.configuration import (
+    normalised,
+)
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._release import lock_file
 from run_module import run_module
 
@@ -28,7 +33,9 @@ def two_indexes(tmp_path_factory):
     private, public = folder / "private", folder / "public"
     private.mkdir()
     public.mkdir()
-    make_wheel(private, "swf-testbed", "0.1.0", ["swf-common-lib", "public-thing"], script="swf-testbed")
+    make_wheel(
+        private, "swf-testbed", "0.1.0", ["swf-common-lib", "public-thing"], script="swf-testbed"
+    )
     make_wheel(private, "swf-common-lib", "0.1.0", ["public-thing>=1"])
     make_wheel(public, "public-thing", "1.0")
     # what an attacker would publish
@@ -46,12 +53,16 @@ def both_as_indexes(indexes):
 
 
 def lock(both, path, requirements=("swf-testbed",), check_mode=False):
-    return lock_file.obtain(str(path), list(requirements), normalised(both), None, "3.10", check_mode)
+    return lock_file.obtain(
+        str(path), list(requirements), normalised(both), None, "3.10", check_mode
+    )
 
 
 def tools_lock(indexes):
     """Stands in for the lock of supervisord and uv, which are not what is tested here."""
-    return "public-thing==1.0 --hash=sha256:%s\n" % sha256(indexes[1].folder / "public_thing-1.0-py3-none-any.whl")
+    return "public-thing==1.0 --hash=sha256:%s\n" % sha256(
+        indexes[1].folder / "public_thing-1.0-py3-none-any.whl"
+    )
 
 
 @pytest.fixture(name="build")
@@ -62,18 +73,32 @@ def build_a_release(tmp_path, indexes, both):
 
     def build(check=False, diff=False, **overrides):
         arguments = {
-            "root": str(tmp_path / "root"), "version": "0.1.0", "lock_file": "x", "tools_lock_file": "x",
-            "tools_lock": tools_lock(indexes), "python": sys.executable, "access_dir": str(access), "smoke": ["swf-testbed"],
-            "indexes": [{key: value for key, value in index.items() if key not in ("username", "token")} for index in both],
+            "root": str(tmp_path / "root"),
+            "version": "0.1.0",
+            "lock_file": "x",
+            "tools_lock_file": "x",
+            "tools_lock": tools_lock(indexes),
+            "python": sys.executable,
+            "access_dir": str(access),
+            "smoke": ["swf-testbed"],
+            "indexes": [
+                {key: value for key, value in index.items() if key not in ("username", "token")}
+                for index in both
+            ],
         }
         arguments.update(overrides)
         return run_module("release", arguments, check=check, diff=diff)
+
     return build
 
 
 def test_lock_takes_each_name_from_its_own_index(indexes, both, tmp_path):
     text = lock(both, tmp_path / "lock.txt")
-    assert "swf-common-lib==0.1.0" in text and "swf-testbed==0.1.0" in text and "public-thing==1.0" in text
+    assert (
+        "swf-common-lib==0.1.0" in text
+        and "swf-testbed==0.1.0" in text
+        and "public-thing==1.0" in text
+    )
     assert "99.0" not in text and "http" not in text
     # and the public side was never even asked
     assert "public-thing" in indexes[1].asked_for()
@@ -109,7 +134,9 @@ def test_a_name_from_the_wrong_index_is_refused(both):
     text = "swf-extra==1.0 \\\n    --hash=sha256:00\n    # from %s\n" % both[1]["url"]
     with pytest.raises(lock_file.LockRefused, match="swf-extra belongs to the index swf"):
         lock_file.refuse_strangers(text, {}, normalised(both))
-    text = "public-thing==1.0 \\\n    --hash=sha256:00\n    # from %s\n" % both[0]["url"].rstrip("/")
+    text = "public-thing==1.0 \\\n    --hash=sha256:00\n    # from %s\n" % both[0]["url"].rstrip(
+        "/"
+    )
     with pytest.raises(lock_file.LockRefused, match="public-thing belongs to the index public"):
         lock_file.refuse_strangers(text, {}, normalised(both))
 
@@ -122,11 +149,17 @@ def test_private_name_that_only_the_public_side_has_is_not_found(indexes, both, 
     assert "/simple/swf-extra" not in indexes[1].asked_for()
 
 
-@pytest.mark.parametrize("change,cause", [
-    ({"token": "wrong"}, "the index refused the user name or the token"),
-    ({"url": "http://127.0.0.1:9/simple/"}, "nothing answers at the index's address"),
-    ({"url": "https://no-such-host.invalid/simple/"}, "the name of the index cannot be resolved"),
-])
+@pytest.mark.parametrize(
+    "change,cause",
+    [
+        ({"token": "wrong"}, "the index refused the user name or the token"),
+        ({"url": "http://127.0.0.1:9/simple/"}, "nothing answers at the index's address"),
+        (
+            {"url": "https://no-such-host.invalid/simple/"},
+            "the name of the index cannot be resolved",
+        ),
+    ],
+)
 def test_what_is_wrong_with_an_index_is_named(both, tmp_path, change, cause):
     both[0].update(change)
     with pytest.raises(InstallError) as caught:
@@ -139,11 +172,17 @@ def test_what_is_wrong_with_an_index_is_named(both, tmp_path, change, cause):
 def test_builds_and_activates(build, both, tmp_path):
     text = lock(both, tmp_path / "lock.txt")
     predicted = build(lock=text, check=True, diff=True)
-    assert predicted["changed"] and predicted["diff"]["before"] == "" and not (tmp_path / "root").exists()
+    assert (
+        predicted["changed"]
+        and predicted["diff"]["before"] == ""
+        and not (tmp_path / "root").exists()
+    )
     assert "swf-testbed==0.1.0\n" in predicted["diff"]["after"]
     answer = build(lock=text)
     assert answer["built"] == ["tools", "release"] and answer["id"] == predicted["id"], answer
-    assert json.load(open(answer["path"] + "/release.json"))["packages"]["swf-common-lib"] == "0.1.0"
+    assert (
+        json.load(open(answer["path"] + "/release.json"))["packages"]["swf-common-lib"] == "0.1.0"
+    )
     assert subprocess.check_output([answer["path"] + "/bin/swf-testbed"], text=True) == "hello\n"
     assert not build(lock=text)["changed"]
 
@@ -157,7 +196,11 @@ def test_builds_and_activates(build, both, tmp_path):
 
 def test_bytecode_is_compiled(build, both, tmp_path):
     path = build(lock=lock(both, tmp_path / "lock.txt"))["path"]
-    assert any(name.endswith(".pyc") for _place, _folders, names in os.walk(path + "/lib") for name in names)
+    assert any(
+        name.endswith(".pyc")
+        for _place, _folders, names in os.walk(path + "/lib")
+        for name in names
+    )
 
 
 def test_builds_with_pip_too(build, both, tmp_path):
@@ -184,10 +227,14 @@ def test_broken_python_means_a_rebuild(build, both, tmp_path):
 
 
 def test_release_that_does_not_import_is_not_complete(build, indexes, both, tmp_path):
-    make_wheel(indexes[0].folder, "swf-broken", "1.0", body="import no_such_module\n", script="swf-broken")
+    make_wheel(
+        indexes[0].folder, "swf-broken", "1.0", body="import no_such_module\n", script="swf-broken"
+    )
     text = lock(both, tmp_path / "lock.txt", ["swf-broken"])
     answer = build(lock=text, smoke=["swf-broken"])
-    assert answer["failed"] and "swf-broken = swf_broken:main) does not import" in answer["msg"], answer
+    assert answer["failed"] and "swf-broken = swf_broken:main) does not import" in answer["msg"], (
+        answer
+    )
     assert "No module named 'no_such_module'" in answer["msg"]
     assert build(lock=text, check=True, smoke=[])["built"] == ["release"]
 
@@ -205,8 +252,13 @@ def test_wrong_token_on_the_host_is_named(build, both, tmp_path):
     text = lock(both, tmp_path / "lock.txt")
     (tmp_path / "access/netrc").write_text("machine 127.0.0.1 login reader password nonsense\n")
     answer = build(lock=text)
-    assert answer["failed"] and "the index refused the user name or the token" in answer["msg"], answer
-    assert "Verdict (pip_index_info): the index swf does not take the user name or the token: HTTP 403" in answer["msg"]
+    assert answer["failed"] and "the index refused the user name or the token" in answer["msg"], (
+        answer
+    )
+    assert (
+        "Verdict (pip_index_info): the index swf does not take the user name or the token: HTTP 403"
+        in answer["msg"]
+    )
     assert "nonsense" not in json.dumps(answer)
 
 
@@ -225,7 +277,14 @@ def test_a_broken_release_that_is_active_is_built_again_beside_it(build, both, t
     os.unlink(python)
     os.symlink("/nonexistent/python", python)
     second = build(lock=text)
-    assert second["built"] == ["release"] and second["id"] == first["id"] + ".2" and os.path.isdir(first["path"])
+    assert (
+        second["built"] == ["release"]
+        and second["id"] == first["id"] + ".2"
+        and os.path.isdir(first["path"])
+    )
     assert not build(lock=text)["changed"]
     manifest = json.load(open(second["path"] + "/release.json"))
-    assert manifest["executable"] == os.path.realpath(sys.executable) and manifest["id"] == second["id"]
+    assert (
+        manifest["executable"] == os.path.realpath(sys.executable)
+        and manifest["id"] == second["id"]
+    )

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A release that was built is packed, taken away, and unpacked to the same place, as another host of its kind would have it."""
+"""A release that was built is packed, taken away, and unpacked to the same place, as another host
+of its kind would have it."""
 
 from __future__ import annotations
 
@@ -18,10 +19,17 @@ import pytest
 from index_server import make_wheel, sha256
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._build.installers import installer
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.configuration import normalised
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._release import archive as archives
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.configuration import (
+    normalised,
+)
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._release import (
+    archive as archives,
+)
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._release.drift import differences
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._release.environments import build, manifest
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._release.environments import (
+    build,
+    manifest,
+)
 from run_module import run_module
 
 
@@ -32,30 +40,55 @@ class Host:
         self.folder, self.root, self.wheels = folder, folder / "root", folder / "wheels"
         self.wheels.mkdir(exist_ok=True)
         body = "VALUE = 1\ndef main():\n    print('hello')\n"
-        self.lock = "".join("%s==1.0 --hash=sha256:%s\n" % (name, sha256(make_wheel(
-            self.wheels, name, "1.0", body=body, script=name))) for name in ("swf-one", "swf-two"))
+        self.lock = "".join(
+            "%s==1.0 --hash=sha256:%s\n"
+            % (name, sha256(make_wheel(self.wheels, name, "1.0", body=body, script=name)))
+            for name in ("swf-one", "swf-two")
+        )
         self.tools_lock = self.lock.splitlines()[0] + "\n"
 
     def module(self, check=False, diff=False, **more):
         arguments = {
-            "root": str(self.root), "version": "1", "lock_file": "x", "tools_lock_file": "x", "lock": self.lock,
-            "tools_lock": self.tools_lock, "python": sys.executable, "smoke": ["swf-one"],
-            "indexes": [{"name": "here", "preset": "directory", "url": str(self.wheels)}]}
+            "root": str(self.root),
+            "version": "1",
+            "lock_file": "x",
+            "tools_lock_file": "x",
+            "lock": self.lock,
+            "tools_lock": self.tools_lock,
+            "python": sys.executable,
+            "smoke": ["swf-one"],
+            "indexes": [{"name": "here", "preset": "directory", "url": str(self.wheels)}],
+        }
         arguments.update(more)
         return run_module("release", arguments, check=check, diff=diff)
 
     def receive(self, **more):
         """As on a host that has no index: there is nothing at its address."""
-        sent = dict({"push": "send", "archive": str(self.archive), "archive_sha256": self.sha256, "sent_from": "builder",
-                     "indexes": [{"name": "nowhere", "url": "http://127.0.0.1:9/simple/"}]}, **more)
+        sent = dict(
+            {
+                "push": "send",
+                "archive": str(self.archive),
+                "archive_sha256": self.sha256,
+                "sent_from": "builder",
+                "indexes": [{"name": "nowhere", "url": "http://127.0.0.1:9/simple/"}],
+            },
+            **more,
+        )
         return self.module(**sent)
 
     def pack(self, name="release.tar.gz"):
         """Pack what is there, and take it away."""
         self.archive = self.folder / name
         self.archive.write_bytes(b"")
-        found = run_module("release", {"state": "packed", "root": str(self.root), "archive": str(self.archive),
-                                       "paths": {"tools": self.built["tools"], "release": self.built["path"]}})
+        found = run_module(
+            "release",
+            {
+                "state": "packed",
+                "root": str(self.root),
+                "archive": str(self.archive),
+                "paths": {"tools": self.built["tools"], "release": self.built["path"]},
+            },
+        )
         self.sha256 = found.get("sha256")
         return found
 
@@ -82,26 +115,50 @@ def a_host_that_has_nothing(host):
 
 
 def content(folder):
-    """{path: (kind and mode, time of a module, content or target)} of all that is compared; a cache is of who builds."""
+    """{path: (kind and mode, time of a module, content or target)} of all that is compared; a cache
+    is of who builds."""
     found = {}
-    for path in sorted(path for path in Path(folder).rglob("*") if path.relative_to(folder).parts[0] != "cache"):
+    for path in sorted(
+        path for path in Path(folder).rglob("*") if path.relative_to(folder).parts[0] != "cache"
+    ):
         status = path.lstat()
-        inner = os.readlink(path) if path.is_symlink() else path.read_bytes() if path.is_file() else None
+        inner = (
+            os.readlink(path)
+            if path.is_symlink()
+            else path.read_bytes()
+            if path.is_file()
+            else None
+        )
         if path.name not in ("release.json", "lock.txt", ".lock"):
             time = int(status.st_mtime) if path.suffix == ".py" else None
-            found[str(path.relative_to(folder))] = (stat.filemode(status.st_mode & ~0o022), time, inner)
+            found[str(path.relative_to(folder))] = (
+                stat.filemode(status.st_mode & ~0o022),
+                time,
+                inner,
+            )
     return found
 
 
 def test_a_release_arrives_as_it_was_built(bare):
     predicted = bare.module(check=True, diff=True, push="send")
-    assert predicted["changed"] and "swf-two==1.0\n" in predicted["diff"]["after"] and not bare.root.exists()
+    assert (
+        predicted["changed"]
+        and "swf-two==1.0\n" in predicted["diff"]["after"]
+        and not bare.root.exists()
+    )
     answer = bare.receive()
     assert answer["built"] == ["tools", "release"] and answer["path"] == bare.built["path"], answer
     assert content(bare.root) == content(bare.whole)
     release = Path(answer["path"])
-    found, built = manifest(str(release)), manifest(str(bare.whole / release.relative_to(bare.root)))
-    assert found["sent_from"] == "builder" and found["packages"] == built["packages"] and found["lock_hash"] == built["lock_hash"]
+    found, built = (
+        manifest(str(release)),
+        manifest(str(bare.whole / release.relative_to(bare.root))),
+    )
+    assert (
+        found["sent_from"] == "builder"
+        and found["packages"] == built["packages"]
+        and found["lock_hash"] == built["lock_hash"]
+    )
     assert differences(str(release), found) == []
     assert subprocess.check_output([release / "bin/swf-two"], text=True) == "hello\n"
     assert not stat.S_IMODE((release / "bin/swf-one").stat().st_mode) & 0o022
@@ -115,7 +172,9 @@ def test_what_pip_made_arrives_too(tmp_path):
     archive.write_bytes(b"")
     archives.pack({"release": str(path)}, str(archive))
     shutil.rmtree(path)
-    archives.receive(str(archive), "release", str(path), host.lock, sys.executable, indexes, None, "builder")
+    archives.receive(
+        str(archive), "release", str(path), host.lock, sys.executable, indexes, None, "builder"
+    )
     assert subprocess.check_output([path / "bin/swf-one"], text=True) == "hello\n"
     assert differences(str(path), manifest(str(path))) == []
 
@@ -125,7 +184,12 @@ def test_bytecode_stays_valid(bare):
     module = next(release.glob("lib/python*/site-packages/swf_one/__init__.py"))
     code = next(module.parent.glob("__pycache__/__init__.*.pyc"))
     assert int.from_bytes(code.read_bytes()[8:12], "little") == int(module.stat().st_mtime)
-    told = subprocess.run([release / "bin/python", "-v", "-c", "import swf_one"], stderr=subprocess.PIPE, text=True, check=True)
+    told = subprocess.run(
+        [release / "bin/python", "-v", "-c", "import swf_one"],
+        stderr=subprocess.PIPE,
+        text=True,
+        check=True,
+    )
     assert "matches %s" % module in told.stderr
 
 
@@ -133,14 +197,21 @@ def test_the_same_release_makes_the_same_archive(host):
     first, before = host.sha256, host.archive
     again = host.pack("again.tar.gz")
     host.archive = before
-    assert again["sha256"] == first == hashlib.sha256(before.read_bytes()).hexdigest() and not again["changed"]
+    assert (
+        again["sha256"] == first == hashlib.sha256(before.read_bytes()).hexdigest()
+        and not again["changed"]
+    )
 
 
 def test_an_archive_that_is_cut_off_is_refused_and_leaves_nothing(bare, tmp_path):
     cut = tmp_path / "cut.tar.gz"
     cut.write_bytes(bare.archive.read_bytes()[:-5000])
     answer = bare.receive(archive=str(cut))
-    assert answer["failed"] and "arrived with other content" in answer["msg"] and "df -h" in answer["msg"], answer
+    assert (
+        answer["failed"]
+        and "arrived with other content" in answer["msg"]
+        and "df -h" in answer["msg"]
+    ), answer
     # should it have been cut off before it was packed to its end
     answer = bare.receive(archive=str(cut), archive_sha256=sha256(cut))
     assert answer["failed"] and "cut off or damaged" in answer["msg"], answer
@@ -153,11 +224,15 @@ def test_what_was_half_sent_is_replaced(bare):
     (release / "release.json").unlink()
     (release / "rubbish").touch()
     assert bare.receive()["built"] == ["release"]
-    assert not (release / "rubbish").exists() and differences(str(release), manifest(str(release))) == []
+    assert (
+        not (release / "rubbish").exists()
+        and differences(str(release), manifest(str(release))) == []
+    )
 
 
 def test_a_release_that_does_not_import_here_is_no_release(bare, tmp_path):
-    """Stands in for a host that lacks a system library: the archive is of a build that nobody tried."""
+    """Stands in for a host that lacks a system library: the archive is of a build that nobody
+    tried."""
     other = tmp_path / "other.tar.gz"
     with tarfile.open(bare.archive) as old, tarfile.open(other, "w:gz") as new:
         for info in old:
@@ -178,22 +253,27 @@ def test_two_at_once_take_turns(bare):
     assert content(bare.root / "releases") == content(bare.whole / "releases")
 
 
-@pytest.mark.parametrize("name,kind,link,ends", [
-    ("release/../../out", tarfile.REGTYPE, "", "outside"),
-    ("release//etc/out", tarfile.REGTYPE, "", "outside"),
-    ("release/lib/out", tarfile.SYMTYPE, "../../../out", "link that stays"),
-    ("release/lib/out", tarfile.SYMTYPE, "/etc/out", "link that stays"),
-    ("release/bin/out", tarfile.LNKTYPE, "release/bin/python", "link that stays"),
-    ("release/pipe", tarfile.FIFOTYPE, "", "no file"),
-    ("release/bin/one", tarfile.REGTYPE, "", "damaged"),
-])
+@pytest.mark.parametrize(
+    "name,kind,link,ends",
+    [
+        ("release/../../out", tarfile.REGTYPE, "", "outside"),
+        ("release//etc/out", tarfile.REGTYPE, "", "outside"),
+        ("release/lib/out", tarfile.SYMTYPE, "../../../out", "link that stays"),
+        ("release/lib/out", tarfile.SYMTYPE, "/etc/out", "link that stays"),
+        ("release/bin/out", tarfile.LNKTYPE, "release/bin/python", "link that stays"),
+        ("release/pipe", tarfile.FIFOTYPE, "", "no file"),
+        ("release/bin/one", tarfile.REGTYPE, "", "damaged"),
+    ],
+)
 def test_what_leaves_the_release_is_refused(tmp_path, name, kind, link, ends):
     """Members that no pack makes, by an archive of the test's own."""
     archive, path = tmp_path / "bad.tar.gz", tmp_path / "releases/1"
     path.parent.mkdir()
     with tarfile.open(archive, "w:gz") as tar:
         label = b'{"release": "%s"}' % str(path).encode()
-        tar.addfile(archives.member(archives.LABEL, stat.S_IFREG | 0o644, len(label)), io.BytesIO(label))
+        tar.addfile(
+            archives.member(archives.LABEL, stat.S_IFREG | 0o644, len(label)), io.BytesIO(label)
+        )
         for folder in ("release", "release/bin", "release/lib"):
             tar.addfile(archives.member(folder, stat.S_IFDIR | 0o755, 0))
         tar.addfile(archives.member("release/bin/one", stat.S_IFREG | 0o755, 0), io.BytesIO())
@@ -206,17 +286,27 @@ def test_what_leaves_the_release_is_refused(tmp_path, name, kind, link, ends):
 
 
 def test_nothing_is_written_through_a_link(tmp_path):
-    archive, path, elsewhere = tmp_path / "bad.tar.gz", tmp_path / "releases/1", tmp_path / "elsewhere"
+    archive, path, elsewhere = (
+        tmp_path / "bad.tar.gz",
+        tmp_path / "releases/1",
+        tmp_path / "elsewhere",
+    )
     path.parent.mkdir()
     elsewhere.mkdir()
     with tarfile.open(archive, "w:gz") as tar:
         label = b'{"release": "%s"}' % str(path).encode()
-        tar.addfile(archives.member(archives.LABEL, stat.S_IFREG | 0o644, len(label)), io.BytesIO(label))
+        tar.addfile(
+            archives.member(archives.LABEL, stat.S_IFREG | 0o644, len(label)), io.BytesIO(label)
+        )
         for folder in ("release", "release/bin"):
             tar.addfile(archives.member(folder, stat.S_IFDIR | 0o755, 0))
         # a link that an environment has: to its Python, wherever that is
-        tar.addfile(archives.member("release/bin/python", stat.S_IFLNK | 0o777, 0, link=str(elsewhere)))
-        tar.addfile(archives.member("release/bin/python/out", stat.S_IFREG | 0o644, 0), io.BytesIO())
+        tar.addfile(
+            archives.member("release/bin/python", stat.S_IFLNK | 0o777, 0, link=str(elsewhere))
+        )
+        tar.addfile(
+            archives.member("release/bin/python/out", stat.S_IFREG | 0o644, 0), io.BytesIO()
+        )
     with pytest.raises(archives.ArchiveRefused, match="damaged"):
         archives.unpack(str(archive), "release", str(path))
     assert not list(elsewhere.iterdir())
@@ -235,26 +325,46 @@ def test_a_release_that_was_changed_is_not_sent(host):
     archive, known = host.archive, host.sha256
     answer = host.pack("changed.tar.gz")
     host.archive, host.sha256 = archive, known
-    shutil.copy2(next(host.whole.glob("releases/*/lib/python*/site-packages/swf_one/__init__.py")), module)
-    assert answer["failed"] and "is not what was built there" in answer["msg"] and str(module) in answer["msg"], answer
+    shutil.copy2(
+        next(host.whole.glob("releases/*/lib/python*/site-packages/swf_one/__init__.py")), module
+    )
+    assert (
+        answer["failed"]
+        and "is not what was built there" in answer["msg"]
+        and str(module) in answer["msg"]
+    ), answer
 
 
 def test_what_there_is_not_cannot_be_sent(bare):
-    answer = run_module("release", {"state": "packed", "root": str(bare.root), "archive": str(bare.archive),
-                                    "paths": {"release": bare.built["path"]}})
-    assert answer["failed"] and "there is no complete release at %s" % bare.built["path"] in answer["msg"]
+    answer = run_module(
+        "release",
+        {
+            "state": "packed",
+            "root": str(bare.root),
+            "archive": str(bare.archive),
+            "paths": {"release": bare.built["path"]},
+        },
+    )
+    assert (
+        answer["failed"]
+        and "there is no complete release at %s" % bare.built["path"] in answer["msg"]
+    )
     assert sha256(bare.archive) == bare.sha256
 
 
 def test_a_host_says_of_what_kind_it_is(bare, tmp_path):
     lacking = bare.module(push="look")
-    assert lacking["awaited"] and not lacking["changed"] and lacking["built"] == ["tools", "release"], lacking
+    assert (
+        lacking["awaited"] and not lacking["changed"] and lacking["built"] == ["tools", "release"]
+    ), lacking
     assert not bare.root.exists()
     bare.receive()
     having = bare.module(push="look")
     assert not having["awaited"] and having["kind"] == lacking["kind"]
     other = tmp_path / "python"
     other.symlink_to(sys.executable)
-    assert bare.module(push="look", python=str(other), root=str(tmp_path))["kind"] != lacking["kind"]
+    assert (
+        bare.module(push="look", python=str(other), root=str(tmp_path))["kind"] != lacking["kind"]
+    )
     answer = bare.module(push="look", python="/no/such/python", root=str(tmp_path / "empty"))
     assert answer["failed"] and "no Python called '/no/such/python'" in answer["msg"]

@@ -10,20 +10,32 @@ import pytest
 from index_server import make_wheel, sha256
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._build.installers import installer
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.configuration import normalised
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.configuration import (
+    normalised,
+)
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._release.drift import differences
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._release.environments import build, manifest
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._release.environments import (
+    build,
+    manifest,
+)
 
 
 @pytest.fixture(name="release", params=["uv", "pip"])
 def a_release(request, tmp_path):
     wheels = tmp_path / "wheels"
     wheels.mkdir()
-    lock = "".join("%s==1.0 --hash=sha256:%s\n" % (name, sha256(make_wheel(wheels, name, "1.0", script=name)))
-                   for name in ("swf-one", "swf-two"))
+    lock = "".join(
+        "%s==1.0 --hash=sha256:%s\n" % (name, sha256(make_wheel(wheels, name, "1.0", script=name)))
+        for name in ("swf-one", "swf-two")
+    )
     path = tmp_path / "releases/1-a"
-    build(str(path), lock, sys.executable, installer(request.param),
-          normalised([{"name": "here", "preset": "directory", "url": str(wheels)}]))
+    build(
+        str(path),
+        lock,
+        sys.executable,
+        installer(request.param),
+        normalised([{"name": "here", "preset": "directory", "url": str(wheels)}]),
+    )
     return path
 
 

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Releases on disk, stand-ins without packages: their configuration is kept and put back, and what may go is removed."""
+"""Releases on disk, stand-ins without packages: their configuration is kept and put back, and what
+may go is removed."""
 
 from __future__ import annotations
 
@@ -11,7 +12,9 @@ import time
 
 import pytest
 
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._build.installers import InstallError
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._build.installers import (
+    InstallError,
+)
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.lock import short_hash
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._release import snapshot as kept
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._release import store as releases
@@ -41,9 +44,20 @@ class Host:
         (place / "bin/python").symlink_to(sys.executable)
         if complete:
             self.days += 1
-            (place / "release.json").write_text(json.dumps(dict({
-                "id": name, "python": PYTHON, "packages": {}, "executable": os.path.realpath(sys.executable),
-                "built_at": "2026-01-%02dT00:00:00Z" % self.days}, **more)))
+            (place / "release.json").write_text(
+                json.dumps(
+                    dict(
+                        {
+                            "id": name,
+                            "python": PYTHON,
+                            "packages": {},
+                            "executable": os.path.realpath(sys.executable),
+                            "built_at": "2026-01-%02dT00:00:00Z" % self.days,
+                        },
+                        **more,
+                    )
+                )
+            )
         return place
 
     def configure(self, release, tools="t1", extra=""):
@@ -100,19 +114,33 @@ def test_previous_release_is_known_and_can_be_gone_back_to(host):
 def test_a_release_that_is_no_good_elsewhere_is_no_way_back(host):
     host.ran("1-a")
     host.ran("2-b")
-    assert host.run("restored", id="active")["id"] == "2-b" and host.run("restored", id="previous")["id"] == "1-a"
+    assert (
+        host.run("restored", id="active")["id"] == "2-b"
+        and host.run("restored", id="previous")["id"] == "1-a"
+    )
     assert not host.run("active", id="1-a", forget="2-b")["failed"]
     answer = host.run("restored", id="previous")
-    assert answer["failed"] and "went back from it with its batch. There are ways to: 1-a" in answer["msg"], answer
-    assert releases.active(str(host.root)) == "1-a" and releases.named_by(str(host.conf))[0] == "1-a"
+    assert (
+        answer["failed"]
+        and "went back from it with its batch. There are ways to: 1-a" in answer["msg"]
+    ), answer
+    assert (
+        releases.active(str(host.root)) == "1-a" and releases.named_by(str(host.conf))[0] == "1-a"
+    )
 
 
 def test_what_cannot_be_gone_back_to_is_named(host):
-    assert "there is no active release on this host to go back to" in host.run("restored", id="active")["msg"]
+    assert (
+        "there is no active release on this host to go back to"
+        in host.run("restored", id="active")["msg"]
+    )
     host.ran("1-a")
     host.make("releases", "2-b")
     assert "never active and healthy on this host" in host.run("restored", id="2-b")["msg"]
-    assert "the release 9-z is not on this host, or is broken. There are: 1-a, 2-b" in host.run("restored", id="9-z")["msg"]
+    assert (
+        "the release 9-z is not on this host, or is broken. There are: 1-a, 2-b"
+        in host.run("restored", id="9-z")["msg"]
+    )
 
 
 def test_activation_of_what_is_not_configured_is_refused(host):
@@ -174,9 +202,14 @@ def test_a_release_in_use_is_not_built_anew_in_its_place(host):
     (host.root / "releases/1-a/bin/python").symlink_to("/nonexistent/python")
     assert manifest(str(host.root / "releases/1-a")) is None
     use = releases.releases_in_use(root, files)
-    assert releases.place_for(root, "releases", "1-a", use, lambda found: True) == (str(host.root / "releases/1-a.2"), None)
+    assert releases.place_for(root, "releases", "1-a", use, lambda found: True) == (
+        str(host.root / "releases/1-a.2"),
+        None,
+    )
     # nobody uses it: its place is free
-    assert releases.place_for(root, "releases", "1-a", set(), lambda found: True)[0] == str(host.root / "releases/1-a")
+    assert releases.place_for(root, "releases", "1-a", set(), lambda found: True)[0] == str(
+        host.root / "releases/1-a"
+    )
     # the second one is taken once it is there
     host.make("releases", "1-a.2")
     assert releases.place_for(root, "releases", "1-a", use, lambda found: True)[0].endswith("1-a.2")
@@ -185,10 +218,14 @@ def test_a_release_in_use_is_not_built_anew_in_its_place(host):
 def test_a_python_that_became_another_one_is_seen(host):
     place = host.make("releases", "1-a", python="3.1.0", executable="/usr/bin/python3.1")
     assert manifest(str(place)) is None
-    assert manifest(str(host.make("releases", "2-b", executable="/usr/bin/python3.1"))), "the same version, moved"
+    assert manifest(str(host.make("releases", "2-b", executable="/usr/bin/python3.1"))), (
+        "the same version, moved"
+    )
     assert made_with({"python": PYTHON, "executable": "/elsewhere"}, sys.executable)
     assert not made_with({"python": "3.1.0", "executable": "/elsewhere"}, sys.executable)
-    assert made_with({"python": "3.1.0", "executable": "/elsewhere"}, "/no/such/python"), "not found: no reason to build"
+    assert made_with({"python": "3.1.0", "executable": "/elsewhere"}, "/no/such/python"), (
+        "not found: no reason to build"
+    )
 
 
 def test_a_second_run_waits_for_its_turn_or_says_who_has_it(tmp_path):
@@ -224,9 +261,17 @@ class FullDisk:
         raise self.error
 
 
-@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), InstallError("install", "boom (os error 28)")])
+@pytest.mark.parametrize(
+    "error", [OSError(28, "No space left on device"), InstallError("install", "boom (os error 28)")]
+)
 def test_a_full_disk_is_given_back(tmp_path, error):
     with pytest.raises(InstallError, match="No space left|os error 28"):
-        build(str(tmp_path / "releases/1-a"), "x==1 --hash=sha256:00\n", "python3", FullDisk(error), [])
+        build(
+            str(tmp_path / "releases/1-a"),
+            "x==1 --hash=sha256:00\n",
+            "python3",
+            FullDisk(error),
+            [],
+        )
     assert not os.path.exists(tmp_path / "releases/1-a")
     assert short_hash("x==1 --hash=sha256:00\n")

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Hostile manifests: what is listed is removed as root, so it is not believed, and nothing at all is removed."""
+"""Hostile manifests: what is listed is removed as root, so it is not believed, and nothing at all
+is removed."""
 
 from __future__ import annotations
 
@@ -11,8 +12,12 @@ from unprivileged import NOBODY, unprivileged_home
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.layout import layout
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._manifest import checks
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._manifest import listing as manifest_listing
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._manifest import removal as manifest_removal
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._manifest import (
+    listing as manifest_listing,
+)
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._manifest import (
+    removal as manifest_removal,
+)
 from run_module import run_module
 
 SUBJECT = {"instance": "swf", "scope": "user"}
@@ -43,7 +48,14 @@ def listing(home, *entries, **more):
             "scope": "user",
             "collection": "1.0.0",
             "users": [],
-            "entries": [{"kind": "directory", "path": str(home / ".local/share/swf/releases"), "uninstall": "always"}, *entries],
+            "entries": [
+                {
+                    "kind": "directory",
+                    "path": str(home / ".local/share/swf/releases"),
+                    "uninstall": "always",
+                },
+                *entries,
+            ],
         },
         **more,
     )
@@ -58,21 +70,37 @@ def write(home, content):
 
 def removed(home, **options):
     return run_module(
-        "instance_removed", dict({"instance": "swf", "remove_data": True}, **options), env={"HOME": str(home)}, drop_to=NOBODY
+        "instance_removed",
+        dict({"instance": "swf", "remove_data": True}, **options),
+        env={"HOME": str(home)},
+        drop_to=NOBODY,
     )
 
 
 def everything(home):
-    return sorted(os.path.join(place, name) for place, folders, names in os.walk(home) for name in folders + names)
+    return sorted(
+        os.path.join(place, name)
+        for place, folders, names in os.walk(home)
+        for name in folders + names
+    )
 
 
 def refused(home, reason):
     before = everything(home)
     for check in (True, False):
         answer = run_module(
-            "instance_removed", {"instance": "swf", "remove_data": True}, check=check, env={"HOME": str(home)}, drop_to=NOBODY
+            "instance_removed",
+            {"instance": "swf", "remove_data": True},
+            check=check,
+            env={"HOME": str(home)},
+            drop_to=NOBODY,
         )
-        assert answer["failed"] and reason in answer["msg"] and "Evidence: " in answer["msg"] and "Fix: " in answer["msg"], answer
+        assert (
+            answer["failed"]
+            and reason in answer["msg"]
+            and "Evidence: " in answer["msg"]
+            and "Fix: " in answer["msg"]
+        ), answer
         assert "Nothing was removed" in answer["msg"]
     assert everything(home) == before
 
@@ -115,7 +143,10 @@ PLACES = {
 @pytest.mark.parametrize("what", PLACES)
 def test_paths(home, what):
     path, reason = PLACES[what]
-    write(home, listing(home, {"kind": "directory", "path": path.format(home=home), "uninstall": "data"}))
+    write(
+        home,
+        listing(home, {"kind": "directory", "path": path.format(home=home), "uninstall": "data"}),
+    )
     refused(home, {"cannot be listed": "lists what cannot be listed"}.get(reason, reason))
 
 
@@ -172,7 +203,10 @@ def test_headers(home, more, reason):
     [
         ({"kind": "file", "path": "/etc/passwd", "uninstall": "always"}, "does not belong"),
         ({"kind": "link", "path": "/etc/mtab", "uninstall": "always"}, "does not belong"),
-        ({"kind": "unit", "path": "/etc/systemd/system/ssh.service", "uninstall": "always"}, "not a unit of this instance"),
+        (
+            {"kind": "unit", "path": "/etc/systemd/system/ssh.service", "uninstall": "always"},
+            "not a unit of this instance",
+        ),
         ({"kind": "account", "name": "root", "uninstall": "data"}, "system scope alone"),
     ],
 )
@@ -182,14 +216,22 @@ def test_files_units_and_accounts_of_others(home, entry, reason):
 
 
 @pytest.mark.parametrize(
-    "name,reason", [("root", "no account of a service"), ("a b", "not the name"), ("x" * 33, "not the name")]
+    "name,reason",
+    [("root", "no account of a service"), ("a b", "not the name"), ("x" * 33, "not the name")],
 )
 @pytest.mark.parametrize("kind", ["account", "group"])
 def test_accounts_that_no_role_made(kind, name, reason):
-    assert reason in checks.account_problem({"kind": kind, "name": name}, {"instance": "swf", "scope": "system"})[0]
+    assert (
+        reason
+        in checks.account_problem(
+            {"kind": kind, "name": name}, {"instance": "swf", "scope": "system"}
+        )[0]
+    )
 
 
-@pytest.mark.parametrize("mode,place", [(0o620, "manifest.json"), (0o602, "manifest.json"), (0o777, "")])
+@pytest.mark.parametrize(
+    "mode,place", [(0o620, "manifest.json"), (0o602, "manifest.json"), (0o777, "")]
+)
 def test_a_manifest_that_others_could_have_written(home, mode, place):
     os.chmod(os.path.join(write(home, listing(home)).parent, place), mode)
     refused(home, "could have been written by others")
@@ -245,7 +287,13 @@ def test_a_directory_that_became_a_file(home):
 def test_all_problems_are_named_at_once(home):
     write(
         home,
-        listing(home, *({"kind": "directory", "path": path, "uninstall": "always"} for path in ("/etc", str(home / "else")))),
+        listing(
+            home,
+            *(
+                {"kind": "directory", "path": path, "uninstall": "always"}
+                for path in ("/etc", str(home / "else"))
+            ),
+        ),
     )
     refused(home, "2. ")
 
@@ -253,7 +301,13 @@ def test_all_problems_are_named_at_once(home):
 def test_links_that_lead_elsewhere_are_not_followed(home):
     os.symlink(home / "else", home / ".local/share/swf/releases/link")
     os.symlink(home / "else", home / ".local/share/swf/current")
-    write(home, listing(home, {"kind": "link", "path": str(home / ".local/share/swf/current"), "uninstall": "always"}))
+    write(
+        home,
+        listing(
+            home,
+            {"kind": "link", "path": str(home / ".local/share/swf/current"), "uninstall": "always"},
+        ),
+    )
     assert not removed(home)["failed"]
     assert (home / "else/file").exists() and not os.path.lexists(home / ".local/share/swf/current")
     assert not (home / ".local/share/swf/releases").exists()
@@ -269,15 +323,21 @@ def test_a_home_behind_a_link_is_no_surprise(home):
     }
     environment = {"HOME": str(home / "moved")}
     assert run_module("config_files", arguments, env=environment, drop_to=NOBODY)["changed"]
-    assert run_module("instance_removed", {"instance": "swf"}, env=environment, drop_to=NOBODY)["removed"] == [place + "/secrets"]
+    assert run_module("instance_removed", {"instance": "swf"}, env=environment, drop_to=NOBODY)[
+        "removed"
+    ] == [place + "/secrets"]
     assert not os.path.exists(place)
 
 
 def removal(home, mounts, **more):
     environment = {"HOME": str(home)}
-    manifest = manifest_listing.merged(listing(home), [manifest_listing.entry("directory", str(home / ".local/state/swf/log"))])
+    manifest = manifest_listing.merged(
+        listing(home), [manifest_listing.entry("directory", str(home / ".local/state/swf/log"))]
+    )
     places = layout("swf", "user", environment)
-    return manifest_removal.Removal(manifest, SUBJECT, places, environment, True, mounts=mounts, **more)
+    return manifest_removal.Removal(
+        manifest, SUBJECT, places, environment, True, mounts=mounts, **more
+    )
 
 
 def test_a_mount_point_in_a_listed_directory_is_refused_though_the_mounts_are_made_up(home):
@@ -308,10 +368,18 @@ def test_an_account_that_another_instance_lists_stays(home):
     assert work.stays() == ["account daemon: the instance swf-two uses it"]
 
 
-@pytest.mark.parametrize("path,fine", [
-    ("/etc/nginx/swf-monitor.known-good", True), ("/etc/postgresql/15/main/swf-testbed-role.known-good.new", True),
-    ("/etc/nginx", False), ("/etc/swf-monitor.known-good", False), ("/etc/nginx/known-good", False),
-    ("/etc/nginx/swf-monitor.known-good/ssl", False), ("/var/lib/nginx/swf-monitor.known-good", False)])
+@pytest.mark.parametrize(
+    "path,fine",
+    [
+        ("/etc/nginx/swf-monitor.known-good", True),
+        ("/etc/postgresql/15/main/swf-testbed-role.known-good.new", True),
+        ("/etc/nginx", False),
+        ("/etc/swf-monitor.known-good", False),
+        ("/etc/nginx/known-good", False),
+        ("/etc/nginx/swf-monitor.known-good/ssl", False),
+        ("/var/lib/nginx/swf-monitor.known-good", False),
+    ],
+)
 def test_of_a_service_that_shares_its_directory_only_a_snapshot_goes_as_a_whole(path, fine):
     item = {"kind": "directory", "path": path, "uninstall": "always"}
     why = checks.path_problem(item, {"service": "monitor"}, None, {"HOME": "/root"})

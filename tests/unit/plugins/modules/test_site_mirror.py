@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A mirror that only pip is told of, with a login, and no other way out: the lock, the hosts and the builds use it."""
+"""A mirror that only pip is told of, with a login, and no other way out: the lock, the hosts and
+the builds use it."""
 
 from __future__ import annotations
 
@@ -14,8 +15,14 @@ from index_server import IndexServer, make_wheel, sha256
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._build import installers, wheels
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index import pip_upstream
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.configuration import IndexesRefused, normalised
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.host_index import HostIndexRefused, resolved
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.configuration import (
+    IndexesRefused,
+    normalised,
+)
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.host_index import (
+    HostIndexRefused,
+    resolved,
+)
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._release import lock_file
 from run_module import run_module
 
@@ -46,7 +53,9 @@ def mirror_with_a_login(tmp_path_factory):
 
 
 def with_login(mirror):
-    return mirror.url.replace("://", "://%s:%s@" % (quote(mirror.user, safe=""), quote(TOKEN, safe="")))
+    return mirror.url.replace(
+        "://", "://%s:%s@" % (quote(mirror.user, safe=""), quote(TOKEN, safe=""))
+    )
 
 
 def in_file(section):
@@ -54,6 +63,7 @@ def in_file(section):
         path = home / ".config/pip/pip.conf"
         path.parent.mkdir(parents=True)
         path.write_text("[%s]\nindex-url = %s\n" % (section, with_login(mirror)))
+
     return write
 
 
@@ -67,7 +77,12 @@ def with_netrc(home, mirror, monkeypatch):
     (home / ".netrc").write_text("machine 127.0.0.1 login %s password %s\n" % (mirror.user, TOKEN))
 
 
-PLACES = {"global": in_file("global"), "install": in_file("install"), "environment": in_environment, "netrc": with_netrc}
+PLACES = {
+    "global": in_file("global"),
+    "install": in_file("install"),
+    "environment": in_environment,
+    "netrc": with_netrc,
+}
 
 
 @pytest.fixture(name="home")
@@ -105,31 +120,54 @@ def commands_that_are_run(monkeypatch):
 
 def lock_of_the_controller(folder):
     indexes = normalised([{"name": "pypi"}])
-    return lock_file.obtain(str(folder / "lock.txt"), ["only-on-the-mirror"], indexes, None, "3.10", False)
+    return lock_file.obtain(
+        str(folder / "lock.txt"), ["only-on-the-mirror"], indexes, None, "3.10", False
+    )
 
 
 def release(root, lock, kind, environment=None):
-    return run_module("release", {
-        "root": str(root), "version": "1", "lock_file": "x", "tools_lock_file": "x", "lock": lock, "tools_lock": lock,
-        "python": sys.executable, "indexes": [{"name": "pypi"}], "installer": kind}, env=environment)
+    return run_module(
+        "release",
+        {
+            "root": str(root),
+            "version": "1",
+            "lock_file": "x",
+            "tools_lock_file": "x",
+            "lock": lock,
+            "tools_lock": lock,
+            "python": sys.executable,
+            "indexes": [{"name": "pypi"}],
+            "installer": kind,
+        },
+        env=environment,
+    )
 
 
 @pytest.mark.usefixtures("site")
 def test_the_lock_of_the_controller(mirror, tmp_path, commands):
     text = lock_of_the_controller(tmp_path)
     assert sha256(mirror.folder / "only_on_the_mirror-1.0-py3-none-any.whl") in text
-    assert commands and not any(secret in text + "".join(commands) for secret in (TOKEN, quote(TOKEN, safe="")))
+    assert commands and not any(
+        secret in text + "".join(commands) for secret in (TOKEN, quote(TOKEN, safe=""))
+    )
 
 
-@pytest.mark.parametrize("site,kind", [*((place, "uv") for place in sorted(PLACES)), ("netrc", "pip"), ("install", "pip")],
-                         indirect=["site"])
+@pytest.mark.parametrize(
+    "site,kind",
+    [*((place, "uv") for place in sorted(PLACES)), ("netrc", "pip"), ("install", "pip")],
+    indirect=["site"],
+)
 @pytest.mark.usefixtures("site")
 def test_a_host(mirror, tmp_path, kind):
-    lock = "only-on-the-mirror==1.0 --hash=sha256:%s\n" % sha256(mirror.folder / "only_on_the_mirror-1.0-py3-none-any.whl")
+    lock = "only-on-the-mirror==1.0 --hash=sha256:%s\n" % sha256(
+        mirror.folder / "only_on_the_mirror-1.0-py3-none-any.whl"
+    )
     answer = release(tmp_path / "root", lock, kind)
     assert answer.get("built") == ["tools", "release"], answer
     assert TOKEN not in json.dumps(answer)
-    assert TOKEN not in "".join(path.read_text(errors="replace") for path in (tmp_path / "root").rglob("*.json"))
+    assert TOKEN not in "".join(
+        path.read_text(errors="replace") for path in (tmp_path / "root").rglob("*.json")
+    )
 
 
 @pytest.mark.parametrize("site", ["install"], indirect=True)
@@ -138,11 +176,15 @@ def test_the_build_tools_of_a_package(tmp_path, commands, monkeypatch):
     source = tmp_path / "source"
     source.mkdir()
     (source / "pyproject.toml").write_text(
-        '[build-system]\nrequires = ["backend-on-the-mirror"]\nbuild-backend = "backend_on_the_mirror"\n')
+        '[build-system]\nrequires = ["backend-on-the-mirror"]\nbuild-backend = '
+        '"backend_on_the_mirror"\n'
+    )
     monkeypatch.chdir(tmp_path)
     # the login's own folder has a module of that name, and python -m looks there first
     (tmp_path / "build.py").write_text("raise SystemExit('a module of the working directory')\n")
-    assert wheels.build("source", ["wheel"], "out")["wheel"].endswith("built_here-1.0-py3-none-any.whl")
+    assert wheels.build("source", ["wheel"], "out")["wheel"].endswith(
+        "built_here-1.0-py3-none-any.whl"
+    )
     assert TOKEN not in "".join(commands)
 
 
@@ -150,29 +192,54 @@ def test_other_settings_of_pip_and_uv_do_not_count(home, mirror, tmp_path, monke
     """What the issue names, and relatives: platform, only-binary, cache, uv's own file."""
     in_file("global")(home, mirror, monkeypatch)
     conf = home / ".config/pip/pip.conf"
-    conf.write_text(conf.read_text() + "extra-index-url = http://127.0.0.1:9/other\n[install]\nuser = true\n"
-                    "prefix = /nonexistent\nno-binary = :all:\nimplementation = pp\n[download]\nfind-links = http://127.0.0.1:9/\n")
+    conf.write_text(
+        conf.read_text() + "extra-index-url = http://127.0.0.1:9/other\n[install]\nuser = true\n"
+        "prefix = /nonexistent\nno-binary = :all:\nimplementation = pp\n[download]\nfind-links = "
+        "http://127.0.0.1:9/\n"
+    )
     (home / ".config/uv").mkdir()
-    (home / ".config/uv/uv.toml").write_text('exclude-newer = "2001-01-01T00:00:00Z"\nno-binary = true\n')
-    for name, value in (("PIP_TARGET", "/nonexistent"), ("UV_EXCLUDE_NEWER", "2001-01-01T00:00:00Z"), ("PYTHONPATH", str(home)),
-                        ("UV_INDEX", "http://127.0.0.1:9/other"), ("UV_NO_BINARY", "1"), ("PIP_REQUIRE_VIRTUALENV", "1")):
+    (home / ".config/uv/uv.toml").write_text(
+        'exclude-newer = "2001-01-01T00:00:00Z"\nno-binary = true\n'
+    )
+    for name, value in (
+        ("PIP_TARGET", "/nonexistent"),
+        ("UV_EXCLUDE_NEWER", "2001-01-01T00:00:00Z"),
+        ("PYTHONPATH", str(home)),
+        ("UV_INDEX", "http://127.0.0.1:9/other"),
+        ("UV_NO_BINARY", "1"),
+        ("PIP_REQUIRE_VIRTUALENV", "1"),
+    ):
         monkeypatch.setenv(name, value)
     (home / "pip.py").write_text("raise SystemExit('wrong pip from PYTHONPATH')\n")
     lock = lock_of_the_controller(tmp_path)
     for kind in ("uv", "pip"):
         # with this PYTHONPATH, the module itself would not start
-        answer = release(tmp_path / kind, lock, kind, {key: value for key, value in os.environ.items() if key != "PYTHONPATH"})
+        answer = release(
+            tmp_path / kind,
+            lock,
+            kind,
+            {key: value for key, value in os.environ.items() if key != "PYTHONPATH"},
+        )
         assert answer.get("built") == ["tools", "release"], answer
 
 
 def test_a_proxy_and_certificates_of_pip_are_handed_on(home):
     conf = home / ".config/pip/pip.conf"
     conf.parent.mkdir(parents=True)
-    conf.write_text("[global]\nproxy = http://proxy.example.org:3128\ncert = /etc/lab.pem\ntrusted-host = mirror.example.org\n")
+    conf.write_text(
+        "[global]\nproxy = http://proxy.example.org:3128\ncert = /etc/lab.pem\ntrusted-host = "
+        "mirror.example.org\n"
+    )
     index = resolved(normalised([{"name": "pypi"}]))[0]
     found = installers.environment(index)
-    assert index["url"] is None and found["https_proxy"] == found["PIP_PROXY"] == "http://proxy.example.org:3128"
-    assert found["SSL_CERT_FILE"] == "/etc/lab.pem" and found["UV_INSECURE_HOST"] == "mirror.example.org"
+    assert (
+        index["url"] is None
+        and found["https_proxy"] == found["PIP_PROXY"] == "http://proxy.example.org:3128"
+    )
+    assert (
+        found["SSL_CERT_FILE"] == "/etc/lab.pem"
+        and found["UV_INSECURE_HOST"] == "mirror.example.org"
+    )
     assert "PIP_INDEX_URL" not in found and found["PIP_CONFIG_FILE"] == os.devnull
     # a private index is not pip's: it is asked directly
     private = normalised([{"name": "lab", "url": "https://lab.example.org/simple/"}])
@@ -186,13 +253,18 @@ def test_a_folder_instead_of_an_index(home, mirror):
     index = resolved(normalised([{"name": "pypi"}]))[0]
     assert (index["preset"], index["url"]) == ("directory", str(mirror.folder))
     conf.write_text("[install]\nno-index = yes\nfind-links = /a /b\n")
-    with pytest.raises(HostIndexRefused, match="find-links for 2 places.*Fix: give the index a url"):
+    with pytest.raises(
+        HostIndexRefused, match="find-links for 2 places.*Fix: give the index a url"
+    ):
         resolved(normalised([{"name": "pypi"}]))
 
 
 def test_a_login_that_cannot_be_handed_on_is_named(home, monkeypatch):
     monkeypatch.setenv("PIP_INDEX_URL", "https://me:can%5Cary@mirror.example.org/simple")
-    with pytest.raises(HostIndexRefused, match="https://mirror.example.org/simple/.*a backslash.*Fix: another token") as caught:
+    with pytest.raises(
+        HostIndexRefused,
+        match="https://mirror.example.org/simple/.*a backslash.*Fix: another token",
+    ) as caught:
         resolved(normalised([{"name": "pypi"}]))
     assert "ary" not in str(caught.value) and home
 
@@ -204,10 +276,18 @@ def test_a_machine_with_configuration_and_no_pip(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CONFIG_DIRS", str(tmp_path))
     if not os.path.exists("/etc/pip.conf"):
         assert resolved(normalised([{"name": "pypi"}]))[0]["url"] is None
-    (tmp_path / ".pip/pip.conf").write_text("[global]\nindex-url = https://mirror.example.org/simple/\n")
-    assert resolved(normalised([{"name": "pypi"}]))[0]["url"] == "https://mirror.example.org/simple/"
-    (tmp_path / ".pip/pip.conf").write_text("index-url = https://me:canary@mirror.example.org/simple/\n")
-    with pytest.raises(ValueError, match=r"\.pip/pip\.conf: pip cannot read it: MissingSectionHeaderError, line 1") as caught:
+    (tmp_path / ".pip/pip.conf").write_text(
+        "[global]\nindex-url = https://mirror.example.org/simple/\n"
+    )
+    assert (
+        resolved(normalised([{"name": "pypi"}]))[0]["url"] == "https://mirror.example.org/simple/"
+    )
+    (tmp_path / ".pip/pip.conf").write_text(
+        "index-url = https://me:canary@mirror.example.org/simple/\n"
+    )
+    with pytest.raises(
+        ValueError, match=r"\.pip/pip\.conf: pip cannot read it: MissingSectionHeaderError, line 1"
+    ) as caught:
         resolved(normalised([{"name": "pypi"}]))
     assert "canary" not in str(caught.value)
 
@@ -215,6 +295,11 @@ def test_a_machine_with_configuration_and_no_pip(tmp_path, monkeypatch):
 def test_one_login_per_host_also_with_the_mirror_s(mirror, home, monkeypatch, tmp_path):
     in_environment(home, mirror, monkeypatch)
     other = "http://%s/private/" % urlsplit(mirror.url).netloc
-    indexes = normalised([{"name": "swf", "url": other, "username": "me", "token": "x", "packages": ["swf-*"]}, {"name": "pypi"}])
+    indexes = normalised(
+        [
+            {"name": "swf", "url": other, "username": "me", "token": "x", "packages": ["swf-*"]},
+            {"name": "pypi"},
+        ]
+    )
     with pytest.raises(IndexesRefused, match="two indexes on 127.0.0.1"):
         lock_file.make(["only-on-the-mirror"], indexes, None, "3.10")

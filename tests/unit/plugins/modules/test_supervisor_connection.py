@@ -101,7 +101,9 @@ def test_unix_socket(host):
     works(socket=str(host.socket))
 
 
-@pytest.mark.parametrize("form", ["127.0.0.1:%d", "http://127.0.0.1:%d", "http://127.0.0.1:%d/RPC2/"])
+@pytest.mark.parametrize(
+    "form", ["127.0.0.1:%d", "http://127.0.0.1:%d", "http://127.0.0.1:%d/RPC2/"]
+)
 def test_tcp_with_password(host, form):
     answer = works(url=form % host.port, username="operator", password=PASSWORD)
     assert PASSWORD not in json.dumps(answer, ensure_ascii=False)
@@ -194,7 +196,13 @@ def test_connection_refused():
 
 @pytest.mark.parametrize(
     "url",
-    ["ftp://127.0.0.1:1", "http://user:pw@127.0.0.1:1", "http://:1", "http://127.0.0.1:x", "http://h:1/?q"],
+    [
+        "ftp://127.0.0.1:1",
+        "http://user:pw@127.0.0.1:1",
+        "http://:1",
+        "http://127.0.0.1:x",
+        "http://h:1/?q",
+    ],
 )
 def test_bad_urls(url):
     answer = fails("bad_address", url=url)
@@ -210,7 +218,9 @@ def test_permission_denied_says_who_may(barrier):
     folder = tempfile.mkdtemp(dir="/tmp")
     try:
         host = Supervisord(folder, RUNS).start()
-        assert not host.info()["failed"]  # and all code is imported: the other user may not be able to read it
+        assert not host.info()[
+            "failed"
+        ]  # and all code is imported: the other user may not be able to read it
         os.chmod(folder, 0o755 if barrier == "socket" else 0o710)
         os.chown(folder if barrier == "directory" else host.socket, 0, 4)
         os.chmod(host.socket, 0o770)
@@ -231,7 +241,9 @@ def test_permission_denied_says_who_may(barrier):
 
 
 def test_a_web_server():
-    with serving(http.server.HTTPServer(("127.0.0.1", 0), http.server.BaseHTTPRequestHandler)) as port:
+    with serving(
+        http.server.HTTPServer(("127.0.0.1", 0), http.server.BaseHTTPRequestHandler)
+    ) as port:
         fails("not_supervisor", "HTTP 501", url="127.0.0.1:%d" % port)
 
 
@@ -284,7 +296,8 @@ def test_no_rpc_interface(tmp_path):
 def test_shutting_down(tmp_path):
     host = Supervisord(
         tmp_path,
-        "[program:stubborn]\ncommand=/bin/sh -c 'trap : TERM; echo ready; while :; do sleep 0.1; done'\n"
+        "[program:stubborn]\ncommand=/bin/sh -c 'trap : TERM; echo ready; while :; do sleep 0.1; "
+        "done'\n"
         "startsecs=0\nstopwaitsecs=3600\nstdout_logfile=%(here)s/out\n",
     ).start()
     try:
@@ -332,7 +345,9 @@ def test_waiting_for_supervisord_itself(tmp_path):
     starter.start()
     try:
         begin = time.monotonic()
-        answer = module("supervisor_info", socket=str(host.socket), connect_wait=30, wait_for="running")
+        answer = module(
+            "supervisor_info", socket=str(host.socket), connect_wait=30, wait_for="running"
+        )
         assert not answer["failed"], answer
         assert time.monotonic() - begin >= 0.4
     finally:
@@ -342,16 +357,17 @@ def test_waiting_for_supervisord_itself(tmp_path):
 
 @pytest.mark.parametrize("name", ["supervisor_info", "supervisor_program"])
 def test_first_run_in_check_mode(tmp_path, name):
-    """Neither the configuration nor supervisord is there yet: the play has only said it would make them."""
+    """Neither the configuration nor supervisord is there yet: the play has only said it would make
+    them."""
     arguments = {"state": "applied"} if name == "supervisor_program" else {"wait_for": "running"}
     for option in ("config", "socket"):
         answer = run_module(name, {option: str(tmp_path / "none"), **arguments}, check=True)
         assert not answer["failed"]
         assert answer["changed"] is (name == "supervisor_program")
         assert "In check mode this is not a failure" in str(answer["warnings"])
-    assert not module("supervisor_program", check=True, socket="/none", state="stopped", names=["a"])[
-        "changed"
-    ]
+    assert not module(
+        "supervisor_program", check=True, socket="/none", state="stopped", names=["a"]
+    )["changed"]
 
 
 def test_numbers_out_of_range():
@@ -383,7 +399,9 @@ def certificate(tmp_path_factory):
     path.write_bytes(
         made.public_bytes(serialization.Encoding.PEM)
         + key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
         )
     )
     return str(path)

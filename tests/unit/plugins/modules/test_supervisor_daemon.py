@@ -18,27 +18,41 @@ import pytest
 from supervisord_host import BASE, until
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.processes import alive
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.daemon import STARTING_SECONDS, daemons_of
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.running import programs_of
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.daemon import (
+    STARTING_SECONDS,
+    daemons_of,
+)
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.running import (
+    programs_of,
+)
 from run_module import run_module
 
 EXECUTABLE = str(Path(sys.executable).parent / "supervisord")
-CONF = BASE.replace("identifier=test\n{supervisord}", "identifier=IDENTIFIER") + """
+CONF = (
+    BASE.replace("identifier=test\n{supervisord}", "identifier=IDENTIFIER")
+    + """
 [swf-testbed]
 supervisord=EXECUTABLE
 [program:sleeps]
 command=sleep 1000
 startsecs=0
 """
+)
 
 
 class Place:
     def __init__(self, folder):
-        self.folder, self.conf, self.socket = folder, folder / "supervisord.conf", str(folder / "s.sock")
+        self.folder, self.conf, self.socket = (
+            folder,
+            folder / "supervisord.conf",
+            str(folder / "s.sock"),
+        )
         self.configure("one")
 
     def configure(self, identifier, executable=EXECUTABLE):
-        self.conf.write_text(CONF.replace("IDENTIFIER", identifier).replace("EXECUTABLE", str(executable)))
+        self.conf.write_text(
+            CONF.replace("IDENTIFIER", identifier).replace("EXECUTABLE", str(executable))
+        )
 
     def run(self, check=False, diff=False, **options):
         return run_module(
@@ -65,7 +79,9 @@ def test_starts_once_and_stops_once(place):
     again = place.run()
     assert not again["changed"] and again["pid"] == started["pid"]
     program = until(lambda: programs_of(place.socket), "the program")
-    assert place.run(state="stopped", check=True)["changed"] and programs_of(place.socket) == program
+    assert (
+        place.run(state="stopped", check=True)["changed"] and programs_of(place.socket) == program
+    )
     assert place.run(state="stopped")["changed"]
     assert programs_of(place.socket) == [] and not alive(started["pid"])
     assert not place.run(state="stopped")["changed"]
@@ -87,7 +103,9 @@ def test_a_secret_that_was_changed_means_a_restart(place):
     secrets = place.folder / "secrets"
     secrets.mkdir()
     (secrets / "token").write_text("one")
-    place.conf.write_text(place.conf.read_text().replace("[swf-testbed]", "[swf-testbed]\nsecrets=%s" % secrets))
+    place.conf.write_text(
+        place.conf.read_text().replace("[swf-testbed]", "[swf-testbed]\nsecrets=%s" % secrets)
+    )
     first = place.run()["pid"]
     assert not place.run()["changed"]
     # the clock was set back by two hours since: both times are to come
@@ -183,8 +201,19 @@ def test_a_daemon_whose_configuration_was_removed_is_stopped(place):
 
 
 def test_other_processes_are_not_taken_for_the_daemon(place):
-    commands = [["sh", "-c", "sleep 100; :", "supervisord", "-c", str(place.conf)],
-                ["sh", "-c", "sleep 100; :", "python3", "-m", "supervisor.supervisorctl", "-c", str(place.conf)]]
+    commands = [
+        ["sh", "-c", "sleep 100; :", "supervisord", "-c", str(place.conf)],
+        [
+            "sh",
+            "-c",
+            "sleep 100; :",
+            "python3",
+            "-m",
+            "supervisor.supervisorctl",
+            "-c",
+            str(place.conf),
+        ],
+    ]
     others = [subprocess.Popen(command, start_new_session=True) for command in commands]
     try:
         assert daemons_of(str(place.conf)) == []
@@ -196,8 +225,11 @@ def test_other_processes_are_not_taken_for_the_daemon(place):
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="another PID namespace takes root")
 def test_a_container_with_the_same_paths_is_left_alone(place):
-    """A supervisord in a PID namespace of its own, as in a container, with the same configuration on its command line."""
-    inside = subprocess.Popen(["unshare", "--pid", "--fork", "--kill-child", EXECUTABLE, "-n", "-c", str(place.conf)])
+    """A supervisord in a PID namespace of its own, as in a container, with the same configuration
+    on its command line."""
+    inside = subprocess.Popen(
+        ["unshare", "--pid", "--fork", "--kill-child", EXECUTABLE, "-n", "-c", str(place.conf)]
+    )
     try:
         until(lambda: os.path.exists(place.socket), "the daemon inside")
         time.sleep(0.5)
@@ -210,13 +242,21 @@ def test_a_container_with_the_same_paths_is_left_alone(place):
 @pytest.mark.skipif(os.geteuid() != 0, reason="a process of another user takes root")
 def test_another_user_cannot_pretend_to_be_the_daemon(place):
     """It would be waited for until the time is up."""
-    other = subprocess.Popen(["/bin/bash", "-c", 'exec -a supervisord /bin/bash -s -- -c "$0"', str(place.conf)], user="nobody",
-                             stdin=subprocess.PIPE)
+    other = subprocess.Popen(
+        ["/bin/bash", "-c", 'exec -a supervisord /bin/bash -s -- -c "$0"', str(place.conf)],
+        user="nobody",
+        stdin=subprocess.PIPE,
+    )
     try:
-        until(lambda: Path("/proc/%d/cmdline" % other.pid).read_bytes().startswith(b"supervisord"), "the other")
+        until(
+            lambda: Path("/proc/%d/cmdline" % other.pid).read_bytes().startswith(b"supervisord"),
+            "the other",
+        )
         assert daemons_of(str(place.conf), str(place.folder)) == []
         os.chown(place.folder, pwd.getpwnam("nobody").pw_uid, -1)
-        assert daemons_of(str(place.conf), str(place.folder)) == [other.pid], "the instance's own user"
+        assert daemons_of(str(place.conf), str(place.folder)) == [other.pid], (
+            "the instance's own user"
+        )
     finally:
         other.kill()
         other.wait()
@@ -229,7 +269,9 @@ def test_settings_of_the_shell_do_not_reach_the_programs(place):
 
 
 def test_nothing_to_stop_where_nothing_was_installed(tmp_path):
-    answer = run_module("supervisor_daemon", {"config": str(tmp_path / "none.conf"), "state": "stopped"})
+    answer = run_module(
+        "supervisor_daemon", {"config": str(tmp_path / "none.conf"), "state": "stopped"}
+    )
     assert not answer["failed"] and not answer["changed"]
 
 

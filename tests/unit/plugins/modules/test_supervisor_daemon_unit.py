@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How the unit's failures are counted. A stand-in answers for systemd; molecule/release has the real one."""
+"""How the unit's failures are counted. A stand-in answers for systemd; molecule/release has the
+real one."""
 
 from __future__ import annotations
 
@@ -9,14 +10,20 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.modules import supervisor_d
 
 
 class Systemd:
-    """Of systemd, what it counts: on and on after a unit was stopped that it was about to start again."""
+    """Of systemd, what it counts: on and on after a unit was stopped that it was about to start
+    again."""
 
     def __init__(self, restarts):
         self.restarts = restarts
 
     def properties(self, _unit, _scope):
-        return {"LoadState": "loaded", "ActiveState": "activating", "UnitFileState": "enabled", "NeedDaemonReload": "no",
-                "NRestarts": str(self.restarts)}
+        return {
+            "LoadState": "loaded",
+            "ActiveState": "activating",
+            "UnitFileState": "enabled",
+            "NeedDaemonReload": "no",
+            "NRestarts": str(self.restarts),
+        }
 
     def systemctl(self, _scope, *_arguments):
         return ""

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""supervisor_info against a real supervisord: every state, filters, waiting, logs, odd names and numbers."""
+"""supervisor_info against a real supervisord: every state, filters, waiting, logs, odd names and
+numbers."""
 
 from __future__ import annotations
 
@@ -93,7 +94,9 @@ socket=unix://%%(here)s/fcgi.sock
 @pytest.fixture(scope="module")
 def host(tmp_path_factory):
     supervisord = Supervisord(tmp_path_factory.mktemp("sv"), EVERY_STATE).start()
-    until(lambda: "ready" in (supervisord.folder / "stubborn.log").read_text(), "the stubborn program")
+    until(
+        lambda: "ready" in (supervisord.folder / "stubborn.log").read_text(), "the stubborn program"
+    )
     supervisord.until_states(
         runs="RUNNING", dead="FATAL", missing="FATAL", segfault="FATAL", stubborn="RUNNING"
     )
@@ -168,7 +171,9 @@ def test_every_state(answer, name, state, healthy, status, signalled, error):
 def test_times_are_utc(answer):
     item = answer["by_name"]["runs"]
     started = datetime.datetime.strptime(item["started_at"], "%Y-%m-%dT%H:%M:%SZ")
-    age = (datetime.datetime.now(datetime.timezone.utc).replace(tzinfo=None) - started).total_seconds()
+    age = (
+        datetime.datetime.now(datetime.timezone.utc).replace(tzinfo=None) - started
+    ).total_seconds()
     assert 0 <= age < 600
     assert abs(age - item["uptime_seconds"]) < 60
     assert item["stopped_at"] is None
@@ -226,7 +231,8 @@ def test_waiting_for_what_is_so_already(host):
     answer = host.info(names=["runs", "done"], wait_for="running", wait_timeout=10)
     assert not answer["failed"]
     answer = host.info(
-        wait_for={"runs": "running", "off": "stopped", "dead": "fatal", "broken": "exited"}, wait_timeout=10
+        wait_for={"runs": "running", "off": "stopped", "dead": "fatal", "broken": "exited"},
+        wait_timeout=10,
     )
     assert not answer["failed"]
 
@@ -256,11 +262,18 @@ def test_waiting_times_out_with_the_full_status(host):
 
 def test_waiting_for_what_is_not_there(host):
     answer = host.info(wait_for={"nobody": "running"})
-    assert answer["failed"] and answer["cause"] == "no_such_program" and "slowstart" in answer["msg"]
+    assert (
+        answer["failed"] and answer["cause"] == "no_such_program" and "slowstart" in answer["msg"]
+    )
 
 
 def test_check_mode_does_not_wait(host):
-    options = {"socket": str(host.socket), "names": ["off"], "wait_for": "running", "wait_timeout": 600}
+    options = {
+        "socket": str(host.socket),
+        "names": ["off"],
+        "wait_for": "running",
+        "wait_timeout": 600,
+    }
     answer = run_module("supervisor_info", options, check=True)
     assert not answer["failed"]
     assert any("off is STOPPED" in str(text) for text in answer["warnings"])
@@ -273,7 +286,8 @@ def test_an_unknown_state_is_refused(host):
 
 def test_a_flapping_program_does_not_count_as_running(tmp_path):
     host = Supervisord(
-        tmp_path, "[program:flap]\ncommand=/bin/sh -c 'sleep 1.2; exit 1'\nautorestart=true\nstartsecs=0\n"
+        tmp_path,
+        "[program:flap]\ncommand=/bin/sh -c 'sleep 1.2; exit 1'\nautorestart=true\nstartsecs=0\n",
     ).start()
     try:
         host.until_states(flap="RUNNING")
@@ -403,7 +417,9 @@ def test_numbers_that_xmlrpc_cannot_hold(tmp_path):
 
 
 def test_an_exit_status_far_back_in_the_main_log(tmp_path):
-    host = Supervisord(tmp_path, "[program:dead]\ncommand=/bin/sh -c 'exit 4'\nstartretries=0\n").start()
+    host = Supervisord(
+        tmp_path, "[program:dead]\ncommand=/bin/sh -c 'exit 4'\nstartretries=0\n"
+    ).start()
     try:
         host.until_states(dead="FATAL")
         with open(host.folder / "supervisord.log", "a") as log:

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""supervisor_program against a real supervisord: what each state does, leaves alone, and predicts."""
+"""supervisor_program against a real supervisord: what each state does, leaves alone, and
+predicts."""
 
 from __future__ import annotations
 
@@ -46,7 +47,8 @@ def settle(host):
 
 
 def everything(host):
-    """All that check mode must leave as it is: processes, states, supervisord's idea of itself, and files."""
+    """All that check mode must leave as it is: processes, states, supervisord's idea of itself, and
+    files."""
     files = {
         path.relative_to(host.folder): hashlib.sha256(path.read_bytes()).hexdigest()
         for path in host.folder.rglob("*")
@@ -68,7 +70,8 @@ def brief(answer):
 
 
 def predicted_and_done(host, state, names=None, exact=True, **arguments):
-    """Run in check mode, see that nothing happened, run for real, and see that it did as predicted."""
+    """Run in check mode, see that nothing happened, run for real, and see that it did as
+    predicted."""
     settle(host)
     still = everything(host)
     prediction = host.program(state, names, check=True, diff=True, **arguments)
@@ -101,7 +104,11 @@ def test_stop_start_restart(hosts):
     assert not host.program("started", ["web:web_0", "one"])["changed"]
 
     answer = predicted_and_done(host, "restarted", ["all"])
-    assert answer["actions"] == {"web:web_0": "restarted", "web:web_1": "started", "one": "restarted"}
+    assert answer["actions"] == {
+        "web:web_0": "restarted",
+        "web:web_1": "started",
+        "one": "restarted",
+    }
     assert set(host.states().values()) == {"RUNNING"}
     assert not set(host.pids().values()) & set(pids.values())
 
@@ -129,10 +136,13 @@ def test_a_whole_group_is_stopped_at_once(hosts):
         "print(1, flush=True); time.sleep(999)"
     )
     host = hosts(
-        '[program:slow]\ncommand=%s -c "%s"\nnumprocs=10\nprocess_name=%%(process_num)s\nstartsecs=0\n'
+        "[program:slow]\ncommand=%s -c "
+        '"%s"\nnumprocs=10\nprocess_name=%%(process_num)s\nstartsecs=0\n'
         "stdout_logfile=%%(here)s/%%(process_num)s.out\n" % (sys.executable, slow)
     )
-    until(lambda: all((host.folder / ("%d.out" % n)).read_text() for n in range(10)), "ten programs")
+    until(
+        lambda: all((host.folder / ("%d.out" % n)).read_text() for n in range(10)), "ten programs"
+    )
     begin = time.monotonic()
     assert len(host.program("restarted", ["slow:*"])["changed_programs"]) == 10
     assert time.monotonic() - begin < 8
@@ -148,7 +158,9 @@ def test_fatal_is_tried_again_and_fails_with_tails(hosts):
 
 
 def test_fatal_recovers(hosts):
-    host = hosts("[program:bad]\ncommand=/bin/sh -c 'test -e flag && exec sleep 1000'\nstartretries=0\n")
+    host = hosts(
+        "[program:bad]\ncommand=/bin/sh -c 'test -e flag && exec sleep 1000'\nstartretries=0\n"
+    )
     host.until_states(bad="FATAL")
     (host.folder / "flag").touch()
     answer = predicted_and_done(host, "started", ["bad"])
@@ -157,7 +169,9 @@ def test_fatal_recovers(hosts):
 
 def test_backoff_is_not_waited_for(hosts, monkeypatch):
     """supervisord itself would let more and more seconds pass before each try."""
-    host = hosts("[program:late]\ncommand=/bin/sh -c 'test -e flag && exec sleep 1000'\nstartretries=1000\n")
+    host = hosts(
+        "[program:late]\ncommand=/bin/sh -c 'test -e flag && exec sleep 1000'\nstartretries=1000\n"
+    )
     host.until_states(late="BACKOFF")
     (host.folder / "flag").touch()
     sent = []
@@ -191,10 +205,13 @@ def test_started_waits_for_one_that_is_stopping(hosts):
 
 def test_a_one_shot_program_that_is_done(hosts):
     host = hosts(
-        "[program:job]\ncommand=/bin/sh -c 'sleep 0.2'\nautostart=false\nautorestart=false\nstartsecs=0\n"
+        "[program:job]\ncommand=/bin/sh -c 'sleep "
+        "0.2'\nautostart=false\nautorestart=false\nstartsecs=0\n"
     )
     answer = host.program("started", ["job"], min_uptime=1)
-    assert answer["changed"] and not answer["failed"] and answer["after"]["job"]["state"] == "EXITED"
+    assert (
+        answer["changed"] and not answer["failed"] and answer["after"]["job"]["state"] == "EXITED"
+    )
     assert not host.program("started", ["job"])["changed"]
     assert host.program("restarted", ["job"])["actions"] == {"job": "started"}
 
@@ -216,12 +233,17 @@ def test_what_cannot_be_executed(hosts):
 
 def test_stubborn_programs_time_out(hosts):
     host = hosts(
-        "[program:stubborn]\ncommand=/bin/sh -c 'trap : TERM; echo ready; while :; do sleep 0.05; done'\n"
+        "[program:stubborn]\ncommand=/bin/sh -c 'trap : TERM; echo ready; while :; do sleep 0.05; "
+        "done'\n"
         "startsecs=0\nstopwaitsecs=3600\nstdout_logfile=%(here)s/out\n"
     )
     until((host.folder / "out").read_text, "the program")
     answer = host.program("stopped", ["stubborn"], wait_timeout=0.5)
-    assert answer["failed"] and answer["cause"] == "wait_timeout" and "stubborn is STOPPING" in answer["msg"]
+    assert (
+        answer["failed"]
+        and answer["cause"] == "wait_timeout"
+        and "stubborn is STOPPING" in answer["msg"]
+    )
 
 
 def test_min_uptime(hosts):
@@ -234,7 +256,9 @@ def test_min_uptime(hosts):
     assert answer["failed"] and "flap is" in answer["msg"]
 
 
-@pytest.mark.parametrize("state", ["started", "stopped", "restarted", "signalled", "present", "absent"])
+@pytest.mark.parametrize(
+    "state", ["started", "stopped", "restarted", "signalled", "present", "absent"]
+)
 def test_names_must_be_given_except_for_applied(hosts, state):
     answer = module("supervisor_program", socket="/none", state=state, signal="HUP")
     assert answer["failed"] and "names: all" in answer["msg"]
@@ -258,7 +282,8 @@ def test_signalled(hosts):
     host = hosts(
         "[program:hears]\n"
         "command=/bin/sh -c 'trap \"echo heard\" USR1; echo ok; while sleep .1; do :; done'\n"
-        "startsecs=0\nstdout_logfile=%(here)s/out\n[program:off]\ncommand=sleep 1\nautostart=false\n"
+        "startsecs=0\nstdout_logfile=%(here)s/out\n[program:off]\ncommand=sleep "
+        "1\nautostart=false\n"
     )
     until((host.folder / "out").read_text, "the program")
     answer = host.program("signalled", ["hears"], signal="USR1", check=True)
@@ -294,7 +319,10 @@ def test_applied_touches_only_what_changed(hosts):
         "unverified": [],
     }
     assert answer["diff"]["before"]["one"] == {"state": "RUNNING", "command": "sleep 1000"}
-    assert answer["diff"]["after"]["one"] == {"state": "RUNNING (restarted)", "command": "sleep 2000"}
+    assert answer["diff"]["after"]["one"] == {
+        "state": "RUNNING (restarted)",
+        "command": "sleep 2000",
+    }
     after = host.pids()
     assert {name: after[name] for name in ("web:web_0", "web:web_1")} == {
         name: before[name] for name in ("web:web_0", "web:web_1")
@@ -323,14 +351,26 @@ def test_more_processes_of_a_program(hosts):
     host = hosts(TWO_WEBS.replace("{n}", "2") + "[program:one]\ncommand=sleep 1000\nstartsecs=0\n")
     settle(host)
     one = host.pids()["one:one"]
-    host.configure(TWO_WEBS.replace("{n}", "3") + "[program:one]\ncommand=sleep 1000\nstartsecs=0\n")
+    host.configure(
+        TWO_WEBS.replace("{n}", "3") + "[program:one]\ncommand=sleep 1000\nstartsecs=0\n"
+    )
     answer = predicted_and_done(host, "applied")
-    assert answer["actions"] == {"web:web_0": "restarted", "web:web_1": "restarted", "web:web_2": "added"}
+    assert answer["actions"] == {
+        "web:web_0": "restarted",
+        "web:web_1": "restarted",
+        "web:web_2": "added",
+    }
     assert answer["config_changes"]["restarted_unchanged"] == ["web:web_0", "web:web_1"]
     assert host.pids()["one:one"] == one
-    host.configure(TWO_WEBS.replace("{n}", "1") + "[program:one]\ncommand=sleep 1000\nstartsecs=0\n")
+    host.configure(
+        TWO_WEBS.replace("{n}", "1") + "[program:one]\ncommand=sleep 1000\nstartsecs=0\n"
+    )
     answer = predicted_and_done(host, "applied")
-    assert answer["actions"] == {"web:web_0": "restarted", "web:web_1": "removed", "web:web_2": "removed"}
+    assert answer["actions"] == {
+        "web:web_0": "restarted",
+        "web:web_1": "removed",
+        "web:web_2": "removed",
+    }
 
 
 CHANGES = {
@@ -344,7 +384,8 @@ CHANGES = {
     "stdout_logfile": ("stdout_logfile=NONE", "stdout_logfile=%(here)s/x.log"),
 }
 KEYED = (
-    '[program:p]\ncommand=sleep 1000\nenvironment=A="1"\nautorestart=true\numask=022\nstopasgroup=false\n'
+    "[program:p]\ncommand=sleep "
+    '1000\nenvironment=A="1"\nautorestart=true\numask=022\nstopasgroup=false\n'
     "killasgroup=true\nstartretries=3\nstopsignal=TERM\nstdout_logfile=NONE\nstartsecs=0\n"
     "[program:q]\ncommand=sleep 1000\nstartsecs=0\n"
 )
@@ -362,9 +403,7 @@ def test_every_key_is_predicted(hosts, key):
     assert not predicted_and_done(host, "applied")["changed"]
 
 
-POOL = (
-    "[eventlistener:l]\ncommand=/bin/sh -c 'exec sleep 1000'\nevents=TICK_60\nbuffer_size=10\nstartsecs=0\n"
-)
+POOL = "[eventlistener:l]\ncommand=/bin/sh -c 'exec sleep 1000'\nevents=TICK_60\nbuffer_size=10\nstartsecs=0\n"
 FCGI = "[fcgi-program:f]\ncommand=sleep 1000\nsocket=unix://%(here)s/a.sock\nstartsecs=0\n"
 
 
@@ -379,7 +418,8 @@ FCGI = "[fcgi-program:f]\ncommand=sleep 1000\nsocket=unix://%(here)s/a.sock\nsta
         (KEYED + "[group:g]\nprograms=p,q\n", KEYED + "[group:g]\nprograms=p\n"),
         (KEYED, KEYED + "[group:g]\nprograms=p,q\n"),
         ('[program:p]\ncommand=sleep 9\nstartsecs=0\nenvironment=A="1"\n',
-         '[fcgi-program:p]\ncommand=sleep 9\nstartsecs=0\nenvironment=A="1"\nsocket=tcp://localhost:{port}\n'),
+         '[fcgi-program:p]\ncommand=sleep '
+         '9\nstartsecs=0\nenvironment=A="1"\nsocket=tcp://localhost:{port}\n'),
     ],
 )  # fmt: skip
 def test_groups_of_every_kind_are_predicted(hosts, old, new):
@@ -441,7 +481,9 @@ def test_an_update_by_other_hands_is_seen(hosts):
 def test_what_was_never_applied_is_compared_as_far_as_supervisord_tells(hosts):
     host = hosts(KEYED)
     host.stop()
-    time.sleep(0.3)  # what was written just when supervisord was started may be newer than what it read
+    time.sleep(
+        0.3
+    )  # what was written just when supervisord was started may be newer than what it read
     host.start()
     settle(host)
     assert host.program("applied", check=True)["config_changes"]["unverified"] == []
@@ -506,7 +548,9 @@ def test_applied_to_some_groups_only(hosts):
 def test_applied_fails_for_a_program_that_does_not_stay_up(hosts):
     host = hosts(THREE)
     settle(host)
-    host.configure(THREE + "[program:bad]\ncommand=/bin/sh -c 'echo why >&2; exit 3'\nstartretries=0\n")
+    host.configure(
+        THREE + "[program:bad]\ncommand=/bin/sh -c 'echo why >&2; exit 3'\nstartretries=0\n"
+    )
     answer = host.program("applied", min_uptime=2)
     assert answer["failed"] and answer["changed"] and "bad is FATAL" in answer["msg"]
     assert answer["failures"][0]["stderr_tail"] == "why\n"
@@ -529,7 +573,9 @@ def test_a_refused_configuration_changes_nothing(hosts):
 def test_a_group_that_supervisord_cannot_add(hosts):
     host = hosts(THREE)
     settle(host)
-    host.configure(THREE + "[fcgi-program:f]\ncommand=sleep 1000\nsocket=unix:///no/such/folder/x.sock\n")
+    host.configure(
+        THREE + "[fcgi-program:f]\ncommand=sleep 1000\nsocket=unix:///no/such/folder/x.sock\n"
+    )
     answer = host.program("applied")
     assert answer["failed"] and answer["cause"] == "group_failed" and answer["changed"]
     assert "could not add the group f" in answer["msg"]
@@ -537,7 +583,8 @@ def test_a_group_that_supervisord_cannot_add(hosts):
 
 def test_a_program_that_does_not_stop_keeps_its_group(hosts):
     text = (
-        "[program:stubborn]\ncommand=/bin/sh -c 'trap : TERM; echo ready; while :; do sleep 0.05; done'\n"
+        "[program:stubborn]\ncommand=/bin/sh -c 'trap : TERM; echo ready; while :; do sleep 0.05; "
+        "done'\n"
         "startsecs=0\nstopwaitsecs=3600\nstdout_logfile=%(here)s/out\n"
     )
     host = hosts(text)
@@ -575,7 +622,8 @@ def test_includes_come_and_go(hosts):
 
 def test_two_hundred_programs(hosts):
     text = (
-        "[program:many]\ncommand=sleep 1000\nnumprocs={n}\nprocess_name=%(process_num)03d\nstartsecs=0\n"
+        "[program:many]\ncommand=sleep "
+        "1000\nnumprocs={n}\nprocess_name=%(process_num)03d\nstartsecs=0\n"
         "stdout_logfile=NONE\nstderr_logfile=NONE\n[program:one]\ncommand=sleep 1000\nstartsecs=0\n"
     )
     host = hosts(text.replace("{n}", "200"))
@@ -599,7 +647,9 @@ def test_present_and_absent(hosts):
     host = hosts(THREE)
     settle(host)
     before = host.pids()
-    host.configure(THREE.replace("sleep 1000", "sleep 2000") + "[program:new]\ncommand=sleep 1000\n" + FAST)
+    host.configure(
+        THREE.replace("sleep 1000", "sleep 2000") + "[program:new]\ncommand=sleep 1000\n" + FAST
+    )
     answer = predicted_and_done(host, "present", ["new", "one"])
     assert answer["actions"] == {"new": "added"}  # one is there, and is not brought up to date
     assert host.pids() == dict(before, **{"new:new": host.pids()["new:new"]})
@@ -623,5 +673,7 @@ def test_supervisord_started_with_another_file_is_said(hosts, tmp_path):
     settle(host)
     other = tmp_path / "other.conf"
     other.write_text("[supervisorctl]\nserverurl=unix://%s\n" % host.socket)
-    answer = run_module("supervisor_program", {"config": str(other), "state": "applied"}, check=True)
+    answer = run_module(
+        "supervisor_program", {"config": str(other), "state": "applied"}, check=True
+    )
     assert str(host.conf) in str(answer["warnings"])

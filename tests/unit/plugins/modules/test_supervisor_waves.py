@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A change of several programs goes by their priority, so that not everything is down at once. Against a real supervisord."""
+"""A change of several programs goes by their priority, so that not everything is down at once.
+Against a real supervisord."""
 
 from __future__ import annotations
 
@@ -16,8 +17,14 @@ PROGRAM = "[program:%s]\ncommand=%s\npriority=%d\nstartsecs=0\nenvironment=ROUND
 
 
 def programs(number):
-    return "".join(PROGRAM % (name, command, priority, number) for name, command, priority in (
-        ("service", SLOW_TO_STOP, 100), ("one", "sleep 1000", 200), ("two", "sleep 1000", 200)))
+    return "".join(
+        PROGRAM % (name, command, priority, number)
+        for name, command, priority in (
+            ("service", SLOW_TO_STOP, 100),
+            ("one", "sleep 1000", 200),
+            ("two", "sleep 1000", 200),
+        )
+    )
 
 
 @pytest.fixture(name="host")
@@ -39,7 +46,13 @@ def test_what_uses_a_service_goes_on_until_that_is_back(host):
 
 
 def test_the_parts_of_a_plan():
-    wanted = {name: {"group": name, "group_prio": priority} for name, priority in (("a", 100), ("b", 200), ("c", 200))}
+    wanted = {
+        name: {"group": name, "group_prio": priority}
+        for name, priority in (("a", 100), ("b", 200), ("c", 200))
+    }
     parts = waves(Plan(added=["c"], changed=["b", "a"], removed=["z"], wanted=wanted))
-    assert [(part.added, part.changed, part.removed) for part in parts] == [([], ["a"], ["z"]), (["c"], ["b"], [])]
+    assert [(part.added, part.changed, part.removed) for part in parts] == [
+        ([], ["a"], ["z"]),
+        (["c"], ["b"], []),
+    ]
     assert [part.removed for part in waves(Plan(removed=["z"]))] == [["z"]]

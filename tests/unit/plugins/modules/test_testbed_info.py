@@ -40,12 +40,19 @@ def instance_of_the_login():
             (root / "releases" / name / "bin").mkdir(parents=True)
             (root / "releases" / name / "bin/python").symlink_to("/usr/bin/env")
             (root / "releases" / name / "lib/python3/site-packages").mkdir(parents=True)
-            (root / "releases" / name / "release.json").write_text(json.dumps({
-                "id": name, "packages": {}, "built_at": "2027-01-0%dT00:00:00Z" % (number + 1)}))
+            (root / "releases" / name / "release.json").write_text(
+                json.dumps(
+                    {"id": name, "packages": {}, "built_at": "2027-01-0%dT00:00:00Z" % (number + 1)}
+                )
+            )
         (root / "current").symlink_to("releases/new")
         (root / "previous").symlink_to("releases/old")
         host = Supervisord(places["run_dir"], PROGRAMS)
-        text = host.conf.read_text().replace("%(here)s/s.sock", places["socket"]).replace("%(here)s", places["log_dir"])
+        text = (
+            host.conf.read_text()
+            .replace("%(here)s/s.sock", places["socket"])
+            .replace("%(here)s", places["log_dir"])
+        )
         host.conf.unlink()
         host.conf, host.socket = Path(places["supervisord_conf"]), Path(places["socket"])
         host.conf.write_text(text)
@@ -62,7 +69,11 @@ def let_it_end_twice(places):
 
 
 def problems(home):
-    answer = run_module("testbed_info", {"instances": ["swf-testbed"]}, env={"HOME": home, "PATH": os.environ["PATH"]})
+    answer = run_module(
+        "testbed_info",
+        {"instances": ["swf-testbed"]},
+        env={"HOME": home, "PATH": os.environ["PATH"]},
+    )
     assert not answer["failed"], answer
     return answer["instances"][0]["problems"]
 
@@ -74,15 +85,21 @@ def test_a_program_that_passed_the_gate_and_ends_again_and_again(instance):
     assert "limps is RUNNING, but has ended and was started again" in limping
     assert "with exit status 7: the end of its log then: the cause is here" in limping
     assert limping.endswith("ansible-playbook site.yml")
-    assert back == ("the release new became active 0 minutes ago. If it is the cause, go back to old: "
-                    "ansible-playbook playbooks/rollback.yml")
+    assert back == (
+        "the release new became active 0 minutes ago. If it is the cause, go back to old: "
+        "ansible-playbook playbooks/rollback.yml"
+    )
 
 
 def test_the_way_back_is_shown_only_where_it_may_help(instance):
     host, places, home = instance
     let_it_end_twice(places)
     current, previous = Path(places["root"], "current"), Path(places["root"], "previous")
-    for age, seen in ((90 * 60, "90 minutes ago"), (-3600, "before the clock was set back"), (2 * 86400, None)):
+    for age, seen in (
+        (90 * 60, "90 minutes ago"),
+        (-3600, "before the clock was set back"),
+        (2 * 86400, None),
+    ):
         os.utime(current, (0, time.time() - age), follow_symlinks=False)
         told = [line for line in problems(home) if "became active" in line]
         assert seen in told[0] if seen else told == []
@@ -98,7 +115,11 @@ def test_the_way_back_is_shown_only_where_it_may_help(instance):
 
 
 def told(home):
-    return run_module("testbed_info", {"instances": ["swf-testbed"]}, env={"HOME": home, "PATH": os.environ["PATH"]})
+    return run_module(
+        "testbed_info",
+        {"instances": ["swf-testbed"]},
+        env={"HOME": home, "PATH": os.environ["PATH"]},
+    )
 
 
 @pytest.mark.parametrize("away", ["deleted", "renamed", "replaced by an empty one"])
@@ -114,8 +135,11 @@ def test_a_log_that_is_not_in_its_place(instance, away):
         log.touch()
     (problem,) = (line for line in problems(home) if "moved away or deleted" in line)
     assert "the log %s was" % log in problem and problem.endswith(
-        "Run: kill -USR2 %d, which makes supervisord open its logs anew" % host.process.pid)
-    assert ("writes into the deleted file" if away == "deleted" else "writes to %s-20260102" % log) in problem
+        "Run: kill -USR2 %d, which makes supervisord open its logs anew" % host.process.pid
+    )
+    assert (
+        "writes into the deleted file" if away == "deleted" else "writes to %s-20260102" % log
+    ) in problem
     os.kill(host.process.pid, signal.SIGUSR2)
     until(lambda: not any("moved away" in line for line in problems(home)), "the log")
 
@@ -123,7 +147,10 @@ def test_a_log_that_is_not_in_its_place(instance, away):
 def test_the_log_of_supervisord_itself(instance):
     host, places, home = instance
     Path(places["log_dir"], "supervisord.log").rename(Path(places["log_dir"], "gone"))
-    assert any("process %d does not have that file open" % host.process.pid in line for line in problems(home))
+    assert any(
+        "process %d does not have that file open" % host.process.pid in line
+        for line in problems(home)
+    )
 
 
 def test_a_supervisord_without_its_socket_is_named(instance):
@@ -133,7 +160,10 @@ def test_a_supervisord_without_its_socket_is_named(instance):
     time.sleep(2.2)
     answer = told(home)["instances"][0]
     assert answer["unreachable"] == [host.process.pid] and answer["processes"] == []
-    assert "supervisord (pid %d) runs and is not reached at its socket" % host.process.pid in answer["problems"][0]
+    assert (
+        "supervisord (pid %d) runs and is not reached at its socket" % host.process.pid
+        in answer["problems"][0]
+    )
     assert "start.yml, which ends it and its programs" in answer["problems"][0]
     second = Supervisord(host.folder, env=host.env)
     second.conf, second.socket = host.conf, host.socket

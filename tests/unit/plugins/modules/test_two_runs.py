@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Two runs of one login whose calls come to a host at the same moment: each is successful, and nothing of either is lost."""
+"""Two runs of one login whose calls come to a host at the same moment: each is successful, and
+nothing of either is lost."""
 
 from __future__ import annotations
 
@@ -33,14 +34,22 @@ def a_home(tmp_path, monkeypatch):
 
 
 def test_the_same_secrets_are_placed_by_two_runs(home):
-    """Each has a directory purged while the other one writes there, and keeps what was there before."""
+    """Each has a directory purged while the other one writes there, and keeps what was there
+    before."""
     secrets, snapshot = home / "secrets", home / "secrets.known-good"
 
     def place(text):
-        return lambda: run_module("config_files", {
-            "directories": [{"path": str(secrets), "mode": "0700", "purge": True}],
-            "files": [{"dest": str(secrets / str(number)), "secret": True, "secret_content": text} for number in range(30)],
-            "known_good": str(snapshot)})
+        return lambda: run_module(
+            "config_files",
+            {
+                "directories": [{"path": str(secrets), "mode": "0700", "purge": True}],
+                "files": [
+                    {"dest": str(secrets / str(number)), "secret": True, "secret_content": text}
+                    for number in range(30)
+                ],
+                "known_good": str(snapshot),
+            },
+        )
 
     def drop():
         return run_module("known_good_files", {"snapshots": [str(snapshot)], "state": "dropped"})
@@ -57,10 +66,15 @@ def test_the_same_secrets_are_placed_by_two_runs(home):
 
 def test_the_manifest_lists_what_both_have_created(home):
     def place(name):
-        # each run creates directories of its own: one that is there already is not listed by who finds it
-        return lambda: run_module("config_files", {
-            "manifest": {"instance": "swf-two", "scope": "user", "role": name},
-            "directories": [{"path": str(home / "made" / name), "mode": "0700"}]})
+        # each run creates directories of its own: one that is there already is not listed by who
+        # finds it
+        return lambda: run_module(
+            "config_files",
+            {
+                "manifest": {"instance": "swf-two", "scope": "user", "role": name},
+                "directories": [{"path": str(home / "made" / name), "mode": "0700"}],
+            },
+        )
 
     names = ["part-%d" % number for number in range(ROUNDS * 2)]
     at_once(*map(place, names))
@@ -73,7 +87,10 @@ def test_who_does_not_get_the_turn_says_which_process_has_it(home):
     folder = turn.folder_of_login()
     with turn.turn("test"):
         assert stat.S_IMODE(os.stat(folder).st_mode) == 0o700
-        with pytest.raises(OSError, match="process %d .*has held the lock" % os.getpid()), turn.turn("test", patience=0.3):
+        with (
+            pytest.raises(OSError, match="process %d .*has held the lock" % os.getpid()),
+            turn.turn("test", patience=0.3),
+        ):
             pass
     assert not os.path.exists(os.path.join(folder, "test@%s.lock" % os.uname().nodename))
 

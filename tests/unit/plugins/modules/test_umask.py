@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the modules make is read by a service's user and written by nobody else, whatever the login's umask. Real uv and pip."""
+"""What the modules make is read by a service's user and written by nobody else, whatever the
+login's umask. Real uv and pip."""
 
 from __future__ import annotations
 
@@ -43,12 +44,24 @@ def test_a_release_is_read_by_everybody(tmp_path, installer):
     wheels.mkdir()
     wheel = make_wheel(wheels, "swf-testbed", "0.1.0", script="swf-testbed")
     lock = "swf-testbed==0.1.0 --hash=sha256:%s\n" % sha256(wheel)
-    answer = run_module("release", {
-        "root": str(tmp_path / "opt/swf-testbed"), "version": "0.1.0", "lock_file": "x", "tools_lock_file": "x", "lock": lock,
-        "tools_lock": lock, "python": sys.executable, "smoke": ["swf-testbed"], "installer": installer,
-        "indexes": [{"name": "wheels", "preset": "directory", "url": str(wheels)}]},
-        # a cache that was filled under the same umask: uv links the files of a release to those of its cache
-        env=dict(os.environ, UV_CACHE_DIR=str(tmp_path / "opt/cache")))
+    answer = run_module(
+        "release",
+        {
+            "root": str(tmp_path / "opt/swf-testbed"),
+            "version": "0.1.0",
+            "lock_file": "x",
+            "tools_lock_file": "x",
+            "lock": lock,
+            "tools_lock": lock,
+            "python": sys.executable,
+            "smoke": ["swf-testbed"],
+            "installer": installer,
+            "indexes": [{"name": "wheels", "preset": "directory", "url": str(wheels)}],
+        },
+        # a cache that was filled under the same umask: uv links the files of a release to those of
+        # its cache
+        env=dict(os.environ, UV_CACHE_DIR=str(tmp_path / "opt/cache")),
+    )
     assert not answer["failed"], answer
     assert wrong(Path(answer["path"])) == [] and wrong(Path(answer["tools"])) == []
     above = [tmp_path / "opt", tmp_path / "opt/swf-testbed", tmp_path / "opt/swf-testbed/releases"]
@@ -58,9 +71,16 @@ def test_a_release_is_read_by_everybody(tmp_path, installer):
 @UMASKS
 def test_a_configuration_file_is_reached_by_those_who_may_read_it(tmp_path):
     folder = tmp_path / "etc/deep/service.d"
-    answer = run_module("config_files", {"directories": [{"path": str(folder)}], "files": [
-        {"dest": str(folder / "ours.conf"), "content": "x\n", "mode": "0644"},
-        {"dest": str(folder / "token"), "secret_content": "x\n", "secret": True}]})
+    answer = run_module(
+        "config_files",
+        {
+            "directories": [{"path": str(folder)}],
+            "files": [
+                {"dest": str(folder / "ours.conf"), "content": "x\n", "mode": "0644"},
+                {"dest": str(folder / "token"), "secret_content": "x\n", "secret": True},
+            ],
+        },
+    )
     assert not answer["failed"], answer
     (folder / "token").unlink()
     assert wrong(tmp_path / "etc") == []
@@ -73,17 +93,30 @@ def test_an_unpacked_archive_is_read_by_everybody(tmp_path):
     path = tmp_path / "broker.tar.gz"
     with tarfile.open(path, "w:gz") as tar:
         tar.add(tmp_path / "broker-1", "broker-1")
-    answer = run_module("archive_unpacked", {
-        "url": path.as_uri(), "checksum": "sha256:" + hashlib.sha256(path.read_bytes()).hexdigest(),
-        "dest": str(tmp_path / "opt/lab/broker")})
+    answer = run_module(
+        "archive_unpacked",
+        {
+            "url": path.as_uri(),
+            "checksum": "sha256:" + hashlib.sha256(path.read_bytes()).hexdigest(),
+            "dest": str(tmp_path / "opt/lab/broker"),
+        },
+    )
     assert not answer["failed"], answer
     assert wrong(tmp_path / "opt") == []
 
 
 @UMASKS
 def test_pips_settings_of_a_site_are_read_by_everybody(tmp_path):
-    answer = run_module("pip_settings", {
-        "scope": "site", "site": str(tmp_path / "opt/venv"), "owner": "swf-testbed", "record": str(tmp_path / "etc/record.json"),
-        "indexes": [{"name": "lab", "url": "https://index.example.org/simple/"}]}, env=dict(os.environ, HOME=str(tmp_path)))
+    answer = run_module(
+        "pip_settings",
+        {
+            "scope": "site",
+            "site": str(tmp_path / "opt/venv"),
+            "owner": "swf-testbed",
+            "record": str(tmp_path / "etc/record.json"),
+            "indexes": [{"name": "lab", "url": "https://index.example.org/simple/"}],
+        },
+        env=dict(os.environ, HOME=str(tmp_path)),
+    )
     assert not answer["failed"], answer
     assert (tmp_path / "opt/venv/pip.conf").exists() and wrong(tmp_path / "opt") == []

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""unit_running: what it decides, and what it does with a stand-in for systemctl. The roles' scenarios run it on real hosts."""
+"""unit_running: what it decides, and what it does with a stand-in for systemctl. The roles'
+scenarios run it on real hosts."""
 
 from __future__ import annotations
 
@@ -19,14 +20,26 @@ def microseconds_ago(seconds):
 
 
 def state(**changed):
-    return dict({
-        "LoadState": "loaded", "ActiveState": "active", "UnitFileState": "enabled", "NeedDaemonReload": "no",
-        "FragmentPath": UNIT_FILE, "DropInPaths": "", "InactiveExitTimestampMonotonic": microseconds_ago(0),
-        "StateChangeTimestampMonotonic": microseconds_ago(0)}, **changed)
+    return dict(
+        {
+            "LoadState": "loaded",
+            "ActiveState": "active",
+            "UnitFileState": "enabled",
+            "NeedDaemonReload": "no",
+            "FragmentPath": UNIT_FILE,
+            "DropInPaths": "",
+            "InactiveExitTimestampMonotonic": microseconds_ago(0),
+            "StateChangeTimestampMonotonic": microseconds_ago(0),
+        },
+        **changed,
+    )
 
 
 def plan(found, restart_on=(), reload_on=(), placed=()):
-    return unit_running.plan(found, {"restart_on": list(restart_on), "reload_on": list(reload_on), "placed": list(placed)})
+    return unit_running.plan(
+        found,
+        {"restart_on": list(restart_on), "reload_on": list(reload_on), "placed": list(placed)},
+    )
 
 
 @pytest.fixture
@@ -42,7 +55,10 @@ def test_a_service_that_read_its_files_is_left_alone(config):
 
 
 def test_a_file_that_came_after_the_start_restarts_it(config):
-    assert plan(state(InactiveExitTimestampMonotonic=microseconds_ago(60)), [config]) == (["restart"], [config])
+    assert plan(state(InactiveExitTimestampMonotonic=microseconds_ago(60)), [config]) == (
+        ["restart"],
+        [config],
+    )
 
 
 def test_a_file_from_before_the_clock_was_set_back_restarts_it_once(config, monkeypatch):
@@ -60,21 +76,39 @@ def test_a_file_from_before_the_clock_was_set_back_restarts_it_once(config, monk
 
 
 def test_a_file_that_came_after_the_last_reload_reloads_it(config):
-    found = state(InactiveExitTimestampMonotonic=microseconds_ago(60), StateChangeTimestampMonotonic=microseconds_ago(50))
+    found = state(
+        InactiveExitTimestampMonotonic=microseconds_ago(60),
+        StateChangeTimestampMonotonic=microseconds_ago(50),
+    )
     assert plan(found, [], [config]) == (["reload"], [config])
     time.sleep(0.02)
-    assert plan(dict(found, StateChangeTimestampMonotonic=microseconds_ago(0)), [], [config]) == ([], [])
+    assert plan(dict(found, StateChangeTimestampMonotonic=microseconds_ago(0)), [], [config]) == (
+        [],
+        [],
+    )
 
 
 def test_a_restart_makes_a_reload_needless(config):
-    assert plan(state(InactiveExitTimestampMonotonic=microseconds_ago(60),
-                      StateChangeTimestampMonotonic=microseconds_ago(60)), [config], [config])[0] == ["restart"]
+    assert plan(
+        state(
+            InactiveExitTimestampMonotonic=microseconds_ago(60),
+            StateChangeTimestampMonotonic=microseconds_ago(60),
+        ),
+        [config],
+        [config],
+    )[0] == ["restart"]
 
 
 def test_what_check_mode_only_predicted_counts(tmp_path):
     path = str(tmp_path / "not-there-yet")
-    assert plan(state(), [path], placed=[{"path": path, "action": "created"}]) == (["restart"], [path])
-    assert plan(state(), [], [str(tmp_path)], [{"path": path, "action": "removed"}]) == (["reload"], [str(tmp_path)])
+    assert plan(state(), [path], placed=[{"path": path, "action": "created"}]) == (
+        ["restart"],
+        [path],
+    )
+    assert plan(state(), [], [str(tmp_path)], [{"path": path, "action": "removed"}]) == (
+        ["reload"],
+        [str(tmp_path)],
+    )
 
 
 def test_a_first_drop_in_is_noticed_though_systemd_does_not_tell_of_it():
@@ -83,14 +117,20 @@ def test_a_first_drop_in_is_noticed_though_systemd_does_not_tell_of_it():
     assert plan(state(DropInPaths="/run/other.conf " + drop_in), [UNIT_FILE, drop_in]) == ([], [])
 
 
-@pytest.mark.parametrize("found, actions", [
-    (state(LoadState="not-found", ActiveState="inactive", UnitFileState=""), ["daemon-reload", "enable", "start"]),
-    (state(ActiveState="failed"), ["start"]),
-    (state(UnitFileState="disabled"), ["enable"]),
-    (state(UnitFileState="enabled-runtime"), []),
-    (state(NeedDaemonReload="yes"), ["daemon-reload"]),
-    (state(ActiveState="activating"), []),
-])
+@pytest.mark.parametrize(
+    "found, actions",
+    [
+        (
+            state(LoadState="not-found", ActiveState="inactive", UnitFileState=""),
+            ["daemon-reload", "enable", "start"],
+        ),
+        (state(ActiveState="failed"), ["start"]),
+        (state(UnitFileState="disabled"), ["enable"]),
+        (state(UnitFileState="enabled-runtime"), []),
+        (state(NeedDaemonReload="yes"), ["daemon-reload"]),
+        (state(ActiveState="activating"), []),
+    ],
+)
 def test_states(found, actions):
     assert plan(found)[0] == actions
 
@@ -101,7 +141,10 @@ class Refused(Exception):
 
 class Module:
     def __init__(self, **params):
-        self.params = dict({"unit": "app.service", "listen": [], "port": None, "timeout": 1, "log_lines": 3}, **params)
+        self.params = dict(
+            {"unit": "app.service", "listen": [], "port": None, "timeout": 1, "log_lines": 3},
+            **params,
+        )
 
     def fail_json(self, **result):
         raise Refused(result["msg"])
@@ -124,13 +167,23 @@ def systemctl(monkeypatch):
 
 def test_actions_come_in_their_order_and_nothing_to_reset_does_no_harm(systemctl):
     unit_running.carry_out(["daemon-reload", "enable", "start"], "app.service")
-    assert systemctl == [("daemon-reload",), ("enable", "app.service"), ("reset-failed", "app.service"), ("start", "app.service")]
+    assert systemctl == [
+        ("daemon-reload",),
+        ("enable", "app.service"),
+        ("reset-failed", "app.service"),
+        ("start", "app.service"),
+    ]
 
 
 def test_it_waits_for_the_port(systemctl):
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
-        assert unit_running.wait({"unit": "app", "listen": ["127.0.0.1", "0.0.0.0"], "port": port, "timeout": 5}) == ""
+        assert (
+            unit_running.wait(
+                {"unit": "app", "listen": ["127.0.0.1", "0.0.0.0"], "port": port, "timeout": 5}
+            )
+            == ""
+        )
     text = unit_running.wait({"unit": "app", "listen": ["127.0.0.1"], "port": port, "timeout": 0})
     assert "nothing listens on 127.0.0.1 port %d" % port in text
 

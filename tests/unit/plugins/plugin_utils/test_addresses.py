@@ -82,9 +82,15 @@ def test_no_urls(url):
 
 
 def test_a_url_with_credentials_is_not_to_be_shown():
-    assert url_refusal("https://me:secret@x", WEB)[1] and url_refusal("https://me:secret@x:y", WEB)[1]
+    assert (
+        url_refusal("https://me:secret@x", WEB)[1] and url_refusal("https://me:secret@x:y", WEB)[1]
+    )
 
 
 def test_loopback_is_an_address_and_not_how_a_name_begins():
     assert is_loopback("127.8.0.1") and is_loopback("::1") and is_loopback("localhost")
-    assert not is_loopback("127.evil.example.org") and not is_loopback("0.0.0.0") and not is_loopback("::")
+    assert (
+        not is_loopback("127.evil.example.org")
+        and not is_loopback("0.0.0.0")
+        and not is_loopback("::")
+    )

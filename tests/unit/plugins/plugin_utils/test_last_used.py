@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Locks and wheels from git on the controller: those that were used last stay, and nothing of anybody else goes."""
+"""Locks and wheels from git on the controller: those that were used last stay, and nothing of
+anybody else goes."""
 
 from __future__ import annotations
 
@@ -8,7 +9,10 @@ import os
 import pytest
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._release.lock_file import HEADING
-from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._last_used import keep_locks, keep_wheels
+from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._last_used import (
+    keep_locks,
+    keep_wheels,
+)
 
 
 @pytest.fixture(name="locks")
@@ -40,7 +44,11 @@ def test_what_we_did_not_make_stays(locks):
     (locks / "mine.txt").write_text("a==1\n")
     (locks / "notes").write_text("x")
     keep_locks(str(locks / "swf-testbed-0.3.txt"), str(locks), 1)
-    assert sorted(path.name for path in locks.iterdir()) == ["mine.txt", "notes", "swf-testbed-0.3.txt"]
+    assert sorted(path.name for path in locks.iterdir()) == [
+        "mine.txt",
+        "notes",
+        "swf-testbed-0.3.txt",
+    ]
 
 
 def test_locks_in_a_folder_of_ones_own_stay(locks, tmp_path):
@@ -57,4 +65,8 @@ def test_wheels_from_git(tmp_path):
     (tmp_path / "git-mine").mkdir()
     keep_wheels(str(tmp_path / ("git-%012x" % 0)), 3)
     assert sorted(path.name for path in tmp_path.iterdir()) == [
-        "git-000000000000", "git-000000000004", "git-000000000005", "git-mine"]
+        "git-000000000000",
+        "git-000000000004",
+        "git-000000000005",
+        "git-mine",
+    ]

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Exports to real vault files and imports from them. test_team_secrets.py does it with playbooks and an inventory."""
+"""Exports to real vault files and imports from them. test_team_secrets.py does it with playbooks
+and an inventory."""
 
 from __future__ import annotations
 
@@ -28,8 +29,24 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._secrets_file 
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._secrets_import import imported
 
 HEX = "0123456789abcdef0123456789abcdef01234567"
-ODD = ["it's \"quoted\"", "{{ 7 * 7 }}", "{% if %}", "{# gone #}", "%(x)s $(id) `id` \\", "Zoë-пароль-密", "0123", "1e5", "yes",
-       "null", "- a", "a: b # c", "!vault x", "&a *b", "\ttab", "x" * 5000]
+ODD = [
+    'it\'s "quoted"',
+    "{{ 7 * 7 }}",
+    "{% if %}",
+    "{# gone #}",
+    "%(x)s $(id) `id` \\",
+    "Zoë-пароль-密",
+    "0123",
+    "1e5",
+    "yes",
+    "null",
+    "- a",
+    "a: b # c",
+    "!vault x",
+    "&a *b",
+    "\ttab",
+    "x" * 5000,
+]
 PASSWORDS = (("default", b"password"),)
 
 
@@ -40,7 +57,8 @@ def loader(*passwords):
 
 
 class Held:
-    """Stands for HeldSecrets, which needs an inventory: a directory, and values from the inventory."""
+    """Stands for HeldSecrets, which needs an inventory: a directory, and values from the
+    inventory."""
 
     def __init__(self, directory, **values):
         self.directory, self.values = str(directory), values
@@ -91,7 +109,9 @@ def test_a_value_comes_back_byte_for_byte(path, tmp_path, value):
     assert loader(*PASSWORDS).load_from_file(str(path)) == in_file(path)
 
 
-TEXT = st.text(st.characters(exclude_categories=("Cs", "Cc"))) | st.from_regex("[{}%# 0-9a-z]{1,9}", fullmatch=True)
+TEXT = st.text(st.characters(exclude_categories=("Cs", "Cc"))) | st.from_regex(
+    "[{}%# 0-9a-z]{1,9}", fullmatch=True
+)
 
 
 @settings(max_examples=300, deadline=None)
@@ -104,9 +124,19 @@ def test_any_value_comes_back(value):
 def test_ansible_vault_shows_it(path, tmp_path):
     export(path, Held(tmp_path / "none", api_token=HEX, broker_password="{{ x }}"))
     (tmp_path / "password").write_bytes(PASSWORDS[0][1])
-    shown = subprocess.check_output([Path(sys.executable).parent / "ansible-vault", "view", "--vault-password-file",
-                                     tmp_path / "password", path], text=True)
-    assert shown == text_of({"swf_testbed_broker_password": "{{ x }}", "swf_testbed_api_token": HEX})
+    shown = subprocess.check_output(
+        [
+            Path(sys.executable).parent / "ansible-vault",
+            "view",
+            "--vault-password-file",
+            tmp_path / "password",
+            path,
+        ],
+        text=True,
+    )
+    assert shown == text_of(
+        {"swf_testbed_broker_password": "{{ x }}", "swf_testbed_api_token": HEX}
+    )
     assert "docs/team.md" in shown and '!unsafe "{{ x }}"' in shown
 
 
@@ -124,19 +154,33 @@ def test_the_file_is_one_vault_file_for_its_owner(path, tmp_path):
 def test_a_second_export_leaves_the_file_as_it_is(path, tmp_path):
     export(path, Held(tmp_path / "none", api_token=HEX))
     before = path.read_bytes()
-    assert not export(path, Held(tmp_path / "none", api_token=HEX))["changed"] and path.read_bytes() == before
-    assert export(path, Held(tmp_path / "none", api_token=HEX[::-1]), check_mode=True)["changed"] and path.read_bytes() == before
-    assert export(path, Held(tmp_path / "none", api_token=HEX[::-1]))["changed"] and path.read_bytes() != before
+    assert (
+        not export(path, Held(tmp_path / "none", api_token=HEX))["changed"]
+        and path.read_bytes() == before
+    )
+    assert (
+        export(path, Held(tmp_path / "none", api_token=HEX[::-1]), check_mode=True)["changed"]
+        and path.read_bytes() == before
+    )
+    assert (
+        export(path, Held(tmp_path / "none", api_token=HEX[::-1]))["changed"]
+        and path.read_bytes() != before
+    )
 
 
 def test_check_mode_does_not_even_make_the_directory(path, tmp_path):
-    assert export(path, Held(tmp_path / "none", api_token=HEX), check_mode=True)["changed"] and not path.parent.exists()
+    assert (
+        export(path, Held(tmp_path / "none", api_token=HEX), check_mode=True)["changed"]
+        and not path.parent.exists()
+    )
 
 
 def test_the_vault_id_is_chosen_as_ansible_vault_does(path, tmp_path, monkeypatch):
     two = (("dev", b"one"), ("prod", b"two"))
     held = Held(tmp_path / "none", api_token=HEX)
-    with pytest.raises(FileRefused, match="Evidence: Ansible was given the vault ids dev, prod. Fix: choose one"):
+    with pytest.raises(
+        FileRefused, match="Evidence: Ansible was given the vault ids dev, prod. Fix: choose one"
+    ):
         export(path, held, passwords=two)
     monkeypatch.setattr(constants, "DEFAULT_VAULT_ENCRYPT_IDENTITY", "other")
     with pytest.raises(FileRefused, match="other, and Ansible was given dev, prod"):
@@ -144,7 +188,9 @@ def test_the_vault_id_is_chosen_as_ansible_vault_does(path, tmp_path, monkeypatc
     assert not path.exists()
     monkeypatch.setattr(constants, "DEFAULT_VAULT_ENCRYPT_IDENTITY", "prod")
     export(path, held, passwords=two)
-    assert path.read_text().startswith("$ANSIBLE_VAULT;1.2;AES256;prod\n") and in_file(path, two[1:]) == in_file(path, two)
+    assert path.read_text().startswith("$ANSIBLE_VAULT;1.2;AES256;prod\n") and in_file(
+        path, two[1:]
+    ) == in_file(path, two)
     monkeypatch.setattr(constants, "DEFAULT_VAULT_ENCRYPT_IDENTITY", None)
     path.unlink()
     export(path, held, passwords=two[:1])
@@ -155,7 +201,11 @@ REFUSED = [
     ("swf_testbed_api_token: x\n", None, "is not a vault file"),
     ("swf_testbed_api_token: x\n", b"other", "cannot be decrypted"),
     ("vault_index_token: x\n", b"password", "holds more than an export.*it has vault_index_token"),
-    ("swf_testbed_broker_password: x\n", b"password", "does not have.*Evidence: swf_testbed_broker_password. Fix: import them"),
+    (
+        "swf_testbed_broker_password: x\n",
+        b"password",
+        "does not have.*Evidence: swf_testbed_broker_password. Fix: import them",
+    ),
     ("a: [\n", b"password", "is no YAML"),
     ("a: !vault x\n", b"password", "is no YAML"),
     ("- a\n", b"password", "has no variables"),
@@ -176,20 +226,33 @@ def test_a_file_of_somebody_else_is_not_overwritten(path, tmp_path, text, passwo
 
 
 def test_nothing_is_exported_without_a_password(path, tmp_path):
-    with pytest.raises(FileRefused, match="no password for .* Evidence: .* Fix: make export-secrets FILE=.*ask-vault-pass"):
+    with pytest.raises(
+        FileRefused,
+        match="no password for .* Evidence: .* Fix: make export-secrets FILE=.*ask-vault-pass",
+    ):
         export(path, Held(tmp_path / "none", api_token=HEX), passwords=())
     assert not path.parent.exists()
 
 
 def test_a_controller_without_secrets_is_refused(path, tmp_path):
-    with pytest.raises(FileRefused, match="no secrets to export. Evidence: %s has none.* Fix: " % (tmp_path / "none")):
+    with pytest.raises(
+        FileRefused,
+        match="no secrets to export. Evidence: %s has none.* Fix: " % (tmp_path / "none"),
+    ):
         export(path, Held(tmp_path / "none"))
     assert not path.parent.exists() and not (tmp_path / "none").exists()
 
 
 def test_hosts_with_different_values_are_named(path, tmp_path):
-    with pytest.raises(FileRefused, match="swf_testbed_api_token is not the same for all hosts.* Evidence: host0 and host1 "):
-        export(path, Held(tmp_path / "none", api_token=HEX), Held(tmp_path / "none", api_token=HEX[::-1]))
+    with pytest.raises(
+        FileRefused,
+        match="swf_testbed_api_token is not the same for all hosts.* Evidence: host0 and host1 ",
+    ):
+        export(
+            path,
+            Held(tmp_path / "none", api_token=HEX),
+            Held(tmp_path / "none", api_token=HEX[::-1]),
+        )
     assert not path.parent.exists()
 
 
@@ -206,7 +269,9 @@ def test_a_directory_of_variables_would_hide_the_file_of_that_name(path, tmp_pat
 def a_controller_with_everything(tmp_path):
     directory = tmp_path / "one"
     _lab_ca.LabCa(str(directory)).issued("broker", ["broker.example.org"], 397, 90)
-    return Held(directory, api_token=HEX, broker_password="{{ it's }} \"Zoë\" %(x)s", digest_key=HEX[::-1])
+    return Held(
+        directory, api_token=HEX, broker_password='{{ it\'s }} "Zoë" %(x)s', digest_key=HEX[::-1]
+    )
 
 
 def test_what_was_exported_is_imported(controller, path, tmp_path):
@@ -218,7 +283,9 @@ def test_what_was_exported_is_imported(controller, path, tmp_path):
     assert result["changed"] and len(result["files"]) == 12 and result["copies"] == []
     for directory in (other, third):
         secrets = directory / "secrets"
-        assert (secrets / "broker_password").read_text() == controller.values["broker_password"] + "\n"
+        assert (secrets / "broker_password").read_text() == controller.values[
+            "broker_password"
+        ] + "\n"
         assert (secrets / "api_token").read_text() == HEX + "\n"
         assert {stat.S_IMODE(item.stat().st_mode) for item in secrets.iterdir()} == {0o600}
         assert stat.S_IMODE(secrets.stat().st_mode) == 0o700
@@ -236,7 +303,9 @@ def test_another_value_is_replaced_only_if_it_is_forced(controller, path, tmp_pa
     # one that is missing and one that is right are not named
     with pytest.raises(FileRefused) as refused:
         bring(path, other)
-    differing = [str(other / name) for name in ("secrets/api_token", "secrets/lab-ca.key", "ca/ca.pem")]
+    differing = [
+        str(other / name) for name in ("secrets/api_token", "secrets/lab-ca.key", "ca/ca.pem")
+    ]
     assert "Evidence: %s have another value. Fix: " % ", ".join(differing) in str(refused.value)
     assert "FORCE=yes" in str(refused.value)
     assert files(other) == before
@@ -244,7 +313,9 @@ def test_another_value_is_replaced_only_if_it_is_forced(controller, path, tmp_pa
     result = bring(path, other, force=True)
     assert [copy.rpartition(".")[0] for copy in result["copies"]] == differing
     for name, copy in zip(differing, result["copies"]):
-        assert Path(copy).read_bytes() == before[name] and stat.S_IMODE(os.stat(copy).st_mode) == 0o600
+        assert (
+            Path(copy).read_bytes() == before[name] and stat.S_IMODE(os.stat(copy).st_mode) == 0o600
+        )
         assert Path(name).read_bytes() != before[name]
     assert not bring(path, other)["changed"]
 
@@ -252,7 +323,10 @@ def test_another_value_is_replaced_only_if_it_is_forced(controller, path, tmp_pa
 UNUSABLE = [
     ("swf_testbed_api_token: 0123\n", "swf_testbed_api_token in .* is not text"),
     ("swf_testbed_api_token: abc\n", "is not a token of the monitor"),
-    ("swf_testbed_broker_password: '{{ vault_x }}'\n", "swf_testbed_broker_password in .* is a template"),
+    (
+        "swf_testbed_broker_password: '{{ vault_x }}'\n",
+        "swf_testbed_broker_password in .* is a template",
+    ),
     ("swf_testbed_broker_password: ' x'\n", "begins or ends with a space"),
     ("swf_testbed_broker_password: |\n  x\n", "begins or ends with a space|has an end of line"),
     ("swf_testbed_brokr_password: x\n", "it has swf_testbed_brokr_password"),
@@ -285,5 +359,7 @@ def test_a_variable_of_the_role_can_be_in_it():
     """Each name is one that the settings have: a renamed variable would be exported in vain."""
     from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils import _secrets_file
 
-    spec = yaml.safe_load((Path(__file__).parents[4] / "roles/settings/meta/argument_specs.yml").read_text())
+    spec = yaml.safe_load(
+        (Path(__file__).parents[4] / "roles/settings/meta/argument_specs.yml").read_text()
+    )
     assert set(_secrets_file.VARIABLES) <= set(spec["argument_specs"]["main"]["options"])

@@ -8,7 +8,10 @@ import re
 import pytest
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory import _known
-from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory._unknown import edits, misspelled
+from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory._unknown import (
+    edits,
+    misspelled,
+)
 
 # the collection's own name, and that of the package of the CLI
 NO_VARIABLES = {"swf_testbed_cli"}
@@ -19,7 +22,9 @@ def words(root):
     for folder in ("roles", "playbooks", "plugins", "inventory", "examples"):
         for path in (root / folder).rglob("*.*"):
             if path.suffix in (".yml", ".j2", ".py", ".example"):
-                for name in re.findall(r"(?<![\w.])swf_testbed_[a-z]\w*", path.read_text(encoding="utf-8")):
+                for name in re.findall(
+                    r"(?<![\w.])swf_testbed_[a-z]\w*", path.read_text(encoding="utf-8")
+                ):
                     yield name, path
 
 

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Errors that are no fault of the client are said in JSON too, with a status that tells it to try again."""
+"""Errors that are no fault of the client are said in JSON too, with a status that tells it to try
+again."""
 
 import logging
 from typing import Any

@@ -5,7 +5,8 @@ from rest_framework.pagination import LimitOffsetPagination
 
 
 class Pages(LimitOffsetPagination):
-    """Answers {"count", "next", "previous", "results"}. A larger limit than `max_limit` is cut to it."""
+    """Answers {"count", "next", "previous", "results"}. A larger limit than `max_limit` is cut to
+    it."""
 
     default_limit = 100
     max_limit = 1000

@@ -27,7 +27,8 @@ def _filename() -> serializers.RegexField:
 
 
 class FiniteFloatField(serializers.FloatField):
-    """A number that is not nan or infinity: JSON has no word for those, and PostgreSQL refuses some."""
+    """A number that is not nan or infinity: JSON has no word for those, and PostgreSQL refuses
+    some."""
 
     def to_internal_value(self, data: Any) -> float:
         number = super().to_internal_value(data)
@@ -37,7 +38,8 @@ class FiniteFloatField(serializers.FloatField):
 
 
 class HeartbeatSerializer(serializers.ModelSerializer):
-    """A heartbeat, and an agent as it is listed. `last_heartbeat` is the monitor's clock, not the agent's."""
+    """A heartbeat, and an agent as it is listed. `last_heartbeat` is the monitor's clock, not the
+    agent's."""
 
     # Not the model's unique field: a heartbeat of an agent that is known is the usual case.
     instance_name = serializers.CharField(max_length=200)

@@ -66,7 +66,8 @@ def _valid(serializer_class: type[serializers.Serializer], data: Any) -> dict[st
 
 
 def _refuse_other(stored: Any, given: dict[str, Any], names: tuple[str, ...]) -> None:
-    """A second post must tell the same as the first: one name for two different files is an error."""
+    """A second post must tell the same as the first: one name for two different files is an
+    error."""
     differing = [name for name in names if getattr(stored, name) != given[name]]
     if differing:
         raise Conflict(f"{given['filename']} is already registered with another {' and '.join(differing)}.")
@@ -75,7 +76,8 @@ def _refuse_other(stored: Any, given: dict[str, Any], names: tuple[str, ...]) ->
 class HeartbeatView(APIView):
     def post(self, request: Request) -> Response:
         agent = SystemAgent(**_valid(HeartbeatSerializer, request.data), last_heartbeat=timezone.now())
-        # One statement, so that the first heartbeats of two processes cannot get in each other's way.
+        # One statement, so that the first heartbeats of two processes cannot get in each other's
+        # way.
         SystemAgent.objects.bulk_create(
             [agent],
             update_conflicts=True,
@@ -106,9 +108,11 @@ class AgentListView(ListView):
 
 class AgentView(APIView):
     def delete(self, request: Request, instance_name: str) -> Response:
-        """Forget an agent: it has ended in good order, or was taken away. One that is not known is no error.
+        """Forget an agent: it has ended in good order, or was taken away. One that is not known is
+        no error.
 
-        With `pid`, as an agent says it of itself, only if no other process was heard of under the name since.
+        With `pid`, as an agent says it of itself, only if no other process was heard of under the
+        name since.
         """
         named = _valid(GoodbyeQuery, {**request.query_params.dict(), "instance_name": instance_name})
         SystemAgent.objects.filter(**named).delete()
@@ -131,7 +135,8 @@ class RunView(APIView):
 
     def patch(self, request: Request, run_id: int) -> Response:
         change = _valid(RunChangeSerializer, request.data)
-        # One after the other they may contradict: the clock was set back, and the run ended all the same.
+        # One after the other they may contradict: the clock was set back, and the run ended all the
+        # same.
         if {"started_at", "ended_at"} <= change.keys() and change["ended_at"] < change["started_at"]:
             raise ValidationError({"ended_at": "Is before started_at."})
         with transaction.atomic():
@@ -147,7 +152,8 @@ class RunView(APIView):
 
 
 class StfListView(ListView):
-    """Newest first; with `older_than` the longest untouched first, as it is for finding what got stuck."""
+    """Newest first; with `older_than` the longest untouched first, as it is for finding what got
+    stuck."""
 
     serializer_class = StfFileSerializer
     query_class = StfQuery
@@ -162,7 +168,8 @@ class StfListView(ListView):
             files = files.filter(run_id=query["run_id"])
         if "older_than" in query:
             now, age = timezone.now(), timedelta(seconds=query["older_than"])
-            # A time to come is from before the clock was set back; nobody has to wait until it has caught up.
+            # A time to come is from before the clock was set back; nobody has to wait until it has
+            # caught up.
             files = files.filter(Q(updated_at__lt=now - age) | Q(updated_at__gt=now + age)).order_by("id")
         return files
 
@@ -183,9 +190,11 @@ class StfView(APIView):
         return Response(StfFileSerializer(get_object_or_404(StfFile, filename=filename)).data)
 
     def patch(self, request: Request, filename: str) -> Response:
-        """Answers 200 and the file as it is, also where the change would have moved its status back."""
+        """Answers 200 and the file as it is, also where the change would have moved its status
+        back."""
         change = _valid(StfChangeSerializer, request.data)
-        # The condition is in the UPDATE itself, so that of two agents that finish a file one comes first.
+        # The condition is in the UPDATE itself, so that of two agents that finish a file one comes
+        # first.
         StfFile.objects.filter(filename=filename, status__in=STF_BEFORE[change["status"]]).update(
             **change, updated_at=timezone.now()
         )

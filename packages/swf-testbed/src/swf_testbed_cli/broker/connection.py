@@ -24,7 +24,8 @@ CONNECT_TIMEOUT = 10.0  # seconds a client has to log in
 SMALLEST_HEARTBEAT_MS = 1000  # what this broker offers and asks for at most
 # A client counts as dead after this many intervals without a byte.
 HEARTBEAT_TOLERANCE = 2.5
-# Queues wait while the first is unsent; who lets topics and receipts pile up to the second is cut off.
+# Queues wait while the first is unsent; who lets topics and receipts pile up to the second is cut
+# off.
 HIGH_WATER_BYTES = 256 * 1024
 UNREAD_LIMIT_BYTES = 64 * 1024 * 1024
 _ACK_MODES = ("auto", "client", "client-individual")
@@ -150,7 +151,8 @@ class StompConnection(asyncio.Protocol):
             log.warning("login refused", extra={"peer": self.peer})
             self._refuse("login refused: wrong user or password", None)
             return
-        # Any `host` is served: there is one virtual host, and clients may call the broker what they like.
+        # Any `host` is served: there is one virtual host, and clients may call the broker what they
+        # like.
         client_sends, client_wants = _heartbeat(headers.get("heart-beat", "0,0"))
         self._version = self._parser.version = version
         self._timers.pop("login").cancel()
@@ -236,7 +238,8 @@ class StompConnection(asyncio.Protocol):
             if message_id in subscription.in_flight:
                 how(subscription, message_id)
                 return
-        # A message of a topic, or one that went back to its queue in the meantime: nothing waits for this.
+        # A message of a topic, or one that went back to its queue in the meantime: nothing waits
+        # for this.
         log.debug("an acknowledgement for nothing in flight", extra={"peer": self.peer})
 
     def _settled_id(self, frame: Frame) -> str:
@@ -326,7 +329,8 @@ class StompConnection(asyncio.Protocol):
         self._refuse("no CONNECT frame came", None)
 
     def _beat(self, interval: float) -> None:
-        """Sends a line end when nothing else was sent for half of `interval` seconds, and looks again."""
+        """Sends a line end when nothing else was sent for half of `interval` seconds, and looks
+        again."""
         if self._closing:
             return
         if self._loop.time() - self._last_write >= interval / 2:

@@ -39,7 +39,8 @@ class Frame:
 
 
 def escape(text: str, version: str) -> str:
-    """`text` as a header name or value for `version`; 1.0 has no escapes, there line ends become blanks."""
+    """`text` as a header name or value for `version`; 1.0 has no escapes, there line ends become
+    blanks."""
     if not _NEEDS_ESCAPE.search(text):
         return text
     table = _ESCAPED.get(version)
@@ -60,7 +61,8 @@ def encode(command: str, headers: Mapping[str, str], body: bytes = b"", version:
 class FrameParser:
     """Takes bytes as they come and gives whole frames; a frame may be split at any byte.
 
-    `version` may change between two frames (it does after CONNECT): it says which escapes are valid.
+    `version` may change between two frames (it does after CONNECT): it says which escapes are
+    valid.
     """
 
     def __init__(self) -> None:

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 
 from swf_testbed_cli.broker.frames import encode_headers
 
-# What one message costs in memory beside its body and headers, roughly; it counts towards the limit.
+# What one message costs in memory beside its body and headers, roughly; it counts towards the
+# limit.
 OVERHEAD_BYTES = 600
 
 
@@ -15,8 +16,9 @@ OVERHEAD_BYTES = 600
 class Message:
     """What a client sent to a destination.
 
-    `sequence` orders the messages of the whole broker and is the key on disk. `headers` go to the consumer as
-    they are; they hold `destination` and `message-id`, never what belongs to a single delivery.
+    `sequence` orders the messages of the whole broker and is the key on disk. `headers` go to the
+    consumer as they are; they hold `destination` and `message-id`, never what belongs to a single
+    delivery.
     """
 
     sequence: int
@@ -44,7 +46,8 @@ class Message:
         return self.sequence < other.sequence
 
     def encode(self, version: str, delivery_headers: bytes) -> bytes:
-        """The MESSAGE frame for one delivery; `delivery_headers` are encoded lines (subscription, ack)."""
+        """The MESSAGE frame for one delivery; `delivery_headers` are encoded lines (subscription,
+        ack)."""
         if self._encoded is None or self._encoded[0] != version:
             lines = encode_headers(self.headers, version)
             self._encoded = (version, b"MESSAGE\n%scontent-length:%d\n" % (lines, len(self.body)))

@@ -66,8 +66,8 @@ class _Queue:
 class Switchboard:
     """All queues and topics of a broker.
 
-    `max_bytes` bounds what the queues hold in memory; beyond it a SEND is refused with a ProtocolError, which
-    makes senders wait instead of the host run out of memory.
+    `max_bytes` bounds what the queues hold in memory; beyond it a SEND is refused with a
+    ProtocolError, which makes senders wait instead of the host run out of memory.
     """
 
     def __init__(self, store: MessageStore | None, max_bytes: int) -> None:
@@ -88,7 +88,8 @@ class Switchboard:
         return {name: len(queue.waiting) for name, queue in self._queues.items() if queue.waiting}
 
     def when_durable(self, then: Callable[[], None]) -> None:
-        """Calls `then` once all that was done so far is on disk; at once if there is nothing to wait for."""
+        """Calls `then` once all that was done so far is on disk; at once if there is nothing to
+        wait for."""
         if self._store:
             self._store.when_durable(then)
         else:
@@ -150,7 +151,8 @@ class Switchboard:
         self.resume(subscription)
 
     def reject(self, subscription: Subscription, message_id: str) -> None:
-        """NACK: the message goes back to its place; after MAX_NACKS of them to the queue of dead letters."""
+        """NACK: the message goes back to its place; after MAX_NACKS of them to the queue of dead
+        letters."""
         for message in self._take_in_flight(subscription, message_id):
             message.nacks += 1
             message.redelivered = True

@@ -65,9 +65,12 @@ def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="swf-testbed-broker",
         description="The embedded STOMP broker of the ePIC Streaming Workflow Testbed.",
-        epilog="Environment: SWF_BROKER_HOST, SWF_BROKER_PORT, SWF_BROKER_USER, SWF_BROKER_PASSWORD or"
-        " SWF_BROKER_PASSWORD_FILE, SWF_BROKER_DATA_DIR (where persistent messages outlive the process;"
-        " unset: in memory only), SWF_BROKER_MAX_QUEUED_MB (256: more than that in the queues is refused),"
+        epilog="Environment: SWF_BROKER_HOST, SWF_BROKER_PORT, SWF_BROKER_USER, "
+        "SWF_BROKER_PASSWORD or"
+        " SWF_BROKER_PASSWORD_FILE, SWF_BROKER_DATA_DIR (where persistent messages outlive the "
+        "process;"
+        " unset: in memory only), SWF_BROKER_MAX_QUEUED_MB (256: more than that in the queues is "
+        "refused),"
         " SWF_LOG_LEVEL (INFO).",
     )
     parser.add_argument(
@@ -94,7 +97,8 @@ def _number(what: str, text: str, smallest: int, largest: int) -> int:
 
 
 def _secret(name: str, environment: Mapping[str, str]) -> str | None:
-    """The value of `name`, or what the file named by `name`_FILE holds without its last line end."""
+    """The value of `name`, or what the file named by `name`_FILE holds without its last line
+    end."""
     value, path = environment.get(name), environment.get(f"{name}_FILE")
     if value and path:
         raise SettingsError(f"{name} and {name}_FILE are both set: give one of them")

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Persistent messages of queues, in one SQLite file.
 
-One transaction holds all that came while the one before it was being written, so a burst costs few disk
-flushes, and a receipt tells the sender that its message is on disk.
+One transaction holds all that came while the one before it was being written, so a burst costs few
+disk flushes, and a receipt tells the sender that its message is on disk.
 """
 
 from __future__ import annotations
@@ -47,7 +47,8 @@ class MessageStore:
             # Exclusive: a second broker on the same folder must fail, not deliver everything twice.
             self._database.execute("PRAGMA locking_mode=EXCLUSIVE")
             self._database.execute("PRAGMA journal_mode=WAL")
-            # The WAL is flushed to the disk with each commit: a receipt holds through a power cut, too.
+            # The WAL is flushed to the disk with each commit: a receipt holds through a power cut,
+            # too.
             self._database.execute("PRAGMA synchronous=FULL")
             self._database.execute(
                 "CREATE TABLE IF NOT EXISTS messages"
@@ -85,7 +86,8 @@ class MessageStore:
         self._wake.set()
 
     async def run(self) -> None:
-        """Writes until `close` is called and all is written. A full disk makes it wait, not forget."""
+        """Writes until `close` is called and all is written. A full disk makes it wait, not
+        forget."""
         while not self._closing or self._inserts or self._deletes or self._callbacks:
             await self._wake.wait()
             self._wake.clear()

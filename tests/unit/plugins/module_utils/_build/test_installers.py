@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which pip needs help to talk TLS to an address. The Molecule scenario lab installs with one that does, Debian 13's."""
+"""Which pip needs help to talk TLS to an address. The Molecule scenario lab installs with one that
+does, Debian 13's."""
 
 from __future__ import annotations
 

@@ -17,7 +17,8 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.marked
 
 LINES = uv_toml.index_lines(normalised([{"name": "lab", "url": "https://index.example.org/simple/"}])[0], [])
 THEIRS = ["", "offline = false", '# mine\nlink-mode = "copy"\n', "[pip]\nno-deps = false", '[pip]\r\nstrict = true\r\n# x\r\n',
-          'constraint-dependencies = ["six<2"]\n\n\n', '[[dependency-metadata]]\nname = "x"\nrequires-dist = []']
+          'constraint-dependencies = ["six<2"]\n\n\n', '[[dependency-metadata]]\nname = '
+                                                       '"x"\nrequires-dist = []']
 
 
 @pytest.fixture(name="readers", scope="module")

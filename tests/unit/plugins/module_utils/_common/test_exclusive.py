@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Locks, with other processes, and with one of another user: who can hold them, and what is said of who does."""
+"""Locks, with other processes, and with one of another user: who can hold them, and what is said of
+who does."""
 
 from __future__ import annotations
 
@@ -14,12 +15,21 @@ from pathlib import Path
 import pytest
 from ansible.errors import AnsibleActionFail
 
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._build.installers import InstallError
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.exclusive import LockHeld, exclusive
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._build.installers import (
+    InstallError,
+)
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.exclusive import (
+    LockHeld,
+    exclusive,
+)
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._release import lock_file
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._release.environments import only_one
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._release.environments import (
+    only_one,
+)
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils import _lab_ca, _release_board
-from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._certificates import CertificateRefused
+from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._certificates import (
+    CertificateRefused,
+)
 
 COLLECTIONS = Path(__file__).resolve().parents[5] / ".ansible" / "collections"
 HOLD = """
@@ -43,8 +53,12 @@ NOBODY = 65534
 @contextlib.contextmanager
 def process(code, path, **options):
     """A process that has the lock and hangs."""
-    with subprocess.Popen([sys.executable, "-c", code, str(COLLECTIONS), str(path), "canary-secret"], stdout=subprocess.PIPE,
-                          text=True, **options) as running:
+    with subprocess.Popen(
+        [sys.executable, "-c", code, str(COLLECTIONS), str(path), "canary-secret"],
+        stdout=subprocess.PIPE,
+        text=True,
+        **options,
+    ) as running:
         try:
             assert running.stdout.readline() == "held\n"
             yield running
@@ -54,8 +68,17 @@ def process(code, path, **options):
 
 def run_as_nobody(code, path):
     interpreter = "/usr/bin/python3"
-    return subprocess.run([interpreter, "-c", code, str(COLLECTIONS), str(path)], user=NOBODY, group=NOBODY, extra_groups=[],
-                          capture_output=True, text=True, check=False, timeout=30, cwd="/")
+    return subprocess.run(
+        [interpreter, "-c", code, str(COLLECTIONS), str(path)],
+        user=NOBODY,
+        group=NOBODY,
+        extra_groups=[],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=30,
+        cwd="/",
+    )
 
 
 @pytest.fixture(name="place")
@@ -74,7 +97,11 @@ def test_the_message_names_the_process_and_not_its_arguments(tmp_path):
             pass
         assert time.monotonic() - began < 5
     text = str(error.value)
-    assert "process %d (user " % holder.pid in text and os.path.basename(sys.executable) in text and "end it" in text
+    assert (
+        "process %d (user " % holder.pid in text
+        and os.path.basename(sys.executable) in text
+        and "end it" in text
+    )
     assert "canary" not in text and "-c" not in text
     # the process is gone, and its lock with it
     with exclusive(str(tmp_path / "lock"), 1):
@@ -82,7 +109,10 @@ def test_the_message_names_the_process_and_not_its_arguments(tmp_path):
 
 
 def test_a_child_that_outlives_its_parent_is_the_one_that_is_named(tmp_path):
-    code = HOLD.replace("print(", "import os\n    os.set_inheritable(3, True)\n    os.fork() and os._exit(0)\n    print(")
+    code = HOLD.replace(
+        "print(",
+        "import os\n    os.set_inheritable(3, True)\n    os.fork() and os._exit(0)\n    print(",
+    )
     command = [sys.executable, "-c", code, str(COLLECTIONS), str(tmp_path / "lock")]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as first:
         assert first.stdout.readline() == "held\n"
@@ -94,11 +124,15 @@ def test_a_child_that_outlives_its_parent_is_the_one_that_is_named(tmp_path):
         os.kill(named, 9)
 
 
-@pytest.mark.parametrize("take", [
-    lambda place: only_one(str(place)),
-    lambda place: lock_file.turn(str(place / ".lock")),
-    lambda place: _release_board.Board(str(place)).turn(str(place / "archive")),
-], ids=["releases of a host", "a lock of packages", "archives of a run"])
+@pytest.mark.parametrize(
+    "take",
+    [
+        lambda place: only_one(str(place)),
+        lambda place: lock_file.turn(str(place / ".lock")),
+        lambda place: _release_board.Board(str(place)).turn(str(place / "archive")),
+    ],
+    ids=["releases of a host", "a lock of packages", "archives of a run"],
+)
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
 def test_no_other_user_can_hold_a_lock(place, take):
     with take(place):
@@ -109,14 +143,23 @@ def test_no_other_user_can_hold_a_lock(place, take):
         assert path.stat().st_mode & 0o777 == 0o600
         assert "PermissionError" in run_as_nobody(HOLD_BY_READING, path).stderr
         # nor put another file there
-        assert "PermissionError" in run_as_nobody("import os, sys\nos.unlink(sys.argv[2])", path).stderr
+        assert (
+            "PermissionError"
+            in run_as_nobody("import os, sys\nos.unlink(sys.argv[2])", path).stderr
+        )
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
 def test_a_lock_of_an_earlier_version_that_another_user_holds_is_not_waited_for(place):
     (place / ".lock").write_text("process 1")
     (place / ".lock").chmod(0o644)
-    options = {"user": NOBODY, "group": NOBODY, "extra_groups": [], "cwd": "/", "executable": "/usr/bin/python3"}
+    options = {
+        "user": NOBODY,
+        "group": NOBODY,
+        "extra_groups": [],
+        "cwd": "/",
+        "executable": "/usr/bin/python3",
+    }
     with process(HOLD_BY_READING, place / ".lock", **options):
         began = time.monotonic()
         with only_one(str(place), patience=20):
@@ -141,7 +184,8 @@ def test_one_at_a_time_also_when_its_holder_removes_the_file(tmp_path):
                 most.append(len(inside))
                 time.sleep(0.002)
                 inside.pop()
-                # before it is released: whoever waits for it sees that it is not the file of that path any more
+                # before it is released: whoever waits for it sees that it is not the file of that
+                # path any more
                 os.unlink(tmp_path / "lock")
 
     threads = [threading.Thread(target=work) for _number in range(4)]
@@ -156,13 +200,25 @@ def test_each_kind_of_lock_gives_up_on_a_holder_that_hangs(tmp_path, monkeypatch
     for module in (lock_file, _lab_ca, _release_board):
         monkeypatch.setattr(module, "PATIENCE", 0.3)
     (tmp_path / "secrets").mkdir()
-    with process(HOLD, tmp_path / ".lock") as first, process(HOLD, tmp_path / "secrets/.lab-ca.lock") as second:
-        with pytest.raises(InstallError, match="process %d " % first.pid), only_one(str(tmp_path), patience=0.3):
+    with (
+        process(HOLD, tmp_path / ".lock") as first,
+        process(HOLD, tmp_path / "secrets/.lab-ca.lock") as second,
+    ):
+        with (
+            pytest.raises(InstallError, match="process %d " % first.pid),
+            only_one(str(tmp_path), patience=0.3),
+        ):
             pass
-        with pytest.raises(lock_file.LockRefused, match="process %d " % first.pid), lock_file.turn(str(tmp_path / ".lock")):
+        with (
+            pytest.raises(lock_file.LockRefused, match="process %d " % first.pid),
+            lock_file.turn(str(tmp_path / ".lock")),
+        ):
             pass
         with pytest.raises(CertificateRefused, match="process %d " % second.pid):
             _lab_ca.LabCa(str(tmp_path)).issued("index", ["127.0.0.1"], 397, 90)
         board = _release_board.Board(str(tmp_path))
-        with pytest.raises(AnsibleActionFail, match="process %d " % first.pid), board.turn(str(tmp_path) + "/"):
+        with (
+            pytest.raises(AnsibleActionFail, match="process %d " % first.pid),
+            board.turn(str(tmp_path) + "/"),
+        ):
             pass

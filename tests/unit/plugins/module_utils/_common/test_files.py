@@ -12,7 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.files import copy_file, read, replacing, settle
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.files import (
+    copy_file,
+    read,
+    replacing,
+    settle,
+)
 
 COLLECTIONS = Path(__file__).resolve().parents[5] / ".ansible" / "collections"
 KILLED = """
@@ -44,11 +49,20 @@ def test_after_an_error_it_is_as_it_was(tmp_path):
     assert path.read_text() == "old" and os.listdir(tmp_path) == ["file"]
 
 
-def test_a_killed_process_leaves_it_as_it_was_and_nothing_that_is_read_as_one_of_the_files(tmp_path):
+def test_a_killed_process_leaves_it_as_it_was_and_nothing_that_is_read_as_one_of_the_files(
+    tmp_path,
+):
     path = tmp_path / "file"
     path.write_text("old")
-    assert subprocess.run([sys.executable, "-c", KILLED, str(COLLECTIONS), str(path)], check=False).returncode == -9
-    assert path.read_text() == "old" and [name for name in os.listdir(tmp_path) if not name.startswith(".")] == ["file"]
+    assert (
+        subprocess.run(
+            [sys.executable, "-c", KILLED, str(COLLECTIONS), str(path)], check=False
+        ).returncode
+        == -9
+    )
+    assert path.read_text() == "old" and [
+        name for name in os.listdir(tmp_path) if not name.startswith(".")
+    ] == ["file"]
 
 
 def test_a_link_stays_one(tmp_path):
@@ -64,10 +78,16 @@ def test_a_copy_has_the_bytes_and_the_mode(tmp_path):
     source.write_bytes(bytes(range(256)))
     source.chmod(0o644)
     copy_file(source, tmp_path / "target")
-    assert read(tmp_path / "target") == bytes(range(256)) and stat.S_IMODE((tmp_path / "target").stat().st_mode) == 0o644
+    assert (
+        read(tmp_path / "target") == bytes(range(256))
+        and stat.S_IMODE((tmp_path / "target").stat().st_mode) == 0o644
+    )
     with pytest.raises(FileNotFoundError):
         copy_file(tmp_path / "missing", tmp_path / "target")
-    assert read(tmp_path / "target") == bytes(range(256)) and sorted(os.listdir(tmp_path)) == ["source", "target"]
+    assert read(tmp_path / "target") == bytes(range(256)) and sorted(os.listdir(tmp_path)) == [
+        "source",
+        "target",
+    ]
 
 
 def test_times_to_come_are_settled(tmp_path):

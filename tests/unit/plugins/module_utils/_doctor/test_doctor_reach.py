@@ -18,8 +18,19 @@ def certificate_authority(tmp_path_factory):
 
 
 def ask(port, host="127.0.0.1", tls="off", ca="", provider="broker"):
-    return reach({"name": "broker", "host": host, "port": port, "tls": tls, "ca": ca, "provider": provider,
-                  "variable": "swf_testbed_broker_host"}, 5, 30)
+    return reach(
+        {
+            "name": "broker",
+            "host": host,
+            "port": port,
+            "tls": tls,
+            "ca": ca,
+            "provider": provider,
+            "variable": "swf_testbed_broker_host",
+        },
+        5,
+        30,
+    )
 
 
 def test_a_server_that_listens_is_fine():
@@ -29,7 +40,10 @@ def test_a_server_that_listens_is_fine():
 
 def test_a_closed_port_names_who_should_have_answered():
     (found,) = ask(free_port())
-    assert found["cause"] == "nothing listens at the address of the broker" and "Connection refused" in found["evidence"]
+    assert (
+        found["cause"] == "nothing listens at the address of the broker"
+        and "Connection refused" in found["evidence"]
+    )
     assert (found["severity"], found["provider"]) == ("fatal", "broker")
     # a service of somebody else's is not installed by us
     assert ask(free_port(), provider="")[0]["provider"] is None
@@ -66,7 +80,11 @@ def test_a_good_certificate(ca, tls):
 def test_an_expired_certificate_tells_when_it_ended(ca, tls):
     with tls_server(*ca.issued("expired", days=-3), before=tls if tls != "on" else None) as port:
         (found,) = ask(port, tls=tls, ca=ca.pem)
-    assert found["severity"] == "fatal" and "has expired" in found["cause"] and "it ended on 20" in found["evidence"]
+    assert (
+        found["severity"] == "fatal"
+        and "has expired" in found["cause"]
+        and "it ended on 20" in found["evidence"]
+    )
 
 
 def test_one_that_ends_soon_is_a_warning(ca):
@@ -84,7 +102,9 @@ def test_one_for_another_name(ca):
 def test_an_unknown_ca(ca):
     with tls_server(*ca.issued("unknown")) as port:
         (found,) = ask(port, tls="on")
-    assert "a CA that is not trusted here" in found["cause"] and "swf_testbed_ca_cert" in found["cure"]
+    assert (
+        "a CA that is not trusted here" in found["cause"] and "swf_testbed_ca_cert" in found["cure"]
+    )
     assert "the certificate ends on" in found["evidence"]
 
 
@@ -94,8 +114,19 @@ def test_a_server_without_tls(ca):
     assert found["cause"] == "the broker does not offer TLS"
     with socket.create_server(("127.0.0.1", 0)) as server:
         # it takes the connection and never answers
-        (found,) = reach({"name": "broker", "host": "127.0.0.1", "port": server.getsockname()[1], "tls": "on", "ca": ca.pem,
-                          "provider": "", "variable": "x"}, 1, 30)
+        (found,) = reach(
+            {
+                "name": "broker",
+                "host": "127.0.0.1",
+                "port": server.getsockname()[1],
+                "tls": "on",
+                "ca": ca.pem,
+                "provider": "",
+                "variable": "x",
+            },
+            1,
+            30,
+        )
     assert found["check"] == "tls" and "timed out" in found["evidence"]
 
 

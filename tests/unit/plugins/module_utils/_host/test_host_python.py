@@ -9,8 +9,14 @@ import sys
 
 import pytest
 
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.python import find_python, python_problem, resolved
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._release.environments import made_with
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.python import (
+    find_python,
+    python_problem,
+    resolved,
+)
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._release.environments import (
+    made_with,
+)
 
 VERSION = "%d.%d.%d" % sys.version_info[:3]
 BASE = os.path.realpath(sys._base_executable)
@@ -18,16 +24,20 @@ BASE = os.path.realpath(sys._base_executable)
 
 @pytest.fixture(name="put")
 def programs_on_the_path(tmp_path, monkeypatch):
-    """put(folder, name, text): a program in a folder of PATH, the folders in the order of their first program."""
+    """put(folder, name, text): a program in a folder of PATH, the folders in the order of their
+    first program."""
     monkeypatch.setenv("PATH", "")
 
     def put(folder, name, text):
         if not (tmp_path / folder).exists():
             (tmp_path / folder).mkdir()
-            monkeypatch.setenv("PATH", ":".join(filter(None, [os.environ["PATH"], str(tmp_path / folder)])))
+            monkeypatch.setenv(
+                "PATH", ":".join(filter(None, [os.environ["PATH"], str(tmp_path / folder)]))
+            )
         (tmp_path / folder / name).write_text("#!/bin/sh\n" + text)
         (tmp_path / folder / name).chmod(0o755)
         return str(tmp_path / folder / name)
+
     return put
 
 
@@ -37,7 +47,7 @@ SHIM = "echo 'pyenv: python3.12: command not found' >&2; exit 127\n"
 def test_a_shim_that_is_found_and_fails_is_passed_over(put):
     put("shims", "python3.12", SHIM)
     assert find_python("python3.12") is None
-    put("bin", "python3.12", "exec %s \"$@\"\n" % sys.executable)
+    put("bin", "python3.12", 'exec %s "$@"\n' % sys.executable)
     assert find_python("python3.12")["path"] == BASE
 
 
@@ -49,10 +59,14 @@ def test_what_is_no_python_is_none(put, text):
 
 @pytest.mark.parametrize("kind", ["--symlinks", "--copies"])
 def test_the_python_of_an_environment_is_the_one_that_it_was_made_with(tmp_path, kind):
-    subprocess.run([sys.executable, "-m", "venv", "--without-pip", kind, str(tmp_path / "venv")], check=True)
+    subprocess.run(
+        [sys.executable, "-m", "venv", "--without-pip", kind, str(tmp_path / "venv")], check=True
+    )
     found = find_python(str(tmp_path / "venv/bin/python"))
     assert found == {"path": BASE, "version": VERSION, "venv": True}
-    assert made_with({"python": VERSION, "executable": BASE}, resolved(str(tmp_path / "venv/bin/python")))
+    assert made_with(
+        {"python": VERSION, "executable": BASE}, resolved(str(tmp_path / "venv/bin/python"))
+    )
 
 
 def test_what_a_login_sets_for_its_python_does_not_count(monkeypatch, tmp_path):
@@ -61,9 +75,17 @@ def test_what_a_login_sets_for_its_python_does_not_count(monkeypatch, tmp_path):
     assert find_python(sys.executable)["path"] == BASE
 
 
-@pytest.mark.parametrize("distribution, told", [
-    ("rocky rhel centos fedora", "sudo dnf install python3.12) and set swf_testbed_python to python3.12"),
-    ("debian", "uv python install 3.12"), ("", "uv python install 3.12")])
+@pytest.mark.parametrize(
+    "distribution, told",
+    [
+        (
+            "rocky rhel centos fedora",
+            "sudo dnf install python3.12) and set swf_testbed_python to python3.12",
+        ),
+        ("debian", "uv python install 3.12"),
+        ("", "uv python install 3.12"),
+    ],
+)
 def test_a_host_that_has_only_3_9_is_told_what_to_install(put, distribution, told):
     put("bin", "python3.12", SHIM)
     found = {"path": "/usr/bin/python3.9", "version": "3.9.18", "venv": True}
@@ -72,6 +94,8 @@ def test_a_host_that_has_only_3_9_is_told_what_to_install(put, distribution, tol
 
 
 def test_a_newer_one_that_is_there_already_is_named(put):
-    put("bin", "python3.11", "exec %s \"$@\"\n" % sys.executable)
-    problem = python_problem("python3", "3.10", {"path": "/usr/bin/python3.9", "version": "3.9.18", "venv": True}, "rhel")
+    put("bin", "python3.11", 'exec %s "$@"\n' % sys.executable)
+    problem = python_problem(
+        "python3", "3.10", {"path": "/usr/bin/python3.9", "version": "3.9.18", "venv": True}, "rhel"
+    )
     assert problem["cure"] == "Set swf_testbed_python to %s, which is Python %s" % (BASE, VERSION)

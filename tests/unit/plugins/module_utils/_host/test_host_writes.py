@@ -38,20 +38,29 @@ def short_path():
 
 
 def inside(tmp_path, commands, after=""):
-    """(whether statvfs tells read-only, findings of preflight and doctor, of status) with a home that commands mount."""
+    """(whether statvfs tells read-only, findings of preflight and doctor, of status) with a home
+    that commands mount."""
     home = tmp_path / "home"
     home.mkdir()
     look = [sys.executable, "-c", LOOK, str(COLLECTIONS), str(home)]
     script = 'set -e; home=$1; shift; %s; "$@"; %s' % (commands, after or ":")
-    done = subprocess.run(["unshare", "--mount", "sh", "-c", script, "sh", str(home), *look], capture_output=True, text=True,
-                          check=False, cwd=tmp_path, timeout=60)
+    done = subprocess.run(
+        ["unshare", "--mount", "sh", "-c", script, "sh", str(home), *look],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=tmp_path,
+        timeout=60,
+    )
     if ("unshare" in done.stderr or "mount:" in done.stderr) and "CI" not in os.environ:
         pytest.skip("nothing can be mounted here: " + done.stderr)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout.splitlines()[-1])
 
 
-DIRECTORIES = 'for d in .config/swf .local/share/swf .local/state/swf/log; do mkdir -p "$home/$d"; done'
+DIRECTORIES = (
+    'for d in .config/swf .local/share/swf .local/state/swf/log; do mkdir -p "$home/$d"; done'
+)
 
 
 @root_only
@@ -62,28 +71,46 @@ def test_well(short):
 @root_only
 @pytest.mark.parametrize("installed", [True, False])
 def test_mounted_read_only(short, installed):
-    flag, found, status = inside(short, "mount -t tmpfs none $home; %s; mount -o remount,ro $home" % (
-        DIRECTORIES if installed else ":"))
+    flag, found, status = inside(
+        short,
+        "mount -t tmpfs none $home; %s; mount -o remount,ro $home"
+        % (DIRECTORIES if installed else ":"),
+    )
     assert flag and len(found) == (1 if installed else 3) and len(status) == installed
-    assert found[0]["check"] == "place" and "is read-only: writing there fails with Read-only file system" in found[0]["evidence"]
+    assert (
+        found[0]["check"] == "place"
+        and "is read-only: writing there fails with Read-only file system" in found[0]["evidence"]
+    )
     assert "as after an error" not in found[0]["evidence"]
 
 
 @root_only
-@pytest.mark.skipif(not shutil.which("mkfs.ext4") and not os.environ.get("CI"), reason="there is no mkfs.ext4")
+@pytest.mark.skipif(
+    not shutil.which("mkfs.ext4") and not os.environ.get("CI"), reason="there is no mkfs.ext4"
+)
 def test_an_ext4_that_became_read_only_after_an_error(short):
-    """A real one, whose kernel is told of an error. By newer kernels it is still mounted read-write."""
-    mounted = "truncate -s 8M image; mkfs.ext4 -q image; mount -o loop,errors=remount-ro image $home; " + DIRECTORIES
+    """A real one, whose kernel is told of an error. By newer kernels it is still mounted
+    read-write."""
+    mounted = (
+        "truncate -s 8M image; mkfs.ext4 -q image; mount -o loop,errors=remount-ro image $home; "
+        + DIRECTORIES
+    )
     error = "echo 1 > /sys/fs/ext4/$(basename $(findmnt -no SOURCE $home))/trigger_fs_error"
     _flag, found, status = inside(short, "%s; %s" % (mounted, error), "umount $home")
     assert len(found) == len(status) == 1 and found[0]["check"] == "place", found
-    assert "writing there fails with Read-only file system" in found[0]["evidence"] and "fsck" in found[0]["cure"]
+    assert (
+        "writing there fails with Read-only file system" in found[0]["evidence"]
+        and "fsck" in found[0]["cure"]
+    )
 
 
 @root_only
 def test_a_full_disk_is_not_taken_for_read_only(short):
-    _flag, found, status = inside(short, "mount -t tmpfs -o size=1m none $home; %s; cat /dev/zero > $home/x 2>/dev/null || :" % (
-        DIRECTORIES))
+    _flag, found, status = inside(
+        short,
+        "mount -t tmpfs -o size=1m none $home; %s; cat /dev/zero > $home/x 2>/dev/null || :"
+        % (DIRECTORIES),
+    )
     assert len(found) == len(status) == 1
     assert (found[0]["check"], found[0]["cause"]) == ("disk", "the disk is full")
     assert "No space left on device; 0 MB are free at" in found[0]["evidence"]
@@ -92,9 +119,14 @@ def test_a_full_disk_is_not_taken_for_read_only(short):
 @root_only
 def test_only_one_directory_is_a_mount_of_its_own(short):
     """The data on another disk, which is the one that fails; the issue names the whole host."""
-    _flag, found, _status = inside(short, DIRECTORIES + "; mkdir $home/.local/state/swf/data; mount -t tmpfs -o ro none "
-                                   "$home/.local/state/swf/data")
-    assert [item["cause"] for item in found] == ["cannot write %s/home/.local/state/swf/data" % short]
+    _flag, found, _status = inside(
+        short,
+        DIRECTORIES + "; mkdir $home/.local/state/swf/data; mount -t tmpfs -o ro none "
+        "$home/.local/state/swf/data",
+    )
+    assert [item["cause"] for item in found] == [
+        "cannot write %s/home/.local/state/swf/data" % short
+    ]
 
 
 @root_only
@@ -118,8 +150,14 @@ def test_no_file_is_left_also_where_it_needs_a_name(tmp_path, monkeypatch):
     assert writes.write_error(str(tmp_path)) is None and list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize(("number", "cause"), [(errno.EDQUOT, "the quota of"), (errno.EIO, "cannot write"),
-                                               (errno.EPERM, "cannot write")])
+@pytest.mark.parametrize(
+    ("number", "cause"),
+    [(errno.EDQUOT, "the quota of"), (errno.EIO, "cannot write"), (errno.EPERM, "cannot write")],
+)
 def test_stand_in_errors_that_cannot_be_had_everywhere(tmp_path, number, cause):
     found = writes.problem(str(tmp_path), OSError(number, os.strerror(number)))
-    assert found["cause"].startswith(cause) and os.strerror(number) in found["evidence"] and found["cure"]
+    assert (
+        found["cause"].startswith(cause)
+        and os.strerror(number) in found["evidence"]
+        and found["cure"]
+    )

@@ -5,12 +5,34 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.instance_name import InstanceNameError, instance_name
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.instance_name import (
+    InstanceNameError,
+    instance_name,
+)
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.layout import layout
 
 WRONG = [
-    "", ".", "..", "a/b", "../x", "/etc", "-x", "a;b", "ünï", "a b", "A", "a.b", "a_b", "a\n", "a" * 33, "$(id)", "٣",
-    None, 7, True]
+    "",
+    ".",
+    "..",
+    "a/b",
+    "../x",
+    "/etc",
+    "-x",
+    "a;b",
+    "ünï",
+    "a b",
+    "A",
+    "a.b",
+    "a_b",
+    "a\n",
+    "a" * 33,
+    "$(id)",
+    "٣",
+    None,
+    7,
+    True,
+]
 
 
 @pytest.mark.parametrize("name", WRONG)

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The lease of a host, as two controllers take it. tests/unit/playbooks/test_team.py has runs that hold it."""
+"""The lease of a host, as two controllers take it. tests/unit/playbooks/test_team.py has runs that
+hold it."""
 
 from __future__ import annotations
 
@@ -16,8 +17,17 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host import l
 
 
 def lease(who, run="1", broken=False):
-    return {"controller": who, "login": who, "directory": "/" + who, "owner": who, "run": who + run, "started": 1.0,
-            "instance": "swf-testbed", "scope": "user", "break": broken}
+    return {
+        "controller": who,
+        "login": who,
+        "directory": "/" + who,
+        "owner": who,
+        "run": who + run,
+        "started": 1.0,
+        "instance": "swf-testbed",
+        "scope": "user",
+        "break": broken,
+    }
 
 
 @pytest.fixture(name="path", autouse=True)
@@ -33,8 +43,13 @@ def age(path, seconds):
 
 def test_another_controller_is_refused_and_told_who_holds_it(path):
     host_lease.take(lease("alice"))
-    assert stat.S_IMODE(path.stat().st_mode) == 0o600 and stat.S_IMODE(path.parent.stat().st_mode) == 0o700
-    with pytest.raises(host_lease.LeaseHeld, match="alice on alice .*/alice.* run alice1.* Fix: .*break_lock=true") as caught:
+    assert (
+        stat.S_IMODE(path.stat().st_mode) == 0o600
+        and stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+    )
+    with pytest.raises(
+        host_lease.LeaseHeld, match="alice on alice .*/alice.* run alice1.* Fix: .*break_lock=true"
+    ) as caught:
         host_lease.take(lease("bob"))
     assert caught.value.holder["owner"] == "alice"
     assert json.loads(path.read_text())["owner"] == "alice"
@@ -102,7 +117,10 @@ def test_nothing_is_left_when_it_is_released(path):
 
 def test_programs_that_a_module_starts_do_not_inherit_it(monkeypatch):
     monkeypatch.setenv(host_lease.ENVIRONMENT, host_lease.MARK + json.dumps(lease("alice")))
-    assert host_lease.taken_from_environment()["owner"] == "alice" and host_lease.ENVIRONMENT not in os.environ
+    assert (
+        host_lease.taken_from_environment()["owner"] == "alice"
+        and host_lease.ENVIRONMENT not in os.environ
+    )
     assert host_lease.taken_from_environment() is None
 
 
@@ -138,8 +156,10 @@ class SimulatedModule:
         raise Refused(result["msg"])
 
 
-@pytest.mark.parametrize("number, text", [
-    (errno.ENOSPC, ""), (errno.EROFS, ""), (errno.EACCES, "Fix: let this login write there")])
+@pytest.mark.parametrize(
+    "number, text",
+    [(errno.ENOSPC, ""), (errno.EROFS, ""), (errno.EACCES, "Fix: let this login write there")],
+)
 def test_a_simulated_full_disk_keeps_nobody_out(monkeypatch, number, text):
     def write(path, _content):
         raise OSError(number, os.strerror(number), path)

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""GitHub Packages is found in pip.conf and .pypirc, and taken out without touching anything else."""
+"""GitHub Packages is found in pip.conf and .pypirc, and taken out without touching anything
+else."""
 
 from __future__ import annotations
 
@@ -58,20 +59,46 @@ def test_servers_in_one_line():
     assert without_github(only) == "[distutils]\n"
 
 
-@pytest.mark.parametrize("text,found,left", [
-    ("[global]\nextra-index-url = https://me:tok@pypi.pkg.github.com/bnlnpps/\ntimeout = 9\n",
-     ["[global] extra-index-url"], "[global]\ntimeout = 9\n"),
-    ("[global]\nextra-index-url = https://a/ https://me:tok@pypi.pkg.github.com/o/ https://b/\n",
-     ["[global] extra-index-url"], "[global]\nextra-index-url = https://a/ https://b/\n"),
-    ("[global]\nextra-index-url =\n    https://a/simple/\n    # why\n    https://PyPI.pkg.github.com/o\nno-input = true\n",
-     ["[global] extra-index-url"], "[global]\nextra-index-url =\n    https://a/simple/\n    # why\nno-input = true\n"),
-    ("[global]\nindex-url = https://pypi.pkg.github.com/o/simple/\n[install]\ntrusted-host: pypi.pkg.github.com\n",
-     ["[global] index-url", "[install] trusted-host"], "[global]\n[install]\n"),
-    ("[global]\nindex-url = https://example.org/pypi.pkg.github.com.example/simple/\n", [],
-     "[global]\nindex-url = https://example.org/pypi.pkg.github.com.example/simple/\n"),
-    ("# https://pypi.pkg.github.com/o was here", [], "# https://pypi.pkg.github.com/o was here"),
-    ("", [], ""),
-])
+@pytest.mark.parametrize(
+    "text,found,left",
+    [
+        (
+            "[global]\nextra-index-url = https://me:tok@pypi.pkg.github.com/bnlnpps/\ntimeout = "
+            "9\n",
+            ["[global] extra-index-url"],
+            "[global]\ntimeout = 9\n",
+        ),
+        (
+            "[global]\nextra-index-url = https://a/ https://me:tok@pypi.pkg.github.com/o/ "
+            "https://b/\n",
+            ["[global] extra-index-url"],
+            "[global]\nextra-index-url = https://a/ https://b/\n",
+        ),
+        (
+            "[global]\nextra-index-url =\n    https://a/simple/\n    # why\n    "
+            "https://PyPI.pkg.github.com/o\nno-input = true\n",
+            ["[global] extra-index-url"],
+            "[global]\nextra-index-url =\n    https://a/simple/\n    # why\nno-input = true\n",
+        ),
+        (
+            "[global]\nindex-url = https://pypi.pkg.github.com/o/simple/\n[install]\ntrusted-host: "
+            "pypi.pkg.github.com\n",
+            ["[global] index-url", "[install] trusted-host"],
+            "[global]\n[install]\n",
+        ),
+        (
+            "[global]\nindex-url = https://example.org/pypi.pkg.github.com.example/simple/\n",
+            [],
+            "[global]\nindex-url = https://example.org/pypi.pkg.github.com.example/simple/\n",
+        ),
+        (
+            "# https://pypi.pkg.github.com/o was here",
+            [],
+            "# https://pypi.pkg.github.com/o was here",
+        ),
+        ("", [], ""),
+    ],
+)
 def test_options_of_pip_conf(text, found, left):
     assert in_pip_conf(text) == found
     assert without_github(text) == left
@@ -80,4 +107,6 @@ def test_options_of_pip_conf(text, found, left):
 
 
 def test_no_token_is_in_what_is_reported():
-    assert "tok" not in str(in_pip_conf("[global]\nextra-index-url = https://me:tok@pypi.pkg.github.com/o/\n"))
+    assert "tok" not in str(
+        in_pip_conf("[global]\nextra-index-url = https://me:tok@pypi.pkg.github.com/o/\n")
+    )

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the answers of each kind of server mean. GitLab, Artifactory, Nexus and the proxy are stand-ins; pypiserver is real."""
+"""What the answers of each kind of server mean. GitLab, Artifactory, Nexus and the proxy are
+stand-ins; pypiserver is real."""
 
 from __future__ import annotations
 
@@ -33,7 +34,10 @@ from index_stand_ins import (
     server_context,
 )
 
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.probe import diagnose, probe
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.probe import (
+    diagnose,
+    probe,
+)
 
 LOGIN = {"username": USER, "token": TOKEN}
 WRONG = {"username": USER, "token": "wrong-" + TOKEN}
@@ -52,7 +56,8 @@ def verdicts(report):
 
 
 def only(index, name="swf-testbed", **more):
-    """(verdict on the index, report on the package) for one index and one package. Cause and cure must be there."""
+    """(verdict on the index, report on the package) for one index and one package. Cause and cure
+    must be there."""
     report = probe([index], [name], **more)
     item = report["packages"][0]
     assert item["verdict"] == "ok" or (item["cause"] and item["cure"] and item["evidence"]), item
@@ -63,6 +68,7 @@ def only(index, name="swf-testbed", **more):
 
 # pypiserver, the real one
 
+
 @pytest.fixture(name="server", scope="module")
 def server_with_password(tmp_path_factory):
     server = IndexServer(tmp_path_factory.mktemp("index") / "packages", LONG)
@@ -72,9 +78,16 @@ def server_with_password(tmp_path_factory):
 
 
 @pytest.mark.parametrize("preset", ["pypiserver", "simple"])
-@pytest.mark.parametrize("login,name,verdict", [
-    ({}, "swf-testbed", "ok"), ({}, "swf-nothing", "not_found"), ({}, "swf-testbed==2.0", "version_missing"),
-    ({"token": "wrong"}, "swf-testbed", "auth_wrong"), ({"token": None, "username": None}, "swf-testbed", "auth_missing")])
+@pytest.mark.parametrize(
+    "login,name,verdict",
+    [
+        ({}, "swf-testbed", "ok"),
+        ({}, "swf-nothing", "not_found"),
+        ({}, "swf-testbed==2.0", "version_missing"),
+        ({"token": "wrong"}, "swf-testbed", "auth_wrong"),
+        ({"token": None, "username": None}, "swf-testbed", "auth_missing"),
+    ],
+)
 def test_pypiserver(server, preset, login, name, verdict):
     index, item = only(server.as_index("lab", preset=preset, packages=["swf-*"], **login), name)
     assert item["verdict"] == verdict
@@ -93,10 +106,20 @@ def test_pypiserver_without_a_password_is_anonymous_and_forwards(tmp_path):
 
 # GitLab
 
-@pytest.mark.parametrize("settings,login,verdict", [
-    ({}, LOGIN, "ok"), ({}, {}, "auth_missing"), ({}, WRONG, "auth_wrong"), ({"scope": False}, LOGIN, "auth_forbidden"),
-    ({"member": False}, LOGIN, "auth_forbidden"), ({"packages": ["other"]}, LOGIN, "not_found"),
-    ({"public": True}, LOGIN, "anonymous"), ({"public": True}, {}, "anonymous")])
+
+@pytest.mark.parametrize(
+    "settings,login,verdict",
+    [
+        ({}, LOGIN, "ok"),
+        ({}, {}, "auth_missing"),
+        ({}, WRONG, "auth_wrong"),
+        ({"scope": False}, LOGIN, "auth_forbidden"),
+        ({"member": False}, LOGIN, "auth_forbidden"),
+        ({"packages": ["other"]}, LOGIN, "not_found"),
+        ({"public": True}, LOGIN, "anonymous"),
+        ({"public": True}, {}, "anonymous"),
+    ],
+)
 def test_gitlab(settings, login, verdict):
     with gitlab(**settings) as server:
         assert only(server.as_index(preset="gitlab", **login))[1]["verdict"] == verdict
@@ -106,16 +129,28 @@ def test_gitlab_that_forwards_is_not_followed():
     with StandIn(pages({"swf-monitor": page("swf-monitor", "99.0")})) as public:
         with gitlab(forwards_to="http://localhost:%d/simple/" % public.port) as server:
             item = only(server.as_index(preset="gitlab", **LOGIN), "swf-monitor")[1]
-        assert item["verdict"] == "forwarded" and "http://localhost" in item["evidence"] and "Forward PyPI" in item["cure"]
+        assert (
+            item["verdict"] == "forwarded"
+            and "http://localhost" in item["evidence"]
+            and "Forward PyPI" in item["cure"]
+        )
         assert public.asked == []
 
 
 # Artifactory, Nexus
 
-@pytest.mark.parametrize("hides,login,name,verdict", [
-    (True, LOGIN, "swf-testbed", "ok"), (True, LOGIN, "swf-nothing", "not_found"), (True, WRONG, "swf-testbed", "auth_wrong"),
-    (True, {}, "swf-testbed", "auth_missing"), (False, WRONG, "swf-testbed", "auth_wrong"),
-    (False, {}, "swf-testbed", "auth_missing")])
+
+@pytest.mark.parametrize(
+    "hides,login,name,verdict",
+    [
+        (True, LOGIN, "swf-testbed", "ok"),
+        (True, LOGIN, "swf-nothing", "not_found"),
+        (True, WRONG, "swf-testbed", "auth_wrong"),
+        (True, {}, "swf-testbed", "auth_missing"),
+        (False, WRONG, "swf-testbed", "auth_wrong"),
+        (False, {}, "swf-testbed", "auth_missing"),
+    ],
+)
 def test_artifactory(hides, login, name, verdict):
     with artifactory(hides) as server:
         assert only(server.as_index(preset="artifactory", **login), name)[1]["verdict"] == verdict
@@ -128,10 +163,18 @@ def test_artifactory_says_that_the_repository_may_be_wrong_too():
     assert item["verdict"] == "auth_wrong" and "repository's name" in item["evidence"]
 
 
-@pytest.mark.parametrize("anonymous,login,name,verdict", [
-    (False, LOGIN, "swf-testbed", "ok"), (False, LOGIN, "swf-nothing", "not_found"), (False, WRONG, "swf-testbed", "auth_wrong"),
-    (False, {}, "swf-testbed", "auth_missing"), (False, {"username": "guest", "token": TOKEN}, "swf-testbed", "auth_forbidden"),
-    (True, LOGIN, "swf-testbed", "anonymous"), (True, WRONG, "swf-testbed", "auth_wrong")])
+@pytest.mark.parametrize(
+    "anonymous,login,name,verdict",
+    [
+        (False, LOGIN, "swf-testbed", "ok"),
+        (False, LOGIN, "swf-nothing", "not_found"),
+        (False, WRONG, "swf-testbed", "auth_wrong"),
+        (False, {}, "swf-testbed", "auth_missing"),
+        (False, {"username": "guest", "token": TOKEN}, "swf-testbed", "auth_forbidden"),
+        (True, LOGIN, "swf-testbed", "anonymous"),
+        (True, WRONG, "swf-testbed", "auth_wrong"),
+    ],
+)
 def test_nexus(anonymous, login, name, verdict):
     with nexus(anonymous) as server:
         assert only(server.as_index(preset="nexus", **login), name)[1]["verdict"] == verdict
@@ -146,7 +189,10 @@ def test_nexus_with_a_wrong_repository():
 
 # GitHub Packages
 
-@pytest.mark.parametrize("more", [{"preset": "github"}, {"url": "https://pypi.pkg.github.com/bnlnpps/simple/"}])
+
+@pytest.mark.parametrize(
+    "more", [{"preset": "github"}, {"url": "https://pypi.pkg.github.com/bnlnpps/simple/"}]
+)
 def test_github_is_not_asked_and_its_names_are_not_asked_elsewhere(more):
     with StandIn(pages({"swf-testbed": page("swf-testbed", "99")})) as primary:
         gh = {"name": "gh", "packages": ["swf-*"], **more, **LOGIN}
@@ -157,14 +203,20 @@ def test_github_is_not_asked_and_its_names_are_not_asked_elsewhere(more):
 
 
 def test_a_redirect_to_github_is_named():
-    with StandIn(lambda _path, _login: (302, "", {"Location": "https://pypi.pkg.github.com/bnlnpps/"})) as server:
+    with StandIn(
+        lambda _path, _login: (302, "", {"Location": "https://pypi.pkg.github.com/bnlnpps/"})
+    ) as server:
         assert only(server.as_index())[1]["verdict"] == "github"
 
 
 # the way to the index
 
+
 def test_name_that_does_not_exist():
-    assert only({"name": "lab", "url": "https://index.invalid/simple/"}, timeout=5)[1]["verdict"] == "dns"
+    assert (
+        only({"name": "lab", "url": "https://index.invalid/simple/"}, timeout=5)[1]["verdict"]
+        == "dns"
+    )
 
 
 def test_nothing_listens():
@@ -185,7 +237,9 @@ def test_one_problem_for_an_index_that_is_down():
     with StandIn(pages({})) as server:
         index = server.as_index()
     problems = diagnose([index], ["swf-testbed", "swf-monitor"])
-    assert len(problems) == 1 and problems[0].startswith("nothing answers at the address of the index lab: http://127.0.0.1")
+    assert len(problems) == 1 and problems[0].startswith(
+        "nothing answers at the address of the index lab: http://127.0.0.1"
+    )
 
 
 def test_the_fault_is_the_server_s():
@@ -210,7 +264,12 @@ def tls_index(ca, tmp_path):
         context = pypiserver_app(packages, server_context(ca.issue_cert(*names, **more), tmp_path))
         running.append(context)
         ca.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
-        return {"name": "lab", "url": context.__enter__(), "ca_cert": str(tmp_path / "ca.pem"), "packages": ["swf-*"]}
+        return {
+            "name": "lab",
+            "url": context.__enter__(),
+            "ca_cert": str(tmp_path / "ca.pem"),
+            "packages": ["swf-*"],
+        }
 
     yield start
     for context in running:
@@ -227,7 +286,10 @@ def test_tls(tls, tmp_path):
     # the certificate that the role placed counts
     (tmp_path / "ca.pem").rename(tmp_path / "lab.pem")
     assert only(lab, access_dir=str(tmp_path))[1]["verdict"] == "anonymous"
-    assert only(dict(lab, url=lab["url"].replace("https", "http"), ca_cert=None))[1]["verdict"] in ("wrong_url", "refused")
+    assert only(dict(lab, url=lab["url"].replace("https", "http"), ca_cert=None))[1]["verdict"] in (
+        "wrong_url",
+        "refused",
+    )
 
 
 def test_certificate_for_another_name(tls):
@@ -263,40 +325,70 @@ def test_proxy_that_refuses_and_proxy_that_is_not_there(monkeypatch):
         monkeypatch.setenv("https_proxy", "http://somebody:%s@127.0.0.1:%d" % (TOKEN, proxy.port))
         lab = {"name": "lab", "url": "https://index.example.org/simple/"}
         item = only(lab)[1]
-        assert item["verdict"] == "proxy" and "127.0.0.1:%d" % proxy.port in item["evidence"] and "407" in item["evidence"]
+        assert (
+            item["verdict"] == "proxy"
+            and "127.0.0.1:%d" % proxy.port in item["evidence"]
+            and "407" in item["evidence"]
+        )
         assert proxy.asked
     assert only(lab)[1]["verdict"] == "proxy"
 
 
 # addresses that are no simple API
 
+
 def test_missing_simple_is_found():
     with StandIn(pages({"swf-testbed": page("swf-testbed", "1.0")}), "/") as server:
         index, item = only(server.as_index())
-    assert index == item["verdict"] == "wrong_url" and "a simple API is at %ssimple/" % server.url in item["evidence"]
+    assert (
+        index == item["verdict"] == "wrong_url"
+        and "a simple API is at %ssimple/" % server.url in item["evidence"]
+    )
 
 
 TO_LOG_IN = (200, "<form action=/in><input name=p type=password></form>")
 ONE_PACKAGE = (200, html(anchor("swf_testbed-1.0-py3-none-any.whl")))
 
 
-@pytest.mark.parametrize("answer,said", [
-    (lambda _path, _login: TO_LOG_IN, "a page to log in"),
-    (lambda path, _login: TO_LOG_IN if "sign_in" in path else (302, "", {"Location": "/users/sign_in"}), "a page to log in"),
-    (lambda _path, _login: (302, "", {"Location": "https://sso.example.org/login?back=1"}), "https://sso.example.org/login"),
-    (lambda path, _login: (301, "", {"Location": "https://127.0.0.1%s" % path}), "leads to https://127.0.0.1/simple/"),
-    (lambda _path, _login: (200, "<html><title>Welcome</title>"), "lists no"),
-    (lambda path, _login: ONE_PACKAGE if path == "/simple/" else (404, ""), "the page of one package"),
-    (lambda _path, _login: (200, "{}", {"Content-Type": "application/json"}), "application/json"),
-    (lambda path, _login: (302, "", {"Location": path + "x/"}), "again and again"),
-    (lambda _path, _login: (302, "", {"Location": "http://[::1/"}), "no address"),
-    (lambda _path, _login: (200, "<html><title>Odd</title><![x[ >"), "lists no"),
-    (lambda _path, _login: (405, ""), "HTTP 405"),
-])
+@pytest.mark.parametrize(
+    "answer,said",
+    [
+        (lambda _path, _login: TO_LOG_IN, "a page to log in"),
+        (
+            lambda path, _login: (
+                TO_LOG_IN if "sign_in" in path else (302, "", {"Location": "/users/sign_in"})
+            ),
+            "a page to log in",
+        ),
+        (
+            lambda _path, _login: (302, "", {"Location": "https://sso.example.org/login?back=1"}),
+            "https://sso.example.org/login",
+        ),
+        (
+            lambda path, _login: (301, "", {"Location": "https://127.0.0.1%s" % path}),
+            "leads to https://127.0.0.1/simple/",
+        ),
+        (lambda _path, _login: (200, "<html><title>Welcome</title>"), "lists no"),
+        (
+            lambda path, _login: ONE_PACKAGE if path == "/simple/" else (404, ""),
+            "the page of one package",
+        ),
+        (
+            lambda _path, _login: (200, "{}", {"Content-Type": "application/json"}),
+            "application/json",
+        ),
+        (lambda path, _login: (302, "", {"Location": path + "x/"}), "again and again"),
+        (lambda _path, _login: (302, "", {"Location": "http://[::1/"}), "no address"),
+        (lambda _path, _login: (200, "<html><title>Odd</title><![x[ >"), "lists no"),
+        (lambda _path, _login: (405, ""), "HTTP 405"),
+    ],
+)
 def test_what_is_no_simple_api(answer, said):
     with StandIn(answer) as server:
         report = probe([server.as_index()], ["swf-nothing"])
-    assert report["indexes"][0]["verdict"] == "wrong_url" and said in report["indexes"][0]["evidence"]
+    assert (
+        report["indexes"][0]["verdict"] == "wrong_url" and said in report["indexes"][0]["evidence"]
+    )
     assert len(report["problems"]) >= 1 and not report["packages"][0]["ok"]
 
 
@@ -316,20 +408,31 @@ def test_what_does_not_speak_http():
                 connection.close()
 
         threading.Thread(target=greet, daemon=True).start()
-        item = only({"name": "lab", "url": "http://127.0.0.1:%d/simple/" % other.getsockname()[1]})[1]
+        item = only({"name": "lab", "url": "http://127.0.0.1:%d/simple/" % other.getsockname()[1]})[
+            1
+        ]
     assert item["verdict"] == "wrong_url" and "does not speak HTTP" in item["evidence"]
 
 
 def test_public_index_that_refuses_everybody():
     with StandIn(lambda _path, _login: (403, "blocked here")) as server:
-        assert only({"name": "test", "preset": "testpypi", "url": server.url}, "numpy")[1]["verdict"] == "auth_forbidden"
+        assert (
+            only({"name": "test", "preset": "testpypi", "url": server.url}, "numpy")[1]["verdict"]
+            == "auth_forbidden"
+        )
 
 
 # what belongs to whom
 
+
 def test_a_private_name_is_asked_at_its_index_alone():
-    with StandIn(pages({"swf-testbed": page("swf-testbed", "99.0")})) as public, StandIn(pages({})) as lab:
-        report = probe([lab.as_index(), {"name": "all", "url": public.url}], ["swf-testbed", "numpy"])
+    with (
+        StandIn(pages({"swf-testbed": page("swf-testbed", "99.0")})) as public,
+        StandIn(pages({})) as lab,
+    ):
+        report = probe(
+            [lab.as_index(), {"name": "all", "url": public.url}], ["swf-testbed", "numpy"]
+        )
         assert verdicts(report) == ["not_found", "not_found"] and "swf-testbed" in lab.names()
         assert public.names() == {"simple", "numpy"}
 
@@ -337,7 +440,11 @@ def test_a_private_name_is_asked_at_its_index_alone():
 def test_two_indexes_that_claim_a_name_are_a_problem_and_the_exact_claim_counts_first():
     tree = pages({"swf-testbed": page("swf-testbed", "1.0")})
     with StandIn(tree) as one, StandIn(tree) as two, StandIn(tree) as public:
-        indexes = [one.as_index(name="one"), two.as_index(name="two"), {"name": "all", "url": public.url}]
+        indexes = [
+            one.as_index(name="one"),
+            two.as_index(name="two"),
+            {"name": "all", "url": public.url},
+        ]
         report = probe(indexes, ["swf-testbed"])
         assert verdicts(report) == ["duplicate", "duplicate"] and len(report["problems"]) == 1
         assert "one, two" in report["problems"][0] and "swf-testbed" not in public.names()
@@ -346,9 +453,17 @@ def test_two_indexes_that_claim_a_name_are_a_problem_and_the_exact_claim_counts_
 
 
 def test_plain_extra_index():
-    with StandIn(pages({"a": page("a", "1.0"), "b": page("b", "1.0")})) as one, StandIn(pages({"b": page("b", "2.0")})) as two:
-        report = probe([{"name": "all", "url": one.url},
-                        {"name": "more", "url": two.url, "role": "extra", "allow_unsafe_extra_index": True}], ["a", "b"])
+    with (
+        StandIn(pages({"a": page("a", "1.0"), "b": page("b", "1.0")})) as one,
+        StandIn(pages({"b": page("b", "2.0")})) as two,
+    ):
+        report = probe(
+            [
+                {"name": "all", "url": one.url},
+                {"name": "more", "url": two.url, "role": "extra", "allow_unsafe_extra_index": True},
+            ],
+            ["a", "b"],
+        )
     assert verdicts(report) == ["ok", "not_found", "duplicate", "duplicate"]
     assert [item["ok"] for item in report["packages"]] == [True, True, False, False]
     assert "plain extra index" in report["unsafe"][0]
@@ -362,10 +477,19 @@ def test_no_index_for_a_name():
 
 # credentials
 
+
 def test_the_login_goes_to_no_other_place(monkeypatch):
     with StandIn(pages({"numpy": page("numpy", "2.0")})) as other:
-        with StandIn(lambda path, _login: (302, "", {"Location": "http://localhost:%d%s" % (other.port, path)})) as first:
-            monkeypatch.setenv("PIP_INDEX_URL", "http://%s:%s@127.0.0.1:%d/simple/" % (USER, LONG, first.port))
+        with StandIn(
+            lambda path, _login: (
+                302,
+                "",
+                {"Location": "http://localhost:%d%s" % (other.port, path)},
+            )
+        ) as first:
+            monkeypatch.setenv(
+                "PIP_INDEX_URL", "http://%s:%s@127.0.0.1:%d/simple/" % (USER, LONG, first.port)
+            )
             report = probe([{"name": "pypi"}], ["numpy"])
         assert verdicts(report) == ["ok"]
         assert (USER, LONG) in {login for _path, login in first.asked}
@@ -376,18 +500,31 @@ def test_the_login_goes_to_no_other_place(monkeypatch):
 def test_a_login_that_was_refused_is_not_tried_again():
     with gitlab() as server:
         only(server.as_index(preset="gitlab", **WRONG))
-        probe([server.as_index(preset="gitlab", **WRONG)], ["swf-testbed", "swf-monitor", "swf-data-agent"])
+        probe(
+            [server.as_index(preset="gitlab", **WRONG)],
+            ["swf-testbed", "swf-monitor", "swf-data-agent"],
+        )
         assert [login for _path, login in server.asked].count((USER, WRONG["token"])) == 2
 
 
 def test_login_from_the_placed_netrc(tmp_path):
-    (tmp_path / "netrc").write_text("# Written by a role.\nmachine 127.0.0.1 login %s password %s\n" % (USER, TOKEN))
+    (tmp_path / "netrc").write_text(
+        "# Written by a role.\nmachine 127.0.0.1 login %s password %s\n" % (USER, TOKEN)
+    )
     with gitlab() as server:
-        report = probe([server.as_index(preset="gitlab")], ["swf-testbed"], access_dir=str(tmp_path))
+        report = probe(
+            [server.as_index(preset="gitlab")], ["swf-testbed"], access_dir=str(tmp_path)
+        )
         assert verdicts(report) == ["ok"] and report["indexes"][0]["login"]
         (tmp_path / "netrc").write_text("")
-        problem = diagnose([server.as_index(preset="gitlab")], ["swf-testbed"], access_dir=str(tmp_path))[0]
-        assert "has got none" in problem and "deploy token" in problem and str(tmp_path / "netrc") in problem
+        problem = diagnose(
+            [server.as_index(preset="gitlab")], ["swf-testbed"], access_dir=str(tmp_path)
+        )[0]
+        assert (
+            "has got none" in problem
+            and "deploy token" in problem
+            and str(tmp_path / "netrc") in problem
+        )
     (tmp_path / "netrc").write_text("machine 127.0.0.1 login %s passwort %s\n" % (USER, TOKEN))
     problems = diagnose([server.as_index()], ["swf-testbed"], access_dir=str(tmp_path))
     assert "is not a netrc file" in problems[0] and TOKEN not in problems[0]
@@ -395,14 +532,29 @@ def test_login_from_the_placed_netrc(tmp_path):
 
 def test_an_echo_of_the_token_is_not_passed_on():
     basic = base64.b64encode(("%s:%s" % (USER, TOKEN)).encode()).decode()
-    echoes = [TOKEN, urllib.parse.quote(TOKEN, safe=""), urllib.parse.quote_plus(TOKEN).lower().replace("%2b", "%2B"), basic,
-              base64.b64encode(("x" + TOKEN).encode()).decode(), base64.b64encode(("xy" + TOKEN + "z").encode()).decode()]
+    echoes = [
+        TOKEN,
+        urllib.parse.quote(TOKEN, safe=""),
+        urllib.parse.quote_plus(TOKEN).lower().replace("%2b", "%2B"),
+        basic,
+        base64.b64encode(("x" + TOKEN).encode()).decode(),
+        base64.b64encode(("xy" + TOKEN + "z").encode()).decode(),
+    ]
     for echo in echoes:
         for answer in (
-                lambda _path, _login, echo=echo: (302, "", {"Location": "https://elsewhere.example.org/%s/" % echo}),
-                lambda path, _login, echo=echo: (200, html(title=echo)) if path == "/simple/" else
-                (200, "<title>%s</title>" % echo),
-                lambda path, _login, echo=echo: (200, html(anchor("swf_testbed-1.0-py3-none-any.whl", yanked=echo)))):
+            lambda _path, _login, echo=echo: (
+                302,
+                "",
+                {"Location": "https://elsewhere.example.org/%s/" % echo},
+            ),
+            lambda path, _login, echo=echo: (
+                (200, html(title=echo)) if path == "/simple/" else (200, "<title>%s</title>" % echo)
+            ),
+            lambda path, _login, echo=echo: (
+                200,
+                html(anchor("swf_testbed-1.0-py3-none-any.whl", yanked=echo)),
+            ),
+        ):
             with StandIn(answer) as server:
                 text = json.dumps(probe([server.as_index(**LOGIN)], ["swf-testbed"]))
             for fragment in (*echoes[:4], TOKEN[:20], basic[:24], echoes[4][4:24], echoes[5][4:24]):
@@ -410,6 +562,7 @@ def test_an_echo_of_the_token_is_not_passed_on():
 
 
 # what pip is set up for
+
 
 def test_address_of_pip(monkeypatch, tmp_path):
     monkeypatch.delenv("PIP_INDEX_URL", raising=False)
@@ -427,7 +580,11 @@ def test_a_host_without_pip(monkeypatch, tmp_path):
     monkeypatch.setattr(os, "defpath", str(tmp_path))
     monkeypatch.delenv("PIP_INDEX_URL", raising=False)
     report = probe([{"name": "pypi"}], ["numpy"])
-    assert verdicts(report) == ["unknown_default"] and report["ok"] and not report["indexes"][0]["reachable"]
+    assert (
+        verdicts(report) == ["unknown_default"]
+        and report["ok"]
+        and not report["indexes"][0]["reachable"]
+    )
 
 
 def test_gitlab_prefix_is_that_of_the_preset():

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Addresses of this machine are never asked for through a proxy: there, they would mean the proxy."""
+"""Addresses of this machine are never asked for through a proxy: there, they would mean the
+proxy."""
 
 from __future__ import annotations
 
@@ -9,7 +10,11 @@ import threading
 
 import pytest
 
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.client import Client, is_loopback, proxy_of
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.client import (
+    Client,
+    is_loopback,
+    proxy_of,
+)
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._instance import health
 
 
@@ -33,7 +38,9 @@ def servers():
     started = []
 
     def serve(address="127.0.0.1"):
-        server = (V6 if ":" in address else http.server.ThreadingHTTPServer)((address, 0), Answering)
+        server = (V6 if ":" in address else http.server.ThreadingHTTPServer)(
+            (address, 0), Answering
+        )
         server.asked = []
         threading.Thread(target=server.serve_forever, daemon=True).start()
         started.append(server)
@@ -45,8 +52,16 @@ def servers():
         server.server_close()
 
 
-@pytest.mark.parametrize("address, written", [("127.0.0.1", "127.0.0.1"), ("127.0.0.1", "localhost"), ("127.0.0.1", "LOCALHOST"),
-                                              ("127.8.9.1", "127.8.9.1"), ("::1", "[::1]")])
+@pytest.mark.parametrize(
+    "address, written",
+    [
+        ("127.0.0.1", "127.0.0.1"),
+        ("127.0.0.1", "localhost"),
+        ("127.0.0.1", "LOCALHOST"),
+        ("127.8.9.1", "127.8.9.1"),
+        ("::1", "[::1]"),
+    ],
+)
 @pytest.mark.parametrize("no_proxy", [None, "example.org"])
 def test_this_machine_is_asked_without_the_proxy(serve, monkeypatch, address, written, no_proxy):
     try:
@@ -75,6 +90,9 @@ def test_other_machines_are_asked_through_it(serve, monkeypatch):
     assert proxy_of("http://index.example.org/") == "127.0.0.1:%d" % proxy.server_port
 
 
-@pytest.mark.parametrize("host", ["", None, "example.org", "localhost.example.org", "10.0.0.1", "::2", "127.0.0.1.example.org"])
+@pytest.mark.parametrize(
+    "host",
+    ["", None, "example.org", "localhost.example.org", "10.0.0.1", "::2", "127.0.0.1.example.org"],
+)
 def test_what_is_not_this_machine(host):
     assert not is_loopback(host)

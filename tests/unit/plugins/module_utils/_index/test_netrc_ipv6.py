@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A token for an index at an IPv6 address is found by the programs that read netrc files, each of them the real one."""
+"""A token for an index at an IPv6 address is found by the programs that read netrc files, each of
+them the real one."""
 
 from __future__ import annotations
 
@@ -13,7 +14,10 @@ from pathlib import Path
 import pytest
 from index_server import IndexServer, make_wheel
 
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.configuration import netrc, normalised
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.configuration import (
+    netrc,
+    normalised,
+)
 
 TOKEN = "0123456789abcdef0123456789abcdef01234567"
 BIN = Path(sys.executable).parent
@@ -84,8 +88,19 @@ def test_the_token_is_found(reader, server, tmp_path):
     command = [word.format(**values) for word in READERS[reader]]
 
     def run(**more):
-        environment = dict({key: os.environ[key] for key in ("PATH", "LANG") if key in os.environ}, HOME=str(tmp_path), **more)
-        return subprocess.run(command, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
+        environment = dict(
+            {key: os.environ[key] for key in ("PATH", "LANG") if key in os.environ},
+            HOME=str(tmp_path),
+            **more,
+        )
+        return subprocess.run(
+            command,
+            env=environment,
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            check=False,
+        )
 
     done = run(NETRC=str(path))
     assert done.returncode == 0, done.stdout

@@ -13,7 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pip._internal.configuration import Configuration
 
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.configuration import normalised
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.configuration import (
+    normalised,
+)
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.pip_conf import (
     options,
     sections_of,
@@ -26,13 +28,30 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.pip_set
     without_options,
 )
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.pip_sources import others
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.pip_upstream import asked_of_pip
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.pip_upstream import (
+    asked_of_pip,
+)
 
 URL = "https://index.example.org/simple/"
 OURS = {"no-input": "true", "index-url": URL, "extra-index-url": URL}
-PARTS = st.sampled_from([
-    "[global]\n", "[global]", "[install]\r\n", "[install]", "timeout = 9\n", "timeout = 9", "# a note\n", "\n", "user = true\n",
-    "find_links =\n    /a\n\n    /b\n", "[list]\n; x\n", "\tformat = json", "x\x0cy = 1\n", "é = ü\n"])
+PARTS = st.sampled_from(
+    [
+        "[global]\n",
+        "[global]",
+        "[install]\r\n",
+        "[install]",
+        "timeout = 9\n",
+        "timeout = 9",
+        "# a note\n",
+        "\n",
+        "user = true\n",
+        "find_links =\n    /a\n\n    /b\n",
+        "[list]\n; x\n",
+        "\tformat = json",
+        "x\x0cy = 1\n",
+        "é = ü\n",
+    ]
+)
 
 
 def with_ours(text):
@@ -47,12 +66,15 @@ def test_every_file_that_pip_can_read_comes_back_byte_for_byte(theirs):
         text, record = with_ours(theirs)
     except ValueError:
         return
-    assert options(text) == {**before, **{("global", option): value for option, value in OURS.items()}}
+    assert options(text) == {
+        **before,
+        **{("global", option): value for option, value in OURS.items()},
+    }
     assert without_options(text, record) == theirs
 
 
 @settings(max_examples=100, deadline=None)
-@given(st.text(st.characters(min_codepoint=0x20, max_codepoint=0x17f), max_size=12))
+@given(st.text(st.characters(min_codepoint=0x20, max_codepoint=0x17F), max_size=12))
 def test_an_address_is_what_pip_reads_or_it_is_refused(tail):
     try:
         index = normalised([{"name": "lab", "url": "https://index.example.org/" + tail}])[0]
@@ -82,7 +104,12 @@ def login_with_files(tmp_path, monkeypatch):
     return tmp_path
 
 
-FILES = {"system/pip/pip.conf": "system", ".pip/pip.conf": "old", ".config/pip/pip.conf": "own", "named.conf": "named"}
+FILES = {
+    "system/pip/pip.conf": "system",
+    ".pip/pip.conf": "old",
+    ".config/pip/pip.conf": "own",
+    "named.conf": "named",
+}
 # pip's own answer decides; the last ones are cases that the issue does not name
 CASES = [
     ("[install]\nextra-index-url = http://other.example.org\n", True),
@@ -110,7 +137,9 @@ def test_every_file_of_pip_counts(login, monkeypatch, where, text, contradicts):
     files = asked_of_pip(sys.executable)[1]
     # a file that a variable names takes the place of the login's
     expected = ["system/pip/pip.conf", "named.conf"] if where == "named.conf" else list(FILES)[:3]
-    assert [str(login / name) for name in expected] == [name for name in files if name.startswith(str(login))]
+    assert [str(login / name) for name in expected] == [
+        name for name in files if name.startswith(str(login))
+    ]
 
     def read(name):
         return open(name, encoding="utf-8").read() if os.path.exists(name) else ""
@@ -118,35 +147,73 @@ def test_every_file_of_pip_counts(login, monkeypatch, where, text, contradicts):
     found = others(files, read, str(own), OURS)
     assert bool(found) == contradicts and {item[0] for item in found} <= {str(path)}
     # what pip says of itself: nothing but ours, or something else
-    listed = subprocess.run([sys.executable, "-m", "pip", "config", "list"], text=True, capture_output=True, check=True).stdout
-    says = [line for line in listed.splitlines() if re.search("index-url|find-links|no-index|pypi-url", line)
-            and "index.example.org" not in line and not line.endswith(("''", "'off'"))]
+    listed = subprocess.run(
+        [sys.executable, "-m", "pip", "config", "list"], text=True, capture_output=True, check=True
+    ).stdout
+    says = [
+        line
+        for line in listed.splitlines()
+        if re.search("index-url|find-links|no-index|pypi-url", line)
+        and "index.example.org" not in line
+        and not line.endswith(("''", "'off'"))
+    ]
     assert bool(says) == contradicts, listed
 
 
 def test_without_a_pip_the_usual_files_count(login):
     assert usual_files(dict(os.environ)) == [
-        str(login / "system/pip/pip.conf"), "/etc/pip.conf", str(login / ".pip/pip.conf"), str(login / ".config/pip/pip.conf")]
+        str(login / "system/pip/pip.conf"),
+        "/etc/pip.conf",
+        str(login / ".pip/pip.conf"),
+        str(login / ".config/pip/pip.conf"),
+    ]
 
 
 @pytest.mark.parametrize("first,second", [("a", "z"), ("z", "a")])
 def test_precedence_is_pips(login, monkeypatch, first, second):
-    """pip config list prints the values of all files in the order of their paths, and so not in that in which they count."""
+    """pip config list prints the values of all files in the order of their paths, and so not in
+    that in which they count."""
     monkeypatch.setenv("XDG_CONFIG_DIRS", str(login / first))
     monkeypatch.setenv("XDG_CONFIG_HOME", str(login / second))
     for name, text in (
-            (first, "[global]\nindex-url = http://127.0.0.1:9/other/\ncert = /a.pem\n[install]\nproxy = http://a:1\n"),
-            (second, "[global]\nindex_url = http://127.0.0.1:9/ours/\n[download]\ncert = /b\n[install]\ncert=/c\n")):
+        (
+            first,
+            "[global]\nindex-url = http://127.0.0.1:9/other/\ncert = /a.pem\n[install]\nproxy = "
+            "http://a:1\n",
+        ),
+        (
+            second,
+            "[global]\nindex_url = http://127.0.0.1:9/ours/\n[download]\ncert = "
+            "/b\n[install]\ncert=/c\n",
+        ),
+    ):
         (login / name / "pip").mkdir(parents=True)
         (login / name / "pip/pip.conf").write_text(text)
     monkeypatch.setenv("PIP_TRUSTED_HOST", "a")
     found = asked_of_pip(sys.executable)[2]
     assert {key: found[key] for key in ("index-url", "cert", "proxy", "trusted-host")} == {
-        "index-url": "http://127.0.0.1:9/ours/", "cert": "/c", "proxy": "http://a:1", "trusted-host": "a"}
+        "index-url": "http://127.0.0.1:9/ours/",
+        "cert": "/c",
+        "proxy": "http://a:1",
+        "trusted-host": "a",
+    }
     # what pip does
     monkeypatch.setenv("PIP_PROXY", "")
-    done = subprocess.run([sys.executable, "-m", "pip", "install", "--retries=0", "--target", str(login / "t"), "no-such-thing"],
-                          text=True, capture_output=True, check=False)
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "pip",
+            "install",
+            "--retries=0",
+            "--target",
+            str(login / "t"),
+            "no-such-thing",
+        ],
+        text=True,
+        capture_output=True,
+        check=False,
+    )
     assert "Looking in indexes: http://127.0.0.1:9/ours/" in done.stdout + done.stderr
     # and without a pip
     without = settings_in_files(usual_files(dict(os.environ)), dict(os.environ, PIP_INDEX_URL=""))

@@ -1,12 +1,15 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The files that a process has open are seen while others of its files come and go, as connections of supervisord do."""
+"""The files that a process has open are seen while others of its files come and go, as connections
+of supervisord do."""
 
 from __future__ import annotations
 
 import subprocess
 import sys
 
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._instance.lost_logs import open_files
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._instance.lost_logs import (
+    open_files,
+)
 
 BUSY = """
 import os, sys
@@ -20,7 +23,9 @@ while True:
 
 def test_a_log_is_seen_in_every_answer(tmp_path):
     log = str(tmp_path / "log")
-    with subprocess.Popen([sys.executable, "-c", BUSY, log], stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(
+        [sys.executable, "-c", BUSY, log], stdout=subprocess.PIPE, text=True
+    ) as process:
         try:
             assert process.stdout.readline() == "open\n"
             answers = [open_files(process.pid) for _number in range(500)]

@@ -9,8 +9,12 @@ import zipfile
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._package.build import difference
 
-FILES = {"thing/__init__.py": "", "thing-1.dist-info/METADATA": "Metadata-Version: 2.4\nName: thing\n",
-         "thing-1.dist-info/WHEEL": "Generator: a\n", "thing-1.dist-info/RECORD": "thing/__init__.py,,\n"}
+FILES = {
+    "thing/__init__.py": "",
+    "thing-1.dist-info/METADATA": "Metadata-Version: 2.4\nName: thing\n",
+    "thing-1.dist-info/WHEEL": "Generator: a\n",
+    "thing-1.dist-info/RECORD": "thing/__init__.py,,\n",
+}
 
 
 def wheel(path, **changes):
@@ -30,15 +34,27 @@ def sdist(path, text):
 
 def test_what_the_build_tool_writes_does_not_count(tmp_path):
     ours = wheel(tmp_path / "a.whl")
-    theirs = wheel(tmp_path / "b.whl", **{"thing-1.dist-info/METADATA": "Metadata-Version: 2.1\nName: thing\n",
-                                          "thing-1.dist-info/WHEEL": "Generator: b\n", "thing-1.dist-info/RECORD": "x"})
+    theirs = wheel(
+        tmp_path / "b.whl",
+        **{
+            "thing-1.dist-info/METADATA": "Metadata-Version: 2.1\nName: thing\n",
+            "thing-1.dist-info/WHEEL": "Generator: b\n",
+            "thing-1.dist-info/RECORD": "x",
+        },
+    )
     assert difference(ours, theirs) is None
 
 
 def test_code_and_metadata_count(tmp_path):
     ours = wheel(tmp_path / "a.whl")
-    assert difference(ours, wheel(tmp_path / "b.whl", **{"thing/__init__.py": "x = 1\n"})) == "thing/__init__.py"
+    assert (
+        difference(ours, wheel(tmp_path / "b.whl", **{"thing/__init__.py": "x = 1\n"}))
+        == "thing/__init__.py"
+    )
     other = wheel(tmp_path / "c.whl", **{"thing-1.dist-info/METADATA": "Name: other\n"})
     assert difference(ours, other) == "thing-1.dist-info/METADATA"
     assert difference(ours, wheel(tmp_path / "d.whl", **{"thing/more.py": ""})) == "thing/more.py"
-    assert difference(sdist(tmp_path / "a.tar.gz", "x = 1\n"), sdist(tmp_path / "b.tar.gz", "x = 2\n")) == "thing-1/src/thing.py"
+    assert (
+        difference(sdist(tmp_path / "a.tar.gz", "x = 1\n"), sdist(tmp_path / "b.tar.gz", "x = 2\n"))
+        == "thing-1/src/thing.py"
+    )

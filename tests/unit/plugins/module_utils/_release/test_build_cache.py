@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Where uv and pip keep what they fetched for us, and how much of it stays. Built with real ones from wheels over HTTP."""
+"""Where uv and pip keep what they fetched for us, and how much of it stays. Built with real ones
+from wheels over HTTP."""
 
 from __future__ import annotations
 
@@ -12,8 +13,13 @@ import pytest
 from index_server import IndexServer, make_wheel, sha256
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._build import wheels
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._build.installers import InstallError, installer
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.configuration import normalised
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._build.installers import (
+    InstallError,
+    installer,
+)
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.configuration import (
+    normalised,
+)
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._release import build_cache
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._release.environments import build
 
@@ -42,8 +48,13 @@ def a_home(tmp_path, monkeypatch):
 def built(root, index, kind, max_mb, release="1"):
     lock = "thing==1.0 --hash=sha256:%s\n" % sha256(index.folder / "thing-1.0-py3-none-any.whl")
     with build_cache.cache_of(str(root), max_mb) as caches:
-        return build(str(root / "releases" / release), lock, sys.executable, installer(kind, caches=caches),
-                     normalised([index.as_index("public")]))
+        return build(
+            str(root / "releases" / release),
+            lock,
+            sys.executable,
+            installer(kind, caches=caches),
+            normalised([index.as_index("public")]),
+        )
 
 
 def files(folder):
@@ -74,7 +85,9 @@ def test_one_that_is_too_large_is_removed_and_the_release_stays(tmp_path, home, 
     built(tmp_path / "root", index, "uv", SIZE - 1)
     assert os.listdir(tmp_path / "root") == ["releases"]
     # uv had linked its files from there
-    assert sum(path.stat().st_size for path in files(tmp_path / "root/releases/1")) > SIZE * 1_000_000
+    assert (
+        sum(path.stat().st_size for path in files(tmp_path / "root/releases/1")) > SIZE * 1_000_000
+    )
     sent = wheels_sent(index)
     assert built(tmp_path / "root", index, "uv", 0, release="2")["packages"]["thing"] == "1.0"
     assert wheels_sent(index) > sent and not files(home / ".cache")
@@ -88,11 +101,14 @@ def test_one_that_the_login_names_is_left_to_it(tmp_path, home, index, monkeypat
     assert os.listdir(tmp_path / "root") == ["releases"]
 
 
-@pytest.mark.parametrize(("error", "stays"), [
-    (InstallError("install", "No space left on device (os error 28)"), False),
-    (OSError(errno.EDQUOT, os.strerror(errno.EDQUOT)), False),
-    (InstallError("install", "HTTP status code: 503"), True),
-])
+@pytest.mark.parametrize(
+    ("error", "stays"),
+    [
+        (InstallError("install", "No space left on device (os error 28)"), False),
+        (OSError(errno.EDQUOT, os.strerror(errno.EDQUOT)), False),
+        (InstallError("install", "HTTP status code: 503"), True),
+    ],
+)
 def test_a_full_disk_gets_its_room_back(tmp_path, error, stays):
     with pytest.raises(type(error)), build_cache.cache_of(str(tmp_path), 1000):
         (tmp_path / "cache/half").write_text("x")
@@ -104,7 +120,9 @@ def test_a_build_on_the_controller_leaves_nothing(tmp_path, home):
     """Its tools come from the index that pip here is set up for."""
     (tmp_path / "source").mkdir()
     (tmp_path / "source/pyproject.toml").write_text(
-        '[build-system]\nrequires = ["setuptools"]\nbuild-backend = "setuptools.build_meta"\n[project]\nname = "x"\n'
-        'version = "1"\n')
+        '[build-system]\nrequires = ["setuptools"]\nbuild-backend = '
+        '"setuptools.build_meta"\n[project]\nname = "x"\n'
+        'version = "1"\n'
+    )
     assert wheels.build(str(tmp_path / "source"), ["wheel"], str(tmp_path / "out"))["wheel"]
     assert not files(home / ".cache")

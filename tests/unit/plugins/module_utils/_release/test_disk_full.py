@@ -14,7 +14,9 @@ import pytest
 from index_server import make_wheel, sha256
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._build.errors import explain
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._build.installers import InstallError
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._build.installers import (
+    InstallError,
+)
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._release import environments
 
 COLLECTIONS = Path(__file__).resolve().parents[5] / ".ansible" / "collections"
@@ -39,19 +41,44 @@ print(json.dumps([text, os.listdir(root + "/releases"), usage.f_bavail * usage.f
 @pytest.fixture(name="wheels", scope="module")
 def a_large_wheel(tmp_path_factory):
     folder = tmp_path_factory.mktemp("wheels")
-    make_wheel(folder, "large", "1.0", body="".join("def f%d(a):\n    return [a, 'text %d']\n" % (n, n) for n in range(50_000)))
+    make_wheel(
+        folder,
+        "large",
+        "1.0",
+        body="".join("def f%d(a):\n    return [a, 'text %d']\n" % (n, n) for n in range(50_000)),
+    )
     return folder
 
 
 def built(tmp_path, wheels, megabytes, kind):
-    """(the message, what is in releases, bytes that are free) of a build on a disk of so many MB."""
+    """(the message, what is in releases, bytes that are free) of a build on a disk of so many
+    MB."""
     root, lock = tmp_path / "root", "large==1.0 --hash=sha256:%s\n" % sha256(next(wheels.iterdir()))
     root.mkdir()
     done = subprocess.run(
-        ["unshare", "--mount", "sh", "-c", 'mount -t tmpfs -o size=%dm none "$1"; shift; exec "$@"' % megabytes, "sh", str(root),
-         sys.executable, "-c", BUILD, str(COLLECTIONS), str(root), kind, str(wheels), lock],
-        env=dict(os.environ, UV_LINK_MODE="copy", UV_CACHE_DIR=str(tmp_path / "cache")), capture_output=True, text=True,
-        check=False, timeout=120)
+        [
+            "unshare",
+            "--mount",
+            "sh",
+            "-c",
+            'mount -t tmpfs -o size=%dm none "$1"; shift; exec "$@"' % megabytes,
+            "sh",
+            str(root),
+            sys.executable,
+            "-c",
+            BUILD,
+            str(COLLECTIONS),
+            str(root),
+            kind,
+            str(wheels),
+            lock,
+        ],
+        env=dict(os.environ, UV_LINK_MODE="copy", UV_CACHE_DIR=str(tmp_path / "cache")),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
     if ("unshare" in done.stderr or "mount:" in done.stderr) and "CI" not in os.environ:
         pytest.skip("nothing can be mounted here: " + done.stderr)
     assert done.returncode == 0, done.stderr
@@ -59,13 +86,16 @@ def built(tmp_path, wheels, megabytes, kind):
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounting takes root")
-@pytest.mark.parametrize(("kind", "megabytes", "doing"), [
-    ("uv", 1, "could not install"),
-    # uv writes no bytecode and says nothing
-    ("uv", 5, "could not compile"),
-    # ensurepip keeps its reason for itself; the issue does not name it
-    ("pip", 12, "could not make the environment"),
-])
+@pytest.mark.parametrize(
+    ("kind", "megabytes", "doing"),
+    [
+        ("uv", 1, "could not install"),
+        # uv writes no bytecode and says nothing
+        ("uv", 5, "could not compile"),
+        # ensurepip keeps its reason for itself; the issue does not name it
+        ("pip", 12, "could not make the environment"),
+    ],
+)
 def test_nothing_is_left_and_the_cause_is_told(tmp_path, wheels, kind, megabytes, doing):
     text, left, free = built(tmp_path, wheels, megabytes, kind)
     assert text.startswith(doing) and "the disk is full" in text, text
@@ -91,12 +121,18 @@ class StandIn:
         raise self.error
 
 
-@pytest.mark.parametrize(("error", "cause"), [
-    (InstallError("install", "failed to copy: Disk quota exceeded (os error 122)"), "the disk quota is used up"),
-    (OSError(errno.EDQUOT, os.strerror(errno.EDQUOT)), "the disk quota is used up"),
-    (OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)), "the disk is full"),
-    (InstallError("install", "HTTP status code: 401"), "the index refused"),
-])
+@pytest.mark.parametrize(
+    ("error", "cause"),
+    [
+        (
+            InstallError("install", "failed to copy: Disk quota exceeded (os error 122)"),
+            "the disk quota is used up",
+        ),
+        (OSError(errno.EDQUOT, os.strerror(errno.EDQUOT)), "the disk quota is used up"),
+        (OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)), "the disk is full"),
+        (InstallError("install", "HTTP status code: 401"), "the index refused"),
+    ],
+)
 def test_stand_in_a_failure_leaves_nothing(tmp_path, error, cause):
     path = tmp_path / "releases" / "1"
     with pytest.raises(InstallError) as caught:

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What supervisord reports while its clock, which was set back by two hours, has not caught up. The reports are made up."""
+"""What supervisord reports while its clock, which was set back by two hours, has not caught up. The
+reports are made up."""
 
 from __future__ import annotations
 
@@ -14,8 +15,23 @@ NOW, BEFORE = 1_800_000_000, 1_800_007_200
 
 
 def report(state, **changed):
-    return dict({"name": "one", "group": "one", "state": state, "statename": "", "pid": 7, "now": NOW, "start": BEFORE - 60,
-                 "stop": 0, "spawnerr": "", "exitstatus": 0, "stdout_logfile": "", "stderr_logfile": ""}, **changed)
+    return dict(
+        {
+            "name": "one",
+            "group": "one",
+            "state": state,
+            "statename": "",
+            "pid": 7,
+            "now": NOW,
+            "start": BEFORE - 60,
+            "stop": 0,
+            "spawnerr": "",
+            "exitstatus": 0,
+            "stdout_logfile": "",
+            "stderr_logfile": "",
+        },
+        **changed,
+    )
 
 
 @pytest.fixture(name="later")

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The configuration is read as supervisord's own code reads it: same programs and values, same refusals."""
+"""The configuration is read as supervisord's own code reads it: same programs and values, same
+refusals."""
 
 from __future__ import annotations
 
@@ -14,19 +15,30 @@ from hypothesis import strategies as st
 from supervisor.datatypes import Automatic, RestartUnconditionally, RestartWhenExitUnexpected
 from supervisor.options import EventListenerPoolConfig, FastCGIGroupConfig, ServerOptions
 
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.conf_file import ConfigError, ConfigFile
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.conf_programs import Reader
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.conf_file import (
+    ConfigError,
+    ConfigFile,
+)
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.conf_programs import (
+    Reader,
+)
 
 MINIMUM = "[supervisord]\n"
 REPORTED = (
-    "autostart directory uid command exitcodes killasgroup stopasgroup name redirect_stderr startretries "
+    "autostart directory uid command exitcodes killasgroup stopasgroup name redirect_stderr "
+    "startretries "
     "startsecs "
-    "stopwaitsecs serverurl umask environment stdout_capture_maxbytes stdout_events_enabled stdout_logfile "
+    "stopwaitsecs serverurl umask environment stdout_capture_maxbytes stdout_events_enabled "
+    "stdout_logfile "
     "stdout_logfile_backups stdout_logfile_maxbytes stdout_syslog stderr_capture_maxbytes "
     "stderr_events_enabled "
     "stderr_logfile stderr_logfile_backups stderr_logfile_maxbytes stderr_syslog"
 ).split()
-AUTORESTART = {RestartUnconditionally: "true", RestartWhenExitUnexpected: "unexpected", False: "false"}
+AUTORESTART = {
+    RestartUnconditionally: "true",
+    RestartWhenExitUnexpected: "unexpected",
+    False: "false",
+}
 
 
 def ours(path):
@@ -103,7 +115,8 @@ def same(tmp_path, text, encoding="utf-8"):
 SOUND = {
     "defaults": "[program:a]\ncommand=x\n",
     "every option": (
-        "[program:a]\ncommand=x -y 'z w' %%d\nprocess_name=%(program_name)s_%(process_num)02d\nnumprocs=3\n"
+        "[program:a]\ncommand=x -y 'z w' "
+        "%%d\nprocess_name=%(program_name)s_%(process_num)02d\nnumprocs=3\n"
         "numprocs_start=5\npriority=7\nautostart=no\nautorestart=on\nstartsecs=0\nstartretries=9\n"
         "exitcodes=0,2,255\n"
         "stopsignal=QUIT\nstopwaitsecs=99\nstopasgroup=true\numask=027\nuser=root\ndirectory=%(here)s\n"
@@ -212,14 +225,21 @@ def test_environment_of_all_programs(tmp_path):
         '[supervisord]\nenvironment=A="1",B="1",P="%%%%",H="%(here)s"\n'
         '[program:a]\ncommand=%(ENV_A)s\nenvironment=B="2"\n',
     )
-    assert found["a"]["processes"][0]["environment"] == {"A": "1", "B": "2", "P": "%", "H": str(tmp_path)}
+    assert found["a"]["processes"][0]["environment"] == {
+        "A": "1",
+        "B": "2",
+        "P": "%",
+        "H": str(tmp_path),
+    }
     assert found["a"]["processes"][0]["command"] == "1"
 
 
 def test_includes(tmp_path):
     for folder in ("conf.d", "more"):
         (tmp_path / folder).mkdir()
-    (tmp_path / "conf.d" / "b.conf").write_text("[program:b]\ncommand=%(here)s/b\n[program:m]\nstartsecs=3\n")
+    (tmp_path / "conf.d" / "b.conf").write_text(
+        "[program:b]\ncommand=%(here)s/b\n[program:m]\nstartsecs=3\n"
+    )
     (tmp_path / "conf.d" / "a.conf").write_text("[program:a]\ncommand=%(here)s/a\n")
     (tmp_path / "more" / "c.ini").write_text("[supervisord]\nenvironment=C=1\n")
     found = same(
@@ -254,11 +274,14 @@ PIECES = st.sampled_from(
 )
 
 
-# without a name in parentheses Python shows all names there are, in the order in which they were put together
+# without a name in parentheses Python shows all names there are, in the order in which they were
+# put together
 ALL_NAMES = re.compile(r"%[-+ #0]*\d*(\.\d*)?[hlL]?[rsa]")
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(
     option=st.sampled_from(
         ["command", "environment", "directory", "process_name", "exitcodes", "stopsignal"]
@@ -274,7 +297,9 @@ def test_any_value(tmp_path, option, value, include):
 
 
 def test_signal_names_are_those_of_this_host():
-    from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.conf_programs import signal_number
+    from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.conf_programs import (
+        signal_number,
+    )
 
     assert signal_number("HUP") == signal_number("sighup") == signal_number("1") == signal.SIGHUP
     with pytest.raises(ValueError):
