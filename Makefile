@@ -25,11 +25,11 @@ setup-test: setup
 site: setup  ## Take the hosts of the inventory to a running, verified testbed
 	@$(PLAY) site.yml $(ARGS)
 
-upgrade: setup  ## Take the hosts to install_version, built everywhere before anything stops (docs/releases.md)
+upgrade: setup  ## Take the hosts to swf_testbed_release_version, built everywhere before anything stops (docs/releases.md)
 	@$(PLAY) playbooks/upgrade.yml $(ARGS)
 
 rollback: setup  ## Go back to the release before (RELEASE=ID for another; ARGS=--check says what it would do)
-	@$(PLAY) playbooks/rollback.yml $(if $(RELEASE),-e release=$(RELEASE)) $(ARGS)
+	@$(PLAY) playbooks/rollback.yml $(if $(RELEASE),-e swf_testbed_rollback_to=$(RELEASE)) $(ARGS)
 
 wheelhouse: setup  ## Put all packages into one archive, for hosts without a way out (docs/releases.md)
 	@$(PLAY) playbooks/wheelhouse.yml $(ARGS)
@@ -51,13 +51,13 @@ stop: setup  ## Stop everything
 
 uninstall: setup  ## Remove everything but the data (CONFIRM=yes does not ask; DATA=yes removes the data too)
 	@tools/confirm "Remove the testbed from the hosts of $(INVENTORY)$(if $(filter yes,$(DATA)), AND ITS DATA)?" $(CONFIRM)
-	@$(PLAY) playbooks/uninstall.yml -e uninstall_data=$(if $(filter yes,$(DATA)),true,false) $(ARGS)
+	@$(PLAY) playbooks/uninstall.yml -e swf_testbed_uninstall_data=$(if $(filter yes,$(DATA)),true,false) $(ARGS)
 
 export-secrets: setup  ## Write the controller's secrets to a vault file, FILE=inventory/group_vars/all/vault.yml (docs/team.md)
-	@$(PLAY) playbooks/export_secrets.yml -e '{"export_secrets_file": "$(FILE)"}' $(ARGS)
+	@$(PLAY) playbooks/export_secrets.yml -e '{"swf_testbed_export_secrets_file": "$(FILE)"}' $(ARGS)
 
 import-secrets: setup  ## Place the secrets of a vault file on this controller (FILE=vault.yml; FORCE=yes replaces others)
-	@$(PLAY) playbooks/import_secrets.yml -e '{"import_secrets_file": "$(FILE)", "import_secrets_force": $(if $(filter yes,$(FORCE)),true,false)}' $(ARGS)
+	@$(PLAY) playbooks/import_secrets.yml -e '{"swf_testbed_import_secrets_file": "$(FILE)", "swf_testbed_import_secrets_force": $(if $(filter yes,$(FORCE)),true,false)}' $(ARGS)
 
 test: setup-test  ## Run every test
 	@. .venv/bin/activate && tools/test

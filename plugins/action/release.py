@@ -124,9 +124,10 @@ class ActionModule(ActionBase):
             return {"changed": False}
         if self._is_become_unprivileged():
             raise AnsibleActionFail(
-                "release: install_mode push cannot take a release from a host where become leads "
+                "release: swf_testbed_release_mode push cannot take a release from a host where "
+                "become leads "
                 "to a user without privileges. "
-                "Log in as that user, or set install_mode: pull"
+                "Log in as that user, or set swf_testbed_release_mode: pull"
             )
         archive = board.archive(mine)
         with board.turn(archive):
@@ -355,11 +356,13 @@ def for_whom(mine, others):
     kind = "%(machine)s, %(libc)s, Python %(python)s (%(executable)s), %(release)s" % mine["kind"]
     if others:
         return (
-            "With install_mode: push, it builds for %s, too: all are of one kind (%s), and it is "
+            "With swf_testbed_release_mode: push, it builds for %s, too: all are of one kind (%s), "
+            "and it is "
             "the first." % (", ".join(others), kind)
         )
     return (
-        "With install_mode: push, it builds for itself: no other host of this run is of its kind "
+        "With swf_testbed_release_mode: push, it builds for itself: no other host of this run is "
+        "of its kind "
         "(%s) and has the release. "
         "So it needs a way to the indexes." % kind
     )

@@ -10,7 +10,8 @@ class ModuleDocFragment:
     DOCUMENTATION = r"""
 options:
   indexes:
-    description: The indexes, as in O(bnlnpps.swf_testbed.pip_index#role:main:pip_indexes).
+    description: The indexes, as in
+      O(bnlnpps.swf_testbed.pip_index#role:main:swf_testbed_pip_indexes).
     type: list
     elements: dict
     suboptions:
@@ -62,8 +63,8 @@ options:
         default: false
   indexes_of:
     description:
-      - Name of the variable with O(indexes), as C(pip_indexes). The variable is read when the task
-        runs.
+      - Name of the variable with O(indexes), as C(swf_testbed_pip_indexes). The variable is read
+        when the task runs.
       - A task that carries O(indexes) shows their tokens to every callback plugin; one that names
         the variable does not.
     type: str

@@ -69,7 +69,8 @@ def read(index, check_mode):
             return stream.read()
     except (OSError, UnicodeDecodeError) as error:
         raise AnsibleFilterError(
-            "pip_indexes: cannot read ca_cert of %s on the controller: %s" % (index["name"], error)
+            "swf_testbed_pip_indexes: cannot read ca_cert of %s on the controller: %s"
+            % (index["name"], error)
         ) from None
 
 

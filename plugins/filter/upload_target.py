@@ -24,7 +24,8 @@ def upload_target(indexes, name=""):
     trusted = entry["preset"] in TRUSTED
     if not trusted and not entry["username"]:
         raise AnsibleFilterError(
-            "upload_target: the index %s has no username and token in pip_indexes, and the "
+            "upload_target: the index %s has no username and token in swf_testbed_pip_indexes, and "
+            "the "
             "workflow needs "
             "the name that goes with the token. Set both." % entry["name"]
         )

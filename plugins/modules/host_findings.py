@@ -207,8 +207,8 @@ options:
   indexes_of:
     description:
       - Name of the variable with the package indexes that this host installs from, as
-        C(pip_indexes). It is worked out without making secrets, and O(indexes) and O(index_cas)
-        become what comes of it.
+        C(swf_testbed_pip_indexes). It is worked out without making secrets, and O(indexes) and
+        O(index_cas) become what comes of it.
     type: str
     default: ""
   indexes:

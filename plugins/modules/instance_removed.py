@@ -192,7 +192,7 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.ru
 
 STOP_SECONDS = 60
 ROOTS = ("root", "config_dir", "state_dir")
-WRITE = "ansible-playbook playbooks/uninstall.yml -e uninstall_write_manifest=true"
+WRITE = "ansible-playbook playbooks/uninstall.yml -e swf_testbed_uninstall_write_manifest=true"
 
 
 class NotRemoved(Exception):

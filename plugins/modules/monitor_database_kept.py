@@ -56,7 +56,7 @@ EXAMPLES = r"""
   bnlnpps.swf_testbed.monitor_database_kept:
     release: "{{ swf_testbed_release.path }}"
     directory: /var/lib/swf-testbed/backups
-    environment: "{{ supervisord_environment | combine(supervisord_monitor_environment) }}"
+    environment: "{{ swf_testbed_environment | combine(swf_testbed_monitor_environment) }}"
     user: swf-testbed
 """
 

@@ -71,7 +71,7 @@ EXAMPLES = r"""
 - name: Leave no history behind
   bnlnpps.swf_testbed.monitor_database_rows:
     release: "{{ swf_testbed_release.path }}"
-    environment: "{{ supervisord_monitor_environment }}"
+    environment: "{{ swf_testbed_monitor_environment }}"
     password_of: swf_testbed_database_password
     user: swf-testbed
     former: former_database

@@ -52,7 +52,7 @@ EXAMPLES = r"""
 - name: Say what is wrong before somebody tries to publish it
   bnlnpps.swf_testbed.package_check:
     sources: [packages/swf-common-lib]
-    indexes_of: pip_indexes
+    indexes_of: swf_testbed_pip_indexes
   delegate_to: localhost
 """
 

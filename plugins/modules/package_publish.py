@@ -87,7 +87,7 @@ EXAMPLES = r"""
       - url: https://github.com/bnlnpps/swf-monitor
         ref: v0.2.0
         token: "{{ vault_github_token }}"
-    indexes_of: pip_indexes
+    indexes_of: swf_testbed_pip_indexes
     index: lab
     formats: [wheel, sdist]
     check: true

@@ -76,7 +76,7 @@ seealso:
 EXAMPLES = r"""
 - name: See whether this host can get the testbed
   bnlnpps.swf_testbed.pip_index_info:
-    indexes_of: pip_indexes
+    indexes_of: swf_testbed_pip_indexes
     fail: true
 
 - name: Ask with what the role pip_index has placed, so that no token travels
@@ -244,7 +244,7 @@ problems:
   sample:
     - "the index lab does not take the user name or the token: HTTP 403 for
       https://index.example.org/simple/ as user reader (without a login: HTTP 401). Check username
-      and token of lab in pip_indexes."
+      and token of lab in swf_testbed_pip_indexes."
 unsafe:
   description: What keeps nothing from being installed, and lets others read or replace packages.
     These are warnings too.

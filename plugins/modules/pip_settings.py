@@ -171,8 +171,9 @@ def one_for_all(indexes):
         raise Refused(
             "pip cannot bind names to an index: with %s set up, it would look for private names "
             "everywhere. Either let one index "
-            "serve everything (package_index_mirror: true, and that index alone in pip_indexes), "
-            "or set pip_index_scope to "
+            "serve everything (swf_testbed_package_index_mirror: true, and that index alone in "
+            "swf_testbed_pip_indexes), "
+            "or set swf_testbed_pip_index_scope to "
             "none and install with the playbooks, which ask each index for its own names. To take "
             "the risk: "
             "allow_unsafe_extra_index: true for %s."
@@ -289,7 +290,7 @@ class OnThisHost:
                 raise Refused(
                     "%s sets %s, which uv would ask in addition, and that is not this "
                     "collection's. Take it out, or "
-                    "set pip_index_scope to none." % (other, " and ".join(found))
+                    "set swf_testbed_pip_index_scope to none." % (other, " and ".join(found))
                 )
         self.files.change(path, in_file(path, with_indexes, self.files.read(path), owner, lines))
 
@@ -301,7 +302,7 @@ def contradiction(path, section, option, value):
     return (
         "%s sets [%s] %s to %s, and that is not this collection's: pip would look for private "
         "names there, or for none where "
-        "they are. Take it out, or set pip_index_scope to none."
+        "they are. Take it out, or set swf_testbed_pip_index_scope to none."
         % (path, section, option, CREDENTIALS.sub("***@", value))
     )
 

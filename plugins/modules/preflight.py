@@ -21,7 +21,7 @@ description:
     command that mends it.
   - Warns of GitHub Packages, which has no registry for Python packages, in the C(pip.conf) and
     C(.pypirc) of the login and of the host. The role P(bnlnpps.swf_testbed.pip_index#role) takes it
-    out with O(bnlnpps.swf_testbed.pip_index#role:main:pip_index_remove_github=true).
+    out with O(bnlnpps.swf_testbed.pip_index#role:main:swf_testbed_pip_index_remove_github=true).
   - Changes nothing but who may change the host - if there is no problem, a play with the lookup
     P(bnlnpps.swf_testbed.lease#lookup) holds the host from this call on.
 options:
@@ -395,7 +395,7 @@ def main():
         module.warn(
             "%s names GitHub Packages (%s), which has no registry for Python packages: pip gets "
             "404 there. "
-            "To take it out: -e pip_index_remove_github=true" % (path, ", ".join(hits))
+            "To take it out: -e swf_testbed_pip_index_remove_github=true" % (path, ", ".join(hits))
         )
     if result["problems"]:
         lines = ["%d. %s" % pair for pair in enumerate(result["problems"], 1)]

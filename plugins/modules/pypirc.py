@@ -48,7 +48,7 @@ EXAMPLES = r"""
 - name: Let me publish by hand
   bnlnpps.swf_testbed.pypirc:
     path: ~/.pypirc
-    indexes_of: pip_indexes
+    indexes_of: swf_testbed_pip_indexes
   delegate_to: localhost
 """
 
@@ -133,7 +133,7 @@ def main():
             "%s has GitHub Packages in it (%s), which has no registry for Python packages: every "
             "upload answers 404. "
             "Remove the sections, or run again with remove_github: true (in the role publish: "
-            "publish_remove_github)." % (path, ", ".join(github))
+            "swf_testbed_publish_remove_github)." % (path, ", ".join(github))
         )
     wide = os.path.exists(path) and os.stat(path).st_mode & 0o777 != 0o600
     changed = text != before or bool(wide)

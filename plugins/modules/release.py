@@ -144,7 +144,8 @@ options:
     default: python3
   indexes:
     description:
-      - The indexes to install from, as in O(bnlnpps.swf_testbed.pip_index#role:main:pip_indexes).
+      - The indexes to install from, as in
+        O(bnlnpps.swf_testbed.pip_index#role:main:swf_testbed_pip_indexes).
       - The logins and O(indexes[].ca_cert) are for a lock that is to be made. They stay on the
         controller.
     default: []

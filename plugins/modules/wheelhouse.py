@@ -59,8 +59,8 @@ options:
     type: str
     default: "3.10"
   indexes:
-    description: The indexes, as in O(bnlnpps.swf_testbed.pip_index#role:main:pip_indexes), with
-      their logins.
+    description: The indexes, as in
+      O(bnlnpps.swf_testbed.pip_index#role:main:swf_testbed_pip_indexes), with their logins.
     default: []
 extends_documentation_fragment:
   - bnlnpps.swf_testbed.package_indexes
@@ -83,7 +83,7 @@ EXAMPLES = r"""
     pythons: ["3.11", "3.13"]
     lock_file: "{{ inventory_dir }}/locks/swf-testbed-0.1.0.txt"
     tools_lock_file: "{{ role_path }}/files/tools.txt"
-    indexes_of: pip_indexes
+    indexes_of: swf_testbed_pip_indexes
 """
 
 RETURN = r"""

@@ -68,7 +68,8 @@ def unanswered(answer):
             "login",
             "this host hangs, or is very slow",
             str(answer["msg"]),
-            "Look at its console, load and disks. For a slow host: -e doctor_host_timeout=600",
+            "Look at its console, load and disks. For a slow host: -e "
+            "swf_testbed_doctor_host_timeout=600",
         )
     return finding(
         "variables",

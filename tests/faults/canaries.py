@@ -78,12 +78,12 @@ def settings_with(testbed, secrets, script):
         "swf_testbed_monitor_secret_key": key,
         "swf_testbed_index_token": token,
         "swf_testbed_database_password": database,
-        "package_index_users": [
+        "swf_testbed_package_index_users": [
             {"name": "swf", "token": token, "rights": ["read", "upload"]},
             {"name": "reader", "token": reader, "rights": ["read"]},
             {"name": "publisher", "token": publisher, "rights": ["read", "upload"]},
         ],
-        "pip_indexes": [
+        "swf_testbed_pip_indexes": [
             {
                 "name": "swf",
                 "url": url,
@@ -93,10 +93,10 @@ def settings_with(testbed, secrets, script):
             },
             {"name": "pypi"},
         ],
-        "supervisord_extra_programs": [
+        "swf_testbed_extra_programs": [
             {"name": "echo", "command": shlex.join([str(script), *WORDS]), "environment": VALUES}
         ],
-        "install_git_token": extra,
+        "swf_testbed_release_git_token": extra,
     }
 
 

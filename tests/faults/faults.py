@@ -83,7 +83,7 @@ class Faults(SecretFaults, Outages, FirstRuns, Canaries):
             errors = [line for line in output.splitlines() if line.startswith("[ERROR]")]
             return "the play failed: %s" % (errors or [output[-500:]])[0]
         problem = self.testbed.serves()
-        version = variables.get("install_version")
+        version = variables.get("swf_testbed_release_version")
         if version and not problem and not self.testbed.active().startswith(version + "-"):
             return "active is %s" % self.testbed.active()
         return problem
@@ -91,7 +91,7 @@ class Faults(SecretFaults, Outages, FirstRuns, Canaries):
     def good_upgrade(self):
         """No fault: a good upgrade"""
         return self.succeeds(
-            install_version=self.new_version(swf_data_agent={}, swf_processing_agent={})
+            swf_testbed_release_version=self.new_version(swf_data_agent={}, swf_processing_agent={})
         )
 
     def rollback(self):
@@ -104,7 +104,7 @@ class Faults(SecretFaults, Outages, FirstRuns, Canaries):
         version = self.new_version(
             swf_processing_agent={MAIN.format("processing"): "import no_such_module\n"}
         )
-        return self.fails("does not import", "no_such_module", install_version=version)
+        return self.fails("does not import", "no_such_module", swf_testbed_release_version=version)
 
     def program_that(self, program, body, *told, during=None):
         text = "import sys, time\n\ndef main():\n%s" % "".join("    %s\n" % line for line in body)
@@ -113,7 +113,7 @@ class Faults(SecretFaults, Outages, FirstRuns, Canaries):
             *told,
             "serves again, with its configuration, and was proven healthy",
             during=during,
-            install_version=version,
+            swf_testbed_release_version=version,
         )
 
     def exits_at_once(self):
@@ -152,7 +152,7 @@ class Faults(SecretFaults, Outages, FirstRuns, Canaries):
                 }
             ),
         )
-        problem = self.succeeds(install_version=version)
+        problem = self.succeeds(swf_testbed_release_version=version)
         if problem:
             return problem
         deadline, code, output = time.monotonic() + NOTICED, 0, ""
@@ -211,7 +211,7 @@ class Faults(SecretFaults, Outages, FirstRuns, Canaries):
                 "an upgrade, -4 h in its middle",
                 None,
                 lambda: self.succeeds(
-                    during=step(-4), install_version=self.new_version(swf_data_agent={})
+                    during=step(-4), swf_testbed_release_version=self.new_version(swf_data_agent={})
                 ),
             ),
             (
@@ -237,7 +237,7 @@ class Faults(SecretFaults, Outages, FirstRuns, Canaries):
 
     def changes_nothing(self):
         before = self.testbed.pids()
-        return self.succeeds("site.yml", install_version=self.current()) or (
+        return self.succeeds("site.yml", swf_testbed_release_version=self.current()) or (
             "programs were started again" if self.testbed.pids() != before else None
         )
 
@@ -251,10 +251,12 @@ class Faults(SecretFaults, Outages, FirstRuns, Canaries):
             if process != pid and self.is_index(process):
                 os.kill(process, signal.SIGKILL)
         try:
-            problem = self.fails("nothing answers at the index's address", install_version=version)
+            problem = self.fails(
+                "nothing answers at the index's address", swf_testbed_release_version=version
+            )
         finally:
             os.kill(pid, signal.SIGCONT)
-        return problem or self.succeeds("site.yml", install_version=self.current())
+        return problem or self.succeeds("site.yml", swf_testbed_release_version=self.current())
 
     def is_index(self, pid):
         try:
@@ -274,8 +276,8 @@ class Faults(SecretFaults, Outages, FirstRuns, Canaries):
         version = self.new_version()
         return self.fails(
             "the index refused the user name or the token",
-            install_version=version,
-            pip_indexes=[
+            swf_testbed_release_version=version,
+            swf_testbed_pip_indexes=[
                 {
                     "name": "swf",
                     "url": "http://127.0.0.1:%d/simple/" % self.testbed.ports["index"],
@@ -291,7 +293,7 @@ class Faults(SecretFaults, Outages, FirstRuns, Canaries):
         """A file with another hash than the locked one"""
         version = self.new_version()
         lock = self.testbed.locks / ("swf-testbed-%s.txt" % version)
-        code, _output = self.testbed.play("upgrade.yml", install_version=version)
+        code, _output = self.testbed.play("upgrade.yml", swf_testbed_release_version=version)
         if code != 0:
             return "the upgrade that makes the lock failed"
         text = lock.read_text()
@@ -304,7 +306,8 @@ class Faults(SecretFaults, Outages, FirstRuns, Canaries):
             )
         )
         return self.fails(
-            "the index serves another file than the one that was locked", install_version=again
+            "the index serves another file than the one that was locked",
+            swf_testbed_release_version=again,
         )
 
     def disk_full(self):
@@ -317,7 +320,7 @@ class Faults(SecretFaults, Outages, FirstRuns, Canaries):
         with ballast.open("wb") as stream:
             os.posix_fallocate(stream.fileno(), 0, free - 30_000_000)
         try:
-            problem = self.fails("the disk is full", install_version=version)
+            problem = self.fails("the disk is full", swf_testbed_release_version=version)
         finally:
             ballast.unlink()
         half = [
@@ -328,7 +331,7 @@ class Faults(SecretFaults, Outages, FirstRuns, Canaries):
         return (
             problem
             or (half and "half a release was left: %s" % half)
-            or self.succeeds(install_version=version)
+            or self.succeeds(swf_testbed_release_version=version)
         )
 
     def failing_migration(self):
@@ -344,7 +347,9 @@ class Faults(SecretFaults, Outages, FirstRuns, Canaries):
                 )
             }
         )
-        problem = self.fails("this migration fails", "serves again", install_version=version)
+        problem = self.fails(
+            "this migration fails", "serves again", swf_testbed_release_version=version
+        )
         dumps = list((self.testbed.state / "backups").glob("monitor-*.sqlite3"))
         if not problem and [stat.S_IMODE(path.stat().st_mode) for path in dumps] != [0o600]:
             return "the database was not copied, or others can read the copy: %s" % dumps
@@ -357,11 +362,14 @@ class Faults(SecretFaults, Outages, FirstRuns, Canaries):
         problem = self.fails(
             "the release %s is not on this host" % previous, playbook="rollback.yml"
         )
-        return problem or self.succeeds(install_version=self.new_version())
+        return problem or self.succeeds(swf_testbed_release_version=self.new_version())
 
     def two_controllers(self):
         """Two controllers at once, with two versions"""
-        plays = [{"install_version": self.new_version()}, {"install_version": self.new_version()}]
+        plays = [
+            {"swf_testbed_release_version": self.new_version()},
+            {"swf_testbed_release_version": self.new_version()},
+        ]
         codes = {}
 
         def run(number):
@@ -381,13 +389,15 @@ class Faults(SecretFaults, Outages, FirstRuns, Canaries):
         built = [self.new_version(swf_fastmon_agent={}) for _number in range(2)]
         for number, (task, seconds) in enumerate(KILLS):
             version = self.new_version() if task.startswith("Build") else built[number % 2]
-            came = self.testbed.play_and_kill("upgrade.yml", task, seconds, install_version=version)
+            came = self.testbed.play_and_kill(
+                "upgrade.yml", task, seconds, swf_testbed_release_version=version
+            )
             where = "%.1f s into '%s'" % (seconds, task)
             problem = None if came else "it did not come to that"
             problem = (
                 problem
                 or self.testbed.serves(settled=False)
-                or self.succeeds(install_version=version)
+                or self.succeeds(swf_testbed_release_version=version)
             )
             if problem:
                 return "%s: %s" % (where, problem)

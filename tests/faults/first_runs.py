@@ -40,7 +40,7 @@ def empty_testbed():
     testbed = Testbed(Path(tempfile.mkdtemp(prefix="swf-first-", dir="/tmp")))
     testbed.change_inventory(
         {
-            "package_index_sources": [
+            "swf_testbed_package_index_sources": [
                 str(ROOT / "packages" / name) for name in (*COMPONENTS, UMBRELLA)
             ]
         }

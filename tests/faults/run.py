@@ -120,7 +120,7 @@ def clear(testbed):
     if os.path.ismount(testbed.root):
         # it could not be removed, and all that is in it goes with it
         subprocess.run(["umount", str(testbed.root)], check=False)
-    testbed.play("uninstall.yml", uninstall_data=True)
+    testbed.play("uninstall.yml", swf_testbed_uninstall_data=True)
     shutil.rmtree(testbed.home, ignore_errors=True)
 
 

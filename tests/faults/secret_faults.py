@@ -11,7 +11,7 @@ sys.path.append(str(Path(__file__).resolve().parents[1] / "unit/playbooks"))
 from leaks import Leaks  # noqa: E402
 
 # fails the gate, whatever the secrets are
-BROKEN = {"supervisord_extra_programs": [{"name": "broken", "command": "/bin/false"}]}
+BROKEN = {"swf_testbed_extra_programs": [{"name": "broken", "command": "/bin/false"}]}
 SETTLED = "The secrets that this run changed are the former ones again: api_token, broker_password."
 SERVES = "was started with the former ones, and runs, on this-machine"
 
@@ -58,7 +58,7 @@ class SecretFaults:
             SERVES,
             *told,
             playbook="site.yml",
-            install_version=self.current(),
+            swf_testbed_release_version=self.current(),
             **BROKEN,
             **variables,
         )
@@ -69,7 +69,7 @@ class SecretFaults:
     def secrets(self):
         """No fault: new secrets, and then a rollback of the release, which keeps them"""
         self.rotate("one")
-        problem = self.succeeds("site.yml", install_version=self.current())
+        problem = self.succeeds("site.yml", swf_testbed_release_version=self.current())
         new = self.on_host()
         if problem or "canary-one" not in new["broker_password"] or self.snapshots():
             return problem or "the secrets are not the new ones, or a snapshot is left"
@@ -85,7 +85,9 @@ class SecretFaults:
         with Leaks(*secrets) as leaks:
             problem = self.undone(before)
             self.testbed.extra["ANSIBLE_VERBOSITY"] = "4"
-            _code, output = self.testbed.play("site.yml", install_version=self.current(), **BROKEN)
+            _code, output = self.testbed.play(
+                "site.yml", swf_testbed_release_version=self.current(), **BROKEN
+            )
             del self.testbed.extra["ANSIBLE_VERBOSITY"]
         leaks.text("the output", output)
         leaks.disk(self.testbed.home)
@@ -103,7 +105,7 @@ class SecretFaults:
             ("Ask the monitor", 0.5),
         ):
             if not self.testbed.play_and_kill(
-                "site.yml", task, seconds, install_version=self.current()
+                "site.yml", task, seconds, swf_testbed_release_version=self.current()
             ):
                 return "it did not come to '%s'" % task
             if not self.snapshots() and self.on_host() != before:
@@ -113,4 +115,4 @@ class SecretFaults:
             if problem:
                 return "%.1f s into '%s': %s" % (seconds, task, problem)
         self.hand_out(former)
-        return self.succeeds("site.yml", install_version=self.current())
+        return self.succeeds("site.yml", swf_testbed_release_version=self.current())

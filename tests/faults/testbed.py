@@ -78,7 +78,7 @@ class Testbed:
         host = {
             "ansible_connection": "local",
             "ansible_python_interpreter": sys.executable,
-            "package_index_sources": [],
+            "swf_testbed_package_index_sources": [],
         }
         host.update({"swf_testbed_%s_port" % name: port for name, port in self.ports.items()})
         group = {"hosts": {"this-machine": {}}}
@@ -108,7 +108,9 @@ class Testbed:
         self.inventory.write_text(json.dumps(inventory))
 
     def command(self, playbook, **variables):
-        settings = dict({"service_wait_timeout": 40, "service_health_timeout": 40}, **variables)
+        settings = dict(
+            {"swf_testbed_wait_timeout": 40, "swf_testbed_health_timeout": 40}, **variables
+        )
         return [
             str(Path(sys.executable).parent / "ansible-playbook"),
             "-i",

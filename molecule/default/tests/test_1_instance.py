@@ -207,7 +207,7 @@ def test_a_check_run_changes_nothing_and_predicts_nothing(testbed, play):
 
 def test_a_change_is_predicted_shown_and_not_made(testbed, play):
     before = snapshot(testbed)
-    done = play("--check", "--diff", "-e", "supervisord_log_backups=7", limit=testbed.name)
+    done = play("--check", "--diff", "-e", "swf_testbed_log_backups=7", limit=testbed.name)
     assert done.returncode == 0, done.stdout
     assert "+logfile_backups = 7" in done.stdout and "changed=0" not in done.stdout
     assert snapshot(testbed) == before

@@ -31,11 +31,11 @@ def indexes(testbed, **changes):
         "token": token,
         "packages": ["swf-*"],
     }
-    return json.dumps({"pip_indexes": [dict(index, **changes), {"name": "pypi"}]})
+    return json.dumps({"swf_testbed_pip_indexes": [dict(index, **changes), {"name": "pypi"}]})
 
 
 def new_lock(tmp_path):
-    return "install_lock_file=%s" % (tmp_path / "new.txt")
+    return "swf_testbed_release_lock_file=%s" % (tmp_path / "new.txt")
 
 
 def test_wrong_token(testbed, play, tmp_path):
@@ -43,7 +43,7 @@ def test_wrong_token(testbed, play, tmp_path):
     done = play("-e", indexes(testbed, token=wrong), "-e", new_lock(tmp_path), limit=testbed.name)
     assert done.returncode != 0
     assert "the index refused the user name or the token" in done.stdout
-    assert "check username and token of the index swf in pip_indexes" in done.stdout
+    assert "check username and token of the index swf in swf_testbed_pip_indexes" in done.stdout
     assert wrong not in done.stdout + done.stderr
 
 
@@ -52,7 +52,7 @@ def test_credentials_in_a_url_are_refused(testbed, play, tmp_path):
         "-e",
         indexes(testbed, url="http://me:canary-51c2@127.0.0.1/simple/"),
         "-e",
-        "pip_index_secure_logging=false",
+        "swf_testbed_pip_index_secure_logging=false",
         limit=testbed.name,
     )
     assert done.returncode != 0 and "has credentials in it" in done.stdout
@@ -83,10 +83,10 @@ def test_one_port_for_two_services_is_refused_before_the_host_is_touched(testbed
 def test_a_program_that_exits(testbed, play):
     bad = json.dumps(
         {
-            "supervisord_extra_programs": [
+            "swf_testbed_extra_programs": [
                 {"name": "bad", "command": "/bin/sh -c 'echo the cause is here; exit 7'"}
             ],
-            "service_wait_timeout": 40,
+            "swf_testbed_wait_timeout": 40,
         }
     )
     done = play("-e", bad, limit=testbed.name)

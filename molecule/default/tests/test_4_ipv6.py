@@ -38,7 +38,7 @@ def run_with_variables(play):
     # of the hosts that could use this index, the other one is left out by the limit and never had
     # the instance
     gone = ["swf-six@%s/user" % host for host in ("this-login", "plain-user")]
-    done = run("playbooks/uninstall.yml", uninstall_users_gone=gone)
+    done = run("playbooks/uninstall.yml", swf_testbed_uninstall_users_gone=gone)
     assert done.returncode == 0, done.stdout
     for port in PORTS.values():
         with pytest.raises(OSError):

@@ -103,7 +103,7 @@ def test_with_the_exported_secrets_two_controllers_change_nothing_one_after_the_
     done = lab.play(
         "playbooks/export_secrets.yml",
         "-e",
-        "export_secrets_file=%s" % second.vault,
+        "swf_testbed_export_secrets_file=%s" % second.vault,
         "--vault-password-file",
         str(second.folder / "password"),
     )

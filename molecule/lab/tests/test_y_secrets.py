@@ -9,7 +9,7 @@ import secrets
 from placed_secrets import changed, hosts, in_place
 
 # of one host of agents alone: whatever the secrets are, its gate fails
-BROKEN = "all: {hosts: {agents-2: {supervisord_extra_programs: [{name: broken, command: /bin/false}]}}}\n"
+BROKEN = "all: {hosts: {agents-2: {swf_testbed_extra_programs: [{name: broken, command: /bin/false}]}}}\n"
 
 
 def snapshots(lab):

@@ -28,12 +28,14 @@ def counted(output):
 
 @pytest.fixture(name="left", scope="module")
 def after_an_uninstall(lab):
-    foreseen = lab.play("playbooks/uninstall.yml", "-e", "uninstall_data=true", "--check")
+    foreseen = lab.play(
+        "playbooks/uninstall.yml", "-e", "swf_testbed_uninstall_data=true", "--check"
+    )
     assert foreseen.returncode == 0, foreseen.stdout
     assert all(lab.host(name).service("swf-testbed").is_running for name in lab.addresses), (
         "--check stopped something"
     )
-    done = lab.play("playbooks/uninstall.yml", "-e", "uninstall_data=true")
+    done = lab.play("playbooks/uninstall.yml", "-e", "swf_testbed_uninstall_data=true")
     assert done.returncode == 0, done.stdout
     assert all(changed for changed in counted(foreseen.stdout).values()), foreseen.stdout
     return done
@@ -41,7 +43,7 @@ def after_an_uninstall(lab):
 
 def test_a_second_run_finds_nothing_to_remove(left, lab):
     assert left.returncode == 0
-    again = lab.play("playbooks/uninstall.yml", "-e", "uninstall_data=true")
+    again = lab.play("playbooks/uninstall.yml", "-e", "swf_testbed_uninstall_data=true")
     assert again.returncode == 0 and set(counted(again.stdout).values()) == {0}, again.stdout
 
 

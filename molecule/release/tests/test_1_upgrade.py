@@ -56,7 +56,7 @@ def test_a_rolling_upgrade_with_a_migration(fleet, lab, serves, nothing_lost, sh
     before = {state["current"] for state in fleet.states().values()}
     began = time.monotonic()
     with fleet.probed() as seen:
-        code, output = fleet.play("upgrade.yml", install_version=version)
+        code, output = fleet.play("upgrade.yml", swf_testbed_release_version=version)
     assert code == 0, output
     show("upgrade", began, seen[0])
     assert seen[0].together == 0
@@ -83,7 +83,7 @@ def test_a_rolling_upgrade_with_a_migration(fleet, lab, serves, nothing_lost, sh
         == "600:swf-testbed"
     )
     nothing_lost()
-    again, output = fleet.play("upgrade.yml", install_version=version)
+    again, output = fleet.play("upgrade.yml", swf_testbed_release_version=version)
     assert again == 0 and set(changed(output).values()) == {0}, output
 
 
@@ -92,7 +92,9 @@ def test_a_rollback_of_all_hosts_brings_back_the_units_too(fleet, serves, nothin
     before it, to the byte."""
     before = fleet.states()
     version = fleet.another_version()
-    code, output = fleet.play("upgrade.yml", install_version=version, systemd_limit_nofile=8192)
+    code, output = fleet.play(
+        "upgrade.yml", swf_testbed_release_version=version, swf_testbed_systemd_limit_nofile=8192
+    )
     assert code == 0, output
     between = fleet.states()
     assert {

@@ -40,7 +40,7 @@ def test_a_release_that_fails_on_the_canary(fleet, lab, serves, nothing_lost):
     release, and keep it."""
     before = current(fleet)
     version = fleet.new_version(swf_data_agent=program("data", "DataAgent", "True"))
-    code, output = fleet.play("upgrade.yml", install_version=version)
+    code, output = fleet.play("upgrade.yml", swf_testbed_release_version=version)
     assert code != 0
     says(
         output,
@@ -66,7 +66,7 @@ def test_a_release_that_fails_on_one_host_of_a_batch(fleet, lab, serves, nothing
     version = fleet.new_version(
         swf_processing_agent=program("processing", "ProcessingAgent", "sys.version_info >= (3, 12)")
     )
-    code, output = fleet.play("upgrade.yml", install_version=version)
+    code, output = fleet.play("upgrade.yml", swf_testbed_release_version=version)
     assert code != 0
     says(
         output,
@@ -93,11 +93,15 @@ def test_a_release_that_fails_on_one_host_of_a_batch(fleet, lab, serves, nothing
         # a file system that is not mounted there: systemd does not even start supervisord
         (
             "lab-services",
-            {"systemd_read_write_paths": ["/mnt/not-mounted"]},
+            {"swf_testbed_systemd_read_write_paths": ["/mnt/not-mounted"]},
             "/mnt/not-mounted: No such file or directory",
         ),
         # supervisord ends as soon as it is started
-        ("agents-1", {"systemd_limit_nofile": 512}, "minimum number of file descriptors"),
+        (
+            "agents-1",
+            {"swf_testbed_systemd_limit_nofile": 512},
+            "minimum number of file descriptors",
+        ),
     ],
 )
 def test_a_unit_that_does_not_work(fleet, lab, serves, nothing_lost, where, setting, cause):
@@ -113,7 +117,7 @@ def test_a_unit_that_does_not_work(fleet, lab, serves, nothing_lost, where, sett
         "%s,agents" % where,
         "--skip-tags",
         "always",
-        install_version=version,
+        swf_testbed_release_version=version,
         **setting,
     )
     assert code != 0

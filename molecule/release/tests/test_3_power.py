@@ -48,7 +48,13 @@ def reboots(lab, name):
         # The setting is one of the unit, so that supervisord runs from the new one when the host
         # goes down. It takes its time, and a controller that is quick hears from supervisord before
         # it hears nothing.
-        ("agents-1", 2, reboots, AWAY + "|is shutting down", {"systemd_limit_nofile": 8192}),
+        (
+            "agents-1",
+            2,
+            reboots,
+            AWAY + "|is shutting down",
+            {"swf_testbed_systemd_limit_nofile": 8192},
+        ),
         ("lab-services", 1, fails, AWAY, {}),
     ],
     ids=["power of a host of a batch", "reboot of the canary", "power of the services"],
@@ -58,7 +64,12 @@ def test_a_host_goes_away_in_its_change_over(
 ):
     version, before = fleet.another_version(), fleet.states()
     code, output = fleet.play_and_disturb(
-        "upgrade.yml", APPLY, turn, lambda: happens(lab, name), install_version=version, **setting
+        "upgrade.yml",
+        APPLY,
+        turn,
+        lambda: happens(lab, name),
+        swf_testbed_release_version=version,
+        **setting,
     )
     assert (
         code != 0 and "fatal: [%s]" % name in output and re.search(told, " ".join(output.split()))
@@ -81,7 +92,7 @@ def test_a_host_goes_away_in_its_change_over(
     assert [state["loaded"][what] for what in LOADED] == [
         before[name]["loaded"][what] for what in LOADED
     ]
-    again, output = fleet.play("upgrade.yml", install_version=version, **setting)
+    again, output = fleet.play("upgrade.yml", swf_testbed_release_version=version, **setting)
     assert again == 0, output
     releases = {host: state["current"] for host, state in fleet.states().items()}
     assert len(set(releases.values())) == 1 and releases[name].rpartition("-")[0] == version, (

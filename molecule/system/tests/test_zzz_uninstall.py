@@ -74,7 +74,7 @@ def test_a_name_that_leads_elsewhere_removes_nothing(root, name):
             {
                 "swf_testbed_instance": name,
                 "swf_testbed_index_instance": index,
-                "uninstall_data": True,
+                "swf_testbed_uninstall_data": True,
             }
         )
         assert done.returncode != 0 and "is not the name of an instance" in done.stdout, done.stdout
@@ -88,7 +88,7 @@ def test_a_name_that_leads_elsewhere_removes_nothing_of_a_login(root, as_physici
         done = as_physicist(
             "playbooks/uninstall.yml",
             "-e",
-            json.dumps({"swf_testbed_instance": name, "uninstall_data": True}),
+            json.dumps({"swf_testbed_instance": name, "swf_testbed_uninstall_data": True}),
         )
         assert done.status != 0 and "is not the name of an instance" in done.output, done.output
     assert (
@@ -99,12 +99,12 @@ def test_a_name_that_leads_elsewhere_removes_nothing_of_a_login(root, as_physici
 
 def test_the_first_instance_leaves_what_the_second_uses(root):
     before = root.check_output("find /var/lib/swf-index/packages | sort")
-    foreseen = uninstall({**STRICT, "uninstall_data": True}, "--check")
+    foreseen = uninstall({**STRICT, "swf_testbed_uninstall_data": True}, "--check")
     assert (
         foreseen.returncode == 0 and "one would remove /etc/swf-strict/secrets" in foreseen.stdout
     ), foreseen.stdout
     assert root.service("swf-strict").is_running
-    done = uninstall({**STRICT, "uninstall_data": True})
+    done = uninstall({**STRICT, "swf_testbed_uninstall_data": True})
     assert done.returncode == 0 and "used by swf-testbed@one/system" in done.stdout, done.stdout
     assert (
         root.check_output(
@@ -115,15 +115,17 @@ def test_the_first_instance_leaves_what_the_second_uses(root):
     assert not root.user("swf-strict").exists and root.group("swf-operators").exists
     assert root.service("swf-testbed").is_running and root.service("swf-index").is_running
     assert root.check_output("find /var/lib/swf-index/packages | sort") == before
-    assert changed(uninstall({**STRICT, "uninstall_data": True})) == [0]
+    assert changed(uninstall({**STRICT, "swf_testbed_uninstall_data": True})) == [0]
 
 
 def test_an_installation_without_a_manifest_is_refused_until_there_is_one(root):
     root.check_output("mv /etc/swf-testbed/manifest.json /root/")
     done = uninstall({})
-    assert done.returncode != 0 and "uninstall_write_manifest=true" in done.stdout, done.stdout
+    assert done.returncode != 0 and "swf_testbed_uninstall_write_manifest=true" in done.stdout, (
+        done.stdout
+    )
     assert root.service("swf-testbed").is_running
-    done = uninstall({"uninstall_write_manifest": True})
+    done = uninstall({"swf_testbed_uninstall_write_manifest": True})
     assert done.returncode == 0 and "one lists /opt/swf-testbed/releases" in done.stdout, (
         done.stdout
     )
@@ -150,7 +152,7 @@ def test_data_stay_without_a_request(root):
 
 
 def test_the_last_instance_takes_all_of_it_and_nothing_else(root):
-    done = uninstall({"uninstall_data": True})
+    done = uninstall({"swf_testbed_uninstall_data": True})
     assert done.returncode == 0, done.stdout
     # packages cannot be had again; the cache of uv is the administrator's, and the login has data
     # of its own
@@ -164,4 +166,4 @@ def test_the_last_instance_takes_all_of_it_and_nothing_else(root):
     # they were there before the installation (prepare.yml)
     assert root.user("swf-testbed").exists and root.group("swf-operators").exists
     assert root.file("/opt/app/theirs").exists
-    assert changed(uninstall({"uninstall_data": True})) == [0]
+    assert changed(uninstall({"swf_testbed_uninstall_data": True})) == [0]

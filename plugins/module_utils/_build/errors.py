@@ -23,7 +23,7 @@ CAUSES = (
     (r"HTTP status code: 40[13]|40[13] (Unauthorized|Forbidden|Client Error)|status code: "
      r"40[13]|credentials|User for ",
      "the index refused the user name or the token",
-     "check username and token of the index {index} in pip_indexes"),
+     "check username and token of the index {index} in swf_testbed_pip_indexes"),
     (r"UnknownIssuer|CERTIFICATE_VERIFY_FAILED|invalid peer certificate|certificate verify failed",
      "the index's TLS certificate is not trusted here",
      "add the CA to the host's certificates (update-ca-certificates), or fix the index's "
@@ -55,7 +55,7 @@ CREDENTIALS = re.compile(r"(?<=://)[^/\s:@]+:[^/\s@]+@")
 EVIDENCE_LINES = 12
 
 
-def explain(error, lock="see install_lock_file"):
+def explain(error, lock="see swf_testbed_release_lock_file"):
     """The message for an :class:`InstallError`: what was done, the cause, the evidence, the next
     step.
 

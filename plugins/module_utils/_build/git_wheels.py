@@ -40,7 +40,8 @@ def obtain(repositories, directory, login, check_mode):
     :param repositories: dicts with ``url``, ``commit`` and ``subdirectory``, which may be None.
     :param directory: where wheels are kept on the controller.
     :param login: dict with ``username``, ``token`` and ``ca_cert``, each may be None.
-    :returns: an entry for ``pip_indexes``, or None in check mode when the wheels are not there yet.
+    :returns: an entry for ``swf_testbed_pip_indexes``, or None in check mode when the wheels are
+        not there yet.
     :raises GitError, InstallError, OSError:
     """
     for repository in repositories:

@@ -211,5 +211,5 @@ def installer(kind, uv=None, caches=None):
     if kind == "uv":
         raise InstallError("find uv", "there is no uv on this host. Install it (python3 -m pip "
                                       "install uv) or set "
-                           "install_installer to auto.")
+                           "swf_testbed_release_installer to auto.")
     return Pip(caches)

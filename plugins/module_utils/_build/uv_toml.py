@@ -45,7 +45,7 @@ def with_indexes(text, owner, lines):
     found = sources_in(rest, lines)
     if found:
         raise UvTomlRefused("it sets %s, and that is not this collection's. Take that out, or set "
-                            "pip_index_scope to none and "
+                            "swf_testbed_pip_index_scope to none and "
                             "add by hand what is missing of:\n%s\n" % (" and ".join(found), lines))
     result = marked_block.set_block(text, owner, lines)
     if result != text:
@@ -65,7 +65,8 @@ def sources_in(text, lines=""):
     if parser is None:
         raise UvTomlRefused("this Python has no reader of TOML (3.11 has one, and pip brings one "
                             "along). Install pip (sudo "
-                            "apt-get install python3-pip), or set pip_index_scope to none and add "
+                            "apt-get install python3-pip), or set swf_testbed_pip_index_scope to "
+                            "none and add "
                             "by hand, before all "
                             "tables:\n%s\n" % lines)
     try:

@@ -15,11 +15,11 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._build.errors 
 MOST_NAMES = 10
 
 
-def explained(error, indexes, names, access_dir=None, lock="see install_lock_file"):
+def explained(error, indexes, names, access_dir=None, lock="see swf_testbed_release_lock_file"):
     """The text for an :class:`InstallError`, with the verdict of ``pip_index_info`` on the index
     that was asked.
 
-    :param indexes: the items of ``pip_indexes`` that were installed from.
+    :param indexes: the items of ``swf_testbed_pip_indexes`` that were installed from.
     :param names: what was asked for at that index, as ``name`` or ``name==version``.
     :param access_dir: folder with the credentials and certificates, or None where the items have
         them.

@@ -33,7 +33,7 @@ NOBODY = ("refused",)
 def examine(indexes, packages, access_dir, python, options):
     """Findings on the indexes of this host.
 
-    :param indexes: items of ``pip_indexes``; ``ca_cert`` is a path on this host.
+    :param indexes: items of ``swf_testbed_pip_indexes``; ``ca_cert`` is a path on this host.
     :param python: version that is installed for, or None.
     :param options: of the module host_findings.
     """
@@ -41,7 +41,9 @@ def examine(indexes, packages, access_dir, python, options):
         seen = probe(indexes, packages, access_dir, python, options["timeout"])
     except (ProbeRefused, IndexesRefused, AccessRefused) as error:
         return [
-            finding("index", "the package indexes cannot be asked", line, "Mend pip_indexes")
+            finding(
+                "index", "the package indexes cannot be asked", line, "Mend swf_testbed_pip_indexes"
+            )
             for line in str(error).splitlines()
         ]
     reports = together(faults(seen["indexes"], seen["packages"]))
@@ -108,7 +110,7 @@ def expiring(seen, indexes, access_dir, options):
             "port": parts.port or 443,
             "tls": "on",
             "ca": "",
-            "variable": "pip_indexes",
+            "variable": "swf_testbed_pip_indexes",
         }
         path = access.ca_cert(entry)
         if path:

@@ -1,8 +1,8 @@
 # Copyright: Contributors to the bnlnpps.swf_testbed collection
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""With what a host goes to an index: the login, the CA, and the address where pip_indexes leaves it
-to pip."""
+"""With what a host goes to an index: the login, the CA, and the address where
+swf_testbed_pip_indexes leaves it to pip."""
 
 from __future__ import annotations
 

@@ -1,10 +1,10 @@
 # Copyright: Contributors to the bnlnpps.swf_testbed collection
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The entries of pip_indexes: what differs between the kinds of servers, filled in and checked in
-one place.
+"""The entries of swf_testbed_pip_indexes: what differs between the kinds of servers, filled in and
+checked in one place.
 
-Everything that reads ``pip_indexes``, on the controller or on a host, reads it through
+Everything that reads ``swf_testbed_pip_indexes``, on the controller or on a host, reads it through
 :func:`normalised`.
 """
 
@@ -26,7 +26,7 @@ GITHUB = (
     "Artifactory, Nexus, Pulp and devpi "
     "have one), or to TestPyPI and PyPI, and name that index here; publish.yml uploads to it, also "
     "from GitHub Actions. Until "
-    "then, install from git: install_source: git"
+    "then, install from git: swf_testbed_release_source: git"
 )
 
 # Per kind of server: ``shape`` is what the path of its simple API looks like, ``example`` the same
@@ -129,7 +129,7 @@ class IndexesRefused(ValueError):
 def normalised(indexes):
     """The entries with everything filled in.
 
-    :param indexes: the items of ``pip_indexes``.
+    :param indexes: the items of ``swf_testbed_pip_indexes``.
     :returns: list of dicts with all of :data:`KEYS` and ``extra_urls``. ``preset`` is never None;
         ``url`` ends in a slash, is None for PyPI and a path for a directory; ``upload_url`` is None
         where there is nowhere to upload to, or twine knows; ``packages`` are patterns of canonical
@@ -142,8 +142,8 @@ def normalised(indexes):
         item = {key: index.get(key) for key in KEYS}
         item["name"] = str(item["name"] or "")
         found.append(item)
-        problems += ["pip_indexes: %s" % text for text in fill_in(item)]
-    problems += ["pip_indexes: %s" % text for text in together(found)]
+        problems += ["swf_testbed_pip_indexes: %s" % text for text in fill_in(item)]
+    problems += ["swf_testbed_pip_indexes: %s" % text for text in together(found)]
     if problems:
         raise IndexesRefused("\n".join(problems))
     return found
@@ -174,10 +174,11 @@ def netrc(indexes):
             login = (index["username"], index["token"])
             problem = unusable_login(*login)
             if problem:
-                raise IndexesRefused("pip_indexes: %s: %s" % (index["name"], problem))
+                raise IndexesRefused("swf_testbed_pip_indexes: %s: %s" % (index["name"], problem))
             if logins.setdefault(host, login) != login:
                 raise IndexesRefused(
-                    "pip_indexes: two indexes on %s have different credentials, and netrc knows "
+                    "swf_testbed_pip_indexes: two indexes on %s have different credentials, and "
+                    "netrc knows "
                     "one login per "
                     "host" % host
                 )

@@ -87,7 +87,8 @@ def filled(name, settings):
             raise HostIndexRefused(
                 "pip on this machine asks no index, and the index %s has no url. Evidence: pip "
                 "config list says no-index, with "
-                "find-links for %d places. Fix: give the index a url in pip_indexes, or one folder "
+                "find-links for %d places. Fix: give the index a url in swf_testbed_pip_indexes, "
+                "or one folder "
                 "in find-links" % (name, len(folders))
             )
         return dict(found, preset="directory", url=folders[0].replace("file://", "", 1).rstrip("/"))
@@ -99,7 +100,7 @@ def filled(name, settings):
                 raise HostIndexRefused(
                     "the login that pip on this machine has for %s cannot be handed to uv: %s. "
                     "Fix: another token, or an entry "
-                    "of its own with url, username and token in pip_indexes"
+                    "of its own with url, username and token in swf_testbed_pip_indexes"
                     % (found["url"], problem)
                 )
             found.update(username=login[0], token=login[1])

@@ -73,7 +73,7 @@ class ProbeRefused(ValueError):
 def diagnose(indexes, names, access_dir=None, python=None, timeout=10):
     """What is wrong with the indexes, for the message of an installation that failed.
 
-    :param indexes: items of ``pip_indexes``, with or without their credentials.
+    :param indexes: items of ``swf_testbed_pip_indexes``, with or without their credentials.
     :param names: packages, as ``name`` or ``name==version``.
     :param access_dir: folder that the role pip_index wrote on this machine.
     :param python: version of the Python that is installed for; None for this one's.

@@ -15,12 +15,13 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.configu
 OF_AN_INDEX = {
     "dns": (
         "the host name of the index {index} cannot be resolved",
-        "Check the host name in the url of {index} in pip_indexes, and this host's DNS: getent "
+        "Check the host name in the url of {index} in swf_testbed_pip_indexes, and this host's "
+        "DNS: getent "
         "hosts {host}",
     ),
     "refused": (
         "nothing answers at the address of the index {index}",
-        "Check host and port in the url of {index} in pip_indexes, and that it runs: "
+        "Check host and port in the url of {index} in swf_testbed_pip_indexes, and that it runs: "
         "ansible-playbook playbooks/status.yml",
     ),
     "timeout": (
@@ -30,7 +31,8 @@ OF_AN_INDEX = {
     ),
     "tls_unknown_ca": (
         "the certificate of the index {index} comes from a CA that this host does not trust",
-        "Set ca_cert of {index} in pip_indexes to the CA's certificate, or add that to the host's "
+        "Set ca_cert of {index} in swf_testbed_pip_indexes to the CA's certificate, or add that to "
+        "the host's "
         "own (update-ca-certificates)",
     ),
     "tls_expired": (
@@ -54,11 +56,12 @@ OF_AN_INDEX = {
     ),
     "auth_missing": (
         "the index {index} wants a login and has got none",
-        "Give {index} a username and a token in pip_indexes{login}{placed}",
+        "Give {index} a username and a token in swf_testbed_pip_indexes{login}{placed}",
     ),
     "auth_wrong": (
         "the index {index} does not take the user name or the token",
-        "Check username and token of {index} in pip_indexes{login}. Tokens expire: try a new one",
+        "Check username and token of {index} in swf_testbed_pip_indexes{login}. Tokens expire: try "
+        "a new one",
     ),
     "auth_forbidden": ("the index {index} does not let this login read", "{permission_cure}"),
     "wrong_url": ("the url of the index {index} is not that of a simple API", "{url_cure}"),
@@ -72,7 +75,7 @@ OF_AN_INDEX = {
     ),
     "unknown_default": (
         "the address of the index {index} is not known here",
-        "Give {index} a url in pip_indexes, or install pip for this host's Python",
+        "Give {index} a url in swf_testbed_pip_indexes, or install pip for this host's Python",
     ),
 }
 OF_A_PACKAGE = {
@@ -92,7 +95,7 @@ OF_A_PACKAGE = {
         "Let exactly one of them claim it in packages",
     ),
     "no_index": (
-        "no index of pip_indexes serves {package}",
+        "no index of swf_testbed_pip_indexes serves {package}",
         "Add an index without packages, or let one claim it",
     ),
     "version_missing": (
@@ -180,7 +183,7 @@ def explained(verdict, evidence, index, **more):
         "permission_cure": PERMISSIONS.get(
             preset, "Let the user of the token read the index, or use another login"
         ),
-        "url_cure": "Mend the url of %s in pip_indexes%s"
+        "url_cure": "Mend the url of %s in swf_testbed_pip_indexes%s"
         % (name, ": it looks like %s" % example if example else ""),
         "forward_cure": FORWARDS.get(
             preset,

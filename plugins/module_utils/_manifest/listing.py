@@ -184,7 +184,7 @@ def read(path, subject):
 REWRITE = (
     "look at the file and correct it, or move it away and write it anew: ansible-playbook "
     "playbooks/uninstall.yml "
-    "-e uninstall_write_manifest=true"
+    "-e swf_testbed_uninstall_write_manifest=true"
 )
 
 

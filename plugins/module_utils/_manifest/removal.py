@@ -203,7 +203,9 @@ class Removal:
                 and not self.remove_data
                 and self.is_there(item)
             ):
-                why = "it is data, or belongs to data, and goes with uninstall_data=true"
+                why = (
+                    "it is data, or belongs to data, and goes with swf_testbed_uninstall_data=true"
+                )
             if why and (item["kind"] in listing.NAMES or os.path.lexists(item["path"])):
                 found.append("%s: %s" % (listing.told(item), why))
         return found

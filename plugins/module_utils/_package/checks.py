@@ -179,8 +179,8 @@ def dependency(group, text):
             "%s: %s comes from a URL, and indexes refuse packages with such a dependency"
             % (group, requirement.name),
             (
-                'Write "%s" with a version; the index in pip_indexes that claims the name serves it'
-                % requirement.name
+                'Write "%s" with a version; the index in swf_testbed_pip_indexes that claims the '
+                "name serves it" % requirement.name
             ),
         )
 

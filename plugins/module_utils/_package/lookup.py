@@ -44,8 +44,8 @@ class IndexAway(PublishError):
 
 
 class Index:
-    """A normalised index of pip_indexes. ``wait`` are the seconds that one that does not answer is
-    given."""
+    """A normalised index of swf_testbed_pip_indexes. ``wait`` are the seconds that one that does
+    not answer is given."""
 
     def __init__(self, entry, wait=0):
         self.entry, self.wait = entry, wait
@@ -93,7 +93,8 @@ class Index:
             except (URLError, UrlConnectionError, socket.timeout, OSError) as error:
                 if time.monotonic() > deadline:
                     raise IndexAway(
-                        "nothing answers at the index %s (%s): %s. Check its url in pip_indexes, "
+                        "nothing answers at the index %s (%s): %s. Check its url in "
+                        "swf_testbed_pip_indexes, "
                         "and see "
                         "whether it runs: ansible-playbook playbooks/status.yml"
                         % (self.entry["name"], self.url, getattr(error, "reason", error))
@@ -107,7 +108,8 @@ class Index:
             return (
                 "the index %s (%s) refused the user %r (HTTP %d): the token is wrong, or the user "
                 "may not look. Check "
-                "username and token of the index in pip_indexes (for the index of this collection "
+                "username and token of the index in swf_testbed_pip_indexes (for the index of this "
+                "collection "
                 "swf_testbed_index_user "
                 "and swf_testbed_index_token)."
                 % (self.entry["name"], self.url, self.entry["username"], code)

@@ -56,7 +56,7 @@ class Project:
             else:
                 self.problem = (
                     "there is no folder %s" % folder,
-                    "Mend the path in publish_sources",
+                    "Mend the path in swf_testbed_publish_sources",
                 )
         except OSError as error:
             self.problem = (

@@ -1,8 +1,8 @@
 # Copyright: Contributors to the bnlnpps.swf_testbed collection
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The sections of a .pypirc that stand for indexes of pip_indexes; those of somebody else stay as
-they are, byte for byte.
+"""The sections of a .pypirc that stand for indexes of swf_testbed_pip_indexes; those of somebody
+else stay as they are, byte for byte.
 
 Ours come first, in a marked block: what is not touched is the whole file again when it is gone.
 """

@@ -46,8 +46,9 @@ def projects(folders, repositories):
     """
     if not folders and not repositories:
         raise PublishError(
-            "there is nothing to publish. Name folders in publish_sources, or repositories in "
-            "publish_repositories."
+            "there is nothing to publish. Name folders in swf_testbed_publish_sources, or "
+            "repositories in "
+            "swf_testbed_publish_repositories."
         )
     problems = [problem for problem in map(refusal, repositories) if problem]
     if problems:
@@ -68,20 +69,24 @@ def refusal(repository):
     url, ref, inside = repository["url"], repository["ref"] or "", repository["subdirectory"] or ""
     problem = build_git.refusal(url)
     if problem:
-        return "publish_repositories: " + problem
+        return "swf_testbed_publish_repositories: " + problem
     if repository["token"] and urlsplit(url).scheme != "https":
         return (
-            "publish_repositories: %s takes no token; a token is for https, and ssh uses the keys "
+            "swf_testbed_publish_repositories: %s takes no token; a token is for https, and ssh "
+            "uses the keys "
             "of this login" % url
         )
     if any(letter.isspace() for letter in repository["token"] or ""):
-        return "publish_repositories: the token of %s has a space or an end of line in it" % url
+        return (
+            "swf_testbed_publish_repositories: the token of %s has a space or an end of line in it"
+            % url
+        )
     if ref.startswith("-") or any(letter.isspace() for letter in ref):
-        return "publish_repositories: %r is no branch, tag or commit of %s" % (ref, url)
+        return "swf_testbed_publish_repositories: %r is no branch, tag or commit of %s" % (ref, url)
     if os.path.isabs(inside) or ".." in inside.split("/"):
         return (
-            "publish_repositories: the subdirectory %r of %s must be inside of the repository"
-            % (inside, url)
+            "swf_testbed_publish_repositories: the subdirectory %r of %s must be inside of the "
+            "repository" % (inside, url)
         )
     return None
 

@@ -1,7 +1,8 @@
 # Copyright: Contributors to the bnlnpps.swf_testbed collection
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which index of pip_indexes packages are published to, and what twine is told of it."""
+"""Which index of swf_testbed_pip_indexes packages are published to, and what twine is told of
+it."""
 
 from __future__ import annotations
 
@@ -23,7 +24,7 @@ HEADING = "# Written by bnlnpps.swf_testbed; changes made here are overwritten."
 def target(indexes, name, needs_token=True):
     """The normalised entry to publish to.
 
-    :param indexes: the items of pip_indexes.
+    :param indexes: the items of swf_testbed_pip_indexes.
     :param name: name of one of them. Empty: the private index, which is the one that claims names
         and is not PyPI or TestPyPI.
     :param needs_token: whether something will be uploaded.
@@ -43,13 +44,15 @@ def target(indexes, name, needs_token=True):
         names = ", ".join(entry["name"] for entry in entries) or "none"
         if name:
             raise PublishError(
-                "there is no index %r in pip_indexes; there are: %s. Set publish_index to one of "
+                "there is no index %r in swf_testbed_pip_indexes; there are: %s. Set "
+                "swf_testbed_publish_index to one of "
                 "them." % (name, names)
             )
         raise PublishError(
-            "which index of pip_indexes to publish to is not clear: no private one alone claims "
+            "which index of swf_testbed_pip_indexes to publish to is not clear: no private one "
+            "alone claims "
             "names. There are: "
-            "%s. Set publish_index to one of them." % names
+            "%s. Set swf_testbed_publish_index to one of them." % names
         )
     entry = found[0]
     problem = refusal(entry)
@@ -57,7 +60,8 @@ def target(indexes, name, needs_token=True):
         raise PublishError(problem)
     if needs_token and not entry["token"]:
         raise PublishError(
-            "the index %s has no token in pip_indexes, and publishing needs one. Make one on the "
+            "the index %s has no token in swf_testbed_pip_indexes, and publishing needs one. Make "
+            "one on the "
             "server that may "
             "upload, and set it as token of the index." % entry["name"]
         )
@@ -80,8 +84,8 @@ def refusal(entry):
         )
     if entry["preset"] != "pypi" and not entry["upload_url"]:
         return (
-            "nothing says where the index %s (%s) takes uploads. Set its upload_url in pip_indexes."
-            % (entry["name"], entry["url"])
+            "nothing says where the index %s (%s) takes uploads. Set its upload_url in "
+            "swf_testbed_pip_indexes." % (entry["name"], entry["url"])
         )
     return None
 

@@ -28,7 +28,7 @@ CAUSES = (
     (
         r"\b401\b|[Cc]redentials|Unauthorized",
         "the index does not know this user or token",
-        "check username and token of the index {index} in pip_indexes",
+        "check username and token of the index {index} in swf_testbed_pip_indexes",
     ),
     (
         r"\b403\b|Forbidden",
@@ -44,7 +44,7 @@ CAUSES = (
     (
         r"\b404\b|\b405\b|\b501\b",
         "nothing takes uploads at this address",
-        "check url and upload_url of the index {index} in pip_indexes",
+        "check url and upload_url of the index {index} in swf_testbed_pip_indexes",
     ),
     (
         r"\b413\b",

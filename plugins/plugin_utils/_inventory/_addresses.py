@@ -22,30 +22,30 @@ HOSTS = (
     *CALLED,
     "swf_testbed_monitor_host",
     "swf_testbed_mcp_host",
-    "package_index_listen",
-    "broker_listen",
+    "swf_testbed_package_index_listen",
+    "swf_testbed_broker_listen",
 )
 LISTS = (
-    "monitor_listen",
-    "database_listen",
-    "package_index_names",
-    "broker_names",
-    "database_names",
-    "monitor_names",
+    "swf_testbed_monitor_proxy_listen",
+    "swf_testbed_database_listen",
+    "swf_testbed_package_index_names",
+    "swf_testbed_broker_names",
+    "swf_testbed_database_names",
+    "swf_testbed_monitor_proxy_names",
 )
 URLS = (
     "swf_testbed_index_url",
     "swf_testbed_monitor_url",
-    "service_health_url",
-    "service_summary_url",
-    "status_health_url",
-    "broker_archive_url",
+    "swf_testbed_health_url",
+    "swf_testbed_summary_url",
+    "swf_testbed_status_health_url",
+    "swf_testbed_broker_archive_url",
 )
 MAY_BE_EMPTY = (
-    "service_health_url",
-    "service_summary_url",
-    "status_health_url",
-    "broker_archive_url",
+    "swf_testbed_health_url",
+    "swf_testbed_summary_url",
+    "swf_testbed_status_health_url",
+    "swf_testbed_broker_archive_url",
 )
 # what systemd's IPAddressAllow= knows beside addresses
 KEYWORDS = ("any", "localhost", "link-local", "multicast")
@@ -59,9 +59,14 @@ def wrong_addresses(values):
         if values.given(name):
             for place, item in enumerate(values.entries(name)):
                 # all addresses, in the language of PostgreSQL
-                if isinstance(item, str) and not (name == "database_listen" and item == "*"):
+                if isinstance(item, str) and not (
+                    name == "swf_testbed_database_listen" and item == "*"
+                ):
                     yield from refused("%s[%d]" % (name, place), item, host_refusal(item), PLAIN)
-    for name, allowed in (("database_clients", ()), ("systemd_address_allow", KEYWORDS)):
+    for name, allowed in (
+        ("swf_testbed_database_clients", ()),
+        ("swf_testbed_systemd_address_allow", KEYWORDS),
+    ):
         if values.given(name):
             for place, item in enumerate(values.entries(name)):
                 if isinstance(item, str) and item not in allowed:
@@ -85,9 +90,9 @@ def of_host(values, name):
     yield from refused(name, host, cause, PLAIN)
     if not cause and name in CALLED and host in ("0.0.0.0", "::"):
         listen = {
-            "swf_testbed_index_host": "package_index_listen",
-            "swf_testbed_broker_host": "broker_listen",
-            "swf_testbed_database_host": "database_listen",
+            "swf_testbed_index_host": "swf_testbed_package_index_listen",
+            "swf_testbed_broker_host": "swf_testbed_broker_listen",
+            "swf_testbed_database_host": "swf_testbed_database_listen",
         }[name]
         yield problem(
             name,
@@ -100,7 +105,9 @@ def of_host(values, name):
 def of_url(name, url):
     if not url and name in MAY_BE_EMPTY:
         return
-    schemes = ("http", "https", "file") if name == "broker_archive_url" else ("http", "https")
+    schemes = (
+        ("http", "https", "file") if name == "swf_testbed_broker_archive_url" else ("http", "https")
+    )
     cause, hidden = url_refusal(url, schemes)
     yield from refused(
         name,
@@ -109,7 +116,7 @@ def of_url(name, url):
         "write it as %s"
         % (
             "https://HOST/apache-artemis-VERSION-bin.tar.gz"
-            if name == "broker_archive_url"
+            if name == "swf_testbed_broker_archive_url"
             else "https://HOST or https://HOST:PORT, with an IPv6 address in brackets"
         ),
     )

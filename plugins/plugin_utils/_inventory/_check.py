@@ -9,6 +9,7 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory imp
     _addresses,
     _collections,
     _files,
+    _former_names,
     _left_out,
     _limits,
     _programs,
@@ -21,7 +22,12 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory imp
 
 #: name of a part: functions of (values) that yield problems
 PARTS = {
-    "names": (_unknown.unknown_variables, _unknown.unknown_components, _limits.wrong_names),
+    "names": (
+        _former_names.former_names,
+        _unknown.unknown_variables,
+        _unknown.unknown_components,
+        _limits.wrong_names,
+    ),
     "versions": (_limits.wrong_versions,),
     "numbers": (_limits.wrong_numbers,),
     "addresses": (
@@ -53,7 +59,7 @@ def roles_of(groups, variables):
         roles.update(TESTBED)
     if "index" in groups:
         roles.update(("systemd", "package_index"))
-    if variables.get("firewall_manager", "none") != "none":
+    if variables.get("swf_testbed_firewall_manager", "none") != "none":
         roles.add("firewall")
     return sorted(roles)
 

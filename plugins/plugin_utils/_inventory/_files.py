@@ -29,24 +29,32 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory._pr
 )
 
 #: the CA certificates; the lab's own CA makes its file in the first run
-CAS = ("swf_testbed_ca_cert", "swf_testbed_index_ca_cert", "install_git_ca_cert")
-FILES = ("install_wheelhouse", "install_constraints_file", "install_tools_lock_file")
+CAS = ("swf_testbed_ca_cert", "swf_testbed_index_ca_cert", "swf_testbed_release_git_ca_cert")
+FILES = (
+    "swf_testbed_release_wheelhouse",
+    "swf_testbed_release_constraints_file",
+    "swf_testbed_release_tools_lock_file",
+)
 #: of the controller, made where they do not exist
-MADE = ("swf_testbed_controller_dir", "install_lock_file", "install_wheels_dir")
+MADE = (
+    "swf_testbed_controller_dir",
+    "swf_testbed_release_lock_file",
+    "swf_testbed_release_wheels_dir",
+)
 #: of the host
 ON_HOST = (
-    "package_index_backup_dir",
-    "pip_index_site",
-    "install_access_dir",
-    "supervisord_release_dir",
-    "supervisord_tools_dir",
+    "swf_testbed_package_index_backup_dir",
+    "swf_testbed_pip_index_site",
+    "swf_testbed_release_access_dir",
+    "swf_testbed_release_dir",
+    "swf_testbed_tools_dir",
 )
 #: prefix of the options of a certificate: the names that it must be for
 CERTIFICATES = {
-    "broker": "broker_names",
-    "database": "database_names",
-    "monitor": "monitor_names",
-    "package_index": "package_index_names",
+    "swf_testbed_broker": "swf_testbed_broker_names",
+    "swf_testbed_database": "swf_testbed_database_names",
+    "swf_testbed_monitor_proxy": "swf_testbed_monitor_proxy_names",
+    "swf_testbed_package_index": "swf_testbed_package_index_names",
 }
 ABSOLUTE = "write the path from / on"
 
@@ -56,18 +64,22 @@ def wrong_files(values):
         if values.given(name) and values.text(name):
             yield from of_ca(name, values[name], values)
     for place, index in enumerate(
-        values.entries("pip_indexes") if values.given("pip_indexes") else ()
+        values.entries("swf_testbed_pip_indexes") if values.given("swf_testbed_pip_indexes") else ()
     ):
         if isinstance(index, dict) and index.get("ca_cert") and isinstance(index["ca_cert"], str):
-            yield from of_ca("pip_indexes[%d].ca_cert" % place, index["ca_cert"], values)
+            yield from of_ca(
+                "swf_testbed_pip_indexes[%d].ca_cert" % place, index["ca_cert"], values
+            )
     for name in FILES:
         if values.given(name) and values.text(name):
             yield from of_file(name, values[name])
     for place, folder in enumerate(
-        values.entries("package_index_sources") if values.given("package_index_sources") else ()
+        values.entries("swf_testbed_package_index_sources")
+        if values.given("swf_testbed_package_index_sources")
+        else ()
     ):
         if isinstance(folder, str):
-            yield from of_source("package_index_sources[%d]" % place, folder)
+            yield from of_source("swf_testbed_package_index_sources[%d]" % place, folder)
     for prefix in CERTIFICATES:
         yield from of_certificate(prefix, values)
 
@@ -78,7 +90,11 @@ def wrong_paths(values):
             path = os.path.expanduser(values[name])
             if not os.path.isabs(path):
                 yield problem(name, values[name], "is not an absolute path", ABSOLUTE)
-            elif os.path.isdir(path) if name == "install_lock_file" else os.path.isfile(path):
+            elif (
+                os.path.isdir(path)
+                if name == "swf_testbed_release_lock_file"
+                else os.path.isfile(path)
+            ):
                 yield problem(
                     name,
                     values[name],
@@ -86,9 +102,9 @@ def wrong_paths(values):
                     "name a %s" % ("file" if os.path.isdir(path) else "directory"),
                 )
     lists = [
-        ("systemd_read_write_paths", None),
-        ("supervisord_directories", "path"),
-        ("supervisord_secret_files", "dest"),
+        ("swf_testbed_systemd_read_write_paths", None),
+        ("swf_testbed_directories", "path"),
+        ("swf_testbed_secret_files", "dest"),
     ]
     paths = [(name, values.text(name)) for name in ON_HOST if values.given(name)]
     for name, key in lists:
@@ -108,11 +124,13 @@ def wrong_paths(values):
     for where, path in paths:
         if isinstance(path, str) and path and not os.path.isabs(path):
             yield problem(where, path, "is not an absolute path", ABSOLUTE)
-    if values.get("pip_index_scope") == "site" and not values.get("pip_index_site"):
+    if values.get("swf_testbed_pip_index_scope") == "site" and not values.get(
+        "swf_testbed_pip_index_site"
+    ):
         yield Problem(
-            "pip_index_site",
+            "swf_testbed_pip_index_site",
             "is empty",
-            "pip_index_scope is site",
+            "swf_testbed_pip_index_scope is site",
             "name the directory of the virtual environment",
         )
 

@@ -36,12 +36,12 @@ ROLES = Path(__file__).resolve().parents[3] / "roles"
 PREFIX = "swf_testbed_"
 #: what the lookup secret returns in a check run for one that it would have to generate
 GENERATED_LATER = "0" * 40
-#: registered results and facts of our own plays; tests/unit/plugins/plugin_utils/test_unknown.py
-#: looks for them in the roles
+#: registered results, facts and -e variables of our own plays;
+#: tests/unit/plugins/plugin_utils/test_unknown.py looks for them in the roles
 INTERNAL = re.compile(
     PREFIX
-    + r"(release|configuration|info|logs|layout_\w*|gate|gate_failed|removed|restored|not_restored|secrets|index_access"
-    r"|reached|missing|former_database"
+    + r"((ex|im)port_secrets_(file|force)|release|configuration|info|logs|layout_\w*|gate|gate_failed"
+    r"|removed|restored|not_restored|secrets|index_access|reached|missing|former_database"
     r"|(index|database|broker|monitor)_(secrets|restored)|database_role|database_role_restored)"
 )
 

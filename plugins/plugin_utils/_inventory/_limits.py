@@ -24,28 +24,28 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory._va
 
 #: (least, greatest) of the numbers that have no other check; None is no limit
 RANGES = {
-    "service_min_uptime": (0, None),
-    "service_wait_timeout": (1, None),
-    "service_log_tail": (0, None),
-    "service_health_timeout": (1, None),
-    "service_keep_releases": (1, None),
-    "status_log_tail": (0, None),
+    "swf_testbed_min_uptime": (0, None),
+    "swf_testbed_wait_timeout": (1, None),
+    "swf_testbed_log_tail": (0, None),
+    "swf_testbed_health_timeout": (1, None),
+    "swf_testbed_keep_releases": (1, None),
+    "swf_testbed_status_log_tail": (0, None),
     "swf_testbed_max_unreachable": (0, None),
     "swf_testbed_cache_max_mb": (0, None),
     "swf_testbed_keep_locks": (1, None),
-    "supervisord_log_backups": (0, None),
-    "preflight_min_free_mb": (0, None),
-    "systemd_limit_nofile": (1024, None),
-    "broker_heap_mb": (64, None),
-    "broker_disk_mb": (1, None),
-    "package_index_mirror_page_seconds": (0, None),
-    "package_index_mirror_max_mb": (1, None),
-    "doctor_expiry_days": (0, None),
-    "doctor_min_free_mb": (0, None),
-    "doctor_timeout": (1, None),
-    "doctor_host_timeout": (1, None),
-    "database_version": (0, 99),
-    "doctor_max_clock_offset": (0, None),
+    "swf_testbed_log_backups": (0, None),
+    "swf_testbed_preflight_min_free_mb": (0, None),
+    "swf_testbed_systemd_limit_nofile": (1024, None),
+    "swf_testbed_broker_heap_mb": (64, None),
+    "swf_testbed_broker_disk_mb": (1, None),
+    "swf_testbed_package_index_mirror_page_seconds": (0, None),
+    "swf_testbed_package_index_mirror_max_mb": (1, None),
+    "swf_testbed_doctor_expiry_days": (0, None),
+    "swf_testbed_doctor_min_free_mb": (0, None),
+    "swf_testbed_doctor_timeout": (1, None),
+    "swf_testbed_doctor_host_timeout": (1, None),
+    "swf_testbed_database_version": (0, 99),
+    "swf_testbed_doctor_max_clock_offset": (0, None),
 }
 SERIALS = ("swf_testbed_agents_serial", "swf_testbed_upgrade_serial")
 INSTANCES = ("swf_testbed_instance", "swf_testbed_index_instance")
@@ -82,21 +82,24 @@ def wrong_numbers(values):
                 "write a number from %d %s"
                 % (least, "on" if greatest is None else "to %d" % greatest),
             )
-    least, patience = values.number("service_min_uptime"), values.number("service_wait_timeout")
+    least, patience = (
+        values.number("swf_testbed_min_uptime"),
+        values.number("swf_testbed_wait_timeout"),
+    )
     if (
-        (values.given("service_min_uptime") or values.given("service_wait_timeout"))
+        (values.given("swf_testbed_min_uptime") or values.given("swf_testbed_wait_timeout"))
         and None not in (least, patience)
         and (0 < patience <= least)
     ):
         yield problem(
-            "service_wait_timeout",
+            "swf_testbed_wait_timeout",
             patience,
-            "contradicts service_min_uptime, which is %d: no program could run that long in time"
-            % least,
-            "make it greater than service_min_uptime",
+            "contradicts swf_testbed_min_uptime, which is %d: no program could run that long in "
+            "time" % least,
+            "make it greater than swf_testbed_min_uptime",
         )
-    if values.given("supervisord_log_max_bytes"):
-        yield from of_size("supervisord_log_max_bytes", values.get("supervisord_log_max_bytes"))
+    if values.given("swf_testbed_log_max_bytes"):
+        yield from of_size("swf_testbed_log_max_bytes", values.get("swf_testbed_log_max_bytes"))
     for name in SERIALS:
         if values.given(name):
             yield from of_serial(name, values.get(name))
@@ -180,8 +183,8 @@ def wrong_accounts(values):
 
 
 def wrong_versions(values):
-    version = values.get("install_version")
-    if values.given("install_version") and isinstance(version, str):
+    version = values.get("swf_testbed_release_version")
+    if values.given("swf_testbed_release_version") and isinstance(version, str):
         try:
             Version(version)
             plain = re.fullmatch("[0-9A-Za-z.+!_-]+", version)
@@ -189,25 +192,27 @@ def wrong_versions(values):
             plain = False
         if not plain:
             yield problem(
-                "install_version",
+                "swf_testbed_release_version",
                 version,
                 "is not a version",
                 "write one that the index has, such as 0.1.0",
             )
     for place, text in enumerate(
-        values.entries("install_requirements") if values.given("install_requirements") else ()
+        values.entries("swf_testbed_release_requirements")
+        if values.given("swf_testbed_release_requirements")
+        else ()
     ):
         if isinstance(text, str):
             try:
                 Requirement(text)
             except InvalidRequirement:
                 yield problem(
-                    "install_requirements[%d]" % place,
+                    "swf_testbed_release_requirements[%d]" % place,
                     text,
                     "is not a requirement",
                     "write NAME, NAME==VERSION or NAME[EXTRA]",
                 )
-    for name in ("install_wheelhouse_glibc", "install_wheelhouse_pythons"):
+    for name in ("swf_testbed_release_wheelhouse_glibc", "swf_testbed_release_wheelhouse_pythons"):
         for item in (values.entries(name) or [values.get(name)]) if values.given(name) else ():
             if isinstance(item, str) and not re.fullmatch(r"[0-9]+\.[0-9]+", item):
                 yield problem(

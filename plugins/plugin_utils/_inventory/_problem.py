@@ -27,7 +27,7 @@ def problem(variable, value, cause, fix):
     """A problem of one value.
 
     :param variable: the variable; inside of lists and dictionaries with the way to the value, as in
-        ``pip_indexes[0].url``.
+        ``swf_testbed_pip_indexes[0].url``.
     :param value: its value, or :data:`HIDDEN` for a secret.
     :param cause: what is wrong, as the rest of a sentence that the variable begins.
     """

@@ -18,8 +18,8 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory._va
 
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 RESERVED = ("supervisord", "all")
-PROGRAMS = ("swf_testbed_programs", "supervisord_extra_programs")
-ENVIRONMENTS = ("supervisord_environment", "supervisord_monitor_environment")
+PROGRAMS = ("swf_testbed_programs", "swf_testbed_extra_programs")
+ENVIRONMENTS = ("swf_testbed_environment", "swf_testbed_monitor_environment")
 #: least value of what is a number
 LEAST = {"priority": 0, "startsecs": 0, "startretries": 0, "stopwaitsecs": 1}
 MOST = 2**31 - 1
@@ -85,14 +85,14 @@ def of_program(where, program, values):
                 "is out of range",
                 "write a whole number from %d on" % least,
             )
-    starts, patience = whole(program.get("startsecs")), values.number("service_wait_timeout")
+    starts, patience = whole(program.get("startsecs")), values.number("swf_testbed_wait_timeout")
     if starts is not None and patience is not None and starts >= patience:
         yield problem(
             where + ".startsecs",
             starts,
-            "contradicts service_wait_timeout, which is %d: the program would never count as "
+            "contradicts swf_testbed_wait_timeout, which is %d: the program would never count as "
             "started in time" % patience,
-            "make service_wait_timeout greater, or startsecs smaller",
+            "make swf_testbed_wait_timeout greater, or startsecs smaller",
         )
 
 

@@ -23,9 +23,9 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._shared_ca imp
 
 MAKE_ONE = "openssl rand -hex 20"
 #: secrets of services that may be there without one
-OPTIONAL = ("install_git_token",)
+OPTIONAL = ("swf_testbed_release_git_token",)
 #: list of accounts: (key of the secret, variable that uses it)
-ACCOUNTS = {"broker_users": "password", "package_index_users": "token"}
+ACCOUNTS = {"swf_testbed_broker_users": "password", "swf_testbed_package_index_users": "token"}
 USERS = (
     "swf_testbed_index_user",
     "swf_testbed_broker_user",
@@ -46,13 +46,13 @@ def wrong_secrets(values):
         if values.given(name):
             yield from of_accounts(name, key, values)
     for place, item in enumerate(
-        values.entries("supervisord_secret_files")
-        if values.given("supervisord_secret_files")
+        values.entries("swf_testbed_secret_files")
+        if values.given("swf_testbed_secret_files")
         else ()
     ):
         if isinstance(item, dict) and item.get("content") == "":
             yield Problem(
-                "supervisord_secret_files[%d].content" % place,
+                "swf_testbed_secret_files[%d].content" % place,
                 "is empty",
                 "it has no characters",
                 "write the secret",
@@ -120,7 +120,7 @@ def of_accounts(name, key, values):
         if isinstance(user, str):
             yield from of_user(where + "name", user)
             if (
-                name == "broker_users"
+                name == "swf_testbed_broker_users"
                 and user
                 and ":" not in user
                 and not re.fullmatch(r"[A-Za-z0-9_.@-]+", user)
@@ -144,14 +144,14 @@ def of_accounts(name, key, values):
         if account.get("rights") == []:
             yield problem(where + "rights", [], "has none", "write [read], or [read, upload]")
     if (
-        name == "package_index_users"
+        name == "swf_testbed_package_index_users"
         and accounts
-        and values.entries("package_index_sources")
+        and values.entries("swf_testbed_package_index_sources")
         and not any(has_right(account, "upload") for account in accounts)
     ):
         yield Problem(
             name,
-            "has nobody who may publish package_index_sources",
+            "has nobody who may publish swf_testbed_package_index_sources",
             "no account has the right upload",
             "give one of them rights: [read, upload]",
         )

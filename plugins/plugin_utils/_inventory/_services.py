@@ -31,14 +31,18 @@ def wrong_ports(values):
         if name.endswith("_port") and values.given(name):
             yield from of_port(name, values.get(name))
     for place, port in enumerate(
-        values.entries("firewall_ports") if values.given("firewall_ports") else ()
+        values.entries("swf_testbed_firewall_ports")
+        if values.given("swf_testbed_firewall_ports")
+        else ()
     ):
-        yield from of_port("firewall_ports[%d]" % place, port)
+        yield from of_port("swf_testbed_firewall_ports[%d]" % place, port)
     for place, entry in enumerate(
-        values.entries("preflight_ports") if values.given("preflight_ports") else ()
+        values.entries("swf_testbed_preflight_ports")
+        if values.given("swf_testbed_preflight_ports")
+        else ()
     ):
         if isinstance(entry, dict):
-            yield from of_port("preflight_ports[%d].port" % place, entry.get("port"))
+            yield from of_port("swf_testbed_preflight_ports[%d].port" % place, entry.get("port"))
     yield from same_ports(values)
 
 
@@ -52,7 +56,13 @@ def listeners(values):
     """(service, variable of the port, addresses, port) of what will listen on this host."""
     found = []
     if "index" in values.groups:
-        found.append(("the index", "swf_testbed_index_port", [values.text("package_index_listen")]))
+        found.append(
+            (
+                "the index",
+                "swf_testbed_index_port",
+                [values.text("swf_testbed_package_index_listen")],
+            )
+        )
     if "testbed" in values.groups:
         found += [
             ("the program " + name, variable, [values.text(host)])
@@ -64,14 +74,30 @@ def listeners(values):
             if runs(values, name)
         ]
     if "broker" in values.groups:
-        found.append(("the broker", "swf_testbed_broker_port", [values.text("broker_listen")]))
+        found.append(
+            ("the broker", "swf_testbed_broker_port", [values.text("swf_testbed_broker_listen")])
+        )
     if "database" in values.groups:
-        found.append(("PostgreSQL", "swf_testbed_database_port", values.entries("database_listen")))
+        found.append(
+            (
+                "PostgreSQL",
+                "swf_testbed_database_port",
+                values.entries("swf_testbed_database_listen"),
+            )
+        )
     if "monitor" in values.groups:
-        variable = "monitor_port" if values.given("monitor_port") else "swf_testbed_monitor_url"
-        found.append(("the web server", variable, values.entries("monitor_listen")))
+        variable = (
+            "swf_testbed_monitor_proxy_port"
+            if values.given("swf_testbed_monitor_proxy_port")
+            else "swf_testbed_monitor_url"
+        )
+        found.append(
+            ("the web server", variable, values.entries("swf_testbed_monitor_proxy_listen"))
+        )
     for service, variable, addresses in found:
-        port = values.number("monitor_port" if variable == "swf_testbed_monitor_url" else variable)
+        port = values.number(
+            "swf_testbed_monitor_proxy_port" if variable == "swf_testbed_monitor_url" else variable
+        )
         if port is not None:
             yield (
                 service,
@@ -111,14 +137,14 @@ def without_tls(values):
     none."""
     open_to_others = [
         (
-            "broker_listen",
+            "swf_testbed_broker_listen",
             "broker" in values.groups and not values.truth("swf_testbed_broker_tls"),
-            "set swf_testbed_broker_tls to true, or broker_listen to 127.0.0.1",
+            "set swf_testbed_broker_tls to true, or swf_testbed_broker_listen to 127.0.0.1",
         ),
         (
-            "package_index_listen",
+            "swf_testbed_package_index_listen",
             "index" in values.groups and not values.truth("swf_testbed_index_tls"),
-            "set swf_testbed_index_tls to true, or package_index_listen to 127.0.0.1",
+            "set swf_testbed_index_tls to true, or swf_testbed_package_index_listen to 127.0.0.1",
         ),
         (
             "swf_testbed_broker_host",
@@ -155,11 +181,11 @@ def without_tls(values):
             "set it to false, or put a host into the group broker and take broker out of "
             "swf_testbed_components",
         )
-    for service, switch in (
-        ("broker", "swf_testbed_broker_tls"),
-        ("package_index", "swf_testbed_index_tls"),
+    for prefix, switch in (
+        ("swf_testbed_broker", "swf_testbed_broker_tls"),
+        ("swf_testbed_package_index", "swf_testbed_index_tls"),
     ):
-        for name in (service + "_certificate", service + "_certificate_key"):
+        for name in (prefix + "_certificate", prefix + "_certificate_key"):
             if values.text(name) and not values.truth(switch):
                 yield problem(
                     name,
@@ -229,8 +255,8 @@ def asks_the_index(values):
         os.path.expanduser(values.text("swf_testbed_controller_dir")), "secrets", "index_token"
     )
     return (
-        not values.given("pip_indexes")
-        and not values.text("install_wheelhouse")
+        not values.given("swf_testbed_pip_indexes")
+        and not values.text("swf_testbed_release_wheelhouse")
         and not os.path.exists(generated)
     )
 

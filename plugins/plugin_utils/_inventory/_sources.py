@@ -27,20 +27,20 @@ CHECKSUM = re.compile("sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128}")
 
 def wrong_sources(values):
     yield from of_indexes(values)
-    if values.get("install_source") == "git":
+    if values.get("swf_testbed_release_source") == "git":
         yield from of_repositories(values)
-    if "broker" in values.groups and values.get("broker_engine") == "artemis":
-        if not values.text("broker_archive_url"):
+    if "broker" in values.groups and values.get("swf_testbed_broker_engine") == "artemis":
+        if not values.text("swf_testbed_broker_archive_url"):
             yield Problem(
-                "broker_archive_url",
+                "swf_testbed_broker_archive_url",
                 "is empty",
-                "broker_engine is artemis",
+                "swf_testbed_broker_engine is artemis",
                 "write where the archive is",
             )
-        if not CHECKSUM.fullmatch(values.text("broker_archive_checksum")):
+        if not CHECKSUM.fullmatch(values.text("swf_testbed_broker_archive_checksum")):
             yield problem(
-                "broker_archive_checksum",
-                values.text("broker_archive_checksum"),
+                "swf_testbed_broker_archive_checksum",
+                values.text("swf_testbed_broker_archive_checksum"),
                 "is no checksum of the archive",
                 "write sha256: or sha512: and the hexadecimal digits",
             )
@@ -54,12 +54,16 @@ def wrong_sources(values):
 
 
 def of_indexes(values):
-    indexes = values.get("pip_indexes") if values.given("pip_indexes") else None
-    if indexes is None or list(of_option(_known.options()["pip_indexes"], indexes, "pip_indexes")):
+    indexes = (
+        values.get("swf_testbed_pip_indexes") if values.given("swf_testbed_pip_indexes") else None
+    )
+    if indexes is None or list(
+        of_option(_known.options()["swf_testbed_pip_indexes"], indexes, "swf_testbed_pip_indexes")
+    ):
         return
     if not indexes:
         yield problem(
-            "pip_indexes",
+            "swf_testbed_pip_indexes",
             indexes,
             "is empty, and packages would come from nowhere",
             "name an index, or remove the line",
@@ -71,20 +75,21 @@ def of_indexes(values):
         for line in str(error).splitlines():
             # the text has no credential in it
             yield Problem(
-                "pip_indexes",
+                "swf_testbed_pip_indexes",
                 "cannot be used",
-                line.partition("pip_indexes: ")[2].rstrip(".") or "an address in it is none",
+                line.partition("swf_testbed_pip_indexes: ")[2].rstrip(".")
+                or "an address in it is none",
                 "correct that entry, see docs/package_indexes.md",
             )
 
 
 def of_repositories(values):
-    repositories = values.entries("install_git_repositories")
+    repositories = values.entries("swf_testbed_release_git_repositories")
     if not repositories:
         yield Problem(
-            "install_git_repositories",
+            "swf_testbed_release_git_repositories",
             "is empty",
-            "install_source is git",
+            "swf_testbed_release_source is git",
             "name a repository and a commit per component",
         )
     seen = set()
@@ -93,7 +98,10 @@ def of_repositories(values):
             isinstance(entry.get(key), str) for key in ("url", "commit")
         ):
             continue
-        where, inside = "install_git_repositories[%d]" % place, entry.get("subdirectory") or ""
+        where, inside = (
+            "swf_testbed_release_git_repositories[%d]" % place,
+            entry.get("subdirectory") or "",
+        )
         cause = git.refusal(entry["url"])
         if cause:
             yield Problem(
@@ -103,14 +111,14 @@ def of_repositories(values):
                 "write an https or ssh address without credentials",
             )
         elif (
-            values.given("install_git_token")
-            and values.get("install_git_token")
+            values.given("swf_testbed_release_git_token")
+            and values.get("swf_testbed_release_git_token")
             and urlsplit(entry["url"]).scheme != "https"
         ):
             yield problem(
                 where + ".url",
                 entry["url"],
-                "is not https, and install_git_token is for https alone",
+                "is not https, and swf_testbed_release_git_token is for https alone",
                 "write an https address, or remove the token",
             )
         if not git.COMMIT.match(entry["commit"]):

@@ -24,7 +24,7 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory._va
 )
 
 #: texts that are as good as a number; the check of sizes looks at them
-SIZES = ("supervisord_log_max_bytes",)
+SIZES = ("swf_testbed_log_max_bytes",)
 
 
 def wrong_types(values, roles):

@@ -20,7 +20,7 @@ WORD = re.compile(r"\w+")
 
 
 def unknown_variables(values):
-    """Variables with our prefix that do not exist, and close misspellings of those without it."""
+    """Variables with our prefix that do not exist, and those whose prefix is misspelled."""
     known = _known.options()
     for name in sorted(values.variables):
         if name in known or not isinstance(name, str):
@@ -31,10 +31,7 @@ def unknown_variables(values):
                     name,
                     "is no variable of this collection",
                     "no role has it",
-                    "write %s, or remove it"
-                    % _known.nearest(
-                        name, [item for item in known if item.startswith(_known.PREFIX)]
-                    ),
+                    "write %s, or remove it" % _known.nearest(name, known),
                 )
             continue
         meant = misspelled(name)
@@ -50,14 +47,10 @@ def unknown_variables(values):
 
 @functools.cache
 def misspelled(name):
-    """The known name without prefix that this one is a misspelling of, or None."""
+    """The known name that this one is a misspelling of, or None."""
     if name.startswith(("ansible_", "_")):
         return None
-    near = [
-        other
-        for other in _known.options()
-        if not other.startswith(_known.PREFIX) and abs(len(other) - len(name)) <= MOST_EDITS
-    ]
+    near = [other for other in _known.options() if abs(len(other) - len(name)) <= MOST_EDITS]
     best = min(((edits(name, other), other) for other in near), default=(MOST_EDITS + 1, None))
     return best[1] if best[0] <= MOST_EDITS else None
 
@@ -109,7 +102,7 @@ def unknown_components(values):
                 where,
                 name,
                 "is no program of the testbed",
-                "write %s; a program of your own goes into supervisord_extra_programs"
+                "write %s; a program of your own goes into swf_testbed_extra_programs"
                 % (_known.nearest(name, [item for item in programs if isinstance(item, str)])),
             )
         elif name in components[:place]:

@@ -55,7 +55,11 @@ class Values:
     def given(self, name):
         """Whether somebody set the variable. Defaults are the collection's own, and tested with
         it."""
-        if name not in self.variables or (self._names is not None and name not in self._names):
+        return (self._names is None or name in self._names) and self.is_set(name)
+
+    def is_set(self, name):
+        """Whether somebody set the variable, for whatever role."""
+        if name not in self.variables:
             return False
         try:
             return self.variables[name] != _known.defaults().get(name)

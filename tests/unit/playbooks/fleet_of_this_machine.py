@@ -32,8 +32,10 @@ class Fleet:
             "ansible_python_interpreter": sys.executable,
             "swf_testbed_python": sys.executable,
             "swf_testbed_systemd": "never",
-            "pip_indexes": [{"name": "local", "url": "http://127.0.0.1:%d/simple/" % free_port()}],
-            "install_version": "0.1.0",
+            "swf_testbed_pip_indexes": [
+                {"name": "local", "url": "http://127.0.0.1:%d/simple/" % free_port()}
+            ],
+            "swf_testbed_release_version": "0.1.0",
             **ports,
         }
 

@@ -36,15 +36,19 @@ USER = {"name": "u", "token": HEX, "rights": ["read", "upload"]}
 
 
 def programs(**changes):
-    return {"supervisord_extra_programs": [{**PROGRAM, **changes}]}
+    return {"swf_testbed_extra_programs": [{**PROGRAM, **changes}]}
 
 
 def indexes(*entries):
-    return {"pip_indexes": list(entries)}
+    return {"swf_testbed_pip_indexes": list(entries)}
 
 
 def git(*entries, **others):
-    return {"install_source": "git", "install_git_repositories": list(entries), **others}
+    return {
+        "swf_testbed_release_source": "git",
+        "swf_testbed_release_git_repositories": list(entries),
+        **others,
+    }
 
 
 # class: (variables, what the message names[, groups that the host is in besides index and testbed])
@@ -56,11 +60,13 @@ INPUTS = {
         ({"swf_testbed_port": 1}, "swf_testbed_port is no variable"),
         ({"swf_testbed_": 1}, "swf_testbed_ is no variable"),
         ({"swf_testbed_Scope": "user"}, "write swf_testbed_scope"),
-        ({"instal_version": "0.1.0"}, "write install_version"),
-        ({"service_keep_release": 2}, "write service_keep_releases"),
-        ({"pip_index": []}, "write pip_indexes"),
-        ({"sytsemd_hardening": "off"}, "write systemd_hardening"),
-        ({"supervisord_extra_program": []}, "write supervisord_extra_programs"),
+        ({"swf_tesbed_release_version": "0.1.0"}, "write swf_testbed_release_version"),
+        ({"sfw_testbed_keep_releases": 2}, "write swf_testbed_keep_releases"),
+        # names from before the prefix
+        ({"install_version": "0.1.0"}, "rename it to swf_testbed_release_version"),
+        ({"pip_indexes": []}, "rename it to swf_testbed_pip_indexes"),
+        ({"supervisord_extra_programs": []}, "rename it to swf_testbed_extra_programs"),
+        ({"database_listen": "::1"}, "rename it to swf_testbed_database_listen"),
         (
             {"swf_testbed_components": ["broker", "montior"]},
             "swf_testbed_components[1] is no program of the testbed",
@@ -104,73 +110,103 @@ INPUTS = {
         ),
         ({"swf_testbed_index_tls": "maybe"}, "swf_testbed_index_tls is neither true nor false"),
         ({"swf_testbed_broker_tls": []}, "swf_testbed_broker_tls is neither true nor false"),
-        ({"service_min_uptime": "soon"}, "service_min_uptime is not a whole number"),
-        ({"service_wait_timeout": 2.5}, "service_wait_timeout is not a whole number"),
-        ({"service_health_timeout": True}, "service_health_timeout is not a whole number"),
-        ({"systemd_hardening": False}, "systemd_hardening is not text"),
-        ({"systemd_hardening": "strickt"}, "write strict"),
-        ({"install_installer": "poetry"}, "install_installer is none of auto, uv, pip"),
-        ({"install_wheelhouse_pythons": [3.10]}, "install_wheelhouse_pythons[0] is not text"),
-        ({"supervisord_environment": "A=1"}, "supervisord_environment is not a dictionary"),
+        ({"swf_testbed_min_uptime": "soon"}, "swf_testbed_min_uptime is not a whole number"),
+        ({"swf_testbed_wait_timeout": 2.5}, "swf_testbed_wait_timeout is not a whole number"),
+        ({"swf_testbed_health_timeout": True}, "swf_testbed_health_timeout is not a whole number"),
+        ({"swf_testbed_systemd_hardening": False}, "swf_testbed_systemd_hardening is not text"),
+        ({"swf_testbed_systemd_hardening": "strickt"}, "write strict"),
         (
-            {"supervisord_extra_programs": [{"name": "mine"}]},
-            "supervisord_extra_programs[0].command is missing",
+            {"swf_testbed_release_installer": "poetry"},
+            "swf_testbed_release_installer is none of auto, uv, pip",
         ),
         (
-            {"supervisord_extra_programs": [{**PROGRAM, "comand": "x"}]},
-            "supervisord_extra_programs[0].comand is no key",
+            {"swf_testbed_release_wheelhouse_pythons": [3.10]},
+            "swf_testbed_release_wheelhouse_pythons[0] is not text",
+        ),
+        ({"swf_testbed_environment": "A=1"}, "swf_testbed_environment is not a dictionary"),
+        (
+            {"swf_testbed_extra_programs": [{"name": "mine"}]},
+            "swf_testbed_extra_programs[0].command is missing",
         ),
         (
-            {"supervisord_extra_programs": ["mine"]},
-            "supervisord_extra_programs[0] is not a dictionary",
+            {"swf_testbed_extra_programs": [{**PROGRAM, "comand": "x"}]},
+            "swf_testbed_extra_programs[0].comand is no key",
         ),
-        (programs(stopsignal="STOP"), "supervisord_extra_programs[0].stopsignal is none of"),
+        (
+            {"swf_testbed_extra_programs": ["mine"]},
+            "swf_testbed_extra_programs[0] is not a dictionary",
+        ),
+        (programs(stopsignal="STOP"), "swf_testbed_extra_programs[0].stopsignal is none of"),
         (
             programs(startsecs="a while"),
-            "supervisord_extra_programs[0].startsecs is not a whole number",
+            "swf_testbed_extra_programs[0].startsecs is not a whole number",
         ),
-        (indexes({**LAB, "preset": "nonsense"}), "pip_indexes[0].preset"),
-        (indexes({**LAB, "tokn": CANARY}), "pip_indexes[0].tokn is no key"),
-        ({"pip_index_scope": "world"}, "pip_index_scope is none of"),
+        (indexes({**LAB, "preset": "nonsense"}), "swf_testbed_pip_indexes[0].preset"),
+        (indexes({**LAB, "tokn": CANARY}), "swf_testbed_pip_indexes[0].tokn is no key"),
+        ({"swf_testbed_pip_index_scope": "world"}, "swf_testbed_pip_index_scope is none of"),
         ({"swf_testbed_monitor_url": "{{ nowhere_defined }}/x"}, "nowhere_defined is undefined"),
         (
             {"swf_testbed_broker_password": "{{ vault_broker_pasword }}"},
             "vault_broker_pasword is undefined",
         ),
-        ({"install_requirements": "{{ 1 / }}"}, "install_requirements cannot be worked out"),
+        (
+            {"swf_testbed_release_requirements": "{{ 1 / }}"},
+            "swf_testbed_release_requirements cannot be worked out",
+        ),
     ],
     "versions and numbers": [
-        ({"install_version": 0.2}, "install_version is not text"),
-        ({"install_version": 1}, "install_version is not text"),
-        ({"install_version": ""}, "install_version is not a version"),
-        ({"install_version": "../0.1.0"}, "install_version is not a version"),
-        ({"install_version": "/srv/swf"}, "install_version is not a version"),
-        ({"install_version": "latest"}, "install_version is not a version"),
-        ({"install_version": ">=0.1"}, "install_version is not a version"),
-        ({"install_requirements": ["swf-testbed == "]}, "install_requirements[0]"),
-        ({"install_requirements": ["-r other.txt"]}, "install_requirements[0]"),
-        ({"install_wheelhouse_glibc": "new"}, "install_wheelhouse_glibc"),
+        ({"swf_testbed_release_version": 0.2}, "swf_testbed_release_version is not text"),
+        ({"swf_testbed_release_version": 1}, "swf_testbed_release_version is not text"),
+        ({"swf_testbed_release_version": ""}, "swf_testbed_release_version is not a version"),
+        (
+            {"swf_testbed_release_version": "../0.1.0"},
+            "swf_testbed_release_version is not a version",
+        ),
+        (
+            {"swf_testbed_release_version": "/srv/swf"},
+            "swf_testbed_release_version is not a version",
+        ),
+        ({"swf_testbed_release_version": "latest"}, "swf_testbed_release_version is not a version"),
+        ({"swf_testbed_release_version": ">=0.1"}, "swf_testbed_release_version is not a version"),
+        (
+            {"swf_testbed_release_requirements": ["swf-testbed == "]},
+            "swf_testbed_release_requirements[0]",
+        ),
+        (
+            {"swf_testbed_release_requirements": ["-r other.txt"]},
+            "swf_testbed_release_requirements[0]",
+        ),
+        ({"swf_testbed_release_wheelhouse_glibc": "new"}, "swf_testbed_release_wheelhouse_glibc"),
         ({"swf_testbed_python": ""}, "swf_testbed_python"),
         ({"swf_testbed_python": "bin/python3"}, "swf_testbed_python"),
         ({"swf_testbed_python": "python3 -O"}, "swf_testbed_python"),
-        ({"service_keep_releases": 0}, "service_keep_releases is out of range"),
-        ({"service_keep_releases": -1}, "service_keep_releases is out of range"),
-        ({"service_min_uptime": -3}, "service_min_uptime is out of range"),
-        ({"service_wait_timeout": 0}, "service_wait_timeout is out of range"),
-        ({"service_min_uptime": 90}, "service_wait_timeout contradicts service_min_uptime"),
-        ({"supervisord_log_max_bytes": "10 MB"}, "supervisord_log_max_bytes is not a size"),
-        ({"supervisord_log_max_bytes": "lots"}, "supervisord_log_max_bytes is not a size"),
-        ({"supervisord_log_max_bytes": "-1MB"}, "supervisord_log_max_bytes is not a size"),
-        ({"supervisord_log_max_bytes": 0}, "supervisord_log_max_bytes would let logs grow"),
-        ({"supervisord_log_backups": -1}, "supervisord_log_backups is out of range"),
-        ({"systemd_limit_nofile": 64}, "systemd_limit_nofile is out of range"),
+        ({"swf_testbed_keep_releases": 0}, "swf_testbed_keep_releases is out of range"),
+        ({"swf_testbed_keep_releases": -1}, "swf_testbed_keep_releases is out of range"),
+        ({"swf_testbed_min_uptime": -3}, "swf_testbed_min_uptime is out of range"),
+        ({"swf_testbed_wait_timeout": 0}, "swf_testbed_wait_timeout is out of range"),
+        (
+            {"swf_testbed_min_uptime": 90},
+            "swf_testbed_wait_timeout contradicts swf_testbed_min_uptime",
+        ),
+        ({"swf_testbed_log_max_bytes": "10 MB"}, "swf_testbed_log_max_bytes is not a size"),
+        ({"swf_testbed_log_max_bytes": "lots"}, "swf_testbed_log_max_bytes is not a size"),
+        ({"swf_testbed_log_max_bytes": "-1MB"}, "swf_testbed_log_max_bytes is not a size"),
+        ({"swf_testbed_log_max_bytes": 0}, "swf_testbed_log_max_bytes would let logs grow"),
+        ({"swf_testbed_log_backups": -1}, "swf_testbed_log_backups is out of range"),
+        (
+            {"swf_testbed_systemd_limit_nofile": 64},
+            "swf_testbed_systemd_limit_nofile is out of range",
+        ),
         ({"swf_testbed_agents_serial": 0}, "swf_testbed_agents_serial"),
         ({"swf_testbed_agents_serial": "half"}, "swf_testbed_agents_serial"),
         ({"swf_testbed_agents_serial": "150%"}, "swf_testbed_agents_serial"),
         ({"swf_testbed_agents_serial": [1, "0%"]}, "swf_testbed_agents_serial"),
         ({"swf_testbed_upgrade_serial": []}, "swf_testbed_upgrade_serial is empty"),
-        ({"broker_heap_mb": 1}, "broker_heap_mb is out of range", "broker"),
-        ({"package_index_mirror_max_mb": 0}, "package_index_mirror_max_mb is out of range"),
+        ({"swf_testbed_broker_heap_mb": 1}, "swf_testbed_broker_heap_mb is out of range", "broker"),
+        (
+            {"swf_testbed_package_index_mirror_max_mb": 0},
+            "swf_testbed_package_index_mirror_max_mb is out of range",
+        ),
         ({"swf_testbed_keep_locks": 0}, "swf_testbed_keep_locks is out of range"),
         ({"swf_testbed_cache_max_mb": -1}, "swf_testbed_cache_max_mb is out of range"),
     ],
@@ -190,8 +226,8 @@ INPUTS = {
         ),
         ({}, "both listen on port 61613", "broker"),
         (
-            {"firewall_manager": "firewalld", "firewall_ports": [0]},
-            "firewall_ports[0] is out of the range",
+            {"swf_testbed_firewall_manager": "firewalld", "swf_testbed_firewall_ports": [0]},
+            "swf_testbed_firewall_ports[0] is out of the range",
         ),
     ],
     "addresses": [
@@ -216,10 +252,14 @@ INPUTS = {
             "swf_testbed_index_host stands for all addresses",
         ),
         ({"swf_testbed_broker_host": 1270001}, "swf_testbed_broker_host is not text"),
-        ({"database_clients": ["192.0.2.0/33"]}, "database_clients[0]", "database"),
-        ({"database_clients": ["192.0.2.1/24"]}, "has host bits set", "database"),
-        ({"systemd_address_allow": ["lab"]}, "systemd_address_allow[0]"),
-        ({"package_index_names": ["bad name"]}, "package_index_names[0]"),
+        (
+            {"swf_testbed_database_clients": ["192.0.2.0/33"]},
+            "swf_testbed_database_clients[0]",
+            "database",
+        ),
+        ({"swf_testbed_database_clients": ["192.0.2.1/24"]}, "has host bits set", "database"),
+        ({"swf_testbed_systemd_address_allow": ["lab"]}, "swf_testbed_systemd_address_allow[0]"),
+        ({"swf_testbed_package_index_names": ["bad name"]}, "swf_testbed_package_index_names[0]"),
         (
             {"swf_testbed_monitor_url": "127.0.0.1:8002"},
             "swf_testbed_monitor_url does not begin with",
@@ -244,7 +284,7 @@ INPUTS = {
             "swf_testbed_monitor_url has a part after",
         ),
         ({"swf_testbed_index_url": "http://127.0.0.1:8004/simple/"}, "without /simple/"),
-        ({"service_health_url": "health"}, "service_health_url does not begin with"),
+        ({"swf_testbed_health_url": "health"}, "swf_testbed_health_url does not begin with"),
         (
             {"swf_testbed_monitor_url": "http://127.0.0.1:9000"},
             "contradicts swf_testbed_monitor_port, which is 8002",
@@ -275,12 +315,12 @@ INPUTS = {
             "swf_testbed_broker_host would be listened on without TLS",
         ),
         (
-            {"package_index_listen": "0.0.0.0"},
-            "package_index_listen would be listened on without TLS",
+            {"swf_testbed_package_index_listen": "0.0.0.0"},
+            "swf_testbed_package_index_listen would be listened on without TLS",
         ),
         (
-            {"broker_listen": "127.evil.example.org"},
-            "broker_listen would be listened on without TLS",
+            {"swf_testbed_broker_listen": "127.evil.example.org"},
+            "swf_testbed_broker_listen would be listened on without TLS",
             "broker",
         ),
         (
@@ -288,14 +328,17 @@ INPUTS = {
             "swf_testbed_broker_tls asks for TLS of the broker that comes with the testbed",
         ),
         (
-            {"broker_certificate": "{tmp}/good.pem", "broker_certificate_key": "{tmp}/good.key"},
+            {
+                "swf_testbed_broker_certificate": "{tmp}/good.pem",
+                "swf_testbed_broker_certificate_key": "{tmp}/good.key",
+            },
             "swf_testbed_broker_tls is false",
             "broker",
         ),
         (
             {
-                "package_index_certificate": "{tmp}/good.pem",
-                "package_index_certificate_key": "{tmp}/good.key",
+                "swf_testbed_package_index_certificate": "{tmp}/good.pem",
+                "swf_testbed_package_index_certificate_key": "{tmp}/good.key",
             },
             "swf_testbed_index_tls is false",
         ),
@@ -313,14 +356,18 @@ INPUTS = {
             "set swf_testbed_broker_password",
         ),
         ({}, "swf_testbed_database_host is empty", "database"),
-        ({"broker_engine": "artemis"}, "broker_archive_url is empty", "broker"),
+        (
+            {"swf_testbed_broker_engine": "artemis"},
+            "swf_testbed_broker_archive_url is empty",
+            "broker",
+        ),
         (
             {
-                "broker_engine": "artemis",
-                "broker_archive_url": "https://example.org/a.tar.gz",
-                "broker_archive_checksum": "md5:00",
+                "swf_testbed_broker_engine": "artemis",
+                "swf_testbed_broker_archive_url": "https://example.org/a.tar.gz",
+                "swf_testbed_broker_archive_checksum": "md5:00",
             },
-            "broker_archive_checksum is no checksum",
+            "swf_testbed_broker_archive_checksum is no checksum",
             "broker",
         ),
     ],
@@ -368,121 +415,128 @@ INPUTS = {
             {"swf_testbed_monitor_secret_key": [CANARY]},
             "swf_testbed_monitor_secret_key is not text",
         ),
-        ({"install_git_token": 1234}, "install_git_token is not text"),
+        ({"swf_testbed_release_git_token": 1234}, "swf_testbed_release_git_token is not text"),
         ({"swf_testbed_index_user": "a:b"}, "swf_testbed_index_user has a colon"),
         ({"swf_testbed_broker_user": "a:b"}, "swf_testbed_broker_user has a colon"),
         ({"swf_testbed_broker_user": ""}, "swf_testbed_broker_user is empty"),
         ({"swf_testbed_index_user": "a\nb"}, "swf_testbed_index_user has a space"),
         ({"swf_testbed_broker_user": 'it\'s "me"'}, "swf_testbed_broker_user"),
         ({"swf_testbed_broker_user": 7}, "swf_testbed_broker_user is not text"),
-        ({"package_index_users": []}, "package_index_users has no user"),
+        ({"swf_testbed_package_index_users": []}, "swf_testbed_package_index_users has no user"),
         (
-            {"package_index_users": [{**USER, "name": "a:b"}]},
-            "package_index_users[0].name has a colon",
-        ),
-        ({"package_index_users": [USER, USER]}, "package_index_users[1].name is there twice"),
-        (
-            {"package_index_users": [{**USER, "token": CANARY}]},
-            "package_index_users[0].token is too short",
+            {"swf_testbed_package_index_users": [{**USER, "name": "a:b"}]},
+            "swf_testbed_package_index_users[0].name has a colon",
         ),
         (
-            {"package_index_users": [{**USER, "token": 12345678901234567890123456789012345}]},
-            "package_index_users[0].token is not text",
+            {"swf_testbed_package_index_users": [USER, USER]},
+            "swf_testbed_package_index_users[1].name is there twice",
         ),
         (
-            {"package_index_users": [{**USER, "rights": ["read"]}]},
-            "package_index_users has nobody who may publish",
+            {"swf_testbed_package_index_users": [{**USER, "token": CANARY}]},
+            "swf_testbed_package_index_users[0].token is too short",
         ),
         (
-            {"package_index_users": [{**USER, "rights": ["write"]}]},
-            "package_index_users[0].rights[0] is none of",
+            {
+                "swf_testbed_package_index_users": [
+                    {**USER, "token": 12345678901234567890123456789012345}
+                ]
+            },
+            "swf_testbed_package_index_users[0].token is not text",
         ),
         (
-            {"broker_users": [{"name": "u", "password": ""}]},
-            "broker_users[0].password is empty",
+            {"swf_testbed_package_index_users": [{**USER, "rights": ["read"]}]},
+            "swf_testbed_package_index_users has nobody who may publish",
+        ),
+        (
+            {"swf_testbed_package_index_users": [{**USER, "rights": ["write"]}]},
+            "swf_testbed_package_index_users[0].rights[0] is none of",
+        ),
+        (
+            {"swf_testbed_broker_users": [{"name": "u", "password": ""}]},
+            "swf_testbed_broker_users[0].password is empty",
             "broker",
         ),
         (
-            {"broker_users": [{"name": "u", "password": "ENC(%s)" % CANARY}]},
-            "broker_users[0].password starts with ENC(",
+            {"swf_testbed_broker_users": [{"name": "u", "password": "ENC(%s)" % CANARY}]},
+            "swf_testbed_broker_users[0].password starts with ENC(",
             "broker",
         ),
         (
-            {"broker_users": [{"name": "ä", "password": CANARY}]},
-            "broker_users[0].name has characters",
+            {"swf_testbed_broker_users": [{"name": "ä", "password": CANARY}]},
+            "swf_testbed_broker_users[0].name has characters",
             "broker",
         ),
     ],
     "programs": [
         (
             programs(name="broker"),
-            "supervisord_extra_programs[0].name is the name of another program",
+            "swf_testbed_extra_programs[0].name is the name of another program",
         ),
         (
-            {"supervisord_extra_programs": [PROGRAM, PROGRAM]},
-            "supervisord_extra_programs[1].name is the name of another program",
+            {"swf_testbed_extra_programs": [PROGRAM, PROGRAM]},
+            "swf_testbed_extra_programs[1].name is the name of another program",
         ),
-        (programs(name="supervisord"), "supervisord_extra_programs[0].name is reserved"),
-        (programs(name="all"), "supervisord_extra_programs[0].name is reserved"),
-        (programs(name="a/b"), "supervisord_extra_programs[0].name is no name of a program"),
-        (programs(name="a:b"), "supervisord_extra_programs[0].name is no name of a program"),
-        (programs(name="a\nb"), "supervisord_extra_programs[0].name is no name of a program"),
-        (programs(name=""), "supervisord_extra_programs[0].name is no name of a program"),
-        (programs(name="]"), "supervisord_extra_programs[0].name is no name of a program"),
-        (programs(command=""), "supervisord_extra_programs[0].command is empty"),
-        (programs(command="/bin/echo 'x"), "supervisord_extra_programs[0].command cannot be split"),
+        (programs(name="supervisord"), "swf_testbed_extra_programs[0].name is reserved"),
+        (programs(name="all"), "swf_testbed_extra_programs[0].name is reserved"),
+        (programs(name="a/b"), "swf_testbed_extra_programs[0].name is no name of a program"),
+        (programs(name="a:b"), "swf_testbed_extra_programs[0].name is no name of a program"),
+        (programs(name="a\nb"), "swf_testbed_extra_programs[0].name is no name of a program"),
+        (programs(name=""), "swf_testbed_extra_programs[0].name is no name of a program"),
+        (programs(name="]"), "swf_testbed_extra_programs[0].name is no name of a program"),
+        (programs(command=""), "swf_testbed_extra_programs[0].command is empty"),
+        (programs(command="/bin/echo 'x"), "swf_testbed_extra_programs[0].command cannot be split"),
         (
             programs(command="/bin/sleep\n60"),
-            "supervisord_extra_programs[0].command has an end of line",
+            "swf_testbed_extra_programs[0].command has an end of line",
         ),
         (
             programs(command="/bin/sh -c 'a ; b'"),
-            "supervisord_extra_programs[0].command cannot be written",
+            "swf_testbed_extra_programs[0].command cannot be written",
         ),
         (
             programs(command="bin/mine"),
-            "supervisord_extra_programs[0].command begins with a relative path",
+            "swf_testbed_extra_programs[0].command begins with a relative path",
         ),
         (
             programs(directory="data"),
-            "supervisord_extra_programs[0].directory is not an absolute path",
+            "swf_testbed_extra_programs[0].directory is not an absolute path",
         ),
-        (programs(environment={"A=B": "x"}), "supervisord_extra_programs[0].environment"),
-        (programs(environment={"A B": "x"}), "supervisord_extra_programs[0].environment"),
+        (programs(environment={"A=B": "x"}), "swf_testbed_extra_programs[0].environment"),
+        (programs(environment={"A B": "x"}), "swf_testbed_extra_programs[0].environment"),
         (
             programs(environment={"A": "'\""}),
-            "supervisord_extra_programs[0].environment.A cannot be written",
+            "swf_testbed_extra_programs[0].environment.A cannot be written",
         ),
         (
             programs(environment={"A": CANARY + " ;x"}),
-            "supervisord_extra_programs[0].environment.A cannot be written",
+            "swf_testbed_extra_programs[0].environment.A cannot be written",
         ),
         (
             programs(environment={"A": True}),
-            "supervisord_extra_programs[0].environment.A is neither text nor a number",
+            "swf_testbed_extra_programs[0].environment.A is neither text nor a number",
         ),
         (
             programs(environment={"A": None}),
-            "supervisord_extra_programs[0].environment.A is neither text nor a number",
+            "swf_testbed_extra_programs[0].environment.A is neither text nor a number",
         ),
         (
-            {"supervisord_environment": {"A": "%(here)s"}},
-            "supervisord_environment.A cannot be written",
+            {"swf_testbed_environment": {"A": "%(here)s"}},
+            "swf_testbed_environment.A cannot be written",
         ),
         (
-            {"supervisord_monitor_environment": {"A": ["x"]}},
-            "supervisord_monitor_environment.A is neither text nor a number",
+            {"swf_testbed_monitor_environment": {"A": ["x"]}},
+            "swf_testbed_monitor_environment.A is neither text nor a number",
         ),
-        (programs(startsecs=-1), "supervisord_extra_programs[0].startsecs is out of range"),
-        (programs(stopwaitsecs=0), "supervisord_extra_programs[0].stopwaitsecs is out of range"),
-        (programs(priority=-5), "supervisord_extra_programs[0].priority is out of range"),
+        (programs(startsecs=-1), "swf_testbed_extra_programs[0].startsecs is out of range"),
+        (programs(stopwaitsecs=0), "swf_testbed_extra_programs[0].stopwaitsecs is out of range"),
+        (programs(priority=-5), "swf_testbed_extra_programs[0].priority is out of range"),
         (
             programs(startretries=2**40),
-            "supervisord_extra_programs[0].startretries is out of range",
+            "swf_testbed_extra_programs[0].startretries is out of range",
         ),
         (
             programs(startsecs=600),
-            "supervisord_extra_programs[0].startsecs contradicts service_wait_timeout",
+            "swf_testbed_extra_programs[0].startsecs contradicts swf_testbed_wait_timeout",
         ),
     ],
     "files and paths": [
@@ -491,89 +545,104 @@ INPUTS = {
         ({"swf_testbed_ca_cert": "{tmp}"}, "swf_testbed_ca_cert is a directory"),
         ({"swf_testbed_ca_cert": "{tmp}/empty"}, "swf_testbed_ca_cert has no certificate"),
         ({"swf_testbed_ca_cert": "{tmp}/both.pem"}, "swf_testbed_ca_cert has a private key"),
-        ({"install_wheelhouse": "/nowhere/wheelhouse.tar"}, "install_wheelhouse is not there"),
         (
-            {"install_constraints_file": "constraints.txt"},
-            "install_constraints_file is not an absolute path",
+            {"swf_testbed_release_wheelhouse": "/nowhere/wheelhouse.tar"},
+            "swf_testbed_release_wheelhouse is not there",
         ),
-        ({"install_tools_lock_file": "/nowhere/tools.txt"}, "install_tools_lock_file is not there"),
-        ({"install_lock_file": "locks/mine.txt"}, "install_lock_file is not an absolute path"),
-        ({"install_lock_file": "{tmp}"}, "install_lock_file is a directory"),
+        (
+            {"swf_testbed_release_constraints_file": "constraints.txt"},
+            "swf_testbed_release_constraints_file is not an absolute path",
+        ),
+        (
+            {"swf_testbed_release_tools_lock_file": "/nowhere/tools.txt"},
+            "swf_testbed_release_tools_lock_file is not there",
+        ),
+        (
+            {"swf_testbed_release_lock_file": "locks/mine.txt"},
+            "swf_testbed_release_lock_file is not an absolute path",
+        ),
+        (
+            {"swf_testbed_release_lock_file": "{tmp}"},
+            "swf_testbed_release_lock_file is a directory",
+        ),
         (
             {"swf_testbed_controller_dir": "controller"},
             "swf_testbed_controller_dir is not an absolute path",
         ),
         ({"swf_testbed_controller_dir": "{tmp}/empty"}, "swf_testbed_controller_dir is a file"),
         (
-            {"package_index_sources": ["/nowhere/swf-testbed"]},
-            "package_index_sources[0] is no folder of a package",
+            {"swf_testbed_package_index_sources": ["/nowhere/swf-testbed"]},
+            "swf_testbed_package_index_sources[0] is no folder of a package",
         ),
         (
-            {"package_index_sources": ["packages/swf-testbed"]},
-            "package_index_sources[0] is not an absolute path",
-        ),
-        (
-            {"package_index_certificate": "{tmp}/good.pem", "swf_testbed_index_tls": True},
-            "package_index_certificate_key is missing",
+            {"swf_testbed_package_index_sources": ["packages/swf-testbed"]},
+            "swf_testbed_package_index_sources[0] is not an absolute path",
         ),
         (
             {
-                "package_index_certificate": "{tmp}/good.pem",
-                "package_index_certificate_key": "{tmp}/other.key",
+                "swf_testbed_package_index_certificate": "{tmp}/good.pem",
+                "swf_testbed_index_tls": True,
+            },
+            "swf_testbed_package_index_certificate_key is missing",
+        ),
+        (
+            {
+                "swf_testbed_package_index_certificate": "{tmp}/good.pem",
+                "swf_testbed_package_index_certificate_key": "{tmp}/other.key",
                 "swf_testbed_index_tls": True,
             },
             "belongs to another key",
         ),
         (
             {
-                "package_index_certificate": "{tmp}/ended.pem",
-                "package_index_certificate_key": "{tmp}/ended.key",
+                "swf_testbed_package_index_certificate": "{tmp}/ended.pem",
+                "swf_testbed_package_index_certificate_key": "{tmp}/ended.key",
                 "swf_testbed_index_tls": True,
             },
             "the certificate ended on",
         ),
         (
             {
-                "package_index_certificate": "{tmp}/good.pem",
-                "package_index_certificate_key": "{tmp}/good.key",
+                "swf_testbed_package_index_certificate": "{tmp}/good.pem",
+                "swf_testbed_package_index_certificate_key": "{tmp}/good.key",
                 "swf_testbed_index_tls": True,
-                "package_index_names": ["index.example.org"],
+                "swf_testbed_package_index_names": ["index.example.org"],
             },
             "would refuse the certificate",
         ),
         (
             {
-                "broker_certificate": "/nowhere/b.pem",
-                "broker_certificate_key": "/nowhere/b.key",
+                "swf_testbed_broker_certificate": "/nowhere/b.pem",
+                "swf_testbed_broker_certificate_key": "/nowhere/b.key",
                 "swf_testbed_broker_tls": True,
             },
-            "broker_certificate_key is not there",
+            "swf_testbed_broker_certificate_key is not there",
             "broker",
         ),
         (
             indexes({**LAB, "ca_cert": "/nowhere/ca.pem"}, PYPI),
-            "pip_indexes[0].ca_cert is not there",
+            "swf_testbed_pip_indexes[0].ca_cert is not there",
         ),
         (
-            {"systemd_read_write_paths": ["data"]},
-            "systemd_read_write_paths[0] is not an absolute path",
+            {"swf_testbed_systemd_read_write_paths": ["data"]},
+            "swf_testbed_systemd_read_write_paths[0] is not an absolute path",
         ),
         (
-            {"supervisord_directories": [{"path": "data", "mode": "0750"}]},
-            "supervisord_directories[0].path is not an absolute path",
+            {"swf_testbed_directories": [{"path": "data", "mode": "0750"}]},
+            "swf_testbed_directories[0].path is not an absolute path",
         ),
         (
-            {"supervisord_directories": [{"path": "/srv/data", "mode": "rwx"}]},
-            "supervisord_directories[0].mode is no mode",
+            {"swf_testbed_directories": [{"path": "/srv/data", "mode": "rwx"}]},
+            "swf_testbed_directories[0].mode is no mode",
         ),
         (
-            {"supervisord_directories": [{"path": "/srv/data", "mode": 488}]},
-            "supervisord_directories[0].mode is not text",
+            {"swf_testbed_directories": [{"path": "/srv/data", "mode": 488}]},
+            "swf_testbed_directories[0].mode is not text",
         ),
-        ({"pip_index_scope": "site"}, "pip_index_site is empty"),
+        ({"swf_testbed_pip_index_scope": "site"}, "swf_testbed_pip_index_site is empty"),
         (
-            {"package_index_backup_dir": "backups"},
-            "package_index_backup_dir is not an absolute path",
+            {"swf_testbed_package_index_backup_dir": "backups"},
+            "swf_testbed_package_index_backup_dir is not an absolute path",
         ),
     ],
     "accounts": [
@@ -608,7 +677,7 @@ INPUTS = {
         ({"swf_testbed_scope": "system", "swf_testbed_user": 1000}, "swf_testbed_user is not text"),
     ],
     "sources": [
-        (indexes(), "pip_indexes is empty"),
+        (indexes(), "swf_testbed_pip_indexes is empty"),
         (indexes({**LAB, "name": "a/b"}), "is no name for an index"),
         (indexes(LAB, LAB), "two indexes are named lab"),
         (
@@ -619,23 +688,28 @@ INPUTS = {
             indexes({**LAB, "url": "https://me:%s@index.example.org/simple/" % CANARY}),
             "has credentials in it",
         ),
-        (indexes({**LAB, "token": 83}), "pip_indexes[0].token is not text"),
+        (indexes({**LAB, "token": 83}), "swf_testbed_pip_indexes[0].token is not text"),
         (indexes({**LAB, "token": "two words"}), "the token has a space"),
         (indexes({"name": "gh", "preset": "github"}), "GitHub Packages has no registry"),
-        (git(), "install_git_repositories is empty"),
-        (git({**GIT, "commit": "main"}), "install_git_repositories[0].commit is no commit"),
+        (git(), "swf_testbed_release_git_repositories is empty"),
+        (
+            git({**GIT, "commit": "main"}),
+            "swf_testbed_release_git_repositories[0].commit is no commit",
+        ),
         (
             git({**GIT, "url": "https://me:%s@git.example.org/x" % CANARY}),
-            "install_git_repositories[0].url is not accepted",
+            "swf_testbed_release_git_repositories[0].url is not accepted",
         ),
         (
             git({**GIT, "subdirectory": "../x"}),
-            "install_git_repositories[0].subdirectory leads out",
+            "swf_testbed_release_git_repositories[0].subdirectory leads out",
         ),
-        (git(GIT, GIT), "install_git_repositories[1].url is there twice"),
+        (git(GIT, GIT), "swf_testbed_release_git_repositories[1].url is there twice"),
         (
-            git({**GIT, "url": "ssh://git@git.example.org/x"}, install_git_token=CANARY),
-            "install_git_token is for https alone",
+            git(
+                {**GIT, "url": "ssh://git@git.example.org/x"}, swf_testbed_release_git_token=CANARY
+            ),
+            "swf_testbed_release_git_token is for https alone",
         ),
     ],
 }
@@ -713,8 +787,8 @@ def test_all_problems_are_reported_at_once(checks):
             "swf_testbed_monitr_port": 1,
             "swf_testbed_mcp_port": 0,
             "swf_testbed_broker_password": CANARY + "\n",
-            "install_version": 1.0,
-            "supervisord_extra_programs": [{"name": "a/b", "command": ""}],
+            "swf_testbed_release_version": 1.0,
+            "swf_testbed_extra_programs": [{"name": "a/b", "command": ""}],
             "swf_testbed_ca_cert": "/nowhere/ca.pem",
             "swf_testbed_components": ["broker", "montior"],
         }
@@ -724,7 +798,7 @@ def test_all_problems_are_reported_at_once(checks):
         "monitr_port",
         "mcp_port",
         "broker_password",
-        "install_version",
+        "swf_testbed_release_version",
         "[0].name",
         "[0].command",
         "ca_cert",
@@ -743,7 +817,7 @@ def test_a_problem_of_several_hosts_is_said_once(checks):
 
 def test_a_problem_of_one_host_names_it(checks):
     message = checks.refusal({"swf_testbed_broker_tls": False}, inventory="examples/lab")
-    assert "1. lab-broker: broker_listen would be listened on without TLS" in message
+    assert "1. lab-broker: swf_testbed_broker_listen would be listened on without TLS" in message
 
 
 @pytest.mark.parametrize(
@@ -812,17 +886,19 @@ VALID = [
     # numbers as -e KEY=VALUE has them
     {
         "swf_testbed_monitor_port": "18002",
-        "service_keep_releases": "5",
-        "install_version": "0.2.0",
-        "supervisord_log_max_bytes": 1048576,
+        "swf_testbed_keep_releases": "5",
+        "swf_testbed_release_version": "0.2.0",
+        "swf_testbed_log_max_bytes": 1048576,
     },
     {
-        "pip_index_remove_github": "true",
-        "pip_index_secure_logging": "false",
-        "package_index_secure_logging": False,
+        "swf_testbed_pip_index_remove_github": "true",
+        "swf_testbed_pip_index_secure_logging": "false",
+        "swf_testbed_package_index_secure_logging": False,
     },
-    # names of the site's own
+    # names of the site's own, one of them a former name of ours
     {
+        "database_version": "16",
+        "swf_testbed_database_version": "17",
         "database_host": "x",
         "broker_password": "x",
         "install_dir": "/x",
@@ -856,7 +932,7 @@ VALID = [
         "swf_testbed_operators": "epic-ops",
     },
     indexes(LAB, PYPI),
-    git(GIT, {**GIT, "subdirectory": "agents/data"}, install_git_token=CANARY),
+    git(GIT, {**GIT, "subdirectory": "agents/data"}, swf_testbed_release_git_token=CANARY),
 ]
 
 

@@ -55,7 +55,9 @@ def test_a_service_that_is_lost_in_the_middle_ends_the_run(fleet):
     alone."""
     fleet.inventory(
         testbed={"one": fleet.here("one", "broker", "monitor", "monitor-listener")},
-        database={"services": dict(fleet.here("services"), firewall_manager="nonsense")},
+        database={
+            "services": dict(fleet.here("services"), swf_testbed_firewall_manager="nonsense")
+        },
         broker={"one": {}},
     )
     code, output = fleet.play(
@@ -68,11 +70,11 @@ def test_a_service_that_is_lost_in_the_middle_ends_the_run(fleet):
 def test_a_service_that_cannot_be_provided_ends_the_run(fleet):
     fleet.inventory(
         testbed={"one": fleet.here("one", "monitor", "monitor-listener")},
-        broker={"services": fleet.here("services", broker_users=[])},
+        broker={"services": fleet.here("services", swf_testbed_broker_users=[])},
     )
     code, output = fleet.play("site", "--skip-tags", "always", "--check")
     assert code != 0 and CHANGE_OVER not in output, output
-    assert "broker_users needs at least one user" in output, output
+    assert "swf_testbed_broker_users needs at least one user" in output, output
     assert (
         "To go on without this host: ansible-playbook" in output
         and "--limit 'all:!services'" in output

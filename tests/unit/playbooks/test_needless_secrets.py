@@ -18,7 +18,7 @@ from ports import free_port
 ROOT = Path(__file__).resolve().parents[3]
 TOKEN = "0123456789abcdef0123456789abcdef01234567"
 OWN = {
-    "pip_indexes": [
+    "swf_testbed_pip_indexes": [
         {
             "name": "lab",
             "url": "https://index.example.org/simple/",
@@ -64,7 +64,7 @@ def made_by_a_playbook():
                             ansible_python_interpreter=sys.executable,
                             swf_testbed_python=sys.executable,
                             swf_testbed_systemd="never",
-                            publish_workflows=[str(checkout)],
+                            swf_testbed_publish_workflows=[str(checkout)],
                             **variables,
                         ),
                         "hosts": {"localhost": {}},
@@ -122,7 +122,7 @@ def made_by_a_playbook():
         (
             "export_secrets.yml",
             [],
-            {"export_secrets_file": "vault.yml"},
+            {"swf_testbed_export_secrets_file": "vault.yml"},
             "Write the secrets of this controller to a vault file",
         ),
         ("site.yml", ["--check"], {}, "Build the release"),

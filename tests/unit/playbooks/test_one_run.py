@@ -50,7 +50,7 @@ class Controller:
             "ansible_connection": "local",
             "ansible_python_interpreter": sys.executable,
             "swf_testbed_python": sys.executable,
-            "preflight_ports": [],
+            "swf_testbed_preflight_ports": [],
             **variables,
         }
         (self.folder / "hosts.yml").write_text(

@@ -51,7 +51,7 @@ def inventory(folder, **changes):
             {
                 "all": {
                     "vars": {
-                        "pip_indexes": [
+                        "swf_testbed_pip_indexes": [
                             lab,
                             {"name": "testpypi", "preset": "testpypi", "packages": ["test-*"]},
                             {"name": "pypi"},
@@ -112,9 +112,9 @@ def test_check_publish_and_nothing_more_to_do(root, tmp_path, index):
     hosts = inventory(tmp_path, url=index.url)
     source = make_source(tmp_path / "swf-thing")
     variables = {
-        "publish_sources": [str(source)],
-        "publish_formats": ["wheel"],
-        "publish_pypirc": str(tmp_path / "pypirc"),
+        "swf_testbed_publish_sources": [str(source)],
+        "swf_testbed_publish_formats": ["wheel"],
+        "swf_testbed_publish_pypirc": str(tmp_path / "pypirc"),
     }
     code, output = play(root, hosts, "--check", **variables)
     assert code == 0 and changed(output) == 2 and not list(index.folder.iterdir()), output
@@ -139,14 +139,16 @@ def test_check_publish_and_nothing_more_to_do(root, tmp_path, index):
 
 def test_what_is_not_there_is_named(root, tmp_path):
     hosts = inventory(tmp_path)
-    code, output = play(root, hosts, publish_workflows=[str(tmp_path / "nowhere")])
+    code, output = play(root, hosts, swf_testbed_publish_workflows=[str(tmp_path / "nowhere")])
     assert (
         code != 0
         and "Clone the repositories first" in output
         and not (tmp_path / "nowhere").exists()
     )
     # relative to where the play is started, not to the playbook
-    code, output = play(root, hosts, "--tags", "check", publish_sources=["packages/nowhere"])
+    code, output = play(
+        root, hosts, "--tags", "check", swf_testbed_publish_sources=["packages/nowhere"]
+    )
     assert code != 0 and "there is no folder %s" % (root / "packages/nowhere") in output
     code, output = play(root, hosts)
     assert code != 0 and "there is nothing to publish" in output
@@ -156,7 +158,10 @@ def workflow(root, tmp_path, index):
     checkout = tmp_path / "swf-thing"
     checkout.mkdir()
     code, output = play(
-        root, inventory(tmp_path), publish_workflows=[str(checkout)], publish_index=index
+        root,
+        inventory(tmp_path),
+        swf_testbed_publish_workflows=[str(checkout)],
+        swf_testbed_publish_index=index,
     )
     assert code == 0 and changed(output) == 1, output
     return checkout / ".github/workflows/publish.yml"

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""install_mode push, by the roles and ansible-playbook, over hosts that are namespaces of this
-machine.
+"""swf_testbed_release_mode push, by the roles and ansible-playbook, over hosts that are namespaces
+of this machine.
 
 Each host has its own home, at the same path as the others have theirs; those that are sent a
 release have no network, not even a loopback. Only modules run in there: transfers of files go past
@@ -89,15 +89,15 @@ class Fleet:
             # as ansible.cfg has it: modules make their directories, and warn that they had to
             "ansible_connection": "local",
             "ansible_pipelining": True,
-            "install_mode": "push",
-            "preflight_ports": [],
-            "install_smoke": ["swf-testbed"],
-            "install_tools_lock_file": str(folder / "tools.txt"),
-            "install_constraints_file": "",
-            "install_requirements": ["swf-testbed"],
+            "swf_testbed_release_mode": "push",
+            "swf_testbed_preflight_ports": [],
+            "swf_testbed_release_import_check": ["swf-testbed"],
+            "swf_testbed_release_tools_lock_file": str(folder / "tools.txt"),
+            "swf_testbed_release_constraints_file": "",
+            "swf_testbed_release_requirements": ["swf-testbed"],
             "swf_testbed_index_token": TOKEN,
             "swf_testbed_controller_dir": str(folder / "controller"),
-            "pip_indexes": [
+            "swf_testbed_pip_indexes": [
                 self.private.as_index("swf", packages=["swf-*"]),
                 self.public.as_index("public"),
             ],
@@ -240,7 +240,7 @@ def test_a_release_is_built_once_and_sent(fleet):
 def test_a_second_run_changes_and_sends_nothing(fleet):
     output, did = fleet.play()
     assert all(host["changed"] == host["failed"] == 0 for host in did.values()), output
-    _output, pulled = fleet.play("--check", install_mode="pull")
+    _output, pulled = fleet.play("--check", swf_testbed_release_mode="pull")
     # one call of the module release, as with pull
     assert {name: host["ok"] for name, host in did.items()} == {
         name: host["ok"] for name, host in pulled.items()
@@ -250,7 +250,7 @@ def test_a_second_run_changes_and_sends_nothing(fleet):
 def test_a_host_that_lost_it_gets_it_from_one_that_has_it(fleet):
     fleet.of("builder", "releases/*/release.json").unlink()
     (fleet.of("builder", "releases/*") / "rubbish").touch()
-    # of the time when it was install_mode pull
+    # of the time when it was swf_testbed_release_mode pull
     login = fleet.folder / "builder/.config/swf-testbed/pip/netrc"
     login.write_text("machine 127.0.0.1 login reader password %s\n" % TOKEN)
     asked = fleet.private.asked_for(), fleet.public.asked_for()
@@ -272,7 +272,7 @@ def test_a_failed_build_is_told_for_all_and_leaves_nothing(fleet):
     output, did = fleet.play(
         "--limit",
         "builder,other,near",
-        pip_indexes=[
+        swf_testbed_pip_indexes=[
             fleet.private.as_index("swf", packages=["swf-*"], token="wrong"),
             fleet.public.as_index("public"),
         ],

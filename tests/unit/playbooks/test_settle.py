@@ -113,10 +113,10 @@ class Fleet:
         everywhere = {
             "ansible_connection": "local",
             "ansible_python_interpreter": sys.executable,
-            "service_health_url": "",
-            "service_summary_url": "",
+            "swf_testbed_health_url": "",
+            "swf_testbed_summary_url": "",
             "swf_testbed_components": [],
-            "service_min_uptime": 1,
+            "swf_testbed_min_uptime": 1,
             "swf_testbed_release": {"id": "1-a", "active": "1-a", "proven": True, "path": ""},
             "swf_testbed_controller_dir": str(folder / "controller"),
         }

@@ -36,7 +36,7 @@ PLAY = """
       when: begins_together | default(false)
     - import_role: {name: bnlnpps.swf_testbed.settings, tasks_from: variables}
     - import_role: {name: bnlnpps.swf_testbed.preflight, tasks_from: check}
-      vars: {preflight_checks: false}
+      vars: {swf_testbed_preflight_checks: false}
       when: not compare
     - bnlnpps.swf_testbed.preflight:
         instance: "{{ swf_testbed_instance }}"

@@ -139,7 +139,7 @@ class Controller:
         return self.run(
             ROOT / "playbooks/export_secrets.yml",
             "-e",
-            json.dumps({"export_secrets_file": str(self.vault)}),
+            json.dumps({"swf_testbed_export_secrets_file": str(self.vault)}),
             *arguments,
             **options,
         )
@@ -148,7 +148,7 @@ class Controller:
         return self.run(
             ROOT / "playbooks/import_secrets.yml",
             "-e",
-            json.dumps({"import_secrets_file": str(file)}),
+            json.dumps({"swf_testbed_import_secrets_file": str(file)}),
             *arguments,
             **options,
         )

@@ -58,12 +58,15 @@ def play_in_a_home(tmp_path, indexes):
         "ansible_connection": "local",
         "ansible_python_interpreter": sys.executable,
         "swf_testbed_python": sys.executable,
-        "preflight_ports": [],
-        "install_smoke": ["swf-testbed"],
-        "install_tools_lock_file": str(tools),
-        "install_constraints_file": "",
-        "install_requirements": ["swf-testbed"],
-        "pip_indexes": [private.as_index("swf", packages=["swf-*"]), public.as_index("public")],
+        "swf_testbed_preflight_ports": [],
+        "swf_testbed_release_import_check": ["swf-testbed"],
+        "swf_testbed_release_tools_lock_file": str(tools),
+        "swf_testbed_release_constraints_file": "",
+        "swf_testbed_release_requirements": ["swf-testbed"],
+        "swf_testbed_pip_indexes": [
+            private.as_index("swf", packages=["swf-*"]),
+            public.as_index("public"),
+        ],
         "swf_testbed_index_token": INDEX_TOKEN,
     }
     (tmp_path / "play.yml").write_text(PLAY)
@@ -119,7 +122,7 @@ def test_an_installation_from_an_index(play, indexes):
             (
                 ["-vvv", "--diff"],
                 {
-                    "pip_indexes": [
+                    "swf_testbed_pip_indexes": [
                         indexes[0].as_index("swf", packages=["swf-*"], token=WRONG),
                         indexes[1].as_index("public"),
                     ]
@@ -129,7 +132,7 @@ def test_an_installation_from_an_index(play, indexes):
             (
                 ["-vvv", "--diff"],
                 {
-                    "pip_indexes": [
+                    "swf_testbed_pip_indexes": [
                         indexes[0].as_index(
                             "swf", url="https://me:%s@index.example.org/simple/" % WRONG
                         )
@@ -169,19 +172,29 @@ def test_an_installation_from_git(play, tmp_path):
     commit = commit_all(source)
     server = GitHttps(tmp_path / "repositories", tmp_path / "ca.pem", "x-access-token", GIT_TOKEN)
     from_git = {
-        "install_source": "git",
-        "install_git_ca_cert": str(tmp_path / "ca.pem"),
-        "install_git_token": GIT_TOKEN,
-        "install_git_repositories": [{"url": server.url + "/swf-testbed/.git", "commit": commit}],
+        "swf_testbed_release_source": "git",
+        "swf_testbed_release_git_ca_cert": str(tmp_path / "ca.pem"),
+        "swf_testbed_release_git_token": GIT_TOKEN,
+        "swf_testbed_release_git_repositories": [
+            {"url": server.url + "/swf-testbed/.git", "commit": commit}
+        ],
     }
     try:
         with Leaks(GIT_TOKEN, INDEX_TOKEN, WRONG) as leaks:
             for arguments, more, expected in (
                 (["-vvv", "--check"], {}, None),
-                (["-vvv"], {"install_git_token": WRONG}, "refused the user name or the token"),
                 (
                     ["-vvv"],
-                    {"install_git_repositories": [{"url": server.url, "commit": "main"}]},
+                    {"swf_testbed_release_git_token": WRONG},
+                    "refused the user name or the token",
+                ),
+                (
+                    ["-vvv"],
+                    {
+                        "swf_testbed_release_git_repositories": [
+                            {"url": server.url, "commit": "main"}
+                        ]
+                    },
                     "Branches and tags move",
                 ),
                 (["-vvv", "--diff"], {}, None),

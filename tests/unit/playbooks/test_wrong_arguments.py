@@ -64,7 +64,7 @@ def play():
     layout = {
         "name": "Find the places of the instance, which defaults are made of",
         "ansible.builtin.include_role": {"name": "bnlnpps.swf_testbed.preflight"},
-        "vars": {"preflight_checks": False},
+        "vars": {"swf_testbed_preflight_checks": False},
     }
     return yaml.safe_dump(
         [
@@ -115,7 +115,7 @@ def test_a_wrong_argument_shows_no_secret(tmp_path):
         json.dumps(
             {
                 "all": {
-                    "hosts": {"given": dict(given, install_git_token=git), "kept": {}},
+                    "hosts": {"given": dict(given, swf_testbed_release_git_token=git), "kept": {}},
                     "vars": {
                         "ansible_connection": "local",
                         "ansible_python_interpreter": sys.executable,

@@ -68,14 +68,14 @@ def test_the_units_are_those_of_the_roles():
 @pytest.mark.parametrize(
     "ours,role,theirs",
     [
-        ("certificate_names", "package_index", "package_index_names"),
-        ("names", "broker", "broker_names"),
-        ("names", "database", "database_names"),
-        ("names", "monitor", "monitor_names"),
-        ("listen", "broker", "broker_listen"),
-        ("listen", "database", "database_listen"),
-        ("listen", "monitor", "monitor_listen"),
-        ("port", "monitor", "monitor_port"),
+        ("certificate_names", "package_index", "swf_testbed_package_index_names"),
+        ("names", "broker", "swf_testbed_broker_names"),
+        ("names", "database", "swf_testbed_database_names"),
+        ("names", "monitor", "swf_testbed_monitor_proxy_names"),
+        ("listen", "broker", "swf_testbed_broker_listen"),
+        ("listen", "database", "swf_testbed_database_listen"),
+        ("listen", "monitor", "swf_testbed_monitor_proxy_listen"),
+        ("port", "monitor", "swf_testbed_monitor_proxy_port"),
     ],
 )
 def test_fallbacks_are_the_defaults_of_the_roles(ours, role, theirs):

@@ -13,8 +13,6 @@ from reach import SECRET_BEARING, reaches_secret
 
 ROOT = Path(__file__).resolve().parents[3]
 ROLES = sorted(path.name for path in (ROOT / "roles").iterdir())
-# shared by all roles, or named by the field, and so without the prefix of the role that holds them
-SHARED = re.compile(r"^(swf_testbed_|pip_indexes$)")
 SECRET = re.compile(r"(token|password|secret_key)$")
 
 
@@ -53,19 +51,19 @@ def test_what_can_hold_a_secret_is_known():
     """Those that the rules above and below go by, also where it is three expressions away."""
     assert {
         "swf_testbed_api_token",
-        "install_git_token",
-        "broker_users",
-        "install_indexes",
-        "publish_indexes",
-        "publish_repositories",
-        "supervisord_secret_files",
+        "swf_testbed_release_git_token",
+        "swf_testbed_broker_users",
+        "swf_testbed_release_indexes",
+        "swf_testbed_publish_indexes",
+        "swf_testbed_publish_repositories",
+        "swf_testbed_secret_files",
         "__package_index_placed_secrets",
         "__broker_tls_files",
     } <= SECRET_BEARING
     assert not SECRET_BEARING & {
         "swf_testbed_components",
-        "install_lock_file",
-        "supervisord_environment",
+        "swf_testbed_release_lock_file",
+        "swf_testbed_environment",
         "__broker_files",
     }
     assert reaches_secret(
@@ -112,9 +110,9 @@ def test_secrets_are_marked(role):
 
 
 @pytest.mark.parametrize("role", ROLES)
-def test_names_carry_the_prefix_of_the_role_or_of_the_collection(role):
+def test_public_names_carry_the_prefix_of_the_collection(role):
     for name in load(ROOT / "roles" / role / "defaults/main.yml"):
-        assert name.startswith(role + "_") or SHARED.match(name), name
+        assert name.startswith("swf_testbed_"), name
     path = ROOT / "roles" / role / "vars/main.yml"
     for name in load(path) if path.exists() else ():
         assert name.startswith(("__%s_" % role, "__swf_testbed_")), name

@@ -175,7 +175,7 @@ def run_the_playbook(tmp_path):
                         "swf_testbed_monitor_port": free_port(),
                         "swf_testbed_mcp_port": free_port(),
                         # an index that answers: no test asks PyPI
-                        "pip_indexes": [
+                        "swf_testbed_pip_indexes": [
                             {
                                 "name": "local",
                                 "url": str(tmp_path),
@@ -183,7 +183,7 @@ def run_the_playbook(tmp_path):
                                 "role": "primary",
                             }
                         ],
-                        "doctor_report": str(tmp_path / "report.json"),
+                        "swf_testbed_doctor_report": str(tmp_path / "report.json"),
                         "swf_testbed_systemd": "never",
                     },
                     **variables,
@@ -235,7 +235,7 @@ def test_hosts_that_are_down_are_findings_and_do_not_stop_the_others(doctor, tmp
     }
     status, output, report = doctor(
         {
-            "here": dict(LOCAL, pip_indexes=[index]),
+            "here": dict(LOCAL, swf_testbed_pip_indexes=[index]),
             # nothing listens there
             "down": {
                 "ansible_host": "127.0.0.1",
@@ -267,12 +267,12 @@ def test_hosts_that_are_down_are_findings_and_do_not_stop_the_others(doctor, tmp
 def test_bad_variables_are_findings_without_their_secrets(doctor):
     status, output, report = doctor(
         {"here": LOCAL},
-        service_min_uptime="soon",
+        swf_testbed_min_uptime="soon",
         swf_testbed_index_token=["canary-7d1f"],
         swf_testbed_components=[],
     )
     assert status == 2
     assert any(
-        "service_min_uptime" in item["cause"] for item in report["hosts"]["here"]["findings"]
+        "swf_testbed_min_uptime" in item["cause"] for item in report["hosts"]["here"]["findings"]
     )
     assert "canary-7d1f" not in output + json.dumps(report)

@@ -192,7 +192,7 @@ def test_keeps_the_data_and_what_is_not_listed(home):
     }
     assert files(home) == kept
     assert answer["kept"] == [str(home / ".config/swf/mine.txt")]
-    assert "uninstall_data=true" in answer["stays"][0]
+    assert "swf_testbed_uninstall_data=true" in answer["stays"][0]
     assert not removed(home)["changed"]
     # and the data can go later
     removed(home, remove_data=True)
@@ -218,7 +218,7 @@ def test_an_installation_without_a_manifest_gets_one_before_it_goes(older):
     answer = removed(older, remove_data=True)
     assert (
         answer["failed"]
-        and "uninstall_write_manifest=true" in answer["msg"]
+        and "swf_testbed_uninstall_write_manifest=true" in answer["msg"]
         and "supervisord.conf" in answer["msg"]
     )
     shown = removed(older, write_manifest=True, check=True)

@@ -256,7 +256,11 @@ def test_causes_of_a_failed_upload_without_a_server():
 @pytest.mark.parametrize(
     "indexes,name,part",
     [
-        ([{"name": "pypi"}], "lab", "there is no index 'lab' in pip_indexes; there are: pypi"),
+        (
+            [{"name": "pypi"}],
+            "lab",
+            "there is no index 'lab' in swf_testbed_pip_indexes; there are: pypi",
+        ),
         (
             [{"name": "wheels", "preset": "directory", "url": "/srv/w", "packages": ["swf-*"]}],
             "",
@@ -282,14 +286,14 @@ def test_causes_of_a_failed_upload_without_a_server():
                 {"name": "b", "url": "https://b/s/", "packages": ["b-*"]},
             ],
             "",
-            "Set publish_index to one of them",
+            "Set swf_testbed_publish_index to one of them",
         ),
         # a public index is never the default
-        ([{"name": "pypi", "token": "t"}], "", "Set publish_index to one of them"),
+        ([{"name": "pypi", "token": "t"}], "", "Set swf_testbed_publish_index to one of them"),
         (
             [{"name": "t", "preset": "testpypi", "token": "t", "packages": ["swf-*"]}],
             "",
-            "Set publish_index to one of them",
+            "Set swf_testbed_publish_index to one of them",
         ),
         ([{"name": "gh", "preset": "github"}], "gh", "no registry for Python packages"),
     ],

@@ -259,7 +259,7 @@ def test_hosts_with_different_values_are_named(path, tmp_path):
 def test_a_directory_of_variables_would_hide_the_file_of_that_name(path, tmp_path):
     """Ansible reads one of the two, without a word."""
     path.parent.parent.mkdir(parents=True)
-    (path.parent.parent / "all.yml").write_text("package_index_sources: []\n")
+    (path.parent.parent / "all.yml").write_text("swf_testbed_package_index_sources: []\n")
     with pytest.raises(FileRefused, match="would no longer read .*all.yml.* Fix: mkdir -p "):
         export(path, Held(tmp_path / "none", api_token=HEX))
     assert not path.parent.exists()

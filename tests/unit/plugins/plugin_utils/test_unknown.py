@@ -91,10 +91,10 @@ def test_names_of_a_site_are_its_own(name):
 @pytest.mark.parametrize(
     ("name", "meant"),
     [
-        ("instal_version", "install_version"),
-        ("service_keep_release", "service_keep_releases"),
-        ("brokre_listen", "broker_listen"),
-        ("doctor_timeuot", "doctor_timeout"),
+        ("swf_tesbed_release_version", "swf_testbed_release_version"),
+        ("swftestbed_keep_releases", "swf_testbed_keep_releases"),
+        ("wsf_testbed_broker_listen", "swf_testbed_broker_listen"),
+        ("swf_testbde_doctor_timeout", "swf_testbed_doctor_timeout"),
     ],
 )
 def test_close_misspellings_are_found(name, meant):

@@ -31,7 +31,7 @@ def devpi(name, *arguments):
 
 @pytest.fixture(name="lab", scope="module")
 def devpi_index(tmp_path_factory):
-    """An index root/lab with one package; its entry of pip_indexes."""
+    """An index root/lab with one package; its entry of swf_testbed_pip_indexes."""
     folder = tmp_path_factory.mktemp("devpi")
     port = free_port()
     common = ["--serverdir", str(folder / "server")]

@@ -198,7 +198,10 @@ def test_github_is_not_asked_and_its_names_are_not_asked_elsewhere(more):
         gh = {"name": "gh", "packages": ["swf-*"], **more, **LOGIN}
         report = probe([gh, {"name": "all", "url": primary.url}], ["swf-testbed"])
         assert verdicts(report) == ["github"] and report["indexes"][0]["verdict"] == "github"
-        assert len(report["problems"]) == 1 and "install_source: git" in report["problems"][0]
+        assert (
+            len(report["problems"]) == 1
+            and "swf_testbed_release_source: git" in report["problems"][0]
+        )
         assert "swf-testbed" not in primary.names()
 
 
