@@ -29,7 +29,7 @@ def say(text):
 
 
 def problems():
-    """What stands in the way, each with its cure."""
+    """What stands in the way, each with its fix."""
     found = []
     version = "%d.%d" % sys.version_info[:2]
     if sys.version_info < MIN_PYTHON:

@@ -13,7 +13,7 @@ from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._certificates import (
-    CertificateRefused,
+    CertificateError,
 )
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._held_secrets import HeldSecrets
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._play_hosts import (
@@ -21,7 +21,7 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._play_hosts im
 )
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._secrets_export import exported
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._secrets_file import (
-    FileRefused,
+    FileError,
     SecretsFile,
 )
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._secrets_import import imported
@@ -57,7 +57,7 @@ class ActionModule(ActionBase):
                 result = exported(file, hosts, self._task.check_mode)
             else:
                 result = imported(file, hosts, options["force"], self._task.check_mode)
-        except (CertificateRefused, FileRefused) as error:
+        except (CertificateError, FileError) as error:
             raise AnsibleActionFail("controller_secrets: %s" % error) from None
         except OSError as error:
             raise AnsibleActionFail(

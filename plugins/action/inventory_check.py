@@ -19,7 +19,7 @@ from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._certificates import (
-    CertificateRefused,
+    CertificateError,
 )
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory._check import (
     ALL,
@@ -94,7 +94,7 @@ class ActionModule(ActionBase):
             return {"failed": True, "changed": False, "msg": report(found, hosts)}
         try:
             return self._placed(shared)
-        except CertificateRefused as error:
+        except CertificateError as error:
             return {"failed": True, "changed": False, "msg": str(error)}
         except OSError as error:
             return {

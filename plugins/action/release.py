@@ -31,11 +31,11 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._release impor
     wheelhouse as release_wheelhouse,
 )
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._release.archive import (
-    ArchiveRefused,
+    ArchiveError,
     verify,
 )
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._release.lock_file import (
-    LockRefused,
+    LockError,
     must_read,
     obtain,
 )
@@ -151,7 +151,7 @@ class ActionModule(ActionBase):
             try:
                 self._connection.fetch_file(remote, archive + ".part")
                 verify(archive + ".part", result["sha256"])
-            except (ArchiveRefused, OSError) as error:
+            except (ArchiveError, OSError) as error:
                 raise AnsibleActionFail(
                     "release: the release did not arrive on the controller: %s" % error
                 ) from None
@@ -224,7 +224,7 @@ class ActionModule(ActionBase):
                     "release: "
                     + explained(error, indexes or [], arguments.get("requirements") or [])
                 ) from None
-            except (GitError, LockRefused, OSError, ValueError) as error:
+            except (GitError, LockError, OSError, ValueError) as error:
                 raise AnsibleActionFail("release: %s" % error) from None
         arguments["indexes"] = [
             {key: value for key, value in index.items() if key not in FOR_THE_CONTROLLER}

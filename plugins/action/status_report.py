@@ -50,12 +50,12 @@ def unreachable_reason(host, answer):
         .replace("\n", " ")
         .replace("Task failed: ", "", 1)
     )
-    cure = (
+    fix = (
         ". See whether it is up and lets you in: ansible %s -m ping" % host
         if answer.get("unreachable")
         else ""
     )
-    return "cannot be reported: %s%s" % (why, cure)
+    return "cannot be reported: %s%s" % (why, fix)
 
 
 def compose(answers):

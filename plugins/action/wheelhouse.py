@@ -25,7 +25,7 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.configu
     normalised,
 )
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._release.lock_file import (
-    LockRefused,
+    LockError,
     access,
     must_read,
     obtain,
@@ -68,7 +68,7 @@ class ActionModule(ActionBase):
                     error, options["indexes"], options["requirements"], lock=options["lock_file"]
                 )
             ) from None
-        except (LockRefused, OSError, ValueError) as error:
+        except (LockError, OSError, ValueError) as error:
             raise AnsibleActionFail("wheelhouse: %s" % error) from None
 
     def _made(self, options):

@@ -11,7 +11,7 @@ options:
   manifest:
     description:
       - The manifest in which the module lists what it creates, before it creates it.
-        M(bnlnpps.swf_testbed.instance_removed) removes what is listed there, and nothing else.
+        M(bnlnpps.swf_testbed.instance) removes what is listed there, and nothing else.
       - What was on the host before, and is in no manifest, is not listed.
     type: dict
     suboptions:

@@ -100,7 +100,7 @@ from ansible.plugins.loader import lookup_loader
 from ansible.plugins.lookup import LookupBase
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._certificates import (
-    CertificateRefused,
+    CertificateError,
     checked,
 )
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._lab_ca import LabCa
@@ -111,10 +111,10 @@ def obtain(services, options, read, check_mode):
 
     :param options: the lookup's own.
     :param read: what reads a file of the controller, decrypted if need be.
-    :raises CertificateRefused, OSError
+    :raises CertificateError, OSError
     """
     if bool(options["certificate"]) != bool(options["key"]):
-        raise CertificateRefused("a certificate and its key are given together, or neither")
+        raise CertificateError("a certificate and its key are given together, or neither")
     if options["certificate"]:
         return [
             checked(read(options["certificate"]), read(options["key"]), options["names"])
@@ -137,7 +137,7 @@ class LookupModule(LookupBase):
                 self._read,
                 bool((variables or {}).get("ansible_check_mode")),
             )
-        except CertificateRefused as error:
+        except CertificateError as error:
             raise AnsibleError("host_certificate: %s: %s" % (" ".join(terms), error)) from None
         except OSError as error:
             raise AnsibleError(

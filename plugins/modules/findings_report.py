@@ -12,8 +12,8 @@ version_added: 0.1.0
 author:
   - BNL NPPS (@bnlnpps)
 description:
-  - Takes what M(bnlnpps.swf_testbed.host_findings) returned for each host, numbers it, and prints
-    it with evidence and cure.
+  - Takes what M(bnlnpps.swf_testbed.host_check) returned for each host, numbers it, and prints
+    it with evidence and fix.
   - Knows of all hosts, and judges by that. What is not installed is a warning before the first
     installation, and fatal where other parts of the testbed are installed. That nobody listens is a
     warning where that part is not installed yet.
@@ -21,7 +21,7 @@ description:
   - Runs on the controller and touches no host. Use it with C(run_once).
 options:
   variable:
-    description: Name of the variable that M(bnlnpps.swf_testbed.host_findings) was registered in.
+    description: Name of the variable that M(bnlnpps.swf_testbed.host_check) was registered in.
     type: str
     required: true
   hosts:
@@ -35,7 +35,7 @@ options:
         must exist. A new file is made with mode 0600.
       - It has C(made_at), the numbers C(fatal) and C(warnings), and C(hosts), which has for each
         host its C(address), whether it was C(reached), which parts are C(installed), and its
-        C(findings) with a C(number), as RV(bnlnpps.swf_testbed.host_findings#module:findings).
+        C(findings) with a C(number), as RV(bnlnpps.swf_testbed.host_check#module:findings).
     type: path
 extends_documentation_fragment:
   - bnlnpps.swf_testbed.read_only
@@ -48,7 +48,7 @@ attributes:
 EXAMPLES = r"""
 - name: Show what is wrong with any host
   bnlnpps.swf_testbed.findings_report:
-    variable: host_findings
+    variable: host_check
     hosts: "{{ ansible_play_hosts_all }}"
     dest: /tmp/findings.json
   run_once: true

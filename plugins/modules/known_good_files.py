@@ -16,7 +16,7 @@ description:
   - M(bnlnpps.swf_testbed.config_files) with O(bnlnpps.swf_testbed.config_files#module:known_good)
     keeps files as they were before it replaces them. This module takes the next step.
   - It restarts nothing. Programs that read the files at their start are restarted by
-    M(bnlnpps.swf_testbed.supervisor_daemon) or M(bnlnpps.swf_testbed.unit_running), which see that
+    M(bnlnpps.swf_testbed.supervisor_daemon) or M(bnlnpps.swf_testbed.systemd_unit), which see that
     the files are newer than they are.
   - No content of a file is part of a result, a diff or a log.
 options:

@@ -17,7 +17,7 @@ description:
     programs named there exist.
   - With O(indexes), also that the index does not have the version with other content, for which the
     package is built.
-  - Fails with all findings together, one line each, with the file, the cause and the cure.
+  - Fails with all findings together, one line each, with the file, the cause and the fix.
   - Changes nothing. Run it on the controller (C(delegate_to=localhost)), where the sources are.
 options:
   index:
@@ -58,7 +58,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 findings:
-  description: What stands in the way, each one line with file, cause and cure.
+  description: What stands in the way, each one line with file, cause and fix.
   returned: always
   type: list
   elements: str
@@ -121,7 +121,7 @@ def check(options):
         packages = [plan.Package(project) for project in projects if project.name]
         warnings = []
         if entry:
-            broken = {file for file, _cause, _cure in problems}
+            broken = {file for file, _cause, _fix in problems}
             sound = [
                 package
                 for package in packages
@@ -171,7 +171,7 @@ def main():
     result = {"changed": False, "findings": findings, "packages": packages}
     if findings:
         module.fail_json(
-            msg="%d finding%s, each with its cure:\n%s"
+            msg="%d finding%s, each with its fix:\n%s"
             % (len(findings), "" if len(findings) == 1 else "s", "\n".join(findings)),
             **result,
         )

@@ -15,7 +15,7 @@ description:
   - Asks every index from the host, with and without its credentials, over the simple API (HTML and
     JSON), for itself and for each package that is bound to it.
   - Returns one verdict for each index and for each pair of index and package, with evidence, cause
-    and cure. What the codes 401, 403 and 404 mean differs between servers and is told apart.
+    and fix. What the codes 401, 403 and 404 mean differs between servers and is told apart.
   - A package is asked for at the index that claims its name, and nowhere else. A redirect of a
     private name to another place is reported and not followed, and credentials are never sent to
     another place.
@@ -156,7 +156,7 @@ indexes:
       description: What that means. Empty for V(ok).
       type: str
       sample: ""
-    cure: &cure
+    fix: &fix
       description: What mends it. Empty for V(ok).
       type: str
       sample: ""
@@ -201,7 +201,7 @@ packages:
       sample: "HTTP 200 for https://index.example.org/simple/swf-testbed/ as user reader (without a
         login: HTTP 401)"
     cause: *cause
-    cure: *cure
+    fix: *fix
     versions:
       description: Versions that are there, the newest first.
       type: list
@@ -237,7 +237,7 @@ packages:
           type: str
 problems:
   description: Everything that keeps something from being installed, each as one text with cause,
-    evidence and cure.
+    evidence and fix.
   returned: always
   type: list
   elements: str
@@ -261,13 +261,13 @@ ok:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.access import AccessRefused
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.access import AccessError
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.configuration import (
     ARGUMENTS,
-    IndexesRefused,
+    IndexesError,
 )
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.probe import (
-    ProbeRefused,
+    ProbeError,
     probe,
 )
 
@@ -310,7 +310,7 @@ def main():
             options["python"],
             options["timeout"],
         )
-    except (ProbeRefused, IndexesRefused, AccessRefused) as error:
+    except (ProbeError, IndexesError, AccessError) as error:
         module.fail_json(msg=str(error))
     for text in found["unsafe"]:
         module.warn(text)

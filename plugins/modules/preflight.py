@@ -141,7 +141,7 @@ ansible_facts:
         scope: user
         state_dir: /home/me/.local/state/swf-testbed
 problems:
-  description: What is missing, each a sentence with its cure.
+  description: What is missing, each a sentence with its fix.
   returned: always
   type: list
   elements: str
@@ -248,7 +248,7 @@ def about_systemd(options, places):
         readable_secrets_dir="/run/credentials/" + places["unit"]
         if credentials
         else places["secrets_dir"],
-        pip_settings_made=os.path.exists(places["pip_settings"]),
+        pip_settings_made=os.path.exists(places["pip_config"]),
     )
     # what the roles hand to the modules that create; these list more
     places["manifest"] = {

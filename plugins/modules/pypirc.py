@@ -80,7 +80,7 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.github_
     without_github,
 )
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._package.pypirc import (
-    PypircRefused,
+    PypircError,
     with_indexes,
 )
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._package.target import (
@@ -112,7 +112,7 @@ def main():
     try:
         entries = configuration.normalised(module.params["indexes"])
         before = read(path)
-    except configuration.IndexesRefused as error:
+    except configuration.IndexesError as error:
         module.fail_json(msg=str(error))
     except (OSError, UnicodeDecodeError) as error:
         module.fail_json(
@@ -123,7 +123,7 @@ def main():
         text = with_indexes(
             without_github(before) if module.params["remove_github"] else before, entries
         )
-    except PypircRefused as error:
+    except PypircError as error:
         module.fail_json(
             msg="%s: %s. Correct it or move it away, then run again. Nothing was changed."
             % (path, error)

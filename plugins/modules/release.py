@@ -47,7 +47,7 @@ options:
     description:
       - A step of building a release on one host of each kind, and sending it to the others. Without
         it, each host builds for itself. All hosts take a step before any of them takes the next
-        one, as with the strategy V(linear). The role P(bnlnpps.swf_testbed.install#role) has the
+        one, as with the strategy V(linear). The role P(bnlnpps.swf_testbed.release#role) has the
         whole sequence.
       - V(look) builds nothing. It notes on the controller what the host is and what it lacks, for
         as long as Ansible runs.
@@ -75,8 +75,8 @@ options:
   files:
     description:
       - Paths of the files that belong to a release, C(supervisord.conf) first, then the unit if
-        there is one. They are kept, with modes and owners, in the directory C(proven) beside the
-        first one. Files with secrets do not belong here.
+        there is one. They are kept, with modes and owners, in the directory C(known_good) beside
+        the first one. Files with secrets do not belong here.
     type: list
     elements: path
     default: []
@@ -212,7 +212,7 @@ options:
     type: str
     choices: [auto, uv, pip]
     default: auto
-  smoke:
+  import_check:
     description: Packages whose console scripts must import before the release counts as built.
     type: list
     elements: str
@@ -409,7 +409,9 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._release impor
     known_good,
     wheelhouse,
 )
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._release import snapshot as kept
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._release import (
+    config_snapshot as kept,
+)
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._release import store as releases
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._release.build_cache import (
     NAME,
@@ -418,9 +420,9 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._release.build
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._release.environments import (
     active,
     build,
+    exclusive_lock,
     made_with,
     manifest,
-    only_one,
 )
 
 UNLOCKED = "unlocked"
@@ -508,7 +510,7 @@ def built(module):
     result["changed"] = result["changed"] or listed
     if missing and not module.check_mode:
         with (
-            only_one(root),
+            exclusive_lock(root),
             cache_of(root, options["cache_max_mb"]) as caches,
             tempfile.TemporaryDirectory() as wheels,
         ):
@@ -531,7 +533,7 @@ def built(module):
                     options["lock"],
                     uv,
                     normalised(options["indexes"]),
-                    smoke=options["smoke"],
+                    import_check=options["import_check"],
                     version=options["version"],
                 )
             places = {"tools": (tools, tools_there), "release": (path, there)}
@@ -604,7 +606,7 @@ def described(options, places):
         "tools": places["tools"][0],
         "built": missing,
         "active": active(root),
-        "proven": bool(options["files"]) and kept.is_in_use(options["files"], active(root)),
+        "known_good": bool(options["files"]) and kept.is_in_use(options["files"], active(root)),
     }
     if "release" in missing:
         before = (manifest(os.path.join(root, "current")) or {}).get("packages", {})
@@ -656,7 +658,7 @@ def made_active(module):
             "after_header": "current",
         }
     if not module.check_mode:
-        with only_one(root):
+        with exclusive_lock(root):
             configured = releases.named_by(files[0])[0] if files else release_id
             if configured != release_id:
                 raise Refused(
@@ -705,7 +707,7 @@ def restored(module):
         for path, copy in different
     ]
     if different and not module.check_mode:
-        with only_one(root):
+        with exclusive_lock(root):
             kept.put_back(files, release_id)
     module.exit_json(
         changed=bool(different),
@@ -739,7 +741,7 @@ def absent(module):
 
 def cleared(module, removed, result):
     if removed and not module.check_mode:
-        with only_one(module.params["root"]):
+        with exclusive_lock(module.params["root"]):
             releases.remove(removed, module.params["files"])
     diff = {"before": "".join(path + "\n" for path in removed), "after": ""}
     module.exit_json(changed=bool(removed), removed=removed, diff=diff, **result)
@@ -749,7 +751,7 @@ def packed(module):
     options = module.params
     if module.check_mode:
         module.exit_json(changed=False)
-    with only_one(options["root"]):
+    with exclusive_lock(options["root"]):
         sha256 = archive.pack(options["paths"], options["archive"])
     module.exit_json(changed=False, sha256=sha256, size=os.path.getsize(options["archive"]))
 
@@ -818,7 +820,7 @@ def main():
             "wheels": {"type": "path"},
             "wheelhouse": {"type": "path"},
             "installer": {"type": "str", "choices": ["auto", "uv", "pip"], "default": "auto"},
-            "smoke": {"type": "list", "elements": "str", "default": []},
+            "import_check": {"type": "list", "elements": "str", "default": []},
             "cache_max_mb": {"type": "int", "default": 1000},
             "locks_dir": {"type": "path"},
             "keep_locks": {"type": "int", "default": 50},
@@ -864,7 +866,7 @@ def main():
                     options["lock_file"],
                 )
             )
-        except archive.ArchiveRefused as error:
+        except archive.ArchiveError as error:
             module.fail_json(
                 msg="the release was not sent: %s. The active release was left as it is." % error
             )

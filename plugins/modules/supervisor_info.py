@@ -19,7 +19,7 @@ description:
     the health of each program, each group and the whole, and the ends of the logs of programs that
     are not well.
   - Waits for states with O(wait_for), and fails as soon as a program cannot get there any more.
-  - Fails with a message of its own, and a cure, for each way in which supervisord cannot be
+  - Fails with a message of its own, and a fix, for each way in which supervisord cannot be
     reached. RV(ignore:cause) names the way for use in conditions.
 extends_documentation_fragment:
   - ansible.builtin.action_common_attributes

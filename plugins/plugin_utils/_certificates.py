@@ -25,8 +25,8 @@ DNS_NAME = re.compile(
 )
 
 
-class CertificateRefused(ValueError):
-    """What is wrong with a certificate or a name, and the cure."""
+class CertificateError(ValueError):
+    """What is wrong with a certificate or a name, and the fix."""
 
 
 def now():
@@ -46,14 +46,14 @@ def days_left(certificate):
 def general_name(name):
     """A name as it stands in a certificate.
 
-    :raises CertificateRefused: it is neither an address nor a DNS name.
+    :raises CertificateError: it is neither an address nor a DNS name.
     """
     try:
         return x509.IPAddress(ipaddress.ip_address(name))
     except ValueError:
         pass
     if not DNS_NAME.match(name) or len(name) > 253:
-        raise CertificateRefused(
+        raise CertificateError(
             "%r is neither a DNS name nor an address. Name what clients connect to" % name
         )
     return x509.DNSName(name.lower())
@@ -90,37 +90,37 @@ def public_bytes(key):
 def checked(certificate_text, key_text, names):
     """A given pair as {certificate, key}, after a look at it.
 
-    :raises CertificateRefused: clients or the server would refuse it.
+    :raises CertificateError: clients or the server would refuse it.
     """
     try:
         certificate = x509.load_pem_x509_certificate(certificate_text.encode())
     except ValueError:
-        raise CertificateRefused(
+        raise CertificateError(
             "the file has no certificate in PEM. It begins with -----BEGIN CERTIFICATE-----"
         ) from None
     try:
         key = load_pem_private_key(key_text.encode(), password=None)
     except TypeError:
-        raise CertificateRefused(
+        raise CertificateError(
             "the key is protected by a password, which nobody could type in when the service "
             "starts. Store "
             "it without one, encrypted with ansible-vault"
         ) from None
     except ValueError:
-        raise CertificateRefused("the file of the key has no key in PEM") from None
+        raise CertificateError("the file of the key has no key in PEM") from None
     if public_bytes(certificate.public_key()) != public_bytes(key.public_key()):
-        raise CertificateRefused(
+        raise CertificateError(
             "the certificate belongs to another key than the one given. Compare: openssl x509 "
             "-noout "
             "-pubkey -in CERTIFICATE; openssl pkey -pubout -in KEY"
         )
     if days_left(certificate) <= 0:
-        raise CertificateRefused(
+        raise CertificateError(
             "the certificate ended on %s. Have it renewed" % end_of(certificate).date()
         )
     missing = [name for name in names if not covers(certificate, name)]
     if missing:
-        raise CertificateRefused(
+        raise CertificateError(
             "clients that connect to %s would refuse the certificate, which is for %s"
             % (", ".join(missing), ", ".join(sorted(names_of(certificate))) or "no name at all")
         )

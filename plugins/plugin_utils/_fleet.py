@@ -21,7 +21,7 @@ def fleet(answers, addresses):
     installation begins with; where other parts are installed already, it is missing. And that
     nobody listens is no surprise where it was not installed yet.
 
-    :param answers: {host: what host_findings returned for it}.
+    :param answers: {host: what host_check returned for it}.
     :param addresses: {host: address}.
     """
     installed = {
@@ -56,7 +56,7 @@ def settled(item, installed, missing):
             item,
             severity=WARNING,
             cause=item["cause"] + ", for it is not installed yet",
-            cure="Run: " + SITE,
+            fix="Run: " + SITE,
         )
     return item
 
@@ -103,6 +103,6 @@ def lines(report):
             yield "  %2d. %-7s %s" % (item["number"], item["severity"].upper(), item["cause"])
             if item["evidence"]:
                 yield "      known by  %s" % item["evidence"]
-            if item["cure"]:
-                yield "      next      %s" % item["cure"]
+            if item["fix"]:
+                yield "      next      %s" % item["fix"]
         yield ""

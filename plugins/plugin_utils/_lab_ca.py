@@ -32,7 +32,7 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.exclus
 )
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.files import replacing
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._certificates import (
-    CertificateRefused,
+    CertificateError,
     days_left,
     end_of,
     general_name,
@@ -67,16 +67,16 @@ class LabCa:
         """The certificate and key of a service, as texts in PEM. What was issued before comes back
         if it is still right.
 
-        :raises CertificateRefused: for names that cannot be in a certificate, or a CA that is
+        :raises CertificateError: for names that cannot be in a certificate, or a CA that is
             incomplete.
         :raises OSError: the files cannot be read or written.
         """
         if not TERM.match(service):
-            raise CertificateRefused("%r is not a file name" % service)
+            raise CertificateError("%r is not a file name" % service)
         if not names:
-            raise CertificateRefused("a certificate is for at least one name")
+            raise CertificateError("a certificate is for at least one name")
         if not 0 <= renew_days < days:
-            raise CertificateRefused(
+            raise CertificateError(
                 "it is issued for %d days and would be renewed in its last %d, which is always"
                 % (days, renew_days)
             )
@@ -107,13 +107,13 @@ class LabCa:
             with exclusive(os.path.join(self.secrets, ".lab-ca.lock"), PATIENCE):
                 yield
         except LockHeld as error:
-            raise CertificateRefused("another run works on the lab's CA: %s" % error) from error
+            raise CertificateError("another run works on the lab's CA: %s" % error) from error
 
     def _authority(self):
         """Certificate and key of the CA; made or renewed where that is due."""
         text, key_text = read(self.certificate_path), read(self.key_path)
         if text and not key_text:
-            raise CertificateRefused(
+            raise CertificateError(
                 "the certificate of the lab's CA is there, %s, and its key is not, %s. Bring the "
                 "key back from where you keep a "
                 "copy. Without one: remove the certificate, run again, and every client gets the "
@@ -128,7 +128,7 @@ class LabCa:
             self.load(self.certificate_path, x509.load_pem_x509_certificate, text) if text else None
         )
         if certificate and public_bytes(certificate.public_key()) != public_bytes(key.public_key()):
-            raise CertificateRefused(
+            raise CertificateError(
                 "the certificate %s and the key %s of the lab's CA do not belong together. Bring "
                 "back the "
                 "one that was replaced" % (self.certificate_path, self.key_path)
@@ -145,7 +145,7 @@ class LabCa:
         try:
             return load(text.encode(), *arguments)
         except (TypeError, ValueError):
-            raise CertificateRefused(
+            raise CertificateError(
                 "%s is damaged. Bring it back from where you keep a copy" % path
             ) from None
 

@@ -49,7 +49,7 @@ def line(host, known):
         host,
         found["cause"],
         found["evidence"],
-        found["cure"],
+        found["fix"],
     )
 
 

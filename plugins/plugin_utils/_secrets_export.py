@@ -13,7 +13,7 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._secrets_file 
     LAB_CA,
     PREFIX,
     VARIABLES,
-    FileRefused,
+    FileError,
 )
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._shared_ca import of_directory
 
@@ -23,13 +23,13 @@ def exported(file, hosts, check_mode):
     without a secret in it.
 
     :param hosts: {name: its HeldSecrets}.
-    :raises FileRefused, CertificateRefused: nothing was written.
+    :raises FileError, CertificateError: nothing was written.
     :raises OSError
     """
     vault_id, password = file.to_encrypt()
     values = held(hosts)
     if not values:
-        raise FileRefused(
+        raise FileError(
             "this controller has no secrets to export. Evidence: %s has none, and the inventory "
             "sets none of %s. Fix: export on "
             "the controller that the hosts were provisioned from, or run site.yml first"
@@ -60,14 +60,14 @@ def exported(file, hosts, check_mode):
 def held(hosts):
     """{variable: value} of what this controller has for these hosts.
 
-    :raises FileRefused: hosts have different values, which one file cannot give them.
+    :raises FileError: hosts have different values, which one file cannot give them.
     """
     found = {}
     for host, secrets in hosts.items():
         for name, value in of_host(secrets):
             first, known = found.setdefault(name, (host, value))
             if known != value:
-                raise FileRefused(
+                raise FileError(
                     "%s is not the same for all hosts, and one file would give it to all of them. "
                     "Evidence: %s and %s have "
                     "different values. Fix: keep it in a vault file of each host, and export for "
@@ -102,14 +102,14 @@ def refuse_loss(file, former, values):
     """Nothing that is only in the file is overwritten."""
     others = sorted(str(name) for name in former if name not in VARIABLES)
     if others:
-        raise FileRefused(
+        raise FileError(
             "%s holds more than an export, and was left as it is. Evidence: it has %s. Fix: name "
             "another file "
             "in the same directory" % (file.path, ", ".join(others))
         )
     lost = sorted(set(former) - set(values))
     if lost:
-        raise FileRefused(
+        raise FileError(
             "%s has secrets that this controller does not have, and was left as it is. Evidence: "
             "%s. Fix: import "
             "them first: make import-secrets FILE=%s; or move the file away"

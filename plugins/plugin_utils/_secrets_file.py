@@ -35,7 +35,7 @@ WAYS = "ARGS=--ask-vault-pass, or ARGS='--vault-password-file FILE', or ANSIBLE_
 TEMPLATE = re.compile(r"\{[{%#]")
 
 
-class FileRefused(ValueError):
+class FileError(ValueError):
     """Why a file cannot be used, with evidence and fix."""
 
 
@@ -53,10 +53,10 @@ class SecretsFile:
     def passwords(self, command: str) -> list[tuple[str, t.Any]]:
         """The passwords of the vault that Ansible was given, each with its id.
 
-        :raises FileRefused: there is none.
+        :raises FileError: there is none.
         """
         if not self._passwords:
-            raise FileRefused(
+            raise FileError(
                 "there is no password for the vault file %s. Evidence: Ansible was given none. "
                 "Fix: make %s "
                 "FILE=%s with %s" % (self.path, command, self.path, WAYS)
@@ -66,12 +66,12 @@ class SecretsFile:
     def to_encrypt(self) -> tuple[str, t.Any]:
         """(id, password) to encrypt with, chosen as ansible-vault does.
 
-        :raises FileRefused: there is none, or it is not clear which.
+        :raises FileError: there is none, or it is not clear which.
         """
         passwords, wanted = self.passwords("export-secrets"), C.DEFAULT_VAULT_ENCRYPT_IDENTITY
         ids = sorted({name for name, _password in passwords})
         if not wanted and len(ids) > 1:
-            raise FileRefused(
+            raise FileError(
                 "it is not clear which password encrypts %s. Evidence: Ansible was given the vault "
                 "ids %s. Fix: "
                 "choose one: ANSIBLE_VAULT_ENCRYPT_IDENTITY=%s"
@@ -80,7 +80,7 @@ class SecretsFile:
         try:
             return match_encrypt_secret(passwords, encrypt_vault_id=wanted)
         except AnsibleError:
-            raise FileRefused(
+            raise FileError(
                 "the vault id that is to encrypt %s has no password. Evidence: "
                 "ANSIBLE_VAULT_ENCRYPT_IDENTITY is "
                 "%s, and Ansible was given %s. Fix: ARGS='--vault-id %s@FILE'"
@@ -90,14 +90,14 @@ class SecretsFile:
     def read(self) -> dict[str, t.Any] | None:
         """The variables in it, None where there is no file.
 
-        :raises FileRefused: it is not encrypted, cannot be decrypted, or is not YAML with
+        :raises FileError: it is not encrypted, cannot be decrypted, or is not YAML with
             variables.
         """
         found = files.read(self.path)
         if found is None:
             return None
         if not is_encrypted(found):
-            raise FileRefused(
+            raise FileError(
                 "%s is not a vault file, and was left as it is. Evidence: it does not begin with "
                 "$ANSIBLE_VAULT. "
                 "Fix: name another file" % self.path
@@ -105,7 +105,7 @@ class SecretsFile:
         try:
             text = VaultLib(self._passwords).decrypt(found)
         except AnsibleError:
-            raise FileRefused(
+            raise FileError(
                 "%s cannot be decrypted, and was left as it is. Evidence: no password that Ansible "
                 "was given fits. "
                 "Fix: give the password that it was encrypted with: %s" % (self.path, WAYS)
@@ -115,12 +115,12 @@ class SecretsFile:
         except yaml.YAMLError as error:
             # without the text of the error, which shows a line
             mark = getattr(error, "problem_mark", None)
-            raise FileRefused(
+            raise FileError(
                 "%s is no YAML with plain values. Evidence: see its line %s. Fix: ansible-vault "
                 "edit %s" % (self.path, mark.line + 1 if mark else "?", self.path)
             ) from None
         if not isinstance(values, dict):
-            raise FileRefused(
+            raise FileError(
                 "%s has no variables. Evidence: it is not made of NAME: VALUE. Fix: name a file "
                 "that make "
                 "export-secrets wrote" % self.path
@@ -141,7 +141,7 @@ class SecretsFile:
             return
         for name in (folder + extension for extension in C.YAML_FILENAME_EXTENSIONS):
             if os.path.isfile(name):
-                raise FileRefused(
+                raise FileError(
                     "with %s, Ansible would no longer read %s, and nothing was written. Evidence: "
                     "it reads the "
                     "directory of that name instead. Fix: mkdir -p %s && mv %s %s/main.yml"

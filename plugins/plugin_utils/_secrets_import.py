@@ -18,7 +18,7 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._secrets_file 
     LAB_CA,
     PREFIX,
     VARIABLES,
-    FileRefused,
+    FileError,
     templates,
 )
 
@@ -28,13 +28,13 @@ def imported(file, hosts, force, check_mode):
 
     :param hosts: {name: its HeldSecrets}.
     :param force: whether files with another value are replaced.
-    :raises FileRefused, CertificateRefused: nothing was written.
+    :raises FileError, CertificateError: nothing was written.
     :raises OSError
     """
     file.passwords("import-secrets")
     values = file.read()
     if not values:
-        raise FileRefused(
+        raise FileError(
             "there are no secrets to import. Evidence: %s %s. Fix: name the file that make "
             "export-secrets wrote" % (file.path, "is not there" if values is None else "is empty")
         )
@@ -76,17 +76,17 @@ def imported(file, hosts, force, check_mode):
 
 
 def refuse_unusable(file, values):
-    """:raises FileRefused: something in it could not be used."""
+    """:raises FileError: something in it could not be used."""
     unknown = [str(name) for name in values if name not in VARIABLES]
     for name, value in values.items():
         if name in unknown:
-            raise FileRefused(
+            raise FileError(
                 "%s has variables that are not imported, and nothing was written. Evidence: it has "
                 "%s. Fix: take "
                 "them out: ansible-vault edit %s" % (file.path, ", ".join(unknown), file.path)
             )
         if templates(value):
-            raise FileRefused(
+            raise FileError(
                 "%s in %s is a template, and nothing was written. Evidence: it has {{, {%% or {# "
                 "in it. Fix: write "
                 "the value; one that has these letters takes !unsafe before it" % (name, file.path)
@@ -94,25 +94,25 @@ def refuse_unusable(file, values):
         if name == LAB_CA:
             _shared_ca.refuse_unusable(value)
         elif not isinstance(value, str):
-            raise FileRefused(
+            raise FileError(
                 "%s in %s is not text, and nothing was written. Evidence: its value is not shown. "
                 "Fix: quote it" % (name, file.path)
             )
         elif value != value.strip():
-            raise FileRefused(
+            raise FileError(
                 "%s cannot be imported, and nothing was written. Evidence: it begins or ends with "
                 "a space, which "
                 "the file of a secret does not keep. Fix: keep %s in the inventory"
                 % (name, file.path)
             )
         for problem in () if name == LAB_CA else of_secret(name, value):
-            raise FileRefused(problem.text())
+            raise FileError(problem.text())
 
 
 def missing(file, values, authority, force):
     """[(file to write, whether it replaces another value)].
 
-    :raises FileRefused: files have another value, and that is not to be forced.
+    :raises FileError: files have another value, and that is not to be forced.
     """
     found, others = [], []
     for name, value in values.items():
@@ -127,7 +127,7 @@ def missing(file, values, authority, force):
             found.append(_shared_ca.File(path, value + "\n", 0o600))
             others += [] if there is None else [path]
     if others and not force:
-        raise FileRefused(
+        raise FileError(
             "this controller has other secrets than %s, and nothing was written. Evidence: %s %s "
             "another value. Fix: keep them, "
             "or replace them: make import-secrets FILE=%s FORCE=yes keeps a copy of each beside it"

@@ -20,7 +20,7 @@ except ImportError:
     pass
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._certificates import (
-    CertificateRefused,
+    CertificateError,
     end_of,
     public_bytes,
 )
@@ -130,7 +130,7 @@ def _of_issued(
 def of_directory(directory: str) -> dict[str, t.Any] | None:
     """The CA of a directory, None where there is none.
 
-    :raises CertificateRefused: it cannot be used.
+    :raises CertificateError: it cannot be used.
     """
     authority = LabCa(directory)
     found: dict[str, t.Any] = {
@@ -148,11 +148,11 @@ def of_directory(directory: str) -> dict[str, t.Any] | None:
         (authority.key_path, found["key"], "bring it back from where you keep a copy"),
     ):
         if not text:
-            raise CertificateRefused(
+            raise CertificateError(
                 "the lab's CA is incomplete. Evidence: %s is not there. Fix: %s" % (path, fix)
             )
     for wrong in problems(found):
-        raise CertificateRefused(
+        raise CertificateError(
             "the lab's CA in %s cannot be used. Evidence: its %s %s, %s. Fix: bring the file back "
             "from "
             "where you keep a copy"
@@ -172,7 +172,7 @@ def difference(given: dict[str, t.Any], authority: LabCa) -> Difference:
     """What is to be done so that a directory has the CA that is given.
 
     :param given: one without :func:`problems`.
-    :raises CertificateRefused: a file of the directory is damaged.
+    :raises CertificateError: a file of the directory is damaged.
     """
     certificate = x509.load_pem_x509_certificate(given["certificate"].encode())
     text, key_text = read(authority.certificate_path), read(authority.key_path)
@@ -220,7 +220,7 @@ def place(given: t.Any, directory: str, check_mode: bool) -> Difference:
     """Place the CA that the variable has in a directory, where that has none or one that ends
     earlier.
 
-    :raises CertificateRefused: it cannot be used, or the directory has another one. Nothing was
+    :raises CertificateError: it cannot be used, or the directory has another one. Nothing was
         written.
     """
     refuse_unusable(given)
@@ -236,13 +236,13 @@ def place(given: t.Any, directory: str, check_mode: bool) -> Difference:
 
 def refuse_unusable(given: t.Any) -> None:
     for wrong in problems(given):
-        raise CertificateRefused("%s%s %s. Evidence: %s. Fix: %s" % (VARIABLE, *wrong))
+        raise CertificateError("%s%s %s. Evidence: %s. Fix: %s" % (VARIABLE, *wrong))
     if (
         not isinstance(given, dict)
         or not all(isinstance(given[key], str) for key in ("certificate", "key"))
         or not isinstance(given.get("issued") or {}, dict)
     ):
-        raise CertificateRefused(
+        raise CertificateError(
             "%s has a value of another type. Evidence: it is not a certificate, a key and what was "
             "issued. "
             "Fix: %s" % (VARIABLE, EXPORT_AGAIN)
@@ -251,7 +251,7 @@ def refuse_unusable(given: t.Any) -> None:
 
 def refuse_another(found: Difference, authority: LabCa) -> None:
     if found.conflicts:
-        raise CertificateRefused(
+        raise CertificateError(
             "this controller has another CA than the one in %s, and nothing was changed. Evidence: "
             "%s; the SHA-256 fingerprint "
             "here is %s, and in %s %s. Fix: to take the one of the team, move %s and %s away; to "

@@ -10,7 +10,7 @@ import re
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.findings import finding
 
 LONGEST = 300
-# what ssh, sudo and Ansible print: (pattern, check, cause, cure). The first that fits counts.
+# what ssh, sudo and Ansible print: (pattern, check, cause, fix). The first that fits counts.
 REASONS = (
     (
         r"Could not resolve hostname|Name or service not known",
@@ -90,10 +90,10 @@ def unreached(text, host, task_vars):
     text = re.sub(r"\s+", " ", text).strip()
     address = task_vars.get("ansible_host") or host
     login = "%s@" % task_vars["ansible_user"] if task_vars.get("ansible_user") else ""
-    for pattern, check, cause, cure in REASONS:
+    for pattern, check, cause, fix in REASONS:
         if re.search(pattern, text):
             return finding(
-                check, cause, text[:LONGEST], cure.format(host=host, address=address, login=login)
+                check, cause, text[:LONGEST], fix.format(host=host, address=address, login=login)
             )
     return finding(
         "login",

@@ -30,7 +30,7 @@ def test_a_good_machine_has_no_problem(bootstrap):
     assert bootstrap.problems() == []
 
 
-def test_old_python_is_named_with_the_cure(bootstrap):
+def test_old_python_is_named_with_the_fix(bootstrap):
     bootstrap.MIN_PYTHON = (9, 9)
     assert (
         "9.9 or newer is needed" in bootstrap.problems()[0]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Mistakes and faults: the message names cause and cure, and what ran before still runs.
+"""Mistakes and faults: the message names cause and fix, and what ran before still runs.
 
 More of them, each against a real server and without a whole site, are in tests/unit.
 """

@@ -180,7 +180,7 @@ class Fleet:
                 "programs": wanted,
                 "current": release,
                 "configured": release,
-                "proven": ["supervisord.conf", "swf-testbed.service"],
+                "known_good": ["supervisord.conf", "swf-testbed.service"],
             }
             wrong = {key: state.get(key) for key, value in right.items() if state.get(key) != value}
             if wrong:

@@ -72,10 +72,10 @@ def state():
             line for line in conf.splitlines() if line.startswith("release = ")
         ).rpartition("/")[2],
         # which of the files in use are, to the byte, those that are kept for the active release
-        "proven": [
+        "known_good": [
             path.name
             for path in (ETC / "supervisord.conf", UNIT)
-            if path.read_bytes() == (ETC / "proven" / current / path.name).read_bytes()
+            if path.read_bytes() == (ETC / "known_good" / current / path.name).read_bytes()
         ],
         "programs": programs,
         "unit": UNIT.read_text(),

@@ -40,7 +40,11 @@ class ProbeAgent(BaseAgent):
         if filename.startswith("sleep"):
             time.sleep(float(filename[5:]))
         self.publish(
-            "processing_complete", message.run_id, filename=filename, checksum_ok=True, processing_seconds=0
+            "processing_complete",
+            message.run_id,
+            filename=filename,
+            checksum_ok=True,
+            processing_seconds=0,
         )
         print("end", filename, flush=True)
 

@@ -25,7 +25,9 @@ class StandInMonitor:
                 self.rfile.read(int(self.headers.get("Content-Length", 0)))
                 stand_in.requests.append((self.command, self.path, dict(self.headers)))
                 status, body = remaining.pop(0) if len(remaining) > 1 else remaining[0]
-                data = json.dumps(body).encode() if isinstance(body, (dict, list)) else body.encode()
+                data = (
+                    json.dumps(body).encode() if isinstance(body, (dict, list)) else body.encode()
+                )
                 self.send_response(status)
                 for name, value in (headers or {}).items():
                     self.send_header(name, value)

@@ -12,7 +12,14 @@ from typing import Any
 import pytest
 
 from swf_common_lib.messages import MONITOR_QUEUE, PROCESSING_QUEUE, Message
-from swf_common_lib.testing import BrokerProgram, Inbox, MonitorProgram, Program, free_port, wait_until
+from swf_common_lib.testing import (
+    BrokerProgram,
+    Inbox,
+    MonitorProgram,
+    Program,
+    free_port,
+    wait_until,
+)
 
 CANARY = "c0ffee" * 6 + "abcd"
 PASSWORD = "canary-password 31415926"
@@ -27,8 +34,12 @@ def agent(tmp_path: Path, broker: BrokerProgram, monitor: MonitorProgram) -> Ite
 
     def start(*arguments: str, **env: str) -> Program:
         everything = {
-            **broker.env, **monitor.env, "SWF_AGENT_NAME": "probe", "SWF_HEARTBEAT_INTERVAL": "0.3", **env
-        }  # fmt: skip
+            **broker.env,
+            **monitor.env,
+            "SWF_AGENT_NAME": "probe",
+            "SWF_HEARTBEAT_INTERVAL": "0.3",
+            **env,
+        }
         script = str(Path(__file__).with_name("probe_agent.py"))
         log = tmp_path / f"{len(programs)}.log"
         programs.append(Program(log, "python", script, *arguments, env=everything))
@@ -47,10 +58,17 @@ def inbox(broker: BrokerProgram) -> Iterator[Inbox]:
 
 def ready(filename: str) -> str:
     fields = {
-        "filename": filename, "path": "/x", "size_bytes": 1, "checksum": "sha256:", "sequence": 1,
-        "started_at": "", "ended_at": "",
-    }  # fmt: skip
-    return Message("stf_ready", run_id=1, sender="test", namespace="testbed", fields=fields).to_json()
+        "filename": filename,
+        "path": "/x",
+        "size_bytes": 1,
+        "checksum": "sha256:",
+        "sequence": 1,
+        "started_at": "",
+        "ended_at": "",
+    }
+    return Message(
+        "stf_ready", run_id=1, sender="test", namespace="testbed", fields=fields
+    ).to_json()
 
 
 def completed(inbox: Inbox) -> list[str]:
@@ -62,7 +80,9 @@ def me(monitor: MonitorProgram, name: str = "probe") -> dict[str, Any]:
     return next((row for row in rows if row["instance_name"] == name), {})
 
 
-def test_bad_messages_are_logged_and_the_next_one_is_handled(agent: StartAgent, inbox: Inbox) -> None:
+def test_bad_messages_are_logged_and_the_next_one_is_handled(
+    agent: StartAgent, inbox: Inbox
+) -> None:
     program = agent()
     for body in ("not json", "{}", ready("fault"), ready("unknown"), ready("good")):
         inbox.send(PROCESSING_QUEUE, body)
@@ -84,7 +104,9 @@ def test_the_same_message_has_one_effect(agent: StartAgent, inbox: Inbox) -> Non
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGQUIT, signal.SIGINT])
-def test_a_signal_lets_the_item_be_finished(number: signal.Signals, agent: StartAgent, inbox: Inbox) -> None:
+def test_a_signal_lets_the_item_be_finished(
+    number: signal.Signals, agent: StartAgent, inbox: Inbox
+) -> None:
     program = agent()
     inbox.send(PROCESSING_QUEUE, ready("sleep1"))
     inbox.send(PROCESSING_QUEUE, ready("next"))
@@ -96,7 +118,9 @@ def test_a_signal_lets_the_item_be_finished(number: signal.Signals, agent: Start
     wait_until(lambda: completed(inbox) == ["sleep1"])
     agent()
     wait_until(lambda: len(completed(inbox)) > 1)
-    assert completed(inbox) == ["sleep1", "next"], "the finished item must not come again, the next one must"
+    assert completed(inbox) == ["sleep1", "next"], (
+        "the finished item must not come again, the next one must"
+    )
 
 
 def test_an_item_that_takes_too_long_comes_again(agent: StartAgent, inbox: Inbox) -> None:
@@ -107,7 +131,11 @@ def test_an_item_that_takes_too_long_comes_again(agent: StartAgent, inbox: Inbox
     program.signal(signal.SIGTERM)
     assert program.wait() == 0
     assert time.monotonic() - began < 5
-    assert program.logs[-1] == {**program.logs[-1], "message": "stopped", "finished_current_item": False}
+    assert program.logs[-1] == {
+        **program.logs[-1],
+        "message": "stopped",
+        "finished_current_item": False,
+    }
     again = agent()
     wait_until(lambda: "begin sleep20" in again.output)
     again.kill()
@@ -126,7 +154,9 @@ def test_the_heartbeat_warns_while_the_broker_is_away(
     assert me(monitor)["description"] == "Probes."
 
 
-def test_an_agent_that_ends_in_good_order_is_not_missed(agent: StartAgent, monitor: MonitorProgram) -> None:
+def test_an_agent_that_ends_in_good_order_is_not_missed(
+    agent: StartAgent, monitor: MonitorProgram
+) -> None:
     program = agent("--name", "polite")
     wait_until(lambda: me(monitor, "polite").get("status") == "OK")
     assert program.stop() == 0
@@ -135,7 +165,9 @@ def test_an_agent_that_ends_in_good_order_is_not_missed(agent: StartAgent, monit
     assert "polite" not in {agent["instance_name"] for agent in agents}
 
 
-def test_an_agent_that_was_killed_or_failed_is_missed(agent: StartAgent, monitor: MonitorProgram) -> None:
+def test_an_agent_that_was_killed_or_failed_is_missed(
+    agent: StartAgent, monitor: MonitorProgram
+) -> None:
     program = agent("--name", "killed")
     wait_until(lambda: me(monitor, "killed").get("status") == "OK")
     program.kill()
@@ -214,15 +246,27 @@ def test_secrets_from_files_work_and_are_in_no_log(
     (tmp_path / "password").write_text(PASSWORD + "\n")
     port = free_port()
     program = agent(
-        "--log-level", "DEBUG", "--broker-port", str(port), "--name", "secretive",
-        ACTIVEMQ_USER="swf", ACTIVEMQ_PASSWORD_FILE=str(tmp_path / "password"),
-        SWF_API_TOKEN="", SWF_API_TOKEN_FILE=str(tmp_path / "token"),
-    )  # fmt: skip
+        "--log-level",
+        "DEBUG",
+        "--broker-port",
+        str(port),
+        "--name",
+        "secretive",
+        ACTIVEMQ_USER="swf",
+        ACTIVEMQ_PASSWORD_FILE=str(tmp_path / "password"),
+        SWF_API_TOKEN="",
+        SWF_API_TOKEN_FILE=str(tmp_path / "token"),
+    )
     wait_until(lambda: me(monitor, "secretive").get("status") == "WARNING")
     server = Program(
-        tmp_path / "login.log", "swf-testbed-broker",
-        env={"SWF_BROKER_PORT": str(port), "SWF_BROKER_USER": "swf", "SWF_BROKER_PASSWORD": PASSWORD},
-    )  # fmt: skip
+        tmp_path / "login.log",
+        "swf-testbed-broker",
+        env={
+            "SWF_BROKER_PORT": str(port),
+            "SWF_BROKER_USER": "swf",
+            "SWF_BROKER_PASSWORD": PASSWORD,
+        },
+    )
     server.start()
     try:
         wait_until(lambda: me(monitor, "secretive")["status"] == "OK")

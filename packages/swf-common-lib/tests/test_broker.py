@@ -32,7 +32,10 @@ def connect() -> Iterator[Connect]:
     made: list[tuple[Broker, Shutdown]] = []
 
     def make(
-        port: int, on_message: Callable[[str], None] | None = None, grace: float = 1.0, **settings: object
+        port: int,
+        on_message: Callable[[str], None] | None = None,
+        grace: float = 1.0,
+        **settings: object,
     ) -> Broker:
         shutdown = Shutdown(grace)
         client = Broker(
@@ -90,12 +93,16 @@ def test_nothing_is_lost_when_the_broker_is_killed_and_restarted(
     wait_until(lambda: len(set(bodies)) == 600)
 
 
-def test_what_got_lost_with_the_connection_is_sent_again(broker: BrokerProgram, connect: Connect) -> None:
+def test_what_got_lost_with_the_connection_is_sent_again(
+    broker: BrokerProgram, connect: Connect
+) -> None:
     with Proxy(broker.port) as proxy, Inbox(broker.env, QUEUE) as inbox:
         sender = connect(proxy.port)
         wait_until(lambda: sender.connected)
         proxy.silent.set()
-        sending = threading.Thread(target=sender.send, args=([(QUEUE, "lost at first")],), daemon=True)
+        sending = threading.Thread(
+            target=sender.send, args=([(QUEUE, "lost at first")],), daemon=True
+        )
         sending.start()
         time.sleep(0.5)
         assert sending.is_alive(), "it must not return without a receipt"
@@ -106,7 +113,9 @@ def test_what_got_lost_with_the_connection_is_sent_again(broker: BrokerProgram, 
         assert not sending.is_alive()
 
 
-def test_what_is_sent_while_the_broker_is_away_arrives_later(broker: BrokerProgram, connect: Connect) -> None:
+def test_what_is_sent_while_the_broker_is_away_arrives_later(
+    broker: BrokerProgram, connect: Connect
+) -> None:
     broker.stop()
     sender = connect(broker.port)
     sending = threading.Thread(target=sender.send, args=([(QUEUE, "late")],), daemon=True)
@@ -139,7 +148,9 @@ def test_an_outage_is_logged_once(
     assert any("answers again" in message for message in caplog.messages)
 
 
-def test_a_message_is_acknowledged_only_after_the_work(broker: BrokerProgram, connect: Connect) -> None:
+def test_a_message_is_acknowledged_only_after_the_work(
+    broker: BrokerProgram, connect: Connect
+) -> None:
     started, released = threading.Event(), threading.Event()
 
     def work(body: str) -> None:
@@ -157,7 +168,9 @@ def test_a_message_is_acknowledged_only_after_the_work(broker: BrokerProgram, co
     wait_until(lambda: bodies == ["one", "two"])
 
 
-def test_a_message_that_was_worked_on_does_not_come_again(broker: BrokerProgram, connect: Connect) -> None:
+def test_a_message_that_was_worked_on_does_not_come_again(
+    broker: BrokerProgram, connect: Connect
+) -> None:
     bodies: list[str] = []
     first = connect(broker.port, bodies.append)
     sender = connect(broker.port)
@@ -295,7 +308,10 @@ class TestTls:
     ) -> None:
         # Without heart-beats, so that only the end of the connection itself can tell.
         client = connect(
-            proxy.port, use_ssl=True, ca_certs=self.bundle(authority, tmp_path / "ca.pem"), heartbeat_ms=0
+            proxy.port,
+            use_ssl=True,
+            ca_certs=self.bundle(authority, tmp_path / "ca.pem"),
+            heartbeat_ms=0,
         )
         wait_until(lambda: client.connected)
         proxy.cut()

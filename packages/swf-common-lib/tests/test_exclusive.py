@@ -22,7 +22,9 @@ with exclusive(sys.argv[1], 5):
 
 def test_the_holder_is_named_and_its_end_releases_the_lock(tmp_path: Path) -> None:
     path = str(tmp_path / "lock")
-    with subprocess.Popen([sys.executable, "-c", HOLD, path], stdout=subprocess.PIPE, text=True) as holder:
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLD, path], stdout=subprocess.PIPE, text=True
+    ) as holder:
         assert holder.stdout
         assert holder.stdout.readline() == "held\n"
         with pytest.raises(LockHeld, match=rf"process {holder.pid} \(user "), exclusive(path, 0.3):

@@ -12,7 +12,9 @@ SECRET = 'top"secret\\word'
 
 
 def format_record(message: str, *args: object, **more: object) -> str:
-    record = logging.makeLogRecord({"name": "swf", "msg": message, "args": args, "levelname": "INFO", **more})
+    record = logging.makeLogRecord(
+        {"name": "swf", "msg": message, "args": args, "levelname": "INFO", **more}
+    )
     return JsonFormatter((SECRET, "", "top")).format(record)
 
 
@@ -21,14 +23,22 @@ def test_a_record_is_one_json_object() -> None:
     assert "\n" not in line
     entry = json.loads(line)
     assert entry.pop("time").endswith("+00:00")
-    assert entry == {"level": "INFO", "logger": "swf", "message": "file é\nmade", "file": "a.stf", "size": 3}
+    assert entry == {
+        "level": "INFO",
+        "logger": "swf",
+        "message": "file é\nmade",
+        "file": "a.stf",
+        "size": 3,
+    }
 
 
 def test_an_exception_comes_with_its_traceback() -> None:
     try:
         raise RuntimeError("bad")
     except RuntimeError as error:
-        entry = json.loads(format_record("failed", exc_info=(RuntimeError, error, error.__traceback__)))
+        entry = json.loads(
+            format_record("failed", exc_info=(RuntimeError, error, error.__traceback__))
+        )
     assert "RuntimeError: bad" in entry["traceback"]
 
 

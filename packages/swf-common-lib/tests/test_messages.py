@@ -11,9 +11,14 @@ import pytest
 from swf_common_lib.messages import ROUTES, MalformedMessage, Message, parse
 
 BODY: dict[str, Any] = {
-    "msg_type": "end_run", "message_id": "b1", "namespace": "testbed", "sender": "daqsim@here",
-    "sent_at": "2025-01-01T00:00:00+00:00", "run_id": 7, "total_files": 3,
-}  # fmt: skip
+    "msg_type": "end_run",
+    "message_id": "b1",
+    "namespace": "testbed",
+    "sender": "daqsim@here",
+    "sent_at": "2025-01-01T00:00:00+00:00",
+    "run_id": 7,
+    "total_files": 3,
+}
 
 
 def test_a_message_comes_back_as_it_was_sent() -> None:
@@ -36,11 +41,29 @@ def test_fields_that_are_not_known_are_kept() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "not json", b"\xff", "[]", "null", "3", *(json.dumps({**BODY, **change}) for change in (
-        {"run_id": "7"}, {"run_id": True}, {"run_id": None}, {"msg_type": "other"}, {"msg_type": ["end_run"]},
-        {"total_files": 1.5}, {"sender": None},
-    )), json.dumps({k: v for k, v in BODY.items() if k != "total_files"})],
-)  # fmt: skip
+    "text",
+    [
+        "",
+        "not json",
+        b"\xff",
+        "[]",
+        "null",
+        "3",
+        *(
+            json.dumps({**BODY, **change})
+            for change in (
+                {"run_id": "7"},
+                {"run_id": True},
+                {"run_id": None},
+                {"msg_type": "other"},
+                {"msg_type": ["end_run"]},
+                {"total_files": 1.5},
+                {"sender": None},
+            )
+        ),
+        json.dumps({k: v for k, v in BODY.items() if k != "total_files"}),
+    ],
+)
 def test_a_malformed_body_is_refused(text: str | bytes) -> None:
     with pytest.raises(MalformedMessage):
         parse(text)

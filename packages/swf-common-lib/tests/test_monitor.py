@@ -17,7 +17,12 @@ import trustme
 from proxies import Proxy
 from standin import StandInMonitor
 
-from swf_common_lib.monitor import MonitorClient, MonitorRefused, MonitorUnavailable, TokenRefused
+from swf_common_lib.monitor import (
+    MonitorClient,
+    MonitorResponseError,
+    MonitorUnavailable,
+    TokenError,
+)
 from swf_common_lib.settings import MonitorSettings
 from swf_common_lib.shutdown import Shutdown, Stopping
 from swf_common_lib.stf import StfName
@@ -28,7 +33,9 @@ CHECKSUM = "sha256:" + "0" * 64
 
 
 @pytest.fixture(autouse=True)
-def no_token_in_the_logs(caplog: pytest.LogCaptureFixture, monitor: MonitorProgram) -> Iterator[None]:
+def no_token_in_the_logs(
+    caplog: pytest.LogCaptureFixture, monitor: MonitorProgram
+) -> Iterator[None]:
     caplog.set_level(logging.DEBUG)
     yield
     assert TOKEN not in caplog.text
@@ -36,16 +43,24 @@ def no_token_in_the_logs(caplog: pytest.LogCaptureFixture, monitor: MonitorProgr
 
 
 def client(
-    url: str, token: str = TOKEN, patient: bool = True, shutdown: Shutdown | None = None, ca_certs: str = ""
+    url: str,
+    token: str = TOKEN,
+    patient: bool = True,
+    shutdown: Shutdown | None = None,
+    ca_certs: str = "",
 ) -> MonitorClient:
     return MonitorClient(MonitorSettings(url, token, ca_certs), shutdown or Shutdown(), patient)
 
 
 def register(real: MonitorClient, name: StfName) -> None:
     real.register_stf(
-        filename=str(name), run_id=name.run_id, path=f"/data/{name}", size_bytes=3, checksum=CHECKSUM,
+        filename=str(name),
+        run_id=name.run_id,
+        path=f"/data/{name}",
+        size_bytes=3,
+        checksum=CHECKSUM,
         sequence=name.sequence,
-    )  # fmt: skip
+    )
 
 
 class TestRealMonitor:
@@ -57,10 +72,17 @@ class TestRealMonitor:
         register(real, name)
         register(real, name)
         assert real.update_stf(str(name), status="processing")["status"] == "processing"
-        assert real.update_stf(str(name), status="processed", processing_seconds=0.5)["status"] == "processed"
+        assert (
+            real.update_stf(str(name), status="processed", processing_seconds=0.5)["status"]
+            == "processed"
+        )
         assert real.update_stf(str(name), status="processing")["status"] == "processed"
-        assert [row["filename"] for row in real.stf_files(run_id=run_id, sampled="false")] == [str(name)]
-        real.register_tf(filename=name.time_frame(0), stf_filename=str(name), size_bytes=1, offset=0)
+        assert [row["filename"] for row in real.stf_files(run_id=run_id, sampled="false")] == [
+            str(name)
+        ]
+        real.register_tf(
+            filename=name.time_frame(0), stf_filename=str(name), size_bytes=1, offset=0
+        )
         assert real.stf_files(run_id=run_id, sampled="false") == []
         assert next(run["status"] for run in real.runs() if run["run_id"] == run_id) == "running"
         assert real.summary()["stf"]["total"] >= 1
@@ -85,7 +107,7 @@ class TestRealMonitor:
         assert health["database"]["ok"]
 
     def test_a_wrong_token_is_refused_at_once(self, monitor: MonitorProgram) -> None:
-        with pytest.raises(TokenRefused, match="SWF_API_TOKEN") as error:
+        with pytest.raises(TokenError, match="SWF_API_TOKEN") as error:
             client(monitor.url).create_run()
         assert TOKEN not in "".join(traceback.format_exception(error.type, error.value, error.tb))
 
@@ -116,7 +138,9 @@ class TestRealMonitor:
                     bad.summary()
 
 
-def test_failures_of_the_monitor_are_tried_again_and_logged_once(caplog: pytest.LogCaptureFixture) -> None:
+def test_failures_of_the_monitor_are_tried_again_and_logged_once(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     failures = [(503, ""), (500, ""), (500, ""), (429, ""), (200, "<html>")]
     with StandInMonitor(*failures, (201, {"run_id": 7})) as stand_in:
         assert client(stand_in.url).create_run() == 7
@@ -129,7 +153,9 @@ def test_failures_of_the_monitor_are_tried_again_and_logged_once(caplog: pytest.
 def test_what_is_refused_is_not_tried_again(status: int) -> None:
     elsewhere = {"Location": "http://127.0.0.1:1/"}
     with StandInMonitor((status, {"detail": "no such run"}), headers=elsewhere) as stand_in:
-        with pytest.raises(MonitorRefused, match=f"{status} to PATCH /api/runs/3/: .*no such run") as error:
+        with pytest.raises(
+            MonitorResponseError, match=f"{status} to PATCH /api/runs/3/: .*no such run"
+        ) as error:
             client(stand_in.url).update_run(3, status="ended")
         assert error.value.status == status
         assert len(stand_in.requests) == 1
@@ -149,7 +175,9 @@ def test_the_wait_ends_with_the_request_to_stop() -> None:
         client(f"http://127.0.0.1:{free_port()}", shutdown=shutdown).create_run()
 
 
-def test_netrc_and_proxies_of_the_user_are_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_netrc_and_proxies_of_the_user_are_not_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / ".netrc").write_text("machine 127.0.0.1 login index password index-password\n")
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("NETRC", str(tmp_path / ".netrc"))

@@ -36,12 +36,14 @@ def test_a_secret_comes_from_a_file_without_its_line_end(tmp_path: Path) -> None
     (tmp_path / "password").write_text(" with blanks \r\n")
     settings = AgentSettings.from_environment(
         "data",
-        Environment({
-            "SWF_API_TOKEN_FILE": str(tmp_path / "token"),
-            "ACTIVEMQ_USER": "swf",
-            "ACTIVEMQ_PASSWORD_FILE": str(tmp_path / "password"),
-        }),
-    )  # fmt: skip
+        Environment(
+            {
+                "SWF_API_TOKEN_FILE": str(tmp_path / "token"),
+                "ACTIVEMQ_USER": "swf",
+                "ACTIVEMQ_PASSWORD_FILE": str(tmp_path / "password"),
+            }
+        ),
+    )
     assert settings.monitor.token == TOKEN
     assert settings.broker.password == " with blanks "
 

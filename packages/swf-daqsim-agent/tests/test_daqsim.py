@@ -25,7 +25,9 @@ def data_dir(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def daqsim(tmp_path: Path, data_dir: Path, broker: BrokerProgram, monitor: MonitorProgram) -> Iterator[Start]:
+def daqsim(
+    tmp_path: Path, data_dir: Path, broker: BrokerProgram, monitor: MonitorProgram
+) -> Iterator[Start]:
     """Starts the simulator, fast and small unless told otherwise."""
     programs: list[Program] = []
 
@@ -90,7 +92,9 @@ def test_a_run_that_is_stopped_has_an_end(daqsim: Start, inbox: Inbox, data_dir:
     assert inbox.messages[-1]["total_files"] == made == len(list(data_dir.glob("*/*.stf")))
 
 
-def test_a_run_that_was_killed_gets_its_end_later(daqsim: Start, inbox: Inbox, data_dir: Path) -> None:
+def test_a_run_that_was_killed_gets_its_end_later(
+    daqsim: Start, inbox: Inbox, data_dir: Path
+) -> None:
     program = daqsim("--stf-per-run", "1000")
     wait_until(lambda: len(inbox.of_type("stf_gen")) >= 2)
     program.kill()
@@ -135,7 +139,9 @@ def test_files_of_a_former_database_are_not_overwritten(
     assert digest == f"sha256:{hashlib.sha256(content).hexdigest()}"
 
 
-def test_a_disk_that_cannot_be_written_is_waited_for(daqsim: Start, inbox: Inbox, data_dir: Path) -> None:
+def test_a_disk_that_cannot_be_written_is_waited_for(
+    daqsim: Start, inbox: Inbox, data_dir: Path
+) -> None:
     program = daqsim("--stf-per-run", "1000", "--stf-interval", "0.5")
     message = wait_until(lambda: inbox.of_type("stf_gen"))[0]
     directory = data_dir / f"run-{message.run_id:06d}"
@@ -151,7 +157,8 @@ def test_a_disk_that_cannot_be_written_is_waited_for(daqsim: Start, inbox: Inbox
 
 
 @pytest.mark.parametrize(
-    ("variable", "value"), [("SWF_STF_SIZE", "0"), ("SWF_STF_INTERVAL", "-1"), ("SWF_MAX_FILES", "x")]
+    ("variable", "value"),
+    [("SWF_STF_SIZE", "0"), ("SWF_STF_INTERVAL", "-1"), ("SWF_MAX_FILES", "x")],
 )
 def test_a_wrong_setting_is_one_line(daqsim: Start, variable: str, value: str) -> None:
     program = daqsim(**{variable: value})

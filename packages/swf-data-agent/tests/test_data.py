@@ -39,23 +39,38 @@ def agent(tmp_path: Path, broker: BrokerProgram, monitor: MonitorProgram) -> Ite
 
 
 def message(msg_type: str, run_id: int, **fields: object) -> str:
-    return Message(msg_type, run_id=run_id, sender="test", namespace="testbed", fields=fields).to_json()
+    return Message(
+        msg_type, run_id=run_id, sender="test", namespace="testbed", fields=fields
+    ).to_json()
 
 
 def generated(name: StfName) -> str:
     return message(
-        "stf_gen", name.run_id, filename=str(name), path=f"/data/{name}", size_bytes=10, checksum=CHECKSUM,
-        sequence=name.sequence, started_at="2025-01-01T00:00:00+00:00", ended_at="2025-01-01T00:00:01+00:00",
-    )  # fmt: skip
+        "stf_gen",
+        name.run_id,
+        filename=str(name),
+        path=f"/data/{name}",
+        size_bytes=10,
+        checksum=CHECKSUM,
+        sequence=name.sequence,
+        started_at="2025-01-01T00:00:00+00:00",
+        ended_at="2025-01-01T00:00:01+00:00",
+    )
 
 
 def register(client: MonitorClient, name: StfName, status: str = "", sampled: bool = False) -> None:
     client.register_stf(
-        filename=str(name), run_id=name.run_id, path=f"/data/{name}", size_bytes=10, checksum=CHECKSUM,
+        filename=str(name),
+        run_id=name.run_id,
+        path=f"/data/{name}",
+        size_bytes=10,
+        checksum=CHECKSUM,
         sequence=name.sequence,
-    )  # fmt: skip
+    )
     if sampled:
-        client.register_tf(filename=name.time_frame(0), stf_filename=str(name), size_bytes=1, offset=0)
+        client.register_tf(
+            filename=name.time_frame(0), stf_filename=str(name), size_bytes=1, offset=0
+        )
     if status:
         client.update_stf(str(name), status=status, reason="because")
 
@@ -70,7 +85,11 @@ def test_a_file_is_registered_and_handed_on(
         assert {m.message_id for m in inbox.messages} == {inbox.messages[0].message_id}
         ready = inbox.messages[0]
         assert ready.msg_type == "stf_ready"
-        assert (ready["filename"], ready["checksum"], ready["ended_at"][:4]) == (str(name), CHECKSUM, "2025")
+        assert (ready["filename"], ready["checksum"], ready["ended_at"][:4]) == (
+            str(name),
+            CHECKSUM,
+            "2025",
+        )
         (row,) = client.stf_files(run_id=run_id)
         assert (row["status"], row["size_bytes"]) == ("registered", 10)
 
@@ -100,16 +119,21 @@ def test_the_course_of_a_run_is_recorded(
 ) -> None:
     with Inbox(broker.env) as outbox:
         for number, msg_type in enumerate(("run_imminent", "start_run", "end_run")):
-            outbox.send(DATA_QUEUE, message(msg_type, run_id, **({"total_files": 4} if number == 2 else {})))
+            outbox.send(
+                DATA_QUEUE, message(msg_type, run_id, **({"total_files": 4} if number == 2 else {}))
+            )
     run = wait_until(lambda: (r := monitor.get(f"/api/runs/{run_id}/"))["status"] == "ended" and r)
     assert run["total_files"] == 4
     assert run["started_at"] <= run["ended_at"]
 
 
 def test_unfinished_files_are_handed_on_again_to_the_agent_that_lacks_them(
-    broker: BrokerProgram, monitor: MonitorProgram, client: MonitorClient, run_id: int,
+    broker: BrokerProgram,
+    monitor: MonitorProgram,
+    client: MonitorClient,
+    run_id: int,
     monkeypatch: pytest.MonkeyPatch,
-) -> None:  # fmt: skip
+) -> None:
     monkeypatch.setattr(agent_module, "_RECONCILE_AGE", 0)
     names = [StfName(run_id, n) for n in range(1, 6)]
     register(client, names[0])
@@ -119,7 +143,10 @@ def test_unfinished_files_are_handed_on_again_to_the_agent_that_lacks_them(
     register(client, names[4], "failed")
     data_agent = DataAgent.from_environment(Environment({**broker.env, **monitor.env}))
     data_agent._broker.start()
-    with Inbox(broker.env, PROCESSING_QUEUE) as processing, Inbox(broker.env, FASTMON_QUEUE) as fastmon:
+    with (
+        Inbox(broker.env, PROCESSING_QUEUE) as processing,
+        Inbox(broker.env, FASTMON_QUEUE) as fastmon,
+    ):
 
         def handed_on() -> list[list[str]]:
             # files of other tests come too, and are not counted
@@ -141,7 +168,11 @@ def test_only_finished_files_beyond_the_newest_are_removed(
 ) -> None:
     later = client.create_run()
     finished = [StfName(run_id, 1), StfName(run_id, 2), StfName(run_id, 3), StfName(later, 1)]
-    others = {StfName(run_id, 4): "failed", StfName(run_id, 5): "processed", StfName(run_id, 6): "processing"}
+    others = {
+        StfName(run_id, 4): "failed",
+        StfName(run_id, 5): "processed",
+        StfName(run_id, 6): "processing",
+    }
     unknown = StfName(run_id, 7)
     for name in (*finished, *others, unknown):
         name.path(tmp_path).parent.mkdir(exist_ok=True)

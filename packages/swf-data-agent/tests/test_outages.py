@@ -18,10 +18,15 @@ def test_nothing_is_lost_while_broker_monitor_and_agents_are_killed(
     monitor = MonitorProgram(tmp_path)
     monitor.start()
     env = {
-        **broker.env, **monitor.env, "SWF_DATA_DIR": str(tmp_path / "data"), "SWF_HEARTBEAT_INTERVAL": "1",
-        "SWF_STF_INTERVAL": "0.1", "SWF_STF_PER_RUN": str(FILES), "SWF_RUN_COUNT": "1",
+        **broker.env,
+        **monitor.env,
+        "SWF_DATA_DIR": str(tmp_path / "data"),
+        "SWF_HEARTBEAT_INTERVAL": "1",
+        "SWF_STF_INTERVAL": "0.1",
+        "SWF_STF_PER_RUN": str(FILES),
+        "SWF_RUN_COUNT": "1",
         "SWF_STF_SIZE": "20000",
-    }  # fmt: skip
+    }
     names = ("daqsim", "data", "processing", "fastmon")
     agents = {n: Program(tmp_path / f"{n}.log", f"swf-{n}-agent", env=env) for n in names}
     listener = Program(
@@ -76,4 +81,6 @@ def _recorded(monitor: MonitorProgram) -> list[dict[str, object]]:
 
 def stf_of(bodies: list[dict[str, object]], msg_type: str) -> set[int]:
     """Sequence numbers of the files that have a message of this type."""
-    return {int(str(body["filename"]).split(".")[2]) for body in bodies if body["msg_type"] == msg_type}
+    return {
+        int(str(body["filename"]).split(".")[2]) for body in bodies if body["msg_type"] == msg_type
+    }

@@ -58,17 +58,26 @@ def agent(tmp_path: Path, broker: BrokerProgram, monitor: MonitorProgram) -> Ite
 
 def announce(inbox: Inbox, client: MonitorClient, name: StfName, size: int) -> None:
     file = {
-        "filename": str(name), "path": "/elsewhere", "size_bytes": size, "checksum": "sha256:" + "0" * 64,
+        "filename": str(name),
+        "path": "/elsewhere",
+        "size_bytes": size,
+        "checksum": "sha256:" + "0" * 64,
         "sequence": name.sequence,
-    }  # fmt: skip
+    }
     client.register_stf(run_id=name.run_id, **file)
     fields = {**file, "started_at": "", "ended_at": ""}
-    message = Message("stf_ready", run_id=name.run_id, sender="test", namespace="testbed", fields=fields)
+    message = Message(
+        "stf_ready", run_id=name.run_id, sender="test", namespace="testbed", fields=fields
+    )
     inbox.send(FASTMON_QUEUE, message.to_json())
 
 
 def test_files_are_sampled_or_failed(
-    agent: Program, broker: BrokerProgram, client: MonitorClient, monitor: MonitorProgram, tmp_path: Path
+    agent: Program,
+    broker: BrokerProgram,
+    client: MonitorClient,
+    monitor: MonitorProgram,
+    tmp_path: Path,
 ) -> None:
     run_id = client.create_run()
     gone, good = StfName(run_id, 1), StfName(run_id, 2)

@@ -47,7 +47,10 @@ def server(tmp_path_factory: pytest.TempPathFactory, monitor: MonitorProgram) ->
 async def client_of(server: Server, token: str) -> AsyncIterator[Client]:
     """A client that is logged in."""
     logged_in = create_mcp_http_client(headers={"Authorization": f"Bearer {token}"})
-    async with logged_in, Client(streamable_http_client(server.url, http_client=logged_in)) as client:
+    async with (
+        logged_in,
+        Client(streamable_http_client(server.url, http_client=logged_in)) as client,
+    ):
         yield client
 
 
@@ -64,9 +67,13 @@ def test_the_tools_tell_what_the_monitor_knows(server: Server, monitor: MonitorP
     run_id = known.create_run()
     for sequence in (1, 2):
         known.register_stf(
-            filename=f"swf.{run_id:06d}.{sequence:06d}.stf", run_id=run_id, path="/data", size_bytes=1,
-            checksum="sha256:" + "0" * 64, sequence=sequence,
-        )  # fmt: skip
+            filename=f"swf.{run_id:06d}.{sequence:06d}.stf",
+            run_id=run_id,
+            path="/data",
+            size_bytes=1,
+            checksum="sha256:" + "0" * 64,
+            sequence=sequence,
+        )
     known.update_stf(f"swf.{run_id:06d}.000002.stf", status="failed", reason="bad")
 
     async def ask() -> None:
@@ -74,17 +81,23 @@ def test_the_tools_tell_what_the_monitor_knows(server: Server, monitor: MonitorP
             tools = (await client.list_tools()).tools
             assert {tool.name for tool in tools} == TOOLS
             assert all(
-                tool.description and tool.annotations and tool.annotations.read_only_hint for tool in tools
+                tool.description and tool.annotations and tool.annotations.read_only_hint
+                for tool in tools
             )
 
     asyncio.run(ask())
     status = call(server, "testbed_status").structured_content
     assert status["summary"]["stf"]["total"] == 2
     assert status["health"]["database"]["ok"] is True
-    assert [run["run_id"] for run in call(server, "list_runs").structured_content["result"]] == [run_id]
+    assert [run["run_id"] for run in call(server, "list_runs").structured_content["result"]] == [
+        run_id
+    ]
     files = call(server, "list_stf_files", status="failed").structured_content["result"]
     assert [(file["filename"][-10:], file["reason"]) for file in files] == [("000002.stf", "bad")]
-    assert len(call(server, "list_stf_files", run_id=run_id, limit=1).structured_content["result"]) == 1
+    assert (
+        len(call(server, "list_stf_files", run_id=run_id, limit=1).structured_content["result"])
+        == 1
+    )
     assert call(server, "recent_messages", msg_type="stf_gen").structured_content["result"] == []
     agents = wait_until(lambda: call(server, "list_agents").structured_content["result"])
     assert [(agent["instance_name"], agent["status"]) for agent in agents] == [("mcp", "OK")]
@@ -95,7 +108,9 @@ def test_wrong_arguments_are_refused(server: Server, arguments: dict[str, Any]) 
     assert call(server, "list_stf_files", **arguments).is_error
 
 
-def test_an_outage_of_the_monitor_is_told_to_the_client(server: Server, monitor: MonitorProgram) -> None:
+def test_an_outage_of_the_monitor_is_told_to_the_client(
+    server: Server, monitor: MonitorProgram
+) -> None:
     monitor.stop()
     try:
         reply = call(server, "list_runs")
@@ -107,7 +122,9 @@ def test_an_outage_of_the_monitor_is_told_to_the_client(server: Server, monitor:
     assert monitor.token not in server.output
 
 
-def test_a_signal_ends_it_also_with_a_connection_open(tmp_path: Path, monitor: MonitorProgram) -> None:
+def test_a_signal_ends_it_also_with_a_connection_open(
+    tmp_path: Path, monitor: MonitorProgram
+) -> None:
     server = Server(tmp_path / "mcp.log", monitor.env, monitor.token)
     server.start()
     server.wait_for_port(server.port)
@@ -132,7 +149,9 @@ def test_a_signal_ends_it_also_with_a_connection_open(tmp_path: Path, monitor: M
 
 
 def test_a_port_in_use_is_one_line(server: Server, tmp_path: Path, monitor: MonitorProgram) -> None:
-    second = Program(tmp_path / "second.log", "swf-mcp-agent", "--port", str(server.port), env=monitor.env)
+    second = Program(
+        tmp_path / "second.log", "swf-mcp-agent", "--port", str(server.port), env=monitor.env
+    )
     assert second.start().wait() == 2
     lines = [line for line in second.output.splitlines() if not line.startswith("{")]
     assert len(lines) == 1
@@ -140,12 +159,22 @@ def test_a_port_in_use_is_one_line(server: Server, tmp_path: Path, monitor: Moni
 
 
 INITIALIZE = json.dumps(
-    {"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": {
-        "protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "test", "version": "1"}}}
-)  # fmt: skip
+    {
+        "jsonrpc": "2.0",
+        "id": 1,
+        "method": "initialize",
+        "params": {
+            "protocolVersion": "2025-06-18",
+            "capabilities": {},
+            "clientInfo": {"name": "test", "version": "1"},
+        },
+    }
+)
 
 
-def answer(server: Server, method: str, path: str, *authorization: str) -> tuple[int, str | None, bytes]:
+def answer(
+    server: Server, method: str, path: str, *authorization: str
+) -> tuple[int, str | None, bytes]:
     """(status, WWW-Authenticate, body) of a request with these Authorization headers."""
     connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=10)
     try:
@@ -168,10 +197,19 @@ def answer(server: Server, method: str, path: str, *authorization: str) -> tuple
 def test_nobody_reads_without_the_token(server: Server, method: str, path: str) -> None:
     token = server.token
     wrong = [
-        [], [""], ["Bearer"], ["Bearer "], ["Bearer " + "0" * 40], ["Bearer \xe9"], [token],
-        [f"Token {token}"], [f"Basic {token}"], [f"Bearer {token[:-1]}"], [f"Bearer {token}0"],
+        [],
+        [""],
+        ["Bearer"],
+        ["Bearer "],
+        ["Bearer " + "0" * 40],
+        ["Bearer \xe9"],
+        [token],
+        [f"Token {token}"],
+        [f"Basic {token}"],
+        [f"Bearer {token[:-1]}"],
+        [f"Bearer {token}0"],
         [f"Bearer {token}", "Bearer wrong"],
-    ]  # fmt: skip
+    ]
     for headers in wrong:
         status, challenge, body = answer(server, method, path, *headers)
         assert (status, challenge) == (401, 'Bearer realm="swf-testbed"'), headers

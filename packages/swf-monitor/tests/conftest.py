@@ -25,7 +25,10 @@ import pytest
 
 TOKEN = "c0ffee0000c0ffee0000c0ffee0000c0ffee0000"
 SECRET_KEY = "canary-secret-key-of-the-tests"
-PASSWORDS = {"ACTIVEMQ_PASSWORD": "canary-broker-password", "DB_PASSWORD": "canary-database-password"}
+PASSWORDS = {
+    "ACTIVEMQ_PASSWORD": "canary-broker-password",
+    "DB_PASSWORD": "canary-database-password",
+}
 # What a process of the tests takes from the one that runs them. All else is told by the test.
 KEPT = ("PATH", "HOME", "LANG", "PYTHONPATH", "PYTHONDONTWRITEBYTECODE", "VIRTUAL_ENV", "TMPDIR")
 
@@ -109,7 +112,11 @@ class Program:
     """A process of which all output is kept in a file."""
 
     def __init__(
-        self, arguments: list[str], environment: dict[str, str], log: Path, python: str = sys.executable
+        self,
+        arguments: list[str],
+        environment: dict[str, str],
+        log: Path,
+        python: str = sys.executable,
     ) -> None:
         self.log = log
         with log.open("ab") as output:
@@ -162,7 +169,9 @@ class Site:
         assert done.returncode == 0, done.stderr
         return json.loads(done.stdout)
 
-    def start(self, *arguments: str, module: str = "swf_monitor.cli", **environment: str) -> Program:
+    def start(
+        self, *arguments: str, module: str = "swf_monitor.cli", **environment: str
+    ) -> Program:
         log = self.folder / f"{len(self.programs)}.log"
         program = Program([module, *arguments], self.environment | environment, log)
         self.programs.append(program)
@@ -267,7 +276,9 @@ class PostgreSQL:
             connection.execute(statement)  # type: ignore[arg-type]
 
     def start(self) -> None:
-        options = f"-p {self.port} -c listen_addresses=127.0.0.1 -c unix_socket_directories= -c fsync=off"
+        options = (
+            f"-p {self.port} -c listen_addresses=127.0.0.1 -c unix_socket_directories= -c fsync=off"
+        )
         self.run("pg_ctl", "-w", "-D", "data", "-l", "log", "-o", options, "start")
 
     def stop(self) -> None:
@@ -276,7 +287,9 @@ class PostgreSQL:
 
 def _postgresql_binaries() -> Path | None:
     found = shutil.which("pg_ctl")
-    places = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda place: int(place.parent.name))
+    places = sorted(
+        Path("/usr/lib/postgresql").glob("*/bin"), key=lambda place: int(place.parent.name)
+    )
     return Path(found).parent if found else places[-1] if places else None
 
 

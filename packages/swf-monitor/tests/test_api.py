@@ -42,24 +42,36 @@ def heartbeat(**other: Any) -> dict[str, Any]:
 def test_heartbeat_is_an_upsert(api: Api) -> None:
     name = f"data@host{next(numbers)}"
     first = api.post(
-        "/api/systemagents/heartbeat/", heartbeat(instance_name=name, hostname="host", pid=7, version="0.1")
+        "/api/systemagents/heartbeat/",
+        heartbeat(instance_name=name, hostname="host", pid=7, version="0.1"),
     )
     assert first.status == 200
     second = api.post(
-        "/api/systemagents/heartbeat/", heartbeat(instance_name=name, status="WARNING", description="slow")
+        "/api/systemagents/heartbeat/",
+        heartbeat(instance_name=name, status="WARNING", description="slow"),
     )
     listed = [
-        agent for agent in api.get("/api/systemagents/").json["results"] if agent["instance_name"] == name
+        agent
+        for agent in api.get("/api/systemagents/").json["results"]
+        if agent["instance_name"] == name
     ]
     assert len(listed) == 1
     assert (listed[0]["status"], listed[0]["description"]) == ("WARNING", "slow")
-    assert listed[0]["last_heartbeat"] == second.json["last_heartbeat"] > first.json["last_heartbeat"]
+    assert (
+        listed[0]["last_heartbeat"] == second.json["last_heartbeat"] > first.json["last_heartbeat"]
+    )
     in_summary = [
         agent for agent in api.get("/api/summary/").json["agents"] if agent["instance_name"] == name
     ]
     assert set(in_summary[0]) == {
-        "instance_name", "agent_type", "status", "pid", "last_heartbeat", "seconds_since_heartbeat", "alive",
-    }  # fmt: skip
+        "instance_name",
+        "agent_type",
+        "status",
+        "pid",
+        "last_heartbeat",
+        "seconds_since_heartbeat",
+        "alive",
+    }
     assert in_summary[0]["alive"]
     assert in_summary[0]["seconds_since_heartbeat"] < 30
 
@@ -69,7 +81,8 @@ def test_first_heartbeats_at_the_same_time(api: Api) -> None:
     with ThreadPoolExecutor(8) as pool:
         answers = list(
             pool.map(
-                lambda _: api.post("/api/systemagents/heartbeat/", heartbeat(instance_name=name)), range(16)
+                lambda _: api.post("/api/systemagents/heartbeat/", heartbeat(instance_name=name)),
+                range(16),
             )
         )
     assert {answer.status for answer in answers} == {200}
@@ -81,7 +94,9 @@ def test_run_goes_forward_only(api: Api) -> None:
     address = f"/api/runs/{created.json['run_id']}/"
     assert api.get(address).json["status"] == "imminent"
     began, ended = "2026-01-02T03:04:05Z", "2026-01-02T03:05:05Z"
-    assert api.patch(address, {"status": "running", "started_at": began}).json["status"] == "running"
+    assert (
+        api.patch(address, {"status": "running", "started_at": began}).json["status"] == "running"
+    )
     ending = api.patch(address, {"status": "ended", "ended_at": ended, "total_files": 20})
     assert ending.json["status"] == "ended"
     again = api.patch(address, {"status": "running", "started_at": began})
@@ -126,7 +141,8 @@ def test_same_name_for_another_file_is_refused(api: Api, run_id: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "end", [{"status": "processed", "processing_seconds": 0.5}, {"status": "failed", "reason": "gone"}]
+    "end",
+    [{"status": "processed", "processing_seconds": 0.5}, {"status": "failed", "reason": "gone"}],
 )
 def test_status_of_a_file_never_moves_back(api: Api, run_id: int, end: dict[str, Any]) -> None:
     body = stf(run_id)
@@ -187,7 +203,8 @@ def test_files_are_found_by_what_they_wait_for(api: Api, run_id: int) -> None:
 
     def found(query: str) -> list[str]:
         return [
-            row["filename"] for row in api.get(f"/api/stf-files/?run_id={run_id}&{query}").json["results"]
+            row["filename"]
+            for row in api.get(f"/api/stf-files/?run_id={run_id}&{query}").json["results"]
         ]
 
     assert found("") == names[::-1]
@@ -213,7 +230,14 @@ def test_summary_counts(api: Api, run_id: int) -> None:
     after = api.get("/api/summary/").json
     assert set(after) == {"runs", "stf", "tf", "messages", "agents"}
     grown = {name: after["stf"][name] - before["stf"][name] for name in after["stf"]}
-    assert grown == {"total": 3, "registered": 1, "processing": 0, "processed": 1, "failed": 1, "sampled": 0}
+    assert grown == {
+        "total": 3,
+        "registered": 1,
+        "processing": 0,
+        "processed": 1,
+        "failed": 1,
+        "sampled": 0,
+    }
 
 
 @pytest.mark.parametrize(
@@ -247,7 +271,12 @@ def test_wrong_file_is_refused(api: Api, run_id: int, change: dict[str, Any], fi
         ("POST", "/api/systemagents/heartbeat/", heartbeat(status="fine"), "status"),
         ("POST", "/api/systemagents/heartbeat/", heartbeat(pid="x"), "pid"),
         ("POST", "/api/systemagents/heartbeat/", heartbeat(started_at="yesterday"), "started_at"),
-        ("POST", "/api/systemagents/heartbeat/", heartbeat(instance_name="n" * 201), "instance_name"),
+        (
+            "POST",
+            "/api/systemagents/heartbeat/",
+            heartbeat(instance_name="n" * 201),
+            "instance_name",
+        ),
         ("POST", "/api/tf-files/", {"filename": "f"}, "stf_filename"),
         (
             "POST",
@@ -266,7 +295,9 @@ def test_wrong_file_is_refused(api: Api, run_id: int, change: dict[str, Any], fi
         ("GET", "/api/runs/?offset=-1", None, "offset"),
     ],
 )
-def test_wrong_request_says_what_is_wrong(api: Api, method: str, path: str, body: Any, field: str) -> None:
+def test_wrong_request_says_what_is_wrong(
+    api: Api, method: str, path: str, body: Any, field: str
+) -> None:
     answer = api.request(method, path, body)
     assert answer.status == 400
     assert field in answer.json

@@ -40,7 +40,13 @@ def agent(name: str = "data-agent@host", silent: float = 0, **other: Any) -> Non
 
     heard = timezone.now() - timedelta(minutes=silent)
     SystemAgent.objects.create(
-        **{"instance_name": name, "agent_type": "data", "status": "OK", "last_heartbeat": heard, **other}
+        **{
+            "instance_name": name,
+            "agent_type": "data",
+            "status": "OK",
+            "last_heartbeat": heard,
+            **other,
+        }
     )
 
 
@@ -69,7 +75,11 @@ def announce(filename: str) -> None:
     from swf_monitor.models import Message
 
     Message.objects.create(
-        message_id=uuid.uuid4(), msg_type="stf_gen", sender="daqsim-agent@host", filename=filename, body={}
+        message_id=uuid.uuid4(),
+        msg_type="stf_gen",
+        sender="daqsim-agent@host",
+        filename=filename,
+        body={},
     )
 
 
@@ -103,7 +113,13 @@ def test_all_is_well() -> None:
         announce(f"swf.{run_id:06d}.{number:06d}.stf")
     text = page()
     assert banner(text) == ("ok", "All is well")
-    assert counts(text) == {"generated": 7, "registered": 6, "processed": 3, "sampled": 0, "failed": 0}
+    assert counts(text) == {
+        "generated": 7,
+        "registered": 6,
+        "processed": 3,
+        "sampled": 0,
+        "failed": 0,
+    }
     for word in (
         "1 of 1 agents alive",
         "data-agent@host",
@@ -251,7 +267,9 @@ def test_no_query_reads_what_grows() -> None:
             with connection.cursor() as cursor:
                 cursor.execute("EXPLAIN QUERY PLAN " + sql)
                 plan = [row[3] for row in cursor.fetchall()]
-            ends = "LIMIT" in sql  # in the order of the rows, a scan ends with the last one that is wanted
+            ends = (
+                "LIMIT" in sql
+            )  # in the order of the rows, a scan ends with the last one that is wanted
             slow = [step for step in plan if "SCAN" in step and "INDEX" not in step and not ends]
             assert not slow, (sql, plan)
             assert not any("FOR ORDER BY" in step for step in plan), (sql, plan)

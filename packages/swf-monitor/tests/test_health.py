@@ -82,7 +82,9 @@ def heard(name: str, seconds_ago: float) -> None:
     from swf_monitor.models import SystemAgent
 
     when = timezone.now() - timedelta(seconds=seconds_ago)
-    SystemAgent.objects.create(instance_name=name, agent_type="data", status="OK", last_heartbeat=when)
+    SystemAgent.objects.create(
+        instance_name=name, agent_type="data", status="OK", last_heartbeat=when
+    )
 
 
 @pytest.mark.parametrize(("age", "status"), [(25, 200), (31, 503), (-1, 200), (-31, 503)])
@@ -96,9 +98,13 @@ def test_an_agent_is_silent(age: float, status: int) -> None:
     answered, health = ask()
     alive = [agent["alive"] for agent in Client().get("/api/summary/").json()["agents"]]
     assert (answered, all(alive)) == (status, status == 200)
-    assert (health["status"], health["agents"]["ok"]) == (("ok", True) if status == 200 else ("error", False))
+    assert (health["status"], health["agents"]["ok"]) == (
+        ("ok", True) if status == 200 else ("error", False)
+    )
     assert health["agents"]["total"] == 2
-    assert [agent["instance_name"] for agent in health["agents"]["silent"]] == ["other"] * (status == 503)
+    assert [agent["instance_name"] for agent in health["agents"]["silent"]] == ["other"] * (
+        status == 503
+    )
     if status == 503:
         assert health["agents"]["detail"] == "1 of 2 agents are alive; not heard of: other (31 s)"
         assert health["listener"]["ok"] is True
@@ -133,7 +139,9 @@ def test_an_agent_that_is_forgotten() -> None:
     assert ask()[0] == 503
     assert client.delete("/api/systemagents/data@host%2F1/?pid=7").status_code == 204
     assert ask()[0] == 200
-    assert client.delete("/api/systemagents/data@host%2F1/").status_code == 204, "it is forgotten already"
+    assert client.delete("/api/systemagents/data@host%2F1/").status_code == 204, (
+        "it is forgotten already"
+    )
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="mounting takes root")

@@ -92,14 +92,18 @@ def test_each_message_is_recorded_once(testbed: Testbed) -> None:
     # The queue keeps the order: when this one is here, all are.
     last = message(0, msg_type="end_run")
     send(testbed.port, [last])
-    wait_until(lambda: testbed.api.get("/api/messages/?msg_type=end_run").json["count"], "the last message")
+    wait_until(
+        lambda: testbed.api.get("/api/messages/?msg_type=end_run").json["count"], "the last message"
+    )
     assert testbed.count() == 201
     # One that came again is no fault.
     assert "refused" not in testbed.listener.output
     newest = testbed.api.get("/api/messages/?limit=1").json["results"][0]
     assert newest["body"] == json.loads(last)
     assert newest["sent_at"] == "2026-01-02T03:04:05.678000Z"
-    ids = {row["message_id"] for row in testbed.api.get("/api/messages/?limit=1000").json["results"]}
+    ids = {
+        row["message_id"] for row in testbed.api.get("/api/messages/?limit=1000").json["results"]
+    }
     assert ids == {json.loads(body)["message_id"] for body in [*bodies, last]}
 
 
@@ -119,7 +123,9 @@ def test_what_is_no_message_is_refused_and_does_not_come_again(testbed: Testbed)
     send(testbed.port, [*bad, message(1, msg_type="of_a_later_version")])
     testbed.wait_for(1)
     assert testbed.count() == 1
-    wait_until(lambda: "10 messages refused" in testbed.health()["listener"]["detail"], "word of them")
+    wait_until(
+        lambda: "10 messages refused" in testbed.health()["listener"]["detail"], "word of them"
+    )
     assert testbed.health()["status"] == "ok"
     assert testbed.listener.stop() == 0
     testbed.listen()
@@ -144,7 +150,8 @@ def test_broker_that_goes_and_comes(testbed: Testbed) -> None:
     testbed.wait_for(1)
     testbed.broker.kill()
     health = wait_until(
-        lambda: (state := testbed.health())["status"] == "error" and state, "word of the broker's end"
+        lambda: (state := testbed.health())["status"] == "error" and state,
+        "word of the broker's end",
     )
     assert health["database"]["ok"] is True
     assert health["listener"]["subscribed"] is False
@@ -233,7 +240,9 @@ def test_wrong_password_is_told(site: Site) -> None:
     _, api = site.serve("--setup")
     site.start("listen", ACTIVEMQ_USER="swf", ACTIVEMQ_PASSWORD="canary")
     detail = wait_until(
-        lambda: "refused: " in (text := api.get("/api/health/").json["listener"]["detail"]) and text,
+        lambda: (
+            "refused: " in (text := api.get("/api/health/").json["listener"]["detail"]) and text
+        ),
         "word of the refusal",
     )
     assert "canary" not in detail + site.programs[-1].output

@@ -42,9 +42,16 @@ def test_finished_files_are_forgotten_and_others_never(monkeypatch: pytest.Monke
 
     def file(name: str, status: str, sampled: bool, when: datetime) -> None:
         StfFile.objects.create(
-            filename=name, run=run, path="/x", size_bytes=1, checksum="sha256:0", sequence=1, status=status,
-            sampled_at=when if sampled else None, updated_at=when,
-        )  # fmt: skip
+            filename=name,
+            run=run,
+            path="/x",
+            size_bytes=1,
+            checksum="sha256:0",
+            sequence=1,
+            status=status,
+            sampled_at=when if sampled else None,
+            updated_at=when,
+        )
 
     file("old-finished", "processed", True, OLD)
     file("old-finished-2", "processed", True, OLD)
@@ -59,8 +66,12 @@ def test_finished_files_are_forgotten_and_others_never(monkeypatch: pytest.Monke
     assert retention.prune(LIMIT) == {"stf_files": 2, "runs": 1}
     left = set(StfFile.objects.values_list("filename", flat=True))
     assert left == {
-        "old-unsampled", "old-failed", "old-waiting", "new-finished", "old-finished-of-the-newest",
-    }  # fmt: skip
+        "old-unsampled",
+        "old-failed",
+        "old-waiting",
+        "new-finished",
+        "old-finished-of-the-newest",
+    }
     assert TfFile.objects.count() == 0
     assert set(Run.objects.values_list("pk", flat=True)) == {run.pk, new_run.pk}
     assert Run.objects.create().pk > new_run.pk > empty_run.pk
@@ -70,7 +81,10 @@ def fill_messages(count: int, body: object = None) -> None:
     from swf_monitor.models import Message
 
     Message.objects.bulk_create(
-        [Message(message_id=uuid.uuid4(), msg_type="stf_gen", body=body or {}) for _ in range(count)],
+        [
+            Message(message_id=uuid.uuid4(), msg_type="stf_gen", body=body or {})
+            for _ in range(count)
+        ],
         batch_size=1000,
     )
 
@@ -101,19 +115,32 @@ def test_no_more_files_than_the_limit_are_kept(monkeypatch: pytest.MonkeyPatch) 
     for number in range(5):
         for status in ("processed", "failed", "registered", "processing"):
             StfFile.objects.create(
-                filename=f"{status}-{number}", run=run, path="/x", size_bytes=1, checksum="sha256:0",
-                sequence=1, status=status, sampled_at=NOW if status == "processed" else None, updated_at=NOW,
-            )  # fmt: skip
+                filename=f"{status}-{number}",
+                run=run,
+                path="/x",
+                size_bytes=1,
+                checksum="sha256:0",
+                sequence=1,
+                status=status,
+                sampled_at=NOW if status == "processed" else None,
+                updated_at=NOW,
+            )
     for stf in StfFile.objects.filter(status="processed"):
         TfFile.objects.create(filename=stf.filename, stf_file=stf, size_bytes=1, offset=0)
     assert retention.prune(LIMIT, max_stf_files=3) == {"stf_files": 4}
     left = sorted(StfFile.objects.values_list("filename", flat=True))
     assert [name for name in left if name.startswith("proces")] == [
-        "processed-2", "processed-3", "processed-4", *(f"processing-{number}" for number in range(5)),
-    ]  # fmt: skip
+        "processed-2",
+        "processed-3",
+        "processed-4",
+        *(f"processing-{number}" for number in range(5)),
+    ]
     assert [name for name in left if name[0] in "fr"] == [
-        "failed-2", "failed-3", "failed-4", *(f"registered-{number}" for number in range(5)),
-    ]  # fmt: skip
+        "failed-2",
+        "failed-3",
+        "failed-4",
+        *(f"registered-{number}" for number in range(5)),
+    ]
     assert TfFile.objects.count() == 3
     # a limit below what may still be on the disk does not count
     assert retention.prune(LIMIT, max_stf_files=1) == {"stf_files": 2}
@@ -147,7 +174,9 @@ def test_others_write_while_much_is_deleted(tmp_path: Path) -> None:
 
     fill_messages(20_000)
     database = str(connection.settings_dict["NAME"])
-    writer = subprocess.Popen([sys.executable, "-c", WRITER, database], stdout=subprocess.PIPE, text=True)
+    writer = subprocess.Popen(
+        [sys.executable, "-c", WRITER, database], stdout=subprocess.PIPE, text=True
+    )
     time.sleep(0.5)
     pauses: list[float] = []
 
@@ -245,6 +274,8 @@ def test_agents_that_are_gone_are_forgotten() -> None:
     from swf_monitor.retention import prune
 
     for name, when in (("gone", OLD), ("here", NOW)):
-        SystemAgent.objects.create(instance_name=name, agent_type="data", status="OK", last_heartbeat=when)
+        SystemAgent.objects.create(
+            instance_name=name, agent_type="data", status="OK", last_heartbeat=when
+        )
     assert prune(LIMIT) == {"agents": 1}
     assert SystemAgent.objects.get().instance_name == "here"

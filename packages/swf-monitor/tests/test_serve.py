@@ -19,7 +19,10 @@ def test_taken_port_is_one_clear_line_and_nothing_is_changed(site: Site) -> None
         port = taken.getsockname()[1]
         done = site.command("serve", "--setup", "--port", str(port))
     assert done.returncode == 2
-    assert done.stderr == f"swf-monitor: cannot listen on 127.0.0.1 port {port}: Address already in use\n"
+    assert (
+        done.stderr
+        == f"swf-monitor: cannot listen on 127.0.0.1 port {port}: Address already in use\n"
+    )
     assert not (site.folder / "monitor").exists()
 
 
@@ -49,7 +52,10 @@ def test_stop_signals(site: Site, number: signal.Signals) -> None:
     assert time.monotonic() - began < 5
     assert [line["message"] for line in program.lines[-2:]] == ["stopping", "stopped"]
     # Nothing waits in the log of SQLite any more.
-    assert {path.name for path in (site.folder / "monitor").iterdir()} == {"db.sqlite3", ".setup.lock"}
+    assert {path.name for path in (site.folder / "monitor").iterdir()} == {
+        "db.sqlite3",
+        ".setup.lock",
+    }
 
 
 def test_request_in_work_is_answered_before_the_end(site: Site) -> None:

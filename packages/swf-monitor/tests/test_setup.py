@@ -16,7 +16,10 @@ OTHER_TOKEN = "d" * 40
 
 def contents(folder: Path) -> dict[str, tuple[str, int]]:
     return {
-        str(path.relative_to(folder)): (hashlib.sha256(path.read_bytes()).hexdigest(), path.stat().st_mode)
+        str(path.relative_to(folder)): (
+            hashlib.sha256(path.read_bytes()).hexdigest(),
+            path.stat().st_mode,
+        )
         for path in sorted(folder.rglob("*"))
         if path.is_file()
     }
@@ -61,7 +64,9 @@ def test_setup_on_postgresql(postgresql_site: Site) -> None:
 
 
 @pytest.mark.parametrize("engine", ["sqlite", "postgresql"])
-def test_two_setups_at_the_same_time(engine: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
+def test_two_setups_at_the_same_time(
+    engine: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
     environment = {}
     if engine == "postgresql":
         cluster: PostgreSQL = request.getfixturevalue("postgresql")
@@ -71,10 +76,13 @@ def test_two_setups_at_the_same_time(engine: str, tmp_path: Path, request: pytes
     started = [
         subprocess.Popen(
             [sys.executable, "-m", "swf_monitor.cli", "setup"],
-            env=site.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            env=site.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
         )
         for _ in range(3)
-    ]  # fmt: skip
+    ]
     outputs = [process.communicate(timeout=60) for process in started]
     assert [process.returncode for process in started] == [0, 0, 0], outputs
     assert sorted(json.loads(stdout)["changed"] for stdout, _ in outputs) == [False, False, True]
@@ -100,9 +108,13 @@ def test_database_file_is_for_its_owner_alone(site: Site) -> None:
         ({"DB_HOST": "127.0.0.1", "DB_PORT": "1"}, "the database does not answer"),
     ],
 )
-def test_wrong_settings_are_one_clear_line(site: Site, environment: dict[str, str], cause: str) -> None:
+def test_wrong_settings_are_one_clear_line(
+    site: Site, environment: dict[str, str], cause: str
+) -> None:
     if "DB_HOST" in environment:
-        need(find_spec("psycopg"), "psycopg is not installed: pip install 'swf-monitor[postgresql]'")
+        need(
+            find_spec("psycopg"), "psycopg is not installed: pip install 'swf-monitor[postgresql]'"
+        )
     done = site.command("setup", **environment)
     assert done.returncode in (1, 2)
     assert cause in done.stderr

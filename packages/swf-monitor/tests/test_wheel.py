@@ -33,7 +33,10 @@ def test_every_file_of_the_source_is_in_the_wheel_and_no_other(wheel: Path) -> N
     }
     packed = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
     assert packed == wanted
-    assert {"swf_monitor/templates/swf_monitor/page.html", "swf_monitor/migrations/0001_initial.py"} <= packed
+    assert {
+        "swf_monitor/templates/swf_monitor/page.html",
+        "swf_monitor/migrations/0001_initial.py",
+    } <= packed
 
 
 def test_it_runs_from_the_wheel(wheel: Path, tmp_path: Path) -> None:
@@ -64,7 +67,10 @@ def test_it_runs_from_the_wheel(wheel: Path, tmp_path: Path) -> None:
     port = free_port()
     log = tmp_path / "serve.log"
     program = Program(
-        ["swf_monitor.cli", "serve", "--setup", "--port", str(port)], site.environment, log, str(python)
+        ["swf_monitor.cli", "serve", "--setup", "--port", str(port)],
+        site.environment,
+        log,
+        str(python),
     )
     try:
         api = Api(f"http://127.0.0.1:{port}")

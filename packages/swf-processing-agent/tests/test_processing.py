@@ -30,24 +30,30 @@ class Bench:
         self.run_id = client.create_run()
         self._sequence = 0
 
-    def file(self, content: bytes = b"content", checksum: str = "", size: int | None = None) -> StfName:
+    def file(
+        self, content: bytes = b"content", checksum: str = "", size: int | None = None
+    ) -> StfName:
         """A file that is registered."""
         self._sequence += 1
         name = StfName(self.run_id, self._sequence)
         name.path(self.data_dir).parent.mkdir(parents=True, exist_ok=True)
         name.path(self.data_dir).write_bytes(content)
         self.fields = {
-            "filename": str(name), "path": "/elsewhere", "sequence": name.sequence,
+            "filename": str(name),
+            "path": "/elsewhere",
+            "sequence": name.sequence,
             "size_bytes": len(content) if size is None else size,
             "checksum": checksum or f"sha256:{hashlib.sha256(content).hexdigest()}",
-        }  # fmt: skip
+        }
         self.client.register_stf(run_id=self.run_id, **self.fields)
         return name
 
     def announce(self) -> None:
         """stf_ready for the last file, with a new message id each time."""
         fields = {**self.fields, "started_at": "", "ended_at": ""}
-        message = Message("stf_ready", run_id=self.run_id, sender="test", namespace="testbed", fields=fields)
+        message = Message(
+            "stf_ready", run_id=self.run_id, sender="test", namespace="testbed", fields=fields
+        )
         self.inbox.send(PROCESSING_QUEUE, message.to_json())
 
     def row(self, name: StfName) -> dict[str, Any]:
@@ -68,7 +74,9 @@ def bench(tmp_path: Path, broker: BrokerProgram, monitor: MonitorProgram) -> Ite
 
 
 @pytest.fixture
-def start(tmp_path: Path, broker: BrokerProgram, monitor: MonitorProgram) -> Iterator[Callable[[], Program]]:
+def start(
+    tmp_path: Path, broker: BrokerProgram, monitor: MonitorProgram
+) -> Iterator[Callable[[], Program]]:
     env = {**broker.env, **monitor.env, "SWF_DATA_DIR": str(tmp_path / "data")}
     program = Program(tmp_path / "agent.log", "swf-processing-agent", env=env)
     yield program.start
@@ -94,7 +102,9 @@ def test_a_good_file_is_processed(bench: Bench, start: Callable[[], Program]) ->
         ({"size": 3}, "size is 7 bytes, expected 3"),
     ],
 )
-def test_a_wrong_file_fails(bench: Bench, start: Callable[[], Program], change: Any, reason: str) -> None:
+def test_a_wrong_file_fails(
+    bench: Bench, start: Callable[[], Program], change: Any, reason: str
+) -> None:
     start()
     name = bench.file(**change)
     bench.announce()
@@ -118,7 +128,9 @@ def test_a_file_that_is_gone_fails_and_the_next_is_processed(
     assert bench.end(good)["status"] == "processed"
 
 
-def test_a_file_that_is_announced_twice_is_processed_once(bench: Bench, start: Callable[[], Program]) -> None:
+def test_a_file_that_is_announced_twice_is_processed_once(
+    bench: Bench, start: Callable[[], Program]
+) -> None:
     program = start()
     name = bench.file()
     bench.announce()

@@ -56,7 +56,9 @@ class Sender(Watcher):
             if self.receipts:
                 assert self.room.acquire(timeout=60)
                 headers["receipt"] = f"r{n}"
-            self.connection.send("/queue/burst", body, content_type="application/json", headers=headers)
+            self.connection.send(
+                "/queue/burst", body, content_type="application/json", headers=headers
+            )
 
 
 class Receiver(Watcher):

@@ -43,7 +43,9 @@ def test_small_chunks(size: int) -> None:
 
 
 @pytest.mark.parametrize("version", ["1.1", "1.2"])
-@pytest.mark.parametrize("value", ["a:b", "line\nline", "back\\slash", "\\n", "\\\\c", "ünïcode", " spaces "])
+@pytest.mark.parametrize(
+    "value", ["a:b", "line\nline", "back\\slash", "\\n", "\\\\c", "ünïcode", " spaces "]
+)
 def test_headers_come_back_as_they_were(version: str, value: str) -> None:
     (frame,) = parse(encode("SEND", {value: value}, b"", version), version=version)
     assert frame.headers == {value: value}

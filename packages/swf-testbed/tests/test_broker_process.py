@@ -58,7 +58,9 @@ def test_a_kill_in_a_burst_loses_nothing_that_was_confirmed(start_broker, data_d
             for n in range(100_000):
                 name = f"{number}.{n}"
                 client.send(
-                    "SEND", {"destination": QUEUE, "persistent": "true", "receipt": name}, name.encode()
+                    "SEND",
+                    {"destination": QUEUE, "persistent": "true", "receipt": name},
+                    name.encode(),
                 )
                 # Ten on their way at any time.
                 if n >= 10 and (frame := client.next()):
@@ -132,13 +134,17 @@ def test_port_taken() -> None:
 
 def test_a_data_directory_serves_one_broker(start_broker, data_dir: Path) -> None:
     start_broker(SWF_BROKER_DATA_DIR=str(data_dir))
-    assert "another broker uses it" in one_line(run("--port", "0", SWF_BROKER_DATA_DIR=str(data_dir)))
+    assert "another broker uses it" in one_line(
+        run("--port", "0", SWF_BROKER_DATA_DIR=str(data_dir))
+    )
 
 
 def test_a_damaged_store(data_dir: Path) -> None:
     data_dir.mkdir()
     (data_dir / "messages.sqlite3").write_bytes(b"not a database" * 100)
-    assert "file is not a database" in one_line(run("--port", "0", SWF_BROKER_DATA_DIR=str(data_dir)))
+    assert "file is not a database" in one_line(
+        run("--port", "0", SWF_BROKER_DATA_DIR=str(data_dir))
+    )
 
 
 @pytest.mark.parametrize(
@@ -146,14 +152,20 @@ def test_a_damaged_store(data_dir: Path) -> None:
     [
         (["--user", "swf"], {}, "give both"),
         ([], {"SWF_BROKER_PASSWORD": "canary"}, "give both"),
-        (["--user", "x"], {"SWF_BROKER_PASSWORD": "canary", "SWF_BROKER_PASSWORD_FILE": "/x"}, "both set"),
+        (
+            ["--user", "x"],
+            {"SWF_BROKER_PASSWORD": "canary", "SWF_BROKER_PASSWORD_FILE": "/x"},
+            "both set",
+        ),
         (["--user", "x"], {"SWF_BROKER_PASSWORD_FILE": "/nowhere/at/all"}, "No such file"),
         (["--port", "http"], {}, "the port must be a number"),
         ([], {"SWF_BROKER_DATA_DIR": "/proc/none"}, "cannot keep messages"),
         ([], {"SWF_LOG_LEVEL": "LOUD"}, "SWF_LOG_LEVEL"),
     ],
 )
-def test_settings_that_cannot_work(arguments: list[str], environment: dict[str, str], cause: str) -> None:
+def test_settings_that_cannot_work(
+    arguments: list[str], environment: dict[str, str], cause: str
+) -> None:
     error = one_line(run(*arguments, **environment))
     assert cause in error
     assert "canary" not in error

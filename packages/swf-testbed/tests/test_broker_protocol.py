@@ -24,7 +24,9 @@ def test_a_message_in_each_version(broker, version: str) -> None:
     assert "receipt" not in message.headers, "the sender's receipt is no business of the consumer"
     assert ("ack" in message.headers) == (version == "1.2")
     settle = {"id": message.headers["message-id"]} if version == "1.2" else message.headers
-    client.receipt("ACK", {k: settle[k] for k in ("id", "message-id", "subscription") if k in settle})
+    client.receipt(
+        "ACK", {k: settle[k] for k in ("id", "message-id", "subscription") if k in settle}
+    )
     client.close()
     again = RawClient(broker.port)
     again.subscribe(QUEUE)
@@ -59,7 +61,11 @@ def test_a_bad_first_frame(broker, command: str, headers: dict[str, str], cause:
         ("SUBSCRIBE", {"destination": QUEUE}, "needs an id"),
         ("SUBSCRIBE", {"destination": QUEUE, "id": "1", "ack": "perhaps"}, "ack must be"),
         ("SUBSCRIBE", {"destination": QUEUE, "id": "1", "selector": "a = 1"}, "selectors"),
-        ("SUBSCRIBE", {"destination": QUEUE, "id": "1", "activemq.prefetchSize": "0"}, "prefetchSize"),
+        (
+            "SUBSCRIBE",
+            {"destination": QUEUE, "id": "1", "activemq.prefetchSize": "0"},
+            "prefetchSize",
+        ),
         ("UNSUBSCRIBE", {"id": "1"}, "no such subscription"),
         ("ACK", {"message-id": "1"}, "needs the header id"),
         ("COMMIT", {"transaction": "t"}, "no such transaction"),
@@ -68,7 +74,9 @@ def test_a_bad_first_frame(broker, command: str, headers: dict[str, str], cause:
         ("JUMP", {}, "unknown command"),
     ],
 )
-def test_a_bad_frame_ends_the_connection(broker, command: str, headers: dict[str, str], cause: str) -> None:
+def test_a_bad_frame_ends_the_connection(
+    broker, command: str, headers: dict[str, str], cause: str
+) -> None:
     client = RawClient(broker.port)
     client.send(command, {**headers, "receipt": "r7"})
     error = client.read("ERROR")
@@ -157,7 +165,9 @@ def test_unsubscribe_gives_back(broker) -> None:
 def test_topics_reach_all_and_are_not_kept(broker) -> None:
     listeners = [RawClient(broker.port) for _ in range(3)]
     for client in listeners:
-        client.receipt("SUBSCRIBE", {"id": "t", "destination": "/topic/news", "ack": "client-individual"})
+        client.receipt(
+            "SUBSCRIBE", {"id": "t", "destination": "/topic/news", "ack": "client-individual"}
+        )
     sender = RawClient(broker.port)
     sender.put("/topic/news", "one", "two")
     for client in listeners:
@@ -185,7 +195,9 @@ def test_many_receipts_keep_their_order(broker) -> None:
     client = RawClient(broker.port)
     for n in range(500):
         client.send("SEND", {"destination": QUEUE, "receipt": str(n)}, b"x")
-    assert [client.read("RECEIPT").headers["receipt-id"] for _ in range(500)] == [str(n) for n in range(500)]
+    assert [client.read("RECEIPT").headers["receipt-id"] for _ in range(500)] == [
+        str(n) for n in range(500)
+    ]
 
 
 def test_a_frame_that_comes_in_pieces(broker) -> None:
@@ -227,14 +239,21 @@ class TestLogin:
         return start_broker(SWF_BROKER_USER="swf", SWF_BROKER_PASSWORD_FILE=str(secret)).port
 
     def test_right(self, port: int) -> None:
-        assert RawClient(port, login="swf", passcode="pässword").connected.headers["version"] == "1.2"
+        assert (
+            RawClient(port, login="swf", passcode="pässword").connected.headers["version"] == "1.2"
+        )
         connection = stomp.Connection12([("127.0.0.1", port)])
         connection.connect("swf", "pässword", wait=True)
         connection.disconnect()
 
     @pytest.mark.parametrize(
         "login",
-        [{}, {"login": "swf"}, {"login": "swf", "passcode": "wrong"}, {"login": "x", "passcode": "pässword"}],
+        [
+            {},
+            {"login": "swf"},
+            {"login": "swf", "passcode": "wrong"},
+            {"login": "x", "passcode": "pässword"},
+        ],
     )
     def test_wrong(self, port: int, login: dict[str, str]) -> None:
         raw = RawClient(port, "")

@@ -15,7 +15,16 @@ from swf_testbed_cli import clean_start
 
 # of what the command imports, and of what other parts of the testbed import
 NAMES = (
-    *("typer", "click", "rich", "supervisor", "shellingham", "pygments", "markdown_it", "typing_extensions"),
+    *(
+        "typer",
+        "click",
+        "rich",
+        "supervisor",
+        "shellingham",
+        "pygments",
+        "markdown_it",
+        "typing_extensions",
+    ),
     *("requests", "yaml", "jinja2", "django", "urllib3", "stomp", "cryptography", "packaging"),
 )
 
@@ -34,7 +43,13 @@ def view(tmp_path: Path) -> Path:
 def run(command: list[str], folder: Path, **more: str) -> subprocess.CompletedProcess[str]:
     environment = {"PATH": os.environ["PATH"], "HOME": str(folder), **more}
     return subprocess.run(
-        command, cwd=folder, env=environment, capture_output=True, text=True, check=False, timeout=60
+        command,
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
     )
 
 
@@ -44,7 +59,9 @@ def run(command: list[str], folder: Path, **more: str) -> subprocess.CompletedPr
     + [[sys.executable, "-m", "swf_testbed_cli"]],
     ids=["swf-testbed", "testbed", "-m"],
 )
-def test_the_command_does_not_see_packages_of_others(command: list[str], view: Path, tmp_path: Path) -> None:
+def test_the_command_does_not_see_packages_of_others(
+    command: list[str], view: Path, tmp_path: Path
+) -> None:
     done = run([*command, "status"], tmp_path, PYTHONPATH=str(view), LD_LIBRARY_PATH=str(view))
     assert "wrong" not in done.stdout + done.stderr
     assert "not initialised" in done.stderr

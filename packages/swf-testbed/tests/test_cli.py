@@ -66,7 +66,9 @@ def venv_bin(tmp_path_factory: pytest.TempPathFactory) -> Path:
     site = next(home.glob("lib/python*/site-packages"))
     # addsitedir and not a plain path: an editable install is found through its .pth file.
     paths = {sysconfig.get_path("purelib"), sysconfig.get_path("platlib")}
-    site.joinpath("tests.pth").write_text("".join(f"import site; site.addsitedir({p!r})\n" for p in paths))
+    site.joinpath("tests.pth").write_text(
+        "".join(f"import site; site.addsitedir({p!r})\n" for p in paths)
+    )
     for name in PROGRAMS:
         script = home / "bin" / name
         script.write_text(STAND_IN)
@@ -90,7 +92,10 @@ def folder() -> Iterator[Path]:
 def command_server(venv_bin: Path) -> Iterator[subprocess.Popen[str]]:
     server = Path(__file__).with_name("command_server.py")
     with subprocess.Popen(
-        [str(venv_bin / "python"), str(server)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [str(venv_bin / "python"), str(server)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
     ) as process:
         yield process
         assert process.stdin
@@ -101,8 +106,12 @@ def command_server(venv_bin: Path) -> Iterator[subprocess.Popen[str]]:
 def run(command_server: subprocess.Popen[str], folder: Path, tmp_path: Path) -> Run:
     outputs = [tmp_path / "stdout", tmp_path / "stderr"]
 
-    def run(*arguments: str, cwd: Path = folder, **environment: str) -> subprocess.CompletedProcess[str]:
-        clean = {k: v for k, v in os.environ.items() if not k.startswith(("SWF_", "ACTIVEMQ_", "XDG_"))}
+    def run(
+        *arguments: str, cwd: Path = folder, **environment: str
+    ) -> subprocess.CompletedProcess[str]:
+        clean = {
+            k: v for k, v in os.environ.items() if not k.startswith(("SWF_", "ACTIVEMQ_", "XDG_"))
+        }
         clean |= {"HOME": str(folder / "home"), "COLUMNS": "150", **environment}
         request = {"arguments": arguments, "cwd": str(cwd), "environment": clean}
         request |= {"stdout": str(outputs[0]), "stderr": str(outputs[1])}
@@ -111,7 +120,9 @@ def run(command_server: subprocess.Popen[str], folder: Path, tmp_path: Path) -> 
         command_server.stdin.write(json.dumps(request) + "\n")
         command_server.stdin.flush()
         status = int(command_server.stdout.readline())
-        return subprocess.CompletedProcess(arguments, status, *(path.read_text() for path in outputs))
+        return subprocess.CompletedProcess(
+            arguments, status, *(path.read_text() for path in outputs)
+        )
 
     return run
 
@@ -156,7 +167,9 @@ def alive(pid: int) -> bool:
         return False
 
 
-def fails(done: subprocess.CompletedProcess[str], cause: str, next_command: str, status: int = 1) -> None:
+def fails(
+    done: subprocess.CompletedProcess[str], cause: str, next_command: str, status: int = 1
+) -> None:
     """The two lines of a clear error, and no traceback."""
     assert done.returncode == status, (done.stdout, done.stderr)
     assert "Traceback" not in done.stderr
@@ -187,7 +200,9 @@ class TestInit:
         assert set(secrets) == {"api-token", "django-secret-key", "broker-password"}
         assert re.fullmatch("[0-9a-f]{40}", secrets["api-token"])
         assert len(secrets["django-secret-key"]) >= 50
-        assert {stat.S_IMODE(path.stat().st_mode) for path in (new / "secrets").iterdir()} == {0o600}
+        assert {stat.S_IMODE(path.stat().st_mode) for path in (new / "secrets").iterdir()} == {
+            0o600
+        }
         config = (new / "supervisord.conf").read_text()
         for secret in secrets.values():
             assert secret not in config + done.stdout + done.stderr
@@ -228,7 +243,9 @@ class TestInit:
         assert "is kept" not in run("init", "--force").stdout
         assert list(made.parent.glob("supervisord.conf.*")) == [copy]
 
-    def test_force_keeps_a_linked_file_and_few_copies(self, run: Run, made: Path, folder: Path) -> None:
+    def test_force_keeps_a_linked_file_and_few_copies(
+        self, run: Run, made: Path, folder: Path
+    ) -> None:
         target = folder / "mine.conf"
         target.write_text("; mine, elsewhere\n")
         made.unlink()
@@ -284,7 +301,9 @@ class TestInit:
     @pytest.mark.parametrize("character", UNFIT_CHARACTERS)
     def test_a_path_that_supervisor_cannot_hold(self, folder: Path, character: str) -> None:
         with pytest.raises(TestbedError, match="cannot hold a path with"):
-            initialise(folder / f"a{character}b", force=False, broker_port=1, monitor_port=2, mcp_port=3)
+            initialise(
+                folder / f"a{character}b", force=False, broker_port=1, monitor_port=2, mcp_port=3
+            )
 
     def test_a_program_that_is_not_installed(self, run: Run, venv_bin: Path) -> None:
         program = venv_bin / "swf-mcp-agent"
@@ -366,7 +385,9 @@ class TestLife:
         assert done.returncode != 0
         assert "systemd does not stop thing.service: Access denied" in done.stderr
         assert "sudo systemctl stop thing.service" in done.stderr
-        assert alive(pid), "it would be started again, and somebody would believe that it is stopped"
+        assert alive(pid), (
+            "it would be started again, and somebody would believe that it is stopped"
+        )
         (tmp_path / "may").touch()
         done = run("stop", PATH=path)
         assert (done.returncode, done.stdout) == (0, "Stopped.\n")
@@ -432,11 +453,17 @@ class TestLife:
         assert not old & {p["pid"] for p in after["programs"]}
         assert "one-more" in {p["name"] for p in after["programs"]}
 
-    def test_restart_with_a_broken_configuration_changes_nothing(self, run: Run, started: Path) -> None:
+    def test_restart_with_a_broken_configuration_changes_nothing(
+        self, run: Run, started: Path
+    ) -> None:
         before = states(run)
-        replace(started, "[program:mcp-agent]", "[program:bad]\nautostart=perhaps\n[program:mcp-agent]")
+        replace(
+            started, "[program:mcp-agent]", "[program:bad]\nautostart=perhaps\n[program:mcp-agent]"
+        )
         fails(run("restart"), "perhaps", "edit")
-        assert {n: p["pid"] for n, p in states(run).items()} == {n: p["pid"] for n, p in before.items()}
+        assert {n: p["pid"] for n, p in states(run).items()} == {
+            n: p["pid"] for n, p in before.items()
+        }
 
     def test_restart_starts_what_is_down(self, run: Run, made: Path) -> None:
         done = run("restart")
@@ -446,14 +473,17 @@ class TestLife:
     def test_two_starts_at_once(self, run: Run, made: Path, venv_bin: Path) -> None:
         command = [str(venv_bin / "python"), "-m", "swf_testbed_cli", "start"]
         both = [
-            subprocess.Popen(command, cwd=made.parent, stdout=subprocess.PIPE, text=True) for _ in range(2)
+            subprocess.Popen(command, cwd=made.parent, stdout=subprocess.PIPE, text=True)
+            for _ in range(2)
         ]
         answers = [process.communicate(timeout=60)[0] for process in both]
         assert [process.returncode for process in both] == [0, 0], answers
         assert sorted("Already running." in answer for answer in answers) == [False, True]
 
     def test_start_brings_back_what_was_stopped(self, run: Run, started: Path) -> None:
-        os.kill(states(run)["daqsim-agent"]["pid"], signal.SIGTERM)  # ends well: supervisor leaves it
+        os.kill(
+            states(run)["daqsim-agent"]["pid"], signal.SIGTERM
+        )  # ends well: supervisor leaves it
         wait_until(lambda: states(run)["daqsim-agent"]["state"] == "EXITED")
         assert run("status").returncode == 3
         assert run("start").returncode == 0
@@ -471,7 +501,10 @@ class TestHealth:
                 {"status": "error", "agents": {"ok": False, "detail": "7 of 8 agents are alive"}},
                 "agents: 7 of 8 agents are alive",
             ),
-            ({"status": "error", "database": {"ok": False, "error": "read-only"}}, "database: read-only"),
+            (
+                {"status": "error", "database": {"ok": False, "error": "read-only"}},
+                "database: read-only",
+            ),
             ({"another": "page"}, None),
         ],
     )
@@ -512,7 +545,9 @@ class TestErrors:
         assert run("status").returncode == 3
         assert run("logs", "mcp-agent", "--stderr").stdout.endswith("the cause of it all\n")
 
-    def test_a_dead_daemon_that_left_its_socket_and_its_programs(self, run: Run, started: Path) -> None:
+    def test_a_dead_daemon_that_left_its_socket_and_its_programs(
+        self, run: Run, started: Path
+    ) -> None:
         def kill_daemon() -> list[int]:
             answer = json.loads(run("status", "--json").stdout)
             os.kill(answer["daemon"]["pid"], signal.SIGKILL)
@@ -534,8 +569,12 @@ class TestErrors:
         assert run("stop").stdout == "Stopped.\n"
         assert not any(alive(pid) for pid in programs)
 
-    @pytest.mark.parametrize("loss", ["socket", "socket and pid file", "a file in the place of the socket"])
-    def test_a_daemon_that_lost_its_socket_is_found(self, run: Run, started: Path, loss: str) -> None:
+    @pytest.mark.parametrize(
+        "loss", ["socket", "socket and pid file", "a file in the place of the socket"]
+    )
+    def test_a_daemon_that_lost_its_socket_is_found(
+        self, run: Run, started: Path, loss: str
+    ) -> None:
         pid = json.loads(run("status", "--json").stdout)["daemon"]["pid"]
         programs = [program["pid"] for program in states(run).values()]
         lose(started, loss)
@@ -581,7 +620,16 @@ class TestErrors:
         program."""
         commands = [
             ["sh", "-c", "sleep 100; :", "supervisord", "-c", str(made)],
-            ["sh", "-c", "sleep 100; :", "python", "-m", "supervisor.supervisorctl", "-c", str(made)],
+            [
+                "sh",
+                "-c",
+                "sleep 100; :",
+                "python",
+                "-m",
+                "supervisor.supervisorctl",
+                "-c",
+                str(made),
+            ],
         ]
         others = [subprocess.Popen(command, start_new_session=True) for command in commands]
         try:
@@ -596,7 +644,11 @@ class TestErrors:
 
     def test_an_unknown_program(self, run: Run, started: Path) -> None:
         for command in ("restart", "logs"):
-            fails(run(command, "monitr"), "no program 'monitr'; there are: broker, daqsim-agent", "status")
+            fails(
+                run(command, "monitr"),
+                "no program 'monitr'; there are: broker, daqsim-agent",
+                "status",
+            )
 
     def test_a_port_that_is_taken(self, run: Run, made: Path) -> None:
         port = re.search(r'SWF_MONITOR_PORT="(\d+)"', made.read_text())
@@ -614,7 +666,9 @@ class TestErrors:
     @pytest.mark.skipif(os.getuid() != 0, reason="needs root to become somebody else")
     def test_somebody_elses_socket(self, run: Run, started: Path, venv_bin: Path) -> None:
         for path in [started.parent, venv_bin.parent.parent, venv_bin.parent, *venv_bin.parents]:
-            if path.stat().st_uid == os.getuid() and str(path).startswith(tempfile.gettempdir() + "/"):
+            if path.stat().st_uid == os.getuid() and str(path).startswith(
+                tempfile.gettempdir() + "/"
+            ):
                 path.chmod(0o755)
         # Once as root, which imports everything: the interpreter may be out of reach for that user.
         code = """if True:
@@ -640,7 +694,9 @@ class TestErrors:
     def test_something_else_answers(self, run: Run, folder: Path) -> None:
         with socket.create_server(("127.0.0.1", 0)) as other:
             port = other.getsockname()[1]
-            (folder / "supervisord.conf").write_text(f"[supervisorctl]\nserverurl=http://127.0.0.1:{port}\n")
+            (folder / "supervisord.conf").write_text(
+                f"[supervisorctl]\nserverurl=http://127.0.0.1:{port}\n"
+            )
             process = subprocess.Popen([sys.executable, "-c", ANSWER_ONCE], stdin=other.fileno())
             fails(run("status"), "is not supervisord (404", "edit", status=4)
             process.wait(20)
@@ -681,15 +737,21 @@ class TestLogs:
         fails(run("logs", "monitor", "-f"), "not running", "start")
         fails(run("logs", "monitr"), "no program 'monitr'", "status")
 
-    @pytest.mark.parametrize("away", ["deleted", "renamed", "moved elsewhere", "replaced by an empty one"])
-    def test_a_log_that_is_not_in_its_place(self, run: Run, started: Path, folder: Path, away: str) -> None:
+    @pytest.mark.parametrize(
+        "away", ["deleted", "renamed", "moved elsewhere", "replaced by an empty one"]
+    )
+    def test_a_log_that_is_not_in_its_place(
+        self, run: Run, started: Path, folder: Path, away: str
+    ) -> None:
         log = started.parent / "logs/broker.log"
         pid = json.loads(run("status", "--json").stdout)["daemon"]["pid"]
         (folder / "elsewhere").mkdir()
         if away == "deleted":
             log.unlink()
         else:
-            log.rename(folder / "elsewhere/broker.log" if "elsewhere" in away else f"{log}-20260102")
+            log.rename(
+                folder / "elsewhere/broker.log" if "elsewhere" in away else f"{log}-20260102"
+            )
         if "replaced" in away:
             log.touch()
         done = run("logs", "broker")
@@ -706,14 +768,19 @@ class TestLogs:
     def test_a_log_that_cannot_be_found_again(self, run: Run, started: Path, folder: Path) -> None:
         log = started.parent / "logs/supervisord.log"
         log.rename(folder / "other name")
-        assert "moved away or deleted while it is open; it is written to a file that" in run("status").stderr
+        assert (
+            "moved away or deleted while it is open; it is written to a file that"
+            in run("status").stderr
+        )
         log = started.parent / "logs/broker.log"
         log.rename(folder / "also another name")
         done = run("logs", "broker")
         fails(done, f"the log {log} was moved away or deleted", "kill -USR2")
         assert done.stdout == ""
 
-    def test_a_log_that_was_deleted_while_the_program_is_down(self, run: Run, started: Path) -> None:
+    def test_a_log_that_was_deleted_while_the_program_is_down(
+        self, run: Run, started: Path
+    ) -> None:
         os.kill(states(run)["daqsim-agent"]["pid"], signal.SIGTERM)
         wait_until(lambda: states(run)["daqsim-agent"]["state"] == "EXITED")
         log = started.parent / "logs/daqsim-agent.log"
@@ -723,7 +790,17 @@ class TestLogs:
     def test_follow_through_a_rotation(self, run: Run, started: Path, venv_bin: Path) -> None:
         log = started.parent / "logs/broker.log"
         process = subprocess.Popen(
-            [str(venv_bin / "python"), "-u", "-m", "swf_testbed_cli", "logs", "broker", "-f", "-n", "1"],
+            [
+                str(venv_bin / "python"),
+                "-u",
+                "-m",
+                "swf_testbed_cli",
+                "logs",
+                "broker",
+                "-f",
+                "-n",
+                "1",
+            ],
             cwd=started.parent,
             stdout=subprocess.PIPE,
             text=True,
@@ -758,14 +835,19 @@ class TestProvisioned:
         assert run("status", "--config", str(started), cwd=elsewhere).returncode == 0
         user = folder / "home/.config/swf-testbed"
         user.mkdir(parents=True)
-        (user / "supervisord.conf").write_text(f"[unix_http_server]\nfile={folder}/supervisor.sock\n")
+        (user / "supervisord.conf").write_text(
+            f"[unix_http_server]\nfile={folder}/supervisor.sock\n"
+        )
         assert run("status", cwd=elsewhere).returncode == 0
         assert run("status", cwd=elsewhere, SWF_TESTBED_INSTANCE="other").returncode == 4
         xdg = folder / "xdg/other"
         shutil.copytree(user, xdg)
         assert (
             run(
-                "status", cwd=elsewhere, SWF_TESTBED_INSTANCE="other", XDG_CONFIG_HOME=str(xdg.parent)
+                "status",
+                cwd=elsewhere,
+                SWF_TESTBED_INSTANCE="other",
+                XDG_CONFIG_HOME=str(xdg.parent),
             ).returncode
             == 0
         )
@@ -782,7 +864,9 @@ class TestProvisioned:
             text,
         )
         text = re.sub(
-            r"serverurl=.*\n", f"serverurl=http://127.0.0.1:{port}\nusername=u\npassword=p%%w\n", text
+            r"serverurl=.*\n",
+            f"serverurl=http://127.0.0.1:{port}\nusername=u\npassword=p%%w\n",
+            text,
         )
         made.write_text(text)
         fails(run("status"), "not running", "swf-testbed start", status=4)
@@ -801,7 +885,9 @@ class TestProvisioned:
             f'#!/bin/sh\ntouch "{folder}/used"\nexec "{venv_bin}/python" -m supervisor.supervisord "$@"\n'
         )
         tool.chmod(0o755)
-        replace(made, "[unix_http_server]", f"[swf-testbed]\nsupervisord={tool}\n[unix_http_server]")
+        replace(
+            made, "[unix_http_server]", f"[swf-testbed]\nsupervisord={tool}\n[unix_http_server]"
+        )
         done = run("start")
         assert done.returncode == 0, done.stderr
         assert (folder / "used").exists()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-# (pattern, cause, cure); the first that matches is taken. uv's and pip's words are both there.
+# (pattern, cause, fix); the first that matches is taken. uv's and pip's words are both there.
 CAUSES = (
     (r"[Qq]uota exceeded|os error 122\b|Errno 122\b",
      "the disk quota is used up",
@@ -63,11 +63,11 @@ def explain(error, lock="see swf_testbed_release_lock_file"):
     """
     output = CREDENTIALS.sub("***@", error.output)
     index = error.index["name"] if error.index else "in use"
-    cause, cure = "see the output below", "read the output, mend what it names, then run again"
+    cause, fix = "see the output below", "read the output, mend what it names, then run again"
     for pattern, meaning, mend in CAUSES:
         if re.search(pattern, output):
-            cause, cure = meaning, mend.format(index=index, lock=lock)
+            cause, fix = meaning, mend.format(index=index, lock=lock)
             break
     where = " (%s)" % error.index["url"] if error.index and error.index.get("url") else ""
     evidence = "\n".join("  " + line for line in output.splitlines()[-EVIDENCE_LINES:])
-    return "could not %s%s: %s.\nEvidence:\n%s\nNext: %s." % (error.doing, where, cause, evidence, cure)
+    return "could not %s%s: %s.\nEvidence:\n%s\nNext: %s." % (error.doing, where, cause, evidence, fix)

@@ -21,7 +21,7 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.clean_
 COMMIT = re.compile(r"^([0-9a-f]{40}|[0-9a-f]{64})$")
 SSH = re.compile(r"^(ssh://|[^/@:]+@[^/:]+:)")
 
-# (pattern, cause, cure); the first that matches is taken
+# (pattern, cause, fix); the first that matches is taken
 CAUSES = (
     (r"Authentication failed|Invalid username or (password|token)|HTTP Basic: Access "
      r"denied|requested URL returned error: 403",
@@ -158,10 +158,10 @@ def environment_for(url, scratch, username, token, ca_cert):
 def explain(url, commit, output, token):
     if token:
         output = output.replace(token, "***").replace(quote(token, safe=""), "***")
-    cause, cure = "see the output below", "read the output, mend what it names, then run again"
+    cause, fix = "see the output below", "read the output, mend what it names, then run again"
     for pattern, meaning, mend in CAUSES:
         if re.search(pattern, output):
-            cause, cure = meaning, mend.format(url=shown(url))
+            cause, fix = meaning, mend.format(url=shown(url))
             break
     evidence = "\n".join("  " + line for line in shown(output).strip().splitlines()[-8:])
-    return "could not fetch %s at %s: %s.\nEvidence:\n%s\nNext: %s." % (shown(url), commit[:12], cause, evidence, cure)
+    return "could not fetch %s at %s: %s.\nEvidence:\n%s\nNext: %s." % (shown(url), commit[:12], cause, evidence, fix)

@@ -17,7 +17,7 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._build.install
 SOURCES = ("index", "index-url", "default-index", "extra-index-url", "find-links", "no-index")
 
 
-class UvTomlRefused(ValueError):
+class UvTomlError(ValueError):
     """The file cannot be read, or names indexes itself; the text says what to do."""
 
 
@@ -39,12 +39,12 @@ def index_lines(index, extra):
 def with_indexes(text, owner, lines):
     """The text with our indexes, as uv itself can read it.
 
-    :raises UvTomlRefused, BlockRefused:
+    :raises UvTomlError, BlockError:
     """
     rest = marked_block.outside(text, owner)
     found = sources_in(rest, lines)
     if found:
-        raise UvTomlRefused("it sets %s, and that is not this collection's. Take that out, or set "
+        raise UvTomlError("it sets %s, and that is not this collection's. Take that out, or set "
                             "swf_testbed_pip_index_scope to none and "
                             "add by hand what is missing of:\n%s\n" % (" and ".join(found), lines))
     result = marked_block.set_block(text, owner, lines)
@@ -57,13 +57,13 @@ def sources_in(text, lines=""):
     """The keys of a uv.toml that name places packages come from.
 
     :param lines: for a message, where the file cannot be read here.
-    :raises UvTomlRefused:
+    :raises UvTomlError:
     """
     if not any(line.strip() and not line.lstrip().startswith("#") for line in text.splitlines()):
         return []
     parser = toml_parser()
     if parser is None:
-        raise UvTomlRefused("this Python has no reader of TOML (3.11 has one, and pip brings one "
+        raise UvTomlError("this Python has no reader of TOML (3.11 has one, and pip brings one "
                             "along). Install pip (sudo "
                             "apt-get install python3-pip), or set swf_testbed_pip_index_scope to "
                             "none and add "
@@ -72,7 +72,7 @@ def sources_in(text, lines=""):
     try:
         content = parser.loads(text)
     except ValueError as error:
-        raise UvTomlRefused("it is no TOML, and uv cannot read it either: %s. Correct "
+        raise UvTomlError("it is no TOML, and uv cannot read it either: %s. Correct "
                             "it" % error) from None
     tables = (("", content), ("pip.", content.get("pip") if isinstance(content.get("pip"), dict) else {}))
     return [prefix + key for prefix, table in tables for key in SOURCES if table.get(key)]
@@ -92,7 +92,7 @@ def toml_parser():
 def read_by_uv(text):
     """Have the uv of this host read the text, if there is one.
 
-    :raises UvTomlRefused:
+    :raises UvTomlError:
     """
     uv = find_uv()
     if uv is None:
@@ -104,5 +104,5 @@ def read_by_uv(text):
         try:
             call("read the file", [uv, "cache", "dir"], UV_NO_CONFIG=None, UV_CONFIG_FILE=path)
         except InstallError as error:
-            raise UvTomlRefused("uv cannot read it: %s. Correct "
+            raise UvTomlError("uv cannot read it: %s. Correct "
                                 "it" % error.output.replace(path, "uv.toml")) from None

@@ -8,7 +8,7 @@ from __future__ import annotations
 FATAL, WARNING = "fatal", "warning"
 
 
-def finding(check, cause, evidence, cure, severity=FATAL, provider=None):
+def finding(check, cause, evidence, fix, severity=FATAL, provider=None):
     """A finding, as it goes through JSON.
 
     :param check: one word or two for what was looked at, to filter by.
@@ -19,12 +19,12 @@ def finding(check, cause, evidence, cure, severity=FATAL, provider=None):
         "severity": severity,
         "cause": cause,
         "evidence": evidence,
-        "cure": cure,
+        "fix": fix,
         "provider": provider,
     }
 
 
 def sentence(item):
-    """The finding as one text. No full stop follows the cure, which may end with a command."""
+    """The finding as one text. No full stop follows the fix, which may end with a command."""
     cause = ": ".join(part.rstrip(".") for part in (item["cause"], item["evidence"]) if part) + "."
-    return "%s %s" % (cause, item["cure"]) if item["cure"] else cause
+    return "%s %s" % (cause, item["fix"]) if item["fix"] else cause

@@ -15,7 +15,7 @@ import re
 BEGIN, END = "# BEGIN bnlnpps.swf_testbed %s", "# END bnlnpps.swf_testbed %s"
 
 
-class BlockRefused(ValueError):
+class BlockError(ValueError):
     """A block that has no end; the text says where."""
 
 
@@ -35,13 +35,13 @@ def outside(text, owner):
     Earlier versions added a block to the end of the file: to a last line that had no end, and then
     again in each run.
 
-    :raises BlockRefused:
+    :raises BlockError:
     """
     begin, end = re.escape(BEGIN % owner), re.escape(END % owner)
     rest = re.sub(r"%s\r?\n.*?%s(\r?\n|\Z)" % (begin, end), "", text, flags=re.DOTALL)
     left = re.search(r"(%s|%s)\r?$" % (begin, end), rest, re.MULTILINE)
     if left:
-        raise BlockRefused(
+        raise BlockError(
             "line %d is one of the marks of a block of this collection, and its counterpart is "
             "missing. Take the "
             "lines of the block out" % (text.count("\n", 0, text.index(left.group(1))) + 1)

@@ -27,7 +27,7 @@ def now():
     return datetime.datetime.now(datetime.timezone.utc)
 
 
-def time_problem(what, certificate, days, cure=RENEW):
+def time_problem(what, certificate, days, fix=RENEW):
     """A certificate that is not good now, or not much longer; None if it is."""
     left = certificate.ends - now()
     if certificate.begins > now():
@@ -40,14 +40,14 @@ def time_problem(what, certificate, days, cure=RENEW):
         )
     if left.total_seconds() <= 0:
         return finding(
-            "certificate", "%s has expired" % what, "it ended on %s" % stamp(certificate.ends), cure
+            "certificate", "%s has expired" % what, "it ended on %s" % stamp(certificate.ends), fix
         )
     if left.days < days:
         return finding(
             "certificate",
             "%s expires in %d days" % (what, left.days),
             "it ends on %s" % stamp(certificate.ends),
-            cure,
+            fix,
             WARNING,
         )
     return None

@@ -14,13 +14,13 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.findin
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._doctor.reach import tls_problems
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.access import (
     Access,
-    AccessRefused,
+    AccessError,
 )
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.configuration import (
-    IndexesRefused,
+    IndexesError,
 )
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.probe import (
-    ProbeRefused,
+    ProbeError,
     faults,
     probe,
 )
@@ -35,11 +35,11 @@ def examine(indexes, packages, access_dir, python, options):
 
     :param indexes: items of ``swf_testbed_pip_indexes``; ``ca_cert`` is a path on this host.
     :param python: version that is installed for, or None.
-    :param options: of the module host_findings.
+    :param options: of the module host_check.
     """
     try:
         seen = probe(indexes, packages, access_dir, python, options["timeout"])
-    except (ProbeRefused, IndexesRefused, AccessRefused) as error:
+    except (ProbeError, IndexesError, AccessError) as error:
         return [
             finding(
                 "index", "the package indexes cannot be asked", line, "Mend swf_testbed_pip_indexes"
@@ -87,15 +87,15 @@ def of_report(item, provided, indexes):
         "index",
         item["cause"],
         item["evidence"],
-        item["cure"],
+        item["fix"],
         provider="index" if ours and item["verdict"] in NOBODY else None,
     )
 
 
 def of_warning(line):
-    head, _stop, cure = line.rstrip(".").rpartition(". ")
+    head, _stop, fix = line.rstrip(".").rpartition(". ")
     cause, _colon, evidence = head.partition(": ")
-    return finding("index", cause, evidence, cure, WARNING)
+    return finding("index", cause, evidence, fix, WARNING)
 
 
 def expiring(seen, indexes, access_dir, options):

@@ -47,7 +47,7 @@ def examine(item, places, options):
     :param item: ``name``, ``ports``, ``health_url``, ``certificate_names`` (of a certificate of its
         own) of the instance.
     :param places: its layout.
-    :param options: of the module host_findings.
+    :param options: of the module host_check.
     """
     state = State(places, TAIL_BYTES)
     found = place_problems(places)
@@ -101,8 +101,8 @@ def what_runs(state, item):
     monitor = next((process for process in state.processes if process["name"] == "monitor"), None)
     if item["health_url"] and monitor and monitor["healthy"]:
         for line in problems(*ask(item["health_url"], places["ca_file"])):
-            cause, _comma, cure = line.partition(". Look at: ")
-            found.append(finding("health", cause, "", "Look at: " + cure if cure else ""))
+            cause, _comma, fix = line.partition(". Look at: ")
+            found.append(finding("health", cause, "", "Look at: " + fix if fix else ""))
     return found
 
 

@@ -29,7 +29,7 @@ POSTGRESQL_TLS = struct.pack("!ii", 8, 80877103)
 def reach(item, timeout, days):
     """What keeps this host from a service; an empty list if nothing does.
 
-    :param item: one of the option ``reach`` of the module host_findings.
+    :param item: one of the option ``reach`` of the module host_check.
     """
     host, port = item["host"].strip("[]"), item["port"]
     where = "%s:%d" % (item["host"], port)

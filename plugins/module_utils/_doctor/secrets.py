@@ -14,7 +14,7 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.secrets
 # shorter ones would cut ordinary words to pieces
 SHORTEST = 6
 LONGEST_FILE = 100000
-TEXTS = ("cause", "evidence", "cure")
+TEXTS = ("cause", "evidence", "fix")
 
 
 def scrubber(folders, tokens):

@@ -28,7 +28,7 @@ ANY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1", "*": "127.0.0.1"}
 def examine(item, options, version):
     """(installed, findings) of a service.
 
-    :param item: one of the option ``services`` of the module host_findings.
+    :param item: one of the option ``services`` of the module host_check.
     :param version: of systemd, or None.
     """
     there = placed(item["placed"])

@@ -70,7 +70,7 @@ def layout(instance, scope, environment):
     places["secrets_dir"] = os.path.join(places["config_dir"], "secrets")
     # what gives access to the package indexes, and what the login's pip was set to
     places["access_dir"] = os.path.join(places["config_dir"], "pip")
-    places["pip_settings"] = os.path.join(places["config_dir"], "pip-settings.json")
+    places["pip_config"] = os.path.join(places["config_dir"], "pip-settings.json")
     # what the programs believe services by
     places["ca_file"] = os.path.join(places["config_dir"], "ca.pem")
     places["supervisord_conf"] = os.path.join(places["config_dir"], "supervisord.conf")

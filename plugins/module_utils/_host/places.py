@@ -103,14 +103,14 @@ def full_disks(paths, minimum):
             continue
         seen.add(device)
         free = usage.f_bavail * usage.f_frsize // 1000000
-        cure = "See what uses it: sudo du -xh --max-depth=2 %s | sort -h | tail" % mount_of(above)
+        fix = "See what uses it: sudo du -xh --max-depth=2 %s | sort -h | tail" % mount_of(above)
         if free < minimum:
             found.append(
                 finding(
                     "disk",
                     "the disk is %s" % ("full" if free < minimum / 10 else "nearly full"),
                     "%d MB are free at %s" % (free, above),
-                    cure,
+                    fix,
                     FATAL if free < minimum / 10 else WARNING,
                 )
             )

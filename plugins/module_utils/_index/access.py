@@ -16,7 +16,7 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.pip_ups
 )
 
 
-class AccessRefused(Exception):
+class AccessError(Exception):
     """The folder of the credentials is there and cannot be used."""
 
 
@@ -30,12 +30,12 @@ class Access:
             try:
                 self._netrc = netrc.netrc(path)
             except OSError as error:
-                raise AccessRefused(
+                raise AccessError(
                     "cannot read %s: %s. Run as its owner." % (path, error.strerror)
                 ) from error
             except netrc.NetrcParseError as error:
                 # its text quotes the line, and that may be the password
-                raise AccessRefused(
+                raise AccessError(
                     "%s is not a netrc file, see line %s. The role pip_index writes it anew."
                     % (path, error.lineno)
                 ) from None

@@ -21,7 +21,7 @@ NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")
 GITHUB_HOSTS = ("pypi.pkg.github.com", "npm.pkg.github.com", "maven.pkg.github.com")
 GITHUB = (
     "GitHub Packages has no registry for Python packages: every address of it answers 404, with "
-    "any token, and no setting cures "
+    "any token, and no setting fixes "
     "that. Publish to a private index instead (the role package_index serves one; GitLab, "
     "Artifactory, Nexus, Pulp and devpi "
     "have one), or to TestPyPI and PyPI, and name that index here; publish.yml uploads to it, also "
@@ -122,7 +122,7 @@ ARGUMENTS = {
 }
 
 
-class IndexesRefused(ValueError):
+class IndexesError(ValueError):
     """What is wrong with the entries; every problem is a line of the text."""
 
 
@@ -135,7 +135,7 @@ def normalised(indexes):
         where there is nowhere to upload to, or twine knows; ``packages`` are patterns of canonical
         names; ``role`` is ``primary`` (serves what no index claims) or ``extra``; ``extra_urls`` of
         the primary are the addresses of the unsafe extra indexes, those that claim no names.
-    :raises IndexesRefused: with all problems, and no credential in the text.
+    :raises IndexesError: with all problems, and no credential in the text.
     """
     problems, found = [], []
     for index in indexes:
@@ -145,7 +145,7 @@ def normalised(indexes):
         problems += ["swf_testbed_pip_indexes: %s" % text for text in fill_in(item)]
     problems += ["swf_testbed_pip_indexes: %s" % text for text in together(found)]
     if problems:
-        raise IndexesRefused("\n".join(problems))
+        raise IndexesError("\n".join(problems))
     return found
 
 
@@ -164,7 +164,7 @@ def warnings(indexes):
 def netrc(indexes):
     """The credentials of normalised indexes, by host, as pip, uv and curl read them.
 
-    :raises IndexesRefused: when one of two logins for a host would be lost, or a reader would take
+    :raises IndexesError: when one of two logins for a host would be lost, or a reader would take
         one for another.
     """
     logins = {}
@@ -174,9 +174,9 @@ def netrc(indexes):
             login = (index["username"], index["token"])
             problem = unusable_login(*login)
             if problem:
-                raise IndexesRefused("swf_testbed_pip_indexes: %s: %s" % (index["name"], problem))
+                raise IndexesError("swf_testbed_pip_indexes: %s: %s" % (index["name"], problem))
             if logins.setdefault(host, login) != login:
-                raise IndexesRefused(
+                raise IndexesError(
                     "swf_testbed_pip_indexes: two indexes on %s have different credentials, and "
                     "netrc knows "
                     "one login per "

@@ -45,7 +45,7 @@ WAY = {
 }
 
 
-class HostIndexRefused(ValueError):
+class HostIndexError(ValueError):
     """pip is set up in a way that cannot be handed on; the text says what and what to do."""
 
 
@@ -57,7 +57,7 @@ def resolved(indexes, python=None):
     extra indexes and find-links would let a name come from several places.
 
     :param python: a Python whose pip is asked first.
-    :raises HostIndexRefused:
+    :raises HostIndexError:
     """
     if all(index["url"] for index in indexes):
         return indexes
@@ -84,7 +84,7 @@ def filled(name, settings):
     if is_true(settings.get("no-index")):
         folders = settings.get("find-links", "").split()
         if len(folders) != 1 or not folders[0].startswith(("/", "file:///")):
-            raise HostIndexRefused(
+            raise HostIndexError(
                 "pip on this machine asks no index, and the index %s has no url. Evidence: pip "
                 "config list says no-index, with "
                 "find-links for %d places. Fix: give the index a url in swf_testbed_pip_indexes, "
@@ -97,7 +97,7 @@ def filled(name, settings):
         if login:
             problem = unusable_login(*login)
             if problem:
-                raise HostIndexRefused(
+                raise HostIndexError(
                     "the login that pip on this machine has for %s cannot be handed to uv: %s. "
                     "Fix: another token, or an entry "
                     "of its own with url, username and token in swf_testbed_pip_indexes"

@@ -11,7 +11,7 @@ import tempfile
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common import marked_block
 
 
-class NetrcRefused(ValueError):
+class NetrcError(ValueError):
     """What is in the file cannot be read, or contradicts ours. The text quotes nothing: every word
     may be a password."""
 
@@ -21,36 +21,36 @@ def with_logins(text, owner, entries):
 
     :param text: with surrogates for bytes that are not UTF-8.
     :param entries: as of :func:`configuration.netrc`.
-    :raises NetrcRefused, BlockRefused:
+    :raises NetrcError, BlockError:
     """
     rest = marked_block.outside(text, owner)
     theirs = logins_in(rest)
     ours = {words[1]: (words[3], words[5]) for words in map(str.split, entries.splitlines())}
     for host, login in ours.items():
         if theirs.get(host, login) != login:
-            raise NetrcRefused(
+            raise NetrcError(
                 "it has another login for %s, and that is not this collection's. Take it out" % host
             )
     result = marked_block.set_block(text, owner, entries)
     if logins_in(result) != dict(theirs, **ours):
-        raise NetrcRefused("the logins in it would be read differently with ours before them")
+        raise NetrcError("the logins in it would be read differently with ours before them")
     return result
 
 
 def logins_in(text):
     """{host: (user name, password)}, as this Python reads the file, and pip with it.
 
-    :raises NetrcRefused: naming the line.
+    :raises NetrcError: naming the line.
     """
     before = ""
     for number, line in enumerate(text.split("\n"), start=1):
         # uv reads nothing of such a file, our login included
         if any("\udc80" <= character <= "\udcff" for character in line):
-            raise NetrcRefused(
+            raise NetrcError(
                 "line %d is not UTF-8, and uv reads nothing of the file. Write it in UTF-8" % number
             )
         if line.lstrip().startswith("#") and before.endswith("\r"):
-            raise NetrcRefused(
+            raise NetrcError(
                 "line %d is a comment after a line that ends as on Windows, and uv reads nothing "
                 "of the file. "
                 "Give its lines the ends of this system (sed -i 's/\\r$//')" % number
@@ -59,7 +59,7 @@ def logins_in(text):
     try:
         found = read(text)
     except netrc.NetrcParseError as error:
-        raise NetrcRefused(
+        raise NetrcError(
             "pip cannot read it either, see line %d. Correct it" % line_of(error, text)
         ) from None
     return {host: (login[0], login[2]) for host, login in found.items()}

@@ -19,7 +19,7 @@ from urllib.parse import urljoin, urlsplit
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.access import (
     Access,
-    AccessRefused,
+    AccessError,
     address_of_pip,
     without_login,
 )
@@ -37,7 +37,7 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.client 
     place,
 )
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.configuration import (
-    IndexesRefused,
+    IndexesError,
     is_github,
     normalised,
     warnings,
@@ -66,7 +66,7 @@ BEGINNING = 65536
 DEEPER = ("simple/", "+simple/")
 
 
-class ProbeRefused(ValueError):
+class ProbeError(ValueError):
     """What is wrong with the input."""
 
 
@@ -78,12 +78,12 @@ def diagnose(indexes, names, access_dir=None, python=None, timeout=10):
     :param access_dir: folder that the role pip_index wrote on this machine.
     :param python: version of the Python that is installed for; None for this one's.
     :param timeout: seconds per request.
-    :returns: list of texts, each with cause, evidence and cure and without credentials; empty if
+    :returns: list of texts, each with cause, evidence and fix and without credentials; empty if
         nothing is wrong.
     """
     try:
         return probe(indexes, names, access_dir, python, timeout)["problems"]
-    except (ProbeRefused, IndexesRefused, AccessRefused) as error:
+    except (ProbeError, IndexesError, AccessError) as error:
         return str(error).splitlines()
 
 
@@ -92,12 +92,12 @@ def probe(indexes, names, access_dir=None, python=None, timeout=10):
 
     :returns: dict with ``indexes``, ``packages``, ``problems``, ``unsafe`` and ``ok``; no
         credential is in it.
-    :raises ProbeRefused, IndexesRefused, AccessRefused: for input that cannot be used. Nothing was
+    :raises ProbeError, IndexesError, AccessError: for input that cannot be used. Nothing was
         asked then.
     """
     python = python or platform.python_version()
     if not PYTHON.match(python):
-        raise ProbeRefused(
+        raise ProbeError(
             "python: %r is not a version of Python. Give one like 3.11 or 3.11.7" % python
         )
     wanted = [wish(name) for name in names]
@@ -124,7 +124,7 @@ def probe(indexes, names, access_dir=None, python=None, timeout=10):
 def wish(text):
     match = WANTED.match(text)
     if not match:
-        raise ProbeRefused("packages: %r is neither a name nor name==version" % text)
+        raise ProbeError("packages: %r is neither a name nor name==version" % text)
     return canonical(match["name"]), match["version"]
 
 

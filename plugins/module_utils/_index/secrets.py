@@ -14,7 +14,7 @@ from urllib.parse import quote, quote_plus, unquote_plus
 HIDDEN = "***"
 # our own words and the user's: no server had a hand in them, and a token like "wrong" must not cut
 # a verdict to pieces
-OWN = ("name", "preset", "index", "package", "wanted", "verdict", "cause", "cure")
+OWN = ("name", "preset", "index", "package", "wanted", "verdict", "cause", "fix")
 SHORTEST_FRAGMENT = 8
 
 

@@ -10,7 +10,7 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.configu
     PRESETS,
 )
 
-# verdict: (cause, cure). The first group is about an index as a whole, the second about a package
+# verdict: (cause, fix). The first group is about an index as a whole, the second about a package
 # on it.
 OF_AN_INDEX = {
     "dns": (
@@ -63,8 +63,8 @@ OF_AN_INDEX = {
         "Check username and token of {index} in swf_testbed_pip_indexes{login}. Tokens expire: try "
         "a new one",
     ),
-    "auth_forbidden": ("the index {index} does not let this login read", "{permission_cure}"),
-    "wrong_url": ("the url of the index {index} is not that of a simple API", "{url_cure}"),
+    "auth_forbidden": ("the index {index} does not let this login read", "{permission_fix}"),
+    "wrong_url": ("the url of the index {index} is not that of a simple API", "{url_fix}"),
     "server_error": (
         "the index {index} itself has a fault",
         "Look at the log of the index, then ask again",
@@ -88,7 +88,7 @@ OF_A_PACKAGE = {
     "forwarded": (
         "the index {index} does not have {package} and sends the question on to another one, where "
         "anybody may publish that name",
-        "{forward_cure}",
+        "{forward_fix}",
     ),
     "duplicate": (
         "{package} could come from more than one index: {indexes}",
@@ -165,7 +165,7 @@ FORWARDS = {
 
 
 def explained(verdict, evidence, index, **more):
-    """The finding: ``verdict``, ``ok``, ``evidence``, ``cause`` and ``cure``.
+    """The finding: ``verdict``, ``ok``, ``evidence``, ``cause`` and ``fix``.
 
     :param index: ``name``, ``preset``, ``host``, ``netloc`` and ``placed`` (folder of the
         credentials) of the index.
@@ -180,25 +180,25 @@ def explained(verdict, evidence, index, **more):
         if index.get("placed")
         else "",
         "login": ": %s" % LOGINS[preset] if preset in LOGINS else "",
-        "permission_cure": PERMISSIONS.get(
+        "permission_fix": PERMISSIONS.get(
             preset, "Let the user of the token read the index, or use another login"
         ),
-        "url_cure": "Mend the url of %s in swf_testbed_pip_indexes%s"
+        "url_fix": "Mend the url of %s in swf_testbed_pip_indexes%s"
         % (name, ": it looks like %s" % example if example else ""),
-        "forward_cure": FORWARDS.get(
+        "forward_fix": FORWARDS.get(
             preset,
             "Publish the package there, and switch off that the index forwards what it lacks",
         ),
         "anonymous_how": ANONYMOUS.get(preset, ""),
     }
-    cause, cure = TEXTS[verdict]
+    cause, fix = TEXTS[verdict]
     values.update(more)
     return {
         "verdict": verdict,
         "ok": verdict in FINE,
         "evidence": evidence,
         "cause": cause.format(**values),
-        "cure": cure.format(**values),
+        "fix": fix.format(**values),
     }
 
 
@@ -207,5 +207,5 @@ def sentence(finding):
     return "%s: %s. %s." % (
         finding["cause"],
         finding["evidence"].rstrip("."),
-        finding["cure"].rstrip("."),
+        finding["fix"].rstrip("."),
     )

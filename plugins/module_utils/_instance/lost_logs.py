@@ -96,13 +96,13 @@ def findings(daemon, main_log, processes):
     if not lost:
         return []
     user = pwd.getpwuid(os.stat("/proc/%d" % daemon).st_uid).pw_name
-    cure = "Run: %skill -USR2 %d, which makes supervisord open its logs anew" % (
+    fix = "Run: %skill -USR2 %d, which makes supervisord open its logs anew" % (
         "" if user == pwd.getpwuid(os.getuid()).pw_name else "sudo -u %s " % user,
         daemon,
     )
     cause = "the log %s was moved away or deleted while it is written"
     return [
-        finding("log", cause % path, evidence(place, daemon), cure, WARNING)
+        finding("log", cause % path, evidence(place, daemon), fix, WARNING)
         for path, place in sorted(lost.items())
     ]
 

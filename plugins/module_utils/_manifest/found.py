@@ -10,7 +10,7 @@ import glob
 import json
 import os
 
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index import pip_settings
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index import pip_config
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._manifest.listing import (
     FILE,
     entry,
@@ -19,7 +19,7 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._manifest.list
 MARK = "# Written by bnlnpps.swf_testbed"
 DIRECTORIES = {
     "root": ("releases", "tools", "cache", "app"),
-    "config_dir": ("proven", "pip", "secrets"),
+    "config_dir": ("known_good", "pip", "secrets"),
     # what a mirror keeps can be had again
     "state_dir": ("log", "run", "mirror"),
 }
@@ -29,7 +29,7 @@ FILES = {
     "root": (".lock",),
     "config_dir": (
         "supervisord.conf",
-        "back_at_boot.sh",
+        "boot_rollback.sh",
         "pip-settings.json",
         "ca.pem",
         "index.json",
@@ -87,7 +87,7 @@ def entries_of(places):
     found += [entry("unit", places[name]) for name in ("unit_file", "boot_unit_file")]
     # in system scope they are no part of state_dir
     found += [entry("directory", places[kind]) for kind in ("log_dir", "run_dir")]
-    record = pip_settings.read_record(places["pip_settings"])
+    record = pip_config.read_record(places["pip_config"])
     found += [
         entry("lines", record[name], name=places["instance"])
         for name in ("pip_conf", "uv_toml", "netrc")

@@ -33,7 +33,7 @@ READMES = ("README.md", "README.rst", "README.txt", "README")
 
 
 def findings(project):
-    """Everything that stands in the way, as (file, cause, cure) triples; the file as a message
+    """Everything that stands in the way, as (file, cause, fix) triples; the file as a message
     names it."""
     if project.problem:
         return [(project.file, *project.problem)]
@@ -47,7 +47,7 @@ def findings(project):
         readme,
         repository,
     )
-    found = [(project.file, cause, cure) for check in checks for cause, cure in check(project)]
+    found = [(project.file, cause, fix) for check in checks for cause, fix in check(project)]
     found += license_findings(project)
     found += layout_findings(project)
     found += script_findings(project)

@@ -19,7 +19,7 @@ TARGET = re.compile(
 
 
 def layout_findings(project):
-    """What is wrong with where the code is, as (file, cause, cure) triples."""
+    """What is wrong with where the code is, as (file, cause, fix) triples."""
     src = os.path.join(project.folder, "src")
     beside = [
         item
@@ -69,7 +69,7 @@ def importable(folder):
 
 
 def script_findings(project):
-    """Entry points whose target is not there, as (file, cause, cure) triples."""
+    """Entry points whose target is not there, as (file, cause, fix) triples."""
     groups = {
         "scripts": project.section("project", "scripts"),
         "gui-scripts": project.section("project", "gui-scripts"),

@@ -55,7 +55,7 @@ class Package:
 
 
 def refuse(problems):
-    """Raise all (file, cause, cure) problems at once, if there are any."""
+    """Raise all (file, cause, fix) problems at once, if there are any."""
     if problems:
         raise PublishError(
             "%d finding%s, and nothing was uploaded:\n%s"

@@ -36,7 +36,7 @@ class Project:
     """One package's sources.
 
     ``folder`` is where they are, ``label`` what a message calls that place, ``table`` the content
-    of pyproject.toml, or None where it cannot be read; ``problem`` says why, as a (cause, cure)
+    of pyproject.toml, or None where it cannot be read; ``problem`` says why, as a (cause, fix)
     pair.
     """
 
@@ -110,7 +110,7 @@ def normal_version(text):
 
 
 def missing_libraries(*names):
-    """What this Python lacks to build and upload, as one sentence with the cure, or None."""
+    """What this Python lacks to build and upload, as one sentence with the fix, or None."""
     missing = [name for name in ("packaging", *names) if importlib.util.find_spec(name) is None]
     if tomllib is None:
         missing.append("tomli")

@@ -27,7 +27,7 @@ LIST = ("distutils", "index-servers")
 OWNER = "pypirc"
 
 
-class PypircRefused(ValueError):
+class PypircError(ValueError):
     """twine could not read the file either."""
 
 
@@ -35,7 +35,7 @@ def with_indexes(text, entries):
     """The text with one section per index that takes uploads, and without those of earlier runs.
 
     :param entries: normalised indexes.
-    :raises PypircRefused: naming the line, and quoting nothing.
+    :raises PypircError: naming the line, and quoting nothing.
     """
     checked(text)
     entries = [entry for entry in entries if refusal(entry) is None]
@@ -54,7 +54,7 @@ def checked(text):
     try:
         parsed(text)
     except ValueError as error:
-        raise PypircRefused("twine cannot read it either: %s" % error) from None
+        raise PypircError("twine cannot read it either: %s" % error) from None
 
 
 def without_ours(lines, names):

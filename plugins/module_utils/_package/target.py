@@ -7,7 +7,7 @@ it."""
 from __future__ import annotations
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.configuration import (
-    IndexesRefused,
+    IndexesError,
     normalised,
 )
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._package.project import (
@@ -32,7 +32,7 @@ def target(indexes, name, needs_token=True):
     """
     try:
         entries = normalised(indexes)
-    except IndexesRefused as error:
+    except IndexesError as error:
         raise PublishError(str(error)) from error
     if name:
         found = [entry for entry in entries if entry["name"] == name]

@@ -23,7 +23,7 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._package.targe
     section_name,
 )
 
-# (pattern, cause, cure); the first that matches is taken
+# (pattern, cause, fix); the first that matches is taken
 CAUSES = (
     (
         r"\b401\b|[Cc]redentials|Unauthorized",
@@ -70,7 +70,7 @@ def upload(entry, files, scratch):
     """Upload files to a normalised index.
 
     :param scratch: a directory that nobody else may enter.
-    :raises PublishError: with cause, evidence and cure.
+    :raises PublishError: with cause, evidence and fix.
     """
     pypirc = os.path.join(scratch, "pypirc")
     with open(
@@ -112,10 +112,10 @@ def upload(entry, files, scratch):
 def explain(entry, output):
     """The message for a failed upload."""
     output = CREDENTIALS.sub("***@", output.replace(entry["token"], "***"))
-    cause, cure = "see the output below", "read the output, mend what it names, then run again"
+    cause, fix = "see the output below", "read the output, mend what it names, then run again"
     for pattern, meaning, mend in CAUSES:
         if re.search(pattern, output):
-            cause, cure = meaning, mend.format(index=entry["name"])
+            cause, fix = meaning, mend.format(index=entry["name"])
             break
     evidence = "\n".join("  " + line for line in output.strip().splitlines()[-EVIDENCE_LINES:])
     return "could not upload to the index %s (%s): %s.\nEvidence:\n%s\nNext: %s." % (
@@ -123,5 +123,5 @@ def explain(entry, output):
         entry["upload_url"] or "PyPI",
         cause,
         evidence,
-        cure,
+        fix,
     )

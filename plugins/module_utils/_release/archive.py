@@ -42,7 +42,7 @@ INTERPRETER = re.compile(r"bin/python[0-9.]*")
 LEVEL = 1
 
 
-class ArchiveRefused(ValueError):
+class ArchiveError(ValueError):
     """The archive cannot be made, or is not what it should be; nothing is left of it."""
 
 
@@ -88,19 +88,19 @@ def pack(paths, archive):
 
     :param paths: {part: path of an environment}.
     :param archive: a file that is there: who made it is to read it.
-    :raises ArchiveRefused: an environment is not complete, or not what was built; or there is no
+    :raises ArchiveError: an environment is not complete, or not what was built; or there is no
         room.
     """
     for path in paths.values():
         found = environments.manifest(path)
         if found is None:
-            raise ArchiveRefused(
+            raise ArchiveError(
                 "there is no complete release at %s on the host that was to have it. See above why "
                 "not" % path
             )
         wrong = differences(path, found)
         if wrong:
-            raise ArchiveRefused(
+            raise ArchiveError(
                 "%s is not what was built there: %s. Remove it, then run again: it is built anew"
                 % (path, "; ".join(wrong[:3]))
             )
@@ -115,7 +115,7 @@ def pack(paths, archive):
                 for part, path in sorted(paths.items()):
                     add(tar, part, path)
     except OSError as error:
-        raise ArchiveRefused(
+        raise ArchiveError(
             "cannot pack %s into %s: %s. Look at the room there: df -h"
             % (
                 " and ".join(sorted(paths.values())),
@@ -181,11 +181,11 @@ def digest(path):
 def verify(archive, sha256):
     """Refuse an archive that is not, to the byte, the one that was packed.
 
-    :raises ArchiveRefused, OSError:
+    :raises ArchiveError, OSError:
     """
     found = digest(archive)
     if found != sha256:
-        raise ArchiveRefused(
+        raise ArchiveError(
             "the archive arrived with other content: %d bytes with the SHA-256 %s, and %s was "
             "sent. Look at the "
             "room there (df -h), then run again" % (os.path.getsize(archive), found, sha256)
@@ -215,7 +215,7 @@ def receive(archive, part, path, lock, python, indexes, uv, sent_from, **about):
     """Unpack an environment, with all that is done for one that is built; returns its manifest. A
     failure leaves nothing.
 
-    :raises ArchiveRefused, InstallError, OSError:
+    :raises ArchiveError, InstallError, OSError:
     """
     try:
         found = environments.build(
@@ -234,7 +234,7 @@ def receive(archive, part, path, lock, python, indexes, uv, sent_from, **about):
 def unpack(archive, part, path):
     """Unpack one part to where it was built.
 
-    :raises ArchiveRefused: the archive is damaged, is for another path, or has what does not belong
+    :raises ArchiveError: the archive is damaged, is for another path, or has what does not belong
         into an environment.
     """
     links = []
@@ -249,7 +249,7 @@ def unpack(archive, part, path):
             for info in tar:
                 if info.name == part or info.name.startswith(part + "/"):
                     extract(tar, info, part, path, links)
-    except ArchiveRefused:
+    except ArchiveError:
         raise
     except (
         tarfile.TarError,
@@ -261,7 +261,7 @@ def unpack(archive, part, path):
         FileNotFoundError,
         NotADirectoryError,
     ) as error:
-        raise ArchiveRefused(
+        raise ArchiveError(
             "the archive with it is cut off or damaged (%s). Run again" % error
         ) from error
     # last, so that no file is written through a link
@@ -271,7 +271,7 @@ def unpack(archive, part, path):
 
 def wanted(paths, part, path):
     if paths.get(part) != path:
-        raise ArchiveRefused(
+        raise ArchiveError(
             "the archive has the %s for %s, and this host needs it at %s: another run worked on "
             "this host. Run "
             "again" % (part, paths.get(part, "no path"), path)
@@ -290,7 +290,7 @@ def extract(tar, info, part, path, links):
     target = os.path.join(path, name) if name else path
     mode = info.mode & 0o755
     if os.path.isabs(name) or ".." in name.split("/"):
-        raise ArchiveRefused("%s in the archive would be outside of the release" % info.name)
+        raise ArchiveError("%s in the archive would be outside of the release" % info.name)
     if info.isdir():
         os.mkdir(target)
         os.chmod(target, mode | 0o700)
@@ -304,7 +304,7 @@ def extract(tar, info, part, path, links):
     elif info.issym() and stays(name, info.linkname):
         links.append((name, info.linkname))
     else:
-        raise ArchiveRefused(
+        raise ArchiveError(
             "%s in the archive is no file, no directory and no link that stays in the release"
             % info.name
         )

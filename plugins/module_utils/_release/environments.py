@@ -41,7 +41,7 @@ PATIENCE = 900
 # of what a command printed that failed on a full disk
 LAST_LINES = 5
 
-SMOKE = """
+IMPORT_CHECK = """
 import importlib.metadata, sys, traceback
 failed = False
 for name in sys.argv[1:]:
@@ -113,7 +113,7 @@ def made_with(found, python):
 
 
 @contextlib.contextmanager
-def only_one(root, patience=PATIENCE):
+def exclusive_lock(root, patience=PATIENCE):
     """Hold the lock of an instance's environments; a second run on the same host waits for its
     turn.
 
@@ -159,7 +159,15 @@ def build(path, lock, python, installer, indexes, **about):
 
 
 def fill(
-    path, lock, python, installer, indexes, access_dir=None, smoke=(), version=None, collection=None
+    path,
+    lock,
+    python,
+    installer,
+    indexes,
+    access_dir=None,
+    import_check=(),
+    version=None,
+    collection=None,
 ):
     """Build an environment from a lock.
 
@@ -169,7 +177,7 @@ def fill(
     :param installer: from :func:`installers.installer`.
     :param indexes: normalised indexes.
     :param access_dir: directory with the credentials and CA certificates of the indexes.
-    :param smoke: names of packages whose console scripts must import.
+    :param import_check: names of packages whose console scripts must import.
     :param version, collection: what the manifest says of the version of the testbed and of the
         collection.
     """
@@ -195,8 +203,11 @@ def fill(
         # uv's own, which everybody may write, in a place that only its owner is to write
         os.unlink(os.path.join(path, ".lock"))
     os.chmod(path, 0o755)
-    if smoke:
-        call("import the programs of the new release", [interpreter, "-I", "-c", SMOKE, *smoke])
+    if import_check:
+        call(
+            "import the programs of the new release",
+            [interpreter, "-I", "-c", IMPORT_CHECK, *import_check],
+        )
     with open(os.path.join(path, "lock.txt"), "w", encoding="utf-8") as stream:
         stream.write(lock)
     runs, packages = json.loads(call("list what was installed", [interpreter, "-I", "-c", CONTENT]))

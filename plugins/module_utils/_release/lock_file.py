@@ -49,7 +49,7 @@ PATIENCE = 600
 HEADING = "# The releases of this version are built from this file: exact versions, with hashes. Made from: "
 
 
-class LockRefused(Exception):
+class LockError(Exception):
     """The lock cannot be made or must not be used; the text says why and what to do."""
 
 
@@ -57,11 +57,11 @@ def obtain(path, requirements, indexes, constraints, min_python, check_mode):
     """The text of the lock at ``path``; made first if there is none.
 
     :returns: the text, or None in check mode when there is no lock yet.
-    :raises LockRefused, InstallError, OSError, ValueError:
+    :raises LockError, InstallError, OSError, ValueError:
     """
     text = read(path)
     if text is None and not requirements:
-        raise LockRefused(
+        raise LockError(
             "there is no lock at %s on the controller, and no requirements to make one from" % path
         )
     if text is None and check_mode:
@@ -87,13 +87,13 @@ def turn(path):
         with exclusive(path, PATIENCE):
             yield
     except LockHeld as error:
-        raise LockRefused("another run makes the same lock: %s" % error) from error
+        raise LockError("another run makes the same lock: %s" % error) from error
 
 
 def must_read(path, what):
     text = read(os.path.expanduser(str(path)))
     if text is None:
-        raise LockRefused("there is no file %s on the controller, the %s" % (path, what))
+        raise LockError("there is no file %s on the controller, the %s" % (path, what))
     return text
 
 
@@ -110,7 +110,7 @@ def make(requirements, indexes, constraints, min_python):
     indexes = resolved(indexes)
     uv = find_uv()
     if uv is None:
-        raise LockRefused(
+        raise LockError(
             "a lock is made with uv, and the controller has none. Run: python3 -m pip install uv"
         )
     # only the owner may enter a temporary directory: the credentials are safe in it
@@ -321,7 +321,7 @@ def write(path, text):
 def refuse_strangers(text, bound, indexes):
     """Refuse a lock in which a name did not come from the index that it belongs to.
 
-    :raises LockRefused:
+    :raises LockError:
     """
     name = None
     # pip may be set up for an index that claims names and serves everything else as well
@@ -341,7 +341,7 @@ def refuse_strangers(text, bound, indexes):
                 else here in private
             )
             if wrong:
-                raise LockRefused(
+                raise LockError(
                     "%s belongs to the index %s and would come from %s: refused, no lock was made."
                     % (name, index["name"], here)
                 )

@@ -19,7 +19,9 @@ import shutil
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._build.installers import (
     InstallError,
 )
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._release import snapshot as kept
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._release import (
+    config_snapshot as kept,
+)
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._release.environments import (
     MANIFEST,
     active,

@@ -1,7 +1,7 @@
 # Copyright: Contributors to the bnlnpps.swf_testbed collection
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What can go wrong between a module and supervisord, each cause with its own code and cure."""
+"""What can go wrong between a module and supervisord, each cause with its own code and fix."""
 
 from __future__ import annotations
 

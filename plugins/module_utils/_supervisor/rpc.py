@@ -235,11 +235,11 @@ def _not_supervisor(endpoint: Endpoint, why: str) -> SupervisorError:
 def _status_error(endpoint: Endpoint, response: http.client.HTTPResponse) -> SupervisorError:
     if response.status == 401:
         if endpoint.username is None:
-            cure = "it asks for a username and password: give 'username' and 'password'"
+            fix = "it asks for a username and password: give 'username' and 'password'"
         else:
-            cure = "it does not accept this username and password: compare them with its [*_http_server] section"
+            fix = "it does not accept this username and password: compare them with its [*_http_server] section"
         return SupervisorError(
-            "unauthorized", "supervisord at %s refuses access (HTTP 401): %s." % (endpoint, cure)
+            "unauthorized", "supervisord at %s refuses access (HTTP 401): %s." % (endpoint, fix)
         )
     if response.status == 500 and (response.getheader("Server") or "").startswith("Medusa"):
         return SupervisorError(

@@ -49,12 +49,14 @@ PARTS_OF_ROLES = {
     "collections": (_collections.missing_collections,),
 }
 ALL = (*PARTS_OF_ROLES, *PARTS)
-TESTBED = ("systemd", "preflight", "pip_index", "install", "supervisord", "service", "status")
+TESTBED = ("systemd", "preflight", "pip_index", "release", "supervisord", "service", "status")
 
 
 def roles_of(groups, variables):
     """The roles that site.yml has for a host of these groups."""
-    roles = {"settings"} | ({"database", "broker", "monitor"} & set(groups))
+    roles = {"common"} | ({"database", "broker"} & set(groups))
+    if "monitor" in groups:
+        roles.add("monitor_proxy")
     if "testbed" in groups:
         roles.update(TESTBED)
     if "index" in groups:

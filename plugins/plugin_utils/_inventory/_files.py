@@ -18,7 +18,7 @@ except ImportError:
     pass
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._certificates import (
-    CertificateRefused,
+    CertificateError,
     checked,
     general_name,
 )
@@ -213,7 +213,7 @@ def of_certificate(prefix, values):
             if isinstance(item, str):
                 try:
                     general_name(item)
-                except CertificateRefused as error:
+                except CertificateError as error:
                     yield problem(
                         "%s[%d]" % (CERTIFICATES[prefix], place),
                         item,
@@ -232,7 +232,7 @@ def of_certificate(prefix, values):
         texts = [values.read(os.path.expanduser(values[name])) for name in names]
         wanted = [item for item in values.entries(CERTIFICATES[prefix]) if isinstance(item, str)]
         checked(*texts, wanted)
-    except CertificateRefused as error:
+    except CertificateError as error:
         cause, _dot, fix = str(error).partition(". ")
         yield problem(
             names[0],

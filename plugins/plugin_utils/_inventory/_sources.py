@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._build import git
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.configuration import (
-    IndexesRefused,
+    IndexesError,
     normalised,
 )
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory import _known
@@ -71,7 +71,7 @@ def of_indexes(values):
         return
     try:
         normalised(indexes)
-    except (IndexesRefused, ValueError) as error:
+    except (IndexesError, ValueError) as error:
         for line in str(error).splitlines():
             # the text has no credential in it
             yield Problem(

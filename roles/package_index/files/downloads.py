@@ -15,7 +15,7 @@ import os
 import tempfile
 import threading
 
-from upstream import UpstreamAway, UpstreamLacks
+from upstream import UpstreamNotFound, UpstreamUnavailable
 
 CHUNK = 256 * 1024
 WAIT_SECONDS = 60
@@ -59,10 +59,10 @@ class Download:
     def _run(self):
         try:
             self._receive()
-        except (UpstreamAway, UpstreamLacks) as error:
+        except (UpstreamUnavailable, UpstreamNotFound) as error:
             self._tell(error=error)
         except (OSError, http.client.HTTPException, ValueError) as error:
-            self._tell(error=UpstreamAway(str(error)))
+            self._tell(error=UpstreamUnavailable(str(error)))
         finally:
             if self.error and self.scratch:
                 os.unlink(self.scratch)
@@ -86,9 +86,11 @@ class Download:
                 digest.update(chunk)
                 written += len(chunk)
         if self.size is not None and written != self.size:
-            raise UpstreamAway("the connection ended after %s of %s bytes" % (written, self.size))
+            raise UpstreamUnavailable(
+                "the connection ended after %s of %s bytes" % (written, self.size)
+            )
         if self.sha256 and digest.hexdigest() != self.sha256:
-            raise UpstreamAway(
+            raise UpstreamUnavailable(
                 "%s has another hash than the index's page says" % os.path.basename(self.path)
             )
         os.replace(scratch, self.path)
@@ -97,11 +99,11 @@ class Download:
     def wait(self, ready):
         """Wait until something holds, or the download failed.
 
-        :raises UpstreamAway, UpstreamLacks: it failed, or nothing arrives any more.
+        :raises UpstreamUnavailable, UpstreamNotFound: it failed, or nothing arrives any more.
         """
         with self.changed:
             if not self.changed.wait_for(lambda: self.error or ready(), WAIT_SECONDS):
-                raise UpstreamAway("nothing arrives any more")
+                raise UpstreamUnavailable("nothing arrives any more")
             if self.error:
                 # the thread has set it
                 raise self.error  # pylint: disable=raising-bad-type

@@ -27,7 +27,7 @@ import simple_page
 from accounts import Accounts
 from mirror import Mirror
 from pypiserver.bottle_wrapper import HTTPError
-from upstream import Upstream, UpstreamAway, UpstreamLacks
+from upstream import Upstream, UpstreamNotFound, UpstreamUnavailable
 
 LOG = logging.getLogger("index")
 NAME = re.compile(r"^[a-z0-9]+(-[a-z0-9]+)*$")
@@ -129,9 +129,9 @@ class Index:
             return self._route(environ, start_response)
         except Answer as answer:
             status, text, headers = answer.status, answer.text, answer.headers
-        except UpstreamLacks:
+        except UpstreamNotFound:
             status, text, headers = "404 Not Found", "the upstream index does not have it", []
-        except UpstreamAway as error:
+        except UpstreamUnavailable as error:
             LOG.warning("%s: %s", environ.get("PATH_INFO"), error)
             status, text, headers = "502 Bad Gateway", "the upstream index: %s" % error, []
         drain(environ)

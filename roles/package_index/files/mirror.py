@@ -19,7 +19,7 @@ import time
 import simple_page
 from downloads import PARTIAL, Download
 from room import Room
-from upstream import UpstreamAway, UpstreamLacks
+from upstream import UpstreamNotFound, UpstreamUnavailable
 
 LOG = logging.getLogger("index.mirror")
 FILE_NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9_.!+-]*$")
@@ -54,8 +54,9 @@ class Mirror:
     def page(self, name):
         """The page of a project, its links to this index.
 
-        :raises UpstreamLacks: there is no such project.
-        :raises UpstreamAway: the upstream does not answer, and the page was never asked for before.
+        :raises UpstreamNotFound: there is no such project.
+        :raises UpstreamUnavailable: the upstream does not answer, and the page was never asked for
+            before.
         """
         page = self._page(name)
         files = []
@@ -80,7 +81,7 @@ class Mirror:
                 headers["If-None-Match"] = kept["etag"]
             try:
                 new = self._fetch(url, headers, name) or dict(kept, asked_at=time.time())
-            except UpstreamAway as error:
+            except UpstreamUnavailable as error:
                 if not kept:
                     raise
                 LOG.warning(
@@ -108,7 +109,9 @@ class Mirror:
                     text, response.headers.get("Content-Type") or "", response.geturl(), name
                 )
             except (OSError, ValueError, KeyError) as error:
-                raise UpstreamAway("its page of %s cannot be read: %s" % (name, error)) from None
+                raise UpstreamUnavailable(
+                    "its page of %s cannot be read: %s" % (name, error)
+                ) from None
             return {
                 "url": url,
                 "etag": response.headers.get("ETag"),
@@ -120,20 +123,20 @@ class Mirror:
         """A file, or with C(.metadata) at its end the metadata beside it: (size or None, iterator
         of its parts).
 
-        :raises UpstreamLacks: the page does not list it.
-        :raises UpstreamAway: it was never downloaded, and cannot be now.
+        :raises UpstreamNotFound: the page does not list it.
+        :raises UpstreamUnavailable: it was never downloaded, and cannot be now.
         """
         wanted = filename[: -len(METADATA)] if filename.endswith(METADATA) else filename
         item = next(
             (item for item in self._page(name)["files"] if item["filename"] == wanted), None
         )
         if item is None or not FILE_NAME.match(wanted):
-            raise UpstreamLacks(filename)
+            raise UpstreamNotFound(filename)
         url, hashes = item["url"], item.get("hashes")
         if wanted != filename:
             url, hashes = url + METADATA, simple_page.core_metadata(item)
             if not hashes:
-                raise UpstreamLacks(filename)
+                raise UpstreamNotFound(filename)
         sha256 = hashes.get("sha256") if isinstance(hashes, dict) else None
         # named for the content, so that a file that the upstream replaced is another file
         path = os.path.join(

@@ -15,11 +15,11 @@ from urllib.parse import urlsplit
 TIMEOUT_SECONDS = 30
 
 
-class UpstreamAway(Exception):
+class UpstreamUnavailable(Exception):
     """The upstream index does not answer, or not with what was asked for."""
 
 
-class UpstreamLacks(Exception):
+class UpstreamNotFound(Exception):
     """The upstream index does not have it."""
 
 
@@ -75,8 +75,8 @@ class Upstream:
     def open(self, url, headers=()):
         """The response to a GET, or None if the page did not change (HTTP 304).
 
-        :raises UpstreamLacks: HTTP 404 or 410.
-        :raises UpstreamAway: anything else that is in the way. The text has no login in it.
+        :raises UpstreamNotFound: HTTP 404 or 410.
+        :raises UpstreamUnavailable: anything else that is in the way. The text has no login in it.
         """
         request = urllib.request.Request(
             url, headers={"User-Agent": "swf-testbed-index", **dict(headers)}
@@ -93,7 +93,7 @@ class Upstream:
             if error.code == 304:
                 return None
             if error.code in (404, 410):
-                raise UpstreamLacks(url) from None
-            raise UpstreamAway("%s answered HTTP %d" % (host, error.code)) from None
+                raise UpstreamNotFound(url) from None
+            raise UpstreamUnavailable("%s answered HTTP %d" % (host, error.code)) from None
         except (OSError, ValueError) as error:
-            raise UpstreamAway("%s: %s" % (host, getattr(error, "reason", error))) from None
+            raise UpstreamUnavailable("%s: %s" % (host, getattr(error, "reason", error))) from None

@@ -12,7 +12,7 @@ import pytest
 import simple_page
 from downloads import CHUNK
 from mirror import Mirror
-from upstream import Upstream, UpstreamAway, UpstreamLacks
+from upstream import Upstream, UpstreamNotFound, UpstreamUnavailable
 from upstream_stand_in import METADATA, stand_in
 
 BIG = os.urandom(3 * CHUNK + 17)
@@ -91,7 +91,7 @@ def test_everything_is_on_disk_when_the_upstream_is_away(public, tmp_path):
     later = mirror_of(public, tmp_path, page_seconds=0)
     assert later.page("thing") == mirror.page("thing")
     assert fetch(later, "thing", "thing-1.0.tar.gz") == BIG
-    with pytest.raises(UpstreamAway, match="HTTP 503"):
+    with pytest.raises(UpstreamUnavailable, match="HTTP 503"):
         later.page("other")
     public.status = None
     assert later.page("other")["files"]
@@ -114,7 +114,7 @@ def test_what_is_not_there_is_not_there(plain, tmp_path):
         lambda: mirror.file("thing", "thing-7.tar.gz"),
         lambda: mirror.file("thing", "../../../etc/passwd"),
     ):
-        with pytest.raises(UpstreamLacks):
+        with pytest.raises(UpstreamNotFound):
             ask()
 
 
@@ -122,7 +122,7 @@ def test_a_file_with_another_hash_is_neither_completed_nor_kept(plain, tmp_path)
     plain.lie = True
     mirror = mirror_of(plain, tmp_path)
     received = []
-    with pytest.raises(UpstreamAway, match="another hash"):
+    with pytest.raises(UpstreamUnavailable, match="another hash"):
         for part in mirror.file("thing", "thing-1.0.tar.gz")[1]:
             received.append(part)
     until_idle(mirror)
@@ -133,7 +133,7 @@ def test_a_file_with_another_hash_is_neither_completed_nor_kept(plain, tmp_path)
 def test_a_download_that_was_cut_off_is_tried_again(plain, tmp_path):
     plain.cut = True
     mirror = mirror_of(plain, tmp_path)
-    with pytest.raises(UpstreamAway):
+    with pytest.raises(UpstreamUnavailable):
         fetch(mirror, "thing", "thing-1.0.tar.gz")
     until_idle(mirror)
     plain.cut = False
@@ -267,7 +267,7 @@ def test_what_a_killed_process_left_is_removed(plain, tmp_path):
 
 def test_the_login_of_the_upstream_is_for_the_upstream_alone(tmp_path):
     with stand_in(dict(FILES), login="me:canary-9c") as locked, stand_in(dict(FILES)) as elsewhere:
-        with pytest.raises(UpstreamAway, match="HTTP 401"):
+        with pytest.raises(UpstreamUnavailable, match="HTTP 401"):
             mirror_of(locked, tmp_path / "without").page("thing")
         upstream = Upstream({"url": locked.url, "username": "me", "password": "canary-9c"})
         assert Mirror(upstream, str(tmp_path / "with"), 600, 10**9).page("thing")["files"]
@@ -279,7 +279,7 @@ def test_a_proxy_is_used_unless_the_host_is_excepted(plain, tmp_path):
     with stand_in({}) as proxy:
         settings = {"proxies": {"http": proxy.url.replace("/simple/", "")}}
         proxy.status = 404
-        with pytest.raises(UpstreamLacks):
+        with pytest.raises(UpstreamNotFound):
             Upstream({"url": "http://public.example.org/simple/", **settings}).open(
                 "http://public.example.org/simple/thing/"
             )

@@ -9,7 +9,7 @@ PLAY = """
   gather_facts: false
   roles:
     - bnlnpps.swf_testbed.pip_index
-    - bnlnpps.swf_testbed.install
+    - bnlnpps.swf_testbed.release
   tasks:
     - name: Everything that was registered
       ansible.builtin.debug:

@@ -204,7 +204,7 @@ def test_no_other_fact_of_ours_could_come_from_a_cache():
         not in ("modules/preflight.py", "action/preflight.py")
     ]
     # an example in the documentation
-    assert [path.name for path in made] == ["pip_settings.py"]
+    assert [path.name for path in made] == ["pip_config.py"]
     for path in [*(ROOT / "roles").rglob("*.yml"), *(ROOT / "playbooks").rglob("*.yml")]:
         for line in path.read_text(encoding="utf-8").splitlines():
             if "ansible_facts" in line:

@@ -88,7 +88,7 @@ def test_the_tasks_are_those_that_are_known():
     assert {role for role, _task in placing()} == {
         "broker",
         "database",
-        "monitor",
+        "monitor_proxy",
         "package_index",
         "pip_index",
         "supervisord",
@@ -121,7 +121,7 @@ def an_inventory(tmp_path):
         "__broker_config": str(tmp_path / "broker"),
         "__broker_secrets": str(tmp_path / "broker/secrets"),
         "__database_config": str(tmp_path / "database"),
-        "__monitor_config": str(tmp_path / "host"),
+        "__monitor_proxy_config": str(tmp_path / "host"),
         "swf_testbed_database_host": "127.0.0.1",
         "swf_testbed_database_password": PASSWORD,
     }
@@ -134,7 +134,7 @@ def an_inventory(tmp_path):
                     "name": role,
                     "hosts": "all",
                     "gather_facts": False,
-                    "vars_files": variables_of("settings") + variables_of(role),
+                    "vars_files": variables_of("common") + variables_of(role),
                     "tasks": [task],
                 }
                 for role, task in PLACING

@@ -57,7 +57,7 @@ PLAY = """
   vars:
     swf_testbed_settle_later: true
   tasks:
-    - import_role: {name: bnlnpps.swf_testbed.settings, tasks_from: variables}
+    - import_role: {name: bnlnpps.swf_testbed.common, tasks_from: variables}
     - import_role: {name: bnlnpps.swf_testbed.preflight, tasks_from: variables}
     - name: Place the secrets
       bnlnpps.swf_testbed.config_files:
@@ -117,7 +117,7 @@ class Fleet:
             "swf_testbed_summary_url": "",
             "swf_testbed_components": [],
             "swf_testbed_min_uptime": 1,
-            "swf_testbed_release": {"id": "1-a", "active": "1-a", "proven": True, "path": ""},
+            "swf_testbed_release": {"id": "1-a", "active": "1-a", "known_good": True, "path": ""},
             "swf_testbed_controller_dir": str(folder / "controller"),
         }
         groups = {"testbed": {"hosts": dict.fromkeys(hosts, {})}, "agents": {"hosts": {"two": {}}}}

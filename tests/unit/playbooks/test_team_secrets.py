@@ -30,7 +30,7 @@ PLAY = """
       run_once: true
     - name: Know the settings that all roles share
       ansible.builtin.import_role:
-        name: bnlnpps.swf_testbed.settings
+        name: bnlnpps.swf_testbed.common
         tasks_from: variables
     - name: Work out what hosts would be given
       ansible.builtin.set_fact:

@@ -46,7 +46,8 @@ def resolved(text, known):
     "service", variables("doctor")["__doctor_services"], ids=lambda service: service["part"]
 )
 def test_paths_are_those_of_the_role(service):
-    known = dict(variables(service["part"]), __database_version="*")
+    part = {"monitor": "monitor_proxy"}.get(service["part"], service["part"])
+    known = dict(variables(part), __database_version="*")
     placed = {resolved(path, known) for path in destinations(list(known.values()))}
     for name in FILES:
         path = service[name] if "{{" not in service[name] else service[name].split("'")[1]
@@ -58,7 +59,7 @@ def test_the_units_are_those_of_the_roles():
         service["part"]: service["unit"] for service in variables("doctor")["__doctor_services"]
     }
     assert "unit: %s" % units["broker"] in (ROLES / "broker/tasks/run.yml").read_text()
-    assert "unit: %s" % units["monitor"] in (ROLES / "monitor/tasks/run.yml").read_text()
+    assert "unit: %s" % units["monitor"] in (ROLES / "monitor_proxy/tasks/run.yml").read_text()
     assert (
         resolved(variables("database")["__database_unit"], {"__database_version": "*"})
         == units["database"]
@@ -71,18 +72,22 @@ def test_the_units_are_those_of_the_roles():
         ("certificate_names", "package_index", "swf_testbed_package_index_names"),
         ("names", "broker", "swf_testbed_broker_names"),
         ("names", "database", "swf_testbed_database_names"),
-        ("names", "monitor", "swf_testbed_monitor_proxy_names"),
+        ("names", "monitor_proxy", "swf_testbed_monitor_proxy_names"),
         ("listen", "broker", "swf_testbed_broker_listen"),
         ("listen", "database", "swf_testbed_database_listen"),
-        ("listen", "monitor", "swf_testbed_monitor_proxy_listen"),
-        ("port", "monitor", "swf_testbed_monitor_proxy_port"),
+        ("listen", "monitor_proxy", "swf_testbed_monitor_proxy_listen"),
+        ("port", "monitor_proxy", "swf_testbed_monitor_proxy_port"),
     ],
 )
 def test_fallbacks_are_the_defaults_of_the_roles(ours, role, theirs):
     """The doctor does not run these roles, and so does not know their defaults."""
     doctor = variables("doctor")
     items = doctor["__doctor_instances"] + doctor["__doctor_services"]
-    (item,) = (item for item in items if item["part"] == {"package_index": "index"}.get(role, role))
+    (item,) = (
+        item
+        for item in items
+        if item["part"] == {"package_index": "index", "monitor_proxy": "monitor"}.get(role, role)
+    )
     bare = str.maketrans("", "", "[]{}'\" ")
     default, text = str(variables(role)[theirs]).translate(bare), str(item[ours]).translate(bare)
     assert "%s|default(%s" % (theirs, default) in text

@@ -15,7 +15,7 @@ from swf_common_lib.broker import Broker
 from swf_common_lib.cli import Option
 from swf_common_lib.logs import configure_logging
 from swf_common_lib.messages import ROUTES, MalformedMessage, Message, now, parse
-from swf_common_lib.monitor import MonitorClient, MonitorError, MonitorRefused, TokenRefused
+from swf_common_lib.monitor import MonitorClient, MonitorError, MonitorResponseError, TokenError
 from swf_common_lib.recent import RecentKeys
 from swf_common_lib.retry import Backoff, Outage
 from swf_common_lib.settings import AgentSettings, Environment
@@ -93,9 +93,12 @@ class BaseAgent:
         :raises MalformedMessage: the fields are not those of this type
         """
         message = Message(
-            msg_type=msg_type, run_id=run_id, sender=self.settings.agent_name,
-            namespace=self.settings.namespace, fields=fields,
-        )  # fmt: skip
+            msg_type=msg_type,
+            run_id=run_id,
+            sender=self.settings.agent_name,
+            namespace=self.settings.namespace,
+            fields=fields,
+        )
         body = message.to_json()
         self._broker.send([(queue, body) for queue in destinations or ROUTES[msg_type]])
 
@@ -106,11 +109,17 @@ class BaseAgent:
             :class:`FatalError`
         """
         settings = self.settings
-        configure_logging(settings.log_level, secrets=(settings.monitor.token, settings.broker.password))
+        configure_logging(
+            settings.log_level, secrets=(settings.monitor.token, settings.broker.password)
+        )
         self.shutdown.on_signals()
         logger.info(
             "starting",
-            extra={"agent": settings.agent_name, "version": self.version, "monitor": settings.monitor.url},
+            extra={
+                "agent": settings.agent_name,
+                "version": self.version,
+                "monitor": settings.monitor.url,
+            },
         )
         if self.uses_broker:
             self._broker.start()
@@ -134,7 +143,7 @@ class BaseAgent:
             os._exit(code)
         return code
 
-    def _fail(self, error: TokenRefused | FatalError) -> None:
+    def _fail(self, error: TokenError | FatalError) -> None:
         """End the agent; what waits in the queues must stay there, and is not used up in vain."""
         if not self._failure:
             self._failure = str(error)
@@ -149,7 +158,7 @@ class BaseAgent:
                 self.shutdown.request()
             except Stopping:
                 return
-            except (TokenRefused, FatalError) as error:
+            except (TokenError, FatalError) as error:
                 self._fail(error)
             except Exception:
                 logger.exception("unexpected error; going on")
@@ -167,11 +176,13 @@ class BaseAgent:
             return
         try:
             handler(message)
-        except TokenRefused as error:
+        except TokenError as error:
             self._fail(error)
             raise Stopping from None
-        except MonitorRefused as error:
-            logger.error("%s given up: %s", message.msg_type, error, extra={"message_id": message.message_id})
+        except MonitorResponseError as error:
+            logger.error(
+                "%s given up: %s", message.msg_type, error, extra={"message_id": message.message_id}
+            )
         self._seen.add(message.message_id)
 
     def _send_heartbeats(self) -> None:
@@ -181,7 +192,7 @@ class BaseAgent:
             try:
                 monitor.heartbeat(**self._heartbeat())
                 outage.over()
-            except TokenRefused as error:
+            except TokenError as error:
                 self._fail(error)
             except MonitorError as error:
                 outage.failed(str(error))

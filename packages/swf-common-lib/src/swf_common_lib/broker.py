@@ -135,7 +135,9 @@ class Broker:
     def _keep_connected(self) -> None:
         backoff = Backoff()
         while not self._shutdown.requested:
-            session = Session(self._settings, self._tls, lambda s, frame: self._deliveries.put((s, frame)))
+            session = Session(
+                self._settings, self._tls, lambda s, frame: self._deliveries.put((s, frame))
+            )
             began = time.monotonic()
             try:
                 session.open()
@@ -184,4 +186,6 @@ def _tls_context(settings: BrokerSettings) -> ssl.SSLContext:
     try:
         return ssl.create_default_context(cafile=settings.ca_certs or None)
     except (OSError, ssl.SSLError) as error:
-        raise ConfigurationError(f"ACTIVEMQ_SSL_CA_CERTS: {settings.ca_certs} is not a CA bundle") from error
+        raise ConfigurationError(
+            f"ACTIVEMQ_SSL_CA_CERTS: {settings.ca_certs} is not a CA bundle"
+        ) from error

@@ -52,9 +52,14 @@ def run_agent(agent_class: type[BaseAgent], argv: Sequence[str] | None = None) -
     parser.add_argument("--version", action="version", version=f"{program} {agent_class.version}")
     for option in (*agent_class.options, *_COMMON):
         parser.add_argument(
-            option.flag, dest=option.variable, metavar="VALUE", help=f"{option.help} [{option.variable}]"
+            option.flag,
+            dest=option.variable,
+            metavar="VALUE",
+            help=f"{option.help} [{option.variable}]",
         )
-    given = {name: value for name, value in vars(parser.parse_args(argv)).items() if value is not None}
+    given = {
+        name: value for name, value in vars(parser.parse_args(argv)).items() if value is not None
+    }
     try:
         agent = agent_class.from_environment(Environment({**os.environ, **given}))
     except ConfigurationError as error:

@@ -105,7 +105,9 @@ def holder(path: str) -> str:
     for pid in filter(str.isdigit, os.listdir("/proc")):
         with contextlib.suppress(OSError):
             for number in os.listdir(f"/proc/{pid}/fd"):
-                if os.path.samestat(os.stat(f"/proc/{pid}/fd/{number}"), wanted) and _has_lock(pid, number):
+                if os.path.samestat(os.stat(f"/proc/{pid}/fd/{number}"), wanted) and _has_lock(
+                    pid, number
+                ):
                     user = _user(os.stat(f"/proc/{pid}").st_uid)
                     return f"process {pid} (user {user}, {_command(pid)})"
     return "a process that this user may not see"

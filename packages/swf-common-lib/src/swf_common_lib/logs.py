@@ -12,7 +12,12 @@ from types import TracebackType
 from typing import Any
 
 # color_message: uvicorn repeats each message with terminal colours.
-_NOT_EXTRA = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "color_message"}
+_NOT_EXTRA = frozenset(vars(logging.makeLogRecord({}))) | {
+    "message",
+    "asctime",
+    "taskName",
+    "color_message",
+}
 _HIDDEN = "********"
 
 
@@ -31,12 +36,16 @@ class JsonFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """The record as one line of JSON."""
         entry: dict[str, Any] = {
-            "time": datetime.fromtimestamp(record.created, timezone.utc).isoformat(timespec="milliseconds"),
+            "time": datetime.fromtimestamp(record.created, timezone.utc).isoformat(
+                timespec="milliseconds"
+            ),
             "level": record.levelname,
             "logger": record.name,
             "message": record.getMessage(),
         }
-        entry.update((k, v) for k, v in vars(record).items() if k not in _NOT_EXTRA and k not in entry)
+        entry.update(
+            (k, v) for k, v in vars(record).items() if k not in _NOT_EXTRA and k not in entry
+        )
         if record.exc_info:
             entry["traceback"] = self.formatException(record.exc_info)
         line = json.dumps(entry, default=str)
@@ -63,8 +72,12 @@ def configure_logging(level: str = "INFO", secrets: tuple[str, ...] = ()) -> Non
     threading.excepthook = _log_uncaught_in_thread
 
 
-def _log_uncaught(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-    logging.getLogger("uncaught").critical("%s: %s", kind.__name__, error, exc_info=(kind, error, trace))
+def _log_uncaught(
+    kind: type[BaseException], error: BaseException, trace: TracebackType | None
+) -> None:
+    logging.getLogger("uncaught").critical(
+        "%s: %s", kind.__name__, error, exc_info=(kind, error, trace)
+    )
 
 
 def _log_uncaught_in_thread(args: threading.ExceptHookArgs) -> None:

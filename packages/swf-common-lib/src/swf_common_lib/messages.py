@@ -28,9 +28,14 @@ ROUTES: Mapping[str, tuple[str, ...]] = {
 }
 
 _STF_FIELDS: Mapping[str, type] = {
-    "filename": str, "path": str, "size_bytes": int, "checksum": str, "sequence": int,
-    "started_at": str, "ended_at": str,
-}  # fmt: skip
+    "filename": str,
+    "path": str,
+    "size_bytes": int,
+    "checksum": str,
+    "sequence": int,
+    "started_at": str,
+    "ended_at": str,
+}
 _FIELDS: Mapping[str, Mapping[str, type]] = {
     "run_imminent": {},
     "start_run": {},
@@ -38,11 +43,21 @@ _FIELDS: Mapping[str, Mapping[str, type]] = {
     "stf_gen": _STF_FIELDS,
     "stf_ready": _STF_FIELDS,
     "processing_complete": {"filename": str, "checksum_ok": bool, "processing_seconds": float},
-    "tf_file_registered": {"tf_filename": str, "stf_filename": str, "size_bytes": int, "offset": int},
+    "tf_file_registered": {
+        "tf_filename": str,
+        "stf_filename": str,
+        "size_bytes": int,
+        "offset": int,
+    },
 }
 _ENVELOPE: Mapping[str, type] = {
-    "msg_type": str, "message_id": str, "namespace": str, "sender": str, "sent_at": str, "run_id": int,
-}  # fmt: skip
+    "msg_type": str,
+    "message_id": str,
+    "namespace": str,
+    "sender": str,
+    "sent_at": str,
+    "run_id": int,
+}
 
 
 class MalformedMessage(ValueError):
@@ -106,7 +121,9 @@ def _check_fields(body: Mapping[str, Any], expected: Mapping[str, type]) -> None
         # A whole number is a good float, but True is not a good int.
         good = isinstance(value, (int, float) if kind is float else kind)
         if not good or (kind is not bool and isinstance(value, bool)):
-            raise MalformedMessage(f"{name!r} must be of type {kind.__name__}, not {type(value).__name__}")
+            raise MalformedMessage(
+                f"{name!r} must be of type {kind.__name__}, not {type(value).__name__}"
+            )
 
 
 def now() -> str:

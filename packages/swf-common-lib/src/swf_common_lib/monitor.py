@@ -31,7 +31,7 @@ class MonitorUnavailable(MonitorError):
     """It could not be reached, or failed (5xx)."""
 
 
-class MonitorRefused(MonitorError):
+class MonitorResponseError(MonitorError):
     """It refused the request (3xx, 4xx): the same request would be refused again.
 
     :param status: the HTTP status
@@ -42,7 +42,7 @@ class MonitorRefused(MonitorError):
         self.status = status
 
 
-class TokenRefused(MonitorRefused):
+class TokenError(MonitorResponseError):
     """It refused the token (401, 403)."""
 
 
@@ -173,14 +173,20 @@ class MonitorClient:
         if (status >= 500 and not (accept_503 and status == 503)) or status == 429:
             raise MonitorUnavailable(f"answered {status} to {method} {path}")
         if status in (401, 403):
-            raise TokenRefused(status, f"the monitor refused the token ({status}): check SWF_API_TOKEN")
+            raise TokenError(
+                status, f"the monitor refused the token ({status}): check SWF_API_TOKEN"
+            )
         if 300 <= status < 500:
             text = response.data.decode("utf-8", "replace")[:300]
-            raise MonitorRefused(status, f"the monitor answered {status} to {method} {path}: {text}")
+            raise MonitorResponseError(
+                status, f"the monitor answered {status} to {method} {path}: {text}"
+            )
         try:
             return json.loads(response.data) if response.data else None
         except ValueError:
-            raise MonitorUnavailable(f"answered {method} {path} with something that is not JSON") from None
+            raise MonitorUnavailable(
+                f"answered {method} {path} with something that is not JSON"
+            ) from None
 
 
 def _describe(error: Exception) -> str:
@@ -200,4 +206,6 @@ def _tls_context(settings: MonitorSettings) -> ssl.SSLContext:
     try:
         return ssl.create_default_context(cafile=settings.ca_certs or None)
     except (OSError, ssl.SSLError) as error:
-        raise ConfigurationError(f"SWF_MONITOR_CA_CERTS: {settings.ca_certs} is not a CA bundle") from error
+        raise ConfigurationError(
+            f"SWF_MONITOR_CA_CERTS: {settings.ca_certs} is not a CA bundle"
+        ) from error

@@ -37,7 +37,10 @@ class Session(stomp.ConnectionListener):
     """
 
     def __init__(
-        self, settings: BrokerSettings, tls: ssl.SSLContext | None, deliver: Callable[[Session, Frame], None]
+        self,
+        settings: BrokerSettings,
+        tls: ssl.SSLContext | None,
+        deliver: Callable[[Session, Frame], None],
     ) -> None:
         self.closed = threading.Event()
         self.cause = ""
@@ -59,7 +62,9 @@ class Session(stomp.ConnectionListener):
         try:
             self._transport.start()
             self._protocol.connect(
-                self._settings.user or None, self._settings.password or None, with_connect_command=True
+                self._settings.user or None,
+                self._settings.password or None,
+                with_connect_command=True,
             )
         except (OSError, StompException) as error:
             self.drop(_describe(error))
@@ -81,9 +86,12 @@ class Session(stomp.ConnectionListener):
         """
         for number, destination in enumerate(destinations):
             self._do(
-                self._protocol.subscribe, destination, id=str(number), ack=CLIENT_INDIVIDUAL,
+                self._protocol.subscribe,
+                destination,
+                id=str(number),
+                ack=CLIENT_INDIVIDUAL,
                 headers={"activemq.prefetchSize": str(prefetch)},
-            )  # fmt: skip
+            )
 
     def send(self, destination: str, body: str, receipt: str) -> None:
         """Send a persistent message and ask for a receipt.
@@ -91,7 +99,9 @@ class Session(stomp.ConnectionListener):
         :raises BrokerError: the connection ended
         """
         headers = {"persistent": "true", "receipt": receipt}
-        self._do(self._protocol.send, destination, body, content_type="application/json", headers=headers)
+        self._do(
+            self._protocol.send, destination, body, content_type="application/json", headers=headers
+        )
 
     def ack(self, frame: Frame) -> None:
         """Tell the broker that the work for a message is done.

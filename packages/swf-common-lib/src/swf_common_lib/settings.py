@@ -177,7 +177,9 @@ def _http_url(url: str) -> str:
         usable = False
     if not usable or parts.username is not None or parts.query or parts.fragment:
         # The value is not shown: someone may have put a password into it.
-        raise ConfigurationError("SWF_MONITOR_URL must be http(s)://host[:port][/path], without a login")
+        raise ConfigurationError(
+            "SWF_MONITOR_URL must be http(s)://host[:port][/path], without a login"
+        )
     return url.rstrip("/")
 
 
@@ -202,13 +204,17 @@ class AgentSettings:
         """
         level = env.text("SWF_LOG_LEVEL", cls.log_level).upper()
         if level not in LOG_LEVELS:
-            raise ConfigurationError(f"SWF_LOG_LEVEL must be one of {', '.join(LOG_LEVELS)}, not {level!r}")
+            raise ConfigurationError(
+                f"SWF_LOG_LEVEL must be one of {', '.join(LOG_LEVELS)}, not {level!r}"
+            )
         return cls(
             agent_name=env.text("SWF_AGENT_NAME", f"{agent_type}@{socket.gethostname()}"),
             broker=BrokerSettings.from_environment(env),
             monitor=MonitorSettings.from_environment(env),
             namespace=env.text("SWF_NAMESPACE", cls.namespace),
             data_dir=Path(env.text("SWF_DATA_DIR", str(cls.data_dir))).expanduser().absolute(),
-            heartbeat_interval=env.seconds("SWF_HEARTBEAT_INTERVAL", cls.heartbeat_interval, minimum=0.1),
+            heartbeat_interval=env.seconds(
+                "SWF_HEARTBEAT_INTERVAL", cls.heartbeat_interval, minimum=0.1
+            ),
             log_level=level,
         )

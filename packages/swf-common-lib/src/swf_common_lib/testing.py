@@ -199,13 +199,19 @@ class MonitorProgram(Program):
         data = directory / "monitor"
         data.mkdir(mode=0o700, parents=True)
         self.server_env = {
-            "SECRET_KEY": secrets.token_hex(32), "SWF_API_TOKEN": self.token,
+            "SECRET_KEY": secrets.token_hex(32),
+            "SWF_API_TOKEN": self.token,
             "SWF_MONITOR_DATA_DIR": str(data),
-        }  # fmt: skip
+        }
         super().__init__(
-            directory / "monitor.log", "swf-monitor", "serve", "--setup", "--port", str(self.port),
+            directory / "monitor.log",
+            "swf-monitor",
+            "serve",
+            "--setup",
+            "--port",
+            str(self.port),
             env=self.server_env,
-        )  # fmt: skip
+        )
 
     def start(self) -> Program:
         """Start it, and wait until it answers."""

@@ -45,7 +45,9 @@ class DaqSimAgent(BaseAgent):
         self._data_dir = settings.data_dir
         self._known: set[StfName] = set()
         self._again = Repeats[StfName](pause=_REANNOUNCE_EVERY)
-        self._reannouncer = threading.Thread(target=self._keep_reannouncing, name="reannounce", daemon=True)
+        self._reannouncer = threading.Thread(
+            target=self._keep_reannouncing, name="reannounce", daemon=True
+        )
 
     @classmethod
     def from_environment(cls, env: Environment) -> DaqSimAgent:
@@ -94,7 +96,9 @@ class DaqSimAgent(BaseAgent):
         while (run_id := self.monitor.create_run()) in used:
             # A monitor with a new database counts from 1 again, but the former runs' files are
             # still here.
-            logger.warning("there are files of a former run with this number", extra={"run_id": run_id})
+            logger.warning(
+                "there are files of a former run with this number", extra={"run_id": run_id}
+            )
             self.monitor.update_run(run_id, status="ended", total_files=0)
         return run_id
 
@@ -106,7 +110,9 @@ class DaqSimAgent(BaseAgent):
     def _end_open_runs(self) -> None:
         for run_id in sorted(files.open_runs(self._data_dir)):
             on_disk = [name.sequence for name in stf_files(self._data_dir) if name.run_id == run_id]
-            at_monitor = [int(row["sequence"]) for row in self.monitor.stf_files(run_id=run_id, limit=1)]
+            at_monitor = [
+                int(row["sequence"]) for row in self.monitor.stf_files(run_id=run_id, limit=1)
+            ]
             self._end_run(run_id, max([*on_disk, *at_monitor, 0]))
 
     def _make_file(self, name: StfName) -> None:
@@ -126,18 +132,29 @@ class DaqSimAgent(BaseAgent):
                 outage.over()
                 return digest
 
-    def _announce(self, name: StfName, digest: str, size: int, started_at: str, ended_at: str) -> None:
+    def _announce(
+        self, name: StfName, digest: str, size: int, started_at: str, ended_at: str
+    ) -> None:
         self.publish(
-            "stf_gen", name.run_id, filename=str(name), path=str(name.path(self._data_dir)), size_bytes=size,
-            checksum=digest, sequence=name.sequence, started_at=started_at, ended_at=ended_at,
-        )  # fmt: skip
+            "stf_gen",
+            name.run_id,
+            filename=str(name),
+            path=str(name.path(self._data_dir)),
+            size_bytes=size,
+            checksum=digest,
+            sequence=name.sequence,
+            started_at=started_at,
+            ended_at=ended_at,
+        )
         logger.info("file made", extra={"file": str(name), "size_bytes": size})
 
     def _wait_for_room(self) -> None:
         waiting = False
         while (count := sum(1 for _ in stf_files(self._data_dir))) >= self._daqsim.max_files:
             if not waiting:
-                logger.warning("waiting: %d STF files are not yet worked off (SWF_MAX_FILES)", count)
+                logger.warning(
+                    "waiting: %d STF files are not yet worked off (SWF_MAX_FILES)", count
+                )
                 waiting = True
             self.shutdown.pause(_ROOM_POLL)
 
@@ -157,14 +174,20 @@ class DaqSimAgent(BaseAgent):
         on_disk = set(stf_files(self._data_dir))
         self._known &= on_disk
         for run_id in sorted({name.run_id for name in on_disk - self._known}):
-            self._known |= {StfName.parse(row["filename"]) for row in self.monitor.stf_files(run_id=run_id)}
-        unknown = [name for name in sorted(on_disk - self._known) if self._age(name) > _REANNOUNCE_AGE]
+            self._known |= {
+                StfName.parse(row["filename"]) for row in self.monitor.stf_files(run_id=run_id)
+            }
+        unknown = [
+            name for name in sorted(on_disk - self._known) if self._age(name) > _REANNOUNCE_AGE
+        ]
         for name in self._again.due(unknown):
             try:
                 digest, size = checksum(name.path(self._data_dir))
             except FileNotFoundError:
                 continue  # worked off in the meantime
-            written_at = datetime.fromtimestamp(time.time() - self._age(name), timezone.utc).isoformat()
+            written_at = datetime.fromtimestamp(
+                time.time() - self._age(name), timezone.utc
+            ).isoformat()
             logger.info("the monitor does not know a file; announcing it again")
             self._announce(name, digest, size, written_at, written_at)
 

@@ -36,7 +36,9 @@ class DataAgent(BaseAgent):
     description = "Registers STF files and hands them on."
     version = __version__
     queues = (DATA_QUEUE,)
-    options = (Option("--keep-files", "SWF_KEEP_FILES", "finished STF files that stay on disk (200)"),)
+    options = (
+        Option("--keep-files", "SWF_KEEP_FILES", "finished STF files that stay on disk (200)"),
+    )
 
     def __init__(self, settings: AgentSettings, keep_files: int = 200) -> None:
         super().__init__(settings)
@@ -57,7 +59,9 @@ class DataAgent(BaseAgent):
     def handlers(self) -> Mapping[str, Handler]:
         """The run's course and each new file."""
         return {
-            "run_imminent": lambda message: self.monitor.update_run(message.run_id, status="imminent"),
+            "run_imminent": lambda message: self.monitor.update_run(
+                message.run_id, status="imminent"
+            ),
             "start_run": self._on_start_run,
             "end_run": self._on_end_run,
             "stf_gen": self._on_stf_gen,
@@ -77,11 +81,17 @@ class DataAgent(BaseAgent):
 
     def _on_end_run(self, message: Message) -> None:
         self.monitor.update_run(
-            message.run_id, status="ended", ended_at=message.sent_at, total_files=message["total_files"]
+            message.run_id,
+            status="ended",
+            ended_at=message.sent_at,
+            total_files=message["total_files"],
         )
 
     def _on_stf_gen(self, message: Message) -> None:
-        file = {name: message[name] for name in ("filename", "path", "size_bytes", "checksum", "sequence")}
+        file = {
+            name: message[name]
+            for name in ("filename", "path", "size_bytes", "checksum", "sequence")
+        }
         row = self.monitor.register_stf(run_id=message.run_id, **file)
         if row["status"] in ("processed", "failed"):
             return  # announced once more while the first announcement was still waiting
@@ -119,8 +129,15 @@ class DataAgent(BaseAgent):
     def _hand_on_again(self, queue: str, row: Mapping[str, Any]) -> None:
         taken_at = str(row["registered_at"])
         self.publish(
-            "stf_ready", int(row["run_id"]), destinations=[queue], filename=row["filename"], path=row["path"],
-            size_bytes=row["size_bytes"], checksum=row["checksum"], sequence=row["sequence"],
-            started_at=taken_at, ended_at=taken_at,
-        )  # fmt: skip
+            "stf_ready",
+            int(row["run_id"]),
+            destinations=[queue],
+            filename=row["filename"],
+            path=row["path"],
+            size_bytes=row["size_bytes"],
+            checksum=row["checksum"],
+            sequence=row["sequence"],
+            started_at=taken_at,
+            ended_at=taken_at,
+        )
         logger.info("file handed on again", extra={"file": row["filename"], "queue": queue})

@@ -41,7 +41,9 @@ class Retention:
         for name in surplus:
             name.path(self._data_dir).unlink(missing_ok=True)
         if surplus:
-            logger.info("finished files removed", extra={"count": len(surplus), "newest": str(surplus[-1])})
+            logger.info(
+                "finished files removed", extra={"count": len(surplus), "newest": str(surplus[-1])}
+            )
         self._remove_empty_directories(on_disk - set(surplus), {name.run_id for name in surplus})
         return len(surplus)
 

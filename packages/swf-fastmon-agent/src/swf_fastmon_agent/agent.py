@@ -29,7 +29,9 @@ class FastMonAgent(BaseAgent):
     description = "Samples time frames of STF files."
     version = __version__
     queues = (FASTMON_QUEUE,)
-    options = (Option("--tf-per-stf", "SWF_TF_PER_STF", "time frames sampled of each STF file (2)"),)
+    options = (
+        Option("--tf-per-stf", "SWF_TF_PER_STF", "time frames sampled of each STF file (2)"),
+    )
 
     def __init__(self, settings: AgentSettings, tf_per_stf: int = 2) -> None:
         super().__init__(settings)
@@ -52,7 +54,9 @@ class FastMonAgent(BaseAgent):
         filename = message["filename"]
         try:
             name = StfName.parse(filename)
-            frames = sample(name.path(self.settings.data_dir), message["size_bytes"], self._tf_per_stf)
+            frames = sample(
+                name.path(self.settings.data_dir), message["size_bytes"], self._tf_per_stf
+            )
         except (SampleError, ValueError) as error:
             self._record_failure(filename, str(error))
             return
@@ -70,4 +74,6 @@ class FastMonAgent(BaseAgent):
 
     def _record_failure(self, filename: str, reason: str) -> None:
         row = self.monitor.update_stf(filename, status="failed", reason=reason)
-        logger.warning("file not sampled: %s", reason, extra={"file": filename, "status": row["status"]})
+        logger.warning(
+            "file not sampled: %s", reason, extra={"file": filename, "status": row["status"]}
+        )

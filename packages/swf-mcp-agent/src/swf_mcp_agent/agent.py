@@ -45,7 +45,9 @@ class McpAgent(BaseAgent):
         Option("--port", "SWF_MCP_PORT", f"port to listen at ({DEFAULT_PORT})"),
     )
 
-    def __init__(self, settings: AgentSettings, host: str = DEFAULT_HOST, port: int = DEFAULT_PORT) -> None:
+    def __init__(
+        self, settings: AgentSettings, host: str = DEFAULT_HOST, port: int = DEFAULT_PORT
+    ) -> None:
         super().__init__(settings)
         self._host = host
         self._port = port
@@ -58,7 +60,9 @@ class McpAgent(BaseAgent):
         """
         settings = AgentSettings.from_environment(cls.agent_type, env)
         return cls(
-            settings, host=env.text("SWF_MCP_HOST", DEFAULT_HOST), port=env.port("SWF_MCP_PORT", DEFAULT_PORT)
+            settings,
+            host=env.text("SWF_MCP_HOST", DEFAULT_HOST),
+            port=env.port("SWF_MCP_PORT", DEFAULT_PORT),
         )
 
     def work(self) -> None:
@@ -72,9 +76,13 @@ class McpAgent(BaseAgent):
         guarded = with_login(app, self.settings.monitor.token)
         # uvicorn takes over no signals in a thread that is not the main one.
         # Streams that are still open after a second are cut.
-        config = uvicorn.Config(guarded, log_config=None, access_log=False, timeout_graceful_shutdown=1)
+        config = uvicorn.Config(
+            guarded, log_config=None, access_log=False, timeout_graceful_shutdown=1
+        )
         server = uvicorn.Server(config)
-        threading.Thread(target=self._stop_when_asked, args=(server,), name="stop", daemon=True).start()
+        threading.Thread(
+            target=self._stop_when_asked, args=(server,), name="stop", daemon=True
+        ).start()
         logger.info("serving MCP", extra={"url": f"http://{self._host}:{self._port}/mcp"})
         asyncio.run(server.serve(sockets=[listener]))
 

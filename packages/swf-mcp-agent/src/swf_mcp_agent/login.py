@@ -39,7 +39,9 @@ def with_login(app: App, token: str) -> App:
 
 def _sent(scope: Message) -> bytes:
     """The token of a request; empty where there is none, or more than one that could be meant."""
-    values: list[bytes] = [value for name, value in scope.get("headers", ()) if name == b"authorization"]
+    values: list[bytes] = [
+        value for name, value in scope.get("headers", ()) if name == b"authorization"
+    ]
     scheme, _blank, token = (values[0] if len(values) == 1 else b"").partition(b" ")
     return token.strip() if scheme.lower() == b"bearer" else b""
 

@@ -31,7 +31,8 @@ def make_server(monitor: MonitorClient) -> MCPServer[Any]:
     server: MCPServer[Any] = MCPServer(
         "swf-testbed",
         version=__version__,
-        instructions="Tells the state of the ePIC Streaming Workflow Testbed: runs, files, agents, messages.",
+        instructions="Tells the state of the ePIC Streaming Workflow Testbed: runs, files, agents, "
+        "messages.",
     )
 
     @server.tool(annotations=_READ_ONLY)

@@ -53,18 +53,28 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     serve = commands.add_parser("serve", help="serve the REST API and the dashboard")
-    serve.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
-    serve.add_argument("--port", type=_port, default=8002, help="port to listen on (default: %(default)s)")
-    serve.add_argument("--setup", action="store_true", help="do what 'swf-monitor setup' does first")
+    serve.add_argument(
+        "--host", default="127.0.0.1", help="address to listen on (default: %(default)s)"
+    )
+    serve.add_argument(
+        "--port", type=_port, default=8002, help="port to listen on (default: %(default)s)"
+    )
+    serve.add_argument(
+        "--setup", action="store_true", help="do what 'swf-monitor setup' does first"
+    )
     commands.add_parser("listen", help="record the messages of the workflow")
     setup = commands.add_parser("setup", help="create or upgrade the tables, and set the API token")
-    setup.add_argument("--check", action="store_true", help="change nothing, tell what would be changed")
+    setup.add_argument(
+        "--check", action="store_true", help="change nothing, tell what would be changed"
+    )
     return parser
 
 
 def _port(text: str) -> int:
     if not text.isdecimal() or not 1 <= int(text) <= 65535:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a port: it must be a number from 1 to 65535")
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not a port: it must be a number from 1 to 65535"
+        )
     return int(text)
 
 
@@ -76,7 +86,9 @@ def _start_django(environment: Environment) -> None:
     """
     level = environment.text("SWF_LOG_LEVEL", "INFO").upper()
     if level not in LOG_LEVELS:
-        raise ConfigurationError(f"SWF_LOG_LEVEL must be one of {', '.join(LOG_LEVELS)}, not {level!r}")
+        raise ConfigurationError(
+            f"SWF_LOG_LEVEL must be one of {', '.join(LOG_LEVELS)}, not {level!r}"
+        )
     configure_logging(level, secrets=tuple(environment.secret(name) for name in SECRETS))
     os.environ["DJANGO_SETTINGS_MODULE"] = "swf_monitor.settings"
     try:
@@ -84,7 +96,8 @@ def _start_django(environment: Environment) -> None:
     except ImproperlyConfigured as error:
         if "psycopg" in str(error):
             raise ConfigurationError(
-                "DB_HOST is set, and PostgreSQL needs psycopg: pip install 'swf-monitor[postgresql]'"
+                "DB_HOST is set, and PostgreSQL needs psycopg: pip install "
+                "'swf-monitor[postgresql]'"
             ) from None
         raise ConfigurationError(" ".join(str(error).split())) from None
 
@@ -125,7 +138,9 @@ def _listen(environment: Environment) -> int:
     from swf_monitor.listener import Listener
     from swf_monitor.retention import Limits
 
-    Listener(BrokerSettings.from_environment(environment), Limits.from_environment(environment)).run()
+    Listener(
+        BrokerSettings.from_environment(environment), Limits.from_environment(environment)
+    ).run()
     return 0
 
 

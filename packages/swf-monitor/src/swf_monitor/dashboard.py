@@ -65,15 +65,26 @@ def show_dashboard(request: HttpRequest) -> HttpResponse:
     now = timezone.now()
     state = health.check()
     engine = ENGINES[state["database"]["engine"]]
-    context: dict[str, Any] = {"now": now, "health": state, "engine": engine, "version": __version__}
+    context: dict[str, Any] = {
+        "now": now,
+        "health": state,
+        "engine": engine,
+        "version": __version__,
+    }
     if state["database"]["ok"]:
         try:
             context |= _collect(now)
             context["banner"] = _banner(state, context, now)
         except UNAVAILABLE as error:
-            state["database"] = {"ok": False, "engine": state["database"]["engine"], "error": explain(error)}
+            state["database"] = {
+                "ok": False,
+                "engine": state["database"]["engine"],
+                "error": explain(error),
+            }
     if not state["database"]["ok"]:
-        context["banner"] = Banner("error", "The database cannot be used", [state["database"]["error"]])
+        context["banner"] = Banner(
+            "error", "The database cannot be used", [state["database"]["error"]]
+        )
     if request.GET.get("part") == "content":
         template = "swf_monitor/content.html"
     else:
@@ -112,7 +123,9 @@ def _announced_only(now: datetime) -> int:
 
 def _agent(agent: SystemAgent, now: datetime) -> dict[str, Any]:
     silent = summary.age(agent.last_heartbeat, now) >= summary.AGENT_FRESH_SECONDS
-    level = {AgentStatus.OK: "ok", AgentStatus.WARNING: "warning"}.get(AgentStatus(agent.status), "error")
+    level = {AgentStatus.OK: "ok", AgentStatus.WARNING: "warning"}.get(
+        AgentStatus(agent.status), "error"
+    )
     return {
         "row": agent,
         "silent": silent,
@@ -194,7 +207,9 @@ def _worries(shown: dict[str, Any], now: datetime) -> list[str]:
         if not agent["silent"] and agent["level"] != "ok":
             said = agent["row"].description or "no reason given"
             worries.append(f"{agent['row'].instance_name} says {agent['row'].status}: {said}")
-    failed = StfFile.objects.filter(status=StfStatus.FAILED, updated_at__gt=now - FAILURE_SHOWN).count()
+    failed = StfFile.objects.filter(
+        status=StfStatus.FAILED, updated_at__gt=now - FAILURE_SHOWN
+    ).count()
     if failed:
         worries.append(f"{failed} STF file{'s' if failed > 1 else ''} failed in the last hour")
     stuck = StfFile.objects.filter(

@@ -30,7 +30,9 @@ def check() -> dict[str, Any]:
         # SQLite has one "disk I/O error" for a full disk and for one that is read-only.
         because = f"{explain(error)}; {problem}" if (problem := write_problem()) else explain(error)
         database = {"ok": False, "engine": connection.vendor, "error": because}
-        listener = _listener_unknown("the database does not answer, so nothing is known of the listener")
+        listener = _listener_unknown(
+            "the database does not answer, so nothing is known of the listener"
+        )
         agents = _agents_unknown("the database does not answer, so nothing is known of the agents")
     else:
         latency = (time.perf_counter() - began) * 1000
@@ -83,7 +85,8 @@ def _agents() -> dict[str, Any]:
     detail = f"{len(known) - len(silent)} of {len(known)} agents are alive"
     if silent:
         named = ", ".join(
-            f"{agent['instance_name']} ({agent['seconds_since_heartbeat']:.0f} s)" for agent in silent[:NAMED]
+            f"{agent['instance_name']} ({agent['seconds_since_heartbeat']:.0f} s)"
+            for agent in silent[:NAMED]
         )
         more = f" and {len(silent) - NAMED} more" if len(silent) > NAMED else ""
         detail += f"; not heard of: {named}{more}"

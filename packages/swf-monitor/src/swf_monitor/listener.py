@@ -98,7 +98,11 @@ class Listener:
         self._outage = Outage(logger, "database")
         self._refused = 0
         self._broker = Broker(
-            broker, self._shutdown, subscriptions=[MONITOR_QUEUE], on_message=self._record, prefetch=PREFETCH
+            broker,
+            self._shutdown,
+            subscriptions=[MONITOR_QUEUE],
+            on_message=self._record,
+            prefetch=PREFETCH,
         )
 
     def run(self) -> None:
@@ -139,7 +143,9 @@ class Listener:
         except REFUSED as error:
             self._refused += 1
             logger.warning(
-                "message refused by the database: %s", explain(error), extra={"beginning": text[:200]}
+                "message refused by the database: %s",
+                explain(error),
+                extra={"beginning": text[:200]},
             )
 
     def _store(self, message: Message) -> None:
@@ -168,7 +174,9 @@ class Listener:
 
     def _tell(self, connected: bool) -> None:
         if connected:
-            refused = f"; {self._refused} messages refused since it started" if self._refused else ""
+            refused = (
+                f"; {self._refused} messages refused since it started" if self._refused else ""
+            )
             self._write_state(True, f"subscribed to {MONITOR_QUEUE} at {self._address}{refused}")
         else:
             self._write_state(False, f"broker {self._address}: {self._broker.problem}")
@@ -186,13 +194,17 @@ class Listener:
         while True:
             try:
                 limits = self._limits
-                deleted = prune(limits.before, limits.messages, limits.stf_files, self._let_others_write)
+                deleted = prune(
+                    limits.before, limits.messages, limits.stf_files, self._let_others_write
+                )
                 given_back = give_space_back(self._let_others_write)
             except UNAVAILABLE as error:
                 self._database_failed(error)
             else:
                 if deleted or given_back:
-                    logger.info("old rows deleted", extra={**deleted, "pages_given_back": given_back})
+                    logger.info(
+                        "old rows deleted", extra={**deleted, "pages_given_back": given_back}
+                    )
             if self._shutdown.wait(PRUNE_SECONDS):
                 return
 

@@ -73,7 +73,9 @@ class StfFile(models.Model):
     size_bytes = models.PositiveBigIntegerField()
     checksum = models.CharField(max_length=71)
     sequence = models.PositiveIntegerField()
-    status = models.CharField(max_length=10, choices=StfStatus.choices, default=StfStatus.REGISTERED)
+    status = models.CharField(
+        max_length=10, choices=StfStatus.choices, default=StfStatus.REGISTERED
+    )
     reason = models.TextField(blank=True)
     processing_seconds = models.FloatField(null=True)
     registered_at = models.DateTimeField(default=timezone.now)
@@ -86,7 +88,9 @@ class StfFile(models.Model):
             models.Index(fields=["run", "sequence"], name="stf_run_sequence"),
             models.Index(fields=["status", "id"], name="stf_status"),
             # Files that wait to be sampled are few: this stays small however many files there are.
-            models.Index(fields=["id"], name="stf_unsampled", condition=models.Q(sampled_at__isnull=True)),
+            models.Index(
+                fields=["id"], name="stf_unsampled", condition=models.Q(sampled_at__isnull=True)
+            ),
         )
 
     def __str__(self) -> str:

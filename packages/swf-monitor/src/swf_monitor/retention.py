@@ -75,14 +75,18 @@ def prune(
     if max_messages is not None:
         # By the key: its order is that of arrival, also where the clock was set.
         deleted["messages"] += _delete_beyond(Message.objects.all(), max_messages, pause)
-    deleted["messages"] += _delete(Message.objects.filter(received_at__lt=before), pause, "received_at")
+    deleted["messages"] += _delete(
+        Message.objects.filter(received_at__lt=before), pause, "received_at"
+    )
     if max_stf_files is not None:
         for files in (finished, failed):
             deleted["stf_files"] += _delete_beyond(files, max(max_stf_files, STF_FILES_KEPT), pause)
     if oldest_kept:
         old = finished.filter(updated_at__lt=before, id__lt=oldest_kept)
         deleted["stf_files"] += _delete(old, pause)
-    deleted["runs"] = _delete(Run.objects.filter(created_at__lt=before, stf_files__isnull=True), pause)
+    deleted["runs"] = _delete(
+        Run.objects.filter(created_at__lt=before, stf_files__isnull=True), pause
+    )
     deleted["agents"] = _delete(SystemAgent.objects.filter(last_heartbeat__lt=before), pause)
     return {name: count for name, count in deleted.items() if count}
 

@@ -51,11 +51,17 @@ def age(moment: datetime, now: datetime) -> float:
 
 def agents(now: datetime) -> list[dict[str, Any]]:
     """Every agent, with the seconds since it was heard of, and the process that was heard of."""
-    rows = SystemAgent.objects.values("instance_name", "agent_type", "status", "pid", "last_heartbeat")
+    rows = SystemAgent.objects.values(
+        "instance_name", "agent_type", "status", "pid", "last_heartbeat"
+    )
     listed = []
     for row in rows:
         seconds = age(row["last_heartbeat"], now)
         listed.append(
-            {**row, "seconds_since_heartbeat": round(seconds, 1), "alive": seconds < AGENT_FRESH_SECONDS}
+            {
+                **row,
+                "seconds_since_heartbeat": round(seconds, 1),
+                "alive": seconds < AGENT_FRESH_SECONDS,
+            }
         )
     return listed

@@ -43,9 +43,12 @@ class ProcessingAgent(BaseAgent):
         # First the message, then the status: if it stops in between, the file is still unfinished
         # at the monitor and comes again.
         self.publish(
-            "processing_complete", message.run_id, filename=filename, checksum_ok=not reason,
+            "processing_complete",
+            message.run_id,
+            filename=filename,
+            checksum_ok=not reason,
             processing_seconds=seconds,
-        )  # fmt: skip
+        )
         self.monitor.update_stf(filename, status=status, reason=reason, processing_seconds=seconds)
         if reason:
             logger.warning("file failed: %s", reason, extra={"file": filename})

@@ -42,12 +42,20 @@ def _came_from(environment: Mapping[str, str]) -> bool:
     """Whether this package was installed in a folder of PYTHONPATH or PYTHONUSERBASE: then they are
     ours."""
     here = Path(__file__).resolve()
-    named = [*environment.get("PYTHONPATH", "").split(os.pathsep), environment.get("PYTHONUSERBASE", "")]
+    named = [
+        *environment.get("PYTHONPATH", "").split(os.pathsep),
+        environment.get("PYTHONUSERBASE", ""),
+    ]
     return any(Path(folder).resolve() in here.parents for folder in named if folder)
 
 
 def _starts(environment: Mapping[str, str]) -> bool:
     try:
-        return subprocess.run([sys.executable, "-I", "-c", ""], env=environment, check=False).returncode == 0
+        return (
+            subprocess.run(
+                [sys.executable, "-I", "-c", ""], env=environment, check=False
+            ).returncode
+            == 0
+        )
     except OSError:
         return False

@@ -50,7 +50,9 @@ def daemons_of(instance: Instance) -> list[int]:
 def unreachable_daemons(instance: Instance, answering: int | None) -> list[int]:
     """The daemons of `instance` but for the one that answers, and those that may still make their
     socket."""
-    return [pid for pid in daemons_of(instance) if pid != answering and _age(pid) > STARTING_SECONDS]
+    return [
+        pid for pid in daemons_of(instance) if pid != answering and _age(pid) > STARTING_SECONDS
+    ]
 
 
 def describe(pids: list[int]) -> str:
@@ -82,7 +84,10 @@ def is_alive(pid: int) -> bool:
     """Whether it runs. In a container whose first process does not collect the dead, one that ended
     stays."""
     try:
-        return Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()[0] != "Z"
+        return (
+            Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()[0]
+            != "Z"
+        )
     except (OSError, IndexError):
         return False
 
@@ -128,7 +133,9 @@ def _parent_of(process: Path) -> int:
 def _age(pid: int) -> float:
     """Seconds since a process was started, by a clock that nobody sets; 0 for one that is gone."""
     try:
-        ticks = int(Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()[19])
+        ticks = int(
+            Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()[19]
+        )
     except (OSError, IndexError):
         return 0.0
     return time.clock_gettime(time.CLOCK_BOOTTIME) - ticks / os.sysconf("SC_CLK_TCK")

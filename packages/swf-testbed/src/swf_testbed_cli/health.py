@@ -29,12 +29,16 @@ def health_problems(instance: Instance) -> list[str]:
         return []
     certificates = environment.get("SWF_MONITOR_CA_CERTS", "")
     try:
-        context = ssl.create_default_context(cafile=certificates if Path(certificates).is_file() else None)
+        context = ssl.create_default_context(
+            cafile=certificates if Path(certificates).is_file() else None
+        )
         # A monitor is never behind the proxy that leads to the outside.
         handlers = urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=context)
         address = f"{url.rstrip('/')}/api/health/"
         try:
-            with urllib.request.build_opener(*handlers).open(address, timeout=TIMEOUT_SECONDS) as reply:
+            with urllib.request.build_opener(*handlers).open(
+                address, timeout=TIMEOUT_SECONDS
+            ) as reply:
                 answer = json.load(reply)
         except urllib.error.HTTPError as error:
             if error.code != 503:

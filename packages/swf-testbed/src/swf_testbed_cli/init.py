@@ -67,7 +67,8 @@ def initialise(
     if configuration.exists() and not force:
         raise TestbedError(
             f"already initialised: {configuration} exists",
-            "swf-testbed start   (or, to write it anew and keep secrets and data: swf-testbed init --force)",
+            "swf-testbed start   (or, to write it anew and keep secrets and data: swf-testbed init "
+            "--force)",
         )
     template = files("swf_testbed_cli").joinpath("templates", FILE_NAME).read_text(encoding="utf-8")
     values = {
@@ -101,7 +102,9 @@ def initialise(
         made.append(FILE_NAME)
     except OSError as error:
         where = error.filename or folder
-        raise TestbedError(f"cannot write {where}: {error.strerror}", "swf-testbed init ~/testbed") from None
+        raise TestbedError(
+            f"cannot write {where}: {error.strerror}", "swf-testbed init ~/testbed"
+        ) from None
     return made, copy
 
 

@@ -41,7 +41,9 @@ def find_instance(given: Path | None, environment: Mapping[str, str]) -> Instanc
         path = named.expanduser()
         path = path / FILE_NAME if path.is_dir() else path
         if not _is_file(path):
-            raise TestbedError(f"not initialised: there is no {path}", f"swf-testbed init {path.parent}")
+            raise TestbedError(
+                f"not initialised: there is no {path}", f"swf-testbed init {path.parent}"
+            )
         return Instance(path.absolute(), named=given is not None)
     name = instance_name(environment)
     user_folder = Path(environment.get("XDG_CONFIG_HOME") or "~/.config").expanduser()
@@ -51,7 +53,8 @@ def find_instance(given: Path | None, environment: Mapping[str, str]) -> Instanc
             return Instance(path.absolute())
     looked = ", ".join(str(path) for path in candidates)
     raise TestbedError(
-        f"not initialised: no testbed here or on this host (looked for {looked})", "swf-testbed init"
+        f"not initialised: no testbed here or on this host (looked for {looked})",
+        "swf-testbed init",
     )
 
 
@@ -82,7 +85,9 @@ class Instance:
     def __init__(self, configuration: Path, *, named: bool = False) -> None:
         self.configuration = configuration
         self._named = named
-        self._parser = configparser.RawConfigParser(inline_comment_prefixes=(";", "#"), strict=False)
+        self._parser = configparser.RawConfigParser(
+            inline_comment_prefixes=(";", "#"), strict=False
+        )
         try:
             with configuration.open(encoding="utf-8") as file:
                 self._parser.read_file(file)
@@ -149,7 +154,8 @@ class Instance:
             return dict(dict_of_key_value_pairs(self._value("supervisord", "environment") or ""))
         except ValueError as error:
             raise TestbedError(
-                f"{self.configuration}: [supervisord] environment: {error}", f"edit {self.configuration}"
+                f"{self.configuration}: [supervisord] environment: {error}",
+                f"edit {self.configuration}",
             ) from None
 
     @property
@@ -172,8 +178,13 @@ class Instance:
         for section in self._parser.sections():
             kind, _, name = section.partition(":")
             if kind == "program" and name:
-                logs = [self._value(section, key, name) or "" for key in ("stdout_logfile", "stderr_logfile")]
-                found.append(Program(name, *(str(self.folder / log) if log else "" for log in logs)))
+                logs = [
+                    self._value(section, key, name) or ""
+                    for key in ("stdout_logfile", "stderr_logfile")
+                ]
+                found.append(
+                    Program(name, *(str(self.folder / log) if log else "" for log in logs))
+                )
         return found
 
     @property

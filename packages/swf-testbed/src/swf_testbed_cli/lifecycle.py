@@ -25,7 +25,15 @@ HOPELESS_POLLS = 4
 FAILED_LOG_LINES = 10
 # Settings come from supervisord.conf alone: what the user's shell holds of them must not reach the
 # programs, where a secret given twice is an error.
-_NOT_INHERITED = ("ACTIVEMQ_", "SWF_", "DB_", "SECRET_KEY", "ALLOWED_HOSTS", "DEBUG", "CSRF_TRUSTED_ORIGINS")
+_NOT_INHERITED = (
+    "ACTIVEMQ_",
+    "SWF_",
+    "DB_",
+    "SECRET_KEY",
+    "ALLOWED_HOSTS",
+    "DEBUG",
+    "CSRF_TRUSTED_ORIGINS",
+)
 _PORTS = ("SWF_BROKER_PORT", "SWF_MONITOR_PORT", "SWF_MCP_PORT")
 
 Say = Callable[[str], None]
@@ -149,7 +157,9 @@ def find_programs(status: Status, name: str, instance: Instance) -> list[Program
 
 def unknown_program(name: str, known: str, instance: Instance) -> TestbedError:
     """The error for a program that does not exist."""
-    return TestbedError(f"there is no program {name!r}; there are: {known}", instance.command("status"))
+    return TestbedError(
+        f"there is no program {name!r}; there are: {known}", instance.command("status")
+    )
 
 
 def _end_unreachable(supervisor: Supervisor, say: Say, timeout: float) -> None:
@@ -191,7 +201,9 @@ def _stop_programs(supervisor: Supervisor, names: set[str], timeout: float) -> N
     _wait(
         supervisor,
         timeout,
-        lambda status: [p for p in _named(status, names) if p.state in ("RUNNING", "STARTING", "STOPPING")],
+        lambda status: [
+            p for p in _named(status, names) if p.state in ("RUNNING", "STARTING", "STOPPING")
+        ],
         "did not stop",
     )
 
@@ -235,14 +247,17 @@ def _wait_until_it_answers(supervisor: Supervisor, timeout: float) -> None:
     while not supervisor.answers():
         if time.monotonic() > deadline:
             raise TestbedError(
-                f"supervisord does not answer after {timeout:g} s", f"look at {supervisor.instance.main_log}"
+                f"supervisord does not answer after {timeout:g} s",
+                f"look at {supervisor.instance.main_log}",
             )
         time.sleep(POLL_SECONDS)
 
 
 def _start_daemon(instance: Instance) -> None:
     program = (
-        [instance.supervisord] if instance.supervisord else [sys.executable, "-m", "supervisor.supervisord"]
+        [instance.supervisord]
+        if instance.supervisord
+        else [sys.executable, "-m", "supervisor.supervisord"]
     )
     environment = {k: v for k, v in os.environ.items() if not k.startswith(_NOT_INHERITED)}
     try:
@@ -258,9 +273,13 @@ def _start_daemon(instance: Instance) -> None:
             check=False,
         )
     except OSError as error:
-        raise TestbedError(f"cannot run {program[0]}: {error.strerror}", "pip install supervisor") from None
+        raise TestbedError(
+            f"cannot run {program[0]}: {error.strerror}", "pip install supervisor"
+        ) from None
     if done.returncode != 0:
-        lines = [line for line in done.stdout.splitlines() if line and not line.startswith("For help")]
+        lines = [
+            line for line in done.stdout.splitlines() if line and not line.startswith("For help")
+        ]
         cause = lines[-1].removeprefix("Error: ") if lines else f"exit status {done.returncode}"
         raise TestbedError(f"supervisord did not start: {cause}", f"look at {instance.main_log}")
 
@@ -290,13 +309,18 @@ def _wait_until_running(
 ) -> Status:
     def lacking(status: Status) -> list[ProgramStatus]:
         # A program that did its work and ended normally was started, too.
-        return [p for p in status.programs if wanted(p) and not (p.state == "RUNNING" or _ended_well(p))]
+        return [
+            p for p in status.programs if wanted(p) and not (p.state == "RUNNING" or _ended_well(p))
+        ]
 
     return _wait(supervisor, timeout, lacking, "did not start")
 
 
 def _wait(
-    supervisor: Supervisor, timeout: float, unfinished: Callable[[Status], list[ProgramStatus]], what: str
+    supervisor: Supervisor,
+    timeout: float,
+    unfinished: Callable[[Status], list[ProgramStatus]],
+    what: str,
 ) -> Status:
     """Waits until nothing is unfinished. Fails when what is left does not change by itself."""
     deadline = time.monotonic() + timeout
@@ -313,7 +337,9 @@ def _wait(
             names = ", ".join(f"{p.full_name} ({p.state})" for p in left)
             raise TestbedError(
                 f"{what}: {names or 'the daemon, which is ' + status.daemon_state}",
-                supervisor.instance.command(f"logs {left[0].full_name} --stderr" if left else "status"),
+                supervisor.instance.command(
+                    f"logs {left[0].full_name} --stderr" if left else "status"
+                ),
                 "\n".join(_log_end(supervisor, program) for program in left),
             )
         time.sleep(POLL_SECONDS)

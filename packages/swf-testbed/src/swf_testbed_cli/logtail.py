@@ -59,7 +59,10 @@ class FileLog:
         except FileNotFoundError:
             return False
         mine = os.fstat(self._file.fileno())
-        return (there.st_dev, there.st_ino) != (mine.st_dev, mine.st_ino) or there.st_size < self._file.tell()
+        return (there.st_dev, there.st_ino) != (
+            mine.st_dev,
+            mine.st_ino,
+        ) or there.st_size < self._file.tell()
 
 
 class RemoteLog:
@@ -85,7 +88,9 @@ class RemoteLog:
             size *= 4
 
     def more(self) -> str:
-        text, offset, overflow = self._supervisor.call(self._method, self._program, self._offset, _BLOCK)
+        text, offset, overflow = self._supervisor.call(
+            self._method, self._program, self._offset, _BLOCK
+        )
         new = offset - self._offset
         self._offset = offset
         if new <= 0:

@@ -45,7 +45,9 @@ def lost_log(daemon: int, path: str) -> LostLog | None:
         files = _open_files(daemon)
         try:
             found = os.stat(path)
-            if not files or any((found.st_dev, found.st_ino) == identity for _, identity in files.values()):
+            if not files or any(
+                (found.st_dev, found.st_ino) == identity for _, identity in files.values()
+            ):
                 return None
         except FileNotFoundError:
             if not files:

@@ -75,12 +75,19 @@ def _options(
 
 @app.command()
 def init(
-    folder: Annotated[Path, typer.Argument(metavar="[DIR]", help="The testbed's folder.")] = Path("."),
+    folder: Annotated[Path, typer.Argument(metavar="[DIR]", help="The testbed's folder.")] = Path(
+        "."
+    ),
     force: Annotated[
-        bool, typer.Option("--force", help="Write supervisord.conf anew; a copy, secrets and data stay.")
+        bool,
+        typer.Option("--force", help="Write supervisord.conf anew; a copy, secrets and data stay."),
     ] = False,
-    broker_port: Annotated[int, typer.Option(min=1, max=65535, help="Port of the message broker.")] = 61613,
-    monitor_port: Annotated[int, typer.Option(min=1, max=65535, help="Port of the monitor's page.")] = 8002,
+    broker_port: Annotated[
+        int, typer.Option(min=1, max=65535, help="Port of the message broker.")
+    ] = 61613,
+    monitor_port: Annotated[
+        int, typer.Option(min=1, max=65535, help="Port of the monitor's page.")
+    ] = 8002,
     mcp_port: Annotated[int, typer.Option(min=1, max=65535, help="Port of the MCP agent.")] = 8003,
 ) -> None:
     """Make a testbed: supervisord.conf, logs/, secrets/ and data/ in DIR (default: here)."""
@@ -91,7 +98,10 @@ def init(
     _say(f"Made in {place}: {', '.join(made)}")
     if copy:
         _say(f"The former supervisord.conf is kept: {copy}")
-    _say("Next: " + ("swf-testbed start" if place == Path.cwd() else f"cd {place} && swf-testbed start"))
+    _say(
+        "Next: "
+        + ("swf-testbed start" if place == Path.cwd() else f"cd {place} && swf-testbed start")
+    )
 
 
 @app.command()
@@ -116,7 +126,9 @@ def stop(config: Config = None, timeout: Timeout = 60) -> None:
 def restart(
     program: Annotated[
         str | None,
-        typer.Argument(help="One program; without it all of them, and supervisord.conf is read anew."),
+        typer.Argument(
+            help="One program; without it all of them, and supervisord.conf is read anew."
+        ),
     ] = None,
     config: Config = None,
     timeout: Timeout = 60,
@@ -148,17 +160,31 @@ def status(
         else:
             _complain(error)
         raise typer.Exit(NO_DAEMON) from None
-    lost = unreachable_daemons(instance, now.daemon_pid) if supervisor.is_local and now.daemon_pid else []
+    lost = (
+        unreachable_daemons(instance, now.daemon_pid)
+        if supervisor.is_local and now.daemon_pid
+        else []
+    )
     if lost:
         cause = f"{describe(lost)}, and its programs run twice"
         _complain(TestbedError(cause, _start_anew(instance)))
     if supervisor.is_local and now.daemon_pid:
-        logs_of = [path for p in now.programs if p.pid for path in (p.stdout_logfile, p.stderr_logfile)]
-        gone = [log for path in [str(instance.main_log), *logs_of] if (log := lost_log(now.daemon_pid, path))]
+        logs_of = [
+            path for p in now.programs if p.pid for path in (p.stdout_logfile, p.stderr_logfile)
+        ]
+        gone = [
+            log
+            for path in [str(instance.main_log), *logs_of]
+            if (log := lost_log(now.daemon_pid, path))
+        ]
         if gone:
             more = f" (and {len(gone) - 1} more)" if len(gone) > 1 else ""
             _complain(TestbedError(gone[0].cause + more, _reopen(instance, now.daemon_pid)))
-    ill = health_problems(instance) if any(p.name == "monitor" and p.pid for p in now.programs) else []
+    ill = (
+        health_problems(instance)
+        if any(p.name == "monitor" and p.pid for p in now.programs)
+        else []
+    )
     if ill:
         _complain(TestbedError(f"not healthy: {'; '.join(ill)}", instance.command("logs monitor")))
     if as_json:
@@ -177,8 +203,12 @@ def logs(
     follow: Annotated[
         bool, typer.Option("--follow", "-f", help="Go on with what comes, until Ctrl-C.")
     ] = False,
-    lines: Annotated[int, typer.Option("--lines", "-n", min=0, help="How many lines of the past.")] = 20,
-    stderr: Annotated[bool, typer.Option("--stderr", help="What it wrote to standard error.")] = False,
+    lines: Annotated[
+        int, typer.Option("--lines", "-n", min=0, help="How many lines of the past.")
+    ] = 20,
+    stderr: Annotated[
+        bool, typer.Option("--stderr", help="What it wrote to standard error.")
+    ] = False,
 ) -> None:
     """Show the end of a program's log; also while the testbed does not run."""
     instance = _instance(config)

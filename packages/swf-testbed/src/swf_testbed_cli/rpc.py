@@ -88,7 +88,9 @@ class Supervisor:
         except ConnectionRefusedError:
             stale = self.url.startswith("unix://")
             cause = (
-                f"the daemon is dead; its socket {where} is left" if stale else "the testbed is not running"
+                f"the daemon is dead; its socket {where} is left"
+                if stale
+                else "the testbed is not running"
             )
             raise NotRunning(cause, start, stale=stale) from None
         except PermissionError:
@@ -110,7 +112,8 @@ class Supervisor:
         raises. A call that the daemon refused gives {"faultCode", "faultString"} in its place.
         """
         answer: list[Any] = self.call(
-            "system.multicall", [{"methodName": name, "params": arguments} for name, arguments in calls]
+            "system.multicall",
+            [{"methodName": name, "params": arguments} for name, arguments in calls],
         )
         return answer
 

@@ -110,7 +110,9 @@ def read_status(supervisor: Supervisor) -> Status:
     ):  # a fault: it is going down
         return Status(None, "", "SHUTDOWN", [])
     settings = {(c["group"], c["name"]): c for c in configurations}
-    programs = [_program(info, settings.get((info["group"], info["name"]), {})) for info in processes]
+    programs = [
+        _program(info, settings.get((info["group"], info["name"]), {})) for info in processes
+    ]
     return Status(int(pid), str(version), str(state["statename"]), programs)
 
 

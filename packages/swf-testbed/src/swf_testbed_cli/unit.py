@@ -41,7 +41,8 @@ class Unit:
         if done.returncode != 0:
             cause = done.stdout.strip().splitlines() or [f"exit status {done.returncode}"]
             raise TestbedError(
-                f"systemd does not {verb} {self.name}: {cause[0]}", plain if self.scope == "user" else as_root
+                f"systemd does not {verb} {self.name}: {cause[0]}",
+                plain if self.scope == "user" else as_root,
             )
 
     @staticmethod

@@ -14,7 +14,7 @@ import pytest
 import yaml
 from ports import free_port
 
-from ansible_collections.bnlnpps.swf_testbed.plugins.action.host_findings import clock_problem
+from ansible_collections.bnlnpps.swf_testbed.plugins.action.host_check import clock_problem
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.findings import (
     WARNING,
     finding,
@@ -112,7 +112,7 @@ def test_clocks_are_compared_as_far_as_that_can_be_known(began, took, offset):
 
 
 @pytest.mark.parametrize(
-    "text,cause,cure",
+    "text,cause,fix",
     [
         (
             "Failed to connect to the host via ssh: ssh: Could not resolve hostname lab-1: Name or "
@@ -149,12 +149,12 @@ def test_clocks_are_compared_as_far_as_that_can_be_known(began, took, offset):
         ("something else", "could not be examined", "-m ping -vvv"),
     ],
 )
-def test_what_keeps_ansible_from_a_host_is_explained(text, cause, cure):
+def test_what_keeps_ansible_from_a_host_is_explained(text, cause, fix):
     found = unreached(text, "lab-1", {"ansible_host": "192.0.2.9", "ansible_user": "ops"})
     assert (
         found["severity"] == "fatal"
         and cause in found["cause"]
-        and cure in found["cure"]
+        and fix in found["fix"]
         and found["evidence"] == text
     )
 

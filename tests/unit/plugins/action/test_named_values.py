@@ -123,7 +123,7 @@ def test_lists_are_joined_in_their_order(task, tmp_path):
             "the token of lab in indexes must be text",
         ),
         (
-            "pip_settings",
+            "pip_config",
             {"record": "/none/x", "owner": "x", "indexes_of": "some_indexes"},
             {"token": True},
             "must be text",

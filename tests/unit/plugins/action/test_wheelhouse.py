@@ -38,7 +38,7 @@ PLAY = """
         tools_lock_file: "{{ folder }}/tools.txt"
         python: "{{ ansible_playbook_python }}"
         wheelhouse: "{{ folder }}/house.tar"
-        smoke: [swf-testbed]
+        import_check: [swf-testbed]
         indexes: "{{ indexes }}"
       when: install | default(false) | bool
 """

@@ -18,7 +18,7 @@ from cryptography import x509
 from ansible_collections.bnlnpps.swf_testbed.plugins.lookup import host_certificate
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils import _certificates, _lab_ca
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._certificates import (
-    CertificateRefused,
+    CertificateError,
 )
 
 NAMES = ["index.example.org", "127.0.0.1"]
@@ -153,14 +153,14 @@ def test_a_lost_or_foreign_key_of_the_ca_is_not_papered_over(tmp_path):
     key = tmp_path / "lab/secrets/lab-ca.key"
     text = key.read_text()
     key.unlink()
-    with pytest.raises(CertificateRefused, match="its key is not.*Bring the key back"):
+    with pytest.raises(CertificateError, match="its key is not.*Bring the key back"):
         look_up(tmp_path / "lab")
     look_up(tmp_path / "other")
     key.write_text((tmp_path / "other/secrets/lab-ca.key").read_text())
-    with pytest.raises(CertificateRefused, match="do not belong together"):
+    with pytest.raises(CertificateError, match="do not belong together"):
         look_up(tmp_path / "lab")
     key.write_text("no key")
-    with pytest.raises(CertificateRefused, match="is damaged"):
+    with pytest.raises(CertificateError, match="is damaged"):
         look_up(tmp_path / "lab")
     key.write_text(text)
     look_up(tmp_path / "lab")
@@ -177,7 +177,7 @@ def test_a_lost_or_foreign_key_of_the_ca_is_not_papered_over(tmp_path):
     ],
 )
 def test_bad_input_is_refused_before_anything_is_made(tmp_path, options, message):
-    with pytest.raises(CertificateRefused, match=message):
+    with pytest.raises(CertificateError, match=message):
         look_up(tmp_path, **options)
     assert not (tmp_path / "secrets/tls-index.pem").exists()
 
@@ -204,7 +204,7 @@ def test_a_given_certificate_comes_back_as_it_is(tmp_path, given):
 
 def test_a_given_certificate_that_clients_would_refuse_is_refused(tmp_path, given, monkeypatch):
     def refused(message, names=("index.example.org",), **changes):
-        with pytest.raises(CertificateRefused, match=message):
+        with pytest.raises(CertificateError, match=message):
             look_up(
                 tmp_path,
                 names=list(names),

@@ -12,10 +12,10 @@ INSTANCE = {"part": "testbed", "ports": []}
 CALLS = {
     "preflight": lambda name: {"instance": name, "checks": False},
     "testbed_info": lambda name: {"instances": ["swf-testbed", name]},
-    "host_findings": lambda name: {
+    "host_check": lambda name: {
         "instances": [dict(INSTANCE, name="swf-testbed"), dict(INSTANCE, name=name)]
     },
-    "host_findings ": lambda name: {"access_instance": name},
+    "host_check ": lambda name: {"access_instance": name},
     "config_files": lambda name: {"manifest": {"instance": name}},
     "config_files ": lambda name: {"manifest": {"service": name}},
 }

@@ -13,7 +13,7 @@ from index_server import IndexServer, make_wheel
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.configuration import (
     PRESETS,
-    IndexesRefused,
+    IndexesError,
     normalised,
 )
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.verdicts import TEXTS
@@ -126,13 +126,13 @@ def test_the_page_on_servers_has_the_messages_that_are_given(root):
     text = (root / "docs/package_indexes.md").read_text()
     given = {
         cause.format(index="lab", package="swf-testbed", indexes=names)
-        for cause, _cure in TEXTS.values()
+        for cause, _fix in TEXTS.values()
         for names in ("pypi, lab", "one, two")
     }
     for preset in PRESETS:
         try:
             normalised([{"name": "lab", "preset": preset, "url": "https://index.example.org/x/"}])
-        except IndexesRefused as refused:
+        except IndexesError as refused:
             given.add(str(refused).partition(": ")[2])
     said = re.findall(r"`((?:the|nothing|what|swf-testbed) [^`]+)`", text)
     assert len(said) > 30 and [message for message in said if message not in given] == []

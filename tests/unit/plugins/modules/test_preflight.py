@@ -62,7 +62,7 @@ def test_without_checks_only_the_layout_is_told(tmp_path):
     assert not answer["failed"] and "swf_testbed_layout_swf_testbed" in answer["ansible_facts"]
 
 
-def test_missing_python_is_named_with_its_cure(tmp_path):
+def test_missing_python_is_named_with_its_fix(tmp_path):
     answer = check(tmp_path, python="python9.9")
     assert (
         answer["failed"]
@@ -86,7 +86,7 @@ def test_versions_are_compared_as_numbers(version, minimum, fine):
 
 def test_missing_venv_module_names_debians_package():
     found = {"path": "/usr/bin/python3", "version": "3.11.2", "venv": False}
-    assert "apt-get install python3.11-venv" in python.venv_problem(found, None)["cure"]
+    assert "apt-get install python3.11-venv" in python.venv_problem(found, None)["fix"]
     assert python.venv_problem(found, "/usr/bin/uv") is None
 
 

@@ -80,7 +80,7 @@ def build_a_release(tmp_path, indexes, both):
             "tools_lock": tools_lock(indexes),
             "python": sys.executable,
             "access_dir": str(access),
-            "smoke": ["swf-testbed"],
+            "import_check": ["swf-testbed"],
             "indexes": [
                 {key: value for key, value in index.items() if key not in ("username", "token")}
                 for index in both
@@ -132,12 +132,12 @@ def test_check_mode_makes_no_lock(both, tmp_path):
 
 def test_a_name_from_the_wrong_index_is_refused(both):
     text = "swf-extra==1.0 \\\n    --hash=sha256:00\n    # from %s\n" % both[1]["url"]
-    with pytest.raises(lock_file.LockRefused, match="swf-extra belongs to the index swf"):
+    with pytest.raises(lock_file.LockError, match="swf-extra belongs to the index swf"):
         lock_file.refuse_strangers(text, {}, normalised(both))
     text = "public-thing==1.0 \\\n    --hash=sha256:00\n    # from %s\n" % both[0]["url"].rstrip(
         "/"
     )
-    with pytest.raises(lock_file.LockRefused, match="public-thing belongs to the index public"):
+    with pytest.raises(lock_file.LockError, match="public-thing belongs to the index public"):
         lock_file.refuse_strangers(text, {}, normalised(both))
 
 
@@ -231,19 +231,19 @@ def test_release_that_does_not_import_is_not_complete(build, indexes, both, tmp_
         indexes[0].folder, "swf-broken", "1.0", body="import no_such_module\n", script="swf-broken"
     )
     text = lock(both, tmp_path / "lock.txt", ["swf-broken"])
-    answer = build(lock=text, smoke=["swf-broken"])
+    answer = build(lock=text, import_check=["swf-broken"])
     assert answer["failed"] and "swf-broken = swf_broken:main) does not import" in answer["msg"], (
         answer
     )
     assert "No module named 'no_such_module'" in answer["msg"]
-    assert build(lock=text, check=True, smoke=[])["built"] == ["release"]
+    assert build(lock=text, check=True, import_check=[])["built"] == ["release"]
 
 
 def test_changed_file_is_refused(build, indexes, both, tmp_path):
     make_wheel(indexes[0].folder, "swf-moving", "1.0")
     text = lock(both, tmp_path / "lock.txt", ["swf-moving"])
     make_wheel(indexes[0].folder, "swf-moving", "1.0", body="stolen = True\n")
-    answer = build(lock=text, smoke=[], lock_file="/the/lock.txt")
+    answer = build(lock=text, import_check=[], lock_file="/the/lock.txt")
     assert answer["failed"] and "another file than the one that was locked" in answer["msg"], answer
     assert "/the/lock.txt" in answer["msg"]
 

@@ -16,13 +16,15 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._build.install
     InstallError,
 )
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.lock import short_hash
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._release import snapshot as kept
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._release import (
+    config_snapshot as kept,
+)
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._release import store as releases
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._release.environments import (
     build,
+    exclusive_lock,
     made_with,
     manifest,
-    only_one,
 )
 from run_module import run_module
 
@@ -97,7 +99,7 @@ def test_configuration_is_kept_and_put_back(host):
     answer = host.run("restored", id="active")
     assert answer["changed"] and answer["id"] == "1-a" and host.conf.read_text() == first
     assert host.conf.stat().st_mode & 0o777 == 0o640
-    assert (host.conf.parent / "proven").stat().st_mode & 0o777 == 0o700
+    assert (host.conf.parent / "known_good").stat().st_mode & 0o777 == 0o700
     assert not host.run("restored", id="active")["changed"]
 
 
@@ -168,7 +170,7 @@ def test_activation_removes_the_oldest(host):
     removed = host.ran("4-d", "t3")["removed"]
     assert {os.path.basename(path) for path in removed} == {"1-a", "half", "t0"}, removed
     assert host.there() == ["2-b", "3-c", "4-d"] and host.there("tools") == ["t1", "t2", "t3"]
-    assert sorted(os.listdir(host.conf.parent / "proven")) == ["2-b", "3-c", "4-d"]
+    assert sorted(os.listdir(host.conf.parent / "known_good")) == ["2-b", "3-c", "4-d"]
 
 
 def test_neither_the_active_nor_the_previous_nor_the_configured_one_is_removed(host):
@@ -232,7 +234,7 @@ def test_a_second_run_waits_for_its_turn_or_says_who_has_it(tmp_path):
     order = []
 
     def first():
-        with only_one(str(tmp_path)):
+        with exclusive_lock(str(tmp_path)):
             order.append("first")
             time.sleep(1)
             order.append("first ends")
@@ -242,9 +244,9 @@ def test_a_second_run_waits_for_its_turn_or_says_who_has_it(tmp_path):
     while not order:
         time.sleep(0.01)
     with pytest.raises(InstallError, match=r"process %d \(user " % os.getpid()):
-        with only_one(str(tmp_path), patience=0.1):
+        with exclusive_lock(str(tmp_path), patience=0.1):
             pass
-    with only_one(str(tmp_path), patience=30):
+    with exclusive_lock(str(tmp_path), patience=30):
         order.append("second")
     other.join()
     assert order == ["first", "first ends", "second"]

@@ -45,7 +45,7 @@ def build_with(tmp_path):
                 "lock": lock,
                 "tools_lock": lock,
                 "python": python,
-                "smoke": ["swf-testbed"],
+                "import_check": ["swf-testbed"],
                 "installer": installer,
                 "indexes": [{"name": "wheels", "preset": "directory", "url": str(wheels)}],
             },

@@ -70,7 +70,7 @@ def write(home, content):
 
 def removed(home, **options):
     return run_module(
-        "instance_removed",
+        "instance",
         dict({"instance": "swf", "remove_data": True}, **options),
         env={"HOME": str(home)},
         drop_to=NOBODY,
@@ -89,7 +89,7 @@ def refused(home, reason):
     before = everything(home)
     for check in (True, False):
         answer = run_module(
-            "instance_removed",
+            "instance",
             {"instance": "swf", "remove_data": True},
             check=check,
             env={"HOME": str(home)},
@@ -323,7 +323,7 @@ def test_a_home_behind_a_link_is_no_surprise(home):
     }
     environment = {"HOME": str(home / "moved")}
     assert run_module("config_files", arguments, env=environment, drop_to=NOBODY)["changed"]
-    assert run_module("instance_removed", {"instance": "swf"}, env=environment, drop_to=NOBODY)[
+    assert run_module("instance", {"instance": "swf"}, env=environment, drop_to=NOBODY)[
         "removed"
     ] == [place + "/secrets"]
     assert not os.path.exists(place)

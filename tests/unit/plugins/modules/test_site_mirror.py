@@ -16,11 +16,11 @@ from index_server import IndexServer, make_wheel, sha256
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._build import installers, wheels
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index import pip_upstream
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.configuration import (
-    IndexesRefused,
+    IndexesError,
     normalised,
 )
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.host_index import (
-    HostIndexRefused,
+    HostIndexError,
     resolved,
 )
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._release import lock_file
@@ -253,16 +253,14 @@ def test_a_folder_instead_of_an_index(home, mirror):
     index = resolved(normalised([{"name": "pypi"}]))[0]
     assert (index["preset"], index["url"]) == ("directory", str(mirror.folder))
     conf.write_text("[install]\nno-index = yes\nfind-links = /a /b\n")
-    with pytest.raises(
-        HostIndexRefused, match="find-links for 2 places.*Fix: give the index a url"
-    ):
+    with pytest.raises(HostIndexError, match="find-links for 2 places.*Fix: give the index a url"):
         resolved(normalised([{"name": "pypi"}]))
 
 
 def test_a_login_that_cannot_be_handed_on_is_named(home, monkeypatch):
     monkeypatch.setenv("PIP_INDEX_URL", "https://me:can%5Cary@mirror.example.org/simple")
     with pytest.raises(
-        HostIndexRefused,
+        HostIndexError,
         match="https://mirror.example.org/simple/.*a backslash.*Fix: another token",
     ) as caught:
         resolved(normalised([{"name": "pypi"}]))
@@ -301,5 +299,5 @@ def test_one_login_per_host_also_with_the_mirror_s(mirror, home, monkeypatch, tm
             {"name": "pypi"},
         ]
     )
-    with pytest.raises(IndexesRefused, match="two indexes on 127.0.0.1"):
+    with pytest.raises(IndexesError, match="two indexes on 127.0.0.1"):
         lock_file.make(["only-on-the-mirror"], indexes, None, "3.10")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Every way to reach supervisord, and every way to fail at it: each with its own cause and cure."""
+"""Every way to reach supervisord, and every way to fail at it: each with its own cause and fix."""
 
 from __future__ import annotations
 

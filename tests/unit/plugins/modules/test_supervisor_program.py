@@ -417,11 +417,13 @@ FCGI = "[fcgi-program:f]\ncommand=sleep 1000\nsocket=unix://%(here)s/a.sock\nsta
         (KEYED + "[group:g]\nprograms=p,q\n", KEYED + "[group:g]\nprograms=q,p\n"),
         (KEYED + "[group:g]\nprograms=p,q\n", KEYED + "[group:g]\nprograms=p\n"),
         (KEYED, KEYED + "[group:g]\nprograms=p,q\n"),
-        ('[program:p]\ncommand=sleep 9\nstartsecs=0\nenvironment=A="1"\n',
-         '[fcgi-program:p]\ncommand=sleep '
-         '9\nstartsecs=0\nenvironment=A="1"\nsocket=tcp://localhost:{port}\n'),
+        (
+            '[program:p]\ncommand=sleep 9\nstartsecs=0\nenvironment=A="1"\n',
+            "[fcgi-program:p]\ncommand=sleep "
+            '9\nstartsecs=0\nenvironment=A="1"\nsocket=tcp://localhost:{port}\n',
+        ),
     ],
-)  # fmt: skip
+)
 def test_groups_of_every_kind_are_predicted(hosts, old, new):
     host = hosts(old)
     settle(host)

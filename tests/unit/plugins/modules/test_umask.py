@@ -54,7 +54,7 @@ def test_a_release_is_read_by_everybody(tmp_path, installer):
             "lock": lock,
             "tools_lock": lock,
             "python": sys.executable,
-            "smoke": ["swf-testbed"],
+            "import_check": ["swf-testbed"],
             "installer": installer,
             "indexes": [{"name": "wheels", "preset": "directory", "url": str(wheels)}],
         },
@@ -108,7 +108,7 @@ def test_an_unpacked_archive_is_read_by_everybody(tmp_path):
 @UMASKS
 def test_pips_settings_of_a_site_are_read_by_everybody(tmp_path):
     answer = run_module(
-        "pip_settings",
+        "pip_config",
         {
             "scope": "site",
             "site": str(tmp_path / "opt/venv"),

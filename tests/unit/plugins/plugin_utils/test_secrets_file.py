@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils import _lab_ca
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._secrets_export import exported
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._secrets_file import (
-    FileRefused,
+    FileError,
     SecretsFile,
     parsed,
     text_of,
@@ -179,11 +179,11 @@ def test_the_vault_id_is_chosen_as_ansible_vault_does(path, tmp_path, monkeypatc
     two = (("dev", b"one"), ("prod", b"two"))
     held = Held(tmp_path / "none", api_token=HEX)
     with pytest.raises(
-        FileRefused, match="Evidence: Ansible was given the vault ids dev, prod. Fix: choose one"
+        FileError, match="Evidence: Ansible was given the vault ids dev, prod. Fix: choose one"
     ):
         export(path, held, passwords=two)
     monkeypatch.setattr(constants, "DEFAULT_VAULT_ENCRYPT_IDENTITY", "other")
-    with pytest.raises(FileRefused, match="other, and Ansible was given dev, prod"):
+    with pytest.raises(FileError, match="other, and Ansible was given dev, prod"):
         export(path, held, passwords=two)
     assert not path.exists()
     monkeypatch.setattr(constants, "DEFAULT_VAULT_ENCRYPT_IDENTITY", "prod")
@@ -220,14 +220,14 @@ def test_a_file_of_somebody_else_is_not_overwritten(path, tmp_path, text, passwo
     else:
         path.write_text(text)
     before = path.read_bytes()
-    with pytest.raises(FileRefused, match=message):
+    with pytest.raises(FileError, match=message):
         export(path, Held(tmp_path / "none", api_token=HEX))
     assert path.read_bytes() == before
 
 
 def test_nothing_is_exported_without_a_password(path, tmp_path):
     with pytest.raises(
-        FileRefused,
+        FileError,
         match="no password for .* Evidence: .* Fix: make export-secrets FILE=.*ask-vault-pass",
     ):
         export(path, Held(tmp_path / "none", api_token=HEX), passwords=())
@@ -236,7 +236,7 @@ def test_nothing_is_exported_without_a_password(path, tmp_path):
 
 def test_a_controller_without_secrets_is_refused(path, tmp_path):
     with pytest.raises(
-        FileRefused,
+        FileError,
         match="no secrets to export. Evidence: %s has none.* Fix: " % (tmp_path / "none"),
     ):
         export(path, Held(tmp_path / "none"))
@@ -245,7 +245,7 @@ def test_a_controller_without_secrets_is_refused(path, tmp_path):
 
 def test_hosts_with_different_values_are_named(path, tmp_path):
     with pytest.raises(
-        FileRefused,
+        FileError,
         match="swf_testbed_api_token is not the same for all hosts.* Evidence: host0 and host1 ",
     ):
         export(
@@ -260,7 +260,7 @@ def test_a_directory_of_variables_would_hide_the_file_of_that_name(path, tmp_pat
     """Ansible reads one of the two, without a word."""
     path.parent.parent.mkdir(parents=True)
     (path.parent.parent / "all.yml").write_text("swf_testbed_package_index_sources: []\n")
-    with pytest.raises(FileRefused, match="would no longer read .*all.yml.* Fix: mkdir -p "):
+    with pytest.raises(FileError, match="would no longer read .*all.yml.* Fix: mkdir -p "):
         export(path, Held(tmp_path / "none", api_token=HEX))
     assert not path.parent.exists()
 
@@ -301,7 +301,7 @@ def test_another_value_is_replaced_only_if_it_is_forced(controller, path, tmp_pa
     (other / "secrets/api_token").write_text("f" * 40 + "\n")
     before = files(other)
     # one that is missing and one that is right are not named
-    with pytest.raises(FileRefused) as refused:
+    with pytest.raises(FileError) as refused:
         bring(path, other)
     differing = [
         str(other / name) for name in ("secrets/api_token", "secrets/lab-ca.key", "ca/ca.pem")
@@ -345,12 +345,12 @@ def test_a_file_that_cannot_be_used_is_refused(path, tmp_path, text, message):
 
 
 def test_a_file_that_is_not_there_or_not_readable_is_refused(path, tmp_path):
-    with pytest.raises(FileRefused, match="Evidence: .* is not there"):
+    with pytest.raises(FileError, match="Evidence: .* is not there"):
         bring(path, tmp_path / "two")
-    with pytest.raises(FileRefused, match="Fix: make import-secrets FILE="):
+    with pytest.raises(FileError, match="Fix: make import-secrets FILE="):
         bring(path, tmp_path / "two", passwords=())
     export(path, Held(tmp_path / "none", api_token=HEX))
-    with pytest.raises(FileRefused, match="cannot be decrypted"):
+    with pytest.raises(FileError, match="cannot be decrypted"):
         bring(path, tmp_path / "two", passwords=(("default", b"wrong"),))
     assert not (tmp_path / "two").exists()
 
@@ -360,6 +360,6 @@ def test_a_variable_of_the_role_can_be_in_it():
     from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils import _secrets_file
 
     spec = yaml.safe_load(
-        (Path(__file__).parents[4] / "roles/settings/meta/argument_specs.yml").read_text()
+        (Path(__file__).parents[4] / "roles/common/meta/argument_specs.yml").read_text()
     )
     assert set(_secrets_file.VARIABLES) <= set(spec["argument_specs"]["main"]["options"])

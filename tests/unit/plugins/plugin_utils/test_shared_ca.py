@@ -14,7 +14,7 @@ from certificates import Ca
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils import _lab_ca, _shared_ca
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._certificates import (
-    CertificateRefused,
+    CertificateError,
     general_name,
 )
 
@@ -134,7 +134,7 @@ def test_another_ca_is_refused_before_anything_is_written(team, tmp_path, gone, 
         (other / gone).unlink()
     before = contents(other)
     with pytest.raises(
-        CertificateRefused, match="another CA than the one in swf_testbed_lab_ca.*Evidence: .*Fix: "
+        CertificateError, match="another CA than the one in swf_testbed_lab_ca.*Evidence: .*Fix: "
     ) as refused:
         _shared_ca.place(given_by(team), str(other), check_mode)
     assert contents(other) == before
@@ -173,7 +173,7 @@ def test_what_is_of_a_former_ca_is_not_exported(team, tmp_path):
 )
 def test_an_incomplete_ca_is_not_exported(team, damage, message):
     damage(team)
-    with pytest.raises(CertificateRefused, match=message):
+    with pytest.raises(CertificateError, match=message):
         given_by(team)
 
 
@@ -235,7 +235,7 @@ def test_what_cannot_be_used_is_named(team, tmp_path, change, part, cause):
     change(given, own(tmp_path))
     (wrong,) = _shared_ca.problems(given)
     assert wrong.part == part and cause in wrong.cause
-    with pytest.raises(CertificateRefused, match="swf_testbed_lab_ca" + part):
+    with pytest.raises(CertificateError, match="swf_testbed_lab_ca" + part):
         _shared_ca.place(given, str(tmp_path / "other"), check_mode=False)
     assert not (tmp_path / "other").exists()
 
@@ -246,6 +246,6 @@ def test_what_cannot_be_used_is_named(team, tmp_path, change, part, cause):
 )
 def test_a_value_of_another_type_is_refused(given, tmp_path):
     """The check of types says more, where a playbook has it."""
-    with pytest.raises(CertificateRefused, match="swf_testbed_lab_ca"):
+    with pytest.raises(CertificateError, match="swf_testbed_lab_ca"):
         _shared_ca.place(given, str(tmp_path / "other"), check_mode=False)
     assert not (tmp_path / "other").exists()

@@ -30,10 +30,14 @@ def answer(exc: Exception, context: dict[str, Any]) -> Response | None:
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
     """Django's handler404."""
     if request.path.startswith("/api/"):
-        return JsonResponse({"detail": "There is no such address. Each ends in a slash."}, status=404)
+        return JsonResponse(
+            {"detail": "There is no such address. Each ends in a slash."}, status=404
+        )
     return HttpResponseNotFound("Not found. The dashboard is at /\n", content_type="text/plain")
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
     """Django's handler500. What went wrong is in the log."""
-    return JsonResponse({"detail": "Internal error. The cause is in the monitor's log."}, status=500)
+    return JsonResponse(
+        {"detail": "Internal error. The cause is in the monitor's log."}, status=500
+    )

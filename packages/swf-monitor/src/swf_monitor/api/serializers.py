@@ -6,7 +6,16 @@ from typing import Any
 
 from rest_framework import serializers
 
-from swf_monitor.models import AgentStatus, Message, Run, RunStatus, StfFile, StfStatus, SystemAgent, TfFile
+from swf_monitor.models import (
+    AgentStatus,
+    Message,
+    Run,
+    RunStatus,
+    StfFile,
+    StfStatus,
+    SystemAgent,
+    TfFile,
+)
 
 # The widest numbers that both databases can hold.
 MAX_INTEGER = 2**31 - 1
@@ -21,7 +30,8 @@ def _filename() -> serializers.RegexField:
         FILENAME,
         max_length=255,
         error_messages={
-            "invalid": "Must be a file name of letters, digits, '.', '_' and '-', without a directory."
+            "invalid": "Must be a file name of letters, digits, '.', '_' and '-', without a "
+            "directory."
         },
     )
 
@@ -44,7 +54,9 @@ class HeartbeatSerializer(serializers.ModelSerializer):
     # Not the model's unique field: a heartbeat of an agent that is known is the usual case.
     instance_name = serializers.CharField(max_length=200)
     status = serializers.ChoiceField(choices=AgentStatus.choices)
-    pid = serializers.IntegerField(min_value=1, max_value=MAX_INTEGER, required=False, allow_null=True)
+    pid = serializers.IntegerField(
+        min_value=1, max_value=MAX_INTEGER, required=False, allow_null=True
+    )
     description = serializers.CharField(max_length=2000, required=False, allow_blank=True)
 
     class Meta:
@@ -116,7 +128,8 @@ class NewStfFileSerializer(serializers.Serializer):
     path = serializers.CharField(max_length=4096)
     size_bytes = serializers.IntegerField(min_value=0, max_value=MAX_BIG_INTEGER)
     checksum = serializers.RegexField(
-        CHECKSUM, error_messages={"invalid": "Must be 'sha256:' and 64 hexadecimal digits in lower case."}
+        CHECKSUM,
+        error_messages={"invalid": "Must be 'sha256:' and 64 hexadecimal digits in lower case."},
     )
     sequence = serializers.IntegerField(min_value=0, max_value=MAX_INTEGER)
 
@@ -155,7 +168,16 @@ class TfFileSerializer(serializers.ModelSerializer):
 class MessageSerializer(serializers.ModelSerializer):
     class Meta:
         model = Message
-        fields = ("message_id", "msg_type", "namespace", "sender", "run_id", "sent_at", "received_at", "body")
+        fields = (
+            "message_id",
+            "msg_type",
+            "namespace",
+            "sender",
+            "run_id",
+            "sent_at",
+            "received_at",
+            "body",
+        )
         read_only_fields = fields
 
 

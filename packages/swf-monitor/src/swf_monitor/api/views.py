@@ -70,19 +70,25 @@ def _refuse_other(stored: Any, given: dict[str, Any], names: tuple[str, ...]) ->
     error."""
     differing = [name for name in names if getattr(stored, name) != given[name]]
     if differing:
-        raise Conflict(f"{given['filename']} is already registered with another {' and '.join(differing)}.")
+        raise Conflict(
+            f"{given['filename']} is already registered with another {' and '.join(differing)}."
+        )
 
 
 class HeartbeatView(APIView):
     def post(self, request: Request) -> Response:
-        agent = SystemAgent(**_valid(HeartbeatSerializer, request.data), last_heartbeat=timezone.now())
+        agent = SystemAgent(
+            **_valid(HeartbeatSerializer, request.data), last_heartbeat=timezone.now()
+        )
         # One statement, so that the first heartbeats of two processes cannot get in each other's
         # way.
         SystemAgent.objects.bulk_create(
             [agent],
             update_conflicts=True,
             unique_fields=["instance_name"],
-            update_fields=[name for name in HeartbeatSerializer.Meta.fields if name != "instance_name"],
+            update_fields=[
+                name for name in HeartbeatSerializer.Meta.fields if name != "instance_name"
+            ],
         )
         return Response(HeartbeatSerializer(agent).data)
 
@@ -114,7 +120,9 @@ class AgentView(APIView):
         With `pid`, as an agent says it of itself, only if no other process was heard of under the
         name since.
         """
-        named = _valid(GoodbyeQuery, {**request.query_params.dict(), "instance_name": instance_name})
+        named = _valid(
+            GoodbyeQuery, {**request.query_params.dict(), "instance_name": instance_name}
+        )
         SystemAgent.objects.filter(**named).delete()
         return Response(status=status.HTTP_204_NO_CONTENT)
 
@@ -137,7 +145,9 @@ class RunView(APIView):
         change = _valid(RunChangeSerializer, request.data)
         # One after the other they may contradict: the clock was set back, and the run ended all the
         # same.
-        if {"started_at", "ended_at"} <= change.keys() and change["ended_at"] < change["started_at"]:
+        if {"started_at", "ended_at"} <= change.keys() and change["ended_at"] < change[
+            "started_at"
+        ]:
             raise ValidationError({"ended_at": "Is before started_at."})
         with transaction.atomic():
             run = get_object_or_404(Run.objects.select_for_update(), pk=run_id)
@@ -170,7 +180,9 @@ class StfListView(ListView):
             now, age = timezone.now(), timedelta(seconds=query["older_than"])
             # A time to come is from before the clock was set back; nobody has to wait until it has
             # caught up.
-            files = files.filter(Q(updated_at__lt=now - age) | Q(updated_at__gt=now + age)).order_by("id")
+            files = files.filter(
+                Q(updated_at__lt=now - age) | Q(updated_at__gt=now + age)
+            ).order_by("id")
         return files
 
     def post(self, request: Request) -> Response:
@@ -181,7 +193,8 @@ class StfListView(ListView):
         if not created:
             _refuse_other(stf, given, ("run_id", "size_bytes", "checksum"))
         return Response(
-            StfFileSerializer(stf).data, status=status.HTTP_201_CREATED if created else status.HTTP_200_OK
+            StfFileSerializer(stf).data,
+            status=status.HTTP_201_CREATED if created else status.HTTP_200_OK,
         )
 
 
@@ -212,12 +225,17 @@ class TfListView(APIView):
                 filename=given["filename"], defaults={**given, "stf_file": stf}
             )
             if not created:
-                _refuse_other(tf, {**given, "stf_file_id": stf.pk}, ("stf_file_id", "size_bytes", "offset"))
+                _refuse_other(
+                    tf, {**given, "stf_file_id": stf.pk}, ("stf_file_id", "size_bytes", "offset")
+                )
             now = timezone.now()
-            StfFile.objects.filter(pk=stf.pk, sampled_at__isnull=True).update(sampled_at=now, updated_at=now)
+            StfFile.objects.filter(pk=stf.pk, sampled_at__isnull=True).update(
+                sampled_at=now, updated_at=now
+            )
         tf.stf_file = stf
         return Response(
-            TfFileSerializer(tf).data, status=status.HTTP_201_CREATED if created else status.HTTP_200_OK
+            TfFileSerializer(tf).data,
+            status=status.HTTP_201_CREATED if created else status.HTTP_200_OK,
         )
 
 
@@ -247,5 +265,7 @@ class HealthView(OpenView):
         state = health.check()
         return Response(
             state,
-            status=status.HTTP_200_OK if state["status"] == "ok" else status.HTTP_503_SERVICE_UNAVAILABLE,
+            status=status.HTTP_200_OK
+            if state["status"] == "ok"
+            else status.HTTP_503_SERVICE_UNAVAILABLE,
         )

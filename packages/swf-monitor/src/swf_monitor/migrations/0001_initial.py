@@ -32,7 +32,11 @@ class Migration(migrations.Migration):
                 (
                     "status",
                     models.CharField(
-                        choices=[("imminent", "Imminent"), ("running", "Running"), ("ended", "Ended")],
+                        choices=[
+                            ("imminent", "Imminent"),
+                            ("running", "Running"),
+                            ("ended", "Ended"),
+                        ],
                         default="imminent",
                         max_length=10,
                     ),
@@ -60,7 +64,8 @@ class Migration(migrations.Migration):
                 (
                     "status",
                     models.CharField(
-                        choices=[("OK", "Ok"), ("WARNING", "Warning"), ("ERROR", "Error")], max_length=10
+                        choices=[("OK", "Ok"), ("WARNING", "Warning"), ("ERROR", "Error")],
+                        max_length=10,
                     ),
                 ),
                 ("hostname", models.CharField(blank=True, max_length=255)),
@@ -184,7 +189,9 @@ class Migration(migrations.Migration):
         migrations.AddIndex(
             model_name="stffile",
             index=models.Index(
-                condition=models.Q(("sampled_at__isnull", True)), fields=["id"], name="stf_unsampled"
+                condition=models.Q(("sampled_at__isnull", True)),
+                fields=["id"],
+                name="stf_unsampled",
             ),
         ),
     ]

@@ -12,7 +12,12 @@ from typing import TYPE_CHECKING, cast
 
 from swf_testbed_cli.broker.frames import Frame, FrameParser, ProtocolError, encode, encode_headers
 from swf_testbed_cli.broker.messages import Message
-from swf_testbed_cli.broker.queues import DEFAULT_PREFETCH, Subscription, Switchboard, checked_destination
+from swf_testbed_cli.broker.queues import (
+    DEFAULT_PREFETCH,
+    Subscription,
+    Switchboard,
+    checked_destination,
+)
 
 if TYPE_CHECKING:
     from swf_testbed_cli.broker.server import Broker
@@ -99,7 +104,9 @@ class StompConnection(asyncio.Protocol):
         self._broker.connections.discard(self)
         self._drop_subscriptions()
         if self._version:
-            log.info("client gone", extra={"peer": self.peer, "cause": str(exc) if exc else "closed"})
+            log.info(
+                "client gone", extra={"peer": self.peer, "cause": str(exc) if exc else "closed"}
+            )
 
     # --- what the queues see
 
@@ -108,7 +115,11 @@ class StompConnection(asyncio.Protocol):
         return not (self._paused or self._closing) and self._unsent_bytes < HIGH_WATER_BYTES
 
     def deliver(self, subscription: Subscription, message: Message) -> None:
-        lines = {} if self._version == "1.0" and not subscription.key else {"subscription": subscription.key}
+        lines = (
+            {}
+            if self._version == "1.0" and not subscription.key
+            else {"subscription": subscription.key}
+        )
         if subscription.ack != "auto" and self._version == "1.2":
             lines["ack"] = message.message_id
         self._write(message.encode(self._version, encode_headers(lines, self._version)))
@@ -134,7 +145,9 @@ class StompConnection(asyncio.Protocol):
         handler(frame)
         receipt = frame.headers.get("receipt")
         if receipt is not None:
-            self._switchboard.when_durable(lambda: self._write_frame("RECEIPT", {"receipt-id": receipt}))
+            self._switchboard.when_durable(
+                lambda: self._write_frame("RECEIPT", {"receipt-id": receipt})
+            )
         if frame.command == "DISCONNECT":
             self._switchboard.when_durable(self.close)
 
@@ -145,7 +158,9 @@ class StompConnection(asyncio.Protocol):
         offered = headers.get("accept-version", "1.0").replace(" ", "").split(",")
         version = next((v for v in VERSIONS if v in offered), None)
         if version is None:
-            self._refuse("supported protocol versions are 1.0 1.1 1.2", None, {"version": "1.0,1.1,1.2"})
+            self._refuse(
+                "supported protocol versions are 1.0 1.1 1.2", None, {"version": "1.0,1.1,1.2"}
+            )
             return
         if not self._may_log_in(headers):
             log.warning("login refused", extra={"peer": self.peer})
@@ -177,7 +192,9 @@ class StompConnection(asyncio.Protocol):
             return True
         # Both are compared, and in constant time: how long a refusal takes tells nothing.
         user = hmac.compare_digest(headers.get("login", "").encode(), settings.user.encode())
-        password = hmac.compare_digest(headers.get("passcode", "").encode(), settings.password.encode())
+        password = hmac.compare_digest(
+            headers.get("passcode", "").encode(), settings.password.encode()
+        )
         return user and password
 
     def _in_transaction(self, handler: Callable[[Frame], None]) -> Callable[[Frame], None]:
@@ -316,7 +333,9 @@ class StompConnection(asyncio.Protocol):
             if was_full and not self._paused:
                 self._resume_subscriptions()
 
-    def _refuse(self, cause: str, receipt: str | None, headers: dict[str, str] | None = None) -> None:
+    def _refuse(
+        self, cause: str, receipt: str | None, headers: dict[str, str] | None = None
+    ) -> None:
         """The ERROR frame and the end of the connection, as STOMP has it."""
         log.warning("client refused", extra={"peer": self.peer, "cause": cause})
         answer = {"message": cause, "content-type": "text/plain", **(headers or {})}
@@ -343,7 +362,9 @@ class StompConnection(asyncio.Protocol):
             return
         silent = self._loop.time() - self._last_read
         if silent >= limit:
-            log.warning("no heart-beat, cut off", extra={"peer": self.peer, "seconds": round(silent, 1)})
+            log.warning(
+                "no heart-beat, cut off", extra={"peer": self.peer, "seconds": round(silent, 1)}
+            )
             self._transport.abort()
             return
         self._timers["watch"] = self._loop.call_later(limit - silent, self._watch, limit)

@@ -49,10 +49,14 @@ def escape(text: str, version: str) -> str:
 
 def encode_headers(headers: Mapping[str, str], version: str) -> bytes:
     """The header lines, each with its line end, without the blank line that closes them."""
-    return "".join(f"{escape(k, version)}:{escape(v, version)}\n" for k, v in headers.items()).encode()
+    return "".join(
+        f"{escape(k, version)}:{escape(v, version)}\n" for k, v in headers.items()
+    ).encode()
 
 
-def encode(command: str, headers: Mapping[str, str], body: bytes = b"", version: str = "1.2") -> bytes:
+def encode(
+    command: str, headers: Mapping[str, str], body: bytes = b"", version: str = "1.2"
+) -> bytes:
     """A whole frame, with its closing NUL and without a content-length of its own."""
     style = "1.0" if command in _NEVER_ESCAPED else version
     return b"%s\n%s\n%s\0" % (command.encode(), encode_headers(headers, style), body)
@@ -112,7 +116,9 @@ class FrameParser:
     def _read_head(self) -> tuple[str, dict[str, str], int, int | None] | None:
         data = self._data
         start = self._position
-        while start < len(data) and data[start] in b"\r\n":  # heart-beats, and line ends after a frame
+        while (
+            start < len(data) and data[start] in b"\r\n"
+        ):  # heart-beats, and line ends after a frame
             start += 1
         self._position = start
         self._searched = max(self._searched, start)
@@ -154,7 +160,9 @@ def _unescape(text: str, version: str) -> str:
     try:
         return _ESCAPE.sub(lambda found: table[found[0]], text)
     except KeyError:
-        raise ProtocolError("an escape in a header that this STOMP version does not define") from None
+        raise ProtocolError(
+            "an escape in a header that this STOMP version does not define"
+        ) from None
 
 
 def _content_length(headers: dict[str, str]) -> int | None:

@@ -42,7 +42,9 @@ class Consumer(Protocol):
 class Subscription:
     """One SUBSCRIBE of one connection. `ack` is auto, client or client-individual."""
 
-    def __init__(self, consumer: Consumer, key: str, destination: str, ack: str, prefetch: int) -> None:
+    def __init__(
+        self, consumer: Consumer, key: str, destination: str, ack: str, prefetch: int
+    ) -> None:
         self.consumer = consumer
         self.key = key
         self.destination = destination
@@ -97,7 +99,10 @@ class Switchboard:
 
     def check_send(self, headers: dict[str, str]) -> None:
         """Raises ProtocolError if a message with these headers cannot be taken now."""
-        if checked_destination(headers).startswith("/queue/") and self._held_bytes > self._max_bytes:
+        if (
+            checked_destination(headers).startswith("/queue/")
+            and self._held_bytes > self._max_bytes
+        ):
             raise ProtocolError(
                 f"the queues hold more than {self._max_bytes // 2**20} MiB that nobody has taken"
             )
@@ -216,7 +221,10 @@ class Switchboard:
             self._store.delete(message)
 
     def _bury(self, message: Message) -> None:
-        log.error("rejected too often, moved to the dead letters", extra={"destination": message.destination})
+        log.error(
+            "rejected too often, moved to the dead letters",
+            extra={"destination": message.destination},
+        )
         self._forget(message)
         headers = {
             **message.headers,

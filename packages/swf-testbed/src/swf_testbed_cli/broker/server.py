@@ -41,7 +41,11 @@ class Broker:
             loop.add_signal_handler(name, stop.set)
         try:
             server = await loop.create_server(
-                lambda: StompConnection(self), settings.host, settings.port, backlog=128, reuse_address=True
+                lambda: StompConnection(self),
+                settings.host,
+                settings.port,
+                backlog=128,
+                reuse_address=True,
             )
         except OSError as error:
             raise SettingsError(_why_not_listening(error, settings)) from error
@@ -58,7 +62,10 @@ class Broker:
             },
         )
         await stop.wait()
-        log.info("stopping", extra={"clients": len(self.connections), "waiting": self.switchboard.waiting})
+        log.info(
+            "stopping",
+            extra={"clients": len(self.connections), "waiting": self.switchboard.waiting},
+        )
         server.close()
         if self._store and writing:
             # First the disk: receipts of what is written still reach their senders.

@@ -31,14 +31,18 @@ class BrokerSettings:
         return f"BrokerSettings(host={self.host!r}, port={self.port}, user={self.user!r})"
 
 
-def read_settings(arguments: Sequence[str] | None, environment: Mapping[str, str]) -> BrokerSettings:
+def read_settings(
+    arguments: Sequence[str] | None, environment: Mapping[str, str]
+) -> BrokerSettings:
     """Reads the options; the command line wins over the environment. Raises SettingsError."""
     given = _parser(environment).parse_args(arguments)
     password = _secret("SWF_BROKER_PASSWORD", environment)
     user = given.user or None
     if (user is None) != (password is None):
         have, lack = (
-            ("--user", "SWF_BROKER_PASSWORD(_FILE)") if user else ("SWF_BROKER_PASSWORD", "SWF_BROKER_USER")
+            ("--user", "SWF_BROKER_PASSWORD(_FILE)")
+            if user
+            else ("SWF_BROKER_PASSWORD", "SWF_BROKER_USER")
         )
         raise SettingsError(
             f"{have} is set and {lack} is not: give both, or neither for a broker without login"

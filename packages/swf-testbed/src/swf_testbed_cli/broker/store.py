@@ -62,7 +62,9 @@ class MessageStore:
 
     def load(self) -> Iterator[Message]:
         """All messages on disk, in order."""
-        rows = self._database.execute("SELECT sequence, headers, body FROM messages ORDER BY sequence")
+        rows = self._database.execute(
+            "SELECT sequence, headers, body FROM messages ORDER BY sequence"
+        )
         for sequence, headers, body in rows:
             yield Message(sequence, json.loads(headers), body, persistent=True)
 
@@ -117,7 +119,8 @@ class MessageStore:
                 if str(error) != said:
                     said = str(error)
                     log.error(
-                        "cannot write messages, trying again", extra={"path": str(self._path), "cause": said}
+                        "cannot write messages, trying again",
+                        extra={"path": str(self._path), "cause": said},
                     )
                 await asyncio.sleep(RETRY_SECONDS)
             else:
@@ -133,7 +136,9 @@ class MessageStore:
                 "INSERT INTO messages VALUES (?, ?, ?)",
                 ((m.sequence, json.dumps(m.headers), m.body) for m in inserts),
             )
-            self._database.executemany("DELETE FROM messages WHERE sequence = ?", ((s,) for s in deletes))
+            self._database.executemany(
+                "DELETE FROM messages WHERE sequence = ?", ((s,) for s in deletes)
+            )
             execute("COMMIT")
         except BaseException:
             if self._database.in_transaction:

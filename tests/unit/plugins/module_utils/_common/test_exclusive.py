@@ -24,11 +24,11 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.exclus
 )
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._release import lock_file
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._release.environments import (
-    only_one,
+    exclusive_lock,
 )
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils import _lab_ca, _release_board
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._certificates import (
-    CertificateRefused,
+    CertificateError,
 )
 
 COLLECTIONS = Path(__file__).resolve().parents[5] / ".ansible" / "collections"
@@ -127,7 +127,7 @@ def test_a_child_that_outlives_its_parent_is_the_one_that_is_named(tmp_path):
 @pytest.mark.parametrize(
     "take",
     [
-        lambda place: only_one(str(place)),
+        lambda place: exclusive_lock(str(place)),
         lambda place: lock_file.turn(str(place / ".lock")),
         lambda place: _release_board.Board(str(place)).turn(str(place / "archive")),
     ],
@@ -162,7 +162,7 @@ def test_a_lock_of_an_earlier_version_that_another_user_holds_is_not_waited_for(
     }
     with process(HOLD_BY_READING, place / ".lock", **options):
         began = time.monotonic()
-        with only_one(str(place), patience=20):
+        with exclusive_lock(str(place), patience=20):
             assert time.monotonic() - began < 5
 
 
@@ -206,15 +206,15 @@ def test_each_kind_of_lock_gives_up_on_a_holder_that_hangs(tmp_path, monkeypatch
     ):
         with (
             pytest.raises(InstallError, match="process %d " % first.pid),
-            only_one(str(tmp_path), patience=0.3),
+            exclusive_lock(str(tmp_path), patience=0.3),
         ):
             pass
         with (
-            pytest.raises(lock_file.LockRefused, match="process %d " % first.pid),
+            pytest.raises(lock_file.LockError, match="process %d " % first.pid),
             lock_file.turn(str(tmp_path / ".lock")),
         ):
             pass
-        with pytest.raises(CertificateRefused, match="process %d " % second.pid):
+        with pytest.raises(CertificateError, match="process %d " % second.pid):
             _lab_ca.LabCa(str(tmp_path)).issued("index", ["127.0.0.1"], 397, 90)
         board = _release_board.Board(str(tmp_path))
         with (

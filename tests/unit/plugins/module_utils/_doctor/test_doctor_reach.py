@@ -51,8 +51,8 @@ def test_a_closed_port_names_who_should_have_answered():
 
 def test_a_name_that_does_not_resolve():
     (found,) = ask(1, host="no-such-host.invalid")
-    assert found["check"] == "name" and "getent hosts no-such-host.invalid" in found["cure"]
-    assert "swf_testbed_broker_host" in found["cure"] and found["provider"] is None
+    assert found["check"] == "name" and "getent hosts no-such-host.invalid" in found["fix"]
+    assert "swf_testbed_broker_host" in found["fix"] and found["provider"] is None
 
 
 def test_an_address_without_a_way():
@@ -103,7 +103,7 @@ def test_an_unknown_ca(ca):
     with tls_server(*ca.issued("unknown")) as port:
         (found,) = ask(port, tls="on")
     assert (
-        "a CA that is not trusted here" in found["cause"] and "swf_testbed_ca_cert" in found["cure"]
+        "a CA that is not trusted here" in found["cause"] and "swf_testbed_ca_cert" in found["fix"]
     )
     assert "the certificate ends on" in found["evidence"]
 

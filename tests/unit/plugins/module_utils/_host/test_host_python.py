@@ -90,7 +90,7 @@ def test_a_host_that_has_only_3_9_is_told_what_to_install(put, distribution, tol
     put("bin", "python3.12", SHIM)
     found = {"path": "/usr/bin/python3.9", "version": "3.9.18", "venv": True}
     problem = python_problem("python3", "3.10", found, distribution)
-    assert told in problem["cure"] and "/usr/bin/python3.9 is Python 3.9.18" in problem["evidence"]
+    assert told in problem["fix"] and "/usr/bin/python3.9 is Python 3.9.18" in problem["evidence"]
 
 
 def test_a_newer_one_that_is_there_already_is_named(put):
@@ -98,4 +98,4 @@ def test_a_newer_one_that_is_there_already_is_named(put):
     problem = python_problem(
         "python3", "3.10", {"path": "/usr/bin/python3.9", "version": "3.9.18", "venv": True}, "rhel"
     )
-    assert problem["cure"] == "Set swf_testbed_python to %s, which is Python %s" % (BASE, VERSION)
+    assert problem["fix"] == "Set swf_testbed_python to %s, which is Python %s" % (BASE, VERSION)

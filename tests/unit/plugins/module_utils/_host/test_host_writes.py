@@ -100,7 +100,7 @@ def test_an_ext4_that_became_read_only_after_an_error(short):
     assert len(found) == len(status) == 1 and found[0]["check"] == "place", found
     assert (
         "writing there fails with Read-only file system" in found[0]["evidence"]
-        and "fsck" in found[0]["cure"]
+        and "fsck" in found[0]["fix"]
     )
 
 
@@ -159,5 +159,5 @@ def test_stand_in_errors_that_cannot_be_had_everywhere(tmp_path, number, cause):
     assert (
         found["cause"].startswith(cause)
         and os.strerror(number) in found["evidence"]
-        and found["cure"]
+        and found["fix"]
     )

@@ -215,7 +215,7 @@ def test_files_decide(form, items, wanted, verdict, latest, said):
         )
     item = report["packages"][0]
     assert (item["verdict"], item["latest"], item["ok"]) == (verdict, latest, verdict == "ok")
-    assert said in item["evidence"] and (item["ok"] or (item["cause"] and item["cure"]))
+    assert said in item["evidence"] and (item["ok"] or (item["cause"] and item["fix"]))
     if item["ok"]:
         assert [file["version"] for file in item["files"]] == [latest]
 

@@ -56,11 +56,11 @@ def verdicts(report):
 
 
 def only(index, name="swf-testbed", **more):
-    """(verdict on the index, report on the package) for one index and one package. Cause and cure
+    """(verdict on the index, report on the package) for one index and one package. Cause and fix
     must be there."""
     report = probe([index], [name], **more)
     item = report["packages"][0]
-    assert item["verdict"] == "ok" or (item["cause"] and item["cure"] and item["evidence"]), item
+    assert item["verdict"] == "ok" or (item["cause"] and item["fix"] and item["evidence"]), item
     assert report["ok"] == (not report["problems"]) == item["ok"]
     assert TOKEN not in json.dumps(report) and LONG not in json.dumps(report)
     return report["indexes"][0]["verdict"], item
@@ -101,7 +101,7 @@ def test_pypiserver_without_a_password_is_anonymous_and_forwards(tmp_path):
         index, item = only(lab)
         assert (index, item["verdict"], item["ok"]) == ("anonymous", "anonymous", True)
         item = only(lab, "swf-nothing")[1]
-        assert item["verdict"] == "forwarded" and "--disable-fallback" in item["cure"]
+        assert item["verdict"] == "forwarded" and "--disable-fallback" in item["fix"]
 
 
 # GitLab
@@ -132,7 +132,7 @@ def test_gitlab_that_forwards_is_not_followed():
         assert (
             item["verdict"] == "forwarded"
             and "http://localhost" in item["evidence"]
-            and "Forward PyPI" in item["cure"]
+            and "Forward PyPI" in item["fix"]
         )
         assert public.asked == []
 
@@ -184,7 +184,7 @@ def test_nexus_with_a_wrong_repository():
     with nexus() as server:
         lab = server.as_index(preset="nexus", **LOGIN)
         item = only(dict(lab, url=lab["url"].replace("/lab/", "/typo/")))[1]
-    assert item["verdict"] == "wrong_url" and "REPOSITORY" in item["cure"]
+    assert item["verdict"] == "wrong_url" and "REPOSITORY" in item["fix"]
 
 
 # GitHub Packages
@@ -283,7 +283,7 @@ def test_tls(tls, tmp_path):
     lab = tls("127.0.0.1")
     assert only(lab)[1]["verdict"] == "anonymous"
     item = only(dict(lab, ca_cert=None))[1]
-    assert item["verdict"] == "tls_unknown_ca" and "ca_cert of lab" in item["cure"]
+    assert item["verdict"] == "tls_unknown_ca" and "ca_cert of lab" in item["fix"]
     item = only(dict(lab, ca_cert=str(tmp_path / "none.pem")))[1]
     assert item["verdict"] == "tls_unknown_ca" and "none.pem" in item["evidence"]
     # the certificate that the role placed counts
@@ -302,7 +302,7 @@ def test_certificate_for_another_name(tls):
 def test_certificate_that_has_expired(tls):
     past = datetime.datetime.now(datetime.timezone.utc) - datetime.timedelta(days=1)
     item = only(tls("127.0.0.1", not_before=past - datetime.timedelta(days=1), not_after=past))[1]
-    assert item["verdict"] == "tls_expired" and "date" in item["cure"]
+    assert item["verdict"] == "tls_expired" and "date" in item["fix"]
 
 
 def test_certificate_of_the_host_is_asked_for(ca, tmp_path):
@@ -314,7 +314,7 @@ def test_certificate_of_the_host_is_asked_for(ca, tmp_path):
     ca.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
     with StandIn(pages({}), context=context) as server:
         item = only(server.as_index(ca_cert=str(tmp_path / "ca.pem")))[1]
-    assert item["verdict"] == "tls_failed" and "openssl s_client" in item["cure"]
+    assert item["verdict"] == "tls_failed" and "openssl s_client" in item["fix"]
 
 
 def test_tls_is_spoken_to_a_server_that_does_not():

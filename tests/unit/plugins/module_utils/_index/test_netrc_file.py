@@ -12,13 +12,13 @@ from netrc_readers import Readers
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.marked_block import (
     BEGIN,
     END,
-    BlockRefused,
+    BlockError,
     outside,
     set_block,
 )
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index import configuration
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.netrc_file import (
-    NetrcRefused,
+    NetrcError,
     logins_in,
     with_logins,
 )
@@ -114,13 +114,13 @@ def test_what_earlier_versions_did_to_the_last_line_is_repaired():
     ],
 )
 def test_what_cannot_be_read_is_refused_by_its_line(theirs, message):
-    with pytest.raises(NetrcRefused, match=message) as caught:
+    with pytest.raises(NetrcError, match=message) as caught:
         with_logins(theirs, "swf-testbed", OURS)
     assert "hidden" not in str(caught.value)
 
 
 def test_half_a_block_is_refused_by_its_line():
-    with pytest.raises(BlockRefused, match="line 2 is one of the marks"):
+    with pytest.raises(BlockError, match="line 2 is one of the marks"):
         outside("# mine\n%s\nmachine a login b password c\n" % (BEGIN % "swf"), "swf")
 
 
@@ -148,7 +148,7 @@ def test_a_login_is_read_alike_by_all_or_refused(readers, tmp_path, username, to
     index = {"name": "lab", "url": readers.url, "username": username, "token": token}
     if configuration.unusable_login(username, token):
         if username and token:
-            with pytest.raises(configuration.IndexesRefused):
+            with pytest.raises(configuration.IndexesError):
                 configuration.netrc([index])
         return
     path = tmp_path / "netrc"
@@ -173,7 +173,7 @@ def test_a_login_is_read_alike_by_all_or_refused(readers, tmp_path, username, to
 )
 def test_a_refusal_names_index_and_characters_and_not_the_token(token, problem):
     with pytest.raises(
-        configuration.IndexesRefused, match="lab: the token has .*%s.*Use another token" % problem
+        configuration.IndexesError, match="lab: the token has .*%s.*Use another token" % problem
     ) as caught:
         configuration.normalised(
             [

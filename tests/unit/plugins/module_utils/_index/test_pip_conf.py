@@ -22,7 +22,7 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.pip_con
     settings_in_files,
     usual_files,
 )
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.pip_settings import (
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.pip_config import (
     set_option,
     with_options,
     without_options,

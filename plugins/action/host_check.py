@@ -1,0 +1,117 @@
+# Copyright: Contributors to the bnlnpps.swf_testbed collection
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Controller's half of host_check: checks the variables, compares the clocks, and has a finding
+for a host that is down."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+from ansible.errors import AnsibleError
+from ansible.plugins.action import ActionBase
+from ansible.template import Templar
+
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.findings import finding
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.secrets import Scrubber
+from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory._check import problems
+from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory._values import (
+    Values,
+    reader,
+)
+from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._named_values import resolved
+from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._unreached import said, unreached
+
+MAX_CLOCK_OFFSET = 5.0
+
+
+def clock_problem(clock, sent, received, most):
+    """A finding if the clocks of controller and host differ by more than ``most`` seconds, None
+    otherwise.
+
+    The host began somewhere between the two moments, not earlier than ``sent`` and not later than
+    ``received`` less what it took: what differs by less than that room is not known, and not
+    reported.
+    """
+    least, greatest = clock["began"] - (received - clock["took"]), clock["began"] - sent
+    offset = greatest if greatest < 0 else max(least, 0)
+    if abs(offset) <= most:
+        return None
+    return finding(
+        "clock",
+        "the clock of this host is wrong, or that of the controller",
+        "it is %s by %.0f s" % ("behind" if offset < 0 else "ahead", abs(offset)),
+        "Look at both: date -u. Then: sudo timedatectl set-ntp true. Certificates and tokens are "
+        "judged by the clock",
+    )
+
+
+def public(index):
+    """(index, the certificates of its CA or None): a path on the controller is of no use to a host,
+    and the text is."""
+    path = index.get("ca_cert")
+    try:
+        return dict(index, ca_cert=None), Path(path).expanduser().read_text(
+            encoding="utf-8"
+        ) if path else None
+    except OSError:
+        # the lab's own CA, which the first run makes
+        return dict(index, ca_cert=None), None
+
+
+class ActionModule(ActionBase):
+    TRANSFERS_FILES = False
+
+    def run(self, tmp=None, task_vars=None):
+        super().run(tmp, task_vars)
+        task_vars = task_vars or {}
+        host = task_vars["inventory_hostname"]
+        # as in a check run: what would be generated at its first use is not
+        variables = dict(task_vars, ansible_check_mode=True)
+        # not copy_with_new_env: with ansible-core 2.16 to 2.18 lookups in a copy see the variables
+        # of the first one
+        templar = Templar(loader=self._loader, variables=variables)
+        arguments = dict(self._task.args)
+        found = [
+            self._of_variable(item)
+            for item in problems(Values(task_vars, self._templar, reader(self._loader, templar)))
+        ]
+        most = float(arguments.get("max_clock_offset", MAX_CLOCK_OFFSET))
+        try:
+            arguments = resolved(arguments, ("indexes",), variables, templar)
+            if arguments.get("indexes"):
+                read = [public(index) for index in arguments["indexes"]]
+                arguments["indexes"] = [index for index, _ca in read]
+                arguments["index_cas"] = {index["name"]: ca for index, ca in read if ca}
+            sent = time.time()
+            result = self._execute_module(
+                module_name="bnlnpps.swf_testbed.host_check",
+                module_args=arguments,
+                task_vars=task_vars,
+            )
+            received = time.time()
+        except AnsibleError as error:
+            # a host that is down is what the module is asked about
+            result = {"unreachable": True, "msg": str(error)}
+        if result.get("failed") or result.get("unreachable") or "findings" not in result:
+            scrub = Scrubber()
+            for index in arguments.get("indexes", ()):
+                scrub.learn(index.get("username"), index.get("token"))
+            found.append(unreached(scrub.text(said(result)), host, task_vars))
+            return {"changed": False, "findings": found, "installed": {}, "reached": False}
+        result["findings"] = [
+            *found,
+            *filter(None, [clock_problem(result["clock"], sent, received, most)]),
+            *result["findings"],
+        ]
+        return result
+
+    @staticmethod
+    def _of_variable(item):
+        return finding(
+            "variables",
+            "%s %s" % (item.variable, item.cause),
+            item.evidence,
+            item.fix[0].upper() + item.fix[1:],
+        )

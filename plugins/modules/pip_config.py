@@ -1,0 +1,442 @@
+#!/usr/bin/python
+# Copyright: Contributors to the bnlnpps.swf_testbed collection
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: pip_config
+short_description: Set up pip and uv of a login, a virtual environment or a host for an index
+version_added: 0.1.0
+author:
+  - BNL NPPS (@bnlnpps)
+description:
+  - Lets people type C(pip install) and C(uv pip install) without naming the index or its token.
+    Sets options in pip's configuration, and places marked blocks in uv's (uv does not read pip's)
+    and in C(~/.netrc), which both read.
+  - Everything else in these files stays, byte for byte. An option or a login that is there already
+    and says something else is not replaced, and a file that pip or uv could not read is not
+    touched; the module fails and names it.
+  - All files that pip says it reads are searched for options that would make it ask another place,
+    in all sections.
+  - pip cannot bind names to indexes. So that a private name can only come from its own index, one
+    index is set up, the one that serves everything. Where names are bound to one of several
+    indexes, the module fails, unless O(indexes[].allow_unsafe_extra_index) is set.
+  - What was set is kept in O(record), so that a later run, or O(scope=none), takes out that and
+    nothing else.
+options:
+  scope:
+    description: Whose configuration is set. V(none) takes out what was set before.
+    type: str
+    choices: [none, user, site, global]
+    default: none
+  site:
+    description: Directory of the virtual environment. Required with O(scope=site).
+    type: path
+  owner:
+    description: Name of the instance that the settings belong to. It names the blocks.
+    type: str
+    required: true
+  record:
+    description: Path of the file in which the module keeps what it set. It is written before the
+      other files.
+    type: path
+    required: true
+  indexes:
+    default: []
+  access_dir:
+    description: Directory with the CA certificates of the indexes, C(<name>.pem), for pip's option
+      C(cert). They count, and not O(indexes[].ca_cert).
+    type: path
+  remove_github:
+    description:
+      - Take GitHub Packages out of pip.conf and .pypirc. It has no registry for Python packages,
+        and every address of it answers 404.
+    type: bool
+    default: false
+extends_documentation_fragment:
+  - bnlnpps.swf_testbed.manifest
+  - bnlnpps.swf_testbed.package_indexes
+attributes:
+  check_mode:
+    support: full
+    description: Predicts what would be set.
+  diff_mode:
+    support: full
+    description: Shows the changes of pip.conf and uv.toml. What is in a netrc file is never shown.
+  action:
+    support: full
+    description: Has a corresponding action plugin, which reads the variables that the task names.
+"""
+
+EXAMPLES = r"""
+- name: Let this login install from the lab's index
+  bnlnpps.swf_testbed.pip_config:
+    scope: user
+    owner: swf-testbed
+    record: "{{ ansible_facts['env']['HOME'] }}/.config/swf-testbed/pip-settings.json"
+    indexes:
+      - name: lab
+        url: https://index.example.org/simple/
+        username: reader
+        token: "{{ vault_index_token }}"
+"""
+
+RETURN = r"""
+files:
+  description: The files that hold settings of this owner.
+  returned: always
+  type: list
+  elements: str
+  sample: [/home/me/.config/pip/pip.conf, /home/me/.config/uv/uv.toml, /home/me/.netrc]
+github:
+  description: Settings of GitHub Packages that were found, as C(file, option or section). They are
+    still there unless O(remove_github) is set.
+  returned: always
+  type: list
+  elements: str
+  sample: ["/home/me/.config/pip/pip.conf: [global] extra-index-url"]
+"""
+
+import os
+import re
+import tempfile
+from urllib.parse import urlsplit
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._build.errors import CREDENTIALS
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._build.installers import is_flat
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._build.uv_toml import (
+    index_lines,
+    sources_in,
+    with_indexes,
+)
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.modes import known_umask
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.layout import (
+    environment_of_login,
+    xdg,
+)
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.lease import hold
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index import (
+    configuration,
+    pip_config,
+)
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.github_packages import (
+    found_in,
+    without_github,
+)
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.netrc_file import (
+    with_logins,
+)
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.pip_conf import (
+    options,
+    sections_of,
+    usual_files,
+)
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.pip_sources import (
+    others,
+    variables,
+)
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.pip_upstream import (
+    NoPip,
+    asked_of_pip,
+    output,
+)
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._manifest.listing import (
+    ManifestError,
+    entry,
+)
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._manifest.record import ARGUMENT
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._manifest.record import (
+    record as list_in_manifest,
+)
+
+
+class Refused(Exception):
+    """The settings would be unsafe, or contradict what is there."""
+
+
+def one_for_all(indexes):
+    """The index to set up and the extra ones that somebody insists on.
+
+    :raises Refused: when pip could take a bound name from another index.
+    """
+    bound = [index for index in indexes if index["packages"]]
+    primary = [index for index in indexes if index["role"] == "primary"]
+    unsafe = [index for index in indexes if index["allow_unsafe_extra_index"]]
+    safe = [index for index in bound if index not in unsafe]
+    if len(indexes) > 1 and safe:
+        raise Refused(
+            "pip cannot bind names to an index: with %s set up, it would look for private names "
+            "everywhere. Either let one index "
+            "serve everything (swf_testbed_package_index_mirror: true, and that index alone in "
+            "swf_testbed_pip_indexes), "
+            "or set swf_testbed_pip_index_scope to "
+            "none and install with the playbooks, which ask each index for its own names. To take "
+            "the risk: "
+            "allow_unsafe_extra_index: true for %s."
+            % (
+                " and ".join(index["name"] for index in indexes),
+                " and ".join(index["name"] for index in safe),
+            )
+        )
+    return (primary or indexes)[0], [index for index in unsafe if index not in primary]
+
+
+def pip_options(index, extra, access_dir):
+    """The options of pip's section global."""
+    found = {"no-input": "true"}
+    if index["preset"] == "directory" and is_flat(index["url"]):
+        found.update({"no-index": "true", "find-links": index["url"]})
+    elif index["url"]:
+        # an extra index of /etc/pip.conf would come on top, unless this names one
+        url = ("file://%s/" if index["preset"] == "directory" else "%s") % index["url"]
+        found.update(
+            {"index-url": url, "extra-index-url": " ".join(other["url"] for other in extra) or url}
+        )
+    elif extra:
+        found["extra-index-url"] = " ".join(other["url"] for other in extra)
+    certificate = os.path.join(access_dir or "", index["name"] + ".pem")
+    if access_dir and os.path.exists(certificate):
+        found["cert"] = certificate
+    return found
+
+
+def places(scope, site, environment):
+    """The paths of pip.conf, uv.toml and netrc for a scope; None where a scope has no such file."""
+    config = xdg(environment, "XDG_CONFIG_HOME", ".config")
+    home = os.path.join(environment["HOME"], ".netrc")
+    return {
+        "none": (None, None, None),
+        "user": (
+            os.path.join(config, "pip", "pip.conf"),
+            os.path.join(config, "uv", "uv.toml"),
+            home,
+        ),
+        "site": (os.path.join(site or "", "pip.conf"), None, home),
+        # neither pip nor uv looks for credentials of the whole host; each login has its own
+        "global": ("/etc/pip.conf", "/etc/uv/uv.toml", home),
+    }[scope]
+
+
+class OnThisHost:
+    """The pip of a host, and all files that it and uv read."""
+
+    def __init__(self, files, environment, preferred):
+        self.files, self.environment = files, environment
+        try:
+            self.python, self.confs, _settings = asked_of_pip(preferred)
+        except NoPip:
+            self.python, self.confs = None, usual_files(environment)
+
+    def set_pip(self, path, wanted):
+        """Set options in a pip.conf; returns what the record says of them."""
+        text = self.files.read(path)
+        there = in_file(path, options, text)
+        for option, value in wanted.items():
+            if there.get(("global", option), value) != value:
+                raise Refused(contradiction(path, "global", option, there["global", option]))
+        # an option that was there before belongs to whoever wrote it
+        ours = {
+            option: value for option, value in wanted.items() if ("global", option) not in there
+        }
+        self.files.change(path, in_file(path, pip_config.with_options, text, wanted))
+        try:
+            found = others(self.confs, self.files.read, path, wanted)
+        except ValueError as error:
+            raise Refused(str(error)) from None
+        if found:
+            raise Refused("\n".join(contradiction(*item) for item in found))
+        if path in self.files.changed():
+            self._read_by_pip(path, wanted)
+        return {
+            "pip_conf": path,
+            "options": ours,
+            "section": not any(section == "global" for section in sections_of(text)),
+        }
+
+    def _read_by_pip(self, path, wanted):
+        """Have the pip of the host read the new text, if there is a pip."""
+        with tempfile.NamedTemporaryFile(
+            "w", encoding="utf-8", errors="surrogateescape", newline=""
+        ) as scratch:
+            scratch.write(self.files.after[path])
+            scratch.flush()
+            listed = self.python and output(
+                self.python, "-m", "pip", "config", "list", PIP_CONFIG_FILE=scratch.name
+            )
+        lost = [
+            option
+            for option, value in wanted.items()
+            if "global.%s=%r" % (option, value) not in (listed or "").splitlines()
+        ]
+        if self.python and lost:
+            raise Refused(
+                "%s: pip on this host does not read %s from it as they are meant (pip config list)."
+                % (path, " and ".join(lost))
+            )
+
+    def set_uv(self, path, lines, owner):
+        system = [
+            os.path.join(place, "uv/uv.toml")
+            for place in self.environment.get("XDG_CONFIG_DIRS", "/etc/xdg").split(":")
+        ]
+        own = os.path.join(xdg(self.environment, "XDG_CONFIG_HOME", ".config"), "uv/uv.toml")
+        for other in (*system, "/etc/uv/uv.toml", own):
+            found = other != path and in_file(other, sources_in, self.files.read(other))
+            if found:
+                raise Refused(
+                    "%s sets %s, which uv would ask in addition, and that is not this "
+                    "collection's. Take it out, or "
+                    "set swf_testbed_pip_index_scope to none." % (other, " and ".join(found))
+                )
+        self.files.change(path, in_file(path, with_indexes, self.files.read(path), owner, lines))
+
+    def set_netrc(self, path, entries, owner):
+        self.files.change(path, in_file(path, with_logins, self.files.read(path), owner, entries))
+
+
+def contradiction(path, section, option, value):
+    return (
+        "%s sets [%s] %s to %s, and that is not this collection's: pip would look for private "
+        "names there, or for none where "
+        "they are. Take it out, or set swf_testbed_pip_index_scope to none."
+        % (path, section, option, CREDENTIALS.sub("***@", value))
+    )
+
+
+def in_file(path, function, *arguments):
+    """What a function makes of a file; what it refuses is refused with the path."""
+    try:
+        return function(*arguments)
+    except ValueError as error:
+        raise Refused("%s: %s." % (path, str(error).rstrip(".\n"))) from None
+
+
+def github(files, environment, remove):
+    """GitHub Packages in the settings of this login and of the host, each as ``path: [section]
+    option``."""
+    found = list(found_in(environment, files.read))
+    for path, _hits in found if remove else ():
+        files.change(path, without_github(files.read(path)))
+    return ["%s: %s" % (path, hit) for path, hits in found for hit in hits]
+
+
+def settle(module):
+    given = module.params
+    environment = environment_of_login()
+    files, owner = pip_config.Files(), given["owner"]
+    previous, record = pip_config.read_record(given["record"]), {}
+    indexes = configuration.normalised(given["indexes"])
+    for warning in configuration.warnings(indexes) if given["scope"] != "none" else ():
+        module.warn(warning)
+    found = github(files, environment, given["remove_github"])
+    if previous:
+        pip_config.undo(files, previous, owner)
+    pip_conf, uv_toml, home_netrc = places(given["scope"], given["site"], environment)
+    if pip_conf and indexes:
+        index, extra = one_for_all(indexes)
+        for name in variables():
+            module.warn(
+                "The variable %s of this login makes pip or uv look for packages elsewhere, and "
+                "counts more than the "
+                "files that this module sets. Take it out of the login's profile, if it comes from "
+                "there." % name
+            )
+        host = OnThisHost(
+            files, environment, os.path.join(given["site"], "bin/python") if given["site"] else None
+        )
+        record = host.set_pip(pip_conf, pip_options(index, extra, given["access_dir"]))
+        lines = index_lines(index, extra)
+        if uv_toml and lines:
+            record["uv_toml"] = uv_toml
+            host.set_uv(uv_toml, lines, owner)
+        entries = configuration.netrc([index, *extra])
+        if entries:
+            record["netrc"] = home_netrc
+            host.set_netrc(home_netrc, entries, owner)
+        record["created"] = sorted(
+            files.created & {record.get(key) for key in ("pip_conf", "uv_toml", "netrc")}
+        )
+    changed = files.changed()
+    ours = [
+        entry("lines", record[key], name=owner)
+        for key in ("pip_conf", "uv_toml", "netrc")
+        if key in record
+    ]
+    listed = list_in_manifest(given["manifest"], ours, module.check_mode)
+    if not module.check_mode and (changed or record != previous):
+        if changed and record:
+            # first, so that a run that is interrupted here can be taken back as well
+            pip_config.write_record(given["record"], dict(record, before=previous))
+        files.write()
+        pip_config.write_record(given["record"], record)
+    module.exit_json(
+        changed=bool(changed or listed),
+        github=found,
+        files=[item["path"] for item in ours],
+        diff=[shown(path, files) for path in changed],
+    )
+
+
+def shown(path, files):
+    if os.path.basename(path) in (".netrc", ".pypirc"):
+        hosts = sorted(
+            {
+                urlsplit("//" + host).hostname
+                for host in re.findall(r"machine (\S+)", files.after[path])
+            }
+        )
+        return {
+            "before_header": path,
+            "after_header": path,
+            "before": "",
+            "after": "credentials for: %s\n" % ", ".join(hosts),
+        }
+    return {
+        "before_header": path,
+        "after_header": path,
+        "before": CREDENTIALS.sub("***@", files.before[path]),
+        "after": CREDENTIALS.sub("***@", files.after[path]),
+    }
+
+
+def main():
+    module = AnsibleModule(
+        argument_spec={
+            "scope": {
+                "type": "str",
+                "choices": ["none", "user", "site", "global"],
+                "default": "none",
+            },
+            "site": {"type": "path"},
+            "owner": {"type": "str", "required": True},
+            "record": {"type": "path", "required": True},
+            "indexes": {
+                "type": "list",
+                "elements": "dict",
+                "default": [],
+                "options": configuration.ARGUMENTS,
+            },
+            "indexes_of": {"type": "str"},
+            "access_dir": {"type": "path"},
+            "remove_github": {"type": "bool", "default": False},
+            **ARGUMENT,
+        },
+        required_if=[("scope", "site", ["site"])],
+        supports_check_mode=True,
+    )
+    hold(module)
+    known_umask()
+    try:
+        settle(module)
+    except (ManifestError, Refused, ValueError) as error:
+        module.fail_json(msg="%s\nNothing was changed." % error)
+    except OSError as error:
+        module.fail_json(msg="cannot change %s: %s" % (error.filename, error.strerror))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,302 @@
+#!/usr/bin/python
+# Copyright: Contributors to the bnlnpps.swf_testbed collection
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: systemd_unit
+short_description: Have a systemd service run with the configuration that is on disk, and answer
+version_added: 0.1.0
+author:
+  - BNL NPPS (@bnlnpps)
+description:
+  - Enables and starts a service, and waits until it listens.
+  - A service that runs already is restarted, or told to reload, if one of its files was changed
+    since it started or reloaded. No handler is needed, and a run that was cut off between the file
+    and the restart is made up for by the next one.
+  - When the service does not come up, the end of its journal is in the message.
+options:
+  unit:
+    description: Name of the unit.
+    type: str
+    required: true
+  restart_on:
+    description:
+      - Files that the service reads only when it starts, its unit file and drop-ins among them. A
+        directory stands for the list of what is in it.
+    type: list
+    elements: path
+    default: []
+  reload_on:
+    description: Files that the service reads again when it is told to reload.
+    type: list
+    elements: path
+    default: []
+  placed:
+    description:
+      - What P(bnlnpps.swf_testbed.config_files#module) returned as C(files). In check mode nothing
+        was placed, and this is how the restart that it would lead to is predicted.
+    type: list
+    elements: dict
+    default: []
+  listen:
+    description: Names or addresses at which the service must take connections. For V(0.0.0.0) and
+      V(::) the loopback address is asked.
+    type: list
+    elements: str
+    default: []
+  port:
+    description: Port at all O(listen).
+    type: int
+  timeout:
+    description: Seconds to wait for the service to run and listen.
+    type: int
+    default: 60
+  log_lines:
+    description: Lines of the journal to show when it does not.
+    type: int
+    default: 20
+attributes:
+  check_mode:
+    support: full
+    description: Predicts and does nothing. Does not wait.
+  diff_mode:
+    support: none
+    description: There is no text to compare.
+"""
+
+EXAMPLES = r"""
+- name: Place the configuration
+  bnlnpps.swf_testbed.config_files:
+    files:
+      - dest: /etc/app/app.conf
+        src: app.conf.j2
+      - dest: /etc/systemd/system/app.service
+        src: app.service.j2
+  register: app_files
+
+- name: Run the service
+  bnlnpps.swf_testbed.systemd_unit:
+    unit: app.service
+    restart_on: [/etc/systemd/system/app.service]
+    reload_on: [/etc/app/app.conf]
+    placed: "{{ app_files.files }}"
+    listen: [127.0.0.1]
+    port: 8080
+"""
+
+RETURN = r"""
+actions:
+  description: What was done, or would be, in this order. Of V(daemon-reload), V(enable), V(start),
+    V(restart), V(reload).
+  returned: always
+  type: list
+  elements: str
+  sample: [daemon-reload, restart]
+newer:
+  description: The files that the service had not read yet.
+  returned: always
+  type: list
+  elements: path
+  sample: [/etc/systemd/system/app.service]
+"""
+
+import os
+import socket
+import time
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.files import settle
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.lease import hold
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.systemd import (
+    SystemdError,
+    journal,
+    systemctl,
+    version,
+)
+
+PROPERTIES = (
+    "LoadState",
+    "ActiveState",
+    "UnitFileState",
+    "NeedDaemonReload",
+    "FragmentPath",
+    "DropInPaths",
+    "InactiveExitTimestampMonotonic",
+    "StateChangeTimestampMonotonic",
+)
+UNIT_FILES = "/etc/systemd/system/"
+ANY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1"}
+POLL_SECONDS = 0.25
+
+
+def show(unit):
+    """The properties of a unit: {name: text}."""
+    output = systemctl("system", "show", unit, "--property=" + ",".join(PROPERTIES))
+    return dict(line.split("=", 1) for line in output.splitlines() if "=" in line)
+
+
+def newer_than(paths, microseconds):
+    """Those of the paths that were changed after a time of the monotonic clock, which is what
+    systemd notes.
+
+    Both are compared by their age. A file from before the clock was set back counts as new, once:
+    see :func:`files.settle`.
+    """
+    age_of_service = time.monotonic() - microseconds / 1e6
+    return [
+        path
+        for path in paths
+        if os.path.lexists(path) and time.time() - os.lstat(path).st_ctime < age_of_service
+    ]
+
+
+def unread(state, paths):
+    """Unit files and drop-ins that systemd does not have; NeedDaemonReload does not tell of the
+    first drop-in of a unit."""
+    known = [state["FragmentPath"], *state["DropInPaths"].split()]
+    return [path for path in paths if path.startswith(UNIT_FILES) and path not in known]
+
+
+def plan(state, parameters):
+    """What to do, and the files that are why: (actions, paths)."""
+    placed = {item["path"] for item in parameters["placed"]}
+    # a directory that lost or got a file was changed
+    placed |= {os.path.dirname(path) for path in placed}
+
+    def since(files, event):
+        return set(newer_than(files, int(state[event] or 0))) | (placed & set(files))
+
+    loaded = state["LoadState"] == "loaded"
+    unknown = unread(state, parameters["restart_on"])
+    newer = set()
+    if not loaded or state["ActiveState"] in ("inactive", "failed", "deactivating"):
+        action = "start"
+    else:
+        newer = since(parameters["restart_on"], "InactiveExitTimestampMonotonic") | set(unknown)
+        action = "restart" if newer else ""
+        if not newer:
+            newer = since(parameters["reload_on"], "StateChangeTimestampMonotonic")
+            action = "reload" if newer else ""
+    reload = (
+        not loaded
+        or state["NeedDaemonReload"] == "yes"
+        or unknown
+        or any(path.startswith(UNIT_FILES) for path in newer)
+    )
+    enabled = state["UnitFileState"] in (
+        "enabled",
+        "enabled-runtime",
+        "static",
+        "generated",
+        "alias",
+        "indirect",
+    )
+    actions = [
+        *(["daemon-reload"] if reload else []),
+        *([] if enabled else ["enable"]),
+        *([action] if action else []),
+    ]
+    return actions, sorted(newer)
+
+
+def refusal(host, port):
+    """Why nothing takes connections there; an empty text if something does."""
+    host = host.strip("[]")
+    try:
+        socket.create_connection((ANY_ADDRESS.get(host, host), port), timeout=2).close()
+    except OSError as error:
+        return "nothing listens on %s port %d: %s" % (host, port, error.strerror or error)
+    return ""
+
+
+def wanting(parameters):
+    """What keeps the service from being well; an empty text if nothing does."""
+    state = show(parameters["unit"])["ActiveState"]
+    if state not in ("active", "reloading"):
+        return "it is %s" % state
+    return next(
+        filter(None, (refusal(host, parameters["port"]) for host in parameters["listen"])), ""
+    )
+
+
+def wait(parameters):
+    """Wait until the service is well; returns what is wanting when the time is over."""
+    deadline = time.monotonic() + parameters["timeout"]
+    while True:
+        text = wanting(parameters)
+        if not text or time.monotonic() > deadline:
+            return text
+        time.sleep(POLL_SECONDS)
+
+
+def carry_out(actions, unit):
+    for action in actions:
+        if action == "daemon-reload":
+            systemctl("system", action)
+            continue
+        if action in ("start", "restart"):
+            # a service that failed too often is not started before that is forgotten; an unknown
+            # unit has nothing to forget
+            try:
+                systemctl("system", "reset-failed", unit)
+            except SystemdError:
+                pass
+        systemctl("system", action, unit)
+
+
+def fail(module, cause, actions, newer):
+    unit = module.params["unit"]
+    tail = journal(unit, "system", module.params["log_lines"]) or "(its journal is empty)"
+    module.fail_json(
+        msg="%s does not run as it should: %s.\nThe end of its journal:\n%s\nNext: systemctl "
+        "status %s; mend the cause, then run "
+        "again." % (unit, cause, "\n".join("  " + line for line in tail.splitlines()), unit),
+        actions=actions,
+        newer=newer,
+    )
+
+
+def main():
+    module = AnsibleModule(
+        argument_spec={
+            "unit": {"type": "str", "required": True},
+            "restart_on": {"type": "list", "elements": "path", "default": []},
+            "reload_on": {"type": "list", "elements": "path", "default": []},
+            "placed": {"type": "list", "elements": "dict", "default": []},
+            "listen": {"type": "list", "elements": "str", "default": []},
+            "port": {"type": "int"},
+            "timeout": {"type": "int", "default": 60},
+            "log_lines": {"type": "int", "default": 20},
+        },
+        supports_check_mode=True,
+    )
+    hold(module)
+    unit = module.params["unit"]
+    actions, newer = [], []
+    if module.params["listen"] and module.params["port"] is None:
+        module.fail_json(msg="listen needs port")
+    if version() is None:
+        module.fail_json(
+            msg="%s cannot be run: this host was not started by systemd. Run the service on a host "
+            "that was." % unit
+        )
+    try:
+        actions, newer = plan(show(unit), module.params)
+        if module.check_mode:
+            module.exit_json(changed=bool(actions), actions=actions, newer=newer)
+        settle(module.params["restart_on"] + module.params["reload_on"] if actions else [], "ctime")
+        carry_out(actions, unit)
+    except SystemdError as error:
+        fail(module, str(error), actions, newer)
+    cause = wait(module.params)
+    if cause:
+        fail(module, cause, actions, newer)
+    module.exit_json(changed=bool(actions), actions=actions, newer=newer)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What release_rollback tells. The way back itself is run against real releases in tests/faults."""
+
+from __future__ import annotations
+
+import pytest
+
+from ansible_collections.bnlnpps.swf_testbed.plugins.action.release_rollback import is_named, story
+
+FAILURE = {
+    "msg": "1 of 9 programs is not RUNNING: monitor is FATAL (exit status 7).",
+    "failures": [
+        {"full_name": "monitor", "stderr_tail": "", "stdout_tail": "one\nthe cause is here\n"}
+    ],
+}
+OPTIONS = {"failure": FAILURE, "doing": "Apply the programs' configuration", "release": "2-b"}
+
+
+@pytest.mark.parametrize(
+    "result,told",
+    [
+        ({"serves": True, "id": "1-a"}, "The release 1-a serves again"),
+        (
+            {"serves": False, "id": "1-a", "why": "broker is FATAL"},
+            "THE RELEASE 1-a, WHICH SERVED BEFORE, DOES NOT EITHER: broker is FATAL",
+        ),
+        (
+            {"serves": False, "why": "there is no active release on this host."},
+            "Nothing was put back: there is no active",
+        ),
+        ({"serves": False}, "This was a check run"),
+    ],
+)
+def test_the_message_says_what_failed_and_what_became_of_it(result, told):
+    text = story(OPTIONS, result)
+    assert text.startswith(
+        "The release 2-b did not come up healthy. What failed: Apply the programs' "
+        "configuration\n1 of 9"
+    )
+    assert "The end of the log of monitor:\n  one\n  the cause is here\n" in text
+    assert told in text
+
+
+def test_a_configuration_of_the_same_release_is_called_so():
+    assert story(OPTIONS, {"serves": True, "id": "2-b"}).startswith(
+        "The new configuration did not come up healthy"
+    )
+
+
+@pytest.mark.parametrize(
+    "text,named",
+    [
+        (
+            "the monitor's health is not known: refused. Look at: swf-testbed logs monitor",
+            ["monitor"],
+        ),
+        (
+            "the listener is not well: gone. Look at: swf-testbed logs monitor-listener",
+            ["monitor-listener"],
+        ),
+        (
+            "the monitor has not heard of data-agent (data@host, pid 7) since it was started",
+            ["data-agent"],
+        ),
+    ],
+)
+def test_whose_log_is_shown(text, named):
+    assert [
+        name
+        for name in ("monitor", "monitor-listener", "data-agent", "agent")
+        if is_named(name, text)
+    ] == named
