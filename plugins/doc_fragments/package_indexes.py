@@ -11,7 +11,7 @@ class ModuleDocFragment:
 options:
   indexes:
     description: The indexes, as in
-      O(bnlnpps.swf_testbed.pip_index#role:main:swf_testbed_pip_indexes).
+      O(bnlnpps.swf_testbed.common#role:variables:swf_testbed_pip_indexes).
     type: list
     elements: dict
     suboptions:

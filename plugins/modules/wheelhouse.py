@@ -60,7 +60,7 @@ options:
     default: "3.10"
   indexes:
     description: The indexes, as in
-      O(bnlnpps.swf_testbed.pip_index#role:main:swf_testbed_pip_indexes), with their logins.
+      O(bnlnpps.swf_testbed.common#role:variables:swf_testbed_pip_indexes), with their logins.
     default: []
 extends_documentation_fragment:
   - bnlnpps.swf_testbed.package_indexes

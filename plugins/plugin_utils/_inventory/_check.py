@@ -49,7 +49,7 @@ PARTS_OF_ROLES = {
     "collections": (_collections.missing_collections,),
 }
 ALL = (*PARTS_OF_ROLES, *PARTS)
-TESTBED = ("systemd", "preflight", "pip_index", "release", "supervisord", "service", "status")
+TESTBED = ("preflight", "pip_index", "release", "testbed", "status")
 
 
 def roles_of(groups, variables):
@@ -60,7 +60,7 @@ def roles_of(groups, variables):
     if "testbed" in groups:
         roles.update(TESTBED)
     if "index" in groups:
-        roles.update(("systemd", "package_index"))
+        roles.add("package_index")
     if variables.get("swf_testbed_firewall_manager", "none") != "none":
         roles.add("firewall")
     return sorted(roles)

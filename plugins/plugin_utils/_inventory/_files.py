@@ -46,8 +46,6 @@ ON_HOST = (
     "swf_testbed_package_index_backup_dir",
     "swf_testbed_pip_index_site",
     "swf_testbed_release_access_dir",
-    "swf_testbed_release_dir",
-    "swf_testbed_tools_dir",
 )
 #: prefix of the options of a certificate: the names that it must be for
 CERTIFICATES = {

@@ -57,7 +57,7 @@ PREFIXES = {
     ),
     "preflight_": (
         "preflight_",
-        "checks min_free_mb ports",
+        "checks min_free_mb",
     ),
     "publish_": (
         "publish_",
@@ -75,8 +75,7 @@ PREFIXES = {
     ),
     "supervisord_": (
         "",
-        "directories environment extra_programs log_backups log_max_bytes monitor_environment "
-        "release_dir secret_files secure_logging tools_dir",
+        "directories environment extra_programs log_backups log_max_bytes secret_files secure_logging",
     ),
     "systemd_": (
         "systemd_",
@@ -98,6 +97,15 @@ FORMER = {
 }
 
 
+#: variables that are gone: what is there instead
+GONE = {
+    "preflight_ports": "the stack says where components listen",
+    "supervisord_monitor_environment": "the stack has the environment of each component",
+    "supervisord_release_dir": "programs run from the release of the run",
+    "supervisord_tools_dir": "supervisord runs from the release of the run",
+}
+
+
 def former_names(values):
     """A variable with a former name has no effect. Where the inventory sets the new name, too, the
     former one belongs to something else."""
@@ -110,3 +118,5 @@ def former_names(values):
                 "the inventory sets it and does not set %s" % new,
                 "rename it to %s" % new,
             )
+    for old in sorted(GONE.keys() & values.variables.keys()):
+        yield Problem(old, "is gone", GONE[old], "remove it")

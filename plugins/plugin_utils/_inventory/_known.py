@@ -36,12 +36,13 @@ ROLES = Path(__file__).resolve().parents[3] / "roles"
 PREFIX = "swf_testbed_"
 #: what the lookup secret returns in a check run for one that it would have to generate
 GENERATED_LATER = "0" * 40
-#: registered results, facts and -e variables of our own plays;
+#: registered results, facts, -e variables and role variables that our own plays share;
 #: tests/unit/plugins/plugin_utils/test_unknown.py looks for them in the roles
 INTERNAL = re.compile(
     PREFIX
-    + r"((ex|im)port_secrets_(file|force)|release|configuration|info|logs|layout_\w*|gate|gate_failed"
-    r"|removed|restored|not_restored|secrets|index_access|reached|missing|former_database"
+    + r"((ex|im)port_secrets_(file|force)|release|release_files|info|logs|layout|layout_\w*|gate"
+    r"|gate_failed|removed|restored|not_restored|secrets|secrets_in_doubt|snapshots|all_snapshots"
+    r"|index_access|reached|missing|former_database"
     r"|(index|database|broker|monitor)_(secrets|restored)|database_role|database_role_restored)"
 )
 

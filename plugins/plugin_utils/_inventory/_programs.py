@@ -9,6 +9,7 @@ import re
 import shlex
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor import quoting
+from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils import _data
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory._problem import (
     HIDDEN,
     Problem,
@@ -18,35 +19,32 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory._va
 
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 RESERVED = ("supervisord", "all")
-PROGRAMS = ("swf_testbed_programs", "swf_testbed_extra_programs")
-ENVIRONMENTS = ("swf_testbed_environment", "swf_testbed_monitor_environment")
+EXTRA = "swf_testbed_extra_programs"
+ENVIRONMENT = "swf_testbed_environment"
 #: least value of what is a number
 LEAST = {"priority": 0, "startsecs": 0, "startretries": 0, "stopwaitsecs": 1}
 MOST = 2**31 - 1
 
 
 def wrong_programs(values):
-    seen = {}
-    for variable in PROGRAMS:
-        for place, program in enumerate(values.entries(variable)):
-            if not isinstance(program, dict):
-                continue
-            where = "%s[%d]" % (variable, place)
-            name = program.get("name")
-            if isinstance(name, str):
-                if name in seen:
-                    yield problem(
-                        where + ".name",
-                        name,
-                        "is the name of another program, %s" % seen[name],
-                        "choose another",
-                    )
-                seen.setdefault(name, where)
-            if values.given(variable):
-                yield from of_program(where, program, values)
-    for variable in ENVIRONMENTS:
-        if values.given(variable) and isinstance(values.get(variable), dict):
-            yield from of_environment(variable, values[variable])
+    seen = {name: "a component of the stack" for name in _data.component_names()}
+    for place, program in enumerate(values.entries(EXTRA)):
+        if not isinstance(program, dict):
+            continue
+        where = "%s[%d]" % (EXTRA, place)
+        name = program.get("name")
+        if isinstance(name, str):
+            if name in seen:
+                yield problem(
+                    where + ".name",
+                    name,
+                    "is the name of another program, %s" % seen[name],
+                    "choose another",
+                )
+            seen.setdefault(name, where)
+        yield from of_program(where, program, values)
+    if values.given(ENVIRONMENT) and isinstance(values.get(ENVIRONMENT), dict):
+        yield from of_environment(ENVIRONMENT, values[ENVIRONMENT])
 
 
 def of_program(where, program, values):

@@ -36,13 +36,6 @@ def wrong_ports(values):
         else ()
     ):
         yield from of_port("swf_testbed_firewall_ports[%d]" % place, port)
-    for place, entry in enumerate(
-        values.entries("swf_testbed_preflight_ports")
-        if values.given("swf_testbed_preflight_ports")
-        else ()
-    ):
-        if isinstance(entry, dict):
-            yield from of_port("swf_testbed_preflight_ports[%d].port" % place, entry.get("port"))
     yield from same_ports(values)
 
 

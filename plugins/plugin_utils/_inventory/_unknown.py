@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import re
 
+from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils import _data
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory import _known
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory._problem import (
     Problem,
@@ -89,21 +90,17 @@ def texts(value):
 
 
 def unknown_components(values):
-    programs = [
-        program.get("name")
-        for program in values.entries("swf_testbed_programs")
-        if isinstance(program, dict)
-    ]
+    programs = _data.component_names()
     components = values.entries("swf_testbed_components")
     for place, name in enumerate(components):
         where = "swf_testbed_components[%d]" % place
-        if isinstance(name, str) and programs and name not in programs:
+        if isinstance(name, str) and name not in programs:
             yield problem(
                 where,
                 name,
-                "is no program of the testbed",
+                "is no component of the testbed",
                 "write %s; a program of your own goes into swf_testbed_extra_programs"
-                % (_known.nearest(name, [item for item in programs if isinstance(item, str)])),
+                % _known.nearest(name, programs),
             )
         elif name in components[:place]:
             yield problem(where, name, "is there twice", "remove one of them")

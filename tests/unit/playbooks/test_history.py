@@ -28,7 +28,6 @@ PLAY = """
   gather_facts: false
   any_errors_fatal: true
   tasks:
-    - import_role: {name: bnlnpps.swf_testbed.common, tasks_from: variables}
     - import_role: {name: bnlnpps.swf_testbed.preflight, tasks_from: check}
     - import_tasks: %(root)s/playbooks/tasks/monitor_database.yml
     - import_role: {name: bnlnpps.swf_testbed.systemd, tasks_from: variables}

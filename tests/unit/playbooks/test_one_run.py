@@ -35,7 +35,7 @@ PLAY = """
 
     - name: Show the layout
       ansible.builtin.debug:
-        msg: "root={{ __swf_testbed_dirs.root }}"
+        msg: "root={{ swf_testbed_layout.root }}"
 """
 
 

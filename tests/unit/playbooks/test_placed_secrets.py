@@ -112,9 +112,9 @@ def an_inventory(tmp_path):
         "swf_testbed_index_ca_cert": "",
         "swf_testbed_monitor_url": "https://127.0.0.1",
         "swf_testbed_index_url": "https://127.0.0.1:8004",
-        "__swf_testbed_dirs": layout(tmp_path / "host"),
+        "swf_testbed_layout": layout(tmp_path / "host"),
         "__package_index_dirs": layout(tmp_path / "index"),
-        "__swf_testbed_snapshots": [
+        "swf_testbed_snapshots": [
             str(tmp_path / "host/secrets.known-good"),
             str(tmp_path / "host/pip.known-good"),
         ],

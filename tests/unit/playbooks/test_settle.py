@@ -57,13 +57,11 @@ PLAY = """
   vars:
     swf_testbed_settle_later: true
   tasks:
-    - import_role: {name: bnlnpps.swf_testbed.common, tasks_from: variables}
-    - import_role: {name: bnlnpps.swf_testbed.preflight, tasks_from: variables}
     - name: Place the secrets
       bnlnpps.swf_testbed.config_files:
         directories: [{path: "{{ layout.secrets_dir }}", mode: "0700", purge: true}]
         files: "{{ passwords | map('combine', {'secret': true}) | list }}"
-        known_good: "{{ __swf_testbed_snapshots[0] }}"
+        known_good: "{{ swf_testbed_snapshots[0] }}"
       vars:
         passwords: [{dest: "{{ layout.secrets_dir }}/password", content: "{{ lookup('file', secret_file) }}"}]
       register: swf_testbed_secrets
@@ -145,7 +143,7 @@ class Fleet:
                 str(self.folder / "hosts.json"),
                 # preflight, which finds it, is not run here
                 "-e",
-                json.dumps({"__swf_testbed_dirs": "{{ layout }}"}),
+                json.dumps({"swf_testbed_layout": "{{ layout }}"}),
                 str(self.folder / playbook),
             ],
             cwd=ROOT,

@@ -34,7 +34,6 @@ PLAY = """
         touch {{ swf_testbed_controller_dir }}-began
         until [ -e %(folder)s/begin ] || [ ! -d %(folder)s ]; do sleep 0.1; done
       when: begins_together | default(false)
-    - import_role: {name: bnlnpps.swf_testbed.common, tasks_from: variables}
     - import_role: {name: bnlnpps.swf_testbed.preflight, tasks_from: check}
       vars: {swf_testbed_preflight_checks: false}
       when: not compare

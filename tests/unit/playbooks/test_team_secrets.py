@@ -28,10 +28,6 @@ PLAY = """
     - name: Check the inventory
       bnlnpps.swf_testbed.inventory_check:
       run_once: true
-    - name: Know the settings that all roles share
-      ansible.builtin.import_role:
-        name: bnlnpps.swf_testbed.common
-        tasks_from: variables
     - name: Work out what hosts would be given
       ansible.builtin.set_fact:
         worked_out: "{{ given | length }}"
