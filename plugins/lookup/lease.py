@@ -28,7 +28,7 @@ EXAMPLES = r"""
   environment:
     SWF_TESTBED_LEASE: "{{ lookup('bnlnpps.swf_testbed.lease') }}"
   roles:
-    - bnlnpps.swf_testbed.service
+    - bnlnpps.swf_testbed.testbed
 """
 
 RETURN = r"""

@@ -283,6 +283,7 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._manifest.list
     ManifestError,
     entry,
 )
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._manifest.migration import migrate
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._manifest.record import (
     ARGUMENT,
     record,
@@ -323,7 +324,9 @@ class ConfigFiles:
             # interrupted
             entries += [entry("directory", parameters["known_good"] + end) for end in ("", ".new")]
         try:
-            return record(parameters["manifest"], entries, self.module.check_mode)
+            manifest = parameters["manifest"]
+            migrated = bool(manifest) and migrate(manifest, self.module.check_mode)
+            return record(manifest, entries, self.module.check_mode) or migrated
         except (InstanceNameError, ManifestError) as error:
             self.fail("%s. Nothing was changed." % str(error).rstrip("."))
         except OSError as error:

@@ -56,7 +56,7 @@ EXAMPLES = r"""
   bnlnpps.swf_testbed.database_backup:
     release: "{{ swf_testbed_release.path }}"
     directory: /var/lib/swf-testbed/backups
-    environment: "{{ swf_testbed_environment | combine(swf_testbed_monitor_environment) }}"
+    environment: {SWF_MONITOR_DATA_DIR: /var/lib/swf-testbed/monitor}
     user: swf-testbed
 """
 

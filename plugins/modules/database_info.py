@@ -71,7 +71,7 @@ EXAMPLES = r"""
 - name: Leave no history behind
   bnlnpps.swf_testbed.database_info:
     release: "{{ swf_testbed_release.path }}"
-    environment: "{{ swf_testbed_monitor_environment }}"
+    environment: {SWF_MONITOR_DATA_DIR: /var/lib/swf-testbed/monitor}
     password_of: swf_testbed_database_password
     user: swf-testbed
     former: former_database

@@ -66,8 +66,13 @@ def roles():
 
 @functools.cache
 def options():
-    """{name: option} of all roles."""
-    return {name: option for role in roles() for name, option in options_of(role).items()}
+    """{name: option} of all roles that an inventory has variables for."""
+    return {
+        name: option
+        for role in roles()
+        if not role.startswith("_")
+        for name, option in options_of(role).items()
+    }
 
 
 @functools.cache

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""playbooks/tasks/monitor_database.yml with real databases, the real swf-monitor, and a host of
+"""roles/testbed/tasks/history.yml with real databases, the real swf-monitor, and a host of
 this machine for each home.
 
 Releases have the monitor alone; secrets and supervisord.conf are placed by the role.
@@ -29,10 +29,9 @@ PLAY = """
   any_errors_fatal: true
   tasks:
     - import_role: {name: bnlnpps.swf_testbed.preflight, tasks_from: check}
-    - import_tasks: %(root)s/playbooks/tasks/monitor_database.yml
-    - import_role: {name: bnlnpps.swf_testbed.systemd, tasks_from: variables}
+    - import_role: {name: bnlnpps.swf_testbed.testbed, tasks_from: history}
     - name: Change over
-      import_role: {name: bnlnpps.swf_testbed.supervisord, tasks_from: converge}
+      import_role: {name: bnlnpps.swf_testbed.testbed, tasks_from: configure}
 """
 MONITOR = ["monitor", "monitor-listener"]
 FORMER = "Look into the database that the monitor of this host has"
@@ -47,7 +46,7 @@ class Lab:
         self.folder, self.release = Path(tempfile.mkdtemp(prefix="h", dir="/tmp")), release
         (self.folder / "password").write_text(PASSWORD)
         self.hosts = {}
-        (self.folder / "play.yml").write_text(PLAY % {"root": ROOT})
+        (self.folder / "play.yml").write_text(PLAY)
 
     def host(self, name, *components, **variables):
         home = self.folder / name
@@ -61,7 +60,6 @@ class Lab:
             "ansible_python_interpreter": str(python),
             "swf_testbed_python": sys.executable,
             "swf_testbed_systemd": "never",
-            "swf_testbed_preflight_ports": [],
             "swf_testbed_preflight_min_free_mb": 0,
             "swf_testbed_components": list(components),
             "swf_testbed_broker_password": "b",

@@ -67,9 +67,10 @@ INPUTS = {
         ({"pip_indexes": []}, "rename it to swf_testbed_pip_indexes"),
         ({"supervisord_extra_programs": []}, "rename it to swf_testbed_extra_programs"),
         ({"database_listen": "::1"}, "rename it to swf_testbed_database_listen"),
+        ({"supervisord_release_dir": "/x"}, "supervisord_release_dir is gone"),
         (
             {"swf_testbed_components": ["broker", "montior"]},
-            "swf_testbed_components[1] is no program of the testbed",
+            "swf_testbed_components[1] is no component of the testbed",
         ),
         ({"swf_testbed_components": ["Monitor"]}, "write monitor"),
         ({"swf_testbed_components": [""]}, "swf_testbed_components[0]"),
@@ -524,8 +525,8 @@ INPUTS = {
             "swf_testbed_environment.A cannot be written",
         ),
         (
-            {"swf_testbed_monitor_environment": {"A": ["x"]}},
-            "swf_testbed_monitor_environment.A is neither text nor a number",
+            {"swf_testbed_environment": {"A": ["x"]}},
+            "swf_testbed_environment.A is neither text nor a number",
         ),
         (programs(startsecs=-1), "swf_testbed_extra_programs[0].startsecs is out of range"),
         (programs(stopwaitsecs=0), "swf_testbed_extra_programs[0].stopwaitsecs is out of range"),

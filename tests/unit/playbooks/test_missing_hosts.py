@@ -9,7 +9,7 @@ from fleet_of_this_machine import Fleet
 
 ALLOW_ONE = ("-e", "swf_testbed_max_unreachable=1")
 NEXT = "TASK [bnlnpps.swf_testbed.pip_index"
-CHANGE_OVER = "TASK [bnlnpps.swf_testbed.supervisord"
+CHANGE_OVER = "TASK [bnlnpps.swf_testbed._instance"
 
 
 @pytest.fixture(name="fleet", scope="module")

@@ -50,7 +50,6 @@ class Controller:
             "ansible_connection": "local",
             "ansible_python_interpreter": sys.executable,
             "swf_testbed_python": sys.executable,
-            "swf_testbed_preflight_ports": [],
             **variables,
         }
         (self.folder / "hosts.yml").write_text(

@@ -16,6 +16,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import reach
 import yaml
 from leaks import Leaks
 from seen_by_callbacks import Seen
@@ -30,16 +31,26 @@ API_TOKEN, PASSWORD, INDEX_TOKEN = (
 
 
 def placing():
-    """(role, task) for all tasks that place what variables hold."""
-    for path in sorted(ROOT.glob("roles/*/tasks/*.yml")):
-        for task in yaml.safe_load(path.read_text()) or []:
-            if "files_of" in task.get(MODULE, {}):
-                # a manifest is written where only root writes, and has no secret in it
-                left_out = ("manifest", "users_of", "registry")
-                arguments = {
-                    name: value for name, value in task[MODULE].items() if name not in left_out
-                }
-                yield path.parent.parent.name, dict(task, **{MODULE: arguments})
+    """(role, task) for all tasks that place what variables hold; those of the internal role
+    _instance once for each role that calls it, with its arguments."""
+    for path, task in reach.all_tasks():
+        if "files_of" not in task.get(MODULE, {}):
+            continue
+        # a manifest is written where only root writes, and has no secret in it
+        left_out = ("manifest", "users_of", "registry")
+        arguments = {name: value for name, value in task[MODULE].items() if name not in left_out}
+        task = dict(task, **{MODULE: arguments})
+        if path.parts[1] != "_instance":
+            yield path.parts[1], task
+            continue
+        for caller, call in reach.all_tasks():
+            called = call.get("ansible.builtin.import_role", {})
+            if called == {
+                "name": "bnlnpps.swf_testbed._instance",
+                "tasks_from": path.stem,
+                "rolespec_validate": False,
+            }:
+                yield caller.parts[1], dict(task, vars=call["vars"])
 
 
 def variables_of(role):
@@ -91,7 +102,7 @@ def test_the_tasks_are_those_that_are_known():
         "monitor_proxy",
         "package_index",
         "pip_index",
-        "supervisord",
+        "testbed",
     }
 
 
@@ -113,7 +124,7 @@ def an_inventory(tmp_path):
         "swf_testbed_monitor_url": "https://127.0.0.1",
         "swf_testbed_index_url": "https://127.0.0.1:8004",
         "swf_testbed_layout": layout(tmp_path / "host"),
-        "__package_index_dirs": layout(tmp_path / "index"),
+        "__package_index_layout": layout(tmp_path / "index"),
         "swf_testbed_snapshots": [
             str(tmp_path / "host/secrets.known-good"),
             str(tmp_path / "host/pip.known-good"),
@@ -134,7 +145,9 @@ def an_inventory(tmp_path):
                     "name": role,
                     "hosts": "all",
                     "gather_facts": False,
-                    "vars_files": variables_of("common") + variables_of(role),
+                    "vars_files": variables_of("common")
+                    + variables_of("_instance")
+                    + variables_of(role),
                     "tasks": [task],
                 }
                 for role, task in PLACING
@@ -211,7 +224,7 @@ def test_a_secret_that_is_not_text_is_refused(inventory, name, value):
     variables = json.loads((inventory / "variables.json").read_text())
     (inventory / "variables.json").write_text(json.dumps(dict(variables, **{name: value})))
     plays = yaml.safe_load((inventory / "play.yml").read_text())
-    wanted = {"swf_testbed_index_token": "package_index"}.get(name, "supervisord")
+    wanted = {"swf_testbed_index_token": "package_index"}.get(name, "testbed")
     for play in plays:
         for task in play["tasks"]:
             task["no_log"] = False

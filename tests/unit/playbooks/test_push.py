@@ -90,7 +90,6 @@ class Fleet:
             "ansible_connection": "local",
             "ansible_pipelining": True,
             "swf_testbed_release_mode": "push",
-            "swf_testbed_preflight_ports": [],
             "swf_testbed_release_import_check": ["swf-testbed"],
             "swf_testbed_release_tools_lock_file": str(folder / "tools.txt"),
             "swf_testbed_release_constraints_file": "",

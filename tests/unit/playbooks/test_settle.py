@@ -56,6 +56,8 @@ PLAY = """
   max_fail_percentage: 0
   vars:
     swf_testbed_settle_later: true
+  roles:
+    - bnlnpps.swf_testbed.common
   tasks:
     - name: Place the secrets
       bnlnpps.swf_testbed.config_files:
@@ -66,7 +68,7 @@ PLAY = """
         passwords: [{dest: "{{ layout.secrets_dir }}/password", content: "{{ lookup('file', secret_file) }}"}]
       register: swf_testbed_secrets
 """
-GATE = "    - import_role: {name: bnlnpps.swf_testbed.service, tasks_from: converge}\n"
+GATE = "    - import_role: {name: bnlnpps.swf_testbed.testbed, tasks_from: change_over}\n"
 SETTLE = "- import_playbook: %s/playbooks/settle.yml\n" % ROOT
 
 

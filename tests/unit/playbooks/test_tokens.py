@@ -58,7 +58,6 @@ def play_in_a_home(tmp_path, indexes):
         "ansible_connection": "local",
         "ansible_python_interpreter": sys.executable,
         "swf_testbed_python": sys.executable,
-        "swf_testbed_preflight_ports": [],
         "swf_testbed_release_import_check": ["swf-testbed"],
         "swf_testbed_release_tools_lock_file": str(tools),
         "swf_testbed_release_constraints_file": "",

@@ -16,7 +16,7 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._release impor
     config_snapshot as kept,
 )
 
-SCRIPT = Path(__file__).resolve().parents[3] / "roles/supervisord/files/boot_rollback.sh"
+SCRIPT = Path(__file__).resolve().parents[3] / "roles/_instance/files/boot_rollback.sh"
 
 
 @pytest.fixture(name="instance")

@@ -13,11 +13,22 @@ from reach import SECRET_BEARING, reaches_secret
 
 ROOT = Path(__file__).resolve().parents[3]
 ROLES = sorted(path.name for path in (ROOT / "roles").iterdir())
+#: internal: its arguments come from the roles that call it, and it has no variables for an inventory
+INTERNAL = "_instance"
+PUBLIC = [role for role in ROLES if role != INTERNAL]
 SECRET = re.compile(r"(token|password|secret_key)$")
 
 
 def load(path):
-    return yaml.safe_load(path.read_text())
+    return yaml.safe_load(path.read_text()) if path.exists() else {}
+
+
+def defaults_of(role):
+    return load(ROOT / "roles" / role / "defaults/main.yml")
+
+
+def vars_of(role):
+    return load(ROOT / "roles" / role / "vars/main.yml")
 
 
 def spec(role):
@@ -30,17 +41,17 @@ def options(tree):
         yield from options(option.get("options") or {})
 
 
-@pytest.mark.parametrize("role", ROLES)
+@pytest.mark.parametrize("role", PUBLIC)
 def test_defaults_are_those_of_the_spec(role):
-    defaults = load(ROOT / "roles" / role / "defaults/main.yml")
+    defaults = defaults_of(role)
     # Ansible works out the defaults of a spec, and prints them with every wrong argument
     public = {name: value for name, value in defaults.items() if not reaches_secret(value)}
-    options = spec(role)["main"]["options"]
+    # the first entry point has all of them
+    options = next(iter(spec(role).values()))["options"]
     assert options.keys() == defaults.keys()
-    assert public == {
-        name: option["default"] for name, option in options.items() if "default" in option
-    }
-    for name in defaults.keys() - public.keys():
+    given = {name: option["default"] for name, option in options.items() if "default" in option}
+    assert given == {name: value for name, value in public.items() if name in given}
+    for name in defaults.keys() - given.keys():
         description = " ".join(reach.texts(options[name]["description"]))
         assert "default is" in description or "Generated once" in description, (
             "%s: say in words what its default is" % name
@@ -57,7 +68,7 @@ def test_what_can_hold_a_secret_is_known():
         "swf_testbed_publish_indexes",
         "swf_testbed_publish_repositories",
         "swf_testbed_secret_files",
-        "__package_index_placed_secrets",
+        "__instance_placed_secrets",
         "__broker_tls_files",
     } <= SECRET_BEARING
     assert not SECRET_BEARING & {
@@ -113,20 +124,19 @@ def test_secrets_are_marked(role):
 def test_public_names_carry_the_prefix_of_the_collection(role):
     for name in load(ROOT / "roles" / role / "defaults/main.yml"):
         assert name.startswith("swf_testbed_"), name
-    path = ROOT / "roles" / role / "vars/main.yml"
-    for name in load(path) if path.exists() else ():
-        assert name.startswith(("__%s_" % role, "__swf_testbed_")), name
+    # what plays and roles share is in the role common
+    shared = "swf_testbed_" if role == "common" else "__"
+    for name in vars_of(role):
+        assert name.startswith(("__%s_" % role.strip("_"), shared)), name
 
 
 @pytest.mark.parametrize("role", ROLES)
 def test_every_role_variable_that_is_used_is_known(role):
-    known = {name for other in ROLES for name in load(ROOT / "roles" / other / "defaults/main.yml")}
-    for other in ROLES:
-        path = ROOT / "roles" / other / "vars/main.yml"
-        known |= set(load(path)) if path.exists() else set()
+    known = {name for other in ROLES for name in (*defaults_of(other), *vars_of(other))}
+    known |= set(spec(INTERNAL)["secrets"]["options"])
     tasks = "".join(path.read_text() for path in (ROOT / "roles").glob("*/tasks/*.yml"))
-    registered = set(re.findall(r"register: (\w+)", tasks))
-    prefixes = "|".join(["swf_testbed", *ROLES])
+    registered = set(re.findall(r"(?:register|instance_result): (\w+)", tasks))
+    prefixes = "|".join(["swf_testbed", *(name.strip("_") for name in ROLES)])
     for path in (ROOT / "roles" / role).rglob("*.*"):
         if path.suffix not in (".yml", ".j2") or path.name == "argument_specs.yml":
             continue
@@ -135,7 +145,7 @@ def test_every_role_variable_that_is_used_is_known(role):
         ):
             # neither FQCNs, nor attributes, nor text in quotes
             bare = re.sub(r"'[^']*'|bnlnpps\.swf_testbed\.\w+", "", expression)
-            for name in re.findall(r"(?<![\w.])_{0,2}(?:%s)_\w+" % prefixes, bare):
+            for name in re.findall(r"(?<![\w./])_{0,2}(?:%s)_\w+" % prefixes, bare):
                 assert name in known | registered, "%s in %s" % (name, path)
 
 

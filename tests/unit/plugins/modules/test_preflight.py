@@ -196,7 +196,7 @@ def test_few_open_files_are_explained(monkeypatch):
 def test_the_limit_is_that_of_supervisord_conf(root):
     assert (
         "minfds = %d\n" % limits.OPEN_FILES
-        in (root / "roles/supervisord/templates/supervisord.conf.j2").read_text()
+        in (root / "roles/_instance/templates/supervisord.conf.j2").read_text()
     )
 
 

@@ -362,4 +362,4 @@ def test_a_variable_of_the_role_can_be_in_it():
     spec = yaml.safe_load(
         (Path(__file__).parents[4] / "roles/common/meta/argument_specs.yml").read_text()
     )
-    assert set(_secrets_file.VARIABLES) <= set(spec["argument_specs"]["main"]["options"])
+    assert set(_secrets_file.VARIABLES) <= set(spec["argument_specs"]["variables"]["options"])

@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The lookups that read the YAML of the collection: the stack, and what roles say of their service."""
+
+from __future__ import annotations
+
+import pytest
+from ansible.parsing.dataloader import DataLoader
+from ansible.template import Templar
+
+from ansible_collections.bnlnpps.swf_testbed.plugins.lookup import services, stack
+from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils import _data
+from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory import _known
+
+LAYOUT = {
+    "readable_secrets_dir": "/run/secrets",
+    "state_dir": "/var/lib/x",
+    "data_dir": "/data",
+    "ca_file": "/etc/x/ca.pem",
+}
+VARIABLES = {
+    "swf_testbed_layout": LAYOUT,
+    "group_names": ["testbed"],
+    "groups": {"broker": ["b"]},
+    "swf_testbed_broker_password": "p",
+    "swf_testbed_digest_key": "k",
+}
+
+
+def look_up(module, term, **variables):
+    everything = dict(
+        VARIABLES, **{name: _known.trusted(value) for name, value in variables.items()}
+    )
+    templar = Templar(loader=DataLoader(), variables=everything)
+    plugin = module.LookupModule(loader=DataLoader(), templar=templar)
+    plugin.set_options = lambda **_options: None
+    (found,) = plugin.run([term], everything)
+    return found
+
+
+def test_names_and_packages():
+    names = look_up(stack, "names")
+    assert names[0] == "broker" and len(names) == len(set(names)) == 8
+    assert "swf-common-lib" not in look_up(stack, "packages")
+    assert set(look_up(stack, "distributions")) == {*look_up(stack, "packages"), "swf-common-lib"}
+
+
+def test_the_packages_are_those_of_the_checkout(root):
+    folders = {path.parent.name for path in (root / "packages").glob("*/pyproject.toml")}
+    assert set(_data.distributions()) == folders
+
+
+def test_a_variable_that_is_empty_is_not_set():
+    programs = {item["name"]: item["environment"] for item in look_up(stack, "programs")}
+    assert "DB_HOST" not in programs["monitor"] and "DB_PORT" not in programs["monitor"]
+    assert programs["processing-agent"] == {}
+    (environment,) = look_up(stack, "environment")
+    assert "ACTIVEMQ_USE_SSL" not in environment and "SWF_MONITOR_CA_CERTS" not in environment
+
+
+def test_the_variables_of_the_host_count():
+    programs = {
+        item["name"]: item
+        for item in look_up(
+            stack,
+            "programs",
+            swf_testbed_database_host="db.example.org",
+            swf_testbed_ca_cert="/ca.pem",
+            swf_testbed_monitor_host="::1",
+            swf_testbed_monitor_port=8102,
+            swf_testbed_monitor_url="https://monitor.example.org/x",
+        )
+    }
+    assert programs["monitor"]["command"].endswith("--host ::1 --port 8102")
+    monitor = programs["monitor"]["environment"]
+    assert monitor == programs["monitor-listener"]["environment"]
+    assert monitor["DB_HOST"] == "db.example.org" and int(monitor["DB_PORT"]) == 5432
+    assert monitor["DB_SSLMODE"] == "verify-full" and monitor["PGSSLROOTCERT"] == "/etc/x/ca.pem"
+    assert monitor["ALLOWED_HOSTS"] == "localhost,127.0.0.1,[::1],[::1],monitor.example.org"
+
+
+def test_to_a_socket_there_is_no_tls():
+    (monitor,) = (
+        item["environment"]
+        for item in look_up(
+            stack,
+            "programs",
+            swf_testbed_database_host="/run/postgresql",
+            swf_testbed_ca_cert="/ca.pem",
+        )
+        if item["name"] == "monitor"
+    )
+    assert monitor["DB_HOST"] == "/run/postgresql" and "DB_SSLMODE" not in monitor
+
+
+def test_ports_have_the_variable_that_sets_them():
+    ports = {item["name"]: item for item in look_up(stack, "ports", swf_testbed_mcp_port=9003)}
+    assert ports.keys() == {"broker", "monitor", "mcp-agent"}
+    assert int(ports["mcp-agent"]["port"]) == 9003
+    assert ports["mcp-agent"]["variable"] == "swf_testbed_mcp_port"
+
+
+@pytest.mark.parametrize("term", ["service", "client"])
+def test_each_service_says_what_it_consists_of(term):
+    found = look_up(services, term, swf_testbed_broker_tls=True, swf_testbed_components=["monitor"])
+    assert len(found) >= 3
+    for item in found:
+        for name, value in item.items():
+            assert "{{" not in str(value), (name, value)
+
+
+def test_the_paths_of_a_service_are_those_of_its_role():
+    found = {
+        item["part"]: item for item in look_up(services, "service", swf_testbed_broker_tls=True)
+    }
+    assert found["broker"]["unit"] == "swf-broker.service"
+    assert found["broker"]["certificate"] == "/etc/swf-broker/secrets/tls.pem"
+    assert found["database"]["unit"] == "postgresql@*-main.service"
+    assert found["database"]["certificate"] == "/etc/postgresql/*/main/swf-testbed.pem"
+    assert found["monitor"]["placed"] == "/etc/nginx/conf.d/swf-monitor.conf"
