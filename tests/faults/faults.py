@@ -20,21 +20,21 @@ from secret_faults import SecretFaults
 
 # the task in which the controller is killed, and how many seconds after its start
 KILLS = (
-    ("Give this host access", 0.3),
+    ("Configure access to the", 0.3),
     ("Build the release beside", 2.0),
     ("Build the release beside", 8.0),
-    ("Keep the monitor's database", 0.5),
-    ("Place the secrets", 0.4),
-    ("Place the configuration of supervisord", 0.4),
-    ("Place the configuration of supervisord", 1.2),
-    ("Apply the programs' configuration", 0.7),
-    ("Apply the programs' configuration", 2.5),
-    ("Ask the monitor", 1.0),
-    ("Name the release that runs", 0.4),
+    ("Back up the database of the monitor", 0.5),
+    ("Place the secrets of the instance swf-testbed", 0.4),
+    ("Place the configuration of the instance swf-testbed", 0.4),
+    ("Place the configuration of the instance swf-testbed", 1.2),
+    ("Apply the configuration of the programs", 0.7),
+    ("Apply the configuration of the programs", 2.5),
+    ("Check the health of the testbed", 1.0),
+    ("Activate the release and save", 0.4),
 )
 MAIN = "swf_{}_agent/__main__.py"
 # in the middle of a change-over, between the old programs' last heartbeats and the gate
-CHANGE_OVER = ("Apply the programs' configuration", 1.0)
+CHANGE_OVER = ("Apply the configuration of the programs", 1.0)
 # seconds that a program lives that passes the gate, and those in which status.yml has to notice
 LIFE, NOTICED = 75, 400
 ENDS = (

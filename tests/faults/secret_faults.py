@@ -100,9 +100,9 @@ class SecretFaults:
         """The controller is killed while secrets change, and the next change fails the gate"""
         before, former = self.on_host(), self.rotate("three")
         for task, seconds in (
-            ("Place the secrets that", 0.4),
+            ("Place the secrets of the instance swf-testbed", 0.4),
             ("Run supervisord", 1.0),
-            ("Ask the monitor", 0.5),
+            ("Check the health of the testbed", 0.5),
         ):
             if not self.testbed.play_and_kill(
                 "site.yml", task, seconds, swf_testbed_release_version=self.current()

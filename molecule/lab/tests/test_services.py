@@ -204,10 +204,10 @@ def test_callback_plugins_were_shown_no_secret(lab):
         for line in Path(os.environ["SWF_TASK_FIELDS"]).read_text(encoding="utf-8").splitlines()
     ]
     assert {
-        "Make the role",
+        "Create the role",
         "Place the users and the certificate",
-        "Place the secrets that the programs read",
-        "Publish the versions that the index does not have",
+        "Place the secrets of the instance swf-testbed",
+        "Publish the missing versions",
     } <= {task for task, _line in events}
     assert [task for task, line in events if any(secret in line for secret in secrets)] == []
 

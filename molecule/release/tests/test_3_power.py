@@ -12,7 +12,7 @@ import time
 import pytest
 from fleet import PATIENCE, podman
 
-APPLY = "Apply the programs' configuration"
+APPLY = "Apply the configuration of the programs"
 LOADED = ("ActiveState", "LimitNOFILE", "NeedDaemonReload")
 # what Ansible says where a host does not answer any more
 AWAY = "Make sure this host can be reached over ssh|UNREACHABLE"

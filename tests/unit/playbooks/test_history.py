@@ -34,8 +34,8 @@ PLAY = """
       import_role: {name: bnlnpps.swf_testbed.testbed, tasks_from: configure}
 """
 MONITOR = ["monitor", "monitor-listener"]
-FORMER = "Look into the database that the monitor of this host has"
-NEW = "Refuse a database without history in the place of one with history"
+FORMER = "Count the rows of the current database"
+NEW = "Validate that no history is lost"
 ACCEPT = ("-e", "swf_testbed_accept_empty_database=true")
 
 

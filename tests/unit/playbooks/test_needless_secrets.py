@@ -114,11 +114,11 @@ def made_by_a_playbook():
     [
         ("publish.yml", [], OWN, "Let each repository publish itself"),
         ("publish.yml", [], GIVEN, "Let each repository publish itself"),
-        ("status.yml", [], {}, "Show what runs"),
+        ("status.yml", [], {}, "Report the status"),
         ("stop.yml", [], {}, "Stop supervisord and the index"),
         ("start.yml", [], {}, "Run supervisord"),
-        ("doctor.yml", [], {}, "Show what was found"),
-        ("rollback.yml", [], {}, "Go back to a release"),
+        ("doctor.yml", [], {}, "Report the findings"),
+        ("rollback.yml", [], {}, "Roll back to a known good release"),
         (
             "export_secrets.yml",
             [],

@@ -208,7 +208,7 @@ def test_a_release_is_built_once_and_sent(fleet):
             name: host["changed"] for name, host in would.items()
         }
         leaks.text("the output", output)
-        assert "Fetch the release for the others" in fleet.seen.scan(leaks)
+        assert "Export the release" in fleet.seen.scan(leaks)
         for name in HOSTS:
             # nobody has it, not even for themselves
             for path in (fleet.folder / name).rglob("*"):

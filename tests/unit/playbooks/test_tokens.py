@@ -149,7 +149,7 @@ def test_an_installation_from_an_index(play, indexes):
         assert "changed=0" in output
         ended = set(play.seen.scan(leaks))
         assert {
-            "Give this host access to the package indexes",
+            "Configure access to the package indexes",
             "Build the release beside the live one",
         } <= ended
     assert leaks.processes > 20
