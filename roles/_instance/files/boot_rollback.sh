@@ -1,6 +1,6 @@
 # Written by bnlnpps.swf_testbed; run by systemd at boot, before supervisord: sh boot_rollback.sh system|user ROOT SUPERVISORD_CONF UNIT_FILE
-# A host that went down in the middle of a change-over has a release in its configuration that nobody has seen healthy. The one that
-# `current` names has served before, and has its configuration beside the one in use.
+# A host that went down in the middle of a change-over has a release in its configuration that is not known good. The release that
+# `current` names is, and a copy of its configuration is in known_good.
 set -eu
 scope=$1 root=$2 conf=$3
 shift 3
@@ -10,7 +10,7 @@ kept=$(dirname "$conf")/known_good/$release
 if grep -qxF "release = $root/releases/$release" "$conf"; then
     exit 0
 fi
-# supervisord.conf last: it is what the next boot goes by, if this one is cut off, too
+# supervisord.conf last: the next boot reads it, if this one is interrupted, too
 set -- "$@" "$conf"
 for path; do
     if ! [ -e "$kept/$(basename "$path")" ]; then
