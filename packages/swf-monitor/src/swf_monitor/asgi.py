@@ -37,7 +37,7 @@ class PooledHandler(ASGIHandler):
         thread = await self._threads.get()
         try:
             # Never left again: to leave the context is to end its thread.
-            await thread.__aenter__()
+            await thread.__aenter__()  # type: ignore[no-untyped-call]
             await self.handle(scope, receive, send)
         finally:
             self._threads.put_nowait(thread)

@@ -118,7 +118,9 @@ def _announced_only(now: datetime) -> int:
     """How many files were announced and are not registered. One may be announced more than once."""
     registered = StfFile.objects.filter(filename=OuterRef("filename"))
     announced = Message.objects.filter(msg_type="stf_gen", received_at__gt=now - ANNOUNCED_WITHIN)
-    return announced.filter(~Exists(registered)).aggregate(n=Count("filename", distinct=True))["n"]
+    unregistered = announced.filter(~Exists(registered))
+    counted: int = unregistered.aggregate(n=Count("filename", distinct=True))["n"]
+    return counted
 
 
 def _agent(agent: SystemAgent, now: datetime) -> dict[str, Any]:

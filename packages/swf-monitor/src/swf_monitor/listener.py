@@ -5,6 +5,7 @@ import json
 import logging
 import threading
 import time
+from typing import Any
 
 from django.db import connection
 from django.utils import timezone
@@ -44,7 +45,7 @@ class NotAMessageError(ValueError):
     again."""
 
 
-class Envelope(serializers.Serializer):
+class Envelope(serializers.Serializer[Any]):
     """What is taken out of a body. Types that this version does not know are recorded all the
     same."""
 

@@ -4,6 +4,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.db.models import QuerySet
 from django.utils import timezone
@@ -91,19 +92,19 @@ def prune(
     return {name: count for name, count in deleted.items() if count}
 
 
-def _nth_newest(rows: QuerySet, number: int) -> int | None:
+def _nth_newest(rows: QuerySet[Any], number: int) -> int | None:
     """The key of the last of the newest `number` rows; None if there are fewer."""
     key: int | None = rows.order_by("-pk").values_list("pk", flat=True)[number - 1 : number].first()
     return key
 
 
-def _delete_beyond(rows: QuerySet, number: int, pause: Callable[[], bool]) -> int:
+def _delete_beyond(rows: QuerySet[Any], number: int, pause: Callable[[], bool]) -> int:
     """Delete all but the newest `number` rows."""
     oldest_kept = _nth_newest(rows, number)
     return _delete(rows.filter(pk__lt=oldest_kept), pause) if oldest_kept else 0
 
 
-def _delete(rows: QuerySet, pause: Callable[[], bool], oldest_first: str = "pk") -> int:
+def _delete(rows: QuerySet[Any], pause: Callable[[], bool], oldest_first: str = "pk") -> int:
     """Delete `rows` in batches; tells how many there were (not counting what hangs on them)."""
     total = 0
     while True:

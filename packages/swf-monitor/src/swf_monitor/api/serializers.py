@@ -47,7 +47,7 @@ class FiniteFloatField(serializers.FloatField):
         return number
 
 
-class HeartbeatSerializer(serializers.ModelSerializer):
+class HeartbeatSerializer(serializers.ModelSerializer[Any]):
     """A heartbeat, and an agent as it is listed. `last_heartbeat` is the monitor's clock, not the
     agent's."""
 
@@ -75,14 +75,14 @@ class HeartbeatSerializer(serializers.ModelSerializer):
         read_only_fields = ("last_heartbeat",)
 
 
-class RunSerializer(serializers.ModelSerializer):
+class RunSerializer(serializers.ModelSerializer[Any]):
     class Meta:
         model = Run
         fields = ("run_id", "status", "created_at", "started_at", "ended_at", "total_files")
         read_only_fields = fields
 
 
-class RunChangeSerializer(serializers.Serializer):
+class RunChangeSerializer(serializers.Serializer[Any]):
     """The body of PATCH /api/runs/<run_id>/: at least one of them."""
 
     status = serializers.ChoiceField(choices=RunStatus.choices, required=False)
@@ -98,7 +98,7 @@ class RunChangeSerializer(serializers.Serializer):
         return attrs
 
 
-class StfFileSerializer(serializers.ModelSerializer):
+class StfFileSerializer(serializers.ModelSerializer[Any]):
     run_id = serializers.IntegerField(read_only=True)
 
     class Meta:
@@ -120,7 +120,7 @@ class StfFileSerializer(serializers.ModelSerializer):
         read_only_fields = fields
 
 
-class NewStfFileSerializer(serializers.Serializer):
+class NewStfFileSerializer(serializers.Serializer[Any]):
     """The body of POST /api/stf-files/."""
 
     filename = _filename()
@@ -134,7 +134,7 @@ class NewStfFileSerializer(serializers.Serializer):
     sequence = serializers.IntegerField(min_value=0, max_value=MAX_INTEGER)
 
 
-class StfChangeSerializer(serializers.Serializer):
+class StfChangeSerializer(serializers.Serializer[Any]):
     """The body of PATCH /api/stf-files/<filename>/."""
 
     status = serializers.ChoiceField(choices=StfStatus.choices)
@@ -147,7 +147,7 @@ class StfChangeSerializer(serializers.Serializer):
         return attrs
 
 
-class NewTfFileSerializer(serializers.Serializer):
+class NewTfFileSerializer(serializers.Serializer[Any]):
     """The body of POST /api/tf-files/."""
 
     filename = _filename()
@@ -156,7 +156,7 @@ class NewTfFileSerializer(serializers.Serializer):
     offset = serializers.IntegerField(min_value=0, max_value=MAX_BIG_INTEGER)
 
 
-class TfFileSerializer(serializers.ModelSerializer):
+class TfFileSerializer(serializers.ModelSerializer[Any]):
     stf_filename = serializers.CharField(source="stf_file.filename", read_only=True)
 
     class Meta:
@@ -165,7 +165,7 @@ class TfFileSerializer(serializers.ModelSerializer):
         read_only_fields = fields
 
 
-class MessageSerializer(serializers.ModelSerializer):
+class MessageSerializer(serializers.ModelSerializer[Any]):
     class Meta:
         model = Message
         fields = (
@@ -181,14 +181,14 @@ class MessageSerializer(serializers.ModelSerializer):
         read_only_fields = fields
 
 
-class GoodbyeQuery(serializers.Serializer):
+class GoodbyeQuery(serializers.Serializer[Any]):
     """Which agent DELETE /api/systemagents/<instance_name>/ is about."""
 
     instance_name = serializers.CharField(max_length=200)
     pid = serializers.IntegerField(min_value=1, max_value=MAX_INTEGER, required=False)
 
 
-class PageQuery(serializers.Serializer):
+class PageQuery(serializers.Serializer[Any]):
     """The query of every list: a limit that is no number is refused, not ignored."""
 
     limit = serializers.IntegerField(min_value=1, max_value=MAX_INTEGER, required=False)

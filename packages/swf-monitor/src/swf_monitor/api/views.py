@@ -54,7 +54,7 @@ class Conflict(APIException):
     default_code = "conflict"
 
 
-def _valid(serializer_class: type[serializers.Serializer], data: Any) -> dict[str, Any]:
+def _valid(serializer_class: type[serializers.Serializer[Any]], data: Any) -> dict[str, Any]:
     """The checked values.
 
     Raises:
@@ -62,7 +62,8 @@ def _valid(serializer_class: type[serializers.Serializer], data: Any) -> dict[st
     """
     serializer = serializer_class(data=data)
     serializer.is_valid(raise_exception=True)
-    return serializer.validated_data
+    values: dict[str, Any] = serializer.validated_data
+    return values
 
 
 def _refuse_other(stored: Any, given: dict[str, Any], names: tuple[str, ...]) -> None:
@@ -93,22 +94,22 @@ class HeartbeatView(APIView):
         return Response(HeartbeatSerializer(agent).data)
 
 
-class ListView(generics.ListAPIView):
+class ListView(generics.ListAPIView[Any]):
     """A list whose query is checked before it is run."""
 
     query_class: type[PageQuery] = PageQuery
 
-    def get_queryset(self) -> QuerySet:
+    def get_queryset(self) -> QuerySet[Any]:
         return self.select(_valid(self.query_class, self.request.query_params))
 
-    def select(self, query: dict[str, Any]) -> QuerySet:
+    def select(self, query: dict[str, Any]) -> QuerySet[Any]:
         raise NotImplementedError
 
 
 class AgentListView(ListView):
     serializer_class = HeartbeatSerializer
 
-    def select(self, query: dict[str, Any]) -> QuerySet:
+    def select(self, query: dict[str, Any]) -> QuerySet[Any]:
         return SystemAgent.objects.all()
 
 
@@ -130,7 +131,7 @@ class AgentView(APIView):
 class RunListView(ListView):
     serializer_class = RunSerializer
 
-    def select(self, query: dict[str, Any]) -> QuerySet:
+    def select(self, query: dict[str, Any]) -> QuerySet[Any]:
         return Run.objects.all()
 
     def post(self, request: Request) -> Response:
@@ -168,7 +169,7 @@ class StfListView(ListView):
     serializer_class = StfFileSerializer
     query_class = StfQuery
 
-    def select(self, query: dict[str, Any]) -> QuerySet:
+    def select(self, query: dict[str, Any]) -> QuerySet[Any]:
         files = StfFile.objects.all()
         if "status" in query:
             files = files.filter(status__in=query["status"])
@@ -243,7 +244,7 @@ class MessageListView(ListView):
     serializer_class = MessageSerializer
     query_class = MessageQuery
 
-    def select(self, query: dict[str, Any]) -> QuerySet:
+    def select(self, query: dict[str, Any]) -> QuerySet[Any]:
         messages = Message.objects.all()
         return messages.filter(msg_type=query["msg_type"]) if "msg_type" in query else messages
 
