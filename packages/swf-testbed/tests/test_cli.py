@@ -23,7 +23,13 @@ from pathlib import Path
 import pytest
 
 from swf_testbed_cli.errors import TestbedError
-from swf_testbed_cli.init import COPIES_KEPT, PROGRAMS, UNFIT_CHARACTERS, _keep, initialise
+from swf_testbed_cli.init import (
+    COPIES_RETAINED,
+    UNFIT_CHARACTERS,
+    _back_up,
+    console_scripts,
+    initialise,
+)
 
 # What stands in for each program: it says what it was given, and waits.
 STAND_IN = """\
@@ -69,7 +75,7 @@ def venv_bin(tmp_path_factory: pytest.TempPathFactory) -> Path:
     site.joinpath("tests.pth").write_text(
         "".join(f"import site; site.addsitedir({p!r})\n" for p in paths)
     )
-    for name in PROGRAMS:
+    for name in console_scripts():
         script = home / "bin" / name
         script.write_text(STAND_IN)
         script.chmod(0o755)
@@ -141,7 +147,7 @@ def made(run: Run, folder: Path) -> Path:
     done = run("init", *free_ports())
     assert done.returncode == 0, done.stderr
     configuration = folder / "supervisord.conf"
-    configuration.write_text(configuration.read_text().replace("startsecs=2", "startsecs=0"))
+    configuration.write_text(configuration.read_text().replace("startsecs=", "startsecs=0 ;"))
     return configuration
 
 
@@ -197,9 +203,9 @@ class TestInit:
         new = folder / "new"
         assert stat.S_IMODE((new / "secrets").stat().st_mode) == 0o700
         secrets = {path.name: path.read_text().strip() for path in (new / "secrets").iterdir()}
-        assert set(secrets) == {"api-token", "django-secret-key", "broker-password"}
-        assert re.fullmatch("[0-9a-f]{40}", secrets["api-token"])
-        assert len(secrets["django-secret-key"]) >= 50
+        assert set(secrets) == {"api_token", "monitor_secret_key", "broker_password"}
+        assert re.fullmatch("[0-9a-f]{40}", secrets["api_token"])
+        assert len(secrets["monitor_secret_key"]) >= 50
         assert {stat.S_IMODE(path.stat().st_mode) for path in (new / "secrets").iterdir()} == {
             0o600
         }
@@ -226,6 +232,32 @@ class TestInit:
         assert {path: path.read_text() for path in made.parent.glob("secrets/*")} == secrets
         assert {stat.S_IMODE(path.stat().st_mode) for path in secrets} == {0o600}
         assert data.is_dir()
+
+    def test_force_carries_over_the_secrets_of_an_earlier_version(
+        self, run: Run, made: Path
+    ) -> None:
+        former = {
+            "api_token": "api-token",
+            "monitor_secret_key": "django-secret-key",
+            "broker_password": "broker-password",
+        }
+        folder = made.parent / "secrets"
+        secrets = {}
+        for name, former_name in former.items():
+            secrets[name] = (folder / name).read_text()
+            (folder / name).rename(folder / former_name)
+        made.write_text("; of an earlier version")
+        done = run("init", "--force")
+        assert done.returncode == 0, done.stderr
+        assert "secrets/broker_password" in done.stdout
+        for name, former_name in former.items():
+            for path in (folder / name, folder / former_name):
+                assert path.read_text() == secrets[name]
+                assert stat.S_IMODE(path.stat().st_mode) == 0o600
+        # a secret that was replaced since stays
+        (folder / "api_token").write_text("0" * 40)
+        assert run("init", "--force").returncode == 0
+        assert (folder / "api_token").read_text() == "0" * 40
 
     def test_force_keeps_what_was_edited(self, run: Run, made: Path) -> None:
         edited = made.read_bytes() + b"; edited by hand, latin-1: \xe4\n"
@@ -256,11 +288,11 @@ class TestInit:
         assert target.read_text() == "; mine, elsewhere\n"
         (linked,) = (path for path in folder.glob("supervisord.conf.2*"))
         assert linked.read_text() == "; mine, elsewhere\n"
-        for number in range(COPIES_KEPT + 2):
+        for number in range(COPIES_RETAINED + 2):
             made.write_text(f"; {number}")
             assert run("init", "--force").returncode == 0
         texts = {path.read_text() for path in folder.glob("supervisord.conf.2*")}
-        assert texts == {f"; {number}" for number in range(2, COPIES_KEPT + 2)}
+        assert texts == {f"; {number}" for number in range(2, COPIES_RETAINED + 2)}
         assert mine.exists()
 
     def test_every_copy_of_one_second_is_kept_in_order(
@@ -268,24 +300,26 @@ class TestInit:
     ) -> None:
         monkeypatch.setattr(time, "gmtime", lambda: (2026, 1, 1, 0, 0, 0, 3, 1, 0))
         conf = folder / "supervisord.conf"
-        for number in range(2 * COPIES_KEPT + 2):
+        for number in range(2 * COPIES_RETAINED + 2):
             # a new file each time: the copy before is the former one, by a link
             conf.unlink(missing_ok=True)
             conf.write_text(f"; {number}")
-            assert _keep(conf).read_text() == f"; {number}"
+            assert _back_up(conf).read_text() == f"; {number}"
         texts = {path.read_text() for path in folder.glob("supervisord.conf.2*")}
-        assert texts == {f"; {number}" for number in range(COPIES_KEPT + 2, 2 * COPIES_KEPT + 2)}
+        assert texts == {
+            f"; {number}" for number in range(COPIES_RETAINED + 2, 2 * COPIES_RETAINED + 2)
+        }
 
     def test_the_newest_copy_stays_where_the_clock_went_back(
         self, folder: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         conf = folder / "supervisord.conf"
-        for year in range(2026 + COPIES_KEPT, 2024, -1):
+        for year in range(2026 + COPIES_RETAINED, 2024, -1):
             monkeypatch.setattr(time, "gmtime", lambda year=year: (year, 1, 1, 0, 0, 0, 3, 1, 0))
             # a new file each time: the copy before is the former one, by a link
             conf.unlink(missing_ok=True)
             conf.write_text(f"; {year}")
-            assert _keep(conf).read_text() == f"; {year}"
+            assert _back_up(conf).read_text() == f"; {year}"
 
     def test_a_path_that_is_too_long(self, run: Run, folder: Path) -> None:
         fails(run("init", "x" * 90), "99 is the limit", "swf-testbed init ~/testbed")
@@ -334,7 +368,7 @@ class TestLife:
         assert len(states(run)) == ALL
 
         environment = (made.parent / "logs/swf-data-agent.env").read_text()
-        assert f"ACTIVEMQ_PASSWORD_FILE={made.parent}/secrets/broker-password\n" in environment
+        assert f"ACTIVEMQ_PASSWORD_FILE={made.parent}/secrets/broker_password\n" in environment
         assert f"SWF_DATA_DIR={made.parent}/data/stf\n" in environment
         assert "of my shell" not in environment
         assert "SWF_RUN_COUNT" not in environment
