@@ -89,8 +89,8 @@ def test_bad_messages_are_logged_and_the_next_one_is_handled(
     wait_until(lambda: completed(inbox) == ["good"])
     messages = [entry["message"] for entry in program.logs]
     assert sum("malformed message" in message for message in messages) == 2
-    assert any("could not be handled" in message for message in messages)
-    assert any("given up: the monitor answered 404" in message for message in messages)
+    assert any("cannot handle a message" in message for message in messages)
+    assert any("refused: the monitor returned 404" in message for message in messages)
     assert program.stop() == 0
 
 

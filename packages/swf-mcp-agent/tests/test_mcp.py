@@ -115,7 +115,7 @@ def test_an_outage_of_the_monitor_is_told_to_the_client(
     try:
         reply = call(server, "list_runs")
         assert reply.is_error
-        assert "The monitor gives no answer: Connection refused" in reply.content[0].text
+        assert "The monitor does not answer: Connection refused" in reply.content[0].text
     finally:
         monitor.start()
     assert not call(server, "list_runs").is_error
@@ -155,7 +155,7 @@ def test_a_port_in_use_is_one_line(server: Server, tmp_path: Path, monitor: Moni
     assert second.start().wait() == 2
     lines = [line for line in second.output.splitlines() if not line.startswith("{")]
     assert len(lines) == 1
-    assert lines[0].endswith(f"cannot listen at 127.0.0.1:{server.port}: Address already in use")
+    assert lines[0].endswith(f"cannot listen on 127.0.0.1:{server.port}: Address already in use")
 
 
 INITIALIZE = json.dumps(

@@ -30,7 +30,15 @@ PASSWORDS = {
     "DB_PASSWORD": "canary-database-password",
 }
 # What a process of the tests takes from the one that runs them. All else is told by the test.
-KEPT = ("PATH", "HOME", "LANG", "PYTHONPATH", "PYTHONDONTWRITEBYTECODE", "VIRTUAL_ENV", "TMPDIR")
+INHERITED = (
+    "PATH",
+    "HOME",
+    "LANG",
+    "PYTHONPATH",
+    "PYTHONDONTWRITEBYTECODE",
+    "VIRTUAL_ENV",
+    "TMPDIR",
+)
 
 
 def need(there: object, what: str) -> None:
@@ -109,7 +117,7 @@ class Api:
 
 
 class Program:
-    """A process of which all output is kept in a file."""
+    """A process whose output is in a file."""
 
     def __init__(
         self,
@@ -213,14 +221,14 @@ class Site:
 
 
 def make_site(folder: Path, **environment: str) -> Site:
-    kept = {name: os.environ[name] for name in KEPT if name in os.environ}
+    inherited = {name: os.environ[name] for name in INHERITED if name in os.environ}
     own = {
         "SECRET_KEY": SECRET_KEY,
         "SWF_API_TOKEN": TOKEN,
         "SWF_MONITOR_DATA_DIR": str(folder / "monitor"),
         "PYTHONUNBUFFERED": "1",
     }
-    return Site(folder, kept | own | environment)
+    return Site(folder, inherited | own | environment)
 
 
 @pytest.fixture

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The page at `/`: shows what there is, says what is wrong, takes nothing from elsewhere."""
+"""The page at `/`: it shows the state and the problems, and loads nothing from other servers."""
 
 import html
 import re
@@ -91,7 +91,7 @@ def counts(text: str) -> dict[str, int]:
 def test_empty_states_tell_what_to_do() -> None:
     listener_is_well()
     text = page()
-    assert banner(text) == ("waiting", "The monitor is ready and waits for agents")
+    assert banner(text) == ("waiting", "The monitor is ready and is waiting for agents")
     for word in (
         "No agent has reported yet",
         "swf-testbed start",
@@ -101,7 +101,7 @@ def test_empty_states_tell_what_to_do() -> None:
     ):
         assert word in text
     agent()
-    assert banner(page()) == ("waiting", "The agents are ready and wait for a run")
+    assert banner(page()) == ("waiting", "The agents are ready and are waiting for a run")
 
 
 def test_all_is_well() -> None:
@@ -112,7 +112,7 @@ def test_all_is_well() -> None:
     for number in (1, 2, 3, 4, 5, 6, 99, 99):
         announce(f"swf.{run_id:06d}.{number:06d}.stf")
     text = page()
-    assert banner(text) == ("ok", "All is well")
+    assert banner(text) == ("ok", "The testbed is healthy")
     assert counts(text) == {
         "generated": 7,
         "registered": 6,
@@ -123,8 +123,8 @@ def test_all_is_well() -> None:
     for word in (
         "1 of 1 agents alive",
         "data-agent@host",
-        "2 waiting, 1 in work",
-        "1 on the way",
+        "2 waiting, 1 running",
+        "1 pending",
         "64.0 KiB",
         "stf_gen",
         "daqsim-agent",
@@ -140,9 +140,9 @@ def test_what_is_wrong_is_on_top(minutes: int) -> None:
     agent("fastmon-agent@host", status="WARNING", description="slow disk")
     run_with_files(processed=1, failed=2)
     text = page()
-    assert banner(text) == ("error", "The testbed needs a look")
-    assert "processing-agent@host has not been heard of" in text
-    assert "fastmon-agent@host says WARNING: slow disk" in text
+    assert banner(text) == ("error", "The testbed needs attention")
+    assert "processing-agent@host sends no heartbeats" in text
+    assert "fastmon-agent@host reports WARNING: slow disk" in text
     assert "2 STF files failed in the last hour" in text
     assert "2 of 3 agents alive" in text
 

@@ -29,7 +29,7 @@ def say(*, subscribed: bool, seconds_ago: float = 0.0) -> None:
     ListenerState.objects.create(
         pk=1,
         subscribed=subscribed,
-        detail="said last",
+        detail="its detail",
         updated_at=timezone.now() - timedelta(seconds=seconds_ago),
     )
 
@@ -46,7 +46,11 @@ def test_well() -> None:
     assert health["database"]["engine"] == "sqlite"
     assert health["database"]["latency_ms"] >= 0
     listener = health["listener"]
-    assert (listener["ok"], listener["subscribed"], listener["detail"]) == (True, True, "said last")
+    assert (listener["ok"], listener["subscribed"], listener["detail"]) == (
+        True,
+        True,
+        "its detail",
+    )
     assert listener["seconds_since_update"] < 5
 
 
@@ -62,7 +66,7 @@ def test_listener_is_not_subscribed() -> None:
     say(subscribed=False)
     status, health = ask()
     assert status == 503
-    assert (health["listener"]["ok"], health["listener"]["detail"]) == (False, "said last")
+    assert (health["listener"]["ok"], health["listener"]["detail"]) == (False, "its detail")
 
 
 # A negative age: the clock was set back since.
@@ -73,7 +77,9 @@ def test_listener_is_silent(age: float, status: int) -> None:
     assert answered == status
     assert health["listener"]["ok"] is (status == 200)
     if status == 503:
-        assert "not been heard of for 21 s; it said last: said last" in health["listener"]["detail"]
+        assert (
+            "has not reported for 21 s; its last report: its detail" in health["listener"]["detail"]
+        )
 
 
 def heard(name: str, seconds_ago: float) -> None:
@@ -106,7 +112,7 @@ def test_an_agent_is_silent(age: float, status: int) -> None:
         status == 503
     )
     if status == 503:
-        assert health["agents"]["detail"] == "1 of 2 agents are alive; not heard of: other (31 s)"
+        assert health["agents"]["detail"] == "1 of 2 agents are alive; no heartbeat: other (31 s)"
         assert health["listener"]["ok"] is True
 
 
@@ -116,7 +122,7 @@ def test_many_agents_are_silent() -> None:
         heard(f"data@host{number}", 100 + number)
     _status, health = ask()
     assert health["agents"]["detail"] == (
-        "0 of 7 agents are alive; not heard of: data@host6 (106 s), data@host5 (105 s), data@host4 "
+        "0 of 7 agents are alive; no heartbeat: data@host6 (106 s), data@host5 (105 s), data@host4 "
         "(104 s),"
         " data@host3 (103 s), data@host2 (102 s) and 2 more"
     )
@@ -134,7 +140,7 @@ def test_an_agent_that_is_forgotten() -> None:
     client = Client(headers={"Authorization": f"Token {TOKEN}"})
     assert Client().delete("/api/systemagents/data@host%2F1/").status_code == 401
     assert client.delete("/api/systemagents/data@host%2F1/?pid=x").status_code == 400
-    # another process has been heard of under that name
+    # another process has sent a heartbeat under that name
     assert client.delete("/api/systemagents/data@host%2F1/?pid=8").status_code == 204
     assert ask()[0] == 503
     assert client.delete("/api/systemagents/data@host%2F1/?pid=7").status_code == 204
@@ -184,7 +190,7 @@ def test_nothing_can_be_written(tmp_path: Path, make: str, cause: str) -> None:
     first, second = json.loads(done.stdout)
     assert first["ok"] is True
     assert second["ok"] is False
-    assert "nothing can be written in" in second["error"]
+    assert "cannot write in" in second["error"]
     assert cause in second["error"]
 
 

@@ -35,7 +35,7 @@ def test_finished_files_are_forgotten_and_others_never(monkeypatch: pytest.Monke
     from swf_monitor import retention
     from swf_monitor.models import Run, StfFile, TfFile
 
-    monkeypatch.setattr(retention, "STF_FILES_KEPT", 2)
+    monkeypatch.setattr(retention, "STF_FILES_RETAINED", 2)
     run = Run.objects.create(created_at=OLD)
     empty_run = Run.objects.create(created_at=OLD)
     new_run = Run.objects.create(created_at=NOW)
@@ -89,7 +89,7 @@ def fill_messages(count: int, body: object = None) -> None:
     )
 
 
-def test_no_more_messages_than_the_limit_are_kept() -> None:
+def test_no_more_messages_than_the_limit_are_retained() -> None:
     from django.utils import timezone
 
     from swf_monitor.models import Message
@@ -104,13 +104,13 @@ def test_no_more_messages_than_the_limit_are_kept() -> None:
     assert prune(LIMIT, max_messages=100) == {}
 
 
-def test_no_more_files_than_the_limit_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_more_files_than_the_limit_are_retained(monkeypatch: pytest.MonkeyPatch) -> None:
     """Also of those that failed; never of those that wait, which would not be processed any
     more."""
     from swf_monitor import retention
     from swf_monitor.models import Run, StfFile, TfFile
 
-    monkeypatch.setattr(retention, "STF_FILES_KEPT", 2)
+    monkeypatch.setattr(retention, "STF_FILES_RETAINED", 2)
     run = Run.objects.create(created_at=NOW)
     for number in range(5):
         for status in ("processed", "failed", "registered", "processing"):
@@ -197,7 +197,7 @@ def test_the_file_gets_smaller_and_is_used_again() -> None:
     from django.conf import settings
     from django.db import connection
 
-    from swf_monitor.database import give_space_back
+    from swf_monitor.database import release_space
     from swf_monitor.retention import prune
 
     def megabytes() -> float:
@@ -216,10 +216,10 @@ def test_the_file_gets_smaller_and_is_used_again() -> None:
     assert largest > 20
     assert megabytes() > 20, "to delete alone gives nothing back"
     steps: list[int] = []
-    assert give_space_back(lambda: bool(steps.append(1))) > 4000
+    assert release_space(lambda: bool(steps.append(1))) > 4000
     assert len(steps) > 4, "one long step would block the others"
     assert megabytes() < before + 8
-    assert give_space_back(lambda: False) == 0
+    assert release_space(lambda: False) == 0
     # without it, the place is used again
     assert fill_and_prune() < largest + 5
     assert fill_and_prune() < largest + 5
@@ -228,7 +228,7 @@ def test_the_file_gets_smaller_and_is_used_again() -> None:
 def test_a_file_that_was_made_without_it_is_left_as_it_is(tmp_path: Path) -> None:
     from django.db import connection
 
-    from swf_monitor.database import give_space_back
+    from swf_monitor.database import release_space
 
     with connection.cursor() as cursor:
         assert cursor.execute("PRAGMA auto_vacuum").fetchone() == (2,)
@@ -238,7 +238,7 @@ def test_a_file_that_was_made_without_it_is_left_as_it_is(tmp_path: Path) -> Non
     connection.close()
     name, connection.settings_dict["NAME"] = connection.settings_dict["NAME"], other
     try:
-        assert give_space_back(lambda: False) == 0
+        assert release_space(lambda: False) == 0
     finally:
         connection.close()
         connection.settings_dict["NAME"] = name

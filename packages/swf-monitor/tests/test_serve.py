@@ -152,7 +152,7 @@ def test_postgresql_that_goes_and_comes(postgresql: PostgreSQL, postgresql_site:
         assert refused.headers["Retry-After"]
         page = api.get("/")
         assert page.status == 503
-        assert "The database cannot be used" in page.text
+        assert "The database is unavailable" in page.text
         # One that starts now serves, so that its health tells the cause.
         port = free_port()
         late = postgresql_site.start("serve", "--setup", "--port", str(port))

@@ -137,7 +137,7 @@ def test_a_file_that_is_announced_twice_is_processed_once(
     bench.end(name)
     name.path(bench.data_dir).unlink()  # by now it may have been cleared away
     bench.announce()
-    wait_until(lambda: "finished before" in program.output)
+    wait_until(lambda: "finished already" in program.output)
     assert bench.row(name)["status"] == "processed"
     assert len(bench.inbox.of_type("processing_complete")) == 1
 

@@ -44,7 +44,7 @@ def test_a_silent_client_is_cut_off_and_its_work_given_back(broker) -> None:
     other.subscribe("/queue/q")
     assert other.message() == "work"
     assert silent.next() is None
-    assert broker.wait_for("no heart-beat, cut off")
+    assert broker.wait_for("disconnected: no heart-beat")
 
 
 def test_nobody_beats_unless_asked(broker) -> None:

@@ -150,16 +150,16 @@ def test_a_damaged_store(data_dir: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "environment", "cause"),
     [
-        (["--user", "swf"], {}, "give both"),
-        ([], {"SWF_BROKER_PASSWORD": "canary"}, "give both"),
+        (["--user", "swf"], {}, "set both"),
+        ([], {"SWF_BROKER_PASSWORD": "canary"}, "set both"),
         (
             ["--user", "x"],
             {"SWF_BROKER_PASSWORD": "canary", "SWF_BROKER_PASSWORD_FILE": "/x"},
             "both set",
         ),
         (["--user", "x"], {"SWF_BROKER_PASSWORD_FILE": "/nowhere/at/all"}, "No such file"),
-        (["--port", "http"], {}, "the port must be a number"),
-        ([], {"SWF_BROKER_DATA_DIR": "/proc/none"}, "cannot keep messages"),
+        (["--port", "http"], {}, "SWF_BROKER_PORT must be a whole number"),
+        ([], {"SWF_BROKER_DATA_DIR": "/proc/none"}, "cannot store messages"),
         ([], {"SWF_LOG_LEVEL": "LOUD"}, "SWF_LOG_LEVEL"),
     ],
 )

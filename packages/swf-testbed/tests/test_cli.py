@@ -37,7 +37,7 @@ STAND_IN = """\
 echo "{\\"message\\": \\"started\\", \\"arguments\\": \\"$*\\"}"
 echo "a word on stderr" >&2
 env | sort > "$PWD/logs/$(basename "$0").env"
-[ "$1" = serve ] && "$(dirname "$0")/python" -m http.server --bind "$3" "$5" >/dev/null 2>&1 &
+[ "$1" = serve ] && "$(dirname "$0")/python" -m http.server --bind "$4" "$6" >/dev/null 2>&1 &
 sleep 1000 &
 trap 'echo "got TERM"; kill $!; exit 0' TERM
 wait $!
@@ -265,14 +265,14 @@ class TestInit:
         made.chmod(0o640)
         done = run("init", "--force")
         assert done.returncode == 0, done.stderr
-        found = re.search(r"The former supervisord.conf is kept: (.*)\n", done.stdout)
+        found = re.search(r"Copied the former supervisord.conf to (.*)\n", done.stdout)
         assert found
         copy = Path(found[1])
         assert (copy.parent, copy.read_bytes()) == (made.parent, edited)
         assert stat.S_IMODE(copy.stat().st_mode) == 0o640
         assert made.read_bytes() != edited
         # nothing of anybody is replaced: no further copy
-        assert "is kept" not in run("init", "--force").stdout
+        assert "Copied" not in run("init", "--force").stdout
         assert list(made.parent.glob("supervisord.conf.*")) == [copy]
 
     def test_force_keeps_a_linked_file_and_few_copies(
@@ -284,7 +284,7 @@ class TestInit:
         made.symlink_to(target)
         mine = folder / "supervisord.conf.mine"
         mine.touch()
-        assert "is kept" in run("init", "--force").stdout
+        assert "Copied" in run("init", "--force").stdout
         assert target.read_text() == "; mine, elsewhere\n"
         (linked,) = (path for path in folder.glob("supervisord.conf.2*"))
         assert linked.read_text() == "; mine, elsewhere\n"
@@ -355,7 +355,7 @@ class TestLife:
     def test_from_start_to_stop(self, run: Run, made: Path) -> None:
         done = run("start", ACTIVEMQ_PASSWORD="of my shell", SWF_RUN_COUNT="3")
         assert done.returncode == 0, done.stderr
-        assert f"{ALL} programs run" in done.stdout
+        assert f"{ALL} programs are running" in done.stdout
         page = re.search(r"http://127.0.0.1:(\d+)/\n", done.stdout)
         assert page, done.stdout
         socket.create_connection(("127.0.0.1", int(page[1]))).close()
@@ -394,7 +394,7 @@ class TestLife:
             for command in ("start", "stop"):
                 done = run(command, "--timeout", "1")
                 assert done.returncode != 0
-                cause = f"another command works on this testbed: process {other.pid} (user "
+                cause = f"another command is working on this testbed: process {other.pid} (user "
                 assert cause in done.stderr
             other.kill()
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
@@ -417,10 +417,10 @@ class TestLife:
         path = f"{tmp_path}:{os.environ['PATH']}"
         done = run("stop", PATH=path)
         assert done.returncode != 0
-        assert "systemd does not stop thing.service: Access denied" in done.stderr
+        assert "systemd did not stop thing.service: Access denied" in done.stderr
         assert "sudo systemctl stop thing.service" in done.stderr
         assert alive(pid), (
-            "it would be started again, and somebody would believe that it is stopped"
+            "systemd would restart it, but the command would report that it is stopped"
         )
         (tmp_path / "may").touch()
         done = run("stop", PATH=path)
@@ -591,11 +591,11 @@ class TestErrors:
         programs = kill_daemon()
         assert (started.parent / "supervisor.sock").exists()
         assert all(alive(pid) for pid in programs), "the programs of a killed daemon go on"
-        fails(run("status"), "the daemon is dead; its socket", "swf-testbed start", status=4)
+        fails(run("status"), "the daemon is dead, but its socket", "swf-testbed start", status=4)
         done = run("start")
         assert done.returncode == 0, done.stderr
-        assert "they are ended" in done.stdout
-        assert "it is removed" in done.stdout
+        assert re.search(r"Ended \d+ processes of a dead daemon", done.stdout)
+        assert "Removed the socket of a dead daemon" in done.stdout
         assert not any(alive(pid) for pid in programs), "they would run twice"
         assert run("status").returncode == 0
 
@@ -618,7 +618,7 @@ class TestErrors:
         assert json.loads(run("status", "--json").stdout)["daemon"]["running"] is False
         done = run("start")
         assert done.returncode == 0, done.stderr
-        assert f"{named}; it and its programs are ended." in done.stdout
+        assert f"{named}: ended it and its programs." in done.stdout
         assert not any(alive(old) for old in [pid, *programs]), "they would run twice"
         assert run("status").returncode == 0
 
@@ -688,7 +688,7 @@ class TestErrors:
         port = re.search(r'SWF_MONITOR_PORT="(\d+)"', made.read_text())
         assert port
         with socket.create_server(("127.0.0.1", int(port[1]))):
-            fails(run("start"), f"port {port[1]} (SWF_MONITOR_PORT) is taken", "ss -ltnp")
+            fails(run("start"), f"port {port[1]} (SWF_MONITOR_PORT) is in use", "ss -ltnp")
         assert not (made.parent / "supervisord.pid").exists()
 
     def test_a_configuration_that_cannot_be_read(self, run: Run, made: Path) -> None:
@@ -789,7 +789,7 @@ class TestLogs:
         if "replaced" in away:
             log.touch()
         done = run("logs", "broker")
-        what = "deleted" if away == "deleted" else "moved away"
+        what = "deleted" if away == "deleted" else "moved"
         fails(done, f"the log {log} was {what}", f"kill -USR2 {pid}")
         assert '"message": "started"' in done.stdout, "what can be read is shown all the same"
         seen = run("status")
@@ -803,13 +803,12 @@ class TestLogs:
         log = started.parent / "logs/supervisord.log"
         log.rename(folder / "other name")
         assert (
-            "moved away or deleted while it is open; it is written to a file that"
-            in run("status").stderr
+            "moved or deleted while it is open; the open file was not found" in run("status").stderr
         )
         log = started.parent / "logs/broker.log"
         log.rename(folder / "also another name")
         done = run("logs", "broker")
-        fails(done, f"the log {log} was moved away or deleted", "kill -USR2")
+        fails(done, f"the log {log} was moved or deleted", "kill -USR2")
         assert done.stdout == ""
 
     def test_a_log_that_was_deleted_while_the_program_is_down(
@@ -819,7 +818,9 @@ class TestLogs:
         wait_until(lambda: states(run)["daqsim-agent"]["state"] == "EXITED")
         log = started.parent / "logs/daqsim-agent.log"
         log.unlink()
-        fails(run("logs", "daqsim-agent"), f"daqsim-agent has no log: there is no {log}", "status")
+        fails(
+            run("logs", "daqsim-agent"), f"daqsim-agent has no log: {log} does not exist", "status"
+        )
 
     def test_follow_through_a_rotation(self, run: Run, started: Path, venv_bin: Path) -> None:
         log = started.parent / "logs/broker.log"
@@ -909,7 +910,7 @@ class TestProvisioned:
         assert run("status").returncode == 0
         assert "started" in run("logs", "broker").stdout
         made.write_text(text.replace("password=p%%w", "password=wrong"))
-        fails(run("status"), "refuses the user or password", "edit", status=4)
+        fails(run("status"), "rejected the credentials", "edit", status=4)
         made.write_text(text)
         assert run("stop").stdout == "Stopped.\n"
 

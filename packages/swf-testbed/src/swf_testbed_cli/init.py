@@ -173,8 +173,9 @@ def console_scripts() -> list[str]:
 
 
 def _jinja() -> Environment:
-    # the files are those of this package, and nothing of them becomes HTML
-    jinja = Environment(trim_blocks=True, undefined=StrictUndefined, keep_trailing_newline=True)  # noqa: S701
+    jinja = Environment(  # noqa: S701 (no HTML)
+        trim_blocks=True, keep_trailing_newline=True, undefined=StrictUndefined
+    )
     jinja.filters["urlsplit"] = lambda url, part: getattr(urlsplit(url), part) or ""
     jinja.filters["lines"] = lambda variables: ",\n".join(
         f'    {name}="{value}"' for name, value in variables.items()
