@@ -32,7 +32,7 @@ class Proxy:
 
     def __exit__(
         self,
-        kind: type[BaseException] | None,
+        exception: type[BaseException] | None,
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:

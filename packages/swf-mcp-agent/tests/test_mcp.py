@@ -62,11 +62,11 @@ def call(server: Server, tool: str, **arguments: Any) -> Any:
     return asyncio.run(ask())
 
 
-def test_the_tools_tell_what_the_monitor_knows(server: Server, monitor: MonitorProgram) -> None:
-    known = MonitorClient(MonitorSettings(monitor.url, monitor.token), Shutdown())
-    run_id = known.create_run()
+def test_the_tools_return_the_data_of_the_monitor(server: Server, monitor: MonitorProgram) -> None:
+    client = MonitorClient(MonitorSettings(monitor.url, monitor.token), Shutdown())
+    run_id = client.create_run()
     for sequence in (1, 2):
-        known.register_stf(
+        client.register_stf(
             filename=f"swf.{run_id:06d}.{sequence:06d}.stf",
             run_id=run_id,
             path="/data",
@@ -74,7 +74,7 @@ def test_the_tools_tell_what_the_monitor_knows(server: Server, monitor: MonitorP
             checksum="sha256:" + "0" * 64,
             sequence=sequence,
         )
-    known.update_stf(f"swf.{run_id:06d}.000002.stf", status="failed", reason="bad")
+    client.update_stf(f"swf.{run_id:06d}.000002.stf", status="failed", reason="bad")
 
     async def ask() -> None:
         async with client_of(server, server.token) as client:
@@ -108,7 +108,7 @@ def test_wrong_arguments_are_refused(server: Server, arguments: dict[str, Any]) 
     assert call(server, "list_stf_files", **arguments).is_error
 
 
-def test_an_outage_of_the_monitor_is_told_to_the_client(
+def test_the_client_gets_an_outage_of_the_monitor_as_an_error(
     server: Server, monitor: MonitorProgram
 ) -> None:
     monitor.stop()

@@ -140,7 +140,7 @@ class Program:
     def lines(self) -> list[dict[str, Any]]:
         return [json.loads(line) for line in self.output.splitlines()]
 
-    def said(self, text: str) -> bool:
+    def has_output(self, text: str) -> bool:
         assert self.process.poll() is None, f"the program ended:\n{self.output}"
         return text in self.output
 
@@ -189,7 +189,9 @@ class Site:
         port = free_port()
         program = self.start("serve", "--port", str(port), *options, **environment)
         api = Api(f"http://127.0.0.1:{port}")
-        wait_until(lambda: program.said('"serving"') and api.answers(), "answer of the server")
+        wait_until(
+            lambda: program.has_output('"serving"') and api.answers(), "answer of the server"
+        )
         return program, api
 
     def start_broker(self, port: int) -> Program:
@@ -199,7 +201,7 @@ class Site:
             module="swf_testbed_cli.broker",
             SWF_BROKER_DATA_DIR=str(self.folder / "broker"),
         )
-        wait_until(lambda: program.said('"listening"'), "broker")
+        wait_until(lambda: program.has_output('"listening"'), "broker")
         return program
 
     def python(self, code: str) -> str:

@@ -295,7 +295,7 @@ def test_wrong_file_is_refused(api: Api, run_id: int, change: dict[str, Any], fi
         ("GET", "/api/runs/?offset=-1", None, "offset"),
     ],
 )
-def test_wrong_request_says_what_is_wrong(
+def test_the_answer_to_a_wrong_request_names_the_error(
     api: Api, method: str, path: str, body: Any, field: str
 ) -> None:
     answer = api.request(method, path, body)
@@ -380,15 +380,15 @@ def test_large_bodies_are_refused_while_they_come(api: Api) -> None:
         "announced": b"Content-Length: 1000000000\r\n\r\n",
         "in chunks": b"Transfer-Encoding: chunked\r\n\r\n",
     }
-    for kind, head in heads.items():
+    for case, head in heads.items():
         with socket.create_connection((address.hostname, address.port), timeout=20) as connection:
             connection.sendall(b"POST /api/runs/ HTTP/1.1\r\nHost: 127.0.0.1\r\n" + head)
             answer = b""
             with contextlib.suppress(ConnectionError):
-                for _ in range(40 if kind == "in chunks" else 0):
+                for _ in range(40 if case == "in chunks" else 0):
                     connection.sendall(b"10000\r\n" + b"x" * 65536 + b"\r\n")
             with contextlib.suppress(ConnectionError):
                 answer = connection.recv(100)
             # A peer that is still sending may get a reset in place of the answer.
-            assert answer.startswith(b"HTTP/1.1 413") or (kind == "in chunks" and not answer), kind
+            assert answer.startswith(b"HTTP/1.1 413") or (case == "in chunks" and not answer), case
     assert api.get("/api/summary/").status == 200

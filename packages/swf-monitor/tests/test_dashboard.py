@@ -88,7 +88,7 @@ def counts(text: str) -> dict[str, int]:
     return {name: int(count) for count, name in found}
 
 
-def test_empty_states_tell_what_to_do() -> None:
+def test_empty_states_have_the_next_step() -> None:
     listener_is_well()
     text = page()
     assert banner(text) == ("waiting", "The monitor is ready and is waiting for agents")

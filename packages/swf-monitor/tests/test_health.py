@@ -21,7 +21,7 @@ def ask() -> tuple[int, dict]:
     return answer.status_code, answer.json()
 
 
-def say(*, subscribed: bool, seconds_ago: float = 0.0) -> None:
+def record_state(*, subscribed: bool, seconds_ago: float = 0.0) -> None:
     from django.utils import timezone
 
     from swf_monitor.models import ListenerState
@@ -37,7 +37,7 @@ def say(*, subscribed: bool, seconds_ago: float = 0.0) -> None:
 def test_well() -> None:
     from swf_monitor import __version__
 
-    say(subscribed=True)
+    record_state(subscribed=True)
     status, health = ask()
     assert status == 200
     assert health["status"] == "ok"
@@ -63,7 +63,7 @@ def test_listener_was_never_started() -> None:
 
 
 def test_listener_is_not_subscribed() -> None:
-    say(subscribed=False)
+    record_state(subscribed=False)
     status, health = ask()
     assert status == 503
     assert (health["listener"]["ok"], health["listener"]["detail"]) == (False, "its detail")
@@ -72,7 +72,7 @@ def test_listener_is_not_subscribed() -> None:
 # A negative age: the clock was set back since.
 @pytest.mark.parametrize(("age", "status"), [(15, 200), (21, 503), (-1, 200), (-21.5, 503)])
 def test_listener_is_silent(age: float, status: int) -> None:
-    say(subscribed=True, seconds_ago=age)
+    record_state(subscribed=True, seconds_ago=age)
     answered, health = ask()
     assert answered == status
     assert health["listener"]["ok"] is (status == 200)
@@ -98,7 +98,7 @@ def test_an_agent_is_silent(age: float, status: int) -> None:
     """One definition: what the summary says of an agent, and what the health says, is the same."""
     from django.test import Client
 
-    say(subscribed=True)
+    record_state(subscribed=True)
     heard("here", 1)
     heard("other", age)
     answered, health = ask()
@@ -117,7 +117,7 @@ def test_an_agent_is_silent(age: float, status: int) -> None:
 
 
 def test_many_agents_are_silent() -> None:
-    say(subscribed=True)
+    record_state(subscribed=True)
     for number in range(7):
         heard(f"data@host{number}", 100 + number)
     _status, health = ask()
@@ -134,7 +134,7 @@ def test_an_agent_that_is_forgotten() -> None:
 
     from swf_monitor.models import SystemAgent
 
-    say(subscribed=True)
+    record_state(subscribed=True)
     heard("data@host/1", 100)
     SystemAgent.objects.update(pid=7)
     client = Client(headers={"Authorization": f"Token {TOKEN}"})

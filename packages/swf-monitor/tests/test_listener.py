@@ -107,7 +107,7 @@ def test_each_message_is_recorded_once(testbed: Testbed) -> None:
     assert ids == {json.loads(body)["message_id"] for body in [*bodies, last]}
 
 
-def test_what_is_no_message_is_refused_and_does_not_come_again(testbed: Testbed) -> None:
+def test_an_invalid_message_is_refused_and_not_delivered_again(testbed: Testbed) -> None:
     bad = [
         "no json",
         "[]",
@@ -171,7 +171,7 @@ def test_stop_signals(site: Site, number: signal.Signals) -> None:
     site.environment["ACTIVEMQ_PORT"] = str(free_port())
     site.set_up()
     listener = site.start("listen")
-    wait_until(lambda: listener.said("Connection refused"), "word of the broker")
+    wait_until(lambda: listener.has_output("Connection refused"), "word of the broker")
     began = time.monotonic()
     assert listener.stop(number) == 0
     assert time.monotonic() - began < 5
@@ -181,10 +181,10 @@ def test_it_waits_for_a_database_that_is_set_up_and_for_a_broker(site: Site) -> 
     port = free_port()
     site.environment["ACTIVEMQ_PORT"] = str(port)
     listener = site.start("listen")
-    wait_until(lambda: listener.said("the database is not set up"), "word of the database")
+    wait_until(lambda: listener.has_output("the database is not set up"), "word of the database")
     assert not (site.folder / "monitor").exists()
     site.set_up()
-    wait_until(lambda: listener.said("Connection refused"), "word of the broker")
+    wait_until(lambda: listener.has_output("Connection refused"), "word of the broker")
     time.sleep(2)
     assert listener.output.count("the database is not set up") == 1
     assert listener.output.count("Connection refused") == 1
@@ -196,11 +196,11 @@ def test_it_waits_for_a_database_that_is_set_up_and_for_a_broker(site: Site) -> 
 
 def test_it_ends_also_while_it_waits_for_the_database(site: Site) -> None:
     listener = site.start("listen")
-    wait_until(lambda: listener.said("the database is not set up"), "word of the database")
+    wait_until(lambda: listener.has_output("the database is not set up"), "word of the database")
     assert listener.stop() == 0
 
 
-def test_message_is_kept_by_the_broker_while_postgresql_is_away(
+def test_message_stays_in_the_broker_while_postgresql_is_unavailable(
     postgresql: PostgreSQL, postgresql_site: Site
 ) -> None:
     testbed = Testbed(postgresql_site)
@@ -210,7 +210,7 @@ def test_message_is_kept_by_the_broker_while_postgresql_is_away(
     postgresql.stop()
     try:
         send(testbed.port, [message(number) for number in range(2, 12)])
-        wait_until(lambda: testbed.listener.said('"database: '), "word of the database")
+        wait_until(lambda: testbed.listener.has_output('"database: '), "word of the database")
         # Not even an orderly end may lose what was not stored.
         assert testbed.listener.stop() == 0
     finally:
@@ -232,7 +232,7 @@ def test_postgresql_refuses_what_sqlite_stores(postgresql_site: Site) -> None:
     testbed.wait_until_healthy()
 
 
-def test_wrong_password_is_told(site: Site) -> None:
+def test_wrong_password_is_reported(site: Site) -> None:
     port = free_port()
     site.environment["ACTIVEMQ_PORT"] = str(port)
     site.environment |= {"SWF_BROKER_USER": "swf", "SWF_BROKER_PASSWORD": "right"}

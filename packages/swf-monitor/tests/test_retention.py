@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is forgotten, and above all what is not."""
+"""The rows that are deleted, and above all those that are not."""
 
 import sqlite3
 import subprocess
@@ -8,6 +8,7 @@ import time
 import uuid
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,7 +19,7 @@ OLD = NOW - timedelta(days=8)
 LIMIT = NOW - timedelta(days=7)
 
 
-def test_old_messages_are_forgotten() -> None:
+def test_old_messages_are_deleted() -> None:
     from swf_monitor.models import Message
     from swf_monitor.retention import prune
 
@@ -31,7 +32,25 @@ def test_old_messages_are_forgotten() -> None:
     assert prune(LIMIT) == {}
 
 
-def test_finished_files_are_forgotten_and_others_never(monkeypatch: pytest.MonkeyPatch) -> None:
+def add_file(
+    run: Any, name: str, status: str, sampled_at: datetime | None, updated_at: datetime
+) -> None:
+    from swf_monitor.models import StfFile
+
+    StfFile.objects.create(
+        filename=name,
+        run=run,
+        path="/x",
+        size_bytes=1,
+        checksum="sha256:0",
+        sequence=1,
+        status=status,
+        sampled_at=sampled_at,
+        updated_at=updated_at,
+    )
+
+
+def test_finished_files_are_deleted_and_others_never(monkeypatch: pytest.MonkeyPatch) -> None:
     from swf_monitor import retention
     from swf_monitor.models import Run, StfFile, TfFile
 
@@ -41,17 +60,7 @@ def test_finished_files_are_forgotten_and_others_never(monkeypatch: pytest.Monke
     new_run = Run.objects.create(created_at=NOW)
 
     def file(name: str, status: str, sampled: bool, when: datetime) -> None:
-        StfFile.objects.create(
-            filename=name,
-            run=run,
-            path="/x",
-            size_bytes=1,
-            checksum="sha256:0",
-            sequence=1,
-            status=status,
-            sampled_at=when if sampled else None,
-            updated_at=when,
-        )
+        add_file(run, name, status, when if sampled else None, when)
 
     file("old-finished", "processed", True, OLD)
     file("old-finished-2", "processed", True, OLD)
@@ -96,11 +105,11 @@ def test_no_more_messages_than_the_limit_are_retained() -> None:
     from swf_monitor.retention import prune
 
     fill_messages(1300)
-    kept = list(Message.objects.order_by("-pk").values_list("pk", flat=True)[:100])
+    retained = list(Message.objects.order_by("-pk").values_list("pk", flat=True)[:100])
     # the clock was set back in between: what came last has the earliest time
-    Message.objects.filter(pk__in=kept).update(received_at=timezone.now() - timedelta(days=1))
+    Message.objects.filter(pk__in=retained).update(received_at=timezone.now() - timedelta(days=1))
     assert prune(LIMIT, max_messages=100) == {"messages": 1200}
-    assert list(Message.objects.order_by("-pk").values_list("pk", flat=True)) == kept
+    assert list(Message.objects.order_by("-pk").values_list("pk", flat=True)) == retained
     assert prune(LIMIT, max_messages=100) == {}
 
 
@@ -114,17 +123,8 @@ def test_no_more_files_than_the_limit_are_retained(monkeypatch: pytest.MonkeyPat
     run = Run.objects.create(created_at=NOW)
     for number in range(5):
         for status in ("processed", "failed", "registered", "processing"):
-            StfFile.objects.create(
-                filename=f"{status}-{number}",
-                run=run,
-                path="/x",
-                size_bytes=1,
-                checksum="sha256:0",
-                sequence=1,
-                status=status,
-                sampled_at=NOW if status == "processed" else None,
-                updated_at=NOW,
-            )
+            sampled_at = NOW if status == "processed" else None
+            add_file(run, f"{status}-{number}", status, sampled_at, NOW)
     for stf in StfFile.objects.filter(status="processed"):
         TfFile.objects.create(filename=stf.filename, stf_file=stf, size_bytes=1, offset=0)
     assert retention.prune(LIMIT, max_stf_files=3) == {"stf_files": 4}
@@ -260,7 +260,7 @@ def test_limits_of_the_environment() -> None:
         Limits.from_environment(Environment({"SWF_MONITOR_MAX_STF_FILES": "10"}))
 
 
-def test_run_numbers_are_not_given_again() -> None:
+def test_run_numbers_are_not_reused() -> None:
     from swf_monitor.models import Run
 
     last = Run.objects.create()

@@ -78,7 +78,7 @@ def test_request_in_work_is_answered_before_the_end(site: Site) -> None:
     assert program.process.wait(10) == 0
 
 
-def test_request_that_never_ends_does_not_keep_it(site: Site) -> None:
+def test_request_that_never_ends_does_not_block_the_stop(site: Site) -> None:
     program, api = site.serve("--setup")
     with contextlib.closing(
         sqlite3.connect(site.folder / "monitor" / "db.sqlite3", isolation_level=None)
@@ -99,7 +99,7 @@ def test_request_that_never_ends_does_not_keep_it(site: Site) -> None:
         waiting.join(10)
 
 
-def test_clients_that_stay_connected_do_not_keep_it(site: Site) -> None:
+def test_clients_that_stay_connected_do_not_block_the_stop(site: Site) -> None:
     program, api = site.serve("--setup")
     port = int(api.url.rpartition(":")[2])
     with contextlib.ExitStack() as stack:
@@ -157,11 +157,11 @@ def test_postgresql_that_goes_and_comes(postgresql: PostgreSQL, postgresql_site:
         port = free_port()
         late = postgresql_site.start("serve", "--setup", "--port", str(port))
         late_api = Api(f"http://127.0.0.1:{port}")
-        wait_until(lambda: late.said('"serving"'), "server without a database")
+        wait_until(lambda: late.has_output('"serving"'), "server without a database")
         assert late_api.get("/api/health/").status == 503
     finally:
         postgresql.start()
     assert api.post("/api/runs/", {}).status == 201
     assert api.get("/api/health/").json["database"]["ok"] is True
-    wait_until(lambda: late.said("answers again"), "setup after the database came")
+    wait_until(lambda: late.has_output("answers again"), "setup after the database came")
     assert late_api.post("/api/runs/", {}).status == 201

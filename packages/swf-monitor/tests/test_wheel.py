@@ -31,12 +31,12 @@ def test_every_file_of_the_source_is_in_the_wheel_and_no_other(wheel: Path) -> N
         for path in source.rglob("*")
         if path.is_file() and "__pycache__" not in path.parts
     }
-    packed = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
-    assert packed == wanted
+    contained = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
+    assert contained == wanted
     assert {
         "swf_monitor/templates/swf_monitor/page.html",
         "swf_monitor/migrations/0001_initial.py",
-    } <= packed
+    } <= contained
 
 
 def test_it_runs_from_the_wheel(wheel: Path, tmp_path: Path) -> None:
@@ -74,7 +74,9 @@ def test_it_runs_from_the_wheel(wheel: Path, tmp_path: Path) -> None:
     )
     try:
         api = Api(f"http://127.0.0.1:{port}")
-        wait_until(lambda: program.said('"serving"') and api.answers(), "answer of the server")
+        wait_until(
+            lambda: program.has_output('"serving"') and api.answers(), "answer of the server"
+        )
         page = api.get("/")
         assert page.status == 200
         assert "No agent has reported yet" in page.text

@@ -35,7 +35,7 @@ def test_idle_clients_stay_and_a_stopped_broker_is_noticed(broker) -> None:
         os.kill(broker.process.pid, signal.SIGCONT)
 
 
-def test_a_silent_client_is_cut_off_and_its_work_given_back(broker) -> None:
+def test_a_silent_client_is_disconnected_and_its_messages_return(broker) -> None:
     silent = RawClient(broker.port, **{"heart-beat": "1000,0"})
     silent.put("/queue/q", "work")
     silent.subscribe("/queue/q")

@@ -87,7 +87,7 @@ def test_a_kill_in_a_burst_loses_nothing_that_was_confirmed(start_broker, data_d
     assert set(confirmed) <= set(received), "lost"
 
 
-def test_without_a_data_directory_nothing_is_kept(start_broker) -> None:
+def test_without_a_data_directory_nothing_is_stored(start_broker) -> None:
     broker = start_broker()
     RawClient(broker.port).put(QUEUE, "gone", persistent="true")
     broker.kill()

@@ -162,7 +162,7 @@ def test_unsubscribe_gives_back(broker) -> None:
     assert client.message() == "a"
 
 
-def test_topics_reach_all_and_are_not_kept(broker) -> None:
+def test_topics_reach_all_and_are_not_stored(broker) -> None:
     listeners = [RawClient(broker.port) for _ in range(3)]
     for client in listeners:
         client.receipt(
@@ -191,7 +191,7 @@ def test_transactions(broker) -> None:
     assert other.nothing_comes()
 
 
-def test_many_receipts_keep_their_order(broker) -> None:
+def test_many_receipts_stay_in_order(broker) -> None:
     client = RawClient(broker.port)
     for n in range(500):
         client.send("SEND", {"destination": QUEUE, "receipt": str(n)}, b"x")

@@ -85,7 +85,7 @@ def test_the_folder_that_the_program_itself_is_in_stays() -> None:
     assert clean_start.clean(own) == own
 
 
-def test_a_python_of_the_view_keeps_the_libraries_that_it_needs(
+def test_a_python_of_the_view_retains_the_libraries_that_it_needs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     needy = tmp_path / "python"

@@ -197,7 +197,7 @@ def replace(path: Path, old: str, new: str) -> None:
 
 
 class TestInit:
-    def test_what_it_makes(self, run: Run, folder: Path) -> None:
+    def test_the_files_that_it_creates(self, run: Run, folder: Path) -> None:
         done = run("init", "new")
         assert "swf-testbed start" in done.stdout
         new = folder / "new"
@@ -221,7 +221,7 @@ class TestInit:
         fails(run("init"), "already initialised", "init --force")
         assert made.read_text() == "[supervisord]\n; mine"
 
-    def test_force_keeps_secrets_and_data(self, run: Run, made: Path) -> None:
+    def test_force_retains_secrets_and_data(self, run: Run, made: Path) -> None:
         made.write_text("broken")
         secrets = {path: path.read_text() for path in made.parent.glob("secrets/*")}
         next(iter(secrets)).chmod(0o644)
@@ -259,7 +259,7 @@ class TestInit:
         assert run("init", "--force").returncode == 0
         assert (folder / "api_token").read_text() == "0" * 40
 
-    def test_force_keeps_what_was_edited(self, run: Run, made: Path) -> None:
+    def test_force_copies_an_edited_file(self, run: Run, made: Path) -> None:
         edited = made.read_bytes() + b"; edited by hand, latin-1: \xe4\n"
         made.write_bytes(edited)
         made.chmod(0o640)
@@ -275,7 +275,7 @@ class TestInit:
         assert "Copied" not in run("init", "--force").stdout
         assert list(made.parent.glob("supervisord.conf.*")) == [copy]
 
-    def test_force_keeps_a_linked_file_and_few_copies(
+    def test_force_copies_a_linked_file_and_retains_few_copies(
         self, run: Run, made: Path, folder: Path
     ) -> None:
         target = folder / "mine.conf"
@@ -295,7 +295,7 @@ class TestInit:
         assert texts == {f"; {number}" for number in range(2, COPIES_RETAINED + 2)}
         assert mine.exists()
 
-    def test_every_copy_of_one_second_is_kept_in_order(
+    def test_every_copy_of_one_second_is_retained_in_order(
         self, folder: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(time, "gmtime", lambda: (2026, 1, 1, 0, 0, 0, 3, 1, 0))
@@ -341,11 +341,11 @@ class TestInit:
 
     def test_a_program_that_is_not_installed(self, run: Run, venv_bin: Path) -> None:
         program = venv_bin / "swf-mcp-agent"
-        program.rename(venv_bin / "away")
+        program.rename(venv_bin / "renamed")
         try:
             fails(run("init"), "swf-mcp-agent is not installed", "pip install swf-testbed")
         finally:
-            (venv_bin / "away").rename(program)
+            (venv_bin / "renamed").rename(program)
 
     def test_a_folder_that_cannot_be_written(self, run: Run) -> None:
         fails(run("init", "/proc/nothing"), "cannot write /proc/nothing", "init")
@@ -403,7 +403,7 @@ class TestLife:
             fcntl.flock(file, fcntl.LOCK_EX)
             assert run("stop").stdout == "It was not running.\n"
 
-    def test_what_systemd_started_is_stopped_by_systemd(
+    def test_systemd_stops_a_daemon_that_it_started(
         self, run: Run, started: Path, tmp_path: Path
     ) -> None:
         """With a stand-in for systemctl: these tests run without systemd. Molecule asks the real
@@ -499,7 +499,7 @@ class TestLife:
             n: p["pid"] for n, p in before.items()
         }
 
-    def test_restart_starts_what_is_down(self, run: Run, made: Path) -> None:
+    def test_restart_starts_a_stopped_testbed(self, run: Run, made: Path) -> None:
         done = run("restart")
         assert done.returncode == 0, done.stderr
         assert run("status").returncode == 0
@@ -514,7 +514,7 @@ class TestLife:
         assert [process.returncode for process in both] == [0, 0], answers
         assert sorted("Already running." in answer for answer in answers) == [False, True]
 
-    def test_start_brings_back_what_was_stopped(self, run: Run, started: Path) -> None:
+    def test_start_starts_a_program_that_ended(self, run: Run, started: Path) -> None:
         os.kill(
             states(run)["daqsim-agent"]["pid"], signal.SIGTERM
         )  # ends well: supervisor leaves it
@@ -542,7 +542,7 @@ class TestHealth:
             ({"another": "page"}, None),
         ],
     )
-    def test_status_says_what_the_monitor_says(
+    def test_status_shows_the_health_report_of_the_monitor(
         self, run: Run, started: Path, answer: dict, cause: str | None
     ) -> None:
         page = started.parent / "api/health"
@@ -630,7 +630,7 @@ class TestErrors:
         assert not any(alive(old) for old in [pid, *programs])
         assert run("stop").stdout == "It was not running.\n"
 
-    def test_a_second_daemon_beside_one_that_lost_its_socket(
+    def test_a_second_daemon_while_one_lost_its_socket(
         self, run: Run, started: Path, venv_bin: Path
     ) -> None:
         first = json.loads(run("status", "--json").stdout)["daemon"]["pid"]
@@ -772,24 +772,24 @@ class TestLogs:
         fails(run("logs", "monitr"), "no program 'monitr'", "status")
 
     @pytest.mark.parametrize(
-        "away", ["deleted", "renamed", "moved elsewhere", "replaced by an empty one"]
+        "loss", ["deleted", "renamed", "moved elsewhere", "replaced by an empty one"]
     )
     def test_a_log_that_is_not_in_its_place(
-        self, run: Run, started: Path, folder: Path, away: str
+        self, run: Run, started: Path, folder: Path, loss: str
     ) -> None:
         log = started.parent / "logs/broker.log"
         pid = json.loads(run("status", "--json").stdout)["daemon"]["pid"]
         (folder / "elsewhere").mkdir()
-        if away == "deleted":
+        if loss == "deleted":
             log.unlink()
         else:
             log.rename(
-                folder / "elsewhere/broker.log" if "elsewhere" in away else f"{log}-20260102"
+                folder / "elsewhere/broker.log" if "elsewhere" in loss else f"{log}-20260102"
             )
-        if "replaced" in away:
+        if "replaced" in loss:
             log.touch()
         done = run("logs", "broker")
-        what = "deleted" if away == "deleted" else "moved"
+        what = "deleted" if loss == "deleted" else "moved"
         fails(done, f"the log {log} was {what}", f"kill -USR2 {pid}")
         assert '"message": "started"' in done.stdout, "what can be read is shown all the same"
         seen = run("status")

@@ -121,7 +121,7 @@ class BaseAgent:
             self._broker.start()
         heartbeats = threading.Thread(target=self._send_heartbeats, name="heartbeats", daemon=True)
         heartbeats.start()
-        worker = threading.Thread(target=self._keep_working, name="work", daemon=True)
+        worker = threading.Thread(target=self._work_repeatedly, name="work", daemon=True)
         worker.start()
         self.shutdown.wait()
         worker.join(self.shutdown.grace_left())
@@ -145,7 +145,7 @@ class BaseAgent:
             logger.error("%s", error)
         self.shutdown.request()
 
-    def _keep_working(self) -> None:
+    def _work_repeatedly(self) -> None:
         backoff = Backoff(first=1.0)
         while not self.shutdown.requested:
             try:

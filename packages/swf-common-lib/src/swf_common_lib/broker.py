@@ -75,7 +75,7 @@ class Broker:
 
     def start(self) -> None:
         """Start to connect and to receive."""
-        threading.Thread(target=self._keep_connected, name="broker", daemon=True).start()
+        threading.Thread(target=self._stay_connected, name="broker", daemon=True).start()
         if self._subscriptions:
             self._worker.start()
 
@@ -133,7 +133,7 @@ class Broker:
                     raise Stopping
                 self._changed.wait(_POLL)
 
-    def _keep_connected(self) -> None:
+    def _stay_connected(self) -> None:
         backoff = Backoff()
         while not self._shutdown.requested:
             session = Session(

@@ -7,6 +7,7 @@ It needs `swf-testbed` for the broker and `swf-monitor` for the monitor.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import secrets
@@ -16,7 +17,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -128,6 +129,27 @@ class Program:
         """Send SIGKILL; return the exit code."""
         self.signal(signal.SIGKILL)
         return self.wait()
+
+
+@contextlib.contextmanager
+def programs(
+    directory: Path, command: str, *arguments: str, env: Mapping[str, str]
+) -> Iterator[Callable[..., Program]]:
+    """Yield a function that starts a command, with further arguments and variables. At the end, all
+    processes are stopped.
+
+    :param directory: for the logs
+    """
+    started: list[Program] = []
+
+    def start(*more: str, **variables: str) -> Program:
+        log = directory / f"{len(started)}.log"
+        started.append(Program(log, command, *arguments, *more, env={**env, **variables}))
+        return started[-1].start()
+
+    yield start
+    for program in started:
+        program.stop()
 
 
 class Inbox:

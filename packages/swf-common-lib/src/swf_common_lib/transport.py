@@ -48,7 +48,7 @@ class SocketTransport(BaseTransport):
         sock = socket.create_connection(self._address, CONNECT_TIMEOUT)
         try:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            _keep_alive(sock)
+            _enable_keepalive(sock)
             if self._tls is not None:
                 sock = self._tls.wrap_socket(sock, server_hostname=self._address[0])
             sock.setblocking(False)
@@ -124,7 +124,7 @@ def _wait(sock: socket.socket, events: int, seconds: float) -> None:
     poll.poll(seconds * 1000)
 
 
-def _keep_alive(sock: socket.socket) -> None:
+def _enable_keepalive(sock: socket.socket) -> None:
     """Let the kernel detect a lost peer, even if the broker offers no heart-beats."""
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     for name, value in (("TCP_KEEPIDLE", 30), ("TCP_KEEPINTVL", 10), ("TCP_KEEPCNT", 3)):

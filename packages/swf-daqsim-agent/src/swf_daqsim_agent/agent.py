@@ -47,7 +47,7 @@ class DaqSimAgent(BaseAgent):
         self._registered: set[StfName] = set()
         self._repeats = Repeats[StfName](pause=_REANNOUNCE_EVERY)
         self._reannouncer = threading.Thread(
-            target=self._keep_reannouncing, name="reannounce", daemon=True
+            target=self._reannounce_periodically, name="reannounce", daemon=True
         )
 
     @classmethod
@@ -154,7 +154,7 @@ class DaqSimAgent(BaseAgent):
                 waiting = True
             self.shutdown.pause(_ROOM_POLL)
 
-    def _keep_reannouncing(self) -> None:
+    def _reannounce_periodically(self) -> None:
         """Announce unregistered files again, so that no file is lost if the broker loses its
         messages."""
         while not self.shutdown.requested:

@@ -14,10 +14,10 @@ def listen_on(host: str, port: int) -> socket.socket:
         ConfigurationError: the address is not one of this host, or the port is taken.
     """
     try:
-        family, kind, protocol, _name, address = socket.getaddrinfo(
+        family, socket_type, protocol, _name, address = socket.getaddrinfo(
             host.strip("[]"), port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
-        listening = socket.socket(family, kind, protocol)
+        listening = socket.socket(family, socket_type, protocol)
         # remaining connections of a stopped monitor do not block the port
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listening.bind(address)
