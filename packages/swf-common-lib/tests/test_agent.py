@@ -228,7 +228,7 @@ def test_a_wrong_setting_is_one_line(agent: StartAgent) -> None:
 def test_secrets_from_files_work_and_are_in_no_log(
     agent: StartAgent, tmp_path: Path, monitor: MonitorProgram
 ) -> None:
-    """Login at the broker, at DEBUG, with everything failing at first that can fail."""
+    """With a login at the broker, at DEBUG, and with all failures at first."""
     (tmp_path / "token").write_text(monitor.token + "\n")
     (tmp_path / "password").write_text(PASSWORD + "\n")
     port = free_port()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Messaging over the testbed's broker, with everything that goes wrong on the way."""
+"""Messaging over the testbed's broker, with failures of all parts."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ Connect = Callable[..., Broker]
 
 @pytest.fixture
 def connect() -> Iterator[Connect]:
-    """Makes clients that are stopped at the end."""
+    """Creates clients that are stopped at the end."""
     made: list[tuple[Broker, Shutdown]] = []
 
     def make(
@@ -304,7 +304,7 @@ class TestTls:
     def test_a_connection_that_the_server_closed_is_replaced_at_once(
         self, proxy: Proxy, authority: trustme.CA, tmp_path: Path, connect: Connect
     ) -> None:
-        # Without heart-beats, so that only the end of the connection itself can tell.
+        # Without heart-beats, so that only the end of the connection itself is detected.
         client = connect(
             proxy.port,
             use_ssl=True,
@@ -330,7 +330,7 @@ class TestTls:
 
 
 def test_a_broker_that_hangs_is_reported(broker: BrokerProgram, connect: Connect) -> None:
-    """It accepts the connection and says nothing: a stopped process."""
+    """It accepts the connection and sends nothing: a stopped process."""
     broker.signal(signal.SIGSTOP)
     try:
         client = connect(broker.port)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Messages: the way there and back, and what is refused."""
+"""Messages: encoding and parsing, and the refusal of malformed ones."""
 
 from __future__ import annotations
 

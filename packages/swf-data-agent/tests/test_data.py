@@ -149,7 +149,7 @@ def test_unfinished_files_are_handed_on_again_to_the_agent_that_lacks_them(
     ):
 
         def handed_on() -> list[list[str]]:
-            # files of other tests come too, and are not counted
+            # files of other tests arrive, too, and are not counted
             return [
                 sorted(m["filename"] for m in box.of_type("stf_ready") if m.run_id == run_id)
                 for box in (processing, fastmon)

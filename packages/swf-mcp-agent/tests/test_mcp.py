@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The MCP agent as a process, asked by the SDK's own client, with the real monitor."""
+"""The MCP agent as a process, with the SDK's own client and the real monitor."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def server(tmp_path_factory: pytest.TempPathFactory, monitor: MonitorProgram) ->
 
 @contextlib.asynccontextmanager
 async def client_of(server: Server, token: str) -> AsyncIterator[Client]:
-    """A client that is logged in."""
+    """An authenticated client."""
     logged_in = create_mcp_http_client(headers={"Authorization": f"Bearer {token}"})
     async with (
         logged_in,
@@ -194,7 +194,7 @@ def answer(
 
 @pytest.mark.parametrize("method", ["POST", "GET", "DELETE"])
 @pytest.mark.parametrize("path", ["/mcp", "/", "/health"])
-def test_nobody_reads_without_the_token(server: Server, method: str, path: str) -> None:
+def test_every_request_needs_the_token(server: Server, method: str, path: str) -> None:
     token = server.token
     wrong = [
         [],
@@ -233,7 +233,7 @@ def test_a_client_without_the_token_calls_no_tool(server: Server) -> None:
 
 
 def test_a_request_for_another_host_is_refused(server: Server) -> None:
-    """A web page must not reach it by a name of its own that points at this address."""
+    """A web page must not reach it by a name of its own that resolves to this address."""
     with socket.create_connection(("127.0.0.1", server.port)) as sock:
         sock.sendall(
             b"POST /mcp HTTP/1.1\r\nHost: evil.example\r\nContent-Type: application/json\r\n"

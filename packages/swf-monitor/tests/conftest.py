@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Real parts: processes of the installed `swf-monitor`, a real broker, a real PostgreSQL."""
+"""Real components: processes of the installed `swf-monitor`, a real broker, a real PostgreSQL."""
 
 import contextlib
 import json
@@ -29,7 +29,7 @@ PASSWORDS = {
     "ACTIVEMQ_PASSWORD": "canary-broker-password",
     "DB_PASSWORD": "canary-database-password",
 }
-# What a process of the tests takes from the one that runs them. All else is told by the test.
+# The variables that a process inherits. The test sets all others.
 INHERITED = (
     "PATH",
     "HOME",
@@ -42,8 +42,7 @@ INHERITED = (
 
 
 def need(there: object, what: str) -> None:
-    """Leave tests out for what this machine lacks. Where everything is tested, that is a
-    failure."""
+    """Skip tests whose requirements this machine lacks. In CI, that is a failure."""
     if not there and os.environ.get("CI"):
         pytest.fail(what)
     if not there:
@@ -51,7 +50,7 @@ def need(there: object, what: str) -> None:
 
 
 def wait_until(condition: Callable[[], Any], what: str, timeout: float = 30.0) -> Any:
-    """What `condition` gives as soon as it is true."""
+    """Wait until `condition` is true; return its value."""
     deadline = time.monotonic() + timeout
     while True:
         value = condition()
@@ -260,7 +259,7 @@ class PostgreSQL:
         }
 
     def run(self, *command: str) -> None:
-        # PostgreSQL refuses to run as root.
+        # PostgreSQL does not run as root.
         user = "nobody" if os.getuid() == 0 else None
         subprocess.run(
             [str(self.binaries / command[0]), *command[1:]],
@@ -309,7 +308,7 @@ def postgresql() -> Iterator[PostgreSQL]:
     need(binaries, "no PostgreSQL server on this machine: apt-get install postgresql")
     assert binaries
     need(find_spec("psycopg"), "psycopg is not installed: pip install 'swf-monitor[postgresql]'")
-    # Not pytest's folder, which no other user can enter.
+    # not the directory of pytest, which other users cannot enter
     folder = Path(tempfile.mkdtemp(prefix="swf-monitor-postgresql-"))
     (folder / "password").write_text(PASSWORDS["DB_PASSWORD"])
     if os.getuid() == 0:
@@ -348,7 +347,7 @@ def postgresql_site(postgresql: PostgreSQL, tmp_path: Path) -> Iterator[Site]:
 
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])
 def api(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
-    """A running server, one for each kind of database, shared by the tests of a module."""
+    """A running server per database engine, shared by the tests of a module."""
     environment = {}
     if request.param == "postgresql":
         environment = request.getfixturevalue("postgresql").environment

@@ -133,7 +133,7 @@ def test_all_is_well() -> None:
 
 
 @pytest.mark.parametrize("minutes", [3, -3], ids=["for minutes", "before the clock was set back"])
-def test_what_is_wrong_is_on_top(minutes: int) -> None:
+def test_problems_are_on_top(minutes: int) -> None:
     listener_is_well()
     agent()
     agent("processing-agent@host", silent=minutes)
@@ -200,7 +200,7 @@ def test_page_is_one_answer_and_its_policy_lets_it_work() -> None:
     assert 'http-equiv="refresh"' in text
 
 
-def test_refreshed_part_is_what_the_page_holds() -> None:
+def test_the_refreshed_part_is_the_content_of_the_page() -> None:
     from django.test import Client
 
     listener_is_well()
@@ -236,11 +236,11 @@ def test_number_of_queries_does_not_grow() -> None:
     assert max(few.values()) <= 13
 
 
-def test_no_query_reads_what_grows() -> None:
-    """It is what keeps the page fast with 100,000 files: benchmarks/dashboard.py has the seconds.
+def test_no_query_scans_a_table_that_grows() -> None:
+    """So the page is fast with 100,000 files: benchmarks/dashboard.py measures it.
 
     A plan with SCAN and without an index reads every row, and one with a B-TREE for ORDER BY sorts
-    them: neither is for the tables that grow. Counts read an index, which is small.
+    them: neither is acceptable for tables that grow. Counts read an index, which is small.
     """
     from django.db import connection
     from django.test import Client
@@ -252,7 +252,7 @@ def test_no_query_reads_what_grows() -> None:
     listener_is_well()
     agent()
     run_with_files(processed=300, failed=1, registered=2)
-    # As it is in time: few files wait to be sampled.
+    # as in operation: few files wait to be sampled
     StfFile.objects.filter(status="processed").update(sampled_at=timezone.now())
     for number in range(300):
         announce(str(number))

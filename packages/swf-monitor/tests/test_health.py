@@ -95,7 +95,7 @@ def heard(name: str, seconds_ago: float) -> None:
 
 @pytest.mark.parametrize(("age", "status"), [(25, 200), (31, 503), (-1, 200), (-31, 503)])
 def test_an_agent_is_silent(age: float, status: int) -> None:
-    """One definition: what the summary says of an agent, and what the health says, is the same."""
+    """The summary and the health report have the same definition of an alive agent."""
     from django.test import Client
 
     record_state(subscribed=True)
@@ -129,7 +129,7 @@ def test_many_agents_are_silent() -> None:
     assert len(health["agents"]["silent"]) == 7
 
 
-def test_an_agent_that_is_forgotten() -> None:
+def test_an_agent_that_is_deleted() -> None:
     from django.test import Client
 
     from swf_monitor.models import SystemAgent
@@ -159,7 +159,7 @@ def test_an_agent_that_is_forgotten() -> None:
     ],
 )
 def test_nothing_can_be_written(tmp_path: Path, make: str, cause: str) -> None:
-    """A real file system in a mount namespace of its own: all that was stored can still be read."""
+    """A real file system in a mount namespace of its own, where stored data stays readable."""
     code = f"""if True:
         import json, os
         import django

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""`swf-monitor listen` with the testbed's broker: every message once, whatever goes away."""
+"""`swf-monitor listen` with the testbed's broker: every message once, despite outages."""
 
 import json
 import signal
@@ -89,14 +89,14 @@ def testbed(site: Site) -> Testbed:
 def test_each_message_is_recorded_once(testbed: Testbed) -> None:
     bodies = [message(number) for number in range(200)]
     send(testbed.port, bodies + bodies[:50])
-    # The queue keeps the order: when this one is here, all are.
+    # the queue is ordered: when this message has arrived, all have
     last = message(0, msg_type="end_run")
     send(testbed.port, [last])
     wait_until(
         lambda: testbed.api.get("/api/messages/?msg_type=end_run").json["count"], "the last message"
     )
     assert testbed.count() == 201
-    # One that came again is no fault.
+    # a repeated message is no error
     assert "refused" not in testbed.listener.output
     newest = testbed.api.get("/api/messages/?limit=1").json["results"][0]
     assert newest["body"] == json.loads(last)
@@ -211,7 +211,7 @@ def test_message_stays_in_the_broker_while_postgresql_is_unavailable(
     try:
         send(testbed.port, [message(number) for number in range(2, 12)])
         wait_until(lambda: testbed.listener.has_output('"database: '), "word of the database")
-        # Not even an orderly end may lose what was not stored.
+        # Not even a graceful shutdown may lose messages that are not stored.
         assert testbed.listener.stop() == 0
     finally:
         postgresql.start()
@@ -223,7 +223,7 @@ def test_message_stays_in_the_broker_while_postgresql_is_unavailable(
     assert testbed.count() == before + 11
 
 
-def test_postgresql_refuses_what_sqlite_stores(postgresql_site: Site) -> None:
+def test_postgresql_refuses_messages_that_sqlite_stores(postgresql_site: Site) -> None:
     testbed = Testbed(postgresql_site)
     before = testbed.count()
     send(testbed.port, [message(0, other="a\x00b"), message(0, other="\ud800"), message(1)])

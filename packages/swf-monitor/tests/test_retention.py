@@ -106,7 +106,7 @@ def test_no_more_messages_than_the_limit_are_retained() -> None:
 
     fill_messages(1300)
     retained = list(Message.objects.order_by("-pk").values_list("pk", flat=True)[:100])
-    # the clock was set back in between: what came last has the earliest time
+    # the clock was set back in between: the last messages have the earliest time
     Message.objects.filter(pk__in=retained).update(received_at=timezone.now() - timedelta(days=1))
     assert prune(LIMIT, max_messages=100) == {"messages": 1200}
     assert list(Message.objects.order_by("-pk").values_list("pk", flat=True)) == retained
@@ -114,8 +114,8 @@ def test_no_more_messages_than_the_limit_are_retained() -> None:
 
 
 def test_no_more_files_than_the_limit_are_retained(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Also of those that failed; never of those that wait, which would not be processed any
-    more."""
+    """The limit applies to failed files, too, but never to pending ones, which would not be
+    processed any more."""
     from swf_monitor import retention
     from swf_monitor.models import Run, StfFile, TfFile
 
@@ -220,7 +220,7 @@ def test_the_file_gets_smaller_and_is_used_again() -> None:
     assert len(steps) > 4, "one long step would block the others"
     assert megabytes() < before + 8
     assert release_space(lambda: False) == 0
-    # without it, the place is used again
+    # without it, the space is used again
     assert fill_and_prune() < largest + 5
     assert fill_and_prune() < largest + 5
 
@@ -269,7 +269,7 @@ def test_run_numbers_are_not_reused() -> None:
     assert Run.objects.create().pk > number
 
 
-def test_agents_that_are_gone_are_forgotten() -> None:
+def test_agents_without_a_heartbeat_are_deleted() -> None:
     from swf_monitor.models import SystemAgent
     from swf_monitor.retention import prune
 

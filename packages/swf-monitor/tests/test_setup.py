@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""`swf-monitor setup`: idempotent, honest with --check, on both databases."""
+"""`swf-monitor setup`: idempotent, with a correct --check, on both databases."""
 
 import hashlib
 import json
@@ -32,7 +32,7 @@ def set_up(site: Site, *options: str, **environment: str) -> dict[str, object]:
     return json.loads(done.stdout)
 
 
-def test_check_predicts_what_setup_then_does(site: Site) -> None:
+def test_check_predicts_the_changes_of_setup(site: Site) -> None:
     predicted = set_up(site, "--check")
     assert predicted["changed"] is True
     assert "swf_monitor.0001_initial" in predicted["migrations"]
@@ -56,7 +56,7 @@ def test_new_token_replaces_the_old_one(site: Site) -> None:
 
 
 def test_setup_on_postgresql(postgresql_site: Site) -> None:
-    # Another test may have been here before: what counts is that the second run has nothing to do.
+    # another test may have set it up before: only the second run must have nothing to do
     postgresql_site.set_up()
     assert set_up(postgresql_site, "--check") == {"changed": False, "migrations": []}
     assert set_up(postgresql_site) == {"changed": False, "migrations": []}

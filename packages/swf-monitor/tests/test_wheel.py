@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The wheel: everything is in it that the programs need, and they run from it."""
+"""The wheel: it contains all files of the programs, which run from it."""
 
 import subprocess
 import sys
@@ -41,8 +41,7 @@ def test_every_file_of_the_source_is_in_the_wheel_and_no_other(wheel: Path) -> N
 
 def test_it_runs_from_the_wheel(wheel: Path, tmp_path: Path) -> None:
     home = tmp_path / "venv"
-    # The dependencies are those of this environment; swf-monitor itself can only come from the
-    # wheel.
+    # The dependencies are those of this environment; only swf-monitor itself is from the wheel.
     venv.create(home, with_pip=False)
     place = next(home.glob("lib/python*/site-packages"))
     zipfile.ZipFile(wheel).extractall(place)
@@ -87,7 +86,7 @@ def test_it_runs_from_the_wheel(wheel: Path, tmp_path: Path) -> None:
 
 
 def test_migrations_are_complete(django_site: None) -> None:
-    """A change of a model without its migration would show only on the next upgrade."""
+    """A change of a model without its migration would only be detected by the next upgrade."""
     from django.core.management import call_command
 
     call_command("makemigrations", check=True, dry_run=True, verbosity=0)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Heart-beats: the idle stay connected, the dead are found out on both sides."""
+"""Heart-beats: idle peers stay connected, dead ones are detected on both sides."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_a_silent_client_is_disconnected_and_its_messages_return(broker) -> None
     assert broker.wait_for("disconnected: no heart-beat")
 
 
-def test_nobody_beats_unless_asked(broker) -> None:
+def test_no_heartbeats_without_a_request(broker) -> None:
     client = RawClient(broker.port)
     assert client.connected.headers["heart-beat"] == "1000,1000"
     client.socket.settimeout(1.5)

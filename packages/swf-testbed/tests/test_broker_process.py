@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The broker as a process: what survives a kill, how it ends, what it says when it cannot start."""
+"""The broker as a process: messages after a kill, its shutdown, its errors at the start."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def test_a_kill_in_a_burst_loses_nothing_that_was_confirmed(start_broker, data_d
                     {"destination": QUEUE, "persistent": "true", "receipt": name},
                     name.encode(),
                 )
-                # Ten on their way at any time.
+                # ten unconfirmed messages at any time
                 if n >= 10 and (frame := client.next()):
                     confirmed.append(frame.headers["receipt-id"])
         except OSError:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What clients of each STOMP version may rely on, over real sockets."""
+"""The guarantees for clients of each STOMP version, over real sockets."""
 
 from __future__ import annotations
 
@@ -218,7 +218,7 @@ def test_a_large_body(broker) -> None:
     assert client.read("MESSAGE").body == body
 
 
-def test_a_queue_that_nobody_reads_is_bounded(start_broker) -> None:
+def test_a_queue_without_a_consumer_is_bounded(start_broker) -> None:
     broker = start_broker(SWF_BROKER_MAX_QUEUED_MB="1")
     sender = RawClient(broker.port)
     sender.put(QUEUE, "x" * 600_000, "x" * 600_000)

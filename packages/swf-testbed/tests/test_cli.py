@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The command, with a real supervisord and light programs in the place of the testbed's."""
+"""The command, with a real supervisord and stand-ins for the testbed's programs."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from swf_testbed_cli.init import (
     initialise,
 )
 
-# What stands in for each program: it says what it was given, and waits.
+# The stand-in for each program: it logs its arguments, and waits.
 STAND_IN = """\
 #!/bin/sh
 echo "{\\"message\\": \\"started\\", \\"arguments\\": \\"$*\\"}"
@@ -84,7 +84,7 @@ def venv_bin(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def folder() -> Iterator[Path]:
-    """A folder with a short path, as the socket in it needs; with a blank, as a home may have."""
+    """A folder with a short path, for its socket, and with a blank, as a home may have."""
     place = Path(tempfile.mkdtemp(prefix="swf tb-"))
     yield place
     pid_file = place / "supervisord.pid"
@@ -166,7 +166,7 @@ def wait_until(condition: Callable[[], object], seconds: float = 20) -> None:
 
 
 def alive(pid: int) -> bool:
-    """Whether it runs; one that ended and that nobody has collected does not."""
+    """Whether it runs; a zombie does not."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except OSError:
@@ -271,7 +271,7 @@ class TestInit:
         assert (copy.parent, copy.read_bytes()) == (made.parent, edited)
         assert stat.S_IMODE(copy.stat().st_mode) == 0o640
         assert made.read_bytes() != edited
-        # nothing of anybody is replaced: no further copy
+        # the file is unchanged: no further copy
         assert "Copied" not in run("init", "--force").stdout
         assert list(made.parent.glob("supervisord.conf.*")) == [copy]
 
@@ -301,7 +301,7 @@ class TestInit:
         monkeypatch.setattr(time, "gmtime", lambda: (2026, 1, 1, 0, 0, 0, 3, 1, 0))
         conf = folder / "supervisord.conf"
         for number in range(2 * COPIES_RETAINED + 2):
-            # a new file each time: the copy before is the former one, by a link
+            # a new file each time: the former copy is a link to the former file
             conf.unlink(missing_ok=True)
             conf.write_text(f"; {number}")
             assert _back_up(conf).read_text() == f"; {number}"
@@ -316,7 +316,7 @@ class TestInit:
         conf = folder / "supervisord.conf"
         for year in range(2026 + COPIES_RETAINED, 2024, -1):
             monkeypatch.setattr(time, "gmtime", lambda year=year: (year, 1, 1, 0, 0, 0, 3, 1, 0))
-            # a new file each time: the copy before is the former one, by a link
+            # a new file each time: the former copy is a link to the former file
             conf.unlink(missing_ok=True)
             conf.write_text(f"; {year}")
             assert _back_up(conf).read_text() == f"; {year}"
@@ -398,7 +398,7 @@ class TestLife:
                 assert cause in done.stderr
             other.kill()
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
-        # a file that any user may read is none that a command waits for
+        # a command does not wait for the lock of a file that any user may read
         with made.open() as file:
             fcntl.flock(file, fcntl.LOCK_EX)
             assert run("stop").stdout == "It was not running.\n"
@@ -406,7 +406,7 @@ class TestLife:
     def test_systemd_stops_a_daemon_that_it_started(
         self, run: Run, started: Path, tmp_path: Path
     ) -> None:
-        """With a stand-in for systemctl: these tests run without systemd. Molecule asks the real
+        """With a stand-in for systemctl: these tests run without systemd. Molecule uses the real
         one."""
         pid = int((started.parent / "supervisord.pid").read_text())
         stand_in = tmp_path / "systemctl"
@@ -525,7 +525,7 @@ class TestLife:
 
 
 class TestHealth:
-    """The stand-in for the monitor serves files: what it says of its health is one of them."""
+    """The stand-in for the monitor serves files, and the health report is one of them."""
 
     @pytest.mark.parametrize(
         ("answer", "cause"),
@@ -635,7 +635,7 @@ class TestErrors:
     ) -> None:
         first = json.loads(run("status", "--json").stdout)["daemon"]["pid"]
         lose(started, "socket and pid file")
-        # as an earlier version of this command did, but for the relative path
+        # as an earlier version of this command did, except for the relative path
         replace(started, 'SWF_MONITOR_PORT="', 'SWF_MONITOR_PORT="1')
         command = [str(venv_bin / "python"), "-m", "supervisor.supervisord", "-csupervisord.conf"]
         subprocess.run(command, cwd=started.parent, check=True)
@@ -650,8 +650,7 @@ class TestErrors:
         assert (run("status").returncode, run("status").stderr) == (0, "")
 
     def test_other_processes_are_not_taken_for_the_daemon(self, run: Run, made: Path) -> None:
-        """Somebody who reads the configuration, another testbed's daemon, and the control
-        program."""
+        """A process that reads the configuration, and the control program."""
         commands = [
             ["sh", "-c", "sleep 100; :", "supervisord", "-c", str(made)],
             [
@@ -698,13 +697,13 @@ class TestErrors:
         fails(run("start"), "cannot read", "init --force")
 
     @pytest.mark.skipif(os.getuid() != 0, reason="needs root to become somebody else")
-    def test_somebody_elses_socket(self, run: Run, started: Path, venv_bin: Path) -> None:
+    def test_the_socket_of_another_user(self, run: Run, started: Path, venv_bin: Path) -> None:
         for path in [started.parent, venv_bin.parent.parent, venv_bin.parent, *venv_bin.parents]:
             if path.stat().st_uid == os.getuid() and str(path).startswith(
                 tempfile.gettempdir() + "/"
             ):
                 path.chmod(0o755)
-        # Once as root, which imports everything: the interpreter may be out of reach for that user.
+        # First as root, which imports everything: that user may not reach the interpreter.
         code = """if True:
             import contextlib, os, sys
             from swf_testbed_cli.main import main
@@ -737,8 +736,7 @@ class TestErrors:
 
 
 def lose(configuration: Path, what: str) -> None:
-    """What a daemon is reached by, gone; a daemon that is younger than 2 s may still be making its
-    socket."""
+    """Remove the socket of a daemon; a daemon that is younger than 2 s may still create it."""
     socket_path = configuration.with_name("supervisor.sock")
     socket_path.unlink()
     if "pid file" in what:
@@ -856,7 +854,7 @@ class TestLogs:
 
 
 class TestProvisioned:
-    """A host that was set up by other means: the command finds the instance and its daemon."""
+    """A host that was provisioned otherwise: the command finds the instance and its daemon."""
 
     def test_order_of_places(self, run: Run, started: Path, folder: Path) -> None:
         elsewhere = folder / "elsewhere"
@@ -886,7 +884,7 @@ class TestProvisioned:
             ).returncode
             == 0
         )
-        # Its socket is served: start must not start a second daemon.
+        # a daemon serves its socket: start must not start a second one
         assert "Already running." in run("start", cwd=elsewhere).stdout
         fails(run("start", "--config", str(elsewhere), cwd=elsewhere), "not initialised", "init")
 
