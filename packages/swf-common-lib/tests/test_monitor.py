@@ -154,7 +154,7 @@ def test_a_refused_request_is_not_tried_again(status: int) -> None:
     elsewhere = {"Location": "http://127.0.0.1:1/"}
     with StandInMonitor((status, {"detail": "no such run"}), headers=elsewhere) as stand_in:
         with pytest.raises(
-            MonitorResponseError, match=f"{status} to PATCH /api/runs/3/: .*no such run"
+            MonitorResponseError, match=f"{status} for PATCH /api/runs/3/: .*no such run"
         ) as error:
             client(stand_in.url).update_run(3, status="ended")
         assert error.value.status == status
