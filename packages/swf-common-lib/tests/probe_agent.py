@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""An agent for the tests: what it does with a `stf_ready` is told by the file name."""
+"""An agent for the tests: the file name in a `stf_ready` determines its action."""
 
 from __future__ import annotations
 

@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Proxies in front of the broker: one that speaks TLS, and a stand-in for a network that goes
-silent."""
+"""Proxies in front of the broker: one with TLS, and one that simulates a silent network."""
 
 from __future__ import annotations
 
@@ -12,7 +11,7 @@ from types import TracebackType
 
 
 class Proxy:
-    """Passes bytes between its own port and a port of 127.0.0.1.
+    """Forwards bytes between its own port and a port of 127.0.0.1.
 
     :param tls: context of the side of the clients, or None
     """
@@ -32,7 +31,7 @@ class Proxy:
 
     def __exit__(
         self,
-        kind: type[BaseException] | None,
+        exception: type[BaseException] | None,
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A stand-in for the monitor, for answers that the real one does not give when asked to."""
+"""A stand-in for the monitor, for responses that the real one does not give on request."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 
 class StandInMonitor:
-    """Answers each request with the next of `answers`, and the last one for ever.
+    """Sends the next of `answers` for each request, and repeats the last one.
 
     :param answers: pairs of status and body; the body may be a dict
     """

@@ -18,6 +18,7 @@ from swf_common_lib.testing import (
     MonitorProgram,
     Program,
     free_port,
+    programs,
     wait_until,
 )
 
@@ -30,24 +31,10 @@ StartAgent = Callable[..., Program]
 @pytest.fixture
 def agent(tmp_path: Path, broker: BrokerProgram, monitor: MonitorProgram) -> Iterator[StartAgent]:
     """Starts the probe agent."""
-    programs: list[Program] = []
-
-    def start(*arguments: str, **env: str) -> Program:
-        everything = {
-            **broker.env,
-            **monitor.env,
-            "SWF_AGENT_NAME": "probe",
-            "SWF_HEARTBEAT_INTERVAL": "0.3",
-            **env,
-        }
-        script = str(Path(__file__).with_name("probe_agent.py"))
-        log = tmp_path / f"{len(programs)}.log"
-        programs.append(Program(log, "python", script, *arguments, env=everything))
-        return programs[-1].start()
-
-    yield start
-    for program in programs:
-        program.stop()
+    own = {"SWF_AGENT_NAME": "probe", "SWF_HEARTBEAT_INTERVAL": "0.3"}
+    script = str(Path(__file__).with_name("probe_agent.py"))
+    with programs(tmp_path, "python", script, env={**broker.env, **monitor.env, **own}) as start:
+        yield start
 
 
 @pytest.fixture
@@ -89,8 +76,8 @@ def test_bad_messages_are_logged_and_the_next_one_is_handled(
     wait_until(lambda: completed(inbox) == ["good"])
     messages = [entry["message"] for entry in program.logs]
     assert sum("malformed message" in message for message in messages) == 2
-    assert any("could not be handled" in message for message in messages)
-    assert any("given up: the monitor answered 404" in message for message in messages)
+    assert any("cannot handle a message" in message for message in messages)
+    assert any("refused: the monitor returned 404" in message for message in messages)
     assert program.stop() == 0
 
 
@@ -123,7 +110,7 @@ def test_a_signal_lets_the_item_be_finished(
     )
 
 
-def test_an_item_that_takes_too_long_comes_again(agent: StartAgent, inbox: Inbox) -> None:
+def test_an_item_that_takes_too_long_is_delivered_again(agent: StartAgent, inbox: Inbox) -> None:
     program = agent()
     inbox.send(PROCESSING_QUEUE, ready("sleep20"))
     wait_until(lambda: "begin sleep20" in program.output)
@@ -141,7 +128,7 @@ def test_an_item_that_takes_too_long_comes_again(agent: StartAgent, inbox: Inbox
     again.kill()
 
 
-def test_the_heartbeat_warns_while_the_broker_is_away(
+def test_the_heartbeat_warns_while_the_broker_is_unavailable(
     agent: StartAgent, monitor: MonitorProgram, broker: BrokerProgram
 ) -> None:
     agent()
@@ -191,7 +178,7 @@ def test_an_agent_ends_in_time_also_where_the_monitor_hangs(
         monitor.signal(signal.SIGCONT)
 
 
-def test_a_monitor_that_is_away_ends_nothing(
+def test_an_unavailable_monitor_stops_nothing(
     agent: StartAgent, monitor: MonitorProgram, inbox: Inbox
 ) -> None:
     program = agent()
@@ -241,7 +228,7 @@ def test_a_wrong_setting_is_one_line(agent: StartAgent) -> None:
 def test_secrets_from_files_work_and_are_in_no_log(
     agent: StartAgent, tmp_path: Path, monitor: MonitorProgram
 ) -> None:
-    """Login at the broker, at DEBUG, with everything failing at first that can fail."""
+    """With a login at the broker, at DEBUG, and with all failures at first."""
     (tmp_path / "token").write_text(monitor.token + "\n")
     (tmp_path / "password").write_text(PASSWORD + "\n")
     port = free_port()

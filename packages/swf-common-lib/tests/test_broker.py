@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Messaging over the testbed's broker, with everything that goes wrong on the way."""
+"""Messaging over the testbed's broker, with failures of all parts."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ Connect = Callable[..., Broker]
 
 @pytest.fixture
 def connect() -> Iterator[Connect]:
-    """Makes clients that are stopped at the end."""
+    """Creates clients that are stopped at the end."""
     made: list[tuple[Broker, Shutdown]] = []
 
     def make(
@@ -93,7 +93,7 @@ def test_nothing_is_lost_when_the_broker_is_killed_and_restarted(
     wait_until(lambda: len(set(bodies)) == 600)
 
 
-def test_what_got_lost_with_the_connection_is_sent_again(
+def test_messages_lost_with_the_connection_are_sent_again(
     broker: BrokerProgram, connect: Connect
 ) -> None:
     with Proxy(broker.port) as proxy, Inbox(broker.env, QUEUE) as inbox:
@@ -113,7 +113,7 @@ def test_what_got_lost_with_the_connection_is_sent_again(
         assert not sending.is_alive()
 
 
-def test_what_is_sent_while_the_broker_is_away_arrives_later(
+def test_messages_sent_during_an_outage_arrive_later(
     broker: BrokerProgram, connect: Connect
 ) -> None:
     broker.stop()
@@ -168,9 +168,7 @@ def test_a_message_is_acknowledged_only_after_the_work(
     wait_until(lambda: bodies == ["one", "two"])
 
 
-def test_a_message_that_was_worked_on_does_not_come_again(
-    broker: BrokerProgram, connect: Connect
-) -> None:
+def test_a_handled_message_is_not_delivered_again(broker: BrokerProgram, connect: Connect) -> None:
     bodies: list[str] = []
     first = connect(broker.port, bodies.append)
     sender = connect(broker.port)
@@ -197,7 +195,7 @@ def test_a_fault_in_the_work_does_not_end_it(
     connect(broker.port, work)
     connect(broker.port).send([(QUEUE, "bad"), (QUEUE, "good")])
     wait_until(lambda: done == ["good"])
-    assert "could not be handled" in caplog.text
+    assert "cannot handle a message" in caplog.text
 
 
 def test_slow_work_does_not_hold_up_heart_beats(broker: BrokerProgram, connect: Connect) -> None:
@@ -225,7 +223,7 @@ def test_a_connection_that_goes_silent_is_replaced(broker: BrokerProgram, connec
         client.send([(QUEUE, "again")])
 
 
-def test_stopping_does_not_wait_for_a_broker_that_is_away(connect: Connect) -> None:
+def test_stopping_does_not_wait_for_an_unavailable_broker(connect: Connect) -> None:
     client = connect(free_port())
     outcome: list[type[BaseException]] = []
 
@@ -253,7 +251,7 @@ def test_stopping_ends_the_wait_for_a_receipt(broker: BrokerProgram, connect: Co
             client.send([(QUEUE, "unconfirmed")])
 
 
-def test_a_wrong_password_is_told_and_not_shown(
+def test_a_wrong_password_is_reported_and_not_shown(
     tmp_path: Path, connect: Connect, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
@@ -306,7 +304,7 @@ class TestTls:
     def test_a_connection_that_the_server_closed_is_replaced_at_once(
         self, proxy: Proxy, authority: trustme.CA, tmp_path: Path, connect: Connect
     ) -> None:
-        # Without heart-beats, so that only the end of the connection itself can tell.
+        # Without heart-beats, so that only the end of the connection itself is detected.
         client = connect(
             proxy.port,
             use_ssl=True,
@@ -331,8 +329,8 @@ class TestTls:
             Broker(BrokerSettings(use_ssl=True, ca_certs=str(tmp_path / "ca.pem")), Shutdown())
 
 
-def test_a_broker_that_hangs_is_told(broker: BrokerProgram, connect: Connect) -> None:
-    """It accepts the connection and says nothing: a stopped process."""
+def test_a_broker_that_hangs_is_reported(broker: BrokerProgram, connect: Connect) -> None:
+    """It accepts the connection and sends nothing: a stopped process."""
     broker.signal(signal.SIGSTOP)
     try:
         client = connect(broker.port)

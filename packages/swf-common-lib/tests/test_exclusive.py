@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The lock, held by another process."""
+"""The lock, while another process holds it."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Messages: the way there and back, and what is refused."""
+"""Messages: encoding and parsing, and the refusal of malformed ones."""
 
 from __future__ import annotations
 
@@ -30,13 +30,18 @@ def test_a_message_comes_back_as_it_was_sent() -> None:
 
 
 def test_every_message_goes_to_the_monitor_and_no_queue_is_misspelt() -> None:
-    known = {"/queue/swf.data", "/queue/swf.processing", "/queue/swf.fastmon", "/queue/swf.monitor"}
+    queues_of_the_testbed = {
+        "/queue/swf.data",
+        "/queue/swf.processing",
+        "/queue/swf.fastmon",
+        "/queue/swf.monitor",
+    }
     for queues in ROUTES.values():
         assert "/queue/swf.monitor" in queues
-        assert set(queues) <= known
+        assert set(queues) <= queues_of_the_testbed
 
 
-def test_fields_that_are_not_known_are_kept() -> None:
+def test_unknown_fields_are_retained() -> None:
     assert parse(json.dumps({**BODY, "new": 1}))["new"] == 1
 
 

@@ -101,7 +101,7 @@ class TestRealMonitor:
         assert len({row["filename"] for row in real.stf_files(run_id=run_id)}) == 5
         assert len(real.stf_files(run_id=run_id, limit=3)) == 3
 
-    def test_health_is_told_also_when_it_is_bad(self, monitor: MonitorProgram) -> None:
+    def test_health_is_reported_also_when_it_is_bad(self, monitor: MonitorProgram) -> None:
         health = client(monitor.url, monitor.token).health()
         assert health["status"] == "error", "there is no listener"
         assert health["database"]["ok"]
@@ -150,18 +150,18 @@ def test_failures_of_the_monitor_are_tried_again_and_logged_once(
 
 
 @pytest.mark.parametrize("status", [400, 404, 409, 302])
-def test_what_is_refused_is_not_tried_again(status: int) -> None:
+def test_a_refused_request_is_not_tried_again(status: int) -> None:
     elsewhere = {"Location": "http://127.0.0.1:1/"}
     with StandInMonitor((status, {"detail": "no such run"}), headers=elsewhere) as stand_in:
         with pytest.raises(
-            MonitorResponseError, match=f"{status} to PATCH /api/runs/3/: .*no such run"
+            MonitorResponseError, match=f"{status} for PATCH /api/runs/3/: .*no such run"
         ) as error:
             client(stand_in.url).update_run(3, status="ended")
         assert error.value.status == status
         assert len(stand_in.requests) == 1
 
 
-def test_one_that_is_not_patient_tells_at_once() -> None:
+def test_a_client_that_is_not_patient_fails_at_once() -> None:
     with pytest.raises(MonitorUnavailable) as error:
         client(f"http://127.0.0.1:{free_port()}", patient=False).summary()
     assert str(error.value) == "Connection refused"

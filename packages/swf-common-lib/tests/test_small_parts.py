@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Backoff, outages, repeats, memory of keys, names of STF files."""
+"""Backoff, outages, repetitions, recent keys, names of STF files."""
 
 from __future__ import annotations
 

@@ -12,7 +12,14 @@ from pathlib import Path
 import pytest
 from swf_common_lib.messages import DATA_QUEUE
 from swf_common_lib.stf import StfName
-from swf_common_lib.testing import BrokerProgram, Inbox, MonitorProgram, Program, wait_until
+from swf_common_lib.testing import (
+    BrokerProgram,
+    Inbox,
+    MonitorProgram,
+    Program,
+    programs,
+    wait_until,
+)
 
 from swf_daqsim_agent import files
 
@@ -28,19 +35,11 @@ def data_dir(tmp_path: Path) -> Path:
 def daqsim(
     tmp_path: Path, data_dir: Path, broker: BrokerProgram, monitor: MonitorProgram
 ) -> Iterator[Start]:
-    """Starts the simulator, fast and small unless told otherwise."""
-    programs: list[Program] = []
-
-    def start(*arguments: str, **env: str) -> Program:
-        small = {"SWF_STF_INTERVAL": "0.05", "SWF_STF_SIZE": "5000", "SWF_RUN_PAUSE": "0.1"}
-        everything = {**broker.env, **monitor.env, "SWF_DATA_DIR": str(data_dir), **small, **env}
-        log = tmp_path / f"{len(programs)}.log"
-        programs.append(Program(log, "swf-daqsim-agent", *arguments, env=everything))
-        return programs[-1].start()
-
-    yield start
-    for program in programs:
-        program.stop()
+    """Starts the simulator, fast and with small files by default."""
+    small = {"SWF_STF_INTERVAL": "0.05", "SWF_STF_SIZE": "5000", "SWF_RUN_PAUSE": "0.1"}
+    env = {**broker.env, **monitor.env, "SWF_DATA_DIR": str(data_dir), **small}
+    with programs(tmp_path, "swf-daqsim-agent", env=env) as start:
+        yield start
 
 
 @pytest.fixture
@@ -110,7 +109,7 @@ def test_a_run_that_was_killed_gets_its_end_later(
 
 # A negative age: it was written before the clock was set back.
 @pytest.mark.parametrize("age", [3600, -3600])
-def test_a_file_that_the_monitor_does_not_know_is_announced_again(
+def test_an_unregistered_file_is_announced_again(
     daqsim: Start, inbox: Inbox, data_dir: Path, age: int
 ) -> None:
     old, young = StfName(900001, 1), StfName(900001, 2)

@@ -111,7 +111,7 @@ def test_a_file_of_an_unknown_run_does_not_block_the_next(
         inbox.send(DATA_QUEUE, generated(StfName(999999, 1)))
         inbox.send(DATA_QUEUE, generated(StfName(run_id, 1)))
         wait_until(lambda: [m.run_id for m in inbox.messages] == [run_id])
-    assert "given up" in agent.output
+    assert "refused: the monitor returned" in agent.output
 
 
 def test_the_course_of_a_run_is_recorded(
@@ -149,7 +149,7 @@ def test_unfinished_files_are_handed_on_again_to_the_agent_that_lacks_them(
     ):
 
         def handed_on() -> list[list[str]]:
-            # files of other tests come too, and are not counted
+            # files of other tests arrive, too, and are not counted
             return [
                 sorted(m["filename"] for m in box.of_type("stf_ready") if m.run_id == run_id)
                 for box in (processing, fastmon)
@@ -181,8 +181,8 @@ def test_only_finished_files_beyond_the_newest_are_removed(
         register(client, name, "processed", sampled=True)
     for name, status in others.items():
         register(client, name, status, sampled=status != "processed")
-    assert Retention(client, tmp_path, keep=8).apply() == 0
-    assert Retention(client, tmp_path, keep=2).apply() == 2
+    assert Retention(client, tmp_path, retained=8).apply() == 0
+    assert Retention(client, tmp_path, retained=2).apply() == 2
     assert set(stf_files(tmp_path)) == {*finished[2:], *others, unknown}
 
 
@@ -194,8 +194,8 @@ def test_the_directory_of_an_old_run_goes_with_its_last_file(
         name.path(tmp_path).parent.mkdir()
         name.path(tmp_path).touch()
         register(client, name, "processed", sampled=True)
-    retention = Retention(client, tmp_path, keep=1)
+    retention = Retention(client, tmp_path, retained=1)
     assert retention.apply() == 1
     assert [p.name for p in tmp_path.iterdir()] == [f"run-{later:06d}"]
-    assert Retention(client, tmp_path, keep=0).apply() == 1
+    assert Retention(client, tmp_path, retained=0).apply() == 1
     assert [p.name for p in tmp_path.iterdir()] == [f"run-{later:06d}"], "the newest run may go on"

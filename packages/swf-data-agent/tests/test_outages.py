@@ -71,7 +71,7 @@ def test_nothing_is_lost_while_broker_monitor_and_agents_are_killed(
 
 
 def _recorded(monitor: MonitorProgram) -> list[dict[str, object]]:
-    """All messages, when those of the last file have come; the listener may be a little behind."""
+    """All messages, when those of the last file have arrived; the listener may be delayed."""
     bodies = [row["body"] for row in monitor.get("/api/messages/?limit=1000")["results"]]
     complete = len(stf_of(bodies, "processing_complete")) == FILES and any(
         body["msg_type"] == "end_run" for body in bodies

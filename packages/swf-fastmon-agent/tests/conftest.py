@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A broker for each test, one monitor for all."""
+"""A broker per test, one monitor for all tests."""
 
 from swf_common_lib.fixtures import broker, monitor
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The MCP agent as a process, asked by the SDK's own client, with the real monitor."""
+"""The MCP agent as a process, with the SDK's own client and the real monitor."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def server(tmp_path_factory: pytest.TempPathFactory, monitor: MonitorProgram) ->
 
 @contextlib.asynccontextmanager
 async def client_of(server: Server, token: str) -> AsyncIterator[Client]:
-    """A client that is logged in."""
+    """An authenticated client."""
     logged_in = create_mcp_http_client(headers={"Authorization": f"Bearer {token}"})
     async with (
         logged_in,
@@ -62,11 +62,11 @@ def call(server: Server, tool: str, **arguments: Any) -> Any:
     return asyncio.run(ask())
 
 
-def test_the_tools_tell_what_the_monitor_knows(server: Server, monitor: MonitorProgram) -> None:
-    known = MonitorClient(MonitorSettings(monitor.url, monitor.token), Shutdown())
-    run_id = known.create_run()
+def test_the_tools_return_the_data_of_the_monitor(server: Server, monitor: MonitorProgram) -> None:
+    client = MonitorClient(MonitorSettings(monitor.url, monitor.token), Shutdown())
+    run_id = client.create_run()
     for sequence in (1, 2):
-        known.register_stf(
+        client.register_stf(
             filename=f"swf.{run_id:06d}.{sequence:06d}.stf",
             run_id=run_id,
             path="/data",
@@ -74,7 +74,7 @@ def test_the_tools_tell_what_the_monitor_knows(server: Server, monitor: MonitorP
             checksum="sha256:" + "0" * 64,
             sequence=sequence,
         )
-    known.update_stf(f"swf.{run_id:06d}.000002.stf", status="failed", reason="bad")
+    client.update_stf(f"swf.{run_id:06d}.000002.stf", status="failed", reason="bad")
 
     async def ask() -> None:
         async with client_of(server, server.token) as client:
@@ -108,14 +108,14 @@ def test_wrong_arguments_are_refused(server: Server, arguments: dict[str, Any]) 
     assert call(server, "list_stf_files", **arguments).is_error
 
 
-def test_an_outage_of_the_monitor_is_told_to_the_client(
+def test_the_client_gets_an_outage_of_the_monitor_as_an_error(
     server: Server, monitor: MonitorProgram
 ) -> None:
     monitor.stop()
     try:
         reply = call(server, "list_runs")
         assert reply.is_error
-        assert "The monitor gives no answer: Connection refused" in reply.content[0].text
+        assert "The monitor does not answer: Connection refused" in reply.content[0].text
     finally:
         monitor.start()
     assert not call(server, "list_runs").is_error
@@ -155,7 +155,7 @@ def test_a_port_in_use_is_one_line(server: Server, tmp_path: Path, monitor: Moni
     assert second.start().wait() == 2
     lines = [line for line in second.output.splitlines() if not line.startswith("{")]
     assert len(lines) == 1
-    assert lines[0].endswith(f"cannot listen at 127.0.0.1:{server.port}: Address already in use")
+    assert lines[0].endswith(f"cannot listen on 127.0.0.1:{server.port}: Address already in use")
 
 
 INITIALIZE = json.dumps(
@@ -194,7 +194,7 @@ def answer(
 
 @pytest.mark.parametrize("method", ["POST", "GET", "DELETE"])
 @pytest.mark.parametrize("path", ["/mcp", "/", "/health"])
-def test_nobody_reads_without_the_token(server: Server, method: str, path: str) -> None:
+def test_every_request_needs_the_token(server: Server, method: str, path: str) -> None:
     token = server.token
     wrong = [
         [],
@@ -233,7 +233,7 @@ def test_a_client_without_the_token_calls_no_tool(server: Server) -> None:
 
 
 def test_a_request_for_another_host_is_refused(server: Server) -> None:
-    """A web page must not reach it by a name of its own that points at this address."""
+    """A web page must not reach it by a name of its own that resolves to this address."""
     with socket.create_connection(("127.0.0.1", server.port)) as sock:
         sock.sendall(
             b"POST /mcp HTTP/1.1\r\nHost: evil.example\r\nContent-Type: application/json\r\n"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Real parts: processes of the installed `swf-monitor`, a real broker, a real PostgreSQL."""
+"""Real components: processes of the installed `swf-monitor`, a real broker, a real PostgreSQL."""
 
 import contextlib
 import json
@@ -29,13 +29,20 @@ PASSWORDS = {
     "ACTIVEMQ_PASSWORD": "canary-broker-password",
     "DB_PASSWORD": "canary-database-password",
 }
-# What a process of the tests takes from the one that runs them. All else is told by the test.
-KEPT = ("PATH", "HOME", "LANG", "PYTHONPATH", "PYTHONDONTWRITEBYTECODE", "VIRTUAL_ENV", "TMPDIR")
+# The variables that a process inherits. The test sets all others.
+INHERITED = (
+    "PATH",
+    "HOME",
+    "LANG",
+    "PYTHONPATH",
+    "PYTHONDONTWRITEBYTECODE",
+    "VIRTUAL_ENV",
+    "TMPDIR",
+)
 
 
 def need(there: object, what: str) -> None:
-    """Leave tests out for what this machine lacks. Where everything is tested, that is a
-    failure."""
+    """Skip tests whose requirements this machine lacks. In CI, that is a failure."""
     if not there and os.environ.get("CI"):
         pytest.fail(what)
     if not there:
@@ -43,7 +50,7 @@ def need(there: object, what: str) -> None:
 
 
 def wait_until(condition: Callable[[], Any], what: str, timeout: float = 30.0) -> Any:
-    """What `condition` gives as soon as it is true."""
+    """Wait until `condition` is true; return its value."""
     deadline = time.monotonic() + timeout
     while True:
         value = condition()
@@ -109,7 +116,7 @@ class Api:
 
 
 class Program:
-    """A process of which all output is kept in a file."""
+    """A process whose output is in a file."""
 
     def __init__(
         self,
@@ -132,7 +139,7 @@ class Program:
     def lines(self) -> list[dict[str, Any]]:
         return [json.loads(line) for line in self.output.splitlines()]
 
-    def said(self, text: str) -> bool:
+    def has_output(self, text: str) -> bool:
         assert self.process.poll() is None, f"the program ended:\n{self.output}"
         return text in self.output
 
@@ -181,7 +188,9 @@ class Site:
         port = free_port()
         program = self.start("serve", "--port", str(port), *options, **environment)
         api = Api(f"http://127.0.0.1:{port}")
-        wait_until(lambda: program.said('"serving"') and api.answers(), "answer of the server")
+        wait_until(
+            lambda: program.has_output('"serving"') and api.answers(), "answer of the server"
+        )
         return program, api
 
     def start_broker(self, port: int) -> Program:
@@ -191,7 +200,7 @@ class Site:
             module="swf_testbed_cli.broker",
             SWF_BROKER_DATA_DIR=str(self.folder / "broker"),
         )
-        wait_until(lambda: program.said('"listening"'), "broker")
+        wait_until(lambda: program.has_output('"listening"'), "broker")
         return program
 
     def python(self, code: str) -> str:
@@ -213,14 +222,14 @@ class Site:
 
 
 def make_site(folder: Path, **environment: str) -> Site:
-    kept = {name: os.environ[name] for name in KEPT if name in os.environ}
+    inherited = {name: os.environ[name] for name in INHERITED if name in os.environ}
     own = {
         "SECRET_KEY": SECRET_KEY,
         "SWF_API_TOKEN": TOKEN,
         "SWF_MONITOR_DATA_DIR": str(folder / "monitor"),
         "PYTHONUNBUFFERED": "1",
     }
-    return Site(folder, kept | own | environment)
+    return Site(folder, inherited | own | environment)
 
 
 @pytest.fixture
@@ -250,7 +259,7 @@ class PostgreSQL:
         }
 
     def run(self, *command: str) -> None:
-        # PostgreSQL refuses to run as root.
+        # PostgreSQL does not run as root.
         user = "nobody" if os.getuid() == 0 else None
         subprocess.run(
             [str(self.binaries / command[0]), *command[1:]],
@@ -299,7 +308,7 @@ def postgresql() -> Iterator[PostgreSQL]:
     need(binaries, "no PostgreSQL server on this machine: apt-get install postgresql")
     assert binaries
     need(find_spec("psycopg"), "psycopg is not installed: pip install 'swf-monitor[postgresql]'")
-    # Not pytest's folder, which no other user can enter.
+    # not the directory of pytest, which other users cannot enter
     folder = Path(tempfile.mkdtemp(prefix="swf-monitor-postgresql-"))
     (folder / "password").write_text(PASSWORDS["DB_PASSWORD"])
     if os.getuid() == 0:
@@ -338,7 +347,7 @@ def postgresql_site(postgresql: PostgreSQL, tmp_path: Path) -> Iterator[Site]:
 
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])
 def api(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
-    """A running server, one for each kind of database, shared by the tests of a module."""
+    """A running server per database engine, shared by the tests of a module."""
     environment = {}
     if request.param == "postgresql":
         environment = request.getfixturevalue("postgresql").environment

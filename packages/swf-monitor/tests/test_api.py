@@ -102,7 +102,7 @@ def test_run_goes_forward_only(api: Api) -> None:
     again = api.patch(address, {"status": "running", "started_at": began})
     assert again.status == 200
     assert again.json == ending.json == api.get(address).json
-    # The clock was set back in the middle of a run: it ends all the same.
+    # The clock was set back in the middle of a run, which ends normally.
     address = f"/api/runs/{api.post('/api/runs/', {}).json['run_id']}/"
     assert api.patch(address, {"status": "running", "started_at": ended}).status == 200
     ending = api.patch(address, {"status": "ended", "ended_at": began, "total_files": 1})
@@ -189,7 +189,7 @@ def test_time_frames_mark_their_file_sampled(api: Api, run_id: int) -> None:
     assert api.post("/api/tf-files/", frame | {"offset": 99}).status == 409
 
 
-def test_files_are_found_by_what_they_wait_for(api: Api, run_id: int) -> None:
+def test_files_are_found_by_their_pending_step(api: Api, run_id: int) -> None:
     bodies = [stf(run_id) for _ in range(4)]
     for body in bodies:
         api.post("/api/stf-files/", body)
@@ -216,7 +216,7 @@ def test_files_are_found_by_what_they_wait_for(api: Api, run_id: int) -> None:
     assert found("limit=2") == [names[3], names[2]]
     assert found("limit=2&offset=3") == [names[0]]
     time.sleep(0.01)
-    # What waits for the longest comes first: a limit must not hide it.
+    # The oldest file is first, so that a limit does not hide it.
     assert found("older_than=0&limit=2") == names[:2]
 
 
@@ -295,7 +295,7 @@ def test_wrong_file_is_refused(api: Api, run_id: int, change: dict[str, Any], fi
         ("GET", "/api/runs/?offset=-1", None, "offset"),
     ],
 )
-def test_wrong_request_says_what_is_wrong(
+def test_the_answer_to_a_wrong_request_names_the_error(
     api: Api, method: str, path: str, body: Any, field: str
 ) -> None:
     answer = api.request(method, path, body)
@@ -325,7 +325,7 @@ def test_wrong_changes_are_refused(api: Api, run_id: int) -> None:
     assert api.get(address).json["started_at"] is None
 
 
-def test_what_is_no_json_is_refused(api: Api) -> None:
+def test_a_body_that_is_not_json_is_refused(api: Api) -> None:
     assert api.request("POST", "/api/runs/", raw=b"{").status in (201, 400)
     assert api.request("POST", "/api/systemagents/heartbeat/", raw=b"{").status == 400
     assert api.request("POST", "/api/systemagents/heartbeat/", raw=b"\xff\xfe").status == 400
@@ -380,15 +380,15 @@ def test_large_bodies_are_refused_while_they_come(api: Api) -> None:
         "announced": b"Content-Length: 1000000000\r\n\r\n",
         "in chunks": b"Transfer-Encoding: chunked\r\n\r\n",
     }
-    for kind, head in heads.items():
+    for case, head in heads.items():
         with socket.create_connection((address.hostname, address.port), timeout=20) as connection:
             connection.sendall(b"POST /api/runs/ HTTP/1.1\r\nHost: 127.0.0.1\r\n" + head)
             answer = b""
             with contextlib.suppress(ConnectionError):
-                for _ in range(40 if kind == "in chunks" else 0):
+                for _ in range(40 if case == "in chunks" else 0):
                     connection.sendall(b"10000\r\n" + b"x" * 65536 + b"\r\n")
             with contextlib.suppress(ConnectionError):
                 answer = connection.recv(100)
-            # A peer that is still sending may get a reset in place of the answer.
-            assert answer.startswith(b"HTTP/1.1 413") or (kind == "in chunks" and not answer), kind
+            # A peer that is still sending may get a reset instead of the response.
+            assert answer.startswith(b"HTTP/1.1 413") or (case == "in chunks" and not answer), case
     assert api.get("/api/summary/").status == 200

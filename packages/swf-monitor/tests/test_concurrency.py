@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""SQLite with the server and a second process that write at the same time, as hard as they can."""
+"""SQLite while the server and a second process write at the same time, without a pause."""
 
 from concurrent.futures import ThreadPoolExecutor
 
@@ -23,7 +23,7 @@ print(count)
 
 
 def work(api: Api, worker: int) -> list[int]:
-    """What the agents do, all of it."""
+    """All requests of the agents."""
     statuses = []
     for number in range(8):
         run_id = api.post("/api/runs/", {}).json["run_id"]

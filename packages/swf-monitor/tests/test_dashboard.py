@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The page at `/`: shows what there is, says what is wrong, takes nothing from elsewhere."""
+"""The page at `/`: it shows the state and the problems, and loads nothing from other servers."""
 
 import html
 import re
@@ -88,10 +88,10 @@ def counts(text: str) -> dict[str, int]:
     return {name: int(count) for count, name in found}
 
 
-def test_empty_states_tell_what_to_do() -> None:
+def test_empty_states_have_the_next_step() -> None:
     listener_is_well()
     text = page()
-    assert banner(text) == ("waiting", "The monitor is ready and waits for agents")
+    assert banner(text) == ("waiting", "The monitor is ready and is waiting for agents")
     for word in (
         "No agent has reported yet",
         "swf-testbed start",
@@ -101,7 +101,7 @@ def test_empty_states_tell_what_to_do() -> None:
     ):
         assert word in text
     agent()
-    assert banner(page()) == ("waiting", "The agents are ready and wait for a run")
+    assert banner(page()) == ("waiting", "The agents are ready and are waiting for a run")
 
 
 def test_all_is_well() -> None:
@@ -112,7 +112,7 @@ def test_all_is_well() -> None:
     for number in (1, 2, 3, 4, 5, 6, 99, 99):
         announce(f"swf.{run_id:06d}.{number:06d}.stf")
     text = page()
-    assert banner(text) == ("ok", "All is well")
+    assert banner(text) == ("ok", "The testbed is healthy")
     assert counts(text) == {
         "generated": 7,
         "registered": 6,
@@ -123,8 +123,8 @@ def test_all_is_well() -> None:
     for word in (
         "1 of 1 agents alive",
         "data-agent@host",
-        "2 waiting, 1 in work",
-        "1 on the way",
+        "2 waiting, 1 running",
+        "1 pending",
         "64.0 KiB",
         "stf_gen",
         "daqsim-agent",
@@ -133,16 +133,16 @@ def test_all_is_well() -> None:
 
 
 @pytest.mark.parametrize("minutes", [3, -3], ids=["for minutes", "before the clock was set back"])
-def test_what_is_wrong_is_on_top(minutes: int) -> None:
+def test_problems_are_on_top(minutes: int) -> None:
     listener_is_well()
     agent()
     agent("processing-agent@host", silent=minutes)
     agent("fastmon-agent@host", status="WARNING", description="slow disk")
     run_with_files(processed=1, failed=2)
     text = page()
-    assert banner(text) == ("error", "The testbed needs a look")
-    assert "processing-agent@host has not been heard of" in text
-    assert "fastmon-agent@host says WARNING: slow disk" in text
+    assert banner(text) == ("error", "The testbed needs attention")
+    assert "processing-agent@host sends no heartbeats" in text
+    assert "fastmon-agent@host reports WARNING: slow disk" in text
     assert "2 STF files failed in the last hour" in text
     assert "2 of 3 agents alive" in text
 
@@ -200,7 +200,7 @@ def test_page_is_one_answer_and_its_policy_lets_it_work() -> None:
     assert 'http-equiv="refresh"' in text
 
 
-def test_refreshed_part_is_what_the_page_holds() -> None:
+def test_the_refreshed_part_is_the_content_of_the_page() -> None:
     from django.test import Client
 
     listener_is_well()
@@ -236,11 +236,11 @@ def test_number_of_queries_does_not_grow() -> None:
     assert max(few.values()) <= 13
 
 
-def test_no_query_reads_what_grows() -> None:
-    """It is what keeps the page fast with 100,000 files: benchmarks/dashboard.py has the seconds.
+def test_no_query_scans_a_table_that_grows() -> None:
+    """So the page is fast with 100,000 files: benchmarks/dashboard.py measures it.
 
     A plan with SCAN and without an index reads every row, and one with a B-TREE for ORDER BY sorts
-    them: neither is for the tables that grow. Counts read an index, which is small.
+    them: neither is acceptable for tables that grow. Counts read an index, which is small.
     """
     from django.db import connection
     from django.test import Client
@@ -252,7 +252,7 @@ def test_no_query_reads_what_grows() -> None:
     listener_is_well()
     agent()
     run_with_files(processed=300, failed=1, registered=2)
-    # As it is in time: few files wait to be sampled.
+    # as in operation: few files wait to be sampled
     StfFile.objects.filter(status="processed").update(sampled_at=timezone.now())
     for number in range(300):
         announce(str(number))

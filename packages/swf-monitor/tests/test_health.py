@@ -21,7 +21,7 @@ def ask() -> tuple[int, dict]:
     return answer.status_code, answer.json()
 
 
-def say(*, subscribed: bool, seconds_ago: float = 0.0) -> None:
+def record_state(*, subscribed: bool, seconds_ago: float = 0.0) -> None:
     from django.utils import timezone
 
     from swf_monitor.models import ListenerState
@@ -29,7 +29,7 @@ def say(*, subscribed: bool, seconds_ago: float = 0.0) -> None:
     ListenerState.objects.create(
         pk=1,
         subscribed=subscribed,
-        detail="said last",
+        detail="its detail",
         updated_at=timezone.now() - timedelta(seconds=seconds_ago),
     )
 
@@ -37,7 +37,7 @@ def say(*, subscribed: bool, seconds_ago: float = 0.0) -> None:
 def test_well() -> None:
     from swf_monitor import __version__
 
-    say(subscribed=True)
+    record_state(subscribed=True)
     status, health = ask()
     assert status == 200
     assert health["status"] == "ok"
@@ -46,7 +46,11 @@ def test_well() -> None:
     assert health["database"]["engine"] == "sqlite"
     assert health["database"]["latency_ms"] >= 0
     listener = health["listener"]
-    assert (listener["ok"], listener["subscribed"], listener["detail"]) == (True, True, "said last")
+    assert (listener["ok"], listener["subscribed"], listener["detail"]) == (
+        True,
+        True,
+        "its detail",
+    )
     assert listener["seconds_since_update"] < 5
 
 
@@ -59,21 +63,23 @@ def test_listener_was_never_started() -> None:
 
 
 def test_listener_is_not_subscribed() -> None:
-    say(subscribed=False)
+    record_state(subscribed=False)
     status, health = ask()
     assert status == 503
-    assert (health["listener"]["ok"], health["listener"]["detail"]) == (False, "said last")
+    assert (health["listener"]["ok"], health["listener"]["detail"]) == (False, "its detail")
 
 
 # A negative age: the clock was set back since.
 @pytest.mark.parametrize(("age", "status"), [(15, 200), (21, 503), (-1, 200), (-21.5, 503)])
 def test_listener_is_silent(age: float, status: int) -> None:
-    say(subscribed=True, seconds_ago=age)
+    record_state(subscribed=True, seconds_ago=age)
     answered, health = ask()
     assert answered == status
     assert health["listener"]["ok"] is (status == 200)
     if status == 503:
-        assert "not been heard of for 21 s; it said last: said last" in health["listener"]["detail"]
+        assert (
+            "has not reported for 21 s; its last report: its detail" in health["listener"]["detail"]
+        )
 
 
 def heard(name: str, seconds_ago: float) -> None:
@@ -89,10 +95,10 @@ def heard(name: str, seconds_ago: float) -> None:
 
 @pytest.mark.parametrize(("age", "status"), [(25, 200), (31, 503), (-1, 200), (-31, 503)])
 def test_an_agent_is_silent(age: float, status: int) -> None:
-    """One definition: what the summary says of an agent, and what the health says, is the same."""
+    """The summary and the health report have the same definition of an alive agent."""
     from django.test import Client
 
-    say(subscribed=True)
+    record_state(subscribed=True)
     heard("here", 1)
     heard("other", age)
     answered, health = ask()
@@ -106,35 +112,35 @@ def test_an_agent_is_silent(age: float, status: int) -> None:
         status == 503
     )
     if status == 503:
-        assert health["agents"]["detail"] == "1 of 2 agents are alive; not heard of: other (31 s)"
+        assert health["agents"]["detail"] == "1 of 2 agents are alive; no heartbeat: other (31 s)"
         assert health["listener"]["ok"] is True
 
 
 def test_many_agents_are_silent() -> None:
-    say(subscribed=True)
+    record_state(subscribed=True)
     for number in range(7):
         heard(f"data@host{number}", 100 + number)
     _status, health = ask()
     assert health["agents"]["detail"] == (
-        "0 of 7 agents are alive; not heard of: data@host6 (106 s), data@host5 (105 s), data@host4 "
+        "0 of 7 agents are alive; no heartbeat: data@host6 (106 s), data@host5 (105 s), data@host4 "
         "(104 s),"
         " data@host3 (103 s), data@host2 (102 s) and 2 more"
     )
     assert len(health["agents"]["silent"]) == 7
 
 
-def test_an_agent_that_is_forgotten() -> None:
+def test_an_agent_that_is_deleted() -> None:
     from django.test import Client
 
     from swf_monitor.models import SystemAgent
 
-    say(subscribed=True)
+    record_state(subscribed=True)
     heard("data@host/1", 100)
     SystemAgent.objects.update(pid=7)
     client = Client(headers={"Authorization": f"Token {TOKEN}"})
     assert Client().delete("/api/systemagents/data@host%2F1/").status_code == 401
     assert client.delete("/api/systemagents/data@host%2F1/?pid=x").status_code == 400
-    # another process has been heard of under that name
+    # another process has sent a heartbeat under that name
     assert client.delete("/api/systemagents/data@host%2F1/?pid=8").status_code == 204
     assert ask()[0] == 503
     assert client.delete("/api/systemagents/data@host%2F1/?pid=7").status_code == 204
@@ -153,7 +159,7 @@ def test_an_agent_that_is_forgotten() -> None:
     ],
 )
 def test_nothing_can_be_written(tmp_path: Path, make: str, cause: str) -> None:
-    """A real file system in a mount namespace of its own: all that was stored can still be read."""
+    """A real file system in a mount namespace of its own, where stored data stays readable."""
     code = f"""if True:
         import json, os
         import django
@@ -184,7 +190,7 @@ def test_nothing_can_be_written(tmp_path: Path, make: str, cause: str) -> None:
     first, second = json.loads(done.stdout)
     assert first["ok"] is True
     assert second["ok"] is False
-    assert "nothing can be written in" in second["error"]
+    assert "cannot write in" in second["error"]
     assert cause in second["error"]
 
 

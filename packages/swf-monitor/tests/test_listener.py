@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""`swf-monitor listen` with the testbed's broker: every message once, whatever goes away."""
+"""`swf-monitor listen` with the testbed's broker: every message once, despite outages."""
 
 import json
 import signal
@@ -89,14 +89,14 @@ def testbed(site: Site) -> Testbed:
 def test_each_message_is_recorded_once(testbed: Testbed) -> None:
     bodies = [message(number) for number in range(200)]
     send(testbed.port, bodies + bodies[:50])
-    # The queue keeps the order: when this one is here, all are.
+    # the queue is ordered: when this message has arrived, all have
     last = message(0, msg_type="end_run")
     send(testbed.port, [last])
     wait_until(
         lambda: testbed.api.get("/api/messages/?msg_type=end_run").json["count"], "the last message"
     )
     assert testbed.count() == 201
-    # One that came again is no fault.
+    # a repeated message is no error
     assert "refused" not in testbed.listener.output
     newest = testbed.api.get("/api/messages/?limit=1").json["results"][0]
     assert newest["body"] == json.loads(last)
@@ -107,7 +107,7 @@ def test_each_message_is_recorded_once(testbed: Testbed) -> None:
     assert ids == {json.loads(body)["message_id"] for body in [*bodies, last]}
 
 
-def test_what_is_no_message_is_refused_and_does_not_come_again(testbed: Testbed) -> None:
+def test_an_invalid_message_is_refused_and_not_delivered_again(testbed: Testbed) -> None:
     bad = [
         "no json",
         "[]",
@@ -171,7 +171,7 @@ def test_stop_signals(site: Site, number: signal.Signals) -> None:
     site.environment["ACTIVEMQ_PORT"] = str(free_port())
     site.set_up()
     listener = site.start("listen")
-    wait_until(lambda: listener.said("Connection refused"), "word of the broker")
+    wait_until(lambda: listener.has_output("Connection refused"), "word of the broker")
     began = time.monotonic()
     assert listener.stop(number) == 0
     assert time.monotonic() - began < 5
@@ -181,10 +181,10 @@ def test_it_waits_for_a_database_that_is_set_up_and_for_a_broker(site: Site) -> 
     port = free_port()
     site.environment["ACTIVEMQ_PORT"] = str(port)
     listener = site.start("listen")
-    wait_until(lambda: listener.said("the database is not set up"), "word of the database")
+    wait_until(lambda: listener.has_output("the database is not set up"), "word of the database")
     assert not (site.folder / "monitor").exists()
     site.set_up()
-    wait_until(lambda: listener.said("Connection refused"), "word of the broker")
+    wait_until(lambda: listener.has_output("Connection refused"), "word of the broker")
     time.sleep(2)
     assert listener.output.count("the database is not set up") == 1
     assert listener.output.count("Connection refused") == 1
@@ -196,11 +196,11 @@ def test_it_waits_for_a_database_that_is_set_up_and_for_a_broker(site: Site) -> 
 
 def test_it_ends_also_while_it_waits_for_the_database(site: Site) -> None:
     listener = site.start("listen")
-    wait_until(lambda: listener.said("the database is not set up"), "word of the database")
+    wait_until(lambda: listener.has_output("the database is not set up"), "word of the database")
     assert listener.stop() == 0
 
 
-def test_message_is_kept_by_the_broker_while_postgresql_is_away(
+def test_message_stays_in_the_broker_while_postgresql_is_unavailable(
     postgresql: PostgreSQL, postgresql_site: Site
 ) -> None:
     testbed = Testbed(postgresql_site)
@@ -210,8 +210,8 @@ def test_message_is_kept_by_the_broker_while_postgresql_is_away(
     postgresql.stop()
     try:
         send(testbed.port, [message(number) for number in range(2, 12)])
-        wait_until(lambda: testbed.listener.said('"database: '), "word of the database")
-        # Not even an orderly end may lose what was not stored.
+        wait_until(lambda: testbed.listener.has_output('"database: '), "word of the database")
+        # Not even a graceful shutdown may lose messages that are not stored.
         assert testbed.listener.stop() == 0
     finally:
         postgresql.start()
@@ -223,7 +223,7 @@ def test_message_is_kept_by_the_broker_while_postgresql_is_away(
     assert testbed.count() == before + 11
 
 
-def test_postgresql_refuses_what_sqlite_stores(postgresql_site: Site) -> None:
+def test_postgresql_refuses_messages_that_sqlite_stores(postgresql_site: Site) -> None:
     testbed = Testbed(postgresql_site)
     before = testbed.count()
     send(testbed.port, [message(0, other="a\x00b"), message(0, other="\ud800"), message(1)])
@@ -232,7 +232,7 @@ def test_postgresql_refuses_what_sqlite_stores(postgresql_site: Site) -> None:
     testbed.wait_until_healthy()
 
 
-def test_wrong_password_is_told(site: Site) -> None:
+def test_wrong_password_is_reported(site: Site) -> None:
     port = free_port()
     site.environment["ACTIVEMQ_PORT"] = str(port)
     site.environment |= {"SWF_BROKER_USER": "swf", "SWF_BROKER_PASSWORD": "right"}

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is forgotten, and above all what is not."""
+"""The rows that are deleted, and above all those that are not."""
 
 import sqlite3
 import subprocess
@@ -8,6 +8,7 @@ import time
 import uuid
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,7 +19,7 @@ OLD = NOW - timedelta(days=8)
 LIMIT = NOW - timedelta(days=7)
 
 
-def test_old_messages_are_forgotten() -> None:
+def test_old_messages_are_deleted() -> None:
     from swf_monitor.models import Message
     from swf_monitor.retention import prune
 
@@ -31,27 +32,35 @@ def test_old_messages_are_forgotten() -> None:
     assert prune(LIMIT) == {}
 
 
-def test_finished_files_are_forgotten_and_others_never(monkeypatch: pytest.MonkeyPatch) -> None:
+def add_file(
+    run: Any, name: str, status: str, sampled_at: datetime | None, updated_at: datetime
+) -> None:
+    from swf_monitor.models import StfFile
+
+    StfFile.objects.create(
+        filename=name,
+        run=run,
+        path="/x",
+        size_bytes=1,
+        checksum="sha256:0",
+        sequence=1,
+        status=status,
+        sampled_at=sampled_at,
+        updated_at=updated_at,
+    )
+
+
+def test_finished_files_are_deleted_and_others_never(monkeypatch: pytest.MonkeyPatch) -> None:
     from swf_monitor import retention
     from swf_monitor.models import Run, StfFile, TfFile
 
-    monkeypatch.setattr(retention, "STF_FILES_KEPT", 2)
+    monkeypatch.setattr(retention, "STF_FILES_RETAINED", 2)
     run = Run.objects.create(created_at=OLD)
     empty_run = Run.objects.create(created_at=OLD)
     new_run = Run.objects.create(created_at=NOW)
 
     def file(name: str, status: str, sampled: bool, when: datetime) -> None:
-        StfFile.objects.create(
-            filename=name,
-            run=run,
-            path="/x",
-            size_bytes=1,
-            checksum="sha256:0",
-            sequence=1,
-            status=status,
-            sampled_at=when if sampled else None,
-            updated_at=when,
-        )
+        add_file(run, name, status, when if sampled else None, when)
 
     file("old-finished", "processed", True, OLD)
     file("old-finished-2", "processed", True, OLD)
@@ -89,42 +98,33 @@ def fill_messages(count: int, body: object = None) -> None:
     )
 
 
-def test_no_more_messages_than_the_limit_are_kept() -> None:
+def test_no_more_messages_than_the_limit_are_retained() -> None:
     from django.utils import timezone
 
     from swf_monitor.models import Message
     from swf_monitor.retention import prune
 
     fill_messages(1300)
-    kept = list(Message.objects.order_by("-pk").values_list("pk", flat=True)[:100])
-    # the clock was set back in between: what came last has the earliest time
-    Message.objects.filter(pk__in=kept).update(received_at=timezone.now() - timedelta(days=1))
+    retained = list(Message.objects.order_by("-pk").values_list("pk", flat=True)[:100])
+    # the clock was set back in between: the last messages have the earliest time
+    Message.objects.filter(pk__in=retained).update(received_at=timezone.now() - timedelta(days=1))
     assert prune(LIMIT, max_messages=100) == {"messages": 1200}
-    assert list(Message.objects.order_by("-pk").values_list("pk", flat=True)) == kept
+    assert list(Message.objects.order_by("-pk").values_list("pk", flat=True)) == retained
     assert prune(LIMIT, max_messages=100) == {}
 
 
-def test_no_more_files_than_the_limit_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Also of those that failed; never of those that wait, which would not be processed any
-    more."""
+def test_no_more_files_than_the_limit_are_retained(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The limit applies to failed files, too, but never to pending ones, which would not be
+    processed any more."""
     from swf_monitor import retention
     from swf_monitor.models import Run, StfFile, TfFile
 
-    monkeypatch.setattr(retention, "STF_FILES_KEPT", 2)
+    monkeypatch.setattr(retention, "STF_FILES_RETAINED", 2)
     run = Run.objects.create(created_at=NOW)
     for number in range(5):
         for status in ("processed", "failed", "registered", "processing"):
-            StfFile.objects.create(
-                filename=f"{status}-{number}",
-                run=run,
-                path="/x",
-                size_bytes=1,
-                checksum="sha256:0",
-                sequence=1,
-                status=status,
-                sampled_at=NOW if status == "processed" else None,
-                updated_at=NOW,
-            )
+            sampled_at = NOW if status == "processed" else None
+            add_file(run, f"{status}-{number}", status, sampled_at, NOW)
     for stf in StfFile.objects.filter(status="processed"):
         TfFile.objects.create(filename=stf.filename, stf_file=stf, size_bytes=1, offset=0)
     assert retention.prune(LIMIT, max_stf_files=3) == {"stf_files": 4}
@@ -197,7 +197,7 @@ def test_the_file_gets_smaller_and_is_used_again() -> None:
     from django.conf import settings
     from django.db import connection
 
-    from swf_monitor.database import give_space_back
+    from swf_monitor.database import release_space
     from swf_monitor.retention import prune
 
     def megabytes() -> float:
@@ -216,11 +216,11 @@ def test_the_file_gets_smaller_and_is_used_again() -> None:
     assert largest > 20
     assert megabytes() > 20, "to delete alone gives nothing back"
     steps: list[int] = []
-    assert give_space_back(lambda: bool(steps.append(1))) > 4000
+    assert release_space(lambda: bool(steps.append(1))) > 4000
     assert len(steps) > 4, "one long step would block the others"
     assert megabytes() < before + 8
-    assert give_space_back(lambda: False) == 0
-    # without it, the place is used again
+    assert release_space(lambda: False) == 0
+    # without it, the space is used again
     assert fill_and_prune() < largest + 5
     assert fill_and_prune() < largest + 5
 
@@ -228,7 +228,7 @@ def test_the_file_gets_smaller_and_is_used_again() -> None:
 def test_a_file_that_was_made_without_it_is_left_as_it_is(tmp_path: Path) -> None:
     from django.db import connection
 
-    from swf_monitor.database import give_space_back
+    from swf_monitor.database import release_space
 
     with connection.cursor() as cursor:
         assert cursor.execute("PRAGMA auto_vacuum").fetchone() == (2,)
@@ -238,7 +238,7 @@ def test_a_file_that_was_made_without_it_is_left_as_it_is(tmp_path: Path) -> Non
     connection.close()
     name, connection.settings_dict["NAME"] = connection.settings_dict["NAME"], other
     try:
-        assert give_space_back(lambda: False) == 0
+        assert release_space(lambda: False) == 0
     finally:
         connection.close()
         connection.settings_dict["NAME"] = name
@@ -260,7 +260,7 @@ def test_limits_of_the_environment() -> None:
         Limits.from_environment(Environment({"SWF_MONITOR_MAX_STF_FILES": "10"}))
 
 
-def test_run_numbers_are_not_given_again() -> None:
+def test_run_numbers_are_not_reused() -> None:
     from swf_monitor.models import Run
 
     last = Run.objects.create()
@@ -269,7 +269,7 @@ def test_run_numbers_are_not_given_again() -> None:
     assert Run.objects.create().pk > number
 
 
-def test_agents_that_are_gone_are_forgotten() -> None:
+def test_agents_without_a_heartbeat_are_deleted() -> None:
     from swf_monitor.models import SystemAgent
     from swf_monitor.retention import prune
 

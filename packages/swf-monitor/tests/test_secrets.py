@@ -62,7 +62,7 @@ def test_errors_show_no_secret(site: Site) -> None:
 
 
 def test_error_page_shows_nothing_of_the_inside(site: Site) -> None:
-    """What Django does with an error that nobody expected."""
+    """Django's handling of an unexpected error."""
     shown = site.python(
         "import logging\n"
         "logging.disable()\n"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""`swf-monitor serve`: how it starts, how it ends, and what it does without its database."""
+"""`swf-monitor serve`: its start, its end, and an outage of its database."""
 
 import contextlib
 import signal
@@ -27,11 +27,11 @@ def test_taken_port_is_one_clear_line_and_nothing_is_changed(site: Site) -> None
 
 
 def test_port_is_taken_before_anything_that_takes_time(site: Site) -> None:
-    """At a restart clients are refused no longer than Python takes to start."""
+    """During a restart, clients are refused only while Python starts."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
-        # Django would not even be set up with this environment.
+        # with this environment, Django cannot even be set up
         done = site.command("serve", "--port", str(taken.getsockname()[1]), SECRET_KEY="")
     assert "cannot listen" in done.stderr
 
@@ -51,7 +51,7 @@ def test_stop_signals(site: Site, number: signal.Signals) -> None:
     assert program.stop(number) == 0
     assert time.monotonic() - began < 5
     assert [line["message"] for line in program.lines[-2:]] == ["stopping", "stopped"]
-    # Nothing waits in the log of SQLite any more.
+    # the journal of SQLite is empty
     assert {path.name for path in (site.folder / "monitor").iterdir()} == {
         "db.sqlite3",
         ".setup.lock",
@@ -60,7 +60,7 @@ def test_stop_signals(site: Site, number: signal.Signals) -> None:
 
 def test_request_in_work_is_answered_before_the_end(site: Site) -> None:
     program, api = site.serve("--setup")
-    # The write lock of the database is taken, so that a POST waits.
+    # another process holds the write lock of the database, so a POST waits
     lock = sqlite3.connect(
         site.folder / "monitor" / "db.sqlite3", isolation_level=None, check_same_thread=False
     )
@@ -78,7 +78,7 @@ def test_request_in_work_is_answered_before_the_end(site: Site) -> None:
     assert program.process.wait(10) == 0
 
 
-def test_request_that_never_ends_does_not_keep_it(site: Site) -> None:
+def test_request_that_never_ends_does_not_block_the_stop(site: Site) -> None:
     program, api = site.serve("--setup")
     with contextlib.closing(
         sqlite3.connect(site.folder / "monitor" / "db.sqlite3", isolation_level=None)
@@ -99,7 +99,7 @@ def test_request_that_never_ends_does_not_keep_it(site: Site) -> None:
         waiting.join(10)
 
 
-def test_clients_that_stay_connected_do_not_keep_it(site: Site) -> None:
+def test_clients_that_stay_connected_do_not_block_the_stop(site: Site) -> None:
     program, api = site.serve("--setup")
     port = int(api.url.rpartition(":")[2])
     with contextlib.ExitStack() as stack:
@@ -152,16 +152,16 @@ def test_postgresql_that_goes_and_comes(postgresql: PostgreSQL, postgresql_site:
         assert refused.headers["Retry-After"]
         page = api.get("/")
         assert page.status == 503
-        assert "The database cannot be used" in page.text
-        # One that starts now serves, so that its health tells the cause.
+        assert "The database is unavailable" in page.text
+        # a monitor that starts now serves, so its health report has the cause
         port = free_port()
         late = postgresql_site.start("serve", "--setup", "--port", str(port))
         late_api = Api(f"http://127.0.0.1:{port}")
-        wait_until(lambda: late.said('"serving"'), "server without a database")
+        wait_until(lambda: late.has_output('"serving"'), "server without a database")
         assert late_api.get("/api/health/").status == 503
     finally:
         postgresql.start()
     assert api.post("/api/runs/", {}).status == 201
     assert api.get("/api/health/").json["database"]["ok"] is True
-    wait_until(lambda: late.said("answers again"), "setup after the database came")
+    wait_until(lambda: late.has_output("answers again"), "setup after the database came")
     assert late_api.post("/api/runs/", {}).status == 201

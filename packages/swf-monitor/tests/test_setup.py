@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""`swf-monitor setup`: idempotent, honest with --check, on both databases."""
+"""`swf-monitor setup`: idempotent, with a correct --check, on both databases."""
 
 import hashlib
 import json
@@ -25,41 +25,41 @@ def contents(folder: Path) -> dict[str, tuple[str, int]]:
     }
 
 
-def told(site: Site, *options: str, **environment: str) -> dict[str, object]:
+def set_up(site: Site, *options: str, **environment: str) -> dict[str, object]:
     done = site.command("setup", *options, **environment)
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("\n") == 1
     return json.loads(done.stdout)
 
 
-def test_check_predicts_what_setup_then_does(site: Site) -> None:
-    predicted = told(site, "--check")
+def test_check_predicts_the_changes_of_setup(site: Site) -> None:
+    predicted = set_up(site, "--check")
     assert predicted["changed"] is True
     assert "swf_monitor.0001_initial" in predicted["migrations"]
     assert contents(site.folder) == {}
-    assert told(site) == predicted
+    assert set_up(site) == predicted
     after = contents(site.folder)
-    assert told(site, "--check") == {"changed": False, "migrations": []}
+    assert set_up(site, "--check") == {"changed": False, "migrations": []}
     assert contents(site.folder) == after
-    assert told(site) == {"changed": False, "migrations": []}
+    assert set_up(site) == {"changed": False, "migrations": []}
 
 
 def test_new_token_replaces_the_old_one(site: Site) -> None:
     site.set_up()
-    assert told(site, "--check", SWF_API_TOKEN=OTHER_TOKEN) == {"changed": True, "migrations": []}
+    assert set_up(site, "--check", SWF_API_TOKEN=OTHER_TOKEN) == {"changed": True, "migrations": []}
     _, api = site.serve()
     assert api.get("/api/runs/").status == 200
-    assert told(site, SWF_API_TOKEN=OTHER_TOKEN)["changed"] is True
+    assert set_up(site, SWF_API_TOKEN=OTHER_TOKEN)["changed"] is True
     assert api.get("/api/runs/").status == 401
     api.token = OTHER_TOKEN
     assert api.get("/api/runs/").status == 200
 
 
 def test_setup_on_postgresql(postgresql_site: Site) -> None:
-    # Another test may have been here before: what counts is that the second run has nothing to do.
+    # another test may have set it up before: only the second run must have nothing to do
     postgresql_site.set_up()
-    assert told(postgresql_site, "--check") == {"changed": False, "migrations": []}
-    assert told(postgresql_site) == {"changed": False, "migrations": []}
+    assert set_up(postgresql_site, "--check") == {"changed": False, "migrations": []}
+    assert set_up(postgresql_site) == {"changed": False, "migrations": []}
     assert not (postgresql_site.folder / "monitor").exists()
 
 
@@ -128,7 +128,7 @@ def test_secrets_may_be_in_files(site: Site) -> None:
         path.write_text(value + "\n")
         site.environment[f"{name}_FILE"] = str(path)
         del site.environment[name]
-    assert told(site)["changed"] is True
+    assert set_up(site)["changed"] is True
 
 
 HANGS = """
@@ -174,7 +174,7 @@ def test_a_setup_that_hangs_is_named(site: Site) -> None:
     pid, done = while_another_setup_hangs(site)
     assert done.returncode == 1
     assert f"process {pid} (user " in done.stderr, done.stderr
-    assert told(site)["changed"] is True
+    assert set_up(site)["changed"] is True
 
 
 def test_a_setup_that_hangs_is_named_on_postgresql(postgresql_site: Site) -> None:
@@ -182,4 +182,4 @@ def test_a_setup_that_hangs_is_named_on_postgresql(postgresql_site: Site) -> Non
     assert done.returncode == 1
     assert "user swf" in done.stderr, done.stderr
     assert "pg_terminate_backend(" in done.stderr
-    assert told(postgresql_site)["changed"] is True
+    assert set_up(postgresql_site)["changed"] is True

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What `older_than` finds, also after the clock was set back."""
+"""The files that `older_than` finds, also after the clock was set back."""
 
 from datetime import timedelta
 
@@ -9,7 +9,7 @@ pytestmark = pytest.mark.usefixtures("database")
 
 
 @pytest.mark.parametrize(("seconds_ago", "found"), [(59, 0), (61, 1), (-7200, 1), (-30, 0)])
-def test_files_that_nobody_touched(seconds_ago: float, found: int) -> None:
+def test_files_without_progress(seconds_ago: float, found: int) -> None:
     from django.utils import timezone
 
     from swf_monitor.api.views import StfListView

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The wheel: everything is in it that the programs need, and they run from it."""
+"""The wheel: it contains all files of the programs, which run from it."""
 
 import subprocess
 import sys
@@ -31,18 +31,17 @@ def test_every_file_of_the_source_is_in_the_wheel_and_no_other(wheel: Path) -> N
         for path in source.rglob("*")
         if path.is_file() and "__pycache__" not in path.parts
     }
-    packed = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
-    assert packed == wanted
+    contained = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
+    assert contained == wanted
     assert {
         "swf_monitor/templates/swf_monitor/page.html",
         "swf_monitor/migrations/0001_initial.py",
-    } <= packed
+    } <= contained
 
 
 def test_it_runs_from_the_wheel(wheel: Path, tmp_path: Path) -> None:
     home = tmp_path / "venv"
-    # The dependencies are those of this environment; swf-monitor itself can only come from the
-    # wheel.
+    # The dependencies are those of this environment; only swf-monitor itself is from the wheel.
     venv.create(home, with_pip=False)
     place = next(home.glob("lib/python*/site-packages"))
     zipfile.ZipFile(wheel).extractall(place)
@@ -74,7 +73,9 @@ def test_it_runs_from_the_wheel(wheel: Path, tmp_path: Path) -> None:
     )
     try:
         api = Api(f"http://127.0.0.1:{port}")
-        wait_until(lambda: program.said('"serving"') and api.answers(), "answer of the server")
+        wait_until(
+            lambda: program.has_output('"serving"') and api.answers(), "answer of the server"
+        )
         page = api.get("/")
         assert page.status == 200
         assert "No agent has reported yet" in page.text
@@ -85,7 +86,7 @@ def test_it_runs_from_the_wheel(wheel: Path, tmp_path: Path) -> None:
 
 
 def test_migrations_are_complete(django_site: None) -> None:
-    """A change of a model without its migration would show only on the next upgrade."""
+    """A change of a model without its migration would only be detected by the next upgrade."""
     from django.core.management import call_command
 
     call_command("makemigrations", check=True, dry_run=True, verbosity=0)

@@ -21,7 +21,7 @@ from swf_common_lib.testing import BrokerProgram, Inbox, MonitorProgram, Program
 
 
 class Bench:
-    """Makes files, announces them, and tells what became of them."""
+    """Writes files, announces them, and returns their records."""
 
     def __init__(self, data_dir: Path, client: MonitorClient, inbox: Inbox) -> None:
         self.data_dir = data_dir
@@ -33,7 +33,7 @@ class Bench:
     def file(
         self, content: bytes = b"content", checksum: str = "", size: int | None = None
     ) -> StfName:
-        """A file that is registered."""
+        """A registered file."""
         self._sequence += 1
         name = StfName(self.run_id, self._sequence)
         name.path(self.data_dir).parent.mkdir(parents=True, exist_ok=True)
@@ -61,7 +61,7 @@ class Bench:
         return next(row for row in rows if row["filename"] == str(name))
 
     def end(self, name: StfName) -> dict[str, Any]:
-        """The file's row when its work has ended."""
+        """The record of a file after its processing."""
         wait_until(lambda: self.row(name)["status"] in ("processed", "failed"))
         return self.row(name)
 
@@ -137,7 +137,7 @@ def test_a_file_that_is_announced_twice_is_processed_once(
     bench.end(name)
     name.path(bench.data_dir).unlink()  # by now it may have been cleared away
     bench.announce()
-    wait_until(lambda: "finished before" in program.output)
+    wait_until(lambda: "finished already" in program.output)
     assert bench.row(name)["status"] == "processed"
     assert len(bench.inbox.of_type("processing_complete")) == 1
 

@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Runs commands of `swf-testbed`, each in a process of its own that is forked from one with all
-imports done.
+"""Runs commands of `swf-testbed`, each in a process that is forked from one with all imports.
 
-One request per line on standard input, as JSON: arguments, cwd, environment, stdout and stderr
+Each line of standard input is a request in JSON: arguments, cwd, environment, stdout and stderr
 (paths). The answer is the exit status. A hundred starts of the interpreter would take most of the
 tests' time.
 """
@@ -28,7 +27,7 @@ def child(request: dict) -> None:
     main()
 
 
-# The first command imports more, so one is done here.
+# the first command imports more modules, so run one here
 sys.argv = ["swf-testbed", "status", "--config", "/nowhere"]
 with contextlib.suppress(SystemExit), contextlib.redirect_stderr(io.StringIO()):
     main()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A real broker process for each test that asks for one."""
+"""A real broker process for each test that uses one."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ import pytest
 
 
 class BrokerProcess:
-    """`swf-testbed-broker` on a free port of 127.0.0.1, its log read as it comes."""
+    """`swf-testbed-broker` on a free port of 127.0.0.1; a thread reads its log."""
 
     def __init__(self, environment: dict[str, str], port: int = 0) -> None:
         self.lines: list[dict[str, object]] = []
@@ -45,14 +45,14 @@ class BrokerProcess:
             if found:
                 return found
             time.sleep(0.02)
-        raise AssertionError(f"the broker never said {message!r}; it said {self.lines}")
+        raise AssertionError(f"the broker never logged {message!r}, only {self.lines}")
 
     def kill(self) -> None:
         self.process.kill()
         self.process.wait(10)
 
     def terminate(self) -> int:
-        """SIGTERM; the exit status. The contract's five seconds are the limit."""
+        """Send SIGTERM; return the exit status. The limit is five seconds."""
         self.process.send_signal(signal.SIGTERM)
         return self.process.wait(5)
 

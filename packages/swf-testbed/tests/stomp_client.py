@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A STOMP client on a bare socket, which can also break the rules."""
+"""A STOMP client on a plain socket, which can also violate the protocol."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class RawClient:
         self.socket.sendall(encode(command, headers or {}, body, self.version or "1.0"))
 
     def next(self, timeout: float = 10) -> Frame | None:
-        """The next frame; None when the broker has closed. Raises TimeoutError."""
+        """The next frame; None if the broker closed the connection. Raises TimeoutError."""
         deadline = time.monotonic() + timeout
         while (frame := self.parser.next_frame()) is None:
             self.socket.settimeout(max(0.01, deadline - time.monotonic()))
@@ -54,7 +54,7 @@ class RawClient:
             return True
 
     def receipt(self, command: str, headers: dict[str, str], body: bytes = b"") -> None:
-        """Sends, and waits until the broker says that it is done."""
+        """Send messages, and wait until the broker has confirmed them."""
         self.send(command, {**headers, "receipt": "now"}, body)
         assert self.read("RECEIPT").headers["receipt-id"] == "now"
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""20,000 messages from 4 clients at once: none lost, none doubled, and nobody is disconnected."""
+"""20,000 messages from 4 clients at once: none is lost or duplicated, no client disconnected."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ TOTAL = CLIENTS * PER_CLIENT
 
 
 class Watcher(stomp.ConnectionListener):
-    """Counts what must not happen."""
+    """Counts the errors."""
 
     def __init__(self) -> None:
         self.disconnects = 0
@@ -33,7 +33,7 @@ class Watcher(stomp.ConnectionListener):
 
 
 class Sender(Watcher):
-    """Sends its share; with receipts it has at most 100 that are not confirmed."""
+    """Sends its share; with receipts, at most 100 messages are unconfirmed."""
 
     def __init__(self, port: int, number: int, receipts: bool) -> None:
         super().__init__()

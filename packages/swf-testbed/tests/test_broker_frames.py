@@ -76,6 +76,6 @@ def test_connect_is_never_escaped() -> None:
         (b"x" * 70_000, "headers are longer"),
     ],
 )
-def test_what_is_refused(raw: bytes, cause: str) -> None:
+def test_invalid_frames_are_refused(raw: bytes, cause: str) -> None:
     with pytest.raises(ProtocolError, match=cause):
         parse(raw)

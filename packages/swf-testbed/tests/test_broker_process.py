@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The broker as a process: what survives a kill, how it ends, what it says when it cannot start."""
+"""The broker as a process: messages after a kill, its shutdown, its errors at the start."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def test_a_kill_in_a_burst_loses_nothing_that_was_confirmed(start_broker, data_d
                     {"destination": QUEUE, "persistent": "true", "receipt": name},
                     name.encode(),
                 )
-                # Ten on their way at any time.
+                # ten unconfirmed messages at any time
                 if n >= 10 and (frame := client.next()):
                     confirmed.append(frame.headers["receipt-id"])
         except OSError:
@@ -87,7 +87,7 @@ def test_a_kill_in_a_burst_loses_nothing_that_was_confirmed(start_broker, data_d
     assert set(confirmed) <= set(received), "lost"
 
 
-def test_without_a_data_directory_nothing_is_kept(start_broker) -> None:
+def test_without_a_data_directory_nothing_is_stored(start_broker) -> None:
     broker = start_broker()
     RawClient(broker.port).put(QUEUE, "gone", persistent="true")
     broker.kill()
@@ -150,16 +150,16 @@ def test_a_damaged_store(data_dir: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "environment", "cause"),
     [
-        (["--user", "swf"], {}, "give both"),
-        ([], {"SWF_BROKER_PASSWORD": "canary"}, "give both"),
+        (["--user", "swf"], {}, "set both"),
+        ([], {"SWF_BROKER_PASSWORD": "canary"}, "set both"),
         (
             ["--user", "x"],
             {"SWF_BROKER_PASSWORD": "canary", "SWF_BROKER_PASSWORD_FILE": "/x"},
             "both set",
         ),
         (["--user", "x"], {"SWF_BROKER_PASSWORD_FILE": "/nowhere/at/all"}, "No such file"),
-        (["--port", "http"], {}, "the port must be a number"),
-        ([], {"SWF_BROKER_DATA_DIR": "/proc/none"}, "cannot keep messages"),
+        (["--port", "http"], {}, "SWF_BROKER_PORT must be a whole number"),
+        ([], {"SWF_BROKER_DATA_DIR": "/proc/none"}, "cannot store messages"),
         ([], {"SWF_LOG_LEVEL": "LOUD"}, "SWF_LOG_LEVEL"),
     ],
 )

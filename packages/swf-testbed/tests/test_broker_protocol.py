@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What clients of each STOMP version may rely on, over real sockets."""
+"""The guarantees for clients of each STOMP version, over real sockets."""
 
 from __future__ import annotations
 
@@ -162,7 +162,7 @@ def test_unsubscribe_gives_back(broker) -> None:
     assert client.message() == "a"
 
 
-def test_topics_reach_all_and_are_not_kept(broker) -> None:
+def test_topics_reach_all_and_are_not_stored(broker) -> None:
     listeners = [RawClient(broker.port) for _ in range(3)]
     for client in listeners:
         client.receipt(
@@ -191,7 +191,7 @@ def test_transactions(broker) -> None:
     assert other.nothing_comes()
 
 
-def test_many_receipts_keep_their_order(broker) -> None:
+def test_many_receipts_stay_in_order(broker) -> None:
     client = RawClient(broker.port)
     for n in range(500):
         client.send("SEND", {"destination": QUEUE, "receipt": str(n)}, b"x")
@@ -218,12 +218,12 @@ def test_a_large_body(broker) -> None:
     assert client.read("MESSAGE").body == body
 
 
-def test_a_queue_that_nobody_reads_is_bounded(start_broker) -> None:
+def test_a_queue_without_a_consumer_is_bounded(start_broker) -> None:
     broker = start_broker(SWF_BROKER_MAX_QUEUED_MB="1")
     sender = RawClient(broker.port)
     sender.put(QUEUE, "x" * 600_000, "x" * 600_000)
     sender.send("SEND", {"destination": QUEUE}, b"more")
-    assert "nobody has taken" in sender.refused_because()
+    assert "the queues are full" in sender.refused_because()
     consumer = RawClient(broker.port)
     consumer.subscribe(QUEUE, ack="auto")
     assert len(consumer.message()) == len(consumer.message()) == 600_000

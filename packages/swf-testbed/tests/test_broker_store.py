@@ -21,7 +21,7 @@ def message(sequence: int) -> Message:
 
 
 def on_disk(data_dir: Path) -> list[int]:
-    """What a broker that starts now would find."""
+    """The messages that a new broker would load."""
 
     async def load() -> list[int]:
         store = MessageStore(data_dir)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The command in the login of a physicist: packages and libraries of an experiment come before
+"""The command in the login of a physicist, where packages and libraries of an experiment override
 ours."""
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import pytest
 
 from swf_testbed_cli import clean_start
 
-# of what the command imports, and of what other parts of the testbed import
+# packages that the command imports, and that other parts of the testbed import
 NAMES = (
     *(
         "typer",
@@ -85,7 +85,7 @@ def test_the_folder_that_the_program_itself_is_in_stays() -> None:
     assert clean_start.clean(own) == own
 
 
-def test_a_python_of_the_view_keeps_the_libraries_that_it_needs(
+def test_a_python_of_the_view_retains_the_libraries_that_it_needs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     needy = tmp_path / "python"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The command, with a real supervisord and light programs in the place of the testbed's."""
+"""The command, with a real supervisord and stand-ins for the testbed's programs."""
 
 from __future__ import annotations
 
@@ -23,15 +23,21 @@ from pathlib import Path
 import pytest
 
 from swf_testbed_cli.errors import TestbedError
-from swf_testbed_cli.init import COPIES_KEPT, PROGRAMS, UNFIT_CHARACTERS, _keep, initialise
+from swf_testbed_cli.init import (
+    COPIES_RETAINED,
+    UNFIT_CHARACTERS,
+    _back_up,
+    console_scripts,
+    initialise,
+)
 
-# What stands in for each program: it says what it was given, and waits.
+# The stand-in for each program: it logs its arguments, and waits.
 STAND_IN = """\
 #!/bin/sh
 echo "{\\"message\\": \\"started\\", \\"arguments\\": \\"$*\\"}"
 echo "a word on stderr" >&2
 env | sort > "$PWD/logs/$(basename "$0").env"
-[ "$1" = serve ] && "$(dirname "$0")/python" -m http.server --bind "$3" "$5" >/dev/null 2>&1 &
+[ "$1" = serve ] && "$(dirname "$0")/python" -m http.server --bind "$4" "$6" >/dev/null 2>&1 &
 sleep 1000 &
 trap 'echo "got TERM"; kill $!; exit 0' TERM
 wait $!
@@ -69,7 +75,7 @@ def venv_bin(tmp_path_factory: pytest.TempPathFactory) -> Path:
     site.joinpath("tests.pth").write_text(
         "".join(f"import site; site.addsitedir({p!r})\n" for p in paths)
     )
-    for name in PROGRAMS:
+    for name in console_scripts():
         script = home / "bin" / name
         script.write_text(STAND_IN)
         script.chmod(0o755)
@@ -78,7 +84,7 @@ def venv_bin(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def folder() -> Iterator[Path]:
-    """A folder with a short path, as the socket in it needs; with a blank, as a home may have."""
+    """A folder with a short path, for its socket, and with a blank, as a home may have."""
     place = Path(tempfile.mkdtemp(prefix="swf tb-"))
     yield place
     pid_file = place / "supervisord.pid"
@@ -141,7 +147,7 @@ def made(run: Run, folder: Path) -> Path:
     done = run("init", *free_ports())
     assert done.returncode == 0, done.stderr
     configuration = folder / "supervisord.conf"
-    configuration.write_text(configuration.read_text().replace("startsecs=2", "startsecs=0"))
+    configuration.write_text(configuration.read_text().replace("startsecs=", "startsecs=0 ;"))
     return configuration
 
 
@@ -160,7 +166,7 @@ def wait_until(condition: Callable[[], object], seconds: float = 20) -> None:
 
 
 def alive(pid: int) -> bool:
-    """Whether it runs; one that ended and that nobody has collected does not."""
+    """Whether it runs; a zombie does not."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except OSError:
@@ -191,15 +197,15 @@ def replace(path: Path, old: str, new: str) -> None:
 
 
 class TestInit:
-    def test_what_it_makes(self, run: Run, folder: Path) -> None:
+    def test_the_files_that_it_creates(self, run: Run, folder: Path) -> None:
         done = run("init", "new")
         assert "swf-testbed start" in done.stdout
         new = folder / "new"
         assert stat.S_IMODE((new / "secrets").stat().st_mode) == 0o700
         secrets = {path.name: path.read_text().strip() for path in (new / "secrets").iterdir()}
-        assert set(secrets) == {"api-token", "django-secret-key", "broker-password"}
-        assert re.fullmatch("[0-9a-f]{40}", secrets["api-token"])
-        assert len(secrets["django-secret-key"]) >= 50
+        assert set(secrets) == {"api_token", "monitor_secret_key", "broker_password"}
+        assert re.fullmatch("[0-9a-f]{40}", secrets["api_token"])
+        assert len(secrets["monitor_secret_key"]) >= 50
         assert {stat.S_IMODE(path.stat().st_mode) for path in (new / "secrets").iterdir()} == {
             0o600
         }
@@ -215,7 +221,7 @@ class TestInit:
         fails(run("init"), "already initialised", "init --force")
         assert made.read_text() == "[supervisord]\n; mine"
 
-    def test_force_keeps_secrets_and_data(self, run: Run, made: Path) -> None:
+    def test_force_retains_secrets_and_data(self, run: Run, made: Path) -> None:
         made.write_text("broken")
         secrets = {path: path.read_text() for path in made.parent.glob("secrets/*")}
         next(iter(secrets)).chmod(0o644)
@@ -227,23 +233,49 @@ class TestInit:
         assert {stat.S_IMODE(path.stat().st_mode) for path in secrets} == {0o600}
         assert data.is_dir()
 
-    def test_force_keeps_what_was_edited(self, run: Run, made: Path) -> None:
+    def test_force_carries_over_the_secrets_of_an_earlier_version(
+        self, run: Run, made: Path
+    ) -> None:
+        former = {
+            "api_token": "api-token",
+            "monitor_secret_key": "django-secret-key",
+            "broker_password": "broker-password",
+        }
+        folder = made.parent / "secrets"
+        secrets = {}
+        for name, former_name in former.items():
+            secrets[name] = (folder / name).read_text()
+            (folder / name).rename(folder / former_name)
+        made.write_text("; of an earlier version")
+        done = run("init", "--force")
+        assert done.returncode == 0, done.stderr
+        assert "secrets/broker_password" in done.stdout
+        for name, former_name in former.items():
+            for path in (folder / name, folder / former_name):
+                assert path.read_text() == secrets[name]
+                assert stat.S_IMODE(path.stat().st_mode) == 0o600
+        # a secret that was replaced since stays
+        (folder / "api_token").write_text("0" * 40)
+        assert run("init", "--force").returncode == 0
+        assert (folder / "api_token").read_text() == "0" * 40
+
+    def test_force_copies_an_edited_file(self, run: Run, made: Path) -> None:
         edited = made.read_bytes() + b"; edited by hand, latin-1: \xe4\n"
         made.write_bytes(edited)
         made.chmod(0o640)
         done = run("init", "--force")
         assert done.returncode == 0, done.stderr
-        found = re.search(r"The former supervisord.conf is kept: (.*)\n", done.stdout)
+        found = re.search(r"Copied the former supervisord.conf to (.*)\n", done.stdout)
         assert found
         copy = Path(found[1])
         assert (copy.parent, copy.read_bytes()) == (made.parent, edited)
         assert stat.S_IMODE(copy.stat().st_mode) == 0o640
         assert made.read_bytes() != edited
-        # nothing of anybody is replaced: no further copy
-        assert "is kept" not in run("init", "--force").stdout
+        # the file is unchanged: no further copy
+        assert "Copied" not in run("init", "--force").stdout
         assert list(made.parent.glob("supervisord.conf.*")) == [copy]
 
-    def test_force_keeps_a_linked_file_and_few_copies(
+    def test_force_copies_a_linked_file_and_retains_few_copies(
         self, run: Run, made: Path, folder: Path
     ) -> None:
         target = folder / "mine.conf"
@@ -252,40 +284,42 @@ class TestInit:
         made.symlink_to(target)
         mine = folder / "supervisord.conf.mine"
         mine.touch()
-        assert "is kept" in run("init", "--force").stdout
+        assert "Copied" in run("init", "--force").stdout
         assert target.read_text() == "; mine, elsewhere\n"
         (linked,) = (path for path in folder.glob("supervisord.conf.2*"))
         assert linked.read_text() == "; mine, elsewhere\n"
-        for number in range(COPIES_KEPT + 2):
+        for number in range(COPIES_RETAINED + 2):
             made.write_text(f"; {number}")
             assert run("init", "--force").returncode == 0
         texts = {path.read_text() for path in folder.glob("supervisord.conf.2*")}
-        assert texts == {f"; {number}" for number in range(2, COPIES_KEPT + 2)}
+        assert texts == {f"; {number}" for number in range(2, COPIES_RETAINED + 2)}
         assert mine.exists()
 
-    def test_every_copy_of_one_second_is_kept_in_order(
+    def test_every_copy_of_one_second_is_retained_in_order(
         self, folder: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(time, "gmtime", lambda: (2026, 1, 1, 0, 0, 0, 3, 1, 0))
         conf = folder / "supervisord.conf"
-        for number in range(2 * COPIES_KEPT + 2):
-            # a new file each time: the copy before is the former one, by a link
+        for number in range(2 * COPIES_RETAINED + 2):
+            # a new file each time: the former copy is a link to the former file
             conf.unlink(missing_ok=True)
             conf.write_text(f"; {number}")
-            assert _keep(conf).read_text() == f"; {number}"
+            assert _back_up(conf).read_text() == f"; {number}"
         texts = {path.read_text() for path in folder.glob("supervisord.conf.2*")}
-        assert texts == {f"; {number}" for number in range(COPIES_KEPT + 2, 2 * COPIES_KEPT + 2)}
+        assert texts == {
+            f"; {number}" for number in range(COPIES_RETAINED + 2, 2 * COPIES_RETAINED + 2)
+        }
 
     def test_the_newest_copy_stays_where_the_clock_went_back(
         self, folder: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         conf = folder / "supervisord.conf"
-        for year in range(2026 + COPIES_KEPT, 2024, -1):
+        for year in range(2026 + COPIES_RETAINED, 2024, -1):
             monkeypatch.setattr(time, "gmtime", lambda year=year: (year, 1, 1, 0, 0, 0, 3, 1, 0))
-            # a new file each time: the copy before is the former one, by a link
+            # a new file each time: the former copy is a link to the former file
             conf.unlink(missing_ok=True)
             conf.write_text(f"; {year}")
-            assert _keep(conf).read_text() == f"; {year}"
+            assert _back_up(conf).read_text() == f"; {year}"
 
     def test_a_path_that_is_too_long(self, run: Run, folder: Path) -> None:
         fails(run("init", "x" * 90), "99 is the limit", "swf-testbed init ~/testbed")
@@ -307,11 +341,11 @@ class TestInit:
 
     def test_a_program_that_is_not_installed(self, run: Run, venv_bin: Path) -> None:
         program = venv_bin / "swf-mcp-agent"
-        program.rename(venv_bin / "away")
+        program.rename(venv_bin / "renamed")
         try:
             fails(run("init"), "swf-mcp-agent is not installed", "pip install swf-testbed")
         finally:
-            (venv_bin / "away").rename(program)
+            (venv_bin / "renamed").rename(program)
 
     def test_a_folder_that_cannot_be_written(self, run: Run) -> None:
         fails(run("init", "/proc/nothing"), "cannot write /proc/nothing", "init")
@@ -321,7 +355,7 @@ class TestLife:
     def test_from_start_to_stop(self, run: Run, made: Path) -> None:
         done = run("start", ACTIVEMQ_PASSWORD="of my shell", SWF_RUN_COUNT="3")
         assert done.returncode == 0, done.stderr
-        assert f"{ALL} programs run" in done.stdout
+        assert f"{ALL} programs are running" in done.stdout
         page = re.search(r"http://127.0.0.1:(\d+)/\n", done.stdout)
         assert page, done.stdout
         socket.create_connection(("127.0.0.1", int(page[1]))).close()
@@ -334,7 +368,7 @@ class TestLife:
         assert len(states(run)) == ALL
 
         environment = (made.parent / "logs/swf-data-agent.env").read_text()
-        assert f"ACTIVEMQ_PASSWORD_FILE={made.parent}/secrets/broker-password\n" in environment
+        assert f"ACTIVEMQ_PASSWORD_FILE={made.parent}/secrets/broker_password\n" in environment
         assert f"SWF_DATA_DIR={made.parent}/data/stf\n" in environment
         assert "of my shell" not in environment
         assert "SWF_RUN_COUNT" not in environment
@@ -360,19 +394,19 @@ class TestLife:
             for command in ("start", "stop"):
                 done = run(command, "--timeout", "1")
                 assert done.returncode != 0
-                cause = f"another command works on this testbed: process {other.pid} (user "
+                cause = f"another command is working on this testbed: process {other.pid} (user "
                 assert cause in done.stderr
             other.kill()
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
-        # a file that any user may read is none that a command waits for
+        # a command does not wait for the lock of a file that any user may read
         with made.open() as file:
             fcntl.flock(file, fcntl.LOCK_EX)
             assert run("stop").stdout == "It was not running.\n"
 
-    def test_what_systemd_started_is_stopped_by_systemd(
+    def test_systemd_stops_a_daemon_that_it_started(
         self, run: Run, started: Path, tmp_path: Path
     ) -> None:
-        """With a stand-in for systemctl: these tests run without systemd. Molecule asks the real
+        """With a stand-in for systemctl: these tests run without systemd. Molecule uses the real
         one."""
         pid = int((started.parent / "supervisord.pid").read_text())
         stand_in = tmp_path / "systemctl"
@@ -383,10 +417,10 @@ class TestLife:
         path = f"{tmp_path}:{os.environ['PATH']}"
         done = run("stop", PATH=path)
         assert done.returncode != 0
-        assert "systemd does not stop thing.service: Access denied" in done.stderr
+        assert "systemd did not stop thing.service: Access denied" in done.stderr
         assert "sudo systemctl stop thing.service" in done.stderr
         assert alive(pid), (
-            "it would be started again, and somebody would believe that it is stopped"
+            "systemd would restart it, but the command would report that it is stopped"
         )
         (tmp_path / "may").touch()
         done = run("stop", PATH=path)
@@ -465,7 +499,7 @@ class TestLife:
             n: p["pid"] for n, p in before.items()
         }
 
-    def test_restart_starts_what_is_down(self, run: Run, made: Path) -> None:
+    def test_restart_starts_a_stopped_testbed(self, run: Run, made: Path) -> None:
         done = run("restart")
         assert done.returncode == 0, done.stderr
         assert run("status").returncode == 0
@@ -480,7 +514,7 @@ class TestLife:
         assert [process.returncode for process in both] == [0, 0], answers
         assert sorted("Already running." in answer for answer in answers) == [False, True]
 
-    def test_start_brings_back_what_was_stopped(self, run: Run, started: Path) -> None:
+    def test_start_starts_a_program_that_ended(self, run: Run, started: Path) -> None:
         os.kill(
             states(run)["daqsim-agent"]["pid"], signal.SIGTERM
         )  # ends well: supervisor leaves it
@@ -491,7 +525,7 @@ class TestLife:
 
 
 class TestHealth:
-    """The stand-in for the monitor serves files: what it says of its health is one of them."""
+    """The stand-in for the monitor serves files, and the health report is one of them."""
 
     @pytest.mark.parametrize(
         ("answer", "cause"),
@@ -508,7 +542,7 @@ class TestHealth:
             ({"another": "page"}, None),
         ],
     )
-    def test_status_says_what_the_monitor_says(
+    def test_status_shows_the_health_report_of_the_monitor(
         self, run: Run, started: Path, answer: dict, cause: str | None
     ) -> None:
         page = started.parent / "api/health"
@@ -557,11 +591,11 @@ class TestErrors:
         programs = kill_daemon()
         assert (started.parent / "supervisor.sock").exists()
         assert all(alive(pid) for pid in programs), "the programs of a killed daemon go on"
-        fails(run("status"), "the daemon is dead; its socket", "swf-testbed start", status=4)
+        fails(run("status"), "the daemon is dead, but its socket", "swf-testbed start", status=4)
         done = run("start")
         assert done.returncode == 0, done.stderr
-        assert "they are ended" in done.stdout
-        assert "it is removed" in done.stdout
+        assert re.search(r"Ended \d+ processes of a dead daemon", done.stdout)
+        assert "Removed the socket of a dead daemon" in done.stdout
         assert not any(alive(pid) for pid in programs), "they would run twice"
         assert run("status").returncode == 0
 
@@ -584,7 +618,7 @@ class TestErrors:
         assert json.loads(run("status", "--json").stdout)["daemon"]["running"] is False
         done = run("start")
         assert done.returncode == 0, done.stderr
-        assert f"{named}; it and its programs are ended." in done.stdout
+        assert f"{named}: ended it and its programs." in done.stdout
         assert not any(alive(old) for old in [pid, *programs]), "they would run twice"
         assert run("status").returncode == 0
 
@@ -596,12 +630,12 @@ class TestErrors:
         assert not any(alive(old) for old in [pid, *programs])
         assert run("stop").stdout == "It was not running.\n"
 
-    def test_a_second_daemon_beside_one_that_lost_its_socket(
+    def test_a_second_daemon_while_one_lost_its_socket(
         self, run: Run, started: Path, venv_bin: Path
     ) -> None:
         first = json.loads(run("status", "--json").stdout)["daemon"]["pid"]
         lose(started, "socket and pid file")
-        # as an earlier version of this command did, but for the relative path
+        # as an earlier version of this command did, except for the relative path
         replace(started, 'SWF_MONITOR_PORT="', 'SWF_MONITOR_PORT="1')
         command = [str(venv_bin / "python"), "-m", "supervisor.supervisord", "-csupervisord.conf"]
         subprocess.run(command, cwd=started.parent, check=True)
@@ -616,8 +650,7 @@ class TestErrors:
         assert (run("status").returncode, run("status").stderr) == (0, "")
 
     def test_other_processes_are_not_taken_for_the_daemon(self, run: Run, made: Path) -> None:
-        """Somebody who reads the configuration, another testbed's daemon, and the control
-        program."""
+        """A process that reads the configuration, and the control program."""
         commands = [
             ["sh", "-c", "sleep 100; :", "supervisord", "-c", str(made)],
             [
@@ -654,7 +687,7 @@ class TestErrors:
         port = re.search(r'SWF_MONITOR_PORT="(\d+)"', made.read_text())
         assert port
         with socket.create_server(("127.0.0.1", int(port[1]))):
-            fails(run("start"), f"port {port[1]} (SWF_MONITOR_PORT) is taken", "ss -ltnp")
+            fails(run("start"), f"port {port[1]} (SWF_MONITOR_PORT) is in use", "ss -ltnp")
         assert not (made.parent / "supervisord.pid").exists()
 
     def test_a_configuration_that_cannot_be_read(self, run: Run, made: Path) -> None:
@@ -664,13 +697,13 @@ class TestErrors:
         fails(run("start"), "cannot read", "init --force")
 
     @pytest.mark.skipif(os.getuid() != 0, reason="needs root to become somebody else")
-    def test_somebody_elses_socket(self, run: Run, started: Path, venv_bin: Path) -> None:
+    def test_the_socket_of_another_user(self, run: Run, started: Path, venv_bin: Path) -> None:
         for path in [started.parent, venv_bin.parent.parent, venv_bin.parent, *venv_bin.parents]:
             if path.stat().st_uid == os.getuid() and str(path).startswith(
                 tempfile.gettempdir() + "/"
             ):
                 path.chmod(0o755)
-        # Once as root, which imports everything: the interpreter may be out of reach for that user.
+        # First as root, which imports everything: that user may not reach the interpreter.
         code = """if True:
             import contextlib, os, sys
             from swf_testbed_cli.main import main
@@ -703,8 +736,7 @@ class TestErrors:
 
 
 def lose(configuration: Path, what: str) -> None:
-    """What a daemon is reached by, gone; a daemon that is younger than 2 s may still be making its
-    socket."""
+    """Remove the socket of a daemon; a daemon that is younger than 2 s may still create it."""
     socket_path = configuration.with_name("supervisor.sock")
     socket_path.unlink()
     if "pid file" in what:
@@ -738,24 +770,24 @@ class TestLogs:
         fails(run("logs", "monitr"), "no program 'monitr'", "status")
 
     @pytest.mark.parametrize(
-        "away", ["deleted", "renamed", "moved elsewhere", "replaced by an empty one"]
+        "loss", ["deleted", "renamed", "moved elsewhere", "replaced by an empty one"]
     )
     def test_a_log_that_is_not_in_its_place(
-        self, run: Run, started: Path, folder: Path, away: str
+        self, run: Run, started: Path, folder: Path, loss: str
     ) -> None:
         log = started.parent / "logs/broker.log"
         pid = json.loads(run("status", "--json").stdout)["daemon"]["pid"]
         (folder / "elsewhere").mkdir()
-        if away == "deleted":
+        if loss == "deleted":
             log.unlink()
         else:
             log.rename(
-                folder / "elsewhere/broker.log" if "elsewhere" in away else f"{log}-20260102"
+                folder / "elsewhere/broker.log" if "elsewhere" in loss else f"{log}-20260102"
             )
-        if "replaced" in away:
+        if "replaced" in loss:
             log.touch()
         done = run("logs", "broker")
-        what = "deleted" if away == "deleted" else "moved away"
+        what = "deleted" if loss == "deleted" else "moved"
         fails(done, f"the log {log} was {what}", f"kill -USR2 {pid}")
         assert '"message": "started"' in done.stdout, "what can be read is shown all the same"
         seen = run("status")
@@ -769,13 +801,12 @@ class TestLogs:
         log = started.parent / "logs/supervisord.log"
         log.rename(folder / "other name")
         assert (
-            "moved away or deleted while it is open; it is written to a file that"
-            in run("status").stderr
+            "moved or deleted while it is open; the open file was not found" in run("status").stderr
         )
         log = started.parent / "logs/broker.log"
         log.rename(folder / "also another name")
         done = run("logs", "broker")
-        fails(done, f"the log {log} was moved away or deleted", "kill -USR2")
+        fails(done, f"the log {log} was moved or deleted", "kill -USR2")
         assert done.stdout == ""
 
     def test_a_log_that_was_deleted_while_the_program_is_down(
@@ -785,7 +816,9 @@ class TestLogs:
         wait_until(lambda: states(run)["daqsim-agent"]["state"] == "EXITED")
         log = started.parent / "logs/daqsim-agent.log"
         log.unlink()
-        fails(run("logs", "daqsim-agent"), f"daqsim-agent has no log: there is no {log}", "status")
+        fails(
+            run("logs", "daqsim-agent"), f"daqsim-agent has no log: {log} does not exist", "status"
+        )
 
     def test_follow_through_a_rotation(self, run: Run, started: Path, venv_bin: Path) -> None:
         log = started.parent / "logs/broker.log"
@@ -821,7 +854,7 @@ class TestLogs:
 
 
 class TestProvisioned:
-    """A host that was set up by other means: the command finds the instance and its daemon."""
+    """A host that was provisioned otherwise: the command finds the instance and its daemon."""
 
     def test_order_of_places(self, run: Run, started: Path, folder: Path) -> None:
         elsewhere = folder / "elsewhere"
@@ -851,7 +884,7 @@ class TestProvisioned:
             ).returncode
             == 0
         )
-        # Its socket is served: start must not start a second daemon.
+        # a daemon serves its socket: start must not start a second one
         assert "Already running." in run("start", cwd=elsewhere).stdout
         fails(run("start", "--config", str(elsewhere), cwd=elsewhere), "not initialised", "init")
 
@@ -875,7 +908,7 @@ class TestProvisioned:
         assert run("status").returncode == 0
         assert "started" in run("logs", "broker").stdout
         made.write_text(text.replace("password=p%%w", "password=wrong"))
-        fails(run("status"), "refuses the user or password", "edit", status=4)
+        fails(run("status"), "rejected the credentials", "edit", status=4)
         made.write_text(text)
         assert run("stop").stdout == "Stopped.\n"
 

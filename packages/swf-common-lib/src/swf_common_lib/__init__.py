@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the agents of the ePIC Streaming Workflow Testbed share.
+"""The shared code of the agents of the ePIC Streaming Workflow Testbed.
 
-The parts: :mod:`settings` (environment), :mod:`logs` (JSON lines), :mod:`messages` (routing table
+Its modules: :mod:`settings` (environment), :mod:`logs` (JSON lines), :mod:`messages` (routing table
 and envelope), :mod:`broker` (STOMP), :mod:`monitor` (REST), :mod:`agent` (the base class) and
 :mod:`cli`.
 """

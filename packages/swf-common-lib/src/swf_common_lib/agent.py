@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The base of all agents: heartbeats, messages to handlers, a clean end."""
+"""The base class of all agents: heartbeats, messages to handlers, a clean shutdown."""
 
 from __future__ import annotations
 
@@ -18,32 +18,28 @@ from swf_common_lib.messages import ROUTES, MalformedMessage, Message, now, pars
 from swf_common_lib.monitor import MonitorClient, MonitorError, MonitorResponseError, TokenError
 from swf_common_lib.recent import RecentKeys
 from swf_common_lib.retry import Backoff, Outage
-from swf_common_lib.settings import AgentSettings, Environment
+from swf_common_lib.settings import EXIT_CONFIGURATION, AgentSettings, Environment
 from swf_common_lib.shutdown import Shutdown, Stopping
 
 logger = logging.getLogger(__name__)
 
 Handler = Callable[[Message], None]
 
-#: Exit code when a setting is wrong, also one that shows late: a token the monitor refuses, a port
-#: in use.
-EXIT_CONFIGURATION = 2
-
 
 class FatalError(Exception):
-    """The agent cannot do its work and must end; the text says why in one line."""
+    """The agent cannot do its work and must stop; the text is the cause, in one line."""
 
 
 class BaseAgent:
     """One agent. A subclass sets the class variables and overrides `handlers`, `work` or both.
 
-    Handlers run one at a time in their own thread, and must be idempotent: a message is delivered
-    at least once. A message is acknowledged when its handler has returned. A handler that is
-    interrupted raises :class:`Stopping` (the methods of `self.monitor` and `publish` do it), and
-    the broker delivers the message again. Any other exception is logged and the message
+    Handlers run one at a time in a thread of their own, and must be idempotent: a message is
+    delivered at least once. A message is acknowledged after its handler has returned. An
+    interrupted handler raises :class:`Stopping` (as the methods of `self.monitor` and `publish`
+    do), and the broker delivers the message again. Any other exception is logged and the message is
     acknowledged, so that one bad item does not block the others.
 
-    :param settings: what all agents need
+    :param settings: the settings of every agent
     """
 
     agent_type: ClassVar[str]
@@ -51,9 +47,9 @@ class BaseAgent:
     version: ClassVar[str]
     #: Addresses to receive from.
     queues: ClassVar[Sequence[str]] = ()
-    #: Whether the agent needs the broker at all.
+    #: Whether the agent needs the broker.
     uses_broker: ClassVar[bool] = True
-    #: Options of the command line beside the common ones.
+    #: Command line options in addition to the common ones.
     options: ClassVar[Sequence[Option]] = ()
 
     def __init__(self, settings: AgentSettings) -> None:
@@ -68,28 +64,28 @@ class BaseAgent:
 
     @classmethod
     def from_environment(cls, env: Environment) -> BaseAgent:
-        """Make the agent; a subclass with settings of its own overrides it.
+        """Create the agent; a subclass with settings of its own overrides it.
 
         :raises ConfigurationError: a variable is wrong
         """
         return cls(AgentSettings.from_environment(cls.agent_type, env))
 
     def handlers(self) -> Mapping[str, Handler]:
-        """Which method handles which `msg_type`; other messages are acknowledged and ignored."""
+        """The handler of each `msg_type`; other messages are acknowledged and ignored."""
         return {}
 
     def work(self) -> None:
-        """What the agent does beside messages, in its own thread. When it returns, the agent ends
-        with 0."""
+        """The agent's work in addition to messages, in a thread of its own. When it returns, the
+        agent ends with 0."""
         self.shutdown.wait()
 
     def publish(
         self, msg_type: str, run_id: int, destinations: Sequence[str] | None = None, **fields: Any
     ) -> None:
-        """Send a message to the queues of its type, and return when the broker has it.
+        """Send a message to the queues of its type, and return when the broker has confirmed it.
 
         :param destinations: queues instead of those of the routing table
-        :raises Stopping: the agent is to stop and the broker did not confirm in time
+        :raises Stopping: the agent stops and the broker did not confirm in time
         :raises MalformedMessage: the fields are not those of this type
         """
         message = Message(
@@ -125,7 +121,7 @@ class BaseAgent:
             self._broker.start()
         heartbeats = threading.Thread(target=self._send_heartbeats, name="heartbeats", daemon=True)
         heartbeats.start()
-        worker = threading.Thread(target=self._keep_working, name="work", daemon=True)
+        worker = threading.Thread(target=self._work_repeatedly, name="work", daemon=True)
         worker.start()
         self.shutdown.wait()
         worker.join(self.shutdown.grace_left())
@@ -138,19 +134,18 @@ class BaseAgent:
         sys.stderr.flush()
         code = EXIT_CONFIGURATION if self._failure else 0
         if not finished or heartbeats.is_alive():
-            # A thread is still in the middle of something; the interpreter's own end could trip
-            # over it.
+            # A thread is still running, which the shutdown of the interpreter might not survive.
             os._exit(code)
         return code
 
     def _fail(self, error: TokenError | FatalError) -> None:
-        """End the agent; what waits in the queues must stay there, and is not used up in vain."""
+        """Stop the agent, so that the messages in the queues stay there."""
         if not self._failure:
             self._failure = str(error)
             logger.error("%s", error)
         self.shutdown.request()
 
-    def _keep_working(self) -> None:
+    def _work_repeatedly(self) -> None:
         backoff = Backoff(first=1.0)
         while not self.shutdown.requested:
             try:
@@ -161,7 +156,7 @@ class BaseAgent:
             except (TokenError, FatalError) as error:
                 self._fail(error)
             except Exception:
-                logger.exception("unexpected error; going on")
+                logger.exception("unexpected error; trying again")
                 self.shutdown.wait(backoff.delay())
 
     def _receive(self, body: str) -> None:
@@ -181,7 +176,7 @@ class BaseAgent:
             raise Stopping from None
         except MonitorResponseError as error:
             logger.error(
-                "%s given up: %s", message.msg_type, error, extra={"message_id": message.message_id}
+                "%s refused: %s", message.msg_type, error, extra={"message_id": message.message_id}
             )
         self._seen.add(message.message_id)
 
@@ -197,7 +192,7 @@ class BaseAgent:
             except MonitorError as error:
                 outage.failed(str(error))
             if self.shutdown.wait(self.settings.heartbeat_interval):
-                # Here, so that no heartbeat comes after it. One that failed is to be missed.
+                # Here, so that no heartbeat follows it. A failed agent must count as dead.
                 if not self._failure:
                     monitor.goodbye(self.settings.agent_name, os.getpid())
                 return

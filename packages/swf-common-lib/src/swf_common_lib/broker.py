@@ -1,15 +1,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The STOMP broker as agents see it: always there sooner or later.
+"""A client of the STOMP broker that survives outages.
 
-Three threads besides the callers: one keeps the connection, one (stomp.py's) receives, one works on
-the messages, so that slow work does not hold up heart-beats and receipts.
+It has three threads: one maintains the connection, one (stomp.py's) receives, and one handles the
+messages, so that slow work does not delay heart-beats and receipts.
 """
 
 from __future__ import annotations
 
 import logging
 import queue
-import ssl
 import threading
 import time
 import uuid
@@ -19,7 +18,7 @@ from stomp.utils import Frame
 
 from swf_common_lib.retry import Backoff, Outage
 from swf_common_lib.session import BrokerError, Session
-from swf_common_lib.settings import BrokerSettings, ConfigurationError
+from swf_common_lib.settings import BrokerSettings, tls_context
 from swf_common_lib.shutdown import Shutdown, Stopping
 
 logger = logging.getLogger(__name__)
@@ -29,14 +28,14 @@ _POLL = 0.2
 
 
 class Broker:
-    """Sends and receives through a broker, reconnecting for as long as it takes.
+    """Sends and receives through a broker, and reconnects without a limit.
 
-    :param settings: where it is
-    :param shutdown: ends everything
+    :param settings: the address of the broker
+    :param shutdown: stops all threads
     :param subscriptions: addresses to receive from
     :param on_message: called with the body of each message, one at a time. When it returns, the
-        message is acknowledged; when it raises :class:`Stopping`, it is not, and the broker
-        delivers it again later.
+        message is acknowledged; if it raises :class:`Stopping`, it is not, and the broker delivers
+        it again later.
     :param prefetch: how many messages the broker may send ahead
     :raises ConfigurationError: the CA bundle cannot be used
     """
@@ -54,7 +53,9 @@ class Broker:
         self._subscriptions = tuple(subscriptions)
         self._on_message = on_message
         self._prefetch = prefetch
-        self._tls = _tls_context(settings) if settings.use_ssl else None
+        self._tls = (
+            tls_context("ACTIVEMQ_SSL_CA_CERTS", settings.ca_certs) if settings.use_ssl else None
+        )
         self._outage = Outage(logger, f"broker {settings.host}:{settings.port}")
         self._deliveries: queue.SimpleQueue[tuple[Session, Frame]] = queue.SimpleQueue()
         self._session: Session | None = None
@@ -73,19 +74,19 @@ class Broker:
         return "" if self.connected else self._outage.cause or "connecting"
 
     def start(self) -> None:
-        """Start to connect, and to receive."""
-        threading.Thread(target=self._keep_connected, name="broker", daemon=True).start()
+        """Start to connect and to receive."""
+        threading.Thread(target=self._stay_connected, name="broker", daemon=True).start()
         if self._subscriptions:
             self._worker.start()
 
     def send(self, messages: Sequence[tuple[str, str]]) -> None:
         """Send messages, and return when the broker has confirmed each of them.
 
-        One whose confirmation got lost with the connection is sent again, so a receiver may see it
-        twice.
+        If the confirmation gets lost with the connection, the message is sent again, so a receiver
+        may get it twice.
 
         :param messages: pairs of address and body
-        :raises Stopping: the program is to stop and the grace is over
+        :raises Stopping: the program stops and the grace period is over
         """
         pending = {str(uuid.uuid4()): message for message in messages}
         while pending:
@@ -94,13 +95,13 @@ class Broker:
                 for receipt, (destination, body) in pending.items():
                     session.send(destination, body, receipt)
             except BrokerError:
-                pass  # some may have arrived: the receipts tell
+                pass  # some may have arrived: the receipts show which
             self._wait_for_receipts(session, pending)
 
     def stop(self) -> bool:
-        """Let the current message be finished within the grace, and disconnect.
+        """Wait for the current message within the grace period, and disconnect.
 
-        :returns: False if it was not finished; the broker delivers it again
+        :returns: False if the message was not finished; the broker delivers it again
         """
         if self._worker.ident is not None:
             self._worker.join(self._shutdown.grace_left())
@@ -127,12 +128,12 @@ class Broker:
             while True:
                 if self._session is not None and not self._session.closed.is_set():
                     return self._session
-                # After the request to stop there is no new connection to wait for.
+                # after the request to stop, there is no new connection
                 if self._shutdown.requested:
                     raise Stopping
                 self._changed.wait(_POLL)
 
-    def _keep_connected(self) -> None:
+    def _stay_connected(self) -> None:
         backoff = Backoff()
         while not self._shutdown.requested:
             session = Session(
@@ -174,18 +175,9 @@ class Broker:
             except Stopping:
                 return
             except Exception:
-                # A fault in the handling of one message must not end the handling of all others.
-                logger.exception("a message could not be handled")
+                # An error in one message must not stop the handling of all others.
+                logger.exception("cannot handle a message")
             try:
                 session.ack(frame)
             except BrokerError as error:
-                logger.info("message not acknowledged: %s; it comes again", error)
-
-
-def _tls_context(settings: BrokerSettings) -> ssl.SSLContext:
-    try:
-        return ssl.create_default_context(cafile=settings.ca_certs or None)
-    except (OSError, ssl.SSLError) as error:
-        raise ConfigurationError(
-            f"ACTIVEMQ_SSL_CA_CERTS: {settings.ca_certs} is not a CA bundle"
-        ) from error
+                logger.info("message not acknowledged: %s; it will be delivered again", error)

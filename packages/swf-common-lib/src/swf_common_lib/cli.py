@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The command line of an agent: options that stand for environment variables."""
+"""The command line of an agent: options that override environment variables."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from swf_common_lib.settings import ConfigurationError, Environment
+from swf_common_lib.settings import EXIT_CONFIGURATION, ConfigurationError, Environment
 
 if TYPE_CHECKING:
     from swf_common_lib.agent import BaseAgent
@@ -23,7 +23,7 @@ class Option(NamedTuple):
     help: str
 
 
-# No option for a secret: the command line of a process can be read by every user of the host.
+# No option for a secret: every user of the host can read the command line of a process.
 _COMMON = (
     Option("--broker-host", "ACTIVEMQ_HOST", "host of the STOMP broker (127.0.0.1)"),
     Option("--broker-port", "ACTIVEMQ_PORT", "port of the STOMP broker (61613)"),
@@ -45,9 +45,8 @@ def run_agent(agent_class: type[BaseAgent], argv: Sequence[str] | None = None) -
     parser = argparse.ArgumentParser(
         prog=program,
         description=agent_class.description,
-        epilog="Each option stands for the environment variable in brackets. Secrets come only "
-        "from the "
-        "environment: SWF_API_TOKEN, ACTIVEMQ_PASSWORD, or the path of a file in <NAME>_FILE.",
+        epilog="Each option overrides the environment variable in brackets. Secrets are variables "
+        "only: SWF_API_TOKEN, ACTIVEMQ_PASSWORD, or the path of a file in <NAME>_FILE.",
     )
     parser.add_argument("--version", action="version", version=f"{program} {agent_class.version}")
     for option in (*agent_class.options, *_COMMON):
@@ -64,5 +63,5 @@ def run_agent(agent_class: type[BaseAgent], argv: Sequence[str] | None = None) -
         agent = agent_class.from_environment(Environment({**os.environ, **given}))
     except ConfigurationError as error:
         print(f"{program}: {error}", file=sys.stderr)
-        return 2
+        return EXIT_CONFIGURATION
     return agent.run()

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """An exclusive lock in a file that only its owner can open.
 
-Whoever can open a file can hold its lock, for reading too. The modules of Ansible have the same
-code.
+Any process that can open a file, even for reading, can hold its lock. The collection's modules have
+a copy of this code.
 """
 
 from __future__ import annotations
@@ -19,27 +19,27 @@ POLL_SECONDS = 0.2
 
 
 class LockHeld(Exception):
-    """Another process has the lock and did not release it in time; the text names the process."""
+    """Another process holds the lock and did not release it in time; the text names the process."""
 
 
 @contextlib.contextmanager
 def exclusive(path: str, patience: float) -> Iterator[None]:
-    """Hold the lock of a file, which is made if it is missing.
+    """Hold the lock of a file, which is created if it is missing.
 
     Args:
         path: The file, in a directory that only its owner may write.
         patience: Seconds to wait for another process.
 
     Raises:
-        LockHeld: that process still has it.
+        LockHeld: the other process still holds it.
     """
     deadline = time.monotonic() + patience
     handle = _taken(path)
     while handle is None:
         if time.monotonic() > deadline:
             raise LockHeld(
-                f"{holder(path)} has held the lock {path} for {patience:g} s and more. Wait for it; "
-                "if it hangs, end it (kill), and run again"
+                f"{holder(path)} has held the lock {path} for {patience:g} s or longer. Wait for "
+                "it; if it hangs, end it (kill), and run again"
             )
         time.sleep(POLL_SECONDS)
         handle = _taken(path)
@@ -56,7 +56,7 @@ def _taken(path: str) -> int | None:
         try:
             status = os.fstat(handle)
             if status.st_mode & 0o077:
-                # Anybody may have opened it and hold it without end, so it is not waited for.
+                # Any user may have opened it and hold it for ever, so it is replaced.
                 _replace(path)
             else:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -97,7 +97,7 @@ def _is(path: str, status: os.stat_result) -> bool:
 
 
 def holder(path: str) -> str:
-    """The process that has the lock of a file, as "process 4711 (user me, python3)"."""
+    """The process that holds the lock of a file, as "process 4711 (user me, python3)"."""
     try:
         wanted = os.stat(path)
     except OSError:
@@ -110,7 +110,7 @@ def holder(path: str) -> str:
                 ):
                     user = _user(os.stat(f"/proc/{pid}").st_uid)
                     return f"process {pid} (user {user}, {_command(pid)})"
-    return "a process that this user may not see"
+    return "a process that this user cannot see"
 
 
 def _has_lock(pid: str, number: str) -> bool:
@@ -119,7 +119,7 @@ def _has_lock(pid: str, number: str) -> bool:
 
 
 def _command(pid: str) -> str:
-    """The program without its arguments, which may hold a secret."""
+    """The program without its arguments, which may contain a secret."""
     with open(f"/proc/{pid}/cmdline", encoding="utf-8", errors="replace") as stream:
         return os.path.basename(stream.read().partition("\0")[0]) or "unknown"
 

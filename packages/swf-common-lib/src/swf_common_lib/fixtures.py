@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""For tests of agents, with pytest: a broker for each test, one monitor for all. For a
-conftest.py."""
+"""Fixtures of pytest for tests of agents: a broker per test, one monitor for all tests."""
 
 from __future__ import annotations
 
@@ -14,7 +13,7 @@ from swf_common_lib.testing import BrokerProgram, MonitorProgram
 
 @pytest.fixture
 def broker(tmp_path: Path) -> Iterator[BrokerProgram]:
-    """A broker that runs."""
+    """A running broker."""
     program = BrokerProgram(tmp_path)
     program.start()
     yield program
@@ -23,7 +22,7 @@ def broker(tmp_path: Path) -> Iterator[BrokerProgram]:
 
 @pytest.fixture(scope="session")
 def monitor(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MonitorProgram]:
-    """A monitor that runs."""
+    """A running monitor."""
     program = MonitorProgram(tmp_path_factory.mktemp("monitor"))
     program.start()
     yield program

@@ -11,7 +11,7 @@ from datetime import datetime, timezone
 from types import TracebackType
 from typing import Any
 
-# color_message: uvicorn repeats each message with terminal colours.
+# color_message: uvicorn adds each message again, with terminal colours.
 _NOT_EXTRA = frozenset(vars(logging.makeLogRecord({}))) | {
     "message",
     "asctime",
@@ -24,13 +24,13 @@ _HIDDEN = "********"
 class JsonFormatter(logging.Formatter):
     """Formats a record as {"time", "level", "logger", "message", ...extra}.
 
-    :param secrets: values that are replaced wherever they appear. No code here logs a secret; this
-        is for what third-party libraries or a server's reply might repeat.
+    :param secrets: values to replace wherever they appear. No code here logs a secret, but a
+        third-party library or a server's response might contain one.
     """
 
     def __init__(self, secrets: tuple[str, ...] = ()) -> None:
         super().__init__()
-        # Escaped as the JSON shows them, longest first so that no part of one is left over.
+        # Escaped as in the JSON, longest first so that no part of a secret remains.
         self._secrets = sorted((json.dumps(s)[1:-1] for s in secrets if s), key=len, reverse=True)
 
     def format(self, record: logging.LogRecord) -> str:
@@ -55,7 +55,7 @@ class JsonFormatter(logging.Formatter):
 
 
 def configure_logging(level: str = "INFO", secrets: tuple[str, ...] = ()) -> None:
-    """Send all logs of this process, uncaught exceptions too, to stdout as JSON lines.
+    """Write all logs of this process, including uncaught exceptions, to stdout as JSON lines.
 
     :param level: DEBUG, INFO, WARNING or ERROR
     :param secrets: values that must never appear
@@ -65,7 +65,7 @@ def configure_logging(level: str = "INFO", secrets: tuple[str, ...] = ()) -> Non
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)
-    # stomp.py writes the CONNECT frame with its passcode to the log at DEBUG.
+    # At DEBUG, stomp.py logs the CONNECT frame with its passcode.
     logging.getLogger("stomp.py").setLevel(logging.WARNING)
     logging.getLogger("urllib3").setLevel(logging.WARNING)
     sys.excepthook = _log_uncaught
@@ -73,10 +73,10 @@ def configure_logging(level: str = "INFO", secrets: tuple[str, ...] = ()) -> Non
 
 
 def _log_uncaught(
-    kind: type[BaseException], error: BaseException, trace: TracebackType | None
+    exception: type[BaseException], error: BaseException, trace: TracebackType | None
 ) -> None:
     logging.getLogger("uncaught").critical(
-        "%s: %s", kind.__name__, error, exc_info=(kind, error, trace)
+        "%s: %s", exception.__name__, error, exc_info=(exception, error, trace)
     )
 
 

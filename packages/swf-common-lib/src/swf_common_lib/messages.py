@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The messages of the testbed: which exist, where each one goes, how its body looks."""
+"""The messages of the testbed: their types, destinations and bodies."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ PROCESSING_QUEUE = "/queue/swf.processing"
 FASTMON_QUEUE = "/queue/swf.fastmon"
 MONITOR_QUEUE = "/queue/swf.monitor"
 
-#: The queues each type of message is sent to. The addresses mean the same on ActiveMQ, Artemis and
-#: the testbed's own broker.
+#: The destination queues of each type of message. The addresses have the same meaning on ActiveMQ,
+#: Artemis and the testbed's own broker.
 ROUTES: Mapping[str, tuple[str, ...]] = {
     "run_imminent": (DATA_QUEUE, MONITOR_QUEUE),
     "start_run": (DATA_QUEUE, MONITOR_QUEUE),
@@ -61,12 +61,12 @@ _ENVELOPE: Mapping[str, type] = {
 
 
 class MalformedMessage(ValueError):
-    """The body is not a message of the testbed; the text says why."""
+    """The body is not a message of the testbed; the text is the cause."""
 
 
 @dataclass(frozen=True)
 class Message:
-    """One message. `fields` are those beyond the envelope, e.g. `filename`."""
+    """One message. `fields` are the fields in addition to the envelope, e.g. `filename`."""
 
     msg_type: str
     run_id: int
@@ -91,7 +91,7 @@ class Message:
 
 
 def parse(text: str | bytes) -> Message:
-    """Read a body.
+    """Parse a body.
 
     :raises MalformedMessage: it is not JSON, or a field is missing or has the wrong type
     """
@@ -114,18 +114,18 @@ def _check(body: Mapping[str, Any]) -> None:
 
 
 def _check_fields(body: Mapping[str, Any], expected: Mapping[str, type]) -> None:
-    for name, kind in expected.items():
+    for name, type_ in expected.items():
         if name not in body:
             raise MalformedMessage(f"no field {name!r}")
         value = body[name]
-        # A whole number is a good float, but True is not a good int.
-        good = isinstance(value, (int, float) if kind is float else kind)
-        if not good or (kind is not bool and isinstance(value, bool)):
+        # A whole number is a valid float, but True is not a valid int.
+        valid = isinstance(value, (int, float) if type_ is float else type_)
+        if not valid or (type_ is not bool and isinstance(value, bool)):
             raise MalformedMessage(
-                f"{name!r} must be of type {kind.__name__}, not {type(value).__name__}"
+                f"{name!r} must be of type {type_.__name__}, not {type(value).__name__}"
             )
 
 
 def now() -> str:
-    """The current time as messages give it: ISO 8601 in UTC."""
+    """The current time in the format of messages: ISO 8601 in UTC."""
     return datetime.now(timezone.utc).isoformat(timespec="milliseconds")

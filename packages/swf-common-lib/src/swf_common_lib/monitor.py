@@ -6,7 +6,6 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
-import ssl
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -14,7 +13,7 @@ import urllib3
 from urllib3.exceptions import HTTPError, SSLError
 
 from swf_common_lib.retry import Backoff, Outage
-from swf_common_lib.settings import ConfigurationError, MonitorSettings
+from swf_common_lib.settings import MonitorSettings, tls_context
 from swf_common_lib.shutdown import Shutdown
 
 logger = logging.getLogger(__name__)
@@ -24,15 +23,15 @@ _TIMEOUT = urllib3.Timeout(connect=5.0, read=15.0)
 
 
 class MonitorError(Exception):
-    """The monitor did not do what was asked. The text never holds the token."""
+    """A request to the monitor failed. The text never contains the token."""
 
 
 class MonitorUnavailable(MonitorError):
-    """It could not be reached, or failed (5xx)."""
+    """The monitor is unavailable, or returned an error (5xx)."""
 
 
 class MonitorResponseError(MonitorError):
-    """It refused the request (3xx, 4xx): the same request would be refused again.
+    """The monitor refused the request (3xx, 4xx): it would refuse the same request again.
 
     :param status: the HTTP status
     """
@@ -43,20 +42,20 @@ class MonitorResponseError(MonitorError):
 
 
 class TokenError(MonitorResponseError):
-    """It refused the token (401, 403)."""
+    """The monitor refused the token (401, 403)."""
 
 
 class MonitorClient:
-    """Speaks to the monitor. Its methods may be called from any thread.
+    """A client of the monitor. Its methods may be called from any thread.
 
     Proxies, netrc and other settings of HTTP clients in the environment are ignored on purpose: a
-    netrc entry for the host, e.g. for a package index, would take the place of the token.
+    netrc entry for the host, e.g. for a package index, would replace the token.
 
-    :param settings: where the monitor is
-    :param shutdown: ends the waiting between attempts, with :class:`Stopping`
-    :param patient: try again, for as long as it takes, when the monitor cannot be reached or fails
-        (5xx); otherwise raise :class:`MonitorUnavailable`. What is refused (4xx) is never tried
-        again.
+    :param settings: the address and token of the monitor
+    :param shutdown: ends the delay between attempts, with :class:`Stopping`
+    :param patient: retry without a limit while the monitor is unavailable or returns an error
+        (5xx); otherwise raise :class:`MonitorUnavailable`. A refused request (4xx) is never
+        retried.
     :raises ConfigurationError: the CA bundle cannot be used
     """
 
@@ -67,22 +66,25 @@ class MonitorClient:
         self._patient = patient
         self._outage = Outage(logger, f"monitor {settings.url}")
         self._http = urllib3.PoolManager(
-            maxsize=4, timeout=_TIMEOUT, retries=False, ssl_context=_tls_context(settings)
+            maxsize=4,
+            timeout=_TIMEOUT,
+            retries=False,
+            ssl_context=tls_context("SWF_MONITOR_CA_CERTS", settings.ca_certs),
         )
 
     def heartbeat(self, **fields: Any) -> None:
-        """Tell that an agent is alive."""
+        """Report that an agent is alive."""
         self._request("POST", "/api/systemagents/heartbeat/", fields)
 
     def goodbye(self, instance_name: str, pid: int) -> None:
-        """Tell that an agent ends in good order, so that it is not missed, if the monitor is
-        there."""
+        """Report that an agent stops normally, so that it does not count as dead. A monitor that is
+        unavailable is ignored."""
         query = urlencode({"pid": pid})
         with contextlib.suppress(MonitorError):
             self._request("DELETE", f"/api/systemagents/{quote(instance_name, safe='')}/?{query}")
 
     def create_run(self) -> int:
-        """Allocate a run number, unique for ever. A lost answer leaves a number unused."""
+        """Allocate a run number that is never reused. A lost response leaves a number unused."""
         return int(self._request("POST", "/api/runs/", {})["run_id"])
 
     def update_run(self, run_id: int, **fields: Any) -> None:
@@ -90,18 +92,15 @@ class MonitorClient:
         self._request("PATCH", f"/api/runs/{run_id}/", fields)
 
     def register_stf(self, **fields: Any) -> dict[str, Any]:
-        """Register an STF file; nothing changes if it is known. Gives the file as the monitor has
-        it now."""
+        """Register an STF file, if it is not registered yet; return its record at the monitor."""
         return dict(self._request("POST", "/api/stf-files/", fields))
 
     def update_stf(self, filename: str, **fields: Any) -> dict[str, Any]:
-        """Change `status`, `reason` or `processing_seconds`; gives the file as the monitor has it
-        now."""
+        """Change `status`, `reason` or `processing_seconds`; return the record at the monitor."""
         return dict(self._request("PATCH", f"/api/stf-files/{quote(filename, safe='')}/", fields))
 
     def register_tf(self, **fields: Any) -> None:
-        """Register a time frame, and so mark its STF file as sampled; nothing happens if it is
-        known."""
+        """Register a time frame, if it is not registered yet. Its STF file then is sampled."""
         self._request("POST", "/api/tf-files/", fields)
 
     def stf_files(self, **filters: Any) -> list[dict[str, Any]]:
@@ -110,27 +109,27 @@ class MonitorClient:
         return self._list("/api/stf-files/", filters)
 
     def runs(self, **filters: Any) -> list[dict[str, Any]]:
-        """Runs, the newest first: filter `limit`."""
+        """Runs, newest first: filter `limit`."""
         return self._list("/api/runs/", filters)
 
     def messages(self, **filters: Any) -> list[dict[str, Any]]:
-        """Messages, the newest first: filters `msg_type`, `limit`."""
+        """Messages, newest first: filters `msg_type`, `limit`."""
         return self._list("/api/messages/", filters)
 
     def agents(self) -> list[dict[str, Any]]:
-        """All agents that ever sent a heartbeat."""
+        """All registered agents."""
         return self._list("/api/systemagents/", {})
 
     def summary(self) -> dict[str, Any]:
-        """Counts of runs, files and messages, and the agents."""
+        """The numbers of runs, files and messages, and the agents."""
         return dict(self._request("GET", "/api/summary/"))
 
     def health(self) -> dict[str, Any]:
-        """Whether the monitor works, also if it says that it does not (503)."""
+        """The health report, also if the testbed is not healthy (503)."""
         return dict(self._request("GET", "/api/health/", accept_503=True))
 
     def _list(self, path: str, filters: dict[str, Any]) -> list[dict[str, Any]]:
-        """Up to `limit` rows, or all; the monitor gives at most 1000 at a time."""
+        """Up to `limit` rows, or all; the monitor returns at most 1000 at a time."""
         limit = filters.get("limit")
         given = {name: value for name, value in filters.items() if value is not None}
         rows: list[dict[str, Any]] = []
@@ -171,7 +170,7 @@ class MonitorClient:
             raise MonitorUnavailable(_describe(error)) from None
         status = response.status
         if (status >= 500 and not (accept_503 and status == 503)) or status == 429:
-            raise MonitorUnavailable(f"answered {status} to {method} {path}")
+            raise MonitorUnavailable(f"returned {status} for {method} {path}")
         if status in (401, 403):
             raise TokenError(
                 status, f"the monitor refused the token ({status}): check SWF_API_TOKEN"
@@ -179,19 +178,17 @@ class MonitorClient:
         if 300 <= status < 500:
             text = response.data.decode("utf-8", "replace")[:300]
             raise MonitorResponseError(
-                status, f"the monitor answered {status} to {method} {path}: {text}"
+                status, f"the monitor returned {status} for {method} {path}: {text}"
             )
         try:
             return json.loads(response.data) if response.data else None
         except ValueError:
-            raise MonitorUnavailable(
-                f"answered {method} {path} with something that is not JSON"
-            ) from None
+            raise MonitorUnavailable(f"the response to {method} {path} is not JSON") from None
 
 
 def _describe(error: Exception) -> str:
-    """The cause in a few words that are the same at each attempt (urllib3's texts hold object
-    addresses)."""
+    """The cause in a few words that are the same for each attempt (the texts of urllib3 contain
+    object addresses)."""
     if isinstance(error, SSLError):
         return f"TLS: {error}"
     cause: BaseException | None = error
@@ -200,12 +197,3 @@ def _describe(error: Exception) -> str:
             return cause.strerror
         cause = cause.__cause__ or cause.__context__
     return type(error).__name__
-
-
-def _tls_context(settings: MonitorSettings) -> ssl.SSLContext:
-    try:
-        return ssl.create_default_context(cafile=settings.ca_certs or None)
-    except (OSError, ssl.SSLError) as error:
-        raise ConfigurationError(
-            f"SWF_MONITOR_CA_CERTS: {settings.ca_certs} is not a CA bundle"
-        ) from error

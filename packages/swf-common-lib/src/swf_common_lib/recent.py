@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Memory of what was done, so that a message that comes twice has one effect."""
+"""The keys of recent messages, so that a repeated message is handled once."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Hashable
 
 
 class RecentKeys:
-    """The newest `size` keys. It only saves work: each effect is idempotent at the monitor too."""
+    """The newest `size` keys. This only saves work: the monitor's requests are idempotent, too."""
 
     def __init__(self, size: int = 10000) -> None:
         self._size = size
@@ -18,7 +18,7 @@ class RecentKeys:
         return key in self._keys
 
     def add(self, key: Hashable) -> None:
-        """Remember the key as the newest."""
+        """Add the key as the newest."""
         self._keys[key] = None
         self._keys.move_to_end(key)
         if len(self._keys) > self._size:

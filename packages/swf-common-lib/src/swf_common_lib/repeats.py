@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""When to try something again that was announced before and not taken up."""
+"""The times at which an announcement without effect is repeated."""
 
 from __future__ import annotations
 
@@ -11,14 +11,13 @@ K = TypeVar("K")
 
 
 class Repeats(Generic[K]):
-    """Gives each key at once, and then again after pauses that double, a limited number of times.
+    """Returns each key at once, and then again after pauses that double, a limited number of times.
 
-    So a long backlog is not made longer by its own repeats, and what never succeeds is not tried
-    for ever.
+    So repetitions do not extend a long backlog, and a permanent failure is not repeated for ever.
 
     :param pause: the first pause, in seconds
-    :param times: how often a key is given in all
-    :param clock: gives seconds
+    :param times: the maximum number of times a key is returned
+    :param clock: returns seconds
     """
 
     def __init__(
@@ -30,7 +29,7 @@ class Repeats(Generic[K]):
         self._given: dict[K, tuple[int, float]] = {}
 
     def due(self, keys: Iterable[K]) -> list[K]:
-        """Those of the keys that are due now. Keys that are not among them are forgotten."""
+        """The keys that are due now. Other keys than `keys` are forgotten."""
         now, due = self._clock(), []
         remembered: dict[K, tuple[int, float]] = {}
         for key in keys:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Waiting between attempts, and logging an outage once instead of at each attempt."""
+"""Delays between attempts, and one log line per outage instead of one per attempt."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ import time
 
 
 class Backoff:
-    """Delays that double from `first` up to `longest` seconds, each shortened by up to a half at
-    random.
+    """Delays that double from `first` up to `longest` seconds, each randomly shortened by up to a
+    half.
 
-    The jitter keeps agents that lost the same server from coming back in the same instant.
+    The jitter prevents agents that lost the same server from reconnecting at the same moment.
     """
 
     def __init__(self, first: float = 0.2, longest: float = 10.0) -> None:
@@ -32,10 +32,10 @@ class Backoff:
 
 
 class Outage:
-    """Logs one warning per cause while something does not answer, and one line when it does again.
+    """Logs one warning per cause while a service is unavailable, and one line when it is available
+    again.
 
-    :param logger: where to
-    :param what: name of the thing, e.g. "broker 127.0.0.1:61613"
+    :param what: the name of the service, e.g. "broker 127.0.0.1:61613"
     """
 
     def __init__(self, logger: logging.Logger, what: str) -> None:
@@ -45,7 +45,7 @@ class Outage:
         self.cause = ""
 
     def failed(self, cause: str) -> None:
-        """An attempt failed for this cause."""
+        """Record that an attempt failed for this cause."""
         if not self.cause:
             self._since = time.monotonic()
         if cause != self.cause:
@@ -53,7 +53,7 @@ class Outage:
             self._logger.warning("%s: %s; trying again until it answers", self._what, cause)
 
     def over(self) -> None:
-        """An attempt succeeded."""
+        """Record that an attempt succeeded."""
         if self.cause:
             self.cause = ""
             seconds = round(time.monotonic() - self._since, 1)

@@ -25,13 +25,13 @@ CLIENT_INDIVIDUAL = "client-individual"
 
 
 class BrokerError(Exception):
-    """The connection to the broker could not be made, or it ended. The text is the cause."""
+    """The connection to the broker failed or ended. The text is the cause."""
 
 
 class Session(stomp.ConnectionListener):
-    """A connection that works until `closed` is set, and is then thrown away.
+    """A connection that is usable until `closed` is set, and is then discarded.
 
-    :param settings: where the broker is
+    :param settings: the address of the broker
     :param tls: TLS context, or None
     :param deliver: called with (session, frame) in the receiving thread; it must not block
     """
@@ -57,7 +57,7 @@ class Session(stomp.ConnectionListener):
     def open(self) -> None:
         """Connect and log in.
 
-        :raises BrokerError: it did not work within 10 s
+        :raises BrokerError: it failed, or took longer than 10 s
         """
         try:
             self._transport.start()
@@ -79,7 +79,7 @@ class Session(stomp.ConnectionListener):
             raise BrokerError(self.cause)
 
     def subscribe(self, destinations: Iterable[str], prefetch: int) -> None:
-        """Subscribe, each message to be acknowledged by itself.
+        """Subscribe, with an acknowledgement for each message.
 
         :param prefetch: how many messages ActiveMQ may send ahead of their acknowledgement
         :raises BrokerError: the connection ended
@@ -104,7 +104,7 @@ class Session(stomp.ConnectionListener):
         )
 
     def ack(self, frame: Frame) -> None:
-        """Tell the broker that the work for a message is done.
+        """Acknowledge a message.
 
         :raises BrokerError: the connection ended; the broker will deliver the message again
         """
@@ -112,10 +112,10 @@ class Session(stomp.ConnectionListener):
         self._do(self._protocol.ack, frame.headers.get("ack") or frame.headers["message-id"])
 
     def confirmed(self, receipts: Iterable[str], timeout: float) -> set[str]:
-        """Wait until all of the receipts came, the connection ended, or the time is over.
+        """Wait until all receipts arrived, the connection ended, or the time is over.
 
         :param timeout: seconds
-        :returns: those that came
+        :returns: the receipts that arrived
         """
         wanted = set(receipts)
         deadline = time.monotonic() + timeout
@@ -123,21 +123,21 @@ class Session(stomp.ConnectionListener):
             while not wanted <= self._receipts and not self.closed.is_set():
                 if not self._changed.wait(deadline - time.monotonic()):
                     break
-            came = wanted & self._receipts
-            self._receipts -= came
-        return came
+            arrived = wanted & self._receipts
+            self._receipts -= arrived
+        return arrived
 
     def close(self, timeout: float) -> None:
-        """Disconnect in order, so that the broker saw each acknowledgement, within `timeout`
-        seconds."""
-        # If it ended by itself, what was not acknowledged is delivered again.
+        """Disconnect within `timeout` seconds, after the broker has received each
+        acknowledgement."""
+        # if the connection ended before, unacknowledged messages are delivered again
         with contextlib.suppress(BrokerError):
             self._do(self._protocol.send_frame, "DISCONNECT", {"receipt": "disconnect"})
             self.confirmed(["disconnect"], timeout)
         self.drop("closed")
 
     def drop(self, cause: str) -> None:
-        """End the connection at once."""
+        """Close the connection at once."""
         self._end(cause)
         self._transport.disconnect_socket()
 
@@ -145,7 +145,7 @@ class Session(stomp.ConnectionListener):
         try:
             action(*args, **kwargs)
         except (OSError, StompException) as error:
-            # A frame may have been sent in part: nothing more can follow it.
+            # A part of a frame may have been sent: no other frame can follow it.
             self.drop(_describe(error))
             raise BrokerError(self.cause) from None
 
@@ -155,7 +155,7 @@ class Session(stomp.ConnectionListener):
             self.closed.set()
             self._changed.notify_all()
 
-    # What stomp.py calls, in its receiving thread.
+    # stomp.py calls these in its receiving thread.
 
     def on_connected(self, frame: Frame) -> None:
         """The broker accepted the login."""
@@ -168,23 +168,23 @@ class Session(stomp.ConnectionListener):
         self._deliver(self, frame)
 
     def on_receipt(self, frame: Frame) -> None:
-        """The broker has what was sent."""
+        """The broker confirmed a frame."""
         with self._changed:
             self._receipts.add(frame.headers["receipt-id"])
             self._changed.notify_all()
 
     def on_error(self, frame: Frame) -> None:
-        """The broker refused something; it closes the connection after that."""
+        """The broker refused a frame; it closes the connection after that."""
         text = frame.headers.get("message") or str(frame.body or "").strip()
         self._end(f"refused: {text[:200]}")
         self._transport.disconnect_socket()
 
     def on_heartbeat_timeout(self) -> None:
-        """Nothing was heard for 1.5 heart-beats."""
+        """Nothing was received for 1.5 heart-beats."""
         self._end("no heart-beat")
 
     def on_disconnected(self) -> None:
-        """The connection is gone."""
+        """The connection ended."""
         self._end("connection closed")
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Settings from environment variables, checked once at the start, with errors that name the
+"""Settings from environment variables, validated once at the start, with errors that name the
 variable."""
 
 from __future__ import annotations
@@ -7,20 +7,26 @@ from __future__ import annotations
 import os
 import re
 import socket
-from collections.abc import Mapping
+import ssl
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 from urllib.parse import urlsplit
 
+#: Exit code for a wrong setting, also for one that is detected later: a token that the monitor
+#: refuses, a port in use.
+EXIT_CONFIGURATION = 2
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 _TRUE = frozenset({"1", "true", "yes", "on"})
 _FALSE = frozenset({"0", "false", "no", "off"})
 _TOKEN = re.compile(r"[0-9a-fA-F]{40}")
+Number = TypeVar("Number", int, float)
 
 
 class ConfigurationError(ValueError):
-    """A setting is missing or wrong. The message is one line, names the variable, and holds no
-    secret."""
+    """A setting is missing or wrong. The message is one line that names the variable and contains
+    no secret."""
 
 
 class Environment:
@@ -33,18 +39,12 @@ class Environment:
         self._values = os.environ if values is None else values
 
     def text(self, name: str, default: str = "") -> str:
-        """The variable as text without surrounding white space."""
+        """The variable as text without surrounding whitespace."""
         return self._values.get(name, "").strip() or default
 
     def integer(self, name: str, default: int, minimum: int = 0, maximum: int | None = None) -> int:
         """The variable as a whole number within the bounds (both included)."""
-        raw = self.text(name)
-        if not raw:
-            return default
-        try:
-            value = int(raw)
-        except ValueError:
-            raise ConfigurationError(f"{name} must be a whole number, not {raw!r}") from None
+        value = self._number(name, default, int, "a whole number")
         if value < minimum or (maximum is not None and value > maximum):
             bounds = f"at least {minimum}" if maximum is None else f"from {minimum} to {maximum}"
             raise ConfigurationError(f"{name} must be {bounds}, not {value}")
@@ -52,16 +52,19 @@ class Environment:
 
     def seconds(self, name: str, default: float, minimum: float = 0.0) -> float:
         """The variable as a number of seconds, at least `minimum`."""
-        raw = self.text(name)
-        if not raw:
-            return default
-        try:
-            value = float(raw)
-        except ValueError:
-            raise ConfigurationError(f"{name} must be a number of seconds, not {raw!r}") from None
+        value = self._number(name, default, float, "a number of seconds")
         if not minimum <= value < float("inf"):
-            raise ConfigurationError(f"{name} must be at least {minimum:g} seconds, not {raw}")
+            raise ConfigurationError(f"{name} must be at least {minimum:g} seconds, not {value}")
         return value
+
+    def _number(
+        self, name: str, default: Number, convert: Callable[[str], Number], what: str
+    ) -> Number:
+        raw = self.text(name)
+        try:
+            return convert(raw) if raw else default
+        except ValueError:
+            raise ConfigurationError(f"{name} must be {what}, not {raw!r}") from None
 
     def flag(self, name: str, default: bool = False) -> bool:
         """The variable as a truth value: true/1/yes/on or false/0/no/off."""
@@ -79,7 +82,7 @@ class Environment:
     def secret(self, name: str) -> str:
         """The variable, or the content of the file that `<name>_FILE` names; "" if neither is set.
 
-        Only a line end is taken off: a password may begin or end with a blank.
+        Only a line end is removed: a password may begin or end with a blank.
 
         :raises ConfigurationError: both are set, or the file cannot be read or is empty
         """
@@ -99,8 +102,26 @@ class Environment:
             raise ConfigurationError(f"{name}_FILE: {path} is empty")
         return content
 
+    def api_token(self) -> str:
+        """SWF_API_TOKEN, the token of the monitor's REST API. It is required."""
+        token = self.secret("SWF_API_TOKEN")
+        if not token:
+            raise ConfigurationError("SWF_API_TOKEN (or SWF_API_TOKEN_FILE) is not set")
+        if not _TOKEN.fullmatch(token):
+            raise ConfigurationError("SWF_API_TOKEN must be 40 hexadecimal characters")
+        return token
+
+    def log_level(self) -> str:
+        """SWF_LOG_LEVEL, one of `LOG_LEVELS`; INFO by default."""
+        level = self.text("SWF_LOG_LEVEL", "INFO").upper()
+        if level not in LOG_LEVELS:
+            raise ConfigurationError(
+                f"SWF_LOG_LEVEL must be one of {', '.join(LOG_LEVELS)}, not {level!r}"
+            )
+        return level
+
     def existing_file(self, name: str) -> str:
-        """The variable as the path of a file that can be read; "" if it is not set."""
+        """The variable as the path of a readable file; "" if it is not set."""
         path = self.text(name)
         if path:
             try:
@@ -109,6 +130,18 @@ class Environment:
             except OSError as error:
                 raise ConfigurationError(f"{name}: cannot read {path}: {error.strerror}") from None
         return path
+
+
+def tls_context(name: str, ca_certs: str) -> ssl.SSLContext:
+    """A context that verifies servers with a CA bundle, or with those of the system if it is "".
+
+    :param name: the variable that names the bundle
+    :raises ConfigurationError: the file is not a CA bundle
+    """
+    try:
+        return ssl.create_default_context(cafile=ca_certs or None)
+    except (OSError, ssl.SSLError) as error:
+        raise ConfigurationError(f"{name}: {ca_certs} is not a CA bundle") from error
 
 
 @dataclass(frozen=True)
@@ -157,14 +190,9 @@ class MonitorSettings:
 
         :raises ConfigurationError: one of them is wrong or the token is missing
         """
-        token = env.secret("SWF_API_TOKEN")
-        if not token:
-            raise ConfigurationError("SWF_API_TOKEN (or SWF_API_TOKEN_FILE) is not set")
-        if not _TOKEN.fullmatch(token):
-            raise ConfigurationError("SWF_API_TOKEN must be 40 hexadecimal characters")
         return cls(
             url=_http_url(env.text("SWF_MONITOR_URL", cls.url)),
-            token=token,
+            token=env.api_token(),
             ca_certs=env.existing_file("SWF_MONITOR_CA_CERTS"),
         )
 
@@ -176,7 +204,7 @@ def _http_url(url: str) -> str:
     except ValueError:
         usable = False
     if not usable or parts.username is not None or parts.query or parts.fragment:
-        # The value is not shown: someone may have put a password into it.
+        # The value is not shown: it may contain a password.
         raise ConfigurationError(
             "SWF_MONITOR_URL must be http(s)://host[:port][/path], without a login"
         )
@@ -185,7 +213,7 @@ def _http_url(url: str) -> str:
 
 @dataclass(frozen=True)
 class AgentSettings:
-    """What every agent needs. `heartbeat_interval` is in seconds."""
+    """The settings of every agent. `heartbeat_interval` is in seconds."""
 
     agent_name: str
     broker: BrokerSettings
@@ -202,11 +230,6 @@ class AgentSettings:
         :param agent_type: used for the default of SWF_AGENT_NAME
         :raises ConfigurationError: one of them is wrong
         """
-        level = env.text("SWF_LOG_LEVEL", cls.log_level).upper()
-        if level not in LOG_LEVELS:
-            raise ConfigurationError(
-                f"SWF_LOG_LEVEL must be one of {', '.join(LOG_LEVELS)}, not {level!r}"
-            )
         return cls(
             agent_name=env.text("SWF_AGENT_NAME", f"{agent_type}@{socket.gethostname()}"),
             broker=BrokerSettings.from_environment(env),
@@ -216,5 +239,5 @@ class AgentSettings:
             heartbeat_interval=env.seconds(
                 "SWF_HEARTBEAT_INTERVAL", cls.heartbeat_interval, minimum=0.1
             ),
-            log_level=level,
+            log_level=env.log_level(),
         )

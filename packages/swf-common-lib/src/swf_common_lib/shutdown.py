@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The request to stop, seen by all threads of a program, and the signals that make it."""
+"""The request to stop, which all threads of a program see, and the signals that make it."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ STOP_SIGNALS = (signal.SIGTERM, signal.SIGQUIT, signal.SIGINT)
 
 
 class Stopping(Exception):
-    """The program was asked to stop while it waited for something; leave the item as it is."""
+    """The program is to stop while it waits for something; leave the item as it is."""
 
 
 class Shutdown:
-    """A request to stop, with a time of grace in which the current item may be finished.
+    """A request to stop, with a grace period in which the current item may finish.
 
     :param grace: seconds; less than the 5 s in which a program has to exit
     """
@@ -34,17 +34,17 @@ class Shutdown:
         return self._event.is_set()
 
     def request(self) -> None:
-        """Ask the program to stop. The grace runs from the first request."""
+        """Ask the program to stop. The grace period starts with the first request."""
         if not self._event.is_set():
             self._deadline = time.monotonic() + self._grace
             self._event.set()
 
     def wait(self, timeout: float | None = None) -> bool:
-        """Wait for the request at most `timeout` seconds; True if it was made."""
+        """Wait for the request at most `timeout` seconds; return whether it was made."""
         return self._event.wait(timeout)
 
     def pause(self, seconds: float) -> None:
-        """Sleep, and no longer than until the request.
+        """Sleep, at most until the request.
 
         :raises Stopping: the request was made
         """
@@ -52,14 +52,14 @@ class Shutdown:
             raise Stopping
 
     def grace_left(self) -> float:
-        """Seconds in which the current item may still be finished; infinite before the request."""
+        """Seconds that are left for the current item; infinite before the request."""
         return max(0.0, self._deadline - time.monotonic())
 
     def on_signals(self) -> None:
-        """Make SIGTERM, SIGQUIT and SIGINT a request to stop.
+        """Turn SIGTERM, SIGQUIT and SIGINT into a request to stop.
 
-        To be called in the main thread, before other threads start. A thread waits for the signals,
-        because a handler could interrupt the main thread while it holds the very lock that
+        Call it in the main thread, before other threads start. A thread waits for the signals,
+        because a signal handler could interrupt the main thread while that holds the lock that
         `request` needs.
         """
         signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""STF (super time frame) files: their names, their place, their checksum, their time frames."""
+"""STF (super time frame) files: their names, paths, checksums and time frames."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ _FILENAME = re.compile(r"swf\.(\d{6,})\.(\d{6,})\.stf")
 
 @dataclass(frozen=True, order=True)
 class StfName:
-    """Run and sequence number of an STF file; sorts in the order in which the files were taken."""
+    """Run and sequence number of an STF file; sorts in the order of the data taking."""
 
     run_id: int
     sequence: int
 
     @classmethod
     def parse(cls, filename: str) -> StfName:
-        """Read a file name.
+        """Parse a file name.
 
         :raises ValueError: it is not the name of an STF file
         """
@@ -37,22 +37,22 @@ class StfName:
         return f"swf.{self.run_id:06d}.{self.sequence:06d}.stf"
 
     def path(self, data_dir: Path) -> Path:
-        """Where the file is. The place follows from the name, so no message can point at another
+        """The path of the file. It follows from the name, so no message can refer to another
         file."""
         return run_directory(data_dir, self.run_id) / str(self)
 
     def time_frame(self, index: int) -> str:
-        """Name of the time frame with this index, counted from 0."""
+        """The name of the time frame with this index, counted from 0."""
         return f"swf.{self.run_id:06d}.{self.sequence:06d}.{index:06d}.tf"
 
 
 def run_directory(data_dir: Path, run_id: int) -> Path:
-    """Directory of the files of a run."""
+    """The directory of the files of a run."""
     return data_dir / f"run-{run_id:06d}"
 
 
 def stf_files(data_dir: Path) -> Iterator[StfName]:
-    """The STF files that are complete (not those that are being written), in no order."""
+    """The complete STF files, in no particular order."""
     for path in data_dir.glob("run-*/swf.*.stf"):
         try:
             yield StfName.parse(path.name)
@@ -61,9 +61,9 @@ def stf_files(data_dir: Path) -> Iterator[StfName]:
 
 
 def checksum(path: Path, between: Callable[[], None] = lambda: None) -> tuple[str, int]:
-    """Read a file and give ("sha256:<hex>", size in bytes).
+    """Read a file and return ("sha256:<hex>", size in bytes).
 
-    :param between: called before each MiB; it may raise to give up
+    :param between: called before each MiB; it may raise to stop
     :raises OSError: the file cannot be read
     """
     digest, size = hashlib.sha256(), 0

@@ -2,11 +2,12 @@
 """For tests of agents: the real broker, the real monitor and agents as processes on ephemeral
 ports.
 
-Needs `swf-testbed` for the broker and `swf-monitor` for the monitor.
+It needs `swf-testbed` for the broker and `swf-monitor` for the monitor.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import secrets
@@ -16,7 +17,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -29,16 +30,16 @@ T = TypeVar("T")
 
 
 def free_port() -> int:
-    """A TCP port of 127.0.0.1 that nobody uses now."""
+    """A free TCP port of 127.0.0.1."""
     with socket.socket() as sock:
         sock.bind(("127.0.0.1", 0))
         return int(sock.getsockname()[1])
 
 
 def wait_until(condition: Callable[[], T], timeout: float = 60.0, every: float = 0.1) -> T:
-    """Wait for a condition to become true; gives its value.
+    """Wait until a condition is true; return its value.
 
-    :raises AssertionError: it did not within `timeout` seconds
+    :raises AssertionError: it was not true within `timeout` seconds
     """
     deadline = time.monotonic() + timeout
     while True:
@@ -51,7 +52,7 @@ def wait_until(condition: Callable[[], T], timeout: float = 60.0, every: float =
 
 
 def answers(port: int) -> bool:
-    """Whether something listens at this port of 127.0.0.1."""
+    """Whether a program listens on this port of 127.0.0.1."""
     try:
         socket.create_connection(("127.0.0.1", port), 0.5).close()
     except OSError:
@@ -62,9 +63,9 @@ def answers(port: int) -> bool:
 class Program:
     """An installed command as a process, its output in a file.
 
-    :param log: file that takes stdout and stderr
-    :param command: its name, e.g. "swf-data-agent"; the one beside this Python is taken
-    :param env: the variables it gets beside PATH and HOME
+    :param log: the file for stdout and stderr
+    :param command: its name, e.g. "swf-data-agent", in the directory of this Python
+    :param env: the variables of the process in addition to PATH and HOME
     """
 
     def __init__(self, log: Path, command: str, *arguments: str, env: Mapping[str, str]) -> None:
@@ -74,7 +75,7 @@ class Program:
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> Program:
-        """Start it, also again."""
+        """Start the process, or start it again."""
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(  # noqa: S603 (the command is our own)
                 self._command, env=self._env, stdin=subprocess.DEVNULL, stdout=log, stderr=log
@@ -82,9 +83,9 @@ class Program:
         return self
 
     def wait_for_port(self, port: int) -> None:
-        """Wait until it listens.
+        """Wait until the process listens.
 
-        :raises AssertionError: it ended, or 60 s went by; the text has its output
+        :raises AssertionError: it ended, or 60 s passed; the text has its output
         """
         wait_until(lambda: answers(port) or not self.running, timeout=60)
         if not self.running:
@@ -92,17 +93,17 @@ class Program:
 
     @property
     def running(self) -> bool:
-        """Whether the process lives."""
+        """Whether the process runs."""
         return self._process is not None and self._process.poll() is None
 
     @property
     def output(self) -> str:
-        """All it wrote, over all its starts."""
+        """The output of all starts."""
         return self._log.read_text(encoding="utf-8") if self._log.exists() else ""
 
     @property
     def logs(self) -> list[dict[str, Any]]:
-        """The JSON lines it wrote."""
+        """The JSON lines of the output."""
         return [json.loads(line) for line in self.output.splitlines() if line.startswith("{")]
 
     def signal(self, number: int) -> None:
@@ -111,13 +112,13 @@ class Program:
             self._process.send_signal(number)
 
     def wait(self, timeout: float = 15.0) -> int:
-        """Wait for its end; gives the exit code."""
+        """Wait for the end of the process; return the exit code."""
         if self._process is None:
             raise AssertionError("not started")
         return self._process.wait(timeout)
 
     def stop(self) -> int:
-        """SIGTERM, and SIGKILL after 10 s; gives the exit code."""
+        """Send SIGTERM, and SIGKILL after 10 s; return the exit code."""
         self.signal(signal.SIGTERM)
         try:
             return self.wait(10)
@@ -125,13 +126,34 @@ class Program:
             return self.kill()
 
     def kill(self) -> int:
-        """SIGKILL; gives the exit code."""
+        """Send SIGKILL; return the exit code."""
         self.signal(signal.SIGKILL)
         return self.wait()
 
 
+@contextlib.contextmanager
+def programs(
+    directory: Path, command: str, *arguments: str, env: Mapping[str, str]
+) -> Iterator[Callable[..., Program]]:
+    """Yield a function that starts a command, with further arguments and variables. At the end, all
+    processes are stopped.
+
+    :param directory: for the logs
+    """
+    started: list[Program] = []
+
+    def start(*more: str, **variables: str) -> Program:
+        log = directory / f"{len(started)}.log"
+        started.append(Program(log, command, *arguments, *more, env={**env, **variables}))
+        return started[-1].start()
+
+    yield start
+    for program in started:
+        program.stop()
+
+
 class Inbox:
-    """Takes all messages of some queues. To be used in a `with` statement.
+    """Receives all messages of some queues, in a `with` statement.
 
     :param env: the variables of the broker
     """
@@ -152,11 +174,11 @@ class Inbox:
 
     @property
     def messages(self) -> list[Message]:
-        """What came until now."""
+        """The messages so far."""
         return [parse(body) for body in list(self.bodies)]
 
     def of_type(self, msg_type: str) -> list[Message]:
-        """What came until now, of one type."""
+        """The messages of one type so far."""
         return [message for message in self.messages if message.msg_type == msg_type]
 
     def send(self, queue: str, body: str) -> None:
@@ -165,9 +187,9 @@ class Inbox:
 
 
 class BrokerProgram(Program):
-    """The testbed's broker. It keeps its messages over a restart.
+    """The testbed's broker, whose messages survive a restart.
 
-    :param directory: where it writes
+    :param directory: for its data and its log
     """
 
     def __init__(self, directory: Path) -> None:
@@ -179,7 +201,7 @@ class BrokerProgram(Program):
         self.env = {"ACTIVEMQ_HOST": "127.0.0.1", "ACTIVEMQ_PORT": str(self.port)}
 
     def start(self) -> Program:
-        """Start it, and wait until it listens."""
+        """Start the broker, and wait until it listens."""
         super().start()
         self.wait_for_port(self.port)
         return self
@@ -188,7 +210,7 @@ class BrokerProgram(Program):
 class MonitorProgram(Program):
     """The testbed's monitor with a database of its own.
 
-    :param directory: where it writes
+    :param directory: for its data and its log
     """
 
     def __init__(self, directory: Path) -> None:
@@ -214,13 +236,13 @@ class MonitorProgram(Program):
         )
 
     def start(self) -> Program:
-        """Start it, and wait until it answers."""
+        """Start the monitor, and wait until it listens."""
         super().start()
         self.wait_for_port(self.port)
         return self
 
     def get(self, path: str) -> Any:
-        """What the API answers to GET `path`, e.g. "/api/summary/"."""
+        """The response of the API to GET `path`, e.g. "/api/summary/"."""
         request = urllib.request.Request(  # noqa: S310 (http)
             self.url + path, headers={"Authorization": f"Token {self.token}"}
         )

@@ -1,11 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The socket under the STOMP connection.
 
-stomp.py's own transport is not used for three reasons: with TLS, 9.0 does not notice that the
+It replaces stomp.py's own transport for three reasons: with TLS, 9.0 does not detect that the
 server closed the connection, and 8.x reads and writes one TLS object from two threads without a
-lock; a send to a server that no longer reads blocks for ever; and the reason why a connection
-failed is logged, not raised. stomp.py offers `BaseTransport` to bring one's own socket, and that is
-what this module does.
+lock; a send to a server that no longer reads blocks for ever; and the cause of a failed connection
+is logged, not raised. `BaseTransport` is stomp.py's interface for custom sockets.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ _READ_BYTES = 65536
 
 
 class SocketTransport(BaseTransport):
-    """One connection to one address, never reconnected: a lost one is replaced by a new object.
+    """One connection to one address. It never reconnects: a new object replaces a lost one.
 
     :param tls: context of the TLS connection, or None for plain TCP
     """
@@ -37,20 +36,19 @@ class SocketTransport(BaseTransport):
         self._address = (host, port)
         self._tls = tls
         self._socket: socket.socket | None = None
-        # A TLS object must not be used by two threads at once, and a frame must not be cut in two
-        # by another.
+        # Two threads must not use a TLS object at once, and two frames must not be interleaved.
         self._io_lock = threading.Lock()
         self._send_lock = threading.Lock()
 
     def attempt_connection(self) -> None:
-        """Connect, with the TLS handshake if there is one.
+        """Connect, and with TLS do the handshake.
 
-        :raises OSError: it did not work (ssl.SSLError is one of them)
+        :raises OSError: it failed (ssl.SSLError is a subclass)
         """
         sock = socket.create_connection(self._address, CONNECT_TIMEOUT)
         try:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            _keep_alive(sock)
+            _enable_keepalive(sock)
             if self._tls is not None:
                 sock = self._tls.wrap_socket(sock, server_hostname=self._address[0])
             sock.setblocking(False)
@@ -101,16 +99,16 @@ class SocketTransport(BaseTransport):
                 _wait(sock, events, 1.0)
 
     def disconnect_socket(self) -> None:
-        """Close the connection in both directions; the receiving thread then ends and frees the
+        """Close the connection in both directions; the receiving thread then ends and closes the
         socket."""
         self.running = False
         sock = self._socket
         if sock is not None:
-            with self._io_lock, contextlib.suppress(OSError):  # the other side was faster
+            with self._io_lock, contextlib.suppress(OSError):  # the other side closed it first
                 sock.shutdown(socket.SHUT_RDWR)
 
     def cleanup(self) -> None:
-        """Free the socket. stomp.py calls it at the end of the receiving thread."""
+        """Close the socket. stomp.py calls it at the end of the receiving thread."""
         with self._io_lock:
             if self._socket is not None:
                 self._socket.close()
@@ -122,12 +120,12 @@ def _wait(sock: socket.socket, events: int, seconds: float) -> None:
     try:
         poll.register(sock, events)
     except ValueError:
-        return  # closed in the meantime: the next attempt to use it says so
+        return  # closed in the meantime: the next use of the socket raises the error
     poll.poll(seconds * 1000)
 
 
-def _keep_alive(sock: socket.socket) -> None:
-    """Let the kernel find a peer that vanished, also where the broker offers no heart-beats."""
+def _enable_keepalive(sock: socket.socket) -> None:
+    """Let the kernel detect a lost peer, even if the broker offers no heart-beats."""
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     for name, value in (("TCP_KEEPIDLE", 30), ("TCP_KEEPINTVL", 10), ("TCP_KEEPCNT", 3)):
         if hasattr(socket, name):

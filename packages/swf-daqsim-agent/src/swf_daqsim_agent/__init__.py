@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Simulates the data acquisition of the ePIC Streaming Workflow Testbed: makes runs and STF
-files."""
+"""Simulates the data acquisition of the ePIC Streaming Workflow Testbed: runs and STF files."""
 
 from importlib.metadata import version
 

@@ -28,14 +28,15 @@ _ROOM_POLL = 1.0
 
 
 class DaqSimAgent(BaseAgent):
-    """Makes one run after the other, and waits, dropping nothing, while the data directory is full.
+    """Simulates one run after the other. While the data directory is full, it waits and drops
+    nothing.
 
-    :param settings: what all agents need
-    :param daqsim: how much is produced how fast
+    :param settings: the settings of every agent
+    :param daqsim: the amount and rate of the data
     """
 
     agent_type = "daqsim"
-    description = "Simulates the data acquisition: makes runs and STF files."
+    description = "Simulates the data acquisition: runs and STF files."
     version = __version__
     options = OPTIONS
 
@@ -43,15 +44,15 @@ class DaqSimAgent(BaseAgent):
         super().__init__(settings)
         self._daqsim = daqsim
         self._data_dir = settings.data_dir
-        self._known: set[StfName] = set()
-        self._again = Repeats[StfName](pause=_REANNOUNCE_EVERY)
+        self._registered: set[StfName] = set()
+        self._repeats = Repeats[StfName](pause=_REANNOUNCE_EVERY)
         self._reannouncer = threading.Thread(
-            target=self._keep_reannouncing, name="reannounce", daemon=True
+            target=self._reannounce_periodically, name="reannounce", daemon=True
         )
 
     @classmethod
     def from_environment(cls, env: Environment) -> DaqSimAgent:
-        """Make the agent.
+        """Create the agent.
 
         :raises ConfigurationError: a variable is wrong
         """
@@ -59,7 +60,7 @@ class DaqSimAgent(BaseAgent):
         return cls(settings, DaqSimSettings.from_environment(env))
 
     def work(self) -> None:
-        """Make all runs; returns when there were `run_count` of them."""
+        """Simulate all runs; return after `run_count` of them."""
         self._data_dir.mkdir(parents=True, exist_ok=True)
         files.remove_unfinished(self._data_dir)
         self._end_open_runs()
@@ -67,13 +68,13 @@ class DaqSimAgent(BaseAgent):
             self._reannouncer.start()
         runs = 0
         while True:
-            self._make_run()
+            self._simulate_run()
             runs += 1
             if runs == self._daqsim.run_count:
                 return
             self.shutdown.pause(self._daqsim.run_pause)
 
-    def _make_run(self) -> None:
+    def _simulate_run(self) -> None:
         run_id = self._new_run()
         files.mark_open(self._data_dir, run_id)
         self.publish("run_imminent", run_id)
@@ -88,17 +89,14 @@ class DaqSimAgent(BaseAgent):
                 made += 1
                 self.shutdown.pause(self._daqsim.stf_interval)
         finally:
-            # Also when the agent is to stop: a run that was started has an end.
+            # Also when the agent stops: each started run has an end.
             self._end_run(run_id, made)
 
     def _new_run(self) -> int:
         used = {name.run_id for name in stf_files(self._data_dir)}
         while (run_id := self.monitor.create_run()) in used:
-            # A monitor with a new database counts from 1 again, but the former runs' files are
-            # still here.
-            logger.warning(
-                "there are files of a former run with this number", extra={"run_id": run_id}
-            )
+            # A monitor with a new database counts from 1 again, but files of former runs remain.
+            logger.warning("a former run with this number has files", extra={"run_id": run_id})
             self.monitor.update_run(run_id, status="ended", total_files=0)
         return run_id
 
@@ -125,7 +123,7 @@ class DaqSimAgent(BaseAgent):
         while True:
             try:
                 digest = files.write_stf(self._data_dir, name, self._daqsim.stf_size)
-            except OSError as error:  # e.g. the disk is full: wait for room
+            except OSError as error:  # for example, the disk is full
                 outage.failed(error.strerror or str(error))
                 self.shutdown.pause(backoff.delay())
             else:
@@ -146,55 +144,53 @@ class DaqSimAgent(BaseAgent):
             started_at=started_at,
             ended_at=ended_at,
         )
-        logger.info("file made", extra={"file": str(name), "size_bytes": size})
+        logger.info("file written", extra={"file": str(name), "size_bytes": size})
 
     def _wait_for_room(self) -> None:
         waiting = False
         while (count := sum(1 for _ in stf_files(self._data_dir))) >= self._daqsim.max_files:
             if not waiting:
-                logger.warning(
-                    "waiting: %d STF files are not yet worked off (SWF_MAX_FILES)", count
-                )
+                logger.warning("waiting: %d STF files are not finished yet (SWF_MAX_FILES)", count)
                 waiting = True
             self.shutdown.pause(_ROOM_POLL)
 
-    def _keep_reannouncing(self) -> None:
-        """Announce files that the monitor does not know: a broker that lost its memory loses no
-        file."""
+    def _reannounce_periodically(self) -> None:
+        """Announce unregistered files again, so that no file is lost if the broker loses its
+        messages."""
         while not self.shutdown.requested:
             try:
                 self._reannounce()
             except Stopping:
                 return
             except Exception:
-                logger.exception("files could not be compared with the monitor; trying again later")
+                logger.exception("cannot compare the files with the monitor; trying again later")
             self.shutdown.wait(_REANNOUNCE_EVERY)
 
     def _reannounce(self) -> None:
         on_disk = set(stf_files(self._data_dir))
-        self._known &= on_disk
-        for run_id in sorted({name.run_id for name in on_disk - self._known}):
-            self._known |= {
+        self._registered &= on_disk
+        for run_id in sorted({name.run_id for name in on_disk - self._registered}):
+            self._registered |= {
                 StfName.parse(row["filename"]) for row in self.monitor.stf_files(run_id=run_id)
             }
-        unknown = [
-            name for name in sorted(on_disk - self._known) if self._age(name) > _REANNOUNCE_AGE
+        unregistered = [
+            name for name in sorted(on_disk - self._registered) if self._age(name) > _REANNOUNCE_AGE
         ]
-        for name in self._again.due(unknown):
+        for name in self._repeats.due(unregistered):
             try:
                 digest, size = checksum(name.path(self._data_dir))
             except FileNotFoundError:
-                continue  # worked off in the meantime
+                continue  # finished in the meantime
             written_at = datetime.fromtimestamp(
                 time.time() - self._age(name), timezone.utc
             ).isoformat()
-            logger.info("the monitor does not know a file; announcing it again")
+            logger.info("announcing an unregistered file again", extra={"file": str(name)})
             self._announce(name, digest, size, written_at, written_at)
 
     def _age(self, name: StfName) -> float:
-        """Seconds since the file was written; 0 if it is gone.
+        """Seconds since the file was written; 0 if it does not exist.
 
-        A time to come is from before the clock was set back, and then as good as old.
+        A time in the future is from before the clock was set back, and its distance is the age.
         """
         try:
             return abs(time.time() - name.path(self._data_dir).stat().st_mtime)

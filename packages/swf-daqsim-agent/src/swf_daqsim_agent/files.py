@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Writes STF files, and marks runs that are open."""
+"""Writes STF files, and marks open runs."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def write_stf(data_dir: Path, name: StfName, size: int) -> str:
 
     :param size: bytes
     :returns: its checksum, "sha256:<hex>"
-    :raises OSError: it could not be written; nothing is left behind
+    :raises OSError: it could not be written; no part of it remains
     """
     path = name.path(data_dir)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -39,26 +39,26 @@ def write_stf(data_dir: Path, name: StfName, size: int) -> str:
 
 
 def remove_unfinished(data_dir: Path) -> None:
-    """Remove what a simulator that was killed left half written."""
+    """Remove the unfinished files of a killed simulator."""
     for path in data_dir.glob("run-*/.swf.*.tmp"):
         path.unlink(missing_ok=True)
 
 
 def mark_open(data_dir: Path, run_id: int) -> None:
-    """Note that the run was started."""
+    """Record that the run was started."""
     directory = run_directory(data_dir, run_id)
     directory.mkdir(parents=True, exist_ok=True)
     (directory / _OPEN_MARK).touch()
 
 
 def mark_ended(data_dir: Path, run_id: int) -> None:
-    """Note that the end of the run was announced."""
+    """Record that the end of the run was announced."""
     (run_directory(data_dir, run_id) / _OPEN_MARK).unlink(missing_ok=True)
 
 
 def open_runs(data_dir: Path) -> Iterator[int]:
-    """Runs whose end was never announced, because the simulator was killed or the broker was
-    away."""
+    """Runs whose end was not announced, because the simulator was killed or the broker was
+    unavailable."""
     for mark in data_dir.glob(f"run-*/{_OPEN_MARK}"):
         number = mark.parent.name[len("run-") :]
         if number.isdecimal():

@@ -11,8 +11,8 @@ from swf_common_lib.settings import Environment
 
 @dataclass(frozen=True)
 class DaqSimSettings:
-    """How much is produced how fast. `stf_interval` and `run_pause` are in seconds, `stf_size` in
-    bytes."""
+    """The amount and rate of the data. `stf_interval` and `run_pause` are in seconds, `stf_size` is
+    in bytes."""
 
     stf_interval: float = 2.0
     stf_size: int = 65536
@@ -41,7 +41,7 @@ OPTIONS = (
     Option("--stf-interval", "SWF_STF_INTERVAL", "seconds between two STF files (2)"),
     Option("--stf-size", "SWF_STF_SIZE", "bytes of an STF file (65536)"),
     Option("--stf-per-run", "SWF_STF_PER_RUN", "STF files in a run (20)"),
-    Option("--run-count", "SWF_RUN_COUNT", "runs to make, 0 for no end (0)"),
+    Option("--run-count", "SWF_RUN_COUNT", "number of runs, 0 for no limit (0)"),
     Option("--run-pause", "SWF_RUN_PAUSE", "seconds between two runs (5)"),
-    Option("--max-files", "SWF_MAX_FILES", "wait while there are this many STF files (1000)"),
+    Option("--max-files", "SWF_MAX_FILES", "pause while there are this many STF files (1000)"),
 )

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Registers the STF files of the ePIC Streaming Workflow Testbed and hands them on."""
+"""Registers the STF files of the ePIC Streaming Workflow Testbed and forwards them."""
 
 from importlib.metadata import version
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Registers STF files at the monitor, hands them on, and keeps the data directory small."""
+"""Registers STF files at the monitor, forwards them, and removes finished files."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ _RECONCILE_LIMIT = 100
 class DataAgent(BaseAgent):
     """Turns `stf_gen` into a registered file and `stf_ready`.
 
-    :param settings: what all agents need
-    :param keep_files: how many finished files stay on disk
+    :param settings: the settings of every agent
+    :param keep_files: the number of finished files that stay on disk
     """
 
     agent_type = "data"
-    description = "Registers STF files and hands them on."
+    description = "Registers STF files and forwards them."
     version = __version__
     queues = (DATA_QUEUE,)
     options = (
@@ -42,14 +42,14 @@ class DataAgent(BaseAgent):
 
     def __init__(self, settings: AgentSettings, keep_files: int = 200) -> None:
         super().__init__(settings)
-        self._again = {
+        self._repeats = {
             queue: Repeats[str](pause=_RECONCILE_AGE) for queue in (PROCESSING_QUEUE, FASTMON_QUEUE)
         }
         self._retention = Retention(self.monitor, settings.data_dir, keep_files)
 
     @classmethod
     def from_environment(cls, env: Environment) -> DataAgent:
-        """Make the agent.
+        """Create the agent.
 
         :raises ConfigurationError: a variable is wrong
         """
@@ -57,7 +57,7 @@ class DataAgent(BaseAgent):
         return cls(settings, keep_files=env.integer("SWF_KEEP_FILES", 200))
 
     def handlers(self) -> Mapping[str, Handler]:
-        """The run's course and each new file."""
+        """The handlers of the run's messages and of new files."""
         return {
             "run_imminent": lambda message: self.monitor.update_run(
                 message.run_id, status="imminent"
@@ -68,7 +68,7 @@ class DataAgent(BaseAgent):
         }
 
     def work(self) -> None:
-        """Clear the data directory, and look after files on which the work does not go on."""
+        """Remove finished files, and send files without progress again."""
         next_reconcile = time.monotonic() + _RECONCILE_EVERY
         while not self.shutdown.wait(_RETENTION_EVERY):
             self._retention.apply()
@@ -94,7 +94,7 @@ class DataAgent(BaseAgent):
         }
         row = self.monitor.register_stf(run_id=message.run_id, **file)
         if row["status"] in ("processed", "failed"):
-            return  # announced once more while the first announcement was still waiting
+            return  # announced again while the first announcement was pending
         self.publish(
             "stf_ready",
             message.run_id,
@@ -105,8 +105,8 @@ class DataAgent(BaseAgent):
         logger.info("file registered", extra={"file": file["filename"]})
 
     def _reconcile(self) -> None:
-        """Hand on once more what the monitor knows as unfinished: no registered file stays
-        behind."""
+        """Send files that are unfinished at the monitor again, so that every registered file is
+        processed."""
         unprocessed = [
             row
             for status in ("registered", "processing")
@@ -123,10 +123,10 @@ class DataAgent(BaseAgent):
         ]
         for queue, rows in ((PROCESSING_QUEUE, unprocessed), (FASTMON_QUEUE, unsampled)):
             by_name = {row["filename"]: row for row in rows}
-            for filename in self._again[queue].due(by_name):
-                self._hand_on_again(queue, by_name[filename])
+            for filename in self._repeats[queue].due(by_name):
+                self._send_again(queue, by_name[filename])
 
-    def _hand_on_again(self, queue: str, row: Mapping[str, Any]) -> None:
+    def _send_again(self, queue: str, row: Mapping[str, Any]) -> None:
         taken_at = str(row["registered_at"])
         self.publish(
             "stf_ready",
@@ -140,4 +140,4 @@ class DataAgent(BaseAgent):
             started_at=taken_at,
             ended_at=taken_at,
         )
-        logger.info("file handed on again", extra={"file": row["filename"], "queue": queue})
+        logger.info("file sent again", extra={"file": row["filename"], "queue": queue})

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Removes files that nobody needs any more."""
+"""Removes finished files."""
 
 from __future__ import annotations
 
@@ -14,30 +14,30 @@ logger = logging.getLogger(__name__)
 
 
 class Retention:
-    """Keeps the newest finished files. Finished is what is processed and sampled; no other is
-    touched.
+    """Retains the newest finished files. Finished files are processed and sampled; other files are
+    never removed.
 
-    :param monitor: says which are finished
-    :param data_dir: where the files are
-    :param keep: how many finished files stay
+    :param monitor: has the status of the files
+    :param data_dir: the directory of the files
+    :param retained: the number of finished files that stay
     """
 
-    def __init__(self, monitor: MonitorClient, data_dir: Path, keep: int) -> None:
+    def __init__(self, monitor: MonitorClient, data_dir: Path, retained: int) -> None:
         self._monitor = monitor
         self._data_dir = data_dir
-        self._keep = keep
+        self._retained = retained
         self._finished: set[StfName] = set()
 
     def apply(self) -> int:
-        """Remove the files of finished STFs beyond the newest; gives how many."""
+        """Remove all but the newest finished files; return the number of removed files."""
         on_disk = set(stf_files(self._data_dir))
-        if len(on_disk) <= self._keep:
+        if len(on_disk) <= self._retained:
             return 0
         self._finished &= on_disk
         for run_id in sorted({name.run_id for name in on_disk - self._finished}):
-            self._learn(run_id)
+            self._query(run_id)
         finished = sorted(self._finished & on_disk)
-        surplus = finished[: max(0, len(finished) - self._keep)]
+        surplus = finished[: max(0, len(finished) - self._retained)]
         for name in surplus:
             name.path(self._data_dir).unlink(missing_ok=True)
         if surplus:
@@ -47,14 +47,14 @@ class Retention:
         self._remove_empty_directories(on_disk - set(surplus), {name.run_id for name in surplus})
         return len(surplus)
 
-    def _learn(self, run_id: int) -> None:
+    def _query(self, run_id: int) -> None:
         rows = self._monitor.stf_files(run_id=run_id, status="processed", sampled="true")
         self._finished |= {StfName.parse(row["filename"]) for row in rows}
 
     def _remove_empty_directories(self, left: set[StfName], run_ids: set[int]) -> None:
         newest = max((name.run_id for name in left), default=0)
         for run_id in run_ids - {name.run_id for name in left}:
-            # The newest run may be about to write its next file.
+            # the newest run may still write its next file
             if run_id < newest:
                 with contextlib.suppress(OSError):
                     run_directory(self._data_dir, run_id).rmdir()

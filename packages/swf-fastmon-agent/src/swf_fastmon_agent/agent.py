@@ -21,7 +21,7 @@ logger = logging.getLogger(__name__)
 class FastMonAgent(BaseAgent):
     """Turns `stf_ready` into registered time frames and `tf_file_registered`.
 
-    :param settings: what all agents need
+    :param settings: the settings of every agent
     :param tf_per_stf: time frames to sample of each file
     """
 
@@ -39,7 +39,7 @@ class FastMonAgent(BaseAgent):
 
     @classmethod
     def from_environment(cls, env: Environment) -> FastMonAgent:
-        """Make the agent.
+        """Create the agent.
 
         :raises ConfigurationError: a variable is wrong
         """
@@ -47,7 +47,7 @@ class FastMonAgent(BaseAgent):
         return cls(settings, tf_per_stf=env.integer("SWF_TF_PER_STF", 2, minimum=1))
 
     def handlers(self) -> Mapping[str, Handler]:
-        """Each file that is ready."""
+        """The handler of ready files."""
         return {"stf_ready": self._on_stf_ready}
 
     def _on_stf_ready(self, message: Message) -> None:
@@ -66,11 +66,11 @@ class FastMonAgent(BaseAgent):
 
     def _register(self, run_id: int, name: StfName, frame: TimeFrame) -> None:
         tf_filename = name.time_frame(frame.index)
-        place = {"stf_filename": str(name), "size_bytes": frame.size_bytes, "offset": frame.offset}
-        # First the message, then the registration: it marks the file as sampled, and what is not so
-        # marked comes again.
-        self.publish("tf_file_registered", run_id, None, tf_filename=tf_filename, **place)
-        self.monitor.register_tf(filename=tf_filename, **place)
+        fields = {"stf_filename": str(name), "size_bytes": frame.size_bytes, "offset": frame.offset}
+        # First the message, then the registration, which marks the file as sampled: a file without
+        # the mark is sent again.
+        self.publish("tf_file_registered", run_id, None, tf_filename=tf_filename, **fields)
+        self.monitor.register_tf(filename=tf_filename, **fields)
 
     def _record_failure(self, filename: str, reason: str) -> None:
         row = self.monitor.update_stf(filename, status="failed", reason=reason)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Reads single time frames out of an STF file."""
+"""Reads single time frames from an STF file."""
 
 from __future__ import annotations
 
@@ -10,13 +10,12 @@ from swf_common_lib.stf import TIME_FRAME_BYTES
 
 
 class SampleError(Exception):
-    """The file cannot be sampled; the text says why."""
+    """The file cannot be sampled; the text is the cause."""
 
 
 @dataclass(frozen=True)
 class TimeFrame:
-    """One time frame: its index in the file, counted from 0, where it begins, and how long it is
-    (bytes)."""
+    """One time frame: its index in the file, counted from 0, its offset and its size in bytes."""
 
     index: int
     offset: int
@@ -24,11 +23,11 @@ class TimeFrame:
 
 
 def sample(path: Path, size_bytes: int, count: int) -> list[TimeFrame]:
-    """Read time frames spread evenly over the file; the same file always gives the same ones.
+    """Read time frames that are spread evenly over the file, always the same for the same file.
 
-    :param size_bytes: the size the file should have
-    :param count: how many, or all if there are fewer
-    :raises SampleError: the file cannot be read, or a frame is not where it should be
+    :param size_bytes: the expected size of the file
+    :param count: the number of time frames, or all if there are fewer
+    :raises SampleError: the file cannot be read, or a frame is incomplete
     """
     total = -(-size_bytes // TIME_FRAME_BYTES)
     frames = []

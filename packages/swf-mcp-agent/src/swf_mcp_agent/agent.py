@@ -26,14 +26,14 @@ DEFAULT_PORT = 8003
 
 
 class McpAgent(BaseAgent):
-    """Answers MCP clients from the monitor's REST API, at http://<host>:<port>/mcp.
+    """Serves the data of the monitor's REST API to MCP clients, at http://<host>:<port>/mcp.
 
-    A client logs in with the token that the agent has for the monitor. It would travel in the
-    clear, so the default is the loopback interface.
+    A client authenticates with the agent's token for the monitor. It is not encrypted, so the
+    default is the loopback interface.
 
-    :param settings: what all agents need
-    :param host: address to listen at
-    :param port: port to listen at
+    :param settings: the settings of every agent
+    :param host: address to listen on
+    :param port: port to listen on
     """
 
     agent_type = "mcp"
@@ -41,8 +41,8 @@ class McpAgent(BaseAgent):
     version = __version__
     uses_broker = False
     options = (
-        Option("--host", "SWF_MCP_HOST", f"address to listen at ({DEFAULT_HOST})"),
-        Option("--port", "SWF_MCP_PORT", f"port to listen at ({DEFAULT_PORT})"),
+        Option("--host", "SWF_MCP_HOST", f"address to listen on ({DEFAULT_HOST})"),
+        Option("--port", "SWF_MCP_PORT", f"port to listen on ({DEFAULT_PORT})"),
     )
 
     def __init__(
@@ -54,7 +54,7 @@ class McpAgent(BaseAgent):
 
     @classmethod
     def from_environment(cls, env: Environment) -> McpAgent:
-        """Make the agent.
+        """Create the agent.
 
         :raises ConfigurationError: a variable is wrong
         """
@@ -66,16 +66,16 @@ class McpAgent(BaseAgent):
         )
 
     def work(self) -> None:
-        """Serve until the agent is to stop.
+        """Serve until the agent stops.
 
-        :raises FatalError: the port cannot be had
+        :raises FatalError: it cannot listen on the port
         """
         listener = self._listen()
         monitor = MonitorClient(self.settings.monitor, self.shutdown, patient=False)
         app = make_server(monitor).streamable_http_app(host=self._host)
         guarded = with_login(app, self.settings.monitor.token)
-        # uvicorn takes over no signals in a thread that is not the main one.
-        # Streams that are still open after a second are cut.
+        # uvicorn handles signals in the main thread only, which is not this one.
+        # It closes streams that are still open after a second.
         config = uvicorn.Config(
             guarded, log_config=None, access_log=False, timeout_graceful_shutdown=1
         )
@@ -91,9 +91,9 @@ class McpAgent(BaseAgent):
         try:
             return socket.create_server((self._host, self._port), family=family)
         except OSError as error:
-            # Not the error's own text: some Pythons tell the address in it once more.
+            # Not the text of the error: in some Pythons, it repeats the address.
             reason = os.strerror(error.errno) if error.errno else str(error)
-            raise FatalError(f"cannot listen at {self._host}:{self._port}: {reason}") from None
+            raise FatalError(f"cannot listen on {self._host}:{self._port}: {reason}") from None
 
     def _stop_when_asked(self, server: uvicorn.Server) -> None:
         self.shutdown.wait()

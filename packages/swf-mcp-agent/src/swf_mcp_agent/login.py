@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Asks every request for the token of the monitor's REST API, from which the answers come."""
+"""Requires the token of the monitor's REST API in every request."""
 
 from __future__ import annotations
 
@@ -12,20 +12,23 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Message, Receive, Send], Awaitable[None]]
 
-_REFUSAL = b"401 Unauthorized: send Authorization: Bearer TOKEN, with the token of the monitor's REST API.\n"
+_REFUSAL = (
+    b"401 Unauthorized: send the header Authorization: Bearer TOKEN, "
+    b"with the token of the monitor's REST API.\n"
+)
 
 
 def with_login(app: App, token: str) -> App:
-    """An ASGI application that passes on the requests that have the token, and answers 401 to all
+    """An ASGI application that forwards requests with the token, and responds with 401 to all
     others.
 
     :param app: the application
-    :param token: what a client sends as `Authorization: Bearer TOKEN`
+    :param token: the token in the header `Authorization: Bearer TOKEN`
     """
     expected = token.encode()
 
     async def guarded(scope: Message, receive: Receive, send: Send) -> None:
-        # "lifespan" is the server itself, which starts and stops the application.
+        # "lifespan" events are from the server itself, which starts and stops the application
         if scope["type"] == "lifespan" or hmac.compare_digest(_sent(scope), expected):
             await app(scope, receive, send)
         elif scope["type"] == "http":
@@ -38,7 +41,7 @@ def with_login(app: App, token: str) -> App:
 
 
 def _sent(scope: Message) -> bytes:
-    """The token of a request; empty where there is none, or more than one that could be meant."""
+    """The token of a request; empty if there is none, or more than one."""
     values: list[bytes] = [
         value for name, value in scope.get("headers", ()) if name == b"authorization"
     ]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The tools that MCP clients may call. All of them only read."""
+"""The tools for MCP clients. All of them are read-only."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from swf_mcp_agent import __version__
 
 T = TypeVar("T")
 Row = dict[str, Any]
-Limit = Annotated[int, Field(ge=1, le=1000, description="How many, the newest first")]
+Limit = Annotated[int, Field(ge=1, le=1000, description="Maximum number, newest first")]
 Status = Literal["registered", "processing", "processed", "failed"]
 
 _READ_ONLY = ToolAnnotations(read_only_hint=True, open_world_hint=False)
@@ -25,20 +25,20 @@ _READ_ONLY = ToolAnnotations(read_only_hint=True, open_world_hint=False)
 def make_server(monitor: MonitorClient) -> MCPServer[Any]:
     """The MCP server.
 
-    :param monitor: where the answers come from; it should not be patient, so that a client hears of
-        an outage
+    :param monitor: the source of the data; it should not be patient, so that a client gets an
+        error during an outage
     """
     server: MCPServer[Any] = MCPServer(
         "swf-testbed",
         version=__version__,
-        instructions="Tells the state of the ePIC Streaming Workflow Testbed: runs, files, agents, "
-        "messages.",
+        instructions="Reports the state of the ePIC Streaming Workflow Testbed: runs, files, "
+        "agents, messages.",
     )
 
     @server.tool(annotations=_READ_ONLY)
     def testbed_status() -> Row:
-        """Is the testbed healthy? Gives the monitor's health, and counts of runs, STF files and
-        messages."""
+        """Whether the testbed is healthy: the monitor's health report, and the numbers of runs, STF
+        files and messages."""
         return {"health": _ask(monitor.health), "summary": _ask(monitor.summary)}
 
     @server.tool(annotations=_READ_ONLY)
@@ -48,20 +48,20 @@ def make_server(monitor: MonitorClient) -> MCPServer[Any]:
 
     @server.tool(annotations=_READ_ONLY)
     def list_runs(limit: Limit = 20) -> list[Row]:
-        """Data-taking runs: status, when they began and ended, how many files they have."""
+        """Data-taking runs: status, start, end, number of files."""
         return _ask(lambda: monitor.runs(limit=limit))
 
     @server.tool(annotations=_READ_ONLY)
     def list_stf_files(
         status: Status | None = None, run_id: int | None = None, limit: Limit = 50
     ) -> list[Row]:
-        """STF files: status and why one failed, size, checksum; of one status or one run if it is
-        given."""
+        """STF files: status, reason of a failure, size, checksum; optionally of one status or one
+        run."""
         return _ask(lambda: monitor.stf_files(status=status, run_id=run_id, limit=limit))
 
     @server.tool(annotations=_READ_ONLY)
     def recent_messages(msg_type: str | None = None, limit: Limit = 50) -> list[Row]:
-        """The newest messages between the agents; of one type, e.g. stf_ready, if it is given."""
+        """The newest messages between the agents; optionally of one type, e.g. stf_ready."""
         return _ask(lambda: monitor.messages(msg_type=msg_type, limit=limit))
 
     return server
@@ -71,4 +71,4 @@ def _ask(question: Callable[[], T]) -> T:
     try:
         return question()
     except MonitorError as error:
-        raise ToolError(f"The monitor gives no answer: {error}") from None
+        raise ToolError(f"The monitor does not answer: {error}") from None

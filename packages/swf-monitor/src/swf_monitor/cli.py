@@ -4,7 +4,6 @@
 import argparse
 import json
 import os
-import re
 import signal
 import sys
 from collections.abc import Sequence
@@ -13,22 +12,20 @@ from typing import NoReturn
 import django
 from django.core.exceptions import ImproperlyConfigured
 from swf_common_lib.logs import configure_logging
-from swf_common_lib.settings import LOG_LEVELS, ConfigurationError, Environment
+from swf_common_lib.settings import EXIT_CONFIGURATION, ConfigurationError, Environment
 
 from swf_monitor import __version__
 from swf_monitor.listening import listen_on
 
-CONFIGURATION_ERROR = 2
 FAILURE = 1
 SECRETS = ("SECRET_KEY", "SWF_API_TOKEN", "DB_PASSWORD", "ACTIVEMQ_PASSWORD")
-TOKEN = re.compile(r"[0-9a-fA-F]{40}")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command.
 
     Returns:
-        0; 1 when the work failed; 2 when a setting is wrong. What was wrong is one line on stderr.
+        0; 1 if the command failed; 2 if a setting is wrong. The cause is one line on stderr.
     """
     options = _parser().parse_args(arguments)
     environment = Environment()
@@ -41,7 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _set_up(environment, options)
     except ConfigurationError as error:
         print(f"swf-monitor: {error}", file=sys.stderr)
-        return CONFIGURATION_ERROR
+        return EXIT_CONFIGURATION
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -60,12 +57,12 @@ def _parser() -> argparse.ArgumentParser:
         "--port", type=_port, default=8002, help="port to listen on (default: %(default)s)"
     )
     serve.add_argument(
-        "--setup", action="store_true", help="do what 'swf-monitor setup' does first"
+        "--setup", action="store_true", help="run the steps of 'swf-monitor setup' first"
     )
     commands.add_parser("listen", help="record the messages of the workflow")
     setup = commands.add_parser("setup", help="create or upgrade the tables, and set the API token")
     setup.add_argument(
-        "--check", action="store_true", help="change nothing, tell what would be changed"
+        "--check", action="store_true", help="change nothing; report the changes that are due"
     )
     return parser
 
@@ -79,17 +76,14 @@ def _port(text: str) -> int:
 
 
 def _start_django(environment: Environment) -> None:
-    """Logs and settings.
+    """Configure the logs and load Django's settings.
 
     Raises:
         ConfigurationError: a setting is missing or wrong.
     """
-    level = environment.text("SWF_LOG_LEVEL", "INFO").upper()
-    if level not in LOG_LEVELS:
-        raise ConfigurationError(
-            f"SWF_LOG_LEVEL must be one of {', '.join(LOG_LEVELS)}, not {level!r}"
-        )
-    configure_logging(level, secrets=tuple(environment.secret(name) for name in SECRETS))
+    configure_logging(
+        environment.log_level(), secrets=tuple(environment.secret(name) for name in SECRETS)
+    )
     os.environ["DJANGO_SETTINGS_MODULE"] = "swf_monitor.settings"
     try:
         django.setup()
@@ -102,30 +96,21 @@ def _start_django(environment: Environment) -> None:
         raise ConfigurationError(" ".join(str(error).split())) from None
 
 
-def _token(environment: Environment) -> str:
-    token = environment.secret("SWF_API_TOKEN")
-    if not token:
-        raise ConfigurationError("SWF_API_TOKEN (or SWF_API_TOKEN_FILE) is not set")
-    if not TOKEN.fullmatch(token):
-        raise ConfigurationError("SWF_API_TOKEN must be 40 hexadecimal characters")
-    return token
-
-
-# Django's models can be imported only after Django was set up, so each command imports what it
-# needs.
+# Django's models can be imported only after Django was set up, so each command has imports of its
+# own.
 
 
 def _serve(environment: Environment, options: argparse.Namespace) -> int:
     # Until the server is up there is nothing to finish.
     for number in (signal.SIGTERM, signal.SIGQUIT, signal.SIGINT):
         signal.signal(number, _exit)
-    # Before Django, which takes a second or more: at a restart a client waits that long, and is not
-    # refused.
+    # Before Django, which takes a second or more to load: during a restart, clients wait instead of
+    # being refused.
     listening = listen_on(options.host, options.port)
     _start_django(environment)
     from swf_monitor.server import serve
 
-    return serve(listening, _token(environment) if options.setup else None)
+    return serve(listening, environment.api_token() if options.setup else None)
 
 
 def _exit(number: int, frame: object) -> NoReturn:
@@ -151,7 +136,7 @@ def _set_up(environment: Environment, options: argparse.Namespace) -> int:
     from swf_monitor.provision import set_up
 
     try:
-        outcome = set_up(_token(environment), check=options.check)
+        outcome = set_up(environment.api_token(), check=options.check)
     except UNAVAILABLE as error:
         print(f"swf-monitor: the database does not answer: {explain(error)}", file=sys.stderr)
         return FAILURE

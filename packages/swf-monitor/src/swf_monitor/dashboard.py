@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The page at `/`: how the testbed is, on one screen."""
+"""The page at `/`: the state of the testbed on one screen."""
 
 import base64
 import hashlib
@@ -22,12 +22,12 @@ from swf_monitor.models import AgentStatus, Message, Run, StfFile, StfStatus, Sy
 RUNS_SHOWN = 6
 FILES_SHOWN = 12
 MESSAGES_SHOWN = 12
-# A file that nobody touched for this long (s) is worth a word; the data agent has re-sent it twice
-# by then.
+# A file without a change for this long (s) is a warning; the data agent has sent it again twice by
+# then.
 STUCK_SECONDS = 180
-# Failures older than this are history: they stay in the counts, and the banner is green again.
+# Older failures stay in the counts, but the banner is green again.
 FAILURE_SHOWN = timedelta(hours=1)
-# A file that was announced longer ago than this and is not registered was announced in vain.
+# An announced file that is not registered within this time is not counted as on its way.
 ANNOUNCED_WITHIN = timedelta(hours=1)
 ENGINES = {"sqlite": "SQLite", "postgresql": "PostgreSQL"}
 
@@ -41,17 +41,17 @@ def _source(text: str) -> str:
     return f"'sha256-{digest}'"
 
 
-# The page is one answer: its style and script are in it, and the browser takes no others.
+# The page is one response: it contains its style and script, and the browser loads no others.
 CONTENT_SECURITY_POLICY = (
-    f"default-src 'none'; style-src {_source(CSS)}; script-src {_source(JAVASCRIPT)}; connect-src 'self'; "
-    "img-src data:; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
+    f"default-src 'none'; style-src {_source(CSS)}; script-src {_source(JAVASCRIPT)}; "
+    "connect-src 'self'; img-src data:; "
+    "frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
 )
 
 
 @dataclass
 class Banner:
-    """The one sentence on top, and why it is not a better one. `level`: ok, waiting, warning or
-    error."""
+    """The headline of the page, and its causes. `level`: ok, waiting, warning or error."""
 
     level: str
     title: str
@@ -60,8 +60,7 @@ class Banner:
 
 @require_safe
 def show_dashboard(request: HttpRequest) -> HttpResponse:
-    """The whole page, or with `?part=content` what the script of the page puts in place of the
-    old."""
+    """The whole page, or with `?part=content` the part that the page's script refreshes."""
     now = timezone.now()
     state = health.check()
     engine = ENGINES[state["database"]["engine"]]
@@ -83,7 +82,7 @@ def show_dashboard(request: HttpRequest) -> HttpResponse:
             }
     if not state["database"]["ok"]:
         context["banner"] = Banner(
-            "error", "The database cannot be used", [state["database"]["error"]]
+            "error", "The database is unavailable", [state["database"]["error"]]
         )
     if request.GET.get("part") == "content":
         template = "swf_monitor/content.html"
@@ -93,13 +92,13 @@ def show_dashboard(request: HttpRequest) -> HttpResponse:
         context |= {"css": mark_safe(CSS), "javascript": mark_safe(JAVASCRIPT)}  # noqa: S308
     response = render(request, template, context, status=200 if state["database"]["ok"] else 503)
     response["Content-Security-Policy"] = CONTENT_SECURITY_POLICY
-    # By this the script knows an answer of the monitor from the error page of a proxy before it.
+    # The script recognises the monitor's responses by this, and not the error page of a proxy.
     response["X-SWF-Monitor"] = __version__
     return response
 
 
 def _collect(now: datetime) -> dict[str, Any]:
-    """What the page shows, in a fixed number of queries."""
+    """The data of the page, in a fixed number of queries."""
     counts = summary.stf_counts()
     generated = counts["total"] + _announced_only(now)
     agents = [_agent(agent, now) for agent in SystemAgent.objects.all()]
@@ -115,10 +114,12 @@ def _collect(now: datetime) -> dict[str, Any]:
 
 
 def _announced_only(now: datetime) -> int:
-    """How many files were announced and are not registered. One may be announced more than once."""
+    """The number of files that were announced, perhaps several times, and are not registered."""
     registered = StfFile.objects.filter(filename=OuterRef("filename"))
     announced = Message.objects.filter(msg_type="stf_gen", received_at__gt=now - ANNOUNCED_WITHIN)
-    return announced.filter(~Exists(registered)).aggregate(n=Count("filename", distinct=True))["n"]
+    unregistered = announced.filter(~Exists(registered))
+    counted: int = unregistered.aggregate(n=Count("filename", distinct=True))["n"]
+    return counted
 
 
 def _agent(agent: SystemAgent, now: datetime) -> dict[str, Any]:
@@ -135,7 +136,7 @@ def _agent(agent: SystemAgent, now: datetime) -> dict[str, Any]:
 
 
 def _runs() -> list[dict[str, Any]]:
-    """The newest runs with the numbers of their files: two queries, however many runs there are."""
+    """The newest runs with the numbers of their files, in two queries for any number of runs."""
     runs = list(Run.objects.all()[:RUNS_SHOWN])
     rows = (
         StfFile.objects.filter(run__in=runs)
@@ -154,13 +155,14 @@ def _runs() -> list[dict[str, Any]]:
 
 
 def _stages(generated: int, counts: dict[str, int]) -> list[dict[str, Any]]:
-    """The way of an STF file, each stage with how many got there and how many are on their way."""
+    """The stages of an STF file, each with the numbers of files that reached it and that are
+    pending."""
     waiting, processing, total = counts["registered"], counts["processing"], counts["total"]
     unsampled = total - counts["sampled"]
     stages = [
         ("generated", generated, ""),
-        ("registered", total, f"{generated - total} on the way" if generated > total else ""),
-        ("processed", counts["processed"], _listed((waiting, "waiting"), (processing, "in work"))),
+        ("registered", total, f"{generated - total} pending" if generated > total else ""),
+        ("processed", counts["processed"], _listed((waiting, "waiting"), (processing, "running"))),
         ("sampled", counts["sampled"], _listed((unsampled, "waiting"))),
         ("failed", counts["failed"], ""),
     ]
@@ -182,46 +184,47 @@ def _listed(*parts: tuple[int, str]) -> str:
 
 
 def _banner(state: dict[str, Any], shown: dict[str, Any], now: datetime) -> Banner:
-    agents, runs, worries = shown["agents"], shown["runs"], _worries(shown, now)
+    agents, runs, problems = shown["agents"], shown["runs"], _problems(shown, now)
     if not state["listener"]["ok"]:
-        causes = [state["listener"]["detail"], *worries]
+        causes = [state["listener"]["detail"], *problems]
         return Banner("error", "The message listener is not working", causes)
-    if worries:
+    if problems:
         broken = any(agent["level"] == "error" for agent in agents)
-        return Banner("error" if broken else "warning", "The testbed needs a look", worries)
+        return Banner("error" if broken else "warning", "The testbed needs attention", problems)
     if not agents:
-        return Banner("waiting", "The monitor is ready and waits for agents")
+        return Banner("waiting", "The monitor is ready and is waiting for agents")
     if not runs:
-        return Banner("waiting", "The agents are ready and wait for a run")
-    return Banner("ok", "All is well")
+        return Banner("waiting", "The agents are ready and are waiting for a run")
+    return Banner("ok", "The testbed is healthy")
 
 
-def _worries(shown: dict[str, Any], now: datetime) -> list[str]:
-    """What is not as it should be, the gravest first, each in one sentence."""
-    worries = []
+def _problems(shown: dict[str, Any], now: datetime) -> list[str]:
+    """The problems, the most serious first, each in one sentence."""
+    problems = []
     silent = [agent["row"].instance_name for agent in shown["agents"] if agent["silent"]]
     if silent:
-        verb = "has" if len(silent) == 1 else "have"
-        worries.append(f"{_some(silent)} {verb} not been heard of: see 'swf-testbed status'")
+        verb = "sends" if len(silent) == 1 else "send"
+        problems.append(f"{_some(silent)} {verb} no heartbeats: run 'swf-testbed status'")
     for agent in shown["agents"]:
         if not agent["silent"] and agent["level"] != "ok":
-            said = agent["row"].description or "no reason given"
-            worries.append(f"{agent['row'].instance_name} says {agent['row'].status}: {said}")
+            reason = agent["row"].description or "no reason given"
+            problems.append(f"{agent['row'].instance_name} reports {agent['row'].status}: {reason}")
     failed = StfFile.objects.filter(
         status=StfStatus.FAILED, updated_at__gt=now - FAILURE_SHOWN
     ).count()
     if failed:
-        worries.append(f"{failed} STF file{'s' if failed > 1 else ''} failed in the last hour")
+        problems.append(f"{failed} STF file{'s' if failed > 1 else ''} failed in the last hour")
     stuck = StfFile.objects.filter(
         Q(status__in=(StfStatus.REGISTERED, StfStatus.PROCESSING)),
         updated_at__lt=now - timedelta(seconds=STUCK_SECONDS),
     ).count()
     if stuck:
         minutes = STUCK_SECONDS // 60
-        worries.append(
-            f"{stuck} STF file{'s' if stuck > 1 else ''} waited more than {minutes} min to be processed"
+        problems.append(
+            f"{stuck} STF file{'s' if stuck > 1 else ''} waited more than {minutes} min "
+            "to be processed"
         )
-    return worries
+    return problems
 
 
 def _some(names: list[str]) -> str:

@@ -15,7 +15,7 @@ AsyncAnswer = Callable[[HttpRequest], Awaitable[HttpResponse]]
 
 
 def _harden(response: HttpResponse) -> HttpResponse:
-    """What a view did not set itself: nothing may be loaded, nothing may be cached."""
+    """Set the headers that a view did not set: nothing may be loaded or cached."""
     response.headers.setdefault("Content-Security-Policy", NOTHING_ALLOWED)
     response.headers.setdefault("Cache-Control", "no-store")
     return response
@@ -23,8 +23,7 @@ def _harden(response: HttpResponse) -> HttpResponse:
 
 @sync_and_async_middleware
 def strict_headers(get_response: Answer | AsyncAnswer) -> Answer | AsyncAnswer:
-    """Middleware, for both of Django's ways of calling it, so that no request changes threads for
-    it."""
+    """Middleware for synchronous and asynchronous requests, so that no request changes threads."""
     if iscoroutinefunction(get_response):
 
         async def answer_async(request: HttpRequest) -> HttpResponse:

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whether the testbed is healthy: the one definition, which all others ask.
+"""Whether the testbed is healthy: the only definition, used by everything else.
 
-The database answers, the listener is subscribed and fresh, and every agent that is known is alive.
+The database answers, the listener is subscribed and up to date, and every registered agent is
+alive.
 """
 
 import time
@@ -14,26 +15,25 @@ from swf_monitor import __version__, summary
 from swf_monitor.database import UNAVAILABLE, explain, write_problem
 from swf_monitor.models import ListenerState
 
-# The listener writes its row every 5 s. Older than this (s), and it is taken for dead.
+# The listener writes its row every 5 s. If the row is older than this (s), the listener counts as
+# dead.
 LISTENER_FRESH_SECONDS = 20.0
-# Agents that are not alive and are named in the text; the list beside it has all of them.
+# The text names this many of the agents that are not alive; the list has all of them.
 NAMED = 5
 
 
 def check() -> dict[str, Any]:
-    """The body of GET /api/health/; `status` is "ok" or "error". Never raises for a database that
-    is away."""
+    """The body of GET /api/health/; `status` is "ok" or "error". It never raises, not even if the
+    database is unavailable."""
     began = time.perf_counter()
     try:
         state = ListenerState.objects.filter(pk=1).first()
     except UNAVAILABLE as error:
-        # SQLite has one "disk I/O error" for a full disk and for one that is read-only.
+        # SQLite reports "disk I/O error" for a full disk and for a read-only one.
         because = f"{explain(error)}; {problem}" if (problem := write_problem()) else explain(error)
         database = {"ok": False, "engine": connection.vendor, "error": because}
-        listener = _listener_unknown(
-            "the database does not answer, so nothing is known of the listener"
-        )
-        agents = _agents_unknown("the database does not answer, so nothing is known of the agents")
+        listener = _listener_unknown("unknown, because the database does not answer")
+        agents = _agents_unknown("unknown, because the database does not answer")
     else:
         latency = (time.perf_counter() - began) * 1000
         database = {"ok": True, "engine": connection.vendor, "latency_ms": round(latency, 2)}
@@ -58,7 +58,7 @@ def _listener(state: ListenerState | None) -> dict[str, Any]:
     fresh = age < LISTENER_FRESH_SECONDS
     detail = state.detail
     if not fresh:
-        detail = f"the listener has not been heard of for {age:.0f} s; it said last: {detail}"
+        detail = f"the listener has not reported for {age:.0f} s; its last report: {detail}"
     return {
         "ok": fresh and state.subscribed,
         "subscribed": state.subscribed,
@@ -72,25 +72,25 @@ def _listener_unknown(detail: str) -> dict[str, Any]:
 
 
 def _agents() -> dict[str, Any]:
-    """How many agents there are, and which of them are not alive; the longest silent first."""
+    """The number of agents, and the agents that are not alive, the longest silent first."""
     try:
-        known = summary.agents(timezone.now())
+        agents = summary.agents(timezone.now())
     except UNAVAILABLE as error:
         return _agents_unknown(explain(error))
     silent = [
         {name: agent[name] for name in ("instance_name", "seconds_since_heartbeat")}
-        for agent in sorted(known, key=lambda agent: -float(agent["seconds_since_heartbeat"]))
+        for agent in sorted(agents, key=lambda agent: -float(agent["seconds_since_heartbeat"]))
         if not agent["alive"]
     ]
-    detail = f"{len(known) - len(silent)} of {len(known)} agents are alive"
+    detail = f"{len(agents) - len(silent)} of {len(agents)} agents are alive"
     if silent:
         named = ", ".join(
             f"{agent['instance_name']} ({agent['seconds_since_heartbeat']:.0f} s)"
             for agent in silent[:NAMED]
         )
         more = f" and {len(silent) - NAMED} more" if len(silent) > NAMED else ""
-        detail += f"; not heard of: {named}{more}"
-    return {"ok": not silent, "total": len(known), "silent": silent, "detail": detail}
+        detail += f"; no heartbeat: {named}{more}"
+    return {"ok": not silent, "total": len(agents), "silent": silent, "detail": detail}
 
 
 def _agents_unknown(detail: str) -> dict[str, Any]:

@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""`swf-monitor listen`: records each message of the workflow once, whatever goes away meanwhile."""
+"""`swf-monitor listen`: records each message of the workflow once, despite outages of the broker
+and the database."""
 
 import json
 import logging
 import threading
 import time
+from typing import Any
 
 from django.db import connection
 from django.utils import timezone
@@ -21,8 +23,8 @@ from swf_monitor.database import (
     REFUSED,
     UNAVAILABLE,
     explain,
-    give_space_back,
     pending_migrations,
+    release_space,
 )
 from swf_monitor.models import ListenerState, Message
 from swf_monitor.retention import PAUSE_SECONDS, Limits, prune
@@ -30,7 +32,7 @@ from swf_monitor.retention import PAUSE_SECONDS, Limits, prune
 logger = logging.getLogger(__name__)
 
 STATE_SECONDS = 5.0
-# A subscription that came or went is told at once, and not with the next state.
+# A change of the subscription is recorded at once, and not with the next state.
 CHANGE_SECONDS = 0.5
 PRUNE_SECONDS = 600.0
 # Messages that the broker may send ahead, so that a burst does not wait for each single
@@ -40,13 +42,12 @@ MAX_BODY_CHARACTERS = 1024 * 1024
 
 
 class NotAMessageError(ValueError):
-    """The body is no message of the workflow. It will not become one, so it is not asked for
-    again."""
+    """The body is not a message of the workflow. That is permanent, so the message is
+    acknowledged."""
 
 
-class Envelope(serializers.Serializer):
-    """What is taken out of a body. Types that this version does not know are recorded all the
-    same."""
+class Envelope(serializers.Serializer[Any]):
+    """The fields that are read from a body. Unknown message types are recorded, too."""
 
     message_id = serializers.UUIDField()
     msg_type = serializers.CharField(max_length=64)
@@ -60,16 +61,16 @@ class Envelope(serializers.Serializer):
 
 
 def read(text: str) -> Message:
-    """The row that a body becomes.
+    """Parse a body into a row.
 
     Raises:
-        NotAMessageError: it is not a JSON object with an envelope; the text says why.
+        NotAMessageError: it is not a JSON object with an envelope; the text is the cause.
     """
     if len(text) > MAX_BODY_CHARACTERS:
         raise NotAMessageError(f"the body is longer than {MAX_BODY_CHARACTERS} characters")
     try:
         body = json.loads(text)
-        # Python reads and writes NaN and numbers that are too large; no database does.
+        # Python accepts NaN and numbers that are too large; no database does.
         json.dumps(body, allow_nan=False)
     except (ValueError, RecursionError):
         raise NotAMessageError("the body is not JSON") from None
@@ -88,7 +89,7 @@ class Listener:
 
     Args:
         broker: Where the messages come from.
-        limits: What is older, or more, is forgotten.
+        limits: Beyond them, rows are deleted.
     """
 
     def __init__(self, broker: BrokerSettings, limits: Limits) -> None:
@@ -106,15 +107,15 @@ class Listener:
         )
 
     def run(self) -> None:
-        """Blocks until SIGTERM, SIGQUIT or SIGINT."""
+        """Block until SIGTERM, SIGQUIT or SIGINT."""
         self._shutdown.on_signals()
         try:
             self._wait_for_tables()
             self._broker.start()
-            threading.Thread(target=self._prune_now_and_then, name="retention", daemon=True).start()
+            threading.Thread(target=self._prune_periodically, name="retention", daemon=True).start()
         except Stopping:
             return
-        self._keep_telling()
+        self._report_state()
         self._broker.stop()
         self._write_state(False, "the listener was stopped")
         logger.info("stopped")
@@ -132,8 +133,8 @@ class Listener:
             self._shutdown.pause(backoff.delay())
 
     def _record(self, text: str) -> None:
-        """Store one message; returns when that is done for good, which lets the broker forget
-        it."""
+        """Store one message, or refuse it permanently. The broker gets the acknowledgement when
+        this returns."""
         try:
             message = read(text)
             self._store(message)
@@ -152,7 +153,7 @@ class Listener:
         backoff = Backoff()
         while True:
             try:
-                # One that is there already, because its acknowledgement got lost, changes nothing.
+                # a message that is stored already, because its acknowledgement got lost, is ignored
                 Message.objects.bulk_create([message], ignore_conflicts=True)
             except REFUSED:
                 raise
@@ -163,20 +164,18 @@ class Listener:
                 self._outage.over()
                 return
 
-    def _keep_telling(self) -> None:
-        told_at, told = 0.0, False
+    def _report_state(self) -> None:
+        reported_at, reported = 0.0, False
         while not self._shutdown.requested:
             connected = self._broker.connected
-            if connected != told or time.monotonic() - told_at >= STATE_SECONDS:
-                told_at, told = time.monotonic(), connected
-                self._tell(connected)
+            if connected != reported or time.monotonic() - reported_at >= STATE_SECONDS:
+                reported_at, reported = time.monotonic(), connected
+                self._report(connected)
             self._shutdown.wait(CHANGE_SECONDS)
 
-    def _tell(self, connected: bool) -> None:
+    def _report(self, connected: bool) -> None:
         if connected:
-            refused = (
-                f"; {self._refused} messages refused since it started" if self._refused else ""
-            )
+            refused = f"; {self._refused} messages refused since its start" if self._refused else ""
             self._write_state(True, f"subscribed to {MONITOR_QUEUE} at {self._address}{refused}")
         else:
             self._write_state(False, f"broker {self._address}: {self._broker.problem}")
@@ -190,21 +189,19 @@ class Listener:
         else:
             self._outage.over()
 
-    def _prune_now_and_then(self) -> None:
+    def _prune_periodically(self) -> None:
         while True:
             try:
                 limits = self._limits
                 deleted = prune(
                     limits.before, limits.messages, limits.stf_files, self._let_others_write
                 )
-                given_back = give_space_back(self._let_others_write)
+                released = release_space(self._let_others_write)
             except UNAVAILABLE as error:
                 self._database_failed(error)
             else:
-                if deleted or given_back:
-                    logger.info(
-                        "old rows deleted", extra={**deleted, "pages_given_back": given_back}
-                    )
+                if deleted or released:
+                    logger.info("old rows deleted", extra={**deleted, "pages_released": released})
             if self._shutdown.wait(PRUNE_SECONDS):
                 return
 
@@ -213,5 +210,5 @@ class Listener:
 
     def _database_failed(self, error: Exception) -> None:
         self._outage.failed(explain(error))
-        # Each thread has its connection; a broken one would not mend itself.
+        # Each thread has a connection of its own; a broken one does not recover by itself.
         connection.close()

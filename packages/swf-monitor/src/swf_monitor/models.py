@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the monitor remembers: agents, runs, STF and TF files, messages, and how the listener is."""
+"""The monitor's records: agents, runs, STF and TF files, messages, the listener's state."""
 
 from django.db import models
 from django.utils import timezone
 
 
 class AgentStatus(models.TextChoices):
-    """What an agent says of itself. Whether it is alive is told by the age of its heartbeat."""
+    """The status that an agent reports. Whether it is alive follows from the age of its
+    heartbeat."""
 
     OK = "OK"
     WARNING = "WARNING"
@@ -40,7 +41,7 @@ class RunStatus(models.TextChoices):
 
 
 class Run(models.Model):
-    """One data-taking run. The number is never given twice, also not after a row was pruned."""
+    """One data-taking run. Its number is never reused, not even after the row was pruned."""
 
     run_id = models.BigAutoField(primary_key=True)
     status = models.CharField(max_length=10, choices=RunStatus.choices, default=RunStatus.IMMINENT)
@@ -87,7 +88,7 @@ class StfFile(models.Model):
         indexes = (
             models.Index(fields=["run", "sequence"], name="stf_run_sequence"),
             models.Index(fields=["status", "id"], name="stf_status"),
-            # Files that wait to be sampled are few: this stays small however many files there are.
+            # Few files are unsampled, so this index stays small for any number of files.
             models.Index(
                 fields=["id"], name="stf_unsampled", condition=models.Q(sampled_at__isnull=True)
             ),
@@ -116,7 +117,7 @@ class TfFile(models.Model):
 class Message(models.Model):
     """One message of the workflow, as the listener received it."""
 
-    # What makes a redelivered message the same message.
+    # Identifies a redelivered message.
     message_id = models.UUIDField(unique=True)
     msg_type = models.CharField(max_length=64)
     namespace = models.CharField(max_length=100, blank=True)
@@ -129,8 +130,8 @@ class Message(models.Model):
     body = models.JSONField()
 
     class Meta:
-        # One order for lists, for pruning, and for what came in the last hour, so that two indexes
-        # serve all.
+        # One order for lists, for pruning, and for the messages of the last hour, so that two
+        # indexes are enough.
         ordering = ("-received_at", "-id")
         indexes = (
             models.Index(fields=["received_at", "id"], name="message_received"),
@@ -142,7 +143,7 @@ class Message(models.Model):
 
 
 class ListenerState(models.Model):
-    """The one row in which the listener says how it is (its key is always 1)."""
+    """The single row in which the listener records its state (its key is always 1)."""
 
     subscribed = models.BooleanField(default=False)
     detail = models.TextField(blank=True)

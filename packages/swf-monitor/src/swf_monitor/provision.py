@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""`swf-monitor setup`: the tables, and the user whose token the agents hold."""
+"""`swf-monitor setup`: the tables, and the API user, whose token the agents have."""
 
 import os
 import time
@@ -18,7 +18,7 @@ from swf_common_lib.exclusive import LockHeld, exclusive
 from swf_monitor.database import is_sqlite, pending_migrations
 
 API_USER = "swf-api"
-# Any number, as long as every monitor asks PostgreSQL for the same one.
+# Any number, as long as all monitors use the same one.
 ADVISORY_LOCK = 0x5357_464D
 HOLDER = """SELECT pid, usename, client_addr, date_trunc('second', backend_start)
 FROM pg_locks JOIN pg_stat_activity USING (pid)
@@ -29,7 +29,7 @@ POLL_SECONDS = 0.2
 
 
 class Outcome(TypedDict):
-    """What setup did, or with `check` would do."""
+    """The changes that setup made, or with `check` would make."""
 
     changed: bool
     migrations: list[str]
@@ -39,8 +39,8 @@ def set_up(token: str, *, check: bool = False) -> Outcome:
     """Bring the database to the state that this version needs.
 
     Args:
-        token: The API token, 40 hexadecimal digits. It replaces one that was set before.
-        check: Only tell what would be done.
+        token: The API token, 40 hexadecimal digits. It replaces a former one.
+        check: Change nothing; only report the changes.
 
     Raises:
         OSError: SQLite's directory cannot be made or written.
@@ -50,7 +50,7 @@ def set_up(token: str, *, check: bool = False) -> Outcome:
     if check:
         migrations = pending_migrations()
         return {"changed": bool(migrations) or not _has_token(token), "migrations": migrations}
-    with _alone():
+    with _exclusive_setup():
         migrations = pending_migrations()
         if migrations:
             call_command("migrate", interactive=False, verbosity=0, skip_checks=True)
@@ -58,8 +58,8 @@ def set_up(token: str, *, check: bool = False) -> Outcome:
 
 
 @contextmanager
-def _alone() -> Iterator[None]:
-    """Let one setup run at a time, whichever process of whichever host begins it."""
+def _exclusive_setup() -> Iterator[None]:
+    """Let one setup run at a time, of all processes on all hosts."""
     if not is_sqlite():
         with connection.cursor() as cursor:
             _take_advisory_lock(cursor)
@@ -70,10 +70,10 @@ def _alone() -> Iterator[None]:
         return
     settings.DATA_DIR.mkdir(parents=True, exist_ok=True, mode=0o700)
     with exclusive(str(settings.DATA_DIR / ".setup.lock"), PATIENCE):
-        # The file holds the API token. SQLite gives its companions (-wal, -shm) the same mode.
+        # The file holds the API token. SQLite gives its -wal and -shm files the same mode.
         os.close(os.open(settings.SQLITE_FILE, os.O_CREAT | os.O_RDWR, 0o600))
         with connection.cursor() as cursor:
-            # Only in a new file, and before anything is in it.
+            # takes effect only in a new, empty file
             cursor.execute("PRAGMA auto_vacuum=INCREMENTAL")
             cursor.execute("PRAGMA journal_mode=WAL")
         yield
@@ -91,7 +91,7 @@ def _take_advisory_lock(cursor: CursorWrapper) -> None:
             raise LockHeld(
                 f"another setup of this database (server process {pid}, user {user}, "
                 f"from {host or 'its own host'}, since {since}) has not ended within {PATIENCE} s. "
-                f"Wait for it; if it hangs, end it: SELECT pg_terminate_backend({pid})"
+                f"Wait for it; if it hangs, terminate it: SELECT pg_terminate_backend({pid})"
             )
         time.sleep(POLL_SECONDS)
 
@@ -101,7 +101,7 @@ def _has_token(token: str) -> bool:
 
 
 def _set_token(token: str) -> bool:
-    """Make `token` the API user's only one; tells whether anything had to be done."""
+    """Make `token` the only one of the API user; return whether that changed anything."""
     if _has_token(token):
         return False
     with transaction.atomic():
@@ -109,7 +109,7 @@ def _set_token(token: str) -> bool:
         user.is_active = True
         user.set_unusable_password()
         user.save()
-        # The key is the primary key, so that a new token is a new row.
+        # The key is the primary key, so a new token is a new row.
         Token.objects.filter(user=user).delete()
         Token.objects.create(user=user, key=token)
     return True

@@ -1,18 +1,18 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A limit on the size of a request, kept while it comes in: daphne writes a body of any size to the
-disk."""
+"""A limit on the size of a request, enforced while the body arrives: daphne would write a body of
+any size to the disk."""
 
 from typing import Any
 
 from daphne.http_protocol import HTTPFactory, WebRequest
 
-# The largest request that anyone has to send is a few hundred bytes.
+# The requests of agents have a few hundred bytes.
 MAX_BODY_BYTES = 1024 * 1024
 TOO_LARGE = b"HTTP/1.1 413 Content Too Large\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 
 
 class LimitedRequest(WebRequest):
-    """A request that is refused as soon as it is known to be too large."""
+    """A request that is refused as soon as it turns out to be too large."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -20,14 +20,14 @@ class LimitedRequest(WebRequest):
         self._refused = False
 
     def gotLength(self, length: int | None) -> None:  # noqa: N802
-        """Twisted tells what the header says; None for a body in chunks."""
+        """Called by Twisted with the length of the header; None for a body in chunks."""
         if length is not None and length > MAX_BODY_BYTES:
             self._refuse()
             length = 0
         super().gotLength(length)
 
     def handleContentChunk(self, data: bytes) -> None:  # noqa: N802
-        """Twisted hands over a piece of the body."""
+        """Called by Twisted with a part of the body."""
         self._received += len(data)
         if self._received > MAX_BODY_BYTES:
             self._refuse()
@@ -35,7 +35,7 @@ class LimitedRequest(WebRequest):
             super().handleContentChunk(data)
 
     def process(self) -> Any:
-        """Twisted has the whole request. One that was refused may have been in flight already."""
+        """Called by Twisted with the whole request. A refused request may have been in flight."""
         return None if self._refused else super().process()
 
     def _refuse(self) -> None:
@@ -46,10 +46,10 @@ class LimitedRequest(WebRequest):
 
 
 class LimitedFactory(HTTPFactory):
-    """daphne's factory, with requests that have a limit."""
+    """daphne's factory, with limited requests."""
 
     def buildProtocol(self, addr: Any) -> Any:  # noqa: N802
-        """Twisted has a new connection."""
+        """Called by Twisted for a new connection."""
         protocol = super().buildProtocol(addr)
         protocol.requestFactory = LimitedRequest
         return protocol

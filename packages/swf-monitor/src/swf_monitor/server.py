@@ -26,11 +26,11 @@ from swf_monitor.request_limit import LimitedFactory
 logger = logging.getLogger(__name__)
 access_logger = logging.getLogger("swf_monitor.access")
 
-# How long (s) requests that are in work at a stop signal have to finish.
+# Seconds that running requests have to finish after a stop signal.
 GRACE_SECONDS = 3.0
 DATABASE_RETRY_SECONDS = 2.0
 
-# Twisted makes it at run time, so its type is not known before.
+# Twisted creates it at run time, so it has no static type.
 reactor: Any = twisted_reactor
 
 _outage = Outage(logger, "database")
@@ -40,10 +40,9 @@ def serve(listening: socket.socket, token: str | None) -> int:
     """Serve until a stop signal.
 
     Args:
-        listening: The socket. It was bound before the database is touched: a second monitor must not migrate
-            the database of the first one.
-        token: The API token; set up the database with it first. None: the database has to be set up
-        already.
+        listening: The socket. It is bound before the first access to the database: a second monitor
+            must not migrate the database of the first one.
+        token: The API token, to set up the database first. None: the database must be set up.
 
     Raises:
         ConfigurationError: the database is not set up.
@@ -59,7 +58,7 @@ def serve(listening: socket.socket, token: str | None) -> int:
 
 
 def _prepare_database(token: str | None) -> bool:
-    """Set the database up, or see that it is; tells False if PostgreSQL does not answer yet.
+    """Set up the database, or check that it is; return False if PostgreSQL does not answer yet.
 
     Raises:
         ConfigurationError: it is not set up, or SQLite's file cannot be used.
@@ -89,26 +88,26 @@ def _prepare_database(token: str | None) -> bool:
 
 
 def _prepare_when_it_answers(token: str | None) -> None:
-    """PostgreSQL may come up after this host: serve meanwhile, so that the health tells what is
-    wanting."""
+    """Wait for a PostgreSQL that starts later than this host. The monitor serves meanwhile, and its
+    health report has the cause."""
     while True:
         time.sleep(DATABASE_RETRY_SECONDS)
         try:
             if _prepare_database(token):
                 break
         except ConfigurationError as error:
-            # The health tells it to everyone who asks.
+            # the health report has the cause, too
             logger.error("%s", error)
             return
     _outage.over()
 
 
 class MonitorServer(Server):
-    """daphne on a socket that is already bound, with an orderly end."""
+    """daphne on a socket that is already bound, with a graceful shutdown."""
 
     def __init__(self, listening: socket.socket) -> None:
-        # daphne insists on an endpoint, and would look for plugins in all of site-packages to
-        # understand it.
+        # daphne requires an endpoint, and would search all of site-packages for plugins to parse a
+        # real one.
         super().__init__(
             application,
             endpoints=["none"],
@@ -123,7 +122,7 @@ class MonitorServer(Server):
         self._listening = listening
         self._port: Any = None
         self._stop_at = 0.0
-        # Twisted's messages. Its INFO tells of objects that start and stop.
+        # Twisted's messages. At INFO, they report objects that start and stop.
         logging.getLogger("daphne").setLevel(logging.WARNING)
 
     def _start_listening(self) -> None:
@@ -132,10 +131,11 @@ class MonitorServer(Server):
         )
         self._listening.close()
         for number in (signal.SIGTERM, signal.SIGQUIT, signal.SIGINT):
-            twisted_loop.add_signal_handler(number, self._stop_in_order, number)
+            twisted_loop.add_signal_handler(number, self._shut_down, number)
 
-    def _stop_in_order(self, number: int) -> None:
-        """Take no more connections, and end when what is in work is done or the grace is over."""
+    def _shut_down(self, number: int) -> None:
+        """Accept no more connections, and stop when the running requests are done, at the latest
+        after the grace period."""
         if self._stop_at:
             return
         logger.info("stopping", extra={"signal": signal.Signals(number).name})
@@ -150,14 +150,14 @@ class MonitorServer(Server):
             reactor.callLater(0.05, self._stop_when_idle)
         else:
             # The thread of a request cannot be ended from outside, and Python would wait for it.
-            # What it had not committed, the database rolls back.
+            # The database rolls back an open transaction.
             logger.warning("stopped with requests unanswered")
             logging.shutdown()
             sys.stdout.flush()
             os._exit(0)
 
     def _busy(self) -> bool:
-        """Whether a request is in work."""
+        """Whether a request is running."""
         return any(
             not details["application_instance"].done()
             for details in self.connections.values()
@@ -165,8 +165,7 @@ class MonitorServer(Server):
         )
 
     def kill_all_applications(self) -> Any:
-        # daphne expects an application at every connection; one that has just ended has none any
-        # more.
+        # daphne expects an application for every connection; one that has just ended has none.
         self.connections = {
             protocol: details
             for protocol, details in self.connections.items()
@@ -176,7 +175,7 @@ class MonitorServer(Server):
 
 
 def _log_access(protocol: str, action: str, details: dict[str, Any]) -> None:
-    """Requests are many and alike: they are for DEBUG. Django itself logs those that fail."""
+    """Log a request at DEBUG, for there are many. Django itself logs failed ones."""
     access_logger.debug(
         "%s %s",
         details.get("method"),

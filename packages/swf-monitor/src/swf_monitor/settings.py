@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Django's settings. Everything that differs between two hosts comes from the environment."""
+"""Django's settings. All host-specific values come from the environment."""
 
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ env = Environment()
 
 
 def words(name: str, default: str = "") -> list[str]:
-    """The variable as a list; commas are between its items."""
+    """The variable as a list of comma-separated items."""
     return [word.strip() for word in env.text(name, default).split(",") if word.strip()]
 
 
@@ -43,23 +43,23 @@ USE_I18N = False
 USE_TZ = True
 TIME_ZONE = "UTC"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
-# The programs set up JSON logs themselves.
+# The programs configure JSON logs themselves.
 LOGGING_CONFIG = None
 
 TEMPLATES = [{"BACKEND": "django.template.backends.django.DjangoTemplates", "APP_DIRS": True}]
 
-# The server's threads stay, and so do their connections. One that broke is found by the next
-# request.
-KEPT_CONNECTION: dict[str, Any] = {"CONN_MAX_AGE": None, "CONN_HEALTH_CHECKS": True}
+# The threads of the server are persistent, and so are their connections. The next request detects a
+# broken one.
+PERSISTENT_CONNECTION: dict[str, Any] = {"CONN_MAX_AGE": None, "CONN_HEALTH_CHECKS": True}
 
-# Where the SQLite file lives. With DB_HOST set nothing is written there.
+# The directory of the SQLite file. It is not used if DB_HOST is set.
 DATA_DIR = Path(env.text("SWF_MONITOR_DATA_DIR", "monitor")).expanduser().absolute()
 SQLITE_FILE = DATA_DIR / "db.sqlite3"
 
 if env.text("DB_HOST"):
     DATABASES = {
         "default": {
-            **KEPT_CONNECTION,
+            **PERSISTENT_CONNECTION,
             "ENGINE": "django.db.backends.postgresql",
             "HOST": env.text("DB_HOST"),
             "PORT": env.port("DB_PORT", 5432),
@@ -68,8 +68,7 @@ if env.text("DB_HOST"):
             "PASSWORD": env.secret("DB_PASSWORD"),
             "OPTIONS": {
                 "application_name": "swf-monitor",
-                # Seconds, then milliseconds: a database host that vanished is noticed, not waited
-                # for.
+                # Seconds, then milliseconds: limits for a database host that disappeared.
                 "connect_timeout": 5,
                 "tcp_user_timeout": 10_000,
                 **({"sslmode": env.text("DB_SSLMODE")} if env.text("DB_SSLMODE") else {}),
@@ -79,18 +78,18 @@ if env.text("DB_HOST"):
 else:
     DATABASES = {
         "default": {
-            **KEPT_CONNECTION,
+            **PERSISTENT_CONNECTION,
             "ENGINE": "django.db.backends.sqlite3",
             "NAME": SQLITE_FILE,
             "OPTIONS": {
                 # The server and the listener write at the same time. A transaction takes the write
-                # lock when it begins: one that starts by reading and writes later could not wait
-                # for the lock, it would fail with "database is locked" at once. `timeout` is how
-                # long (s) to wait for the lock.
+                # lock when it begins: a transaction that reads first and writes later cannot wait
+                # for the lock, but fails with "database is locked" at once. `timeout` is the time
+                # (s) to wait for the lock.
                 "transaction_mode": "IMMEDIATE",
                 "timeout": 20,
-                # WAL (switched on by setup, kept in the file) makes NORMAL safe against a crash of
-                # a process. After a burst the journal is cut to this size again (bytes).
+                # With WAL (a property of the file that setup sets), NORMAL is safe against a crash
+                # of a process. After a burst, the journal is truncated to this size (bytes).
                 "init_command": "PRAGMA synchronous=NORMAL; PRAGMA journal_size_limit=67108864",
             },
         }

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How much there is of everything, in a handful of queries that indexes answer."""
+"""The numbers of all records, in a few queries that use indexes."""
 
 from datetime import datetime
 from typing import Any
@@ -9,8 +9,7 @@ from django.utils import timezone
 
 from swf_monitor.models import Message, Run, StfFile, StfStatus, SystemAgent, TfFile
 
-# An agent that was not heard of for this long (s) is taken for dead: three heartbeats of the
-# default 10 s.
+# An agent without a heartbeat for this long (s) counts as dead: three default intervals of 10 s.
 AGENT_FRESH_SECONDS = 30.0
 
 
@@ -30,7 +29,7 @@ def collect() -> dict[str, Any]:
 
 
 def stf_counts() -> dict[str, int]:
-    """How many STF files there are: in all, in each status, and sampled."""
+    """The numbers of STF files: in total, per status, and sampled."""
     by_status = dict(StfFile.objects.order_by().values_list("status").annotate(Count("pk")))
     total = sum(by_status.values())
     return {
@@ -41,16 +40,16 @@ def stf_counts() -> dict[str, int]:
 
 
 def age(moment: datetime, now: datetime) -> float:
-    """Seconds since something was noted.
+    """Seconds since `moment`.
 
-    What was noted before the clock was set back has a time to come. It is taken for as old as it is
-    far away: who has fallen silent must not seem to be heard of until the clock has caught up.
+    After the clock was set back, an earlier moment is in the future. Its distance counts as its
+    age: otherwise a silent agent would seem alive until the clock catches up.
     """
     return abs((now - moment).total_seconds())
 
 
 def agents(now: datetime) -> list[dict[str, Any]]:
-    """Every agent, with the seconds since it was heard of, and the process that was heard of."""
+    """Every agent, with the seconds since its last heartbeat, and the process that sent it."""
     rows = SystemAgent.objects.values(
         "instance_name", "agent_type", "status", "pid", "last_heartbeat"
     )

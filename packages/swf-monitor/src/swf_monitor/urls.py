@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Addresses of the monitor."""
+"""The URLs of the monitor."""
 
 from django.urls import include, path
 

@@ -26,22 +26,22 @@ class ProcessingAgent(BaseAgent):
     queues = (PROCESSING_QUEUE,)
 
     def handlers(self) -> Mapping[str, Handler]:
-        """Each file that is ready."""
+        """The handler of ready files."""
         return {"stf_ready": self._on_stf_ready}
 
     def _on_stf_ready(self, message: Message) -> None:
         filename = message["filename"]
         row = self.monitor.update_stf(filename, status="processing")
         if row["status"] in ("processed", "failed"):
-            # The monitor moves no finished file back: this message came twice.
-            logger.info("file was finished before", extra={"file": filename})
+            # The monitor does not move a finished file back: this message is a repetition.
+            logger.info("file is finished already", extra={"file": filename})
             return
         began = time.monotonic()
         reason = self._verify(filename, message["checksum"], message["size_bytes"])
         seconds = round(time.monotonic() - began, 6)
         status = "failed" if reason else "processed"
-        # First the message, then the status: if it stops in between, the file is still unfinished
-        # at the monitor and comes again.
+        # First the message, then the status: if the agent stops in between, the file is unfinished
+        # at the monitor and is sent again.
         self.publish(
             "processing_complete",
             message.run_id,
@@ -56,7 +56,7 @@ class ProcessingAgent(BaseAgent):
             logger.info("file processed", extra={"file": filename, "seconds": seconds})
 
     def _verify(self, filename: str, expected: str, size_bytes: int) -> str:
-        """Read the file; gives why it failed, or "" if it is good."""
+        """Read the file; return the reason of a failure, or "" if the file is good."""
         try:
             path = StfName.parse(filename).path(self.settings.data_dir)
             found, size = checksum(path, between=self._stop_if_due)

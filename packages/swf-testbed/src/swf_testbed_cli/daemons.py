@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""supervisord found by its process.
+"""Search for running supervisord processes.
 
-A daemon whose socket or pid file was removed goes on running its programs. A second one beside it
-would run all of them twice, so it is looked for by the configuration on its command line before
+A daemon whose socket or pid file was removed continues to run its programs. A second daemon would
+run all of them twice, so the first one is searched by the configuration on its command line before
 another one is started.
 """
 
@@ -19,15 +19,15 @@ from swf_testbed_cli.errors import TestbedError
 from swf_testbed_cli.instance import FILE_NAME, Instance
 
 POLL_SECONDS = 0.1
-# A daemon that was just started has no socket yet.
+# A new daemon has no socket yet.
 STARTING_SECONDS = 2.0
 _SUPERVISORD = "supervisor.supervisord"
 
 
 def daemons_of(instance: Instance) -> list[int]:
-    """The pids of the daemons that were started with the configuration of `instance`.
+    """The pids of this user's daemons with the configuration of `instance`.
 
-    Of this user; root sees those of the instance's user, too. None without /proc.
+    For root, also those of the instance's user. Empty without /proc.
     """
     owners = {os.geteuid()}
     if os.geteuid() == 0:
@@ -37,37 +37,37 @@ def daemons_of(instance: Instance) -> list[int]:
     found = {}
     for path in Path("/proc").glob("[0-9]*"):
         try:
-            # a container has processes that look the same, with files of its own
+            # a process in a container may look the same, but has other files
             same_host = (path / "ns/pid").readlink() == Path("/proc/self/ns/pid").readlink()
             if same_host and path.stat().st_uid in owners and _configuration_of(path) == wanted:
-                found[int(path.name)] = _parent_of(path)
-        except OSError:  # another user's, or gone
+                found[int(path.name)] = int(_stat(path)[1])
+        except OSError:  # another user's, or ended
             continue
-    # a child that supervisord has forked looks like it until it has become a program
+    # a forked child of supervisord looks like it until it executes its program
     return sorted(pid for pid, parent in found.items() if parent not in found)
 
 
 def unreachable_daemons(instance: Instance, answering: int | None) -> list[int]:
-    """The daemons of `instance` but for the one that answers, and those that may still make their
-    socket."""
+    """The daemons of `instance`, except for the one that answers and those that may still create
+    their socket."""
     return [
         pid for pid in daemons_of(instance) if pid != answering and _age(pid) > STARTING_SECONDS
     ]
 
 
 def describe(pids: list[int]) -> str:
-    """How these daemons are named in a message."""
+    """The description of these daemons in a message."""
     return f"supervisord (pid {', '.join(map(str, pids))}) runs without its socket"
 
 
 def end_daemons(instance: Instance, pids: list[int], timeout: float) -> None:
-    """Ends daemons, which end their programs first. Raises TestbedError if one is there after
+    """End daemons, which end their programs first. Raises TestbedError if one still runs after
     `timeout` s."""
     deadline = time.monotonic() + timeout
     for pid in pids:
         if instance.unit and instance.unit.runs(pid):
-            # It would be started again.
-            instance.unit.tell("stop")
+            # systemd would restart it
+            instance.unit.run("stop")
         else:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGTERM)
@@ -81,13 +81,9 @@ def end_daemons(instance: Instance, pids: list[int], timeout: float) -> None:
 
 
 def is_alive(pid: int) -> bool:
-    """Whether it runs. In a container whose first process does not collect the dead, one that ended
-    stays."""
+    """Whether a process runs. A zombie, which may stay in a container, does not."""
     try:
-        return (
-            Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()[0]
-            != "Z"
-        )
+        return _stat(Path(f"/proc/{pid}"))[0] != "Z"
     except (OSError, IndexError):
         return False
 
@@ -115,8 +111,7 @@ def _configuration_of(process: Path) -> str | None:
 
 
 def _options_of_supervisord(argv: list[str]) -> list[str] | None:
-    """What follows the program on the command line of a supervisord; None for any other command
-    line."""
+    """The arguments of a supervisord; None for any other command line."""
     if argv and re.fullmatch(r"python[\d.]*|pypy[\d.]*", os.path.basename(argv[0])):
         argv = argv[1:]
         while argv and argv[0].startswith("-") and argv[0] != "-m":
@@ -126,16 +121,15 @@ def _options_of_supervisord(argv: list[str]) -> list[str] | None:
     return argv[1:] if argv and os.path.basename(argv[0]) == "supervisord" else None
 
 
-def _parent_of(process: Path) -> int:
-    return int((process / "stat").read_text(errors="replace").rpartition(")")[2].split()[1])
+def _stat(process: Path) -> list[str]:
+    """The fields of a process after its name: state, parent and so on."""
+    return (process / "stat").read_text(errors="replace").rpartition(")")[2].split()
 
 
 def _age(pid: int) -> float:
-    """Seconds since a process was started, by a clock that nobody sets; 0 for one that is gone."""
+    """Seconds since the start of a process, by a monotonic clock; 0 for one that ended."""
     try:
-        ticks = int(
-            Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()[19]
-        )
+        ticks = int(_stat(Path(f"/proc/{pid}"))[19])
     except (OSError, IndexError):
         return 0.0
     return time.clock_gettime(time.CLOCK_BOOTTIME) - ticks / os.sysconf("SC_CLK_TCK")

@@ -1,17 +1,17 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the command says when it cannot do what it was asked."""
+"""The errors of the command, and the exit statuses of `status`."""
 
 from __future__ import annotations
 
-# The exit statuses of `status`, as those of supervisorctl.
+# The same as those of supervisorctl.
 ALL_RUNNING, SOME_NOT_RUNNING, NO_DAEMON = 0, 3, 4
 
 
 class TestbedError(Exception):
-    """A `cause` in one line, and in one line what to type `next`; `details` (log tails) come
-    between them."""
+    """An error: its `cause` and the `next_command`, in one line each, and `details` such as the end
+    of a log."""
 
-    __test__ = False  # the name begins as that of a pytest class
+    __test__ = False  # the name begins like that of a pytest class
 
     def __init__(self, cause: str, next_command: str, details: str = "") -> None:
         super().__init__(cause)
@@ -21,7 +21,7 @@ class TestbedError(Exception):
 
 
 class NotRunning(TestbedError):
-    """Nothing serves the instance's socket. `stale`: a dead daemon left the socket behind."""
+    """No daemon serves the instance's socket. `stale`: the socket of a dead daemon exists."""
 
     def __init__(self, cause: str, next_command: str, *, stale: bool = False) -> None:
         super().__init__(cause, next_command)

@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the monitor of the testbed says of its health; what is healthy is defined there, and only
-there."""
+"""The health report of the testbed's monitor, which has the only definition of healthy."""
 
 from __future__ import annotations
 
@@ -17,11 +16,10 @@ TIMEOUT_SECONDS = 5.0
 
 
 def health_problems(instance: Instance) -> list[str]:
-    """What the monitor says is not well; empty if all is, or if this testbed tells no monitor's
-    address.
+    """The problems that the monitor reports; empty if there are none, or if the testbed has no
+    monitor.
 
-    What is no answer of a monitor tells nothing of the testbed: `status` shows whether its program
-    runs.
+    A response that is not a monitor's report is ignored: `status` shows whether the program runs.
     """
     environment = instance.monitor_environment
     url = environment.get("SWF_MONITOR_URL", "")
@@ -32,7 +30,7 @@ def health_problems(instance: Instance) -> list[str]:
         context = ssl.create_default_context(
             cafile=certificates if Path(certificates).is_file() else None
         )
-        # A monitor is never behind the proxy that leads to the outside.
+        # The monitor is never behind a proxy.
         handlers = urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=context)
         address = f"{url.rstrip('/')}/api/health/"
         try:
@@ -56,4 +54,4 @@ def _causes(answer: dict[str, Any]) -> list[str]:
         for name, part in parts.items()
         if not part.get("ok", True)
     ]
-    return found or ["the monitor says that it is not healthy"]
+    return found or ["the monitor reports an error without a cause"]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""`swf-testbed init`: the folder of a testbed."""
+"""`swf-testbed init`: create the folder of a testbed."""
 
 from __future__ import annotations
 
@@ -10,95 +10,84 @@ import shutil
 import sys
 import sysconfig
 import time
+from collections.abc import Callable, Mapping
+from importlib.metadata import PackageNotFoundError, distribution
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import yaml
+from jinja2 import Environment, StrictUndefined
 
 from swf_testbed_cli.errors import TestbedError
 from swf_testbed_cli.instance import FILE_NAME
 
+DISTRIBUTION = "swf-testbed"
 SOCKET_NAME = "supervisor.sock"
 # supervisord first binds <socket>.<pid>, and a unix socket's path ends at 107 bytes.
 LONGEST_SOCKET_PATH = 99
-# A path with one of these cannot be written in supervisord.conf so that supervisor reads it back.
+# supervisord.conf cannot hold a path with one of these so that supervisor reads the same path.
 UNFIT_CHARACTERS = "\"'\\%;#\n\r"
-# Copies of a supervisord.conf that `init --force` replaced: so many of them stay.
-COPIES_KEPT = 10
+# `init --force` copies the supervisord.conf that it replaces: the number of copies that stay.
+COPIES_RETAINED = 10
 _COPY = re.compile(re.escape(FILE_NAME) + r"\.\d{8}T\d{6}Z(-\d+)?")
-PROGRAMS = (
-    "swf-testbed-broker",
-    "swf-monitor",
-    "swf-daqsim-agent",
-    "swf-data-agent",
-    "swf-processing-agent",
-    "swf-fastmon-agent",
-    "swf-mcp-agent",
+DIRECTORIES = ("logs", "secrets", "data/stf", "data/monitor", "data/broker")
+# The secrets: file, its name in folders of earlier versions, and how a new secret is generated.
+SECRETS: tuple[tuple[str, str, Callable[[], str]], ...] = (
+    ("api_token", "api-token", lambda: secrets.token_hex(20)),
+    ("monitor_secret_key", "django-secret-key", lambda: secrets.token_urlsafe(50)),
+    ("broker_password", "broker-password", lambda: secrets.token_urlsafe(24)),
 )
-# Starting, stopping and log rotation are the same for all programs.
-COMMON_SETTINGS = """\
-autostart=true
-startsecs=2
-startretries=3
-stopwaitsecs=10
-stopasgroup=true
-killasgroup=true
-stdout_logfile=%(here)s/logs/%(program_name)s.log
-stdout_logfile_maxbytes=10MB
-stdout_logfile_backups=3
-stderr_logfile=%(here)s/logs/%(program_name)s.err.log
-stderr_logfile_maxbytes=1MB
-stderr_logfile_backups=1"""
+# Variables of the stack file that a folder does not set: the programs use their own defaults.
+NOT_SET = (
+    "broker_tls",
+    "ca_cert",
+    "database_host",
+    "keep_files",
+    "max_files",
+    "monitor_keep_days",
+    "monitor_max_messages",
+    "monitor_max_stf_files",
+)
 
 
 def initialise(
     folder: Path, *, force: bool, broker_port: int, monitor_port: int, mcp_port: int
 ) -> tuple[list[str], Path | None]:
-    """Makes `folder` a testbed; returns what was made, relative to it, and the copy of what was
-    replaced.
+    """Make `folder` a testbed. Return the created files and directories, relative to it, and the
+    copy of the replaced supervisord.conf.
 
-    An existing supervisord.conf is replaced only with `force`, and a copy of it stays beside it.
-    Secrets and data that are there always stay. Raises TestbedError before anything is changed.
+    An existing supervisord.conf is replaced only with `force`, after it was copied. Existing
+    secrets and data always stay. Raises TestbedError before the first change.
     """
     folder = folder.expanduser().absolute()
     configuration = folder / FILE_NAME
     _check_folder(folder)
     if len({broker_port, monitor_port, mcp_port}) < 3:
         raise TestbedError("two programs cannot have the same port", "swf-testbed init --help")
-    programs = _programs_folder()
+    context = make_context(
+        _programs_folder(), broker=broker_port, monitor=monitor_port, mcp=mcp_port
+    )
     if configuration.exists() and not force:
         raise TestbedError(
             f"already initialised: {configuration} exists",
-            "swf-testbed start   (or, to write it anew and keep secrets and data: swf-testbed init "
+            "swf-testbed start   (or, to replace it and keep secrets and data: swf-testbed init "
             "--force)",
         )
-    template = files("swf_testbed_cli").joinpath("templates", FILE_NAME).read_text(encoding="utf-8")
-    values = {
-        "bin": str(programs).replace(" ", "\\ "),
-        "broker_port": str(broker_port),
-        "monitor_port": str(monitor_port),
-        "mcp_port": str(mcp_port),
-        "common": COMMON_SETTINGS,
-    }
-    for name, value in values.items():
-        template = template.replace("{" + name + "}", value)
+    text = _jinja().from_string(_resource("templates", f"{FILE_NAME}.j2")).render(context)
 
     made = []
     copy = None
     try:
-        for name in ("logs", "secrets", "data/stf", "data/monitor", "data/broker"):
+        for name in DIRECTORIES:
             if not (folder / name).is_dir():
                 (folder / name).mkdir(mode=0o700, parents=True)
                 made.append(f"{name}/")
-        (folder / "secrets").chmod(0o700)
-        for name, secret in _new_secrets().items():
-            path = folder / "secrets" / name
-            if path.exists():
-                path.chmod(0o600)
-            else:
-                _write(path, secret + "\n", 0o600)
-                made.append(f"secrets/{name}")
-        if os.path.lexists(configuration) and _differs(configuration, template):
-            copy = _keep(configuration)
-        _write(configuration, template, 0o644)
+        made += _place_secrets(folder / "secrets")
+        if os.path.lexists(configuration) and _differs(configuration, text):
+            copy = _back_up(configuration)
+        _write(configuration, text, 0o644)
         made.append(FILE_NAME)
     except OSError as error:
         where = error.filename or folder
@@ -108,25 +97,131 @@ def initialise(
     return made, copy
 
 
+def make_context(programs: Path, **ports: int) -> dict[str, Any]:
+    """The variables of the template of supervisord.conf: `environment` of all programs, and
+    `programs`, both from the stack file.
+
+    Args:
+        programs: The directory of the installed programs.
+        ports: The port of `broker`, `monitor` and `mcp`.
+    """
+    here = "%(here)s"
+    layout = {
+        "data_dir": f"{here}/data/stf",
+        "state_dir": f"{here}/data",
+        "secrets_dir": f"{here}/secrets",
+        "readable_secrets_dir": f"{here}/secrets",
+    }
+    # the names of the variables are those of the collection's roles, which read the same stack file
+    variables = {
+        **{f"swf_testbed_{name}": "" for name in NOT_SET},
+        **{f"swf_testbed_{name}_host": "127.0.0.1" for name in ports},
+        **{f"swf_testbed_{name}_port": port for name, port in ports.items()},
+        "swf_testbed_broker_user": "swf",
+        "swf_testbed_monitor_url": f"http://127.0.0.1:{ports['monitor']}",
+        "swf_testbed_instance": "testbed",
+        "swf_testbed_layout": layout,
+    }
+    jinja = _jinja()
+
+    def rendered(value: Any) -> Any:
+        return jinja.from_string(value).render(variables) if isinstance(value, str) else value
+
+    def environment(values: Mapping[str, Any]) -> dict[str, str]:
+        found = {name: str(rendered(value)) for name, value in values.items()}
+        return {name: value for name, value in found.items() if value}
+
+    stack = yaml.safe_load(_resource("stacks", "reference.yml"))
+    bin_dir = str(programs).replace(" ", "\\ ")
+    return {
+        "environment": {
+            **environment(stack["environment"]),
+            # by these `swf-testbed start` checks that the ports are free
+            **{f"SWF_{name.upper()}_PORT": str(port) for name, port in ports.items()},
+            "NO_PROXY": "127.0.0.1,localhost",
+            "no_proxy": "127.0.0.1,localhost",
+        },
+        "programs": [
+            {
+                **component,
+                "command": f"{bin_dir}/{rendered(component['command'])}",
+                "environment": environment(component.get("environment", {})),
+            }
+            for component in stack["components"]
+        ],
+    }
+
+
+def console_scripts() -> list[str]:
+    """The commands of swf-testbed and of the swf distributions that it requires.
+
+    Raises TestbedError if one of the distributions is not installed.
+    """
+    required = [
+        found[0]
+        for requirement in distribution(DISTRIBUTION).requires or []
+        if (found := re.match(r"swf-[a-z-]+", requirement))
+    ]
+    scripts = []
+    for name in (DISTRIBUTION, *required):
+        try:
+            entry_points = distribution(name).entry_points
+        except PackageNotFoundError:
+            raise _not_installed(name) from None
+        scripts += [entry.name for entry in entry_points if entry.group == "console_scripts"]
+    return scripts
+
+
+def _jinja() -> Environment:
+    jinja = Environment(  # noqa: S701 (no HTML)
+        trim_blocks=True, keep_trailing_newline=True, undefined=StrictUndefined
+    )
+    jinja.filters["urlsplit"] = lambda url, part: getattr(urlsplit(url), part) or ""
+    jinja.filters["lines"] = lambda variables: ",\n".join(
+        f'    {name}="{value}"' for name, value in variables.items()
+    )
+    return jinja
+
+
+def _resource(*path: str) -> str:
+    return files("swf_testbed_cli").joinpath(*path).read_text(encoding="utf-8")
+
+
+def _place_secrets(folder: Path) -> list[str]:
+    """Create the secrets that do not exist; return their files. A secret of an earlier version is
+    carried over: its file stays as well, for the programs that run and for former configurations.
+    """
+    folder.chmod(0o700)
+    made = []
+    for name, former_name, generate in SECRETS:
+        path, former = folder / name, folder / former_name
+        for existing in (path, former):
+            if existing.exists():
+                existing.chmod(0o600)
+        if not path.exists():
+            _write(path, former.read_text() if former.exists() else generate() + "\n", 0o600)
+            made.append(f"secrets/{name}")
+    return made
+
+
 def _differs(path: Path, text: str) -> bool:
     return not path.exists() or path.read_bytes() != text.encode()
 
 
-def _keep(path: Path) -> Path:
-    """Keeps a file before it is replaced, beside it, with its mode and owner; the oldest copies
-    go."""
+def _back_up(path: Path) -> Path:
+    """Copy a file before it is replaced, with its mode and owner, and remove the oldest copies."""
     moment = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
     copies = [_age_of(place) for place in _copies_of(path)]
-    # never the number of a copy that went: it would count as the oldest of its second, and go next
+    # never the number of a removed copy: the new one would be the oldest of its second
     number = max((number for second, number in copies if second == moment), default=-1) + 1
     copy = path.with_name(f"{path.name}.{moment}-{number}" if number else f"{path.name}.{moment}")
     try:
         os.link(path, copy, follow_symlinks=False)
     except OSError:  # not every file system has links
         shutil.copy2(path, copy)
-    # the new one stays even where the clock went back
+    # the new one stays even if the clock was set back
     others = [place for place in _copies_of(path) if place != copy]
-    for old in sorted(others, key=_age_of)[: -(COPIES_KEPT - 1)]:
+    for old in sorted(others, key=_age_of)[: -(COPIES_RETAINED - 1)]:
         old.unlink()
     return copy
 
@@ -136,22 +231,13 @@ def _copies_of(path: Path) -> list[Path]:
 
 
 def _age_of(copy: Path) -> tuple[str, int]:
-    """What copies are sorted by: the time in their name, and their number within a second."""
+    """The sort key of copies: the time in their name, and their number within a second."""
     moment, _, number = copy.name.rpartition(".")[2].partition("-")
     return moment, int(number or 0)
 
 
-def _new_secrets() -> dict[str, str]:
-    return {
-        "api-token": secrets.token_hex(20),
-        "django-secret-key": secrets.token_urlsafe(50),
-        "broker-password": secrets.token_urlsafe(24),
-    }
-
-
 def _write(path: Path, text: str, mode: int) -> None:
-    """Puts a whole file in place, or nothing; nobody else can read it at any time if `mode` says
-    so."""
+    """Write a file as a whole or not at all. It never has another mode than `mode`."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
     try:
@@ -183,17 +269,23 @@ def _check_characters(path: Path, next_command: str) -> None:
 
 
 def _programs_folder() -> Path:
-    """Where the programs were installed: beside this interpreter, or where pip puts scripts."""
+    """The directory of the installed programs: that of this interpreter, or the one where pip puts
+    scripts."""
+    scripts = console_scripts()
     folders = [Path(sys.executable).parent, Path(sysconfig.get_path("scripts"))]
     folders.append(Path(sysconfig.get_path("scripts", sysconfig.get_preferred_scheme("user"))))
     missing = []
     for folder in folders:
-        lacking = [program for program in PROGRAMS if not os.access(folder / program, os.X_OK)]
+        lacking = [script for script in scripts if not os.access(folder / script, os.X_OK)]
         if not lacking:
             _check_characters(folder, "python3 -m venv ~/swf-venv")
             return folder
         missing.append(lacking)
-    raise TestbedError(
-        f"{missing[0][0]} is not installed beside {sys.executable}",
-        f"{sys.executable} -m pip install swf-testbed",
+    raise _not_installed(missing[0][0])
+
+
+def _not_installed(name: str) -> TestbedError:
+    return TestbedError(
+        f"{name} is not installed for {sys.executable}",
+        f"{sys.executable} -m pip install {DISTRIBUTION}",
     )

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which testbed is meant, and what its supervisord.conf says about reaching it."""
+"""The testbed to work on, and its supervisord.conf."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ def instance_name(environment: Mapping[str, str]) -> str:
 
 
 def find_instance(given: Path | None, environment: Mapping[str, str]) -> Instance:
-    """The testbed that is meant.
+    """Find the testbed to work on.
 
     In this order: `given`, $SWF_TESTBED_CONFIG, ./supervisord.conf, the user's provisioned
-    instance, the system's. A folder stands for the supervisord.conf in it. Raises TestbedError when
+    instance, that of the system. A folder means the supervisord.conf in it. Raises TestbedError if
     there is none.
     """
     named = given or (
@@ -51,9 +51,9 @@ def find_instance(given: Path | None, environment: Mapping[str, str]) -> Instanc
     for path in candidates:
         if _is_file(path):
             return Instance(path.absolute())
-    looked = ", ".join(str(path) for path in candidates)
+    searched = ", ".join(str(path) for path in candidates)
     raise TestbedError(
-        f"not initialised: no testbed here or on this host (looked for {looked})",
+        f"not initialised: no testbed here or on this host (searched {searched})",
         "swf-testbed init",
     )
 
@@ -63,13 +63,13 @@ def _is_file(path: Path) -> bool:
         return path.is_file()
     except PermissionError:
         raise TestbedError(
-            f"permission denied: {path} cannot be looked at", "sudo swf-testbed status"
+            f"permission denied: cannot access {path}", "sudo swf-testbed status"
         ) from None
 
 
 @dataclass(frozen=True)
 class Program:
-    """A [program:x] section: what the command needs to know while no daemon runs."""
+    """A [program:x] section: the data that the command needs while no daemon runs."""
 
     name: str
     stdout_logfile: str
@@ -79,7 +79,7 @@ class Program:
 class Instance:
     """A testbed: its configuration, read as supervisor reads it.
 
-    `named`: it was asked for by name, so that a command in a hint has to name it, too.
+    `named`: the user named it, so a command in a hint must name it, too.
     """
 
     def __init__(self, configuration: Path, *, named: bool = False) -> None:
@@ -109,12 +109,12 @@ class Instance:
 
     @property
     def folder(self) -> Path:
-        """The folder that %(here)s stands for."""
+        """The folder that replaces %(here)s."""
         return self.configuration.parent
 
     @property
     def server_url(self) -> str:
-        """Where the daemon is reached: unix:///path or http://host:port."""
+        """The address of the daemon: unix:///path or http://host:port."""
         url = self._value("supervisorctl", "serverurl")
         if not url and (socket := self._value("unix_http_server", "file")):
             url = f"unix://{socket}"
@@ -122,14 +122,14 @@ class Instance:
             url = f"http://{port}" if ":" in port else f"http://127.0.0.1:{port}"
         if not url:
             raise TestbedError(
-                f"{self.configuration} says nowhere how to reach its daemon ([supervisorctl] serverurl)",
+                f"{self.configuration} has no address of its daemon ([supervisorctl] serverurl)",
                 f"swf-testbed init --force {self.folder}",
             )
         return url.replace("http://*:", "http://127.0.0.1:")
 
     @property
     def credentials(self) -> tuple[str, str] | None:
-        """User and password of the daemon, if it wants any."""
+        """User and password of the daemon, if it requires them."""
         for section in ("supervisorctl", "unix_http_server", "inet_http_server"):
             user, password = self._value(section, "username"), self._value(section, "password")
             if user and password:
@@ -138,18 +138,17 @@ class Instance:
 
     @property
     def main_log(self) -> Path:
-        """Where the daemon itself writes."""
+        """The log of the daemon itself."""
         return self.folder / (self._value("supervisord", "logfile") or "supervisord.log")
 
     @property
     def supervisord(self) -> str | None:
-        """The supervisord program that a provisioned instance is run with ([swf-testbed]
-        supervisord=)."""
+        """The supervisord program of a provisioned instance ([swf-testbed] supervisord=)."""
         return self._value("swf-testbed", "supervisord")
 
     @property
     def environment(self) -> dict[str, str]:
-        """What [supervisord] gives to all programs."""
+        """The environment of all programs, from [supervisord]."""
         try:
             return dict(dict_of_key_value_pairs(self._value("supervisord", "environment") or ""))
         except ValueError as error:
@@ -160,8 +159,7 @@ class Instance:
 
     @property
     def monitor_environment(self) -> dict[str, str]:
-        """What this testbed's programs are told of the monitor, if this testbed has one; else
-        nothing."""
+        """The environment of the monitor, with its URL; empty if this testbed has no monitor."""
         found: dict[str, str] = {}
         for section, name in (("supervisord", ""), ("program:monitor", "monitor")):
             if section.startswith("program:") and section not in self._parser.sections():
@@ -173,11 +171,11 @@ class Instance:
         return found
 
     def programs(self) -> list[Program]:
-        """The programs of this file; those of included files are known to the daemon alone."""
+        """The programs of this file, without those of included files, which only the daemon has."""
         found = []
         for section in self._parser.sections():
-            kind, _, name = section.partition(":")
-            if kind == "program" and name:
+            section_type, _, name = section.partition(":")
+            if section_type == "program" and name:
                 logs = [
                     self._value(section, key, name) or ""
                     for key in ("stdout_logfile", "stderr_logfile")
@@ -189,16 +187,16 @@ class Instance:
 
     @property
     def unit(self) -> Unit | None:
-        """The systemd unit that a provisioned instance is run by."""
+        """The systemd unit of a provisioned instance."""
         name = self._value("swf-testbed", "unit")
         return Unit(name, self._value("swf-testbed", "unit_scope") or "system") if name else None
 
     @contextmanager
     def lock(self, patience: float) -> Iterator[None]:
-        """Only one command at a time starts or stops this instance.
+        """Let only one command at a time start or stop this instance.
 
-        With a unit, systemd sees to that: operators use the command too, and cannot write beside
-        the socket.
+        With a unit, systemd does that: operators use the command, too, and cannot write in the
+        directory of the socket.
         """
         if self.unit:
             yield
@@ -209,15 +207,15 @@ class Instance:
             with exclusive(f"{path}.lock", patience):
                 yield
         except LockHeld as error:
-            cause = f"another command works on this testbed: {error}"
+            cause = f"another command is working on this testbed: {error}"
             raise TestbedError(cause, self.command("status")) from None
 
     def _value(self, section: str, key: str, program: str = "") -> str | None:
         text = self._parser.get(section, key, fallback=None)
         if text is None:
             return None
-        known = {f"ENV_{name}": value for name, value in os.environ.items()}
-        known |= {
+        values = {f"ENV_{name}": value for name, value in os.environ.items()}
+        values |= {
             "here": str(self.folder),
             "host_node_name": platform.node(),
             "program_name": program,
@@ -225,16 +223,16 @@ class Instance:
             "process_num": "0",
         }
         try:
-            return (text % known).strip()
+            return (text % values).strip()
         except (KeyError, ValueError, TypeError):
             raise TestbedError(
-                f"{self.configuration}: [{section}] {key} holds a %( ) that supervisor does not know",
+                f"{self.configuration}: [{section}] {key} has a %( ) that supervisor cannot expand",
                 f"edit {self.configuration}",
             ) from None
 
 
 def owner(path: Path) -> str:
-    """The user a file belongs to; root if that cannot be seen."""
+    """The owner of a file; root if that cannot be determined."""
     try:
         return path.owner()
     except (KeyError, OSError):

@@ -1,12 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Starting, stopping and restarting: asks for it, then waits until it is so."""
+"""Start, stop and restart: send the request, then wait until it is done."""
 
 from __future__ import annotations
 
 import errno
 import os
 import socket
-import subprocess
 import sys
 import time
 import xmlrpc.client
@@ -19,12 +18,13 @@ from swf_testbed_cli.logtail import open_log
 from swf_testbed_cli.orphans import end_orphans
 from swf_testbed_cli.rpc import BAD_NAME, Supervisor
 from swf_testbed_cli.status import ProgramStatus, Status, read_status
+from swf_testbed_cli.unit import run
 
 POLL_SECONDS = 0.2
 HOPELESS_POLLS = 4
 FAILED_LOG_LINES = 10
-# Settings come from supervisord.conf alone: what the user's shell holds of them must not reach the
-# programs, where a secret given twice is an error.
+# Settings come only from supervisord.conf: the programs must not inherit those of the user's shell,
+# where a secret that is set twice is an error.
 _NOT_INHERITED = (
     "ACTIVEMQ_",
     "SWF_",
@@ -36,30 +36,29 @@ _NOT_INHERITED = (
 )
 _PORTS = ("SWF_BROKER_PORT", "SWF_MONITOR_PORT", "SWF_MCP_PORT")
 
-Say = Callable[[str], None]
+Report = Callable[[str], None]
 
 
-def start(instance: Instance, say: Say, timeout: float) -> Status:
-    """Starts the daemon if none is there, and every program that does not run; waits until all
-    do."""
+def start(instance: Instance, report: Report, timeout: float) -> Status:
+    """Start the daemon if none runs, and every program that does not run; wait until all run."""
     supervisor = Supervisor(instance)
     with instance.lock(timeout):
-        _end_unreachable(supervisor, say, timeout)
+        _end_unreachable(supervisor, report, timeout)
         try:
             supervisor.call("supervisor.getState")
         except NotRunning as absent:
             if supervisor.socket_path and (orphans := end_orphans(supervisor.url)):
-                say(f"A daemon that died had left {orphans} processes; they are ended.")
+                report(f"Ended {orphans} processes of a dead daemon.")
             if supervisor.socket_path and absent.stale:
                 supervisor.socket_path.unlink(missing_ok=True)
-                say("A daemon that died had left its socket; it is removed.")
+                report("Removed the socket of a dead daemon.")
             _check_ports(instance)
             if instance.unit:
-                instance.unit.tell("start")
+                instance.unit.run("start")
                 _wait_until_it_answers(supervisor, timeout)
             else:
                 _start_daemon(instance)
-            say("supervisord started.")
+            report("supervisord started.")
         else:
             status = read_status(supervisor)
             wanted = [
@@ -72,7 +71,7 @@ def start(instance: Instance, say: Say, timeout: float) -> Status:
                 and status.programs
                 and all(p.state == "RUNNING" for p in status.programs if p.expected)
             ):
-                say("Already running.")
+                report("Already running.")
                 return status
             for program in wanted:
                 _quietly(supervisor, "supervisor.startProcess", program.full_name, False)
@@ -80,7 +79,7 @@ def start(instance: Instance, say: Say, timeout: float) -> Status:
 
 
 def stop(instance: Instance, timeout: float) -> bool:
-    """Stops the programs and the daemon and waits for their end; False if nothing was running."""
+    """Stop the programs and the daemon, and wait for their end; False if nothing was running."""
     supervisor = Supervisor(instance)
     with instance.lock(timeout):
         try:
@@ -92,8 +91,8 @@ def stop(instance: Instance, timeout: float) -> bool:
         deadline = time.monotonic() + timeout
         _stop_in_waves(supervisor, timeout)
         if instance.unit and instance.unit.runs(pid):
-            # It would be started again.
-            instance.unit.tell("stop")
+            # systemd would restart it
+            instance.unit.run("stop")
         else:
             _quietly(supervisor, "supervisor.shutdown")
         while _alive(supervisor, pid):
@@ -107,10 +106,10 @@ def stop(instance: Instance, timeout: float) -> bool:
         return True
 
 
-def restart(instance: Instance, program: str | None, say: Say, timeout: float) -> Status:
-    """Restarts one program, or everything, which reads supervisord.conf anew."""
+def restart(instance: Instance, program: str | None, report: Report, timeout: float) -> Status:
+    """Restart one program, or everything, which reads supervisord.conf again."""
     if program is None:
-        return _restart_all(instance, say, timeout)
+        return _restart_all(instance, report, timeout)
     supervisor = Supervisor(instance)
     with instance.lock(timeout):
         names = {p.full_name for p in find_programs(read_status(supervisor), program, instance)}
@@ -121,8 +120,7 @@ def restart(instance: Instance, program: str | None, say: Say, timeout: float) -
 
 
 def daemon_pid(supervisor: Supervisor) -> int | None:
-    """The pid of the daemon that answers, or None. Raises TestbedError for a daemon that may not be
-    asked."""
+    """The pid of the daemon that answers, or None. Raises TestbedError if access is denied."""
     try:
         return int(supervisor.call("supervisor.getPID"))
     except NotRunning:
@@ -130,7 +128,8 @@ def daemon_pid(supervisor: Supervisor) -> int | None:
 
 
 def wait_for_port(port: int, seconds: float) -> bool:
-    """Whether something on this host takes connections at `port` within that time."""
+    """Wait until a program of this host accepts connections on `port`; False if none does in
+    time."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         with socket.socket() as probe:
@@ -142,31 +141,31 @@ def wait_for_port(port: int, seconds: float) -> bool:
 
 
 def find_programs(status: Status, name: str, instance: Instance) -> list[ProgramStatus]:
-    """The programs that `name` (a program, group:program or group:*) means. Raises TestbedError if
-    none."""
+    """The programs of `name` (a program, group:program or group:*). Raises TestbedError if there
+    are none."""
     found = [
         p
         for p in status.programs
         if name in (p.full_name, p.name, p.group, f"{p.group}:*", f"{p.group}:{p.name}")
     ]
     if not found:
-        known = ", ".join(p.full_name for p in status.programs) or "none"
-        raise unknown_program(name, known, instance)
+        raise unknown_program(name, [p.full_name for p in status.programs], instance)
     return found
 
 
-def unknown_program(name: str, known: str, instance: Instance) -> TestbedError:
+def unknown_program(name: str, existing: list[str], instance: Instance) -> TestbedError:
     """The error for a program that does not exist."""
     return TestbedError(
-        f"there is no program {name!r}; there are: {known}", instance.command("status")
+        f"there is no program {name!r}; there are: {', '.join(existing) or 'none'}",
+        instance.command("status"),
     )
 
 
-def _end_unreachable(supervisor: Supervisor, say: Say, timeout: float) -> None:
-    """Ends a daemon that runs the programs and does not answer.
+def _end_unreachable(supervisor: Supervisor, report: Report, timeout: float) -> None:
+    """End a daemon that runs the programs and does not answer.
 
-    With its end it removes the socket and the pid file, whoever made them: one that answers ends
-    with it.
+    At its end, it removes the socket and the pid file, even those of another daemon: so a daemon
+    that answers ends, too.
     """
     if not supervisor.is_local:
         return
@@ -180,14 +179,14 @@ def _end_unreachable(supervisor: Supervisor, say: Say, timeout: float) -> None:
     if not lost:
         return
     end_daemons(supervisor.instance, [*lost, *([pid] if pid else [])], timeout)
-    say(f"{describe(lost)}; it and its programs are ended.")
+    report(f"{describe(lost)}: ended it and its programs.")
 
 
 def _stop_in_waves(supervisor: Supervisor, timeout: float) -> None:
-    """Stops the agents all at once, then what they work with.
+    """Stop all agents at once, then the services that they use.
 
-    At its own end supervisord takes one group after the other, and a second for each. A wave is a
-    hundred of priorities: agents can finish what they do while broker and monitor are still there.
+    At its own end, supervisord stops one group after the other, and needs a second for each. A wave
+    is a hundred of priorities: agents can finish their work while broker and monitor still run.
     """
     programs = read_status(supervisor).programs
     for wave in sorted({p.priority // 100 for p in programs}, reverse=True):
@@ -208,21 +207,20 @@ def _stop_programs(supervisor: Supervisor, names: set[str], timeout: float) -> N
     )
 
 
-def _restart_all(instance: Instance, say: Say, timeout: float) -> Status:
+def _restart_all(instance: Instance, report: Report, timeout: float) -> Status:
     supervisor = Supervisor(instance)
     if not (pid := daemon_pid(supervisor)) or unreachable_daemons(instance, pid):
-        return start(instance, say, timeout)
+        return start(instance, report, timeout)
     with instance.lock(timeout):
         before = {p.pid for p in read_status(supervisor).programs if p.pid}
-        # A configuration that cannot be read would end the daemon: it is read first, which changes
-        # nothing.
+        # An invalid configuration would end the daemon, so this reads it first and changes nothing.
         try:
             supervisor.call("supervisor.reloadConfig")
         except xmlrpc.client.Fault as fault:
             raise TestbedError(
                 f"{instance.configuration}: {fault.faultString}", f"edit {instance.configuration}"
             ) from None
-        # The daemon stays the same process, so a systemd unit around it sees no end.
+        # The daemon stays the same process, so its systemd unit stays active.
         _quietly(supervisor, "supervisor.restart")
         deadline = time.monotonic() + timeout
         while _still_before_restart(supervisor, before):
@@ -261,17 +259,7 @@ def _start_daemon(instance: Instance) -> None:
     )
     environment = {k: v for k, v in os.environ.items() if not k.startswith(_NOT_INHERITED)}
     try:
-        done = subprocess.run(
-            [*program, "-c", str(instance.configuration)],
-            cwd=instance.folder,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            errors="replace",
-            check=False,
-        )
+        done = run([*program, "-c", str(instance.configuration)], environment, instance.folder)
     except OSError as error:
         raise TestbedError(
             f"cannot run {program[0]}: {error.strerror}", "pip install supervisor"
@@ -285,7 +273,7 @@ def _start_daemon(instance: Instance) -> None:
 
 
 def _check_ports(instance: Instance) -> None:
-    """Says that a port is taken before half of the programs fail because of it."""
+    """Refuse ports that are in use, before programs fail because of them."""
     environment = instance.environment
     for name in _PORTS:
         port = environment.get(name, "")
@@ -299,8 +287,9 @@ def _check_ports(instance: Instance) -> None:
                 if error.errno != errno.EADDRINUSE:
                     continue
                 raise TestbedError(
-                    f"port {port} ({name}) is taken by another program",
-                    f"ss -ltnp 'sport = :{port}'   (to see it; or another port: swf-testbed init --help)",
+                    f"port {port} ({name}) is in use by another program",
+                    f"ss -ltnp 'sport = :{port}'   (shows the program; or choose another port: "
+                    "swf-testbed init --help)",
                 ) from None
 
 
@@ -308,9 +297,9 @@ def _wait_until_running(
     supervisor: Supervisor, timeout: float, wanted: Callable[[ProgramStatus], bool]
 ) -> Status:
     def lacking(status: Status) -> list[ProgramStatus]:
-        # A program that did its work and ended normally was started, too.
+        # a program that ended normally was started, too
         return [
-            p for p in status.programs if wanted(p) and not (p.state == "RUNNING" or _ended_well(p))
+            p for p in status.programs if wanted(p) and not (p.state == "RUNNING" or _succeeded(p))
         ]
 
     return _wait(supervisor, timeout, lacking, "did not start")
@@ -322,7 +311,7 @@ def _wait(
     unfinished: Callable[[Status], list[ProgramStatus]],
     what: str,
 ) -> Status:
-    """Waits until nothing is unfinished. Fails when what is left does not change by itself."""
+    """Wait until no program is unfinished. Fails if the rest do not change by themselves."""
     deadline = time.monotonic() + timeout
     hopeless_polls = 0
     while True:
@@ -330,7 +319,7 @@ def _wait(
         left = unfinished(status)
         if not left and status.daemon_state == "RUNNING":
             return status
-        # EXITED may be the moment before supervisor starts it again: one look is not enough.
+        # EXITED may be temporary, before supervisor restarts the program: one poll is not enough.
         hopeless = left and all(p.state in ("FATAL", "EXITED", "STOPPED", "UNKNOWN") for p in left)
         hopeless_polls = hopeless_polls + 1 if hopeless else 0
         if hopeless_polls >= HOPELESS_POLLS or time.monotonic() > deadline:
@@ -346,7 +335,7 @@ def _wait(
 
 
 def _log_end(supervisor: Supervisor, program: ProgramStatus) -> str:
-    """The last lines of both logs of a program that failed."""
+    """The last lines of both logs of a failed program."""
     parts = [f"{program.full_name}: {program.description}"]
     for path, stderr in ((program.stdout_logfile, False), (program.stderr_logfile, True)):
         try:
@@ -358,7 +347,7 @@ def _log_end(supervisor: Supervisor, program: ProgramStatus) -> str:
     return "\n".join(parts)
 
 
-def _ended_well(program: ProgramStatus) -> bool:
+def _succeeded(program: ProgramStatus) -> bool:
     return program.state == "EXITED" and program.exit_status == 0
 
 
@@ -367,14 +356,13 @@ def _named(status: Status, names: set[str]) -> list[ProgramStatus]:
 
 
 def _quietly(supervisor: Supervisor, method: str, *arguments: object) -> None:
-    """A request whose refusal means that it is so already; what became of it is looked at
-    afterwards."""
+    """Send a request whose refusal means that it is done already; the caller checks the result."""
     try:
         supervisor.call(method, *arguments)
     except xmlrpc.client.Fault as fault:
         if fault.faultCode == BAD_NAME:
             raise TestbedError(
-                f"the daemon does not know {arguments[0]}", supervisor.instance.command("restart")
+                f"the daemon has no program {arguments[0]}", supervisor.instance.command("restart")
             ) from None
 
 

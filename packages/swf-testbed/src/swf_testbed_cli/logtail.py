@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The end of a program's log, and what comes after it.
+"""Read the end of a program's log, and follow it.
 
-The file itself where this user may read it, which works after the daemon's death, too. Otherwise
-the daemon reads it for us.
+If this user may read the file, it is read directly, which works without a daemon, too. Otherwise
+the daemon reads it.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ class Log(Protocol):
         """The last `lines` lines."""
 
     def more(self) -> str:
-        """What was written since the last call, perhaps nothing."""
+        """The text since the last call, which may be empty."""
 
 
 class FileLog:
@@ -36,7 +36,7 @@ class FileLog:
     def tail(self, lines: int) -> str:
         position = self._file.seek(0, os.SEEK_END)
         data = b""
-        # One line end more than lines: what is before it is the end of an older line.
+        # one line end more than lines: the text before it belongs to an older line
         while position > 0 and data.count(b"\n") <= lines:
             size = min(_BLOCK, position)
             position -= size
@@ -66,7 +66,7 @@ class FileLog:
 
 
 class RemoteLog:
-    """A log that the daemon reads for us."""
+    """A log that the daemon reads."""
 
     def __init__(self, supervisor: Supervisor, program: str, *, stderr: bool) -> None:
         self._supervisor = supervisor
@@ -81,7 +81,7 @@ class RemoteLog:
         while True:
             text, self._offset, _ = self._supervisor.call(self._method, self._program, 0, size)
             if not text:
-                # An empty file and one that is not there look the same so far; this one is refused.
+                # Distinguishes a missing file from an empty one: the daemon refuses to read it.
                 self._supervisor.call(self._read, self._program, 0, 1)
             if text.count("\n") > lines or len(text.encode()) < size - 4:
                 return _last_lines(text, lines)
@@ -100,7 +100,7 @@ class RemoteLog:
 
 
 def open_log(path: str, supervisor: Supervisor | None, program: str, *, stderr: bool) -> Log | None:
-    """The log of `program`, or None where there is none to read (yet)."""
+    """The log of `program`, or None if there is none (yet)."""
     if path and (supervisor is None or supervisor.is_local):
         try:
             return FileLog(Path(path))

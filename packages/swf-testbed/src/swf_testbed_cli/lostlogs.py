@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Logs that were moved away or deleted while supervisord has them open: it writes on where nobody
-looks."""
+"""Logs that were moved or deleted while supervisord has them open: it continues to write to the
+open file."""
 
 from __future__ import annotations
 
@@ -11,15 +11,14 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-# Within this time (s) a log that supervisord itself rotates is in its place again.
+# Within this time (s), a log that supervisord itself rotates exists again.
 ROTATION_SECONDS = 0.2
 _DELETED = " (deleted)"
 
 
 @dataclass(frozen=True)
 class LostLog:
-    """A log that is not where its `path` says. `readable`: what is written instead, if it is
-    known."""
+    """A log that is not at its `path`. `readable`: the open file, if it was found."""
 
     path: Path
     place: str
@@ -27,18 +26,19 @@ class LostLog:
 
     @property
     def cause(self) -> str:
-        """What happened, for a message."""
-        now = "; it is written to a file that is not known"
-        if self.readable:
-            deleted = self.place.endswith(_DELETED)
-            now = ", and its space is not free" if deleted else f"; it is written to {self.place}"
-            return f"the log {self.path} was {'deleted' if deleted else 'moved away'} while it is open{now}"
-        return f"the log {self.path} was moved away or deleted while it is open{now}"
+        """The cause, for a message."""
+        if not self.readable:
+            what, now = "moved or deleted", "; the open file was not found"
+        elif self.place.endswith(_DELETED):
+            what, now = "deleted", ", and its disk space is not released"
+        else:
+            what, now = "moved", f"; the daemon writes to {self.place}"
+        return f"the log {self.path} was {what} while it is open{now}"
 
 
 def lost_log(daemon: int, path: str) -> LostLog | None:
-    """The log of a program that runs, if its daemon has it open elsewhere; None if not, or not to
-    be seen."""
+    """The log of a running program, if its daemon has another file open; None if not, or if that
+    cannot be determined."""
     if not path or path.startswith("/dev/"):
         return None
     for wait in (ROTATION_SECONDS, 0.0):
@@ -52,7 +52,7 @@ def lost_log(daemon: int, path: str) -> LostLog | None:
         except FileNotFoundError:
             if not files:
                 return None
-        except OSError:  # not to be seen by this user
+        except OSError:  # not accessible for this user
             return None
         time.sleep(wait)
     name = os.path.basename(path)
@@ -66,15 +66,15 @@ def lost_log(daemon: int, path: str) -> LostLog | None:
 
 
 def _open_files(pid: int) -> dict[Path, tuple[str, tuple[int, int]]]:
-    """The regular files that a process has open: where each is read, its path, what tells it from
-    others."""
+    """The open regular files of a process: by the path to read each, its own path and its
+    identity."""
     found = {}
     try:
         entries = list(Path(f"/proc/{pid}/fd").iterdir())
-    except OSError:  # another user's, gone, or no /proc
+    except OSError:  # another user's, ended, or no /proc
         return {}
     for entry in entries:
-        # Connections come and go meanwhile.
+        # descriptors may be closed meanwhile
         with contextlib.suppress(OSError):
             status = entry.stat()
             if stat.S_ISREG(status.st_mode):

@@ -26,31 +26,30 @@ from swf_testbed_cli.rpc import NO_FILE, Supervisor
 from swf_testbed_cli.status import read_status
 
 FOLLOW_SECONDS = 0.5
-# A monitor that has just been started sets its database up before it serves its page.
+# A new monitor sets up its database before it serves its page.
 PAGE_SECONDS = 30.0
 
 app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
-    help="Set up, start and watch an ePIC Streaming Workflow Testbed.",
+    help="Set up, run and monitor an ePIC Streaming Workflow Testbed.",
 )
 
-# Optional[...] and not "| None": older typer releases read annotations that way alone.
+
 Config = Annotated[
     Path | None,
     typer.Option(
         "--config",
         "-c",
-        help="The testbed's supervisord.conf, or its folder. Else: $SWF_TESTBED_CONFIG, "
-        "./supervisord.conf,"
-        " the provisioned instance of this user, that of this host.",
+        help="The testbed's supervisord.conf, or its folder. Default: $SWF_TESTBED_CONFIG, "
+        "./supervisord.conf, the provisioned instance of this user, that of this host.",
     ),
 ]
-Timeout = Annotated[float, typer.Option(help="Seconds to wait at most.", min=1)]
+Timeout = Annotated[float, typer.Option(help="Maximum time to wait, in seconds.", min=1)]
 
 
-def _say(text: str) -> None:
+def _report(text: str) -> None:
     Console(highlight=False, markup=False).print(text, soft_wrap=True)
 
 
@@ -80,7 +79,10 @@ def init(
     ),
     force: Annotated[
         bool,
-        typer.Option("--force", help="Write supervisord.conf anew; a copy, secrets and data stay."),
+        typer.Option(
+            "--force",
+            help="Replace supervisord.conf; a copy of the former one, secrets and data stay.",
+        ),
     ] = False,
     broker_port: Annotated[
         int, typer.Option(min=1, max=65535, help="Port of the message broker.")
@@ -90,15 +92,15 @@ def init(
     ] = 8002,
     mcp_port: Annotated[int, typer.Option(min=1, max=65535, help="Port of the MCP agent.")] = 8003,
 ) -> None:
-    """Make a testbed: supervisord.conf, logs/, secrets/ and data/ in DIR (default: here)."""
+    """Create a testbed: supervisord.conf, logs/, secrets/ and data/ in DIR (default: here)."""
     made, copy = initialise(
         folder, force=force, broker_port=broker_port, monitor_port=monitor_port, mcp_port=mcp_port
     )
     place = folder.expanduser().absolute()
-    _say(f"Made in {place}: {', '.join(made)}")
+    _report(f"Created in {place}: {', '.join(made)}")
     if copy:
-        _say(f"The former supervisord.conf is kept: {copy}")
-    _say(
+        _report(f"Copied the former supervisord.conf to {copy}")
+    _report(
         "Next: "
         + ("swf-testbed start" if place == Path.cwd() else f"cd {place} && swf-testbed start")
     )
@@ -106,20 +108,20 @@ def init(
 
 @app.command()
 def start(config: Config = None, timeout: Timeout = 60) -> None:
-    """Start the testbed and wait until all programs run. Does nothing if they do."""
+    """Start the testbed and wait until all programs run."""
     instance = _instance(config)
-    status = lifecycle.start(instance, _say, timeout)
-    _say(f"{len(status.programs)} programs run.")
+    status = lifecycle.start(instance, _report, timeout)
+    _report(f"{len(status.programs)} programs are running.")
     if (port := instance.environment.get("SWF_MONITOR_PORT", "")).isdigit():
         answers = lifecycle.wait_for_port(int(port), min(timeout, PAGE_SECONDS))
         hint = "" if answers else f"   (it does not answer yet: {instance.command('logs monitor')})"
-        _say(f"The monitor's page: http://127.0.0.1:{port}/{hint}")
+        _report(f"The monitor's page: http://127.0.0.1:{port}/{hint}")
 
 
 @app.command()
 def stop(config: Config = None, timeout: Timeout = 60) -> None:
-    """Stop all programs and their daemon, and wait for their end."""
-    _say("Stopped." if lifecycle.stop(_instance(config), timeout) else "It was not running.")
+    """Stop all programs and their daemon, and wait until they ended."""
+    _report("Stopped." if lifecycle.stop(_instance(config), timeout) else "It was not running.")
 
 
 @app.command()
@@ -127,23 +129,23 @@ def restart(
     program: Annotated[
         str | None,
         typer.Argument(
-            help="One program; without it all of them, and supervisord.conf is read anew."
+            help="One program. Default: all programs, after reading supervisord.conf again."
         ),
     ] = None,
     config: Config = None,
     timeout: Timeout = 60,
 ) -> None:
     """Restart everything, or one program, and wait until it runs."""
-    lifecycle.restart(_instance(config), program, _say, timeout)
-    _say(f"{program} runs again." if program else "All programs run again.")
+    lifecycle.restart(_instance(config), program, _report, timeout)
+    _report(f"Restarted {program or 'all programs'}.")
 
 
 @app.command()
 def status(
     config: Config = None,
-    as_json: Annotated[bool, typer.Option("--json", help="JSON for programs to read.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Show the programs. Exit status: 0 all run, 3 some do not, 4 there is no daemon to ask."""
+    """Show the programs. Exit status: 0 all run, 3 not all run, 4 no daemon answers."""
     try:
         instance = _instance(config)
         supervisor = Supervisor(instance)
@@ -152,13 +154,13 @@ def status(
         except NotRunning:
             if not (lost := unreachable_daemons(instance, None)):
                 raise
-            raise TestbedError(describe(lost), _start_anew(instance)) from None
+            raise TestbedError(describe(lost), _replace_daemon(instance)) from None
     except TestbedError as error:
         if as_json:
             daemon = {"running": False, "cause": error.cause, "next": error.next_command}
             print(json.dumps({"configuration": None, "daemon": daemon, "programs": []}, indent=2))
         else:
-            _complain(error)
+            _print_error(error)
         raise typer.Exit(NO_DAEMON) from None
     lost = (
         unreachable_daemons(instance, now.daemon_pid)
@@ -167,50 +169,53 @@ def status(
     )
     if lost:
         cause = f"{describe(lost)}, and its programs run twice"
-        _complain(TestbedError(cause, _start_anew(instance)))
+        _print_error(TestbedError(cause, _replace_daemon(instance)))
     if supervisor.is_local and now.daemon_pid:
         logs_of = [
             path for p in now.programs if p.pid for path in (p.stdout_logfile, p.stderr_logfile)
         ]
-        gone = [
+        missing = [
             log
             for path in [str(instance.main_log), *logs_of]
             if (log := lost_log(now.daemon_pid, path))
         ]
-        if gone:
-            more = f" (and {len(gone) - 1} more)" if len(gone) > 1 else ""
-            _complain(TestbedError(gone[0].cause + more, _reopen(instance, now.daemon_pid)))
-    ill = (
+        if missing:
+            more = f" (and {len(missing) - 1} more)" if len(missing) > 1 else ""
+            _print_error(TestbedError(missing[0].cause + more, _reopen(now.daemon_pid)))
+    problems = (
         health_problems(instance)
         if any(p.name == "monitor" and p.pid for p in now.programs)
         else []
     )
-    if ill:
-        _complain(TestbedError(f"not healthy: {'; '.join(ill)}", instance.command("logs monitor")))
+    if problems:
+        _print_error(
+            TestbedError(f"not healthy: {'; '.join(problems)}", instance.command("logs monitor"))
+        )
     if as_json:
-        print(json.dumps(now.as_json(str(instance.configuration)) | {"not_healthy": ill}, indent=2))
+        answer = now.as_json(str(instance.configuration)) | {"not_healthy": problems}
+        print(json.dumps(answer, indent=2))
     elif now.programs:
         Console(highlight=False).print(now.as_table())
     else:
-        _say(f"The daemon is {now.daemon_state} and has no programs.")
-    raise typer.Exit(SOME_NOT_RUNNING if lost or ill else now.exit_status)
+        _report(f"The daemon is {now.daemon_state} and has no programs.")
+    raise typer.Exit(SOME_NOT_RUNNING if lost or problems else now.exit_status)
 
 
 @app.command()
 def logs(
-    program: Annotated[str, typer.Argument(help="The program, as `status` names it.")],
+    program: Annotated[str, typer.Argument(help="The name of the program in `status`.")],
     config: Config = None,
     follow: Annotated[
-        bool, typer.Option("--follow", "-f", help="Go on with what comes, until Ctrl-C.")
+        bool, typer.Option("--follow", "-f", help="Follow the log until Ctrl-C.")
     ] = False,
     lines: Annotated[
-        int, typer.Option("--lines", "-n", min=0, help="How many lines of the past.")
+        int, typer.Option("--lines", "-n", min=0, help="Number of lines to show.")
     ] = 20,
     stderr: Annotated[
-        bool, typer.Option("--stderr", help="What it wrote to standard error.")
+        bool, typer.Option("--stderr", help="Show the log of standard error.")
     ] = False,
 ) -> None:
-    """Show the end of a program's log; also while the testbed does not run."""
+    """Show the end of a program's log, also of a stopped testbed."""
     instance = _instance(config)
     supervisor: Supervisor | None = None
     lost: LostLog | None = None
@@ -225,20 +230,20 @@ def logs(
     except NotRunning:
         if follow:
             raise
-        known = {p.name: (p.stdout_logfile, p.stderr_logfile) for p in instance.programs()}
-        if program not in known:
-            raise lifecycle.unknown_program(program, ", ".join(known) or "none", instance) from None
-        name, paths = program, known[program]
+        logfiles = {p.name: (p.stdout_logfile, p.stderr_logfile) for p in instance.programs()}
+        if program not in logfiles:
+            raise lifecycle.unknown_program(program, list(logfiles), instance) from None
+        name, paths = program, logfiles[program]
     problem = None
     if lost:
-        problem = TestbedError(lost.cause, _reopen(instance, now.daemon_pid))
+        problem = TestbedError(lost.cause, _reopen(now.daemon_pid))
         if not lost.readable:
             raise problem
         if follow:
-            _complain(problem)
+            _print_error(problem)
     log = open_log(str(lost.readable) if lost else paths[stderr], supervisor, name, stderr=stderr)
     if log is None:
-        raise TestbedError(f"{name} has not written any log yet", instance.command("start"))
+        raise TestbedError(f"{name} has no log yet", instance.command("start"))
     try:
         sys.stdout.write(log.tail(lines))
         sys.stdout.flush()
@@ -248,7 +253,7 @@ def logs(
             sys.stdout.flush()
     except xmlrpc.client.Fault as fault:
         if fault.faultCode == NO_FILE:
-            cause = f"{name} has no log: there is no {paths[stderr] or 'file for it'}"
+            cause = f"{name} has no log: {paths[stderr] or 'its file'} does not exist"
             raise TestbedError(cause, instance.command("status")) from None
         raise TestbedError(
             f"the daemon cannot read the log: {fault.faultString}", instance.command("status")
@@ -257,34 +262,33 @@ def logs(
         raise problem
 
 
-def _start_anew(instance: Instance) -> str:
-    return f"{instance.command('start')}   (ends it, and starts anew)"
+def _replace_daemon(instance: Instance) -> str:
+    return f"{instance.command('start')}   (ends this daemon and starts a new one)"
 
 
-def _reopen(instance: Instance, daemon_pid: int | None) -> str:
-    """The command that has supervisord open its logs anew, where they belong."""
+def _reopen(daemon_pid: int | None) -> str:
+    """The command that makes supervisord reopen its logs."""
     user = owner(Path(f"/proc/{daemon_pid}"))
-    mine = user == owner(Path("/proc/self"))
-    return f"{'' if mine else f'sudo -u {user} '}kill -USR2 {daemon_pid}   (supervisord opens its logs anew)"
+    sudo = "" if user == owner(Path("/proc/self")) else f"sudo -u {user} "
+    return f"{sudo}kill -USR2 {daemon_pid}   (makes supervisord reopen its logs)"
 
 
-def _complain(error: TestbedError) -> None:
+def _print_error(error: TestbedError) -> None:
     if error.details:
         print(error.details, file=sys.stderr)
     print(f"swf-testbed: {error.cause}\n  next: {error.next_command}", file=sys.stderr)
 
 
 def main() -> None:
-    """The entry point: every expected failure is two lines, not a traceback."""
+    """The entry point: an expected error is two lines, not a traceback."""
     try:
         app(prog_name="swf-testbed")
     except TestbedError as error:
-        _complain(error)
+        _print_error(error)
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)
     except BrokenPipeError:
-        # The reader of our output has gone (`| head`); Python must not complain about it at its
-        # end.
+        # The reader of the output ended (`| head`); Python must not report that at its exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(141)

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Programs that outlived their daemon.
+"""Programs that survived their daemon.
 
-When supervisord is killed, what it started goes on, holds its ports and would run a second time
-beside a new daemon's programs. supervisord tells each program its own address, by which they are
-known again.
+When supervisord is killed, its programs continue, occupy their ports and would run in addition to
+the programs of a new daemon. They are identified by the address of their daemon, which supervisord
+puts into their environment.
 """
 
 from __future__ import annotations
@@ -19,10 +19,9 @@ GRACE_SECONDS = 10.0
 
 
 def end_orphans(server_url: str) -> int:
-    """Ends the programs that a daemon at `server_url` (unix://path) started; returns how many there
-    were.
+    """End the programs of a former daemon at `server_url` (unix://path); return their number.
 
-    Called only when no daemon serves that address. Sees processes of this user alone, and none
+    Call it only if no daemon serves that address. It finds only processes of this user, and none
     without /proc.
     """
     found = _programs_of(server_url)
@@ -42,10 +41,10 @@ def _programs_of(server_url: str) -> list[int]:
     found = []
     for path in Path("/proc").glob("[0-9]*/environ"):
         try:
-            # A process that ended and was not collected has an empty environment.
+            # a zombie has an empty environment
             if mark in path.read_bytes().split(b"\0"):
                 found.append(int(path.parent.name))
-        except OSError:  # another user's, or gone
+        except OSError:  # another user's, or ended
             continue
     return [pid for pid in found if pid != os.getpid()]
 

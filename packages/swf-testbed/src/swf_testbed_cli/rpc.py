@@ -18,7 +18,7 @@ from swf_testbed_cli.instance import Instance, owner
 TIMEOUT_SECONDS = 15.0
 
 # Fault codes of supervisor's interface.
-BAD_NAME, NO_FILE, ALREADY_STARTED, NOT_RUNNING, CANT_REREAD = 10, 20, 60, 70, 92
+BAD_NAME, NO_FILE = 10, 20
 
 
 class _UnixConnection(http.client.HTTPConnection):
@@ -48,8 +48,8 @@ class _Transport(xmlrpc.client.Transport):
 
 
 class Supervisor:
-    """The daemon of an instance. Calls raise NotRunning or another TestbedError if it cannot be
-    reached."""
+    """The daemon of an instance. Calls raise NotRunning or another TestbedError if it is
+    unavailable."""
 
     def __init__(self, instance: Instance) -> None:
         self.instance = instance
@@ -72,23 +72,23 @@ class Supervisor:
         )
 
     def call(self, method: str, *arguments: Any) -> Any:
-        """The answer of `method`; xmlrpc.client.Fault if the daemon refuses."""
+        """Call `method`. Raises xmlrpc.client.Fault if the daemon refuses."""
         where = self.url.removeprefix("unix://")
         start = self.instance.command("start")
         try:
             return getattr(self._proxy, method)(*arguments)
         except xmlrpc.client.ProtocolError as error:
             if error.errcode == 401:
-                cause = f"the daemon at {where} refuses the user or password in [supervisorctl]"
+                cause = f"the daemon at {where} rejected the credentials in [supervisorctl]"
                 raise TestbedError(cause, f"edit {self.instance.configuration}") from None
-            cause = f"what answers at {where} is not supervisord ({error.errcode} {error.errmsg})"
+            cause = f"the server at {where} is not supervisord ({error.errcode} {error.errmsg})"
             raise TestbedError(cause, f"edit {self.instance.configuration}") from None
         except FileNotFoundError:
             raise NotRunning("the testbed is not running", start) from None
         except ConnectionRefusedError:
             stale = self.url.startswith("unix://")
             cause = (
-                f"the daemon is dead; its socket {where} is left"
+                f"the daemon is dead, but its socket {where} exists"
                 if stale
                 else "the testbed is not running"
             )
@@ -99,7 +99,7 @@ class Supervisor:
                 cause, f"sudo -u {owner(Path(where))} {self.instance.command('status')}"
             ) from None
         except TimeoutError:
-            cause = f"the daemon at {where} takes the connection and does not answer"
+            cause = f"the daemon at {where} accepts the connection and does not answer"
             raise TestbedError(cause, f"look at {self.instance.main_log}") from None
         except (OSError, http.client.HTTPException, ExpatError) as error:
             cause = f"the daemon at {where} does not answer: {error or type(error).__name__}"
@@ -108,8 +108,9 @@ class Supervisor:
     def multicall(self, *calls: tuple[str, list[Any]]) -> list[Any]:
         """Several calls in one request.
 
-        `system.multicall` itself: supervisor answers bare values, on which xmlrpc.client.MultiCall
-        raises. A call that the daemon refused gives {"faultCode", "faultString"} in its place.
+        It calls `system.multicall` itself: supervisor returns bare values, for which
+        xmlrpc.client.MultiCall raises. The result of a refused call is {"faultCode",
+        "faultString"}.
         """
         answer: list[Any] = self.call(
             "system.multicall",
@@ -118,7 +119,7 @@ class Supervisor:
         return answer
 
     def answers(self) -> bool:
-        """Whether a daemon is there. Raises TestbedError if one is and may not be used."""
+        """Whether a daemon answers. Raises TestbedError if access is denied."""
         try:
             self.call("supervisor.getState")
         except NotRunning:

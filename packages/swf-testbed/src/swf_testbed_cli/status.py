@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What runs: one request to the daemon, and how it is shown."""
+"""The status of the programs: one request to the daemon, and its presentation."""
 
 from __future__ import annotations
 
@@ -23,8 +23,7 @@ _STYLES = {
 
 @dataclass(frozen=True)
 class ProgramStatus:
-    """One program, as supervisor sees it. `exit_status` is None while it runs, and before its first
-    end."""
+    """One program. `exit_status` is None while it runs, and before its first end."""
 
     name: str
     group: str
@@ -40,19 +39,18 @@ class ProgramStatus:
 
     @property
     def full_name(self) -> str:
-        """How supervisor names it: group:name, or name alone where both are the same."""
+        """The name in supervisor: group:name, or only the name if both are the same."""
         return self.name if self.name == self.group else f"{self.group}:{self.name}"
 
     @property
     def expected(self) -> bool:
-        """Whether it is meant to run: one without autostart that was never started is not."""
+        """Whether it should run: a program without autostart that was never started should not."""
         return self.autostart or self.state != "STOPPED"
 
 
 @dataclass(frozen=True)
 class Status:
-    """The daemon and its programs at one moment. While it is going down, it tells its state
-    alone."""
+    """The daemon and its programs at one moment. During its shutdown, it reports only its state."""
 
     daemon_pid: int | None
     daemon_version: str
@@ -61,12 +59,12 @@ class Status:
 
     @property
     def exit_status(self) -> int:
-        """0 if all programs run, 3 if some do not: as supervisorctl."""
+        """0 if all programs run, 3 if not, as in supervisorctl."""
         states = [self.daemon_state, *(program.state for program in self.programs)]
         return ALL_RUNNING if all(state == "RUNNING" for state in states) else SOME_NOT_RUNNING
 
     def as_json(self, configuration: str) -> dict[str, Any]:
-        """The answer of `status --json`."""
+        """The output of `status --json`."""
         daemon = {
             "running": True,
             "pid": self.daemon_pid,
@@ -77,7 +75,7 @@ class Status:
         return {"configuration": configuration, "daemon": daemon, "programs": programs}
 
     def as_table(self) -> Table:
-        """The answer of `status`."""
+        """The output of `status`."""
         table = Table(box=None, pad_edge=False, header_style="bold")
         for column, justify in (
             ("program", "left"),
@@ -91,13 +89,13 @@ class Status:
             up = _duration(program.uptime_seconds) if program.uptime_seconds is not None else ""
             note = "" if program.state == "RUNNING" else program.description
             state = Text(program.state, style=_STYLES.get(program.state, "red"))
-            # Text, not str: what a program is called or says is not markup.
+            # Text, not str: names and messages of programs are not markup.
             table.add_row(Text(program.full_name), state, str(program.pid or ""), up, Text(note))
         return table
 
 
 def read_status(supervisor: Supervisor) -> Status:
-    """Asks the daemon once."""
+    """Ask the daemon once."""
     pid, version, state, processes, configurations = supervisor.multicall(
         ("supervisor.getPID", []),
         ("supervisor.getSupervisorVersion", []),
@@ -107,7 +105,7 @@ def read_status(supervisor: Supervisor) -> Status:
     )
     if "statename" not in state or not (
         isinstance(processes, list) and isinstance(configurations, list)
-    ):  # a fault: it is going down
+    ):  # a fault: it is shutting down
         return Status(None, "", "SHUTDOWN", [])
     settings = {(c["group"], c["name"]): c for c in configurations}
     programs = [

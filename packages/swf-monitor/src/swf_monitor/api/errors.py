@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Errors that are no fault of the client are said in JSON too, with a status that tells it to try
-again."""
+"""Errors of the server as JSON, with a status that makes the client retry."""
 
 import logging
 from typing import Any
@@ -18,7 +17,7 @@ logger = logging.getLogger(__name__)
 def answer(exc: Exception, context: dict[str, Any]) -> Response | None:
     """REST framework's exception handler: a database that does not answer is a 503, not a 500."""
     if isinstance(exc, UNAVAILABLE) and not isinstance(exc, REFUSED):
-        logger.error("The database did not answer", extra={"cause": explain(exc)})
+        logger.error("the database does not answer", extra={"cause": explain(exc)})
         return Response(
             {"detail": "The database does not answer. Try again."},
             status=status.HTTP_503_SERVICE_UNAVAILABLE,
@@ -31,13 +30,13 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
     """Django's handler404."""
     if request.path.startswith("/api/"):
         return JsonResponse(
-            {"detail": "There is no such address. Each ends in a slash."}, status=404
+            {"detail": "There is no such URL. Each URL ends in a slash."}, status=404
         )
     return HttpResponseNotFound("Not found. The dashboard is at /\n", content_type="text/plain")
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    """Django's handler500. What went wrong is in the log."""
+    """Django's handler500. The cause is in the log."""
     return JsonResponse(
         {"detail": "Internal error. The cause is in the monitor's log."}, status=500
     )

@@ -1,12 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How lists are cut: `?limit=` (100 unless told, at most 1000) and `?offset=`."""
+"""The pages of lists: `?limit=` (default 100, at most 1000) and `?offset=`."""
 
 from rest_framework.pagination import LimitOffsetPagination
 
 
 class Pages(LimitOffsetPagination):
-    """Answers {"count", "next", "previous", "results"}. A larger limit than `max_limit` is cut to
-    it."""
+    """Pages as {"count", "next", "previous", "results"}. `max_limit` replaces a larger limit."""
 
     default_limit = 100
     max_limit = 1000

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What goes in and out of the REST API, and what is refused with a 400 that says why."""
+"""The data of the REST API. Invalid data is refused with a 400 that has the cause."""
 
 import math
 from typing import Any
@@ -17,10 +17,10 @@ from swf_monitor.models import (
     TfFile,
 )
 
-# The widest numbers that both databases can hold.
+# The largest numbers that both databases can hold.
 MAX_INTEGER = 2**31 - 1
 MAX_BIG_INTEGER = 2**63 - 1
-# Names become a part of an address, so they hold nothing that has to be quoted there.
+# Names become a part of a URL, so they have no characters that must be quoted in one.
 FILENAME = r"\A[A-Za-z0-9][A-Za-z0-9._-]{0,254}\Z"
 CHECKSUM = r"\Asha256:[0-9a-f]{64}\Z"
 
@@ -37,8 +37,7 @@ def _filename() -> serializers.RegexField:
 
 
 class FiniteFloatField(serializers.FloatField):
-    """A number that is not nan or infinity: JSON has no word for those, and PostgreSQL refuses
-    some."""
+    """A number, but not NaN or infinity: JSON has no form for them, and PostgreSQL refuses some."""
 
     def to_internal_value(self, data: Any) -> float:
         number = super().to_internal_value(data)
@@ -47,11 +46,11 @@ class FiniteFloatField(serializers.FloatField):
         return number
 
 
-class HeartbeatSerializer(serializers.ModelSerializer):
-    """A heartbeat, and an agent as it is listed. `last_heartbeat` is the monitor's clock, not the
+class HeartbeatSerializer(serializers.ModelSerializer[Any]):
+    """A heartbeat, and an agent in a list. `last_heartbeat` is by the monitor's clock, not by the
     agent's."""
 
-    # Not the model's unique field: a heartbeat of an agent that is known is the usual case.
+    # Not the unique field of the model: most heartbeats are of agents that have a row.
     instance_name = serializers.CharField(max_length=200)
     status = serializers.ChoiceField(choices=AgentStatus.choices)
     pid = serializers.IntegerField(
@@ -75,15 +74,15 @@ class HeartbeatSerializer(serializers.ModelSerializer):
         read_only_fields = ("last_heartbeat",)
 
 
-class RunSerializer(serializers.ModelSerializer):
+class RunSerializer(serializers.ModelSerializer[Any]):
     class Meta:
         model = Run
         fields = ("run_id", "status", "created_at", "started_at", "ended_at", "total_files")
         read_only_fields = fields
 
 
-class RunChangeSerializer(serializers.Serializer):
-    """The body of PATCH /api/runs/<run_id>/: at least one of them."""
+class RunChangeSerializer(serializers.Serializer[Any]):
+    """The body of PATCH /api/runs/<run_id>/, with at least one of the fields."""
 
     status = serializers.ChoiceField(choices=RunStatus.choices, required=False)
     started_at = serializers.DateTimeField(required=False)
@@ -98,7 +97,7 @@ class RunChangeSerializer(serializers.Serializer):
         return attrs
 
 
-class StfFileSerializer(serializers.ModelSerializer):
+class StfFileSerializer(serializers.ModelSerializer[Any]):
     run_id = serializers.IntegerField(read_only=True)
 
     class Meta:
@@ -120,7 +119,7 @@ class StfFileSerializer(serializers.ModelSerializer):
         read_only_fields = fields
 
 
-class NewStfFileSerializer(serializers.Serializer):
+class NewStfFileSerializer(serializers.Serializer[Any]):
     """The body of POST /api/stf-files/."""
 
     filename = _filename()
@@ -134,7 +133,7 @@ class NewStfFileSerializer(serializers.Serializer):
     sequence = serializers.IntegerField(min_value=0, max_value=MAX_INTEGER)
 
 
-class StfChangeSerializer(serializers.Serializer):
+class StfChangeSerializer(serializers.Serializer[Any]):
     """The body of PATCH /api/stf-files/<filename>/."""
 
     status = serializers.ChoiceField(choices=StfStatus.choices)
@@ -143,11 +142,11 @@ class StfChangeSerializer(serializers.Serializer):
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         if attrs["status"] == StfStatus.FAILED and not attrs.get("reason"):
-            raise serializers.ValidationError({"reason": "Say why the file failed."})
+            raise serializers.ValidationError({"reason": "A failed file needs a reason."})
         return attrs
 
 
-class NewTfFileSerializer(serializers.Serializer):
+class NewTfFileSerializer(serializers.Serializer[Any]):
     """The body of POST /api/tf-files/."""
 
     filename = _filename()
@@ -156,7 +155,7 @@ class NewTfFileSerializer(serializers.Serializer):
     offset = serializers.IntegerField(min_value=0, max_value=MAX_BIG_INTEGER)
 
 
-class TfFileSerializer(serializers.ModelSerializer):
+class TfFileSerializer(serializers.ModelSerializer[Any]):
     stf_filename = serializers.CharField(source="stf_file.filename", read_only=True)
 
     class Meta:
@@ -165,7 +164,7 @@ class TfFileSerializer(serializers.ModelSerializer):
         read_only_fields = fields
 
 
-class MessageSerializer(serializers.ModelSerializer):
+class MessageSerializer(serializers.ModelSerializer[Any]):
     class Meta:
         model = Message
         fields = (
@@ -181,22 +180,22 @@ class MessageSerializer(serializers.ModelSerializer):
         read_only_fields = fields
 
 
-class GoodbyeQuery(serializers.Serializer):
-    """Which agent DELETE /api/systemagents/<instance_name>/ is about."""
+class GoodbyeQuery(serializers.Serializer[Any]):
+    """The agent of DELETE /api/systemagents/<instance_name>/."""
 
     instance_name = serializers.CharField(max_length=200)
     pid = serializers.IntegerField(min_value=1, max_value=MAX_INTEGER, required=False)
 
 
-class PageQuery(serializers.Serializer):
-    """The query of every list: a limit that is no number is refused, not ignored."""
+class PageQuery(serializers.Serializer[Any]):
+    """The query of every list. An invalid limit is refused, not ignored."""
 
     limit = serializers.IntegerField(min_value=1, max_value=MAX_INTEGER, required=False)
     offset = serializers.IntegerField(min_value=0, max_value=MAX_INTEGER, required=False)
 
 
 class StfQuery(PageQuery):
-    """The query of GET /api/stf-files/. `status` may name several, with commas between them."""
+    """The query of GET /api/stf-files/. `status` may be several, separated by commas."""
 
     status = serializers.CharField(required=False)
     sampled = serializers.BooleanField(required=False, allow_null=True, default=None)
@@ -208,7 +207,8 @@ class StfQuery(PageQuery):
         unknown = sorted(set(wanted) - set(StfStatus.values))
         if unknown:
             raise serializers.ValidationError(
-                f"No such status: {', '.join(map(repr, unknown))}. There are {', '.join(StfStatus.values)}."
+                f"Unknown status: {', '.join(map(repr, unknown))}."
+                f" Valid: {', '.join(StfStatus.values)}."
             )
         return wanted
 

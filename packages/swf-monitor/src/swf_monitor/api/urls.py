@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Addresses below /api/."""
+"""The URLs below /api/."""
 
 from django.urls import path
 

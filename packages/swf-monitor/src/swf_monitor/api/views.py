@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The REST API. A status only ever moves forward, and what is posted twice is stored once."""
+"""The REST API. A status only moves forward, and an object that is posted twice is stored once."""
 
 from datetime import timedelta
 from typing import Any
@@ -33,7 +33,7 @@ from swf_monitor.api.serializers import (
 )
 from swf_monitor.models import Message, Run, RunStatus, StfFile, StfStatus, SystemAgent, TfFile
 
-# What a status may move on from. A file's first end is its end; a run's end is its end.
+# The statuses from which each status can be reached. Finished files and ended runs do not change.
 STF_BEFORE = {
     StfStatus.REGISTERED: (),
     StfStatus.PROCESSING: (StfStatus.REGISTERED,),
@@ -48,25 +48,26 @@ RUN_BEFORE = {
 
 
 class Conflict(APIException):
-    """The name is taken by something else. Trying again does not help."""
+    """The name belongs to another object. A retry does not help."""
 
     status_code = status.HTTP_409_CONFLICT
     default_code = "conflict"
 
 
-def _valid(serializer_class: type[serializers.Serializer], data: Any) -> dict[str, Any]:
-    """The checked values.
+def _valid(serializer_class: type[serializers.Serializer[Any]], data: Any) -> dict[str, Any]:
+    """The validated values.
 
     Raises:
-        ValidationError: becomes a 400 that names each wrong field.
+        ValidationError: becomes a 400 that names each invalid field.
     """
     serializer = serializer_class(data=data)
     serializer.is_valid(raise_exception=True)
-    return serializer.validated_data
+    values: dict[str, Any] = serializer.validated_data
+    return values
 
 
 def _refuse_other(stored: Any, given: dict[str, Any], names: tuple[str, ...]) -> None:
-    """A second post must tell the same as the first: one name for two different files is an
+    """A second post must have the values of the first: one name for two different files is an
     error."""
     differing = [name for name in names if getattr(stored, name) != given[name]]
     if differing:
@@ -80,8 +81,7 @@ class HeartbeatView(APIView):
         agent = SystemAgent(
             **_valid(HeartbeatSerializer, request.data), last_heartbeat=timezone.now()
         )
-        # One statement, so that the first heartbeats of two processes cannot get in each other's
-        # way.
+        # One statement, so that the first heartbeats of two processes do not conflict.
         SystemAgent.objects.bulk_create(
             [agent],
             update_conflicts=True,
@@ -93,32 +93,30 @@ class HeartbeatView(APIView):
         return Response(HeartbeatSerializer(agent).data)
 
 
-class ListView(generics.ListAPIView):
-    """A list whose query is checked before it is run."""
+class ListView(generics.ListAPIView[Any]):
+    """A list whose query is validated before it is run."""
 
     query_class: type[PageQuery] = PageQuery
 
-    def get_queryset(self) -> QuerySet:
+    def get_queryset(self) -> QuerySet[Any]:
         return self.select(_valid(self.query_class, self.request.query_params))
 
-    def select(self, query: dict[str, Any]) -> QuerySet:
+    def select(self, query: dict[str, Any]) -> QuerySet[Any]:
         raise NotImplementedError
 
 
 class AgentListView(ListView):
     serializer_class = HeartbeatSerializer
 
-    def select(self, query: dict[str, Any]) -> QuerySet:
+    def select(self, query: dict[str, Any]) -> QuerySet[Any]:
         return SystemAgent.objects.all()
 
 
 class AgentView(APIView):
     def delete(self, request: Request, instance_name: str) -> Response:
-        """Forget an agent: it has ended in good order, or was taken away. One that is not known is
-        no error.
+        """Delete an agent that has stopped normally or was removed. An unknown agent is no error.
 
-        With `pid`, as an agent says it of itself, only if no other process was heard of under the
-        name since.
+        With `pid`, as an agent sends it, only if the last heartbeat is from that process.
         """
         named = _valid(
             GoodbyeQuery, {**request.query_params.dict(), "instance_name": instance_name}
@@ -130,7 +128,7 @@ class AgentView(APIView):
 class RunListView(ListView):
     serializer_class = RunSerializer
 
-    def select(self, query: dict[str, Any]) -> QuerySet:
+    def select(self, query: dict[str, Any]) -> QuerySet[Any]:
         return Run.objects.all()
 
     def post(self, request: Request) -> Response:
@@ -143,15 +141,14 @@ class RunView(APIView):
 
     def patch(self, request: Request, run_id: int) -> Response:
         change = _valid(RunChangeSerializer, request.data)
-        # One after the other they may contradict: the clock was set back, and the run ended all the
-        # same.
+        # Only within one request: with two, a clock that was set back may lead to this order.
         if {"started_at", "ended_at"} <= change.keys() and change["ended_at"] < change[
             "started_at"
         ]:
             raise ValidationError({"ended_at": "Is before started_at."})
         with transaction.atomic():
             run = get_object_or_404(Run.objects.select_for_update(), pk=run_id)
-            # A message that comes late or again must not wake a run that ended.
+            # A message that is late or repeated must not reopen an ended run.
             wanted = change.pop("status", run.status)
             if run.status in RUN_BEFORE[wanted]:
                 run.status = wanted
@@ -162,13 +159,12 @@ class RunView(APIView):
 
 
 class StfListView(ListView):
-    """Newest first; with `older_than` the longest untouched first, as it is for finding what got
-    stuck."""
+    """Newest first; with `older_than` the oldest first, to find files that make no progress."""
 
     serializer_class = StfFileSerializer
     query_class = StfQuery
 
-    def select(self, query: dict[str, Any]) -> QuerySet:
+    def select(self, query: dict[str, Any]) -> QuerySet[Any]:
         files = StfFile.objects.all()
         if "status" in query:
             files = files.filter(status__in=query["status"])
@@ -178,8 +174,7 @@ class StfListView(ListView):
             files = files.filter(run_id=query["run_id"])
         if "older_than" in query:
             now, age = timezone.now(), timedelta(seconds=query["older_than"])
-            # A time to come is from before the clock was set back; nobody has to wait until it has
-            # caught up.
+            # A time in the future is from before the clock was set back; its distance counts.
             files = files.filter(
                 Q(updated_at__lt=now - age) | Q(updated_at__gt=now + age)
             ).order_by("id")
@@ -203,11 +198,9 @@ class StfView(APIView):
         return Response(StfFileSerializer(get_object_or_404(StfFile, filename=filename)).data)
 
     def patch(self, request: Request, filename: str) -> Response:
-        """Answers 200 and the file as it is, also where the change would have moved its status
-        back."""
+        """Respond with 200 and the current file, even if the change would move its status back."""
         change = _valid(StfChangeSerializer, request.data)
-        # The condition is in the UPDATE itself, so that of two agents that finish a file one comes
-        # first.
+        # The condition is part of the UPDATE, so only the first of two agents can finish a file.
         StfFile.objects.filter(filename=filename, status__in=STF_BEFORE[change["status"]]).update(
             **change, updated_at=timezone.now()
         )
@@ -243,13 +236,13 @@ class MessageListView(ListView):
     serializer_class = MessageSerializer
     query_class = MessageQuery
 
-    def select(self, query: dict[str, Any]) -> QuerySet:
+    def select(self, query: dict[str, Any]) -> QuerySet[Any]:
         messages = Message.objects.all()
         return messages.filter(msg_type=query["msg_type"]) if "msg_type" in query else messages
 
 
 class OpenView(APIView):
-    """What anyone may read: numbers and states, no content."""
+    """Public views: numbers and states, but no content."""
 
     authentication_classes = ()
     permission_classes = (AllowAny,)

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How the tables came to be what they are."""
+"""The changes of the tables, in order."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Times and sizes as a person says them."""
+"""Human-readable times and sizes."""
 
 from datetime import datetime
 
@@ -10,13 +10,13 @@ register = template.Library()
 
 @register.filter
 def ago(moment: datetime, now: datetime) -> str:
-    """How long before `now` `moment` was, in its largest unit: "12 s ago"."""
+    """The time from `moment` to `now`, in its largest unit: "12 s ago"."""
     return f"{_span((now - moment).total_seconds())} ago"
 
 
 @register.filter
 def lasting(begin: datetime, end: datetime) -> str:
-    """How long it took from `begin` to `end`."""
+    """The time from `begin` to `end`."""
     return _span((end - begin).total_seconds())
 
 
@@ -38,7 +38,7 @@ def without_host(instance_name: str) -> str:
 
 
 def _span(seconds: float) -> str:
-    # The clocks of two hosts differ a little: nothing is ever in the future.
+    # The clocks of two hosts differ a little: a time in the future is now.
     seconds = max(0.0, seconds)
     for limit, length, unit in ((90, 1, "s"), (90 * 60, 60, "min"), (36 * 3600, 3600, "h")):
         if seconds < limit:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One client of the broker: its frames, its login, its subscriptions and its heart-beats."""
+"""One client of the broker: its frames, login, subscriptions and heart-beats."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ log = logging.getLogger(__name__)
 
 VERSIONS = ("1.2", "1.1", "1.0")  # best first
 CONNECT_TIMEOUT = 10.0  # seconds a client has to log in
-SMALLEST_HEARTBEAT_MS = 1000  # what this broker offers and asks for at most
-# A client counts as dead after this many intervals without a byte.
+SMALLEST_HEARTBEAT_MS = 1000  # the shortest interval that the broker offers and requests
+# A client counts as dead after this number of intervals without a byte.
 HEARTBEAT_TOLERANCE = 2.5
-# Queues wait while the first is unsent; who lets topics and receipts pile up to the second is cut
-# off.
+# Queues pause while this much data is unsent. A client that lets topics and receipts accumulate up
+# to the second limit is disconnected.
 HIGH_WATER_BYTES = 256 * 1024
 UNREAD_LIMIT_BYTES = 64 * 1024 * 1024
 _ACK_MODES = ("auto", "client", "client-individual")
 
 
 class StompConnection(asyncio.Protocol):
-    """A client, from its first byte to its last."""
+    """The connection of a client."""
 
     _transport: asyncio.Transport
 
@@ -67,7 +67,7 @@ class StompConnection(asyncio.Protocol):
             "DISCONNECT": self._disconnect,
         }
 
-    # --- asyncio's side
+    # --- called by asyncio
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
@@ -105,10 +105,11 @@ class StompConnection(asyncio.Protocol):
         self._drop_subscriptions()
         if self._version:
             log.info(
-                "client gone", extra={"peer": self.peer, "cause": str(exc) if exc else "closed"}
+                "client disconnected",
+                extra={"peer": self.peer, "cause": str(exc) if exc else "closed"},
             )
 
-    # --- what the queues see
+    # --- called by the queues
 
     @property
     def accepts_messages(self) -> bool:
@@ -125,7 +126,7 @@ class StompConnection(asyncio.Protocol):
         self._write(message.encode(self._version, encode_headers(lines, self._version)))
 
     def close(self) -> None:
-        """Sends what is left and closes; what was not acknowledged goes back."""
+        """Send the remaining frames and close; unacknowledged messages return to their queues."""
         if not self._closing:
             self._closing = True
             self._drop_subscriptions()
@@ -166,8 +167,7 @@ class StompConnection(asyncio.Protocol):
             log.warning("login refused", extra={"peer": self.peer})
             self._refuse("login refused: wrong user or password", None)
             return
-        # Any `host` is served: there is one virtual host, and clients may call the broker what they
-        # like.
+        # Any `host` is accepted: there is one virtual host, with any name.
         client_sends, client_wants = _heartbeat(headers.get("heart-beat", "0,0"))
         self._version = self._parser.version = version
         self._timers.pop("login").cancel()
@@ -190,7 +190,7 @@ class StompConnection(asyncio.Protocol):
         settings = self._broker.settings
         if settings.password is None or settings.user is None:
             return True
-        # Both are compared, and in constant time: how long a refusal takes tells nothing.
+        # Both are compared in constant time, so the time of a refusal reveals nothing.
         user = hmac.compare_digest(headers.get("login", "").encode(), settings.user.encode())
         password = hmac.compare_digest(
             headers.get("passcode", "").encode(), settings.password.encode()
@@ -198,7 +198,7 @@ class StompConnection(asyncio.Protocol):
         return user and password
 
     def _in_transaction(self, handler: Callable[[Frame], None]) -> Callable[[Frame], None]:
-        """`handler`, put off until COMMIT if the frame names a transaction."""
+        """`handler`, deferred until COMMIT if the frame names a transaction."""
 
         def handle(frame: Frame) -> None:
             name = frame.headers.get("transaction")
@@ -255,9 +255,8 @@ class StompConnection(asyncio.Protocol):
             if message_id in subscription.in_flight:
                 how(subscription, message_id)
                 return
-        # A message of a topic, or one that went back to its queue in the meantime: nothing waits
-        # for this.
-        log.debug("an acknowledgement for nothing in flight", extra={"peer": self.peer})
+        # A message of a topic, or one that returned to its queue in the meantime.
+        log.debug("acknowledgement of a message that is not in flight", extra={"peer": self.peer})
 
     def _settled_id(self, frame: Frame) -> str:
         name = "id" if self._version == "1.2" else "message-id"
@@ -275,7 +274,7 @@ class StompConnection(asyncio.Protocol):
     def _commit(self, frame: Frame) -> None:
         frames = self._open_transaction(frame)
         del self._transactions[frame.headers["transaction"]]
-        # What can be refused is looked at first: a transaction is done as a whole or not at all.
+        # First all checks: a transaction is executed as a whole or not at all.
         for part in frames:
             if part.command == "SEND":
                 self._switchboard.check_send(part.headers)
@@ -312,12 +311,12 @@ class StompConnection(asyncio.Protocol):
         if self._transport.is_closing():
             return
         if not self._unsent:
-            # All frames of one turn of the loop leave in one write.
+            # one write for all frames of an iteration of the event loop
             self._loop.call_soon(self._flush)
         self._unsent.append(data)
         self._unsent_bytes += len(data)
         if self._unsent_bytes + self._transport.get_write_buffer_size() > UNREAD_LIMIT_BYTES:
-            log.warning("client does not read, cut off", extra={"peer": self.peer})
+            log.warning("disconnected: the client does not read", extra={"peer": self.peer})
             self._transport.abort()
 
     def _flush(self) -> None:
@@ -336,7 +335,7 @@ class StompConnection(asyncio.Protocol):
     def _refuse(
         self, cause: str, receipt: str | None, headers: dict[str, str] | None = None
     ) -> None:
-        """The ERROR frame and the end of the connection, as STOMP has it."""
+        """Send an ERROR frame and close the connection, as STOMP requires."""
         log.warning("client refused", extra={"peer": self.peer, "cause": cause})
         answer = {"message": cause, "content-type": "text/plain", **(headers or {})}
         if receipt is not None:
@@ -345,11 +344,10 @@ class StompConnection(asyncio.Protocol):
         self.close()
 
     def _login_is_late(self) -> None:
-        self._refuse("no CONNECT frame came", None)
+        self._refuse("no CONNECT frame was received", None)
 
     def _beat(self, interval: float) -> None:
-        """Sends a line end when nothing else was sent for half of `interval` seconds, and looks
-        again."""
+        """Send a line end if nothing else was sent for half of `interval` seconds; repeat."""
         if self._closing:
             return
         if self._loop.time() - self._last_write >= interval / 2:
@@ -357,13 +355,14 @@ class StompConnection(asyncio.Protocol):
         self._timers["beat"] = self._loop.call_later(interval / 2, self._beat, interval)
 
     def _watch(self, limit: float) -> None:
-        """Cuts the client off when nothing came for `limit` seconds; its messages go to others."""
+        """Disconnect the client if nothing was received for `limit` seconds."""
         if self._closing:
             return
         silent = self._loop.time() - self._last_read
         if silent >= limit:
             log.warning(
-                "no heart-beat, cut off", extra={"peer": self.peer, "seconds": round(silent, 1)}
+                "disconnected: no heart-beat",
+                extra={"peer": self.peer, "seconds": round(silent, 1)},
             )
             self._transport.abort()
             return
@@ -373,5 +372,5 @@ class StompConnection(asyncio.Protocol):
 def _heartbeat(header: str) -> tuple[int, int]:
     found = re.fullmatch(r"(\d{1,9}),(\d{1,9})", header, re.ASCII)
     if not found:
-        raise ProtocolError("heart-beat must be two numbers, milliseconds")
+        raise ProtocolError("heart-beat must be two numbers of milliseconds")
     return int(found[1]), int(found[2])

@@ -21,17 +21,17 @@ _ESCAPED = {
     "1.2": str.maketrans({"\\": "\\\\", "\n": "\\n", ":": "\\c", "\r": "\\r"}),
 }
 _NEEDS_ESCAPE = re.compile(r"[\\\n:\r]")
-# These two frames are never escaped, so that a 1.0 peer can read them.
+# These two frames have no escapes, so that a 1.0 peer can read them.
 _NEVER_ESCAPED = frozenset({"CONNECT", "CONNECTED"})
 
 
 class ProtocolError(Exception):
-    """The client sent what STOMP does not allow; the text goes to the client in an ERROR frame."""
+    """The client violated the STOMP protocol; the text goes to the client in an ERROR frame."""
 
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """One STOMP frame as received, headers unescaped, of a repeated header the first."""
+    """A received STOMP frame with unescaped headers. Of a repeated header, it has the first."""
 
     command: str
     headers: dict[str, str]
@@ -39,8 +39,8 @@ class Frame:
 
 
 def escape(text: str, version: str) -> str:
-    """`text` as a header name or value for `version`; 1.0 has no escapes, there line ends become
-    blanks."""
+    """`text` as a header name or value for `version`. In 1.0, which has no escapes, line ends
+    become blanks."""
     if not _NEEDS_ESCAPE.search(text):
         return text
     table = _ESCAPED.get(version)
@@ -48,7 +48,7 @@ def escape(text: str, version: str) -> str:
 
 
 def encode_headers(headers: Mapping[str, str], version: str) -> bytes:
-    """The header lines, each with its line end, without the blank line that closes them."""
+    """The header lines, each with its line end, without the blank line after them."""
     return "".join(
         f"{escape(k, version)}:{escape(v, version)}\n" for k, v in headers.items()
     ).encode()
@@ -57,27 +57,26 @@ def encode_headers(headers: Mapping[str, str], version: str) -> bytes:
 def encode(
     command: str, headers: Mapping[str, str], body: bytes = b"", version: str = "1.2"
 ) -> bytes:
-    """A whole frame, with its closing NUL and without a content-length of its own."""
+    """A whole frame with its final NUL. It adds no content-length."""
     style = "1.0" if command in _NEVER_ESCAPED else version
     return b"%s\n%s\n%s\0" % (command.encode(), encode_headers(headers, style), body)
 
 
 class FrameParser:
-    """Takes bytes as they come and gives whole frames; a frame may be split at any byte.
+    """Parses a stream of bytes into whole frames; a frame may be split at any byte.
 
-    `version` may change between two frames (it does after CONNECT): it says which escapes are
-    valid.
+    `version` may change between two frames (as after CONNECT): it determines the valid escapes.
     """
 
     def __init__(self) -> None:
         self.version = "1.0"
         self._data = bytearray()
-        self._position = 0  # start of the frame that is being read
-        self._searched = 0  # up to here there is no end: a search never looks at a byte twice
+        self._position = 0  # start of the current frame
+        self._searched = 0  # there is no end before this: no byte is searched twice
         self._head: tuple[str, dict[str, str], int, int | None] | None = None
 
     def feed(self, data: bytes) -> None:
-        """Appends what was read; frames already given are taken off first."""
+        """Append data, after removing the frames that were returned already."""
         if self._position:
             del self._data[: self._position]
             if self._head:
@@ -88,7 +87,7 @@ class FrameParser:
         self._data += data
 
     def next_frame(self) -> Frame | None:
-        """The next whole frame, or None when more bytes are needed. Raises ProtocolError."""
+        """The next whole frame, or None if more bytes are needed. Raises ProtocolError."""
         head = self._head or self._read_head()
         if head is None:
             return None
@@ -107,7 +106,7 @@ class FrameParser:
             if len(data) <= end:
                 return None
             if data[end] != 0:
-                raise ProtocolError("no NUL where content-length says the body ends")
+                raise ProtocolError("no NUL at the end of the body according to content-length")
         body = bytes(data[body_start:end])
         self._position = self._searched = end + 1
         self._head = None
@@ -161,7 +160,7 @@ def _unescape(text: str, version: str) -> str:
         return _ESCAPE.sub(lambda found: table[found[0]], text)
     except KeyError:
         raise ProtocolError(
-            "an escape in a header that this STOMP version does not define"
+            "a header has an escape that this STOMP version does not define"
         ) from None
 
 

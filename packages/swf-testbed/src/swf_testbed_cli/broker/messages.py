@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A message on its way through the broker."""
+"""The messages of the broker."""
 
 from __future__ import annotations
 
@@ -7,17 +7,16 @@ from dataclasses import dataclass, field
 
 from swf_testbed_cli.broker.frames import encode_headers
 
-# What one message costs in memory beside its body and headers, roughly; it counts towards the
-# limit.
+# The approximate memory of one message in addition to its body; it counts towards the limit.
 OVERHEAD_BYTES = 600
 
 
 @dataclass(eq=False, slots=True)
 class Message:
-    """What a client sent to a destination.
+    """A message that a client sent to a destination.
 
     `sequence` orders the messages of the whole broker and is the key on disk. `headers` go to the
-    consumer as they are; they hold `destination` and `message-id`, never what belongs to a single
+    consumer unchanged; they contain `destination` and `message-id`, but no headers of a single
     delivery.
     """
 
@@ -39,7 +38,7 @@ class Message:
 
     @property
     def cost(self) -> int:
-        """Bytes this message counts towards the broker's limit."""
+        """The bytes that count towards the broker's limit."""
         return OVERHEAD_BYTES + len(self.body)
 
     def __lt__(self, other: Message) -> bool:

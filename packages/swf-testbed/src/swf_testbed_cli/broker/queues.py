@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Queues and topics: which subscription gets which message, and what becomes of it afterwards.
+"""Queues and topics: the distribution of messages to subscriptions, and their acknowledgement.
 
-All of it runs in one thread, without waiting anywhere: a call leaves everything consistent.
+Everything runs in one thread and never waits, so each call leaves a consistent state.
 """
 
 from __future__ import annotations
@@ -22,21 +22,21 @@ log = logging.getLogger(__name__)
 DEAD_LETTERS = "/queue/DLQ"
 MAX_NACKS = 10
 DEFAULT_PREFETCH = 100
-# A delivery or a sender may set these; they never travel with the message.
+# Headers of a single delivery or of the sender, which are not part of the message.
 _NOT_FORWARDED = frozenset(
     {"receipt", "transaction", "content-length", "message-id", "subscription", "ack", "redelivered"}
 )
 
 
 class Consumer(Protocol):
-    """What a queue needs to know of a connection."""
+    """The interface of a connection to the queues."""
 
     @property
     def accepts_messages(self) -> bool:
-        """False while the client reads slower than it is sent to."""
+        """False while the client reads too slowly."""
 
     def deliver(self, subscription: Subscription, message: Message) -> None:
-        """Sends a MESSAGE frame; never blocks and never raises for a broken connection."""
+        """Send a MESSAGE frame. It never blocks, and never raises for a broken connection."""
 
 
 class Subscription:
@@ -50,26 +50,26 @@ class Subscription:
         self.destination = destination
         self.ack = ack
         self.prefetch = prefetch
-        # Delivered and not acknowledged, by message-id, in order of delivery.
+        # Delivered, unacknowledged messages by message-id, in the order of delivery.
         self.in_flight: dict[str, Message] = {}
 
     @property
     def ready(self) -> bool:
-        """Whether it may be given another message now."""
+        """Whether it can receive another message now."""
         return len(self.in_flight) < self.prefetch and self.consumer.accepts_messages
 
 
 class _Queue:
     def __init__(self) -> None:
-        self.waiting: list[Message] = []  # a heap: what comes back takes its old place
+        self.waiting: list[Message] = []  # a heap: a returned message takes its former position
         self.subscriptions: deque[Subscription] = deque()
 
 
 class Switchboard:
     """All queues and topics of a broker.
 
-    `max_bytes` bounds what the queues hold in memory; beyond it a SEND is refused with a
-    ProtocolError, which makes senders wait instead of the host run out of memory.
+    `max_bytes` limits the memory of the queues. Beyond it, a SEND is refused with a ProtocolError,
+    so that senders wait and the host does not run out of memory.
     """
 
     def __init__(self, store: MessageStore | None, max_bytes: int) -> None:
@@ -86,44 +86,43 @@ class Switchboard:
 
     @property
     def waiting(self) -> dict[str, int]:
-        """How many messages wait in each queue that has any."""
+        """The number of waiting messages of each queue that has any."""
         return {name: len(queue.waiting) for name, queue in self._queues.items() if queue.waiting}
 
     def when_durable(self, then: Callable[[], None]) -> None:
-        """Calls `then` once all that was done so far is on disk; at once if there is nothing to
-        wait for."""
+        """Call `then` when all changes so far are on disk; at once if they are already."""
         if self._store:
             self._store.when_durable(then)
         else:
             then()
 
     def check_send(self, headers: dict[str, str]) -> None:
-        """Raises ProtocolError if a message with these headers cannot be taken now."""
+        """Raise ProtocolError if a message with these headers cannot be accepted now."""
         if (
             checked_destination(headers).startswith("/queue/")
             and self._held_bytes > self._max_bytes
         ):
             raise ProtocolError(
-                f"the queues hold more than {self._max_bytes // 2**20} MiB that nobody has taken"
+                f"the queues are full: more than {self._max_bytes // 2**20} MiB are waiting"
             )
 
     def send(self, headers: dict[str, str], body: bytes) -> None:
-        """Takes a message, which `check_send` found good, for a queue or a topic."""
+        """Accept a message that passed `check_send`, for a queue or a topic."""
         destination = headers["destination"]
-        kept = {k: v for k, v in headers.items() if k not in _NOT_FORWARDED}
+        forwarded = {k: v for k, v in headers.items() if k not in _NOT_FORWARDED}
         if destination.startswith("/topic/"):
-            message = self._new_message(kept, body, persistent=False)
+            message = self._new_message(forwarded, body, persistent=False)
             for subscription in self._topics.get(destination, ()):
                 subscription.consumer.deliver(subscription, message)
             return
         persistent = self._store is not None and headers.get("persistent") == "true"
-        message = self._new_message(kept, body, persistent=persistent)
+        message = self._new_message(forwarded, body, persistent=persistent)
         if self._store and persistent:
             self._store.insert(message)
         self._dispatch(destination, self._enqueue(message))
 
     def subscribe(self, subscription: Subscription) -> None:
-        """Registers it and hands out what waits."""
+        """Register a subscription and deliver the waiting messages."""
         destination = subscription.destination
         if destination.startswith("/topic/"):
             self._topics.setdefault(destination, []).append(subscription)
@@ -133,7 +132,8 @@ class Switchboard:
         self._dispatch(destination, queue)
 
     def unsubscribe(self, subscription: Subscription) -> None:
-        """Forgets it; what it did not acknowledge goes back to its place in the queue."""
+        """Remove a subscription; its unacknowledged messages return to their position in the
+        queue."""
         destination = subscription.destination
         if destination.startswith("/topic/"):
             subscriptions = self._topics[destination]
@@ -150,14 +150,14 @@ class Switchboard:
         self._dispatch(destination, queue)
 
     def acknowledge(self, subscription: Subscription, message_id: str) -> None:
-        """The client is done with a message (ack:client: with all up to it)."""
+        """Remove an acknowledged message (ack:client: and all before it)."""
         for message in self._take_in_flight(subscription, message_id):
-            self._forget(message)
+            self._remove(message)
         self.resume(subscription)
 
     def reject(self, subscription: Subscription, message_id: str) -> None:
-        """NACK: the message goes back to its place; after MAX_NACKS of them to the queue of dead
-        letters."""
+        """NACK: the message returns to its position, and after MAX_NACKS goes to the dead letter
+        queue."""
         for message in self._take_in_flight(subscription, message_id):
             message.nacks += 1
             message.redelivered = True
@@ -168,7 +168,7 @@ class Switchboard:
         self.resume(subscription)
 
     def resume(self, subscription: Subscription) -> None:
-        """The subscription may have become ready again."""
+        """Deliver waiting messages, if the subscription is ready again."""
         queue = self._queues.get(subscription.destination)
         if queue is not None:
             self._dispatch(subscription.destination, queue)
@@ -199,7 +199,7 @@ class Switchboard:
                 subscription.in_flight[message.message_id] = message
             subscription.consumer.deliver(subscription, message)
             if subscription.ack == "auto":
-                self._forget(message)
+                self._remove(message)
         if not queue.waiting and not subscriptions:
             self._queues.pop(destination, None)
 
@@ -215,17 +215,17 @@ class Switchboard:
                 break
         return taken
 
-    def _forget(self, message: Message) -> None:
+    def _remove(self, message: Message) -> None:
         self._held_bytes -= message.cost
         if self._store and message.persistent:
             self._store.delete(message)
 
     def _bury(self, message: Message) -> None:
         log.error(
-            "rejected too often, moved to the dead letters",
+            "rejected too often, moved to the dead letter queue",
             extra={"destination": message.destination},
         )
-        self._forget(message)
+        self._remove(message)
         headers = {
             **message.headers,
             "original-destination": message.destination,
@@ -238,7 +238,7 @@ class Switchboard:
 
 
 def checked_destination(headers: dict[str, str]) -> str:
-    """The destination header, or a ProtocolError that says what is wrong with it."""
+    """The destination header; raises ProtocolError if it is invalid."""
     destination = headers.get("destination", "")
     if not destination.startswith(("/queue/", "/topic/")) or len(destination) <= len("/queue/"):
         raise ProtocolError("destination must be /queue/<name> or /topic/<name>")

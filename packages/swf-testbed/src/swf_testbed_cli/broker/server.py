@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The broker's process: the listening socket, the store, and a clean end."""
+"""The broker's process: the listening socket, the store, and a clean shutdown."""
 
 from __future__ import annotations
 
@@ -9,20 +9,22 @@ import logging
 import os
 import signal
 
+from swf_common_lib.settings import ConfigurationError
+
 from swf_testbed_cli import __version__
 from swf_testbed_cli.broker.connection import StompConnection
 from swf_testbed_cli.broker.queues import Switchboard
-from swf_testbed_cli.broker.settings import BrokerSettings, SettingsError
+from swf_testbed_cli.broker.settings import BrokerSettings
 from swf_testbed_cli.broker.store import MessageStore
 
 log = logging.getLogger(__name__)
 
-# How long the end may take: the last messages are written, the last frames are sent.
+# Time limit for the shutdown, in which the last messages are written and the last frames are sent.
 SHUTDOWN_SECONDS = 3.0
 
 
 class Broker:
-    """What the connections of one broker share."""
+    """The state that all connections of the broker share."""
 
     version = __version__
 
@@ -33,7 +35,7 @@ class Broker:
         self.switchboard = Switchboard(self._store, settings.max_queued_bytes)
 
     async def serve(self) -> None:
-        """Serves until SIGTERM, SIGINT or SIGQUIT. Raises SettingsError if it cannot listen."""
+        """Serve until SIGTERM, SIGINT or SIGQUIT. Raises ConfigurationError if it cannot listen."""
         settings = self.settings
         loop = asyncio.get_running_loop()
         stop = asyncio.Event()
@@ -48,7 +50,7 @@ class Broker:
                 reuse_address=True,
             )
         except OSError as error:
-            raise SettingsError(_why_not_listening(error, settings)) from error
+            raise ConfigurationError(_why_not_listening(error, settings)) from error
         writing = asyncio.create_task(self._store.run()) if self._store else None
         host, port, *_ = server.sockets[0].getsockname()
         log.info(
@@ -68,11 +70,11 @@ class Broker:
         )
         server.close()
         if self._store and writing:
-            # First the disk: receipts of what is written still reach their senders.
+            # First the disk: the receipts of written messages still reach their senders.
             self._store.close()
             await asyncio.wait([writing], timeout=SHUTDOWN_SECONDS)
             if not writing.done():
-                log.error("not all messages could be written")
+                log.error("cannot write all messages")
                 os._exit(1)
         for connection in list(self.connections):
             connection.close()
@@ -84,7 +86,10 @@ class Broker:
 
 def _why_not_listening(error: OSError, settings: BrokerSettings) -> str:
     where = f"{settings.host}:{settings.port}"
-    # asyncio words the error anew and keeps the number.
+    # asyncio replaces the text of the error, but not the number
     if error.errno == errno.EADDRINUSE:
-        return f"cannot listen on {where}: another program uses this port; stop it, or set SWF_BROKER_PORT"
+        return (
+            f"cannot listen on {where}: another program uses this port; stop it, or set "
+            "SWF_BROKER_PORT"
+        )
     return f"cannot listen on {where}: {os.strerror(error.errno) if error.errno else error}"

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Persistent messages of queues, in one SQLite file.
 
-One transaction holds all that came while the one before it was being written, so a burst costs few
-disk flushes, and a receipt tells the sender that its message is on disk.
+One transaction contains all messages that arrived while the previous one was written, so a burst
+needs few disk flushes. A receipt confirms that the message is on disk.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ RETRY_SECONDS = 1.0
 
 
 class StoreError(Exception):
-    """The data directory cannot be used; the text is one clear line."""
+    """The data directory is unusable; the text is the cause, in one line."""
 
 
 class MessageStore:
-    """Opens (and makes) the data directory, for this process alone. Raises StoreError."""
+    """Opens (and creates) the data directory, for this process only. Raises StoreError."""
 
     def __init__(self, directory: Path) -> None:
         self._path = directory / FILE_NAME
@@ -44,11 +44,11 @@ class MessageStore:
             self._database = sqlite3.connect(
                 self._path, isolation_level=None, timeout=1, check_same_thread=False
             )
-            # Exclusive: a second broker on the same folder must fail, not deliver everything twice.
+            # Exclusive: a second broker in the same directory must fail, not deliver everything
+            # twice.
             self._database.execute("PRAGMA locking_mode=EXCLUSIVE")
             self._database.execute("PRAGMA journal_mode=WAL")
-            # The WAL is flushed to the disk with each commit: a receipt holds through a power cut,
-            # too.
+            # Each commit flushes the WAL to the disk: a receipt is valid after a power cut, too.
             self._database.execute("PRAGMA synchronous=FULL")
             self._database.execute(
                 "CREATE TABLE IF NOT EXISTS messages"
@@ -58,7 +58,7 @@ class MessageStore:
             cause = error.strerror if isinstance(error, OSError) else str(error)
             if "locked" in str(error):
                 cause = "another broker uses it"
-            raise StoreError(f"cannot keep messages in {self._path}: {cause}") from error
+            raise StoreError(f"cannot store messages in {self._path}: {cause}") from error
 
     def load(self) -> Iterator[Message]:
         """All messages on disk, in order."""
@@ -69,18 +69,18 @@ class MessageStore:
             yield Message(sequence, json.loads(headers), body, persistent=True)
 
     def insert(self, message: Message) -> None:
-        """Notes a message to be written."""
+        """Schedule a message to be written."""
         self._inserts[message.sequence] = message
         self._wake.set()
 
     def delete(self, message: Message) -> None:
-        """Notes a message to be removed; one that is not written yet never will be."""
+        """Schedule a message to be removed; if it is not written yet, it is never written."""
         if self._inserts.pop(message.sequence, None) is None:
             self._deletes.append(message.sequence)
         self._wake.set()
 
     def when_durable(self, then: Callable[[], None]) -> None:
-        """Calls `then` when everything noted so far is on disk; callbacks keep their order."""
+        """Call `then` when everything scheduled so far is on disk; callbacks run in order."""
         if not (self._writing or self._inserts or self._deletes or self._callbacks):
             then()
             return
@@ -88,8 +88,7 @@ class MessageStore:
         self._wake.set()
 
     async def run(self) -> None:
-        """Writes until `close` is called and all is written. A full disk makes it wait, not
-        forget."""
+        """Write until `close` is called and everything is written. On a full disk, it waits."""
         while not self._closing or self._inserts or self._deletes or self._callbacks:
             await self._wake.wait()
             self._wake.clear()
@@ -105,26 +104,26 @@ class MessageStore:
         self._database.close()
 
     def close(self) -> None:
-        """Makes `run` return when all is written."""
+        """Make `run` return when everything is written."""
         self._closing = True
         self._wake.set()
 
     async def _write_until_it_works(self, inserts: list[Message], deletes: list[int]) -> None:
         loop = asyncio.get_running_loop()
-        said = ""
+        logged = ""
         while True:
             try:
                 await loop.run_in_executor(self._thread, self._write, inserts, deletes)
             except sqlite3.Error as error:
-                if str(error) != said:
-                    said = str(error)
+                if str(error) != logged:
+                    logged = str(error)
                     log.error(
                         "cannot write messages, trying again",
-                        extra={"path": str(self._path), "cause": said},
+                        extra={"path": str(self._path), "cause": logged},
                     )
                 await asyncio.sleep(RETRY_SECONDS)
             else:
-                if said:
+                if logged:
                     log.info("messages are written again", extra={"path": str(self._path)})
                 return
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// Asks for the content of the page again every few seconds, and says so when there is no answer.
+// Refreshes the content of the page every few seconds, and shows a notice when there is no answer.
 "use strict";
 (() => {
   const content = document.getElementById("content");
@@ -7,7 +7,7 @@
   let answered = Date.now();
 
   const refresh = async () => {
-    // Not where nobody looks, and not under the hands of somebody who is copying text.
+    // not in a hidden tab, and not while text is selected
     if (document.hidden || !document.getSelection().isCollapsed) return;
     try {
       const response = await fetch("?part=content", { cache: "no-store", signal: AbortSignal.timeout(4000) });
