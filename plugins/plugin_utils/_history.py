@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import shlex
 
-PAGE = "docs/move_database.md"
+PAGE = "docs/how-to/move_database.md"
 TEXT = (
     "The monitor would begin with an empty database: its history would be gone, run numbers would "
     "be used again, and the files "

@@ -82,7 +82,7 @@ def refusal(records, held, host):
                 "vault file of the team"
                 if where(theirs) == where(mine)
                 else "get them: copy that directory to %s; or there: make export-secrets, and use "
-                "the vault file (docs/team.md)" % held.directory
+                "the vault file (docs/how-to/team.md)" % held.directory
             )
             return (
                 "this controller does not have the secrets that %s runs with, and nothing was "

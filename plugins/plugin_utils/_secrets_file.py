@@ -30,7 +30,7 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._shared_ca imp
 PREFIX = "swf_testbed_"
 #: the variables that can be in a file
 VARIABLES = (*(PREFIX + name for name in (*TEXTS, DIGEST_KEY)), LAB_CA)
-HEAD = "# Secrets of the testbed, written by make export-secrets. docs/team.md of the collection says what each is for.\n"
+HEAD = "# Secrets of the testbed, written by make export-secrets. docs/how-to/team.md of the collection says what each is for.\n"
 WAYS = "ARGS=--ask-vault-pass, or ARGS='--vault-password-file FILE', or ANSIBLE_VAULT_PASSWORD_FILE"
 TEMPLATE = re.compile(r"\{[{%#]")
 

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """An upgrade of the whole lab, and the way back that somebody asks for. The figures are in
-docs/releases.md."""
+docs/explanation/releases.md."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ GITHUB = (
 # Per kind of server: ``shape`` is what the path of its simple API looks like, ``example`` the same
 # for people, ``username`` the name that goes with a token where that is fixed, ``upload`` a
 # (pattern, replacement) that makes the upload address out of the simple API's. Sources: the
-# servers' own documentation, linked in docs/package_indexes.md.
+# servers' own documentation, linked in docs/reference/package_indexes.md.
 PRESETS = {
     # PyPI, or the mirror that the machine is set up for; pip, uv and twine know its addresses
     "pypi": {"username": "__token__"},

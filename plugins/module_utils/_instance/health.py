@@ -16,7 +16,7 @@ REQUEST_SECONDS = 10
 BEHIND = (502, 504)
 # which program's log tells more about which part
 PROGRAMS = {"database": "monitor", "listener": "monitor-listener"}
-FORGET = 'docs/growth.md, "An agent that was removed"'
+FORGET = "docs/how-to/remove_agent.md"
 
 
 def ask(url, ca_file):

@@ -23,7 +23,7 @@ AUTHORITIES = {
     "swf_testbed_ca_cert": ("broker", "database", "monitor"),
     "swf_testbed_index_ca_cert": ("index",),
 }
-FIX = "run without --limit, from the controller that set up these hosts; or get what it has first (docs/team.md)"
+FIX = "run without --limit, from the controller that set up these hosts; or get what it has first (docs/how-to/team.md)"
 
 
 def missing_secrets(values):

@@ -79,7 +79,7 @@ def of_indexes(values):
                 "cannot be used",
                 line.partition("swf_testbed_pip_indexes: ")[2].rstrip(".")
                 or "an address in it is none",
-                "correct that entry, see docs/package_indexes.md",
+                "correct that entry, see docs/reference/package_indexes.md",
             )
 
 

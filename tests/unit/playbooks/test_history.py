@@ -211,7 +211,7 @@ def test_from_sqlite_to_postgresql_and_back(testbed, postgresql):
     assert testbed.play()[0] != 0
     code, output = testbed.play("--check", *ACCEPT)
     assert code == 0 and not asked(output, FORMER), output
-    # docs/move_database.md
+    # docs/how-to/move_database.md
     history = str(testbed.folder / "history.json")
     testbed.python("one", None, "-m", "django", "dumpdata", "swf_monitor", "--output", history)
     testbed.monitor("one", "", postgresql)

@@ -123,7 +123,7 @@ def test_documented_results_are_those_that_are_returned(index):
 
 
 def test_the_page_on_servers_has_the_messages_that_are_given(root):
-    text = (root / "docs/package_indexes.md").read_text()
+    text = (root / "docs/reference/package_indexes.md").read_text()
     given = {
         cause.format(index="lab", package="swf-testbed", indexes=names)
         for cause, _fix in TEXTS.values()

@@ -137,7 +137,7 @@ def test_ansible_vault_shows_it(path, tmp_path):
     assert shown == text_of(
         {"swf_testbed_broker_password": "{{ x }}", "swf_testbed_api_token": HEX}
     )
-    assert "docs/team.md" in shown and '!unsafe "{{ x }}"' in shown
+    assert "docs/how-to/team.md" in shown and '!unsafe "{{ x }}"' in shown
 
 
 def test_the_file_is_one_vault_file_for_its_owner(path, tmp_path):
