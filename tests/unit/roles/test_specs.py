@@ -35,6 +35,10 @@ def spec(role):
     return load(ROOT / "roles" / role / "meta/argument_specs.yml")["argument_specs"]
 
 
+def as_list(value):
+    return value if isinstance(value, list) else [value]
+
+
 def options(tree):
     for name, option in tree.items():
         yield name, option
@@ -107,8 +111,11 @@ def test_no_task_carries_a_secret(path, task):
 def test_every_option_is_typed_and_described(role):
     for entry in spec(role).values():
         assert entry["short_description"] and entry["description"]
+        assert all(isinstance(text, str) for text in as_list(entry["description"]))
         for name, option in options(entry["options"]):
             assert option["type"] and option["description"], name
+            # a colon in plain text makes a mapping of it
+            assert all(isinstance(text, str) for text in as_list(option["description"])), name
             assert option["type"] != "list" or option["elements"], name
 
 
