@@ -127,13 +127,13 @@ def test_no_file_was_lost(lab, wait_until):
         )
 
         def open_files():
-            known = {row["filename"]: row for row in lab.files()}
+            recorded = {row["filename"]: row for row in lab.files()}
             done = {
                 key
-                for key, row in known.items()
+                for key, row in recorded.items()
                 if row["status"] == "processed" and row["sampled_at"]
             }
-            return written - done | set(known) - done
+            return written - done | set(recorded) - done
 
         wait_until(lambda: not open_files(), 180, open_files)
         # of the oldest, which are removed when there are many, the numbers tell

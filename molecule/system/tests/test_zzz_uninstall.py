@@ -56,10 +56,10 @@ def test_only_root_writes_the_manifest(root, instance):
     file = root.file(path)
     assert (file.user, file.group, file.mode) == ("root", "root", 0o644)
     listed = json.loads(file.content_string)
-    kinds = {item["kind"] for item in listed["entries"]}
-    assert {"directory", "file", "link", "unit"} <= kinds
+    types = {item["kind"] for item in listed["entries"]}
+    assert {"directory", "file", "link", "unit"} <= types
     # those of the first instance were there before (prepare.yml): they are not ours to remove
-    assert ({"account", "group"} & kinds == set()) == (instance == "swf-testbed")
+    assert ({"account", "group"} & types == set()) == (instance == "swf-testbed")
     assert listed["users"] == (
         ["swf-strict@one/system", "swf-testbed@one/system"] if instance == "swf-index" else []
     )

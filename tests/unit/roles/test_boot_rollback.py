@@ -13,7 +13,7 @@ from types import SimpleNamespace
 import pytest
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._release import (
-    config_snapshot as kept,
+    config_snapshot,
 )
 
 SCRIPT = Path(__file__).resolve().parents[3] / "roles/supervisord/files/boot_rollback.sh"
@@ -53,10 +53,10 @@ def make_instance(tmp_path):
         return done.stdout
 
     configure("1")
-    kept.keep([str(conf), str(unit)], "1")
-    copies = Path(kept.place([str(conf)], "1"))
+    config_snapshot.keep([str(conf), str(unit)], "1")
+    copies = Path(config_snapshot.place([str(conf)], "1"))
     return SimpleNamespace(
-        root=root, conf=conf, unit=unit, kept=copies, configure=configure, boot=boot
+        root=root, conf=conf, unit=unit, copies=copies, configure=configure, boot=boot
     )
 
 
@@ -84,7 +84,7 @@ def test_a_release_that_was_not_proven_gives_way_to_the_one_that_served(instance
 
 def test_half_of_a_configuration_is_not_put_back(instance):
     instance.configure("2")
-    (instance.kept / "swf.service").unlink()
+    (instance.copies / "swf.service").unlink()
     assert "has no swf.service" in instance.boot()
     assert "releases/2" in instance.conf.read_text() and instance.unit.read_text() == "of release 2"
 

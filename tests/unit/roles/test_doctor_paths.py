@@ -33,10 +33,10 @@ def destinations(value):
             yield from destinations(item)
 
 
-def resolved(text, known):
+def resolved(text, resolvable):
     """A path with the variables of its role in it worked out, as far as they are plain text."""
     for _depth in range(3):
-        for name, value in known.items():
+        for name, value in resolvable.items():
             if isinstance(value, str):
                 text = text.replace("{{ %s }}" % name, value)
     return text
@@ -47,8 +47,8 @@ def resolved(text, known):
 )
 def test_paths_are_those_of_the_role(service):
     part = {"monitor": "monitor_proxy"}.get(service["part"], service["part"])
-    known = dict(variables(part), __database_version="*")
-    placed = {resolved(path, known) for path in destinations(list(known.values()))}
+    resolvable = dict(variables(part), __database_version="*")
+    placed = {resolved(path, resolvable) for path in destinations(list(resolvable.values()))}
     for name in FILES:
         path = service[name] if "{{" not in service[name] else service[name].split("'")[1]
         assert path in placed, (name, sorted(placed))

@@ -120,10 +120,10 @@ def test_public_names_carry_the_prefix_of_the_collection(role):
 
 @pytest.mark.parametrize("role", ROLES)
 def test_every_role_variable_that_is_used_is_known(role):
-    known = {name for other in ROLES for name in load(ROOT / "roles" / other / "defaults/main.yml")}
+    names = {name for other in ROLES for name in load(ROOT / "roles" / other / "defaults/main.yml")}
     for other in ROLES:
         path = ROOT / "roles" / other / "vars/main.yml"
-        known |= set(load(path)) if path.exists() else set()
+        names |= set(load(path)) if path.exists() else set()
     tasks = "".join(path.read_text() for path in (ROOT / "roles").glob("*/tasks/*.yml"))
     registered = set(re.findall(r"register: (\w+)", tasks))
     prefixes = "|".join(["swf_testbed", *ROLES])
@@ -136,16 +136,16 @@ def test_every_role_variable_that_is_used_is_known(role):
             # neither FQCNs, nor attributes, nor text in quotes
             bare = re.sub(r"'[^']*'|bnlnpps\.swf_testbed\.\w+", "", expression)
             for name in re.findall(r"(?<![\w.])_{0,2}(?:%s)_\w+" % prefixes, bare):
-                assert name in known | registered, "%s in %s" % (name, path)
+                assert name in names | registered, "%s in %s" % (name, path)
 
 
 def test_every_fqcn_that_is_used_is_there():
     plugins = {
         path.stem
-        for kind in ("modules", "filter", "lookup", "test")
-        for path in (ROOT / "plugins" / kind).glob("*.py")
+        for folder in ("modules", "filter", "lookup", "test")
+        for path in (ROOT / "plugins" / folder).glob("*.py")
     }
-    known = plugins | set(ROLES) | {path.stem for path in (ROOT / "playbooks").glob("*.yml")}
+    names = plugins | set(ROLES) | {path.stem for path in (ROOT / "playbooks").glob("*.yml")}
     folders = [
         path
         for name in ("roles", "playbooks", "molecule", "examples")
@@ -153,4 +153,4 @@ def test_every_fqcn_that_is_used_is_there():
     ]
     for path in [*(path for path in folders if path.suffix in (".yml", ".j2")), ROOT / "site.yml"]:
         for name in re.findall(r"bnlnpps\.swf_testbed\.(\w+)", path.read_text()):
-            assert name in known, "%s in %s" % (name, path)
+            assert name in names, "%s in %s" % (name, path)

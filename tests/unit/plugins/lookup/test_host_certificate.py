@@ -186,9 +186,9 @@ def test_bad_input_is_refused_before_anything_is_made(tmp_path, options, message
 def certificate_of_the_users_own(tmp_path):
     pair = look_up(tmp_path / "elsewhere", names=["index.example.org", "*.lab.example.org"])
     paths = {}
-    for kind, text in pair.items():
-        (tmp_path / kind).write_text(text)
-        paths[kind] = str(tmp_path / kind)
+    for part, text in pair.items():
+        (tmp_path / part).write_text(text)
+        paths[part] = str(tmp_path / part)
     return dict(paths, text=pair)
 
 

@@ -181,9 +181,11 @@ def test_settings_of_the_login_do_not_win(index, source, monkeypatch):
 
 
 def test_no_index_is_named_and_in_check_mode_predicted(index, source):
-    away = [entry(index, url="http://127.0.0.1:1/simple/")]
-    assert "nothing answers at the index lab" in publish(index, source, indexes=away)["msg"]
-    assert publish(index, source, check_mode=True, indexes=away)["published"] == ["swf-thing 1.0"]
+    unreachable = [entry(index, url="http://127.0.0.1:1/simple/")]
+    assert "nothing answers at the index lab" in publish(index, source, indexes=unreachable)["msg"]
+    assert publish(index, source, check_mode=True, indexes=unreachable)["published"] == [
+        "swf-thing 1.0"
+    ]
 
 
 def test_a_broken_package_shows_the_cause(index, source):

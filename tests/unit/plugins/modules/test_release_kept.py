@@ -17,7 +17,7 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._build.install
 )
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.lock import short_hash
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._release import (
-    config_snapshot as kept,
+    config_snapshot,
 )
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._release import store as releases
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._release.environments import (
@@ -40,8 +40,8 @@ class Host:
         self.conf.parent.mkdir(mode=0o700)
         self.days = 0
 
-    def make(self, kind, name, complete=True, **more):
-        place = self.root / kind / name
+    def make(self, store, name, complete=True, **more):
+        place = self.root / store / name
         (place / "bin").mkdir(parents=True)
         (place / "bin/python").symlink_to(sys.executable)
         if complete:
@@ -80,8 +80,8 @@ class Host:
         assert not answer["failed"], answer
         return answer
 
-    def there(self, kind="releases"):
-        return releases.existing(str(self.root), kind)
+    def there(self, store="releases"):
+        return releases.existing(str(self.root), store)
 
 
 @pytest.fixture(name="host")
@@ -151,7 +151,9 @@ def test_activation_of_what_is_not_configured_is_refused(host):
     host.make("releases", "2-b")
     answer = host.run("active", id="2-b")
     assert answer["failed"] and "another run works on this host" in answer["msg"], answer
-    assert releases.active(str(host.root)) == "1-a" and not kept.has([str(host.conf)], "2-b")
+    assert releases.active(str(host.root)) == "1-a" and not config_snapshot.has(
+        [str(host.conf)], "2-b"
+    )
 
 
 def test_a_changed_configuration_of_the_same_release_is_kept_anew(host):
