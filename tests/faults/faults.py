@@ -156,7 +156,7 @@ class Faults(SecretFaults, Outages, FirstRuns, Canaries):
         if problem:
             return problem
         deadline, code, output = time.monotonic() + NOTICED, 0, ""
-        # in the second or two in which it is being started again, status.yml has little to say
+        # during the one or two seconds of its restart, status.yml reports little
         while (
             code == 0 or "has ended and was started again" not in output
         ) and time.monotonic() < deadline:
@@ -190,7 +190,7 @@ class Faults(SecretFaults, Outages, FirstRuns, Canaries):
     def clock_set_back(self):
         """The clock is set back by hours, between plays, in the middle of upgrades, and after it
         was set forward"""
-        if not Clock.can_be_had():
+        if not Clock.has_compiler():
             return "not run: it takes a C compiler, cc"
         clock = Clock(self.testbed.home)
         clock.build()
@@ -227,7 +227,7 @@ class Faults(SecretFaults, Outages, FirstRuns, Canaries):
                 clock.set(hours)
             problem = test()
             if not problem and self.testbed.pids()["supervisord"] != daemon:
-                problem = "supervisord was started again"
+                problem = "supervisord was restarted"
             open_runs = self.testbed.open_runs()
             if open_runs and not problem:
                 problem = "%d runs were never ended" % open_runs
@@ -238,7 +238,7 @@ class Faults(SecretFaults, Outages, FirstRuns, Canaries):
     def changes_nothing(self):
         before = self.testbed.pids()
         return self.succeeds("site.yml", swf_testbed_release_version=self.current()) or (
-            "programs were started again" if self.testbed.pids() != before else None
+            "programs were restarted" if self.testbed.pids() != before else None
         )
 
     def index_down(self):

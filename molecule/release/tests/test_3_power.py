@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A host goes away in the middle of its change-over. It comes back by itself, with what served
-before and its unit, and the same upgrade, run again, comes to its end."""
+"""A host fails during its change-over. It restarts by itself with the previous release and its unit,
+and the same upgrade succeeds when it is run again."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ UNREACHABLE = "Make sure this host can be reached over ssh|UNREACHABLE"
 
 
 def fails(lab, name):
-    """The power of a host fails for some seconds. It says goodbye to nobody: its network is away
-    first."""
+    """The power of a host fails for some seconds. Its network fails first, so that it closes no
+    connection."""
     podman("exec", lab.container(name), "ip", "link", "set", "eth0", "down")
     podman("stop", "--time", "0", lab.container(name))
     time.sleep(3)

@@ -154,8 +154,8 @@ def test_data_stay_without_a_request(root):
 def test_the_last_instance_takes_all_of_it_and_nothing_else(root):
     done = uninstall({"swf_testbed_uninstall_data": True})
     assert done.returncode == 0, done.stdout
-    # packages cannot be had again; the cache of uv is the administrator's, and the login has data
-    # of its own
+    # packages cannot be downloaded again; the cache of uv belongs to the administrator, and the
+    # login has other data
     left = root.check_output(
         "find / -xdev \\( -path /proc -o -path /tmp -o -path /root/.cache -o -path /home \\) "
         "-prune -o "

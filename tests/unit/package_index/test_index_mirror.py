@@ -82,7 +82,7 @@ def test_files_and_metadata_are_downloaded_once(public, tmp_path):
     ]
 
 
-def test_everything_is_on_disk_when_the_upstream_is_away(public, tmp_path):
+def test_everything_is_on_disk_when_the_upstream_is_unavailable(public, tmp_path):
     mirror = mirror_of(public, tmp_path)
     fetch(mirror, "thing", "thing-1.0.tar.gz")
     until_idle(mirror)
@@ -130,7 +130,7 @@ def test_a_file_with_another_hash_is_neither_completed_nor_kept(plain, tmp_path)
     assert not [path for path in (tmp_path / "files").rglob("*") if path.is_file()]
 
 
-def test_a_download_that_was_cut_off_is_tried_again(plain, tmp_path):
+def test_an_interrupted_download_is_repeated(plain, tmp_path):
     plain.cut = True
     mirror = mirror_of(plain, tmp_path)
     with pytest.raises(UpstreamUnavailable):

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which hosts of a batch end the play for the others. One connection is really refused;
-molecule/release has the ways back."""
+"""Failures of a host that end the play for the rest of its batch. One connection is really refused.
+molecule/release tests the rollbacks."""
 
 from __future__ import annotations
 

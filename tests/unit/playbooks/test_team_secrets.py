@@ -28,7 +28,7 @@ PLAY = """
     - name: Check the inventory
       bnlnpps.swf_testbed.inventory_check:
       run_once: true
-    - name: Know the settings that all roles share
+    - name: Load the shared settings
       ansible.builtin.import_role:
         name: bnlnpps.swf_testbed.common
         tasks_from: variables

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What release_rollback tells. The way back itself is run against real releases in tests/faults."""
+"""The messages of release_rollback. tests/faults runs rollbacks of real releases."""
 
 from __future__ import annotations
 

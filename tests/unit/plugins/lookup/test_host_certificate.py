@@ -111,7 +111,7 @@ def test_what_was_issued_is_kept_until_it_is_not_right_any_more(tmp_path, monkey
     assert look_up(tmp_path, names=[*NAMES, "::1"]) != more
 
 
-def test_damage_is_mended(tmp_path):
+def test_damage_is_repaired(tmp_path):
     first = look_up(tmp_path)
     (tmp_path / "secrets/tls-index.pem").write_text(first["certificate"])
     assert look_up(tmp_path) != first

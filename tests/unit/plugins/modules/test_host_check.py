@@ -71,14 +71,14 @@ def one(answer, check):
     return found
 
 
-def test_a_bare_host_lacks_the_installation_and_nothing_else(home):
+def test_a_bare_machine_lacks_the_installation_and_nothing_else(home):
     answer = examine(home)
     assert checks(answer) == ["not_installed"] and answer["installed"] == {"testbed": False}
     assert one(answer, "not_installed")["severity"] == "warning"
     assert os.listdir(home) == []
 
 
-def test_what_a_bare_host_lacks_is_told_at_once(home):
+def test_everything_missing_on_a_bare_machine_is_reported_at_once(home):
     home /= "x" * 60
     home.mkdir()
     with socket.create_server(("127.0.0.1", 0)) as occupied:

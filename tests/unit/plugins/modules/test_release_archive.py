@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A release that was built is packed, taken away, and unpacked to the same place, as another host
-of its kind would have it."""
+"""A release is built, archived, removed, and unpacked to the same place, as on another host with the
+same platform key."""
 
 from __future__ import annotations
 
@@ -203,7 +203,7 @@ def test_the_same_release_makes_the_same_archive(host):
     )
 
 
-def test_an_archive_that_is_cut_off_is_refused_and_leaves_nothing(bare, tmp_path):
+def test_a_truncated_archive_is_refused_and_leaves_nothing(bare, tmp_path):
     cut = tmp_path / "cut.tar.gz"
     cut.write_bytes(bare.archive.read_bytes()[:-5000])
     answer = bare.receive(archive=str(cut))
@@ -212,7 +212,7 @@ def test_an_archive_that_is_cut_off_is_refused_and_leaves_nothing(bare, tmp_path
         and "arrived with other content" in answer["msg"]
         and "df -h" in answer["msg"]
     ), answer
-    # should it have been cut off before it was packed to its end
+    # as if the archive was truncated before its checksum was computed
     answer = bare.receive(archive=str(cut), archive_sha256=sha256(cut))
     assert answer["failed"] and "cut off or damaged" in answer["msg"], answer
     assert [path for path in bare.root.rglob("*") if path.is_file() and path.name != ".lock"] == []

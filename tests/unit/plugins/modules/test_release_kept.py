@@ -71,7 +71,7 @@ class Host:
         return run_module("release", dict(options, **more), check=check)
 
     def ran(self, release, tools="t1"):
-        """A release that was built, configured, and proven."""
+        """A release that was built, configured, and verified."""
         if not (self.root / "tools" / tools).exists():
             self.make("tools", tools)
         self.make("releases", release)
@@ -113,7 +113,7 @@ def test_previous_release_is_known_and_can_be_gone_back_to(host):
     assert (releases.active(str(host.root)), releases.previous(str(host.root))) == ("1-a", "2-b")
 
 
-def test_a_release_that_is_no_good_elsewhere_is_no_way_back(host):
+def test_a_release_that_is_not_good_elsewhere_is_no_rollback_target(host):
     host.ran("1-a")
     host.ran("2-b")
     assert (

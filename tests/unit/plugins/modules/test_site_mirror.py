@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A mirror that only pip is told of, with a login, and no other way out: the lock, the hosts and
-the builds use it."""
+"""A mirror with a login that is configured for pip alone, without other access to the internet: the
+lock, the hosts and the builds use it."""
 
 from __future__ import annotations
 

@@ -91,7 +91,7 @@ def test_a_program_that_passed_the_gate_and_ends_again_and_again(instance):
     )
 
 
-def test_the_way_back_is_shown_only_where_it_may_help(instance):
+def test_a_rollback_is_proposed_only_where_it_may_help(instance):
     host, places, home = instance
     let_it_end_twice(places)
     current, previous = Path(places["root"], "current"), Path(places["root"], "previous")
