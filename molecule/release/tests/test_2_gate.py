@@ -105,8 +105,8 @@ def test_a_release_that_fails_on_one_host_of_a_batch(fleet, lab, serves, nothing
     ],
 )
 def test_a_unit_that_does_not_work(fleet, lab, serves, nothing_lost, where, setting, cause):
-    """An upgrade with a setting of the unit with which its service cannot work: the rollback restores
-    and applies the previous unit."""
+    """An upgrade with a setting of the unit with which its service cannot work: the rollback
+    restores and applies the previous unit."""
     before = fleet.states()
     version = fleet.another_version()
     # without the check of the inventory, which refuses such a limit of open files before any host

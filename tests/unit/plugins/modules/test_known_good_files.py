@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Secrets that a change replaced: config_files retains them until they are restored, or until the new
-ones are verified."""
+"""Secrets that a change replaced: config_files retains them until they are restored, or until the
+new ones are verified."""
 
 from __future__ import annotations
 
