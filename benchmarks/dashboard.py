@@ -2,11 +2,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Measures the monitor's page and its summary with many files and their messages, in SQLite.
 
-For each it prints the least, the median and the greatest of 20 answers, in seconds, and the size of
-the database. What keeps the page fast is held by packages/swf-monitor/tests/test_dashboard.py: a
-fixed number of queries, none of which reads a table that grows.
+It prints the size of the database and, for each page, the minimum, the median and the maximum of 20
+response times in seconds. packages/swf-monitor/tests/test_dashboard.py tests the reason why the page
+is fast: a fixed number of queries, none of which reads a table that grows.
 
-Needs: swf-monitor and swf-common-lib in the environment that runs this script, such as that of a
+Needs swf-monitor and swf-common-lib in the environment that runs this script, for example that of a
 release.
 
     ~/.local/share/swf-testbed/current/bin/python benchmarks/dashboard.py [--files 100000]
@@ -27,7 +27,7 @@ from pathlib import Path
 from swf_common_lib.testing import MonitorProgram, wait_until
 
 REPEAT = 20
-# as the pipeline leaves them: all files are done, and each has five messages and its time frames
+# the state after a run: all files are processed, and each has five messages and its time frames
 FILL = """
 import datetime, uuid
 import django
@@ -48,7 +48,7 @@ for start in range(0, FILES, BATCH):
         message_id=uuid.uuid4(), msg_type=kind, sender="daqsim-agent@host", filename="swf.%%06d.%%06d.stf" %% (run.pk, number),
         body={"filename": "swf.stf", "checksum": "0" * 64}) for number in numbers
         for kind in ("stf_gen", "stf_ready", "stf_ready", "processing_complete", "tf_file"))
-# those of the last hour, at the default rate of 1600 files an hour, are looked at one by one
+# the page reads the messages of the last hour one by one; the default rate is 1600 files an hour
 Message.objects.filter(id__lte=(FILES - 1600) * 5).update(received_at=now - datetime.timedelta(hours=2))
 """
 
@@ -63,7 +63,7 @@ def main() -> None:
         monitor = MonitorProgram(Path(name))
         monitor.start()
         try:
-            # it listens before its tables are made
+            # it listens before it creates its tables
             wait_until(lambda: "serving" in monitor.output)
             environment = {
                 **os.environ,

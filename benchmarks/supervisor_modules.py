@@ -2,18 +2,18 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Measures supervisor_info and supervisor_program against community.general.supervisorctl.
 
-Both sides do the same things, in one run, to the same supervisord, one with 21 and one with 200
-programs of which 20 are one group: report the status of all, restart the group, bring one changed
-program into force, and two no-ops. For each it tells, as the least of several times,
+Both do the same operations in one run on the same supervisord, first with 21 and then with 200
+programs, of which 20 are a group: report the status of all programs, restart the group, apply one
+changed program, and two operations that change nothing. For each operation it prints the minimum of
+several measurements of
 
-* action: the seconds that the module (or, for the status, the query) itself takes, without Python's
-  start,
+* action: the seconds that the module (for the status: the query) takes, without the start of Python,
 * task: the seconds of the whole task, from an ansible-playbook run with the local connection,
-* execve: how many programs the module executes, counted by strace.
+* execve: the number of programs that the module executes, counted by strace.
 
-Needs: ansible-core and supervisor in the environment that runs this script, and strace for the
-counts. Where community.general is not installed, its module is taken from the release of ansible
-that ANSIBLE names, with pip.
+Needs ansible-core and supervisor in the environment that runs this script, and strace for the
+counts. If community.general is not installed, pip downloads the release of ansible in ANSIBLE, which
+contains it.
 
     python benchmarks/supervisor_modules.py [--programs 21 200] [--repeat 5] [--collections DIR]
 """
@@ -62,8 +62,8 @@ numprocs={rest}
 process_name=%(program_name)s_%(process_num)03d
 """
 
-# Runs a module's main() in a process of its own and times it, leaving out the start of Python and
-# the imports.
+# Runs main() of a module in a separate process, and measures its time without the start of Python
+# and the imports.
 RUNNER = """
 import importlib, json, sys, time
 from ansible.module_utils import basic
@@ -80,8 +80,7 @@ finally:
         file.write(str(time.perf_counter() - begin))
 """
 
-# The same for the query of supervisor_info alone, which is what "supervisorctl status" is to be
-# compared with.
+# The same for the query of supervisor_info alone, the counterpart of "supervisorctl status".
 QUERY = """
 import json, sys, time
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.address import endpoint_from
@@ -113,7 +112,7 @@ class CallbackModule(CallbackBase):
 
 
 class Side(NamedTuple):
-    """One way to do an operation."""
+    """One implementation of an operation."""
 
     module: str  # a module with its collection, or "" for a command
     arguments: dict
@@ -121,13 +120,13 @@ class Side(NamedTuple):
 
 
 class Operation(NamedTuple):
-    """An operation with both ways to do it, and what to do before each time."""
+    """An operation, its two implementations, and a preparation before each measurement."""
 
     name: str
     ours: Side
     theirs: Side
     prepare: Callable[[], None]
-    slow: bool = False  # done once only
+    slow: bool = False  # measured only once
 
 
 class Figures(NamedTuple):
@@ -147,7 +146,7 @@ class Supervisord:
         self.change()
 
     def change(self) -> None:
-        """Write a configuration in which the program one is different from before."""
+        """Write a configuration with a change of the program "one"."""
         self._seconds += 1
         rest = self.programs - GROUP - 1
         text = CONF.format(group=GROUP, rest=max(rest, 1), seconds=self._seconds)
@@ -166,7 +165,7 @@ class Supervisord:
             deadline = time.monotonic() + 120
             while self.count() < self.programs:
                 if time.monotonic() > deadline or process.poll() is not None:
-                    raise SystemExit("supervisord does not come up, see %s/console" % self.folder)
+                    raise SystemExit("supervisord did not start, see %s/console" % self.folder)
                 time.sleep(0.5)
             yield
         finally:
@@ -221,7 +220,7 @@ def operations(host: Supervisord) -> list[Operation]:
             nothing,
         ),
         Operation(
-            "no-op: the configuration is in force",
+            "no-op: the configuration is applied",
             Side(ours + "program", {"config": conf, "state": "applied"}),
             Side(theirs, ctl(name="all", state="started")),
             nothing,
@@ -230,9 +229,9 @@ def operations(host: Supervisord) -> list[Operation]:
 
 
 class Bench:
-    """Carries out operations and takes the figures.
+    """Runs and measures operations.
 
-    :param collections: folders that hold ansible_collections.
+    :param collections: folders that contain ansible_collections.
     """
 
     def __init__(self, folder: Path, collections: list[Path], repeat: int) -> None:

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Makes .venv with the pinned requirements, and the checkout importable as the collection
-bnlnpps.swf_testbed.
+"""Creates .venv with the pinned requirements, and links the checkout to the place where Ansible
+finds the collection bnlnpps.swf_testbed.
 
 Usage: python3 tools/bootstrap.py site|test
 
-Says what is missing, with the command that mends it, before anything is made. Run again, it does
-nothing. It must parse on any Python 3, old ones too, to be able to say that they are too old.
+Reports every missing prerequisite, with the command that fixes it, before it creates anything. A
+second run changes nothing. The file must parse on old Pythons, too, to report that they are too old.
 """
 
 import hashlib
@@ -23,13 +23,13 @@ PYTHON = os.path.join(VENV, "bin", "python")
 UV = os.path.join(VENV, "bin", "uv")
 
 
-def say(text):
+def report(text: str) -> None:
     print("==> " + text)
     sys.stdout.flush()
 
 
-def problems():
-    """What stands in the way, each with its fix."""
+def problems() -> "list[str]":
+    """Missing prerequisites, each with its fix."""
     found = []
     version = "%d.%d" % sys.version_info[:2]
     if sys.version_info < MIN_PYTHON:
@@ -59,16 +59,14 @@ def problems():
     return found
 
 
-def environment():
-    """Certificates are those of the system, where a lab adds its own CA; uv's setting for it was
-    renamed.
-
-    An experiment's software view, which a login may set, has packages and libraries of its own.
+def environment() -> "dict[str, str]":
+    """Without the packages and libraries of an experiment's software view, and with the certificates
+    of the system, to which a lab adds its own CA. uv renamed its setting for that.
     """
     views = ("PYTHONPATH", "PYTHONHOME", "PYTHONUSERBASE", "LD_LIBRARY_PATH")
-    kept = {name: value for name, value in os.environ.items() if name not in views}
+    ours = {name: value for name, value in os.environ.items() if name not in views}
     return dict(
-        kept,
+        ours,
         PIP_DISABLE_PIP_VERSION_CHECK="1",
         PIP_NO_INPUT="1",
         UV_SYSTEM_CERTS="1",
@@ -76,21 +74,21 @@ def environment():
     )
 
 
-def run(command):
+def run(command: "list[str]") -> bool:
     return subprocess.call(command, cwd=ROOT, env=environment()) == 0
 
 
-def must(command, why):
+def must(command: "list[str]", why: str) -> None:
     if not run(command):
         sys.exit("error: %s failed, see above. Then run the same command again." % why)
 
 
-def uv_requirement(text):
-    """The pin of uv, with its hashes, out of a requirements file."""
-    return re.search(r"^uv==(?:.*\\\n)+.*\n", text, re.MULTILINE).group(0)
+def uv_requirement(text: str) -> str:
+    """The pin of uv, with its hashes, from a requirements file."""
+    return re.findall(r"^uv==(?:.*\\\n)+.*\n", text, re.MULTILINE)[0]
 
 
-def pip_install(path):
+def pip_install(path: str) -> "list[str]":
     return [
         PYTHON,
         "-m",
@@ -105,18 +103,18 @@ def pip_install(path):
     ]
 
 
-def install(kind, requirements):
-    say("installing requirements/%s.txt" % kind)
+def install(name: str, requirements: str) -> None:
+    report("installing requirements/%s.txt" % name)
     only_uv = os.path.join(VENV, "uv.txt")
     with open(requirements) as stream:
         text = stream.read()
     with open(only_uv, "w") as stream:
         stream.write(uv_requirement(text))
-    # uv installs the rest in a tenth of the time; pip does it all where there is no uv for the
-    # platform, or where only pip is set up for a mirror
+    # uv takes a tenth of the time. pip installs everything if the platform has no uv, or if only pip
+    # is configured for a mirror.
     if os.path.exists(UV) or run(pip_install(only_uv)):
-        # the tests start hundreds of processes, and let them write no bytecode into the checkout
-        compiled = ["--compile-bytecode"] if kind == "test" else []
+        # the tests start hundreds of processes, which write no bytecode themselves
+        compiled = ["--compile-bytecode"] if name == "test" else []
         if run(
             [
                 UV,
@@ -132,11 +130,11 @@ def install(kind, requirements):
             ]
         ):
             return
-        say("uv could not; trying pip")
-    must(pip_install(requirements), "the installation of requirements/%s.txt" % kind)
+        report("uv failed; trying pip")
+    must(pip_install(requirements), "the installation of requirements/%s.txt" % name)
 
 
-def link_collection():
+def link_collection() -> None:
     """Let Ansible find the checkout under the name of the collection (collections_path in
     ansible.cfg)."""
     parent = os.path.join(ROOT, ".ansible", "collections", "ansible_collections", "bnlnpps")
@@ -146,16 +144,16 @@ def link_collection():
         os.symlink(os.path.join("..", "..", "..", ".."), link)
 
 
-def main():
-    kind = sys.argv[1]
+def main() -> None:
+    name = sys.argv[1]
     found = problems()
     if found:
         sys.exit(
             "error: this machine is not ready, and nothing was changed:\n"
             + "\n".join("- " + line for line in found)
         )
-    requirements = os.path.join(ROOT, "requirements", kind + ".txt")
-    stamp = os.path.join(VENV, "installed-" + kind)
+    requirements = os.path.join(ROOT, "requirements", name + ".txt")
+    stamp = os.path.join(VENV, "installed-" + name)
     with open(requirements, "rb") as stream:
         wanted = "%s %s" % (hashlib.sha256(stream.read()).hexdigest(), sys.version.split()[0])
     if os.path.exists(PYTHON) and os.path.exists(stamp):
@@ -170,9 +168,9 @@ def main():
         .strip()
         != sys.version.split()[0]
     ):
-        say("making .venv with Python %s" % sys.version.split()[0])
+        report("making .venv with Python %s" % sys.version.split()[0])
         must([sys.executable, "-m", "venv", "--clear", VENV], "making .venv")
-    install(kind, requirements)
+    install(name, requirements)
     with open(stamp, "w") as stream:
         stream.write(wanted)
     link_collection()

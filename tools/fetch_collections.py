@@ -1,11 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Puts the collections of requirements.yml where ansible-galaxy would, .ansible/collections,
-without Galaxy.
+"""Installs the collections of requirements.yml into .ansible/collections, without Galaxy.
 
 Usage: .venv/bin/python tools/fetch_collections.py
 
-The package ansible on PyPI has them. It is pinned, and only what is needed of it is unpacked. What
-is there already, however it came, is left alone if it is a version that requirements.yml takes.
+The package ansible on PyPI contains them. It is pinned, and only the needed collections are
+unpacked. An installed collection stays if requirements.yml accepts its version.
 """
 
 from __future__ import annotations
@@ -23,12 +22,12 @@ from packaging.specifiers import SpecifierSet
 ROOT = Path(__file__).resolve().parents[1]
 TARGET = ROOT / ".ansible" / "collections"
 PIN = "ansible==12.3.0 --hash=sha256:cd156f82fa87f7a899212b0efa9f7ca3a24d609212de9f78428a572eb01e5414\n"
-# the release of ansible needs this Python; its collections do not
+# this release of ansible requires this Python; its collections do not
 PYTHON = "3.11"
 
 
 def missing(wanted: dict[str, str]) -> dict[str, str]:
-    """The collections that are not there in a version that is wanted."""
+    """The collections that are not installed in a version that is wanted."""
     return {folder: versions for folder, versions in wanted.items() if not fits(folder, versions)}
 
 

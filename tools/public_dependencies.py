@@ -1,16 +1,17 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Prints the dependencies that the given pyproject.toml files have outside of the swf packages, one
-a line."""
+"""Prints the dependencies of the given pyproject.toml files that are not swf packages, one a line."""
+
+from __future__ import annotations
 
 import re
 import sys
 
-try:
+if sys.version_info >= (3, 11):
     import tomllib
-except ImportError:  # Python 3.10
+else:
     import tomli as tomllib
 
-found = set()
+found: set[str] = set()
 for path in sys.argv[1:]:
     with open(path, "rb") as stream:
         project = tomllib.load(stream)["project"]

@@ -1,37 +1,37 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Puts results into the table of a page of docs/testing: rows that were not run again stay as they
-are."""
+"""Writes results into the table of a page of docs/testing. Rows without a new result stay."""
 
 from __future__ import annotations
 
 import subprocess
 import time
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 
 
-def today():
+def today() -> str:
     return time.strftime("%Y-%m-%d", time.gmtime())
 
 
-def commit():
-    """The commit that is checked out, and whether it was run with changes. The pages of results are
-    none."""
+def commit() -> str:
+    """The commit that is checked out, and whether the checkout has changes outside of the pages of
+    results."""
     changes = git("status", "--porcelain", "--", ".", ":!docs/testing")
     return (git("rev-parse", "--short=8", "HEAD") or "unknown") + (
         ", with changes" if changes else ""
     )
 
 
-def git(*command):
+def git(*command: str) -> str:
     return subprocess.run(
         ["git", *command], cwd=ROOT, capture_output=True, text=True, check=False
     ).stdout.strip()
 
 
-def replaced(text, rows):
-    """The page with these rows: each a list of cells, the first of which says which row it is."""
+def replaced(text: str, rows: Iterable[Sequence[object]]) -> str:
+    """The page with these rows: each is a list of cells, and the first cell identifies the row."""
     lines = text.rstrip("\n").split("\n")
     for cells in rows:
         line = "| %s |" % " | ".join(
@@ -52,5 +52,5 @@ def replaced(text, rows):
     return "\n".join(lines) + "\n"
 
 
-def write(page, rows):
+def write(page: Path, rows: Iterable[Sequence[object]]) -> None:
     page.write_text(replaced(page.read_text(encoding="utf-8"), rows), encoding="utf-8")

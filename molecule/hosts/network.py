@@ -16,13 +16,13 @@ from pathlib import Path
 
 import yaml
 
-# as it was called: the link, not what it leads to
+# the path as called, without resolving the link
 INVENTORY = Path(sys.argv[0]).absolute().parent
 SCENARIO = INVENTORY.parent
-# the key, the hosts' keys, and what the controller keeps; made by create, removed by destroy
+# the ssh key, the host keys, and the files of the controller; create.yml creates it, destroy.yml removes it
 RUN = SCENARIO.parents[1] / ".cache" / "molecule" / SCENARIO.name
 
-# one of 4096 networks, far from those that podman gives out first (10.88.0.0 and up)
+# one of 4096 networks, outside of the range that podman assigns first (10.88.0.0 and up)
 DIGEST = hashlib.sha256(str(SCENARIO).encode()).digest()
 SUBNET = "10.%d.%d" % (208 + DIGEST[0] % 16, DIGEST[1])
 
@@ -33,7 +33,7 @@ COMMON = {
     "ansible_user": "ops",
     "ansible_become": True,
     "ansible_ssh_private_key_file": str(RUN / "id_ed25519"),
-    # nothing of the login's own settings, keys and known hosts
+    # without the settings, keys and known hosts of the login
     "ansible_ssh_common_args": "-F none -o IdentitiesOnly=yes -o StrictHostKeyChecking=accept-new "
     "-o UserKnownHostsFile=%s" % (RUN / "known_hosts"),
 }

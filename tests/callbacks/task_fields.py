@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Writes down all that a callback plugin sees of tasks: their fields before and after templating,
+"""Logs everything that a callback plugin sees of tasks: their fields before and after templating,
 and their results.
 
 It is enabled by ANSIBLE_CALLBACK_PLUGINS=tests/callbacks ANSIBLE_CALLBACKS_ENABLED=task_fields
-SWF_TASK_FIELDS=<file>. The file is made for its owner alone, since it is there to be searched for
-secrets. Each line is one event.
+SWF_TASK_FIELDS=<file>. Only its owner can read the file, since tests search it for secrets. Each
+line is one event.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from ansible.plugins.callback import CallbackBase
 DOCUMENTATION = r"""
 name: task_fields
 type: aggregate
-short_description: Writes down what a callback plugin sees of tasks
+short_description: Logs the fields and results of tasks
 description: For tests, which search it for secrets.
 """
 

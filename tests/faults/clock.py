@@ -25,7 +25,7 @@ class Clock:
         self.file.write_bytes(bytes(STEP.size * STEPS))
 
     @staticmethod
-    def can_be_had():
+    def has_compiler():
         return shutil.which("cc") is not None
 
     def build(self):

@@ -68,14 +68,14 @@ class Faults(SecretFaults, Outages, FirstRuns, Canaries):
         self.number += 1
         return self.versions.publish("0.2.%d" % self.number, **changes)
 
-    def fails(self, *told, playbook="upgrade.yml", during=None, **variables):
+    def fails(self, *expected, playbook="upgrade.yml", during=None, **variables):
         """Run a playbook that must fail with these words, and leave the release that runs as it
         is."""
         before = self.testbed.active()
         code, output = self.testbed.play(playbook, during, **variables)
         if code == 0:
             return "the play did not fail"
-        return unsaid(output, told) or self.testbed.serves(before)
+        return unsaid(output, expected) or self.testbed.serves(before)
 
     def succeeds(self, playbook="upgrade.yml", during=None, **variables):
         code, output = self.testbed.play(playbook, during, **variables)
@@ -106,11 +106,11 @@ class Faults(SecretFaults, Outages, FirstRuns, Canaries):
         )
         return self.fails("does not import", "no_such_module", swf_testbed_release_version=version)
 
-    def program_that(self, program, body, *told, during=None):
+    def program_that(self, program, body, *expected, during=None):
         text = "import sys, time\n\ndef main():\n%s" % "".join("    %s\n" % line for line in body)
         version = self.new_version(**{"swf_%s_agent" % program: {MAIN.format(program): text}})
         return self.fails(
-            *told,
+            *expected,
             "serves again, with its configuration, and was proven healthy",
             during=during,
             swf_testbed_release_version=version,
@@ -156,7 +156,7 @@ class Faults(SecretFaults, Outages, FirstRuns, Canaries):
         if problem:
             return problem
         deadline, code, output = time.monotonic() + NOTICED, 0, ""
-        # in the second or two in which it is being started again, status.yml has little to say
+        # during the one or two seconds of its restart, status.yml reports little
         while (
             code == 0 or "has ended and was started again" not in output
         ) and time.monotonic() < deadline:
@@ -190,7 +190,7 @@ class Faults(SecretFaults, Outages, FirstRuns, Canaries):
     def clock_set_back(self):
         """The clock is set back by hours, between plays, in the middle of upgrades, and after it
         was set forward"""
-        if not Clock.can_be_had():
+        if not Clock.has_compiler():
             return "not run: it takes a C compiler, cc"
         clock = Clock(self.testbed.home)
         clock.build()
@@ -227,7 +227,7 @@ class Faults(SecretFaults, Outages, FirstRuns, Canaries):
                 clock.set(hours)
             problem = test()
             if not problem and self.testbed.pids()["supervisord"] != daemon:
-                problem = "supervisord was started again"
+                problem = "supervisord was restarted"
             open_runs = self.testbed.open_runs()
             if open_runs and not problem:
                 problem = "%d runs were never ended" % open_runs
@@ -238,7 +238,7 @@ class Faults(SecretFaults, Outages, FirstRuns, Canaries):
     def changes_nothing(self):
         before = self.testbed.pids()
         return self.succeeds("site.yml", swf_testbed_release_version=self.current()) or (
-            "programs were started again" if self.testbed.pids() != before else None
+            "programs were restarted" if self.testbed.pids() != before else None
         )
 
     def index_down(self):
@@ -405,10 +405,10 @@ class Faults(SecretFaults, Outages, FirstRuns, Canaries):
         return None
 
 
-def unsaid(output, told):
+def unsaid(output, expected):
     """What of these words an output does not say, or None."""
     text = " ".join(output.split())
-    missing = [words for words in told if " ".join(words.split()) not in text]
+    missing = [words for words in expected if " ".join(words.split()) not in text]
     return "the message does not say: %s" % "; ".join(missing) if missing else None
 
 

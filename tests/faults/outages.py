@@ -54,9 +54,9 @@ class Outages:
             return str(error)
         if pid in (0, former):
             return "it does not run"
-        kind = name.removesuffix("-agent")
+        agent_type = name.removesuffix("-agent")
         if name.endswith("-agent") and (
-            agents.get(kind, {}).get("pid") != pid or agents[kind]["status"] != "OK"
+            agents.get(agent_type, {}).get("pid") != pid or agents[agent_type]["status"] != "OK"
         ):
             return "the monitor has not heard of it"
         return self.testbed.problem()

@@ -49,14 +49,14 @@ class SecretFaults:
     def snapshots(self):
         return [path.name for path in self.testbed.conf.parent.glob("*.known-good*")]
 
-    def undone(self, former, *told, **variables):
+    def undone(self, former, *expected, **variables):
         """Run site.yml with secrets that fail the gate; they must be the former ones again, and in
         force."""
         problem = self.fails(
             "broken is",
             SETTLED,
             SERVES,
-            *told,
+            *expected,
             playbook="site.yml",
             swf_testbed_release_version=self.current(),
             **BROKEN,

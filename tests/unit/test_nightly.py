@@ -71,11 +71,11 @@ def test_only_the_lines_of_the_named_steps_are_replaced(nightly):
     with pytest.raises(SystemExit):
         nightly.main([])
     before = rows(nightly)
-    nightly.STEPS["bad"] = ["echo", "mended"]
+    nightly.STEPS["bad"] = ["echo", "fixed"]
     nightly.STEPS["good"] = ["echo", "not run"]
     nightly.main(["bad"])
     after = rows(nightly)
-    assert after.pop("bad").startswith("| bad | passed | 0 min | mended |")
+    assert after.pop("bad").startswith("| bad | passed | 0 min | fixed |")
     before.pop("bad")
     assert after == before
 

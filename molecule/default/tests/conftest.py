@@ -71,8 +71,8 @@ def testbeds() -> list[Testbed]:
         user = variables.get("ansible_become_user")
         home = pwd.getpwnam(user).pw_dir if user else os.environ["HOME"]
         ports = {
-            kind: variables["swf_testbed_%s_port" % kind]
-            for kind in ("index", "broker", "monitor", "mcp")
+            service: variables["swf_testbed_%s_port" % service]
+            for service in ("index", "broker", "monitor", "mcp")
         }
         found.append(Testbed(name, user or pwd.getpwuid(os.getuid()).pw_name, Path(home), ports))
     return found

@@ -30,7 +30,7 @@ XDG = {
 }
 # uv's cache, Ansible's temporary files, what the controller keeps, and what useradd puts into a
 # home
-BESIDE = {
+ADDITIONAL = {
     ".cache",
     ".ansible",
     ".local/share/swf-testbed-controller",
@@ -66,9 +66,9 @@ def test_all_programs_run_as_their_user(host, testbed):
 
 
 def test_nothing_but_loopback_is_listened_on(host, testbed):
-    for kind, port in testbed.ports.items():
-        assert host.socket("tcp://127.0.0.1:%d" % port).is_listening, kind
-        assert not host.socket("tcp://0.0.0.0:%d" % port).is_listening, kind
+    for service, port in testbed.ports.items():
+        assert host.socket("tcp://127.0.0.1:%d" % port).is_listening, service
+        assert not host.socket("tcp://0.0.0.0:%d" % port).is_listening, service
 
 
 def test_secrets_are_readable_by_their_owner_only(host, testbed):
@@ -125,7 +125,7 @@ def test_only_xdg_folders_were_touched(testbed):
         if folder.is_dir():
             found |= {os.path.normpath(os.path.join(top, name)) for name in os.listdir(folder)}
     found -= {".config", ".local", ".local/share", ".local/state"}
-    assert found - BESIDE <= XDG, found
+    assert found - ADDITIONAL <= XDG, found
 
 
 def test_the_release_is_the_one_that_is_locked(testbed):

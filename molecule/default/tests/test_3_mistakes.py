@@ -66,8 +66,8 @@ def test_bad_input_is_refused_before_the_host_is_touched(testbed, play):
 
 
 def test_taken_port_is_named_before_anything_changes(testbed, play):
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
+    with socket.create_server(("127.0.0.1", 0)) as occupied:
+        port = occupied.getsockname()[1]
         done = play("-e", "swf_testbed_monitor_port=%d" % port, limit=testbed.name)
     assert done.returncode != 0 and "changed=0" in done.stdout
     assert "port %d for monitor is taken by" % port in done.stdout

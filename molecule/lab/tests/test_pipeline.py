@@ -90,8 +90,8 @@ def test_nobody_writes_without_the_token(lab):
 
 
 def test_packages_came_from_the_index_of_the_lab_alone(lab):
-    """The hosts of agents had no way out. The index kept what they asked for."""
-    kept = lab.host(lab.services).check_output(
+    """The hosts of agents have no access to the internet. The index cached their downloads."""
+    cached = lab.host(lab.services).check_output(
         "find /var/lib/swf-index/mirror -name '*.whl' | wc -l"
     )
-    assert int(kept) > 20
+    assert int(cached) > 20

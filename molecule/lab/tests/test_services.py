@@ -264,10 +264,10 @@ PSQL = "runuser -u postgres -- psql -XAtc %s"
 
 def test_the_database_lets_in_the_monitor_alone_and_keeps_no_password(lab):
     services = lab.host(lab.services)
-    kept = services.check_output(
+    verifier = services.check_output(
         PSQL, "select rolpassword from pg_authid where rolname = 'swf_testbed'"
     )
-    assert kept.startswith("SCRAM-SHA-256$")
+    assert verifier.startswith("SCRAM-SHA-256$")
     rules = services.check_output(
         PSQL, "select type, address from pg_hba_file_rules where type <> 'local'"
     )

@@ -28,12 +28,12 @@ class Controller:
         self.vault, self.directory = folder / "vault.yml", folder / "controller"
 
     def arguments(self, *arguments, vault=False, last="{}"):
-        known = ["-e", "@%s" % self.vault, "-e", last] if vault else []
+        variables = ["-e", "@%s" % self.vault, "-e", last] if vault else []
         return [
             *arguments,
             "-e",
             "swf_testbed_controller_dir=%s" % self.directory,
-            *known,
+            *variables,
             "--vault-password-file",
             str(self.folder / "password"),
         ]

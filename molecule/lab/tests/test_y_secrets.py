@@ -45,14 +45,14 @@ def test_new_secrets_that_fail_on_one_host_are_restored_on_all(lab, goes_on, tmp
         hand_out(lab, former)
     text = " ".join(done.stdout.split())
     assert done.returncode != 0, done.stdout
-    told = [
+    expected = [
         "broken is",
         "The secrets that this run changed are the former ones again: api_token, broker_password, "
         "database_password, users.properties, the password of the database role.",
         "was started with the former ones, and runs, on %s." % ", ".join(sorted(hosts(lab))),
         "Fix: remove the cause",
     ]
-    assert not [words for words in told if words not in text], done.stdout
+    assert not [words for words in expected if words not in text], done.stdout
     assert not [value for value in new.values() if value in done.stdout]
     assert in_place(lab) == before and snapshots(lab) == []
     goes_on()

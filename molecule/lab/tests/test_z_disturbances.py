@@ -12,7 +12,7 @@ LOGS = "/var/log/swf-testbed"
 
 
 def booted(host):
-    """When the host was started; nothing while it is away."""
+    """The time when the host was started; None while it is unreachable."""
     try:
         # the machine below has one boot id for all
         return host.run("stat -c %Y /proc/1/stat").stdout.strip()
@@ -25,8 +25,8 @@ def podman(*arguments):
 
 
 def test_the_power_of_the_services_fails(lab, goes_on, wait_until):
-    """While they are away the status says who is down and why, and still shows the others. Then
-    they come up by themselves."""
+    """While they are down, the status reports them with the cause, and still shows the others. Then
+    they start by themselves."""
     container = lab.container(lab.services)
     podman("stop", "--time", "0", container)
     try:
@@ -127,13 +127,13 @@ def test_no_file_was_lost(lab, wait_until):
         )
 
         def open_files():
-            known = {row["filename"]: row for row in lab.files()}
+            recorded = {row["filename"]: row for row in lab.files()}
             done = {
                 key
-                for key, row in known.items()
+                for key, row in recorded.items()
                 if row["status"] == "processed" and row["sampled_at"]
             }
-            return written - done | set(known) - done
+            return written - done | set(recorded) - done
 
         wait_until(lambda: not open_files(), 180, open_files)
         # of the oldest, which are removed when there are many, the numbers tell

@@ -49,10 +49,10 @@ def test_a_second_run_finds_nothing_to_remove(left, lab):
 
 def test_nothing_of_it_is_left(host, left):
     assert left.returncode == 0
-    # packages cannot be had again, and are kept beside where they were; a file system of others
-    # stays mounted
-    kept = {"/var/lib/swf-index-backups", "/var/lib/swf-testbed"}
-    assert set(host.check_output(OURS).splitlines()) - kept == set()
+    # packages cannot be downloaded again, so their backup stays; a file system of others stays
+    # mounted
+    preserved = {"/var/lib/swf-index-backups", "/var/lib/swf-testbed"}
+    assert set(host.check_output(OURS).splitlines()) - preserved == set()
     assert host.check_output("systemctl list-units --all --no-legend 'swf*'") == ""
     assert host.run("pgrep -u swf-testbed").failed
 

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the probers of all hosts saw: for how long each program was away, and for how long all of
-them were at once."""
+"""The results of the probers of all hosts: for how long each program was down, and for how long all
+of them were down at the same time."""
 
 from __future__ import annotations
 

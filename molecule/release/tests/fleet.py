@@ -138,7 +138,7 @@ class Fleet:
         """Do something a second into the so manieth task of a name; (exit code, output)."""
         process = self.start(playbook, **variables)
         lines = []
-        # a play that waits for a host that is away would never end
+        # a play that waits for an unreachable host would never end
         patience = threading.Timer(LONGEST, process.kill)
         patience.start()
         try:
@@ -155,7 +155,7 @@ class Fleet:
             patience.cancel()
 
     def state(self, name):
-        """What a host runs and is configured for; an empty one while it is away."""
+        """The running and the configured release of a host; empty while it is unreachable."""
         try:
             return json.loads(
                 podman("exec", self.lab.container(name), "python3", HELPERS + "/on_host.py")
@@ -192,7 +192,7 @@ class Fleet:
         release)."""
         state = self.state(name)
         if not state:
-            return "it is away", None
+            return "it is unreachable", None
         wanted = {
             program: ["RUNNING", state["configured"]]
             for program in self.lab.variables[name]["swf_testbed_components"]

@@ -24,7 +24,7 @@ ROOT, ETC = Path("/opt/swf-testbed"), Path("/etc/swf-testbed")
 UNIT = Path("/etc/systemd/system/swf-testbed.service")
 MONITOR = ("127.0.0.1", 8002)
 # how a supervisord that ends, or has ended, is heard of
-AWAY = (OSError, http.client.HTTPException, xmlrpc.client.Error)
+UNAVAILABLE = (OSError, http.client.HTTPException, xmlrpc.client.Error)
 SHOWN = "ActiveState,SubState,NeedDaemonReload,LimitNOFILE,ReadWritePaths,ExecStart"
 
 
@@ -61,7 +61,7 @@ def state():
             info["name"]: [info["statename"], info["pid"] and release_of(info["pid"])]
             for info in infos()
         }
-    except AWAY as error:
+    except UNAVAILABLE as error:
         programs = {"supervisord": [str(error), None]}
     conf = (ETC / "supervisord.conf").read_text()
     return {
@@ -88,7 +88,7 @@ def up():
     """The programs that do their work: they have a process, and the monitor takes connections."""
     try:
         alive = {info["name"] for info in infos() if info["statename"] in ALIVE}
-    except AWAY:
+    except UNAVAILABLE:
         return set()
     if "monitor" in alive:
         try:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""An upgrade of the whole lab, and the way back that somebody asks for. The figures are in
+"""An upgrade of the whole lab, and a rollback on request. The figures are in
 docs/explanation/releases.md."""
 
 from __future__ import annotations

@@ -26,9 +26,9 @@ def program(name, agent, condition):
     return {"swf_%s_agent/__main__.py" % name: EXITS % (condition, name, agent, agent)}
 
 
-def says(output, *told):
+def reports(output, *expected):
     text = " ".join(output.split())
-    assert not [words for words in told if words not in text], output
+    assert not [words for words in expected if words not in text], output
 
 
 def current(fleet):
@@ -42,7 +42,7 @@ def test_a_release_that_fails_on_the_canary(fleet, lab, serves, nothing_lost):
     version = fleet.new_version(swf_data_agent=program("data", "DataAgent", "True"))
     code, output = fleet.play("upgrade.yml", swf_testbed_release_version=version)
     assert code != 0
-    says(
+    reports(
         output,
         "The release %s-" % version,
         "data-agent is",
@@ -68,7 +68,7 @@ def test_a_release_that_fails_on_one_host_of_a_batch(fleet, lab, serves, nothing
     )
     code, output = fleet.play("upgrade.yml", swf_testbed_release_version=version)
     assert code != 0
-    says(
+    reports(
         output,
         "processing-agent is",
         "exit status 7",
@@ -105,8 +105,8 @@ def test_a_release_that_fails_on_one_host_of_a_batch(fleet, lab, serves, nothing
     ],
 )
 def test_a_unit_that_does_not_work(fleet, lab, serves, nothing_lost, where, setting, cause):
-    """An upgrade with a setting of the unit that its service cannot work with: the unit before
-    comes back, and into force."""
+    """An upgrade with a setting of the unit with which its service cannot work: the rollback
+    restores and applies the previous unit."""
     before = fleet.states()
     version = fleet.another_version()
     # without the check of the inventory, which refuses such a limit of open files before any host
@@ -121,7 +121,7 @@ def test_a_unit_that_does_not_work(fleet, lab, serves, nothing_lost, where, sett
         **setting,
     )
     assert code != 0
-    says(output, cause, "The release %s %s" % (before[where]["current"], SERVES_AGAIN))
+    reports(output, cause, "The release %s %s" % (before[where]["current"], SERVES_AGAIN))
     # the first host that has it is where it ends
     after = fleet.states()
     assert {

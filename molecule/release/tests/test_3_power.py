@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A host goes away in the middle of its change-over. It comes back by itself, with what served
-before and its unit, and the same upgrade, run again, comes to its end."""
+"""A host fails during its change-over. It restarts by itself with the previous release and its unit,
+and the same upgrade succeeds when it is run again."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from fleet import PATIENCE, podman
 APPLY = "Apply the configuration of the programs"
 LOADED = ("ActiveState", "LimitNOFILE", "NeedDaemonReload")
 # what Ansible says where a host does not answer any more
-AWAY = "Make sure this host can be reached over ssh|UNREACHABLE"
+UNREACHABLE = "Make sure this host can be reached over ssh|UNREACHABLE"
 
 
 def fails(lab, name):
-    """The power of a host fails for some seconds. It says goodbye to nobody: its network is away
-    first."""
+    """The power of a host fails for some seconds. Its network fails first, so that it closes no
+    connection."""
     podman("exec", lab.container(name), "ip", "link", "set", "eth0", "down")
     podman("stop", "--time", "0", lab.container(name))
     time.sleep(3)
@@ -35,7 +35,7 @@ def reboots(lab, name):
 
 
 @pytest.mark.parametrize(
-    "name, turn, happens, told, setting",
+    "name, turn, happens, expected, setting",
     [
         # turns: the services, the first host of agents, the others
         (
@@ -52,15 +52,15 @@ def reboots(lab, name):
             "agents-1",
             2,
             reboots,
-            AWAY + "|is shutting down",
+            UNREACHABLE + "|is shutting down",
             {"swf_testbed_systemd_limit_nofile": 8192},
         ),
-        ("lab-services", 1, fails, AWAY, {}),
+        ("lab-services", 1, fails, UNREACHABLE, {}),
     ],
     ids=["power of a host of a batch", "reboot of the canary", "power of the services"],
 )
 def test_a_host_goes_away_in_its_change_over(
-    fleet, lab, serves, goes_on, nothing_lost, wait_until, name, turn, happens, told, setting
+    fleet, lab, serves, goes_on, nothing_lost, wait_until, name, turn, happens, expected, setting
 ):
     version, before = fleet.another_version(), fleet.states()
     code, output = fleet.play_and_disturb(
@@ -72,7 +72,9 @@ def test_a_host_goes_away_in_its_change_over(
         **setting,
     )
     assert (
-        code != 0 and "fatal: [%s]" % name in output and re.search(told, " ".join(output.split()))
+        code != 0
+        and "fatal: [%s]" % name in output
+        and re.search(expected, " ".join(output.split()))
     ), output
     # without a hand
     problems, runs = {}, {}

@@ -35,8 +35,8 @@ class Run:
 
 @pytest.fixture(name="as_physicist")
 def playbooks_of_a_login(host, tmp_path):
-    known = host.backend.get_variables()
-    variables = {name: known[name] for name in SAME}
+    all_variables = host.backend.get_variables()
+    variables = {name: all_variables[name] for name in SAME}
     variables.update(
         ansible_user="physicist",
         swf_testbed_components=COMPONENTS,

@@ -82,8 +82,8 @@ def test_secrets_are_for_root_alone(root, instance):
     ).splitlines()
     assert len(listing) > 2
     for line in listing:
-        mode, owner, kind, path = line.split(" ", 3)
-        assert owner == "root" and mode == {"d": "700", "f": "600"}[kind], path
+        mode, owner, file_type, path = line.split(" ", 3)
+        assert owner == "root" and mode == {"d": "700", "f": "600"}[file_type], path
 
 
 @pytest.mark.parametrize("instance", INSTANCES)

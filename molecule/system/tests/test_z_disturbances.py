@@ -44,23 +44,23 @@ def wait_until_healthy(root, seconds=120):
     raise AssertionError((health, summary))
 
 
-def wait_until_nothing_is_open(root, known, seconds=180):
+def wait_until_nothing_is_open(root, registered, seconds=180):
     """Every file that was registered before is processed and sampled in the end; failed ones would
     be lost."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         stf = get(root, "/api/summary/").get("stf", {})
-        if stf and stf["processed"] >= known and stf["sampled"] >= known:
+        if stf and stf["processed"] >= registered and stf["sampled"] >= registered:
             assert stf["failed"] == 0
             return
         time.sleep(1)
-    raise AssertionError((known, stf))
+    raise AssertionError((registered, stf))
 
 
 @pytest.mark.parametrize("victim", ["supervisord", "processing-agent", "broker"])
 def test_a_process_is_killed(root, victim):
     wait_until_healthy(root)
-    known = get(root, "/api/summary/")["stf"]["total"]
+    registered = get(root, "/api/summary/")["stf"]["total"]
     if victim == "supervisord":
         root.check_output("systemctl kill --signal=KILL --kill-whom=main swf-testbed.service")
     else:
@@ -68,7 +68,7 @@ def test_a_process_is_killed(root, victim):
         root.check_output("pkill -9 -u swf-testbed -f bin/%s" % program)
     time.sleep(2)
     wait_until_healthy(root)
-    wait_until_nothing_is_open(root, known)
+    wait_until_nothing_is_open(root, registered)
 
 
 @pytest.mark.parametrize("instance", ["swf-testbed", "swf-index"])
@@ -106,7 +106,7 @@ def booted(host):
 
 def test_the_host_reboots(root, host):
     wait_until_healthy(root)
-    known = get(root, "/api/summary/")["stf"]["total"]
+    registered = get(root, "/api/summary/")["stf"]["total"]
     before = booted(host)
     root.run("systemd-run --on-active=1 systemctl reboot")
     deadline = time.monotonic() + 120
@@ -114,4 +114,4 @@ def test_the_host_reboots(root, host):
         assert time.monotonic() < deadline, "no reboot"
         time.sleep(1)
     wait_until_healthy(root, 180)
-    wait_until_nothing_is_open(root, known)
+    wait_until_nothing_is_open(root, registered)

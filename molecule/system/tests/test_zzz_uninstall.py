@@ -56,10 +56,10 @@ def test_only_root_writes_the_manifest(root, instance):
     file = root.file(path)
     assert (file.user, file.group, file.mode) == ("root", "root", 0o644)
     listed = json.loads(file.content_string)
-    kinds = {item["kind"] for item in listed["entries"]}
-    assert {"directory", "file", "link", "unit"} <= kinds
+    types = {item["kind"] for item in listed["entries"]}
+    assert {"directory", "file", "link", "unit"} <= types
     # those of the first instance were there before (prepare.yml): they are not ours to remove
-    assert ({"account", "group"} & kinds == set()) == (instance == "swf-testbed")
+    assert ({"account", "group"} & types == set()) == (instance == "swf-testbed")
     assert listed["users"] == (
         ["swf-strict@one/system", "swf-testbed@one/system"] if instance == "swf-index" else []
     )
@@ -154,8 +154,8 @@ def test_data_stay_without_a_request(root):
 def test_the_last_instance_takes_all_of_it_and_nothing_else(root):
     done = uninstall({"swf_testbed_uninstall_data": True})
     assert done.returncode == 0, done.stdout
-    # packages cannot be had again; the cache of uv is the administrator's, and the login has data
-    # of its own
+    # packages cannot be downloaded again; the cache of uv belongs to the administrator, and the
+    # login has other data
     left = root.check_output(
         "find / -xdev \\( -path /proc -o -path /tmp -o -path /root/.cache -o -path /home \\) "
         "-prune -o "

@@ -41,8 +41,8 @@ class Running:
         make_wheel(self.packages, "swf-thing", "1.0", requires=["thing"])
         authority = LabCa(str(folder / "lab"))
         self.ca = folder / "lab/ca/ca.pem"
-        for kind, text in authority.issued("index", ["127.0.0.1"], 397, 90).items():
-            (folder / kind).write_text(text)
+        for part, text in authority.issued("index", ["127.0.0.1"], 397, 90).items():
+            (folder / part).write_text(text)
         self.write_users(USERS)
         (folder / "upstream.json").write_text(json.dumps({"url": public.url}))
         (folder / "index.json").write_text(
@@ -109,15 +109,17 @@ class Running:
         (self.folder / "htpasswd.new").write_text(htpasswd_file(users))
         os.replace(self.folder / "htpasswd.new", self.folder / "htpasswd")
 
-    def ask(self, path, user=None, token=None, method="GET", accept="*/*", body=None, kind=None):
+    def ask(
+        self, path, user=None, token=None, method="GET", accept="*/*", body=None, content_type=None
+    ):
         """(status, content type, text)"""
         headers = {"Accept": accept}
         if user:
             headers["Authorization"] = (
                 "Basic " + base64.b64encode(("%s:%s" % (user, token)).encode()).decode()
             )
-        if kind:
-            headers["Content-Type"] = kind
+        if content_type:
+            headers["Content-Type"] = content_type
         request = urllib.request.Request(self.url + path, data=body, headers=headers, method=method)
         try:
             with urllib.request.urlopen(
@@ -143,14 +145,19 @@ class Running:
             'form-data; name="content"; filename="%s"\r\n\r\n' % (edge, edge, name)
         ).encode()
         body += content + ("\r\n--%s--\r\n" % edge).encode()
-        status, _kind, text = self.ask(
-            "/", user, token, "POST", body=body, kind="multipart/form-data; boundary=" + edge
+        status, _content_type, text = self.ask(
+            "/",
+            user,
+            token,
+            "POST",
+            body=body,
+            content_type="multipart/form-data; boundary=" + edge,
         )
         return status, text
 
     def client(self, **more):
         """The environment of a host that has no other way than to this index."""
-        kept = {
+        inherited = {
             key: value
             for key, value in os.environ.items()
             if not key.startswith(("PIP_", "UV_", "SSL_"))
@@ -160,7 +167,7 @@ class Running:
         netrc.chmod(0o600)
         nowhere = "http://127.0.0.1:9"
         return dict(
-            kept,
+            inherited,
             HOME=str(self.folder),
             NETRC=str(netrc),
             HTTPS_PROXY=nowhere,

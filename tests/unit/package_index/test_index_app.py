@@ -69,17 +69,21 @@ def test_an_absent_private_name_is_asked_for_nowhere_else(index):
 
 @pytest.mark.parametrize("name", ["swf-thing", "thing"])
 def test_pages_come_as_json_and_as_html(index, name):
-    status, kind, text = index.ask(
+    status, content_type, text = index.ask(
         "/simple/%s/" % name, "reader", READER, accept="application/vnd.pypi.simple.v1+json"
     )
     page = json.loads(text)
-    assert status == 200 and kind == "application/vnd.pypi.simple.v1+json" and page["name"] == name
-    file = page["files"][0]
-    assert file["hashes"]["sha256"] and "//" not in file["url"]
-    status, kind, text = index.ask("/simple/%s/" % name, "reader", READER)
     assert (
         status == 200
-        and kind.startswith("text/html")
+        and content_type == "application/vnd.pypi.simple.v1+json"
+        and page["name"] == name
+    )
+    file = page["files"][0]
+    assert file["hashes"]["sha256"] and "//" not in file["url"]
+    status, content_type, text = index.ask("/simple/%s/" % name, "reader", READER)
+    assert (
+        status == 200
+        and content_type.startswith("text/html")
         and "#sha256=" + file["hashes"]["sha256"] in text
     )
 
@@ -115,9 +119,9 @@ def test_names_are_normalised_and_strange_ones_refused(index):
     ],
 )
 def test_nothing_is_shown_without_a_login(index, path):
-    status, _kind, text = index.ask(path)
+    status, _content_type, text = index.ask(path)
     assert status == 401 and "needs a user name" in text
-    status, _kind, text = index.ask(path, "reader", PUBLISHER)
+    status, _content_type, text = index.ask(path, "reader", PUBLISHER)
     assert status == 403 and "is wrong" in text
     assert index.ask(path, "nobody", READER)[0] == 403
 

@@ -82,7 +82,7 @@ def test_files_and_metadata_are_downloaded_once(public, tmp_path):
     ]
 
 
-def test_everything_is_on_disk_when_the_upstream_is_away(public, tmp_path):
+def test_everything_is_on_disk_when_the_upstream_is_unavailable(public, tmp_path):
     mirror = mirror_of(public, tmp_path)
     fetch(mirror, "thing", "thing-1.0.tar.gz")
     until_idle(mirror)
@@ -130,7 +130,7 @@ def test_a_file_with_another_hash_is_neither_completed_nor_kept(plain, tmp_path)
     assert not [path for path in (tmp_path / "files").rglob("*") if path.is_file()]
 
 
-def test_a_download_that_was_cut_off_is_tried_again(plain, tmp_path):
+def test_an_interrupted_download_is_repeated(plain, tmp_path):
     plain.cut = True
     mirror = mirror_of(plain, tmp_path)
     with pytest.raises(UpstreamUnavailable):
@@ -163,7 +163,7 @@ def test_a_download_goes_on_when_nobody_waits_any_more(plain, tmp_path):
     assert fetch(mirror, "thing", "thing-1.0.tar.gz") == BIG
 
 
-def kept_names(folder):
+def stored_names(folder):
     # unlike rglob, walk takes it that directories go meanwhile
     return sorted(name for _folder, _folders, names in os.walk(folder) for name in names)
 
@@ -197,7 +197,7 @@ def test_the_files_not_asked_for_longest_make_room(tmp_path):
         fetch(mirror, "thing", "thing-1.0.tar.gz")  # used again
         aged(tmp_path, 100)
         fetch(mirror, "third", "third-1.0.tar.gz")
-        until(lambda: kept_names(tmp_path / "files"), ["thing-1.0.tar.gz", "third-1.0.tar.gz"])
+        until(lambda: stored_names(tmp_path / "files"), ["thing-1.0.tar.gz", "third-1.0.tar.gz"])
         # nothing is left of the one that went, and it can come again
         until(
             lambda: sorted(path.name for path in (tmp_path / "files").iterdir()), ["thing", "third"]
@@ -215,10 +215,10 @@ def test_pages_count_too_however_many_names_are_asked_for(tmp_path):
             aged(tmp_path, 10)
             mirror.page("thing")  # in use, so it stays
             assert mirror.page(name)["files"]
-            assert len(kept_names(tmp_path)) <= 20
-        kept = kept_names(tmp_path / "pages")
-        assert "thing.json" in kept and "n099.json" in kept and "n000.json" not in kept
-        assert not kept_names(tmp_path / "files"), (
+            assert len(stored_names(tmp_path)) <= 20
+        stored = stored_names(tmp_path / "pages")
+        assert "thing.json" in stored and "n099.json" in stored and "n000.json" not in stored
+        assert not stored_names(tmp_path / "files"), (
             "what nobody asked for was kept before what somebody did"
         )
         # what was removed is asked for again
@@ -230,7 +230,7 @@ def test_a_limit_that_was_lowered_holds_from_the_start(plain, tmp_path):
     fetch(mirror, "thing", "thing-1.0.tar.gz")
     until_idle(mirror)
     mirror_of(plain, tmp_path, max_bytes=CHUNK)
-    assert not kept_names(tmp_path / "files")
+    assert not stored_names(tmp_path / "files")
 
 
 def test_pages_and_files_are_whole_while_room_is_made(plain, tmp_path):

@@ -150,5 +150,5 @@ def test_a_large_package_is_uploaded_and_downloaded(index):
     content = bytes(200_000_000)
     assert index.upload("swf_large-1.0.tar.gz", "publisher", PUBLISHER, content)[0] == 200
     assert (index.packages / "swf_large-1.0.tar.gz").stat().st_size == len(content)
-    status, _kind, text = index.ask("/packages/swf_large-1.0.tar.gz", "reader", READER)
+    status, _content_type, text = index.ask("/packages/swf_large-1.0.tar.gz", "reader", READER)
     assert (status, len(text)) == (200, len(content))

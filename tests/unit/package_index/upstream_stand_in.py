@@ -123,9 +123,9 @@ class StandIn:
             request.wfile.write(content[half:])
 
     @staticmethod
-    def send(request, status, body, kind, etag=None):
+    def send(request, status, body, content_type, etag=None):
         request.send_response(status)
-        request.send_header("Content-Type", kind)
+        request.send_header("Content-Type", content_type)
         request.send_header("Content-Length", str(len(body)))
         if etag:
             request.send_header("ETag", etag)

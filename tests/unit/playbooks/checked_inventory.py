@@ -144,16 +144,20 @@ class Checks:
 
 
 def main():
-    known, answers = {}, sys.stdout
+    inventories, answers = {}, sys.stdout
     # what Ansible prints is no answer
     sys.stdout = sys.stderr
     for line in sys.stdin:
         question = json.loads(line)
         key = (question["inventory"], question["playbook"])
         try:
-            if key not in known:
-                known[key] = CheckedInventory([key[0]], ROOT / "playbooks" / (key[1] + ".yml"))
-            answer = {"refusal": known[key].refusal(question["variables"], question["groups"])}
+            if key not in inventories:
+                inventories[key] = CheckedInventory(
+                    [key[0]], ROOT / "playbooks" / (key[1] + ".yml")
+                )
+            answer = {
+                "refusal": inventories[key].refusal(question["variables"], question["groups"])
+            }
         except Exception as error:  # the test shows it
             answer = {"error": "%s: %s" % (type(error).__name__, error)}
         answers.write(json.dumps(answer) + "\n")

@@ -70,12 +70,12 @@ class Fleet:
 
     def play(self, playbook, *arguments):
         """(exit code, output in one line)."""
-        kept = {
+        environment = {
             key: value
             for key, value in os.environ.items()
             if not key.startswith(("XDG_", "ANSIBLE_"))
         }
-        kept.update(
+        environment.update(
             HOME=str(self.folder / "home"),
             ANSIBLE_HOME=str(self.folder / "ansible"),
             ANSIBLE_NOCOLOR="1",
@@ -92,7 +92,7 @@ class Fleet:
                 str(ROOT / "playbooks" / (playbook + ".yml")),
             ],
             cwd=self.folder,
-            env=kept,
+            env=environment,
             text=True,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which hosts of a batch end the play for the others. One connection is really refused;
-molecule/release has the ways back."""
+"""Failures of a host that end the play for the rest of its batch. One connection is really refused.
+molecule/release tests the rollbacks."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ PLAY = (
 
 
 @pytest.mark.parametrize(
-    "wrong, told, reached",
+    "wrong, expected, reached",
     [
         ({}, None, True),
         ({"gate_fails": True}, "This host was not changed: two failed, of the same batch.", False),
@@ -61,7 +61,7 @@ PLAY = (
     ids=["nothing", "a gate", "a gate after a change of secrets", "a connection"],
 )
 def test_a_host_that_failed_or_went_away_ends_the_play_after_its_batch(
-    tmp_path, wrong, told, reached
+    tmp_path, wrong, expected, reached
 ):
     local = {
         "ansible_connection": "local",
@@ -81,5 +81,5 @@ def test_a_host_that_failed_or_went_away_ends_the_play_after_its_batch(
         text=True,
     )
     text = " ".join(done.stdout.split())
-    assert (done.returncode == 0) == (told is None) and (told or "") in text, done.stdout
+    assert (done.returncode == 0) == (expected is None) and (expected or "") in text, done.stdout
     assert ("ok: [three]" in text or "changed: [three]" in text) == reached, done.stdout

@@ -22,7 +22,7 @@ BROKEN = (
 
 
 @pytest.fixture(name="fleet", scope="module")
-def a_fleet_of_which_most_hosts_are_away():
+def a_fleet_with_unreachable_hosts():
     fleet = Fleet()
     fleet.inventory(
         testbed={

@@ -58,12 +58,12 @@ class Controller:
 
     def play(self, *arguments, gather="false", **environment):
         (self.folder / "play.yml").write_text(PLAY % {"gather": gather})
-        kept = {
+        inherited = {
             key: value
             for key, value in os.environ.items()
             if not key.startswith(("XDG_", "ANSIBLE_"))
         }
-        kept.update(
+        inherited.update(
             HOME=str(self.folder / "home"),
             ANSIBLE_HOME=str(self.folder / "ansible"),
             ANSIBLE_NOCOLOR="1",
@@ -79,7 +79,7 @@ class Controller:
                 str(self.folder / "play.yml"),
             ],
             cwd=self.folder,
-            env=kept,
+            env=inherited,
             text=True,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

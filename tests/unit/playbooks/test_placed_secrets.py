@@ -54,7 +54,7 @@ def placing():
 
 
 def variables_of(role):
-    paths = (ROOT / "roles" / role / kind / "main.yml" for kind in ("defaults", "vars"))
+    paths = (ROOT / "roles" / role / source / "main.yml" for source in ("defaults", "vars"))
     return [str(path) for path in paths if path.exists()]
 
 

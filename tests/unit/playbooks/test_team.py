@@ -83,12 +83,12 @@ class Team:
     def start(self, who, *arguments, **variables):
         """A run of a controller."""
         variables = {"swf_testbed_controller_dir": str(self.folder / who), **variables}
-        kept = {
+        inherited = {
             key: value
             for key, value in os.environ.items()
             if not key.startswith(("XDG_", "ANSIBLE_"))
         }
-        kept.update(
+        inherited.update(
             HOME=str(self.folder / "home"),
             ANSIBLE_HOME=str(self.folder / "ansible"),
             ANSIBLE_NOCOLOR="1",
@@ -105,7 +105,7 @@ class Team:
                 str(self.folder / "play.yml"),
             ],
             cwd=ROOT,
-            env=kept,
+            env=inherited,
             text=True,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

@@ -24,6 +24,8 @@ DATABASE = 'it\'s {{ 7 * 7 }} {% if %} {# "Zoë" %(x)s $() \\'
 PLAY = """
 - hosts: testbed
   gather_facts: false
+  roles:
+    - bnlnpps.swf_testbed.common
   tasks:
     - name: Check the inventory
       bnlnpps.swf_testbed.inventory_check:

@@ -36,12 +36,14 @@ def wrong_arguments(role):
     with an item of a wrong shape."""
     found, options = {}, options_of(role)
     for name, option in options.items():
-        kind = "choices" if "choices" in option and option["type"] == "str" else option["type"]
-        if kind == "choices":
-            found.setdefault(kind, {name: "nonsense"})
-        elif kind in WRONG:
-            found.setdefault(kind, {name: WRONG[kind]})
-        elif kind == "list" and has_secret(option):
+        option_type = (
+            "choices" if "choices" in option and option["type"] == "str" else option["type"]
+        )
+        if option_type == "choices":
+            found.setdefault(option_type, {name: "nonsense"})
+        elif option_type in WRONG:
+            found.setdefault(option_type, {name: WRONG[option_type]})
+        elif option_type == "list" and has_secret(option):
             secret = next(inner for inner, below in option["options"].items() if has_secret(below))
             found[name] = {
                 name: [{"name": "one", "mistaken": "{{ canary }}", secret: "{{ canary }}"}]

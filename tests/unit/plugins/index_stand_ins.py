@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Stand-ins for servers that cannot be had in a test (GitLab, Artifactory, Nexus, a proxy), a
+"""Stand-ins for servers that no test can run (GitLab, Artifactory, Nexus, a proxy), a
 static simple API with chosen content, and the real pypiserver behind real TLS.
 
 The stand-ins answer as the servers' documentation says. Each remembers what it was asked.

@@ -48,7 +48,7 @@ def pythons():
             )
             if done.returncode == 0 and int(done.stdout) >= 9:
                 found.setdefault(int(done.stdout) >= 11, path)
-    return [found[kind] for kind in sorted(found)]
+    return [found[name] for name in sorted(found)]
 
 
 class Handler(http.server.BaseHTTPRequestHandler):

@@ -109,7 +109,7 @@ class Supervisord:
 
     def stop(self):
         if self.process is not None and self.process.poll() is None:
-            for info in self._known():
+            for info in self._registered():
                 if info["pid"]:
                     with contextlib.suppress(ProcessLookupError):
                         os.kill(info["pid"], 9)
@@ -117,7 +117,7 @@ class Supervisord:
         if self.process is not None:
             self.process.wait(PATIENCE)
 
-    def _known(self):
+    def _registered(self):
         with contextlib.suppress(Exception):
             return self.infos()
         return []

@@ -13,7 +13,7 @@ from types import SimpleNamespace
 import pytest
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._release import (
-    config_snapshot as kept,
+    config_snapshot,
 )
 
 SCRIPT = Path(__file__).resolve().parents[3] / "roles/_instance/files/boot_rollback.sh"
@@ -21,7 +21,7 @@ SCRIPT = Path(__file__).resolve().parents[3] / "roles/_instance/files/boot_rollb
 
 @pytest.fixture(name="instance")
 def make_instance(tmp_path):
-    """An instance whose release 1 was proven healthy."""
+    """An instance whose release 1 is known good."""
     root, conf, unit = (
         tmp_path / "opt",
         tmp_path / "etc/supervisord.conf",
@@ -53,10 +53,10 @@ def make_instance(tmp_path):
         return done.stdout
 
     configure("1")
-    kept.keep([str(conf), str(unit)], "1")
-    copies = Path(kept.place([str(conf)], "1"))
+    config_snapshot.keep([str(conf), str(unit)], "1")
+    copies = Path(config_snapshot.place([str(conf)], "1"))
     return SimpleNamespace(
-        root=root, conf=conf, unit=unit, kept=copies, configure=configure, boot=boot
+        root=root, conf=conf, unit=unit, copies=copies, configure=configure, boot=boot
     )
 
 
@@ -69,7 +69,7 @@ def test_what_is_configured_for_the_active_release_stays(instance):
 
 # a release whose name begins with that of the active one, too
 @pytest.mark.parametrize("release", ["2", "1.2", "11"])
-def test_a_release_that_was_not_proven_gives_way_to_the_one_that_served(instance, release):
+def test_a_release_that_was_not_verified_is_replaced_by_the_known_good_one(instance, release):
     instance.configure(release)
     output = instance.boot()
     assert "Back to the release 1" in output and "systemctl --system daemon-reload" in output
@@ -84,12 +84,12 @@ def test_a_release_that_was_not_proven_gives_way_to_the_one_that_served(instance
 
 def test_half_of_a_configuration_is_not_put_back(instance):
     instance.configure("2")
-    (instance.kept / "swf.service").unlink()
+    (instance.copies / "swf.service").unlink()
     assert "has no swf.service" in instance.boot()
     assert "releases/2" in instance.conf.read_text() and instance.unit.read_text() == "of release 2"
 
 
-def test_what_was_cut_off_is_made_up_for_at_the_next_boot(instance):
+def test_an_interrupted_rollback_is_completed_at_the_next_boot(instance):
     instance.configure("2")
     in_the_way = instance.unit.with_name("swf.service.boot")
     in_the_way.mkdir()

@@ -159,10 +159,10 @@ def test_every_role_variable_that_is_used_is_known(role):
 def test_every_fqcn_that_is_used_is_there():
     plugins = {
         path.stem
-        for kind in ("modules", "filter", "lookup", "test")
-        for path in (ROOT / "plugins" / kind).glob("*.py")
+        for folder in ("modules", "filter", "lookup", "test")
+        for path in (ROOT / "plugins" / folder).glob("*.py")
     }
-    known = plugins | set(ROLES) | {path.stem for path in (ROOT / "playbooks").glob("*.yml")}
+    names = plugins | set(ROLES) | {path.stem for path in (ROOT / "playbooks").glob("*.yml")}
     folders = [
         path
         for name in ("roles", "playbooks", "molecule", "examples")
@@ -170,4 +170,4 @@ def test_every_fqcn_that_is_used_is_there():
     ]
     for path in [*(path for path in folders if path.suffix in (".yml", ".j2")), ROOT / "site.yml"]:
         for name in re.findall(r"bnlnpps\.swf_testbed\.(\w+)", path.read_text()):
-            assert name in known, "%s in %s" % (name, path)
+            assert name in names, "%s in %s" % (name, path)

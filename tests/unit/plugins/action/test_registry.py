@@ -56,13 +56,13 @@ def test_a_list_that_is_none_is_not_taken_for_an_empty_one(tmp_path, text):
 
 
 def test_users_are_the_instances_of_the_hosts():
-    known = {
+    entries = {
         "groups": {"testbed": ["one", "two"]},
         "hostvars": {"one": {}, "two": {"swf_testbed_instance": "other"}},
     }
     wanted = {"group": "testbed", "instance": "swf", "scope": "system"}
-    assert _registry.users_of(wanted, known) == ["swf@one/system", "other@two/system"]
-    assert _registry.users_of(dict(wanted, group="none"), known) == []
+    assert _registry.users_of(wanted, entries) == ["swf@one/system", "other@two/system"]
+    assert _registry.users_of(dict(wanted, group="none"), entries) == []
 
 
 PLAY = """

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What release_rollback tells. The way back itself is run against real releases in tests/faults."""
+"""The messages of release_rollback. tests/faults runs rollbacks of real releases."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ OPTIONS = {"failure": FAILURE, "doing": "Apply the programs' configuration", "re
 
 
 @pytest.mark.parametrize(
-    "result,told",
+    "result,expected",
     [
         ({"serves": True, "id": "1-a"}, "The release 1-a serves again"),
         (
@@ -31,14 +31,14 @@ OPTIONS = {"failure": FAILURE, "doing": "Apply the programs' configuration", "re
         ({"serves": False}, "This was a check run"),
     ],
 )
-def test_the_message_says_what_failed_and_what_became_of_it(result, told):
+def test_the_message_says_what_failed_and_what_became_of_it(result, expected):
     text = story(OPTIONS, result)
     assert text.startswith(
         "The release 2-b did not come up healthy. What failed: Apply the programs' "
         "configuration\n1 of 9"
     )
     assert "The end of the log of monitor:\n  one\n  the cause is here\n" in text
-    assert told in text
+    assert expected in text
 
 
 def test_a_configuration_of_the_same_release_is_called_so():

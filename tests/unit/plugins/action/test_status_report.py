@@ -48,15 +48,15 @@ def test_who_is_down_is_told_with_the_reason():
 
 
 def test_what_an_ill_program_said_last_is_shown_and_of_others_nothing():
-    said = {
+    program = {
         "stdout_logfile": "/log/bad",
         "stdout_tail": "first\nthe cause",
         "stderr_logfile": "/log/err",
         "stderr_tail": None,
     }
     processes = [
-        dict(said, full_name="bad", healthy=False),
-        dict(said, full_name="good", healthy=True),
+        dict(program, full_name="bad", healthy=False),
+        dict(program, full_name="good", healthy=True),
     ]
     answer = {"results": [{"processes": processes}]}
     assert list(status_report.ends_of_logs("a", answer)) == [

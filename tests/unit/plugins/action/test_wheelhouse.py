@@ -89,7 +89,7 @@ def run_a_play(root, tmp_path):
     return play
 
 
-def test_a_host_without_a_way_out_installs_from_the_archive(play, tmp_path):
+def test_an_air_gapped_host_installs_from_the_archive(play, tmp_path):
     private, public = tmp_path / "private", tmp_path / "public"
     private.mkdir()
     public.mkdir()

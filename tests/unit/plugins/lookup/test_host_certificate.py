@@ -111,7 +111,7 @@ def test_what_was_issued_is_kept_until_it_is_not_right_any_more(tmp_path, monkey
     assert look_up(tmp_path, names=[*NAMES, "::1"]) != more
 
 
-def test_damage_is_mended(tmp_path):
+def test_damage_is_repaired(tmp_path):
     first = look_up(tmp_path)
     (tmp_path / "secrets/tls-index.pem").write_text(first["certificate"])
     assert look_up(tmp_path) != first
@@ -186,9 +186,9 @@ def test_bad_input_is_refused_before_anything_is_made(tmp_path, options, message
 def certificate_of_the_users_own(tmp_path):
     pair = look_up(tmp_path / "elsewhere", names=["index.example.org", "*.lab.example.org"])
     paths = {}
-    for kind, text in pair.items():
-        (tmp_path / kind).write_text(text)
-        paths[kind] = str(tmp_path / kind)
+    for part, text in pair.items():
+        (tmp_path / part).write_text(text)
+        paths[part] = str(tmp_path / part)
     return dict(paths, text=pair)
 
 

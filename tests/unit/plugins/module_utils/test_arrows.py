@@ -83,10 +83,10 @@ def test_files_have_no_cycle():
     }
     graph = {
         name: {
-            known
+            candidate
             for found in imported(path, ROOT)
-            for known in (found, found.rpartition(".")[0])
-            if known in files
+            for candidate in (found, found.rpartition(".")[0])
+            if candidate in files
         }
         for name, path in files.items()
     }

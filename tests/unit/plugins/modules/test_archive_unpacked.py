@@ -16,9 +16,9 @@ import pytest
 from run_module import run_module
 
 
-def entry(name, kind=tarfile.REGTYPE, text=b"", mode=0o644, link=""):
+def entry(name, file_type=tarfile.REGTYPE, text=b"", mode=0o644, link=""):
     found = tarfile.TarInfo(name)
-    found.type, found.size, found.mode, found.linkname = kind, len(text), mode, link
+    found.type, found.size, found.mode, found.linkname = file_type, len(text), mode, link
     return found, io.BytesIO(text)
 
 

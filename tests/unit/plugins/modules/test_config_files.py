@@ -52,7 +52,7 @@ def test_check_mode_predicts_and_changes_nothing(tmp_path):
     assert place(tmp_path)["files"] == predicted
 
 
-def test_wrong_mode_is_put_right(tmp_path):
+def test_wrong_mode_is_corrected(tmp_path):
     place(tmp_path)
     os.chmod(tmp_path / "etc/token", 0o644)
     assert place(tmp_path, check=True)["files"] == [

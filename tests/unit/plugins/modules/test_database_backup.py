@@ -38,7 +38,7 @@ def a_release(folder, migrations):
     return str(folder / "release")
 
 
-def keep(folder, migrations, environment, check=False, user="", copies=5):
+def back_up(folder, migrations, environment, check=False, user="", copies=5):
     shutil.rmtree(folder / "release", ignore_errors=True)
     return run_module(
         "database_backup",
@@ -67,9 +67,9 @@ def a_sqlite_database(tmp_path):
 
 
 def test_sqlite_is_copied_while_it_is_in_use(tmp_path, sqlite):
-    predicted = keep(tmp_path, ["swf_monitor.0002_x"], sqlite, check=True)
+    predicted = back_up(tmp_path, ["swf_monitor.0002_x"], sqlite, check=True)
     assert predicted["changed"] and not (tmp_path / "backups").exists()
-    answer = keep(tmp_path, ["swf_monitor.0002_x"], sqlite)
+    answer = back_up(tmp_path, ["swf_monitor.0002_x"], sqlite)
     assert answer["changed"] and answer["migrations"] == ["swf_monitor.0002_x"], answer
     assert stat.S_IMODE(os.stat(answer["path"]).st_mode) == 0o600
     assert stat.S_IMODE(os.stat(tmp_path / "backups").st_mode) == 0o700
@@ -80,12 +80,12 @@ def test_sqlite_is_copied_while_it_is_in_use(tmp_path, sqlite):
 
 
 def test_nothing_is_copied_where_no_table_changes(tmp_path, sqlite):
-    answer = keep(tmp_path, [], sqlite)
+    answer = back_up(tmp_path, [], sqlite)
     assert not answer["changed"] and not answer["failed"] and not (tmp_path / "backups").exists()
 
 
 def test_what_failed_is_named_and_nothing_half_is_left(tmp_path):
-    answer = keep(
+    answer = back_up(
         tmp_path, ["swf_monitor.0002_x"], {"SWF_MONITOR_DATA_DIR": str(tmp_path / "nowhere")}
     )
     assert answer["failed"] and "there is no %s/nowhere/db.sqlite3" % tmp_path in answer["msg"], (
@@ -101,24 +101,28 @@ def test_few_copies_stay_and_nothing_of_others_goes(tmp_path, sqlite):
     folder.mkdir()
     # of both kinds, as after a move to PostgreSQL and back; and one that was interrupted
     old = [
-        "monitor-2025010%dT000000Z.%s" % (day, kind)
-        for day, kind in enumerate(("pgdump", "sqlite3", "pgdump", "sqlite3"), 1)
+        "monitor-2025010%dT000000Z.%s" % (day, suffix)
+        for day, suffix in enumerate(("pgdump", "sqlite3", "pgdump", "sqlite3"), 1)
     ]
     others = ["monitor-20200101T000000Z.sqlite3.mine", "before-the-upgrade.sqlite3"]
     for name in [*old, *others, "monitor-20250105T000000Z.sqlite3.part"]:
         (folder / name).touch()
-    failed = keep(tmp_path, ["swf_monitor.0002_x"], {"SWF_MONITOR_DATA_DIR": "/nowhere"}, copies=2)
+    failed = back_up(
+        tmp_path, ["swf_monitor.0002_x"], {"SWF_MONITOR_DATA_DIR": "/nowhere"}, copies=2
+    )
     assert failed["failed"] and set(old) <= set(os.listdir(folder)), (
         "only a whole copy replaces an older one"
     )
-    answer = keep(tmp_path, ["swf_monitor.0002_x"], sqlite, copies=2)
+    answer = back_up(tmp_path, ["swf_monitor.0002_x"], sqlite, copies=2)
     assert answer["removed"] == [str(folder / name) for name in old[:3]], answer
     assert sorted(os.listdir(folder)) == sorted([*others, old[3], os.path.basename(answer["path"])])
-    assert "must be at least 1" in keep(tmp_path, ["swf_monitor.0002_x"], sqlite, copies=0)["msg"]
+    assert (
+        "must be at least 1" in back_up(tmp_path, ["swf_monitor.0002_x"], sqlite, copies=0)["msg"]
+    )
 
 
 def test_postgresql_is_dumped(tmp_path, postgresql):
-    answer = keep(tmp_path, ["swf_monitor.0002_x"], postgresql)
+    answer = back_up(tmp_path, ["swf_monitor.0002_x"], postgresql)
     assert answer["changed"], answer
     assert stat.S_IMODE(os.stat(answer["path"]).st_mode) == 0o600
     assert b"PostgreSQL database dump" in subprocess.check_output(
@@ -128,7 +132,7 @@ def test_postgresql_is_dumped(tmp_path, postgresql):
         os.path.basename(answer["path"])
     ]
     (tmp_path / "password_file").write_text("wrong\n")
-    refused = keep(tmp_path, ["swf_monitor.0002_x"], postgresql)
+    refused = back_up(tmp_path, ["swf_monitor.0002_x"], postgresql)
     assert refused["failed"] and "password authentication failed" in refused["msg"], refused
     assert len(os.listdir(tmp_path / "backups")) == 1
 

@@ -207,7 +207,7 @@ def test_the_former_password_comes_back_and_is_that_from_before_two_changes(serv
     assert not server.role(state="restored")["changed"]
 
 
-def test_a_role_that_may_too_much_is_put_right_and_keeps_its_password(server):
+def test_a_role_with_too_many_rights_loses_them_and_keeps_its_password(server):
     server.role("former")
     shutil.rmtree(server.snapshot)
     server.sql('ALTER ROLE "%s" CREATEDB CREATEROLE' % NAME.replace('"', '""'))

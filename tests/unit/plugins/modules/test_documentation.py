@@ -46,9 +46,9 @@ def pages_of_ansible_doc(tmp_path_factory):
     return {name.rpartition(".")[2]: page["doc"] for name, page in json.loads(text).items()}
 
 
-def compare(documented, taken):
-    assert sorted(documented) == sorted(taken)
-    for name, option in taken.items():
+def compare(documented, accepted):
+    assert sorted(documented) == sorted(accepted)
+    for name, option in accepted.items():
         page = documented[name]
         for key, unset in (
             ("type", "str"),

@@ -71,18 +71,18 @@ def one(answer, check):
     return found
 
 
-def test_a_bare_host_lacks_the_installation_and_nothing_else(home):
+def test_a_bare_machine_lacks_the_installation_and_nothing_else(home):
     answer = examine(home)
     assert checks(answer) == ["not_installed"] and answer["installed"] == {"testbed": False}
     assert one(answer, "not_installed")["severity"] == "warning"
     assert os.listdir(home) == []
 
 
-def test_what_a_bare_host_lacks_is_told_at_once(home):
+def test_everything_missing_on_a_bare_machine_is_reported_at_once(home):
     home /= "x" * 60
     home.mkdir()
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
+    with socket.create_server(("127.0.0.1", 0)) as occupied:
+        port = occupied.getsockname()[1]
         answer = examine(
             home,
             python="python9.9",
@@ -317,8 +317,10 @@ def test_a_service_is_not_installed_and_its_port_is_taken(home, tmp_path):
         "listen": ["127.0.0.1"],
         "variable": "swf_testbed_broker_port",
     }
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        answer = examine(home, instances=[], services=[dict(service, port=taken.getsockname()[1])])
+    with socket.create_server(("127.0.0.1", 0)) as occupied:
+        answer = examine(
+            home, instances=[], services=[dict(service, port=occupied.getsockname()[1])]
+        )
     assert set(checks(answer)) == {"not_installed", "port"} and answer["installed"] == {
         "broker": False
     }

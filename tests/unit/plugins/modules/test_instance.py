@@ -184,13 +184,13 @@ def test_keeps_the_data_and_what_is_not_listed(home):
     assert files(home) == before
     answer = removed(home)
     assert answer["changed"] and answer["removed"] == predicted["removed"]
-    kept = {
+    remaining = {
         ".config/swf/mine.txt",
         ".config/swf/manifest.json",
         ".local/state/swf/monitor/db.sqlite3",
         ".config/other/theirs",
     }
-    assert files(home) == kept
+    assert files(home) == remaining
     assert answer["kept"] == [str(home / ".config/swf/mine.txt")]
     assert "swf_testbed_uninstall_data=true" in answer["stays"][0]
     assert not removed(home)["changed"]

@@ -139,7 +139,7 @@ def test_restarted(host):
     assert not set(before.values()) & set(host.pids().values())
 
 
-def test_daemon_started_anew():
+def test_daemon_restarted():
     with tempfile.TemporaryDirectory(dir="/tmp") as folder:
         host = Supervisord(folder)
         daemon = "[swf-testbed]\nsupervisord=%s\n" % (Path(sys.executable).parent / "supervisord")

@@ -194,5 +194,5 @@ def test_the_content_of_a_version_that_the_index_has(source, tmp_path):
         assert wrong["failed"] and "refused the user 'reader'" in wrong["msg"]
     finally:
         server.stop()
-    away = run_module("package_check", arguments)
-    assert not away["failed"] and "nothing answers" in str(away["warnings"])
+    unreachable = run_module("package_check", arguments)
+    assert not unreachable["failed"] and "nothing answers" in str(unreachable["warnings"])

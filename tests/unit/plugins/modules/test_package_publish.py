@@ -109,7 +109,7 @@ def test_one_index_can_be_given_by_its_addresses(index, source):
     assert names(index) == [WHEEL]
 
 
-def test_an_upload_that_was_cut_off_is_completed(index, source):
+def test_an_interrupted_upload_is_completed(index, source):
     assert publish(index, source, formats=["wheel", "sdist"])["changed"] and names(index) == [
         WHEEL,
         SDIST,
@@ -181,9 +181,11 @@ def test_settings_of_the_login_do_not_win(index, source, monkeypatch):
 
 
 def test_no_index_is_named_and_in_check_mode_predicted(index, source):
-    away = [entry(index, url="http://127.0.0.1:1/simple/")]
-    assert "nothing answers at the index lab" in publish(index, source, indexes=away)["msg"]
-    assert publish(index, source, check_mode=True, indexes=away)["published"] == ["swf-thing 1.0"]
+    unreachable = [entry(index, url="http://127.0.0.1:1/simple/")]
+    assert "nothing answers at the index lab" in publish(index, source, indexes=unreachable)["msg"]
+    assert publish(index, source, check_mode=True, indexes=unreachable)["published"] == [
+        "swf-thing 1.0"
+    ]
 
 
 def test_a_broken_package_shows_the_cause(index, source):
@@ -396,7 +398,7 @@ def test_sources_from_git(index, source, server, tmp_path, monkeypatch):
         ({"url": "ext::sh -c x"}, "neither an https"),
     ],
 )
-def test_a_repository_that_cannot_be_had(index, source, server, changes, part):
+def test_a_repository_that_cannot_be_cloned(index, source, server, changes, part):
     answer = publish(index, source, sources=[], repositories=[repository(server, **changes)])
     assert answer["failed"] and part in answer["msg"], answer
     assert GIT_TOKEN not in json.dumps(answer)

@@ -181,7 +181,7 @@ def test_a_home_that_programs_cannot_run_from_is_explained(home, name):
 
 def test_places_elsewhere_do_for_a_home_with_a_space(home):
     (home / "a b").mkdir()
-    elsewhere = {"XDG_%s_HOME" % kind: str(home / kind) for kind in ("CONFIG", "DATA", "STATE")}
+    elsewhere = {"XDG_%s_HOME" % base: str(home / base) for base in ("CONFIG", "DATA", "STATE")}
     assert check(home / "a b", elsewhere)["problems"] == []
 
 

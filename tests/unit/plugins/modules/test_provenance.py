@@ -24,7 +24,7 @@ class Host:
 
     def place(self, who="alice", key="k", digests=None, check=False, known_good=True, **texts):
         self.clock += 1
-        told = {
+        provenance = {
             "controller": "ctl",
             "login": who,
             "directory": "/home/" + who,
@@ -32,7 +32,7 @@ class Host:
             "collection": "0.1.0",
         }
         if digests is not None:
-            told.update(key=key, secrets=digests)
+            provenance.update(key=key, secrets=digests)
         arguments = {
             "directories": [
                 {"path": str(self.config)},
@@ -47,7 +47,7 @@ class Host:
                 for name, text in texts.items()
             ],
             "manifest": {"instance": "swf-one", "scope": "user", "role": "role"},
-            "provenance": told,
+            "provenance": provenance,
             "secret_names": list(digests or []),
         }
         if known_good:
@@ -62,7 +62,7 @@ class Host:
             {"snapshots": [str(self.config / "secrets.known-good")], "state": state},
         )
 
-    def known(self):
+    def recorded(self):
         return json.loads(self.record.read_text())
 
 
@@ -82,28 +82,29 @@ def test_a_record_is_for_its_owner_alone_and_written_by_a_change_alone(host):
         stat.S_IMODE(host.record.parent.stat().st_mode),
     ) == (0o600, 0o700)
     assert (
-        host.known()["secrets"] == {"token": "1"} and host.known()["changed_by"]["time"] == "time-2"
+        host.recorded()["secrets"] == {"token": "1"}
+        and host.recorded()["changed_by"]["time"] == "time-2"
     )
     before = host.record.stat().st_ino
     assert not host.place(who="bob", digests={"token": "1"}, token="a")["changed"]
     host.place(who="bob", digests={"token": "2"}, token="b", check=True)
-    assert host.record.stat().st_ino == before and host.known()["changed_by"]["login"] == "alice"
+    assert host.record.stat().st_ino == before and host.recorded()["changed_by"]["login"] == "alice"
 
 
 def test_former_secrets_are_remembered_as_long_as_the_key_is_the_same(host):
     for number in range(1, 14):
         host.place(digests={"token": str(number)}, token=str(number))
-    assert host.known()["former"] == {"token": [str(number) for number in range(12, 2, -1)]}
+    assert host.recorded()["former"] == {"token": [str(number) for number in range(12, 2, -1)]}
     host.place(digests={"token": "12"}, token="12")
-    assert host.known()["former"]["token"][:2] == ["13", "11"]
+    assert host.recorded()["former"]["token"][:2] == ["13", "11"]
     host.place(key="other", digests={"token": "x"}, token="x")
-    assert host.known()["former"] == {} and host.known()["key"] == "other"
+    assert host.recorded()["former"] == {} and host.recorded()["key"] == "other"
 
 
 def test_who_changed_something_else_is_noted_too(host):
     host.place(digests={"token": "1"}, token="a")
     host.place(who="bob", known_good=False, token="a", other="b")
-    assert host.known()["changed_by"]["login"] == "bob" and host.known()["secrets"] == {
+    assert host.recorded()["changed_by"]["login"] == "bob" and host.recorded()["secrets"] == {
         "token": "1"
     }
 
@@ -112,7 +113,7 @@ def test_a_wrong_mode_alone_is_a_change(host):
     host.place(digests={"token": "1"}, token="a")
     os.chmod(host.config / "secrets/token", 0o644)
     host.place(who="bob", digests={"token": "1"}, token="a")
-    assert host.known()["changed_by"]["login"] == "bob"
+    assert host.recorded()["changed_by"]["login"] == "bob"
 
 
 def test_it_is_restored_with_the_secrets_and_not_told_among_them(host):
@@ -120,7 +121,7 @@ def test_it_is_restored_with_the_secrets_and_not_told_among_them(host):
     host.snapshot("dropped")
     host.place(who="bob", key="other", digests={"token": "2"}, token="b")
     assert host.snapshot("restored")["paths"] == [str(host.config / "secrets/token")]
-    assert host.known()["secrets"] == {"token": "1"} and host.known()["key"] == "k"
+    assert host.recorded()["secrets"] == {"token": "1"} and host.recorded()["key"] == "k"
     assert not host.snapshot("restored")["changed"]
 
 

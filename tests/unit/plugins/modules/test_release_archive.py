@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A release that was built is packed, taken away, and unpacked to the same place, as another host
-of its kind would have it."""
+"""A release is built, archived, removed, and unpacked to the same place, as on another host with the
+same platform key."""
 
 from __future__ import annotations
 
@@ -184,13 +184,13 @@ def test_bytecode_stays_valid(bare):
     module = next(release.glob("lib/python*/site-packages/swf_one/__init__.py"))
     code = next(module.parent.glob("__pycache__/__init__.*.pyc"))
     assert int.from_bytes(code.read_bytes()[8:12], "little") == int(module.stat().st_mtime)
-    told = subprocess.run(
+    loaded = subprocess.run(
         [release / "bin/python", "-v", "-c", "import swf_one"],
         stderr=subprocess.PIPE,
         text=True,
         check=True,
     )
-    assert "matches %s" % module in told.stderr
+    assert "matches %s" % module in loaded.stderr
 
 
 def test_the_same_release_makes_the_same_archive(host):
@@ -203,7 +203,7 @@ def test_the_same_release_makes_the_same_archive(host):
     )
 
 
-def test_an_archive_that_is_cut_off_is_refused_and_leaves_nothing(bare, tmp_path):
+def test_a_truncated_archive_is_refused_and_leaves_nothing(bare, tmp_path):
     cut = tmp_path / "cut.tar.gz"
     cut.write_bytes(bare.archive.read_bytes()[:-5000])
     answer = bare.receive(archive=str(cut))
@@ -212,7 +212,7 @@ def test_an_archive_that_is_cut_off_is_refused_and_leaves_nothing(bare, tmp_path
         and "arrived with other content" in answer["msg"]
         and "df -h" in answer["msg"]
     ), answer
-    # should it have been cut off before it was packed to its end
+    # as if the archive was truncated before its checksum was computed
     answer = bare.receive(archive=str(cut), archive_sha256=sha256(cut))
     assert answer["failed"] and "cut off or damaged" in answer["msg"], answer
     assert [path for path in bare.root.rglob("*") if path.is_file() and path.name != ".lock"] == []
@@ -254,7 +254,7 @@ def test_two_at_once_take_turns(bare):
 
 
 @pytest.mark.parametrize(
-    "name,kind,link,ends",
+    "name,member_type,link,ends",
     [
         ("release/../../out", tarfile.REGTYPE, "", "outside"),
         ("release//etc/out", tarfile.REGTYPE, "", "outside"),
@@ -265,7 +265,7 @@ def test_two_at_once_take_turns(bare):
         ("release/bin/one", tarfile.REGTYPE, "", "damaged"),
     ],
 )
-def test_what_leaves_the_release_is_refused(tmp_path, name, kind, link, ends):
+def test_what_leaves_the_release_is_refused(tmp_path, name, member_type, link, ends):
     """Members that no pack makes, by an archive of the test's own."""
     archive, path = tmp_path / "bad.tar.gz", tmp_path / "releases/1"
     path.parent.mkdir()
@@ -278,8 +278,8 @@ def test_what_leaves_the_release_is_refused(tmp_path, name, kind, link, ends):
             tar.addfile(archives.member(folder, stat.S_IFDIR | 0o755, 0))
         tar.addfile(archives.member("release/bin/one", stat.S_IFREG | 0o755, 0), io.BytesIO())
         info = tarfile.TarInfo(name)
-        info.type, info.linkname = kind, link
-        tar.addfile(info, io.BytesIO() if kind == tarfile.REGTYPE else None)
+        info.type, info.linkname = member_type, link
+        tar.addfile(info, io.BytesIO() if member_type == tarfile.REGTYPE else None)
     with pytest.raises(archives.ArchiveError, match=ends):
         archives.unpack(str(archive), "release", str(path))
     assert not (tmp_path / "out").exists() and not os.path.lexists(path / "lib/out")
@@ -322,9 +322,9 @@ def test_a_release_that_was_changed_is_not_sent(host):
     module = next(Path(host.built["path"]).glob("lib/python*/site-packages/swf_one/__init__.py"))
     text = module.read_text()
     module.write_text(text + "# changed\n")
-    archive, known = host.archive, host.sha256
+    archive, checksum = host.archive, host.sha256
     answer = host.pack("changed.tar.gz")
-    host.archive, host.sha256 = archive, known
+    host.archive, host.sha256 = archive, checksum
     shutil.copy2(
         next(host.whole.glob("releases/*/lib/python*/site-packages/swf_one/__init__.py")), module
     )

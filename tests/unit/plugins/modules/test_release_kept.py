@@ -17,7 +17,7 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._build.install
 )
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.lock import short_hash
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._release import (
-    config_snapshot as kept,
+    config_snapshot,
 )
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._release import store as releases
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._release.environments import (
@@ -40,8 +40,8 @@ class Host:
         self.conf.parent.mkdir(mode=0o700)
         self.days = 0
 
-    def make(self, kind, name, complete=True, **more):
-        place = self.root / kind / name
+    def make(self, store, name, complete=True, **more):
+        place = self.root / store / name
         (place / "bin").mkdir(parents=True)
         (place / "bin/python").symlink_to(sys.executable)
         if complete:
@@ -71,7 +71,7 @@ class Host:
         return run_module("release", dict(options, **more), check=check)
 
     def ran(self, release, tools="t1"):
-        """A release that was built, configured, and proven."""
+        """A release that was built, configured, and verified."""
         if not (self.root / "tools" / tools).exists():
             self.make("tools", tools)
         self.make("releases", release)
@@ -80,8 +80,8 @@ class Host:
         assert not answer["failed"], answer
         return answer
 
-    def there(self, kind="releases"):
-        return releases.existing(str(self.root), kind)
+    def there(self, store="releases"):
+        return releases.existing(str(self.root), store)
 
 
 @pytest.fixture(name="host")
@@ -113,7 +113,7 @@ def test_previous_release_is_known_and_can_be_gone_back_to(host):
     assert (releases.active(str(host.root)), releases.previous(str(host.root))) == ("1-a", "2-b")
 
 
-def test_a_release_that_is_no_good_elsewhere_is_no_way_back(host):
+def test_a_release_that_is_not_good_elsewhere_is_no_rollback_target(host):
     host.ran("1-a")
     host.ran("2-b")
     assert (
@@ -151,7 +151,9 @@ def test_activation_of_what_is_not_configured_is_refused(host):
     host.make("releases", "2-b")
     answer = host.run("active", id="2-b")
     assert answer["failed"] and "another run works on this host" in answer["msg"], answer
-    assert releases.active(str(host.root)) == "1-a" and not kept.has([str(host.conf)], "2-b")
+    assert releases.active(str(host.root)) == "1-a" and not config_snapshot.has(
+        [str(host.conf)], "2-b"
+    )
 
 
 def test_a_changed_configuration_of_the_same_release_is_kept_anew(host):

@@ -219,12 +219,12 @@ def test_files_units_and_accounts_of_others(home, entry, reason):
     "name,reason",
     [("root", "no account of a service"), ("a b", "not the name"), ("x" * 33, "not the name")],
 )
-@pytest.mark.parametrize("kind", ["account", "group"])
-def test_accounts_that_no_role_made(kind, name, reason):
+@pytest.mark.parametrize("entry_type", ["account", "group"])
+def test_accounts_that_no_role_made(entry_type, name, reason):
     assert (
         reason
         in checks.account_problem(
-            {"kind": kind, "name": name}, {"instance": "swf", "scope": "system"}
+            {"kind": entry_type, "name": name}, {"instance": "swf", "scope": "system"}
         )[0]
     )
 
@@ -269,11 +269,13 @@ def test_a_parent_that_became_a_link(home):
     refused(home, "a directory above it is another one than at the installation")
 
 
-@pytest.mark.parametrize("kind", ["file", "link", "unit"])
-def test_a_file_that_became_a_directory(home, kind):
-    path = str(home / (".config/systemd/user/swf.service" if kind == "unit" else ".config/swf/x"))
+@pytest.mark.parametrize("entry_type", ["file", "link", "unit"])
+def test_a_file_that_became_a_directory(home, entry_type):
+    path = str(
+        home / (".config/systemd/user/swf.service" if entry_type == "unit" else ".config/swf/x")
+    )
     os.makedirs(path)
-    write(home, listing(home, {"kind": kind, "path": path, "uninstall": "always"}))
+    write(home, listing(home, {"kind": entry_type, "path": path, "uninstall": "always"}))
     refused(home, "is a directory now")
 
 

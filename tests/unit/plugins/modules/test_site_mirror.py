@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A mirror that only pip is told of, with a login, and no other way out: the lock, the hosts and
-the builds use it."""
+"""A mirror with a login that is configured for pip alone, without other access to the internet: the
+lock, the hosts and the builds use it."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def home_of_a_login(tmp_path, monkeypatch):
 
 
 @pytest.fixture(name="site", params=sorted(PLACES))
-def site_whose_pip_knows_the_mirror(request, home, mirror, monkeypatch):
+def site_with_a_mirror_for_pip(request, home, mirror, monkeypatch):
     PLACES[request.param](home, mirror, monkeypatch)
     return home
 
@@ -125,7 +125,7 @@ def lock_of_the_controller(folder):
     )
 
 
-def release(root, lock, kind, environment=None):
+def release(root, lock, tool, environment=None):
     return run_module(
         "release",
         {
@@ -137,7 +137,7 @@ def release(root, lock, kind, environment=None):
             "tools_lock": lock,
             "python": sys.executable,
             "indexes": [{"name": "pypi"}],
-            "installer": kind,
+            "installer": tool,
         },
         env=environment,
     )
@@ -153,16 +153,16 @@ def test_the_lock_of_the_controller(mirror, tmp_path, commands):
 
 
 @pytest.mark.parametrize(
-    "site,kind",
+    "site,tool",
     [*((place, "uv") for place in sorted(PLACES)), ("netrc", "pip"), ("install", "pip")],
     indirect=["site"],
 )
 @pytest.mark.usefixtures("site")
-def test_a_host(mirror, tmp_path, kind):
+def test_a_host(mirror, tmp_path, tool):
     lock = "only-on-the-mirror==1.0 --hash=sha256:%s\n" % sha256(
         mirror.folder / "only_on_the_mirror-1.0-py3-none-any.whl"
     )
-    answer = release(tmp_path / "root", lock, kind)
+    answer = release(tmp_path / "root", lock, tool)
     assert answer.get("built") == ["tools", "release"], answer
     assert TOKEN not in json.dumps(answer)
     assert TOKEN not in "".join(
@@ -212,12 +212,12 @@ def test_other_settings_of_pip_and_uv_do_not_count(home, mirror, tmp_path, monke
         monkeypatch.setenv(name, value)
     (home / "pip.py").write_text("raise SystemExit('wrong pip from PYTHONPATH')\n")
     lock = lock_of_the_controller(tmp_path)
-    for kind in ("uv", "pip"):
+    for tool in ("uv", "pip"):
         # with this PYTHONPATH, the module itself would not start
         answer = release(
-            tmp_path / kind,
+            tmp_path / tool,
             lock,
-            kind,
+            tool,
             {key: value for key, value in os.environ.items() if key != "PYTHONPATH"},
         )
         assert answer.get("built") == ["tools", "release"], answer

@@ -77,7 +77,7 @@ def serving(server):
 
 
 @contextlib.contextmanager
-def saying(answer):
+def answering(answer):
     """A listener that sends some bytes to whoever connects, and hangs up."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
 
@@ -265,7 +265,7 @@ def test_another_xmlrpc_server():
     ],
 )
 def test_answers_that_are_none(answer, cause):
-    with saying(answer) as port:
+    with answering(answer) as port:
         fails(cause, url="127.0.0.1:%d" % port)
 
 
@@ -455,6 +455,6 @@ def test_tls(tls_proxy, certificate, host, tmp_path):
     works(url=tls_proxy, validate_certs=False, **login)
     fails("tls", "Give the CA that signed it as ca_cert", url=tls_proxy, **login)
     fails("tls", "never speaks TLS", url="https://127.0.0.1:%d" % host.port, timeout=1, **login)
-    with saying(b"HTTP/1.0 400 Bad Request\r\n\r\n") as port:
+    with answering(b"HTTP/1.0 400 Bad Request\r\n\r\n") as port:
         fails("tls", "does not speak TLS", url="https://127.0.0.1:%d" % port)
     fails("tls", "readable PEM", url=tls_proxy, ca_cert=str(tmp_path / "none.pem"), **login)

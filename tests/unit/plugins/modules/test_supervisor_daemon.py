@@ -76,8 +76,8 @@ def test_starts_once_and_stops_once(place):
     assert place.run(check=True)["changed"] and not os.path.exists(place.socket)
     started = place.run()
     assert started["changed"] and started["pid"], started
-    again = place.run()
-    assert not again["changed"] and again["pid"] == started["pid"]
+    second = place.run()
+    assert not second["changed"] and second["pid"] == started["pid"]
     program = until(lambda: programs_of(place.socket), "the program")
     assert (
         place.run(state="stopped", check=True)["changed"] and programs_of(place.socket) == program

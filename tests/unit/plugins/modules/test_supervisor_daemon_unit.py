@@ -10,8 +10,8 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.modules import supervisor_d
 
 
 class Systemd:
-    """Of systemd, what it counts: on and on after a unit was stopped that it was about to start
-    again."""
+    """The restart counter of systemd, which goes on after somebody stopped a unit that systemd was
+    about to restart."""
 
     def __init__(self, restarts):
         self.restarts = restarts

@@ -113,7 +113,7 @@ def host(tmp_path_factory):
 @pytest.fixture(scope="module")
 def answer(host):
     def between_two_starts():
-        """It is started again and again: the answer itself has to be of the time in between."""
+        """It is restarted repeatedly: the answer has to be from the time between two starts."""
         found = host.info()
         found["by_name"] = {item["full_name"]: item for item in found["processes"]}
         return found if found["by_name"]["flaps"]["state"] == "BACKOFF" else None

@@ -153,16 +153,16 @@ class Module:
 @pytest.fixture
 def systemctl(monkeypatch):
     """A stand-in that notes what it was told."""
-    told = []
+    calls = []
 
     def answer(scope, *arguments):
-        told.append(arguments)
+        calls.append(arguments)
         if arguments[0] == "reset-failed":
             raise systemd_unit.SystemdError("not loaded")
         return "ActiveState=active\n"
 
     monkeypatch.setattr(systemd_unit, "systemctl", answer)
-    return told
+    return calls
 
 
 def test_actions_come_in_their_order_and_nothing_to_reset_does_no_harm(systemctl):

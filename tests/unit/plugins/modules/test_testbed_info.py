@@ -91,7 +91,7 @@ def test_a_program_that_passed_the_gate_and_ends_again_and_again(instance):
     )
 
 
-def test_the_way_back_is_shown_only_where_it_may_help(instance):
+def test_a_rollback_is_proposed_only_where_it_may_help(instance):
     host, places, home = instance
     let_it_end_twice(places)
     current, previous = Path(places["root"], "current"), Path(places["root"], "previous")
@@ -101,8 +101,8 @@ def test_the_way_back_is_shown_only_where_it_may_help(instance):
         (2 * 86400, None),
     ):
         os.utime(current, (0, time.time() - age), follow_symlinks=False)
-        told = [line for line in problems(home) if "became active" in line]
-        assert seen in told[0] if seen else told == []
+        reported = [line for line in problems(home) if "became active" in line]
+        assert seen in reported[0] if seen else reported == []
     # somebody went back already: the former release is the later one
     for link, name in ((current, "old"), (previous, "new")):
         link.unlink()
@@ -114,7 +114,7 @@ def test_the_way_back_is_shown_only_where_it_may_help(instance):
     assert problems(home) == []
 
 
-def told(home):
+def reported(home):
     return run_module(
         "testbed_info",
         {"instances": ["swf-testbed"]},
@@ -122,23 +122,23 @@ def told(home):
     )
 
 
-@pytest.mark.parametrize("away", ["deleted", "renamed", "replaced by an empty one"])
-def test_a_log_that_is_not_in_its_place(instance, away):
+@pytest.mark.parametrize("change", ["deleted", "renamed", "replaced by an empty one"])
+def test_a_log_that_is_not_in_its_place(instance, change):
     host, places, home = instance
     Path(places["log_dir"], "enough").touch()
     (log,) = (Path(info["stdout_logfile"]) for info in host.infos() if info["name"] == "well")
-    if away == "deleted":
+    if change == "deleted":
         log.unlink()
     else:
         log.rename(str(log) + "-20260102")
-    if "replaced" in away:
+    if "replaced" in change:
         log.touch()
     (problem,) = (line for line in problems(home) if "moved away or deleted" in line)
     assert "the log %s was" % log in problem and problem.endswith(
         "Run: kill -USR2 %d, which makes supervisord open its logs anew" % host.process.pid
     )
     assert (
-        "writes into the deleted file" if away == "deleted" else "writes to %s-20260102" % log
+        "writes into the deleted file" if change == "deleted" else "writes to %s-20260102" % log
     ) in problem
     os.kill(host.process.pid, signal.SIGUSR2)
     until(lambda: not any("moved away" in line for line in problems(home)), "the log")
@@ -158,7 +158,7 @@ def test_a_supervisord_without_its_socket_is_named(instance):
     Path(places["log_dir"], "enough").touch()
     os.unlink(places["socket"])
     time.sleep(2.2)
-    answer = told(home)["instances"][0]
+    answer = reported(home)["instances"][0]
     assert answer["unreachable"] == [host.process.pid] and answer["processes"] == []
     assert (
         "supervisord (pid %d) runs and is not reached at its socket" % host.process.pid
@@ -169,7 +169,7 @@ def test_a_supervisord_without_its_socket_is_named(instance):
     second.conf, second.socket = host.conf, host.socket
     second.start()
     try:
-        answer = told(home)["instances"][0]
+        answer = reported(home)["instances"][0]
         assert answer["unreachable"] == [host.process.pid] and answer["processes"]
         assert "another one answers there: each program runs twice" in answer["problems"][0]
     finally:

@@ -57,10 +57,10 @@ def test_what_is_no_python_is_none(put, text):
     assert find_python("python3") is None and resolved("python3") == "python3"
 
 
-@pytest.mark.parametrize("kind", ["--symlinks", "--copies"])
-def test_the_python_of_an_environment_is_the_one_that_it_was_made_with(tmp_path, kind):
+@pytest.mark.parametrize("option", ["--symlinks", "--copies"])
+def test_the_python_of_an_environment_is_the_one_that_it_was_made_with(tmp_path, option):
     subprocess.run(
-        [sys.executable, "-m", "venv", "--without-pip", kind, str(tmp_path / "venv")], check=True
+        [sys.executable, "-m", "venv", "--without-pip", option, str(tmp_path / "venv")], check=True
     )
     found = find_python(str(tmp_path / "venv/bin/python"))
     assert found == {"path": BASE, "version": VERSION, "venv": True}
@@ -76,7 +76,7 @@ def test_what_a_login_sets_for_its_python_does_not_count(monkeypatch, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "distribution, told",
+    "distribution, expected",
     [
         (
             "rocky rhel centos fedora",
@@ -86,11 +86,13 @@ def test_what_a_login_sets_for_its_python_does_not_count(monkeypatch, tmp_path):
         ("", "uv python install 3.12"),
     ],
 )
-def test_a_host_that_has_only_3_9_is_told_what_to_install(put, distribution, told):
+def test_a_host_that_has_only_3_9_is_told_what_to_install(put, distribution, expected):
     put("bin", "python3.12", SHIM)
     found = {"path": "/usr/bin/python3.9", "version": "3.9.18", "venv": True}
     problem = python_problem("python3", "3.10", found, distribution)
-    assert told in problem["fix"] and "/usr/bin/python3.9 is Python 3.9.18" in problem["evidence"]
+    assert (
+        expected in problem["fix"] and "/usr/bin/python3.9 is Python 3.9.18" in problem["evidence"]
+    )
 
 
 def test_a_newer_one_that_is_there_already_is_named(put):

@@ -154,7 +154,7 @@ def test_no_file_is_left_also_where_it_needs_a_name(tmp_path, monkeypatch):
     ("number", "cause"),
     [(errno.EDQUOT, "the quota of"), (errno.EIO, "cannot write"), (errno.EPERM, "cannot write")],
 )
-def test_stand_in_errors_that_cannot_be_had_everywhere(tmp_path, number, cause):
+def test_stand_in_errors_that_not_every_machine_can_produce(tmp_path, number, cause):
     found = writes.problem(str(tmp_path), OSError(number, os.strerror(number)))
     assert (
         found["cause"].startswith(cause)

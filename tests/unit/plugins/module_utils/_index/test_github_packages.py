@@ -32,7 +32,7 @@ password = ghp_secret
 repository: https://index.example.org/   ; odd
 password = 50%
 """
-KEPT = """\
+REMAINING = """\
 # mine
 [distutils]
 index-servers =
@@ -48,8 +48,8 @@ password = 50%
 
 def test_a_section_of_pypirc_goes_as_a_whole():
     assert in_pypirc(PYPIRC) == ["[github]"]
-    assert without_github(PYPIRC) == KEPT
-    assert in_pypirc(KEPT) == [] and without_github(KEPT) == KEPT
+    assert without_github(PYPIRC) == REMAINING
+    assert in_pypirc(REMAINING) == [] and without_github(REMAINING) == REMAINING
 
 
 def test_servers_in_one_line():

@@ -146,13 +146,13 @@ def as_json(*items):
 
 
 def as_html(*items):
-    known = {"requires-python": "requires_python", "yanked": "yanked"}
+    attributes = {"requires-python": "requires_python", "yanked": "yanked"}
     return html(
         *(
             anchor(
                 name,
                 **{
-                    known[key]: "" if value is True else value
+                    attributes[key]: "" if value is True else value
                     for key, value in more.items()
                     if value
                 },
@@ -168,7 +168,7 @@ def wheel(version, tags="py3-none-any"):
 
 @pytest.mark.parametrize("form", [as_json, as_html])
 @pytest.mark.parametrize(
-    "items,wanted,verdict,latest,said",
+    "items,wanted,verdict,latest,expected",
     [
         (
             [(wheel("1.0"), {}), (wheel("1.10"), {}), (wheel("1.9"), {}), (wheel("2.0rc1"), {})],
@@ -208,14 +208,14 @@ def wheel(version, tags="py3-none-any"):
         ([], "", "not_found", None, "lists no files"),
     ],
 )
-def test_files_decide(form, items, wanted, verdict, latest, said):
+def test_files_decide(form, items, wanted, verdict, latest, expected):
     with StandIn(pages({"swf-testbed": form(*items)})) as server:
         report = probe(
             [{"name": "all", "url": server.url}], ["swf-testbed" + wanted], python="3.11.7"
         )
     item = report["packages"][0]
     assert (item["verdict"], item["latest"], item["ok"]) == (verdict, latest, verdict == "ok")
-    assert said in item["evidence"] and (item["ok"] or (item["cause"] and item["fix"]))
+    assert expected in item["evidence"] and (item["ok"] or (item["cause"] and item["fix"]))
     if item["ok"]:
         assert [file["version"] for file in item["files"]] == [latest]
 

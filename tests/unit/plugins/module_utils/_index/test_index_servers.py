@@ -354,7 +354,7 @@ ONE_PACKAGE = (200, html(anchor("swf_testbed-1.0-py3-none-any.whl")))
 
 
 @pytest.mark.parametrize(
-    "answer,said",
+    "answer,evidence",
     [
         (lambda _path, _login: TO_LOG_IN, "a page to log in"),
         (
@@ -386,11 +386,12 @@ ONE_PACKAGE = (200, html(anchor("swf_testbed-1.0-py3-none-any.whl")))
         (lambda _path, _login: (405, ""), "HTTP 405"),
     ],
 )
-def test_what_is_no_simple_api(answer, said):
+def test_what_is_no_simple_api(answer, evidence):
     with StandIn(answer) as server:
         report = probe([server.as_index()], ["swf-nothing"])
     assert (
-        report["indexes"][0]["verdict"] == "wrong_url" and said in report["indexes"][0]["evidence"]
+        report["indexes"][0]["verdict"] == "wrong_url"
+        and evidence in report["indexes"][0]["evidence"]
     )
     assert len(report["problems"]) >= 1 and not report["packages"][0]["ok"]
 

@@ -150,14 +150,14 @@ def test_every_file_of_pip_counts(login, monkeypatch, where, text, contradicts):
     listed = subprocess.run(
         [sys.executable, "-m", "pip", "config", "list"], text=True, capture_output=True, check=True
     ).stdout
-    says = [
+    contradictions = [
         line
         for line in listed.splitlines()
         if re.search("index-url|find-links|no-index|pypi-url", line)
         and "index.example.org" not in line
         and not line.endswith(("''", "'off'"))
     ]
-    assert bool(says) == contradicts, listed
+    assert bool(contradictions) == contradicts, listed
 
 
 def test_without_a_pip_the_usual_files_count(login):

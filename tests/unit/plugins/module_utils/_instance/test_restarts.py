@@ -91,7 +91,7 @@ def test_the_log_is_cut_where_the_next_process_began():
     lines = [
         line("00:00", "works"),
         "Traceback: the cause",
-        line("00:10", "starts again"),
+        line("00:10", "restarts"),
         line("00:11", "works"),
     ]
     moment = NOW + 5.0  # 2027-01-15T08:00:05Z

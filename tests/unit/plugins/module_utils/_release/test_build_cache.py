@@ -45,14 +45,14 @@ def a_home(tmp_path, monkeypatch):
     return tmp_path / "home"
 
 
-def built(root, index, kind, max_mb, release="1"):
+def built(root, index, tool, max_mb, release="1"):
     lock = "thing==1.0 --hash=sha256:%s\n" % sha256(index.folder / "thing-1.0-py3-none-any.whl")
     with build_cache.cache_of(str(root), max_mb) as caches:
         return build(
             str(root / "releases" / release),
             lock,
             sys.executable,
-            installer(kind, caches=caches),
+            installer(tool, caches=caches),
             normalised([index.as_index("public")]),
         )
 
@@ -67,8 +67,8 @@ def wheels_sent(index):
 
 def test_it_is_beside_the_releases_and_the_next_one_comes_from_it(tmp_path, home, index):
     built(tmp_path / "root", index, "uv", 100)
-    kept = files(tmp_path / "root/cache/uv")
-    assert sum(path.stat().st_size for path in kept) > SIZE * 1_000_000
+    cached = files(tmp_path / "root/cache/uv")
+    assert sum(path.stat().st_size for path in cached) > SIZE * 1_000_000
     assert (tmp_path / "root/cache").stat().st_mode & 0o777 == 0o700
     sent = wheels_sent(index)
     built(tmp_path / "root", index, "uv", 100, release="2")

@@ -50,7 +50,7 @@ def a_large_wheel(tmp_path_factory):
     return folder
 
 
-def built(tmp_path, wheels, megabytes, kind):
+def built(tmp_path, wheels, megabytes, tool):
     """(the message, what is in releases, bytes that are free) of a build on a disk of so many
     MB."""
     root, lock = tmp_path / "root", "large==1.0 --hash=sha256:%s\n" % sha256(next(wheels.iterdir()))
@@ -69,7 +69,7 @@ def built(tmp_path, wheels, megabytes, kind):
             BUILD,
             str(COLLECTIONS),
             str(root),
-            kind,
+            tool,
             str(wheels),
             lock,
         ],
@@ -87,7 +87,7 @@ def built(tmp_path, wheels, megabytes, kind):
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounting takes root")
 @pytest.mark.parametrize(
-    ("kind", "megabytes", "doing"),
+    ("tool", "megabytes", "doing"),
     [
         ("uv", 1, "could not install"),
         # uv writes no bytecode and says nothing
@@ -96,8 +96,8 @@ def built(tmp_path, wheels, megabytes, kind):
         ("pip", 12, "could not make the environment"),
     ],
 )
-def test_nothing_is_left_and_the_cause_is_told(tmp_path, wheels, kind, megabytes, doing):
-    text, left, free = built(tmp_path, wheels, megabytes, kind)
+def test_nothing_is_left_and_the_cause_is_told(tmp_path, wheels, tool, megabytes, doing):
+    text, left, free = built(tmp_path, wheels, megabytes, tool)
     assert text.startswith(doing) and "the disk is full" in text, text
     assert "MB are free at %s/root" % tmp_path in text and "du -xh" in text
     assert left == [] and free > megabytes * 900_000

@@ -53,7 +53,7 @@ def test_what_exited_counts_as_exited(later, wanted):
     assert waiter.judge(look, None) == ({}, {})
 
 
-def test_what_is_started_again_has_not_settled(later):
+def test_a_restarted_program_has_not_settled(later):
     waiter = Waiter({"one:one": "stopped"}, 0)
     for seconds in range(6):
         later(seconds)

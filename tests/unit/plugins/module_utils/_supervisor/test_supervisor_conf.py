@@ -88,7 +88,7 @@ def theirs(path):
 def events_of(group):
     from supervisor.events import EventTypes
 
-    return [name for name, kind in vars(EventTypes).items() if kind in group.pool_events]
+    return [name for name, event in vars(EventTypes).items() if event in group.pool_events]
 
 
 def process_of(config):
