@@ -1,8 +1,8 @@
 # Copyright: Contributors to the bnlnpps.swf_testbed collection
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Controller's half of instance_removed: shows what is about to be removed before it is, and keeps
-the list of the instances."""
+"""Controller part of instance: shows the items before the module removes them, and maintains the list
+of the instances."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class ActionModule(ActionBase):
                 others = [
                     user for user, used in (_registry.read(registry) or {}).items() if used == index
                 ]
-                arguments["users_elsewhere"] = [*(arguments.get("users_elsewhere") or []), *others]
+                arguments["other_users"] = [*(arguments.get("other_users") or []), *others]
             checked = self._task.check_mode
             result = self._foreseen(arguments, task_vars)
             if result.get("failed") or checked:
@@ -45,7 +45,7 @@ class ActionModule(ActionBase):
                 _registry.unregister(registry, result["user"])
         except (LockHeld, OSError, ValueError) as error:
             raise AnsibleActionFail(
-                "instance_removed: the list of instances on the controller: %s" % error
+                "instance: the list of instances on the controller: %s" % error
             ) from None
         return result
 
@@ -62,12 +62,12 @@ class ActionModule(ActionBase):
         if not result.get("failed"):
             host = task_vars["inventory_hostname"]
             lists = (
-                [("would list" if checked else "lists", result["stays"])]
+                [("would list" if checked else "lists", result["remaining_items"])]
                 if arguments.get("write_manifest")
                 else [
-                    ("would remove" if checked else "removes", result["removed"]),
-                    ("keeps", result["stays"]),
-                    ("leaves, since no manifest lists it:", result["kept"]),
+                    ("would remove" if checked else "removes", result["removed_items"]),
+                    ("keeps", result["remaining_items"]),
+                    ("leaves, since no manifest lists it:", result["unlisted_paths"]),
                 ]
             )
             for verb, items in lists:

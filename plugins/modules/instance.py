@@ -7,24 +7,29 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: instance
-short_description: Remove what the manifest of an instance or a service lists, and nothing else
+short_description: Remove an instance or a service by its manifest
 version_added: 0.1.0
 author:
   - BNL NPPS (@bnlnpps)
 description:
-  - Removes what the roles created and listed in the manifest - releases, tools, configuration,
-    secrets, logs, systemd units - and, only when it is told to, the data and the accounts. Takes
-    out what M(bnlnpps.swf_testbed.pip_config) set in the files of pip and uv. What is not listed
-    stays.
-  - Shows what it is about to remove before it does.
+  - Removes the items that the roles created and listed in the manifest, that is releases, tools,
+    configuration, secrets, logs and systemd units. Data and accounts are removed only with
+    O(remove_data). Removes the settings of M(bnlnpps.swf_testbed.pip_config) from the files of pip
+    and uv. The module does not touch items that the manifest does not list.
+  - Shows the items that it is about to remove.
   - Refuses, before the first removal and all at once, directories of the system or of another
-    instance, directories with a mount point in them, and paths that a symbolic link leads elsewhere
-    by now. A listed directory that is a mount point is emptied and stays.
-  - Nobody but root (in user scope, the login) may be able to write the manifest. It is removed
-    last. While data stay, so does the manifest that lists them.
-  - Stops the instance first. One that does not stop is not removed.
-  - What other instances use is not removed. It is told apart by the users that its manifest lists.
+    instance, directories that contain a mount point, and paths that a symbolic link has redirected
+    since the installation. A listed directory that is a mount point is emptied and stays.
+  - Only root (in user scope, the login) may have write permission for the manifest. The manifest is
+    removed last. It stays as long as data that it lists stay.
+  - Stops the instance first. An instance that does not stop is not removed.
+  - An instance or service that other instances use is not removed. Its manifest lists these users.
 options:
+  state:
+    description: V(absent) removes the instance or the service.
+    type: str
+    choices: [absent]
+    required: true
   instance:
     description: Name of the instance. Required, unless O(service) is given.
     type: str
@@ -35,38 +40,38 @@ options:
     default: user
   service:
     description:
-      - Name of a service, such as V(broker), in the place of an instance. Its manifest is in
+      - Name of a service, such as V(broker), instead of an instance. Its manifest is in
         C(/etc/bnlnpps.swf_testbed).
     type: str
   remove_data:
-    description: Also remove the data, such as the monitor's database, STF files, and an index's
-      packages. It cannot be got back.
+    description: Also remove the data, such as the database of the monitor, STF files, and the
+      packages of an index. Removed data cannot be restored.
     type: bool
     default: false
   write_manifest:
     description:
-      - Removes nothing. Shows what a manifest of an installation lists that was made before there
-        were manifests, and writes it outside of check mode.
+      - Removes nothing. Shows the manifest of an installation that is older than manifests, and
+        writes it outside of check mode.
     type: bool
     default: false
   entries:
-    description: What the role of a O(service) creates, for O(write_manifest), as in its option
-      C(manifest.entries).
+    description: The items that the role of a O(service) creates, for O(write_manifest), in the form
+      of the option C(manifest.entries).
     type: list
     elements: dict
     default: []
   user:
     description:
-      - How this instance is listed as a user of others, V(INSTANCE@HOST/SCOPE). It is returned once
-        the instance is removed, and taken off the list in O(registry).
+      - Name of this instance in the lists of users, V(INSTANCE@HOST/SCOPE). Once the instance is
+        removed, it is returned, and removed from the list in O(registry).
     type: str
-  users_gone:
-    description: Users that do not count any more, since they were removed.
+  removed_users:
+    description: Users that were removed and no longer count.
     type: list
     elements: str
     default: []
-  users_elsewhere:
-    description: Users beside those that the manifest lists.
+  other_users:
+    description: Users in addition to those that the manifest lists.
     type: list
     elements: str
     default: []
@@ -76,24 +81,26 @@ options:
     type: path
   index_url:
     description: Address of the package index that is removed. Those in O(registry) that use it are
-      added to O(users_elsewhere).
+      added to O(other_users).
     type: str
 attributes:
   check_mode:
     support: full
-    description: Says what would be removed and changes nothing.
+    description: Reports the items that would be removed, and changes nothing.
   diff_mode:
     support: full
     description: Lists the paths.
 """
 
 EXAMPLES = r"""
-- name: Remove the testbed and keep its data
+- name: Remove the testbed but not its data
   bnlnpps.swf_testbed.instance:
+    state: absent
     instance: swf-testbed
 
 - name: Write the manifest of an installation that has none
   bnlnpps.swf_testbed.instance:
+    state: absent
     instance: swf-testbed
     write_manifest: true
 """
@@ -104,16 +111,17 @@ manifest:
   returned: always
   type: str
   sample: /etc/swf-testbed/manifest.json
-removed:
-  description: What was removed, or would be - paths, and the names of accounts and groups.
+removed_items:
+  description: The removed items, in check mode those that would be removed. Paths, and the names of
+    accounts and groups.
   returned: always
   type: list
   elements: str
   sample: [/home/me/.local/share/swf-testbed/releases]
-due:
+pending_entries:
   description:
-    - Entries of the manifest that others remove, such as databases. They do so before the module
-      runs outside of check mode.
+    - Entries of the manifest that other tasks remove, such as databases. These tasks run before the
+      module runs outside of check mode.
   returned: success
   type: list
   elements: dict
@@ -122,25 +130,25 @@ due:
       name: swf_testbed
       uninstall: data
 stopped:
-  description: Whether something ran and was stopped, or would be.
+  description: Whether running programs were stopped, or would be in check mode.
   returned: success
   type: bool
   sample: true
-kept:
-  description: The directories of the instance, and what is in them, that the manifest does not
-    list. They stay.
+unlisted_paths:
+  description: The directories of the instance, and their contents, that the manifest does not list.
+    They stay.
   returned: success
   type: list
   elements: str
   sample: [/home/me/.config/swf-testbed/notes.txt]
-stays:
-  description: What the manifest lists and what stays, each with the reason.
+remaining_items:
+  description: The listed items that stay, each with the reason.
   returned: success
   type: list
   elements: str
   sample: ["package nginx: others may use it"]
-used_by:
-  description: Users for whom all of it stays.
+users:
+  description: The users because of which nothing is removed.
   returned: success
   type: list
   elements: str
@@ -295,12 +303,12 @@ def not_listed(module, subject, places, path):
     listing = [manifest_listing.told(item) for item in found]
     result = {
         "manifest": path,
-        "removed": [],
-        "due": [],
+        "removed_items": [],
+        "pending_entries": [],
         "stopped": False,
-        "used_by": [],
-        "stays": [],
-        "kept": unlisted(places, {"entries": []}, path) if places else [],
+        "users": [],
+        "remaining_items": [],
+        "unlisted_paths": unlisted(places, {"entries": []}, path) if places else [],
     }
     if found and not options["write_manifest"]:
         raise NotRemoved(
@@ -316,7 +324,7 @@ def not_listed(module, subject, places, path):
         )
         if not module.check_mode:
             manifest_listing.write(path, new)
-        result["stays"] = listing
+        result["remaining_items"] = listing
     if options["user"] and not options["write_manifest"]:
         result["user"] = options["user"]
     module.exit_json(
@@ -340,12 +348,12 @@ def used(module, path, manifest, users):
     module.exit_json(
         changed=changed,
         manifest=path,
-        removed=[],
-        due=[],
+        removed_items=[],
+        pending_entries=[],
         stopped=False,
-        used_by=users,
-        kept=[],
-        stays=stays,
+        users=users,
+        unlisted_paths=[],
+        remaining_items=stays,
     )
 
 
@@ -409,12 +417,12 @@ def removed_in(module, subject, places, path, manifest):
     module.exit_json(
         changed=changed,
         manifest=path,
-        removed=gone,
+        removed_items=gone,
         stopped=ran,
-        due=elsewhere,
-        used_by=[],
-        stays=removal.stays(),
-        kept=unlisted(places, manifest, path) if places else [],
+        pending_entries=elsewhere,
+        users=[],
+        remaining_items=removal.stays(),
+        unlisted_paths=unlisted(places, manifest, path) if places else [],
         diff={
             "before": "".join(line + "\n" for line in ["running"] * ran + gone + files.changed()),
             "after": "",
@@ -426,6 +434,7 @@ def removed_in(module, subject, places, path, manifest):
 def main():
     module = AnsibleModule(
         argument_spec={
+            "state": {"type": "str", "choices": ["absent"], "required": True},
             "instance": {"type": "str"},
             "scope": {"type": "str", "choices": ["user", "system"], "default": "user"},
             "service": {"type": "str"},
@@ -433,8 +442,8 @@ def main():
             "write_manifest": {"type": "bool", "default": False},
             "entries": {"type": "list", "elements": "dict", "default": []},
             "user": {"type": "str"},
-            "users_gone": {"type": "list", "elements": "str", "default": []},
-            "users_elsewhere": {"type": "list", "elements": "str", "default": []},
+            "removed_users": {"type": "list", "elements": "str", "default": []},
+            "other_users": {"type": "list", "elements": "str", "default": []},
             "registry": {"type": "path"},
             "index_url": {"type": "str"},
         },
@@ -458,15 +467,15 @@ def main():
             module.exit_json(
                 changed=False,
                 manifest=path,
-                removed=[],
-                due=[],
+                removed_items=[],
+                pending_entries=[],
                 stopped=False,
-                kept=[],
-                used_by=manifest["users"],
-                stays=[manifest_listing.told(item) for item in manifest["entries"]],
+                unlisted_paths=[],
+                users=manifest["users"],
+                remaining_items=[manifest_listing.told(item) for item in manifest["entries"]],
             )
         users = sorted(
-            {*manifest["users"], *options["users_elsewhere"]} - set(options["users_gone"])
+            {*manifest["users"], *options["other_users"]} - set(options["removed_users"])
         )
         if users:
             used(module, path, manifest, users)

@@ -71,7 +71,7 @@ def write(home, content):
 def removed(home, **options):
     return run_module(
         "instance",
-        dict({"instance": "swf", "remove_data": True}, **options),
+        dict({"state": "absent", "instance": "swf", "remove_data": True}, **options),
         env={"HOME": str(home)},
         drop_to=NOBODY,
     )
@@ -90,7 +90,7 @@ def refused(home, reason):
     for check in (True, False):
         answer = run_module(
             "instance",
-            {"instance": "swf", "remove_data": True},
+            {"state": "absent", "instance": "swf", "remove_data": True},
             check=check,
             env={"HOME": str(home)},
             drop_to=NOBODY,
@@ -323,9 +323,9 @@ def test_a_home_behind_a_link_is_no_surprise(home):
     }
     environment = {"HOME": str(home / "moved")}
     assert run_module("config_files", arguments, env=environment, drop_to=NOBODY)["changed"]
-    assert run_module("instance", {"instance": "swf"}, env=environment, drop_to=NOBODY)[
-        "removed"
-    ] == [place + "/secrets"]
+    assert run_module(
+        "instance", {"state": "absent", "instance": "swf"}, env=environment, drop_to=NOBODY
+    )["removed_items"] == [place + "/secrets"]
     assert not os.path.exists(place)
 
 
