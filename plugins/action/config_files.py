@@ -7,6 +7,8 @@ travels."""
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
+from typing import Any
 
 from ansible.errors import AnsibleActionFail, AnsibleError
 from ansible.plugins.action import ActionBase
@@ -40,7 +42,9 @@ except ImportError:
 class ActionModule(ActionBase):
     TRANSFERS_FILES = False
 
-    def run(self, tmp=None, task_vars=None):
+    def run(
+        self, tmp: str | None = None, task_vars: dict[str, Any] | None = None
+    ) -> dict[str, Any]:
         super().run(tmp, task_vars)
         task_vars = task_vars or {}
         arguments = resolved(self._task.args, ("files",), task_vars, self._templar)
@@ -65,7 +69,7 @@ class ActionModule(ActionBase):
             task_vars=task_vars,
         )
 
-    def _provenance(self, names, task_vars):
+    def _provenance(self, names: Iterable[str], task_vars: dict[str, Any]) -> dict[str, Any]:
         held = HeldSecrets(task_vars, self._templar)
         told = stamp(held.directory)
         if names:
@@ -74,7 +78,9 @@ class ActionModule(ActionBase):
             told.update(key=key, secrets=digests(key, names, held))
         return told
 
-    def _register(self, registry, manifest, task_vars):
+    def _register(
+        self, registry: dict[str, Any], manifest: dict[str, Any], task_vars: dict[str, Any]
+    ) -> bool:
         """Note on the controller that the instance uses its directory, and the index."""
         user = _registry.user_name(
             manifest["instance"], task_vars["inventory_hostname"], manifest["scope"]
@@ -91,7 +97,7 @@ class ActionModule(ActionBase):
                 "config_files: the list of instances on the controller: %s" % error
             ) from None
 
-    def _render(self, item, task_vars):
+    def _render(self, item: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         dest = item.get("dest", "a file without dest")
         if ("src" in item) == ("content" in item):
             raise AnsibleActionFail("config_files: %s needs either src or content" % dest)

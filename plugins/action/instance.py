@@ -7,6 +7,7 @@ of the instances."""
 from __future__ import annotations
 
 import os
+from typing import Any
 
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
@@ -21,7 +22,9 @@ MODULE = "bnlnpps.swf_testbed.instance"
 class ActionModule(ActionBase):
     TRANSFERS_FILES = False
 
-    def run(self, tmp=None, task_vars=None):
+    def run(
+        self, tmp: str | None = None, task_vars: dict[str, Any] | None = None
+    ) -> dict[str, Any]:
         super().run(tmp, task_vars)
         task_vars, arguments = task_vars or {}, dict(self._task.args)
         registry, index = (
@@ -49,7 +52,7 @@ class ActionModule(ActionBase):
             ) from None
         return result
 
-    def _foreseen(self, arguments, task_vars):
+    def _foreseen(self, arguments: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         """What the module would do, shown to whoever runs the play."""
         checked = self._task.check_mode
         self._task.check_mode = True

@@ -14,6 +14,7 @@ and only the problems of one role are reported.
 from __future__ import annotations
 
 import os
+from typing import Any
 
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
@@ -25,6 +26,7 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory._ch
     ALL,
     problems,
 )
+from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory._problem import Problem
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory._values import (
     Values,
     reader,
@@ -42,7 +44,7 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._shared_ca imp
 MOST = 4
 
 
-def report(found, hosts):
+def report(found: dict[Problem, list[str]], hosts: list[str]) -> str:
     """The message for {problem: hosts that have it}."""
     lines = [
         "this inventory cannot be used, and nothing was changed. Evidence: %s. Fix: correct all of "
@@ -68,7 +70,9 @@ class ActionModule(ActionBase):
     TRANSFERS_FILES = False
     _VALID_ARGS = frozenset(("parts",))
 
-    def run(self, tmp=None, task_vars=None):
+    def run(
+        self, tmp: str | None = None, task_vars: dict[str, Any] | None = None
+    ) -> dict[str, Any]:
         super().run(tmp, task_vars)
         _result, arguments = self.validate_argument_spec(
             argument_spec={
@@ -104,7 +108,7 @@ class ActionModule(ActionBase):
                 % (VARIABLE, error.filename, error.strerror),
             }
 
-    def _placed(self, shared):
+    def _placed(self, shared: list[tuple[Any, str]]) -> dict[str, Any]:
         """Place what is missing of each (CA, directory). It is no change: no host has another
         certificate by it."""
         files = []

@@ -6,6 +6,9 @@ missing nor say what to do."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import Any
+
 from ansible import constants, context
 from ansible.plugins.action import ActionBase
 
@@ -21,7 +24,9 @@ class ActionModule(ActionBase):
     _requires_connection = False
     _VALID_ARGS = frozenset(("max_unreachable", "failure"))
 
-    def run(self, tmp=None, task_vars=None):
+    def run(
+        self, tmp: str | None = None, task_vars: dict[str, Any] | None = None
+    ) -> dict[str, Any]:
         super().run(tmp, task_vars)
         _result, arguments = self.validate_argument_spec(
             argument_spec={
@@ -50,5 +55,5 @@ class ActionModule(ActionBase):
         }
 
     @staticmethod
-    def _without(hosts):
+    def _without(hosts: Iterable[str]) -> str:
         return without(hosts, context.CLIARGS, constants.DEFAULT_HOST_LIST or ())

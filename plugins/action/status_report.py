@@ -5,6 +5,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Any
+
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
@@ -13,7 +16,7 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._missing impor
 HEADINGS = ("HOST", "INSTANCE", "PROGRAM", "STATE", "PID", "UPTIME")
 
 
-def duration(seconds):
+def duration(seconds: float | None) -> str:
     """Seconds as a person reads them: 1d 02:03:04."""
     if seconds is None:
         return "-"
@@ -23,7 +26,7 @@ def duration(seconds):
     return ("%dd " % days if days else "") + "%02d:%02d:%02d" % (hours, minutes, seconds)
 
 
-def rows_of(host, instance):
+def rows_of(host: str, instance: dict[str, Any]) -> list[tuple[str, ...]]:
     rows = [
         (
             host,
@@ -42,7 +45,7 @@ def rows_of(host, instance):
     return rows or [(host, instance["name"], "-", "DOWN", "-", "-")]
 
 
-def unreachable_reason(host, answer):
+def unreachable_reason(host: str, answer: dict[str, Any]) -> str:
     # without what Ansible puts before each failure
     why = (
         str(answer.get("msg", "no answer"))
@@ -58,7 +61,7 @@ def unreachable_reason(host, answer):
     return "cannot be reported: %s%s" % (why, fix)
 
 
-def compose(answers):
+def compose(answers: dict[str, dict[str, Any]]) -> tuple[list[tuple[str, ...]], list[str]]:
     """Table rows and problem lines.
 
     :param answers: {host: what testbed_info returned for it}.
@@ -87,7 +90,7 @@ def compose(answers):
     return rows, problems
 
 
-def ends_of_logs(host, answer):
+def ends_of_logs(host: str, answer: dict[str, Any]) -> Iterator[str]:
     """Lines for a person: what the programs that are not well said last.
 
     :param answer: what supervisor_info returned for each instance of the host with such programs.
@@ -104,7 +107,7 @@ def ends_of_logs(host, answer):
                     yield from ("    " + line for line in item[channel + "_tail"].splitlines())
 
 
-def table(rows):
+def table(rows: list[tuple[str, ...]]) -> list[str]:
     widths = [max(len(row[column]) for row in [HEADINGS, *rows]) for column in range(len(HEADINGS))]
     return [
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip()
@@ -116,7 +119,9 @@ class ActionModule(ActionBase):
     TRANSFERS_FILES = False
     _requires_connection = False
 
-    def run(self, tmp=None, task_vars=None):
+    def run(
+        self, tmp: str | None = None, task_vars: dict[str, Any] | None = None
+    ) -> dict[str, Any]:
         result = super().run(tmp, task_vars)
         hostvars, variable = task_vars["hostvars"], self._task.args["variable"]
         asked = self._task.args["hosts"]

@@ -267,6 +267,7 @@ restorable:
 import contextlib
 import os
 import tempfile
+from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.common.text.converters import to_bytes, to_text
@@ -293,7 +294,7 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._release impor
 class ConfigFiles:
     """One run: stage and validate everything first, then put it in its place."""
 
-    def __init__(self, module):
+    def __init__(self, module: AnsibleModule) -> None:
         self.module = module
         self.changes = []
         self.diffs = []
@@ -305,7 +306,7 @@ class ConfigFiles:
             item["path"] for item in module.params["directories"] if not os.path.isdir(item["path"])
         }
 
-    def record(self):
+    def record(self) -> bool:
         """List in the manifest what is about to be created. True if that changes it."""
         parameters = self.module.params
         entries = [
@@ -332,13 +333,13 @@ class ConfigFiles:
                 % (error.filename, error.strerror)
             )
 
-    def note(self, path, action, before="", after=""):
+    def note(self, path: str, action: str, before: str = "", after: str = "") -> None:
         self.changes.append({"path": path, "action": action})
         self.diffs.append(
             {"before": before, "after": after, "before_header": path, "after_header": path}
         )
 
-    def attributes(self, item, mode):
+    def attributes(self, item: dict[str, Any], mode: str) -> dict[str, Any]:
         """Owner, group and mode in the shape that AnsibleModule's own helpers take."""
         path = item["path"] if "path" in item else item["dest"]
         return {
@@ -350,11 +351,11 @@ class ConfigFiles:
             "attributes": None,
         }
 
-    def apply_attributes(self, arguments):
+    def apply_attributes(self, arguments: dict[str, Any]) -> bool:
         """True if owner, group or mode differ (and, outside check mode, were put right)."""
         return bool(self.module.set_fs_attributes_if_different(arguments, False))
 
-    def directory(self, item):
+    def directory(self, item: dict[str, Any]) -> None:
         path = item["path"]
         if os.path.isdir(path) and path not in self.missing:
             if self.apply_attributes(self.attributes(item, item["mode"])):
@@ -384,19 +385,19 @@ class ConfigFiles:
             self.fail("cannot make the directory %s: %s" % (path, error.strerror))
         self.apply_attributes(self.attributes(item, item["mode"]))
 
-    def fail(self, message):
+    def fail(self, message: str) -> None:
         self.module.fail_json(
             msg=message, files=self.changes, backups=self.backups, **self.snapshot()
         )
 
-    def snapshot(self, due=False):
+    def snapshot(self, due: bool = False) -> dict[str, Any]:
         """The snapshot's part of the result; ``due`` in check mode, where it would be made."""
         folder = self.module.params["known_good"]
         if not folder or not (due or os.path.isdir(folder)):
             return {}
         return {"known_good": folder, "restorable": known_good.restorable(folder)}
 
-    def keep(self, unwanted):
+    def keep(self, unwanted: list[str]) -> None:
         """Keep all files as they are, before the first one is replaced or removed."""
         folder, parameters = self.module.params["known_good"], self.module.params
         if not folder or self.module.check_mode:
@@ -411,7 +412,7 @@ class ConfigFiles:
         except OSError as error:
             self.fail("cannot keep the files that are to be replaced, so none was: %s" % error)
 
-    def note_provenance(self):
+    def note_provenance(self) -> None:
         """Record where the secrets come from, and who changes something: before the first file is
         replaced, as the manifest."""
         told, manifest = self.module.params["provenance"], self.module.params["manifest"]
@@ -427,7 +428,7 @@ class ConfigFiles:
                 "and move it away" % error
             )
 
-    def stage(self, item):
+    def stage(self, item: dict[str, Any]) -> str | None:
         """A file's new text beside its destination, validated; None if the text is there
         already."""
         if os.path.isdir(item["dest"]):
@@ -451,7 +452,7 @@ class ConfigFiles:
         self.validate(item, staged, new)
         return staged or ""
 
-    def validate(self, item, staged, new):
+    def validate(self, item: dict[str, Any], staged: str | None, new: bytes) -> None:
         command = item.get("validate")
         if not command:
             return
@@ -484,7 +485,7 @@ class ConfigFiles:
                 )
             )
 
-    def place(self, item, staged):
+    def place(self, item: dict[str, Any], staged: str | None) -> None:
         dest = item["dest"]
         mode = item["mode"] or ("0600" if item["secret"] else "0644")
         arguments = self.attributes(item, mode)
@@ -508,7 +509,7 @@ class ConfigFiles:
         # readers for a moment
         os.replace(staged, dest)
 
-    def remove(self, path):
+    def remove(self, path: str) -> None:
         if not os.path.lexists(path):
             return
         if os.path.isdir(path) and not os.path.islink(path):
@@ -517,7 +518,7 @@ class ConfigFiles:
         if not self.module.check_mode:
             os.unlink(path)
 
-    def run(self):
+    def run(self) -> dict[str, Any]:
         parameters = self.module.params
         listed = self.record()
         for item in parameters["directories"]:
@@ -548,7 +549,7 @@ class ConfigFiles:
             **self.snapshot(due),
         )
 
-    def unwanted(self):
+    def unwanted(self) -> list[str]:
         """What is to be removed, and is there."""
         parameters = self.module.params
         kept = {item["dest"] for item in parameters["files"]}
@@ -562,7 +563,7 @@ class ConfigFiles:
         return found
 
 
-def main():
+def main() -> None:
     owner = {"owner": {"type": "str"}, "group": {"type": "str"}}
     module = AnsibleModule(
         argument_spec={

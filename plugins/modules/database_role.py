@@ -110,6 +110,7 @@ import json
 import os
 import shutil
 import subprocess
+from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
@@ -133,15 +134,15 @@ class DatabaseError(Exception):
     """What psql said; nothing secret is in it."""
 
 
-def literal(text):
+def literal(text: str) -> str:
     return "'%s'" % text.replace("'", "''")
 
 
-def identifier(text):
+def identifier(text: str) -> str:
     return '"%s"' % text.replace('"', '""')
 
 
-def query(options, sql):
+def query(options: dict[str, Any], sql: str) -> str:
     """What psql prints for statements, which it is given on its standard input.
 
     :raises DatabaseError:
@@ -193,7 +194,7 @@ def query(options, sql):
     return done.stdout.strip()
 
 
-def keep(folder, former):
+def keep(folder: str, former: str | None) -> None:
     """Keep a verifier (None: there was no role), unless one is kept already.
 
     :raises OSError:
@@ -212,20 +213,20 @@ def keep(folder, former):
     os.rename(scratch, folder)
 
 
-def former_in(folder):
+def former_in(folder: str) -> str | None:
     """The verifier that is kept; None if there is none."""
     text = read(os.path.join(folder, FILE))
     return json.loads(text)["verifier"] if text else None
 
 
-def snapshot(folder):
+def snapshot(folder: str) -> dict[str, Any]:
     """The snapshot's part of the result."""
     if not folder or not os.path.isdir(folder):
         return {}
     return {"known_good": folder, "restorable": former_in(folder) is not None}
 
 
-def present(options, check):
+def present(options: dict[str, Any], check: bool) -> list[str]:
     """The changes that are due, and are made unless this is a check."""
     name, found = identifier(options["name"]), query(options, LOOK % literal(options["name"]))
     role = json.loads(found) if found else None
@@ -250,7 +251,7 @@ def present(options, check):
     return changes
 
 
-def restored(options, check):
+def restored(options: dict[str, Any], check: bool) -> list[str]:
     """The password, where the role has another one than the one that is kept."""
     former = former_in(options["known_good"])
     found = query(options, LOOK % literal(options["name"])) if former else ""
@@ -263,7 +264,7 @@ def restored(options, check):
     return ["password"]
 
 
-def main():
+def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "name": {"type": "str", "required": True},

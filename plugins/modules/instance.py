@@ -161,6 +161,7 @@ user:
 """
 
 import os
+from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
@@ -207,7 +208,7 @@ class NotRemoved(Exception):
     """Why nothing is removed."""
 
 
-def stop_all(places, units, check_mode):
+def stop_all(places: dict[str, Any], units: list[str], check_mode: bool) -> bool:
     """Stop the instance. True if something ran.
 
     :param units: the units of the manifest that are there.
@@ -227,7 +228,7 @@ def stop_all(places, units, check_mode):
     return bool(end_programs_of(places["socket"]) or found or lost)
 
 
-def stop_service(units, check_mode):
+def stop_service(units: list[str], check_mode: bool) -> bool:
     """Stop the units of a service and see that they are not started again. True if there was
     one."""
     for path in units if not check_mode else ():
@@ -235,7 +236,7 @@ def stop_service(units, check_mode):
     return bool(units)
 
 
-def pip_lines(places, due):
+def pip_lines(places: dict[str, Any], due: list[dict[str, Any]]) -> pip_config.Files:
     """The files of pip and uv without our lines, not written yet.
 
     :raises NotRemoved: lines are to be taken out of a file that the manifest does not name, or that
@@ -264,7 +265,7 @@ def pip_lines(places, due):
     return files
 
 
-def unlisted(places, manifest, path):
+def unlisted(places: dict[str, Any], manifest: dict[str, Any], path: str) -> list[str]:
     """What is in the directories of the instance, and in no manifest."""
     listed = {
         item["path"] for item in manifest["entries"] if item["kind"] in manifest_listing.PATHS
@@ -281,7 +282,9 @@ def unlisted(places, manifest, path):
     return found
 
 
-def not_listed(module, subject, places, path):
+def not_listed(
+    module: AnsibleModule, subject: dict[str, Any], places: dict[str, Any] | None, path: str
+) -> None:
     """There is no manifest: an older installation, or none at all.
 
     :raises NotRemoved: an older installation.
@@ -334,7 +337,7 @@ def not_listed(module, subject, places, path):
     )
 
 
-def used(module, path, manifest, users):
+def used(module: AnsibleModule, path: str, manifest: dict[str, Any], users: list[str]) -> None:
     """Others use it: it stays, and is listed as used by them alone."""
     listed = [user for user in manifest["users"] if user in users]
     changed = listed != manifest["users"]
@@ -357,7 +360,13 @@ def used(module, path, manifest, users):
     )
 
 
-def removed_in(module, subject, places, path, manifest):
+def removed_in(
+    module: AnsibleModule,
+    subject: dict[str, Any],
+    places: dict[str, Any] | None,
+    path: str,
+    manifest: dict[str, Any],
+) -> None:
     """Remove it, or say what would be."""
     options, scope = module.params, subject.get("scope", "system")
     removal = Removal(
@@ -431,7 +440,7 @@ def removed_in(module, subject, places, path, manifest):
     )
 
 
-def main():
+def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "state": {"type": "str", "choices": ["absent"], "required": True},

@@ -106,6 +106,7 @@ newer:
 import os
 import socket
 import time
+from typing import Any, NoReturn
 
 from ansible.module_utils.basic import AnsibleModule
 
@@ -133,13 +134,13 @@ ANY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1"}
 POLL_SECONDS = 0.25
 
 
-def show(unit):
+def show(unit: str) -> dict[str, str]:
     """The properties of a unit: {name: text}."""
     output = systemctl("system", "show", unit, "--property=" + ",".join(PROPERTIES))
     return dict(line.split("=", 1) for line in output.splitlines() if "=" in line)
 
 
-def newer_than(paths, microseconds):
+def newer_than(paths: list[str], microseconds: int) -> list[str]:
     """Those of the paths that were changed after a time of the monotonic clock, which is what
     systemd notes.
 
@@ -154,20 +155,20 @@ def newer_than(paths, microseconds):
     ]
 
 
-def unread(state, paths):
+def unread(state: dict[str, Any], paths: list[str]) -> list[str]:
     """Unit files and drop-ins that systemd does not have; NeedDaemonReload does not tell of the
     first drop-in of a unit."""
     known = [state["FragmentPath"], *state["DropInPaths"].split()]
     return [path for path in paths if path.startswith(UNIT_FILES) and path not in known]
 
 
-def plan(state, parameters):
+def plan(state: dict[str, Any], parameters: dict[str, Any]) -> tuple[list[str], list[str]]:
     """What to do, and the files that are why: (actions, paths)."""
     placed = {item["path"] for item in parameters["placed"]}
     # a directory that lost or got a file was changed
     placed |= {os.path.dirname(path) for path in placed}
 
-    def since(files, event):
+    def since(files: list[str], event: str) -> set[str]:
         return set(newer_than(files, int(state[event] or 0))) | (placed & set(files))
 
     loaded = state["LoadState"] == "loaded"
@@ -203,7 +204,7 @@ def plan(state, parameters):
     return actions, sorted(newer)
 
 
-def refusal(host, port):
+def refusal(host: str, port: int) -> str:
     """Why nothing takes connections there; an empty text if something does."""
     host = host.strip("[]")
     try:
@@ -213,7 +214,7 @@ def refusal(host, port):
     return ""
 
 
-def wanting(parameters):
+def wanting(parameters: dict[str, Any]) -> str:
     """What keeps the service from being well; an empty text if nothing does."""
     state = show(parameters["unit"])["ActiveState"]
     if state not in ("active", "reloading"):
@@ -223,7 +224,7 @@ def wanting(parameters):
     )
 
 
-def wait(parameters):
+def wait(parameters: dict[str, Any]) -> str:
     """Wait until the service is well; returns what is wanting when the time is over."""
     deadline = time.monotonic() + parameters["timeout"]
     while True:
@@ -233,7 +234,7 @@ def wait(parameters):
         time.sleep(POLL_SECONDS)
 
 
-def carry_out(actions, unit):
+def carry_out(actions: list[str], unit: str) -> None:
     for action in actions:
         if action == "daemon-reload":
             systemctl("system", action)
@@ -248,7 +249,7 @@ def carry_out(actions, unit):
         systemctl("system", action, unit)
 
 
-def fail(module, cause, actions, newer):
+def fail(module: AnsibleModule, cause: str, actions: list[str], newer: list[str]) -> NoReturn:
     unit = module.params["unit"]
     tail = journal(unit, "system", module.params["log_lines"]) or "(its journal is empty)"
     module.fail_json(
@@ -260,7 +261,7 @@ def fail(module, cause, actions, newer):
     )
 
 
-def main():
+def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "unit": {"type": "str", "required": True},

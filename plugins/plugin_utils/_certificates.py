@@ -8,6 +8,8 @@ from __future__ import annotations
 import datetime
 import ipaddress
 import re
+from collections.abc import Iterable
+from typing import Any
 
 try:
     from cryptography import x509
@@ -29,21 +31,21 @@ class CertificateError(ValueError):
     """What is wrong with a certificate or a name, and the fix."""
 
 
-def now():
+def now() -> datetime.datetime:
     return datetime.datetime.now(datetime.timezone.utc)
 
 
-def end_of(certificate):
+def end_of(certificate: x509.Certificate) -> datetime.datetime:
     """When it ends. The property with a time zone is there from cryptography 42 on."""
     end = getattr(certificate, "not_valid_after_utc", None)
     return end or certificate.not_valid_after.replace(tzinfo=datetime.timezone.utc)
 
 
-def days_left(certificate):
+def days_left(certificate: x509.Certificate) -> float:
     return (end_of(certificate) - now()).total_seconds() / 86400
 
 
-def general_name(name):
+def general_name(name: str) -> x509.GeneralName:
     """A name as it stands in a certificate.
 
     :raises CertificateError: it is neither an address nor a DNS name.
@@ -59,7 +61,7 @@ def general_name(name):
     return x509.DNSName(name.lower())
 
 
-def names_of(certificate):
+def names_of(certificate: x509.Certificate) -> set[str]:
     """The names that a certificate is for, as text."""
     try:
         found = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
@@ -72,7 +74,7 @@ def names_of(certificate):
     }
 
 
-def covers(certificate, name):
+def covers(certificate: x509.Certificate, name: str) -> bool:
     """Whether clients that connect to a name take this certificate for it."""
     names = names_of(certificate)
     wanted = str(general_name(name).value).lower()
@@ -83,11 +85,11 @@ def covers(certificate, name):
     )
 
 
-def public_bytes(key):
+def public_bytes(key: Any) -> bytes:
     return key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
 
 
-def checked(certificate_text, key_text, names):
+def checked(certificate_text: str, key_text: str, names: Iterable[str]) -> dict[str, str]:
     """A given pair as {certificate, key}, after a look at it.
 
     :raises CertificateError: clients or the server would refuse it.

@@ -13,7 +13,7 @@ import yaml
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def collection_version():
+def collection_version() -> str:
     installed = ROOT / "MANIFEST.json"
     if installed.exists():
         return yaml.safe_load(installed.read_text(encoding="utf-8"))["collection_info"]["version"]

@@ -11,11 +11,12 @@ import json
 import os
 import platform
 import time
+from typing import Any
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._run import claimed_by, run_id
 
 
-def login():
+def login() -> str:
     try:
         return getpass.getuser()
     except (KeyError, OSError):
@@ -23,7 +24,7 @@ def login():
         return str(os.getuid())
 
 
-def here(directory):
+def here(directory: str) -> dict[str, str]:
     """The controller: its name, the login, and the directory with its secrets.
 
     :param directory: swf_testbed_controller_dir.
@@ -35,7 +36,7 @@ def here(directory):
     }
 
 
-def lease(instance, scope, directory, break_lock):
+def lease(instance: str, scope: str, directory: str, break_lock: bool) -> dict[str, Any]:
     """What a host that is held by this run knows of it; module_utils/_host/lease.py reads it."""
     known = here(directory)
     owner = hashlib.sha256(json.dumps(known, sort_keys=True).encode()).hexdigest()[:16]
@@ -50,7 +51,7 @@ def lease(instance, scope, directory, break_lock):
     )
 
 
-def started():
+def started() -> float:
     """When this run began to hold hosts, in seconds since 1970: the same for all of its
     processes."""
     return float(claimed_by("the start of the run", repr(time.time())))

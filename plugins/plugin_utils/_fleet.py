@@ -5,6 +5,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+from typing import Any
+
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.findings import (
     FATAL,
     WARNING,
@@ -14,7 +17,9 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.findin
 SITE = "ansible-playbook site.yml"
 
 
-def fleet(answers, addresses):
+def fleet(
+    answers: dict[str, dict[str, Any]], addresses: Mapping[str, str]
+) -> dict[str, dict[str, Any]]:
     """What is reported: {host: {address, reached, installed, findings}}, the findings numbered.
 
     What one host alone cannot know is put right here. A part that is not installed is what a first
@@ -46,7 +51,7 @@ def fleet(answers, addresses):
     return report
 
 
-def settled(item, installed, missing):
+def settled(item: dict[str, Any], installed: set[str], missing: set[str]) -> dict[str, Any]:
     if item["check"] == "not_installed" and installed:
         return dict(
             item, severity=FATAL, cause=item["cause"] + ", and other parts of this testbed are"
@@ -61,7 +66,7 @@ def settled(item, installed, missing):
     return item
 
 
-def unanswered(answer):
+def unanswered(answer: dict[str, Any]) -> dict[str, Any]:
     """A host of which nothing is known: it hangs, or its variables could not even be worked out."""
     if answer.get("timedout") or "time frame" in str(answer.get("msg")):
         return finding(
@@ -79,17 +84,17 @@ def unanswered(answer):
     )
 
 
-def counts(report):
+def counts(report: dict[str, dict[str, Any]]) -> tuple[int, int]:
     """(fatal, warnings) of a whole report."""
     severities = [item["severity"] for host in report.values() for item in host["findings"]]
     return severities.count(FATAL), severities.count(WARNING)
 
 
-def plural(number, word):
+def plural(number: int, word: str) -> str:
     return "%d %s%s" % (number, word, "" if number == 1 else "s")
 
 
-def lines(report):
+def lines(report: dict[str, dict[str, Any]]) -> Iterator[str]:
     """The report as a person reads it."""
     for host, entry in report.items():
         fatal, warnings = counts({host: entry})

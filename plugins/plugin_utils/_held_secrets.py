@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 import re
+from typing import Any
 
 from ansible.errors import AnsibleError
 
@@ -45,13 +46,13 @@ class HeldSecrets:
     :param templar: of an action plugin.
     """
 
-    def __init__(self, task_vars, templar):
+    def __init__(self, task_vars: dict[str, Any], templar: Any) -> None:
         # as in a check run, in which nothing is generated
         everything = dict(_known.defaults(), **dict(task_vars, ansible_check_mode=True))
         self._templar = _known.templar_of(templar, everything)
         self._variables = everything
 
-    def variable(self, name):
+    def variable(self, name: str) -> Any:
         """The value of a variable, None where it cannot be worked out."""
         try:
             return plain(self._templar.template(self._variables[name]))
@@ -59,10 +60,10 @@ class HeldSecrets:
             return None
 
     @property
-    def directory(self):
+    def directory(self) -> str:
         return os.path.expanduser(str(self.variable("swf_testbed_controller_dir")))
 
-    def get(self, name):
+    def get(self, name: str) -> str | None:
         """A secret, or for a CA its public keys, as text; None for one that this controller does
         not have.
 
@@ -81,7 +82,7 @@ class HeldSecrets:
         return text_of(os.path.join(self.directory, "secrets", name + ".pem"))
 
 
-def told(name):
+def told(name: str) -> str:
     """How a user knows it."""
     if name in AUTHORITIES:
         return "the CA in " + AUTHORITIES[name]
@@ -92,7 +93,7 @@ def told(name):
     )
 
 
-def text_of(path):
+def text_of(path: str) -> str | None:
     try:
         return read(path)
     except OSError as error:
@@ -101,7 +102,7 @@ def text_of(path):
         ) from None
 
 
-def public_keys(text):
+def public_keys(text: str) -> str | None:
     """What stays the same of certificates in PEM when they are renewed; None where there is
     none."""
     try:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import shlex
+from typing import Any
 
 PAGE = "docs/move_database.md"
 TEXT = (
@@ -19,14 +20,14 @@ TEXT = (
 )
 
 
-def holding(formers):
+def holding(formers: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
     """The former databases that hold history, or may: {host: answer}."""
     return {
         host: answer for host, answer in formers.items() if answer.get("why") or answer.get("rows")
     }
 
 
-def said(answer):
+def said(answer: dict[str, Any]) -> str:
     """What a database answered."""
     if answer.get("why"):
         return "could not be asked (%s)" % answer["why"][:300]
@@ -36,7 +37,7 @@ def said(answer):
     )
 
 
-def commands(former, new):
+def commands(former: dict[str, Any], new: dict[str, Any]) -> str:
     """The command that moves the rows, where one is enough."""
     if former.get("host") and new.get("host"):
         pipe = "on the monitor's host: pg_dump --no-owner --no-acl %s | psql -v ON_ERROR_STOP=1 %s"
@@ -46,7 +47,7 @@ def commands(former, new):
     return "from one kind of database to the other"
 
 
-def options(connection):
+def options(connection: dict[str, Any]) -> str:
     return shlex.join(
         [
             "-h",
@@ -60,7 +61,7 @@ def options(connection):
     )
 
 
-def refusal(formers, new):
+def refusal(formers: dict[str, dict[str, Any]], new: dict[str, Any]) -> str:
     """Why the run ends, or "".
 
     :param formers: {host: what was answered for the database that it had}.

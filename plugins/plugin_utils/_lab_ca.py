@@ -9,6 +9,8 @@ import contextlib
 import datetime
 import os
 import re
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
 
 try:
     from cryptography import x509
@@ -54,7 +56,7 @@ class LabCa:
     """The CA of a directory: C(ca/ca.pem) for everybody, C(secrets/lab-ca.key) and the services'
     keys for the owner alone."""
 
-    def __init__(self, directory, check_mode=False):
+    def __init__(self, directory: str, check_mode: bool = False) -> None:
         self.check_mode = check_mode
         self.public, self.secrets = (
             os.path.join(directory, "ca"),
@@ -63,7 +65,9 @@ class LabCa:
         self.certificate_path = os.path.join(self.public, "ca.pem")
         self.key_path = os.path.join(self.secrets, "lab-ca.key")
 
-    def issued(self, service, names, days, renew_days):
+    def issued(
+        self, service: str, names: Iterable[str], days: int, renew_days: int
+    ) -> dict[str, str]:
         """The certificate and key of a service, as texts in PEM. What was issued before comes back
         if it is still right.
 
@@ -91,12 +95,12 @@ class LabCa:
                 self.write(path, found["key"] + found["certificate"])
             return found
 
-    def path_of(self, service):
+    def path_of(self, service: str) -> str:
         """Where the key and certificate of a service are."""
         return os.path.join(self.secrets, "tls-%s.pem" % service)
 
     @contextlib.contextmanager
-    def alone(self):
+    def alone(self) -> Iterator[None]:
         """Hold the lock of the directory. Lookups of several hosts run at once."""
         if self.check_mode:
             yield
@@ -109,7 +113,7 @@ class LabCa:
         except LockHeld as error:
             raise CertificateError("another run works on the lab's CA: %s" % error) from error
 
-    def _authority(self):
+    def _authority(self) -> tuple[x509.Certificate, Any]:
         """Certificate and key of the CA; made or renewed where that is due."""
         text, key_text = read(self.certificate_path), read(self.key_path)
         if text and not key_text:
@@ -141,7 +145,7 @@ class LabCa:
         return certificate, key
 
     @staticmethod
-    def load(path, load, text, *arguments):
+    def load(path: str, load: Callable[..., Any], text: str, *arguments: Any) -> Any:
         try:
             return load(text.encode(), *arguments)
         except (TypeError, ValueError):
@@ -149,7 +153,13 @@ class LabCa:
                 "%s is damaged. Bring it back from where you keep a copy" % path
             ) from None
 
-    def _kept(self, path, wanted, renew_days, authority):
+    def _kept(
+        self,
+        path: str,
+        wanted: list[x509.GeneralName],
+        renew_days: int,
+        authority: x509.Certificate,
+    ) -> dict[str, str] | None:
         """What was issued before, None if it is not right any more."""
         text = read(path)
         if not text:
@@ -169,13 +179,13 @@ class LabCa:
             return None
         return {"certificate": pem_of(certificate), "key": pem_of_key(key)}
 
-    def write(self, path, text, mode=0o600):
+    def write(self, path: str, text: str, mode: int = 0o600) -> None:
         if not self.check_mode:
             with replacing(path, mode) as stream:
                 stream.write(text)
 
 
-def read(path):
+def read(path: str) -> str | None:
     """The text of a file, None where there is none."""
     try:
         with open(path, encoding="ascii", errors="replace") as stream:
@@ -184,19 +194,19 @@ def read(path):
         return None
 
 
-def new_key():
+def new_key() -> Any:
     return ec.generate_private_key(ec.SECP256R1())
 
 
-def pem_of(certificate):
+def pem_of(certificate: x509.Certificate) -> str:
     return certificate.public_bytes(Encoding.PEM).decode()
 
 
-def pem_of_key(key):
+def pem_of_key(key: Any) -> str:
     return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
 
 
-def self_signed(key):
+def self_signed(key: Any) -> x509.Certificate:
     """A CA's own certificate. The name follows from the key: a renewed certificate has it too, and
     another CA has not."""
     identifier = x509.SubjectKeyIdentifier.from_public_key(key.public_key())
@@ -227,7 +237,9 @@ def self_signed(key):
     return builder.add_extension(identifier, critical=False).sign(key, hashes.SHA256())
 
 
-def issue(names, days, authority, authority_key):
+def issue(
+    names: list[x509.GeneralName], days: int, authority: x509.Certificate, authority_key: Any
+) -> dict[str, str]:
     """A new key, and a certificate of a server with these names."""
     key = new_key()
     end = min(now() + datetime.timedelta(days=days), end_of(authority))
@@ -262,7 +274,9 @@ def issue(names, days, authority, authority_key):
     }
 
 
-def start(subject, issuer, public_key, end):
+def start(
+    subject: dict[str, Any], issuer: x509.Name, public_key: Any, end: datetime.datetime
+) -> x509.CertificateBuilder:
     builder = (
         x509.CertificateBuilder().subject_name(subject).issuer_name(issuer).public_key(public_key)
     )

@@ -19,7 +19,7 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._release.lock_
 WHEELS = re.compile("git-[0-9a-f]{12}")
 
 
-def keep_locks(used, folder, keep):
+def keep_locks(used: str, folder: str, keep: int) -> None:
     """Note that a lock was used. In the controller's own folder of locks all but the last ones that
     we made are removed.
 
@@ -35,11 +35,11 @@ def keep_locks(used, folder, keep):
         )
 
 
-def is_ours(path):
+def is_ours(path: str) -> bool:
     return (read(path) or "").startswith(HEADING)
 
 
-def keep_wheels(used, keep):
+def keep_wheels(used: str, keep: int) -> None:
     """The same for a directory of wheels, and those beside it that have a name of their kind."""
     folder = os.path.dirname(os.path.abspath(used))
     keep_last(
@@ -49,7 +49,7 @@ def keep_wheels(used, keep):
     )
 
 
-def keep_last(used, paths, keep):
+def keep_last(used: str, paths: list[str], keep: int) -> None:
     os.utime(used)
     # another host of the play may be here at the same time
     times = {}

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import os
 import shlex
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._unreached import said, unreached
 
@@ -17,7 +19,7 @@ REGISTERED = ("swf_testbed_reached", "swf_testbed_index_access", "swf_testbed_re
 SERVICES = {"index", "database", "broker", "monitor"}
 
 
-def lost_by(known):
+def lost_by(known: dict[str, Any]) -> dict[str, Any]:
     """The result by which a host went missing; {} if it is not known.
 
     :param known: the host's variables.
@@ -33,13 +35,13 @@ def lost_by(known):
     )
 
 
-def may_be_missing(known):
+def may_be_missing(known: dict[str, Any]) -> bool:
     """Whether nothing but agents is lost with this host."""
     groups = set(known.get("group_names") or ())
     return "agents" in groups and not groups & SERVICES and bool(lost_by(known).get("unreachable"))
 
 
-def line(host, known):
+def line(host: str, known: dict[str, Any]) -> str:
     """What is said of a missing host."""
     answer = lost_by(known)
     if not answer.get("unreachable"):
@@ -53,7 +55,9 @@ def line(host, known):
     )
 
 
-def without(hosts, arguments, default_inventory=()):
+def without(
+    hosts: Iterable[str], arguments: Mapping[str, Any], default_inventory: Sequence[str] = ()
+) -> str:
     """The command of this run, without these hosts. Values of -e may be secret and are not
     repeated.
 
@@ -73,12 +77,12 @@ def without(hosts, arguments, default_inventory=()):
     return "%s --limit %s%s" % (shlex.join(command), shlex.quote(limit), others)
 
 
-def shortest(path):
+def shortest(path: str) -> str:
     relative = os.path.relpath(path)
     return path if relative.startswith("..") else relative
 
 
-def message(missing, allowed, command):
+def message(missing: dict[str, dict[str, Any]], allowed: int, command: str) -> str:
     """Why the run ends.
 
     :param missing: {host: variables}.

@@ -10,6 +10,9 @@ from. The controller reads it when the action runs.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 
@@ -19,7 +22,9 @@ SUFFIX = "_of"
 CREDENTIALS = ("token", "password", "git_token")
 
 
-def resolved(arguments, options, task_vars, templar):
+def resolved(
+    arguments: Mapping[str, Any], options: Iterable[str], task_vars: dict[str, Any], templar: Any
+) -> dict[str, Any]:
     """The arguments of a task, each OPTION_of replaced by OPTION with the value of the variable
     that it names.
 
@@ -52,7 +57,7 @@ def resolved(arguments, options, task_vars, templar):
     return found
 
 
-def unusable(option, value):
+def unusable(option: str, value: Any) -> Iterator[str]:
     """The credentials of an option, or of its items, that are not text."""
     if option in CREDENTIALS and value is not None:
         yield from filter(None, [not_text(option, value)])
@@ -63,7 +68,7 @@ def unusable(option, value):
                 yield from filter(None, [not_text(what, item[name])])
 
 
-def value_of(option, name, task_vars, templar):
+def value_of(option: str, name: str, task_vars: dict[str, Any], templar: Any) -> Any:
     if name not in task_vars:
         raise AnsibleActionFail(
             "%s names the variable %s, which is not defined. Fix: correct the name" % (option, name)
@@ -79,7 +84,9 @@ class ActionWithNames(ActionBase):
     #: the options that a task may give by the name of a variable
     NAMED = ()
 
-    def run(self, tmp=None, task_vars=None):
+    def run(
+        self, tmp: str | None = None, task_vars: dict[str, Any] | None = None
+    ) -> dict[str, Any]:
         super().run(tmp, task_vars)
         return self._execute_module(
             module_name=self._task.action,

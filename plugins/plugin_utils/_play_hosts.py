@@ -5,8 +5,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Any
 
-def variables_of_hosts(task, task_vars):
+
+def variables_of_hosts(
+    task: Any, task_vars: dict[str, Any]
+) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yields (name, variables as a task on it has them) of all hosts of the play."""
     manager = task.get_variable_manager()
     for host in task_vars["ansible_play_hosts_all"]:

@@ -12,6 +12,8 @@ from __future__ import annotations
 import hashlib
 import hmac
 import time
+from collections.abc import Iterable
+from typing import Any
 
 from ansible.utils.version import SemanticVersion
 
@@ -21,15 +23,16 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._collection im
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._controller import here
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._held_secrets import (
     DIGEST_KEY,
+    HeldSecrets,
     told,
 )
 
 
-def digest(key, name, secret):
+def digest(key: str, name: str, secret: str) -> str:
     return hmac.new(key.encode(), ("%s\0%s" % (name, secret)).encode(), hashlib.sha256).hexdigest()
 
 
-def stamp(directory):
+def stamp(directory: str) -> dict[str, str]:
     """Who changes a host, and when, for its record."""
     return dict(
         here(directory),
@@ -38,13 +41,13 @@ def stamp(directory):
     )
 
 
-def digests(key, names, held):
+def digests(key: str, names: Iterable[str], held: HeldSecrets) -> dict[str, str]:
     """{name: digest} of those of the secrets that this controller has."""
     found = {name: held.get(name) for name in names}
     return {name: digest(key, name, secret) for name, secret in found.items() if secret is not None}
 
 
-def others(record, held):
+def others(record: dict[str, Any], held: HeldSecrets) -> dict[str, str]:
     """The secrets of a record that this controller would replace without being entitled to: {name:
     how it is different}.
 
@@ -67,7 +70,7 @@ def others(record, held):
     return found
 
 
-def refusal(records, held, host):
+def refusal(records: list[dict[str, Any]], held: HeldSecrets, host: str) -> str | None:
     """Why this controller may not change a host; None if it may.
 
     :param records: of the host.
@@ -100,7 +103,7 @@ def refusal(records, held, host):
     return None
 
 
-def older(records):
+def older(records: list[dict[str, Any]]) -> str | None:
     """Why this version of the collection may not change a host; None if it may."""
     mine = collection_version()
     for record in records:
@@ -117,9 +120,9 @@ def older(records):
     return None
 
 
-def where(who):
+def where(who: dict[str, Any]) -> str:
     return "%(login)s on %(controller)s, with %(directory)s" % who
 
 
-def changed(who):
+def changed(who: dict[str, Any]) -> str:
     return "The host was last changed on %s UTC by %s" % (who["time"], where(who))

@@ -11,6 +11,8 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable
+from typing import Any
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.exclusive import exclusive
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.files import replacing
@@ -20,12 +22,12 @@ FILE = "instances.json"
 PATIENCE = 30
 
 
-def user_name(instance, host, scope):
+def user_name(instance: str, host: str, scope: str) -> str:
     """How an instance is called where it is one of several users."""
     return "%s@%s/%s" % (instance, host, scope)
 
 
-def users_of(wanted, task_vars):
+def users_of(wanted: dict[str, Any], task_vars: dict[str, Any]) -> list[str]:
     """The instances on the hosts of a group. A host may have another instance than the one that the
     task is for.
 
@@ -44,7 +46,7 @@ def users_of(wanted, task_vars):
     return found
 
 
-def read(directory):
+def read(directory: str) -> dict[str, str] | None:
     """{user: address of the index that it installs from}; None where nothing was ever noted.
 
     :raises OSError, ValueError:
@@ -62,7 +64,7 @@ def read(directory):
     return found["instances"]
 
 
-def change(directory, edit):
+def change(directory: str, edit: Callable[[dict[str, str]], object]) -> None:
     """Change the list; several hosts are worked on at once.
 
     :param edit: a function that changes the dict it is given.
@@ -77,7 +79,7 @@ def change(directory, edit):
                 json.dump({"format": 1, "instances": found}, stream, indent=1, sort_keys=True)
 
 
-def register(directory, user, index, check_mode):
+def register(directory: str, user: str, index: str, check_mode: bool) -> bool:
     """Note an instance. True if that is new."""
     if (read(directory) or {}).get(user) == index:
         return False
@@ -87,7 +89,7 @@ def register(directory, user, index, check_mode):
     return True
 
 
-def unregister(directory, user):
+def unregister(directory: str, user: str) -> None:
     """Take an instance off the list."""
     if user in (read(directory) or {}):
         change(directory, lambda found: found.pop(user, None))

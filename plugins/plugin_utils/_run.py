@@ -12,27 +12,28 @@ from __future__ import annotations
 
 import hashlib
 import os
+from typing import Any
 
 from ansible import constants as C
 
 STAMP = "run"
 
 
-def run_id():
+def run_id() -> str:
     """The name of the temporary directory: no two runs have the same."""
     return os.path.basename(C.DEFAULT_LOCAL_TMP)
 
 
-def stamped(fact):
+def stamped(fact: dict[str, Any]) -> dict[str, Any]:
     """A fact, a dict, marked as one of this run."""
     return dict(fact, **{STAMP: run_id()})
 
 
-def is_of_this_run(fact):
+def is_of_this_run(fact: Any) -> bool:
     return isinstance(fact, dict) and fact.get(STAMP) == run_id()
 
 
-def claimed_by(place, host):
+def claimed_by(place: str, host: str) -> str:
     """Name of the host that was the first of this run to claim a place, a text that no other
     machine has."""
     path = os.path.join(

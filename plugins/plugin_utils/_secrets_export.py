@@ -5,20 +5,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Any
+
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._held_secrets import (
     DIGEST_KEY,
     TEXTS,
+    HeldSecrets,
 )
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._secrets_file import (
     LAB_CA,
     PREFIX,
     VARIABLES,
     FileError,
+    SecretsFile,
 )
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._shared_ca import of_directory
 
 
-def exported(file, hosts, check_mode):
+def exported(file: SecretsFile, hosts: dict[str, HeldSecrets], check_mode: bool) -> dict[str, Any]:
     """Write the file, unless it has the same secrets already. Returns the result of the task,
     without a secret in it.
 
@@ -57,7 +62,7 @@ def exported(file, hosts, check_mode):
     }
 
 
-def held(hosts):
+def held(hosts: dict[str, HeldSecrets]) -> dict[str, Any]:
     """{variable: value} of what this controller has for these hosts.
 
     :raises FileError: hosts have different values, which one file cannot give them.
@@ -77,7 +82,7 @@ def held(hosts):
     return {name: found[name][1] for name in VARIABLES if name in found}
 
 
-def of_host(secrets):
+def of_host(secrets: HeldSecrets) -> Iterator[tuple[str, Any]]:
     for name in (*TEXTS, DIGEST_KEY):
         value = secrets.get(name)
         if value is not None:
@@ -98,7 +103,7 @@ def of_host(secrets):
         )
 
 
-def refuse_loss(file, former, values):
+def refuse_loss(file: SecretsFile, former: dict[str, Any], values: dict[str, Any]) -> None:
     """Nothing that is only in the file is overwritten."""
     others = sorted(str(name) for name in former if name not in VARIABLES)
     if others:

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import datetime
 import os
+from typing import Any
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.files import read
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils import _shared_ca
+from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._held_secrets import HeldSecrets
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory._secrets import (
     of_secret,
 )
@@ -19,11 +21,14 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._secrets_file 
     PREFIX,
     VARIABLES,
     FileError,
+    SecretsFile,
     templates,
 )
 
 
-def imported(file, hosts, force, check_mode):
+def imported(
+    file: SecretsFile, hosts: dict[str, HeldSecrets], force: bool, check_mode: bool
+) -> dict[str, Any]:
     """Write the files that are missing. Returns the result of the task, without a secret in it.
 
     :param hosts: {name: its HeldSecrets}.
@@ -75,7 +80,7 @@ def imported(file, hosts, force, check_mode):
     }
 
 
-def refuse_unusable(file, values):
+def refuse_unusable(file: SecretsFile, values: dict[str, Any]) -> None:
     """:raises FileError: something in it could not be used."""
     unknown = [str(name) for name in values if name not in VARIABLES]
     for name, value in values.items():
@@ -109,7 +114,9 @@ def refuse_unusable(file, values):
             raise FileError(problem.text())
 
 
-def missing(file, values, authority, force):
+def missing(
+    file: SecretsFile, values: dict[str, Any], authority: LabCa, force: bool
+) -> list[tuple[_shared_ca.File, bool]]:
     """[(file to write, whether it replaces another value)].
 
     :raises FileError: files have another value, and that is not to be forced.
@@ -136,7 +143,7 @@ def missing(file, values, authority, force):
     return [(item, item.path in others) for item in found]
 
 
-def copied(path):
+def copied(path: str) -> str:
     """Make a copy of a file beside it, for its owner alone. Returns its path."""
     copy = "%s.%s" % (
         path,

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.findings import finding
 
@@ -82,7 +83,7 @@ REASONS = (
 )
 
 
-def unreached(text, host, task_vars):
+def unreached(text: str, host: str, task_vars: dict[str, Any]) -> dict[str, Any]:
     """The finding for a host on which nothing could be looked at.
 
     :param text: what Ansible, ssh or the host said.
@@ -103,7 +104,7 @@ def unreached(text, host, task_vars):
     )
 
 
-def said(result):
+def said(result: dict[str, Any]) -> str:
     """What a module's answer that is no answer says."""
     parts = [result.get("msg"), result.get("module_stderr"), result.get("module_stdout")]
     return " ".join(str(part) for part in parts if part)

@@ -11,6 +11,7 @@ import os
 import pwd
 import re
 import stat
+from typing import Any
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.layout import xdg
 
@@ -75,7 +76,7 @@ ACCOUNT = r"[a-z_][a-z0-9_-]{0,31}"
 FIRST_PERSON = 1000
 
 
-def mount_points():
+def mount_points() -> set[str]:
     """All mount points, those that show another directory of the same file system too."""
     try:
         with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as stream:
@@ -84,11 +85,11 @@ def mount_points():
         return set()
 
 
-def unescaped(text):
+def unescaped(text: str) -> str:
     return re.sub(r"\\([0-7]{3})", lambda match: chr(int(match.group(1), 8)), text)
 
 
-def protected(environment):
+def protected(environment: dict[str, Any]) -> set[str]:
     """Directories that hold more than an instance."""
     home = environment["HOME"]
     bases = {xdg(environment, name, fallback) for name, fallback in XDG}
@@ -103,11 +104,17 @@ def protected(environment):
     return {os.path.normpath(path) for path in {home, *bases, *SYSTEM}}
 
 
-def holds(folder, path):
+def holds(folder: str, path: str) -> bool:
     return path == folder or path.startswith(folder.rstrip("/") + "/")
 
 
-def problem(item, subject, places, environment, mounts):
+def problem(
+    item: dict[str, Any],
+    subject: dict[str, Any],
+    places: dict[str, Any] | None,
+    environment: dict[str, Any],
+    mounts: set[str],
+) -> tuple[str, str] | None:
     """Why an entry is not removed; None where nothing is against it. (cause, evidence)
 
     :param places: the layout of the instance, None for a service.
@@ -123,7 +130,12 @@ def problem(item, subject, places, environment, mounts):
     return path_problem(item, subject, places, environment) or state_problem(item, mounts)
 
 
-def path_problem(item, subject, places, environment):
+def path_problem(
+    item: dict[str, Any],
+    subject: dict[str, Any],
+    places: dict[str, Any] | None,
+    environment: dict[str, Any],
+) -> tuple[str, str] | None:
     path = item["path"]
     if any(holds(path, other) for other in protected(environment)):
         return "it is a directory of the system or of the login, or holds one", "it is %s" % path
@@ -147,18 +159,18 @@ def path_problem(item, subject, places, environment):
     return None
 
 
-def own_places(places):
+def own_places(places: dict[str, Any]) -> tuple[list[str], list[str]]:
     """(directories of the instance, those of them that may be removed with all that is in them)"""
     whole = [places["log_dir"], places["run_dir"]]
     return [places[name] for name in ("config_dir", "root", "state_dir")] + whole, whole
 
 
-def service_places(service):
+def service_places(service: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
     own = OF_SERVICES.get(service, ())
     return own, own
 
 
-def state_problem(item, mounts):
+def state_problem(item: dict[str, Any], mounts: set[str]) -> tuple[str, str] | None:
     """What is in the way on the host now."""
     path, parent = item["path"], os.path.dirname(item["path"])
     real = os.path.realpath(parent)
@@ -194,7 +206,7 @@ def state_problem(item, mounts):
     return None
 
 
-def account_problem(item, subject):
+def account_problem(item: dict[str, Any], subject: dict[str, Any]) -> tuple[str, str] | None:
     name = item["name"]
     if subject.get("scope") != "system":
         return "accounts are of the system scope alone", "the scope is %s" % subject.get("scope")

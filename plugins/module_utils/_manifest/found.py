@@ -9,6 +9,7 @@ from __future__ import annotations
 import glob
 import json
 import os
+from typing import Any
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index import pip_config
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._manifest.listing import (
@@ -38,7 +39,7 @@ FILES = {
 }
 
 
-def is_ours(places):
+def is_ours(places: dict[str, Any]) -> bool:
     """Whether the roles installed an instance here. Directories of that name alone may be
     anybody's."""
     return (
@@ -51,7 +52,7 @@ def is_ours(places):
     )
 
 
-def written_by_us(path):
+def written_by_us(path: str) -> bool:
     try:
         with open(path, encoding="utf-8", errors="replace") as stream:
             return MARK[2:] in stream.readline(200)
@@ -59,7 +60,7 @@ def written_by_us(path):
         return False
 
 
-def release_of_ours(path):
+def release_of_ours(path: str) -> bool:
     try:
         with open(path, encoding="utf-8") as stream:
             return {"lock_hash", "packages"} <= set(json.load(stream))
@@ -67,7 +68,7 @@ def release_of_ours(path):
         return False
 
 
-def entries_of(places):
+def entries_of(places: dict[str, Any]) -> list[dict[str, Any]]:
     """The entries of an older installation; none where there is none."""
     if not is_ours(places):
         return []
@@ -100,7 +101,7 @@ def entries_of(places):
     ]
 
 
-def others_on_host(places):
+def others_on_host(places: dict[str, Any]) -> dict[str, dict[str, Any]]:
     """{name: manifest} of the other instances on the host, as far as this login can read them."""
     found = {}
     folder = os.path.dirname(places["config_dir"])

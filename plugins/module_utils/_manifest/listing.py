@@ -15,6 +15,8 @@ import json
 import os
 import re
 import stat
+from collections.abc import Iterable
+from typing import Any
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.files import replacing
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.instance_name import (
@@ -44,7 +46,7 @@ class ManifestError(Exception):
     """The manifest cannot be used; the message has cause, evidence and fix."""
 
 
-def entry(kind, what, uninstall="always", **more):
+def entry(kind: str, what: str, uninstall: str = "always", **more: Any) -> dict[str, Any]:
     """One entry. ``more`` can be ``role``, ``reason`` and, for lines in a file of others, the
     ``name`` they are marked with."""
     return dict(
@@ -52,14 +54,14 @@ def entry(kind, what, uninstall="always", **more):
     )
 
 
-def key(item):
+def key(item: dict[str, Any]) -> tuple[str, str]:
     """Two entries with the same key are about the same thing."""
     if item["kind"] == "lines":
         return "lines", item["path"]
     return ("path", item["path"]) if item["kind"] in PATHS else (item["kind"], item["name"])
 
 
-def told(item):
+def told(item: dict[str, Any]) -> str:
     """An entry as a few words."""
     words = (
         item["path"]
@@ -69,7 +71,7 @@ def told(item):
     return "lines in " + words if item["kind"] == "lines" else words
 
 
-def shape_problem(item):
+def shape_problem(item: Any) -> str | None:
     """What keeps an entry from being one; None if it is one."""
     if not isinstance(item, dict) or item.get("kind") not in PATHS + NAMES:
         return "its kind is not known"
@@ -91,7 +93,7 @@ def shape_problem(item):
     return None
 
 
-def service_name(value):
+def service_name(value: Any) -> str:
     if not isinstance(value, str) or not re.fullmatch(SERVICE_NAME, value):
         raise InstanceNameError(
             "%r is not the name of a service. Evidence: its manifest is a file of that name. Fix: "
@@ -101,7 +103,7 @@ def service_name(value):
     return value
 
 
-def subject_of(options):
+def subject_of(options: dict[str, Any]) -> dict[str, str]:
     """What a manifest is for: {"instance" and "scope"} or {"service"}.
 
     :raises InstanceNameError:
@@ -114,7 +116,7 @@ def subject_of(options):
     }
 
 
-def path_of(subject, services=None):
+def path_of(subject: dict[str, Any], services: str | None = None) -> str:
     """Where the manifest of an instance or a service is."""
     if "service" in subject:
         return os.path.join(services or SERVICES, subject["service"] + ".json")
@@ -123,7 +125,7 @@ def path_of(subject, services=None):
     )
 
 
-def read(path, subject):
+def read(path: str, subject: dict[str, Any]) -> dict[str, Any] | None:
     """The manifest, or None where there is none.
 
     :raises ManifestError: somebody else could have written it, or it is not one of this instance
@@ -188,11 +190,11 @@ REWRITE = (
 )
 
 
-def refused(path, cause, evidence, fix):
+def refused(path: str, cause: str, evidence: object, fix: str) -> ManifestError:
     return ManifestError("the manifest %s %s. Evidence: %s. Fix: %s" % (path, cause, evidence, fix))
 
 
-def trusted_text(path):
+def trusted_text(path: str) -> str:
     """The text of a file that only this login, or root, can have written.
 
     :raises ManifestError, OSError:
@@ -218,7 +220,9 @@ def trusted_text(path):
         return stream.read()
 
 
-def merged(found, entries, users=()):
+def merged(
+    found: dict[str, Any], entries: list[dict[str, Any]], users: Iterable[str] = ()
+) -> dict[str, Any]:
     """The manifest with more entries. What earlier runs recorded stays: a later run may not manage
     it any more."""
     after = {key(item): item for item in found["entries"]}
@@ -230,7 +234,7 @@ def merged(found, entries, users=()):
     )
 
 
-def write(path, manifest):
+def write(path: str, manifest: dict[str, Any]) -> None:
     """Write the manifest, whole or not at all. The directory is made for its owner alone: whoever
     needs it wider says so later.
 

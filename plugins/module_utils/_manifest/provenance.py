@@ -14,6 +14,8 @@ from __future__ import annotations
 import json
 import os
 import stat
+from collections.abc import Iterable
+from typing import Any
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.files import replacing
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._manifest import listing
@@ -40,7 +42,7 @@ WHO = ("controller", "login", "directory", "time", "collection")
 REMEMBERED = 10
 
 
-def path_of(manifest):
+def path_of(manifest: dict[str, Any]) -> str:
     """Where the record of a role is.
 
     :param manifest: the option of that name, of a module.
@@ -51,7 +53,7 @@ def path_of(manifest):
     )
 
 
-def entries(manifest):
+def entries(manifest: dict[str, Any]) -> list[dict[str, Any]]:
     """What the record adds to the manifest."""
     path = path_of(manifest)
     if manifest.get("service"):
@@ -62,7 +64,7 @@ def entries(manifest):
     return [listing.entry("directory", os.path.dirname(path), "always")]
 
 
-def read(path):
+def read(path: str) -> dict[str, Any] | None:
     """A record; None where there is none.
 
     :raises OSError:
@@ -87,7 +89,7 @@ def read(path):
     return found
 
 
-def all_of(config_dir, services=()):
+def all_of(config_dir: str, services: Iterable[str] = ()) -> list[dict[str, Any]]:
     """The records of an instance and of services on this host.
 
     :raises OSError, ValueError:
@@ -105,7 +107,7 @@ def all_of(config_dir, services=()):
     return [found for found in map(read, paths) if found]
 
 
-def write(path, told):
+def write(path: str, told: dict[str, Any]) -> None:
     """Note a change.
 
     :param told: the argument ``provenance`` of the module. Without secrets, only who changed
@@ -129,7 +131,7 @@ def write(path, told):
         json.dump(after, stream, indent=1, sort_keys=True)
 
 
-def former(record, secrets):
+def former(record: dict[str, Any], secrets: dict[str, str]) -> dict[str, list[str]]:
     """{name: digests of what a secret was before, the latest first}."""
     found = {}
     for name, digest in secrets.items():

@@ -7,6 +7,7 @@ run can be removed, too."""
 from __future__ import annotations
 
 import os
+from typing import Any
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.layout import (
     environment_of_login,
@@ -38,7 +39,7 @@ ARGUMENT = {
 }
 
 
-def record(options, entries, check_mode):
+def record(options: dict[str, Any] | None, entries: list[dict[str, Any]], check_mode: bool) -> bool:
     """List what is about to be created, or was created by an earlier run. True if the manifest
     changes.
 
@@ -58,7 +59,7 @@ def record(options, entries, check_mode):
         return _record(options, entries, check_mode)
 
 
-def _record(options, entries, check_mode):
+def _record(options: dict[str, Any], entries: list[dict[str, Any]], check_mode: bool) -> bool:
     subject = listing.subject_of(options)
     path = listing.path_of(subject)
     before = listing.read(path, subject)
@@ -104,7 +105,7 @@ def _record(options, entries, check_mode):
     return True
 
 
-def is_new(item, shared, mounts):
+def is_new(item: dict[str, Any], shared: set[str], mounts: set[str]) -> bool:
     """Whether the run is about to create it. An empty file system that was mounted for the instance
     counts."""
     if item["kind"] not in listing.PATHS or item["kind"] == "lines":
@@ -117,14 +118,14 @@ def is_new(item, shared, mounts):
     )
 
 
-def covered(item, folders):
+def covered(item: dict[str, Any], folders: list[str]) -> bool:
     """Whether the path goes with a directory that is listed."""
     return item["kind"] in ("file", "link", "directory") and any(
         item["path"].startswith(folder + "/") for folder in folders
     )
 
 
-def completed(item, role):
+def completed(item: dict[str, Any], role: str | None) -> dict[str, Any]:
     """The entry with the role that listed it first, and the directory that a link on its way leads
     to."""
     item = dict(item, **{"role": role} if role else {})

@@ -12,6 +12,8 @@ import os
 import pwd
 import shutil
 import subprocess
+from collections.abc import Callable
+from typing import Any
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._manifest import checks, listing
 
@@ -30,8 +32,15 @@ class Removal:
     """
 
     def __init__(
-        self, manifest, subject, places, environment, remove_data, others=None, mounts=None
-    ):
+        self,
+        manifest: dict[str, Any],
+        subject: dict[str, Any],
+        places: dict[str, Any] | None,
+        environment: dict[str, Any],
+        remove_data: bool,
+        others: dict[str, dict[str, Any]] | None = None,
+        mounts: set[str] | None = None,
+    ) -> None:
         self.manifest, self.subject, self.places, self.environment = (
             manifest,
             subject,
@@ -48,7 +57,7 @@ class Removal:
         # what a tool refused to remove, and what it said
         self.refusals = {}
 
-    def problems(self):
+    def problems(self) -> list[str]:
         """Why nothing is removed, one sentence for each entry."""
         found = (
             (item, checks.problem(item, self.subject, self.places, self.environment, self.mounts))
@@ -60,13 +69,13 @@ class Removal:
             if why
         ]
 
-    def is_due(self, item):
+    def is_due(self, item: dict[str, Any]) -> bool:
         return (
             item["uninstall"] in ("always", "data")[: 1 + self.remove_data]
             and self.why_kept(item) is None
         )
 
-    def why_kept(self, item):
+    def why_kept(self, item: dict[str, Any]) -> str | None:
         """Why an entry stays that could go; None where it may go."""
         if item["uninstall"] == "never":
             return item.get("reason", "it is not removed")
@@ -75,7 +84,7 @@ class Removal:
             return "the instance %s uses it" % other
         return self.refusals.get(listing.key(item))
 
-    def due(self):
+    def due(self) -> list[dict[str, Any]]:
         """The entries that are there and that this module removes, but for directories that go when
         they are empty."""
         found = [
@@ -86,7 +95,7 @@ class Removal:
         # a group after the account that it is the first group of
         return sorted(found, key=lambda item: ORDER.index(item["kind"]))
 
-    def due_elsewhere(self):
+    def due_elsewhere(self) -> list[dict[str, Any]]:
         """The entries that others remove: lines in files, databases, what a firewall has open."""
         return [
             item
@@ -94,7 +103,7 @@ class Removal:
             if item["kind"] not in ORDER and self.is_due(item)
         ]
 
-    def is_there(self, item):
+    def is_there(self, item: dict[str, Any]) -> bool:
         if item["kind"] == "account":
             return exists(pwd.getpwnam, item["name"])
         if item["kind"] == "group":
@@ -106,10 +115,10 @@ class Removal:
             return bool(os.listdir(item["path"]))
         return os.path.lexists(item["path"])
 
-    def is_mount(self, path):
+    def is_mount(self, path: str) -> bool:
         return os.path.realpath(path) in self.mounts or os.path.ismount(path)
 
-    def remove(self, item):
+    def remove(self, item: dict[str, Any]) -> None:
         """Remove what one entry is about.
 
         :raises OSError:
@@ -124,7 +133,7 @@ class Removal:
         else:
             remove_tree(item["path"])
 
-    def remove_account(self, item):
+    def remove_account(self, item: dict[str, Any]) -> None:
         if not self.is_there(item):
             # a group goes with the account of its name
             return
@@ -143,7 +152,7 @@ class Removal:
                 done.returncode,
             )
 
-    def remove_empty(self, check_mode=False):
+    def remove_empty(self, check_mode: bool = False) -> list[str]:
         """Remove the listed directories that hold nothing any more, the inner ones first. Returns
         their paths."""
         gone = []
@@ -162,7 +171,7 @@ class Removal:
                     os.rmdir(path)
         return gone
 
-    def left(self):
+    def left(self) -> dict[str, Any] | None:
         """The manifest of what is left, None where a later removal has nothing more to do.
 
         To be asked when the due entries are gone.
@@ -182,7 +191,7 @@ class Removal:
             ],
         )
 
-    def is_left(self, item):
+    def is_left(self, item: dict[str, Any]) -> bool:
         """Whether an entry has something to remove after this removal."""
         if item["kind"] not in ORDER:
             # whoever asked for the removal has taken it out before, or the module has
@@ -192,7 +201,7 @@ class Removal:
             return False
         return self.is_there(item)
 
-    def stays(self):
+    def stays(self) -> list[str]:
         """[what, why] of the listed entries that stay."""
         found = []
         for item in self.manifest["entries"]:
@@ -211,14 +220,14 @@ class Removal:
         return found
 
 
-def exists(look_up, name):
+def exists(look_up: Callable[[str], Any], name: str) -> bool:
     try:
         return bool(look_up(name))
     except KeyError:
         return False
 
 
-def remove_tree(path):
+def remove_tree(path: str) -> None:
     if os.path.isdir(path) and not os.path.islink(path):
         # the parameter has another name from Python 3.12 on, and this one until 3.14 at least
         shutil.rmtree(path, onerror=forgive)
@@ -229,7 +238,7 @@ def remove_tree(path):
             pass
 
 
-def forgive(_function, _path, failure):
+def forgive(_function: object, _path: object, failure: Any) -> None:
     """On a file system that hosts share, another one may be removing the same."""
     if getattr(failure[1], "errno", None) != errno.ENOENT:
         raise failure[1]

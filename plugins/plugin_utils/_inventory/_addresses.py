@@ -7,13 +7,17 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from collections.abc import Iterator
+from typing import Any
 from urllib.parse import urlsplit
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._certificates import DNS_NAME
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory._problem import (
     HIDDEN,
+    Problem,
     problem,
 )
+from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory._values import Values
 
 PLAIN = "write a DNS name or an address, such as index.example.org, 192.0.2.10 or ::1"
 #: settings that say where a service listens and where clients find it
@@ -51,7 +55,7 @@ MAY_BE_EMPTY = (
 KEYWORDS = ("any", "localhost", "link-local", "multicast")
 
 
-def wrong_addresses(values):
+def wrong_addresses(values: Values) -> Iterator[Problem]:
     for name in HOSTS:
         if values.given(name) and isinstance(values.get(name), str):
             yield from of_host(values, name)
@@ -81,7 +85,7 @@ def wrong_addresses(values):
             yield from of_url(name, values[name])
 
 
-def of_host(values, name):
+def of_host(values: Values, name: str) -> Iterator[Problem]:
     host = values[name]
     if name == "swf_testbed_database_host" and (not host or host.startswith("/")):
         # SQLite, or the directory of a socket
@@ -102,7 +106,7 @@ def of_host(values, name):
         )
 
 
-def of_url(name, url):
+def of_url(name: str, url: str) -> Iterator[Problem]:
     if not url and name in MAY_BE_EMPTY:
         return
     schemes = (
@@ -131,12 +135,12 @@ def of_url(name, url):
             )
 
 
-def refused(name, value, cause, fix):
+def refused(name: str, value: Any, cause: str | None, fix: str) -> Iterator[Problem]:
     if cause:
         yield problem(name, value, cause, fix)
 
 
-def host_refusal(host):
+def host_refusal(host: str) -> str | None:
     """Why this is neither a DNS name nor an address, or None."""
     if not host:
         return "is empty"
@@ -164,7 +168,7 @@ def host_refusal(host):
     return None
 
 
-def network_refusal(item, names):
+def network_refusal(item: dict[str, Any], names: bool) -> str | None:
     """Why this is no address or network (or DNS name), or None."""
     try:
         ipaddress.ip_network(item)
@@ -179,7 +183,7 @@ def network_refusal(item, names):
     return host_refusal(item.lstrip(".") or item)
 
 
-def url_refusal(url, schemes):
+def url_refusal(url: str, schemes: tuple[str, ...]) -> tuple[str | None, bool]:
     """(why this is no URL or None, whether it may hold a secret)."""
     try:
         parts = urlsplit(url)
@@ -202,7 +206,7 @@ def url_refusal(url, schemes):
     return (cause and "has a host that " + cause), False
 
 
-def is_loopback(host):
+def is_loopback(host: str) -> bool:
     """Whether only programs of the same machine reach this address."""
     try:
         return ipaddress.ip_address(host).is_loopback
@@ -210,6 +214,6 @@ def is_loopback(host):
         return host == "localhost"
 
 
-def port_of(url):
+def port_of(url: str) -> int:
     parts = urlsplit(url)
     return parts.port or (443 if parts.scheme == "https" else 80)

@@ -5,6 +5,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Container, Iterable, Mapping
+from typing import Any
+
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory import (
     _addresses,
     _collections,
@@ -19,6 +22,8 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory imp
     _types,
     _unknown,
 )
+from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory._problem import Problem
+from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory._values import Values
 
 #: name of a part: functions of (values) that yield problems
 PARTS = {
@@ -52,7 +57,7 @@ ALL = (*PARTS_OF_ROLES, *PARTS)
 TESTBED = ("systemd", "preflight", "pip_index", "release", "supervisord", "service", "status")
 
 
-def roles_of(groups, variables):
+def roles_of(groups: Iterable[str], variables: Mapping[str, Any]) -> list[str]:
     """The roles that site.yml has for a host of these groups."""
     roles = {"common"} | ({"database", "broker"} & set(groups))
     if "monitor" in groups:
@@ -66,7 +71,7 @@ def roles_of(groups, variables):
     return sorted(roles)
 
 
-def problems(values, parts=ALL):
+def problems(values: Values, parts: Container[str] = ALL) -> list[Problem]:
     """All problems of a host, each once.
 
     :param values: the :class:`_values.Values` of the host.

@@ -8,8 +8,12 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterator
 
 from ansible.errors import AnsibleError
+
+from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory._problem import Problem
+from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory._values import Values
 
 try:
     from cryptography import x509
@@ -24,7 +28,6 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._certificates 
 )
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory._problem import (
     HIDDEN,
-    Problem,
     problem,
 )
 
@@ -59,7 +62,7 @@ CERTIFICATES = {
 ABSOLUTE = "write the path from / on"
 
 
-def wrong_files(values):
+def wrong_files(values: Values) -> Iterator[Problem]:
     for name in CAS:
         if values.given(name) and values.text(name):
             yield from of_ca(name, values[name], values)
@@ -84,7 +87,7 @@ def wrong_files(values):
         yield from of_certificate(prefix, values)
 
 
-def wrong_paths(values):
+def wrong_paths(values: Values) -> Iterator[Problem]:
     for name in MADE:
         if values.given(name) and isinstance(values.get(name), str):
             path = os.path.expanduser(values[name])
@@ -135,7 +138,7 @@ def wrong_paths(values):
         )
 
 
-def of_file(name, path):
+def of_file(name: str, path: str) -> Iterator[Problem]:
     """Yields what is wrong with a file of the controller. Nothing if it can be read."""
     full = os.path.expanduser(path)
     if not os.path.isabs(full):
@@ -155,7 +158,7 @@ def of_file(name, path):
         )
 
 
-def of_ca(name, path, values):
+def of_ca(name: str, path: str, values: Values) -> Iterator[Problem]:
     own = os.path.join(
         os.path.expanduser(values.text("swf_testbed_controller_dir")), "ca", "ca.pem"
     )
@@ -188,7 +191,7 @@ def of_ca(name, path, values):
         )
 
 
-def of_source(where, folder):
+def of_source(where: str, folder: str) -> Iterator[Problem]:
     full = os.path.expanduser(folder)
     if not os.path.isabs(full):
         yield problem(where, folder, "is not an absolute path", ABSOLUTE)
@@ -201,7 +204,7 @@ def of_source(where, folder):
         )
 
 
-def of_certificate(prefix, values):
+def of_certificate(prefix: str, values: Values) -> Iterator[Problem]:
     """A certificate of one's own: both files, each the other's, and for the names that clients
     use."""
     names = [prefix + "_certificate", prefix + "_certificate_key"]

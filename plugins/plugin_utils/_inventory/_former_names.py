@@ -6,8 +6,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory import _known
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory._problem import Problem
+from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory._values import Values
 
 #: former prefix: (what follows swf_testbed_ now, the rest of the names)
 PREFIXES = {
@@ -98,7 +101,7 @@ FORMER = {
 }
 
 
-def former_names(values):
+def former_names(values: Values) -> Iterator[Problem]:
     """A variable with a former name has no effect. Where the inventory sets the new name, too, the
     former one belongs to something else."""
     for old in sorted(FORMER.keys() & values.variables.keys()):

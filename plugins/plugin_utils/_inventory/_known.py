@@ -9,7 +9,9 @@ from __future__ import annotations
 import difflib
 import functools
 import re
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import yaml
 from ansible.template import Templar
@@ -18,16 +20,16 @@ try:
     # from ansible-core 2.19 on only text that is trusted is a template
     from ansible.template import trust_as_template
 
-    def templar_of(templar, variables):
+    def templar_of(templar: Any, variables: Mapping[str, Any]) -> Any:
         """A templar like this one, for other variables."""
         return templar.copy_with_new_env(available_variables=variables)
 
 except ImportError:
 
-    def trust_as_template(text):
+    def trust_as_template(text: str) -> str:
         return text
 
-    def templar_of(templar, variables):
+    def templar_of(templar: Any, variables: Mapping[str, Any]) -> Any:
         # not a copy: lookups in it see the variables of the first one, and would generate secrets
         return Templar(loader=templar._loader, variables=variables)
 
@@ -46,31 +48,31 @@ INTERNAL = re.compile(
 )
 
 
-def read(role, path):
+def read(role: str, path: str) -> Any:
     with open(ROLES / role / path, encoding="utf-8") as stream:
         return yaml.safe_load(stream) or {}
 
 
 @functools.cache
-def options_of(role):
+def options_of(role: str) -> dict[str, dict[str, Any]]:
     """{name: option} of all entry points of a role."""
     entries = read(role, "meta/argument_specs.yml")["argument_specs"].values()
     return {name: option for entry in entries for name, option in (entry["options"] or {}).items()}
 
 
 @functools.cache
-def roles():
+def roles() -> list[str]:
     return sorted(path.parent.parent.name for path in ROLES.glob("*/meta/argument_specs.yml"))
 
 
 @functools.cache
-def options():
+def options() -> dict[str, dict[str, Any]]:
     """{name: option} of all roles."""
     return {name: option for role in roles() for name, option in options_of(role).items()}
 
 
 @functools.cache
-def defaults():
+def defaults() -> dict[str, Any]:
     """What the roles set by themselves, as templates: their defaults, and what these are made
     of."""
     found = {}
@@ -81,7 +83,7 @@ def defaults():
     return found
 
 
-def trusted(value):
+def trusted(value: Any) -> Any:
     if isinstance(value, str):
         return trust_as_template(value)
     if isinstance(value, dict):
@@ -89,7 +91,7 @@ def trusted(value):
     return [trusted(item) for item in value] if isinstance(value, list) else value
 
 
-def nearest(name, known, cutoff=0.0):
+def nearest(name: str, known: dict[str, Any], cutoff: float = 0.0) -> str | None:
     """The known name that is most like this one, or None."""
     found = difflib.get_close_matches(name, list(known), n=1, cutoff=cutoff)
     return found[0] if found else None

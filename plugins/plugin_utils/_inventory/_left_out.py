@@ -7,11 +7,13 @@ be others."""
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory._known import (
     GENERATED_LATER,
 )
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory._problem import Problem
+from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory._values import Values
 
 #: secret: group of the hosts that have it
 SECRETS = {
@@ -26,7 +28,7 @@ AUTHORITIES = {
 FIX = "run without --limit, from the controller that set up these hosts; or get what it has first (docs/team.md)"
 
 
-def missing_secrets(values):
+def missing_secrets(values: Values) -> Iterator[Problem]:
     # a check run places nothing
     if (
         not values.variables.get("ansible_limit")
@@ -53,11 +55,13 @@ def missing_secrets(values):
         )
 
 
-def members(values, groups):
+def members(values: Values, groups: tuple[str, ...]) -> list[str]:
     return sorted({host for group in groups for host in values.members(group)})
 
 
-def of_hosts(values, name, hosts, missing, evidence=""):
+def of_hosts(
+    values: Values, name: str, hosts: list[str], missing: bool, evidence: str = ""
+) -> Iterator[Problem]:
     """A problem, if hosts have what is missing here, and none of them is in this run."""
     if (
         missing

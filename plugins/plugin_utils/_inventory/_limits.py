@@ -6,6 +6,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from typing import Any
+
+from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory._problem import Problem
+from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory._values import Values
 
 try:
     from packaging.requirements import InvalidRequirement, Requirement
@@ -70,7 +75,7 @@ SIZE = re.compile(r"([0-9]+)(KB|MB|GB)?", re.IGNORECASE)
 PYTHON = re.compile(r"/[^\s]+|python[0-9.]*|pypy[0-9.]*")
 
 
-def wrong_numbers(values):
+def wrong_numbers(values: Values) -> Iterator[Problem]:
     for name, (least, greatest) in RANGES.items():
         number = values.get(name) if values.given(name) else None
         number = number if isinstance(number, float) else whole(number)
@@ -105,7 +110,7 @@ def wrong_numbers(values):
             yield from of_serial(name, values.get(name))
 
 
-def of_size(name, value):
+def of_size(name: str, value: Any) -> Iterator[Problem]:
     found = (
         SIZE.fullmatch(str(value))
         if isinstance(value, (str, int)) and not isinstance(value, bool)
@@ -119,7 +124,7 @@ def of_size(name, value):
         yield problem(name, value, "would let logs grow without end", "write a size, such as 10MB")
 
 
-def of_serial(name, value):
+def of_serial(name: str, value: Any) -> Iterator[Problem]:
     for item in value if isinstance(value, list) else [value]:
         share = (
             re.fullmatch("([0-9]+)(%?)", str(item))
@@ -140,7 +145,7 @@ def of_serial(name, value):
         )
 
 
-def wrong_names(values):
+def wrong_names(values: Values) -> Iterator[Problem]:
     """Names of instances, which are the names of their directories."""
     for name in INSTANCES:
         value = values.get(name)
@@ -157,7 +162,7 @@ def wrong_names(values):
         )
 
 
-def wrong_accounts(values):
+def wrong_accounts(values: Values) -> Iterator[Problem]:
     """Not for playbooks that stop or remove an instance: one that an older version made must not be
     in their way."""
     for name in ACCOUNTS if values.get("swf_testbed_scope") == "system" else ():
@@ -182,7 +187,7 @@ def wrong_accounts(values):
             )
 
 
-def wrong_versions(values):
+def wrong_versions(values: Values) -> Iterator[Problem]:
     version = values.get("swf_testbed_release_version")
     if values.given("swf_testbed_release_version") and isinstance(version, str):
         try:

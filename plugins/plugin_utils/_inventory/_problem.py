@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import typing as t
+from typing import Any
 
 #: stands in the place of a value that no message may show
 HIDDEN = object()
@@ -19,11 +20,11 @@ class Problem(t.NamedTuple):
     evidence: str
     fix: str
 
-    def text(self):
+    def text(self) -> str:
         return "%s %s. Evidence: %s. Fix: %s" % (self.variable, self.cause, self.evidence, self.fix)
 
 
-def problem(variable, value, cause, fix):
+def problem(variable: str, value: Any, cause: str, fix: str) -> Problem:
     """A problem of one value.
 
     :param variable: the variable; inside of lists and dictionaries with the way to the value, as in
@@ -39,7 +40,7 @@ def problem(variable, value, cause, fix):
     )
 
 
-def shown(value):
+def shown(value: Any) -> str:
     """A value as YAML would have it, so that text and numbers can be told apart."""
     text = json.dumps(value, default=str, ensure_ascii=False)
     return text if len(text) <= MOST else text[:MOST] + " ..."

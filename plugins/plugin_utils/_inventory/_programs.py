@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import re
 import shlex
+from collections.abc import Iterator
+from typing import Any
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor import quoting
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory._problem import (
@@ -14,7 +16,10 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory._pr
     Problem,
     problem,
 )
-from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory._values import whole
+from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory._values import (
+    Values,
+    whole,
+)
 
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 RESERVED = ("supervisord", "all")
@@ -25,7 +30,7 @@ LEAST = {"priority": 0, "startsecs": 0, "startretries": 0, "stopwaitsecs": 1}
 MOST = 2**31 - 1
 
 
-def wrong_programs(values):
+def wrong_programs(values: Values) -> Iterator[Problem]:
     seen = {}
     for variable in PROGRAMS:
         for place, program in enumerate(values.entries(variable)):
@@ -49,7 +54,7 @@ def wrong_programs(values):
             yield from of_environment(variable, values[variable])
 
 
-def of_program(where, program, values):
+def of_program(where: str, program: dict[str, Any], values: Values) -> Iterator[Problem]:
     name, command, directory = (program.get(key) for key in ("name", "command", "directory"))
     if isinstance(name, str):
         if name in RESERVED:
@@ -96,7 +101,7 @@ def of_program(where, program, values):
         )
 
 
-def of_command(where, command):
+def of_command(where: str, command: str) -> Iterator[Problem]:
     if not command.strip():
         yield problem(where, command, "is empty", "write the command line")
         return
@@ -125,7 +130,7 @@ def of_command(where, command):
         )
 
 
-def unwritable(where, text):
+def unwritable(where: str, text: str) -> Iterator[Problem]:
     try:
         quoting.escape(text)
     except ValueError as error:
@@ -135,7 +140,7 @@ def unwritable(where, text):
         )
 
 
-def of_environment(where, environment):
+def of_environment(where: str, environment: dict[Any, Any]) -> Iterator[Problem]:
     for name, value in environment.items():
         if isinstance(value, bool) or not isinstance(value, (str, int, float)):
             # a number is written as it is; how a program wants to read the others cannot be guessed

@@ -6,6 +6,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from typing import Any
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor import quoting
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory import _known
@@ -14,6 +16,7 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory._pr
     Problem,
     problem,
 )
+from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory._values import Values
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._shared_ca import (
     VARIABLE as LAB_CA,
 )
@@ -35,7 +38,7 @@ USERS = (
 LONGEST_NAME = 63
 
 
-def wrong_secrets(values):
+def wrong_secrets(values: Values) -> Iterator[Problem]:
     for name, option in sorted(_known.options().items()):
         if option.get("no_log") and values.given(name):
             yield from of_secret(name, values.get(name))
@@ -59,7 +62,7 @@ def wrong_secrets(values):
             )
 
 
-def of_secret(name, secret, kind=None):
+def of_secret(name: str, secret: Any, kind: str | None = None) -> Iterator[Problem]:
     """What is wrong with a secret.
 
     :param kind: name of the variable that has the same use, if it is another one.
@@ -108,7 +111,7 @@ def of_secret(name, secret, kind=None):
         )
 
 
-def of_accounts(name, key, values):
+def of_accounts(name: str, key: str, values: Values) -> Iterator[Problem]:
     accounts = [item for item in values.entries(name) if isinstance(item, dict)]
     if values.get(name) == []:
         yield problem(
@@ -157,12 +160,12 @@ def of_accounts(name, key, values):
         )
 
 
-def has_right(account, right):
+def has_right(account: dict[str, Any], right: str) -> bool:
     rights = account.get("rights")
     return isinstance(rights, list) and right in rights
 
 
-def wrong_users(values):
+def wrong_users(values: Values) -> Iterator[Problem]:
     for name in USERS:
         if values.given(name) and isinstance(values.get(name), str):
             yield from of_user(name, values[name])
@@ -177,7 +180,7 @@ def wrong_users(values):
                 )
 
 
-def of_user(name, user):
+def of_user(name: str, user: str) -> Iterator[Problem]:
     if not user:
         yield problem(name, user, "is empty", "write a name")
     elif ":" in user:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterator
+from typing import Any
 from urllib.parse import urlsplit
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory import _known
@@ -20,13 +22,16 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory._pr
     Problem,
     problem,
 )
-from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory._values import whole
+from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory._values import (
+    Values,
+    whole,
+)
 
 ANY = ("0.0.0.0", "::", "*", "")
 RANGE = "write a whole number from 1 to 65535"
 
 
-def wrong_ports(values):
+def wrong_ports(values: Values) -> Iterator[Problem]:
     for name in sorted(_known.options()):
         if name.endswith("_port") and values.given(name):
             yield from of_port(name, values.get(name))
@@ -46,13 +51,13 @@ def wrong_ports(values):
     yield from same_ports(values)
 
 
-def of_port(name, port):
+def of_port(name: str, port: Any) -> Iterator[Problem]:
     number = whole(port)
     if number is not None and not 1 <= number <= 65535:
         yield problem(name, port, "is out of the range of ports", RANGE)
 
 
-def listeners(values):
+def listeners(values: Values) -> Iterator[tuple[str, str, list[str], int]]:
     """(service, variable of the port, addresses, port) of what will listen on this host."""
     found = []
     if "index" in values.groups:
@@ -107,7 +112,7 @@ def listeners(values):
             )
 
 
-def same_ports(values):
+def same_ports(values: Values) -> Iterator[Problem]:
     found = list(listeners(values))
     for place, (service, variable, addresses, port) in enumerate(found):
         for other, other_variable, other_addresses, other_port in found[:place]:
@@ -124,15 +129,15 @@ def same_ports(values):
                 )
 
 
-def meet(addresses, others):
+def meet(addresses: list[str], others: list[str]) -> bool:
     return bool(set(addresses) & set(others)) or any(item in ANY for item in [*addresses, *others])
 
 
-def runs(values, program):
+def runs(values: Values, program: dict[str, Any]) -> bool:
     return "testbed" in values.groups and program in values.entries("swf_testbed_components")
 
 
-def without_tls(values):
+def without_tls(values: Values) -> Iterator[Problem]:
     """Services that would listen off loopback without TLS, and TLS options of services that have
     none."""
     open_to_others = [
@@ -206,7 +211,7 @@ def without_tls(values):
         )
 
 
-def contradicting_urls(values):
+def contradicting_urls(values: Values) -> Iterator[Problem]:
     """URLs of services of this host that lead elsewhere than where the service listens, with no web
     server to explain it."""
     for program, there, proxied in (
@@ -248,7 +253,7 @@ def contradicting_urls(values):
             )
 
 
-def asks_the_index(values):
+def asks_the_index(values: Values) -> bool:
     """Whether the host needs the token of the private index, and this controller has not served one
     with a token before."""
     generated = os.path.join(
@@ -261,7 +266,7 @@ def asks_the_index(values):
     )
 
 
-def external_services(values):
+def external_services(values: Values) -> Iterator[Problem]:
     """Services that others run, whose credentials nobody set: those that are generated here are
     known to nobody there."""
     if "testbed" not in values.groups:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._build import git
@@ -21,11 +22,12 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory._pr
     problem,
 )
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory._types import of_option
+from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory._values import Values
 
 CHECKSUM = re.compile("sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128}")
 
 
-def wrong_sources(values):
+def wrong_sources(values: Values) -> Iterator[Problem]:
     yield from of_indexes(values)
     if values.get("swf_testbed_release_source") == "git":
         yield from of_repositories(values)
@@ -53,7 +55,7 @@ def wrong_sources(values):
         )
 
 
-def of_indexes(values):
+def of_indexes(values: Values) -> Iterator[Problem]:
     indexes = (
         values.get("swf_testbed_pip_indexes") if values.given("swf_testbed_pip_indexes") else None
     )
@@ -83,7 +85,7 @@ def of_indexes(values):
             )
 
 
-def of_repositories(values):
+def of_repositories(values: Values) -> Iterator[Problem]:
     repositories = values.entries("swf_testbed_release_git_repositories")
     if not repositories:
         yield Problem(

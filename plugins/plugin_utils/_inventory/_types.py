@@ -10,6 +10,9 @@ its type.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+from typing import Any
+
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory import _known
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory._problem import (
     HIDDEN,
@@ -20,6 +23,7 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory._va
     FALSE,
     TRUE,
     Unknown,
+    Values,
     whole,
 )
 
@@ -27,7 +31,7 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory._va
 SIZES = ("swf_testbed_log_max_bytes",)
 
 
-def wrong_types(values, roles):
+def wrong_types(values: Values, roles: Iterable[str]) -> Iterator[Problem]:
     """What is wrong with the types of the variables of these roles that somebody set."""
     for name in sorted({name for role in roles for name in _known.options_of(role)}):
         if values.given(name) and name not in SIZES:
@@ -46,7 +50,7 @@ def wrong_types(values, roles):
                 yield from of_option(_known.options()[name], value, name)
 
 
-def of_option(option, value, path):
+def of_option(option: dict[str, Any], value: Any, path: str) -> Iterator[Problem]:
     kind = option["type"]
     visible = HIDDEN if has_secret(option) else value
     if kind in ("str", "path"):
@@ -68,7 +72,7 @@ def of_option(option, value, path):
         yield from of_dict(option, value, path)
 
 
-def of_text(option, value, path, visible):
+def of_text(option: dict[str, Any], value: Any, path: str, visible: Any) -> Iterator[Problem]:
     choices = option.get("choices")
     if choices and isinstance(value, bool) and {"true", "false"} <= set(choices):
         # autorestart: true
@@ -94,7 +98,7 @@ def of_text(option, value, path, visible):
         )
 
 
-def of_truth(value, path):
+def of_truth(value: Any, path: str) -> Iterator[Problem]:
     if isinstance(value, bool) or value in (0, 1):
         return
     text = value.lower() if isinstance(value, str) else None
@@ -112,7 +116,7 @@ def of_truth(value, path):
         )
 
 
-def of_list(option, value, path):
+def of_list(option: dict[str, Any], value: Any, path: str) -> Iterator[Problem]:
     if not isinstance(value, list):
         fix = "write [a, b], or one item per line after a dash"
         yield Problem(
@@ -138,7 +142,7 @@ def of_list(option, value, path):
             yield from of_option(inner, item, where)
 
 
-def of_dict(option, value, path):
+def of_dict(option: dict[str, Any], value: Any, path: str) -> Iterator[Problem]:
     if not isinstance(value, dict):
         yield Problem(
             path, "is not a dictionary", "it is " + kind_of(value), "write KEY: VALUE, one per line"
@@ -167,7 +171,7 @@ def of_dict(option, value, path):
             )
 
 
-def kind_of(value):
+def kind_of(value: Any) -> str:
     """What it is instead of a list or a dictionary. Not the value: there may be a secret in it."""
     kinds = (
         (bool, "true or false"),
@@ -179,14 +183,14 @@ def kind_of(value):
     return next((name for kind, name in kinds if isinstance(value, kind)), "something else")
 
 
-def is_number(value):
+def is_number(value: Any) -> bool:
     try:
         return float(value) == float(value)
     except (TypeError, ValueError):
         return False
 
 
-def has_secret(option):
+def has_secret(option: dict[str, Any]) -> bool:
     return bool(option.get("no_log")) or any(
         has_secret(below) for below in (option.get("options") or {}).values()
     )

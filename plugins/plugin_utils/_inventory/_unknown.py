@@ -8,18 +8,21 @@ from __future__ import annotations
 
 import functools
 import re
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory import _known
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory._problem import (
     Problem,
     problem,
 )
+from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory._values import Values
 
 MOST_EDITS = 2
 WORD = re.compile(r"\w+")
 
 
-def unknown_variables(values):
+def unknown_variables(values: Values) -> Iterator[Problem]:
     """Variables with our prefix that do not exist, and those whose prefix is misspelled."""
     known = _known.options()
     for name in sorted(values.variables):
@@ -46,7 +49,7 @@ def unknown_variables(values):
 
 
 @functools.cache
-def misspelled(name):
+def misspelled(name: str) -> str | None:
     """The known name that this one is a misspelling of, or None."""
     if name.startswith(("ansible_", "_")):
         return None
@@ -55,7 +58,7 @@ def misspelled(name):
     return best[1] if best[0] <= MOST_EDITS else None
 
 
-def edits(one, other):
+def edits(one: str, other: str) -> int:
     """How many letters must be put in, taken out, replaced or swapped with their neighbour to make
     one of the other."""
     before, row = None, list(range(len(other) + 1))
@@ -69,7 +72,7 @@ def edits(one, other):
     return row[-1]
 
 
-def used_names(variables):
+def used_names(variables: Mapping[str, Any]) -> set[str]:
     """The words of all templates in the inventory."""
     return {
         word
@@ -80,7 +83,7 @@ def used_names(variables):
     }
 
 
-def texts(value):
+def texts(value: Any) -> Iterator[str]:
     if isinstance(value, str):
         yield value
     elif type(value) in (dict, list) or isinstance(value, list):
@@ -88,7 +91,7 @@ def texts(value):
             yield from texts(item)
 
 
-def unknown_components(values):
+def unknown_components(values: Values) -> Iterator[Problem]:
     programs = [
         program.get("name")
         for program in values.entries("swf_testbed_programs")

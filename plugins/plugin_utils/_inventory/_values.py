@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
 from ansible.errors import AnsibleError, AnsibleUndefinedVariable
 from ansible.plugins.loader import lookup_loader
@@ -37,7 +39,9 @@ class Values:
         it raises AnsibleError.
     """
 
-    def __init__(self, variables, templar, read=None):
+    def __init__(
+        self, variables: Mapping[str, Any], templar: Any, read: Callable[[str], str] | None = None
+    ) -> None:
         self.variables, self.read = variables, read
         # as in a check run: what would be generated at its first use, a secret for example, is not
         everything = dict(_known.defaults(), **dict(variables, ansible_check_mode=True))
@@ -47,17 +51,17 @@ class Values:
         self._names = None
         self.groups = set(variables.get("group_names") or ())
 
-    def restrict(self, roles):
+    def restrict(self, roles: Iterable[str]) -> None:
         """Leave out what only other roles read: on this host it may be made of what this host does
         not have."""
         self._names = {name for role in roles for name in _known.options_of(role)}
 
-    def given(self, name):
+    def given(self, name: str) -> bool:
         """Whether somebody set the variable. Defaults are the collection's own, and tested with
         it."""
         return (self._names is None or name in self._names) and self.is_set(name)
 
-    def is_set(self, name):
+    def is_set(self, name: str) -> bool:
         """Whether somebody set the variable, for whatever role."""
         if name not in self.variables:
             return False
@@ -67,31 +71,31 @@ class Values:
             # a vaulted text, and no password to compare it with
             return True
 
-    def members(self, group):
+    def members(self, group: str) -> list[str]:
         return (self.variables.get("groups") or {}).get(group) or []
 
-    def get(self, name, otherwise=None):
+    def get(self, name: str, otherwise: Any = None) -> Any:
         """The value, or ``otherwise`` where it cannot be worked out."""
         try:
             return self[name]
         except Unknown:
             return otherwise
 
-    def text(self, name):
+    def text(self, name: str) -> str:
         """The value if it is text, and "" else: what is wrong with the type is said by the check of
         types."""
         value = self.get(name)
         return value if isinstance(value, str) else ""
 
-    def number(self, name):
+    def number(self, name: str) -> int | None:
         """The value as a whole number, None if it is none."""
         return whole(self.get(name))
 
-    def truth(self, name):
+    def truth(self, name: str) -> bool:
         value = self.get(name)
         return value.lower() in TRUE if isinstance(value, str) else bool(value)
 
-    def entries(self, name):
+    def entries(self, name: str) -> list[Any]:
         """The value's items if it is a list. Where a part of it is known only later, the others are
         there all the same.
 
@@ -108,7 +112,7 @@ class Values:
             value = self._known_parts(raw)
         return value if isinstance(value, list) else []
 
-    def _known_parts(self, raw):
+    def _known_parts(self, raw: Any) -> Any:
         if isinstance(raw, dict):
             parts = {key: self._known_parts(item) for key, item in raw.items()}
             return {key: item for key, item in parts.items() if item is not UNKNOWN}
@@ -119,7 +123,7 @@ class Values:
         except AnsibleError:
             return UNKNOWN
 
-    def __getitem__(self, name):
+    def __getitem__(self, name: str) -> Any:
         if name not in self._found:
             self._found[name] = self._work_out(name)
         value = self._found[name]
@@ -127,7 +131,7 @@ class Values:
             raise value
         return value
 
-    def _work_out(self, name):
+    def _work_out(self, name: str) -> Any:
         if name not in self._raw:
             return Unknown(name)
         try:
@@ -158,7 +162,7 @@ class Values:
         return Unknown(name)
 
 
-def reader(loader, templar):
+def reader(loader: Any, templar: Any) -> Callable[[str], str]:
     """A function that reads a file of the controller, and decrypts it where a vault is used."""
     lookup = lookup_loader.get("ansible.builtin.file", loader=loader, templar=templar)
     return lambda path: lookup.run([os.path.abspath(path)], variables={}, rstrip=False)[0]
@@ -168,7 +172,7 @@ TRUE = frozenset(("true", "yes", "on", "y", "t", "1"))
 FALSE = frozenset(("false", "no", "off", "n", "f", "0"))
 
 
-def is_template(value):
+def is_template(value: Any) -> bool:
     if isinstance(value, str):
         return "{{" in value or "{%" in value
     return (
@@ -178,7 +182,7 @@ def is_template(value):
     )
 
 
-def whole(value):
+def whole(value: Any) -> int | None:
     if isinstance(value, bool):
         return None
     if isinstance(value, int):
@@ -188,7 +192,7 @@ def whole(value):
     )
 
 
-def plain(value):
+def plain(value: Any) -> Any:
     """The value with vaulted texts decrypted: ansible-core before 2.19 hands them over as objects
     of their own."""
     if getattr(value, "__ENCRYPTED__", False):
