@@ -1,8 +1,8 @@
 # Copyright: Contributors to the bnlnpps.swf_testbed collection
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a run with --limit would generate, and hosts that it leaves out have already: theirs would
-be others."""
+"""Secrets that a run with --limit would generate although hosts outside of the limit have them
+already: the new ones would not match."""
 
 from __future__ import annotations
 
@@ -15,30 +15,33 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory._kn
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory._problem import Problem
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory._values import Values
 
-#: secret: group of the hosts that have it
-SECRETS = {
+#: secret: groups of the hosts that have it
+SECRETS: dict[str, tuple[str, ...]] = {
     "swf_testbed_index_token": ("index",),
     "swf_testbed_broker_password": ("broker",),
     "swf_testbed_database_password": ("database",),
 }
-AUTHORITIES = {
+AUTHORITIES: dict[str, tuple[str, ...]] = {
     "swf_testbed_ca_cert": ("broker", "database", "monitor"),
     "swf_testbed_index_ca_cert": ("index",),
 }
-FIX = "run without --limit, from the controller that set up these hosts; or get what it has first (docs/team.md)"
+FIX = (
+    "run without --limit on the controller that installed these hosts; or import its secrets first "
+    "(docs/team.md)"
+)
 
 
 def missing_secrets(values: Values) -> Iterator[Problem]:
-    # a check run places nothing
+    # check mode writes no secret
     if (
         not values.variables.get("ansible_limit")
         or values.variables.get("ansible_check_mode")
         or "testbed" not in values.groups
     ):
         return
-    with_monitor = "monitor" in values.entries("swf_testbed_components")
+    runs_monitor = "monitor" in values.entries("swf_testbed_components")
     for name, groups in SECRETS.items():
-        if name == "swf_testbed_database_password" and not with_monitor:
+        if name == "swf_testbed_database_password" and not runs_monitor:
             continue
         yield from of_hosts(
             values, name, members(values, groups), values.get(name) == GENERATED_LATER
@@ -62,7 +65,7 @@ def members(values: Values, groups: tuple[str, ...]) -> list[str]:
 def of_hosts(
     values: Values, name: str, hosts: list[str], missing: bool, evidence: str = ""
 ) -> Iterator[Problem]:
-    """A problem, if hosts have what is missing here, and none of them is in this run."""
+    """A problem, if hosts have the missing secret, and none of them is in this run."""
     if (
         missing
         and hosts
@@ -70,8 +73,8 @@ def of_hosts(
     ):
         yield Problem(
             name,
-            "is not on this controller, and a new one would not fit",
-            "%s%s, which would have to get it too, %s left out by --limit"
+            "is not on this controller, and a new one would not match",
+            "%s%s, which would need it, too, %s excluded by --limit"
             % (
                 evidence,
                 ", ".join(hosts[:4]) + (" and others" if len(hosts) > 4 else ""),

@@ -1,11 +1,11 @@
 # Copyright: Contributors to the bnlnpps.swf_testbed collection
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Types, choices and keys, as the argument specifications of the roles have them.
+"""Types, choices and keys, as in the argument specifications of the roles.
 
 Ansible's own check of an argument converts: the number 3.10 becomes the text "3.1", and the text
-"false" becomes False. The roles' expressions see the value as it was given, so here it must be of
-its type.
+"false" becomes False. The expressions of the roles read the unconverted value, so this check
+requires the exact type.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory._va
     whole,
 )
 
-#: texts that are as good as a number; the check of sizes looks at them
+#: texts or numbers, for the check of sizes
 SIZES = ("swf_testbed_log_max_bytes",)
 
 
 def wrong_types(values: Values, roles: Iterable[str]) -> Iterator[Problem]:
-    """What is wrong with the types of the variables of these roles that somebody set."""
+    """Problems with the types of the variables of these roles that the inventory sets."""
     for name in sorted({name for role in roles for name in _known.options_of(role)}):
         if values.given(name) and name not in SIZES:
             try:
@@ -44,7 +44,7 @@ def wrong_types(values: Values, roles: Iterable[str]) -> Iterator[Problem]:
                     name,
                     "has no value",
                     "it is null",
-                    'give it one ("" for an empty text), or remove the line',
+                    'write a value ("" for an empty text), or remove the line',
                 )
             else:
                 yield from of_option(_known.options()[name], value, name)
@@ -60,7 +60,7 @@ def of_option(option: dict[str, Any], value: Any, path: str) -> Iterator[Problem
             path,
             visible,
             "is not a whole number",
-            "write a number without a point and without quotes",
+            "write a number without a decimal point and without quotes",
         )
     elif kind == "float" and (isinstance(value, bool) or not is_number(value)):
         yield problem(path, visible, "is not a number", "write a number without quotes")
@@ -78,8 +78,8 @@ def of_text(option: dict[str, Any], value: Any, path: str, visible: Any) -> Iter
         # autorestart: true
         return
     if isinstance(value, (bool, int, float)) or not isinstance(value, (str, list, dict)):
-        # YAML has made 83 of 0123, 100000.0 of 1e5, 3.1 of 3.10 and false of off: what was meant is
-        # lost
+        # YAML converts 0123 to 83, 1e5 to 100000.0, 3.10 to 3.1 and off to false: the original text
+        # is lost
         yield problem(
             path,
             visible,
@@ -88,13 +88,13 @@ def of_text(option: dict[str, Any], value: Any, path: str, visible: Any) -> Iter
             'quote it: %s: "..."' % path.rpartition(".")[2].partition("[")[0],
         )
     elif not isinstance(value, str):
-        yield Problem(path, "is not text", "it is " + kind_of(value), "write one text")
+        yield Problem(path, "is not text", "it is " + type_of(value), "write a text")
     elif choices and value not in choices:
         yield problem(
             path,
             visible,
-            "is none of %s" % ", ".join(map(str, choices)),
-            "write %s, or another of them" % _known.nearest(value, map(str, choices)),
+            "is not one of %s" % ", ".join(map(str, choices)),
+            "write %s, or another one of them" % _known.nearest(value, map(str, choices)),
         )
 
 
@@ -102,7 +102,7 @@ def of_truth(value: Any, path: str) -> Iterator[Problem]:
     if isinstance(value, bool) or value in (0, 1):
         return
     text = value.lower() if isinstance(value, str) else None
-    # where a condition reads it, a text counts as true, whatever it says
+    # in a condition, every text counts as true
     if text in FALSE and not path.endswith("_secure_logging"):
         yield problem(
             path,
@@ -122,7 +122,7 @@ def of_list(option: dict[str, Any], value: Any, path: str) -> Iterator[Problem]:
         yield Problem(
             path,
             "is not a list",
-            "it is " + kind_of(value),
+            "it is " + type_of(value),
             fix if "[" in path else ("%s; on a command line: -e '{\"%s\": [...]}'" % (fix, path)),
         )
         return
@@ -135,9 +135,7 @@ def of_list(option: dict[str, Any], value: Any, path: str) -> Iterator[Problem]:
     for place, item in enumerate(value):
         where = "%s[%d]" % (path, place)
         if item is None:
-            yield Problem(
-                where, "has no value", "it is null", "remove the item, or give it a value"
-            )
+            yield Problem(where, "has no value", "it is null", "remove the item, or write a value")
         else:
             yield from of_option(inner, item, where)
 
@@ -145,7 +143,7 @@ def of_list(option: dict[str, Any], value: Any, path: str) -> Iterator[Problem]:
 def of_dict(option: dict[str, Any], value: Any, path: str) -> Iterator[Problem]:
     if not isinstance(value, dict):
         yield Problem(
-            path, "is not a dictionary", "it is " + kind_of(value), "write KEY: VALUE, one per line"
+            path, "is not a dictionary", "it is " + type_of(value), "write KEY: VALUE, one per line"
         )
         return
     inner = option.get("options")
@@ -155,8 +153,8 @@ def of_dict(option: dict[str, Any], value: Any, path: str) -> Iterator[Problem]:
         if key not in inner:
             yield Problem(
                 "%s.%s" % (path, key),
-                "is no key of it",
-                "it has %s" % ", ".join(sorted(inner)),
+                "is not a valid key",
+                "the keys are %s" % ", ".join(sorted(inner)),
                 "write %s, or remove it" % _known.nearest(str(key), inner),
             )
     for key, below in inner.items():
@@ -171,16 +169,17 @@ def of_dict(option: dict[str, Any], value: Any, path: str) -> Iterator[Problem]:
             )
 
 
-def kind_of(value: Any) -> str:
-    """What it is instead of a list or a dictionary. Not the value: there may be a secret in it."""
-    kinds = (
+def type_of(value: Any) -> str:
+    """The type of a value that should have another one. Not the value, which may contain a
+    secret."""
+    types: tuple[tuple[Any, str], ...] = (
         (bool, "true or false"),
         (str, "a text"),
         ((int, float), "a number"),
         (list, "a list"),
         (dict, "a dictionary"),
     )
-    return next((name for kind, name in kinds if isinstance(value, kind)), "something else")
+    return next((name for type_, name in types if isinstance(value, type_)), "something else")
 
 
 def is_number(value: Any) -> bool:

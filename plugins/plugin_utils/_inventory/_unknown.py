@@ -1,8 +1,8 @@
 # Copyright: Contributors to the bnlnpps.swf_testbed collection
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Names that no role knows: a misspelled variable or component has no effect, or a wrong one, and
-nothing else would say so."""
+"""Unknown names: a misspelled variable or component has no effect, or a wrong one, and no other
+check reports it."""
 
 from __future__ import annotations
 
@@ -32,25 +32,25 @@ def unknown_variables(values: Values) -> Iterator[Problem]:
             if not _known.INTERNAL.fullmatch(name):
                 yield Problem(
                     name,
-                    "is no variable of this collection",
+                    "is not a variable of this collection",
                     "no role has it",
                     "write %s, or remove it" % _known.nearest(name, known),
                 )
             continue
         meant = misspelled(name)
-        # what another variable is made of is the site's own
+        # a variable that others refer to belongs to the site
         if meant and name not in used_names(values.variables):
             yield Problem(
                 name,
-                "is no variable of this collection, and very like one",
+                "is not a variable of this collection, and similar to one",
                 "no role has it",
-                "write %s; a variable of your own needs a name that is less like it" % meant,
+                "write %s; for a variable of your own, choose a name that is less similar" % meant,
             )
 
 
 @functools.cache
 def misspelled(name: str) -> str | None:
-    """The known name that this one is a misspelling of, or None."""
+    """The known name that this one misspells, or None."""
     if name.startswith(("ansible_", "_")):
         return None
     near = [other for other in _known.options() if abs(len(other) - len(name)) <= MOST_EDITS]
@@ -59,8 +59,8 @@ def misspelled(name: str) -> str | None:
 
 
 def edits(one: str, other: str) -> int:
-    """How many letters must be put in, taken out, replaced or swapped with their neighbour to make
-    one of the other."""
+    """How many letters must be inserted, deleted, replaced or swapped with their neighbour to turn
+    one name into the other."""
     before, row = None, list(range(len(other) + 1))
     for place, letter in enumerate(one, 1):
         above, before, row = before, row, [place]
@@ -73,7 +73,7 @@ def edits(one: str, other: str) -> int:
 
 
 def used_names(variables: Mapping[str, Any]) -> set[str]:
-    """The words of all templates in the inventory."""
+    """The words in all templates of the inventory."""
     return {
         word
         for value in variables.values()
@@ -104,9 +104,9 @@ def unknown_components(values: Values) -> Iterator[Problem]:
             yield problem(
                 where,
                 name,
-                "is no program of the testbed",
-                "write %s; a program of your own goes into swf_testbed_extra_programs"
+                "is not a program of the testbed",
+                "write %s; define a program of your own in swf_testbed_extra_programs"
                 % (_known.nearest(name, [item for item in programs if isinstance(item, str)])),
             )
         elif name in components[:place]:
-            yield problem(where, name, "is there twice", "remove one of them")
+            yield problem(where, name, "is listed twice", "remove one of them")

@@ -328,7 +328,7 @@ UNUSABLE = [
         "swf_testbed_broker_password in .* is a template",
     ),
     ("swf_testbed_broker_password: ' x'\n", "begins or ends with a space"),
-    ("swf_testbed_broker_password: |\n  x\n", "begins or ends with a space|has an end of line"),
+    ("swf_testbed_broker_password: |\n  x\n", "begins or ends with a space|contains a line break"),
     ("swf_testbed_brokr_password: x\n", "it has swf_testbed_brokr_password"),
     ("swf_testbed_lab_ca: {certificate: x, key: y}\n", "swf_testbed_lab_ca.certificate is damaged"),
     ("swf_testbed_lab_ca: [x]\n", "swf_testbed_lab_ca has a value of another type"),
