@@ -1,8 +1,7 @@
 # Copyright: Contributors to the bnlnpps.swf_testbed collection
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Keeps what the controller makes for each version, locks and wheels from git, to the ones that
-were used last."""
+"""Limits the locks and the wheels from git on the controller to the ones that were used last."""
 
 from __future__ import annotations
 
@@ -20,10 +19,10 @@ WHEELS = re.compile("git-[0-9a-f]{12}")
 
 
 def keep_locks(used: str, folder: str, keep: int) -> None:
-    """Note that a lock was used. In the controller's own folder of locks all but the last ones that
-    we made are removed.
+    """Note that a lock was used, and remove all but the last ones that the collection wrote to the
+    directory of locks.
 
-    A lock in another folder is somebody's own, as are all files beside it.
+    A lock in another directory belongs to the user, as do all other files there.
     """
     folder = os.path.abspath(os.path.expanduser(folder))
     if os.path.dirname(os.path.abspath(used)) == folder:
@@ -40,7 +39,7 @@ def is_ours(path: str) -> bool:
 
 
 def keep_wheels(used: str, keep: int) -> None:
-    """The same for a directory of wheels, and those beside it that have a name of their kind."""
+    """The same for a directory of wheels, and its neighbours with a name of this form."""
     folder = os.path.dirname(os.path.abspath(used))
     keep_last(
         used,
@@ -51,12 +50,12 @@ def keep_wheels(used: str, keep: int) -> None:
 
 def keep_last(used: str, paths: list[str], keep: int) -> None:
     os.utime(used)
-    # another host of the play may be here at the same time
-    times = {}
+    # another host of the play may do the same at the same time
+    times: dict[str, int] = {}
     for path in paths:
         with contextlib.suppress(FileNotFoundError):
             times[path] = os.stat(path).st_mtime_ns
-    for path in sorted(times, key=times.get, reverse=True)[keep:]:
+    for path in sorted(times, key=times.__getitem__, reverse=True)[keep:]:
         if os.path.isdir(path):
             shutil.rmtree(path, ignore_errors=True)
         else:

@@ -178,7 +178,7 @@ def database(settings, **others):
 
 
 def refused(output):
-    return "The monitor would begin with an empty database" in output
+    return "The monitor would start with an empty database" in output
 
 
 def asked(output, task):
@@ -287,7 +287,7 @@ def test_a_former_database_that_cannot_be_asked_counts_as_one_with_history(testb
         and "could not be asked" in output
         and "port 9 failed: Connection refused" in output
     ), output
-    assert "A database that cannot be asked counts as one with history." in output, output
+    assert "A database that does not answer is treated as one with history." in output, output
     # what was restored into the new one by other means
     testbed.monitor("one", "Run.objects.create()", postgresql)
     assert testbed.play()[0] == 0

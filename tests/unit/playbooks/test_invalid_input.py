@@ -614,7 +614,7 @@ INPUTS = {
                 "swf_testbed_package_index_certificate_key": "{tmp}/ended.key",
                 "swf_testbed_index_tls": True,
             },
-            "the certificate ended on",
+            "the certificate expired on",
         ),
         (
             {
@@ -623,7 +623,7 @@ INPUTS = {
                 "swf_testbed_index_tls": True,
                 "swf_testbed_package_index_names": ["index.example.org"],
             },
-            "would refuse the certificate",
+            "would reject the certificate",
         ),
         (
             {

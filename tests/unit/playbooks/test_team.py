@@ -154,7 +154,7 @@ def test_another_controller_is_refused_before_the_first_change(team):
     for arguments in ((), ("--check",), ("--limit", "two"), ("-vvv",)):
         with Leaks(key, team.passwords()[0]) as leaks:
             code, output = team.run("bob", *arguments)
-        assert code != 0 and "does not have the secrets that " in output, output
+        assert code != 0 and "does not have the secrets of " in output, output
         assert (
             "swf_testbed_broker_password is missing" in output
             and "with %s/alice. This is " % team.folder in output
