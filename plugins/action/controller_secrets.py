@@ -1,8 +1,7 @@
 # Copyright: Contributors to the bnlnpps.swf_testbed collection
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Writes the secrets of this controller into a vault file, or those of such a file into the
-directory of this controller."""
+"""Exports the secrets of this controller to a vault file, or imports them from one."""
 
 from __future__ import annotations
 
@@ -46,14 +45,14 @@ class ActionModule(ActionBase):
         )
         if not options["path"]:
             raise AnsibleActionFail(
-                "controller_secrets: there is no file. Evidence: path is empty. Fix: make %s "
-                "FILE=inventory/"
-                "group_vars/all/vault.yml" % options["state"].replace("ed", "-secrets")
+                "controller_secrets: no file is named. Evidence: path is empty. Fix: make %s "
+                "FILE=inventory/group_vars/all/vault.yml"
+                % options["state"].replace("ed", "-secrets")
             )
         file = SecretsFile(os.path.abspath(options["path"]), self._loader)
         hosts = {
             host: HeldSecrets(variables, self._templar)
-            for host, variables in variables_of_hosts(self._task, task_vars)
+            for host, variables in variables_of_hosts(self._task, task_vars or {})
         }
         try:
             if options["state"] == "exported":

@@ -38,7 +38,7 @@ class ActionModule(ActionBase):
                 ]
                 arguments["other_users"] = [*(arguments.get("other_users") or []), *others]
             checked = self._task.check_mode
-            result = self._foreseen(arguments, task_vars)
+            result = self._predicted(arguments, task_vars)
             if result.get("failed") or checked:
                 return result
             result = self._execute_module(
@@ -48,12 +48,12 @@ class ActionModule(ActionBase):
                 _registry.unregister(registry, result["user"])
         except (LockHeld, OSError, ValueError) as error:
             raise AnsibleActionFail(
-                "instance: the list of instances on the controller: %s" % error
+                "instance: cannot update the list of instances on the controller: %s" % error
             ) from None
         return result
 
-    def _foreseen(self, arguments: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
-        """What the module would do, shown to whoever runs the play."""
+    def _predicted(self, arguments: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
+        """Predict the removal, and show the items."""
         checked = self._task.check_mode
         self._task.check_mode = True
         try:
@@ -69,8 +69,8 @@ class ActionModule(ActionBase):
                 if arguments.get("write_manifest")
                 else [
                     ("would remove" if checked else "removes", result["removed_items"]),
-                    ("keeps", result["remaining_items"]),
-                    ("leaves, since no manifest lists it:", result["unlisted_paths"]),
+                    ("leaves", result["remaining_items"]),
+                    ("leaves, because no manifest lists it:", result["unlisted_paths"]),
                 ]
             )
             for verb, items in lists:

@@ -1,8 +1,8 @@
 # Copyright: Contributors to the bnlnpps.swf_testbed collection
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Ends a run that has lost a host. Ansible's own any_errors_fatal could neither let agents be
-missing nor say what to do."""
+"""Ends a run in which a host is missing. any_errors_fatal of Ansible can neither permit missing
+agents nor report a fix."""
 
 from __future__ import annotations
 
@@ -28,6 +28,7 @@ class ActionModule(ActionBase):
         self, tmp: str | None = None, task_vars: dict[str, Any] | None = None
     ) -> dict[str, Any]:
         super().run(tmp, task_vars)
+        task_vars = task_vars or {}
         _result, arguments = self.validate_argument_spec(
             argument_spec={
                 "max_unreachable": {"type": "int", "default": 0},
@@ -36,16 +37,16 @@ class ActionModule(ActionBase):
         )
         if arguments["failure"]:
             command = self._without([task_vars["inventory_hostname"]])
-            text = "%s\nTo go on without this host: %s" % (arguments["failure"], command)
+            text = "%s\nTo continue without this host: %s" % (arguments["failure"], command)
             return {"failed": True, "changed": False, "msg": text}
-        there = set(task_vars["ansible_play_hosts"])
+        present = set(task_vars["ansible_play_hosts"])
         missing = {
             host: task_vars["hostvars"][host]
             for host in task_vars["ansible_play_hosts_all"]
-            if host not in there
+            if host not in present
         }
         if len(missing) <= arguments["max_unreachable"] and all(
-            may_be_missing(known) for known in missing.values()
+            map(may_be_missing, missing.values())
         ):
             return {"changed": False, "hosts": list(missing)}
         return {

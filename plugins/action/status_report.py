@@ -1,7 +1,7 @@
 # Copyright: Contributors to the bnlnpps.swf_testbed collection
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Prints one table for the fleet, and fails when something in it is not well."""
+"""Prints one table for the fleet, and fails if a host or a program is not healthy."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ HEADINGS = ("HOST", "INSTANCE", "PROGRAM", "STATE", "PID", "UPTIME")
 
 
 def duration(seconds: float | None) -> str:
-    """Seconds as a person reads them: 1d 02:03:04."""
+    """Seconds in the form 1d 02:03:04."""
     if seconds is None:
         return "-"
     minutes, seconds = divmod(int(seconds), 60)
@@ -27,7 +27,7 @@ def duration(seconds: float | None) -> str:
 
 
 def rows_of(host: str, instance: dict[str, Any]) -> list[tuple[str, ...]]:
-    rows = [
+    rows: list[tuple[str, ...]] = [
         (
             host,
             instance["name"],
@@ -46,7 +46,7 @@ def rows_of(host: str, instance: dict[str, Any]) -> list[tuple[str, ...]]:
 
 
 def unreachable_reason(host: str, answer: dict[str, Any]) -> str:
-    # without what Ansible puts before each failure
+    # without the prefix of Ansible
     why = (
         str(answer.get("msg", "no answer"))
         .strip()
@@ -54,7 +54,7 @@ def unreachable_reason(host: str, answer: dict[str, Any]) -> str:
         .replace("Task failed: ", "", 1)
     )
     fix = (
-        ". See whether it is up and lets you in: ansible %s -m ping" % host
+        ". Check that it is up and accepts the login: ansible %s -m ping" % host
         if answer.get("unreachable")
         else ""
     )
@@ -64,22 +64,15 @@ def unreachable_reason(host: str, answer: dict[str, Any]) -> str:
 def compose(answers: dict[str, dict[str, Any]]) -> tuple[list[tuple[str, ...]], list[str]]:
     """Table rows and problem lines.
 
-    :param answers: {host: what testbed_info returned for it}.
+    :param answers: {host: result of testbed_info}.
     :returns: (rows, problems)
     """
-    rows, problems = [], []
+    rows: list[tuple[str, ...]] = []
+    problems = []
     for host, answer in answers.items():
         if "instances" not in answer:
-            rows.append(
-                (
-                    host,
-                    "-",
-                    "-",
-                    "UNREACHABLE" if answer.get("unreachable") else "UNKNOWN",
-                    "-",
-                    "-",
-                )
-            )
+            state = "UNREACHABLE" if answer.get("unreachable") else "UNKNOWN"
+            rows.append((host, "-", "-", state, "-", "-"))
             problems.append("%s: %s" % (host, unreachable_reason(host, answer)))
             continue
         for instance in answer["instances"]:
@@ -91,9 +84,9 @@ def compose(answers: dict[str, dict[str, Any]]) -> tuple[list[tuple[str, ...]], 
 
 
 def ends_of_logs(host: str, answer: dict[str, Any]) -> Iterator[str]:
-    """Lines for a person: what the programs that are not well said last.
+    """The last lines of the logs of unhealthy programs.
 
-    :param answer: what supervisor_info returned for each instance of the host with such programs.
+    :param answer: results of supervisor_info for the instances of the host with such programs.
     """
     for result in answer.get("results") or []:
         for item in result.get("processes") or []:
@@ -123,18 +116,18 @@ class ActionModule(ActionBase):
         self, tmp: str | None = None, task_vars: dict[str, Any] | None = None
     ) -> dict[str, Any]:
         result = super().run(tmp, task_vars)
-        hostvars, variable = task_vars["hostvars"], self._task.args["variable"]
-        asked = self._task.args["hosts"]
+        hostvars, variable = (task_vars or {})["hostvars"], self._task.args["variable"]
+        hosts = self._task.args["hosts"]
         nothing = {"msg": "an earlier task failed on it, see above"}
-        # one that was missing from the start was not asked
+        # a host that was missing from the start has no result
         answers = {
             host: dict(hostvars[host].get(variable) or lost_by(hostvars[host]) or nothing)
-            for host in asked
+            for host in hosts
         }
         rows, problems = compose(answers)
         logs = [
             line
-            for host in asked
+            for host in hosts
             for line in ends_of_logs(host, hostvars[host].get(self._task.args.get("logs")) or {})
         ]
         display = Display()
@@ -144,8 +137,8 @@ class ActionModule(ActionBase):
         display.display("")
         monitor = self._task.args.get("monitor_url")
         if problems and self._task.check_mode:
-            # a check run on hosts that have nothing yet: this is what is there, and no mistake
-            display.display("This is what runs now; a check run changes nothing.")
+            # check mode before the first installation is not an error
+            display.display("This is the present status; check mode changes nothing.")
         elif problems:
             result.update(
                 failed=True,

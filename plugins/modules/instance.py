@@ -204,15 +204,15 @@ ROOTS = ("root", "config_dir", "state_dir")
 WRITE = "ansible-playbook playbooks/uninstall.yml -e swf_testbed_uninstall_write_manifest=true"
 
 
-class NotRemoved(Exception):
-    """Why nothing is removed."""
+class RemovalError(Exception):
+    """Nothing is removed; the message has cause, evidence and fix."""
 
 
 def stop_all(places: dict[str, Any], units: list[str], check_mode: bool) -> bool:
-    """Stop the instance. True if something ran.
+    """Stop the instance. True if a program ran.
 
-    :param units: the units of the manifest that are there.
-    :raises DaemonError, SupervisorError: it does not stop, or is not ours to stop.
+    :param units: the existing units of the manifest.
+    :raises DaemonError, SupervisorError: it does not stop, or this login may not stop it.
     """
     client = Client(Endpoint("unix", places["socket"]))
     lost = lost_daemons(client, places["supervisord_conf"], places["log_dir"])
@@ -229,8 +229,7 @@ def stop_all(places: dict[str, Any], units: list[str], check_mode: bool) -> bool
 
 
 def stop_service(units: list[str], check_mode: bool) -> bool:
-    """Stop the units of a service and see that they are not started again. True if there was
-    one."""
+    """Stop and disable the units of a service. True if there was one."""
     for path in units if not check_mode else ():
         systemd.systemctl("system", "disable", "--now", "--quiet", os.path.basename(path))
     return bool(units)
@@ -239,8 +238,7 @@ def stop_service(units: list[str], check_mode: bool) -> bool:
 def pip_lines(places: dict[str, Any], due: list[dict[str, Any]]) -> pip_config.Files:
     """The files of pip and uv without our lines, not written yet.
 
-    :raises NotRemoved: lines are to be taken out of a file that the manifest does not name, or that
-        cannot be parsed.
+    :raises RemovalError: the manifest does not list a file with our lines, or it cannot be parsed.
     """
     files = pip_config.Files()
     record = pip_config.read_record(places["pip_config"])
@@ -248,25 +246,42 @@ def pip_lines(places: dict[str, Any], due: list[dict[str, Any]]) -> pip_config.F
         try:
             pip_config.undo(files, record, places["instance"])
         except ValueError as error:
-            raise NotRemoved(
-                "our lines cannot be taken out of a file. Evidence: %s. Fix: correct that file, "
-                "and run again" % (error)
+            raise RemovalError(
+                "our lines cannot be removed from a file. Evidence: %s. Fix: correct that file, then "
+                "run again" % error
             ) from None
     unlisted_files = set(files.changed()) - {
         item["path"] for item in due if item["kind"] == "lines"
     }
     if unlisted_files:
-        raise NotRemoved(
-            "%s names files that the manifest does not list. Evidence: %s. Fix: look at them; if "
-            "they hold lines of "
-            "this instance, run site.yml once more, which lists them"
+        raise RemovalError(
+            "%s names files that the manifest does not list. Evidence: %s. Fix: inspect them; if "
+            "they contain lines of this instance, run site.yml again, which lists them"
             % (places["pip_config"], ", ".join(sorted(unlisted_files)))
         )
     return files
 
 
+def unchanged(path: str) -> dict[str, Any]:
+    """The result when nothing was removed."""
+    return {
+        "changed": False,
+        "manifest": path,
+        "removed_items": [],
+        "pending_entries": [],
+        "stopped": False,
+        "unlisted_paths": [],
+        "remaining_items": [],
+        "users": [],
+    }
+
+
+def lines(items: list[str]) -> str:
+    return "".join(item + "\n" for item in items)
+
+
 def unlisted(places: dict[str, Any], manifest: dict[str, Any], path: str) -> list[str]:
-    """What is in the directories of the instance, and in no manifest."""
+    """The contents of the directories of the instance that no manifest lists."""
     listed = {
         item["path"] for item in manifest["entries"] if item["kind"] in manifest_listing.PATHS
     } | {path}
@@ -282,12 +297,12 @@ def unlisted(places: dict[str, Any], manifest: dict[str, Any], path: str) -> lis
     return found
 
 
-def not_listed(
+def without_manifest(
     module: AnsibleModule, subject: dict[str, Any], places: dict[str, Any] | None, path: str
 ) -> None:
-    """There is no manifest: an older installation, or none at all.
+    """An older installation that has no manifest, or no installation.
 
-    :raises NotRemoved: an older installation.
+    :raises RemovalError: there is an older installation.
     """
     options = module.params
     found = (
@@ -303,22 +318,15 @@ def not_listed(
         item["kind"] in manifest_listing.PATHS and item["uninstall"] != "empty" for item in found
     ):
         found = []
-    listing = [manifest_listing.told(item) for item in found]
-    result = {
-        "manifest": path,
-        "removed_items": [],
-        "pending_entries": [],
-        "stopped": False,
-        "users": [],
-        "remaining_items": [],
-        "unlisted_paths": unlisted(places, {"entries": []}, path) if places else [],
-    }
+    items = [manifest_listing.label(item) for item in found]
+    result = unchanged(path)
+    if places:
+        result["unlisted_paths"] = unlisted(places, {"entries": []}, path)
     if found and not options["write_manifest"]:
-        raise NotRemoved(
-            "there is an installation and no manifest of what it created. Evidence: there is no "
-            "%s, and there are "
-            "%s. Fix: let the manifest be written, look at it, and run again: %s (or run site.yml)"
-            % (path, ", ".join(listing), WRITE)
+        raise RemovalError(
+            "this installation has no manifest. Evidence: %s does not exist, and these items do: "
+            "%s. Fix: write the manifest, check it, and run again: %s (or run site.yml)"
+            % (path, ", ".join(items), WRITE)
         )
     if found:
         new = manifest_listing.merged(
@@ -327,47 +335,37 @@ def not_listed(
         )
         if not module.check_mode:
             manifest_listing.write(path, new)
-        result["remaining_items"] = listing
+        result["remaining_items"] = items
     if options["user"] and not options["write_manifest"]:
         result["user"] = options["user"]
-    module.exit_json(
-        changed=bool(found),
-        diff={"before": "", "after": "".join(line + "\n" for line in listing)},
-        **result,
-    )
+    result.update(changed=bool(found), diff={"before": "", "after": lines(items)})
+    module.exit_json(**result)
 
 
-def used(module: AnsibleModule, path: str, manifest: dict[str, Any], users: list[str]) -> None:
-    """Others use it: it stays, and is listed as used by them alone."""
+def in_use(module: AnsibleModule, path: str, manifest: dict[str, Any], users: list[str]) -> None:
+    """Others use it: it stays, and its list of users is updated."""
     listed = [user for user in manifest["users"] if user in users]
     changed = listed != manifest["users"]
     if changed and not module.check_mode:
         manifest_listing.write(path, dict(manifest, users=listed))
-    stays = [
-        "%s: used by %s" % (manifest_listing.told(item), ", ".join(users))
+    remaining = [
+        "%s: used by %s" % (manifest_listing.label(item), ", ".join(users))
         for item in manifest["entries"]
         if item["uninstall"] != "never"
     ]
     module.exit_json(
-        changed=changed,
-        manifest=path,
-        removed_items=[],
-        pending_entries=[],
-        stopped=False,
-        users=users,
-        unlisted_paths=[],
-        remaining_items=stays,
+        **dict(unchanged(path), changed=changed, users=users, remaining_items=remaining)
     )
 
 
-def removed_in(
+def remove(
     module: AnsibleModule,
     subject: dict[str, Any],
     places: dict[str, Any] | None,
     path: str,
     manifest: dict[str, Any],
 ) -> None:
-    """Remove it, or say what would be."""
+    """Remove it, in check mode only report it."""
     options, scope = module.params, subject.get("scope", "system")
     removal = Removal(
         manifest,
@@ -379,10 +377,9 @@ def removed_in(
     )
     problems = removal.problems()
     if problems:
-        raise NotRemoved(
-            "%s lists what is not removed:\n%s\nFix: put right what is in the way, or take the "
-            "entry out of the "
-            "manifest; it then stays"
+        raise RemovalError(
+            "%s lists entries that cannot be removed:\n%s\nFix: correct the state of the host, or "
+            "remove the entry from the manifest; its item then stays"
             % (path, "\n".join("%d. %s" % pair for pair in enumerate(problems, 1)))
         )
     due, elsewhere = removal.due(), removal.due_elsewhere()
@@ -411,7 +408,7 @@ def removed_in(
         if rest is None and places is None and not os.listdir(os.path.dirname(path)):
             os.rmdir(os.path.dirname(path))
     gone = [
-        manifest_listing.told(item)
+        manifest_listing.label(item)
         for item in due
         if manifest_listing.key(item) not in removal.refusals
     ]
@@ -430,12 +427,9 @@ def removed_in(
         stopped=ran,
         pending_entries=elsewhere,
         users=[],
-        remaining_items=removal.stays(),
+        remaining_items=removal.remaining(),
         unlisted_paths=unlisted(places, manifest, path) if places else [],
-        diff={
-            "before": "".join(line + "\n" for line in ["running"] * ran + gone + files.changed()),
-            "after": "",
-        },
+        diff={"before": lines(["running"] * ran + gone + files.changed()), "after": ""},
         **user,
     )
 
@@ -460,7 +454,7 @@ def main() -> None:
     )
     hold(module)
     options = module.params
-    what = options["service"] or options["instance"]
+    name = options["service"] or options["instance"]
     try:
         subject = manifest_listing.subject_of(options)
         places = (
@@ -471,33 +465,27 @@ def main() -> None:
         path = manifest_listing.path_of(subject)
         manifest = manifest_listing.read(path, subject)
         if manifest is None:
-            not_listed(module, subject, places, path)
+            return without_manifest(module, subject, places, path)
         if options["write_manifest"]:
+            remaining = [manifest_listing.label(item) for item in manifest["entries"]]
             module.exit_json(
-                changed=False,
-                manifest=path,
-                removed_items=[],
-                pending_entries=[],
-                stopped=False,
-                unlisted_paths=[],
-                users=manifest["users"],
-                remaining_items=[manifest_listing.told(item) for item in manifest["entries"]],
+                **dict(unchanged(path), users=manifest["users"], remaining_items=remaining)
             )
         users = sorted(
             {*manifest["users"], *options["other_users"]} - set(options["removed_users"])
         )
         if users:
-            used(module, path, manifest, users)
-        removed_in(module, subject, places, path, manifest)
-    except (InstanceNameError, manifest_listing.ManifestError, NotRemoved) as error:
+            in_use(module, path, manifest, users)
+        remove(module, subject, places, path, manifest)
+    except (InstanceNameError, manifest_listing.ManifestError, RemovalError) as error:
         module.fail_json(msg="%s. Nothing was removed." % str(error).rstrip("."))
     except (DaemonError, SupervisorError, systemd.SystemdError) as error:
         module.fail_json(
-            msg="%s was not removed, because it could not be stopped: %s" % (what, error)
+            msg="%s was not removed, because it could not be stopped: %s" % (name, error)
         )
     except OSError as error:
         module.fail_json(
-            msg="cannot remove %s: %s. Fix that and run again; the removal resumes."
+            msg="cannot remove %s. Evidence: %s. Fix: correct that, then run again; the removal resumes"
             % (error.filename, error.strerror)
         )
 

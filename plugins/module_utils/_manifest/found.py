@@ -1,8 +1,8 @@
 # Copyright: Contributors to the bnlnpps.swf_testbed collection
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a manifest of an instance lists that was installed before there were manifests: what the
-roles of that time made."""
+"""The manifest of an instance that is older than manifests: the items that the roles created at that
+time."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ MARK = "# Written by bnlnpps.swf_testbed"
 DIRECTORIES = {
     "root": ("releases", "tools", "cache", "app"),
     "config_dir": ("known_good", "pip", "secrets"),
-    # what a mirror keeps can be had again
+    # the contents of a mirror can be downloaded again
     "state_dir": ("log", "run", "mirror"),
 }
 DATA = ("data", "broker", "monitor", "packages", "backups")
@@ -40,8 +40,7 @@ FILES = {
 
 
 def is_ours(places: dict[str, Any]) -> bool:
-    """Whether the roles installed an instance here. Directories of that name alone may be
-    anybody's."""
+    """Whether the roles installed an instance here. The names of the directories do not prove it."""
     return (
         written_by_us(places["supervisord_conf"])
         or written_by_us(places["unit_file"])
@@ -69,7 +68,7 @@ def release_of_ours(path: str) -> bool:
 
 
 def entries_of(places: dict[str, Any]) -> list[dict[str, Any]]:
-    """The entries of an older installation; none where there is none."""
+    """The entries of an older installation; none if there is no installation."""
     if not is_ours(places):
         return []
     found = [entry("directory", places[kind], "empty") for kind in DIRECTORIES]
@@ -86,7 +85,7 @@ def entries_of(places: dict[str, Any]) -> list[dict[str, Any]]:
         for name in names
     ]
     found += [entry("unit", places[name]) for name in ("unit_file", "boot_unit_file")]
-    # in system scope they are no part of state_dir
+    # in system scope they are outside of state_dir
     found += [entry("directory", places[kind]) for kind in ("log_dir", "run_dir")]
     record = pip_config.read_record(places["pip_config"])
     found += [
@@ -102,7 +101,7 @@ def entries_of(places: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def others_on_host(places: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """{name: manifest} of the other instances on the host, as far as this login can read them."""
+    """{name: manifest} of the other instances on the host that this login can read."""
     found = {}
     folder = os.path.dirname(places["config_dir"])
     for path in glob.glob(os.path.join(glob.escape(folder), "*", FILE)):

@@ -145,7 +145,7 @@ def test_purge_removes_only_files_of_that_directory(tmp_path):
 
 def test_absent_refuses_a_directory(tmp_path):
     place(tmp_path)
-    assert "only removes files" in place(tmp_path, absent=[str(tmp_path / "etc")])["msg"]
+    assert "removes only files" in place(tmp_path, absent=[str(tmp_path / "etc")])["msg"]
 
 
 def test_backup_keeps_the_old_text(tmp_path):
