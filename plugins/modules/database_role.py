@@ -114,7 +114,10 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.files import read
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.files import (
+    read,
+    replacing,
+)
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.scram import (
     is_of,
     verifier,
@@ -122,6 +125,10 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.scram 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.lease import hold
 
 FILE = "role.json"
+PSQL = (
+    "psql --no-psqlrc --quiet --tuples-only --no-align --set=ON_ERROR_STOP=1 --set=VERBOSITY=terse "
+    "--no-password --dbname postgres"
+).split()
 ATTRIBUTES = "LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS"
 # the server logs none of this, not even as a failed statement
 QUIET = "SET log_statement = 'none'; SET log_min_error_statement = 'panic'; SET log_min_duration_statement = -1;\n"
@@ -147,22 +154,7 @@ def query(options: dict[str, Any], sql: str) -> str:
 
     :raises DatabaseError:
     """
-    command = [
-        "psql",
-        "--no-psqlrc",
-        "--quiet",
-        "--tuples-only",
-        "--no-align",
-        "--set=ON_ERROR_STOP=1",
-        "--set=VERBOSITY=terse",
-        "--no-password",
-        "--host",
-        options["socket"],
-        "--port",
-        str(options["port"]),
-        "--dbname",
-        "postgres",
-    ]
+    command = PSQL + ["--host", options["socket"], "--port", str(options["port"])]
     login = (
         {"user": options["run_as"], "group": options["run_as"], "extra_groups": []}
         if options["run_as"]
@@ -204,12 +196,8 @@ def save(folder: str, former: str | None) -> None:
     scratch = folder + ".new"
     shutil.rmtree(scratch, ignore_errors=True)
     os.mkdir(scratch, 0o700)
-    with open(
-        os.open(os.path.join(scratch, FILE), os.O_WRONLY | os.O_CREAT, 0o600), "w", encoding="ascii"
-    ) as stream:
+    with replacing(os.path.join(scratch, FILE)) as stream:
         json.dump({"verifier": former}, stream)
-        stream.flush()
-        os.fsync(stream.fileno())
     os.rename(scratch, folder)
 
 

@@ -129,6 +129,7 @@ PROPERTIES = (
     "InactiveExitTimestampMonotonic",
     "StateChangeTimestampMonotonic",
 )
+ENABLED = ("enabled", "enabled-runtime", "static", "generated", "alias", "indirect")
 UNIT_FILES = "/etc/systemd/system/"
 ANY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1"}
 POLL_SECONDS = 0.25
@@ -187,14 +188,7 @@ def plan(state: dict[str, Any], parameters: dict[str, Any]) -> tuple[list[str], 
         or new_units
         or any(path.startswith(UNIT_FILES) for path in newer)
     )
-    enabled = state["UnitFileState"] in (
-        "enabled",
-        "enabled-runtime",
-        "static",
-        "generated",
-        "alias",
-        "indirect",
-    )
+    enabled = state["UnitFileState"] in ENABLED
     actions = [
         *(["daemon-reload"] if reload else []),
         *([] if enabled else ["enable"]),

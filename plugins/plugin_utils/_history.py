@@ -45,17 +45,8 @@ def commands(former: dict[str, Any], new: dict[str, Any]) -> str:
 
 
 def options(connection: dict[str, Any]) -> str:
-    return shlex.join(
-        [
-            "-h",
-            connection["host"],
-            "-p",
-            str(connection["port"]),
-            "-U",
-            connection["user"],
-            connection["name"],
-        ]
-    )
+    values = (connection[key] for key in ("host", "port", "user", "name"))
+    return "-h %s -p %s -U %s %s" % tuple(shlex.quote(str(value)) for value in values)
 
 
 def refusal(formers: dict[str, dict[str, Any]], new: dict[str, Any]) -> str:

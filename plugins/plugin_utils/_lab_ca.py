@@ -49,6 +49,11 @@ CA_DAYS = 3650
 CA_RENEW_DAYS = 730
 # hosts whose clocks are slow accept a new certificate, too
 CLOCK_SKEW = datetime.timedelta(hours=1)
+KEY_USAGE = dict.fromkeys(
+    "digital_signature content_commitment key_encipherment data_encipherment key_agreement "
+    "key_cert_sign crl_sign encipher_only decipher_only".split(),
+    False,
+)
 TERM = re.compile(r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")
 
 
@@ -58,10 +63,8 @@ class LabCa:
 
     def __init__(self, directory: str, check_mode: bool = False) -> None:
         self.check_mode = check_mode
-        self.public, self.secrets = (
-            os.path.join(directory, "ca"),
-            os.path.join(directory, "secrets"),
-        )
+        self.public = os.path.join(directory, "ca")
+        self.secrets = os.path.join(directory, "secrets")
         self.certificate_path = os.path.join(self.public, "ca.pem")
         self.key_path = os.path.join(self.secrets, "lab-ca.key")
 
@@ -216,22 +219,10 @@ def self_signed(key: Any) -> x509.Certificate:
             )
         ]
     )
-    usage = dict.fromkeys(
-        (
-            "digital_signature",
-            "content_commitment",
-            "key_encipherment",
-            "data_encipherment",
-            "key_agreement",
-            "encipher_only",
-            "decipher_only",
-        ),
-        False,
-    )
     builder = start(name, name, key.public_key(), now() + datetime.timedelta(days=CA_DAYS))
     builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
     builder = builder.add_extension(
-        x509.KeyUsage(key_cert_sign=True, crl_sign=True, **usage), critical=True
+        x509.KeyUsage(**dict(KEY_USAGE, key_cert_sign=True, crl_sign=True)), critical=True
     )
     return builder.add_extension(identifier, critical=False).sign(key, hashes.SHA256())
 
@@ -242,25 +233,12 @@ def issue(
     """A new key, and a server certificate for these names."""
     key = new_key()
     end = min(now() + datetime.timedelta(days=days), end_of(authority))
-    usage = dict.fromkeys(
-        (
-            "content_commitment",
-            "key_encipherment",
-            "data_encipherment",
-            "key_agreement",
-            "key_cert_sign",
-            "crl_sign",
-            "encipher_only",
-            "decipher_only",
-        ),
-        False,
-    )
     # the names are only in the extension: a subject cannot hold long ones
     subject = x509.Name([x509.NameAttribute(NameOID.ORGANIZATION_NAME, "swf-testbed")])
     builder = start(subject, authority.subject, key.public_key(), end)
     for extension, critical in (
         (x509.BasicConstraints(ca=False, path_length=None), True),
-        (x509.KeyUsage(digital_signature=True, **usage), True),
+        (x509.KeyUsage(**dict(KEY_USAGE, digital_signature=True)), True),
         (x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), False),
         (x509.SubjectAlternativeName(names), False),
         (x509.SubjectKeyIdentifier.from_public_key(key.public_key()), False),

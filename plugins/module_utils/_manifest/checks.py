@@ -16,42 +16,11 @@ from typing import Any
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.layout import xdg
 
 SYSTEM = (
-    "/",
-    "/bin",
-    "/boot",
-    "/dev",
-    "/etc",
-    "/etc/systemd",
-    "/etc/systemd/system",
-    "/etc/systemd/user",
-    "/home",
-    "/lib",
-    "/lib64",
-    "/media",
-    "/mnt",
-    "/opt",
-    "/proc",
-    "/root",
-    "/run",
-    "/sbin",
-    "/srv",
-    "/sys",
-    "/tmp",
-    "/usr",
-    "/usr/bin",
-    "/usr/lib",
-    "/usr/local",
-    "/usr/local/bin",
-    "/usr/share",
-    "/var",
-    "/var/cache",
-    "/var/lib",
-    "/var/lib/private",
-    "/var/log",
-    "/var/run",
-    "/var/spool",
-    "/var/tmp",
-)
+    "/ /bin /boot /dev /etc /etc/systemd /etc/systemd/system /etc/systemd/user /home /lib /lib64 "
+    "/media /mnt /opt /proc /root /run /sbin /srv /sys /tmp /usr /usr/bin /usr/lib /usr/local "
+    "/usr/local/bin /usr/share /var /var/cache /var/lib /var/lib/private /var/log /var/run "
+    "/var/spool /var/tmp"
+).split()
 XDG = (
     ("XDG_CONFIG_HOME", ".config"),
     ("XDG_DATA_HOME", ".local/share"),

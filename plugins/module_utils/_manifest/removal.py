@@ -40,12 +40,8 @@ class Removal:
         others: dict[str, dict[str, Any]] | None = None,
         mounts: set[str] | None = None,
     ) -> None:
-        self.manifest, self.subject, self.places, self.environment = (
-            manifest,
-            subject,
-            places,
-            environment,
-        )
+        self.manifest, self.subject = manifest, subject
+        self.places, self.environment = places, environment
         self.mounts = checks.mount_points() if mounts is None else mounts
         self.remove_data = remove_data
         self.used_by: dict[tuple[str, str], str] = {}

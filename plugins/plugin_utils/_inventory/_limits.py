@@ -57,20 +57,7 @@ INSTANCES = ("swf_testbed_instance", "swf_testbed_index_instance")
 ACCOUNTS = ("swf_testbed_user", "swf_testbed_index_system_user", "swf_testbed_operators")
 ACCOUNT = re.compile(r"[a-z_][a-z0-9_-]{0,31}")
 #: accounts and groups of the system
-SYSTEM = (
-    "root",
-    "nobody",
-    "nogroup",
-    "daemon",
-    "bin",
-    "sys",
-    "adm",
-    "wheel",
-    "sudo",
-    "shadow",
-    "users",
-    "www-data",
-)
+SYSTEM = "root nobody nogroup daemon bin sys adm wheel sudo shadow users www-data".split()
 SIZE = re.compile(r"([0-9]+)(KB|MB|GB)?", re.IGNORECASE)
 PYTHON = re.compile(r"/[^\s]+|python[0-9.]*|pypy[0-9.]*")
 
