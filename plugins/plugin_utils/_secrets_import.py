@@ -127,10 +127,10 @@ def missing(
             found += difference.files
             continue
         path = os.path.join(authority.secrets, name[len(PREFIX) :])
-        there = read(path)
-        if there is None or there.strip() != value.encode():
+        present = read(path)
+        if present is None or present.strip() != value.encode():
             found.append(_shared_ca.File(path, value + "\n", 0o600))
-            others += [] if there is None else [path]
+            others += [] if present is None else [path]
     if others and not force:
         raise FileError(
             "this controller has other secrets than %s, and nothing was written. Evidence: %s %s "

@@ -71,22 +71,22 @@ def entries_of(places: dict[str, Any]) -> list[dict[str, Any]]:
     """The entries of an older installation; none if there is no installation."""
     if not is_ours(places):
         return []
-    found = [entry("directory", places[kind], "empty") for kind in DIRECTORIES]
+    found = [entry("directory", places[place], "empty") for place in DIRECTORIES]
     found += [
-        entry("directory", os.path.join(places[kind], name))
-        for kind, names in DIRECTORIES.items()
+        entry("directory", os.path.join(places[place], name))
+        for place, names in DIRECTORIES.items()
         for name in names
     ]
     found += [entry("directory", os.path.join(places["state_dir"], name), "data") for name in DATA]
     found += [entry("link", os.path.join(places["root"], name)) for name in LINKS]
     found += [
-        entry("file", os.path.join(places[kind], name))
-        for kind, names in FILES.items()
+        entry("file", os.path.join(places[place], name))
+        for place, names in FILES.items()
         for name in names
     ]
     found += [entry("unit", places[name]) for name in ("unit_file", "boot_unit_file")]
     # in system scope they are outside of state_dir
-    found += [entry("directory", places[kind]) for kind in ("log_dir", "run_dir")]
+    found += [entry("directory", places[place]) for place in ("log_dir", "run_dir")]
     record = pip_config.read_record(places["pip_config"])
     found += [
         entry("lines", record[name], name=places["instance"])

@@ -45,11 +45,11 @@ class ManifestError(Exception):
     """The manifest cannot be used; the message has cause, evidence and fix."""
 
 
-def entry(kind: str, what: str, uninstall: str = "always", **more: Any) -> dict[str, Any]:
+def entry(kind: str, target: str, uninstall: str = "always", **more: Any) -> dict[str, Any]:
     """One entry. ``more`` can be ``role``, ``reason`` and, for lines in a shared file, the ``name``
     that marks them."""
     return dict(
-        {"kind": kind, "path" if kind in PATHS else "name": what, "uninstall": uninstall}, **more
+        {"kind": kind, "path" if kind in PATHS else "name": target, "uninstall": uninstall}, **more
     )
 
 
@@ -80,14 +80,14 @@ def shape_problem(item: Any) -> str | None:
         item["uninstall"] == "empty" and item["kind"] != "directory"
     ):
         return "its value of uninstall is not one of %s" % ", ".join(UNINSTALL)
-    what = item.get("path" if item["kind"] in PATHS else "name", "")
-    if not what or not what.isprintable():
+    target = item.get("path" if item["kind"] in PATHS else "name", "")
+    if not target or not target.isprintable():
         return "its path or name is empty or has control characters"
     if item["kind"] in PATHS and (
-        not os.path.isabs(what) or os.path.normpath(what) != what or what.startswith("//")
+        not os.path.isabs(target) or os.path.normpath(target) != target or target.startswith("//")
     ):
         return "its path is not absolute and normalized"
-    if item["kind"] in NAMES and (what.startswith("-") or "/" in what):
+    if item["kind"] in NAMES and (target.startswith("-") or "/" in target):
         return "its name begins with - or contains /"
     return None
 
@@ -197,10 +197,10 @@ def trusted_text(path: str) -> str:
     :raises ManifestError, OSError:
     """
     mine = (0, os.geteuid())
-    for place, kind in ((os.path.dirname(path), stat.S_ISDIR), (path, stat.S_ISREG)):
+    for place, is_type in ((os.path.dirname(path), stat.S_ISDIR), (path, stat.S_ISREG)):
         # the directory of a login may be a symbolic link, the file must not
-        status = os.stat(place) if kind is stat.S_ISDIR else os.lstat(place)
-        if not kind(status.st_mode):
+        status = os.stat(place) if is_type is stat.S_ISDIR else os.lstat(place)
+        if not is_type(status.st_mode):
             raise refused(path, "is not a plain file", "%s is something else" % place, REWRITE)
         if status.st_uid not in mine or status.st_mode & 0o022:
             raise refused(
@@ -211,7 +211,7 @@ def trusted_text(path: str) -> str:
                 "check its entries; if they are correct: chown and chmod go-w %s, so that only this "
                 "login can write it" % place,
             )
-        if kind is stat.S_ISREG and status.st_size > MAX_BYTES:
+        if is_type is stat.S_ISREG and status.st_size > MAX_BYTES:
             raise refused(path, "is not a manifest", "it has %d bytes" % status.st_size, REWRITE)
     with open(path, encoding="utf-8", errors="replace") as stream:
         return stream.read()

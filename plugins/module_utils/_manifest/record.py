@@ -70,7 +70,7 @@ def _record(options: dict[str, Any], entries: list[dict[str, Any]], check_mode: 
         if not os.path.lexists(places["config_dir"]):
             # writing the manifest creates it
             found["entries"].append(listing.entry("directory", places["config_dir"], "empty"))
-    known = {listing.key(item): item for item in found["entries"]}
+    listed = {listing.key(item): item for item in found["entries"]}
     passed = options.get("entries") or []
     for item in passed:
         if listing.shape_problem(item):
@@ -82,7 +82,7 @@ def _record(options: dict[str, Any], entries: list[dict[str, Any]], check_mode: 
     new = [
         item
         for item in entries + passed
-        if listing.key(item) in known
+        if listing.key(item) in listed
         or is_new(item, shared, mounts)
         or ("service" in subject and item in passed)
     ]
@@ -92,7 +92,7 @@ def _record(options: dict[str, Any], entries: list[dict[str, Any]], check_mode: 
         if item["kind"] == "directory" and item["uninstall"] in ("always", "data")
     ]
     new = [
-        completed(item, known.get(listing.key(item), options).get("role"))
+        completed(item, listed.get(listing.key(item), options).get("role"))
         for item in new
         if not covered(item, folders)
     ]

@@ -54,7 +54,7 @@ def missing_secrets(values: Values) -> Iterator[Problem]:
         path = os.path.expanduser(values.text(name))
         missing = os.path.dirname(path) == own and not os.path.exists(path)
         yield from of_hosts(
-            values, name, members(values, groups), missing, "there is no %s, and " % path
+            values, name, members(values, groups), missing, "%s does not exist, and " % path
         )
 
 

@@ -111,7 +111,7 @@ def of_accounts(name: str, key: str, values: Values) -> Iterator[Problem]:
     accounts = [item for item in values.entries(name) if isinstance(item, dict)]
     if values.get(name) == []:
         yield problem(
-            name, [], "lists no user, and nobody could log in", "add a user, or remove the line"
+            name, [], "lists no user, and no user could log in", "add a user, or remove the line"
         )
     seen = set()
     for place, account in enumerate(accounts):

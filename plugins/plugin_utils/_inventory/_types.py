@@ -51,24 +51,24 @@ def wrong_types(values: Values, roles: Iterable[str]) -> Iterator[Problem]:
 
 
 def of_option(option: dict[str, Any], value: Any, path: str) -> Iterator[Problem]:
-    kind = option["type"]
+    type_ = option["type"]
     visible = HIDDEN if has_secret(option) else value
-    if kind in ("str", "path"):
+    if type_ in ("str", "path"):
         yield from of_text(option, value, path, visible)
-    elif kind == "int" and whole(value) is None:
+    elif type_ == "int" and whole(value) is None:
         yield problem(
             path,
             visible,
             "is not a whole number",
             "write a number without a decimal point and without quotes",
         )
-    elif kind == "float" and (isinstance(value, bool) or not is_number(value)):
+    elif type_ == "float" and (isinstance(value, bool) or not is_number(value)):
         yield problem(path, visible, "is not a number", "write a number without quotes")
-    elif kind == "bool":
+    elif type_ == "bool":
         yield from of_truth(value, path)
-    elif kind == "list":
+    elif type_ == "list":
         yield from of_list(option, value, path)
-    elif kind == "dict":
+    elif type_ == "dict":
         yield from of_dict(option, value, path)
 
 

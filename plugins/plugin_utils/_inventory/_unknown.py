@@ -24,9 +24,9 @@ WORD = re.compile(r"\w+")
 
 def unknown_variables(values: Values) -> Iterator[Problem]:
     """Variables with our prefix that do not exist, and those whose prefix is misspelled."""
-    known = _known.options()
+    options = _known.options()
     for name in sorted(values.variables):
-        if name in known or not isinstance(name, str):
+        if name in options or not isinstance(name, str):
             continue
         if name.startswith(_known.PREFIX):
             if not _known.INTERNAL.fullmatch(name):
@@ -34,7 +34,7 @@ def unknown_variables(values: Values) -> Iterator[Problem]:
                     name,
                     "is not a variable of this collection",
                     "no role has it",
-                    "write %s, or remove it" % _known.nearest(name, known),
+                    "write %s, or remove it" % _known.nearest(name, options),
                 )
             continue
         meant = misspelled(name)
