@@ -121,7 +121,7 @@ def test_validation_that_cannot_run_yet_is_skipped_in_check_mode_only(tmp_path):
     ]
     answer = place(tmp_path, check=True, files=files)
     assert answer["changed"] and "is not validated" in str(answer["warnings"])
-    assert "there is no" in place(tmp_path, files=files)["msg"]
+    assert "does not exist on this host" in place(tmp_path, files=files)["msg"]
 
 
 def test_diff_shows_the_text(tmp_path):

@@ -365,7 +365,7 @@ def test_an_account_that_another_instance_lists_stays(home):
     work = removal(home, set(), others={"swf-two": {"entries": [account]}})
     work.manifest = dict(work.manifest, entries=[account])
     assert work.due() == [] and work.left() is None
-    assert work.stays() == ["account daemon: the instance swf-two uses it"]
+    assert work.remaining() == ["account daemon: the instance swf-two uses it"]
 
 
 @pytest.mark.parametrize(
