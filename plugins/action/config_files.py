@@ -111,7 +111,8 @@ class ActionModule(ActionBase):
                 text = lookup.run([path], variables=task_vars, **RENDER_OPTIONS)[0]
             except AnsibleError as error:
                 raise AnsibleActionFail(
-                    "config_files: cannot render %s: %s" % (dest, error)
+                    "config_files: cannot render %s. Evidence: %s. Fix: correct the template or its "
+                    "variables" % (dest, error)
                 ) from None
         else:
             text = item.pop("content")

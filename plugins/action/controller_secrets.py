@@ -63,8 +63,8 @@ class ActionModule(ActionBase):
             raise AnsibleActionFail("controller_secrets: %s" % error) from None
         except OSError as error:
             raise AnsibleActionFail(
-                "controller_secrets: cannot read or write %s on the controller: %s"
-                % (error.filename, error.strerror)
+                "controller_secrets: cannot read or write a file on the controller. Evidence: %s. "
+                "Fix: correct that, then run again" % error
             ) from None
         Display().display(result["msg"])
         return result

@@ -106,10 +106,9 @@ class ActionModule(ActionBase):
         except CertificateError as error:
             message = str(error)
         except OSError as error:
-            message = "cannot write the CA of %s to %s on the controller: %s" % (
-                VARIABLE,
-                error.filename,
-                error.strerror,
+            message = (
+                "cannot write the CA of %s on the controller. Evidence: %s. Fix: correct that, then "
+                "run again" % (VARIABLE, error)
             )
         return {"failed": True, "changed": False, "msg": message}
 

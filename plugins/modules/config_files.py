@@ -325,10 +325,7 @@ class ConfigFiles:
         except (InstanceNameError, ManifestError) as error:
             self.fail("%s. Nothing was changed." % str(error).rstrip("."))
         except OSError as error:
-            self.fail(
-                "cannot write the manifest in %s: %s. Nothing was changed."
-                % (error.filename, error.strerror)
-            )
+            self.fail_io("cannot write the manifest, and nothing was changed", error)
 
     def note(self, path: str, action: str, before: str = "", after: str = "") -> None:
         self.changes.append({"path": path, "action": action})
@@ -369,7 +366,7 @@ class ConfigFiles:
             return
         if os.path.lexists(path) and not os.path.isdir(path):
             self.fail(
-                "%s must be a directory, and exists as a file. Fix: move it away, then run again"
+                "%s must be a directory. Evidence: it is a file. Fix: move it away, then run again"
                 % path
             )
         self.note(path, "created", after="directory, mode %s\n" % item["mode"])
@@ -379,7 +376,7 @@ class ConfigFiles:
             # 0700 until the attributes are set, so that others never have access
             os.makedirs(path, mode=0o700, exist_ok=True)
         except OSError as error:
-            self.fail("cannot create the directory %s: %s" % (path, error.strerror))
+            self.fail_io("cannot create the directory", error)
         self.apply_attributes(self.attributes(item, item["mode"]))
 
     def fail(self, message: str) -> NoReturn:
@@ -387,6 +384,9 @@ class ConfigFiles:
             msg=message, files=self.changes, backups=self.backups, **self.snapshot()
         )
         raise AssertionError("fail_json returned")
+
+    def fail_io(self, cause: str, error: OSError) -> NoReturn:
+        self.fail("%s. Evidence: %s. Fix: correct that, then run again" % (cause, error))
 
     def snapshot(self, due: bool = False) -> dict[str, Any]:
         """The results known_good and restorable; ``due`` if check mode would create the snapshot."""
@@ -408,7 +408,7 @@ class ConfigFiles:
                 [provenance.path_of(parameters["manifest"])] if parameters["provenance"] else [],
             )
         except OSError as error:
-            self.fail("cannot save the present files, and none was replaced: %s" % error)
+            self.fail_io("cannot save the present files, and none was replaced", error)
 
     def record_provenance(self) -> None:
         """Record the provenance of the secrets, and the controller: before the first file is replaced,
@@ -429,7 +429,7 @@ class ConfigFiles:
         """Write the new text next to the file, and validate it; None if the file has it already."""
         if os.path.isdir(item["dest"]):
             self.fail(
-                "%s must be a file, and is a directory. Fix: move it away, then run again"
+                "%s must be a file. Evidence: it is a directory. Fix: move it away, then run again"
                 % item["dest"]
             )
         text = item["secret_content"] if item["secret"] else item["content"]
@@ -444,7 +444,7 @@ class ConfigFiles:
                 with os.fdopen(handle, "wb") as stream:
                     stream.write(new)
             except OSError as error:
-                self.fail("cannot write in %s: %s" % (parent, error.strerror))
+                self.fail_io("cannot write the new %s" % item["dest"], error)
             self.module.add_cleanup_file(staged)
         self.validate(item, staged, new)
         return staged or ""
@@ -460,7 +460,8 @@ class ConfigFiles:
                 )
                 return
             self.fail(
-                "cannot validate %s: %s does not exist on this host" % (item["dest"], command[0])
+                "cannot validate %s. Evidence: %s does not exist on this host. Fix: install it"
+                % (item["dest"], command[0])
             )
         scratch = staged
         if scratch is None:
@@ -473,7 +474,8 @@ class ConfigFiles:
         if rc != 0:
             shown = "" if item["secret"] else ": %s" % (err.strip() or out.strip())
             self.fail(
-                "the new %s is not valid, and nothing was changed. Evidence: %s exited %d%s"
+                "the new %s is not valid, and nothing was changed. Evidence: %s exited %d%s. Fix: "
+                "correct its variables or template"
                 % (
                     item["dest"],
                     os.path.basename(command[0]),
@@ -510,7 +512,10 @@ class ConfigFiles:
         if not os.path.lexists(path):
             return
         if os.path.isdir(path) and not os.path.islink(path):
-            self.fail("%s is a directory, and this module removes only files" % path)
+            self.fail(
+                "cannot remove %s. Evidence: it is a directory, and this module removes only files. "
+                "Fix: correct the option absent" % path
+            )
         self.note(path, "removed", before="present\n")
         if not self.module.check_mode:
             os.unlink(path)
@@ -534,7 +539,7 @@ class ConfigFiles:
             for path in unwanted:
                 self.remove(path)
         except OSError as error:
-            self.fail("cannot replace %s: %s" % (error.filename2 or error.filename, error.strerror))
+            self.fail_io("cannot replace a file", error)
         if self.changes and not self.recorded:
             # only owner or mode changed
             self.record_provenance()

@@ -87,7 +87,8 @@ def text_of(path: str) -> str | None:
         return read(path)
     except OSError as error:
         raise AnsibleError(
-            "cannot read %s on the controller: %s" % (path, error.strerror)
+            "cannot read %s on the controller. Evidence: %s. Fix: give this login read permission"
+            % (path, error.strerror)
         ) from None
 
 

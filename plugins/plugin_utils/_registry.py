@@ -57,7 +57,7 @@ def read(directory: str) -> dict[str, str] | None:
         return None
     if not isinstance(found, dict) or not isinstance(found.get("instances"), dict):
         raise ValueError(
-            "%s is not a list of instances. Fix: inspect it, and move it away"
+            "%s is not a list of instances. Evidence: it has no dict instances. Fix: move it away"
             % os.path.join(directory, FILE)
         )
     return found["instances"]

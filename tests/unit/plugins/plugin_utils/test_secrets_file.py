@@ -183,7 +183,7 @@ def test_the_vault_id_is_chosen_as_ansible_vault_does(path, tmp_path, monkeypatc
     ):
         export(path, held, passwords=two)
     monkeypatch.setattr(constants, "DEFAULT_VAULT_ENCRYPT_IDENTITY", "other")
-    with pytest.raises(FileError, match="other, and Ansible was given dev, prod"):
+    with pytest.raises(FileError, match="other, and Ansible received dev, prod"):
         export(path, held, passwords=two)
     assert not path.exists()
     monkeypatch.setattr(constants, "DEFAULT_VAULT_ENCRYPT_IDENTITY", "prod")
