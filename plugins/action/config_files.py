@@ -1,12 +1,13 @@
 # Copyright: Contributors to the bnlnpps.swf_testbed collection
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Controller's half of config_files: renders the templates, and marks what is secret before it
-travels."""
+"""Controller part of config_files: renders the templates, and marks secrets before the transfer."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
+from typing import Any
 
 from ansible.errors import AnsibleActionFail, AnsibleError
 from ansible.plugins.action import ActionBase
@@ -31,16 +32,18 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._provenance_ch
 try:
     from ansible.template import trust_as_template  # noqa: F401  pylint: disable=unused-import
 
-    RENDER_OPTIONS = {}
+    RENDER_OPTIONS: dict[str, Any] = {}
 except ImportError:
-    # before ansible-core 2.19 a text that looks like a list or a dict would come back as one
+    # before ansible-core 2.19, a text that looks like a list or a dict would be converted to one
     RENDER_OPTIONS = {"convert_data": False}
 
 
 class ActionModule(ActionBase):
     TRANSFERS_FILES = False
 
-    def run(self, tmp=None, task_vars=None):
+    def run(
+        self, tmp: str | None = None, task_vars: dict[str, Any] | None = None
+    ) -> dict[str, Any]:
         super().run(tmp, task_vars)
         task_vars = task_vars or {}
         arguments = resolved(self._task.args, ("files",), task_vars, self._templar)
@@ -56,7 +59,7 @@ class ActionModule(ActionBase):
                 )
             if users:
                 arguments["manifest"]["users"] = _registry.users_of(users, task_vars)
-        # first, as with the manifest. No change of the host: a second controller notes it, too
+        # first, like the manifest. Not a change of the host: a second controller records it, too
         if registry:
             self._register(registry, arguments["manifest"], task_vars)
         return self._execute_module(
@@ -65,17 +68,19 @@ class ActionModule(ActionBase):
             task_vars=task_vars,
         )
 
-    def _provenance(self, names, task_vars):
+    def _provenance(self, names: Iterable[str], task_vars: dict[str, Any]) -> dict[str, Any]:
         held = HeldSecrets(task_vars, self._templar)
-        told = stamp(held.directory)
+        change: dict[str, Any] = dict(stamp(held.directory))
         if names:
-            # made now, if there is none yet
+            # generated now, if it does not exist
             key = str(value_of("secret_names", "swf_testbed_digest_key", task_vars, self._templar))
-            told.update(key=key, secrets=digests(key, names, held))
-        return told
+            change.update(key=key, secrets=digests(key, names, held))
+        return change
 
-    def _register(self, registry, manifest, task_vars):
-        """Note on the controller that the instance uses its directory, and the index."""
+    def _register(
+        self, registry: dict[str, Any], manifest: dict[str, Any], task_vars: dict[str, Any]
+    ) -> bool:
+        """Record on the controller that the instance uses its directory, and the index."""
         user = _registry.user_name(
             manifest["instance"], task_vars["inventory_hostname"], manifest["scope"]
         )
@@ -88,16 +93,16 @@ class ActionModule(ActionBase):
             )
         except (LockHeld, OSError, ValueError) as error:
             raise AnsibleActionFail(
-                "config_files: the list of instances on the controller: %s" % error
+                "config_files: cannot update the list of instances on the controller: %s" % error
             ) from None
 
-    def _render(self, item, task_vars):
+    def _render(self, item: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         dest = item.get("dest", "a file without dest")
         if ("src" in item) == ("content" in item):
-            raise AnsibleActionFail("config_files: %s needs either src or content" % dest)
+            raise AnsibleActionFail("config_files: %s requires either src or content" % dest)
         if "src" in item:
-            # the lookup renders as the template action does, and is the public way to render a file
-            # into a string
+            # the lookup renders like the template action, and is the public interface to render a file
+            # to a string
             lookup = lookup_loader.get(
                 "ansible.builtin.template", loader=self._loader, templar=self._templar
             )
@@ -106,7 +111,8 @@ class ActionModule(ActionBase):
                 text = lookup.run([path], variables=task_vars, **RENDER_OPTIONS)[0]
             except AnsibleError as error:
                 raise AnsibleActionFail(
-                    "config_files: cannot render %s: %s" % (dest, error)
+                    "config_files: cannot render %s. Evidence: %s. Fix: correct the template or its "
+                    "variables" % (dest, error)
                 ) from None
         else:
             text = item.pop("content")

@@ -1,12 +1,12 @@
 # Copyright: Contributors to the bnlnpps.swf_testbed collection
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Writes the secrets of this controller into a vault file, or those of such a file into the
-directory of this controller."""
+"""Exports the secrets of this controller to a vault file, or imports them from one."""
 
 from __future__ import annotations
 
 import os
+from typing import Any
 
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
@@ -32,7 +32,9 @@ class ActionModule(ActionBase):
     _requires_connection = False
     _VALID_ARGS = frozenset(("state", "path", "force"))
 
-    def run(self, tmp=None, task_vars=None):
+    def run(
+        self, tmp: str | None = None, task_vars: dict[str, Any] | None = None
+    ) -> dict[str, Any]:
         super().run(tmp, task_vars)
         _result, options = self.validate_argument_spec(
             argument_spec={
@@ -43,14 +45,14 @@ class ActionModule(ActionBase):
         )
         if not options["path"]:
             raise AnsibleActionFail(
-                "controller_secrets: there is no file. Evidence: path is empty. Fix: make %s "
-                "FILE=inventory/"
-                "group_vars/all/vault.yml" % options["state"].replace("ed", "-secrets")
+                "controller_secrets: no file is named. Evidence: path is empty. Fix: make %s "
+                "FILE=inventory/group_vars/all/vault.yml"
+                % options["state"].replace("ed", "-secrets")
             )
         file = SecretsFile(os.path.abspath(options["path"]), self._loader)
         hosts = {
             host: HeldSecrets(variables, self._templar)
-            for host, variables in variables_of_hosts(self._task, task_vars)
+            for host, variables in variables_of_hosts(self._task, task_vars or {})
         }
         try:
             if options["state"] == "exported":
@@ -61,8 +63,8 @@ class ActionModule(ActionBase):
             raise AnsibleActionFail("controller_secrets: %s" % error) from None
         except OSError as error:
             raise AnsibleActionFail(
-                "controller_secrets: cannot read or write %s on the controller: %s"
-                % (error.filename, error.strerror)
+                "controller_secrets: cannot read or write a file on the controller. Evidence: %s. "
+                "Fix: correct that, then run again" % error
             ) from None
         Display().display(result["msg"])
         return result

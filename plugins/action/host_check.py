@@ -21,7 +21,10 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory._va
     reader,
 )
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._named_values import resolved
-from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._unreached import said, unreached
+from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._unreached import (
+    output_of,
+    unreached,
+)
 
 MAX_CLOCK_OFFSET = 5.0
 
@@ -98,7 +101,7 @@ class ActionModule(ActionBase):
             scrub = Scrubber()
             for index in arguments.get("indexes", ()):
                 scrub.learn(index.get("username"), index.get("token"))
-            found.append(unreached(scrub.text(said(result)), host, task_vars))
+            found.append(unreached(scrub.text(output_of(result)), host, task_vars))
             return {"changed": False, "findings": found, "installed": {}, "reached": False}
         result["findings"] = [
             *found,

@@ -1,12 +1,13 @@
 # Copyright: Contributors to the bnlnpps.swf_testbed collection
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Controller's half of instance_removed: shows what is about to be removed before it is, and keeps
-the list of the instances."""
+"""Controller part of instance: shows the items before the module removes them, and maintains the list
+of the instances."""
 
 from __future__ import annotations
 
 import os
+from typing import Any
 
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
@@ -21,7 +22,9 @@ MODULE = "bnlnpps.swf_testbed.instance"
 class ActionModule(ActionBase):
     TRANSFERS_FILES = False
 
-    def run(self, tmp=None, task_vars=None):
+    def run(
+        self, tmp: str | None = None, task_vars: dict[str, Any] | None = None
+    ) -> dict[str, Any]:
         super().run(tmp, task_vars)
         task_vars, arguments = task_vars or {}, dict(self._task.args)
         registry, index = (
@@ -33,9 +36,9 @@ class ActionModule(ActionBase):
                 others = [
                     user for user, used in (_registry.read(registry) or {}).items() if used == index
                 ]
-                arguments["users_elsewhere"] = [*(arguments.get("users_elsewhere") or []), *others]
+                arguments["other_users"] = [*(arguments.get("other_users") or []), *others]
             checked = self._task.check_mode
-            result = self._foreseen(arguments, task_vars)
+            result = self._predicted(arguments, task_vars)
             if result.get("failed") or checked:
                 return result
             result = self._execute_module(
@@ -45,12 +48,12 @@ class ActionModule(ActionBase):
                 _registry.unregister(registry, result["user"])
         except (LockHeld, OSError, ValueError) as error:
             raise AnsibleActionFail(
-                "instance_removed: the list of instances on the controller: %s" % error
+                "instance: cannot update the list of instances on the controller: %s" % error
             ) from None
         return result
 
-    def _foreseen(self, arguments, task_vars):
-        """What the module would do, shown to whoever runs the play."""
+    def _predicted(self, arguments: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
+        """Predict the removal, and show the items."""
         checked = self._task.check_mode
         self._task.check_mode = True
         try:
@@ -62,12 +65,12 @@ class ActionModule(ActionBase):
         if not result.get("failed"):
             host = task_vars["inventory_hostname"]
             lists = (
-                [("would list" if checked else "lists", result["stays"])]
+                [("would list" if checked else "lists", result["remaining_items"])]
                 if arguments.get("write_manifest")
                 else [
-                    ("would remove" if checked else "removes", result["removed"]),
-                    ("keeps", result["stays"]),
-                    ("leaves, since no manifest lists it:", result["kept"]),
+                    ("would remove" if checked else "removes", result["removed_items"]),
+                    ("leaves", result["remaining_items"]),
+                    ("leaves, because no manifest lists it:", result["unlisted_paths"]),
                 ]
             )
             for verb, items in lists:

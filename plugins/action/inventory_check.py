@@ -1,11 +1,9 @@
 # Copyright: Contributors to the bnlnpps.swf_testbed collection
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Checks the variables of all hosts of the play on the controller, in one go, before any of them is
-contacted.
+"""Checks the variables of all hosts of the play on the controller, before any of them is contacted.
 
-When there is no problem it places the CA that a team shares: from the second task on, its files are
-read by their paths.
+If there is no problem, it writes the CA that a team shares: the following tasks read its files.
 
 Ansible checks a role's variables when the role starts: by then earlier roles have changed the host,
 and only the problems of one role are reported.
@@ -14,6 +12,7 @@ and only the problems of one role are reported.
 from __future__ import annotations
 
 import os
+from typing import Any
 
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
@@ -25,6 +24,7 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory._ch
     ALL,
     problems,
 )
+from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory._problem import Problem
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory._values import (
     Values,
     reader,
@@ -38,16 +38,20 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._shared_ca imp
     place,
 )
 
-#: hosts that are named; of more, their number is said
+#: number of hosts that a problem names
 MOST = 4
 
 
-def report(found, hosts):
-    """The message for {problem: hosts that have it}."""
+def report(found: dict[Problem, list[str]], hosts: list[str]) -> str:
+    """The message for {problem: its hosts}."""
     lines = [
-        "this inventory cannot be used, and nothing was changed. Evidence: %s. Fix: correct all of "
-        "it, then run the same command "
-        "again." % ("1 problem" if len(found) == 1 else "%d problems" % len(found))
+        "this inventory cannot be used, and nothing was changed. Evidence: %s, then run the same "
+        "command again."
+        % (
+            "1 problem. Fix: correct it"
+            if len(found) == 1
+            else "%d problems. Fix: correct all of them" % len(found)
+        )
     ]
     for number, (item, those) in enumerate(found.items(), 1):
         where = (
@@ -68,8 +72,11 @@ class ActionModule(ActionBase):
     TRANSFERS_FILES = False
     _VALID_ARGS = frozenset(("parts",))
 
-    def run(self, tmp=None, task_vars=None):
+    def run(
+        self, tmp: str | None = None, task_vars: dict[str, Any] | None = None
+    ) -> dict[str, Any]:
         super().run(tmp, task_vars)
+        task_vars = task_vars or {}
         _result, arguments = self.validate_argument_spec(
             argument_spec={
                 "parts": {
@@ -81,7 +88,9 @@ class ActionModule(ActionBase):
             }
         )
         hosts = list(task_vars["ansible_play_hosts_all"])
-        read, found, shared = reader(self._loader, self._templar), {}, []
+        read = reader(self._loader, self._templar)
+        found: dict[Problem, list[str]] = {}
+        shared: list[tuple[Any, str]] = []
         for host, variables in variables_of_hosts(self._task, task_vars):
             values = Values(variables, self._templar, read)
             for item in problems(values, arguments["parts"]):
@@ -90,32 +99,30 @@ class ActionModule(ActionBase):
             if authority:
                 each = (authority, os.path.expanduser(values.text("swf_testbed_controller_dir")))
                 shared += [] if each in shared else [each]
-        if found:
-            return {"failed": True, "changed": False, "msg": report(found, hosts)}
+        message = report(found, hosts)
         try:
-            return self._placed(shared)
+            if not found:
+                return self._placed(shared)
         except CertificateError as error:
-            return {"failed": True, "changed": False, "msg": str(error)}
+            message = str(error)
         except OSError as error:
-            return {
-                "failed": True,
-                "changed": False,
-                "msg": "cannot place the CA of %s in %s on the controller: %s"
-                % (VARIABLE, error.filename, error.strerror),
-            }
+            message = (
+                "cannot write the CA of %s on the controller. Evidence: %s. Fix: correct that, then "
+                "run again" % (VARIABLE, error)
+            )
+        return {"failed": True, "changed": False, "msg": message}
 
-    def _placed(self, shared):
-        """Place what is missing of each (CA, directory). It is no change: no host has another
-        certificate by it."""
+    def _placed(self, shared: list[tuple[Any, str]]) -> dict[str, Any]:
+        """Write the missing files of each (CA, directory). It is not a change: no host gets another
+        certificate."""
         files = []
         for authority, directory in shared:
-            done = place(authority, directory, self._task.check_mode)
-            files += [] if self._task.check_mode else [file.path for file in done.files]
-            if done.later:
+            result = place(authority, directory, self._task.check_mode)
+            files += [] if self._task.check_mode else [file.path for file in result.files]
+            if result.later:
                 Display().warning(
-                    "this controller has renewed what the inventory shares, and other controllers "
-                    "do not have it. Evidence: the "
-                    "certificate of %s ends later here. Fix: export it: %s"
-                    % (", ".join(done.later), EXPORT)
+                    "this controller has renewed certificates of the inventory, and other "
+                    "controllers do not have them. Evidence: the certificate of %s expires later "
+                    "here. Fix: export it: %s" % (", ".join(result.later), EXPORT)
                 )
         return {"changed": False, "placed": files}

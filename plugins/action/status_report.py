@@ -1,9 +1,12 @@
 # Copyright: Contributors to the bnlnpps.swf_testbed collection
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Prints one table for the fleet, and fails when something in it is not well."""
+"""Prints one table for the fleet, and fails if a host or a program is not healthy."""
 
 from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
 
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
@@ -13,8 +16,8 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._missing impor
 HEADINGS = ("HOST", "INSTANCE", "PROGRAM", "STATE", "PID", "UPTIME")
 
 
-def duration(seconds):
-    """Seconds as a person reads them: 1d 02:03:04."""
+def duration(seconds: float | None) -> str:
+    """Seconds in the form 1d 02:03:04."""
     if seconds is None:
         return "-"
     minutes, seconds = divmod(int(seconds), 60)
@@ -23,8 +26,8 @@ def duration(seconds):
     return ("%dd " % days if days else "") + "%02d:%02d:%02d" % (hours, minutes, seconds)
 
 
-def rows_of(host, instance):
-    rows = [
+def rows_of(host: str, instance: dict[str, Any]) -> list[tuple[str, ...]]:
+    rows: list[tuple[str, ...]] = [
         (
             host,
             instance["name"],
@@ -42,8 +45,8 @@ def rows_of(host, instance):
     return rows or [(host, instance["name"], "-", "DOWN", "-", "-")]
 
 
-def unreachable_reason(host, answer):
-    # without what Ansible puts before each failure
+def unreachable_reason(host: str, answer: dict[str, Any]) -> str:
+    # without the prefix of Ansible
     why = (
         str(answer.get("msg", "no answer"))
         .strip()
@@ -51,32 +54,25 @@ def unreachable_reason(host, answer):
         .replace("Task failed: ", "", 1)
     )
     fix = (
-        ". See whether it is up and lets you in: ansible %s -m ping" % host
+        ". Check that it is up and accepts the login: ansible %s -m ping" % host
         if answer.get("unreachable")
         else ""
     )
     return "cannot be reported: %s%s" % (why, fix)
 
 
-def compose(answers):
+def compose(answers: dict[str, dict[str, Any]]) -> tuple[list[tuple[str, ...]], list[str]]:
     """Table rows and problem lines.
 
-    :param answers: {host: what testbed_info returned for it}.
+    :param answers: {host: result of testbed_info}.
     :returns: (rows, problems)
     """
-    rows, problems = [], []
+    rows: list[tuple[str, ...]] = []
+    problems = []
     for host, answer in answers.items():
         if "instances" not in answer:
-            rows.append(
-                (
-                    host,
-                    "-",
-                    "-",
-                    "UNREACHABLE" if answer.get("unreachable") else "UNKNOWN",
-                    "-",
-                    "-",
-                )
-            )
+            state = "UNREACHABLE" if answer.get("unreachable") else "UNKNOWN"
+            rows.append((host, "-", "-", state, "-", "-"))
             problems.append("%s: %s" % (host, unreachable_reason(host, answer)))
             continue
         for instance in answer["instances"]:
@@ -87,10 +83,10 @@ def compose(answers):
     return rows, problems
 
 
-def ends_of_logs(host, answer):
-    """Lines for a person: what the programs that are not well said last.
+def ends_of_logs(host: str, answer: dict[str, Any]) -> Iterator[str]:
+    """The last lines of the logs of unhealthy programs.
 
-    :param answer: what supervisor_info returned for each instance of the host with such programs.
+    :param answer: results of supervisor_info for the instances of the host with such programs.
     """
     for result in answer.get("results") or []:
         for item in result.get("processes") or []:
@@ -104,7 +100,7 @@ def ends_of_logs(host, answer):
                     yield from ("    " + line for line in item[channel + "_tail"].splitlines())
 
 
-def table(rows):
+def table(rows: list[tuple[str, ...]]) -> list[str]:
     widths = [max(len(row[column]) for row in [HEADINGS, *rows]) for column in range(len(HEADINGS))]
     return [
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip()
@@ -116,20 +112,22 @@ class ActionModule(ActionBase):
     TRANSFERS_FILES = False
     _requires_connection = False
 
-    def run(self, tmp=None, task_vars=None):
+    def run(
+        self, tmp: str | None = None, task_vars: dict[str, Any] | None = None
+    ) -> dict[str, Any]:
         result = super().run(tmp, task_vars)
-        hostvars, variable = task_vars["hostvars"], self._task.args["variable"]
-        asked = self._task.args["hosts"]
+        hostvars, variable = (task_vars or {})["hostvars"], self._task.args["variable"]
+        hosts = self._task.args["hosts"]
         nothing = {"msg": "an earlier task failed on it, see above"}
-        # one that was missing from the start was not asked
+        # a host that was missing from the start has no result
         answers = {
             host: dict(hostvars[host].get(variable) or lost_by(hostvars[host]) or nothing)
-            for host in asked
+            for host in hosts
         }
         rows, problems = compose(answers)
         logs = [
             line
-            for host in asked
+            for host in hosts
             for line in ends_of_logs(host, hostvars[host].get(self._task.args.get("logs")) or {})
         ]
         display = Display()
@@ -139,8 +137,8 @@ class ActionModule(ActionBase):
         display.display("")
         monitor = self._task.args.get("monitor_url")
         if problems and self._task.check_mode:
-            # a check run on hosts that have nothing yet: this is what is there, and no mistake
-            display.display("This is what runs now; a check run changes nothing.")
+            # check mode before the first installation is not an error
+            display.display("This is the present status; check mode changes nothing.")
         elif problems:
             result.update(
                 failed=True,

@@ -13,13 +13,13 @@ author:
   - BNL NPPS (@bnlnpps)
 description:
   - Renders any number of templates on the controller and places them, with their directories, in
-    one transfer. Ten C(template) tasks cost ten round trips; this costs one.
-  - All files are staged and validated before the first one is replaced, so that a bad file leaves
-    the host as it was.
+    one transfer. Ten C(template) tasks need ten round trips; this module needs one.
+  - Stages and validates all files before it replaces the first one, so that an invalid file leaves
+    the host unchanged.
   - Each file is replaced by an atomic rename.
 options:
   directories:
-    description: Directories to make, parents first. They are made before any file is placed.
+    description: Directories to create, parents first, before any file is placed.
     type: list
     elements: dict
     default: []
@@ -33,10 +33,10 @@ options:
         type: str
         default: "0755"
       owner: &owner
-        description: Name of the owner. Left alone when it is not given or empty.
+        description: Name of the owner. Not changed if it is omitted or empty.
         type: str
       group: &group
-        description: Name of the group. Left alone when it is not given or empty.
+        description: Name of the group. Not changed if it is omitted or empty.
         type: str
       purge:
         description:
@@ -46,9 +46,9 @@ options:
         default: false
       uninstall:
         description:
-          - What an uninstall does with the directory, for O(manifest). V(empty) removes it when
-            nothing is left in it, V(always) with all that is in it, V(data) does that when the data
-            are to go, too, and V(never) leaves it.
+          - How an uninstall treats the directory, for O(manifest). V(empty) removes it if it is
+            empty, V(always) with its contents, V(data) with its contents if the data are removed,
+            too, and V(never) leaves it.
         type: str
         choices: [empty, always, data, never]
         default: empty
@@ -69,12 +69,11 @@ options:
           - Exactly one of O(files[].src) and O(files[].content) is required.
         type: str
       content:
-        description: The text itself, in the place of a template.
+        description: The text, instead of a template.
         type: str
       secret:
         description:
-          - The text is a secret. It is never part of a result, a diff or a log, whatever the
-            verbosity.
+          - The text is a secret. It never appears in a result, a diff or a log, at any verbosity.
         type: bool
         default: false
       secret_content:
@@ -87,7 +86,7 @@ options:
       owner: *owner
       group: *group
       backup:
-        description: Keep the replaced file beside the new one, with a time stamp in its name.
+        description: Back up the replaced file to the same directory, with a time stamp in its name.
         type: bool
         default: false
       validate:
@@ -99,10 +98,10 @@ options:
         elements: str
   files_of:
     description:
-      - Names of variables that hold lists of O(files), which are placed together, in the place of
+      - Names of variables that contain lists of O(files), which are joined. Mutually exclusive with
         O(files).
-      - A task that carries O(files) shows their content to every callback plugin, secrets included,
-        even with C(no_log). One that names variables does not.
+      - A task with O(files) shows their content to every callback plugin, including secrets and
+        even with C(no_log). A task that names variables does not.
     type: list
     elements: str
     default: []
@@ -112,8 +111,8 @@ options:
     elements: path
     default: []
   registry:
-    description: Where the action notes that the instance of O(manifest) uses a directory of the
-      controller, and a package index.
+    description: The list on the controller in which the action records that the instance of
+      O(manifest) uses a directory of the controller, and a package index.
     type: dict
     suboptions:
       directory:
@@ -129,7 +128,7 @@ options:
     type: dict
     suboptions:
       group:
-        description: Group of the inventory whose hosts have them.
+        description: Group of the inventory whose hosts have these instances.
         type: str
         required: true
       instance:
@@ -142,17 +141,16 @@ options:
         required: true
   secret_names:
     description:
-      - The secrets that the files carry, of V(index_token), V(broker_password),
-        V(database_password), V(monitor_secret_key), V(api_token), V(ca), V(index_ca), and
-        V(tls-SERVICE) for what the lab's CA issued. Keyed digests of those that the controller has
-        are recorded with O(manifest), so that the host knows a controller with other ones.
-      - Who changed something, and when, is recorded by every task with O(manifest) that changes
-        something.
+      - The secrets in the files, of V(index_token), V(broker_password), V(database_password),
+        V(monitor_secret_key), V(api_token), V(ca), V(index_ca), and V(tls-SERVICE) for certificates
+        of the lab's CA. Keyed digests of the secrets that the controller has are recorded with
+        O(manifest), so that the host detects a controller with other secrets.
+      - Every task with O(manifest) that changes a host also records the controller and the time.
     type: list
     elements: str
     default: []
   provenance:
-    description: What is recorded. Set by the action. Not for use in a playbook.
+    description: The record. Set by the action. Not for use in a playbook.
     type: dict
     suboptions:
       controller:
@@ -164,7 +162,7 @@ options:
         type: str
         required: true
       directory:
-        description: Its directory with the secrets.
+        description: Its directory of the secrets.
         type: str
         required: true
       time:
@@ -184,20 +182,21 @@ options:
   known_good:
     description:
       - Directory for a snapshot, which only its owner can read. Before the first of O(files) is
-        replaced, all of them are kept there as they are, with what is removed, unless there is a
-        snapshot already; one that is there is from before a change that was never proven.
-      - M(bnlnpps.swf_testbed.known_good_files) restores the files from it, or drops it once the
-        change is proven.
+        replaced, the present files are saved there, including those that are removed. An existing
+        snapshot is not replaced; it is from before a change that was never verified.
+      - M(bnlnpps.swf_testbed.known_good_files) restores the files from it, or removes it once the
+        change is verified.
     type: path
 extends_documentation_fragment:
   - bnlnpps.swf_testbed.manifest
 attributes:
   check_mode:
     support: full
-    description: Predicts every change and makes none.
+    description: Predicts every change.
   diff_mode:
     support: full
-    description: Shows each file's text before and after; of a secret only that it changed.
+    description: Shows the text of each file before and after. For a secret, it shows only that it
+      changed.
   action:
     support: full
     description: Has a corresponding action plugin, which reads the variables that the task names.
@@ -232,7 +231,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 files:
-  description: What was done, or would be, to each path that changed.
+  description: The changed paths and the change of each, in check mode the predicted ones.
   returned: always
   type: list
   elements: dict
@@ -247,18 +246,18 @@ files:
       description: One of V(created), V(updated), V(attributes), V(removed).
       type: str
 backups:
-  description: Paths of the backups made.
+  description: Paths of the backups.
   returned: always
   type: list
   elements: str
   sample: []
 known_good:
-  description: The snapshot. The files in use are not proven until it is dropped.
-  returned: when there is one, or would be
+  description: The snapshot. The present files are not verified until it is removed.
+  returned: if it exists, or would exist
   type: str
   sample: /etc/app/secrets.known-good
 restorable:
-  description: Whether it has anything to restore. That of a first installation has not.
+  description: Whether it contains files to restore. That of a first installation does not.
   returned: with RV(known_good)
   type: bool
   sample: true
@@ -267,6 +266,7 @@ restorable:
 import contextlib
 import os
 import tempfile
+from typing import Any, NoReturn
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.common.text.converters import to_bytes, to_text
@@ -292,22 +292,21 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._release impor
 
 
 class ConfigFiles:
-    """One run: stage and validate everything first, then put it in its place."""
+    """One run: stage and validate all files, then place them."""
 
-    def __init__(self, module):
+    def __init__(self, module: AnsibleModule) -> None:
         self.module = module
-        self.changes = []
-        self.diffs = []
-        self.backups = []
-        self.told = False
-        # directories that were not there when the module began; the manifest may be written to one
-        # of them
+        self.changes: list[dict[str, str]] = []
+        self.diffs: list[dict[str, str]] = []
+        self.backups: list[str] = []
+        self.recorded = False
+        # directories that did not exist when the module began; writing the manifest may create one
         self.missing = {
             item["path"] for item in module.params["directories"] if not os.path.isdir(item["path"])
         }
 
-    def record(self):
-        """List in the manifest what is about to be created. True if that changes it."""
+    def record(self) -> bool:
+        """List new items in the manifest. True if that changes it."""
         parameters = self.module.params
         entries = [
             entry("directory", item["path"], item["uninstall"])
@@ -320,8 +319,7 @@ class ConfigFiles:
         if parameters["manifest"] and parameters["secret_names"]:
             entries += provenance.entries(parameters["manifest"])
         if parameters["known_good"]:
-            # the second one is what is left of a snapshot that was being made when the run was
-            # interrupted
+            # the second one is the remainder of a snapshot if a run was interrupted while it wrote it
             entries += [entry("directory", parameters["known_good"] + end) for end in ("", ".new")]
         try:
             manifest = parameters["manifest"]
@@ -330,18 +328,15 @@ class ConfigFiles:
         except (InstanceNameError, ManifestError) as error:
             self.fail("%s. Nothing was changed." % str(error).rstrip("."))
         except OSError as error:
-            self.fail(
-                "cannot write the manifest in %s: %s. Nothing was changed."
-                % (error.filename, error.strerror)
-            )
+            self.fail_io("cannot write the manifest, and nothing was changed", error)
 
-    def note(self, path, action, before="", after=""):
+    def note(self, path: str, action: str, before: str = "", after: str = "") -> None:
         self.changes.append({"path": path, "action": action})
         self.diffs.append(
             {"before": before, "after": after, "before_header": path, "after_header": path}
         )
 
-    def attributes(self, item, mode):
+    def attributes(self, item: dict[str, Any], mode: str) -> dict[str, Any]:
         """Owner, group and mode in the shape that AnsibleModule's own helpers take."""
         path = item["path"] if "path" in item else item["dest"]
         return {
@@ -353,11 +348,11 @@ class ConfigFiles:
             "attributes": None,
         }
 
-    def apply_attributes(self, arguments):
-        """True if owner, group or mode differ (and, outside check mode, were put right)."""
+    def apply_attributes(self, arguments: dict[str, Any]) -> bool:
+        """True if owner, group or mode differ. Corrects them outside of check mode."""
         return bool(self.module.set_fs_attributes_if_different(arguments, False))
 
-    def directory(self, item):
+    def directory(self, item: dict[str, Any]) -> None:
         path = item["path"]
         if os.path.isdir(path) and path not in self.missing:
             if self.apply_attributes(self.attributes(item, item["mode"])):
@@ -367,40 +362,44 @@ class ConfigFiles:
                     after="mode %s, owner %s, group %s\n"
                     % (
                         item["mode"],
-                        item.get("owner") or "as it is",
-                        item.get("group") or "as it is",
+                        item.get("owner") or "unchanged",
+                        item.get("group") or "unchanged",
                     ),
                 )
             return
         if os.path.lexists(path) and not os.path.isdir(path):
             self.fail(
-                "%s must be a directory and is something else. Move it away, then run again." % path
+                "%s must be a directory. Evidence: it is a file. Fix: move it away, then run again"
+                % path
             )
         self.note(path, "created", after="directory, mode %s\n" % item["mode"])
         if self.module.check_mode:
             return
         try:
-            # 0700 until the attributes are set, so that there is no moment in which others can look
-            # in
+            # 0700 until the attributes are set, so that others never have access
             os.makedirs(path, mode=0o700, exist_ok=True)
         except OSError as error:
-            self.fail("cannot make the directory %s: %s" % (path, error.strerror))
+            self.fail_io("cannot create the directory", error)
         self.apply_attributes(self.attributes(item, item["mode"]))
 
-    def fail(self, message):
+    def fail(self, message: str) -> NoReturn:
         self.module.fail_json(
             msg=message, files=self.changes, backups=self.backups, **self.snapshot()
         )
+        raise AssertionError("fail_json returned")
 
-    def snapshot(self, due=False):
-        """The snapshot's part of the result; ``due`` in check mode, where it would be made."""
+    def fail_io(self, cause: str, error: OSError) -> NoReturn:
+        self.fail("%s. Evidence: %s. Fix: correct that, then run again" % (cause, error))
+
+    def snapshot(self, due: bool = False) -> dict[str, Any]:
+        """The results known_good and restorable; ``due`` if check mode would create the snapshot."""
         folder = self.module.params["known_good"]
         if not folder or not (due or os.path.isdir(folder)):
             return {}
         return {"known_good": folder, "restorable": known_good.restorable(folder)}
 
-    def keep(self, unwanted):
-        """Keep all files as they are, before the first one is replaced or removed."""
+    def save(self, unwanted: list[str]) -> None:
+        """Save all files before the first one is replaced or removed."""
         folder, parameters = self.module.params["known_good"], self.module.params
         if not folder or self.module.check_mode:
             return
@@ -412,30 +411,29 @@ class ConfigFiles:
                 [provenance.path_of(parameters["manifest"])] if parameters["provenance"] else [],
             )
         except OSError as error:
-            self.fail("cannot keep the files that are to be replaced, so none was: %s" % error)
+            self.fail_io("cannot save the present files, and none was replaced", error)
 
-    def note_provenance(self):
-        """Record where the secrets come from, and who changes something: before the first file is
-        replaced, as the manifest."""
-        told, manifest = self.module.params["provenance"], self.module.params["manifest"]
-        self.told = True
-        if not told or not manifest or self.module.check_mode:
+    def record_provenance(self) -> None:
+        """Record the provenance of the secrets, and the controller: before the first file is replaced,
+        like the manifest."""
+        change, manifest = self.module.params["provenance"], self.module.params["manifest"]
+        self.recorded = True
+        if not change or not manifest or self.module.check_mode:
             return
         try:
-            provenance.write(provenance.path_of(manifest), told)
+            provenance.write(provenance.path_of(manifest), change)
         except (OSError, ValueError) as error:
             self.fail(
-                "cannot record where the secrets come from, and none was replaced. Evidence: %s. "
-                "Fix: look at that file, "
-                "and move it away" % error
+                "cannot record the provenance of the secrets, and none was replaced. Evidence: %s. "
+                "Fix: inspect that file, and move it away" % error
             )
 
-    def stage(self, item):
-        """A file's new text beside its destination, validated; None if the text is there
-        already."""
+    def stage(self, item: dict[str, Any]) -> str | None:
+        """Write the new text next to the file, and validate it; None if the file has it already."""
         if os.path.isdir(item["dest"]):
             self.fail(
-                "%s must be a file and is a directory. Move it away, then run again." % item["dest"]
+                "%s must be a file. Evidence: it is a directory. Fix: move it away, then run again"
+                % item["dest"]
             )
         text = item["secret_content"] if item["secret"] else item["content"]
         new, old = to_bytes(text), read(item["dest"])
@@ -449,12 +447,12 @@ class ConfigFiles:
                 with os.fdopen(handle, "wb") as stream:
                     stream.write(new)
             except OSError as error:
-                self.fail("cannot write in %s: %s" % (parent, error.strerror))
+                self.fail_io("cannot write the new %s" % item["dest"], error)
             self.module.add_cleanup_file(staged)
         self.validate(item, staged, new)
         return staged or ""
 
-    def validate(self, item, staged, new):
+    def validate(self, item: dict[str, Any], staged: str | None, new: bytes) -> None:
         command = item.get("validate")
         if not command:
             return
@@ -465,7 +463,8 @@ class ConfigFiles:
                 )
                 return
             self.fail(
-                "cannot validate %s: there is no %s on this host" % (item["dest"], command[0])
+                "cannot validate %s. Evidence: %s does not exist on this host. Fix: install it"
+                % (item["dest"], command[0])
             )
         scratch = staged
         if scratch is None:
@@ -478,7 +477,8 @@ class ConfigFiles:
         if rc != 0:
             shown = "" if item["secret"] else ": %s" % (err.strip() or out.strip())
             self.fail(
-                "the new %s is not valid and was not placed; nothing was changed. %s exited %d%s"
+                "the new %s is not valid, and nothing was changed. Evidence: %s exited %d%s. Fix: "
+                "correct its variables or template"
                 % (
                     item["dest"],
                     os.path.basename(command[0]),
@@ -487,7 +487,7 @@ class ConfigFiles:
                 )
             )
 
-    def place(self, item, staged):
+    def place(self, item: dict[str, Any], staged: str | None) -> None:
         dest = item["dest"]
         mode = item["mode"] or ("0600" if item["secret"] else "0644")
         arguments = self.attributes(item, mode)
@@ -505,44 +505,47 @@ class ConfigFiles:
             return
         if item["backup"] and old is not None:
             self.backups.append(self.module.backup_local(dest))
-        # attributes go on before the rename: the file is never there with wider ones
+        # attributes are set before the rename: the file never exists with wider ones
         self.apply_attributes(dict(arguments, path=staged))
-        # a plain rename within one directory: AnsibleModule.atomic_move opens a new file to all
-        # readers for a moment
+        # a rename within one directory: AnsibleModule.atomic_move makes a new file readable to all for
+        # a moment
         os.replace(staged, dest)
 
-    def remove(self, path):
+    def remove(self, path: str) -> None:
         if not os.path.lexists(path):
             return
         if os.path.isdir(path) and not os.path.islink(path):
-            self.fail("%s is a directory, and this module only removes files" % path)
+            self.fail(
+                "cannot remove %s. Evidence: it is a directory, and this module removes only files. "
+                "Fix: correct the option absent" % path
+            )
         self.note(path, "removed", before="present\n")
         if not self.module.check_mode:
             os.unlink(path)
 
-    def run(self):
+    def run(self) -> None:
         parameters = self.module.params
         listed = self.record()
         for item in parameters["directories"]:
             self.directory(item)
-        # before staging, whose files would be among them
+        # before staging, which would add its files to them
         unwanted = self.unwanted()
         staged = [(item, self.stage(item)) for item in parameters["files"]]
         due = any(path is not None for _item, path in staged) or bool(unwanted)
         if due:
-            self.keep(unwanted)
+            self.save(unwanted)
         if due or listed or self.changes:
-            self.note_provenance()
+            self.record_provenance()
         try:
             for item, path in staged:
                 self.place(item, path)
             for path in unwanted:
                 self.remove(path)
         except OSError as error:
-            self.fail("cannot replace %s: %s" % (error.filename2 or error.filename, error.strerror))
-        if self.changes and not self.told:
-            # owner or mode alone
-            self.note_provenance()
+            self.fail_io("cannot replace a file", error)
+        if self.changes and not self.recorded:
+            # only owner or mode changed
+            self.record_provenance()
         self.module.exit_json(
             changed=bool(self.changes or listed),
             files=self.changes,
@@ -551,21 +554,21 @@ class ConfigFiles:
             **self.snapshot(due),
         )
 
-    def unwanted(self):
-        """What is to be removed, and is there."""
+    def unwanted(self) -> list[str]:
+        """The existing files to remove."""
         parameters = self.module.params
-        kept = {item["dest"] for item in parameters["files"]}
+        wanted = {item["dest"] for item in parameters["files"]}
         found = [path for path in parameters["absent"] if os.path.lexists(path)]
         for item in parameters["directories"]:
             if item["purge"] and os.path.isdir(item["path"]):
                 entries = [
                     os.path.join(item["path"], name) for name in sorted(os.listdir(item["path"]))
                 ]
-                found += [path for path in entries if path not in kept and os.path.isfile(path)]
+                found += [path for path in entries if path not in wanted and os.path.isfile(path)]
         return found
 
 
-def main():
+def main() -> None:
     owner = {"owner": {"type": "str"}, "group": {"type": "str"}}
     module = AnsibleModule(
         argument_spec={
@@ -623,7 +626,7 @@ def main():
             **provenance.ARGUMENT,
         },
         supports_check_mode=True,
-        # the invocation would put whole files into the host's journal
+        # the invocation would write whole files to the journal of the host
         no_log=True,
     )
     hold(module)
@@ -632,14 +635,12 @@ def main():
     with contextlib.ExitStack() as stack:
         if not module.check_mode:
             try:
-                # another run would take files that are being placed for some that do not belong
-                # there
+                # a simultaneous run would remove the staged files as unwanted ones
                 stack.enter_context(turn(FILES))
             except OSError as error:
                 files.fail(
-                    "another run places files here, or the lock cannot be made; nothing was "
-                    "changed. Evidence: %s. "
-                    "Fix: wait for that run, then run again" % error
+                    "another run places files here, or the lock cannot be created; nothing was "
+                    "changed. Evidence: %s. Fix: wait for that run, then run again" % error
                 )
         files.run()
 

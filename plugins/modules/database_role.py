@@ -7,44 +7,43 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: database_role
-short_description: Make the PostgreSQL role that owns a database, and restore its former password
+short_description: Create the PostgreSQL role that owns a database, and restore its former password
 version_added: 0.1.0
 author:
   - BNL NPPS (@bnlnpps)
 description:
-  - The role may log in, and is nothing more.
-  - The server is sent a SCRAM-SHA-256 verifier, never the password, and its log does not get the
-    statement.
-  - Before the password changes, the verifier of the former one is kept in O(known_good), and
-    O(state=restored) puts it back. So the former password works again, although nobody has to know
-    it.
-  - It talks to the server with C(psql), over its socket.
+  - The role may log in, and has no other privileges.
+  - The module sends a SCRAM-SHA-256 verifier to the server, never the password, and the server does
+    not log the statement.
+  - Before the password changes, the module saves the verifier of the former one in O(known_good).
+    O(state=restored) restores it, which does not require the former password.
+  - The module connects with C(psql) to the socket of the server.
 options:
   name:
     description: Name of the role.
     type: str
     required: true
   password:
-    description: Its password. Required with O(state=present). Callback plugins see it, unlike
-      O(password_of).
+    description: The password. Required with O(state=present). Callback plugins see its value, unlike
+      that of O(password_of).
     type: str
   password_of:
-    description: Name of the variable that O(password) has its value from. The two exclude each
-      other.
+    description: Name of the variable that contains the value of O(password). Mutually exclusive
+      with O(password).
     type: str
   state:
     description:
-      - V(present) makes the role, or gives it the password and the attributes.
-      - V(restored) gives it the password back that it had before O(known_good) was made. Without
-        that directory, or if the role did not exist then, nothing is done.
+      - V(present) creates the role, or sets its password and attributes.
+      - V(restored) restores the password that O(known_good) contains. It does nothing if the
+        directory does not exist, or if the role did not exist when the directory was created.
     type: str
     choices: [present, restored]
     default: present
   known_good:
     description:
-      - Directory for the former verifier, which only its owner can read. One that is there already
-        is from before a change that was never proven, and is left as it is.
-        M(bnlnpps.swf_testbed.known_good_files) drops it.
+      - Directory for the former verifier, which only its owner can read. An existing directory is
+        from before a change that was never verified, and is not changed.
+        M(bnlnpps.swf_testbed.known_good_files) removes it.
     type: path
   socket:
     description: Directory of the server's socket.
@@ -55,14 +54,14 @@ options:
     type: int
     default: 5432
   run_as:
-    description: Login of the server's administrator, which C(psql) is run as. Empty for the login
-      that runs this module.
+    description: Login of the administrator of the server, under which C(psql) runs. Empty for the
+      login of the module.
     type: str
     default: postgres
 attributes:
   check_mode:
     support: full
-    description: Predicts, and changes nothing.
+    description: Predicts the changes.
   diff_mode:
     support: none
     description: The password is a secret.
@@ -73,13 +72,13 @@ attributes:
 """
 
 EXAMPLES = r"""
-- name: Make the role
+- name: Create the role
   bnlnpps.swf_testbed.database_role:
     name: app
     password_of: app_database_password
     known_good: /etc/postgresql/15/main/app-role.known-good
 
-- name: Give it its former password back
+- name: Restore its former password
   bnlnpps.swf_testbed.database_role:
     name: app
     state: restored
@@ -88,19 +87,20 @@ EXAMPLES = r"""
 
 RETURN = r"""
 changes:
-  description: What was changed, or would be. Of V(role), V(attributes) and V(password).
+  description: The changes, in check mode the predicted ones. Of V(role), V(attributes) and
+    V(password).
   returned: always
   type: list
   elements: str
   sample: [password]
 known_good:
-  description: The directory with the former verifier. The password in use is not proven until it is
-    dropped.
-  returned: when there is one
+  description: The directory with the former verifier. The present password is not verified until
+    this directory is removed.
+  returned: if it exists
   type: str
   sample: /etc/postgresql/15/main/app-role.known-good
 restorable:
-  description: Whether there is a password to restore. A role that was made since had none.
+  description: Whether there is a password to restore. A role that was created since had none.
   returned: with RV(known_good)
   type: bool
   sample: true
@@ -110,10 +110,14 @@ import json
 import os
 import shutil
 import subprocess
+from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.files import read
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.files import (
+    read,
+    replacing,
+)
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.scram import (
     is_of,
     verifier,
@@ -121,8 +125,12 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.scram 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.lease import hold
 
 FILE = "role.json"
+PSQL = (
+    "psql --no-psqlrc --quiet --tuples-only --no-align --set=ON_ERROR_STOP=1 --set=VERBOSITY=terse "
+    "--no-password --dbname postgres"
+).split()
 ATTRIBUTES = "LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS"
-# nothing of this is for the server's log, not even as the statement that failed
+# the server logs none of this, not even as a failed statement
 QUIET = "SET log_statement = 'none'; SET log_min_error_statement = 'panic'; SET log_min_duration_statement = -1;\n"
 LOOK = """SELECT json_build_object('verifier', rolpassword, 'plain', rolcanlogin AND NOT (rolsuper OR rolcreatedb OR rolcreaterole
     OR rolreplication OR rolbypassrls)) FROM pg_authid WHERE rolname = %s;
@@ -130,38 +138,23 @@ LOOK = """SELECT json_build_object('verifier', rolpassword, 'plain', rolcanlogin
 
 
 class DatabaseError(Exception):
-    """What psql said; nothing secret is in it."""
+    """The output of psql, which contains no secret."""
 
 
-def literal(text):
+def literal(text: str) -> str:
     return "'%s'" % text.replace("'", "''")
 
 
-def identifier(text):
+def identifier(text: str) -> str:
     return '"%s"' % text.replace('"', '""')
 
 
-def query(options, sql):
-    """What psql prints for statements, which it is given on its standard input.
+def query(options: dict[str, Any], sql: str) -> str:
+    """The output of psql for statements, which it reads from its standard input.
 
     :raises DatabaseError:
     """
-    command = [
-        "psql",
-        "--no-psqlrc",
-        "--quiet",
-        "--tuples-only",
-        "--no-align",
-        "--set=ON_ERROR_STOP=1",
-        "--set=VERBOSITY=terse",
-        "--no-password",
-        "--host",
-        options["socket"],
-        "--port",
-        str(options["port"]),
-        "--dbname",
-        "postgres",
-    ]
+    command = PSQL + ["--host", options["socket"], "--port", str(options["port"])]
     login = (
         {"user": options["run_as"], "group": options["run_as"], "extra_groups": []}
         if options["run_as"]
@@ -184,7 +177,7 @@ def query(options, sql):
             **login,
         )
     except (OSError, ValueError, LookupError, subprocess.SubprocessError) as error:
-        # the text of a time that ran out has the command, whose input is not in it
+        # the text of a timeout contains the command, but not its input
         raise DatabaseError(
             "psql cannot be run as %s: %s" % (options["run_as"] or "this login", error)
         ) from None
@@ -193,8 +186,8 @@ def query(options, sql):
     return done.stdout.strip()
 
 
-def keep(folder, former):
-    """Keep a verifier (None: there was no role), unless one is kept already.
+def save(folder: str, former: str | None) -> None:
+    """Save a verifier (None: there was no role), unless one is saved already.
 
     :raises OSError:
     """
@@ -203,30 +196,26 @@ def keep(folder, former):
     scratch = folder + ".new"
     shutil.rmtree(scratch, ignore_errors=True)
     os.mkdir(scratch, 0o700)
-    with open(
-        os.open(os.path.join(scratch, FILE), os.O_WRONLY | os.O_CREAT, 0o600), "w", encoding="ascii"
-    ) as stream:
+    with replacing(os.path.join(scratch, FILE)) as stream:
         json.dump({"verifier": former}, stream)
-        stream.flush()
-        os.fsync(stream.fileno())
     os.rename(scratch, folder)
 
 
-def former_in(folder):
-    """The verifier that is kept; None if there is none."""
+def former_in(folder: str) -> str | None:
+    """The saved verifier; None if there is none."""
     text = read(os.path.join(folder, FILE))
     return json.loads(text)["verifier"] if text else None
 
 
-def snapshot(folder):
-    """The snapshot's part of the result."""
+def snapshot(folder: str) -> dict[str, Any]:
+    """The results known_good and restorable."""
     if not folder or not os.path.isdir(folder):
         return {}
     return {"known_good": folder, "restorable": former_in(folder) is not None}
 
 
-def present(options, check):
-    """The changes that are due, and are made unless this is a check."""
+def present(options: dict[str, Any], check: bool) -> list[str]:
+    """Make the necessary changes, in check mode only predict them."""
     name, found = identifier(options["name"]), query(options, LOOK % literal(options["name"]))
     role = json.loads(found) if found else None
     if role is None:
@@ -237,7 +226,7 @@ def present(options, check):
         )
     if changes and not check:
         if options["known_good"] and changes != ["attributes"]:
-            keep(options["known_good"], role and role["verifier"])
+            save(options["known_good"], role and role["verifier"])
         secret = (
             ""
             if changes == ["attributes"]
@@ -250,11 +239,11 @@ def present(options, check):
     return changes
 
 
-def restored(options, check):
-    """The password, where the role has another one than the one that is kept."""
+def restored(options: dict[str, Any], check: bool) -> list[str]:
+    """Restore the password, if the role has another one than the saved one."""
     former = former_in(options["known_good"])
     found = query(options, LOOK % literal(options["name"])) if former else ""
-    if not found or json.loads(found)["verifier"] == former:
+    if not former or not found or json.loads(found)["verifier"] == former:
         return []
     if not check:
         query(
@@ -263,7 +252,7 @@ def restored(options, check):
     return ["password"]
 
 
-def main():
+def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "name": {"type": "str", "required": True},
@@ -285,9 +274,8 @@ def main():
         changes = state(options, module.check_mode)
     except (DatabaseError, OSError, ValueError) as error:
         module.fail_json(
-            msg="The role %s cannot be made %s. Evidence: %s. Fix: see that PostgreSQL runs, with "
-            "its socket in "
-            "%s and port %d, then run the same again."
+            msg="The role %s cannot be made %s. Evidence: %s. Fix: check that PostgreSQL runs with "
+            "its socket in %s and port %d, then run the same command again"
             % (options["name"], options["state"], error, options["socket"], options["port"]),
             **snapshot(options["known_good"]),
         )

@@ -7,24 +7,29 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: instance
-short_description: Remove what the manifest of an instance or a service lists, and nothing else
+short_description: Remove an instance or a service by its manifest
 version_added: 0.1.0
 author:
   - BNL NPPS (@bnlnpps)
 description:
-  - Removes what the roles created and listed in the manifest - releases, tools, configuration,
-    secrets, logs, systemd units - and, only when it is told to, the data and the accounts. Takes
-    out what M(bnlnpps.swf_testbed.pip_config) set in the files of pip and uv. What is not listed
-    stays.
-  - Shows what it is about to remove before it does.
+  - Removes the items that the roles created and listed in the manifest, that is releases, tools,
+    configuration, secrets, logs and systemd units. Data and accounts are removed only with
+    O(remove_data). Removes the settings of M(bnlnpps.swf_testbed.pip_config) from the files of pip
+    and uv. The module does not touch items that the manifest does not list.
+  - Shows the items that it is about to remove.
   - Refuses, before the first removal and all at once, directories of the system or of another
-    instance, directories with a mount point in them, and paths that a symbolic link leads elsewhere
-    by now. A listed directory that is a mount point is emptied and stays.
-  - Nobody but root (in user scope, the login) may be able to write the manifest. It is removed
-    last. While data stay, so does the manifest that lists them.
-  - Stops the instance first. One that does not stop is not removed.
-  - What other instances use is not removed. It is told apart by the users that its manifest lists.
+    instance, directories that contain a mount point, and paths that a symbolic link has redirected
+    since the installation. A listed directory that is a mount point is emptied and stays.
+  - Only root (in user scope, the login) may have write permission for the manifest. The manifest is
+    removed last. It stays as long as data that it lists stay.
+  - Stops the instance first. An instance that does not stop is not removed.
+  - An instance or service that other instances use is not removed. Its manifest lists these users.
 options:
+  state:
+    description: V(absent) removes the instance or the service.
+    type: str
+    choices: [absent]
+    required: true
   instance:
     description: Name of the instance. Required, unless O(service) is given.
     type: str
@@ -35,38 +40,38 @@ options:
     default: user
   service:
     description:
-      - Name of a service, such as V(broker), in the place of an instance. Its manifest is in
+      - Name of a service, such as V(broker), instead of an instance. Its manifest is in
         C(/etc/bnlnpps.swf_testbed).
     type: str
   remove_data:
-    description: Also remove the data, such as the monitor's database, STF files, and an index's
-      packages. It cannot be got back.
+    description: Also remove the data, such as the database of the monitor, STF files, and the
+      packages of an index. Removed data cannot be restored.
     type: bool
     default: false
   write_manifest:
     description:
-      - Removes nothing. Shows what a manifest of an installation lists that was made before there
-        were manifests, and writes it outside of check mode.
+      - Removes nothing. Shows the manifest of an installation that is older than manifests, and
+        writes it outside of check mode.
     type: bool
     default: false
   entries:
-    description: What the role of a O(service) creates, for O(write_manifest), as in its option
-      C(manifest.entries).
+    description: The items that the role of a O(service) creates, for O(write_manifest), in the form
+      of the option C(manifest.entries).
     type: list
     elements: dict
     default: []
   user:
     description:
-      - How this instance is listed as a user of others, V(INSTANCE@HOST/SCOPE). It is returned once
-        the instance is removed, and taken off the list in O(registry).
+      - Name of this instance in the lists of users, V(INSTANCE@HOST/SCOPE). Once the instance is
+        removed, it is returned, and removed from the list in O(registry).
     type: str
-  users_gone:
-    description: Users that do not count any more, since they were removed.
+  removed_users:
+    description: Users that were removed and no longer count.
     type: list
     elements: str
     default: []
-  users_elsewhere:
-    description: Users beside those that the manifest lists.
+  other_users:
+    description: Users in addition to those that the manifest lists.
     type: list
     elements: str
     default: []
@@ -76,24 +81,26 @@ options:
     type: path
   index_url:
     description: Address of the package index that is removed. Those in O(registry) that use it are
-      added to O(users_elsewhere).
+      added to O(other_users).
     type: str
 attributes:
   check_mode:
     support: full
-    description: Says what would be removed and changes nothing.
+    description: Reports the items that would be removed, and changes nothing.
   diff_mode:
     support: full
     description: Lists the paths.
 """
 
 EXAMPLES = r"""
-- name: Remove the testbed and keep its data
+- name: Remove the testbed but not its data
   bnlnpps.swf_testbed.instance:
+    state: absent
     instance: swf-testbed
 
 - name: Write the manifest of an installation that has none
   bnlnpps.swf_testbed.instance:
+    state: absent
     instance: swf-testbed
     write_manifest: true
 """
@@ -104,16 +111,17 @@ manifest:
   returned: always
   type: str
   sample: /etc/swf-testbed/manifest.json
-removed:
-  description: What was removed, or would be - paths, and the names of accounts and groups.
+removed_items:
+  description: The removed items, in check mode those that would be removed. Paths, and the names of
+    accounts and groups.
   returned: always
   type: list
   elements: str
   sample: [/home/me/.local/share/swf-testbed/releases]
-due:
+pending_entries:
   description:
-    - Entries of the manifest that others remove, such as databases. They do so before the module
-      runs outside of check mode.
+    - Entries of the manifest that other tasks remove, such as databases. These tasks run before the
+      module runs outside of check mode.
   returned: success
   type: list
   elements: dict
@@ -122,25 +130,25 @@ due:
       name: swf_testbed
       uninstall: data
 stopped:
-  description: Whether something ran and was stopped, or would be.
+  description: Whether running programs were stopped, or would be in check mode.
   returned: success
   type: bool
   sample: true
-kept:
-  description: The directories of the instance, and what is in them, that the manifest does not
-    list. They stay.
+unlisted_paths:
+  description: The directories of the instance, and their contents, that the manifest does not list.
+    They stay.
   returned: success
   type: list
   elements: str
   sample: [/home/me/.config/swf-testbed/notes.txt]
-stays:
-  description: What the manifest lists and what stays, each with the reason.
+remaining_items:
+  description: The listed items that stay, each with the reason.
   returned: success
   type: list
   elements: str
   sample: ["package nginx: others may use it"]
-used_by:
-  description: Users for whom all of it stays.
+users:
+  description: The users because of which nothing is removed.
   returned: success
   type: list
   elements: str
@@ -153,6 +161,7 @@ user:
 """
 
 import os
+from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
@@ -195,15 +204,15 @@ ROOTS = ("root", "config_dir", "state_dir")
 WRITE = "ansible-playbook playbooks/uninstall.yml -e swf_testbed_uninstall_write_manifest=true"
 
 
-class NotRemoved(Exception):
-    """Why nothing is removed."""
+class RemovalError(Exception):
+    """Nothing is removed; the message has cause, evidence and fix."""
 
 
-def stop_all(places, units, check_mode):
-    """Stop the instance. True if something ran.
+def stop_all(places: dict[str, Any], units: list[str], check_mode: bool) -> bool:
+    """Stop the instance. True if a program ran.
 
-    :param units: the units of the manifest that are there.
-    :raises DaemonError, SupervisorError: it does not stop, or is not ours to stop.
+    :param units: the existing units of the manifest.
+    :raises DaemonError, SupervisorError: it does not stop, or this login may not stop it.
     """
     client = Client(Endpoint("unix", places["socket"]))
     lost = lost_daemons(client, places["supervisord_conf"], places["log_dir"])
@@ -219,19 +228,17 @@ def stop_all(places, units, check_mode):
     return bool(end_programs_of(places["socket"]) or found or lost)
 
 
-def stop_service(units, check_mode):
-    """Stop the units of a service and see that they are not started again. True if there was
-    one."""
+def stop_service(units: list[str], check_mode: bool) -> bool:
+    """Stop and disable the units of a service. True if there was one."""
     for path in units if not check_mode else ():
         systemd.systemctl("system", "disable", "--now", "--quiet", os.path.basename(path))
     return bool(units)
 
 
-def pip_lines(places, due):
+def pip_lines(places: dict[str, Any], due: list[dict[str, Any]]) -> pip_config.Files:
     """The files of pip and uv without our lines, not written yet.
 
-    :raises NotRemoved: lines are to be taken out of a file that the manifest does not name, or that
-        cannot be parsed.
+    :raises RemovalError: the manifest does not list a file with our lines, or it cannot be parsed.
     """
     files = pip_config.Files()
     record = pip_config.read_record(places["pip_config"])
@@ -239,25 +246,42 @@ def pip_lines(places, due):
         try:
             pip_config.undo(files, record, places["instance"])
         except ValueError as error:
-            raise NotRemoved(
-                "our lines cannot be taken out of a file. Evidence: %s. Fix: correct that file, "
-                "and run again" % (error)
+            raise RemovalError(
+                "our lines cannot be removed from a file. Evidence: %s. Fix: correct that file, then "
+                "run again" % error
             ) from None
     unlisted_files = set(files.changed()) - {
         item["path"] for item in due if item["kind"] == "lines"
     }
     if unlisted_files:
-        raise NotRemoved(
-            "%s names files that the manifest does not list. Evidence: %s. Fix: look at them; if "
-            "they hold lines of "
-            "this instance, run site.yml once more, which lists them"
+        raise RemovalError(
+            "%s names files that the manifest does not list. Evidence: %s. Fix: inspect them; if "
+            "they contain lines of this instance, run site.yml again, which lists them"
             % (places["pip_config"], ", ".join(sorted(unlisted_files)))
         )
     return files
 
 
-def unlisted(places, manifest, path):
-    """What is in the directories of the instance, and in no manifest."""
+def unchanged(path: str) -> dict[str, Any]:
+    """The result when nothing was removed."""
+    return {
+        "changed": False,
+        "manifest": path,
+        "removed_items": [],
+        "pending_entries": [],
+        "stopped": False,
+        "unlisted_paths": [],
+        "remaining_items": [],
+        "users": [],
+    }
+
+
+def lines(items: list[str]) -> str:
+    return "".join(item + "\n" for item in items)
+
+
+def unlisted(places: dict[str, Any], manifest: dict[str, Any], path: str) -> list[str]:
+    """The contents of the directories of the instance that no manifest lists."""
     listed = {
         item["path"] for item in manifest["entries"] if item["kind"] in manifest_listing.PATHS
     } | {path}
@@ -273,10 +297,12 @@ def unlisted(places, manifest, path):
     return found
 
 
-def not_listed(module, subject, places, path):
-    """There is no manifest: an older installation, or none at all.
+def without_manifest(
+    module: AnsibleModule, subject: dict[str, Any], places: dict[str, Any] | None, path: str
+) -> None:
+    """An older installation that has no manifest, or no installation.
 
-    :raises NotRemoved: an older installation.
+    :raises RemovalError: there is an older installation.
     """
     options = module.params
     found = (
@@ -292,22 +318,15 @@ def not_listed(module, subject, places, path):
         item["kind"] in manifest_listing.PATHS and item["uninstall"] != "empty" for item in found
     ):
         found = []
-    listing = [manifest_listing.told(item) for item in found]
-    result = {
-        "manifest": path,
-        "removed": [],
-        "due": [],
-        "stopped": False,
-        "used_by": [],
-        "stays": [],
-        "kept": unlisted(places, {"entries": []}, path) if places else [],
-    }
+    items = [manifest_listing.label(item) for item in found]
+    result = unchanged(path)
+    if places:
+        result["unlisted_paths"] = unlisted(places, {"entries": []}, path)
     if found and not options["write_manifest"]:
-        raise NotRemoved(
-            "there is an installation and no manifest of what it created. Evidence: there is no "
-            "%s, and there are "
-            "%s. Fix: let the manifest be written, look at it, and run again: %s (or run site.yml)"
-            % (path, ", ".join(listing), WRITE)
+        raise RemovalError(
+            "this installation has no manifest. Evidence: %s does not exist, and these items do: "
+            "%s. Fix: write the manifest, check it, and run again: %s (or run site.yml)"
+            % (path, ", ".join(items), WRITE)
         )
     if found:
         new = manifest_listing.merged(
@@ -316,41 +335,37 @@ def not_listed(module, subject, places, path):
         )
         if not module.check_mode:
             manifest_listing.write(path, new)
-        result["stays"] = listing
+        result["remaining_items"] = items
     if options["user"] and not options["write_manifest"]:
         result["user"] = options["user"]
-    module.exit_json(
-        changed=bool(found),
-        diff={"before": "", "after": "".join(line + "\n" for line in listing)},
-        **result,
-    )
+    result.update(changed=bool(found), diff={"before": "", "after": lines(items)})
+    module.exit_json(**result)
 
 
-def used(module, path, manifest, users):
-    """Others use it: it stays, and is listed as used by them alone."""
+def in_use(module: AnsibleModule, path: str, manifest: dict[str, Any], users: list[str]) -> None:
+    """Others use it: it stays, and its list of users is updated."""
     listed = [user for user in manifest["users"] if user in users]
     changed = listed != manifest["users"]
     if changed and not module.check_mode:
         manifest_listing.write(path, dict(manifest, users=listed))
-    stays = [
-        "%s: used by %s" % (manifest_listing.told(item), ", ".join(users))
+    remaining = [
+        "%s: used by %s" % (manifest_listing.label(item), ", ".join(users))
         for item in manifest["entries"]
         if item["uninstall"] != "never"
     ]
     module.exit_json(
-        changed=changed,
-        manifest=path,
-        removed=[],
-        due=[],
-        stopped=False,
-        used_by=users,
-        kept=[],
-        stays=stays,
+        **dict(unchanged(path), changed=changed, users=users, remaining_items=remaining)
     )
 
 
-def removed_in(module, subject, places, path, manifest):
-    """Remove it, or say what would be."""
+def remove(
+    module: AnsibleModule,
+    subject: dict[str, Any],
+    places: dict[str, Any] | None,
+    path: str,
+    manifest: dict[str, Any],
+) -> None:
+    """Remove it, in check mode only report it."""
     options, scope = module.params, subject.get("scope", "system")
     removal = Removal(
         manifest,
@@ -362,10 +377,9 @@ def removed_in(module, subject, places, path, manifest):
     )
     problems = removal.problems()
     if problems:
-        raise NotRemoved(
-            "%s lists what is not removed:\n%s\nFix: put right what is in the way, or take the "
-            "entry out of the "
-            "manifest; it then stays"
+        raise RemovalError(
+            "%s lists entries that cannot be removed:\n%s\nFix: correct the state of the host, or "
+            "remove the entry from the manifest; its item then stays"
             % (path, "\n".join("%d. %s" % pair for pair in enumerate(problems, 1)))
         )
     due, elsewhere = removal.due(), removal.due_elsewhere()
@@ -394,7 +408,7 @@ def removed_in(module, subject, places, path, manifest):
         if rest is None and places is None and not os.listdir(os.path.dirname(path)):
             os.rmdir(os.path.dirname(path))
     gone = [
-        manifest_listing.told(item)
+        manifest_listing.label(item)
         for item in due
         if manifest_listing.key(item) not in removal.refusals
     ]
@@ -409,23 +423,21 @@ def removed_in(module, subject, places, path, manifest):
     module.exit_json(
         changed=changed,
         manifest=path,
-        removed=gone,
+        removed_items=gone,
         stopped=ran,
-        due=elsewhere,
-        used_by=[],
-        stays=removal.stays(),
-        kept=unlisted(places, manifest, path) if places else [],
-        diff={
-            "before": "".join(line + "\n" for line in ["running"] * ran + gone + files.changed()),
-            "after": "",
-        },
+        pending_entries=elsewhere,
+        users=[],
+        remaining_items=removal.remaining(),
+        unlisted_paths=unlisted(places, manifest, path) if places else [],
+        diff={"before": lines(["running"] * ran + gone + files.changed()), "after": ""},
         **user,
     )
 
 
-def main():
+def main() -> None:
     module = AnsibleModule(
         argument_spec={
+            "state": {"type": "str", "choices": ["absent"], "required": True},
             "instance": {"type": "str"},
             "scope": {"type": "str", "choices": ["user", "system"], "default": "user"},
             "service": {"type": "str"},
@@ -433,8 +445,8 @@ def main():
             "write_manifest": {"type": "bool", "default": False},
             "entries": {"type": "list", "elements": "dict", "default": []},
             "user": {"type": "str"},
-            "users_gone": {"type": "list", "elements": "str", "default": []},
-            "users_elsewhere": {"type": "list", "elements": "str", "default": []},
+            "removed_users": {"type": "list", "elements": "str", "default": []},
+            "other_users": {"type": "list", "elements": "str", "default": []},
             "registry": {"type": "path"},
             "index_url": {"type": "str"},
         },
@@ -442,7 +454,7 @@ def main():
     )
     hold(module)
     options = module.params
-    what = options["service"] or options["instance"]
+    name = options["service"] or options["instance"]
     try:
         subject = manifest_listing.subject_of(options)
         places = (
@@ -453,33 +465,27 @@ def main():
         path = manifest_listing.path_of(subject)
         manifest = manifest_listing.read(path, subject)
         if manifest is None:
-            not_listed(module, subject, places, path)
+            return without_manifest(module, subject, places, path)
         if options["write_manifest"]:
+            remaining = [manifest_listing.label(item) for item in manifest["entries"]]
             module.exit_json(
-                changed=False,
-                manifest=path,
-                removed=[],
-                due=[],
-                stopped=False,
-                kept=[],
-                used_by=manifest["users"],
-                stays=[manifest_listing.told(item) for item in manifest["entries"]],
+                **dict(unchanged(path), users=manifest["users"], remaining_items=remaining)
             )
         users = sorted(
-            {*manifest["users"], *options["users_elsewhere"]} - set(options["users_gone"])
+            {*manifest["users"], *options["other_users"]} - set(options["removed_users"])
         )
         if users:
-            used(module, path, manifest, users)
-        removed_in(module, subject, places, path, manifest)
-    except (InstanceNameError, manifest_listing.ManifestError, NotRemoved) as error:
+            in_use(module, path, manifest, users)
+        remove(module, subject, places, path, manifest)
+    except (InstanceNameError, manifest_listing.ManifestError, RemovalError) as error:
         module.fail_json(msg="%s. Nothing was removed." % str(error).rstrip("."))
     except (DaemonError, SupervisorError, systemd.SystemdError) as error:
         module.fail_json(
-            msg="%s was not removed, because it could not be stopped: %s" % (what, error)
+            msg="%s was not removed, because it could not be stopped: %s" % (name, error)
         )
     except OSError as error:
         module.fail_json(
-            msg="cannot remove %s: %s. Fix that and run again; the removal resumes."
+            msg="cannot remove %s. Evidence: %s. Fix: correct that, then run again; the removal resumes"
             % (error.filename, error.strerror)
         )
 

@@ -7,26 +7,26 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: inventory_check
-short_description: Refuse an inventory that cannot work, before any host is contacted
+short_description: Check the inventory before any host is contacted
 version_added: 0.1.0
 author:
   - BNL NPPS (@bnlnpps)
 description:
-  - Checks the variables of all hosts of the play against the argument specifications of the roles
-    that they get, and against each other. Names, types, ports, addresses, URLs, TLS, secrets,
-    programs, files and paths.
+  - Checks the variables of all hosts of the play against the argument specifications of their
+    roles, and against each other. Names, types, ports, addresses, URLs, TLS, secrets, programs,
+    files and paths.
   - Reports all problems of all hosts at once, each with the variable, its value and the fix. Values
     of secrets are not shown.
   - Runs on the controller, contacts no host and generates no secret. Use it with C(run_once), as
     the first task of a play.
-  - When there is no problem, it places the CA that a team shares in the variable
-    C(swf_testbed_lab_ca), and the certificates that were issued, in the directory
-    C(swf_testbed_controller_dir) of the controller. What is there stays, but for a certificate of
-    the same CA that ends earlier. A directory that has another CA is refused.
+  - If there is no problem, it writes the CA that a team shares in the variable
+    C(swf_testbed_lab_ca), and its issued certificates, to the directory
+    C(swf_testbed_controller_dir) of the controller. Of existing files, it replaces only
+    certificates of the same CA that expire earlier. It refuses a directory with another CA.
 options:
   parts:
-    description: What to check. A playbook that only stops programs has no use for a file that only
-      an installation reads.
+    description: The parts of the check. For example, a playbook that only stops programs need not
+      check the files that only an installation reads.
     type: list
     elements: str
     choices: [types, collections, names, versions, numbers, addresses, secrets, programs, files,
@@ -36,10 +36,10 @@ options:
 attributes:
   check_mode:
     support: full
-    description: Places nothing.
+    description: Writes no file.
   diff_mode:
     support: none
-    description: There is nothing to show.
+    description: The module has no diff.
   action:
     support: full
     description: Has a corresponding action plugin.
@@ -50,7 +50,7 @@ EXAMPLES = r"""
   bnlnpps.swf_testbed.inventory_check:
   run_once: true
 
-- name: See that no name is misspelled
+- name: Check for misspelled names
   bnlnpps.swf_testbed.inventory_check:
     parts: [names]
   run_once: true
@@ -62,12 +62,12 @@ msg:
   returned: on failure
   type: str
   sample: |-
-    this inventory cannot be used, and nothing was changed. Evidence: 1 problem. Fix: correct all of it, then run the same
-    command again.
-    1. swf_testbed_mcp_port is out of the range of ports. Evidence: it is 99999. Fix: write a whole number from 1 to 65535
+    this inventory cannot be used, and nothing was changed. Evidence: 1 problem. Fix: correct it, then run the same command
+    again.
+    1. swf_testbed_mcp_port is not a port number. Evidence: it is 99999. Fix: write a whole number from 1 to 65535
 placed:
-  description: Paths of the files on the controller that were placed. No host has another
-    certificate by it, so it is no change.
+  description: Paths of the files that were written on the controller. They do not count as a change,
+    because no host gets another certificate.
   returned: on success
   type: list
   elements: str

@@ -12,27 +12,27 @@ version_added: 0.1.0
 author:
   - BNL NPPS (@bnlnpps)
 description:
-  - While a run holds a host, the modules of this collection change it for no other controller. The
-    lease is what the play has in C(SWF_TESTBED_LEASE), see P(bnlnpps.swf_testbed.lease#lookup).
-    Without it nothing is done.
-  - Every call of a module that changes something renews it. Where the controller is killed, the
-    same controller (name, login and C(swf_testbed_controller_dir)) takes the host over at once, and
-    another one 10 minutes after the last call.
-  - The lease is a file for its owner alone, below C(/run/bnlnpps.swf_testbed) in system scope and
-    C(~/.local/state/bnlnpps.swf_testbed) in user scope.
+  - While a run holds a host, the modules of this collection refuse to change it for another
+    controller. The play passes the lease in C(SWF_TESTBED_LEASE), see
+    P(bnlnpps.swf_testbed.lease#lookup). Without this variable the module does nothing.
+  - Every call of a module that changes the host renews the lease. If a run is interrupted, the same
+    controller (name, login and C(swf_testbed_controller_dir)) can take over the host immediately,
+    and another one 10 minutes after the last call.
+  - The lease is a file that only its owner can access, in C(/run/bnlnpps.swf_testbed) in system
+    scope and C(~/.local/state/bnlnpps.swf_testbed) in user scope.
 options:
   state:
-    description: V(present) holds the host, V(absent) releases it, if this run holds it.
+    description: V(present) holds the host. V(absent) releases it if this run holds it.
     type: str
     choices: [present, absent]
     default: present
 attributes:
   check_mode:
     support: full
-    description: Holds and releases nothing.
+    description: Does not hold or release the host.
   diff_mode:
     support: none
-    description: There is nothing to show.
+    description: The module has no diff.
 """
 
 EXAMPLES = r"""
@@ -44,7 +44,7 @@ EXAMPLES = r"""
 RETURN = r"""
 lease_holder:
   description: The run that holds the host.
-  returned: if another controller does
+  returned: if another controller holds the host
   type: dict
   sample:
     controller: ctl1
@@ -59,7 +59,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.lease import hold, release
 
 
-def main():
+def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "state": {"type": "str", "choices": ["present", "absent"], "default": "present"}
@@ -70,7 +70,7 @@ def main():
         hold(module)
     elif not module.check_mode:
         release()
-    # who may change the host is no change of it
+    # the lease does not count as a change of the host
     module.exit_json(changed=False)
 
 

@@ -7,27 +7,27 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: missing_hosts
-short_description: End a run that has lost a host
+short_description: End a run in which a host is missing
 version_added: 0.1.0
 author:
   - BNL NPPS (@bnlnpps)
 description:
-  - Ansible goes on without a host that failed or cannot be reached. Before programs are changed
-    over to new configuration, that would leave them without a service that they need.
-  - Fails if a host of the play is missing, and names it, the cause, and the command that leaves it
-    out.
-  - Hosts that only run agents may be missing, if they cannot be reached and are few.
+  - Ansible continues without a host that failed or is unreachable. If programs then switch to the
+    new configuration, they may lack a service of that host.
+  - Fails if a host of the play is missing. The message contains the host, the cause, and the command
+    that excludes it.
+  - A limited number of hosts that only run agents may be unreachable.
   - Runs on the controller and contacts no host. Use it with C(run_once), as the last task of a
     play. A failure then ends the run.
 options:
   max_unreachable:
-    description: How many hosts of the group C(agents), which are in no group of services, may be
-      unreachable.
+    description: Number of hosts that may be unreachable, if they are in the group C(agents) and in no
+      group of services.
     type: int
     default: 0
   failure:
-    description: Why this host failed, in a C(rescue). The task then fails with it and the command
-      that leaves the host out.
+    description: Why this host failed, for a C(rescue). The task then fails with this text and the
+      command that excludes the host.
     type: str
     default: ""
 extends_documentation_fragment:
@@ -48,17 +48,17 @@ EXAMPLES = r"""
 
 RETURN = r"""
 hosts:
-  description: The hosts that are missing and may be.
+  description: The missing hosts that are permitted.
   returned: success
   type: list
   elements: str
   sample: [worker7]
 msg:
-  description: The hosts that are missing, why, and the command that leaves them out.
+  description: The missing hosts, the cause for each, and the command that excludes them.
   returned: on failure
   type: str
   sample: |-
-    1 host is missing, and the run ends before any program is changed over; all that ran goes on as it was.
-    - worker7: this host cannot be reached. Evidence: ssh: No route to host. Fix: See whether it is up
-    Then run the same again. To go on without it: ansible-playbook site.yml -i lab --limit 'all:!worker7'
+    1 host is missing, and the run ends before any program switches to the new configuration. Running programs are unchanged.
+    - worker7: this host cannot be reached. Evidence: ssh: No route to host. Fix: Check that it is up
+    Then run the same command again. To continue without it: ansible-playbook site.yml -i lab --limit 'all:!worker7'
 """

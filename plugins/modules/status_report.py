@@ -7,28 +7,28 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: status_report
-short_description: Print one table of what runs on all hosts, and fail if something is not well
+short_description: Print a table of the programs on all hosts, and fail if one is not healthy
 version_added: 0.1.0
 author:
   - BNL NPPS (@bnlnpps)
 description:
-  - Takes what M(bnlnpps.swf_testbed.testbed_info) returned for each host and prints it as one
-    table.
-  - Fails with one line per problem when a host could not be reached, an instance is down, or a
-    program is not well.
-  - Runs on the controller and touches no host. Use it with C(run_once).
+  - Prints the results of M(bnlnpps.swf_testbed.testbed_info) for all hosts as one table.
+  - Fails with one line for each problem, that is an unreachable host, an instance that is down, or a
+    program that is not healthy.
+  - Runs on the controller and contacts no host. Use it with C(run_once).
 options:
   variable:
-    description: Name of the variable that M(bnlnpps.swf_testbed.testbed_info) was registered in.
+    description: Name of the variable with the registered result of
+      M(bnlnpps.swf_testbed.testbed_info).
     type: str
     required: true
   logs:
     description:
-      - Name of the variable that M(bnlnpps.swf_testbed.supervisor_info) was registered in, in a
-        loop over instances with programs that are not well. The ends of their logs are shown.
+      - Name of the variable with the registered results of M(bnlnpps.swf_testbed.supervisor_info),
+        in a loop over instances with unhealthy programs. The ends of their logs are printed.
     type: str
   hosts:
-    description: The hosts that were asked, those that did not answer among them.
+    description: The hosts in the report, including those that did not answer.
     type: list
     elements: str
     required: true
@@ -39,14 +39,14 @@ extends_documentation_fragment:
   - bnlnpps.swf_testbed.read_only
 attributes:
   check_mode:
-    description: Never changes anything. In check mode it does not fail.
+    description: Changes nothing. Does not fail in check mode.
   action:
     support: full
     description: Has a corresponding action plugin.
 """
 
 EXAMPLES = r"""
-- name: Show what runs
+- name: Report the status
   bnlnpps.swf_testbed.status_report:
     variable: swf_testbed_info
     hosts: "{{ ansible_play_hosts_all }}"
@@ -55,7 +55,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 healthy:
-  description: Whether all is well.
+  description: Whether there is no problem.
   returned: always
   type: bool
   sample: true

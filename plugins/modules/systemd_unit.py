@@ -7,16 +7,16 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: systemd_unit
-short_description: Have a systemd service run with the configuration that is on disk, and answer
+short_description: Run a systemd service with its present configuration
 version_added: 0.1.0
 author:
   - BNL NPPS (@bnlnpps)
 description:
   - Enables and starts a service, and waits until it listens.
-  - A service that runs already is restarted, or told to reload, if one of its files was changed
-    since it started or reloaded. No handler is needed, and a run that was cut off between the file
-    and the restart is made up for by the next one.
-  - When the service does not come up, the end of its journal is in the message.
+  - A running service is restarted or reloaded if one of its files was changed since it started or
+    reloaded. No handler is needed. If a run is interrupted between the change of the file and the
+    restart, the next run restarts the service.
+  - If the service does not start, the message contains the end of its journal.
 options:
   unit:
     description: Name of the unit.
@@ -24,44 +24,44 @@ options:
     required: true
   restart_on:
     description:
-      - Files that the service reads only when it starts, its unit file and drop-ins among them. A
-        directory stands for the list of what is in it.
+      - Files that the service reads only when it starts, including its unit file and drop-ins. A
+        directory stands for the list of its files.
     type: list
     elements: path
     default: []
   reload_on:
-    description: Files that the service reads again when it is told to reload.
+    description: Files that the service reads again when it reloads.
     type: list
     elements: path
     default: []
   placed:
     description:
-      - What P(bnlnpps.swf_testbed.config_files#module) returned as C(files). In check mode nothing
-        was placed, and this is how the restart that it would lead to is predicted.
+      - The result C(files) of P(bnlnpps.swf_testbed.config_files#module). In check mode it predicts
+        the restart, because no file is placed.
     type: list
     elements: dict
     default: []
   listen:
-    description: Names or addresses at which the service must take connections. For V(0.0.0.0) and
-      V(::) the loopback address is asked.
+    description: Names or addresses at which the service must accept connections. For V(0.0.0.0) and
+      V(::) the module connects to the loopback address.
     type: list
     elements: str
     default: []
   port:
-    description: Port at all O(listen).
+    description: Port at all addresses in O(listen).
     type: int
   timeout:
     description: Seconds to wait for the service to run and listen.
     type: int
     default: 60
   log_lines:
-    description: Lines of the journal to show when it does not.
+    description: Number of lines of the journal in the message of a failure.
     type: int
     default: 20
 attributes:
   check_mode:
     support: full
-    description: Predicts and does nothing. Does not wait.
+    description: Predicts the actions and does not wait.
   diff_mode:
     support: none
     description: There is no text to compare.
@@ -89,8 +89,8 @@ EXAMPLES = r"""
 
 RETURN = r"""
 actions:
-  description: What was done, or would be, in this order. Of V(daemon-reload), V(enable), V(start),
-    V(restart), V(reload).
+  description: The actions, in this order, in check mode the predicted ones. Of V(daemon-reload),
+    V(enable), V(start), V(restart), V(reload).
   returned: always
   type: list
   elements: str
@@ -106,6 +106,7 @@ newer:
 import os
 import socket
 import time
+from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
@@ -128,23 +129,23 @@ PROPERTIES = (
     "InactiveExitTimestampMonotonic",
     "StateChangeTimestampMonotonic",
 )
+ENABLED = ("enabled", "enabled-runtime", "static", "generated", "alias", "indirect")
 UNIT_FILES = "/etc/systemd/system/"
 ANY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1"}
 POLL_SECONDS = 0.25
 
 
-def show(unit):
+def show(unit: str) -> dict[str, str]:
     """The properties of a unit: {name: text}."""
     output = systemctl("system", "show", unit, "--property=" + ",".join(PROPERTIES))
     return dict(line.split("=", 1) for line in output.splitlines() if "=" in line)
 
 
-def newer_than(paths, microseconds):
-    """Those of the paths that were changed after a time of the monotonic clock, which is what
-    systemd notes.
+def newer_than(paths: list[str], microseconds: int) -> list[str]:
+    """The paths that were changed after a time of the monotonic clock, which systemd records.
 
-    Both are compared by their age. A file from before the clock was set back counts as new, once:
-    see :func:`files.settle`.
+    The ages are compared. If the system clock was set back, an older file counts as new, once: see
+    :func:`files.settle`.
     """
     age_of_service = time.monotonic() - microseconds / 1e6
     return [
@@ -154,29 +155,29 @@ def newer_than(paths, microseconds):
     ]
 
 
-def unread(state, paths):
-    """Unit files and drop-ins that systemd does not have; NeedDaemonReload does not tell of the
-    first drop-in of a unit."""
-    known = [state["FragmentPath"], *state["DropInPaths"].split()]
-    return [path for path in paths if path.startswith(UNIT_FILES) and path not in known]
+def unread(state: dict[str, Any], paths: list[str]) -> list[str]:
+    """Unit files and drop-ins that systemd has not loaded; NeedDaemonReload does not cover the first
+    drop-in of a unit."""
+    loaded = [state["FragmentPath"], *state["DropInPaths"].split()]
+    return [path for path in paths if path.startswith(UNIT_FILES) and path not in loaded]
 
 
-def plan(state, parameters):
-    """What to do, and the files that are why: (actions, paths)."""
+def plan(state: dict[str, Any], parameters: dict[str, Any]) -> tuple[list[str], list[str]]:
+    """The necessary actions, and the files that cause them: (actions, paths)."""
     placed = {item["path"] for item in parameters["placed"]}
-    # a directory that lost or got a file was changed
+    # adding or removing a file changes its directory
     placed |= {os.path.dirname(path) for path in placed}
 
-    def since(files, event):
+    def since(files: list[str], event: str) -> set[str]:
         return set(newer_than(files, int(state[event] or 0))) | (placed & set(files))
 
     loaded = state["LoadState"] == "loaded"
-    unknown = unread(state, parameters["restart_on"])
+    new_units = unread(state, parameters["restart_on"])
     newer = set()
     if not loaded or state["ActiveState"] in ("inactive", "failed", "deactivating"):
         action = "start"
     else:
-        newer = since(parameters["restart_on"], "InactiveExitTimestampMonotonic") | set(unknown)
+        newer = since(parameters["restart_on"], "InactiveExitTimestampMonotonic") | set(new_units)
         action = "restart" if newer else ""
         if not newer:
             newer = since(parameters["reload_on"], "StateChangeTimestampMonotonic")
@@ -184,17 +185,10 @@ def plan(state, parameters):
     reload = (
         not loaded
         or state["NeedDaemonReload"] == "yes"
-        or unknown
+        or new_units
         or any(path.startswith(UNIT_FILES) for path in newer)
     )
-    enabled = state["UnitFileState"] in (
-        "enabled",
-        "enabled-runtime",
-        "static",
-        "generated",
-        "alias",
-        "indirect",
-    )
+    enabled = state["UnitFileState"] in ENABLED
     actions = [
         *(["daemon-reload"] if reload else []),
         *([] if enabled else ["enable"]),
@@ -203,8 +197,8 @@ def plan(state, parameters):
     return actions, sorted(newer)
 
 
-def refusal(host, port):
-    """Why nothing takes connections there; an empty text if something does."""
+def refusal(host: str, port: int) -> str:
+    """Why no service accepts connections there; an empty text if one does."""
     host = host.strip("[]")
     try:
         socket.create_connection((ANY_ADDRESS.get(host, host), port), timeout=2).close()
@@ -213,8 +207,8 @@ def refusal(host, port):
     return ""
 
 
-def wanting(parameters):
-    """What keeps the service from being well; an empty text if nothing does."""
+def problem(parameters: dict[str, Any]) -> str:
+    """Why the service is not ready; an empty text if it is."""
     state = show(parameters["unit"])["ActiveState"]
     if state not in ("active", "reloading"):
         return "it is %s" % state
@@ -223,24 +217,24 @@ def wanting(parameters):
     )
 
 
-def wait(parameters):
-    """Wait until the service is well; returns what is wanting when the time is over."""
+def wait(parameters: dict[str, Any]) -> str:
+    """Wait until the service is ready; returns the problem that remains after the timeout."""
     deadline = time.monotonic() + parameters["timeout"]
     while True:
-        text = wanting(parameters)
+        text = problem(parameters)
         if not text or time.monotonic() > deadline:
             return text
         time.sleep(POLL_SECONDS)
 
 
-def carry_out(actions, unit):
+def carry_out(actions: list[str], unit: str) -> None:
     for action in actions:
         if action == "daemon-reload":
             systemctl("system", action)
             continue
         if action in ("start", "restart"):
-            # a service that failed too often is not started before that is forgotten; an unknown
-            # unit has nothing to forget
+            # a service that failed too often does not start before its counter is reset; an
+            # unknown unit has none
             try:
                 systemctl("system", "reset-failed", unit)
             except SystemdError:
@@ -248,19 +242,19 @@ def carry_out(actions, unit):
         systemctl("system", action, unit)
 
 
-def fail(module, cause, actions, newer):
+def fail(module: AnsibleModule, cause: str, actions: list[str], newer: list[str]) -> None:
     unit = module.params["unit"]
     tail = journal(unit, "system", module.params["log_lines"]) or "(its journal is empty)"
     module.fail_json(
-        msg="%s does not run as it should: %s.\nThe end of its journal:\n%s\nNext: systemctl "
-        "status %s; mend the cause, then run "
-        "again." % (unit, cause, "\n".join("  " + line for line in tail.splitlines()), unit),
+        msg="%s is not ready. Evidence: %s; the end of its journal:\n%s\nFix: check systemctl status "
+        "%s, fix the cause, then run again"
+        % (unit, cause, "\n".join("  " + line for line in tail.splitlines()), unit),
         actions=actions,
         newer=newer,
     )
 
 
-def main():
+def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "unit": {"type": "str", "required": True},
@@ -276,13 +270,14 @@ def main():
     )
     hold(module)
     unit = module.params["unit"]
-    actions, newer = [], []
+    actions: list[str] = []
+    newer: list[str] = []
     if module.params["listen"] and module.params["port"] is None:
-        module.fail_json(msg="listen needs port")
+        module.fail_json(msg="listen requires port")
     if version() is None:
         module.fail_json(
-            msg="%s cannot be run: this host was not started by systemd. Run the service on a host "
-            "that was." % unit
+            msg="%s cannot run on this host. Evidence: systemd is not its init system. Fix: run the "
+            "service on a host with systemd" % unit
         )
     try:
         actions, newer = plan(show(unit), module.params)

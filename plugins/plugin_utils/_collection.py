@@ -1,8 +1,8 @@
 # Copyright: Contributors to the bnlnpps.swf_testbed collection
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which version of this collection runs: from its manifest where it was installed, from galaxy.yml
-in a checkout."""
+"""The version of this collection: from the manifest of an installed one, from galaxy.yml in a
+checkout."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import yaml
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def collection_version():
+def collection_version() -> str:
     installed = ROOT / "MANIFEST.json"
     if installed.exists():
         return yaml.safe_load(installed.read_text(encoding="utf-8"))["collection_info"]["version"]

@@ -1,7 +1,7 @@
 # Copyright: Contributors to the bnlnpps.swf_testbed collection
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A certificate authority of the lab, in files on the controller."""
+"""The certificate authority of the lab, in files on the controller."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ import contextlib
 import datetime
 import os
 import re
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
 
 try:
     from cryptography import x509
@@ -38,66 +40,70 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._certificates 
     general_name,
     names_of,
     now,
-    public_bytes,
+    same_key,
 )
 
-# seconds to wait for another run, which takes a moment for each certificate
+# seconds to wait for another run, which needs a moment for each certificate
 PATIENCE = 120
 CA_DAYS = 3650
 CA_RENEW_DAYS = 730
-# hosts whose clocks are behind take a new certificate too
+# hosts whose clocks are slow accept a new certificate, too
 CLOCK_SKEW = datetime.timedelta(hours=1)
+KEY_USAGE = dict.fromkeys(
+    "digital_signature content_commitment key_encipherment data_encipherment key_agreement "
+    "key_cert_sign crl_sign encipher_only decipher_only".split(),
+    False,
+)
 TERM = re.compile(r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")
 
 
 class LabCa:
-    """The CA of a directory: C(ca/ca.pem) for everybody, C(secrets/lab-ca.key) and the services'
-    keys for the owner alone."""
+    """The CA of a directory: C(ca/ca.pem) for all users, C(secrets/lab-ca.key) and the keys of the
+    services for the owner only."""
 
-    def __init__(self, directory, check_mode=False):
+    def __init__(self, directory: str, check_mode: bool = False) -> None:
         self.check_mode = check_mode
-        self.public, self.secrets = (
-            os.path.join(directory, "ca"),
-            os.path.join(directory, "secrets"),
-        )
+        self.public = os.path.join(directory, "ca")
+        self.secrets = os.path.join(directory, "secrets")
         self.certificate_path = os.path.join(self.public, "ca.pem")
         self.key_path = os.path.join(self.secrets, "lab-ca.key")
 
-    def issued(self, service, names, days, renew_days):
-        """The certificate and key of a service, as texts in PEM. What was issued before comes back
-        if it is still right.
+    def issued(
+        self, service: str, names: Iterable[str], days: int, renew_days: int
+    ) -> dict[str, str]:
+        """The certificate and key of a service, as texts in PEM: the former ones if they are still
+        valid.
 
-        :raises CertificateError: for names that cannot be in a certificate, or a CA that is
-            incomplete.
+        :raises CertificateError: a name cannot be in a certificate, or the CA is incomplete.
         :raises OSError: the files cannot be read or written.
         """
         if not TERM.match(service):
             raise CertificateError("%r is not a file name" % service)
         if not names:
-            raise CertificateError("a certificate is for at least one name")
+            raise CertificateError("a certificate needs at least one name")
         if not 0 <= renew_days < days:
             raise CertificateError(
-                "it is issued for %d days and would be renewed in its last %d, which is always"
+                "a certificate for %d days that is renewed in its last %d would be renewed by every run"
                 % (days, renew_days)
             )
         wanted = [general_name(name) for name in dict.fromkeys(names)]
         path = self.path_of(service)
-        with self.alone():
+        with self.locked():
             authority, key = self._authority()
-            found = self._kept(path, wanted, renew_days, authority)
+            found = self._reusable(path, wanted, renew_days, authority)
             if not found:
                 found = issue(wanted, days, authority, key)
                 # key and certificate in one file: they are replaced together or not at all
                 self.write(path, found["key"] + found["certificate"])
             return found
 
-    def path_of(self, service):
+    def path_of(self, service: str) -> str:
         """Where the key and certificate of a service are."""
         return os.path.join(self.secrets, "tls-%s.pem" % service)
 
     @contextlib.contextmanager
-    def alone(self):
-        """Hold the lock of the directory. Lookups of several hosts run at once."""
+    def locked(self) -> Iterator[None]:
+        """Hold the lock of the directory: lookups for several hosts run at the same time."""
         if self.check_mode:
             yield
             return
@@ -107,17 +113,17 @@ class LabCa:
             with exclusive(os.path.join(self.secrets, ".lab-ca.lock"), PATIENCE):
                 yield
         except LockHeld as error:
-            raise CertificateError("another run works on the lab's CA: %s" % error) from error
+            raise CertificateError("another run uses the lab's CA: %s" % error) from error
 
-    def _authority(self):
-        """Certificate and key of the CA; made or renewed where that is due."""
+    def _authority(self) -> tuple[x509.Certificate, Any]:
+        """Certificate and key of the CA; created or renewed if necessary."""
         text, key_text = read(self.certificate_path), read(self.key_path)
         if text and not key_text:
             raise CertificateError(
-                "the certificate of the lab's CA is there, %s, and its key is not, %s. Bring the "
-                "key back from where you keep a "
-                "copy. Without one: remove the certificate, run again, and every client gets the "
-                "new CA with its next run" % (self.certificate_path, self.key_path)
+                "the lab's CA has no key. Evidence: %s exists, and %s does not. Fix: restore the "
+                "key from a backup. Without a backup: remove the certificate, then run again; "
+                "every client gets the new CA with its next run"
+                % (self.certificate_path, self.key_path)
             )
         key = (
             self.load(self.key_path, load_pem_private_key, key_text, None)
@@ -127,11 +133,11 @@ class LabCa:
         certificate = (
             self.load(self.certificate_path, x509.load_pem_x509_certificate, text) if text else None
         )
-        if certificate and public_bytes(certificate.public_key()) != public_bytes(key.public_key()):
+        if certificate and not same_key(certificate, key):
             raise CertificateError(
-                "the certificate %s and the key %s of the lab's CA do not belong together. Bring "
-                "back the "
-                "one that was replaced" % (self.certificate_path, self.key_path)
+                "the certificate and the key of the lab's CA do not belong together. Evidence: the "
+                "public keys of %s and %s differ. Fix: restore the file that was replaced"
+                % (self.certificate_path, self.key_path)
             )
         if not certificate or days_left(certificate) < CA_RENEW_DAYS:
             certificate = self_signed(key)
@@ -141,16 +147,22 @@ class LabCa:
         return certificate, key
 
     @staticmethod
-    def load(path, load, text, *arguments):
+    def load(path: str, load: Callable[..., Any], text: str, *arguments: Any) -> Any:
         try:
             return load(text.encode(), *arguments)
         except (TypeError, ValueError):
             raise CertificateError(
-                "%s is damaged. Bring it back from where you keep a copy" % path
+                "%s is damaged. Evidence: it cannot be parsed. Fix: restore it from a backup" % path
             ) from None
 
-    def _kept(self, path, wanted, renew_days, authority):
-        """What was issued before, None if it is not right any more."""
+    def _reusable(
+        self,
+        path: str,
+        wanted: list[x509.GeneralName],
+        renew_days: int,
+        authority: x509.Certificate,
+    ) -> dict[str, str] | None:
+        """The former certificate and key, None if they are no longer valid."""
         text = read(path)
         if not text:
             return None
@@ -159,24 +171,24 @@ class LabCa:
             key = load_pem_private_key(text.encode(), None)
             certificate.verify_directly_issued_by(authority)
         except (InvalidSignature, TypeError, UnsupportedAlgorithm, ValueError):
-            # damaged, or of another CA: there is a new one in a moment
+            # damaged, or of another CA: a new one is issued next
             return None
         if (
             days_left(certificate) < renew_days
             or names_of(certificate) != {str(item.value).lower() for item in wanted}
-            or public_bytes(certificate.public_key()) != public_bytes(key.public_key())
+            or not same_key(certificate, key)
         ):
             return None
         return {"certificate": pem_of(certificate), "key": pem_of_key(key)}
 
-    def write(self, path, text, mode=0o600):
+    def write(self, path: str, text: str, mode: int = 0o600) -> None:
         if not self.check_mode:
             with replacing(path, mode) as stream:
                 stream.write(text)
 
 
-def read(path):
-    """The text of a file, None where there is none."""
+def read(path: str) -> str | None:
+    """The text of a file, None if it does not exist."""
     try:
         with open(path, encoding="ascii", errors="replace") as stream:
             return stream.read()
@@ -184,21 +196,21 @@ def read(path):
         return None
 
 
-def new_key():
+def new_key() -> Any:
     return ec.generate_private_key(ec.SECP256R1())
 
 
-def pem_of(certificate):
+def pem_of(certificate: x509.Certificate) -> str:
     return certificate.public_bytes(Encoding.PEM).decode()
 
 
-def pem_of_key(key):
+def pem_of_key(key: Any) -> str:
     return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
 
 
-def self_signed(key):
-    """A CA's own certificate. The name follows from the key: a renewed certificate has it too, and
-    another CA has not."""
+def self_signed(key: Any) -> x509.Certificate:
+    """The certificate of the CA itself. Its name depends on the key: a renewed certificate has the
+    same name, and another CA has not."""
     identifier = x509.SubjectKeyIdentifier.from_public_key(key.public_key())
     name = x509.Name(
         [
@@ -207,49 +219,26 @@ def self_signed(key):
             )
         ]
     )
-    usage = dict.fromkeys(
-        (
-            "digital_signature",
-            "content_commitment",
-            "key_encipherment",
-            "data_encipherment",
-            "key_agreement",
-            "encipher_only",
-            "decipher_only",
-        ),
-        False,
-    )
     builder = start(name, name, key.public_key(), now() + datetime.timedelta(days=CA_DAYS))
     builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
     builder = builder.add_extension(
-        x509.KeyUsage(key_cert_sign=True, crl_sign=True, **usage), critical=True
+        x509.KeyUsage(**dict(KEY_USAGE, key_cert_sign=True, crl_sign=True)), critical=True
     )
     return builder.add_extension(identifier, critical=False).sign(key, hashes.SHA256())
 
 
-def issue(names, days, authority, authority_key):
-    """A new key, and a certificate of a server with these names."""
+def issue(
+    names: list[x509.GeneralName], days: int, authority: x509.Certificate, authority_key: Any
+) -> dict[str, str]:
+    """A new key, and a server certificate for these names."""
     key = new_key()
     end = min(now() + datetime.timedelta(days=days), end_of(authority))
-    usage = dict.fromkeys(
-        (
-            "content_commitment",
-            "key_encipherment",
-            "data_encipherment",
-            "key_agreement",
-            "key_cert_sign",
-            "crl_sign",
-            "encipher_only",
-            "decipher_only",
-        ),
-        False,
-    )
-    # names are in the extension alone; a subject has no room for long ones
+    # the names are only in the extension: a subject cannot hold long ones
     subject = x509.Name([x509.NameAttribute(NameOID.ORGANIZATION_NAME, "swf-testbed")])
     builder = start(subject, authority.subject, key.public_key(), end)
     for extension, critical in (
         (x509.BasicConstraints(ca=False, path_length=None), True),
-        (x509.KeyUsage(digital_signature=True, **usage), True),
+        (x509.KeyUsage(**dict(KEY_USAGE, digital_signature=True)), True),
         (x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), False),
         (x509.SubjectAlternativeName(names), False),
         (x509.SubjectKeyIdentifier.from_public_key(key.public_key()), False),
@@ -262,7 +251,9 @@ def issue(names, days, authority, authority_key):
     }
 
 
-def start(subject, issuer, public_key, end):
+def start(
+    subject: x509.Name, issuer: x509.Name, public_key: Any, end: datetime.datetime
+) -> x509.CertificateBuilder:
     builder = (
         x509.CertificateBuilder().subject_name(subject).issuer_name(issuer).public_key(public_key)
     )

@@ -1,28 +1,33 @@
 # Copyright: Contributors to the bnlnpps.swf_testbed collection
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Hosts that Ansible went on without: whether they may be missing, and the command that leaves them
-out."""
+"""Hosts that dropped out of a run: whether they may be missing, and the command that excludes
+them."""
 
 from __future__ import annotations
 
 import os
 import shlex
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
-from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._unreached import said, unreached
+from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._unreached import (
+    output_of,
+    unreached,
+)
 
-#: what the plays register before programs are changed over. A host that is missing has the result
-#: that it went missing by.
+#: the plays register these before programs switch to the new configuration. A missing host has the
+#: result of the task at which it dropped out.
 REGISTERED = ("swf_testbed_reached", "swf_testbed_index_access", "swf_testbed_release")
 SERVICES = {"index", "database", "broker", "monitor"}
 
 
-def lost_by(known):
-    """The result by which a host went missing; {} if it is not known.
+def lost_by(variables: dict[str, Any]) -> dict[str, Any]:
+    """The result of the task at which a host dropped out; {} if there is none.
 
-    :param known: the host's variables.
+    :param variables: of the host.
     """
-    results = [known.get(name) for name in REGISTERED]
+    results = [variables.get(name) for name in REGISTERED]
     return next(
         (
             item
@@ -33,18 +38,20 @@ def lost_by(known):
     )
 
 
-def may_be_missing(known):
-    """Whether nothing but agents is lost with this host."""
-    groups = set(known.get("group_names") or ())
-    return "agents" in groups and not groups & SERVICES and bool(lost_by(known).get("unreachable"))
+def may_be_missing(variables: dict[str, Any]) -> bool:
+    """Whether this host runs only agents, and is unreachable."""
+    groups = set(variables.get("group_names") or ())
+    return (
+        "agents" in groups and not groups & SERVICES and bool(lost_by(variables).get("unreachable"))
+    )
 
 
-def line(host, known):
-    """What is said of a missing host."""
-    answer = lost_by(known)
+def line(host: str, variables: dict[str, Any]) -> str:
+    """The report of a missing host."""
+    answer = lost_by(variables)
     if not answer.get("unreachable"):
         return "- %s failed, see above" % host
-    found = unreached(said(answer), host, known)
+    found = unreached(output_of(answer), host, variables)
     return "- %s: %s. Evidence: %s. Fix: %s" % (
         host,
         found["cause"],
@@ -53,11 +60,13 @@ def line(host, known):
     )
 
 
-def without(hosts, arguments, default_inventory=()):
-    """The command of this run, without these hosts. Values of -e may be secret and are not
+def without(
+    hosts: Iterable[str], arguments: Mapping[str, Any], default_inventory: Sequence[str] = ()
+) -> str:
+    """The command of this run without these hosts. Values of -e may be secret and are not
     repeated.
 
-    :param arguments: what ansible-playbook was called with.
+    :param arguments: of ansible-playbook.
     """
     command = ["ansible-playbook", *(arguments.get("args") or ["PLAYBOOK"])]
     for source in arguments.get("inventory") or ():
@@ -73,12 +82,12 @@ def without(hosts, arguments, default_inventory=()):
     return "%s --limit %s%s" % (shlex.join(command), shlex.quote(limit), others)
 
 
-def shortest(path):
+def shortest(path: str) -> str:
     relative = os.path.relpath(path)
     return path if relative.startswith("..") else relative
 
 
-def message(missing, allowed, command):
+def message(missing: dict[str, dict[str, Any]], allowed: int, command: str) -> str:
     """Why the run ends.
 
     :param missing: {host: variables}.
@@ -86,16 +95,17 @@ def message(missing, allowed, command):
     """
     one = len(missing) == 1
     lines = [
-        "%s missing, and the run ends before any program is changed over; all that ran goes on as "
-        "it was." % ("1 host is" if one else "%d hosts are" % len(missing))
+        "%s missing, and the run ends before any program switches to the new configuration. "
+        "Running programs are unchanged." % ("1 host is" if one else "%d hosts are" % len(missing))
     ]
-    lines += [line(host, known) for host, known in missing.items()]
-    if all(may_be_missing(known) for known in missing.values()):
+    lines += [line(host, variables) for host, variables in missing.items()]
+    if all(map(may_be_missing, missing.values())):
         lines.append(
             "Of hosts that only run agents, %d may be unreachable (swf_testbed_max_unreachable)."
             % allowed
         )
     lines.append(
-        "Then run the same again. To go on without %s: %s" % ("it" if one else "them", command)
+        "Then run the same command again. To continue without %s: %s"
+        % ("it" if one else "them", command)
     )
     return "\n".join(lines)

@@ -1,14 +1,17 @@
 # Copyright: Contributors to the bnlnpps.swf_testbed collection
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Arguments that a task names instead of carrying them.
+"""Arguments that a task passes by the name of a variable.
 
-A callback plugin sees the arguments of every task, also of one with no_log, so a secret must not be
-among them. The option files_of holds the name of the variable that the option files has its value
-from. The controller reads it when the action runs.
+A callback plugin sees the arguments of every task, even with no_log, so they must not contain a
+secret. The option files_of, for example, holds the name of the variable with the value of the
+option files. The action reads the variable on the controller.
 """
 
 from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
 
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
@@ -19,16 +22,18 @@ SUFFIX = "_of"
 CREDENTIALS = ("token", "password", "git_token")
 
 
-def resolved(arguments, options, task_vars, templar):
-    """The arguments of a task, each OPTION_of replaced by OPTION with the value of the variable
+def resolved(
+    arguments: Mapping[str, Any], options: Iterable[str], task_vars: dict[str, Any], templar: Any
+) -> dict[str, Any]:
+    """The arguments of a task, with each OPTION_of replaced by OPTION and the value of the variable
     that it names.
 
-    :param options: the options that a task may give by name. A list of names stands for lists that
-        are joined; an empty one, for an option that is not given.
-    :returns: a new dict. The task's own stays as it is: what is in it after the run is what
-        callback plugins see.
-    :raises AnsibleActionFail: when a variable does not exist, an option is given twice, or a
-        credential is not text. A module would convert a number to text without a warning.
+    :param options: the options that a task may pass by name. A list of names stands for lists that
+        are joined; an empty list for an option that is not set.
+    :returns: a new dict. The dict of the task is not changed: callback plugins see it after the
+        run.
+    :raises AnsibleActionFail: a variable does not exist, an option is set twice, or a credential
+        is not text. A module would convert a number to text without a warning.
     """
     found = dict(arguments)
     for option in options:
@@ -37,8 +42,7 @@ def resolved(arguments, options, task_vars, templar):
             continue
         if option in found:
             raise AnsibleActionFail(
-                "%s and %s exclude each other. Fix: leave one of them out"
-                % (option, option + SUFFIX)
+                "%s and %s exclude each other. Fix: remove one of them" % (option, option + SUFFIX)
             )
         several = isinstance(names, (list, tuple))
         values = [
@@ -52,8 +56,8 @@ def resolved(arguments, options, task_vars, templar):
     return found
 
 
-def unusable(option, value):
-    """The credentials of an option, or of its items, that are not text."""
+def unusable(option: str, value: Any) -> Iterator[str]:
+    """Problems of credentials of an option, or of its items, that are not text."""
     if option in CREDENTIALS and value is not None:
         yield from filter(None, [not_text(option, value)])
     for item in value if isinstance(value, list) else ():
@@ -63,7 +67,7 @@ def unusable(option, value):
                 yield from filter(None, [not_text(what, item[name])])
 
 
-def value_of(option, name, task_vars, templar):
+def value_of(option: str, name: str, task_vars: dict[str, Any], templar: Any) -> Any:
     if name not in task_vars:
         raise AnsibleActionFail(
             "%s names the variable %s, which is not defined. Fix: correct the name" % (option, name)
@@ -72,14 +76,15 @@ def value_of(option, name, task_vars, templar):
 
 
 class ActionWithNames(ActionBase):
-    """The action of a module whose only need of the controller is that it reads the variables which
-    the task names."""
+    """The action of a module that only reads the variables which the task names."""
 
     TRANSFERS_FILES = False
-    #: the options that a task may give by the name of a variable
-    NAMED = ()
+    #: the options that a task may pass by the name of a variable
+    NAMED: tuple[str, ...] = ()
 
-    def run(self, tmp=None, task_vars=None):
+    def run(
+        self, tmp: str | None = None, task_vars: dict[str, Any] | None = None
+    ) -> dict[str, Any]:
         super().run(tmp, task_vars)
         return self._execute_module(
             module_name=self._task.action,

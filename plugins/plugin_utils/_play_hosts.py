@@ -5,9 +5,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Any
 
-def variables_of_hosts(task, task_vars):
-    """Yields (name, variables as a task on it has them) of all hosts of the play."""
+
+def variables_of_hosts(
+    task: Any, task_vars: dict[str, Any]
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yields (name, variables for a task on it) of all hosts of the play."""
     manager = task.get_variable_manager()
     for host in task_vars["ansible_play_hosts_all"]:
         if host == task_vars["inventory_hostname"]:

@@ -1,43 +1,47 @@
 # Copyright: Contributors to the bnlnpps.swf_testbed collection
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What this controller has, into a vault file."""
+"""Export of the secrets of this controller to a vault file."""
 
 from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._held_secrets import (
     DIGEST_KEY,
     TEXTS,
+    HeldSecrets,
 )
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._secrets_file import (
     LAB_CA,
     PREFIX,
     VARIABLES,
     FileError,
+    SecretsFile,
 )
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._shared_ca import of_directory
 
 
-def exported(file, hosts, check_mode):
+def exported(file: SecretsFile, hosts: dict[str, HeldSecrets], check_mode: bool) -> dict[str, Any]:
     """Write the file, unless it has the same secrets already. Returns the result of the task,
     without a secret in it.
 
-    :param hosts: {name: its HeldSecrets}.
     :raises FileError, CertificateError: nothing was written.
-    :raises OSError
+    :raises OSError:
     """
     vault_id, password = file.to_encrypt()
     values = held(hosts)
     if not values:
         raise FileError(
             "this controller has no secrets to export. Evidence: %s has none, and the inventory "
-            "sets none of %s. Fix: export on "
-            "the controller that the hosts were provisioned from, or run site.yml first"
+            "sets none of %s. Fix: export on the controller that provisioned the hosts, or run "
+            "site.yml first"
             % (" ".join(sorted({each.directory for each in hosts.values()})), ", ".join(VARIABLES))
         )
     former = file.read()
     refuse_loss(file, former or {}, values)
-    file.refuse_if_it_would_hide_another()
+    file.refuse_to_hide_another()
     changed = former != values
     if changed and not check_mode:
         file.write(values, vault_id, password)
@@ -57,32 +61,31 @@ def exported(file, hosts, check_mode):
     }
 
 
-def held(hosts):
-    """{variable: value} of what this controller has for these hosts.
+def held(hosts: dict[str, HeldSecrets]) -> dict[str, Any]:
+    """{variable: value} of the secrets that this controller has for these hosts.
 
-    :raises FileError: hosts have different values, which one file cannot give them.
+    :raises FileError: hosts have different values, which one file cannot contain.
     """
-    found = {}
+    found: dict[str, tuple[str, Any]] = {}
     for host, secrets in hosts.items():
         for name, value in of_host(secrets):
-            first, known = found.setdefault(name, (host, value))
-            if known != value:
+            first, other = found.setdefault(name, (host, value))
+            if other != value:
                 raise FileError(
-                    "%s is not the same for all hosts, and one file would give it to all of them. "
-                    "Evidence: %s and %s have "
-                    "different values. Fix: keep it in a vault file of each host, and export for "
-                    "those that share one: "
-                    "ARGS='--limit %s'" % (name, first, host, first)
+                    "%s is not the same for all hosts, and one file would set it for all of them. "
+                    "Evidence: %s and %s have different values. Fix: store it in a vault file of "
+                    "each host, and export for the hosts that share a value: ARGS='--limit %s'"
+                    % (name, first, host, first)
                 )
     return {name: found[name][1] for name in VARIABLES if name in found}
 
 
-def of_host(secrets):
+def of_host(secrets: HeldSecrets) -> Iterator[tuple[str, Any]]:
     for name in (*TEXTS, DIGEST_KEY):
         value = secrets.get(name)
         if value is not None:
             yield PREFIX + name, str(value)
-    # the inventory's is in the directory by now, but for a check run
+    # that of the inventory is already in the directory, except in check mode
     authority = of_directory(secrets.directory) or secrets.variable(LAB_CA)
     if authority:
         yield (
@@ -98,20 +101,18 @@ def of_host(secrets):
         )
 
 
-def refuse_loss(file, former, values):
-    """Nothing that is only in the file is overwritten."""
+def refuse_loss(file: SecretsFile, former: dict[str, Any], values: dict[str, Any]) -> None:
+    """Refuse to overwrite values that only the file has."""
     others = sorted(str(name) for name in former if name not in VARIABLES)
     if others:
         raise FileError(
-            "%s holds more than an export, and was left as it is. Evidence: it has %s. Fix: name "
-            "another file "
-            "in the same directory" % (file.path, ", ".join(others))
+            "%s contains other variables, and was not changed. Evidence: it has %s. Fix: name "
+            "another file in the same directory" % (file.path, ", ".join(others))
         )
     lost = sorted(set(former) - set(values))
     if lost:
         raise FileError(
-            "%s has secrets that this controller does not have, and was left as it is. Evidence: "
-            "%s. Fix: import "
-            "them first: make import-secrets FILE=%s; or move the file away"
+            "%s has secrets that this controller does not have, and was not changed. Evidence: "
+            "%s. Fix: import them first: make import-secrets FILE=%s; or move the file away"
             % (file.path, ", ".join(lost), file.path)
         )

@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The vault file with the secrets of a team's controllers: variables in YAML, encrypted as a whole.
 
-It is read and written here and not by Ansible's own loader, which treats a text with ``{{``
-differently from one version to the next: what is a text in the file stays that text.
+It is not read by Ansible's own loader, which treats a text with ``{{`` differently in each version:
+a text in the file stays that text.
 """
 
 from __future__ import annotations
@@ -30,20 +30,22 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._shared_ca imp
 PREFIX = "swf_testbed_"
 #: the variables that can be in a file
 VARIABLES = (*(PREFIX + name for name in (*TEXTS, DIGEST_KEY)), LAB_CA)
-HEAD = "# Secrets of the testbed, written by make export-secrets. docs/how-to/team.md of the collection says what each is for.\n"
-WAYS = "ARGS=--ask-vault-pass, or ARGS='--vault-password-file FILE', or ANSIBLE_VAULT_PASSWORD_FILE"
+HEAD = "# Secrets of the testbed, written by make export-secrets. docs/how-to/team.md of the collection describes them.\n"
+OPTIONS = (
+    "ARGS=--ask-vault-pass, or ARGS='--vault-password-file FILE', or ANSIBLE_VAULT_PASSWORD_FILE"
+)
 TEMPLATE = re.compile(r"\{[{%#]")
 
 
 class FileError(ValueError):
-    """Why a file cannot be used, with evidence and fix."""
+    """A file cannot be used; the message has cause, evidence and fix."""
 
 
 class SecretsFile:
     """A vault file.
 
-    :param path: where it is, or will be.
-    :param loader: Ansible's, which has the passwords of the vault.
+    :param path: of the file, which need not exist.
+    :param loader: of Ansible, with the vault passwords.
     """
 
     def __init__(self, path: str, loader: t.Any) -> None:
@@ -51,44 +53,41 @@ class SecretsFile:
         self._passwords = list(loader._vault.secrets or [])
 
     def passwords(self, command: str) -> list[tuple[str, t.Any]]:
-        """The passwords of the vault that Ansible was given, each with its id.
+        """The vault passwords of this run of Ansible, each with its id.
 
         :raises FileError: there is none.
         """
         if not self._passwords:
             raise FileError(
-                "there is no password for the vault file %s. Evidence: Ansible was given none. "
-                "Fix: make %s "
-                "FILE=%s with %s" % (self.path, command, self.path, WAYS)
+                "there is no password for the vault file %s. Evidence: Ansible received none. Fix: "
+                "make %s FILE=%s with %s" % (self.path, command, self.path, OPTIONS)
             )
         return self._passwords
 
     def to_encrypt(self) -> tuple[str, t.Any]:
         """(id, password) to encrypt with, chosen as ansible-vault does.
 
-        :raises FileError: there is none, or it is not clear which.
+        :raises FileError: there is none, or the choice is ambiguous.
         """
         passwords, wanted = self.passwords("export-secrets"), C.DEFAULT_VAULT_ENCRYPT_IDENTITY
         ids = sorted({name for name, _password in passwords})
         if not wanted and len(ids) > 1:
             raise FileError(
-                "it is not clear which password encrypts %s. Evidence: Ansible was given the vault "
-                "ids %s. Fix: "
-                "choose one: ANSIBLE_VAULT_ENCRYPT_IDENTITY=%s"
+                "the password that encrypts %s is ambiguous. Evidence: Ansible received the vault "
+                "ids %s. Fix: choose one: ANSIBLE_VAULT_ENCRYPT_IDENTITY=%s"
                 % (self.path, ", ".join(ids), ids[0])
             )
         try:
             return match_encrypt_secret(passwords, encrypt_vault_id=wanted)
         except AnsibleError:
             raise FileError(
-                "the vault id that is to encrypt %s has no password. Evidence: "
-                "ANSIBLE_VAULT_ENCRYPT_IDENTITY is "
-                "%s, and Ansible was given %s. Fix: ARGS='--vault-id %s@FILE'"
+                "the vault id for %s has no password. Evidence: ANSIBLE_VAULT_ENCRYPT_IDENTITY is "
+                "%s, and Ansible received %s. Fix: ARGS='--vault-id %s@FILE'"
                 % (self.path, wanted, ", ".join(ids), wanted)
             ) from None
 
     def read(self) -> dict[str, t.Any] | None:
-        """The variables in it, None where there is no file.
+        """The variables in it, None if there is no file.
 
         :raises FileError: it is not encrypted, cannot be decrypted, or is not YAML with
             variables.
@@ -98,32 +97,30 @@ class SecretsFile:
             return None
         if not is_encrypted(found):
             raise FileError(
-                "%s is not a vault file, and was left as it is. Evidence: it does not begin with "
-                "$ANSIBLE_VAULT. "
-                "Fix: name another file" % self.path
+                "%s is not a vault file, and was not changed. Evidence: it does not begin with "
+                "$ANSIBLE_VAULT. Fix: name another file" % self.path
             )
         try:
             text = VaultLib(self._passwords).decrypt(found)
         except AnsibleError:
             raise FileError(
-                "%s cannot be decrypted, and was left as it is. Evidence: no password that Ansible "
-                "was given fits. "
-                "Fix: give the password that it was encrypted with: %s" % (self.path, WAYS)
+                "%s cannot be decrypted, and was not changed. Evidence: none of the passwords of "
+                "Ansible matches. Fix: provide the password that encrypted it: %s"
+                % (self.path, OPTIONS)
             ) from None
         try:
             values = parsed(text) or {}
         except yaml.YAMLError as error:
-            # without the text of the error, which shows a line
+            # without the text of the error, which contains a line of the file
             mark = getattr(error, "problem_mark", None)
             raise FileError(
-                "%s is no YAML with plain values. Evidence: see its line %s. Fix: ansible-vault "
+                "%s is not YAML with plain values. Evidence: its line %s. Fix: ansible-vault "
                 "edit %s" % (self.path, mark.line + 1 if mark else "?", self.path)
             ) from None
         if not isinstance(values, dict):
             raise FileError(
-                "%s has no variables. Evidence: it is not made of NAME: VALUE. Fix: name a file "
-                "that make "
-                "export-secrets wrote" % self.path
+                "%s contains no variables. Evidence: it does not consist of NAME: VALUE. Fix: name "
+                "a file that make export-secrets wrote" % self.path
             )
         return values
 
@@ -133,9 +130,9 @@ class SecretsFile:
         with files.replacing(self.path, 0o600) as stream:
             stream.write(content)
 
-    def refuse_if_it_would_hide_another(self) -> None:
-        """Ansible reads ``group_vars/all/`` or else ``group_vars/all.yml``, and says nothing of the
-        one that it leaves out."""
+    def refuse_to_hide_another(self) -> None:
+        """Ansible reads ``group_vars/all/`` or else ``group_vars/all.yml``, and does not report the
+        one that it ignores."""
         folder = os.path.dirname(self.path)
         if os.path.basename(os.path.dirname(folder)) not in ("group_vars", "host_vars"):
             return
@@ -143,14 +140,13 @@ class SecretsFile:
             if os.path.isfile(name):
                 raise FileError(
                     "with %s, Ansible would no longer read %s, and nothing was written. Evidence: "
-                    "it reads the "
-                    "directory of that name instead. Fix: mkdir -p %s && mv %s %s/main.yml"
-                    % (self.path, name, folder, name, folder)
+                    "it reads the directory of that name instead. Fix: mkdir -p %s && mv %s "
+                    "%s/main.yml" % (self.path, name, folder, name, folder)
                 )
 
 
 def text_of(values: dict[str, t.Any]) -> str:
-    """The variables as YAML that Ansible reads as they are."""
+    """The variables as YAML that Ansible reads unchanged."""
     return HEAD + yaml.dump(_plain(values), Dumper=_Dumper, sort_keys=False, allow_unicode=True)
 
 
@@ -159,7 +155,7 @@ def parsed(text: str | bytes) -> t.Any:
 
 
 def templates(values: t.Any) -> bool:
-    """Whether a text in it is a template, which only Ansible could work out."""
+    """Whether it contains a template, which only Ansible can evaluate."""
     if isinstance(values, dict):
         return any(map(templates, values.values()))
     return (
@@ -168,7 +164,7 @@ def templates(values: t.Any) -> bool:
 
 
 class Unsafe(str):
-    """A text that looks like a template and is none."""
+    """A text that looks like a template and is not one."""
 
 
 class Quoted(str):
@@ -183,7 +179,10 @@ class _Dumper(yaml.SafeDumper):
     pass
 
 
-_Loader.add_constructor("!unsafe", lambda loader, node: Unsafe(loader.construct_scalar(node)))
+_Loader.add_constructor(
+    "!unsafe",
+    lambda loader, node: Unsafe(loader.construct_scalar(t.cast(yaml.ScalarNode, node))),
+)
 _Dumper.add_representer(Unsafe, lambda dumper, text: dumper.represent_scalar("!unsafe", text, '"'))
 _Dumper.add_representer(
     Quoted,

@@ -1,15 +1,17 @@
 # Copyright: Contributors to the bnlnpps.swf_testbed collection
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The secrets of a vault file, into the directory of this controller."""
+"""Import of the secrets of a vault file to the directory of this controller."""
 
 from __future__ import annotations
 
 import datetime
 import os
+from typing import Any
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.files import read
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils import _shared_ca
+from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._held_secrets import HeldSecrets
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory._secrets import (
     of_secret,
 )
@@ -19,24 +21,26 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._secrets_file 
     PREFIX,
     VARIABLES,
     FileError,
+    SecretsFile,
     templates,
 )
 
 
-def imported(file, hosts, force, check_mode):
+def imported(
+    file: SecretsFile, hosts: dict[str, HeldSecrets], force: bool, check_mode: bool
+) -> dict[str, Any]:
     """Write the files that are missing. Returns the result of the task, without a secret in it.
 
-    :param hosts: {name: its HeldSecrets}.
     :param force: whether files with another value are replaced.
     :raises FileError, CertificateError: nothing was written.
-    :raises OSError
+    :raises OSError:
     """
     file.passwords("import-secrets")
     values = file.read()
     if not values:
         raise FileError(
             "there are no secrets to import. Evidence: %s %s. Fix: name the file that make "
-            "export-secrets wrote" % (file.path, "is not there" if values is None else "is empty")
+            "export-secrets wrote" % (file.path, "does not exist" if values is None else "is empty")
         )
     refuse_unusable(file, values)
     authorities = [
@@ -47,49 +51,49 @@ def imported(file, hosts, force, check_mode):
         missing(file, values, authority, force)
     written, copies = [], []
     for authority in authorities:
-        with authority.alone():
-            # another run may have made one since
+        with authority.locked():
+            # another run may have written one in the meantime
             for item, other in missing(file, values, authority, force):
                 if other and not check_mode:
                     copies.append(copied(item.path))
                 authority.write(*item)
                 written.append(item.path)
     done = (
-        "%s %d of its files below %s"
+        "%s %d files below %s"
         % (
-            "would place" if check_mode else "placed",
+            "would write" if check_mode else "wrote",
             len(written),
             " and ".join(os.path.dirname(authority.secrets) for authority in authorities),
         )
         if written
-        else "this controller has all of it"
+        else "this controller has all of its secrets"
     )
-    kept = "; what was replaced is in " + ", ".join(copies) if copies else ""
+    replaced = "; copies of the replaced files: " + ", ".join(copies) if copies else ""
     return {
         "changed": bool(written),
         "path": file.path,
         "names": list(values),
         "files": written,
         "copies": copies,
-        "msg": "%s: %s%s." % (file.path, done, kept),
+        "msg": "%s: %s%s." % (file.path, done, replaced),
     }
 
 
-def refuse_unusable(file, values):
-    """:raises FileError: something in it could not be used."""
+def refuse_unusable(file: SecretsFile, values: dict[str, Any]) -> None:
+    """:raises FileError: a value in it cannot be used."""
     unknown = [str(name) for name in values if name not in VARIABLES]
     for name, value in values.items():
         if name in unknown:
             raise FileError(
                 "%s has variables that are not imported, and nothing was written. Evidence: it has "
-                "%s. Fix: take "
-                "them out: ansible-vault edit %s" % (file.path, ", ".join(unknown), file.path)
+                "%s. Fix: remove them: ansible-vault edit %s"
+                % (file.path, ", ".join(unknown), file.path)
             )
         if templates(value):
             raise FileError(
-                "%s in %s is a template, and nothing was written. Evidence: it has {{, {%% or {# "
-                "in it. Fix: write "
-                "the value; one that has these letters takes !unsafe before it" % (name, file.path)
+                "%s in %s is a template, and nothing was written. Evidence: it contains {{, {%% or "
+                "{#. Fix: write the value; a value with these characters needs !unsafe before it"
+                % (name, file.path)
             )
         if name == LAB_CA:
             _shared_ca.refuse_unusable(value)
@@ -101,18 +105,19 @@ def refuse_unusable(file, values):
         elif value != value.strip():
             raise FileError(
                 "%s cannot be imported, and nothing was written. Evidence: it begins or ends with "
-                "a space, which "
-                "the file of a secret does not keep. Fix: keep %s in the inventory"
-                % (name, file.path)
+                "a space, which the file of a secret does not preserve. Fix: leave %s in the "
+                "inventory" % (name, file.path)
             )
         for problem in () if name == LAB_CA else of_secret(name, value):
             raise FileError(problem.text())
 
 
-def missing(file, values, authority, force):
+def missing(
+    file: SecretsFile, values: dict[str, Any], authority: LabCa, force: bool
+) -> list[tuple[_shared_ca.File, bool]]:
     """[(file to write, whether it replaces another value)].
 
-    :raises FileError: files have another value, and that is not to be forced.
+    :raises FileError: files have another value, and ``force`` is not set.
     """
     found, others = [], []
     for name, value in values.items():
@@ -122,22 +127,22 @@ def missing(file, values, authority, force):
             found += difference.files
             continue
         path = os.path.join(authority.secrets, name[len(PREFIX) :])
-        there = read(path)
-        if there is None or there.strip() != value.encode():
+        present = read(path)
+        if present is None or present.strip() != value.encode():
             found.append(_shared_ca.File(path, value + "\n", 0o600))
-            others += [] if there is None else [path]
+            others += [] if present is None else [path]
     if others and not force:
         raise FileError(
             "this controller has other secrets than %s, and nothing was written. Evidence: %s %s "
-            "another value. Fix: keep them, "
-            "or replace them: make import-secrets FILE=%s FORCE=yes keeps a copy of each beside it"
+            "another value. Fix: leave them, or replace them and save a copy of each next to it: "
+            "make import-secrets FILE=%s FORCE=yes"
             % (file.path, ", ".join(others), "has" if len(others) == 1 else "have", file.path)
         )
     return [(item, item.path in others) for item in found]
 
 
-def copied(path):
-    """Make a copy of a file beside it, for its owner alone. Returns its path."""
+def copied(path: str) -> str:
+    """Copy a file to the same directory, readable only by its owner. Returns the path."""
     copy = "%s.%s" % (
         path,
         datetime.datetime.now(datetime.timezone.utc).strftime("%Y%m%dT%H%M%S%fZ"),

@@ -1,8 +1,8 @@
 # Copyright: Contributors to the bnlnpps.swf_testbed collection
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The lab's CA as a team shares it: {certificate, key, issued: {service: key and certificate}},
-each a text in PEM."""
+"""The lab's CA in the form that a team shares: {certificate, key, issued: {service: key and
+certificate}}, each a text in PEM."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ except ImportError:
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._certificates import (
     CertificateError,
     end_of,
-    public_bytes,
+    same_key,
 )
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._lab_ca import TERM, LabCa, read
 
@@ -34,7 +34,7 @@ EXPORT_AGAIN = (
 
 
 class Wrong(t.NamedTuple):
-    """What is wrong with a part of it. No value is in the texts."""
+    """A problem of a part of it. The texts contain no value."""
 
     part: str
     cause: str
@@ -51,21 +51,20 @@ class File(t.NamedTuple):
 
 
 class Difference(t.NamedTuple):
-    """How the CA of a directory differs from the one that is given."""
+    """The difference between the CA of a directory and the given one."""
 
-    #: the files that are to be written, those of another CA that would be replaced included
+    #: the files to write, including those that would replace the files of another CA
     files: list[File]
-    #: the files that belong to another CA
+    #: the files of another CA
     conflicts: list[str]
-    #: fingerprints of the two, of the directory's first
+    #: fingerprints of both, that of the directory first
     fingerprints: tuple[str, str]
-    #: what the directory has with a later end
+    #: the certificates of the directory that expire later
     later: list[str]
 
 
 def problems(given: t.Any) -> t.Iterator[Wrong]:
-    """What is wrong with a CA that is given. The first one of each part; nothing of parts whose
-    type is wrong."""
+    """The problems of a given CA: the first one of each part; none for parts of a wrong type."""
     if not isinstance(given, dict):
         return
     texts = {key: given.get(key) for key in ("certificate", "key")}
@@ -81,7 +80,7 @@ def problems(given: t.Any) -> t.Iterator[Wrong]:
                 "it cannot be read as a %s in PEM without a password" % name,
                 EXPORT_AGAIN,
             )
-    if certificate and key and not _belong(certificate, key):
+    if certificate and key and not same_key(certificate, key):
         yield Wrong(
             ".key",
             "belongs to another certificate",
@@ -101,17 +100,17 @@ def _of_issued(
     if not isinstance(service, str) or not TERM.match(service):
         yield Wrong(
             ".issued",
-            "has a key that is no name of a service",
-            "names have letters, digits and _.-",
+            "has a key that is not the name of a service",
+            "names consist of letters, digits and _.-",
             EXPORT_AGAIN,
         )
     elif not isinstance(text, str):
-        yield Wrong(part, "is not text", "it is to hold a key and its certificate", EXPORT_AGAIN)
+        yield Wrong(part, "is not text", "it must contain a key and its certificate", EXPORT_AGAIN)
     elif not certificate or not key:
         yield Wrong(
             part, "is damaged", "it cannot be read as a key and a certificate in PEM", EXPORT_AGAIN
         )
-    elif not _belong(certificate, key):
+    elif not same_key(certificate, key):
         yield Wrong(
             part,
             "has a key and a certificate that do not belong together",
@@ -122,13 +121,13 @@ def _of_issued(
         yield Wrong(
             part,
             "was issued by another CA",
-            "its signature is not by the key of .certificate",
-            "remove it, and another one is issued",
+            "the key of .certificate did not sign it",
+            "remove it, and a new one is issued",
         )
 
 
 def of_directory(directory: str) -> dict[str, t.Any] | None:
-    """The CA of a directory, None where there is none.
+    """The CA of a directory, None if there is none.
 
     :raises CertificateError: it cannot be used.
     """
@@ -143,33 +142,31 @@ def of_directory(directory: str) -> dict[str, t.Any] | None:
         (
             authority.certificate_path,
             found["certificate"],
-            "run site.yml, which makes it anew from the key",
+            "run site.yml, which creates it again from the key",
         ),
-        (authority.key_path, found["key"], "bring it back from where you keep a copy"),
+        (authority.key_path, found["key"], "restore it from a backup"),
     ):
         if not text:
             raise CertificateError(
-                "the lab's CA is incomplete. Evidence: %s is not there. Fix: %s" % (path, fix)
+                "the lab's CA is incomplete. Evidence: %s does not exist. Fix: %s" % (path, fix)
             )
     for wrong in problems(found):
         raise CertificateError(
-            "the lab's CA in %s cannot be used. Evidence: its %s %s, %s. Fix: bring the file back "
-            "from "
-            "where you keep a copy"
-            % (directory, wrong.part.lstrip("."), wrong.cause, wrong.evidence)
+            "the lab's CA in %s cannot be used. Evidence: its %s %s, %s. Fix: restore the file "
+            "from a backup" % (directory, wrong.part.lstrip("."), wrong.cause, wrong.evidence)
         )
     certificate = _certificate(found["certificate"])
     found["issued"] = {}
     for path in sorted(glob.glob(os.path.join(glob.escape(authority.secrets), "tls-*.pem"))):
         service, text = os.path.basename(path)[len("tls-") : -len(".pem")], read(path)
-        # what is damaged, or of a CA before this one, is issued anew at its next use
+        # a certificate that is damaged, or of a former CA, is issued again at its next use
         if not any(_of_issued(service, text, certificate)):
             found["issued"][service] = text
     return found
 
 
 def difference(given: dict[str, t.Any], authority: LabCa) -> Difference:
-    """What is to be done so that a directory has the CA that is given.
+    """The changes after which a directory has the given CA.
 
     :param given: one without :func:`problems`.
     :raises CertificateError: a file of the directory is damaged.
@@ -188,22 +185,22 @@ def difference(given: dict[str, t.Any], authority: LabCa) -> Difference:
     )
     files, conflicts, later = [], [], []
     # the key first: a certificate of a CA without its key would be refused
-    if not key_there or not _belong(certificate, key_there):
+    if not key_there or not same_key(certificate, key_there):
         files.append(File(authority.key_path, given["key"], 0o600))
         if key_there:
             conflicts.append(authority.key_path)
-    if there and not _same_key(there, certificate):
+    if there and not same_key(there, certificate):
         conflicts.append(authority.certificate_path)
     elif there and end_of(there) > end_of(certificate):
         later.append("the CA")
-    if not there or not _same_key(there, certificate) or end_of(there) < end_of(certificate):
+    if not there or not same_key(there, certificate) or end_of(there) < end_of(certificate):
         files.append(File(authority.certificate_path, given["certificate"], 0o644))
     for service, issued in sorted((given.get("issued") or {}).items()):
         path = authority.path_of(service)
-        kept = read(path)
-        if kept and any(_of_issued(service, kept, certificate)):
-            kept = None
-        ends = [end_of(found) for found in (_certificate(kept), _certificate(issued)) if found]
+        present = read(path)
+        if present and any(_of_issued(service, present, certificate)):
+            present = None
+        ends = [end_of(found) for found in (_certificate(present), _certificate(issued)) if found]
         if len(ends) == 1 or ends[0] < ends[1]:
             files.append(File(path, issued, 0o600))
         elif ends[0] > ends[1]:
@@ -217,8 +214,7 @@ def difference(given: dict[str, t.Any], authority: LabCa) -> Difference:
 
 
 def place(given: t.Any, directory: str, check_mode: bool) -> Difference:
-    """Place the CA that the variable has in a directory, where that has none or one that ends
-    earlier.
+    """Write the CA of the variable to a directory that has none, or one that expires earlier.
 
     :raises CertificateError: it cannot be used, or the directory has another one. Nothing was
         written.
@@ -226,7 +222,7 @@ def place(given: t.Any, directory: str, check_mode: bool) -> Difference:
     refuse_unusable(given)
     authority = LabCa(directory, check_mode)
     refuse_another(difference(given, authority), authority)
-    with authority.alone():
+    with authority.locked():
         found = difference(given, authority)
         refuse_another(found, authority)
         for file in found.files:
@@ -243,9 +239,8 @@ def refuse_unusable(given: t.Any) -> None:
         or not isinstance(given.get("issued") or {}, dict)
     ):
         raise CertificateError(
-            "%s has a value of another type. Evidence: it is not a certificate, a key and what was "
-            "issued. "
-            "Fix: %s" % (VARIABLE, EXPORT_AGAIN)
+            "%s has a wrong type. Evidence: it does not consist of a certificate, a key and issued "
+            "certificates. Fix: %s" % (VARIABLE, EXPORT_AGAIN)
         )
 
 
@@ -253,10 +248,9 @@ def refuse_another(found: Difference, authority: LabCa) -> None:
     if found.conflicts:
         raise CertificateError(
             "this controller has another CA than the one in %s, and nothing was changed. Evidence: "
-            "%s; the SHA-256 fingerprint "
-            "here is %s, and in %s %s. Fix: to take the one of the team, move %s and %s away; to "
-            "give this one to the team, take "
-            "%s out of the inventory and export anew: %s"
+            "%s; the SHA-256 fingerprint is %s here, and in %s %s. Fix: to use the CA of the team, "
+            "move %s and %s away; to share this CA with the team, remove %s from the inventory and "
+            "export it again: %s"
             % (
                 VARIABLE,
                 " and ".join(found.conflicts),
@@ -272,7 +266,7 @@ def refuse_another(found: Difference, authority: LabCa) -> None:
 
 
 def fingerprint(certificate: x509.Certificate) -> str:
-    """As openssl x509 -fingerprint -sha256 prints it."""
+    """In the form of openssl x509 -fingerprint -sha256."""
     return certificate.fingerprint(hashes.SHA256()).hex(":").upper()
 
 
@@ -288,14 +282,6 @@ def _key(text: t.Any) -> t.Any:
         return load_pem_private_key(text.encode(), None) if isinstance(text, str) else None
     except (TypeError, UnsupportedAlgorithm, ValueError):
         return None
-
-
-def _belong(certificate: x509.Certificate, key: t.Any) -> bool:
-    return public_bytes(certificate.public_key()) == public_bytes(key.public_key())
-
-
-def _same_key(one: x509.Certificate, other: x509.Certificate) -> bool:
-    return public_bytes(one.public_key()) == public_bytes(other.public_key())
 
 
 def _is_by(certificate: x509.Certificate, authority: x509.Certificate) -> bool:

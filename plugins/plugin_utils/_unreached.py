@@ -6,35 +6,36 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.findings import finding
 
 LONGEST = 300
-# what ssh, sudo and Ansible print: (pattern, check, cause, fix). The first that fits counts.
+# messages of ssh, sudo and Ansible: (pattern, check, cause, fix). The first match counts.
 REASONS = (
     (
         r"Could not resolve hostname|Name or service not known",
         "login",
         "the name of this host does not resolve on the controller",
-        "Set ansible_host of {host}, or mend the controller's DNS: getent hosts {address}",
+        "Set ansible_host of {host}, or fix the DNS of the controller: getent hosts {address}",
     ),
     (
         r"Host key verification failed|REMOTE HOST IDENTIFICATION",
         "login",
-        "the host's ssh key is not the one that is known",
-        "If the host was installed anew: ssh-keygen -R {address}; then log in once by hand: ssh "
+        "the ssh key of the host does not match the known one",
+        "If the host was reinstalled: ssh-keygen -R {address}; then log in once: ssh "
         "{login}{address}",
     ),
     (
         r"Permission denied|Authentication failed|Too many authentication failures",
         "login",
-        "the host does not let the login in",
+        "the host rejected the login",
         "Check ansible_user and its key: ssh {login}{address}",
     ),
     (
         r"Connection refused",
         "login",
-        "nothing answers ssh on this host",
+        "no ssh server answers on this host",
         "Check ansible_port, and on the host: sudo systemctl status ssh",
     ),
     (
@@ -42,20 +43,20 @@ REASONS = (
         r"connection|Data could not be sent",
         "login",
         "this host cannot be reached",
-        "See whether it is up (ping {address}), and the firewalls on the way: ssh {login}{address}",
+        "Check that it is up (ping {address}) and that no firewall blocks: ssh {login}{address}",
     ),
     (
         r"[Mm]issing (sudo|become) password|password is required|[Ii]ncorrect (sudo|become) "
         r"password|not in the sudoers|"
         r"not allowed to (run|execute)",
         "root",
-        "the login does not become root",
-        "Add --ask-become-pass (-K) to the command, or let the login use sudo",
+        "the login cannot become root",
+        "Add --ask-become-pass (-K) to the command, or permit the login to use sudo",
     ),
     (
         r"sudo: .*not found|sudo: not found",
         "root",
-        "there is no sudo on this host",
+        "sudo is not installed on this host",
         "As root: apt-get install sudo",
     ),
     (
@@ -63,7 +64,7 @@ REASONS = (
         r"file|interpreter.*not found|"
         r"No python interpreters found",
         "python",
-        "there is no Python on this host that Ansible can use",
+        "this host has no Python that Ansible can use",
         "Run: ansible {host} -m raw -a 'apt-get install -y python3' --become; or set "
         "ansible_python_interpreter",
     ),
@@ -76,16 +77,16 @@ REASONS = (
     (
         r"No space left on device|Disk quota exceeded|Read-only file system",
         "disk",
-        "nothing can be written on this host",
-        "See: ssh {login}{address} df -h",
+        "no file can be written on this host",
+        "Check: ssh {login}{address} df -h",
     ),
 )
 
 
-def unreached(text, host, task_vars):
-    """The finding for a host on which nothing could be looked at.
+def unreached(text: str, host: str, task_vars: dict[str, Any]) -> dict[str, Any]:
+    """The finding for a host that could not be examined.
 
-    :param text: what Ansible, ssh or the host said.
+    :param text: the output of Ansible, ssh or the host.
     """
     text = re.sub(r"\s+", " ", text).strip()
     address = task_vars.get("ansible_host") or host
@@ -103,7 +104,7 @@ def unreached(text, host, task_vars):
     )
 
 
-def said(result):
-    """What a module's answer that is no answer says."""
+def output_of(result: dict[str, Any]) -> str:
+    """The output of a module that returned no result."""
     parts = [result.get("msg"), result.get("module_stderr"), result.get("module_stdout")]
     return " ".join(str(part) for part in parts if part)

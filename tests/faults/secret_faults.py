@@ -12,7 +12,7 @@ from leaks import Leaks  # noqa: E402
 
 # fails the gate, whatever the secrets are
 BROKEN = {"swf_testbed_extra_programs": [{"name": "broken", "command": "/bin/false"}]}
-SETTLED = "The secrets that this run changed are the former ones again: api_token, broker_password."
+SETTLED = "The secrets that this run changed were restored: api_token, broker_password."
 SERVES = "was started with the former ones, and runs, on this-machine"
 
 

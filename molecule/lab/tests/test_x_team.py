@@ -85,7 +85,7 @@ def test_without_the_secrets_it_is_refused_before_the_first_change(lab, second, 
             output
         )
     else:
-        assert code != 0 and "does not have the secrets that" in output, output
+        assert code != 0 and "does not have the secrets of" in output, output
         assert re.search(
             r"last changed on \S+ \S+ UTC by \w+ on \S+, with %s" % lab.secrets.parent, output
         ), output

@@ -47,9 +47,9 @@ def test_new_secrets_that_fail_on_one_host_are_restored_on_all(lab, goes_on, tmp
     assert done.returncode != 0, done.stdout
     expected = [
         "broken is",
-        "The secrets that this run changed are the former ones again: api_token, broker_password, "
+        "The secrets that this run changed were restored: api_token, broker_password, "
         "database_password, users.properties, the password of the database role.",
-        "was started with the former ones, and runs, on %s." % ", ".join(sorted(hosts(lab))),
+        "were restarted with the former secrets, and run, on %s." % ", ".join(sorted(hosts(lab))),
         "Fix: remove the cause",
     ]
     assert not [words for words in expected if words not in text], done.stdout

@@ -1,14 +1,15 @@
 # Copyright: Contributors to the bnlnpps.swf_testbed collection
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a manifest of an instance lists that was installed before there were manifests: what the
-roles of that time made."""
+"""The manifest of an instance that is older than manifests: the items that the roles created at that
+time."""
 
 from __future__ import annotations
 
 import glob
 import json
 import os
+from typing import Any
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index import pip_config
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._manifest.listing import (
@@ -20,7 +21,7 @@ MARK = "# Written by bnlnpps.swf_testbed"
 DIRECTORIES = {
     "root": ("releases", "tools", "cache", "app"),
     "config_dir": ("known_good", "pip", "secrets"),
-    # what a mirror keeps can be had again
+    # the contents of a mirror can be downloaded again
     "state_dir": ("log", "run", "mirror"),
 }
 DATA = ("data", "broker", "monitor", "packages", "backups")
@@ -38,9 +39,8 @@ FILES = {
 }
 
 
-def is_ours(places):
-    """Whether the roles installed an instance here. Directories of that name alone may be
-    anybody's."""
+def is_ours(places: dict[str, Any]) -> bool:
+    """Whether the roles installed an instance here. The names of the directories do not prove it."""
     return (
         written_by_us(places["supervisord_conf"])
         or written_by_us(places["unit_file"])
@@ -51,7 +51,7 @@ def is_ours(places):
     )
 
 
-def written_by_us(path):
+def written_by_us(path: str) -> bool:
     try:
         with open(path, encoding="utf-8", errors="replace") as stream:
             return MARK[2:] in stream.readline(200)
@@ -59,7 +59,7 @@ def written_by_us(path):
         return False
 
 
-def release_of_ours(path):
+def release_of_ours(path: str) -> bool:
     try:
         with open(path, encoding="utf-8") as stream:
             return {"lock_hash", "packages"} <= set(json.load(stream))
@@ -67,26 +67,26 @@ def release_of_ours(path):
         return False
 
 
-def entries_of(places):
-    """The entries of an older installation; none where there is none."""
+def entries_of(places: dict[str, Any]) -> list[dict[str, Any]]:
+    """The entries of an older installation; none if there is no installation."""
     if not is_ours(places):
         return []
-    found = [entry("directory", places[kind], "empty") for kind in DIRECTORIES]
+    found = [entry("directory", places[place], "empty") for place in DIRECTORIES]
     found += [
-        entry("directory", os.path.join(places[kind], name))
-        for kind, names in DIRECTORIES.items()
+        entry("directory", os.path.join(places[place], name))
+        for place, names in DIRECTORIES.items()
         for name in names
     ]
     found += [entry("directory", os.path.join(places["state_dir"], name), "data") for name in DATA]
     found += [entry("link", os.path.join(places["root"], name)) for name in LINKS]
     found += [
-        entry("file", os.path.join(places[kind], name))
-        for kind, names in FILES.items()
+        entry("file", os.path.join(places[place], name))
+        for place, names in FILES.items()
         for name in names
     ]
     found += [entry("unit", places[name]) for name in ("unit_file", "boot_unit_file")]
-    # in system scope they are no part of state_dir
-    found += [entry("directory", places[kind]) for kind in ("log_dir", "run_dir")]
+    # in system scope they are outside of state_dir
+    found += [entry("directory", places[place]) for place in ("log_dir", "run_dir")]
     record = pip_config.read_record(places["pip_config"])
     found += [
         entry("lines", record[name], name=places["instance"])
@@ -100,8 +100,8 @@ def entries_of(places):
     ]
 
 
-def others_on_host(places):
-    """{name: manifest} of the other instances on the host, as far as this login can read them."""
+def others_on_host(places: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """{name: manifest} of the other instances on the host that this login can read."""
     found = {}
     folder = os.path.dirname(places["config_dir"])
     for path in glob.glob(os.path.join(glob.escape(folder), "*", FILE)):

@@ -1,12 +1,11 @@
 # Copyright: Contributors to the bnlnpps.swf_testbed collection
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The manifest: what an installation created on a host, and what an uninstall does with each part
-of it.
+"""The manifest: the items that an installation created on a host, and how an uninstall treats them.
 
-One file for each instance, ``manifest.json`` in its config_dir, and one for each service in
-:data:`SERVICES`. An uninstall removes what is listed, often as root, so only root (in user scope
-the login) may be able to write the file.
+Each instance has a file ``manifest.json`` in its config_dir, and each service one in
+:data:`SERVICES`. An uninstall removes the listed items, often as root, so only root (in user scope
+the login) may have write permission for the file.
 """
 
 from __future__ import annotations
@@ -15,6 +14,8 @@ import json
 import os
 import re
 import stat
+from collections.abc import Iterable
+from typing import Any
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.files import replacing
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.instance_name import (
@@ -29,13 +30,13 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.layout i
 FILE = "manifest.json"
 FORMAT = 1
 MAX_BYTES = 1 << 20
-# never the directory of an instance: the name of one has no dot
+# never the directory of an instance, whose name has no dot
 SERVICES = "/etc/bnlnpps.swf_testbed"
 SERVICE_NAME = r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}"
 PATHS = ("directory", "file", "link", "unit", "lines")
 NAMES = ("account", "group", "package", "firewall", "database", "database_role")
-# empty: a directory goes when nothing is left in it; data: only with the data; never: it stays, for
-# the reason of the entry
+# empty: a directory is removed if it is empty; data: only with the data; never: it stays, for the
+# reason of the entry
 UNINSTALL = ("always", "empty", "data", "never")
 KEYS = {"kind", "path", "name", "uninstall", "role", "reason", "real"}
 
@@ -44,23 +45,23 @@ class ManifestError(Exception):
     """The manifest cannot be used; the message has cause, evidence and fix."""
 
 
-def entry(kind, what, uninstall="always", **more):
-    """One entry. ``more`` can be ``role``, ``reason`` and, for lines in a file of others, the
-    ``name`` they are marked with."""
+def entry(kind: str, target: str, uninstall: str = "always", **more: Any) -> dict[str, Any]:
+    """One entry. ``more`` can be ``role``, ``reason`` and, for lines in a shared file, the ``name``
+    that marks them."""
     return dict(
-        {"kind": kind, "path" if kind in PATHS else "name": what, "uninstall": uninstall}, **more
+        {"kind": kind, "path" if kind in PATHS else "name": target, "uninstall": uninstall}, **more
     )
 
 
-def key(item):
-    """Two entries with the same key are about the same thing."""
+def key(item: dict[str, Any]) -> tuple[str, str]:
+    """Two entries with the same key describe the same item."""
     if item["kind"] == "lines":
         return "lines", item["path"]
     return ("path", item["path"]) if item["kind"] in PATHS else (item["kind"], item["name"])
 
 
-def told(item):
-    """An entry as a few words."""
+def label(item: dict[str, Any]) -> str:
+    """An entry in messages."""
     words = (
         item["path"]
         if item["kind"] in PATHS
@@ -69,40 +70,39 @@ def told(item):
     return "lines in " + words if item["kind"] == "lines" else words
 
 
-def shape_problem(item):
-    """What keeps an entry from being one; None if it is one."""
+def shape_problem(item: Any) -> str | None:
+    """Why an entry is not valid; None if it is."""
     if not isinstance(item, dict) or item.get("kind") not in PATHS + NAMES:
-        return "its kind is not known"
+        return "its kind is unknown"
     if set(item) - KEYS or not all(isinstance(value, str) for value in item.values()):
         return "it has other keys than %s, or a value that is not text" % ", ".join(sorted(KEYS))
     if item.get("uninstall") not in UNINSTALL or (
         item["uninstall"] == "empty" and item["kind"] != "directory"
     ):
-        return "what uninstall does with it is not one of %s" % ", ".join(UNINSTALL)
-    what = item.get("path" if item["kind"] in PATHS else "name", "")
-    if not what or not what.isprintable():
+        return "its value of uninstall is not one of %s" % ", ".join(UNINSTALL)
+    target = item.get("path" if item["kind"] in PATHS else "name", "")
+    if not target or not target.isprintable():
         return "its path or name is empty or has control characters"
     if item["kind"] in PATHS and (
-        not os.path.isabs(what) or os.path.normpath(what) != what or what.startswith("//")
+        not os.path.isabs(target) or os.path.normpath(target) != target or target.startswith("//")
     ):
-        return "its path is not absolute and plain"
-    if item["kind"] in NAMES and (what.startswith("-") or "/" in what):
-        return "its name is not plain"
+        return "its path is not absolute and normalized"
+    if item["kind"] in NAMES and (target.startswith("-") or "/" in target):
+        return "its name begins with - or contains /"
     return None
 
 
-def service_name(value):
+def service_name(value: Any) -> str:
     if not isinstance(value, str) or not re.fullmatch(SERVICE_NAME, value):
         raise InstanceNameError(
             "%r is not the name of a service. Evidence: its manifest is a file of that name. Fix: "
-            "use 1 to "
-            "64 letters, digits, hyphens and underscores" % (value,)
+            "use 1 to 64 letters, digits, hyphens and underscores" % (value,)
         )
     return value
 
 
-def subject_of(options):
-    """What a manifest is for: {"instance" and "scope"} or {"service"}.
+def subject_of(options: dict[str, Any]) -> dict[str, str]:
+    """The subject of a manifest: {"instance" and "scope"} or {"service"}.
 
     :raises InstanceNameError:
     """
@@ -114,8 +114,8 @@ def subject_of(options):
     }
 
 
-def path_of(subject, services=None):
-    """Where the manifest of an instance or a service is."""
+def path_of(subject: dict[str, Any], services: str | None = None) -> str:
+    """The path of the manifest of an instance or a service."""
     if "service" in subject:
         return os.path.join(services or SERVICES, subject["service"] + ".json")
     return os.path.join(
@@ -123,11 +123,11 @@ def path_of(subject, services=None):
     )
 
 
-def read(path, subject):
-    """The manifest, or None where there is none.
+def read(path: str, subject: dict[str, Any]) -> dict[str, Any] | None:
+    """The manifest, or None if there is none.
 
-    :raises ManifestError: somebody else could have written it, or it is not one of this instance
-        that this version understands.
+    :raises ManifestError: others have write permission for it, or it is not a manifest of this
+        instance that this version can read.
     """
     try:
         text = trusted_text(path)
@@ -135,7 +135,7 @@ def read(path, subject):
         return None
     except OSError as error:
         raise refused(
-            path, "cannot be read", error.strerror, "see that this login may read it"
+            path, "cannot be read", error.strerror, "give this login read permission"
         ) from None
     try:
         found = json.loads(text)
@@ -153,14 +153,14 @@ def read(path, subject):
         raise refused(
             path,
             "was written by a newer version of the collection",
-            "its format is %d, and this version knows %d" % (found["format"], FORMAT),
+            "its format is %d, and this version reads %d" % (found["format"], FORMAT),
             "use that version (%s)" % found.get("collection"),
         )
     wrong = [name for name, value in subject.items() if found.get(name) != value]
     if wrong:
         raise refused(
             path,
-            "is for something else",
+            "belongs to something else",
             ", ".join("%s is %r" % (name, found.get(name)) for name in wrong),
             REWRITE,
         )
@@ -169,7 +169,7 @@ def read(path, subject):
         isinstance(user, str) for user in lists[1]
     ):
         raise refused(
-            path, "is not a manifest", "entries and users are not lists of the right kind", REWRITE
+            path, "is not a manifest", "entries or users is not a list of the right type", REWRITE
         )
     problems = [
         "%s: %s" % (json.dumps(item), shape_problem(item))
@@ -177,50 +177,51 @@ def read(path, subject):
         if shape_problem(item)
     ]
     if problems:
-        raise refused(path, "lists what cannot be listed", "; ".join(problems), REWRITE)
+        raise refused(path, "has entries that are not valid", "; ".join(problems), REWRITE)
     return dict(found, entries=lists[0], users=lists[1])
 
 
 REWRITE = (
-    "look at the file and correct it, or move it away and write it anew: ansible-playbook "
-    "playbooks/uninstall.yml "
-    "-e swf_testbed_uninstall_write_manifest=true"
+    "correct the file, or move it away and write a new one: ansible-playbook "
+    "playbooks/uninstall.yml -e swf_testbed_uninstall_write_manifest=true"
 )
 
 
-def refused(path, cause, evidence, fix):
+def refused(path: str, cause: str, evidence: object, fix: str) -> ManifestError:
     return ManifestError("the manifest %s %s. Evidence: %s. Fix: %s" % (path, cause, evidence, fix))
 
 
-def trusted_text(path):
-    """The text of a file that only this login, or root, can have written.
+def trusted_text(path: str) -> str:
+    """The text of a file that only this login and root can write.
 
     :raises ManifestError, OSError:
     """
     mine = (0, os.geteuid())
-    for place, kind in ((os.path.dirname(path), stat.S_ISDIR), (path, stat.S_ISREG)):
-        # the directory of a login may be a link that it made; the file itself is none
-        status = os.stat(place) if kind is stat.S_ISDIR else os.lstat(place)
-        if not kind(status.st_mode):
+    for place, is_type in ((os.path.dirname(path), stat.S_ISDIR), (path, stat.S_ISREG)):
+        # the directory of a login may be a symbolic link, the file must not
+        status = os.stat(place) if is_type is stat.S_ISDIR else os.lstat(place)
+        if not is_type(status.st_mode):
             raise refused(path, "is not a plain file", "%s is something else" % place, REWRITE)
         if status.st_uid not in mine or status.st_mode & 0o022:
             raise refused(
                 path,
-                "could have been written by others",
+                "is writable by others",
                 "%s has owner %d and mode %04o"
                 % (place, status.st_uid, stat.S_IMODE(status.st_mode)),
-                "look at what it lists; if that is right: chown and chmod go-w %s, so that only "
-                "this login writes it" % place,
+                "check its entries; if they are correct: chown and chmod go-w %s, so that only this "
+                "login can write it" % place,
             )
-        if kind is stat.S_ISREG and status.st_size > MAX_BYTES:
+        if is_type is stat.S_ISREG and status.st_size > MAX_BYTES:
             raise refused(path, "is not a manifest", "it has %d bytes" % status.st_size, REWRITE)
     with open(path, encoding="utf-8", errors="replace") as stream:
         return stream.read()
 
 
-def merged(found, entries, users=()):
-    """The manifest with more entries. What earlier runs recorded stays: a later run may not manage
-    it any more."""
+def merged(
+    found: dict[str, Any], entries: list[dict[str, Any]], users: Iterable[str] = ()
+) -> dict[str, Any]:
+    """The manifest with more entries. Entries of earlier runs stay, even if a later run does not
+    manage these items."""
     after = {key(item): item for item in found["entries"]}
     after.update((key(item), item) for item in entries)
     return dict(
@@ -230,9 +231,9 @@ def merged(found, entries, users=()):
     )
 
 
-def write(path, manifest):
-    """Write the manifest, whole or not at all. The directory is made for its owner alone: whoever
-    needs it wider says so later.
+def write(path: str, manifest: dict[str, Any]) -> None:
+    """Write the manifest in one step. A new directory is accessible only to its owner: wider modes
+    are set later.
 
     :raises OSError:
     """

@@ -1,12 +1,12 @@
 # Copyright: Contributors to the bnlnpps.swf_testbed collection
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a host knows of where its secrets came from: keyed digests of them, and who changed it last.
+"""The record of the provenance of the secrets on a host: keyed digests, and the last change.
 
-One file for each role that places secrets, beside its manifest and for its owner alone. A digest is
-an HMAC with a random key, which is in the file, too: it says whether a controller has the same
-secret, and nothing of the secret to those who see the digest alone. The controller compares
-(plugin_utils/_provenance_check.py); here the record is kept.
+Each role that places secrets has a file, next to its manifest and readable only by its owner. A
+digest is an HMAC with a random key, which is also in the file: it shows whether a controller has the
+same secret, and does not reveal the secret. The controller compares them
+(plugin_utils/_provenance_check.py); this file stores them.
 """
 
 from __future__ import annotations
@@ -14,12 +14,14 @@ from __future__ import annotations
 import json
 import os
 import stat
+from collections.abc import Iterable
+from typing import Any
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.files import replacing
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._manifest import listing
 
 FOLDER = "provenance"
-# what a module gets from its action
+# the option that the action of a module sets
 ARGUMENT = {
     "provenance": {
         "type": "dict",
@@ -35,13 +37,12 @@ ARGUMENT = {
     }
 }
 WHO = ("controller", "login", "directory", "time", "collection")
-# digests of former secrets that are remembered: a controller that would bring one back has missed a
-# change
-REMEMBERED = 10
+# number of digests of former secrets: a controller that would restore one is outdated
+FORMER = 10
 
 
-def path_of(manifest):
-    """Where the record of a role is.
+def path_of(manifest: dict[str, Any]) -> str:
+    """The path of the record of a role.
 
     :param manifest: the option of that name, of a module.
     """
@@ -51,8 +52,8 @@ def path_of(manifest):
     )
 
 
-def entries(manifest):
-    """What the record adds to the manifest."""
+def entries(manifest: dict[str, Any]) -> list[dict[str, Any]]:
+    """The entries of the record in the manifest."""
     path = path_of(manifest)
     if manifest.get("service"):
         return [
@@ -62,11 +63,11 @@ def entries(manifest):
     return [listing.entry("directory", os.path.dirname(path), "always")]
 
 
-def read(path):
-    """A record; None where there is none.
+def read(path: str) -> dict[str, Any] | None:
+    """A record; None if there is none.
 
     :raises OSError:
-    :raises ValueError: the file is none, or others could have written it.
+    :raises ValueError: it is not a record, or others can write it.
     """
     try:
         status = os.lstat(path)
@@ -75,7 +76,7 @@ def read(path):
             or status.st_uid not in (0, os.geteuid())
             or status.st_mode & 0o077
         ):
-            raise ValueError("%s is not a file for its owner alone" % path)
+            raise ValueError("%s is not a file that only its owner can access" % path)
         with open(path, encoding="utf-8") as stream:
             found = json.load(stream)
     except FileNotFoundError:
@@ -87,7 +88,7 @@ def read(path):
     return found
 
 
-def all_of(config_dir, services=()):
+def all_of(config_dir: str, services: Iterable[str] = ()) -> list[dict[str, Any]]:
     """The records of an instance and of services on this host.
 
     :raises OSError, ValueError:
@@ -105,36 +106,36 @@ def all_of(config_dir, services=()):
     return [found for found in map(read, paths) if found]
 
 
-def write(path, told):
-    """Note a change.
+def write(path: str, change: dict[str, Any]) -> None:
+    """Record a change.
 
-    :param told: the argument ``provenance`` of the module. Without secrets, only who changed
-        something is noted, of a host that has a record.
+    :param change: the argument ``provenance`` of the module. Without secrets, only the author of
+        the change is recorded, and only if there is a record.
     :raises OSError, ValueError:
     """
     before = read(path)
     after = dict(before or {"key": None, "secrets": {}, "former": {}})
-    if told["secrets"] is not None:
-        same_key = after["key"] == told["key"]
+    if change["secrets"] is not None:
+        same_key = after["key"] == change["key"]
         after.update(
-            key=told["key"],
-            secrets=told["secrets"],
-            former=former(after, told["secrets"]) if same_key else {},
+            key=change["key"],
+            secrets=change["secrets"],
+            former=former(after, change["secrets"]) if same_key else {},
         )
     elif not before:
         return
-    after["changed_by"] = {name: told[name] for name in WHO}
+    after["changed_by"] = {name: change[name] for name in WHO}
     os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
     with replacing(path) as stream:
         json.dump(after, stream, indent=1, sort_keys=True)
 
 
-def former(record, secrets):
-    """{name: digests of what a secret was before, the latest first}."""
+def former(record: dict[str, Any], secrets: dict[str, str]) -> dict[str, list[str]]:
+    """{name: digests of the former values of a secret, the latest first}."""
     found = {}
     for name, digest in secrets.items():
-        known = [record["secrets"].get(name), *record["former"].get(name, [])]
-        found[name] = list(dict.fromkeys(item for item in known if item and item != digest))[
-            :REMEMBERED
+        before = [record["secrets"].get(name), *record["former"].get(name, [])]
+        found[name] = list(dict.fromkeys(item for item in before if item and item != digest))[
+            :FORMER
         ]
     return found

@@ -1,12 +1,13 @@
 # Copyright: Contributors to the bnlnpps.swf_testbed collection
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Records in a manifest what is about to be created. It is written first, so that an interrupted
-run can be removed, too."""
+"""Lists items in a manifest before they are created, so that an interrupted run can be removed,
+too."""
 
 from __future__ import annotations
 
 import os
+from typing import Any
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.layout import (
     environment_of_login,
@@ -15,13 +16,13 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.layout i
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.turn import MANIFEST, turn
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._manifest import listing
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._manifest.checks import (
-    holds,
+    contains,
     mount_points,
     protected,
 )
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._manifest.found import entries_of
 
-# the option of the modules that create; doc_fragments/manifest.py describes it
+# the option of the modules that create items; doc_fragments/manifest.py describes it
 ARGUMENT = {
     "manifest": {
         "type": "dict",
@@ -38,27 +39,27 @@ ARGUMENT = {
 }
 
 
-def record(options, entries, check_mode):
-    """List what is about to be created, or was created by an earlier run. True if the manifest
+def record(options: dict[str, Any] | None, entries: list[dict[str, Any]], check_mode: bool) -> bool:
+    """List items that are about to be created, or that an earlier run created. True if the manifest
     changes.
 
-    What is there and in no manifest belongs to somebody else, and is not listed. Only of an
-    installation that is older than its manifest, what the roles made is: of an instance
-    :func:`entries_of`, of a service the entries that its role hands over.
+    Existing items that no manifest lists belong to others, and are not listed. The exception is an
+    installation that is older than its manifest: :func:`entries_of` an instance, and the entries
+    that the role of a service passes, are listed.
 
-    :param options: the option ``manifest`` of a module; None where none is kept.
+    :param options: the option ``manifest`` of a module; None if there is no manifest.
     :raises ManifestError, InstanceNameError, OSError:
     """
     if not options:
         return False
     if check_mode:
         return _record(options, entries, check_mode)
-    # two runs that read it at the same time would each write it without what the other one lists
+    # two simultaneous runs would each write it without the entries of the other one
     with turn(MANIFEST):
         return _record(options, entries, check_mode)
 
 
-def _record(options, entries, check_mode):
+def _record(options: dict[str, Any], entries: list[dict[str, Any]], check_mode: bool) -> bool:
     subject = listing.subject_of(options)
     path = listing.path_of(subject)
     before = listing.read(path, subject)
@@ -67,11 +68,11 @@ def _record(options, entries, check_mode):
         places = layout(subject["instance"], subject["scope"], environment_of_login())
         found["entries"] = entries_of(places)
         if not os.path.lexists(places["config_dir"]):
-            # the manifest itself is about to be created in it
+            # writing the manifest creates it
             found["entries"].append(listing.entry("directory", places["config_dir"], "empty"))
-    known = {listing.key(item): item for item in found["entries"]}
-    handed = options.get("entries") or []
-    for item in handed:
+    listed = {listing.key(item): item for item in found["entries"]}
+    passed = options.get("entries") or []
+    for item in passed:
         if listing.shape_problem(item):
             raise listing.ManifestError(
                 "%r cannot be listed in a manifest. Evidence: %s. Fix: correct the entry"
@@ -80,10 +81,10 @@ def _record(options, entries, check_mode):
     shared, mounts = protected(environment_of_login()), mount_points()
     new = [
         item
-        for item in entries + handed
-        if listing.key(item) in known
+        for item in entries + passed
+        if listing.key(item) in listed
         or is_new(item, shared, mounts)
-        or ("service" in subject and item in handed)
+        or ("service" in subject and item in passed)
     ]
     folders = [
         item["path"]
@@ -91,7 +92,7 @@ def _record(options, entries, check_mode):
         if item["kind"] == "directory" and item["uninstall"] in ("always", "data")
     ]
     new = [
-        completed(item, known.get(listing.key(item), options).get("role"))
+        completed(item, listed.get(listing.key(item), options).get("role"))
         for item in new
         if not covered(item, folders)
     ]
@@ -104,29 +105,28 @@ def _record(options, entries, check_mode):
     return True
 
 
-def is_new(item, shared, mounts):
+def is_new(item: dict[str, Any], shared: set[str], mounts: set[str]) -> bool:
     """Whether the run is about to create it. An empty file system that was mounted for the instance
-    counts."""
+    counts as new."""
     if item["kind"] not in listing.PATHS or item["kind"] == "lines":
         return True
     path = item["path"]
-    if any(holds(path, other) for other in shared):
+    if any(contains(path, other) for other in shared):
         return False
     return not os.path.lexists(path) or (
         path in mounts and item["kind"] == "directory" and not os.listdir(path)
     )
 
 
-def covered(item, folders):
-    """Whether the path goes with a directory that is listed."""
+def covered(item: dict[str, Any], folders: list[str]) -> bool:
+    """Whether the path is removed with a listed directory."""
     return item["kind"] in ("file", "link", "directory") and any(
         item["path"].startswith(folder + "/") for folder in folders
     )
 
 
-def completed(item, role):
-    """The entry with the role that listed it first, and the directory that a link on its way leads
-    to."""
+def completed(item: dict[str, Any], role: str | None) -> dict[str, Any]:
+    """The entry with the role that listed it first, and its real directory if a link leads there."""
     item = dict(item, **{"role": role} if role else {})
     if item["kind"] in listing.PATHS:
         real = os.path.realpath(os.path.dirname(item["path"]))

@@ -1,8 +1,8 @@
 # Copyright: Contributors to the bnlnpps.swf_testbed collection
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Removes what a manifest lists, and nothing else. The manifest goes last, so that an interrupted
-removal resumes."""
+"""Removes the items of a manifest. The manifest is removed last, so that an interrupted removal can
+resume."""
 
 from __future__ import annotations
 
@@ -12,17 +12,18 @@ import os
 import pwd
 import shutil
 import subprocess
+from collections.abc import Callable
+from typing import Any
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._manifest import checks, listing
 
-# units before what they run, files before directories, and accounts when nothing of theirs runs any
-# more
+# units before their programs, files before directories, and accounts when none of their programs runs
 ORDER = ("unit", "file", "link", "directory", "account", "group")
 TOOLS = {"account": "userdel", "group": "groupdel"}
 
 
 class Removal:
-    """One removal: the entries in their order, and what is left of them.
+    """One removal: the entries in their order, and the entries that remain.
 
     :param manifest: from :func:`listing.read`.
     :param places: the layout of the instance, None for a service.
@@ -30,44 +31,47 @@ class Removal:
     """
 
     def __init__(
-        self, manifest, subject, places, environment, remove_data, others=None, mounts=None
-    ):
-        self.manifest, self.subject, self.places, self.environment = (
-            manifest,
-            subject,
-            places,
-            environment,
-        )
+        self,
+        manifest: dict[str, Any],
+        subject: dict[str, Any],
+        places: dict[str, Any] | None,
+        environment: dict[str, Any],
+        remove_data: bool,
+        others: dict[str, dict[str, Any]] | None = None,
+        mounts: set[str] | None = None,
+    ) -> None:
+        self.manifest, self.subject = manifest, subject
+        self.places, self.environment = places, environment
         self.mounts = checks.mount_points() if mounts is None else mounts
         self.remove_data = remove_data
-        self.used_by = {}
+        self.used_by: dict[tuple[str, str], str] = {}
         for name, other in (others or {}).items():
             for item in other["entries"]:
                 if not listing.shape_problem(item):
                     self.used_by.setdefault(listing.key(item), name)
-        # what a tool refused to remove, and what it said
-        self.refusals = {}
+        # entries that a tool refused to remove, and its output
+        self.refusals: dict[tuple[str, str], str] = {}
 
-    def problems(self):
+    def problems(self) -> list[str]:
         """Why nothing is removed, one sentence for each entry."""
         found = (
             (item, checks.problem(item, self.subject, self.places, self.environment, self.mounts))
             for item in self.manifest["entries"]
         )
         return [
-            "%s is listed and is not removed: %s. Evidence: %s" % (listing.told(item), *why)
+            "%s is listed and cannot be removed: %s. Evidence: %s" % (listing.label(item), *why)
             for item, why in found
             if why
         ]
 
-    def is_due(self, item):
+    def is_due(self, item: dict[str, Any]) -> bool:
         return (
             item["uninstall"] in ("always", "data")[: 1 + self.remove_data]
-            and self.why_kept(item) is None
+            and self.why_left(item) is None
         )
 
-    def why_kept(self, item):
-        """Why an entry stays that could go; None where it may go."""
+    def why_left(self, item: dict[str, Any]) -> str | None:
+        """Why an entry must stay; None if it may be removed."""
         if item["uninstall"] == "never":
             return item.get("reason", "it is not removed")
         other = self.used_by.get(listing.key(item))
@@ -75,26 +79,26 @@ class Removal:
             return "the instance %s uses it" % other
         return self.refusals.get(listing.key(item))
 
-    def due(self):
-        """The entries that are there and that this module removes, but for directories that go when
-        they are empty."""
+    def due(self) -> list[dict[str, Any]]:
+        """The existing entries that this module removes, except directories that are removed if they
+        are empty."""
         found = [
             item
             for item in self.manifest["entries"]
-            if item["kind"] in ORDER and self.is_due(item) and self.is_there(item)
+            if item["kind"] in ORDER and self.is_due(item) and self.is_present(item)
         ]
-        # a group after the account that it is the first group of
+        # a group after the account whose primary group it is
         return sorted(found, key=lambda item: ORDER.index(item["kind"]))
 
-    def due_elsewhere(self):
-        """The entries that others remove: lines in files, databases, what a firewall has open."""
+    def due_elsewhere(self) -> list[dict[str, Any]]:
+        """The entries that other tasks remove: lines in files, databases, open ports of a firewall."""
         return [
             item
             for item in self.manifest["entries"]
             if item["kind"] not in ORDER and self.is_due(item)
         ]
 
-    def is_there(self, item):
+    def is_present(self, item: dict[str, Any]) -> bool:
         if item["kind"] == "account":
             return exists(pwd.getpwnam, item["name"])
         if item["kind"] == "group":
@@ -102,15 +106,15 @@ class Removal:
         if item["kind"] not in listing.PATHS:
             return True
         if item["kind"] == "directory" and self.is_mount(item["path"]):
-            # it is emptied and stays; to empty it again is no change
+            # it is emptied and stays
             return bool(os.listdir(item["path"]))
         return os.path.lexists(item["path"])
 
-    def is_mount(self, path):
+    def is_mount(self, path: str) -> bool:
         return os.path.realpath(path) in self.mounts or os.path.ismount(path)
 
-    def remove(self, item):
-        """Remove what one entry is about.
+    def remove(self, item: dict[str, Any]) -> None:
+        """Remove the item of one entry.
 
         :raises OSError:
         """
@@ -124,9 +128,9 @@ class Removal:
         else:
             remove_tree(item["path"])
 
-    def remove_account(self, item):
-        if not self.is_there(item):
-            # a group goes with the account of its name
+    def remove_account(self, item: dict[str, Any]) -> None:
+        if not self.is_present(item):
+            # the group of the same name is removed with an account
             return
         done = subprocess.run(
             [TOOLS[item["kind"]], item["name"]],
@@ -137,15 +141,14 @@ class Removal:
             errors="replace",
             check=False,
         )
-        if self.is_there(item):
+        if self.is_present(item):
             self.refusals[listing.key(item)] = done.stdout.strip() or "%s exited %d" % (
                 TOOLS[item["kind"]],
                 done.returncode,
             )
 
-    def remove_empty(self, check_mode=False):
-        """Remove the listed directories that hold nothing any more, the inner ones first. Returns
-        their paths."""
+    def remove_empty(self, check_mode: bool = False) -> list[str]:
+        """Remove the listed directories that are empty, the inner ones first. Returns their paths."""
         gone = []
         folders = [
             item["path"] for item in self.manifest["entries"] if item["uninstall"] == "empty"
@@ -162,10 +165,10 @@ class Removal:
                     os.rmdir(path)
         return gone
 
-    def left(self):
-        """The manifest of what is left, None where a later removal has nothing more to do.
+    def left(self) -> dict[str, Any] | None:
+        """The manifest of the remaining items, None if a later removal has nothing to do.
 
-        To be asked when the due entries are gone.
+        To be called when the due entries are removed.
         """
         entries = self.manifest["entries"]
         later = [
@@ -182,45 +185,43 @@ class Removal:
             ],
         )
 
-    def is_left(self, item):
-        """Whether an entry has something to remove after this removal."""
+    def is_left(self, item: dict[str, Any]) -> bool:
+        """Whether a later removal has to remove the entry."""
         if item["kind"] not in ORDER:
-            # whoever asked for the removal has taken it out before, or the module has
+            # another task or the module has already removed it
             return item["uninstall"] == "data" and not self.remove_data
         if self.used_by.get(listing.key(item)) and item["kind"] in TOOLS:
-            # it is listed there, too
+            # the other instance lists it, too
             return False
-        return self.is_there(item)
+        return self.is_present(item)
 
-    def stays(self):
-        """[what, why] of the listed entries that stay."""
+    def remaining(self) -> list[str]:
+        """The listed entries that stay, each with the reason."""
         found = []
         for item in self.manifest["entries"]:
-            why = self.why_kept(item)
+            why = self.why_left(item)
             if (
                 why is None
                 and item["uninstall"] == "data"
                 and not self.remove_data
-                and self.is_there(item)
+                and self.is_present(item)
             ):
-                why = (
-                    "it is data, or belongs to data, and goes with swf_testbed_uninstall_data=true"
-                )
+                why = "it is data, or belongs to data; swf_testbed_uninstall_data=true removes it"
             if why and (item["kind"] in listing.NAMES or os.path.lexists(item["path"])):
-                found.append("%s: %s" % (listing.told(item), why))
+                found.append("%s: %s" % (listing.label(item), why))
         return found
 
 
-def exists(look_up, name):
+def exists(look_up: Callable[[str], Any], name: str) -> bool:
     try:
         return bool(look_up(name))
     except KeyError:
         return False
 
 
-def remove_tree(path):
+def remove_tree(path: str) -> None:
     if os.path.isdir(path) and not os.path.islink(path):
-        # the parameter has another name from Python 3.12 on, and this one until 3.14 at least
+        # Python 3.12 renames the parameter; this name works until 3.14 at least
         shutil.rmtree(path, onerror=forgive)
     else:
         try:
@@ -229,7 +230,7 @@ def remove_tree(path):
             pass
 
 
-def forgive(_function, _path, failure):
-    """On a file system that hosts share, another one may be removing the same."""
+def forgive(_function: object, _path: object, failure: Any) -> None:
+    """Another host may remove the same on a shared file system."""
     if getattr(failure[1], "errno", None) != errno.ENOENT:
         raise failure[1]

@@ -1,9 +1,12 @@
 # Copyright: Contributors to the bnlnpps.swf_testbed collection
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Everything that is wrong with the variables of a host: the one validator of all playbooks."""
+"""All problems with the variables of a host: the validator of all playbooks."""
 
 from __future__ import annotations
+
+from collections.abc import Callable, Container, Iterable, Mapping
+from typing import Any
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory import (
     _addresses,
@@ -19,9 +22,11 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory imp
     _types,
     _unknown,
 )
+from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory._problem import Problem
+from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory._values import Values
 
-#: name of a part: functions of (values) that yield problems
-PARTS = {
+#: name of a part: functions that yield problems
+PARTS: dict[str, tuple[Callable[[Values], Iterable[Problem]], ...]] = {
     "names": (
         _former_names.former_names,
         _unknown.unknown_variables,
@@ -43,17 +48,17 @@ PARTS = {
     "paths": (_files.wrong_paths,),
     "sources": (_sources.wrong_sources,),
 }
-#: name of a part: functions of (values, roles)
-PARTS_OF_ROLES = {
-    "types": (_types.wrong_types,),
-    "collections": (_collections.missing_collections,),
+#: the parts that depend on the roles of the host
+PARTS_OF_ROLES: dict[str, Callable[[Values, list[str]], Iterable[Problem]]] = {
+    "types": _types.wrong_types,
+    "collections": _collections.missing_collections,
 }
 ALL = (*PARTS_OF_ROLES, *PARTS)
 TESTBED = ("preflight", "pip_index", "release", "testbed", "status")
 
 
-def roles_of(groups, variables):
-    """The roles that site.yml has for a host of these groups."""
+def roles_of(groups: Iterable[str], variables: Mapping[str, Any]) -> list[str]:
+    """The roles that site.yml applies to a host in these groups."""
     roles = {"common"} | ({"database", "broker"} & set(groups))
     if "monitor" in groups:
         roles.add("monitor_proxy")
@@ -66,7 +71,7 @@ def roles_of(groups, variables):
     return sorted(roles)
 
 
-def problems(values, parts=ALL):
+def problems(values: Values, parts: Container[str] = ALL) -> list[Problem]:
     """All problems of a host, each once.
 
     :param values: the :class:`_values.Values` of the host.
@@ -74,11 +79,11 @@ def problems(values, parts=ALL):
     """
     roles = roles_of(values.groups, values.variables)
     values.restrict(roles)
-    found = []
+    found: list[Problem] = []
     for part in ALL:
-        if part in parts:
-            for function in PARTS_OF_ROLES.get(part, ()):
-                found += function(values, roles)
-            for function in PARTS.get(part, ()):
+        if part in parts and part in PARTS_OF_ROLES:
+            found += PARTS_OF_ROLES[part](values, roles)
+        elif part in parts:
+            for function in PARTS[part]:
                 found += function(values)
     return list(dict.fromkeys([*found, *values.problems]))

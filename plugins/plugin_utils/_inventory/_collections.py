@@ -1,31 +1,33 @@
 # Copyright: Contributors to the bnlnpps.swf_testbed collection
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The collections of others that the roles of a host need."""
+"""The other collections that the roles of a host need."""
 
 from __future__ import annotations
 
 import importlib.util
+from collections.abc import Iterable, Iterator
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory import _known
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory._problem import Problem
+from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory._values import Values
 
 
-def missing_collections(values, roles):
+def missing_collections(values: Values, roles: Iterable[str]) -> Iterator[Problem]:
     for role in roles:
         for name in _known.read(role, "meta/main.yml").get("collections") or []:
-            if not is_there(name):
+            if not is_installed(name):
                 yield Problem(
                     "role %s" % role,
                     "needs the collection %s" % name,
-                    "it is not on the controller",
+                    "it is not installed on the controller",
                     "run: ansible-galaxy collection install %s" % name,
                 )
 
 
-def is_there(collection):
+def is_installed(collection: str) -> bool:
     try:
         return importlib.util.find_spec("ansible_collections." + collection) is not None
     except ModuleNotFoundError:
-        # nothing of its namespace is
+        # its namespace is not installed, either
         return False

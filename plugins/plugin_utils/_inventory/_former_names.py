@@ -2,14 +2,17 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 # To be removed with the release 1.0.0.
-"""The names that variables had before every public one began with swf_testbed_."""
+"""The names of variables from before every public one began with swf_testbed_."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory import _known
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory._problem import Problem
+from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory._values import Values
 
-#: former prefix: (what follows swf_testbed_ now, the rest of the names)
+#: former prefix: (prefix after swf_testbed_ now, rest of the names)
 PREFIXES = {
     "broker_": (
         "broker_",
@@ -106,9 +109,9 @@ GONE = {
 }
 
 
-def former_names(values):
-    """A variable with a former name has no effect. Where the inventory sets the new name, too, the
-    former one belongs to something else."""
+def former_names(values: Values) -> Iterator[Problem]:
+    """A variable with a former name has no effect. If the inventory sets the new name, too, the
+    former one has another purpose."""
     for old in sorted(FORMER.keys() & values.variables.keys()):
         new = FORMER[old]
         if not values.is_set(new):

@@ -1,43 +1,44 @@
 # Copyright: Contributors to the bnlnpps.swf_testbed collection
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The variables that the roles have: their specifications, their defaults, and the names that plays
-set themselves."""
+"""The variables of the roles: their specifications, their defaults, and the names that plays set."""
 
 from __future__ import annotations
 
 import difflib
 import functools
 import re
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 import yaml
 from ansible.template import Templar
 
 try:
-    # from ansible-core 2.19 on only text that is trusted is a template
+    # since ansible-core 2.19, only trusted text is a template
     from ansible.template import trust_as_template
 
-    def templar_of(templar, variables):
-        """A templar like this one, for other variables."""
+    def templar_of(templar: Any, variables: Mapping[str, Any]) -> Any:
+        """A copy of the templar with other variables."""
         return templar.copy_with_new_env(available_variables=variables)
 
 except ImportError:
 
-    def trust_as_template(text):
+    def trust_as_template(text: str) -> str:
         return text
 
-    def templar_of(templar, variables):
-        # not a copy: lookups in it see the variables of the first one, and would generate secrets
+    def templar_of(templar: Any, variables: Mapping[str, Any]) -> Any:
+        # a copy would not do: its lookups use the original variables, and would generate secrets
         return Templar(loader=templar._loader, variables=variables)
 
 
 ROLES = Path(__file__).resolve().parents[3] / "roles"
 PREFIX = "swf_testbed_"
-#: what the lookup secret returns in a check run for one that it would have to generate
+#: the lookup secret returns this in check mode for a secret that does not exist yet
 GENERATED_LATER = "0" * 40
 #: registered results, facts, -e variables and role variables that our own plays share;
-#: tests/unit/plugins/plugin_utils/test_unknown.py looks for them in the roles
+#: tests/unit/plugins/plugin_utils/test_unknown.py compares them with the roles
 INTERNAL = re.compile(
     PREFIX
     + r"((ex|im)port_secrets_(file|force)|release|release_files|info|logs|layout|layout_\w*|gate"
@@ -47,25 +48,25 @@ INTERNAL = re.compile(
 )
 
 
-def read(role, path):
+def read(role: str, path: str) -> Any:
     with open(ROLES / role / path, encoding="utf-8") as stream:
         return yaml.safe_load(stream) or {}
 
 
 @functools.cache
-def options_of(role):
+def options_of(role: str) -> dict[str, dict[str, Any]]:
     """{name: option} of all entry points of a role."""
     entries = read(role, "meta/argument_specs.yml")["argument_specs"].values()
     return {name: option for entry in entries for name, option in (entry["options"] or {}).items()}
 
 
 @functools.cache
-def roles():
+def roles() -> list[str]:
     return sorted(path.parent.parent.name for path in ROLES.glob("*/meta/argument_specs.yml"))
 
 
 @functools.cache
-def options():
+def options() -> dict[str, dict[str, Any]]:
     """{name: option} of all roles that an inventory has variables for."""
     return {
         name: option
@@ -76,18 +77,17 @@ def options():
 
 
 @functools.cache
-def defaults():
-    """What the roles set by themselves, as templates: their defaults, and what these are made
-    of."""
+def defaults() -> dict[str, Any]:
+    """The defaults of the roles, and the variables that these refer to, as templates."""
     found = {}
-    for kind in ("vars/main.yml", "defaults/main.yml"):
+    for path in ("vars/main.yml", "defaults/main.yml"):
         for role in roles():
-            if (ROLES / role / kind).exists():
-                found.update(trusted(read(role, kind)))
+            if (ROLES / role / path).exists():
+                found.update(trusted(read(role, path)))
     return found
 
 
-def trusted(value):
+def trusted(value: Any) -> Any:
     if isinstance(value, str):
         return trust_as_template(value)
     if isinstance(value, dict):
@@ -95,7 +95,7 @@ def trusted(value):
     return [trusted(item) for item in value] if isinstance(value, list) else value
 
 
-def nearest(name, known, cutoff=0.0):
-    """The known name that is most like this one, or None."""
+def nearest(name: str, known: Iterable[str], cutoff: float = 0.0) -> str | None:
+    """The known name that is most similar to this one, or None."""
     found = difflib.get_close_matches(name, list(known), n=1, cutoff=cutoff)
     return found[0] if found else None

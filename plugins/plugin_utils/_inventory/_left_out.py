@@ -1,42 +1,47 @@
 # Copyright: Contributors to the bnlnpps.swf_testbed collection
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a run with --limit would generate, and hosts that it leaves out have already: theirs would
-be others."""
+"""Secrets that a run with --limit would generate although hosts outside of the limit have them
+already: the new ones would not match."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory._known import (
     GENERATED_LATER,
 )
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory._problem import Problem
+from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory._values import Values
 
-#: secret: group of the hosts that have it
-SECRETS = {
+#: secret: groups of the hosts that have it
+SECRETS: dict[str, tuple[str, ...]] = {
     "swf_testbed_index_token": ("index",),
     "swf_testbed_broker_password": ("broker",),
     "swf_testbed_database_password": ("database",),
 }
-AUTHORITIES = {
+AUTHORITIES: dict[str, tuple[str, ...]] = {
     "swf_testbed_ca_cert": ("broker", "database", "monitor"),
     "swf_testbed_index_ca_cert": ("index",),
 }
-FIX = "run without --limit, from the controller that set up these hosts; or get what it has first (docs/how-to/team.md)"
+FIX = (
+    "run without --limit on the controller that installed these hosts; or import its secrets first "
+    "(docs/how-to/team.md)"
+)
 
 
-def missing_secrets(values):
-    # a check run places nothing
+def missing_secrets(values: Values) -> Iterator[Problem]:
+    # check mode writes no secret
     if (
         not values.variables.get("ansible_limit")
         or values.variables.get("ansible_check_mode")
         or "testbed" not in values.groups
     ):
         return
-    with_monitor = "monitor" in values.entries("swf_testbed_components")
+    runs_monitor = "monitor" in values.entries("swf_testbed_components")
     for name, groups in SECRETS.items():
-        if name == "swf_testbed_database_password" and not with_monitor:
+        if name == "swf_testbed_database_password" and not runs_monitor:
             continue
         yield from of_hosts(
             values, name, members(values, groups), values.get(name) == GENERATED_LATER
@@ -49,16 +54,18 @@ def missing_secrets(values):
         path = os.path.expanduser(values.text(name))
         missing = os.path.dirname(path) == own and not os.path.exists(path)
         yield from of_hosts(
-            values, name, members(values, groups), missing, "there is no %s, and " % path
+            values, name, members(values, groups), missing, "%s does not exist, and " % path
         )
 
 
-def members(values, groups):
+def members(values: Values, groups: tuple[str, ...]) -> list[str]:
     return sorted({host for group in groups for host in values.members(group)})
 
 
-def of_hosts(values, name, hosts, missing, evidence=""):
-    """A problem, if hosts have what is missing here, and none of them is in this run."""
+def of_hosts(
+    values: Values, name: str, hosts: list[str], missing: bool, evidence: str = ""
+) -> Iterator[Problem]:
+    """A problem, if hosts have the missing secret, and none of them is in this run."""
     if (
         missing
         and hosts
@@ -66,8 +73,8 @@ def of_hosts(values, name, hosts, missing, evidence=""):
     ):
         yield Problem(
             name,
-            "is not on this controller, and a new one would not fit",
-            "%s%s, which would have to get it too, %s left out by --limit"
+            "is not on this controller, and a new one would not match",
+            "%s%s, which would need it, too, %s excluded by --limit"
             % (
                 evidence,
                 ", ".join(hosts[:4]) + (" and others" if len(hosts) > 4 else ""),

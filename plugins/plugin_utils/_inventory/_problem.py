@@ -1,14 +1,15 @@
 # Copyright: Contributors to the bnlnpps.swf_testbed collection
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A value in the inventory that cannot be used: which variable, what is wrong, and the fix."""
+"""An unusable value in the inventory: variable, cause, evidence and fix."""
 
 from __future__ import annotations
 
 import json
 import typing as t
+from typing import Any
 
-#: stands in the place of a value that no message may show
+#: stands for a value that no message may show
 HIDDEN = object()
 MOST = 160
 
@@ -19,27 +20,27 @@ class Problem(t.NamedTuple):
     evidence: str
     fix: str
 
-    def text(self):
+    def text(self) -> str:
         return "%s %s. Evidence: %s. Fix: %s" % (self.variable, self.cause, self.evidence, self.fix)
 
 
-def problem(variable, value, cause, fix):
+def problem(variable: str, value: Any, cause: str, fix: str) -> Problem:
     """A problem of one value.
 
-    :param variable: the variable; inside of lists and dictionaries with the way to the value, as in
+    :param variable: the variable; inside lists and dictionaries with the path to the value, as in
         ``swf_testbed_pip_indexes[0].url``.
     :param value: its value, or :data:`HIDDEN` for a secret.
-    :param cause: what is wrong, as the rest of a sentence that the variable begins.
+    :param cause: the predicate of a sentence whose subject is the variable.
     """
     return Problem(
         variable,
         cause,
-        "its value is a secret and not shown" if value is HIDDEN else "it is " + shown(value),
+        "its value is a secret and is not shown" if value is HIDDEN else "it is " + shown(value),
         fix,
     )
 
 
-def shown(value):
-    """A value as YAML would have it, so that text and numbers can be told apart."""
+def shown(value: Any) -> str:
+    """A value in YAML syntax, which distinguishes text from numbers."""
     text = json.dumps(value, default=str, ensure_ascii=False)
     return text if len(text) <= MOST else text[:MOST] + " ..."

@@ -1,11 +1,13 @@
 # Copyright: Contributors to the bnlnpps.swf_testbed collection
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Secrets and user names. No value of a secret is in a message."""
+"""Secrets and user names. No message contains the value of a secret."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from typing import Any
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor import quoting
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory import _known
@@ -14,6 +16,7 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory._pr
     Problem,
     problem,
 )
+from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory._values import Values
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._shared_ca import (
     VARIABLE as LAB_CA,
 )
@@ -21,10 +24,10 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._shared_ca imp
     problems as problems_of_ca,
 )
 
-MAKE_ONE = "openssl rand -hex 20"
-#: secrets of services that may be there without one
+GENERATE = "openssl rand -hex 20"
+#: secrets that may be empty
 OPTIONAL = ("swf_testbed_release_git_token",)
-#: list of accounts: (key of the secret, variable that uses it)
+#: list of accounts: key of the secret
 ACCOUNTS = {"swf_testbed_broker_users": "password", "swf_testbed_package_index_users": "token"}
 USERS = (
     "swf_testbed_index_user",
@@ -35,7 +38,7 @@ USERS = (
 LONGEST_NAME = 63
 
 
-def wrong_secrets(values):
+def wrong_secrets(values: Values) -> Iterator[Problem]:
     for name, option in sorted(_known.options().items()):
         if option.get("no_log") and values.given(name):
             yield from of_secret(name, values.get(name))
@@ -45,35 +48,28 @@ def wrong_secrets(values):
     for name, key in ACCOUNTS.items():
         if values.given(name):
             yield from of_accounts(name, key, values)
-    for place, item in enumerate(
-        values.entries("swf_testbed_secret_files")
-        if values.given("swf_testbed_secret_files")
-        else ()
-    ):
+    for where, item in values.given_items("swf_testbed_secret_files"):
         if isinstance(item, dict) and item.get("content") == "":
             yield Problem(
-                "swf_testbed_secret_files[%d].content" % place,
-                "is empty",
-                "it has no characters",
-                "write the secret",
+                where + ".content", "is empty", "it has no characters", "write the secret"
             )
 
 
-def of_secret(name, secret, kind=None):
-    """What is wrong with a secret.
+def of_secret(name: str, secret: Any, purpose: str | None = None) -> Iterator[Problem]:
+    """The problem of a secret.
 
-    :param kind: name of the variable that has the same use, if it is another one.
+    :param purpose: name of the variable with the same purpose, if it is not this one.
     """
-    kind = kind or name
+    purpose = purpose or name
     if not isinstance(secret, str):
-        # the check of types says so
+        # the check of types reports it
         return
     if not secret and name not in OPTIONAL:
         yield Problem(
             name,
             "is empty",
             "it has no characters",
-            "remove the line, and one is generated; or make one: " + MAKE_ONE,
+            "remove the line, and a secret is generated; or generate one: " + GENERATE,
         )
     elif any(
         letter in "\n\r\0" or not (letter.isprintable() or letter == "\t") for letter in secret
@@ -81,38 +77,41 @@ def of_secret(name, secret, kind=None):
         yield problem(
             name,
             HIDDEN,
-            "has an end of line or a character that cannot be printed",
-            'write it on one line. After "name: |" YAML keeps the end of the line, and after '
-            '"name: |-" it does not',
+            "contains a line break or a character that cannot be printed",
+            'write it on one line. YAML adds a line break to a text after "name: |", and none after '
+            '"name: |-"',
         )
-    elif kind.endswith("api_token") and not re.fullmatch("[0-9a-f]{40}", secret):
+    elif purpose.endswith("api_token") and not re.fullmatch("[0-9a-f]{40}", secret):
         yield Problem(
             name,
             "is not a token of the monitor",
-            "it does not have the form of 40 hexadecimal digits in lower case",
-            "make one: " + MAKE_ONE,
+            "it does not consist of 40 lowercase hexadecimal digits",
+            "generate one: " + GENERATE,
         )
-    elif kind.endswith("index_token") and len(secret) < 32:
+    elif purpose.endswith("index_token") and len(secret) < 32:
         yield Problem(
             name,
             "is too short",
             "it has %d characters and needs at least 32" % len(secret),
-            "make one: " + MAKE_ONE,
+            "generate one: " + GENERATE,
         )
-    elif kind.endswith("index_token") and any(letter.isspace() for letter in secret):
-        yield problem(name, HIDDEN, "has a space in it", "make one without: " + MAKE_ONE)
-    elif "broker" in kind and secret.startswith("ENC("):
-        # the login modules of ActiveMQ would take it for one that they have to decrypt
+    elif purpose.endswith("index_token") and any(letter.isspace() for letter in secret):
+        yield problem(name, HIDDEN, "contains a space", "generate one without spaces: " + GENERATE)
+    elif "broker" in purpose and secret.startswith("ENC("):
+        # the login modules of ActiveMQ would decrypt it
         yield problem(
-            name, HIDDEN, "starts with ENC(, which stands for an encrypted one", "choose another"
+            name,
+            HIDDEN,
+            "starts with ENC(, which marks an encrypted password",
+            "choose another one",
         )
 
 
-def of_accounts(name, key, values):
+def of_accounts(name: str, key: str, values: Values) -> Iterator[Problem]:
     accounts = [item for item in values.entries(name) if isinstance(item, dict)]
     if values.get(name) == []:
         yield problem(
-            name, [], "has no user, and nobody could come in", "add one, or remove the line"
+            name, [], "lists no user, and no user could log in", "add a user, or remove the line"
         )
     seen = set()
     for place, account in enumerate(accounts):
@@ -128,21 +127,21 @@ def of_accounts(name, key, values):
                 yield problem(
                     where + "name",
                     user,
-                    "has characters that the broker's files do not take",
+                    "has characters that the files of the broker cannot contain",
                     "use letters, digits and _.@-",
                 )
             if user in seen:
                 yield problem(
-                    where + "name", user, "is there twice", "give each account a name of its own"
+                    where + "name", user, "is listed twice", "give each account a different name"
                 )
             seen.add(user)
         yield from of_secret(
             where + key,
             account.get(key),
-            kind="index_token" if key == "token" else "broker_password",
+            purpose="index_token" if key == "token" else "broker_password",
         )
         if account.get("rights") == []:
-            yield problem(where + "rights", [], "has none", "write [read], or [read, upload]")
+            yield problem(where + "rights", [], "is empty", "write [read], or [read, upload]")
     if (
         name == "swf_testbed_package_index_users"
         and accounts
@@ -151,18 +150,18 @@ def of_accounts(name, key, values):
     ):
         yield Problem(
             name,
-            "has nobody who may publish swf_testbed_package_index_sources",
+            "lists no user with permission to publish swf_testbed_package_index_sources",
             "no account has the right upload",
-            "give one of them rights: [read, upload]",
+            "add rights: [read, upload] to one of them",
         )
 
 
-def has_right(account, right):
+def has_right(account: dict[str, Any], right: str) -> bool:
     rights = account.get("rights")
     return isinstance(rights, list) and right in rights
 
 
-def wrong_users(values):
+def wrong_users(values: Values) -> Iterator[Problem]:
     for name in USERS:
         if values.given(name) and isinstance(values.get(name), str):
             yield from of_user(name, values[name])
@@ -172,26 +171,26 @@ def wrong_users(values):
                 yield problem(
                     name,
                     values[name],
-                    "is no name that PostgreSQL can have in its access rules",
+                    "is not a name that the access rules of PostgreSQL can contain",
                     "use up to %d letters, digits and _" % LONGEST_NAME,
                 )
 
 
-def of_user(name, user):
+def of_user(name: str, user: str) -> Iterator[Problem]:
     if not user:
         yield problem(name, user, "is empty", "write a name")
     elif ":" in user:
         yield problem(
             name,
             user,
-            "has a colon, which separates name and password in a login",
+            "contains a colon, which separates name and password in a login",
             "write a name without one",
         )
     elif any(letter.isspace() or not letter.isprintable() for letter in user):
         yield problem(
             name,
             user,
-            "has a space, an end of line or a character that cannot be printed",
+            "contains a space, a line break or a character that cannot be printed",
             "use letters, digits and _.@-",
         )
     else:
@@ -201,6 +200,6 @@ def of_user(name, user):
             yield problem(
                 name,
                 user,
-                "cannot be given to a program: %s" % str(error).rpartition(": ")[2],
+                "cannot be passed to a program: %s" % str(error).rpartition(": ")[2],
                 "use letters, digits and _.@-",
             )

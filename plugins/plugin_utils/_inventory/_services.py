@@ -1,13 +1,15 @@
 # Copyright: Contributors to the bnlnpps.swf_testbed collection
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the services of a host are set up for, taken together: ports, TLS, URLs, and the credentials
-of those that others run."""
+"""The services of a host in combination: ports, TLS, URLs, and the credentials of external
+services."""
 
 from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterator
+from typing import Any
 from urllib.parse import urlsplit
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory import _known
@@ -20,33 +22,31 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory._pr
     Problem,
     problem,
 )
-from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory._values import whole
+from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory._values import (
+    Values,
+    whole,
+)
 
 ANY = ("0.0.0.0", "::", "*", "")
-RANGE = "write a whole number from 1 to 65535"
 
 
-def wrong_ports(values):
+def wrong_ports(values: Values) -> Iterator[Problem]:
     for name in sorted(_known.options()):
-        if name.endswith("_port") and values.given(name):
-            yield from of_port(name, values.get(name))
-    for place, port in enumerate(
-        values.entries("swf_testbed_firewall_ports")
-        if values.given("swf_testbed_firewall_ports")
-        else ()
-    ):
-        yield from of_port("swf_testbed_firewall_ports[%d]" % place, port)
+        if name.endswith("_port"):
+            yield from of_port(name, values.given_value(name))
+    for where, port in values.given_items("swf_testbed_firewall_ports"):
+        yield from of_port(where, port)
     yield from same_ports(values)
 
 
-def of_port(name, port):
+def of_port(name: str, port: Any) -> Iterator[Problem]:
     number = whole(port)
     if number is not None and not 1 <= number <= 65535:
-        yield problem(name, port, "is out of the range of ports", RANGE)
+        yield problem(name, port, "is not a port number", "write a whole number from 1 to 65535")
 
 
-def listeners(values):
-    """(service, variable of the port, addresses, port) of what will listen on this host."""
+def listeners(values: Values) -> Iterator[tuple[str, str, list[str], int]]:
+    """(service, variable of the port, addresses, port) of the services that will listen here."""
     found = []
     if "index" in values.groups:
         found.append(
@@ -100,35 +100,35 @@ def listeners(values):
             )
 
 
-def same_ports(values):
+def same_ports(values: Values) -> Iterator[Problem]:
     found = list(listeners(values))
     for place, (service, variable, addresses, port) in enumerate(found):
         for other, other_variable, other_addresses, other_port in found[:place]:
-            if port == other_port and meet(addresses, other_addresses):
+            if port == other_port and overlap(addresses, other_addresses):
                 yield Problem(
                     variable,
-                    "is the port of two services of one host",
+                    "is the port of two services on one host",
                     "%s (%s) and %s both listen on port %d"
                     % (other, other_variable, service, port),
                     "give one of them another port"
                     if variable != other_variable
-                    else "let one of them run, for example without broker in "
+                    else "run only one of them, for example without broker in "
                     "swf_testbed_components",
                 )
 
 
-def meet(addresses, others):
+def overlap(addresses: list[str], others: list[str]) -> bool:
     return bool(set(addresses) & set(others)) or any(item in ANY for item in [*addresses, *others])
 
 
-def runs(values, program):
+def runs(values: Values, program: str) -> bool:
     return "testbed" in values.groups and program in values.entries("swf_testbed_components")
 
 
-def without_tls(values):
-    """Services that would listen off loopback without TLS, and TLS options of services that have
-    none."""
-    open_to_others = [
+def without_tls(values: Values) -> Iterator[Problem]:
+    """Services that would listen without TLS on other addresses than loopback, and TLS options of
+    services without TLS."""
+    exposed = [
         (
             "swf_testbed_broker_listen",
             "broker" in values.groups and not values.truth("swf_testbed_broker_tls"),
@@ -142,14 +142,14 @@ def without_tls(values):
         (
             "swf_testbed_broker_host",
             runs(values, "broker"),
-            "write 127.0.0.1. The broker that comes with the testbed has no TLS: for other hosts, "
-            "put one into the group broker",
+            "write 127.0.0.1. The broker of the testbed has no TLS: for other hosts, add a host to the "
+            "group broker",
         ),
         (
             "swf_testbed_monitor_host",
             runs(values, "monitor"),
-            "write 127.0.0.1, and put the host into the group monitor for a web server with TLS "
-            "before it",
+            "write 127.0.0.1, and add the host to the group monitor for a web server with TLS in front "
+            "of it",
         ),
         (
             "swf_testbed_mcp_host",
@@ -157,21 +157,21 @@ def without_tls(values):
             "write 127.0.0.1, and reach it through ssh -L or a web server with TLS",
         ),
     ]
-    for name, without, fix in open_to_others:
+    for name, without, fix in exposed:
         host = values.text(name)
         if without and host and not is_loopback(host):
             yield problem(
                 name,
                 host,
-                "would be listened on without TLS, and secrets would travel in the clear",
+                "would accept connections without TLS, and secrets would be sent unencrypted",
                 fix,
             )
     if runs(values, "broker") and values.truth("swf_testbed_broker_tls"):
         yield problem(
             "swf_testbed_broker_tls",
             True,
-            "asks for TLS of the broker that comes with the testbed, which has none",
-            "set it to false, or put a host into the group broker and take broker out of "
+            "requires TLS of the broker of the testbed, which has no TLS",
+            "set it to false, or add a host to the group broker and remove broker from "
             "swf_testbed_components",
         )
     for prefix, switch in (
@@ -186,11 +186,9 @@ def without_tls(values):
                     "is for TLS, and %s is false" % switch,
                     "set %s to true, or remove it" % switch,
                 )
-    if (
-        values.given("swf_testbed_index_ca_cert")
-        and values.text("swf_testbed_index_ca_cert")
-        and (values.text("swf_testbed_index_url").startswith("http:"))
-    ):
+    if values.given_value("swf_testbed_index_ca_cert") and values.text(
+        "swf_testbed_index_url"
+    ).startswith("http:"):
         yield problem(
             "swf_testbed_index_ca_cert",
             values["swf_testbed_index_ca_cert"],
@@ -199,9 +197,9 @@ def without_tls(values):
         )
 
 
-def contradicting_urls(values):
-    """URLs of services of this host that lead elsewhere than where the service listens, with no web
-    server to explain it."""
+def contradicting_urls(values: Values) -> Iterator[Problem]:
+    """URLs of services on this host that do not match their address, and no web server in front
+    explains it."""
     for program, there, proxied in (
         ("monitor", runs(values, "monitor"), bool(values.members("monitor"))),
         ("index", "index" in values.groups, False),
@@ -213,13 +211,13 @@ def contradicting_urls(values):
         if not there or not values.given(name) or url_refusal(url, ("http", "https"))[0]:
             continue
         parts, number = urlsplit(url), values.number(port)
-        local = is_loopback(parts.hostname) or parts.hostname == values.text(host)
+        local = is_loopback(parts.hostname or "") or parts.hostname == values.text(host)
         if program == "monitor" and proxied:
             if parts.scheme != "https" and "monitor" in values.groups:
                 yield problem(
                     name,
                     url,
-                    "is not https, and the web server of the group monitor serves nothing else",
+                    "is not https, and the web server of the group monitor serves only https",
                     "write https://%s" % parts.netloc,
                 )
         elif local and number is not None and port_of(url) != number:
@@ -235,15 +233,14 @@ def contradicting_urls(values):
             yield problem(
                 name,
                 url,
-                "contradicts what the %s speaks, which is %s"
+                "contradicts the protocol of the %s, which is %s"
                 % (program, "http" if parts.scheme == "https" else "https"),
                 "remove %s: its default fits" % name,
             )
 
 
-def asks_the_index(values):
-    """Whether the host needs the token of the private index, and this controller has not served one
-    with a token before."""
+def needs_index_token(values: Values) -> bool:
+    """Whether the host needs the token of a private index that this controller does not serve."""
     generated = os.path.join(
         os.path.expanduser(values.text("swf_testbed_controller_dir")), "secrets", "index_token"
     )
@@ -254,9 +251,9 @@ def asks_the_index(values):
     )
 
 
-def external_services(values):
-    """Services that others run, whose credentials nobody set: those that are generated here are
-    known to nobody there."""
+def external_services(values: Values) -> Iterator[Problem]:
+    """External services without credentials in the inventory: they would reject the credentials
+    that are generated here."""
     if "testbed" not in values.groups:
         return
     for group, host, secret, used in (
@@ -267,7 +264,7 @@ def external_services(values):
             runs(values, "monitor"),
         ),
         ("broker", "swf_testbed_broker_host", "swf_testbed_broker_password", True),
-        ("index", "swf_testbed_index_host", "swf_testbed_index_token", asks_the_index(values)),
+        ("index", "swf_testbed_index_host", "swf_testbed_index_token", needs_index_token(values)),
     ):
         address = values.text(host)
         if (
@@ -278,7 +275,7 @@ def external_services(values):
             or not used
         ):
             continue
-        # a database on loopback is another one all the same: none comes with the testbed
+        # a database on loopback is external, too: the testbed has none of its own
         if (
             group == "database"
             or not is_loopback(address)
@@ -287,7 +284,7 @@ def external_services(values):
             yield problem(
                 host,
                 address,
-                "is a %s of your own, and its credentials are not set" % group,
-                "set %s (and %s), or put a host into the group %s"
+                "is an external %s, and its credentials are not set" % group,
+                "set %s (and %s), or add a host to the group %s"
                 % (secret, re.sub("_[a-z]+$", "_user", secret), group),
             )

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._build import git
@@ -21,11 +22,12 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory._pr
     problem,
 )
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory._types import of_option
+from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory._values import Values
 
 CHECKSUM = re.compile("sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128}")
 
 
-def wrong_sources(values):
+def wrong_sources(values: Values) -> Iterator[Problem]:
     yield from of_indexes(values)
     if values.get("swf_testbed_release_source") == "git":
         yield from of_repositories(values)
@@ -35,37 +37,34 @@ def wrong_sources(values):
                 "swf_testbed_broker_archive_url",
                 "is empty",
                 "swf_testbed_broker_engine is artemis",
-                "write where the archive is",
+                "write the address of the archive",
             )
         if not CHECKSUM.fullmatch(values.text("swf_testbed_broker_archive_checksum")):
             yield problem(
                 "swf_testbed_broker_archive_checksum",
                 values.text("swf_testbed_broker_archive_checksum"),
-                "is no checksum of the archive",
+                "is not a checksum",
                 "write sha256: or sha512: and the hexadecimal digits",
             )
     if "database" in values.groups and not values.text("swf_testbed_database_host"):
         yield Problem(
             "swf_testbed_database_host",
             "is empty",
-            "the group database has this host",
-            "write the address of that host, or empty the group",
+            "the group database contains this host",
+            "write the address of this host, or remove it from the group",
         )
 
 
-def of_indexes(values):
-    indexes = (
-        values.get("swf_testbed_pip_indexes") if values.given("swf_testbed_pip_indexes") else None
-    )
-    if indexes is None or list(
-        of_option(_known.options()["swf_testbed_pip_indexes"], indexes, "swf_testbed_pip_indexes")
-    ):
+def of_indexes(values: Values) -> Iterator[Problem]:
+    name = "swf_testbed_pip_indexes"
+    indexes = values.given_value(name)
+    if indexes is None or any(of_option(_known.options()[name], indexes, name)):
         return
     if not indexes:
         yield problem(
-            "swf_testbed_pip_indexes",
+            name,
             indexes,
-            "is empty, and packages would come from nowhere",
+            "is empty, and no index would provide packages",
             "name an index, or remove the line",
         )
         return
@@ -73,24 +72,23 @@ def of_indexes(values):
         normalised(indexes)
     except (IndexesError, ValueError) as error:
         for line in str(error).splitlines():
-            # the text has no credential in it
+            # the text contains no credential
             yield Problem(
-                "swf_testbed_pip_indexes",
+                name,
                 "cannot be used",
-                line.partition("swf_testbed_pip_indexes: ")[2].rstrip(".")
-                or "an address in it is none",
+                line.partition(name + ": ")[2].rstrip(".") or "it contains an invalid address",
                 "correct that entry, see docs/reference/package_indexes.md",
             )
 
 
-def of_repositories(values):
+def of_repositories(values: Values) -> Iterator[Problem]:
     repositories = values.entries("swf_testbed_release_git_repositories")
     if not repositories:
         yield Problem(
             "swf_testbed_release_git_repositories",
             "is empty",
             "swf_testbed_release_source is git",
-            "name a repository and a commit per component",
+            "name a repository and a commit for each component",
         )
     seen = set()
     for place, entry in enumerate(repositories):
@@ -98,10 +96,8 @@ def of_repositories(values):
             isinstance(entry.get(key), str) for key in ("url", "commit")
         ):
             continue
-        where, inside = (
-            "swf_testbed_release_git_repositories[%d]" % place,
-            entry.get("subdirectory") or "",
-        )
+        where = "swf_testbed_release_git_repositories[%d]" % place
+        inside = entry.get("subdirectory") or ""
         cause = git.refusal(entry["url"])
         if cause:
             yield Problem(
@@ -111,35 +107,34 @@ def of_repositories(values):
                 "write an https or ssh address without credentials",
             )
         elif (
-            values.given("swf_testbed_release_git_token")
-            and values.get("swf_testbed_release_git_token")
+            values.given_value("swf_testbed_release_git_token")
             and urlsplit(entry["url"]).scheme != "https"
         ):
             yield problem(
                 where + ".url",
                 entry["url"],
-                "is not https, and swf_testbed_release_git_token is for https alone",
+                "is not https, and swf_testbed_release_git_token is for https only",
                 "write an https address, or remove the token",
             )
         if not git.COMMIT.match(entry["commit"]):
             yield problem(
                 where + ".commit",
                 entry["commit"],
-                "is no commit; branches and tags move",
+                "is not a commit; branches and tags can change",
                 "write the full id: git ls-remote %s" % git.shown(entry["url"]),
             )
         if isinstance(inside, str) and (os.path.isabs(inside) or ".." in inside.split("/")):
             yield problem(
                 where + ".subdirectory",
                 inside,
-                "leads out of the repository",
-                "write a path inside of it",
+                "is outside of the repository",
+                "write a path inside the repository",
             )
         if (entry["url"], str(inside)) in seen:
             yield problem(
                 where + ".url",
                 HIDDEN if cause else entry["url"],
-                "is there twice",
+                "is listed twice",
                 "remove one of them",
             )
         seen.add((entry["url"], str(inside)))

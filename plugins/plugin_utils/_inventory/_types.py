@@ -1,14 +1,17 @@
 # Copyright: Contributors to the bnlnpps.swf_testbed collection
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Types, choices and keys, as the argument specifications of the roles have them.
+"""Types, choices and keys, as in the argument specifications of the roles.
 
 Ansible's own check of an argument converts: the number 3.10 becomes the text "3.1", and the text
-"false" becomes False. The roles' expressions see the value as it was given, so here it must be of
-its type.
+"false" becomes False. The expressions of the roles read the unconverted value, so this check
+requires the exact type.
 """
 
 from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory import _known
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory._problem import (
@@ -20,15 +23,16 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory._va
     FALSE,
     TRUE,
     Unknown,
+    Values,
     whole,
 )
 
-#: texts that are as good as a number; the check of sizes looks at them
+#: texts or numbers, for the check of sizes
 SIZES = ("swf_testbed_log_max_bytes",)
 
 
-def wrong_types(values, roles):
-    """What is wrong with the types of the variables of these roles that somebody set."""
+def wrong_types(values: Values, roles: Iterable[str]) -> Iterator[Problem]:
+    """Problems with the types of the variables of these roles that the inventory sets."""
     for name in sorted({name for role in roles for name in _known.options_of(role)}):
         if values.given(name) and name not in SIZES:
             try:
@@ -40,42 +44,42 @@ def wrong_types(values, roles):
                     name,
                     "has no value",
                     "it is null",
-                    'give it one ("" for an empty text), or remove the line',
+                    'write a value ("" for an empty text), or remove the line',
                 )
             else:
                 yield from of_option(_known.options()[name], value, name)
 
 
-def of_option(option, value, path):
-    kind = option["type"]
+def of_option(option: dict[str, Any], value: Any, path: str) -> Iterator[Problem]:
+    type_ = option["type"]
     visible = HIDDEN if has_secret(option) else value
-    if kind in ("str", "path"):
+    if type_ in ("str", "path"):
         yield from of_text(option, value, path, visible)
-    elif kind == "int" and whole(value) is None:
+    elif type_ == "int" and whole(value) is None:
         yield problem(
             path,
             visible,
             "is not a whole number",
-            "write a number without a point and without quotes",
+            "write a number without a decimal point and without quotes",
         )
-    elif kind == "float" and (isinstance(value, bool) or not is_number(value)):
+    elif type_ == "float" and (isinstance(value, bool) or not is_number(value)):
         yield problem(path, visible, "is not a number", "write a number without quotes")
-    elif kind == "bool":
+    elif type_ == "bool":
         yield from of_truth(value, path)
-    elif kind == "list":
+    elif type_ == "list":
         yield from of_list(option, value, path)
-    elif kind == "dict":
+    elif type_ == "dict":
         yield from of_dict(option, value, path)
 
 
-def of_text(option, value, path, visible):
+def of_text(option: dict[str, Any], value: Any, path: str, visible: Any) -> Iterator[Problem]:
     choices = option.get("choices")
     if choices and isinstance(value, bool) and {"true", "false"} <= set(choices):
         # autorestart: true
         return
     if isinstance(value, (bool, int, float)) or not isinstance(value, (str, list, dict)):
-        # YAML has made 83 of 0123, 100000.0 of 1e5, 3.1 of 3.10 and false of off: what was meant is
-        # lost
+        # YAML converts 0123 to 83, 1e5 to 100000.0, 3.10 to 3.1 and off to false: the original text
+        # is lost
         yield problem(
             path,
             visible,
@@ -84,21 +88,21 @@ def of_text(option, value, path, visible):
             'quote it: %s: "..."' % path.rpartition(".")[2].partition("[")[0],
         )
     elif not isinstance(value, str):
-        yield Problem(path, "is not text", "it is " + kind_of(value), "write one text")
+        yield Problem(path, "is not text", "it is " + type_of(value), "write a text")
     elif choices and value not in choices:
         yield problem(
             path,
             visible,
-            "is none of %s" % ", ".join(map(str, choices)),
-            "write %s, or another of them" % _known.nearest(value, map(str, choices)),
+            "is not one of %s" % ", ".join(map(str, choices)),
+            "write %s, or another one of them" % _known.nearest(value, map(str, choices)),
         )
 
 
-def of_truth(value, path):
+def of_truth(value: Any, path: str) -> Iterator[Problem]:
     if isinstance(value, bool) or value in (0, 1):
         return
     text = value.lower() if isinstance(value, str) else None
-    # where a condition reads it, a text counts as true, whatever it says
+    # in a condition, every text counts as true
     if text in FALSE and not path.endswith("_secure_logging"):
         yield problem(
             path,
@@ -112,13 +116,13 @@ def of_truth(value, path):
         )
 
 
-def of_list(option, value, path):
+def of_list(option: dict[str, Any], value: Any, path: str) -> Iterator[Problem]:
     if not isinstance(value, list):
         fix = "write [a, b], or one item per line after a dash"
         yield Problem(
             path,
             "is not a list",
-            "it is " + kind_of(value),
+            "it is " + type_of(value),
             fix if "[" in path else ("%s; on a command line: -e '{\"%s\": [...]}'" % (fix, path)),
         )
         return
@@ -131,17 +135,15 @@ def of_list(option, value, path):
     for place, item in enumerate(value):
         where = "%s[%d]" % (path, place)
         if item is None:
-            yield Problem(
-                where, "has no value", "it is null", "remove the item, or give it a value"
-            )
+            yield Problem(where, "has no value", "it is null", "remove the item, or write a value")
         else:
             yield from of_option(inner, item, where)
 
 
-def of_dict(option, value, path):
+def of_dict(option: dict[str, Any], value: Any, path: str) -> Iterator[Problem]:
     if not isinstance(value, dict):
         yield Problem(
-            path, "is not a dictionary", "it is " + kind_of(value), "write KEY: VALUE, one per line"
+            path, "is not a dictionary", "it is " + type_of(value), "write KEY: VALUE, one per line"
         )
         return
     inner = option.get("options")
@@ -151,8 +153,8 @@ def of_dict(option, value, path):
         if key not in inner:
             yield Problem(
                 "%s.%s" % (path, key),
-                "is no key of it",
-                "it has %s" % ", ".join(sorted(inner)),
+                "is not a valid key",
+                "the keys are %s" % ", ".join(sorted(inner)),
                 "write %s, or remove it" % _known.nearest(str(key), inner),
             )
     for key, below in inner.items():
@@ -167,26 +169,27 @@ def of_dict(option, value, path):
             )
 
 
-def kind_of(value):
-    """What it is instead of a list or a dictionary. Not the value: there may be a secret in it."""
-    kinds = (
+def type_of(value: Any) -> str:
+    """The type of a value that should have another one. Not the value, which may contain a
+    secret."""
+    types: tuple[tuple[Any, str], ...] = (
         (bool, "true or false"),
         (str, "a text"),
         ((int, float), "a number"),
         (list, "a list"),
         (dict, "a dictionary"),
     )
-    return next((name for kind, name in kinds if isinstance(value, kind)), "something else")
+    return next((name for type_, name in types if isinstance(value, type_)), "something else")
 
 
-def is_number(value):
+def is_number(value: Any) -> bool:
     try:
         return float(value) == float(value)
     except (TypeError, ValueError):
         return False
 
 
-def has_secret(option):
+def has_secret(option: dict[str, Any]) -> bool:
     return bool(option.get("no_log")) or any(
         has_secret(below) for below in (option.get("options") or {}).values()
     )

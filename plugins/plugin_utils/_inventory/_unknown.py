@@ -1,13 +1,15 @@
 # Copyright: Contributors to the bnlnpps.swf_testbed collection
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Names that no role knows: a misspelled variable or component has no effect, or a wrong one, and
-nothing else would say so."""
+"""Unknown names: a misspelled variable or component has no effect, or a wrong one, and no other
+check reports it."""
 
 from __future__ import annotations
 
 import functools
 import re
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils import _data
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory import _known
@@ -15,40 +17,41 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory._pr
     Problem,
     problem,
 )
+from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory._values import Values
 
 MOST_EDITS = 2
 WORD = re.compile(r"\w+")
 
 
-def unknown_variables(values):
+def unknown_variables(values: Values) -> Iterator[Problem]:
     """Variables with our prefix that do not exist, and those whose prefix is misspelled."""
-    known = _known.options()
+    options = _known.options()
     for name in sorted(values.variables):
-        if name in known or not isinstance(name, str):
+        if name in options or not isinstance(name, str):
             continue
         if name.startswith(_known.PREFIX):
             if not _known.INTERNAL.fullmatch(name):
                 yield Problem(
                     name,
-                    "is no variable of this collection",
+                    "is not a variable of this collection",
                     "no role has it",
-                    "write %s, or remove it" % _known.nearest(name, known),
+                    "write %s, or remove it" % _known.nearest(name, options),
                 )
             continue
         meant = misspelled(name)
-        # what another variable is made of is the site's own
+        # a variable that others refer to belongs to the site
         if meant and name not in used_names(values.variables):
             yield Problem(
                 name,
-                "is no variable of this collection, and very like one",
+                "is not a variable of this collection, and similar to one",
                 "no role has it",
-                "write %s; a variable of your own needs a name that is less like it" % meant,
+                "write %s; for a variable of your own, choose a name that is less similar" % meant,
             )
 
 
 @functools.cache
-def misspelled(name):
-    """The known name that this one is a misspelling of, or None."""
+def misspelled(name: str) -> str | None:
+    """The known name that this one misspells, or None."""
     if name.startswith(("ansible_", "_")):
         return None
     near = [other for other in _known.options() if abs(len(other) - len(name)) <= MOST_EDITS]
@@ -56,9 +59,9 @@ def misspelled(name):
     return best[1] if best[0] <= MOST_EDITS else None
 
 
-def edits(one, other):
-    """How many letters must be put in, taken out, replaced or swapped with their neighbour to make
-    one of the other."""
+def edits(one: str, other: str) -> int:
+    """How many letters must be inserted, deleted, replaced or swapped with their neighbour to turn
+    one name into the other."""
     before, row = None, list(range(len(other) + 1))
     for place, letter in enumerate(one, 1):
         above, before, row = before, row, [place]
@@ -70,8 +73,8 @@ def edits(one, other):
     return row[-1]
 
 
-def used_names(variables):
-    """The words of all templates in the inventory."""
+def used_names(variables: Mapping[str, Any]) -> set[str]:
+    """The words in all templates of the inventory."""
     return {
         word
         for value in variables.values()
@@ -81,7 +84,7 @@ def used_names(variables):
     }
 
 
-def texts(value):
+def texts(value: Any) -> Iterator[str]:
     if isinstance(value, str):
         yield value
     elif type(value) in (dict, list) or isinstance(value, list):
@@ -89,7 +92,7 @@ def texts(value):
             yield from texts(item)
 
 
-def unknown_components(values):
+def unknown_components(values: Values) -> Iterator[Problem]:
     programs = _data.component_names()
     components = values.entries("swf_testbed_components")
     for place, name in enumerate(components):
@@ -98,9 +101,9 @@ def unknown_components(values):
             yield problem(
                 where,
                 name,
-                "is no component of the testbed",
-                "write %s; a program of your own goes into swf_testbed_extra_programs"
+                "is not a component of the testbed",
+                "write %s; define a program of your own in swf_testbed_extra_programs"
                 % _known.nearest(name, programs),
             )
         elif name in components[:place]:
-            yield problem(where, name, "is there twice", "remove one of them")
+            yield problem(where, name, "is listed twice", "remove one of them")

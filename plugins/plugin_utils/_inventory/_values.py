@@ -1,13 +1,14 @@
 # Copyright: Contributors to the bnlnpps.swf_testbed collection
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The variables of one host, each worked out when it is asked for. This is the only place that
-deals with templates."""
+"""The variables of one host, each evaluated when it is read. Only this file handles templates."""
 
 from __future__ import annotations
 
 import os
 import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
 
 from ansible.errors import AnsibleError, AnsibleUndefinedVariable
 from ansible.plugins.loader import lookup_loader
@@ -15,7 +16,7 @@ from ansible.plugins.loader import lookup_loader
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory import _known
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory._problem import Problem
 
-# what is known only after a host was asked: facts, and what the roles work out of them
+# facts of a host, and variables that the roles compute from them
 LATER = re.compile(r"ansible_|__|role_path|" + _known.INTERNAL.pattern)
 UNDEFINED = re.compile(r"'(\w+)' is undefined")
 
@@ -24,79 +25,88 @@ UNKNOWN = object()
 
 
 class Unknown(Exception):
-    """The value cannot be worked out, or not yet."""
+    """The value cannot be evaluated, or not yet."""
 
 
 class Values:
-    """What a host's variables are worth.
+    """The values of a host's variables.
 
-    :param variables: of the host, as Ansible collected them. Templates in them are not worked out
+    :param variables: of the host, as Ansible collected them. Their templates are not evaluated
         yet.
     :param templar: of the action plugin.
-    :param read: a function that returns the text of a file of the controller, decrypted if need be;
-        it raises AnsibleError.
+    :param read: a function that returns the text of a file on the controller, decrypted if
+        necessary; it raises AnsibleError.
     """
 
-    def __init__(self, variables, templar, read=None):
+    def __init__(
+        self, variables: Mapping[str, Any], templar: Any, read: Callable[[str], str] | None = None
+    ) -> None:
         self.variables, self.read = variables, read
-        # as in a check run: what would be generated at its first use, a secret for example, is not
+        # as in check mode: no secret is generated when its variable is read
         everything = dict(_known.defaults(), **dict(variables, ansible_check_mode=True))
         self._templar = _known.templar_of(templar, everything)
-        self._raw, self._found = everything, {}
-        self.problems = []
-        self._names = None
+        self._raw = everything
+        self._found: dict[str, Any] = {}
+        self.problems: list[Problem] = []
+        self._names: set[str] | None = None
         self.groups = set(variables.get("group_names") or ())
 
-    def restrict(self, roles):
-        """Leave out what only other roles read: on this host it may be made of what this host does
-        not have."""
+    def restrict(self, roles: Iterable[str]) -> None:
+        """Ignore the variables of other roles: they may refer to variables that this host does not
+        have."""
         self._names = {name for role in roles for name in _known.options_of(role)}
 
-    def given(self, name):
-        """Whether somebody set the variable. Defaults are the collection's own, and tested with
-        it."""
+    def given(self, name: str) -> bool:
+        """Whether the inventory sets the variable. Defaults are tested with the collection."""
         return (self._names is None or name in self._names) and self.is_set(name)
 
-    def is_set(self, name):
-        """Whether somebody set the variable, for whatever role."""
+    def is_set(self, name: str) -> bool:
+        """Whether the inventory sets the variable, for any role."""
         if name not in self.variables:
             return False
         try:
             return self.variables[name] != _known.defaults().get(name)
         except AnsibleError:
-            # a vaulted text, and no password to compare it with
+            # an encrypted text, and no password to compare it
             return True
 
-    def members(self, group):
+    def given_value(self, name: str) -> Any:
+        """The value if the inventory sets the variable, else None."""
+        return self.get(name) if self.given(name) else None
+
+    def given_items(self, name: str) -> Iterator[tuple[str, Any]]:
+        """(``name[INDEX]``, item) of a list that the inventory sets."""
+        for number, item in enumerate(self.entries(name) if self.given(name) else ()):
+            yield "%s[%d]" % (name, number), item
+
+    def members(self, group: str) -> list[str]:
         return (self.variables.get("groups") or {}).get(group) or []
 
-    def get(self, name, otherwise=None):
-        """The value, or ``otherwise`` where it cannot be worked out."""
+    def get(self, name: str, otherwise: Any = None) -> Any:
+        """The value, or ``otherwise`` if it cannot be evaluated."""
         try:
             return self[name]
         except Unknown:
             return otherwise
 
-    def text(self, name):
-        """The value if it is text, and "" else: what is wrong with the type is said by the check of
-        types."""
+    def text(self, name: str) -> str:
+        """The value if it is text, else "": the check of types reports another type."""
         value = self.get(name)
         return value if isinstance(value, str) else ""
 
-    def number(self, name):
-        """The value as a whole number, None if it is none."""
+    def number(self, name: str) -> int | None:
+        """The value as a whole number, None if it is not one."""
         return whole(self.get(name))
 
-    def truth(self, name):
+    def truth(self, name: str) -> bool:
         value = self.get(name)
         return value.lower() in TRUE if isinstance(value, str) else bool(value)
 
-    def entries(self, name):
-        """The value's items if it is a list. Where a part of it is known only later, the others are
-        there all the same.
+    def entries(self, name: str) -> list[Any]:
+        """The items if the value is a list, without the parts that cannot be evaluated yet.
 
-        Of a default with dictionaries only what is no template: a check of the collection's own
-        programs needs their names alone, and to work out the rest takes most of the time.
+        A default with dictionaries is returned without templates: a check of the collection's own
+        programs needs only their names, and evaluating the rest takes most of the time.
         """
         raw = self._raw.get(name)
         if not self.given(name) and isinstance(raw, list) and raw and isinstance(raw[0], dict):
@@ -108,7 +118,7 @@ class Values:
             value = self._known_parts(raw)
         return value if isinstance(value, list) else []
 
-    def _known_parts(self, raw):
+    def _known_parts(self, raw: Any) -> Any:
         if isinstance(raw, dict):
             parts = {key: self._known_parts(item) for key, item in raw.items()}
             return {key: item for key, item in parts.items() if item is not UNKNOWN}
@@ -119,15 +129,15 @@ class Values:
         except AnsibleError:
             return UNKNOWN
 
-    def __getitem__(self, name):
+    def __getitem__(self, name: str) -> Any:
         if name not in self._found:
-            self._found[name] = self._work_out(name)
+            self._found[name] = self._evaluate(name)
         value = self._found[name]
         if isinstance(value, Unknown):
             raise value
         return value
 
-    def _work_out(self, name):
+    def _evaluate(self, name: str) -> Any:
         if name not in self._raw:
             return Unknown(name)
         try:
@@ -138,28 +148,27 @@ class Values:
                 self.problems.append(
                     Problem(
                         name,
-                        "cannot be worked out",
+                        "cannot be evaluated",
                         "%s is undefined" % missing[1],
                         "define %s, or correct its name in %s" % (missing[1], name),
                     )
                 )
         except AnsibleError as error:
             if self.given(name):
-                # the text of a template has no secret in it, and the error of a lookup or vault
-                # none either
+                # neither a template nor the error of a lookup or vault contains a secret
                 self.problems.append(
                     Problem(
                         name,
-                        "cannot be worked out",
+                        "cannot be evaluated",
                         " ".join(str(error).split())[:300].rstrip("."),
-                        "correct it, and see what it is made of: ansible-inventory --host HOST",
+                        "correct it; this command shows its parts: ansible-inventory --host HOST",
                     )
                 )
         return Unknown(name)
 
 
-def reader(loader, templar):
-    """A function that reads a file of the controller, and decrypts it where a vault is used."""
+def reader(loader: Any, templar: Any) -> Callable[[str], str]:
+    """A function that reads a file on the controller, and decrypts it if it is a vault file."""
     lookup = lookup_loader.get("ansible.builtin.file", loader=loader, templar=templar)
     return lambda path: lookup.run([os.path.abspath(path)], variables={}, rstrip=False)[0]
 
@@ -168,7 +177,7 @@ TRUE = frozenset(("true", "yes", "on", "y", "t", "1"))
 FALSE = frozenset(("false", "no", "off", "n", "f", "0"))
 
 
-def is_template(value):
+def is_template(value: Any) -> bool:
     if isinstance(value, str):
         return "{{" in value or "{%" in value
     return (
@@ -178,7 +187,7 @@ def is_template(value):
     )
 
 
-def whole(value):
+def whole(value: Any) -> int | None:
     if isinstance(value, bool):
         return None
     if isinstance(value, int):
@@ -188,9 +197,8 @@ def whole(value):
     )
 
 
-def plain(value):
-    """The value with vaulted texts decrypted: ansible-core before 2.19 hands them over as objects
-    of their own."""
+def plain(value: Any) -> Any:
+    """The value with vault texts decrypted: ansible-core before 2.19 represents them as objects."""
     if getattr(value, "__ENCRYPTED__", False):
         return value.data
     if isinstance(value, dict):

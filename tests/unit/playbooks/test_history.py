@@ -175,7 +175,7 @@ def database(settings, **others):
 
 
 def refused(output):
-    return "The monitor would begin with an empty database" in output
+    return "The monitor would start with an empty database" in output
 
 
 def asked(output, task):
@@ -202,9 +202,9 @@ def test_from_sqlite_to_postgresql_and_back(testbed, postgresql):
 
     code, output = testbed.play()
     assert code != 0 and refused(output), output
-    assert "sqlite:%s/db.sqlite3 of one, holds 2 runs" % testbed.data("one") in output, output
+    assert "sqlite:%s/db.sqlite3 of one, contains 2 runs" % testbed.data("one") in output, output
     assert (
-        "the new one, postgresql://127.0.0.1:%d/postgres, holds none of it" % postgresql["DB_PORT"]
+        "the new one, postgresql://127.0.0.1:%d/postgres, contains no rows" % postgresql["DB_PORT"]
         in output
     ), output
     # refused as long as it is so
@@ -226,7 +226,9 @@ def test_from_sqlite_to_postgresql_and_back(testbed, postgresql):
     assert code == 0 and asked(output, FORMER) and asked(output, NEW), output
     shutil.rmtree(testbed.data("one"))
     code, output = testbed.play()
-    assert code != 0 and "postgres of one, holds 3 runs" in output and "sqlite:" in output, output
+    assert code != 0 and "postgres of one, contains 3 runs" in output and "sqlite:" in output, (
+        output
+    )
     assert not os.path.exists(testbed.data("one")), "to look is not to make one"
 
 
@@ -281,10 +283,10 @@ def test_a_former_database_that_cannot_be_asked_counts_as_one_with_history(testb
     assert (
         code != 0
         and refused(output)
-        and "could not be asked" in output
+        and "did not answer" in output
         and "port 9 failed: Connection refused" in output
     ), output
-    assert "A database that cannot be asked counts as one with history." in output, output
+    assert "A database that does not answer is treated as one with history." in output, output
     # what was restored into the new one by other means
     testbed.monitor("one", "Run.objects.create()", postgresql)
     assert testbed.play()[0] == 0
@@ -299,7 +301,7 @@ def test_the_monitor_moves_to_another_host(testbed, agents):
     testbed.host("one", *agents)
     testbed.host("two", *MONITOR)
     code, output = testbed.play()
-    assert code != 0 and refused(output) and "db.sqlite3 of one, holds 1 runs" in output, output
+    assert code != 0 and refused(output) and "db.sqlite3 of one, contains 1 runs" in output, output
     assert (
         "copy %s/db.sqlite3 to %s/db.sqlite3" % (testbed.data("one"), testbed.data("two")) in output
     ), output

@@ -57,8 +57,8 @@ INPUTS = {
         ({"swf_testbed_monitr_port": 8002}, "write swf_testbed_monitor_port"),
         ({"swf_testbed_instnce": "x"}, "write swf_testbed_instance"),
         ({"swf_testbed_brokr_password": CANARY}, "write swf_testbed_broker_password"),
-        ({"swf_testbed_port": 1}, "swf_testbed_port is no variable"),
-        ({"swf_testbed_": 1}, "swf_testbed_ is no variable"),
+        ({"swf_testbed_port": 1}, "swf_testbed_port is not a variable"),
+        ({"swf_testbed_": 1}, "swf_testbed_ is not a variable"),
         ({"swf_testbed_Scope": "user"}, "write swf_testbed_scope"),
         ({"swf_tesbed_release_version": "0.1.0"}, "write swf_testbed_release_version"),
         ({"sfw_testbed_keep_releases": 2}, "write swf_testbed_keep_releases"),
@@ -70,13 +70,13 @@ INPUTS = {
         ({"supervisord_release_dir": "/x"}, "supervisord_release_dir is gone"),
         (
             {"swf_testbed_components": ["broker", "montior"]},
-            "swf_testbed_components[1] is no component of the testbed",
+            "swf_testbed_components[1] is not a component of the testbed",
         ),
         ({"swf_testbed_components": ["Monitor"]}, "write monitor"),
         ({"swf_testbed_components": [""]}, "swf_testbed_components[0]"),
         (
             {"swf_testbed_components": ["monitor", "monitor"]},
-            "swf_testbed_components[1] is there twice",
+            "swf_testbed_components[1] is listed twice",
         ),
         ({"swf_testbed_instance": ""}, "swf_testbed_instance"),
         ({"swf_testbed_instance": "."}, "swf_testbed_instance"),
@@ -88,7 +88,7 @@ INPUTS = {
         ({"swf_testbed_instance": "swf-index"}, "swf_testbed_index_instance"),
     ],
     "types": [
-        ({"swf_testbed_scope": "planet"}, "swf_testbed_scope is none of user, system"),
+        ({"swf_testbed_scope": "planet"}, "swf_testbed_scope is not one of user, system"),
         ({"swf_testbed_scope": None}, "swf_testbed_scope has no value"),
         ({"swf_testbed_instance": 5}, "swf_testbed_instance is not text"),
         ({"swf_testbed_digest_key": 83}, "swf_testbed_digest_key is not text"),
@@ -118,7 +118,7 @@ INPUTS = {
         ({"swf_testbed_systemd_hardening": "strickt"}, "write strict"),
         (
             {"swf_testbed_release_installer": "poetry"},
-            "swf_testbed_release_installer is none of auto, uv, pip",
+            "swf_testbed_release_installer is not one of auto, uv, pip",
         ),
         (
             {"swf_testbed_release_wheelhouse_pythons": [3.10]},
@@ -131,20 +131,20 @@ INPUTS = {
         ),
         (
             {"swf_testbed_extra_programs": [{**PROGRAM, "comand": "x"}]},
-            "swf_testbed_extra_programs[0].comand is no key",
+            "swf_testbed_extra_programs[0].comand is not a valid key",
         ),
         (
             {"swf_testbed_extra_programs": ["mine"]},
             "swf_testbed_extra_programs[0] is not a dictionary",
         ),
-        (programs(stopsignal="STOP"), "swf_testbed_extra_programs[0].stopsignal is none of"),
+        (programs(stopsignal="STOP"), "swf_testbed_extra_programs[0].stopsignal is not one of"),
         (
             programs(startsecs="a while"),
             "swf_testbed_extra_programs[0].startsecs is not a whole number",
         ),
         (indexes({**LAB, "preset": "nonsense"}), "swf_testbed_pip_indexes[0].preset"),
-        (indexes({**LAB, "tokn": CANARY}), "swf_testbed_pip_indexes[0].tokn is no key"),
-        ({"swf_testbed_pip_index_scope": "world"}, "swf_testbed_pip_index_scope is none of"),
+        (indexes({**LAB, "tokn": CANARY}), "swf_testbed_pip_indexes[0].tokn is not a valid key"),
+        ({"swf_testbed_pip_index_scope": "world"}, "swf_testbed_pip_index_scope is not one of"),
         ({"swf_testbed_monitor_url": "{{ nowhere_defined }}/x"}, "nowhere_defined is undefined"),
         (
             {"swf_testbed_broker_password": "{{ vault_broker_pasword }}"},
@@ -152,7 +152,7 @@ INPUTS = {
         ),
         (
             {"swf_testbed_release_requirements": "{{ 1 / }}"},
-            "swf_testbed_release_requirements cannot be worked out",
+            "swf_testbed_release_requirements cannot be evaluated",
         ),
     ],
     "versions and numbers": [
@@ -192,7 +192,10 @@ INPUTS = {
         ({"swf_testbed_log_max_bytes": "10 MB"}, "swf_testbed_log_max_bytes is not a size"),
         ({"swf_testbed_log_max_bytes": "lots"}, "swf_testbed_log_max_bytes is not a size"),
         ({"swf_testbed_log_max_bytes": "-1MB"}, "swf_testbed_log_max_bytes is not a size"),
-        ({"swf_testbed_log_max_bytes": 0}, "swf_testbed_log_max_bytes would let logs grow"),
+        (
+            {"swf_testbed_log_max_bytes": 0},
+            "swf_testbed_log_max_bytes sets no limit to the size of logs",
+        ),
         ({"swf_testbed_log_backups": -1}, "swf_testbed_log_backups is out of range"),
         (
             {"swf_testbed_systemd_limit_nofile": 64},
@@ -212,9 +215,9 @@ INPUTS = {
         ({"swf_testbed_cache_max_mb": -1}, "swf_testbed_cache_max_mb is out of range"),
     ],
     "ports": [
-        ({"swf_testbed_mcp_port": 0}, "swf_testbed_mcp_port is out of the range"),
-        ({"swf_testbed_broker_port": 65536}, "swf_testbed_broker_port is out of the range"),
-        ({"swf_testbed_index_port": -1}, "swf_testbed_index_port is out of the range"),
+        ({"swf_testbed_mcp_port": 0}, "swf_testbed_mcp_port is not a port number"),
+        ({"swf_testbed_broker_port": 65536}, "swf_testbed_broker_port is not a port number"),
+        ({"swf_testbed_index_port": -1}, "swf_testbed_index_port is not a port number"),
         ({"swf_testbed_monitor_port": "eighty"}, "swf_testbed_monitor_port is not a whole number"),
         ({"swf_testbed_database_port": 5432.5}, "swf_testbed_database_port is not a whole number"),
         ({"swf_testbed_index_port": True}, "swf_testbed_index_port is not a whole number"),
@@ -228,7 +231,7 @@ INPUTS = {
         ({}, "both listen on port 61613", "broker"),
         (
             {"swf_testbed_firewall_manager": "firewalld", "swf_testbed_firewall_ports": [0]},
-            "swf_testbed_firewall_ports[0] is out of the range",
+            "swf_testbed_firewall_ports[0] is not a port number",
         ),
     ],
     "addresses": [
@@ -277,12 +280,12 @@ INPUTS = {
         ),
         (
             {"swf_testbed_monitor_url": "http://me:%s@127.0.0.1:8002" % CANARY},
-            "swf_testbed_monitor_url has credentials",
+            "swf_testbed_monitor_url contains credentials",
         ),
         ({"swf_testbed_monitor_url": "http://127.0.0.1:8002/"}, "without the slash"),
         (
             {"swf_testbed_monitor_url": "http://127.0.0.1:8002?x=1"},
-            "swf_testbed_monitor_url has a part after",
+            "swf_testbed_monitor_url has a query or a fragment",
         ),
         ({"swf_testbed_index_url": "http://127.0.0.1:8004/simple/"}, "without /simple/"),
         ({"swf_testbed_health_url": "health"}, "swf_testbed_health_url does not begin with"),
@@ -293,7 +296,7 @@ INPUTS = {
         ({"swf_testbed_monitor_url": "http://127.0.0.1"}, "contradicts swf_testbed_monitor_port"),
         (
             {"swf_testbed_monitor_url": "https://127.0.0.1:8002"},
-            "contradicts what the monitor speaks",
+            "contradicts the protocol of the monitor",
         ),
         (
             {"swf_testbed_index_url": "http://[::1]:8005", "swf_testbed_index_host": "::1"},
@@ -304,29 +307,32 @@ INPUTS = {
     "TLS and services of others": [
         (
             {"swf_testbed_monitor_host": "192.0.2.7"},
-            "swf_testbed_monitor_host would be listened on without TLS",
+            "swf_testbed_monitor_host would accept connections without TLS",
         ),
         (
             {"swf_testbed_monitor_host": "0.0.0.0"},
-            "swf_testbed_monitor_host would be listened on without TLS",
+            "swf_testbed_monitor_host would accept connections without TLS",
         ),
-        ({"swf_testbed_mcp_host": "::"}, "swf_testbed_mcp_host would be listened on without TLS"),
+        (
+            {"swf_testbed_mcp_host": "::"},
+            "swf_testbed_mcp_host would accept connections without TLS",
+        ),
         (
             {"swf_testbed_broker_host": "broker.example.org"},
-            "swf_testbed_broker_host would be listened on without TLS",
+            "swf_testbed_broker_host would accept connections without TLS",
         ),
         (
             {"swf_testbed_package_index_listen": "0.0.0.0"},
-            "swf_testbed_package_index_listen would be listened on without TLS",
+            "swf_testbed_package_index_listen would accept connections without TLS",
         ),
         (
             {"swf_testbed_broker_listen": "127.evil.example.org"},
-            "swf_testbed_broker_listen would be listened on without TLS",
+            "swf_testbed_broker_listen would accept connections without TLS",
             "broker",
         ),
         (
             {"swf_testbed_broker_tls": True},
-            "swf_testbed_broker_tls asks for TLS of the broker that comes with the testbed",
+            "swf_testbed_broker_tls requires TLS of the broker of the testbed",
         ),
         (
             {
@@ -346,7 +352,7 @@ INPUTS = {
         ({"swf_testbed_index_ca_cert": "{tmp}/ca.pem"}, "swf_testbed_index_url is http"),
         (
             {"swf_testbed_database_host": "db.example.org"},
-            "swf_testbed_database_host is a database of your own",
+            "swf_testbed_database_host is an external database",
         ),
         ({"swf_testbed_database_host": "127.0.0.1"}, "set swf_testbed_database_password"),
         (
@@ -368,7 +374,7 @@ INPUTS = {
                 "swf_testbed_broker_archive_url": "https://example.org/a.tar.gz",
                 "swf_testbed_broker_archive_checksum": "md5:00",
             },
-            "swf_testbed_broker_archive_checksum is no checksum",
+            "swf_testbed_broker_archive_checksum is not a checksum",
             "broker",
         ),
     ],
@@ -378,20 +384,20 @@ INPUTS = {
         ({"swf_testbed_monitor_secret_key": ""}, "swf_testbed_monitor_secret_key is empty"),
         (
             {"swf_testbed_broker_password": CANARY + "\n"},
-            "swf_testbed_broker_password has an end of line",
+            "swf_testbed_broker_password contains a line break",
         ),
         (
             {"swf_testbed_monitor_secret_key": CANARY + "\r\nx"},
-            "swf_testbed_monitor_secret_key has an end of line",
+            "swf_testbed_monitor_secret_key contains a line break",
         ),
         (
             {"swf_testbed_broker_password": CANARY + "\u0000"},
-            "swf_testbed_broker_password has an end of line or a character",
+            "swf_testbed_broker_password contains a line break or a character",
         ),
         ({"swf_testbed_api_token": CANARY}, "swf_testbed_api_token is not a token"),
         ({"swf_testbed_api_token": HEX + "0"}, "swf_testbed_api_token is not a token"),
         ({"swf_testbed_api_token": "g" + HEX[1:]}, "swf_testbed_api_token is not a token"),
-        ({"swf_testbed_api_token": HEX + "\n"}, "swf_testbed_api_token has an end of line"),
+        ({"swf_testbed_api_token": HEX + "\n"}, "swf_testbed_api_token contains a line break"),
         ({"swf_testbed_digest_key": ""}, "swf_testbed_digest_key is empty"),
         (
             {"swf_testbed_lab_ca": {"certificate": CANARY, "key": CANARY}},
@@ -407,7 +413,7 @@ INPUTS = {
             "swf_testbed_lab_ca.issued.broker is not text",
         ),
         ({"swf_testbed_index_token": CANARY}, "swf_testbed_index_token is too short"),
-        ({"swf_testbed_index_token": "a b" + HEX}, "swf_testbed_index_token has a space"),
+        ({"swf_testbed_index_token": "a b" + HEX}, "swf_testbed_index_token contains a space"),
         ({"swf_testbed_broker_password": 83}, 'quote it: swf_testbed_broker_password: "..."'),
         ({"swf_testbed_broker_password": 100000.0}, "swf_testbed_broker_password is not text"),
         ({"swf_testbed_api_token": int(HEX[:9])}, "swf_testbed_api_token is not text"),
@@ -417,20 +423,20 @@ INPUTS = {
             "swf_testbed_monitor_secret_key is not text",
         ),
         ({"swf_testbed_release_git_token": 1234}, "swf_testbed_release_git_token is not text"),
-        ({"swf_testbed_index_user": "a:b"}, "swf_testbed_index_user has a colon"),
-        ({"swf_testbed_broker_user": "a:b"}, "swf_testbed_broker_user has a colon"),
+        ({"swf_testbed_index_user": "a:b"}, "swf_testbed_index_user contains a colon"),
+        ({"swf_testbed_broker_user": "a:b"}, "swf_testbed_broker_user contains a colon"),
         ({"swf_testbed_broker_user": ""}, "swf_testbed_broker_user is empty"),
-        ({"swf_testbed_index_user": "a\nb"}, "swf_testbed_index_user has a space"),
+        ({"swf_testbed_index_user": "a\nb"}, "swf_testbed_index_user contains a space"),
         ({"swf_testbed_broker_user": 'it\'s "me"'}, "swf_testbed_broker_user"),
         ({"swf_testbed_broker_user": 7}, "swf_testbed_broker_user is not text"),
-        ({"swf_testbed_package_index_users": []}, "swf_testbed_package_index_users has no user"),
+        ({"swf_testbed_package_index_users": []}, "swf_testbed_package_index_users lists no user"),
         (
             {"swf_testbed_package_index_users": [{**USER, "name": "a:b"}]},
-            "swf_testbed_package_index_users[0].name has a colon",
+            "swf_testbed_package_index_users[0].name contains a colon",
         ),
         (
             {"swf_testbed_package_index_users": [USER, USER]},
-            "swf_testbed_package_index_users[1].name is there twice",
+            "swf_testbed_package_index_users[1].name is listed twice",
         ),
         (
             {"swf_testbed_package_index_users": [{**USER, "token": CANARY}]},
@@ -446,11 +452,11 @@ INPUTS = {
         ),
         (
             {"swf_testbed_package_index_users": [{**USER, "rights": ["read"]}]},
-            "swf_testbed_package_index_users has nobody who may publish",
+            "swf_testbed_package_index_users lists no user with permission to publish",
         ),
         (
             {"swf_testbed_package_index_users": [{**USER, "rights": ["write"]}]},
-            "swf_testbed_package_index_users[0].rights[0] is none of",
+            "swf_testbed_package_index_users[0].rights[0] is not one of",
         ),
         (
             {"swf_testbed_broker_users": [{"name": "u", "password": ""}]},
@@ -479,16 +485,25 @@ INPUTS = {
         ),
         (programs(name="supervisord"), "swf_testbed_extra_programs[0].name is reserved"),
         (programs(name="all"), "swf_testbed_extra_programs[0].name is reserved"),
-        (programs(name="a/b"), "swf_testbed_extra_programs[0].name is no name of a program"),
-        (programs(name="a:b"), "swf_testbed_extra_programs[0].name is no name of a program"),
-        (programs(name="a\nb"), "swf_testbed_extra_programs[0].name is no name of a program"),
-        (programs(name=""), "swf_testbed_extra_programs[0].name is no name of a program"),
-        (programs(name="]"), "swf_testbed_extra_programs[0].name is no name of a program"),
+        (
+            programs(name="a/b"),
+            "swf_testbed_extra_programs[0].name is not a valid name of a program",
+        ),
+        (
+            programs(name="a:b"),
+            "swf_testbed_extra_programs[0].name is not a valid name of a program",
+        ),
+        (
+            programs(name="a\nb"),
+            "swf_testbed_extra_programs[0].name is not a valid name of a program",
+        ),
+        (programs(name=""), "swf_testbed_extra_programs[0].name is not a valid name of a program"),
+        (programs(name="]"), "swf_testbed_extra_programs[0].name is not a valid name of a program"),
         (programs(command=""), "swf_testbed_extra_programs[0].command is empty"),
         (programs(command="/bin/echo 'x"), "swf_testbed_extra_programs[0].command cannot be split"),
         (
             programs(command="/bin/sleep\n60"),
-            "swf_testbed_extra_programs[0].command has an end of line",
+            "swf_testbed_extra_programs[0].command contains a line break",
         ),
         (
             programs(command="/bin/sh -c 'a ; b'"),
@@ -541,14 +556,14 @@ INPUTS = {
         ),
     ],
     "files and paths": [
-        ({"swf_testbed_ca_cert": "/nowhere/ca.pem"}, "swf_testbed_ca_cert is not there"),
+        ({"swf_testbed_ca_cert": "/nowhere/ca.pem"}, "swf_testbed_ca_cert does not exist"),
         ({"swf_testbed_ca_cert": "ca.pem"}, "swf_testbed_ca_cert is not an absolute path"),
         ({"swf_testbed_ca_cert": "{tmp}"}, "swf_testbed_ca_cert is a directory"),
-        ({"swf_testbed_ca_cert": "{tmp}/empty"}, "swf_testbed_ca_cert has no certificate"),
-        ({"swf_testbed_ca_cert": "{tmp}/both.pem"}, "swf_testbed_ca_cert has a private key"),
+        ({"swf_testbed_ca_cert": "{tmp}/empty"}, "swf_testbed_ca_cert contains no certificate"),
+        ({"swf_testbed_ca_cert": "{tmp}/both.pem"}, "swf_testbed_ca_cert contains a private key"),
         (
             {"swf_testbed_release_wheelhouse": "/nowhere/wheelhouse.tar"},
-            "swf_testbed_release_wheelhouse is not there",
+            "swf_testbed_release_wheelhouse does not exist",
         ),
         (
             {"swf_testbed_release_constraints_file": "constraints.txt"},
@@ -556,7 +571,7 @@ INPUTS = {
         ),
         (
             {"swf_testbed_release_tools_lock_file": "/nowhere/tools.txt"},
-            "swf_testbed_release_tools_lock_file is not there",
+            "swf_testbed_release_tools_lock_file does not exist",
         ),
         (
             {"swf_testbed_release_lock_file": "locks/mine.txt"},
@@ -573,7 +588,7 @@ INPUTS = {
         ({"swf_testbed_controller_dir": "{tmp}/empty"}, "swf_testbed_controller_dir is a file"),
         (
             {"swf_testbed_package_index_sources": ["/nowhere/swf-testbed"]},
-            "swf_testbed_package_index_sources[0] is no folder of a package",
+            "swf_testbed_package_index_sources[0] is not the directory of a package",
         ),
         (
             {"swf_testbed_package_index_sources": ["packages/swf-testbed"]},
@@ -600,7 +615,7 @@ INPUTS = {
                 "swf_testbed_package_index_certificate_key": "{tmp}/ended.key",
                 "swf_testbed_index_tls": True,
             },
-            "the certificate ended on",
+            "the certificate expired on",
         ),
         (
             {
@@ -609,7 +624,7 @@ INPUTS = {
                 "swf_testbed_index_tls": True,
                 "swf_testbed_package_index_names": ["index.example.org"],
             },
-            "would refuse the certificate",
+            "would reject the certificate",
         ),
         (
             {
@@ -617,12 +632,12 @@ INPUTS = {
                 "swf_testbed_broker_certificate_key": "/nowhere/b.key",
                 "swf_testbed_broker_tls": True,
             },
-            "swf_testbed_broker_certificate_key is not there",
+            "swf_testbed_broker_certificate_key does not exist",
             "broker",
         ),
         (
             indexes({**LAB, "ca_cert": "/nowhere/ca.pem"}, PYPI),
-            "swf_testbed_pip_indexes[0].ca_cert is not there",
+            "swf_testbed_pip_indexes[0].ca_cert does not exist",
         ),
         (
             {"swf_testbed_systemd_read_write_paths": ["data"]},
@@ -634,7 +649,7 @@ INPUTS = {
         ),
         (
             {"swf_testbed_directories": [{"path": "/srv/data", "mode": "rwx"}]},
-            "swf_testbed_directories[0].mode is no mode",
+            "swf_testbed_directories[0].mode is not a file mode",
         ),
         (
             {"swf_testbed_directories": [{"path": "/srv/data", "mode": 488}]},
@@ -649,19 +664,19 @@ INPUTS = {
     "accounts": [
         (
             {"swf_testbed_scope": "system", "swf_testbed_user": "root"},
-            "swf_testbed_user is there for other things",
+            "swf_testbed_user is a system account or group",
         ),
         (
             {"swf_testbed_scope": "system", "swf_testbed_user": "nobody"},
-            "swf_testbed_user is there for other things",
+            "swf_testbed_user is a system account or group",
         ),
         (
             {"swf_testbed_scope": "system", "swf_testbed_index_system_user": "www-data"},
-            "swf_testbed_index_system_user is there",
+            "swf_testbed_index_system_user is a system account",
         ),
         (
             {"swf_testbed_scope": "system", "swf_testbed_operators": "wheel"},
-            "swf_testbed_operators is there for other things",
+            "swf_testbed_operators is a system account or group",
         ),
         (
             {"swf_testbed_scope": "system", "swf_testbed_user": "Swf Testbed"},
@@ -695,7 +710,7 @@ INPUTS = {
         (git(), "swf_testbed_release_git_repositories is empty"),
         (
             git({**GIT, "commit": "main"}),
-            "swf_testbed_release_git_repositories[0].commit is no commit",
+            "swf_testbed_release_git_repositories[0].commit is not a commit",
         ),
         (
             git({**GIT, "url": "https://me:%s@git.example.org/x" % CANARY}),
@@ -703,14 +718,14 @@ INPUTS = {
         ),
         (
             git({**GIT, "subdirectory": "../x"}),
-            "swf_testbed_release_git_repositories[0].subdirectory leads out",
+            "swf_testbed_release_git_repositories[0].subdirectory is outside",
         ),
-        (git(GIT, GIT), "swf_testbed_release_git_repositories[1].url is there twice"),
+        (git(GIT, GIT), "swf_testbed_release_git_repositories[1].url is listed twice"),
         (
             git(
                 {**GIT, "url": "ssh://git@git.example.org/x"}, swf_testbed_release_git_token=CANARY
             ),
-            "swf_testbed_release_git_token is for https alone",
+            "swf_testbed_release_git_token is for https only",
         ),
     ],
 }
@@ -808,17 +823,19 @@ def test_all_problems_are_reported_at_once(checks):
         assert text in message
 
 
-def test_a_problem_of_several_hosts_is_said_once(checks):
+def test_a_problem_of_several_hosts_is_reported_once(checks):
     message = checks.refusal({"swf_testbed_monitr_port": 1}, inventory="examples/lab")
     assert (
-        message.count("swf_testbed_monitr_port is no variable") == 1
+        message.count("swf_testbed_monitr_port is not a variable") == 1
         and "Evidence: 1 problem." in message
     )
 
 
 def test_a_problem_of_one_host_names_it(checks):
     message = checks.refusal({"swf_testbed_broker_tls": False}, inventory="examples/lab")
-    assert "1. lab-broker: swf_testbed_broker_listen would be listened on without TLS" in message
+    assert (
+        "1. lab-broker: swf_testbed_broker_listen would accept connections without TLS" in message
+    )
 
 
 @pytest.mark.parametrize(
@@ -1099,13 +1116,13 @@ def test_vaulted_secrets_are_checked_and_not_shown(vaulted):
     status, output = vaulted(CANARY + "\n", *vaulted.password)
     assert (
         status != 0
-        and "swf_testbed_broker_password has an end of line" in output
+        and "swf_testbed_broker_password contains a line break" in output
         and CANARY not in output
     )
     status, output = vaulted(CANARY)
     assert (
         status != 0
-        and "swf_testbed_broker_password cannot be worked out" in output
+        and "swf_testbed_broker_password cannot be evaluated" in output
         and "vault" in output
     )
 

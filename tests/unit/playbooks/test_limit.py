@@ -90,7 +90,7 @@ def test_a_controller_without_the_secrets_of_the_hosts_that_are_left_out_is_told
         ), output
     assert (
         "swf_testbed_ca_cert is not on this controller" in output
-        and "there is no %s, and three" % authority in output
+        and "%s does not exist, and three" % authority in output
     ), output
     assert "Fix: run without --limit" in output and "cannot read" not in output, output
     assert not (fleet.folder / "home/.local/share/swf-testbed-controller").exists()

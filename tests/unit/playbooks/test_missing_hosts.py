@@ -38,8 +38,8 @@ def test_a_host_that_cannot_be_reached_ends_the_run_with_the_command_that_leaves
     code, output = fleet.play(playbook, *(ALLOW_ONE if group != "agents" else ()))
     assert code != 0 and CHANGE_OVER not in output, output
     assert (
-        "1 host is missing, and the run ends before any program is changed over; all that ran goes "
-        "on as it was." in output
+        "1 host is missing, and the run ends before any program switches to the new configuration. "
+        "Running programs are unchanged." in output
     ), output
     assert "- lost: " in output and "Evidence: " in output and "127.0.0.1" in output, output
     assert (
@@ -76,7 +76,7 @@ def test_a_service_that_cannot_be_provided_ends_the_run(fleet):
     assert code != 0 and CHANGE_OVER not in output, output
     assert "swf_testbed_broker_users needs at least one user" in output, output
     assert (
-        "To go on without this host: ansible-playbook" in output
+        "To continue without this host: ansible-playbook" in output
         and "--limit 'all:!services'" in output
     ), output
 

@@ -201,11 +201,9 @@ def test_a_secret_that_fails_on_one_host_is_restored_on_both(fleet):
     with Leaks("refused-by-two") as leaks:
         code, output = fleet.play("refused-by-two")
     assert code != 0 and "reader is" in output, output
-    assert "The secrets that this run changed are the former ones again: password." in output, (
-        output
-    )
+    assert "The secrets that this run changed were restored: password." in output, output
     assert (
-        "Evidence: what uses them was started with the former ones, and runs, on one, two."
+        "Evidence: their programs were restarted with the former secrets, and run, on one, two."
         in output
     ), output
     assert "Fix: remove the cause" in output and output.count("FAILED!") == 2, output
@@ -219,7 +217,7 @@ def test_after_an_interrupted_change_it_is_the_secret_before_that_is_restored(fl
     assert code == 0, output
     assert {state[2][0] for state in fleet.secrets().values()} == {"secrets.known-good"}
     code, output = fleet.play("refused-by-one")
-    assert code != 0 and "former ones again: password." in output, output
+    assert code != 0 and "were restored: password." in output, output
     assert fleet.secrets() == all_have("former")
 
 
@@ -239,10 +237,10 @@ def test_where_the_former_secret_does_not_work_either_that_is_said_and_it_stays_
         code, output = fleet.play("refused-too")
         assert (
             code != 0
-            and "NOT ON two, WHERE IT DOES NOT RUN WITH THEM EITHER: programs: could not go back"
+            and "NOT ON two, WHERE THE PROGRAMS FAIL WITH THE FORMER SECRETS, TOO: programs: could not go back"
             in output
         ), output
-        assert "and runs, on one." in output, output
+        assert "and run, on one." in output, output
         found = fleet.secrets()
         assert found["one"] == all_have("former")["one"] and found["two"] == (
             "former",

@@ -153,10 +153,10 @@ def test_another_controller_is_refused_before_the_first_change(team):
     for arguments in ((), ("--check",), ("--limit", "two"), ("-vvv",)):
         with Leaks(key, team.passwords()[0]) as leaks:
             code, output = team.run("bob", *arguments)
-        assert code != 0 and "does not have the secrets that " in output, output
+        assert code != 0 and "does not have the secrets of " in output, output
         assert (
             "swf_testbed_broker_password is missing" in output
-            and "with %s/alice. This is " % team.folder in output
+            and "with %s/alice. This controller is " % team.folder in output
         ), output
         for option in (
             "copy that directory to %s/bob" % team.folder,
@@ -201,7 +201,7 @@ def test_who_holds_the_key_may_replace_a_secret_and_others_may_not(team):
     code, output = team.run("bob")
     assert (
         code != 0
-        and "swf_testbed_broker_password is a former one" in output
+        and "swf_testbed_broker_password has a former value" in output
         and team.passwords() == placed
     ), output
     # the same controller, with an option that is given once: whoever made the last change may undo
@@ -219,7 +219,7 @@ def test_who_holds_the_key_may_replace_a_secret_and_others_may_not(team):
         and "copy that directory" not in output
     ), output
     code, output = team.run("carol", swf_testbed_broker_password="of-somebody-without-the-key")
-    assert code != 0 and "swf_testbed_broker_password is another one" in output, output
+    assert code != 0 and "swf_testbed_broker_password has another value" in output, output
 
 
 def test_secrets_are_replaced_on_purpose(team):
@@ -284,7 +284,7 @@ def test_the_ca_and_what_it_issued_count(team):
     assert code != 0 and "the CA in swf_testbed_ca_cert is missing" in output, output
     (team.folder / "bob/secrets/tls-one.pem").write_text("another one")
     code, output = team.run("bob", swf_testbed_ca_cert=str(authority))
-    assert code != 0 and "the certificate of one is another one" in output, output
+    assert code != 0 and "the certificate of one has another value" in output, output
 
 
 def test_an_older_collection_is_refused_unless_told_otherwise(team):

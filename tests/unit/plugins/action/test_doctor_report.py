@@ -46,7 +46,7 @@ def test_before_the_first_installation_nothing_of_it_is_fatal():
         {"a": answer(MISSING, REFUSED, testbed=False), "b": answer(MISSING, broker=False)}, {}
     )
     assert counts(report) == (0, 3)
-    assert report["a"]["findings"][1]["cause"].endswith("for it is not installed yet")
+    assert report["a"]["findings"][1]["cause"].endswith("because it is not installed yet")
 
 
 def test_after_it_a_part_that_is_missing_is_fatal():
@@ -66,7 +66,7 @@ def test_a_service_of_somebody_else_is_not_made_little_of():
 def test_a_host_that_hangs_is_a_finding():
     late = {"failed": True, "timedout": {"period": 1}, "msg": "Timed out after 1 second(s)."}
     report = fleet({"a": late, "b": {"failed": True, "msg": "'x' is undefined"}}, {})
-    assert report["a"]["findings"][0]["cause"] == "this host hangs, or is very slow"
+    assert report["a"]["findings"][0]["cause"] == "this host does not respond, or is very slow"
     assert report["b"]["findings"][0]["cause"] == "this host was not examined"
 
 
@@ -85,11 +85,11 @@ def test_findings_are_numbered_the_fatal_ones_first():
     assert list(lines(report)) == [
         "a (192.0.2.1): 1 fatal, 1 warning",
         "   1. FATAL   hard",
-        "      known by  because",
-        "      next      do it",
+        "      evidence  because",
+        "      fix       do it",
         "   2. WARNING soft",
         "",
-        "b: nothing found",
+        "b: no findings",
         "",
     ]
 
@@ -122,12 +122,12 @@ def test_clocks_are_compared_as_far_as_that_can_be_known(began, took, offset):
         ),
         (
             "Failed to connect to the host via ssh: ops@192.0.2.9: Permission denied (publickey).",
-            "does not let the login in",
+            "rejected the login",
             "ssh ops@192.0.2.9",
         ),
         (
             "ssh: connect to host 192.0.2.9 port 22: Connection refused",
-            "nothing answers ssh",
+            "no ssh server",
             "systemctl status ssh",
         ),
         (
@@ -135,15 +135,15 @@ def test_clocks_are_compared_as_far_as_that_can_be_known(began, took, offset):
             "cannot be reached",
             "ping 192.0.2.9",
         ),
-        ("Missing sudo password", "does not become root", "--ask-become-pass"),
+        ("Missing sudo password", "cannot become root", "--ask-become-pass"),
         (
             "The module interpreter '/usr/bin/python3' was not found.",
-            "no Python on this host",
+            "no Python that Ansible",
             "-m raw",
         ),
         (
             "MODULE FAILURE: No start of json char found /bin/sh: 1: /usr/bin/python3: not found",
-            "no Python on this host",
+            "no Python that Ansible",
             "-m raw",
         ),
         ("something else", "could not be examined", "-m ping -vvv"),
@@ -248,7 +248,7 @@ def test_hosts_that_are_down_are_findings_and_do_not_stop_the_others(doctor, tmp
     assert status == 2, output
     assert report["hosts"]["here"]["reached"] and not report["hosts"]["down"]["reached"]
     assert [item["cause"] for item in report["hosts"]["down"]["findings"]] == [
-        "nothing answers ssh on this host"
+        "no ssh server answers on this host"
     ]
     assert [item["check"] for item in report["hosts"]["no-python"]["findings"]] == ["python"]
     assert "the instance swf-testbed is not installed" in [

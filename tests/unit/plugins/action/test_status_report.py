@@ -41,7 +41,7 @@ def test_who_is_down_is_told_with_the_reason():
     assert [row[3] for row in rows] == ["DOWN", "UNREACHABLE", "UNKNOWN"]
     assert problems == [
         "a, swf: not installed: run site.yml",
-        "b: cannot be reported: no route to host. See whether it is up and lets you in: ansible b "
+        "b: cannot be reported: no route to host. Check that it is up and accepts the login: ansible b "
         "-m ping",
         "c: cannot be reported: an earlier task failed on it, see above",
     ]

@@ -153,7 +153,7 @@ def test_a_lost_or_foreign_key_of_the_ca_is_not_papered_over(tmp_path):
     key = tmp_path / "lab/secrets/lab-ca.key"
     text = key.read_text()
     key.unlink()
-    with pytest.raises(CertificateError, match="its key is not.*Bring the key back"):
+    with pytest.raises(CertificateError, match="has no key.*restore the key from a backup"):
         look_up(tmp_path / "lab")
     look_up(tmp_path / "other")
     key.write_text((tmp_path / "other/secrets/lab-ca.key").read_text())
@@ -172,7 +172,7 @@ def test_a_lost_or_foreign_key_of_the_ca_is_not_papered_over(tmp_path):
         ({"names": ["http://host"]}, "neither a DNS name nor an address"),
         ({"names": ["a b"]}, "neither a DNS name nor an address"),
         ({"service": "../x"}, "is not a file name"),
-        ({"days": 30}, "which is always"),
+        ({"days": 30}, "would be renewed by every run"),
         ({"certificate": "/x"}, "are given together"),
     ],
 )
@@ -218,4 +218,4 @@ def test_a_given_certificate_that_clients_would_refuse_is_refused(tmp_path, give
     (tmp_path / "foreign").write_text(look_up(tmp_path / "lab")["key"])
     refused("belongs to another key", key=str(tmp_path / "foreign"))
     later(monkeypatch, 400)
-    refused("the certificate ended on")
+    refused("the certificate expired on")

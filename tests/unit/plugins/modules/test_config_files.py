@@ -121,7 +121,7 @@ def test_validation_that_cannot_run_yet_is_skipped_in_check_mode_only(tmp_path):
     ]
     answer = place(tmp_path, check=True, files=files)
     assert answer["changed"] and "is not validated" in str(answer["warnings"])
-    assert "there is no" in place(tmp_path, files=files)["msg"]
+    assert "does not exist on this host" in place(tmp_path, files=files)["msg"]
 
 
 def test_diff_shows_the_text(tmp_path):
@@ -145,7 +145,7 @@ def test_purge_removes_only_files_of_that_directory(tmp_path):
 
 def test_absent_refuses_a_directory(tmp_path):
     place(tmp_path)
-    assert "only removes files" in place(tmp_path, absent=[str(tmp_path / "etc")])["msg"]
+    assert "removes only files" in place(tmp_path, absent=[str(tmp_path / "etc")])["msg"]
 
 
 def test_backup_keeps_the_old_text(tmp_path):

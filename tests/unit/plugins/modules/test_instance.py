@@ -38,7 +38,7 @@ def run(home, module, arguments, check=False):
 
 
 def removed(home, check=False, **options):
-    return run(home, "instance", dict({"instance": "swf"}, **options), check)
+    return run(home, "instance", dict({"state": "absent", "instance": "swf"}, **options), check)
 
 
 def place(home, check=False, instance="swf", **manifest):
@@ -183,7 +183,7 @@ def test_keeps_the_data_and_what_is_not_listed(home):
     predicted = removed(home, check=True)
     assert files(home) == before
     answer = removed(home)
-    assert answer["changed"] and answer["removed"] == predicted["removed"]
+    assert answer["changed"] and answer["removed_items"] == predicted["removed_items"]
     remaining = {
         ".config/swf/mine.txt",
         ".config/swf/manifest.json",
@@ -191,8 +191,8 @@ def test_keeps_the_data_and_what_is_not_listed(home):
         ".config/other/theirs",
     }
     assert files(home) == remaining
-    assert answer["kept"] == [str(home / ".config/swf/mine.txt")]
-    assert "swf_testbed_uninstall_data=true" in answer["stays"][0]
+    assert answer["unlisted_paths"] == [str(home / ".config/swf/mine.txt")]
+    assert "swf_testbed_uninstall_data=true" in answer["remaining_items"][0]
     assert not removed(home)["changed"]
     # and the data can go later
     removed(home, remove_data=True)
@@ -201,7 +201,7 @@ def test_keeps_the_data_and_what_is_not_listed(home):
 
 def test_removes_the_data_when_told_to_and_the_manifest_last(home):
     answer = removed(home, remove_data=True)
-    assert files(home) == {".config/other/theirs"} and answer["kept"] == []
+    assert files(home) == {".config/other/theirs"} and answer["unlisted_paths"] == []
     assert not (home / ".local/state/swf").exists() and not (home / ".config/swf").exists()
     assert not removed(home, remove_data=True)["changed"]
 
@@ -224,7 +224,7 @@ def test_an_installation_without_a_manifest_gets_one_before_it_goes(older):
     shown = removed(older, write_manifest=True, check=True)
     assert shown["changed"] and files(older) == before
     answer = removed(older, write_manifest=True)
-    assert answer["stays"] == shown["stays"] and files(older) == before | {
+    assert answer["remaining_items"] == shown["remaining_items"] and files(older) == before | {
         ".config/swf/manifest.json"
     }
     assert not removed(older, write_manifest=True)["changed"]
@@ -289,11 +289,11 @@ def test_takes_out_what_was_set_for_pip(home):
 def test_what_others_use_stays_until_the_last_of_them_is_gone(home):
     place(home, users=USERS)
     before = files(home)
-    answer = removed(home, remove_data=True, users_gone=USERS[:1])
-    assert answer["used_by"] == USERS[1:] and files(home) == before
+    answer = removed(home, remove_data=True, removed_users=USERS[:1])
+    assert answer["users"] == USERS[1:] and files(home) == before
     assert not removed(home, remove_data=True)["changed"]
-    assert removed(home, remove_data=True, users_gone=USERS[1:], users_elsewhere=["x@y/user"])[
-        "used_by"
+    assert removed(home, remove_data=True, removed_users=USERS[1:], other_users=["x@y/user"])[
+        "users"
     ] == ["x@y/user"]
     removed(home, remove_data=True)
     assert files(home) == {".config/other/theirs"}

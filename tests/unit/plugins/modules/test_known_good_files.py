@@ -112,7 +112,7 @@ def test_half_a_snapshot_is_none(host, half):
 def test_without_a_place_for_the_snapshot_nothing_is_replaced(host):
     host.snapshot.with_name("secrets.known-good.new").write_text("in the way")
     answer = host.place(password="new-1", token="former-2")
-    assert answer["failed"] and "so none was" in answer["msg"], answer
+    assert answer["failed"] and "and none was" in answer["msg"], answer
     assert host.there() == {"password": "former-1", "token": "former-2"}
 
 

@@ -146,4 +146,4 @@ def test_a_record_that_is_none_is_said_before_anything_is_replaced(host, text):
 def test_a_record_that_others_can_read_is_not_used(host):
     host.place(digests={"token": "1"}, token="a")
     host.record.chmod(0o644)
-    assert "for its owner alone" in host.place(digests={"token": "2"}, token="b")["msg"]
+    assert "that only its owner can access" in host.place(digests={"token": "2"}, token="b")["msg"]

@@ -71,7 +71,7 @@ def write(home, content):
 def removed(home, **options):
     return run_module(
         "instance",
-        dict({"instance": "swf", "remove_data": True}, **options),
+        dict({"state": "absent", "instance": "swf", "remove_data": True}, **options),
         env={"HOME": str(home)},
         drop_to=NOBODY,
     )
@@ -90,7 +90,7 @@ def refused(home, reason):
     for check in (True, False):
         answer = run_module(
             "instance",
-            {"instance": "swf", "remove_data": True},
+            {"state": "absent", "instance": "swf", "remove_data": True},
             check=check,
             env={"HOME": str(home)},
             drop_to=NOBODY,
@@ -147,7 +147,7 @@ def test_paths(home, what):
         home,
         listing(home, {"kind": "directory", "path": path.format(home=home), "uninstall": "data"}),
     )
-    refused(home, {"cannot be listed": "lists what cannot be listed"}.get(reason, reason))
+    refused(home, {"cannot be listed": "has entries that are not valid"}.get(reason, reason))
 
 
 MANIFESTS = {
@@ -180,7 +180,7 @@ ENTRIES = {
 @pytest.mark.parametrize("what", ENTRIES)
 def test_entries(home, what):
     write(home, listing(home, ENTRIES[what]))
-    refused(home, "lists what cannot be listed")
+    refused(home, "has entries that are not valid")
 
 
 @pytest.mark.parametrize(
@@ -189,8 +189,8 @@ def test_entries(home, what):
         ({"format": 2}, "newer version"),
         ({"instance": "swf-two"}, "something else"),
         ({"scope": "system"}, "something else"),
-        ({"entries": {}}, "not lists"),
-        ({"users": [7]}, "not lists"),
+        ({"entries": {}}, "not a list"),
+        ({"users": [7]}, "not a list"),
     ],
 )
 def test_headers(home, more, reason):
@@ -207,7 +207,7 @@ def test_headers(home, more, reason):
             {"kind": "unit", "path": "/etc/systemd/system/ssh.service", "uninstall": "always"},
             "not a unit of this instance",
         ),
-        ({"kind": "account", "name": "root", "uninstall": "data"}, "system scope alone"),
+        ({"kind": "account", "name": "root", "uninstall": "data"}, "only the system scope"),
     ],
 )
 def test_files_units_and_accounts_of_others(home, entry, reason):
@@ -217,7 +217,7 @@ def test_files_units_and_accounts_of_others(home, entry, reason):
 
 @pytest.mark.parametrize(
     "name,reason",
-    [("root", "no account of a service"), ("a b", "not the name"), ("x" * 33, "not the name")],
+    [("root", "not the account of a service"), ("a b", "not the name"), ("x" * 33, "not the name")],
 )
 @pytest.mark.parametrize("entry_type", ["account", "group"])
 def test_accounts_that_no_role_made(entry_type, name, reason):
@@ -234,7 +234,7 @@ def test_accounts_that_no_role_made(entry_type, name, reason):
 )
 def test_a_manifest_that_others_could_have_written(home, mode, place):
     os.chmod(os.path.join(write(home, listing(home)).parent, place), mode)
-    refused(home, "could have been written by others")
+    refused(home, "is writable by others")
 
 
 def test_a_manifest_of_another_user(home):
@@ -245,7 +245,7 @@ def test_a_manifest_of_another_user(home):
     os.chown(path, NOBODY - 1, -1)
     os.chmod(path, 0o644)
     os.seteuid(NOBODY)
-    refused(home, "could have been written by others")
+    refused(home, "is writable by others")
 
 
 def test_a_manifest_that_is_a_link(home):
@@ -259,14 +259,14 @@ def test_a_directory_that_became_a_link(home):
     write(home, listing(home))
     os.rename(home / ".local/share/swf/releases", home / "else/releases")
     os.symlink(home / "else/releases", home / ".local/share/swf/releases")
-    refused(home, "it is a symbolic link now")
+    refused(home, "it is now a symbolic link")
 
 
 def test_a_parent_that_became_a_link(home):
     write(home, listing(home))
     os.rename(home / ".local/share/swf", home / "else/swf")
     os.symlink(home / "else/swf", home / ".local/share/swf")
-    refused(home, "a directory above it is another one than at the installation")
+    refused(home, "a parent directory has changed since the installation")
 
 
 @pytest.mark.parametrize("entry_type", ["file", "link", "unit"])
@@ -276,14 +276,14 @@ def test_a_file_that_became_a_directory(home, entry_type):
     )
     os.makedirs(path)
     write(home, listing(home, {"kind": entry_type, "path": path, "uninstall": "always"}))
-    refused(home, "is a directory now")
+    refused(home, "is now a directory")
 
 
 def test_a_directory_that_became_a_file(home):
     path = home / ".config/swf/x"
     path.touch()
     write(home, listing(home, {"kind": "directory", "path": str(path), "uninstall": "always"}))
-    refused(home, "is none now")
+    refused(home, "no longer a directory")
 
 
 def test_all_problems_are_named_at_once(home):
@@ -325,9 +325,9 @@ def test_a_home_behind_a_link_is_no_surprise(home):
     }
     environment = {"HOME": str(home / "moved")}
     assert run_module("config_files", arguments, env=environment, drop_to=NOBODY)["changed"]
-    assert run_module("instance", {"instance": "swf"}, env=environment, drop_to=NOBODY)[
-        "removed"
-    ] == [place + "/secrets"]
+    assert run_module(
+        "instance", {"state": "absent", "instance": "swf"}, env=environment, drop_to=NOBODY
+    )["removed_items"] == [place + "/secrets"]
     assert not os.path.exists(place)
 
 
@@ -367,7 +367,7 @@ def test_an_account_that_another_instance_lists_stays(home):
     work = removal(home, set(), others={"swf-two": {"entries": [account]}})
     work.manifest = dict(work.manifest, entries=[account])
     assert work.due() == [] and work.left() is None
-    assert work.stays() == ["account daemon: the instance swf-two uses it"]
+    assert work.remaining() == ["account daemon: the instance swf-two uses it"]
 
 
 @pytest.mark.parametrize(

@@ -179,11 +179,11 @@ def test_the_vault_id_is_chosen_as_ansible_vault_does(path, tmp_path, monkeypatc
     two = (("dev", b"one"), ("prod", b"two"))
     held = Held(tmp_path / "none", api_token=HEX)
     with pytest.raises(
-        FileError, match="Evidence: Ansible was given the vault ids dev, prod. Fix: choose one"
+        FileError, match="Evidence: Ansible received the vault ids dev, prod. Fix: choose one"
     ):
         export(path, held, passwords=two)
     monkeypatch.setattr(constants, "DEFAULT_VAULT_ENCRYPT_IDENTITY", "other")
-    with pytest.raises(FileError, match="other, and Ansible was given dev, prod"):
+    with pytest.raises(FileError, match="other, and Ansible received dev, prod"):
         export(path, held, passwords=two)
     assert not path.exists()
     monkeypatch.setattr(constants, "DEFAULT_VAULT_ENCRYPT_IDENTITY", "prod")
@@ -200,15 +200,15 @@ def test_the_vault_id_is_chosen_as_ansible_vault_does(path, tmp_path, monkeypatc
 REFUSED = [
     ("swf_testbed_api_token: x\n", None, "is not a vault file"),
     ("swf_testbed_api_token: x\n", b"other", "cannot be decrypted"),
-    ("vault_index_token: x\n", b"password", "holds more than an export.*it has vault_index_token"),
+    ("vault_index_token: x\n", b"password", "contains other variables.*it has vault_index_token"),
     (
         "swf_testbed_broker_password: x\n",
         b"password",
         "does not have.*Evidence: swf_testbed_broker_password. Fix: import them",
     ),
-    ("a: [\n", b"password", "is no YAML"),
-    ("a: !vault x\n", b"password", "is no YAML"),
-    ("- a\n", b"password", "has no variables"),
+    ("a: [\n", b"password", "is not YAML"),
+    ("a: !vault x\n", b"password", "is not YAML"),
+    ("- a\n", b"password", "contains no variables"),
 ]
 
 
@@ -328,10 +328,10 @@ UNUSABLE = [
         "swf_testbed_broker_password in .* is a template",
     ),
     ("swf_testbed_broker_password: ' x'\n", "begins or ends with a space"),
-    ("swf_testbed_broker_password: |\n  x\n", "begins or ends with a space|has an end of line"),
+    ("swf_testbed_broker_password: |\n  x\n", "begins or ends with a space|contains a line break"),
     ("swf_testbed_brokr_password: x\n", "it has swf_testbed_brokr_password"),
     ("swf_testbed_lab_ca: {certificate: x, key: y}\n", "swf_testbed_lab_ca.certificate is damaged"),
-    ("swf_testbed_lab_ca: [x]\n", "swf_testbed_lab_ca has a value of another type"),
+    ("swf_testbed_lab_ca: [x]\n", "swf_testbed_lab_ca has a wrong type"),
     ("{}\n", "is empty"),
 ]
 
@@ -345,7 +345,7 @@ def test_a_file_that_cannot_be_used_is_refused(path, tmp_path, text, message):
 
 
 def test_a_file_that_is_not_there_or_not_readable_is_refused(path, tmp_path):
-    with pytest.raises(FileError, match="Evidence: .* is not there"):
+    with pytest.raises(FileError, match="Evidence: .* does not exist"):
         bring(path, tmp_path / "two")
     with pytest.raises(FileError, match="Fix: make import-secrets FILE="):
         bring(path, tmp_path / "two", passwords=())

@@ -163,10 +163,10 @@ def test_what_is_of_a_former_ca_is_not_exported(team, tmp_path):
 @pytest.mark.parametrize(
     "damage, message",
     [
-        (lambda team: (team / "ca/ca.pem").unlink(), "ca.pem is not there. Fix: run site.yml"),
+        (lambda team: (team / "ca/ca.pem").unlink(), "ca.pem does not exist. Fix: run site.yml"),
         (
             lambda team: (team / "secrets/lab-ca.key").unlink(),
-            "lab-ca.key is not there. Fix: bring it back",
+            "lab-ca.key does not exist. Fix: restore it",
         ),
         (lambda team: (team / "secrets/lab-ca.key").write_text("x"), "its key is damaged"),
     ],
@@ -211,7 +211,7 @@ def own(tmp_path):
         (
             lambda given, _other: given["issued"].update({"../x": given["issued"]["broker"]}),
             ".issued",
-            "has a key that is no name",
+            "has a key that is not the name",
         ),
         (
             lambda given, other: given["issued"].update(
