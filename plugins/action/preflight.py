@@ -111,8 +111,7 @@ def doubled(result, host):
         return None
     return (
         "%s and %s are the same machine, and nothing was changed. Evidence: the same running "
-        "kernel has the same directory "
-        "for both. Fix: keep one of the names in the inventory, in all groups that it needs, or "
-        "set another "
-        "swf_testbed_instance, with other ports, for one of them" % (other, host)
+        "kernel has the same directory for both. Fix: keep one of the names in the inventory, in "
+        "all groups that it needs, or set another swf_testbed_instance, with other ports, for one "
+        "of them" % (other, host)
     )

@@ -48,8 +48,7 @@ def java_properties(settings):
         if str(value).startswith("ENC("):
             raise AnsibleFilterError(
                 "java_properties: the value of %s starts with 'ENC(', which stands for an "
-                "encrypted one. "
-                "Choose another password." % key
+                "encrypted one. Choose another password." % key
             )
     return "".join(
         "%s=%s\n" % (escaped(str(key)), escaped(str(value))) for key, value in settings.items()

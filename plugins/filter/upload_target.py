@@ -25,9 +25,7 @@ def upload_target(indexes, name=""):
     if not trusted and not entry["username"]:
         raise AnsibleFilterError(
             "upload_target: the index %s has no username and token in swf_testbed_pip_indexes, and "
-            "the "
-            "workflow needs "
-            "the name that goes with the token. Set both." % entry["name"]
+            "the workflow needs the name that goes with the token. Set both." % entry["name"]
         )
     return {
         "name": entry["name"],

@@ -170,13 +170,10 @@ def one_for_all(indexes):
     if len(indexes) > 1 and safe:
         raise Refused(
             "pip cannot bind names to an index: with %s set up, it would look for private names "
-            "everywhere. Either let one index "
-            "serve everything (swf_testbed_package_index_mirror: true, and that index alone in "
-            "swf_testbed_pip_indexes), "
-            "or set swf_testbed_pip_index_scope to "
-            "none and install with the playbooks, which ask each index for its own names. To take "
-            "the risk: "
-            "allow_unsafe_extra_index: true for %s."
+            "everywhere. Either let one index serve everything (swf_testbed_package_index_mirror: "
+            "true, and that index alone in swf_testbed_pip_indexes), or set "
+            "swf_testbed_pip_index_scope to none and install with the playbooks, which ask each "
+            "index for its own names. To take the risk: allow_unsafe_extra_index: true for %s."
             % (
                 " and ".join(index["name"] for index in indexes),
                 " and ".join(index["name"] for index in safe),
@@ -289,8 +286,8 @@ class OnThisHost:
             if found:
                 raise Refused(
                     "%s sets %s, which uv would ask in addition, and that is not this "
-                    "collection's. Take it out, or "
-                    "set swf_testbed_pip_index_scope to none." % (other, " and ".join(found))
+                    "collection's. Take it out, or set swf_testbed_pip_index_scope to none."
+                    % (other, " and ".join(found))
                 )
         self.files.change(path, in_file(path, with_indexes, self.files.read(path), owner, lines))
 
@@ -341,9 +338,8 @@ def settle(module):
         for name in variables():
             module.warn(
                 "The variable %s of this login makes pip or uv look for packages elsewhere, and "
-                "counts more than the "
-                "files that this module sets. Take it out of the login's profile, if it comes from "
-                "there." % name
+                "counts more than the files that this module sets. Take it out of the login's "
+                "profile, if it comes from there." % name
             )
         host = OnThisHost(
             files, environment, os.path.join(given["site"], "bin/python") if given["site"] else None

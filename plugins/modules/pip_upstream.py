@@ -93,8 +93,7 @@ def refusal(found, own_url):
     if urlsplit(found["url"]).scheme not in PORTS or not urlsplit(found["url"]).hostname:
         return (
             "pip on this host is set up for %s, and a mirror asks an http or https index. Set "
-            "another one: pip config set "
-            "global.index-url URL" % found["url"]
+            "another one: pip config set global.index-url URL" % found["url"]
         )
     if place(found["url"]) == place(own_url):
         return (

@@ -312,8 +312,7 @@ def records_of(module, places):
     except (OSError, ValueError) as error:
         return module.fail_json(
             msg="what this host knows of its secrets cannot be used, and nothing was changed. "
-            "Evidence: %s. "
-            "Fix: look at that file, and move it away" % error
+            "Evidence: %s. Fix: look at that file, and move it away" % error
         )
 
 
@@ -394,8 +393,8 @@ def main():
     ):
         module.warn(
             "%s names GitHub Packages (%s), which has no registry for Python packages: pip gets "
-            "404 there. "
-            "To take it out: -e swf_testbed_pip_index_remove_github=true" % (path, ", ".join(hits))
+            "404 there. To take it out: -e swf_testbed_pip_index_remove_github=true"
+            % (path, ", ".join(hits))
         )
     if result["problems"]:
         lines = ["%d. %s" % pair for pair in enumerate(result["problems"], 1)]

@@ -131,9 +131,8 @@ def main():
     if github and not module.params["remove_github"]:
         module.warn(
             "%s has GitHub Packages in it (%s), which has no registry for Python packages: every "
-            "upload answers 404. "
-            "Remove the sections, or run again with remove_github: true (in the role publish: "
-            "swf_testbed_publish_remove_github)." % (path, ", ".join(github))
+            "upload answers 404. Remove the sections, or run again with remove_github: true (in "
+            "the role publish: swf_testbed_publish_remove_github)." % (path, ", ".join(github))
         )
     wide = os.path.exists(path) and os.stat(path).st_mode & 0o777 != 0o600
     changed = text != before or bool(wide)

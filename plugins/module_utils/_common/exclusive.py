@@ -75,8 +75,7 @@ def _opened(path: str) -> int:
             raise
         raise LockHeld(
             "the lock %s belongs to another user, %s. Wait for the run of that user; if there is "
-            "none, remove the "
-            "file" % (path, _user(os.lstat(path).st_uid))
+            "none, remove the file" % (path, _user(os.lstat(path).st_uid))
         ) from error
 
 

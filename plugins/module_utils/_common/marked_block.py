@@ -43,7 +43,7 @@ def outside(text, owner):
     if left:
         raise BlockError(
             "line %d is one of the marks of a block of this collection, and its counterpart is "
-            "missing. Take the "
-            "lines of the block out" % (text.count("\n", 0, text.index(left.group(1))) + 1)
+            "missing. Take the lines of the block out"
+            % (text.count("\n", 0, text.index(left.group(1))) + 1)
         )
     return rest

@@ -47,8 +47,7 @@ def shared_user_problem(user, unit_file):
                 % user,
                 "%s has User=%s" % (path, user),
                 "Set swf_testbed_user (for the index swf_testbed_index_system_user) to another "
-                "name for one of them. If that one "
-                "is installed already, stop it, and give its files to the new user: chown -R in "
-                "/var/lib and /var/log",
+                "name for one of them. If that one is installed already, stop it, and give its "
+                "files to the new user: chown -R in /var/lib and /var/log",
             )
     return None

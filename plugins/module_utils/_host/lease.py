@@ -57,18 +57,15 @@ class LeaseHeld(Exception):
         if age is None:
             text = (
                 "another run has taken this host over, and it was left alone. Evidence: %(login)s "
-                "on %(controller)s "
-                "(%(directory)s) took %(instance)s on %(since)s UTC, run %(run)s. Fix: ask why, "
-                "and run the same again"
+                "on %(controller)s (%(directory)s) took %(instance)s on %(since)s UTC, run "
+                "%(run)s. Fix: ask why, and run the same again"
             )
         else:
             text = (
                 "another run changes this host, and it was left alone. Evidence: %(login)s on "
-                "%(controller)s (%(directory)s) "
-                "holds %(instance)s since %(since)s UTC, run %(run)s; its last call was %(age)d s "
-                "ago. Fix: wait until that "
-                "run is over. If it was killed, run it again there, which takes the host over at "
-                "once; others can "
+                "%(controller)s (%(directory)s) holds %(instance)s since %(since)s UTC, run "
+                "%(run)s; its last call was %(age)d s ago. Fix: wait until that run is over. If it "
+                "was killed, run it again there, which takes the host over at once; others can "
                 "%(minutes)d minutes after its last call, or with -e swf_testbed_break_lock=true"
             )
         super().__init__(text % dict(holder, age=age, minutes=SECONDS // 60))
@@ -187,8 +184,7 @@ def hold(module):
             return
         module.fail_json(
             msg="cannot hold this host for the run, and it was left alone. Evidence: %s. Fix: let "
-            "this login write "
-            "there, and end what hangs" % error
+            "this login write there, and end what hangs" % error
         )
     renew_now_and_then(lease)
 

@@ -60,6 +60,5 @@ def account_problem(scope, name):
         "the programs must not run as %s" % name,
         evidence,
         "Remove swf_testbed_user or swf_testbed_index_system_user, whichever names it, and an "
-        "account is made; or name "
-        "one without a login shell",
+        "account is made; or name one without a login shell",
     )

@@ -73,8 +73,7 @@ def linger_problem(version, lingers):
             cause,
             "the units of %s end with its last session: there is no %s%s" % (name, LINGER, name),
             "Run: sudo loginctl enable-linger %s; then: ansible-playbook site.yml. Or, if that is "
-            "meant, set "
-            "swf_testbed_systemd to never" % name,
+            "meant, set swf_testbed_systemd to never" % name,
             WARNING,
         )
     unit = "user@%d.service" % os.geteuid()
@@ -83,7 +82,7 @@ def linger_problem(version, lingers):
         cause,
         "%s lingers, and its manager, %s, does not answer" % (name, unit),
         "Run: systemctl status %s. Without pam_systemd it cannot start: sudo apt-get install "
-        "libpam-systemd, sudo "
-        "systemctl restart %s, and then: ansible-playbook site.yml" % (unit, unit),
+        "libpam-systemd, sudo systemctl restart %s, and then: ansible-playbook site.yml"
+        % (unit, unit),
         WARNING,
     )

@@ -21,12 +21,10 @@ NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")
 GITHUB_HOSTS = ("pypi.pkg.github.com", "npm.pkg.github.com", "maven.pkg.github.com")
 GITHUB = (
     "GitHub Packages has no registry for Python packages: every address of it answers 404, with "
-    "any token, and no setting fixes "
-    "that. Publish to a private index instead (the role package_index serves one; GitLab, "
-    "Artifactory, Nexus, Pulp and devpi "
-    "have one), or to TestPyPI and PyPI, and name that index here; publish.yml uploads to it, also "
-    "from GitHub Actions. Until "
-    "then, install from git: swf_testbed_release_source: git"
+    "any token, and no setting fixes that. Publish to a private index instead (the role "
+    "package_index serves one; GitLab, Artifactory, Nexus, Pulp and devpi have one), or to "
+    "TestPyPI and PyPI, and name that index here; publish.yml uploads to it, also from GitHub "
+    "Actions. Until then, install from git: swf_testbed_release_source: git"
 )
 
 # Per kind of server: ``shape`` is what the path of its simple API looks like, ``example`` the same
@@ -178,9 +176,7 @@ def netrc(indexes):
             if logins.setdefault(host, login) != login:
                 raise IndexesError(
                     "swf_testbed_pip_indexes: two indexes on %s have different credentials, and "
-                    "netrc knows "
-                    "one login per "
-                    "host" % host
+                    "netrc knows one login per host" % host
                 )
     names = sorted((name, login) for host, login in logins.items() for name in netrc_names(host))
     return "".join("machine %s login %s password %s\n" % (name, *login) for name, login in names)
@@ -200,8 +196,7 @@ def unusable_login(username, token):
         if problem:
             return (
                 "the %s has %s, which pip, uv and curl do not read alike from a netrc file. Use "
-                "another %s, of letters, "
-                "digits and - _ . ~ for example" % (what, problem, what)
+                "another %s, of letters, digits and - _ . ~ for example" % (what, problem, what)
             )
     if ":" in (username or ""):
         return "the user name has a colon, which ends a user name in http. Use another user name"
@@ -253,15 +248,13 @@ def fill_in(item):
     if item["role"] == "primary" and item["packages"]:
         yield (
             "%s is primary and claims packages. The primary index serves every name that no index "
-            "claims; an index that "
-            "claims names is an extra one" % name
+            "claims; an index that claims names is an extra one" % name
         )
     if is_unsafe(item) and not item["allow_unsafe_extra_index"]:
         yield (
             "%s is an extra index that claims no packages, and pip takes the highest version that "
-            "any index offers: whoever "
-            "publishes a private name elsewhere is installed (dependency confusion). Let it claim "
-            "its names, for example "
+            "any index offers: whoever publishes a private name elsewhere is installed (dependency "
+            "confusion). Let it claim its names, for example "
             'packages: ["swf-*"]. To take the risk: allow_unsafe_extra_index: true' % name
         )
 
@@ -278,8 +271,7 @@ def fill_in_address(item, preset):
         elif NOT_IN_PATH.search(item["url"]):
             yield (
                 "the path of the directory %s has a space or one of # ? %% in it, which pip, uv or "
-                "both would take for "
-                "something else. Use another path, or a link to it" % name
+                "both would take for something else. Use another path, or a link to it" % name
             )
         return
     if item["preset"] == "pypi" and not url:

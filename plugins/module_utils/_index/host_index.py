@@ -86,10 +86,8 @@ def filled(name, settings):
         if len(folders) != 1 or not folders[0].startswith(("/", "file:///")):
             raise HostIndexError(
                 "pip on this machine asks no index, and the index %s has no url. Evidence: pip "
-                "config list says no-index, with "
-                "find-links for %d places. Fix: give the index a url in swf_testbed_pip_indexes, "
-                "or one folder "
-                "in find-links" % (name, len(folders))
+                "config list says no-index, with find-links for %d places. Fix: give the index a "
+                "url in swf_testbed_pip_indexes, or one folder in find-links" % (name, len(folders))
             )
         return dict(found, preset="directory", url=folders[0].replace("file://", "", 1).rstrip("/"))
     if settings.get("index-url"):

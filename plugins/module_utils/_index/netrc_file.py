@@ -52,8 +52,7 @@ def logins_in(text):
         if line.lstrip().startswith("#") and before.endswith("\r"):
             raise NetrcError(
                 "line %d is a comment after a line that ends as on Windows, and uv reads nothing "
-                "of the file. "
-                "Give its lines the ends of this system (sed -i 's/\\r$//')" % number
+                "of the file. Give its lines the ends of this system (sed -i 's/\\r$//')" % number
             )
         before = line
     try:

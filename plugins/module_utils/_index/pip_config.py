@@ -67,8 +67,7 @@ def with_options(text, wanted):
     if options(result) != {**there, **new}:
         raise ValueError(
             "options in it are indented, and pip would take them for a part of the one before "
-            "them. Take the spaces "
-            "before them out"
+            "them. Take the spaces before them out"
         )
     return result
 

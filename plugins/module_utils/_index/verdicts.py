@@ -16,8 +16,7 @@ OF_AN_INDEX = {
     "dns": (
         "the host name of the index {index} cannot be resolved",
         "Check the host name in the url of {index} in swf_testbed_pip_indexes, and this host's "
-        "DNS: getent "
-        "hosts {host}",
+        "DNS: getent hosts {host}",
     ),
     "refused": (
         "nothing answers at the address of the index {index}",
@@ -32,8 +31,7 @@ OF_AN_INDEX = {
     "tls_unknown_ca": (
         "the certificate of the index {index} comes from a CA that this host does not trust",
         "Set ca_cert of {index} in swf_testbed_pip_indexes to the CA's certificate, or add that to "
-        "the host's "
-        "own (update-ca-certificates)",
+        "the host's own (update-ca-certificates)",
     ),
     "tls_expired": (
         "the certificate of the index {index} is not valid at this time",
@@ -82,8 +80,7 @@ OF_A_PACKAGE = {
     "not_found": (
         "the index {index} does not have {package}",
         "Publish it there (ansible-playbook playbooks/publish.yml), or mend its name; if it "
-        "belongs to another index, let that "
-        "one claim it in packages",
+        "belongs to another index, let that one claim it in packages",
     ),
     "forwarded": (
         "the index {index} does not have {package} and sends the question on to another one, where "
@@ -133,8 +130,7 @@ LOGINS = {
     "artifactory": "your user name and an identity token of it",
     "nexus": "a local user and its password, or both parts of a user token",
     "pypiserver": "a user of the index's htpasswd and its password (an index that the role "
-    "package_index serves: "
-    "swf_testbed_index_user and swf_testbed_index_token)",
+    "package_index serves: swf_testbed_index_user and swf_testbed_index_token)",
     "pypi": "__token__ and an API token, pypi- included",
     "testpypi": "__token__ and an API token of TestPyPI, pypi- included: those of PyPI do not work "
     "there",
@@ -158,8 +154,7 @@ ANONYMOUS = {
 }
 FORWARDS = {
     "gitlab": "Publish the package there, and switch the forwarding off in the group: Settings, "
-    "Packages and registries, Forward "
-    "PyPI package requests",
+    "Packages and registries, Forward PyPI package requests",
     "pypiserver": "Publish the package there, and start pypiserver with --disable-fallback",
 }
 

@@ -33,8 +33,8 @@ def layout_findings(project):
             "there is no such folder",
             (
                 "Move the code there, for example to src/%s/: what lies beside pyproject.toml is "
-                "imported from the checkout, and "
-                "tests pass then that fail with the built package" % expected
+                "imported from the checkout, and tests pass then that fail with the built package"
+                % expected
             ),
         )
     else:

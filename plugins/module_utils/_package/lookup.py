@@ -94,9 +94,8 @@ class Index:
                 if time.monotonic() > deadline:
                     raise IndexAway(
                         "nothing answers at the index %s (%s): %s. Check its url in "
-                        "swf_testbed_pip_indexes, "
-                        "and see "
-                        "whether it runs: ansible-playbook playbooks/status.yml"
+                        "swf_testbed_pip_indexes, and see whether it runs: ansible-playbook "
+                        "playbooks/status.yml"
                         % (self.entry["name"], self.url, getattr(error, "reason", error))
                     ) from error
                 time.sleep(0.2)
@@ -107,11 +106,9 @@ class Index:
         if code in (401, 403):
             return (
                 "the index %s (%s) refused the user %r (HTTP %d): the token is wrong, or the user "
-                "may not look. Check "
-                "username and token of the index in swf_testbed_pip_indexes (for the index of this "
-                "collection "
-                "swf_testbed_index_user "
-                "and swf_testbed_index_token)."
+                "may not look. Check username and token of the index in swf_testbed_pip_indexes "
+                "(for the index of this collection swf_testbed_index_user and "
+                "swf_testbed_index_token)."
                 % (self.entry["name"], self.url, self.entry["username"], code)
             )
         return "the index %s (%s) answered HTTP %d for %s. Look at its log." % (

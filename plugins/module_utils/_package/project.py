@@ -117,7 +117,6 @@ def missing_libraries(*names):
     if missing:
         return (
             "the Python that runs this module on the controller lacks %s. Install it beside "
-            "ansible-core: "
-            "python3 -m pip install build twine" % " and ".join(missing)
+            "ansible-core: python3 -m pip install build twine" % " and ".join(missing)
         )
     return None

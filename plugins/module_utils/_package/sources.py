@@ -47,8 +47,7 @@ def projects(folders, repositories):
     if not folders and not repositories:
         raise PublishError(
             "there is nothing to publish. Name folders in swf_testbed_publish_sources, or "
-            "repositories in "
-            "swf_testbed_publish_repositories."
+            "repositories in swf_testbed_publish_repositories."
         )
     problems = [problem for problem in map(refusal, repositories) if problem]
     if problems:
@@ -73,8 +72,7 @@ def refusal(repository):
     if repository["token"] and urlsplit(url).scheme != "https":
         return (
             "swf_testbed_publish_repositories: %s takes no token; a token is for https, and ssh "
-            "uses the keys "
-            "of this login" % url
+            "uses the keys of this login" % url
         )
     if any(letter.isspace() for letter in repository["token"] or ""):
         return (

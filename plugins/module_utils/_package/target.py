@@ -45,14 +45,12 @@ def target(indexes, name, needs_token=True):
         if name:
             raise PublishError(
                 "there is no index %r in swf_testbed_pip_indexes; there are: %s. Set "
-                "swf_testbed_publish_index to one of "
-                "them." % (name, names)
+                "swf_testbed_publish_index to one of them." % (name, names)
             )
         raise PublishError(
             "which index of swf_testbed_pip_indexes to publish to is not clear: no private one "
-            "alone claims "
-            "names. There are: "
-            "%s. Set swf_testbed_publish_index to one of them." % names
+            "alone claims names. There are: %s. Set swf_testbed_publish_index to one of them."
+            % names
         )
     entry = found[0]
     problem = refusal(entry)
@@ -61,9 +59,7 @@ def target(indexes, name, needs_token=True):
     if needs_token and not entry["token"]:
         raise PublishError(
             "the index %s has no token in swf_testbed_pip_indexes, and publishing needs one. Make "
-            "one on the "
-            "server that may "
-            "upload, and set it as token of the index." % entry["name"]
+            "one on the server that may upload, and set it as token of the index." % entry["name"]
         )
     return entry
 
@@ -73,14 +69,12 @@ def refusal(entry):
     if entry["preset"] == "directory":
         return (
             "the index %s is a directory, and there is nothing to upload to. Copy the files there: "
-            "python3 -m build, then "
-            "cp dist/*.whl %s/" % (entry["name"], entry["url"])
+            "python3 -m build, then cp dist/*.whl %s/" % (entry["name"], entry["url"])
         )
     if entry["preset"] == "gitlab" and not entry["upload_url"]:
         return (
             "the index %s is a GitLab group, and packages are uploaded to a project. Name an index "
-            "for the project: "
-            "https://HOST/api/v4/projects/ID/packages/pypi/simple/" % entry["name"]
+            "for the project: https://HOST/api/v4/projects/ID/packages/pypi/simple/" % entry["name"]
         )
     if entry["preset"] != "pypi" and not entry["upload_url"]:
         return (
