@@ -1,8 +1,7 @@
 # Copyright: Contributors to the bnlnpps.swf_testbed collection
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Prints what is wrong with all hosts, writes it as JSON where that is asked for, and fails if
-something is fatal."""
+"""Prints the findings of all hosts, optionally writes them as JSON, and fails if one is fatal."""
 
 from __future__ import annotations
 
@@ -52,7 +51,7 @@ class ActionModule(ActionBase):
         if fatal:
             result.update(
                 failed=True,
-                msg="%s and %s. They are above, each with the next command."
+                msg="%s and %s. They are listed above, each with its fix."
                 % (plural(fatal, "fatal finding"), plural(warnings, "warning")),
             )
         else:
@@ -65,7 +64,7 @@ def now():
 
 
 def write(path, content):
-    """For its owner alone: it tells how the hosts are set up."""
+    """Only its owner can read it: it describes the configuration of the hosts."""
     try:
         handle = os.open(Path(path).expanduser(), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(handle, "w", encoding="utf-8") as stream:
@@ -73,6 +72,6 @@ def write(path, content):
             stream.write("\n")
     except OSError as error:
         raise AnsibleActionFail(
-            "cannot write the report to %s on the controller: %s. The directory must exist."
-            % (path, error.strerror)
+            "cannot write the report to %s on the controller. Evidence: %s. Fix: create its "
+            "directory, or choose another path" % (path, error.strerror)
         ) from None

@@ -18,9 +18,9 @@ HEADING = "# Written by bnlnpps.swf_testbed; changes made here are overwritten.\
 
 
 def pip_index_files(indexes, access_dir, check_mode=False):
-    """The files of the role pip_index, as config_files takes them: what is in an access directory.
+    """The files of an access directory of the role pip_index, for the module config_files.
 
-    :param check_mode: a CA of the collection's own may not have been made yet.
+    :param check_mode: the lab CA may not exist yet.
     """
     try:
         found = normalised(indexes)
@@ -49,7 +49,7 @@ def pip_index_files(indexes, access_dir, check_mode=False):
 
 
 def configuration(index, certificate):
-    """A pip.conf with one index and no other: a name resolves here or nowhere."""
+    """A pip.conf with only one index: a name resolves there or nowhere."""
     lines = ["[global]", "no-input = true"]
     if index["preset"] == "directory" and is_flat(index["url"]):
         lines += ["no-index = true", "find-links = " + index["url"]]
@@ -69,8 +69,8 @@ def read(index, check_mode):
             return stream.read()
     except (OSError, UnicodeDecodeError) as error:
         raise AnsibleFilterError(
-            "swf_testbed_pip_indexes: cannot read ca_cert of %s on the controller: %s"
-            % (index["name"], error)
+            "swf_testbed_pip_indexes: cannot read ca_cert of %s on the controller. Evidence: %s. "
+            "Fix: correct its path" % (index["name"], error)
         ) from None
 
 

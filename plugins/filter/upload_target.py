@@ -16,7 +16,7 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._package.targe
 
 
 def upload_target(indexes, name=""):
-    """Where and how a workflow uploads to one of the indexes. The token is not in it."""
+    """The data that a workflow needs to upload to one of the indexes, without the token."""
     try:
         entry = target(indexes, name, needs_token=False)
     except PublishError as error:
@@ -25,7 +25,7 @@ def upload_target(indexes, name=""):
     if not trusted and not entry["username"]:
         raise AnsibleFilterError(
             "upload_target: the index %s has no username and token in swf_testbed_pip_indexes, and "
-            "the workflow needs the name that goes with the token. Set both." % entry["name"]
+            "the workflow needs the user name of the token. Fix: set both" % entry["name"]
         )
     return {
         "name": entry["name"],

@@ -7,26 +7,26 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: package_check
-short_description: See whether source folders can be published as Python packages
+short_description: Check that source directories can be published as Python packages
 version_added: 0.1.0
 author:
   - BNL NPPS (@bnlnpps)
 description:
   - Checks C(pyproject.toml) (build system, name, version, description, C(requires-python),
-    dependencies by simple name, readme, license, repository URL), the C(src) layout, and that the
-    programs named there exist.
-  - With O(indexes), also that the index does not have the version with other content, for which the
-    package is built.
-  - Fails with all findings together, one line each, with the file, the cause and the fix.
+    dependencies by simple name, readme, license, repository URL), the C(src) layout, and that its
+    entry points exist.
+  - With O(indexes), also builds the package and checks that the index does not have the version
+    with other content.
+  - Fails with all findings, one line each, with file, cause and fix.
   - Changes nothing. Run it on the controller (C(delegate_to=localhost)), where the sources are.
 options:
   index:
     description:
-      - Name of the one of O(indexes) that is meant. Unset, it is the private one, which is the one
-        that claims names and is neither PyPI nor TestPyPI.
+      - Name of the index of O(indexes) to compare with. The default is the private one, that is the
+        one that claims names and is neither PyPI nor TestPyPI.
     type: str
   formats:
-    description: What to build for the comparison.
+    description: Formats to build for the comparison.
     type: list
     elements: str
     choices: [wheel, sdist]
@@ -49,7 +49,7 @@ attributes:
 """
 
 EXAMPLES = r"""
-- name: Say what is wrong before somebody tries to publish it
+- name: Check a package before its publication
   bnlnpps.swf_testbed.package_check:
     sources: [packages/swf-common-lib]
     indexes_of: swf_testbed_pip_indexes
@@ -58,15 +58,15 @@ EXAMPLES = r"""
 
 RETURN = r"""
 findings:
-  description: What stands in the way, each one line with file, cause and fix.
+  description: The problems, one line each, with file, cause and fix.
   returned: always
   type: list
   elements: str
   sample:
-    - "swf-thing/pyproject.toml: [project] has no requires-python, so that pip installs it on a
-      Python it fails on. Add ..."
+    - "swf-thing/pyproject.toml: [project] has no requires-python, so that pip installs it on
+      unsupported Pythons. Add ..."
 packages:
-  description: What was checked.
+  description: The packages that were checked.
   returned: always
   type: list
   elements: str
@@ -82,7 +82,7 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._package impor
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._package.checks import line
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._package.lookup import (
     Index,
-    IndexAway,
+    IndexUnavailableError,
 )
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._package.project import (
     PublishError,
@@ -92,15 +92,15 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._package.targe
 
 
 def compared(packages, entry, formats, scratch):
-    """(problems, warnings) of versions that the index has, for packages whose sources are in
-    order."""
+    """(problems, warnings) of versions that the index has, for packages without problems in their
+    sources."""
     index = Index(entry)
     try:
         for package in packages:
             if package.version:
                 package.look(index.files(package.project.name))
-    except IndexAway as error:
-        return [], ["The versions are not compared with the index: %s" % error]
+    except IndexUnavailableError as error:
+        return [], ["The versions were not compared with the index: %s" % error]
     there = [package for package in packages if package.there]
     plan.build_all(there, formats, scratch)
     return plan.built_problems(there, index, scratch), []
@@ -122,12 +122,12 @@ def check(options):
         warnings = []
         if entry:
             broken = {file for file, _cause, _fix in problems}
-            sound = [
+            valid = [
                 package
                 for package in packages
                 if not any(file.startswith(package.project.label) for file in broken)
             ]
-            more, warnings = compared(sound, entry, options["formats"], scratch)
+            more, warnings = compared(valid, entry, options["formats"], scratch)
             problems += more
         return (
             [line(problem) for problem in problems],
@@ -154,8 +154,7 @@ def main():
     )
     if module.params["index"] and module.params["indexes"] is None:
         module.fail_json(
-            msg="index is the name of one of the indexes, and these are not given. Set indexes or "
-            "indexes_of."
+            msg="index is set, and there are no indexes. Fix: set indexes or indexes_of"
         )
     missing = missing_libraries(
         *(["build", "twine"] if module.params["indexes"] is not None else [])

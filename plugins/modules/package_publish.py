@@ -7,23 +7,23 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: package_publish
-short_description: Build Python packages and upload those versions that an index does not have
+short_description: Build Python packages and upload the versions that an index does not have
 version_added: 0.1.0
 author:
   - BNL NPPS (@bnlnpps)
 description:
-  - Reads name and version of each source, asks the index which of them it has, builds the others
-    with C(python -m build), and uploads them with C(twine).
-  - A version that the index has is not uploaded again. To publish a change, raise the version. An
-    upload that was cut off is completed. What another run uploads at the same time is done if it
-    has the same content, and an error if not.
-  - Nothing is uploaded before everything is checked and built.
+  - Reads name and version of each source, queries the index for them, builds the missing ones with
+    C(python -m build), and uploads them with C(twine).
+  - A version that the index has is not uploaded again. To publish a change, increase the version.
+    An interrupted upload is resumed. A file that another run uploads at the same time counts as
+    done if its content is the same, and is an error if not.
+  - Nothing is uploaded until everything is checked and built.
   - Run it on the controller (C(delegate_to=localhost)), where the sources are.
 options:
   index:
     description:
-      - Name of the one of O(indexes) to publish to. Unset, it is the private one, which is the one
-        that claims names and is neither PyPI nor TestPyPI.
+      - Name of the index of O(indexes) to publish to. The default is the private one, that is the
+        one that claims names and is neither PyPI nor TestPyPI.
     type: str
   index_url:
     description: Short for O(indexes) with one index, its simple API.
@@ -32,7 +32,7 @@ options:
     description: The upload address of O(index_url).
     type: str
   username:
-    description: User of O(index_url) who may look and upload.
+    description: User of O(index_url) with permission to read and upload.
     type: str
   token:
     description: Password or token of O(username).
@@ -41,16 +41,16 @@ options:
     description: Certificate of the CA of O(index_url).
     type: path
   formats:
-    description: What to build.
+    description: Formats to build.
     type: list
     elements: str
     choices: [wheel, sdist]
     default: [wheel]
   check:
     description:
-      - Whether to check the sources as M(bnlnpps.swf_testbed.package_check) does, also against the
-        content that the index has of a version, and to publish nothing if there is a finding. Every
-        package is built for that.
+      - Whether to check the sources as in M(bnlnpps.swf_testbed.package_check), including the
+        comparison with the content of a version on the index, and to publish nothing if there is a
+        finding. This builds every package.
     type: bool
     default: false
   wait:
@@ -68,7 +68,8 @@ requirements:
 attributes:
   check_mode:
     support: full
-    description: Says what would be uploaded. Where the index does not answer, that is everything.
+    description: Reports the packages that would be uploaded. If the index is unavailable, these are
+      all packages.
   diff_mode:
     support: full
     description: Lists the versions that are added.
@@ -80,7 +81,7 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Publish what is new
+- name: Publish new versions
   bnlnpps.swf_testbed.package_publish:
     sources: [packages/swf-common-lib, packages/swf-testbed]
     repositories:
@@ -96,13 +97,13 @@ EXAMPLES = r"""
 
 RETURN = r"""
 published:
-  description: What was uploaded, or would be.
+  description: The packages that were uploaded, or would be.
   returned: always
   type: list
   elements: str
   sample: [swf-common-lib 0.1.0]
 present:
-  description: What the index had already.
+  description: The packages that the index already had.
   returned: always
   type: list
   elements: str
@@ -117,7 +118,7 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index import 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._package import plan, sources
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._package.lookup import (
     Index,
-    IndexAway,
+    IndexUnavailableError,
 )
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._package.project import (
     PublishError,
@@ -147,23 +148,23 @@ def entry_of(options):
 
 
 def look(packages, index, check_mode):
-    """Note what the index has of each package whose version is known. In check mode an index may
-    still be missing."""
+    """Record the files of each package with a version. In check mode the index may not exist
+    yet."""
     for package in packages:
         if package.version:
             try:
                 package.look(index.files(package.project.name))
-            except IndexAway:
+            except IndexUnavailableError:
                 if not check_mode:
                     raise
                 return
 
 
 def upload_missing(entry, index, packages, formats, scratch):
-    """Upload what the index lacks of built packages. Another run may publish the same meanwhile:
-    what it was faster with is done.
+    """Upload the built files that the index lacks. Another run may publish the same packages
+    meanwhile: its files count as done.
 
-    :raises PublishError: the index refuses a file that it does not have, or has it with other
+    :raises PublishError: the index rejects a file that it does not have, or has it with other
         content.
     """
     files = missing_files(packages, formats)
@@ -188,12 +189,11 @@ def missing_files(packages, formats):
 def publish(options, check_mode):
     """(published, present) as the module returns them.
 
-    :raises PublishError: when something stands in the way; then nothing was uploaded, or less than
-        everything.
+    :raises PublishError: nothing was uploaded, or not everything.
     """
     entry = entry_of(options)
     index = Index(entry, 0 if check_mode else options["wait"])
-    # nobody else may enter this directory: it holds the token for the time of the upload
+    # only this user may enter this directory: it contains the token during the upload
     with (
         sources.projects(options["sources"], options["repositories"]) as projects,
         tempfile.TemporaryDirectory(prefix="swf-publish-") as scratch,
@@ -209,9 +209,9 @@ def publish(options, check_mode):
             to_build = []
         else:
             to_build = [package for package in packages if package.missing(options["formats"])]
-        made_by_the_build = [package for package in to_build if package.version is None]
+        versions_of_the_build = [package for package in to_build if package.version is None]
         plan.build_all(to_build, options["formats"], scratch)
-        look(made_by_the_build, index, check_mode)
+        look(versions_of_the_build, index, check_mode)
         if options["check"]:
             plan.refuse(plan.built_problems(to_build, index, scratch))
         wanted = [package for package in packages if package.missing(options["formats"])]

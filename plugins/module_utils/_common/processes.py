@@ -18,8 +18,8 @@ def all_pids():
 
 
 def stat_of(pid):
-    """What /proc/PID/stat has after the name of the program, from the state on; empty for a process
-    that is gone."""
+    """The fields of /proc/PID/stat after the program's name, from the state on; empty if the
+    process is gone."""
     try:
         with open("/proc/%d/stat" % pid, encoding="utf-8", errors="replace") as stream:
             return stream.read().rpartition(")")[2].split()
@@ -28,13 +28,13 @@ def stat_of(pid):
 
 
 def alive(pid):
-    """Whether a process runs; one that ended and that nobody has collected does not."""
+    """Whether a process runs; a zombie does not."""
     fields = stat_of(pid)
     return bool(fields) and fields[0] != "Z"
 
 
 def ticks_of(pid):
-    """The kernel's time at which a process was started, by a clock that nobody sets; None if it is
+    """The start time of a process in clock ticks since boot, which nobody can set; None if it is
     gone.
 
     With the pid it identifies the process.
@@ -54,7 +54,8 @@ def age(pid):
 
 
 def same_host(pid):
-    """Whether a process is none of a container, where everything may be called as it is here."""
+    """Whether a process belongs to this PID namespace: containers may use the same names and
+    paths."""
     try:
         return os.readlink("/proc/%d/ns/pid" % pid) == os.readlink("/proc/self/ns/pid")
     except OSError:
@@ -71,10 +72,10 @@ def environ_of(pid):
 
 
 def end(remaining, timeout, number=signal.SIGTERM):
-    """Send a signal to processes and wait until they are gone; pids of those that are still there
-    when the time is up.
+    """Send a signal to processes and wait until they exit; return the pids of those that remain at
+    the timeout.
 
-    :param remaining: returns the pids of those that are there.
+    :param remaining: returns the pids of the processes that remain.
     """
     for pid in remaining():
         with contextlib.suppress(OSError):

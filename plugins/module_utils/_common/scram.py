@@ -1,8 +1,8 @@
 # Copyright: Contributors to the bnlnpps.swf_testbed collection
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What PostgreSQL keeps of a password (RFC 5803, SCRAM-SHA-256), so that the password itself need
-not be sent to the server."""
+"""The verifier that PostgreSQL stores for a password (RFC 5803, SCRAM-SHA-256), so that the
+password itself need not be sent to the server."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ _PROHIBITED = (
 
 
 def prepared(password):
-    """The bytes that clients and the server work with: SASLprep (RFC 4013), or the text as it is
-    where that refuses it."""
+    """The bytes that clients and the server use: SASLprep (RFC 4013), or the unchanged text if
+    SASLprep rejects it."""
     if password.isascii():
         return password.encode()
     mapped = "".join(
@@ -51,7 +51,7 @@ def prepared(password):
 
 
 def verifier(password, salt=None, iterations=ITERATIONS):
-    """The text for ``PASSWORD '...'``."""
+    """The verifier, for ``PASSWORD '...'``."""
     salt = os.urandom(16) if salt is None else salt
     salted = hashlib.pbkdf2_hmac("sha256", prepared(password), salt, iterations)
     stored = hashlib.sha256(hmac.digest(salted, b"Client Key", "sha256")).digest()
@@ -63,7 +63,7 @@ def verifier(password, salt=None, iterations=ITERATIONS):
 
 
 def is_of(text, password):
-    """Whether a verifier is of a password."""
+    """Whether a verifier belongs to a password."""
     match = _VERIFIER.fullmatch(text or "")
     return bool(match) and hmac.compare_digest(
         text, verifier(password, base64.b64decode(match.group(2)), int(match.group(1)))

@@ -1,11 +1,11 @@
 # Copyright: Contributors to the bnlnpps.swf_testbed collection
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whom a certificate is for and how long, read with nothing but the standard library: hosts need
-not have cryptography.
+"""Names and validity of a certificate, read with only the standard library: hosts need not have
+cryptography.
 
-``ssl`` tells this only of certificates that it accepts, and those that it does not accept are the
-ones to be explained.
+``ssl`` returns these only for certificates that it accepts, but the rejected ones need an
+explanation.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ class Certificate(typing.NamedTuple):
     names: list
 
     def covers(self, name):
-        """Whether clients that connect to a name or an address take this certificate for it."""
+        """Whether clients accept this certificate for a name or an address."""
         name = name.strip("[]").lower()
         if name in self.names:
             return True
-        # a wildcard stands for one label
+        # a wildcard covers one label
         return not is_address(name) and "*." + name.partition(".")[2] in self.names
 
 
@@ -44,27 +44,27 @@ def is_address(name):
 
 
 def from_pem(text):
-    """All certificates of a text in PEM, the first one's own first.
+    """All certificates of a PEM text, in order.
 
     :raises ValueError: there is none, or one is damaged.
     """
     found = [from_der(ssl.PEM_cert_to_DER_cert(block)) for block in PEM.findall(text)]
     if not found:
-        raise ValueError("it has no certificate in PEM")
+        raise ValueError("it contains no PEM certificate")
     return found
 
 
 def from_der(data):
-    """:raises ValueError: it is no certificate."""
+    """:raises ValueError: it is not a certificate."""
     try:
         return read(data)
     except (IndexError, StopIteration, UnicodeDecodeError) as error:
-        raise ValueError("it is no certificate that can be read") from error
+        raise ValueError("it is not a valid certificate") from error
 
 
 def read(data):
     fields = [part for part in items(inner(inner(data))) if part[0] != VERSION]
-    # serial, algorithm, issuer, validity, subject, key, and what is optional
+    # serial, algorithm, issuer, validity, subject, key, and optional fields
     begins, ends = (moment(tag, value) for tag, value in items(fields[3][1]))
     extensions = next((items(inner(value)) for tag, value in fields[6:] if tag == EXTENSIONS), ())
     names = []
@@ -76,7 +76,7 @@ def read(data):
 
 
 def items(data):
-    """The (tag, value) pairs that stand one after the other."""
+    """The consecutive (tag, value) pairs."""
     position = 0
     while position < len(data):
         tag, length, position = data[position], data[position + 1], position + 2
@@ -87,7 +87,7 @@ def items(data):
                 position + size,
             )
         if position + length > len(data):
-            raise ValueError("it is cut off")
+            raise ValueError("it is truncated")
         yield tag, data[position : position + length]
         position += length
 

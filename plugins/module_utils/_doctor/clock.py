@@ -1,7 +1,7 @@
 # Copyright: Contributors to the bnlnpps.swf_testbed collection
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whether somebody keeps a host's clock right."""
+"""Whether a host's clock is synchronised."""
 
 from __future__ import annotations
 
@@ -14,13 +14,12 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.findin
 
 
 def unsynchronised():
-    """A warning where systemd says that nothing synchronises the clock; None where it does, or
-    cannot say."""
-    # a container has the clock of its machine, and cannot mend it
+    """A warning if systemd reports that the clock is not synchronised, or None."""
+    # a container shares the clock of its host, and cannot set it
     if output(["systemd-detect-virt", "--container", "--quiet"]) is not None:
         return None
-    said = output(["timedatectl", "show", "--property=NTPSynchronized", "--value"])
-    if said is None or said.strip() != "no":
+    synchronised = output(["timedatectl", "show", "--property=NTPSynchronized", "--value"])
+    if synchronised is None or synchronised.strip() != "no":
         return None
     return finding(
         "clock",
@@ -33,7 +32,7 @@ def unsynchronised():
 
 
 def output(command):
-    """What a command prints, None if it fails."""
+    """The output of a command, or None if it fails."""
     try:
         done = subprocess.run(
             command,

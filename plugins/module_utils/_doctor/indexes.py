@@ -1,10 +1,11 @@
 # Copyright: Contributors to the bnlnpps.swf_testbed collection
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Findings on package indexes: what pip_index_info finds, and certificates that will expire."""
+"""Findings on package indexes: those of pip_index_info, and certificates that expire soon."""
 
 from __future__ import annotations
 
+import re
 from urllib.parse import urlsplit
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.findings import (
@@ -26,7 +27,7 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.probe i
 )
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.verdicts import explained
 
-# nothing listens there: that may only not be installed yet
+# verdicts of an index that may not be installed yet
 NOBODY = ("refused",)
 
 
@@ -34,7 +35,7 @@ def examine(indexes, packages, access_dir, python, options):
     """Findings on the indexes of this host.
 
     :param indexes: items of ``swf_testbed_pip_indexes``; ``ca_cert`` is a path on this host.
-    :param python: version that is installed for, or None.
+    :param python: version of the Python to install for, or None.
     :param options: of the module host_check.
     """
     try:
@@ -42,7 +43,10 @@ def examine(indexes, packages, access_dir, python, options):
     except (ProbeError, IndexesError, AccessError) as error:
         return [
             finding(
-                "index", "the package indexes cannot be asked", line, "Mend swf_testbed_pip_indexes"
+                "index",
+                "the package indexes cannot be checked",
+                line,
+                "Correct swf_testbed_pip_indexes",
             )
             for line in str(error).splitlines()
         ]
@@ -53,7 +57,7 @@ def examine(indexes, packages, access_dir, python, options):
 
 
 def together(reports):
-    """The reports, with one for all packages of an index that have the same verdict."""
+    """The reports, grouped: one for all packages of an index with the same verdict."""
     groups = {}
     for item in reports:
         groups.setdefault(
@@ -62,7 +66,7 @@ def together(reports):
     for (index, verdict, of_package), items in groups.items():
         if of_package and len(items) > 1 and index:
             names = ", ".join(item["package"] for item in items)
-            # the words of a verdict need no more than the name here
+            # here the text of a verdict needs only the name
             text = explained(
                 verdict,
                 items[0]["evidence"],
@@ -92,14 +96,13 @@ def of_report(item, provided, indexes):
     )
 
 
-def of_warning(line):
-    head, _stop, fix = line.rstrip(".").rpartition(". ")
-    cause, _colon, evidence = head.partition(": ")
-    return finding("index", cause, evidence, fix, WARNING)
+def of_warning(text):
+    """The finding for a text of :func:`message`."""
+    return finding("index", *re.split(r"\. (?:Evidence|Fix): ", text), WARNING)
 
 
 def expiring(seen, indexes, access_dir, options):
-    """Warnings of certificates that are good, and not much longer."""
+    """Warnings for certificates that expire soon."""
     access, found = Access(access_dir), []
     for index, entry in zip(seen, indexes):
         parts = urlsplit(index["url"] or "")
@@ -117,7 +120,7 @@ def expiring(seen, indexes, access_dir, options):
             with open(path, encoding="ascii", errors="replace") as stream:
                 item["ca"] = stream.read()
         where = "%s:%d" % (parts.hostname, item["port"])
-        # what is wrong with it now, the probe has said
+        # the probe has already reported current problems
         found += [
             problem
             for problem in tls_problems(

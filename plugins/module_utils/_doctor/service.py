@@ -1,8 +1,7 @@
 # Copyright: Contributors to the bnlnpps.swf_testbed collection
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is wrong with a systemd service of the testbed on this host, or stands in the way of
-installing it."""
+"""Findings for a systemd service of the testbed on this host, or for its installation."""
 
 from __future__ import annotations
 
@@ -21,7 +20,7 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._doctor.units 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.places import full_disks
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.ports import port_problem
 
-# what listens on all addresses is asked at the loopback one
+# a service on all addresses is tested at the loopback address
 ANY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1", "*": "127.0.0.1"}
 
 
@@ -58,13 +57,13 @@ def examine(item, options, version):
 
 
 def matched(pattern, path):
-    """The text that stands for the star of a pattern; empty without one."""
+    """The text that the star of a pattern matches; empty without a star."""
     before, star, after = pattern.partition("*")
     return path[len(before) : len(path) - len(after)] if star else ""
 
 
 def ports(item):
-    """Whether the ports that it needs are free."""
+    """Findings for required ports that are not free."""
     wanted = [
         {
             "name": item["part"],
@@ -87,7 +86,7 @@ def unanswered(item, unit, timeout):
             found.append(
                 finding(
                     "unit",
-                    "%s runs and does not answer" % unit,
+                    "%s is active and does not answer" % unit,
                     "%s port %d: %s" % (host, item["port"], error.strerror or error),
                     "Look at: journalctl --unit %s; then: sudo systemctl restart %s" % (unit, unit),
                 )
@@ -97,7 +96,7 @@ def unanswered(item, unit, timeout):
 
 def of_certificate(item, part, days):
     path, key = (item[name].replace("*", part) for name in ("certificate", "key"))
-    # without root, what root alone may read is left out: the login has been reported
+    # without root, skip files that only root can read: the login has been reported
     if not path or (os.geteuid() != 0 and not os.access(path, os.R_OK)):
         return []
     return file_problems("the certificate of the %s" % item["part"], path, days, item["names"], key)

@@ -1,8 +1,8 @@
 # Copyright: Contributors to the bnlnpps.swf_testbed collection
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The type "instance name": directories, units and accounts are named after an instance, so its
-name must be a plain one."""
+"""The type "instance name": directories, units and accounts carry the name of an instance, so it
+must be plain."""
 
 from __future__ import annotations
 
@@ -19,10 +19,9 @@ class InstanceNameError(ValueError):
 def instance_name(value, variable="swf_testbed_instance"):
     """The name itself, if it is one.
 
-    :param value: what was given as the name.
-    :param variable: the variable or option that it was given in, for the message.
-    :raises InstanceNameError: it is not text, or would make a path, an option or a unit other than
-        the one meant.
+    :param value: the name that was given.
+    :param variable: the variable or option that sets it, for the message.
+    :raises InstanceNameError: it is not text, or would lead to another path, option or unit.
     """
     if not isinstance(value, str) or not re.fullmatch(PATTERN, value):
         raise InstanceNameError(

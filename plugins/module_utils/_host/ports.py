@@ -1,7 +1,7 @@
 # Copyright: Contributors to the bnlnpps.swf_testbed collection
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whether the ports that an instance listens on are free, and who has them if not."""
+"""Whether the ports that an instance listens on are free, and which process holds them."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.findin
 
 
 def holder(port):
-    """(pid, program) of the process that listens on the port, as far as this login may see; (None,
-    None) otherwise."""
+    """(pid, program) of the process that listens on the port, or (None, None) if this login cannot
+    see it."""
     inodes = set()
     for table in ("/proc/net/tcp", "/proc/net/tcp6"):
         try:
@@ -38,34 +38,33 @@ def holder(port):
 
 
 def program_of(pid):
-    """Program and script of a process. Its other arguments are not shown: a stranger's may have a
-    password among them."""
+    """Program and script of a process, without its other arguments: they may contain a password."""
     with open("/proc/%s/cmdline" % pid, "rb") as stream:
         words = stream.read().decode(errors="replace").split("\0")
     return " ".join(words[:1] + [word for word in words[1:2] if os.path.isfile(word)])
 
 
-def port_refused(item, number):
-    """Why a port cannot be listened on, for an error number other than that it is taken."""
+def bind_problem(item, number):
+    """The finding for a failed bind whose error is not that the port is in use."""
     if number == errno.EACCES:
         return finding(
             "port",
             "port %d for %s needs root" % (item["port"], item["name"]),
             os.strerror(number),
-            "Set %s to one above 1023" % item["variable"],
+            "Set %s to a port above 1023" % item["variable"],
         )
     return finding(
         "port",
         "cannot listen on %s port %d for %s" % (item["host"], item["port"], item["name"]),
         os.strerror(number),
-        "Set the address to one of this host",
+        "Set the address to one that this host has",
     )
 
 
 def port_problem(item, ours=()):
-    """Who holds the port that this instance needs, or None.
+    """The finding for a port that this instance cannot bind, or None.
 
-    :param ours: pids of the programs of this instance, which may have the port.
+    :param ours: pids of the programs of this instance, which may hold the port.
     """
     family = socket.AF_INET6 if ":" in item["host"] else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as probe:
@@ -75,15 +74,15 @@ def port_problem(item, ours=()):
             return None
         except OSError as error:
             if error.errno != errno.EADDRINUSE:
-                return port_refused(item, error.errno)
+                return bind_problem(item, error.errno)
     pid, program = holder(item["port"])
     if pid in ours:
         return None
     who = "process %d" % pid if pid else "a process of another user"
     return finding(
         "port",
-        "port %d for %s is taken by %s" % (item["port"], item["name"], who),
+        "port %d for %s is in use by %s" % (item["port"], item["name"], who),
         program or "%s port %d cannot be bound" % (item["host"], item["port"]),
-        "Stop that (sudo ss -ltnp 'sport = :%d' shows it), or set %s to a free port"
+        "Stop that process (find it with: sudo ss -ltnp 'sport = :%d'), or set %s to a free port"
         % (item["port"], item["variable"]),
     )

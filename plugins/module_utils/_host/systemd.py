@@ -1,7 +1,7 @@
 # Copyright: Contributors to the bnlnpps.swf_testbed collection
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Asks and tells systemd, the host's or that of the login."""
+"""Calls systemctl and journalctl, for the system or for the login."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import os
 import re
 import subprocess
 
-# the directory that systemd keeps credentials in has had this name since version 250
+# the directory of systemd's credentials has had this name since version 250
 CREDENTIALS_SINCE = 250
 
 
@@ -18,15 +18,15 @@ class SystemdError(Exception):
 
 
 def environment():
-    """For ``systemctl --user``: a login that came by su or sudo has no session, and the manager is
-    there all the same."""
+    """The environment for ``systemctl --user``: after su or sudo there is no session, but the
+    manager runs."""
     found = dict(os.environ, LC_ALL="C", SYSTEMD_COLORS="0", SYSTEMD_PAGER="")
     found.setdefault("XDG_RUNTIME_DIR", "/run/user/%d" % os.getuid())
     return found
 
 
 def systemctl(scope, *arguments):
-    """Run systemctl; returns what it printed.
+    """Run systemctl; return its output.
 
     :param scope: ``system`` or ``user``.
     :raises SystemdError:
@@ -51,8 +51,8 @@ def systemctl(scope, *arguments):
 
 
 def version():
-    """The version of the systemd that runs this host, as a number; None where another program
-    does."""
+    """The version of the systemd that runs this host, as a number; None if systemd is not the init
+    system."""
     if not os.path.isdir("/run/systemd/system"):
         return None
     try:
@@ -63,7 +63,7 @@ def version():
 
 
 def lingers():
-    """Whether systemd runs units of this login also while nobody is logged in."""
+    """Whether systemd runs units of this login while nobody is logged in."""
     if version() is None:
         return False
     name = subprocess.run(
@@ -79,7 +79,7 @@ def lingers():
 
 
 def properties(unit, scope):
-    """What matters of a unit here: {property: value}."""
+    """The state of a unit: {property: value}."""
     output = systemctl(
         scope,
         "show",
@@ -90,7 +90,7 @@ def properties(unit, scope):
 
 
 def journal(unit, scope, lines=20):
-    """The end of what a unit wrote."""
+    """The last lines of a unit's journal."""
     command = [
         "journalctl",
         "--no-pager",

@@ -1,8 +1,8 @@
 # Copyright: Contributors to the bnlnpps.swf_testbed collection
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One request to an index, and what went wrong with it in words. Credentials never follow a
-redirect to another place."""
+"""One request to an index, with its errors as text. Credentials never follow a redirect to another
+origin."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ REDIRECTS = (301, 302, 303, 307, 308)
 MOST_REDIRECTS = 5
 # a page with thousands of files is a few MB
 LONGEST_PAGE = 32_000_000
-# OpenSSL's numbers of what is wrong with a certificate
+# OpenSSL's verification error codes
 EXPIRED, NOT_YET_VALID, HOSTNAME, ADDRESS = 10, 9, 62, 64
 
 
 @dataclass
 class Answer:
-    """An answer, or why there is none: then ``verdict`` and ``evidence`` are set, and ``status`` is
+    """An answer. If there is none, ``verdict`` and ``evidence`` give the reason, and ``status`` is
     0.
 
     ``elsewhere`` is the address of a redirect that was not followed.
@@ -44,12 +44,12 @@ class Answer:
     evidence: str = ""
 
 
-class CaUnusable(Exception):
-    """The CA certificates of an index cannot be read here."""
+class CaCertificateError(Exception):
+    """The CA certificates of an index cannot be read."""
 
 
 class NoRedirect(urllib.request.HTTPRedirectHandler):
-    """Leaves redirects to us."""
+    """Leaves redirects to :class:`Client`."""
 
     def http_error_302(self, req, fp, code, msg, headers):
         return None
@@ -67,14 +67,14 @@ def origin(url):
 
 
 def place(url):
-    """An address as it may be shown: without credentials, query and fragment."""
+    """An address without credentials, query and fragment, for messages."""
     parts = urlsplit(url)
     host = parts.netloc.rpartition("@")[2]
     return "%s://%s%s" % (parts.scheme, host, parts.path)
 
 
 def is_loopback(host):
-    """Whether an address or name is this machine's own. To a proxy it would mean the proxy."""
+    """Whether an address or name is a loopback one. For a proxy it would mean the proxy itself."""
     try:
         return ipaddress.ip_address(host or "").is_loopback
     except ValueError:
@@ -82,7 +82,7 @@ def is_loopback(host):
 
 
 class DirectLoopback(urllib.request.ProxyHandler):
-    """The proxies of the environment, but for addresses of this machine, whatever no_proxy says."""
+    """The proxies of the environment, except for loopback addresses, whatever no_proxy contains."""
 
     def proxy_open(self, req, proxy, type):  # pylint: disable=redefined-builtin
         return (
@@ -106,18 +106,18 @@ def proxy_of(url):
 
 
 class Client:
-    """Asks one index.
+    """Sends requests to one index.
 
     :param ca_cert: path of the CA certificates to trust instead of the system's.
-    :param timeout: seconds without a byte, and half of those for a whole answer.
-    :raises CaUnusable: when the CA certificates cannot be read.
+    :param timeout: seconds without a byte; a whole answer may take twice as long.
+    :raises CaCertificateError: the CA certificates cannot be read.
     """
 
     def __init__(self, ca_cert=None, timeout=10):
         try:
             context = ssl.create_default_context(cafile=ca_cert)
         except (OSError, ValueError) as error:
-            raise CaUnusable(
+            raise CaCertificateError(
                 "the CA certificate %s cannot be used: %s"
                 % (ca_cert, getattr(error, "strerror", None) or error)
             ) from error
@@ -129,9 +129,9 @@ class Client:
     def get(self, url, login=None, longest=LONGEST_PAGE, follow=False):
         """The :class:`Answer` to a GET.
 
-        :param login: (username, token), sent to this scheme, host and port alone.
+        :param login: (username, token), sent only to this scheme, host and port.
         :param longest: bytes of the body to read.
-        :param follow: follow redirects to other places, without the login.
+        :param follow: follow redirects to other origins, without the login.
         """
         for _count in range(MOST_REDIRECTS):
             answer = once(self._opener, url, login, self._timeout, longest)
@@ -143,7 +143,7 @@ class Client:
             except ValueError:
                 answer.verdict, answer.evidence = (
                     "wrong_url",
-                    "%s leads to something that is no address" % place(url),
+                    "%s redirects to an invalid address" % place(url),
                 )
                 return answer
             if moved:
@@ -154,7 +154,7 @@ class Client:
             url = target
         answer.verdict, answer.evidence = (
             "wrong_url",
-            "%s leads to another redirect again and again" % place(url),
+            "%s redirects without end" % place(url),
         )
         return answer
 
@@ -184,8 +184,7 @@ def once(opener, url, login, timeout, longest):
 
 
 def read(response, longest, deadline):
-    """The body, or its beginning. A server that sends a byte now and then does not hold us up for
-    ever."""
+    """The body, or its beginning. The deadline limits servers that send one byte at a time."""
     chunks, size = [], 0
     while size < longest:
         chunk = response.read1(min(65536, longest - size))
@@ -216,14 +215,14 @@ def why(error, url):
         ):
             return (
                 "wrong_url",
-                "what answers at %s does not speak TLS, and the url says https" % place(url),
+                "the url says https, and the server at %s does not speak TLS" % place(url),
             )
         return "tls_failed", "%s: %s" % (place(url), text)
     if proxy and (
         isinstance(error, (socket.gaierror, ConnectionRefusedError, socket.timeout))
         or "Tunnel connection" in text
     ):
-        return "proxy", "the proxy %s, set in this host's environment, gave: %s" % (proxy, text)
+        return "proxy", "the proxy %s of this host's environment answered: %s" % (proxy, text)
     if isinstance(error, (socket.gaierror, UnicodeError)):
         return "dns", "%s: %s" % (host, text)
     if isinstance(error, (socket.timeout, TimeoutError)):
@@ -231,7 +230,7 @@ def why(error, url):
     if isinstance(error, http.client.IncompleteRead):
         return "server_error", "%s closed the connection in the middle of its answer" % place(url)
     if isinstance(error, (http.client.HTTPException, ValueError)):
-        return "wrong_url", "what answers at %s does not speak HTTP (%s)" % (
+        return "wrong_url", "the server at %s does not speak HTTP (%s)" % (
             place(url),
             type(error).__name__,
         )

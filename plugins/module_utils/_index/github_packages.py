@@ -1,10 +1,10 @@
 # Copyright: Contributors to the bnlnpps.swf_testbed collection
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Settings of GitHub Packages in pip.conf and .pypirc. It has no registry for Python packages:
-every address of it answers 404.
+"""Settings of GitHub Packages in pip.conf and .pypirc. It has no registry for Python packages: all
+its addresses answer 404.
 
-What is found is named by section and option, never by value: there are tokens in these addresses.
+Findings name section and option, never the value: these addresses contain tokens.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def in_pypirc(text):
 
 
 def places(environment):
-    """The files of a login and of the host that may have it, each with the function that looks."""
+    """The files of a login and of the host to search, each with its search function."""
     home, config = environment["HOME"], xdg(environment, "XDG_CONFIG_HOME", ".config")
     confs = [
         os.path.join(config, "pip", "pip.conf"),
@@ -41,8 +41,8 @@ def places(environment):
 
 
 def found_in(environment, read):
-    """Pairs of a path and of what in it names GitHub Packages. What cannot be read is passed
-    over."""
+    """Pairs of a path and the settings in it that name GitHub Packages. Unreadable files are
+    skipped."""
     for path, look in places(environment):
         try:
             hits = look(read(path))
@@ -65,10 +65,10 @@ def repositories(lines):
 
 
 def without_github(text):
-    """The text of a pip.conf or .pypirc without GitHub Packages; all else stays as it is.
+    """The text of a pip.conf or .pypirc without GitHub Packages; everything else stays.
 
-    A section whose repository it is goes as a whole, with its token and its name in
-    C(index-servers). Of an option with several addresses only its own go.
+    A section for such a repository is removed with its token and its name in C(index-servers). Of
+    an option with several addresses only those of GitHub Packages are removed.
     """
     lines = ini_text.lines_of(text)
     gone = repositories(lines)

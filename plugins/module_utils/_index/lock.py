@@ -1,12 +1,11 @@
 # Copyright: Contributors to the bnlnpps.swf_testbed collection
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Locks: requirement files with exact versions and hashes, and which index each name of them comes
-from.
+"""Lock files: requirement files with exact versions and hashes, and the index of each name.
 
-A name that an index claims in ``packages`` comes from that index and from no other; every other
-name comes from the one index that claims none. An installation asks one index at a time for the
-names bound to it, so that a private name is never looked up anywhere else.
+A name that an index claims in ``packages`` comes only from that index; all other names come from
+the one index that claims none. An installation asks each index only for its own names, so that a
+private name is never looked up anywhere else.
 """
 
 from __future__ import annotations
@@ -33,7 +32,7 @@ def entries(text):
             continue
         if line[0].isspace():
             if not found:
-                raise ValueError("the lock starts with a continuation: %s" % line.strip())
+                raise ValueError("the lock file starts with a continuation line: %s" % line.strip())
             found[-1][2].append(line)
             continue
         match = REQUIREMENT.match(line)
@@ -47,17 +46,16 @@ def entries(text):
 
 
 def short_hash(text):
-    """Eight hexadecimal digits that stand for what a lock installs; its comments do not count."""
+    """Eight hexadecimal digits of the hash of a lock file without its comments."""
     body = "\n".join("\n".join(lines) for _name, _version, lines in entries(text))
     return hashlib.sha256(body.encode()).hexdigest()[:8]
 
 
 def index_of(name, indexes):
-    """The one index that a name comes from. A claim of the very name counts more than a pattern
-    that it matches.
+    """The index that serves a name. A claim of the exact name has precedence over a pattern.
 
     :param indexes: normalised indexes.
-    :raises ValueError: when no index, or more than one, may serve the name.
+    :raises ValueError: no index, or more than one, may serve the name.
     """
     claims = [index for index in indexes if canonical(name) in index["packages"]] or [
         index
@@ -70,14 +68,16 @@ def index_of(name, indexes):
         return claims[0]
     if claims:
         raise ValueError(
-            "%s could come from more than one index: %s. Let one of them claim it in packages."
-            % (name, ", ".join(index["name"] for index in claims))
+            "%s could come from more than one index. Evidence: %s may serve it. Fix: let one of "
+            "them claim it in packages" % (name, ", ".join(index["name"] for index in claims))
         )
-    raise ValueError("no index serves %s. Add one without packages, or one that claims it." % name)
+    raise ValueError(
+        "no index serves %s. Fix: add one without packages, or one that claims it" % name
+    )
 
 
 def by_index(text, indexes):
-    """The lock cut into one requirements text per index, in the order of the indexes."""
+    """The lock file split into one requirements text per index, in the order of the indexes."""
     texts = {}
     for name, _version, lines in entries(text):
         texts.setdefault(index_of(name, indexes)["name"], []).extend(lines)
@@ -89,8 +89,8 @@ def by_index(text, indexes):
 
 
 def versions(text):
-    """{name: version} of a lock. A name that is there for several Pythons has all its versions,
-    with ``or`` between them."""
+    """{name: version} of a lock. A name with several versions, for several Pythons, has all of
+    them, with ``or`` between them."""
     found = {}
     for name, version, _lines in entries(text):
         found.setdefault(name, []).append(version)

@@ -1,8 +1,8 @@
 # Copyright: Contributors to the bnlnpps.swf_testbed collection
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Pages of the simple API, HTML (PEP 503, 592) and JSON (PEP 691, 700), and how to tell them from
-what is none."""
+"""Pages of the simple API, HTML (PEP 503, 592) and JSON (PEP 691, 700), and how to recognise other
+pages."""
 
 from __future__ import annotations
 
@@ -23,14 +23,13 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.names i
 
 ACCEPT = "application/vnd.pypi.simple.v1+json, application/vnd.pypi.simple.v1+html;q=0.2, text/html;q=0.01"
 JSON_TYPE = "application/vnd.pypi.simple.v1+json"
-# servers without the mark of PEP 629 name their pages like this: pypiserver, devpi, nginx, Apache,
-# http.server
+# titles of servers without the mark of PEP 629: pypiserver, devpi, nginx, Apache, http.server
 TITLES = re.compile(r"links for|simple|index of|directory listing", re.I)
 
 
 @dataclass
 class Page:
-    """What a page is: ``package`` (of a package, maybe without files), ``root`` (list of packages),
+    """A parsed page: ``package`` (of a package, maybe without files), ``root`` (list of packages),
     ``login`` (for browsers) or ``other``."""
 
     kind: str
@@ -39,7 +38,7 @@ class Page:
 
 
 class Reader(HTMLParser):
-    """Collects the links of a page and what tells its kind."""
+    """Collects the links of a page and the marks of its type."""
 
     def __init__(self):
         super().__init__(convert_charrefs=True)
@@ -72,7 +71,7 @@ def parse(content_type, body, name=None):
     """The :class:`Page` of a body.
 
     :param content_type: the header's text.
-    :param body: bytes; of a root maybe only the beginning.
+    :param body: bytes; for a root maybe only the beginning.
     :param name: the package; None for the root.
     """
     kind = (content_type or "").partition(";")[0].strip().lower()
@@ -84,13 +83,13 @@ def parse(content_type, body, name=None):
         "application/vnd.pypi.simple.latest+html",
         "application/xhtml+xml",
     ):
-        return Page("other", evidence="it is of the type %s" % kind[:60])
+        return Page("other", evidence="it has the content type %s" % kind[:60])
     return parse_html(body.decode("utf-8", "replace"), name)
 
 
 def parse_json(body, name):
     if name is None:
-        # the list of all packages may be long, and cut off
+        # the list of all packages may be long, and truncated
         return Page("root")
     try:
         content = json.loads(body)
@@ -98,7 +97,8 @@ def parse_json(body, name):
         if api.partition(".")[0] != "1":
             return Page(
                 "other",
-                evidence="it speaks version %s of the simple API, and installers know 1" % api[:20],
+                evidence="it has version %s of the simple API, and installers support version 1"
+                % api[:20],
             )
         files = []
         for item in content["files"]:
@@ -112,7 +112,7 @@ def parse_json(body, name):
             )
         return Page("package", [file for file in files if file])
     except (ValueError, KeyError, TypeError, AttributeError):
-        return Page("other", evidence="it is JSON, and not of the simple API")
+        return Page("other", evidence="it is JSON, but not of the simple API")
 
 
 def read(text):
@@ -122,7 +122,7 @@ def read(text):
         reader.feed(text)
         reader.close()
     except (AssertionError, NotImplementedError):
-        # a declaration that html.parser does not know; what came before it counts
+        # html.parser rejects a declaration; the content before it counts
         pass
     return reader
 
@@ -145,10 +145,10 @@ def parse_html(text, name):
     reader = read(text)
     title = " ".join(reader.title.split())[:80]
     if reader.password:
-        return Page("login", evidence="it is a page to log in (%r)" % title)
-    known = reader.marked or bool(TITLES.search(title))
+        return Page("login", evidence="it is a login page (%r)" % title)
+    marked = reader.marked or bool(TITLES.search(title))
     if name is None:
-        return root_page(reader, known, title)
+        return root_page(reader, marked, title)
     files = [
         file_of(
             last_part(attributes.get("href")),
@@ -159,22 +159,22 @@ def parse_html(text, name):
         for attributes, _text in reader.anchors
     ]
     files = [file for file in files if file]
-    if files or known:
+    if files or marked:
         return Page("package", files)
     return Page("other", evidence="it is a page that lists no files (%r)" % title)
 
 
-def root_page(reader, known, title):
+def root_page(reader, marked, title):
     links = [
         (last_part(attributes.get("href")), text.strip()) for attributes, text in reader.anchors
     ]
     if any(part.endswith((".whl", *SDIST)) for part, _text in links):
         return Page(
             "other",
-            evidence="it lists files and not packages: it is the page of one package, or a folder "
-            "of wheels",
+            evidence="it lists files and not packages: it is the page of one package, or a "
+            "directory of wheels",
         )
-    if known or any(
+    if marked or any(
         part and canonical(part) == canonical(text.rstrip("/")) for part, text in links
     ):
         return Page("root")
@@ -190,10 +190,10 @@ def last_part(href):
 
 
 def from_directory(path, name):
-    """The :class:`Page` of a package in a directory: a static tree of the simple API, or wheels
-    side by side.
+    """The :class:`Page` of a package in a directory: a static tree of the simple API, or plain
+    wheels.
 
-    :raises OSError: when the directory cannot be read.
+    :raises OSError: the directory cannot be read.
     """
     entries = os.listdir(path)
     for entry in entries:

@@ -1,11 +1,11 @@
 # Copyright: Contributors to the bnlnpps.swf_testbed collection
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Edits files that belong to somebody else: single options of an ini file, and a marked block of
-any other text file.
+"""Edits files that belong to other owners: single options of an ini file, and a marked block in
+other text files.
 
-Everything else in the file stays as it is, byte for byte. What was set is kept in a record, so that
-it can be taken out again, and nothing else.
+Everything else in the file stays byte for byte. A record lists the settings, so that exactly these
+can be removed again.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.pip_con
 
 
 def set_option(text, section, option, value):
-    """The text of an ini file with one option set, or taken out where the value is None.
+    """The text of an ini file with one option set, or removed if the value is None.
 
-    A section that is not there is made at the beginning of the file: a last line may have no end.
+    A missing section is added at the beginning of the file, because a last line may have no end.
     """
     lines = ini_text.lines_of(text)
     end_of_line = "\r\n" if lines and lines[0].endswith("\r\n") else "\n"
@@ -43,7 +43,7 @@ def set_option(text, section, option, value):
     start = sections[section][0] + 1
     first, last = (there.first, there.last) if there else (start, start)
     if last == len(lines) and not lines[-1].endswith("\n"):
-        # the line at the end goes with the end of the line before it, and comes with one for it
+        # the last line has no end: move the line end together with it
         lines[first - 1] = lines[first - 1].rstrip("\r\n") + (end_of_line if new else "")
         new = [line.rstrip("\r\n") for line in new]
     lines[first:last] = new
@@ -51,10 +51,10 @@ def set_option(text, section, option, value):
 
 
 def with_options(text, wanted):
-    """The text with these options in [global], each where it is not there yet.
+    """The text with those of these options in [global] that are not set yet.
 
-    :raises ValueError: when pip would then read what is there otherwise: an indented line goes on
-        with the option before it.
+    :raises ValueError: pip would then read existing lines differently: an indented line continues
+        the option before it.
     """
     there, result = options(text), text
     new = {
@@ -66,14 +66,14 @@ def with_options(text, wanted):
         result = set_option(result, section, option, value)
     if options(result) != {**there, **new}:
         raise ValueError(
-            "options in it are indented, and pip would take them for a part of the one before "
-            "them. Take the spaces before them out"
+            "options in it are indented, and pip would read them as part of the option before "
+            "them. Fix: remove the spaces before them"
         )
     return result
 
 
 def without_section(text, section):
-    """The text without the heading of a section that holds no option. Comments stay."""
+    """The text without the heading of a section that has no options. Comments stay."""
     lines = ini_text.lines_of(text)
     start, end = ini_text.sections(lines).get(section, (0, 0))
     if any(
@@ -90,8 +90,7 @@ class Files:
 
     def __init__(self):
         self.before, self.after = {}, {}
-        #: files that were not there before this collection, and are to be gone when nothing is left
-        #: in them
+        #: files that this collection creates, to be removed once they are empty
         self.created = set()
 
     def read(self, path):
@@ -129,12 +128,12 @@ class Files:
 
 
 def undo(files, previous, owner):
-    """Take out what an earlier run set, and only where it still says what was set.
+    """Remove the settings of an earlier run, where they still have the recorded value.
 
-    :raises ValueError: for a file that cannot be read any more; the text begins with its path.
+    :raises ValueError: a file cannot be parsed any more; the text begins with its path.
     """
     if previous.get("before"):
-        # of a run that was interrupted between its record and its files
+        # a run was interrupted between its record and its files
         undo(files, previous["before"], owner)
     paths = [previous[key] for key in ("pip_conf", "uv_toml", "netrc") if previous.get(key)]
     files.created.update(previous.get("created", paths))

@@ -1,7 +1,7 @@
 # Copyright: Contributors to the bnlnpps.swf_testbed collection
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""From where a pip would install, by all files and variables that it reads."""
+"""The package sources of pip, from all files and variables that it reads."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.pip_con
     options,
 )
 
-# options that name places that packages come from. In [global] they count for all commands, in a
-# command's section for that command, and there they count more
+# options that name package sources. In [global] they apply to all commands; those in a command's
+# section have precedence for that command
 SOURCES = ("index-url", "pypi-url", "extra-index-url", "find-links", "no-index")
 
 
 def others(files, read, target, wanted):
-    """What pip would take packages from in addition to, or instead of, what we set.
+    """The package sources of pip in addition to, or instead of, the wanted ones.
 
-    :param files: paths, those that count more later.
+    :param files: paths in order of increasing precedence.
     :param read: function that returns the text of a file.
-    :param target: path of the file that has our options.
-    :param wanted: our options of the section global.
+    :param target: path of the file with the wanted options.
+    :param wanted: the wanted options of the section global.
     :returns: list of (path, section, option, value).
-    :raises ValueError: a file that pip cannot read; the text begins with its path.
+    :raises ValueError: pip cannot parse a file; the text begins with its path.
     """
     merged = {}
     for path in files if target in files else [*files, target]:
@@ -46,8 +46,8 @@ def others(files, read, target, wanted):
 
 
 def variables():
-    """The names of the variables of this process with which pip or uv take packages from elsewhere,
-    or read other files."""
+    """The names of this process's variables that give pip or uv other package sources or
+    configuration files."""
     return sorted(
         name
         for name, value in os.environ.items()

@@ -1,10 +1,9 @@
 # Copyright: Contributors to the bnlnpps.swf_testbed collection
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Asks package indexes for packages, with and without credentials, and says what is wrong.
+"""Asks package indexes for packages, with and without credentials, and reports problems.
 
-A name is asked for at the index that it is bound to and nowhere else: a private name that is looked
-up elsewhere is known there.
+A name is looked up only at its own index: a lookup elsewhere would reveal a private name.
 """
 
 from __future__ import annotations
@@ -17,6 +16,7 @@ import re
 from dataclasses import asdict
 from urllib.parse import urljoin, urlsplit
 
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.findings import message
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.access import (
     Access,
     AccessError,
@@ -32,7 +32,7 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.classif
 )
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.client import (
     Answer,
-    CaUnusable,
+    CaCertificateError,
     Client,
     place,
 )
@@ -49,7 +49,6 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.secrets
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.verdicts import (
     OF_AN_INDEX,
     explained,
-    sentence,
 )
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.versions import (
     newest_first,
@@ -60,26 +59,25 @@ WANTED = re.compile(
 )
 PYTHON = re.compile(r"^\d+\.\d+(\.\w+)?$")
 AT_ONCE = 16
-# of the list of all packages the beginning is enough; PyPI's has 30 MB
+# the beginning of the list of all packages is enough; PyPI's has 30 MB
 BEGINNING = 65536
-# where a simple API may be, seen from an address that is none
+# where a simple API may be below a wrong address
 DEEPER = ("simple/", "+simple/")
 
 
 class ProbeError(ValueError):
-    """What is wrong with the input."""
+    """The input is invalid."""
 
 
 def diagnose(indexes, names, access_dir=None, python=None, timeout=10):
-    """What is wrong with the indexes, for the message of an installation that failed.
+    """The problems of the indexes, for the message of a failed installation.
 
     :param indexes: items of ``swf_testbed_pip_indexes``, with or without their credentials.
     :param names: packages, as ``name`` or ``name==version``.
-    :param access_dir: folder that the role pip_index wrote on this machine.
-    :param python: version of the Python that is installed for; None for this one's.
+    :param access_dir: directory that the role pip_index wrote on this machine.
+    :param python: version of the Python to install for; None for the running one.
     :param timeout: seconds per request.
-    :returns: list of texts, each with cause, evidence and fix and without credentials; empty if
-        nothing is wrong.
+    :returns: list of texts, each with cause, evidence and fix and without credentials.
     """
     try:
         return probe(indexes, names, access_dir, python, timeout)["problems"]
@@ -92,13 +90,12 @@ def probe(indexes, names, access_dir=None, python=None, timeout=10):
 
     :returns: dict with ``indexes``, ``packages``, ``problems``, ``unsafe`` and ``ok``; no
         credential is in it.
-    :raises ProbeError, IndexesError, AccessError: for input that cannot be used. Nothing was
-        asked then.
+    :raises ProbeError, IndexesError, AccessError: invalid input, before any request.
     """
     python = python or platform.python_version()
     if not PYTHON.match(python):
         raise ProbeError(
-            "python: %r is not a version of Python. Give one like 3.11 or 3.11.7" % python
+            "python: %r is not a version of Python. Fix: use one like 3.11 or 3.11.7" % python
         )
     wanted = [wish(name) for name in names]
     entries = filled_in(indexes)
@@ -129,8 +126,8 @@ def wish(text):
 
 
 def filled_in(indexes):
-    """The normalised entries, those of GitHub included: they claim names too, and those must not be
-    asked for elsewhere."""
+    """The normalised entries, including those of GitHub: they also claim names, which must not be
+    looked up elsewhere."""
 
     def github(index):
         return index.get("preset") == "github" or is_github(index.get("url"))
@@ -154,8 +151,8 @@ def filled_in(indexes):
 
 
 def equip(entry, access, scrub):
-    """Add to an entry with what it is asked: ``address``, ``login`` and ``ca``; and ``host`` and
-    ``netloc`` for messages."""
+    """Add ``address``, ``login`` and ``ca`` to an entry, for requests, and ``host`` and ``netloc``,
+    for messages."""
     entry["login"] = access.login(entry)
     entry["address"] = entry["url"]
     if entry["preset"] == "pypi" and not entry["url"]:
@@ -171,8 +168,8 @@ def equip(entry, access, scrub):
 
 
 def places_of(name, entries):
-    """The entries where a name may be asked for: as :func:`lock.index_of`, but more than one is a
-    finding here and no error."""
+    """The entries that may serve a name: like :func:`lock.index_of`, but more than one is a finding
+    and no error."""
     claims = [entry for entry in entries if name in entry["packages"]] or [
         entry
         for entry in entries
@@ -194,7 +191,7 @@ def report_on(entry, wanted, python, timeout):
             entry,
             wanted,
             "unknown_default",
-            "it has no url, and there is no pip on this host that has one",
+            "it has no url, and no pip on this host has one",
         )
     seen = look(entry, [name for name, _version in wanted], timeout)
     pairs = []
@@ -228,11 +225,11 @@ def look(entry, names, timeout):
     """All answers of one index, as :class:`Seen`."""
     try:
         client = Client(entry["ca"], timeout)
-    except CaUnusable as error:
+    except CaCertificateError as error:
         return unreached(
             entry, names, Answer(entry["address"], verdict="tls_unknown_ca", evidence=str(error))
         )
-    # where nothing is private, redirects to other places are followed as installers follow them
+    # without private names, follow redirects to other origins like installers do
     follow = not is_private(entry)
 
     def ask(url, login=None, longest=None):
@@ -248,7 +245,7 @@ def look(entry, names, timeout):
 
     def page(name):
         url = urljoin(entry["address"], name + "/")
-        # a login that was refused is not tried again: accounts are locked after a few times
+        # do not retry rejected credentials: servers lock accounts after a few attempts
         login = (
             root.login
             if root.login and root.login.status == 401
@@ -317,7 +314,7 @@ def report_on_directory(entry, wanted, python):
 
 
 def everywhere(entry, wanted, verdict, evidence):
-    """The reports where an index was not asked."""
+    """The reports for an index to which no request was sent."""
     return (
         index_report(entry, verdict, evidence, False, False),
         [pair(entry, name, version, verdict, evidence) for name, version in wanted],
@@ -339,10 +336,10 @@ def index_report(entry, verdict, evidence, reachable, anonymous):
 def pair(
     entry, name, version, verdict, evidence, files=(), python=None, anonymous=False, where=None
 ):
-    """The report on a package of an index; ``ok`` becomes what its files say."""
+    """The report on a package of an index; the files decide whether ``ok`` stays."""
     chosen = None
     if verdict == "ok" and not files:
-        verdict, evidence = "not_found", "%s lists no files of it" % where
+        verdict, evidence = "not_found", "%s lists no files of the package" % where
     elif verdict == "ok":
         verdict, chosen, found = choose(files, python, version)
         evidence = evidence if verdict == "ok" else found
@@ -380,9 +377,9 @@ def summary(entries, wanted, reports):
                     if entry["name"] in {item["index"] for item in several}
                 ],
             )
-    problems = [sentence(report) for report in faults(indexes, packages)]
+    problems = [message(report) for report in faults(indexes, packages)]
     unsafe = warnings([entry for entry in entries if entry["preset"] != "github"])
-    unsafe += [sentence(index) for index in indexes if index["verdict"] == "anonymous"]
+    unsafe += [message(index) for index in indexes if index["verdict"] == "anonymous"]
     return {
         "indexes": indexes,
         "packages": packages,
@@ -393,13 +390,14 @@ def summary(entries, wanted, reports):
 
 
 def faults(indexes, packages):
-    """The reports that keep packages from being installed. What is wrong with a whole index is told
-    once."""
-    told = {
+    """The reports that prevent an installation. Problems of a whole index appear once."""
+    reported = {
         (index["name"], index["verdict"]) for index in indexes if index["verdict"] in OF_AN_INDEX
     }
     return [index for index in indexes if not index["ok"]] + [
-        item for item in packages if not item["ok"] and (item["index"], item["verdict"]) not in told
+        item
+        for item in packages
+        if not item["ok"] and (item["index"], item["verdict"]) not in reported
     ]
 
 
@@ -425,7 +423,7 @@ def compare(name, several, entries):
             "%s has %s" % (item["index"], item["versions"][0] if item["versions"] else "none")
             for item in several
         )
-        said = "%s, and %s" % (
+        text = "%s, and %s" % (
             "each of them claims it" if claimed else "none of them claims it",
             there,
         )
@@ -434,7 +432,7 @@ def compare(name, several, entries):
             item.update(
                 explained(
                     "duplicate",
-                    said,
+                    text,
                     entry,
                     package=name,
                     indexes=", ".join(other["index"] for other in several),
@@ -442,5 +440,5 @@ def compare(name, several, entries):
             )
     elif having:
         for item in several:
-            # one that has it is enough
+            # one index that has it is enough
             item["ok"] = item["ok"] or item["verdict"] == "not_found"

@@ -1,8 +1,8 @@
 # Copyright: Contributors to the bnlnpps.swf_testbed collection
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Versions of packages and of Python, compared as installers compare them (PEP 440), without a
-library that hosts may lack."""
+"""Versions of packages and of Python, compared like installers do (PEP 440), without a library that
+hosts may lack."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ CLAUSE = re.compile(r"^\s*(===|~=|==|!=|<=|>=|<|>)\s*([^\s]+)\s*$")
 
 
 def key(version):
-    """What versions are sorted by; None for a text that is no version."""
+    """The sort key of a version; None for an invalid version."""
     match = VERSION.match(version.strip().lower())
     if not match:
         return None
@@ -54,7 +54,7 @@ def same(one, other):
 
 
 def newest_first(versions):
-    """Versions, the newest first; what is no version comes last."""
+    """Versions, the newest first; invalid ones come last."""
     return sorted(
         versions,
         key=lambda version: (key(version) is not None, key(version) or (), version),
@@ -63,8 +63,7 @@ def newest_first(versions):
 
 
 def allows(requirement, python):
-    """True if a ``requires-python`` allows a Python. One that cannot be understood does, as with
-    pip.
+    """True if a ``requires-python`` allows a Python. An invalid one does, like in pip.
 
     :param requirement: such as ``>=3.10,<4``; None or an empty text allows everything.
     :param python: a version such as ``3.11.7``.

@@ -1,7 +1,7 @@
 # Copyright: Contributors to the bnlnpps.swf_testbed collection
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Build a package, and compare what was built with what an index has."""
+"""Build a package, and compare it with the files of an index."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._package.proje
     PublishError,
 )
 
-# written anew by each version of a build tool, whatever the package
+# differs between versions of a build tool, for the same package
 BY_THE_TOOL = re.compile(r"(\.dist-info/(RECORD|WHEEL)|\.egg-info/.*|/setup\.cfg)$")
 METADATA = re.compile(r"(\.dist-info/METADATA|/PKG-INFO)$")
 EVIDENCE_LINES = 12
@@ -38,13 +38,13 @@ def build(project, formats, outdir):
     except InstallError as error:
         evidence = "\n".join("  " + text for text in error.output.splitlines()[-EVIDENCE_LINES:])
         raise PublishError(
-            "could not build %s.\nEvidence:\n%s\nNext: mend what the output names, then run again."
+            "cannot build %s.\nEvidence:\n%s\nFix: correct the errors in the output, then run again"
             % (project.label, evidence)
         ) from error
 
 
 def metadata_problem(project, files):
-    """What twine finds wrong with the metadata of built files, or None."""
+    """The finding of twine on the metadata of built files, or None."""
     try:
         call("check", [sys.executable, "-m", "twine", "check", "--strict", *files])
     except InstallError as error:
@@ -55,15 +55,15 @@ def metadata_problem(project, files):
         ]
         return (
             project.file,
-            "the metadata of the built package is not in order: %s" % " ".join(lines[-4:]),
-            "Mend it in pyproject.toml or in the readme",
+            "twine rejects the metadata of the built package: %s" % " ".join(lines[-4:]),
+            "Correct it in pyproject.toml or in the readme",
         )
     return None
 
 
 def missing_packages(project, wheel):
-    """What lies under src/ and did not get into the wheel, as a finding, or None. Build tools do
-    not mind an empty one."""
+    """A finding if packages under src/ are missing in the wheel, or None. Build tools accept an
+    empty wheel."""
     with zipfile.ZipFile(wheel) as archive:
         there = {name.partition("/")[0] for name in archive.namelist()}
     left_out = [
@@ -73,7 +73,7 @@ def missing_packages(project, wheel):
         return (
             project.file,
             "the built wheel lacks %s of src/" % ", ".join(left_out),
-            "Mend the packages that the build tool is told of, for hatchling "
+            "Correct the list of packages of the build tool, for hatchling "
             "[tool.hatch.build.targets.wheel] packages",
         )
     return None
@@ -87,8 +87,8 @@ def sha256(path):
 def difference(ours, theirs):
     """The first member in which two builds of one version differ, or None.
 
-    What each version of a build tool writes differently is left out: a package is the same when it
-    installs the same.
+    Differences between versions of a build tool are ignored: packages are the same if they install
+    the same.
     """
     left, right = members(ours), members(theirs)
     return next(

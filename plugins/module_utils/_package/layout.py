@@ -1,8 +1,7 @@
 # Copyright: Contributors to the bnlnpps.swf_testbed collection
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whether the code of a package lies under src/, and the programs that it names are there. Nothing
-is imported."""
+"""Whether the code of a package is under src/, and its entry points exist. Nothing is imported."""
 
 from __future__ import annotations
 
@@ -10,7 +9,7 @@ import ast
 import os
 import re
 
-# importable beside src/, and meant to be: tools run them where they are
+# allowed outside of src/: tools use them in place
 TOOLS_FILES = ("setup.py", "conftest.py", "noxfile.py", "tasks.py", "fabfile.py")
 TOOLS_FOLDERS = ("test", "tests", "doc", "docs", "example", "examples", "benchmarks", "src")
 TARGET = re.compile(
@@ -19,9 +18,9 @@ TARGET = re.compile(
 
 
 def layout_findings(project):
-    """What is wrong with where the code is, as (file, cause, fix) triples."""
+    """Problems with the location of the code, as (file, cause, fix) triples."""
     src = os.path.join(project.folder, "src")
-    beside = [
+    outside = [
         item
         for item in importable(project.folder)
         if item not in TOOLS_FILES and item not in TOOLS_FOLDERS
@@ -30,32 +29,32 @@ def layout_findings(project):
     if not os.path.isdir(src):
         yield (
             project.named("src"),
-            "there is no such folder",
+            "the directory does not exist",
             (
-                "Move the code there, for example to src/%s/: what lies beside pyproject.toml is "
-                "imported from the checkout, and tests pass then that fail with the built package"
-                % expected
+                "Move the code there, for example to src/%s/. Tests import code next to "
+                "pyproject.toml from the checkout, and can pass although the built package is "
+                "broken" % expected
             ),
         )
     else:
         if os.path.exists(os.path.join(src, "__init__.py")):
-            yield project.named("src/__init__.py"), "it makes src itself a package", "Remove it"
+            yield project.named("src/__init__.py"), "it makes src a package", "Remove it"
         if not any(importable(src)):
             yield (
                 project.named("src"),
                 "there is no package in it",
-                "Put the code into src/%s/ with an __init__.py" % expected,
+                "Move the code to src/%s/ with an __init__.py" % expected,
             )
-    for item in beside:
+    for item in outside:
         yield (
             project.named(item),
-            "it can be imported and is not in src/",
+            "it is importable and not in src/",
             "Move it to src/, or remove it",
         )
 
 
 def importable(folder):
-    """The names in a folder that Python would import, sorted."""
+    """The importable names in a directory, sorted."""
     return sorted(
         item
         for item in os.listdir(folder)
@@ -69,7 +68,7 @@ def importable(folder):
 
 
 def script_findings(project):
-    """Entry points whose target is not there, as (file, cause, fix) triples."""
+    """Entry points without a target, as (file, cause, fix) triples."""
     groups = {
         "scripts": project.section("project", "scripts"),
         "gui-scripts": project.section("project", "gui-scripts"),
@@ -120,8 +119,8 @@ def target_problem(project, target, needs_attribute):
 
 
 def top_level_names(tree):
-    """What a module binds outside of functions and classes; ``*`` among it if that cannot be
-    known."""
+    """The names that a module binds outside of functions and classes; includes ``*`` after a star
+    import."""
     names = set()
     pending = list(tree.body)
     while pending:

@@ -1,8 +1,8 @@
 # Copyright: Contributors to the bnlnpps.swf_testbed collection
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""From sources to what an index lacks of them: check, look, build, compare. Nothing is uploaded
-here."""
+"""Find out which packages an index lacks: check the sources, query the index, build, compare.
+Nothing is uploaded here."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._package.proje
     PublishError,
 )
 
-BY_THE_BUILD = "(the build makes the version)"
+BY_THE_BUILD = "(the build sets the version)"
 
 
 class Package:
-    """One project on its way: what the index has of its version, and what was built."""
+    """One project: the files of its version on the index, and the built files."""
 
     def __init__(self, project):
         self.project, self.version = project, project.version
@@ -42,7 +42,7 @@ class Package:
         return [name for name in formats if name not in self.there]
 
     def look(self, files):
-        """Note what is there of this version; ``files`` as :meth:`Index.files` returns them."""
+        """Record the files of this version; ``files`` is the result of :meth:`Index.files`."""
         for file, (url, digest) in files.items():
             found = parsed(file)
             if found and found[1:] == (self.project.name, self.version):
@@ -55,7 +55,7 @@ class Package:
 
 
 def refuse(problems):
-    """Raise all (file, cause, fix) problems at once, if there are any."""
+    """Raise one error for all (file, cause, fix) problems, if there are any."""
     if problems:
         raise PublishError(
             "%d finding%s, and nothing was uploaded:\n%s"
@@ -64,7 +64,7 @@ def refuse(problems):
 
 
 def check_sources(projects):
-    """All findings on the sources, and names that two of them have."""
+    """All findings on the sources, including duplicate names."""
     problems = [finding for project in projects for finding in findings(project)]
     names = {}
     for project in projects:
@@ -74,7 +74,7 @@ def check_sources(projects):
                 problems.append(
                     (
                         project.file,
-                        "%s is called %s too" % (first.label, project.name),
+                        "%s has the same name, %s" % (first.label, project.name),
                         "Publish one of them",
                     )
                 )
@@ -82,7 +82,7 @@ def check_sources(projects):
 
 
 def must_be_readable(projects):
-    """Refuse projects that cannot even be named, where the checks are left out."""
+    """Reject projects without name or version, if the checks are disabled."""
     problems = []
     for project in projects:
         if project.problem:
@@ -90,9 +90,7 @@ def must_be_readable(projects):
         elif not project.name or (
             project.section("project").get("version") is None and not project.dynamic("version")
         ):
-            problems.append(
-                (project.file, "[project] must give name and version", "Add what is missing")
-            )
+            problems.append((project.file, "[project] lacks name or version", "Add them"))
     refuse(problems)
 
 
@@ -108,8 +106,8 @@ def build_all(packages, formats, scratch):
 
 
 def built_problems(packages, index, scratch):
-    """What is wrong with built packages: their metadata, what they lack, or other content under a
-    version that the index has."""
+    """Problems of built packages: their metadata, missing packages, or other content than the same
+    version on the index."""
     problems = []
     for package in packages:
         found = [metadata_problem(package.project, sorted(package.built.values()))]
@@ -121,7 +119,7 @@ def built_problems(packages, index, scratch):
 
 
 def other_content(package, index, scratch):
-    """Files of a built package that the index has with other content, as problems."""
+    """Problems for files of a built package whose content on the index differs."""
     problems = []
     for name, (file, url, digest) in package.there.items():
         ours = package.built.get(name)
@@ -136,7 +134,7 @@ def other_content(package, index, scratch):
                         package.project.file,
                         "the index %s has %s with other content: %s differs"
                         % (index.entry["name"], package, where),
-                        "Raise the version; an index keeps what it has",
+                        "Increase the version; an index never replaces a file",
                     )
                 )
     return problems

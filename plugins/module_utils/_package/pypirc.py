@@ -1,10 +1,10 @@
 # Copyright: Contributors to the bnlnpps.swf_testbed collection
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The sections of a .pypirc that stand for indexes of swf_testbed_pip_indexes; those of somebody
-else stay as they are, byte for byte.
+"""The sections of a .pypirc for indexes of swf_testbed_pip_indexes; other sections stay byte for
+byte.
 
-Ours come first, in a marked block: what is not touched is the whole file again when it is gone.
+These sections come first, in a marked block: without it, the rest is the original file.
 """
 
 from __future__ import annotations
@@ -23,19 +23,19 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._package.targe
 )
 
 LIST = ("distutils", "index-servers")
-# one block for all instances: a login has one file, and names of its own for indexes
+# one block for all instances: a login has only one .pypirc
 OWNER = "pypirc"
 
 
 class PypircError(ValueError):
-    """twine could not read the file either."""
+    """twine cannot parse the file either."""
 
 
 def with_indexes(text, entries):
-    """The text with one section per index that takes uploads, and without those of earlier runs.
+    """The text with one section per index that accepts uploads, and without those of earlier runs.
 
     :param entries: normalised indexes.
-    :raises PypircError: naming the line, and quoting nothing.
+    :raises PypircError: the text names the line, and quotes nothing.
     """
     checked(text)
     entries = [entry for entry in entries if refusal(entry) is None]
@@ -43,7 +43,7 @@ def with_indexes(text, entries):
     rest = outside(text, OWNER)
     before = ini_text.sections(ini_text.lines_of(text[: len(text) - len(rest)]))
     lines = without_ours(ini_text.lines_of(rest), {*names, *before} - {LIST[0]})
-    # the list of somebody else gets our names, so it comes before the rest is put together
+    # this may add our names to an existing list, so it comes before the rest is joined
     block = listing_and_sections(lines, names, entries) if names else []
     result = set_block("".join(lines), OWNER, "".join(block))
     checked(result)
@@ -54,12 +54,12 @@ def checked(text):
     try:
         parsed(text)
     except ValueError as error:
-        raise PypircError("twine cannot read it either: %s" % error) from None
+        raise PypircError("twine cannot parse it either. Evidence: %s" % error) from None
 
 
 def without_ours(lines, names):
-    """Lines without the sections of these names and those of earlier versions, which are no more in
-    the list of index servers."""
+    """Lines without the sections of these names and those of earlier versions, which are also
+    removed from the list of index servers."""
     ours = {
         name
         for name, (start, end) in ini_text.sections(lines).items()
@@ -82,8 +82,8 @@ def without_ours(lines, names):
 
 
 def listing_and_sections(lines, names, entries):
-    """The new lines for the beginning of the file. A list of somebody else gets our names at its
-    end, in place."""
+    """The new lines for the beginning of the file. An existing list gets our names at its end, in
+    place."""
     new = []
     found = listed(lines)
     if found:
@@ -95,9 +95,13 @@ def listing_and_sections(lines, names, entries):
             ["index-servers =\n", *("    %s\n" % name for name in names)],
         )
     else:
-        # without the list, twine knows these two; with it, what is not listed is not known
-        known = [name for name in ("pypi", "testpypi") if name in ini_text.sections(lines)]
-        new = ["[distutils]\n", "index-servers =\n", *("    %s\n" % name for name in known + names)]
+        # without the list, twine has these two; with a list, only the listed ones
+        implicit = [name for name in ("pypi", "testpypi") if name in ini_text.sections(lines)]
+        new = [
+            "[distutils]\n",
+            "index-servers =\n",
+            *("    %s\n" % name for name in implicit + names),
+        ]
     return new + [section(entry) for entry in entries]
 
 
@@ -113,8 +117,8 @@ def marked(lines):
 
 
 def add(lines, place, new):
-    """Add lines; where that is after a last line that has no end, the end comes before and the new
-    last line has none."""
+    """Insert lines; after a last line without an end, that line gets one and the new last line has
+    none."""
     if place == len(lines) and not lines[-1].endswith("\n"):
         lines[-1] += "\n"
         new[-1] = new[-1].rstrip("\n")
