@@ -8,7 +8,9 @@ from __future__ import annotations
 import datetime
 import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
@@ -26,7 +28,9 @@ class ActionModule(ActionBase):
     TRANSFERS_FILES = False
     _requires_connection = False
 
-    def run(self, tmp=None, task_vars=None):
+    def run(
+        self, tmp: str | None = None, task_vars: dict[str, Any] | None = None
+    ) -> dict[str, Any]:
         result = super().run(tmp, task_vars)
         hostvars, arguments = task_vars["hostvars"], self._task.args
         answers = {
@@ -59,11 +63,11 @@ class ActionModule(ActionBase):
         return result
 
 
-def now():
+def now() -> str:
     return datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def write(path, content):
+def write(path: str, content: Mapping[str, Any]) -> None:
     """Only its owner can read it: it describes the configuration of the hosts."""
     try:
         handle = os.open(Path(path).expanduser(), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)

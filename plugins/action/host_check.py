@@ -7,7 +7,9 @@ unreachable host as a finding."""
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
@@ -26,7 +28,9 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._unreached imp
 MAX_CLOCK_OFFSET = 5.0
 
 
-def clock_problem(clock, sent, received, most):
+def clock_problem(
+    clock: Mapping[str, float], sent: float, received: float, most: float
+) -> dict[str, Any] | None:
     """A finding if the clocks of controller and host differ by more than ``most`` seconds, None
     otherwise.
 
@@ -46,7 +50,7 @@ def clock_problem(clock, sent, received, most):
     )
 
 
-def public(index):
+def public(index: Mapping[str, Any]) -> tuple[dict[str, Any], str | None]:
     """(index, the certificates of its CA or None): a host cannot use a path on the controller, but
     it can use the text."""
     path = index.get("ca_cert")
@@ -62,7 +66,9 @@ def public(index):
 class ActionModule(ActionBase):
     TRANSFERS_FILES = False
 
-    def run(self, tmp=None, task_vars=None):
+    def run(
+        self, tmp: str | None = None, task_vars: dict[str, Any] | None = None
+    ) -> dict[str, Any]:
         super().run(tmp, task_vars)
         task_vars = task_vars or {}
         host = task_vars["inventory_hostname"]
@@ -107,7 +113,7 @@ class ActionModule(ActionBase):
         return result
 
     @staticmethod
-    def _of_variable(item):
+    def _of_variable(item: Any) -> dict[str, Any]:
         return finding(
             "variables",
             "%s %s" % (item.variable, item.cause),

@@ -9,6 +9,8 @@ gave to the host.
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
+from typing import Any
 
 from ansible.errors import AnsibleActionFail
 from ansible.module_utils.parsing.convert_bool import boolean
@@ -38,7 +40,9 @@ POLL_SECONDS = 1
 class ActionModule(ActionBase):
     TRANSFERS_FILES = False
 
-    def run(self, tmp=None, task_vars=None):
+    def run(
+        self, tmp: str | None = None, task_vars: dict[str, Any] | None = None
+    ) -> dict[str, Any]:
         super().run(tmp, task_vars)
         task_vars = task_vars or {}
         result = self._held(task_vars)
@@ -64,7 +68,7 @@ class ActionModule(ActionBase):
             }
         return result
 
-    def _refusal(self, records, task_vars):
+    def _refusal(self, records: list[dict[str, Any]], task_vars: dict[str, Any]) -> str | None:
         """The error message if this controller must not change the host, or None."""
         if not records:
             return None
@@ -76,7 +80,7 @@ class ActionModule(ActionBase):
             why = refusal(records, held, task_vars["inventory_hostname"])
         return why
 
-    def _held(self, task_vars):
+    def _held(self, task_vars: dict[str, Any]) -> dict[str, Any]:
         """The module's result. Two simultaneous runs may each hold some of the hosts. The later one
         fails at once and releases its hosts, so that the other one can continue.
         """
@@ -100,7 +104,7 @@ class ActionModule(ActionBase):
             time.sleep(POLL_SECONDS)
 
 
-def doubled(result, host):
+def doubled(result: Mapping[str, Any], host: str) -> str | None:
     """The error message for a host that is in the inventory under two names, or None."""
     other = claimed_by(result["place"], host) if "place" in result else host
     if other == host:

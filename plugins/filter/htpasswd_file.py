@@ -6,6 +6,8 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from ansible.errors import AnsibleFilterError
 
@@ -14,7 +16,7 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.text i
 RIGHTS = ("read", "upload")
 
 
-def htpasswd_entry(token, username):
+def htpasswd_entry(token: Any, username: Any) -> str:
     """A line of an htpasswd file, without an end, in Apache's {SHA} scheme.
 
     An index verifies the password on every request, hundreds of times per installation. A slow hash
@@ -47,7 +49,7 @@ def htpasswd_entry(token, username):
     return "%s:{SHA}%s" % (username, digest)
 
 
-def htpasswd_file(users):
+def htpasswd_file(users: list[Mapping[str, Any]]) -> str:
     """The accounts of the package index: lines of htpasswd_entry followed by the rights."""
     names = [user.get("name") for user in users]
     for name in names:
@@ -71,5 +73,5 @@ def htpasswd_file(users):
 
 
 class FilterModule:
-    def filters(self):
+    def filters(self) -> dict[str, Callable[..., Any]]:
         return {"htpasswd_file": htpasswd_file}

@@ -6,6 +6,9 @@ Artemis."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 from ansible.errors import AnsibleFilterError
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.text import not_text
@@ -14,7 +17,7 @@ NAMED = {"\t": "\\t", "\n": "\\n", "\r": "\\r", "\f": "\\f"}
 SPECIAL = set("\\=:#! ")
 
 
-def escaped(text):
+def escaped(text: str) -> str:
     """A key or a value in ASCII that C(java.util.Properties) reads back unchanged."""
     parts = []
     for character in text:
@@ -34,7 +37,7 @@ def escaped(text):
     return "".join(parts)
 
 
-def java_properties(settings):
+def java_properties(settings: Any) -> str:
     """Lines of the form key=value."""
     if not isinstance(settings, dict):
         raise AnsibleFilterError(
@@ -56,5 +59,5 @@ def java_properties(settings):
 
 
 class FilterModule:
-    def filters(self):
+    def filters(self) -> dict[str, Callable[..., Any]]:
         return {"java_properties": java_properties}

@@ -4,6 +4,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 from ansible.errors import AnsibleFilterError
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._package.project import (
@@ -15,7 +18,7 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._package.targe
 )
 
 
-def upload_target(indexes, name=""):
+def upload_target(indexes: list[dict[str, Any]], name: str = "") -> dict[str, Any]:
     """The data that a workflow needs to upload to one of the indexes, without the token."""
     try:
         entry = target(indexes, name, needs_token=False)
@@ -36,5 +39,5 @@ def upload_target(indexes, name=""):
 
 
 class FilterModule:
-    def filters(self):
+    def filters(self) -> dict[str, Callable[..., Any]]:
         return {"upload_target": upload_target}

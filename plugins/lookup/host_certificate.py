@@ -4,6 +4,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from typing import Any
+
 DOCUMENTATION = r"""
 name: host_certificate
 short_description: The TLS certificate of a service, provided or issued by a lab CA on the
@@ -106,7 +109,9 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._certificates 
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._lab_ca import LabCa
 
 
-def obtain(services, options, read, check_mode):
+def obtain(
+    services: list[str], options: Mapping[str, Any], read: Callable[[str], str], check_mode: bool
+) -> list[dict[str, str]]:
     """The certificates and keys, provided or issued.
 
     :param options: the lookup's own.
@@ -128,7 +133,9 @@ def obtain(services, options, read, check_mode):
 
 
 class LookupModule(LookupBase):
-    def run(self, terms, variables=None, **kwargs):
+    def run(
+        self, terms: list[str], variables: dict[str, Any] | None = None, **kwargs: Any
+    ) -> list[dict[str, str]]:
         self.set_options(var_options=variables, direct=kwargs)
         try:
             return obtain(
@@ -145,7 +152,7 @@ class LookupModule(LookupBase):
                 "check the path and its permissions" % (error.filename, error.strerror)
             ) from None
 
-    def _read(self, path):
+    def _read(self, path: str) -> str:
         # this lookup also decrypts files with Ansible Vault
         reader = lookup_loader.get(
             "ansible.builtin.file", loader=self._loader, templar=self._templar

@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 DOCUMENTATION = r"""
 name: lease
 short_description: The lease of the hosts, for the environment of a play
@@ -57,7 +59,9 @@ READ = (
 
 
 class LookupModule(LookupBase):
-    def run(self, terms, variables=None, **kwargs):
+    def run(
+        self, terms: list[str], variables: dict[str, Any] | None = None, **kwargs: Any
+    ) -> list[str]:
         self.set_options(var_options=variables, direct=kwargs)
         if (variables or {}).get("ansible_check_mode"):
             return [""]

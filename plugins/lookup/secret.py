@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 DOCUMENTATION = r"""
 name: secret
 short_description: A secret that is generated once and stored on the controller
@@ -55,7 +57,7 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory._kn
 )
 
 
-def read_or_make(directory, name, check_mode):
+def read_or_make(directory: str, name: str, check_mode: bool) -> str:
     """The secret of that name; created if it is missing, except in check mode. Raises OSError,
     ValueError."""
     if os.path.basename(name) != name or name.startswith(".") or not name:
@@ -83,7 +85,9 @@ def read_or_make(directory, name, check_mode):
 
 
 class LookupModule(LookupBase):
-    def run(self, terms, variables=None, **kwargs):
+    def run(
+        self, terms: list[str], variables: dict[str, Any] | None = None, **kwargs: Any
+    ) -> list[str]:
         self.set_options(var_options=variables, direct=kwargs)
         directory = os.path.expanduser(self.get_option("directory"))
         check_mode = bool((variables or {}).get("ansible_check_mode"))

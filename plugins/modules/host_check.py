@@ -5,6 +5,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 DOCUMENTATION = r"""
 module: host_check
 short_description: Find the problems of a host of the testbed, before the first installation and
@@ -401,11 +404,11 @@ REACH = {
 }
 
 
-def listed(options):
+def listed(options: Mapping[str, Any]) -> dict[str, Any]:
     return {"type": "list", "elements": "dict", "default": [], "options": options}
 
 
-def python_of(options):
+def python_of(options: Mapping[str, Any]) -> tuple[str | None, list[dict[str, Any] | None]]:
     """(version of the Python for releases, or None; findings)"""
     found = find_python(options["python"])
     problems = [
@@ -415,14 +418,16 @@ def python_of(options):
     return found["version"] if found else None, problems
 
 
-def systemd_of(options, version):
+def systemd_of(options: Mapping[str, Any], version: int | None) -> list[dict[str, Any] | None]:
     """Findings on systemd: required in system scope, optional in user scope."""
     if options["scope"] == "system":
         return system_problems(version)
     return [linger_problem(version, systemd.lingers())] if options["systemd"] == "auto" else []
 
 
-def indexes_of(options, cas, folder, python):
+def indexes_of(
+    options: Mapping[str, Any], cas: Mapping[str, str], folder: str, python: str | None
+) -> list[dict[str, Any]]:
     """Findings on the package indexes. ``cas`` has the CAs that are not yet installed on the
     host."""
     indexes = []
@@ -441,7 +446,9 @@ def indexes_of(options, cas, folder, python):
     return doctor_indexes.examine(indexes, options["packages"], access, python, options)
 
 
-def examine(options, folder):
+def examine(
+    options: Mapping[str, Any], folder: str
+) -> tuple[dict[str, bool], list[dict[str, Any]]]:
     """(installed, findings) of this host."""
     version, found, installed, python = systemd.version(), [], {}, None
     if options["instances"]:
@@ -463,7 +470,7 @@ def examine(options, folder):
     return installed, [item for item in found if item]
 
 
-def main():
+def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "max_clock_offset": {"type": "float", "default": 5.0},

@@ -5,6 +5,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 DOCUMENTATION = r"""
 module: package_check
 short_description: Check that source directories can be published as Python packages
@@ -85,13 +88,16 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._package.looku
     IndexUnavailableError,
 )
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._package.project import (
+    Problem,
     PublishError,
     missing_libraries,
 )
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._package.target import target
 
 
-def compared(packages, entry, formats, scratch):
+def compared(
+    packages: list[plan.Package], entry: Mapping[str, Any], formats: list[str], scratch: str
+) -> tuple[list[Problem], list[str]]:
     """(problems, warnings) of versions that the index has, for packages without problems in their
     sources."""
     index = Index(entry)
@@ -106,7 +112,7 @@ def compared(packages, entry, formats, scratch):
     return plan.built_problems(there, index, scratch), []
 
 
-def check(options):
+def check(options: Mapping[str, Any]) -> tuple[list[str], list[str], list[str]]:
     """(findings, names and versions, warnings)."""
     entry = (
         target(options["indexes"], options["index"], needs_token=False)
@@ -136,7 +142,7 @@ def check(options):
         )
 
 
-def main():
+def main() -> None:
     module = AnsibleModule(
         argument_spec={
             **sources.OPTIONS,

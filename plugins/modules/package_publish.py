@@ -5,6 +5,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 DOCUMENTATION = r"""
 module: package_publish
 short_description: Build Python packages and upload the versions that an index does not have
@@ -128,7 +131,7 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._package.targe
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._package.upload import upload
 
 
-def entry_of(options):
+def entry_of(options: Mapping[str, Any]) -> dict[str, Any]:
     """The normalised index to publish to."""
     if options["indexes"] is not None:
         return target(options["indexes"], options["index"])
@@ -147,7 +150,7 @@ def entry_of(options):
     )
 
 
-def look(packages, index, check_mode):
+def look(packages: list[plan.Package], index: Index, check_mode: bool) -> None:
     """Record the files of each package with a version. In check mode the index may not exist
     yet."""
     for package in packages:
@@ -160,7 +163,13 @@ def look(packages, index, check_mode):
                 return
 
 
-def upload_missing(entry, index, packages, formats, scratch):
+def upload_missing(
+    entry: Mapping[str, Any],
+    index: Index,
+    packages: list[plan.Package],
+    formats: list[str],
+    scratch: str,
+) -> None:
     """Upload the built files that the index lacks. Another run may publish the same packages
     meanwhile: its files count as done.
 
@@ -182,11 +191,11 @@ def upload_missing(entry, index, packages, formats, scratch):
             files = left
 
 
-def missing_files(packages, formats):
+def missing_files(packages: list[plan.Package], formats: list[str]) -> list[str]:
     return [package.built[name] for package in packages for name in package.missing(formats)]
 
 
-def publish(options, check_mode):
+def publish(options: Mapping[str, Any], check_mode: bool) -> tuple[list[str], list[str]]:
     """(published, present) as the module returns them.
 
     :raises PublishError: nothing was uploaded, or not everything.
@@ -222,7 +231,7 @@ def publish(options, check_mode):
         ]
 
 
-def main():
+def main() -> None:
     module = AnsibleModule(
         argument_spec={
             **sources.OPTIONS,

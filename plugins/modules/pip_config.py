@@ -5,6 +5,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from typing import Any
+
 DOCUMENTATION = r"""
 module: pip_config
 short_description: Configure an index for pip and uv of a login, a virtual environment or a host
@@ -158,7 +161,7 @@ class PipConfigError(Exception):
     """The settings would be unsafe, or contradict existing ones."""
 
 
-def one_for_all(indexes):
+def one_for_all(indexes: list[dict[str, Any]]) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """The index to configure and the accepted extra ones.
 
     :raises PipConfigError: pip could install a bound name from another index.
@@ -183,7 +186,9 @@ def one_for_all(indexes):
     return (primary or indexes)[0], [index for index in unsafe if index not in primary]
 
 
-def pip_options(index, extra, access_dir):
+def pip_options(
+    index: Mapping[str, Any], extra: list[dict[str, Any]], access_dir: str | None
+) -> dict[str, str]:
     """The options of pip's section global."""
     found = {"no-input": "true"}
     if index["preset"] == "directory" and is_flat(index["url"]):
@@ -202,7 +207,9 @@ def pip_options(index, extra, access_dir):
     return found
 
 
-def places(scope, site, environment):
+def places(
+    scope: str, site: str | None, environment: Mapping[str, str]
+) -> tuple[str | None, str | None, str | None]:
     """The paths of pip.conf, uv.toml and netrc for a scope; None if the scope has no such file."""
     config = xdg(environment, "XDG_CONFIG_HOME", ".config")
     home = os.path.join(environment["HOME"], ".netrc")
@@ -222,14 +229,16 @@ def places(scope, site, environment):
 class OnThisHost:
     """The pip of a host, and all files that it and uv read."""
 
-    def __init__(self, files, environment, preferred):
+    def __init__(
+        self, files: pip_config.Files, environment: Mapping[str, str], preferred: str | None
+    ) -> None:
         self.files, self.environment = files, environment
         try:
             self.python, self.confs, _settings = asked_of_pip(preferred)
         except PipNotFoundError:
             self.python, self.confs = None, usual_files(environment)
 
-    def set_pip(self, path, wanted):
+    def set_pip(self, path: str, wanted: Mapping[str, str]) -> dict[str, Any]:
         """Set options in a pip.conf; return their record."""
         text = self.files.read(path)
         there = in_file(path, options, text)
@@ -255,7 +264,7 @@ class OnThisHost:
             "section": not any(section == "global" for section in sections_of(text)),
         }
 
-    def _read_by_pip(self, path, wanted):
+    def _read_by_pip(self, path: str, wanted: Mapping[str, str]) -> None:
         """Have the pip of the host read the new text, if there is a pip."""
         with tempfile.NamedTemporaryFile(
             "w", encoding="utf-8", errors="surrogateescape", newline=""
@@ -277,7 +286,7 @@ class OnThisHost:
                 % (path, " and ".join(lost))
             )
 
-    def set_uv(self, path, lines, owner):
+    def set_uv(self, path: str, lines: str, owner: str) -> None:
         system = [
             os.path.join(place, "uv/uv.toml")
             for place in self.environment.get("XDG_CONFIG_DIRS", "/etc/xdg").split(":")
@@ -293,11 +302,11 @@ class OnThisHost:
                 )
         self.files.change(path, in_file(path, with_indexes, self.files.read(path), owner, lines))
 
-    def set_netrc(self, path, entries, owner):
+    def set_netrc(self, path: str, entries: str, owner: str) -> None:
         self.files.change(path, in_file(path, with_logins, self.files.read(path), owner, entries))
 
 
-def contradiction(path, section, option, value):
+def contradiction(path: str, section: str, option: str, value: str) -> str:
     return (
         "pip would use other package sources, and private names could come from there. Evidence: "
         "%s sets [%s] %s to %s, which this collection did not write. Fix: remove it, or set "
@@ -306,7 +315,7 @@ def contradiction(path, section, option, value):
     )
 
 
-def in_file(path, function, *arguments):
+def in_file(path: str, function: Callable[..., Any], *arguments: Any) -> Any:
     """The result of a function for a file; its errors get the path."""
     try:
         return function(*arguments)
@@ -314,7 +323,7 @@ def in_file(path, function, *arguments):
         raise PipConfigError("%s: %s." % (path, str(error).rstrip(".\n"))) from None
 
 
-def github(files, environment, remove):
+def github(files: pip_config.Files, environment: Mapping[str, str], remove: bool) -> list[str]:
     """GitHub Packages in the settings of this login and of the host, each as ``path: [section]
     option``."""
     found = list(found_in(environment, files.read))
@@ -323,7 +332,7 @@ def github(files, environment, remove):
     return ["%s: %s" % (path, hit) for path, hits in found for hit in hits]
 
 
-def apply(module):
+def apply(module: AnsibleModule) -> None:
     given = module.params
     environment = environment_of_login()
     files, owner = pip_config.Files(), given["owner"]
@@ -379,7 +388,7 @@ def apply(module):
     )
 
 
-def shown(path, files):
+def shown(path: str, files: pip_config.Files) -> dict[str, str]:
     if os.path.basename(path) in (".netrc", ".pypirc"):
         hosts = sorted(
             {
@@ -401,7 +410,7 @@ def shown(path, files):
     }
 
 
-def main():
+def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "scope": {

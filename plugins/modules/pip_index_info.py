@@ -283,7 +283,7 @@ PACKAGES = [
 ]
 
 
-def main():
+def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "indexes": {"type": "list", "elements": "dict", "options": ARGUMENTS},

@@ -5,6 +5,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 DOCUMENTATION = r"""
 module: pip_upstream
 short_description: Record the index in the pip configuration of a host
@@ -84,12 +87,12 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.pip_ups
 PORTS = {"http": 80, "https": 443}
 
 
-def place(url):
+def place(url: str) -> tuple[str | None, int | None]:
     parts = urlsplit(url)
     return parts.hostname, parts.port or PORTS.get(parts.scheme)
 
 
-def refusal(found, own_url):
+def refusal(found: Mapping[str, Any], own_url: str) -> str | None:
     """The error message if the mirror cannot use this upstream, or None."""
     if urlsplit(found["url"]).scheme not in PORTS or not urlsplit(found["url"]).hostname:
         return (
@@ -105,7 +108,7 @@ def refusal(found, own_url):
     return None
 
 
-def read(path, group):
+def read(path: str, group: str) -> str | None:
     """The text of the file; None if it is missing, others can read it, or the group cannot."""
     try:
         with open(path, encoding="utf-8") as stream:
@@ -118,14 +121,14 @@ def read(path, group):
         return None
 
 
-def recorded(options):
+def recorded(options: Mapping[str, Any]) -> dict[str, str] | None:
     """The record of an earlier run, in the format of the module's result; None if there is none."""
     text = read(options["dest"], options["group"])
     url = address_in(text).strip()
     return {"url": url, "version": str(os.stat(options["dest"]).st_mtime_ns)} if url else None
 
 
-def gid(group):
+def gid(group: str) -> int | None:
     """The id of a group, or None if it does not exist yet."""
     try:
         return grp.getgrnam(group).gr_gid
@@ -133,21 +136,21 @@ def gid(group):
         return None
 
 
-def write(path, text, group):
+def write(path: str, text: str, group: str) -> None:
     with replacing(path, 0o640 if group else 0o600) as stream:
         if group:
             os.fchown(stream.fileno(), -1, gid(group))
         stream.write(text)
 
 
-def address_in(text):
+def address_in(text: str | None) -> str:
     try:
         return "%s\n" % json.loads(text or "{}").get("url", "")
     except ValueError:
         return ""
 
 
-def main():
+def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "dest": {"type": "path", "required": True},

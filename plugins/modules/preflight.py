@@ -5,6 +5,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from typing import Any
+
 DOCUMENTATION = r"""
 module: preflight
 short_description: Return the paths of an instance of the testbed, and check that the host can run
@@ -221,7 +224,7 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.ru
 )
 
 
-def add_systemd(options, places):
+def add_systemd(options: Mapping[str, Any], places: dict[str, Any]) -> None:
     """Add the data on systemd and the accounts that the roles need to the layout."""
     version = systemd.version()
     system = options["scope"] == "system"
@@ -258,7 +261,7 @@ def add_systemd(options, places):
     }
 
 
-def account_entries(options, places):
+def account_entries(options: Mapping[str, Any], places: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Entries of the accounts that the roles will create, or created for another instance of this
     host. They are removed with the data, because the remaining files belong to them.
     """
@@ -282,7 +285,7 @@ def account_entries(options, places):
     ]
 
 
-def place_of(path):
+def place_of(path: str) -> str:
     """A text that distinguishes a directory, which may not exist yet, from those of all other
     machines, containers and logins."""
     boot = "unknown"
@@ -300,7 +303,7 @@ def place_of(path):
     )
 
 
-def records_of(module, places):
+def records_of(module: AnsibleModule, places: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The host's records of the origin of its secrets."""
     try:
         return provenance.all_of(places["config_dir"], module.params["services"])
@@ -314,14 +317,14 @@ def records_of(module, places):
         )
 
 
-def exists(look_up, name):
+def exists(look_up: Callable[[str], Any], name: str) -> bool:
     try:
         return bool(look_up(name))
     except KeyError:
         return False
 
 
-def main():
+def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "instance": {"type": "str", "default": "swf-testbed"},

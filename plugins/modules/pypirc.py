@@ -88,7 +88,7 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._package.targe
 )
 
 
-def read(path):
+def read(path: str) -> str:
     try:
         with open(path, encoding="utf-8", newline="") as stream:
             return stream.read()
@@ -96,7 +96,7 @@ def read(path):
         return ""
 
 
-def main():
+def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "path": {"type": "path", "required": True},

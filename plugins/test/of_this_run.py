@@ -5,9 +5,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._run import is_of_this_run
 
 
 class TestModule:
-    def tests(self):
+    def tests(self) -> dict[str, Callable[..., bool]]:
         return {"of_this_run": is_of_this_run}

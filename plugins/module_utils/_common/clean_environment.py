@@ -13,6 +13,8 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 #: the allowlist, with the reason for each entry
 ADMITTED = (
@@ -71,7 +73,7 @@ SEALED = {
 }
 
 
-def clean_environment(**more):
+def clean_environment(**more: Any) -> dict[str, str]:
     """The environment for a program that builds or fetches, as a new dictionary.
 
     :param more: variables to add or replace; None removes one.
@@ -79,18 +81,18 @@ def clean_environment(**more):
     return _with(_direct_loopback(admitted(*ADMITTED)), SEALED, more)
 
 
-def environment_for_git(**more):
+def environment_for_git(**more: Any) -> dict[str, str]:
     """The same for git, which also reads the login's own configuration, such as proxies and ssh."""
     return _with(_direct_loopback(admitted(*ADMITTED, *ADMITTED_FOR_GIT)), more)
 
 
-def admitted(*patterns):
+def admitted(*patterns: str) -> dict[str, str]:
     """The variables of this process whose whole names match one of the patterns."""
     pattern = re.compile("|".join(patterns))
     return {name: value for name, value in os.environ.items() if pattern.fullmatch(name)}
 
 
-def _direct_loopback(found):
+def _direct_loopback(found: dict[str, str]) -> dict[str, str]:
     """Bypass proxies for loopback addresses: for the proxy, they mean the proxy itself."""
     return (
         dict(found, **direct_to(()))
@@ -99,7 +101,7 @@ def _direct_loopback(found):
     )
 
 
-def direct_to(hosts):
+def direct_to(hosts: Iterable[str]) -> dict[str, str]:
     """The ``no_proxy`` variables for loopback and these hosts, in addition to those of the
     login."""
     existing = (os.environ.get("no_proxy") or os.environ.get("NO_PROXY") or "").split(",")
@@ -109,6 +111,6 @@ def direct_to(hosts):
     return {"no_proxy": direct, "NO_PROXY": direct}
 
 
-def _with(*parts):
+def _with(*parts: Mapping[str, Any]) -> dict[str, str]:
     found = {name: value for part in parts for name, value in part.items()}
     return {name: str(value) for name, value in found.items() if value is not None}

@@ -11,10 +11,12 @@ import shutil
 import stat
 import tempfile
 import time
+from collections.abc import Iterable, Iterator
+from typing import Any
 
 
 @contextlib.contextmanager
-def replacing(path, mode=0o600):
+def replacing(path: str, mode: int = 0o600) -> Iterator[Any]:
     """A stream whose content replaces the file's at the end, in one rename; an error leaves the
     file unchanged.
 
@@ -35,7 +37,7 @@ def replacing(path, mode=0o600):
         raise
 
 
-def copy_file(source, target):
+def copy_file(source: str, target: str) -> None:
     """Copy a file with mode and owner, atomically."""
     with open(source, "rb") as origin:
         status = os.fstat(origin.fileno())
@@ -45,7 +47,7 @@ def copy_file(source, target):
             shutil.copyfileobj(origin, stream.buffer)
 
 
-def read(path):
+def read(path: str) -> bytes | None:
     """The bytes of a file, or None where there is none."""
     try:
         with open(path, "rb") as stream:
@@ -54,7 +56,7 @@ def read(path):
         return None
 
 
-def settle(paths, by="mtime"):
+def settle(paths: Iterable[str], by: str = "mtime") -> None:
     """Reset the times of files that lie in the future because the clock was set back: they have
     been read now.
 

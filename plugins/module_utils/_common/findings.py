@@ -5,10 +5,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 FATAL, WARNING = "fatal", "warning"
+Finding = dict[str, Any]
 
 
-def finding(check, cause, evidence, fix, severity=FATAL, provider=None):
+def finding(
+    check: str,
+    cause: str,
+    evidence: str,
+    fix: str,
+    severity: str = FATAL,
+    provider: str | None = None,
+) -> Finding:
     """A finding as a dictionary that JSON can carry.
 
     :param check: the check that found it, one or two words, to filter by.
@@ -24,7 +35,7 @@ def finding(check, cause, evidence, fix, severity=FATAL, provider=None):
     }
 
 
-def message(item):
+def message(item: Mapping[str, Any]) -> str:
     """The finding as one text. No full stop follows the fix, which may end with a command."""
     labels = (("cause", "%s"), ("evidence", "Evidence: %s"), ("fix", "Fix: %s"))
     return ". ".join(label % item[key].rstrip(".") for key, label in labels if item[key])

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import configparser
 import re
+from collections.abc import Collection
 
 # Python's own pattern of a heading, which differs between its versions
 HEADING = configparser.RawConfigParser.SECTCRE
 OPTION = re.compile(r"(?P<name>[^\s=:#;\[][^=:]*?)\s*[=:]\s*(?P<value>.*)")
 
 
-def lines_of(text):
+def lines_of(text: str) -> list[str]:
     """The lines with their ends. As for readers of ini files, a form feed does not end a line."""
     return re.findall(r"[^\n]*\n|[^\n]+", text)
 
@@ -23,7 +24,7 @@ class Option:
     """An option with the continuation lines of its value. ``first`` and ``last`` are line numbers,
     the last excluded."""
 
-    def __init__(self, section, name, first, value):
+    def __init__(self, section: str, name: str, first: int, value: str) -> None:
         self.section, self.name, self.first, self.last, self.values = (
             section,
             name,
@@ -33,11 +34,11 @@ class Option:
         )
 
     @property
-    def words(self):
+    def words(self) -> list[str]:
         return " ".join(self.values).split()
 
 
-def options(lines):
+def options(lines: list[str]) -> list[Option]:
     """All options, in file order."""
     found, section, current = [], None, None
     for number, line in enumerate(lines):
@@ -54,7 +55,7 @@ def options(lines):
     return found
 
 
-def sections(lines):
+def sections(lines: list[str]) -> dict[str, tuple[int, int]]:
     """{name: (first line, line after the last)}. Comments right above a heading belong to no
     section."""
     starts = [
@@ -70,12 +71,12 @@ def sections(lines):
     return found
 
 
-def without_words(line, words):
+def without_words(line: str, words: list[str]) -> str:
     """A line without some of its words; its other spacing stays."""
     for word in words:
         line = re.sub(r"\s*(?<!\S)%s(?!\S)" % re.escape(word), "", line)
     return line
 
 
-def without_lines(lines, unwanted):
+def without_lines(lines: list[str], unwanted: Collection[int]) -> list[str]:
     return [line for number, line in enumerate(lines) if number not in unwanted]

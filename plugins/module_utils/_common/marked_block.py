@@ -19,7 +19,7 @@ class BlockError(ValueError):
     """A block has no end; the text names the line."""
 
 
-def set_block(text, owner, content):
+def set_block(text: str, owner: str, content: str) -> str:
     """The text with the owner's block at its beginning, or without the block if the content is
     empty."""
     rest = outside(text, owner)
@@ -30,7 +30,7 @@ def set_block(text, owner, content):
     )
 
 
-def outside(text, owner):
+def outside(text: str, owner: str) -> str:
     """The text without the owner's blocks.
 
     Earlier versions appended a block to the end of the file: after a last line without an end, and

@@ -13,13 +13,13 @@ import os
 import stat
 
 
-def set_umask():
+def set_umask() -> None:
     """Let everybody read, and only the owner write, the files that this process creates, unless a
     mode is set explicitly."""
     os.umask(0o022)
 
 
-def readable(path):
+def readable(path: str) -> None:
     """Let everybody read, and only the owner write, everything below a directory.
 
     An installer takes files out of a cache with the modes that they had when they were cached.
@@ -30,7 +30,7 @@ def readable(path):
             set_mode(os.path.join(folder, name))
 
 
-def set_mode(path):
+def set_mode(path: str) -> None:
     mode = os.lstat(path).st_mode
     if stat.S_ISLNK(mode):
         return

@@ -9,15 +9,16 @@ import contextlib
 import os
 import signal
 import time
+from collections.abc import Callable
 
 POLL_SECONDS = 0.1
 
 
-def all_pids():
+def all_pids() -> list[int]:
     return [int(name) for name in os.listdir("/proc") if name.isdigit()]
 
 
-def stat_of(pid):
+def stat_of(pid: int) -> list[str]:
     """The fields of /proc/PID/stat after the program's name, from the state on; empty if the
     process is gone."""
     try:
@@ -27,13 +28,13 @@ def stat_of(pid):
         return []
 
 
-def alive(pid):
+def alive(pid: int) -> bool:
     """Whether a process runs; a zombie does not."""
     fields = stat_of(pid)
     return bool(fields) and fields[0] != "Z"
 
 
-def ticks_of(pid):
+def ticks_of(pid: int) -> int | None:
     """The start time of a process in clock ticks since boot, which nobody can set; None if it is
     gone.
 
@@ -43,7 +44,7 @@ def ticks_of(pid):
     return int(fields[19]) if fields else None
 
 
-def age(pid):
+def age(pid: int) -> float:
     """Seconds since a process was started, by the same clock; 0 for one that is gone."""
     ticks = ticks_of(pid)
     return (
@@ -53,7 +54,7 @@ def age(pid):
     )
 
 
-def same_host(pid):
+def same_host(pid: int) -> bool:
     """Whether a process belongs to this PID namespace: containers may use the same names and
     paths."""
     try:
@@ -62,7 +63,7 @@ def same_host(pid):
         return False
 
 
-def environ_of(pid):
+def environ_of(pid: int) -> dict[str, str] | None:
     """The environment that a process was started with, or None if this user may not read it."""
     try:
         with open("/proc/%d/environ" % pid, encoding="utf-8", errors="surrogateescape") as stream:
@@ -71,7 +72,9 @@ def environ_of(pid):
         return None
 
 
-def end(remaining, timeout, number=signal.SIGTERM):
+def end(
+    remaining: Callable[[], list[int]], timeout: float, number: int = signal.SIGTERM
+) -> list[int]:
     """Send a signal to processes and wait until they exit; return the pids of those that remain at
     the timeout.
 

@@ -32,7 +32,7 @@ _PROHIBITED = (
 )
 
 
-def prepared(password):
+def prepared(password: str) -> bytes:
     """The bytes that clients and the server use: SASLprep (RFC 4013), or the unchanged text if
     SASLprep rejects it."""
     if password.isascii():
@@ -50,7 +50,7 @@ def prepared(password):
     return text.encode()
 
 
-def verifier(password, salt=None, iterations=ITERATIONS):
+def verifier(password: str, salt: bytes | None = None, iterations: int = ITERATIONS) -> str:
     """The verifier, for ``PASSWORD '...'``."""
     salt = os.urandom(16) if salt is None else salt
     salted = hashlib.pbkdf2_hmac("sha256", prepared(password), salt, iterations)
@@ -62,7 +62,7 @@ def verifier(password, salt=None, iterations=ITERATIONS):
     )
 
 
-def is_of(text, password):
+def is_of(text: str | None, password: str) -> bool:
     """Whether a verifier belongs to a password."""
     match = _VERIFIER.fullmatch(text or "")
     return bool(match) and hmac.compare_digest(

@@ -6,8 +6,10 @@ and the original is lost."""
 
 from __future__ import annotations
 
+from typing import Any
 
-def not_text(what, value):
+
+def not_text(what: str, value: Any) -> str | None:
     """The problem of a credential that is not text, or None. The message does not contain the
     value."""
     if isinstance(value, str):

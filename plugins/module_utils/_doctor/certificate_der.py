@@ -15,6 +15,7 @@ import ipaddress
 import re
 import ssl
 import typing
+from collections.abc import Iterator
 
 PEM = re.compile(r"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.S)
 OID, UTC_TIME = 0x06, 0x17
@@ -27,7 +28,7 @@ class Certificate(typing.NamedTuple):
     ends: datetime.datetime
     names: list
 
-    def covers(self, name):
+    def covers(self, name: str) -> bool:
         """Whether clients accept this certificate for a name or an address."""
         name = name.strip("[]").lower()
         if name in self.names:
@@ -36,14 +37,14 @@ class Certificate(typing.NamedTuple):
         return not is_address(name) and "*." + name.partition(".")[2] in self.names
 
 
-def is_address(name):
+def is_address(name: str) -> bool:
     try:
         return bool(ipaddress.ip_address(name))
     except ValueError:
         return False
 
 
-def from_pem(text):
+def from_pem(text: str) -> list[Certificate]:
     """All certificates of a PEM text, in order.
 
     :raises ValueError: there is none, or one is damaged.
@@ -54,7 +55,7 @@ def from_pem(text):
     return found
 
 
-def from_der(data):
+def from_der(data: bytes) -> Certificate:
     """:raises ValueError: it is not a certificate."""
     try:
         return read(data)
@@ -62,7 +63,7 @@ def from_der(data):
         raise ValueError("it is not a valid certificate") from error
 
 
-def read(data):
+def read(data: bytes) -> Certificate:
     fields = [part for part in items(inner(inner(data))) if part[0] != VERSION]
     # serial, algorithm, issuer, validity, subject, key, and optional fields
     begins, ends = (moment(tag, value) for tag, value in items(fields[3][1]))
@@ -75,7 +76,7 @@ def read(data):
     return Certificate(begins, ends, names)
 
 
-def items(data):
+def items(data: bytes) -> Iterator[tuple[int, bytes]]:
     """The consecutive (tag, value) pairs."""
     position = 0
     while position < len(data):
@@ -92,19 +93,19 @@ def items(data):
         position += length
 
 
-def inner(data):
+def inner(data: bytes) -> bytes:
     """The value of the first pair."""
     return next(iter(items(data)))[1]
 
 
-def moment(tag, value):
+def moment(tag: int, value: bytes) -> datetime.datetime:
     text = value.decode("ascii")
     if tag == UTC_TIME:
         text = ("20" if int(text[:2]) < 50 else "19") + text
     return datetime.datetime.strptime(text, "%Y%m%d%H%M%SZ").replace(tzinfo=datetime.timezone.utc)
 
 
-def name_of(pair):
+def name_of(pair: tuple[int, bytes]) -> str | None:
     tag, value = pair
     if tag == DNS_NAME:
         return value.decode("ascii").lower()

@@ -9,24 +9,29 @@ import datetime
 import glob
 import os
 import ssl
+from collections.abc import Iterable
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.findings import (
     FATAL,
     WARNING,
+    Finding,
     finding,
 )
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._doctor.certificate_der import (
+    Certificate,
     from_pem,
 )
 
 RENEW = "Run: ansible-playbook site.yml, which renews certificates of the lab CA. Replace your own certificate first"
 
 
-def now():
+def now() -> datetime.datetime:
     return datetime.datetime.now(datetime.timezone.utc)
 
 
-def time_problem(what, certificate, days, fix=RENEW):
+def time_problem(
+    what: str, certificate: Certificate, days: float, fix: str = RENEW
+) -> Finding | None:
     """The finding for a certificate that is invalid now or soon, or None."""
     left = certificate.ends - now()
     if certificate.begins > now():
@@ -52,11 +57,11 @@ def time_problem(what, certificate, days, fix=RENEW):
     return None
 
 
-def stamp(moment):
+def stamp(moment: datetime.datetime) -> str:
     return moment.strftime("%Y-%m-%d %H:%M UTC")
 
 
-def names_problem(what, certificate, names):
+def names_problem(what: str, certificate: Certificate, names: Iterable[str]) -> Finding | None:
     """The finding for names that a certificate lacks, or None."""
     missing = [name for name in names if name and not certificate.covers(name)]
     if not missing:
@@ -69,7 +74,9 @@ def names_problem(what, certificate, names):
     )
 
 
-def file_problems(what, path, days, names=(), key=None):
+def file_problems(
+    what: str, path: str, days: int, names: Iterable[str] = (), key: str | None = None
+) -> list[Finding]:
     """Findings for a certificate file.
 
     :param names: the names that its first certificate must cover.
@@ -98,7 +105,7 @@ def file_problems(what, path, days, names=(), key=None):
     return [item for item in found if item]
 
 
-def key_problem(what, path, key):
+def key_problem(what: str, path: str, key: str) -> Finding | None:
     try:
         ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(path, key, password=lambda: "")
     except OSError as error:
@@ -115,6 +122,6 @@ def key_problem(what, path, key):
     return None
 
 
-def placed(pattern):
+def placed(pattern: str) -> list[str]:
     """The files that match a pattern."""
     return sorted(path for path in glob.glob(pattern) if os.path.isfile(path))

@@ -9,11 +9,12 @@ import subprocess
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.findings import (
     WARNING,
+    Finding,
     finding,
 )
 
 
-def unsynchronised():
+def unsynchronised() -> Finding | None:
     """A warning if systemd reports that the clock is not synchronised, or None."""
     # a container shares the clock of its host, and cannot set it
     if output(["systemd-detect-virt", "--container", "--quiet"]) is not None:
@@ -31,7 +32,7 @@ def unsynchronised():
     )
 
 
-def output(command):
+def output(command: list[str]) -> str | None:
     """The output of a command, or None if it fails."""
     try:
         done = subprocess.run(

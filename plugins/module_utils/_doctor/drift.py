@@ -6,12 +6,15 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
+from typing import Any
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.findings import (
     WARNING,
+    Finding,
     finding,
 )
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._instance.state import SITE
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._instance.state import SITE, State
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.daemon import Daemon
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.errors import (
     SupervisorError,
@@ -23,7 +26,7 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.ru
 )
 
 
-def drift(state):
+def drift(state: State) -> list[Finding]:
     """Findings for an instance whose supervisord answers."""
     places, daemon = state.places, Daemon(state.snapshot.pid)
     found = [other_release(places, state.settings.get("release")), newer_secret(places)]
@@ -56,7 +59,7 @@ def drift(state):
     return [item for item in found if item]
 
 
-def other_release(places, configured):
+def other_release(places: Mapping[str, Any], configured: str | None) -> Finding | None:
     """The finding for an interrupted upgrade or rollback: the programs are configured for another
     release than the active one."""
     current = os.path.realpath(os.path.join(places["root"], "current"))
@@ -71,7 +74,7 @@ def other_release(places, configured):
     )
 
 
-def newer_secret(places):
+def newer_secret(places: Mapping[str, Any]) -> Finding | None:
     """The finding for a secret that changed after supervisord started: programs read secrets at
     their start."""
     newer = newer_secrets(places["secrets_dir"], places["socket"])

@@ -6,10 +6,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Mapping
+from typing import Any
 from urllib.parse import urlsplit
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.findings import (
     WARNING,
+    Finding,
     finding,
 )
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._doctor.reach import tls_problems
@@ -31,7 +34,13 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.verdict
 NOBODY = ("refused",)
 
 
-def examine(indexes, packages, access_dir, python, options):
+def examine(
+    indexes: list[dict[str, Any]],
+    packages: list[str],
+    access_dir: str | None,
+    python: str | None,
+    options: Mapping[str, Any],
+) -> list[Finding]:
     """Findings on the indexes of this host.
 
     :param indexes: items of ``swf_testbed_pip_indexes``; ``ca_cert`` is a path on this host.
@@ -56,7 +65,7 @@ def examine(indexes, packages, access_dir, python, options):
     return found + expiring(seen["indexes"], indexes, access_dir, options)
 
 
-def together(reports):
+def together(reports: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
     """The reports, grouped: one for all packages of an index with the same verdict."""
     groups = {}
     for item in reports:
@@ -83,7 +92,7 @@ def together(reports):
             yield from items
 
 
-def of_report(item, provided, indexes):
+def of_report(item: Mapping[str, Any], provided: str, indexes: list[dict[str, Any]]) -> Finding:
     name = item.get("index", item.get("name"))
     url = next((index["url"] for index in indexes if index["name"] == name), None) or ""
     ours = bool(provided) and url.startswith(provided.rstrip("/") + "/")
@@ -96,12 +105,17 @@ def of_report(item, provided, indexes):
     )
 
 
-def of_warning(text):
+def of_warning(text: str) -> Finding:
     """The finding for a text of :func:`message`."""
     return finding("index", *re.split(r"\. (?:Evidence|Fix): ", text), WARNING)
 
 
-def expiring(seen, indexes, access_dir, options):
+def expiring(
+    seen: list[dict[str, Any]],
+    indexes: list[dict[str, Any]],
+    access_dir: str | None,
+    options: Mapping[str, Any],
+) -> list[Finding]:
     """Warnings for certificates that expire soon."""
     access, found = Access(access_dir), []
     for index, entry in zip(seen, indexes):

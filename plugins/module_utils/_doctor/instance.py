@@ -7,9 +7,12 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Mapping
+from typing import Any
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.findings import (
     WARNING,
+    Finding,
     finding,
 )
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._doctor import certificates
@@ -40,7 +43,9 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.ru
 TAIL_BYTES = 2000
 
 
-def examine(item, places, options):
+def examine(
+    item: Mapping[str, Any], places: Mapping[str, Any], options: Mapping[str, Any]
+) -> tuple[bool, list[Finding]]:
     """(installed, findings) of an instance.
 
     :param item: ``name``, ``ports``, ``health_url``, ``certificate_names`` (if it has its own
@@ -77,7 +82,7 @@ def examine(item, places, options):
     return state.installed, [entry for entry in found if entry]
 
 
-def runtime_problems(state, item):
+def runtime_problems(state: State, item: Mapping[str, Any]) -> list[Finding]:
     """Findings for unit, daemon, programs, the monitor's health, and drift of the configuration."""
     places, found, running = state.places, [], True
     if state.settings.get("unit"):
@@ -105,7 +110,7 @@ def runtime_problems(state, item):
     return found
 
 
-def orphans(places):
+def orphans(places: Mapping[str, Any]) -> list[Finding]:
     left = programs_of(places["socket"])
     if not left:
         return []
@@ -119,7 +124,7 @@ def orphans(places):
     ]
 
 
-def broken_release(places):
+def broken_release(places: Mapping[str, Any]) -> list[Finding]:
     """Findings for a release that cannot start, for example after an upgrade of the distribution's
     Python."""
     current = os.path.join(places["root"], "current")
@@ -142,7 +147,7 @@ def broken_release(places):
     ]
 
 
-def open_secrets(places):
+def open_secrets(places: Mapping[str, Any]) -> list[Finding]:
     """Findings for secrets that others than their owner, or the group of the runtime user, can
     read."""
     found = []
@@ -170,14 +175,14 @@ def open_secrets(places):
     return found
 
 
-def entries(folder):
+def entries(folder: str) -> list[os.DirEntry[str]]:
     try:
         return sorted(os.scandir(folder), key=lambda entry: entry.name)
     except OSError:
         return []
 
 
-def certificates_of(item, places, days):
+def certificates_of(item: Mapping[str, Any], places: Mapping[str, Any], days: int) -> list[Finding]:
     """Findings for the certificate of the instance's server, and for the CAs that it trusts."""
     own, key = (os.path.join(places["secrets_dir"], name) for name in ("tls.pem", "tls.key"))
     found = []

@@ -10,8 +10,13 @@ import os
 import socket
 import ssl
 import struct
+from collections.abc import Mapping
+from typing import Any
 
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.findings import finding
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.findings import (
+    Finding,
+    finding,
+)
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._doctor.certificate_der import (
     from_der,
 )
@@ -26,7 +31,7 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.client 
 POSTGRESQL_TLS = struct.pack("!ii", 8, 80877103)
 
 
-def reach(item, timeout, days):
+def reach(item: Mapping[str, Any], timeout: float, days: int) -> list[Finding]:
     """Findings for the connection of this host to a service.
 
     :param item: one of the option ``reach`` of the module host_check.
@@ -54,11 +59,11 @@ def reach(item, timeout, days):
     return tls_problems(item, host, where, timeout, days) if item["tls"] != "off" else []
 
 
-def connect(host, port, timeout):
+def connect(host: str, port: int, timeout: float) -> socket.socket:
     return socket.create_connection((host, port), timeout=timeout)
 
 
-def unconnected(item, where, error, timeout):
+def unconnected(item: Mapping[str, Any], where: str, error: OSError, timeout: float) -> Finding:
     if isinstance(error, ConnectionRefusedError):
         # the host answers: that part of the testbed may not be installed yet
         return finding(
@@ -82,7 +87,7 @@ def unconnected(item, where, error, timeout):
     )
 
 
-def local_socket(item, path):
+def local_socket(item: Mapping[str, Any], path: str) -> list[Finding]:
     try:
         with socket.socket(socket.AF_UNIX) as probe:
             probe.connect(path)
@@ -100,7 +105,9 @@ def local_socket(item, path):
     return []
 
 
-def tls_problems(item, host, where, timeout, days):
+def tls_problems(
+    item: Mapping[str, Any], host: str, where: str, timeout: float, days: int
+) -> list[Finding]:
     what = "the certificate of the %s at %s" % (item["name"], where)
     try:
         context = ssl.create_default_context(cadata=item["ca"] or None)
@@ -144,7 +151,7 @@ class TlsNotOfferedError(Exception):
     """The server declines TLS."""
 
 
-def handshake(item, host, timeout, context):
+def handshake(item: Mapping[str, Any], host: str, timeout: float, context: ssl.SSLContext) -> bytes:
     """The certificate of a server, in DER.
 
     :raises OSError, TlsNotOfferedError:
@@ -158,7 +165,13 @@ def handshake(item, host, timeout, context):
             return secure.getpeercert(binary_form=True)
 
 
-def untrusted(item, what, host, timeout, error):
+def untrusted(
+    item: Mapping[str, Any],
+    what: str,
+    host: str,
+    timeout: float,
+    error: ssl.SSLCertVerificationError,
+) -> Finding:
     """The finding for a certificate that is not trusted, with its dates and names."""
     # only to read the certificate: nothing is sent over this connection
     blind = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)

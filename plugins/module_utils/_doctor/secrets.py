@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterable, Iterator
 
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.findings import Finding
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.secrets import Scrubber
 
 # shorter secrets would damage ordinary words
@@ -17,7 +19,7 @@ LONGEST_FILE = 100000
 TEXTS = ("cause", "evidence", "fix")
 
 
-def scrubber(folders, tokens):
+def scrubber(folders: Iterable[str], tokens: Iterable[str]) -> Scrubber:
     """A scrubber for the tokens and the files of the directories."""
     scrub = Scrubber()
     for text in [*tokens, *(text for folder in folders for text in texts_of(folder))]:
@@ -26,7 +28,7 @@ def scrubber(folders, tokens):
     return scrub
 
 
-def texts_of(folder):
+def texts_of(folder: str) -> Iterator[str]:
     """The secrets in a directory: every line, and the text after a colon or an equals sign; in a
     netrc file the passwords."""
     try:
@@ -51,5 +53,5 @@ def texts_of(folder):
                 yield from (part.strip() for part in re.split("[:=]", line, maxsplit=1)[1:])
 
 
-def without_secrets(findings, scrub):
+def without_secrets(findings: Iterable[Finding], scrub: Scrubber) -> list[Finding]:
     return [dict(item, **{name: scrub.text(item[name]) for name in TEXTS}) for item in findings]

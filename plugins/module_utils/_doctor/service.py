@@ -6,9 +6,12 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
+from typing import Any
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.findings import (
     WARNING,
+    Finding,
     finding,
 )
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._doctor.certificates import (
@@ -24,7 +27,9 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.ports im
 ANY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1", "*": "127.0.0.1"}
 
 
-def examine(item, options, version):
+def examine(
+    item: Mapping[str, Any], options: Mapping[str, Any], version: int | None
+) -> tuple[bool, list[Finding]]:
     """(installed, findings) of a service.
 
     :param item: one of the option ``services`` of the module host_check.
@@ -56,13 +61,13 @@ def examine(item, options, version):
     return True, found
 
 
-def matched(pattern, path):
+def matched(pattern: str, path: str) -> str:
     """The text that the star of a pattern matches; empty without a star."""
     before, star, after = pattern.partition("*")
     return path[len(before) : len(path) - len(after)] if star else ""
 
 
-def ports(item):
+def ports(item: Mapping[str, Any]) -> list[Finding]:
     """Findings for required ports that are not free."""
     wanted = [
         {
@@ -76,7 +81,7 @@ def ports(item):
     return [problem for problem in (port_problem(port) for port in wanted) if problem]
 
 
-def unanswered(item, unit, timeout):
+def unanswered(item: Mapping[str, Any], unit: str, timeout: float) -> list[Finding]:
     found = []
     for host in item["listen"]:
         host = ANY_ADDRESS.get(host, host.strip("[]"))
@@ -94,7 +99,7 @@ def unanswered(item, unit, timeout):
     return found
 
 
-def of_certificate(item, part, days):
+def of_certificate(item: Mapping[str, Any], part: str, days: int) -> list[Finding]:
     path, key = (item[name].replace("*", part) for name in ("certificate", "key"))
     # without root, skip files that only root can read: the login has been reported
     if not path or (os.geteuid() != 0 and not os.access(path, os.R_OK)):

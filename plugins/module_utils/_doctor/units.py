@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.findings import (
     WARNING,
+    Finding,
     finding,
 )
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host import systemd
@@ -17,7 +18,7 @@ ENABLED = ("enabled", "enabled-runtime", "static", "generated", "alias", "indire
 JOURNAL_LINES = 5
 
 
-def unit_problems(unit, scope, start):
+def unit_problems(unit: str, scope: str, start: str) -> tuple[bool, list[Finding]]:
     """Findings for an installed unit.
 
     :param start: the command that starts it.

@@ -9,13 +9,16 @@ import glob
 import os
 import re
 
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.findings import finding
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.findings import (
+    Finding,
+    finding,
+)
 
 GROUPS = "/etc/group"
 OURS = "# Written by bnlnpps.swf_testbed"
 
 
-def local_groups(user, path=GROUPS):
+def local_groups(user: str, path: str = GROUPS) -> list[str]:
     """Names of the host's groups that have a user as a member."""
     try:
         with open(path, encoding="utf-8", errors="surrogateescape") as stream:
@@ -25,7 +28,7 @@ def local_groups(user, path=GROUPS):
     return [line[0] for line in lines if len(line) == 4 and user in line[3].split(",")]
 
 
-def shared_user_problem(user, unit_file):
+def shared_user_problem(user: str, unit_file: str) -> Finding | None:
     """A finding if another instance runs as the same user, or None: each could stop the other and
     read its secrets."""
     for path in sorted(

@@ -7,6 +7,7 @@ must be plain."""
 from __future__ import annotations
 
 import re
+from typing import Any
 
 PATTERN = r"[a-z0-9][a-z0-9-]{0,31}"
 RULE = "1 to 32 lowercase letters, digits and hyphens, the first a letter or a digit"
@@ -16,7 +17,7 @@ class InstanceNameError(ValueError):
     """The name cannot be used for an instance; the message has cause, evidence and fix."""
 
 
-def instance_name(value, variable="swf_testbed_instance"):
+def instance_name(value: Any, variable: str = "swf_testbed_instance") -> str:
     """The name itself, if it is one.
 
     :param value: the name that was given.

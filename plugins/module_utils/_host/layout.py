@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import os
 import pwd
+from collections.abc import Mapping
+from typing import Any
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.instance_name import (
     instance_name,
@@ -17,20 +19,20 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.instance
 MAX_SOCKET_BYTES = 99
 
 
-def environment_of_login():
+def environment_of_login() -> dict[str, str]:
     environment = dict(os.environ)
     # HOME may be missing, or that of another login, after a change of user
     environment["HOME"] = environment.get("HOME") or pwd.getpwuid(os.getuid()).pw_dir
     return environment
 
 
-def xdg(environment, name, fallback):
+def xdg(environment: Mapping[str, str], name: str, fallback: str) -> str:
     """An XDG base directory. The specification ignores relative values."""
     value = environment.get(name, "")
     return value if os.path.isabs(value) else os.path.join(environment["HOME"], fallback)
 
 
-def layout(instance, scope, environment):
+def layout(instance: str, scope: str, environment: Mapping[str, str]) -> dict[str, Any]:
     """The directories of an instance.
 
     :param instance: name of the instance, for example ``swf-testbed``.

@@ -18,6 +18,8 @@ import os
 import platform
 import threading
 import time
+from collections.abc import Mapping
+from typing import Any
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.files import (
     read,
@@ -52,7 +54,7 @@ class LeaseHeld(Exception):
     :param age: seconds since its last call; None if it took the lease over from this run.
     """
 
-    def __init__(self, holder, age=None):
+    def __init__(self, holder: Mapping[str, Any], age: float | None = None) -> None:
         self.holder = holder
         if age is None:
             text = (
@@ -72,13 +74,13 @@ class LeaseHeld(Exception):
         super().__init__(text % dict(holder, age=age, minutes=SECONDS // 60))
 
 
-def taken_from_environment():
+def taken_from_environment() -> dict[str, Any] | None:
     """The lease from the playbook, or None. Programs that the module starts do not inherit it."""
     text = os.environ.pop(ENVIRONMENT, "").partition(MARK)[2]
     return json.loads(text) if text else None
 
 
-def path_of(lease):
+def path_of(lease: dict[str, Any]) -> str:
     # a home may be shared by hosts
     name = "%s@%s.lease" % (lease["instance"], platform.node() or "localhost")
     if lease["scope"] == "system":
@@ -86,7 +88,7 @@ def path_of(lease):
     return os.path.join(xdg(environment_of_login(), "XDG_STATE_HOME", ".local/state"), FOLDER, name)
 
 
-def found_at(path):
+def found_at(path: str) -> tuple[dict[str, Any] | None, float]:
     """(the lease, its age in seconds), or (None, 0)."""
     try:
         text, age = read(path), time.time() - os.stat(path).st_mtime
@@ -100,7 +102,7 @@ def found_at(path):
     return found, age if age >= 0 else SECONDS
 
 
-def take(lease):
+def take(lease: dict[str, Any]) -> None:
     """Acquire the lease, or renew it.
 
     :raises LeaseHeld: another controller holds it.
@@ -126,12 +128,12 @@ def take(lease):
         write(path, taken)
 
 
-def write(path, content):
+def write(path: str, content: Mapping[str, Any]) -> None:
     with replacing(path) as stream:
         json.dump(content, stream)
 
 
-def release_lease(lease):
+def release_lease(lease: dict[str, Any]) -> bool:
     """Release the lease if this run holds it; return whether it did."""
     path = path_of(lease)
     if not os.path.isdir(os.path.dirname(path)):
@@ -149,11 +151,11 @@ def release_lease(lease):
     return mine
 
 
-def renew_in_background(lease):
+def renew_in_background(lease: dict[str, Any]) -> None:
     """Renew the lease until the module ends: a build takes longer than a lease lasts."""
     path = path_of(lease)
 
-    def renew():
+    def renew() -> None:
         while True:
             time.sleep(RENEWED_AFTER)
             found, _age = found_at(path)
@@ -164,7 +166,7 @@ def renew_in_background(lease):
     threading.Thread(target=renew, daemon=True).start()
 
 
-def hold(module):
+def hold(module: Any) -> None:
     """Hold the lease while a module changes the host; the module fails if another controller holds
     it."""
     lease = taken_from_environment()
@@ -189,7 +191,7 @@ def hold(module):
     renew_in_background(lease)
 
 
-def release():
+def release() -> bool:
     """Release the lease from the playbook if this run holds it; return whether it did."""
     lease = taken_from_environment()
     if not lease or (lease["scope"] == "system" and os.geteuid() != 0):

@@ -9,7 +9,10 @@ import os
 import pwd
 import resource
 
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.findings import finding
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.findings import (
+    Finding,
+    finding,
+)
 
 # minfds in supervisord.conf: supervisord exits at once if the limit is lower
 OPEN_FILES = 1024
@@ -17,7 +20,7 @@ NO_LOGIN = ("nologin", "false")
 NOBODY = 65534
 
 
-def limit_problem(managed, hard=None):
+def limit_problem(managed: bool, hard: int | None = None) -> Finding | None:
     """A finding if the limit of open files is too low for supervisord, or None.
 
     :param managed: whether systemd starts it, with the unit's limit.
@@ -35,7 +38,7 @@ def limit_problem(managed, hard=None):
     )
 
 
-def account_problem(scope, name):
+def account_problem(scope: str, name: str) -> Finding | None:
     """A finding if an account must not run the programs of a system-scope instance, or None. A
     missing account is created later."""
     try:

@@ -8,10 +8,13 @@ from __future__ import annotations
 import os
 import re
 import shutil
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.findings import (
     FATAL,
     WARNING,
+    Finding,
     finding,
 )
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.layout import (
@@ -27,14 +30,14 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.writes i
 UNUSABLE = re.compile(r"[\s'\"\\:]")
 
 
-def nearest(path):
+def nearest(path: str) -> str:
     """The closest directory above a path that exists."""
     while not os.path.isdir(path):
         path = os.path.dirname(path)
     return path
 
 
-def place_problems(places):
+def place_problems(places: Mapping[str, Any]) -> list[Finding]:
     """Findings for directories that cannot be created or written, and for a socket path that is too
     long."""
     found = instance_problems(places)
@@ -77,7 +80,7 @@ def place_problems(places):
     return found
 
 
-def space_problem(places, minimum):
+def space_problem(places: Mapping[str, Any], minimum: int) -> Finding | None:
     """A finding if there is too little space for a release, or None. A host that has a release
     passes."""
     above = nearest(places["root"])
@@ -92,7 +95,7 @@ def space_problem(places, minimum):
     )
 
 
-def full_disks(paths, minimum):
+def full_disks(paths: Iterable[str], minimum: int) -> list[Finding]:
     """Findings for file systems that are full or nearly full, each once.
 
     :param minimum: free MB below which there is a warning. Below a tenth of it, programs are about

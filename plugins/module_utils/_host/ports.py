@@ -8,11 +8,16 @@ from __future__ import annotations
 import errno
 import os
 import socket
+from collections.abc import Collection, Mapping
+from typing import Any
 
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.findings import finding
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.findings import (
+    Finding,
+    finding,
+)
 
 
-def holder(port):
+def holder(port: int) -> tuple[int | None, str | None]:
     """(pid, program) of the process that listens on the port, or (None, None) if this login cannot
     see it."""
     inodes = set()
@@ -37,14 +42,14 @@ def holder(port):
     return None, None
 
 
-def program_of(pid):
+def program_of(pid: str) -> str:
     """Program and script of a process, without its other arguments: they may contain a password."""
     with open("/proc/%s/cmdline" % pid, "rb") as stream:
         words = stream.read().decode(errors="replace").split("\0")
     return " ".join(words[:1] + [word for word in words[1:2] if os.path.isfile(word)])
 
 
-def bind_problem(item, number):
+def bind_problem(item: Mapping[str, Any], number: int | None) -> Finding:
     """The finding for a failed bind whose error is not that the port is in use."""
     if number == errno.EACCES:
         return finding(
@@ -61,7 +66,7 @@ def bind_problem(item, number):
     )
 
 
-def port_problem(item, ours=()):
+def port_problem(item: Mapping[str, Any], ours: Collection[int] = ()) -> Finding | None:
     """The finding for a port that this instance cannot bind, or None.
 
     :param ours: pids of the programs of this instance, which may hold the port.

@@ -8,8 +8,13 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+from collections.abc import Mapping
+from typing import Any
 
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.findings import finding
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.findings import (
+    Finding,
+    finding,
+)
 
 # The Python of a virtual environment is a link, and a release outlives that environment: use the
 # base Python. The real path means the same to uv, to venv, and in the next run.
@@ -25,7 +30,7 @@ print(json.dumps({"path": os.path.realpath(getattr(sys, "_base_executable", None
 NEWER = ("python3.13", "python3.12", "python3.11", "python3.10")
 
 
-def release_of(path="/etc/os-release"):
+def release_of(path: str = "/etc/os-release") -> str:
     """ID and ID_LIKE of the distribution in one string."""
     try:
         with open(path, encoding="utf-8") as stream:
@@ -35,7 +40,7 @@ def release_of(path="/etc/os-release"):
     return " ".join(pairs.get(key, "").strip('"') for key in ("ID", "ID_LIKE"))
 
 
-def candidates(wanted):
+def candidates(wanted: str) -> list[str]:
     """The paths that match a name, in the order of PATH; a path matches itself."""
     wanted = os.path.expanduser(wanted)
     if os.path.dirname(wanted):
@@ -44,7 +49,7 @@ def candidates(wanted):
     return [path for path in paths if os.access(path, os.X_OK) and not os.path.isdir(path)]
 
 
-def find_python(wanted):
+def find_python(wanted: str) -> dict[str, Any] | None:
     """The answer of :data:`PROBE`, with the real path; None if no Python of that name or path runs.
 
     It is run and not only found: pyenv has shims on the path for versions that it cannot run. The
@@ -57,7 +62,7 @@ def find_python(wanted):
     return None
 
 
-def probe(path):
+def probe(path: str) -> dict[str, Any] | None:
     try:
         done = subprocess.run(
             [path, "-I", "-c", PROBE],
@@ -72,13 +77,15 @@ def probe(path):
         return None
 
 
-def resolved(wanted):
+def resolved(wanted: str) -> str:
     """The real path of a Python, or the given name if none runs: its user reports the error."""
     found = find_python(wanted)
     return found["path"] if found else wanted
 
 
-def python_problem(wanted, minimum, found, distribution):
+def python_problem(
+    wanted: str, minimum: str, found: Mapping[str, Any] | None, distribution: str
+) -> Finding | None:
     """The finding for a Python that is missing or too old, or None.
 
     :param found: the probe's answer, or None if no such Python runs.
@@ -120,11 +127,11 @@ def python_problem(wanted, minimum, found, distribution):
     return None
 
 
-def is_older(version, minimum):
+def is_older(version: str, minimum: str) -> bool:
     return [int(part) for part in version.split(".")] < [int(part) for part in minimum.split(".")]
 
 
-def venv_problem(found, uv):
+def venv_problem(found: Mapping[str, Any] | None, uv: str | None) -> Finding | None:
     """The finding for a missing `python -m venv`, or None. On Debian it is a separate package; uv
     does not need it."""
     if found is None or found["venv"] or uv:

@@ -17,7 +17,7 @@ class SystemdError(Exception):
     """systemctl failed; the text has what it printed."""
 
 
-def environment():
+def environment() -> dict[str, str]:
     """The environment for ``systemctl --user``: after su or sudo there is no session, but the
     manager runs."""
     found = dict(os.environ, LC_ALL="C", SYSTEMD_COLORS="0", SYSTEMD_PAGER="")
@@ -25,7 +25,7 @@ def environment():
     return found
 
 
-def systemctl(scope, *arguments):
+def systemctl(scope: str, *arguments: str) -> str:
     """Run systemctl; return its output.
 
     :param scope: ``system`` or ``user``.
@@ -50,7 +50,7 @@ def systemctl(scope, *arguments):
     return done.stdout
 
 
-def version():
+def version() -> int | None:
     """The version of the systemd that runs this host, as a number; None if systemd is not the init
     system."""
     if not os.path.isdir("/run/systemd/system"):
@@ -62,7 +62,7 @@ def version():
     return int(match.group(1)) if match else None
 
 
-def lingers():
+def lingers() -> bool:
     """Whether systemd runs units of this login while nobody is logged in."""
     if version() is None:
         return False
@@ -78,7 +78,7 @@ def lingers():
     return True
 
 
-def properties(unit, scope):
+def properties(unit: str, scope: str) -> dict[str, str]:
     """The state of a unit: {property: value}."""
     output = systemctl(
         scope,
@@ -89,7 +89,7 @@ def properties(unit, scope):
     return dict(line.split("=", 1) for line in output.splitlines() if "=" in line)
 
 
-def journal(unit, scope, lines=20):
+def journal(unit: str, scope: str, lines: int = 20) -> str:
     """The last lines of a unit's journal."""
     command = [
         "journalctl",

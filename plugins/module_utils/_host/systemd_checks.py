@@ -10,6 +10,7 @@ import pwd
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.findings import (
     WARNING,
+    Finding,
     finding,
 )
 
@@ -18,11 +19,11 @@ OLDEST = 247
 LINGER = "/var/lib/systemd/linger/"
 
 
-def login():
+def login() -> str:
     return pwd.getpwuid(os.geteuid()).pw_name
 
 
-def system_problems(version):
+def system_problems(version: int | None) -> list[Finding]:
     """Findings that prevent a system-scope instance.
 
     :param version: of the systemd that runs the host, or None.
@@ -58,7 +59,7 @@ def system_problems(version):
     return found
 
 
-def linger_problem(version, lingers):
+def linger_problem(version: int | None, lingers: bool) -> Finding | None:
     """A warning if an instance of a login would not survive a reboot, or None.
 
     :param version: of the systemd that runs the host, or None.

@@ -14,8 +14,13 @@ import errno
 import os
 import pwd
 import tempfile
+from collections.abc import Iterator, Mapping
+from typing import Any
 
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.findings import finding
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.findings import (
+    Finding,
+    finding,
+)
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
 # directories of an instance, and those below its state that may be separate mounts
@@ -26,7 +31,7 @@ BYTES = 4096
 NAMED_INSTEAD = (errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL, errno.ENOENT)
 
 
-def instance_problems(places):
+def instance_problems(places: Mapping[str, Any]) -> list[Finding]:
     """Findings for the directories of an instance that their owners cannot write, each file system
     once."""
     folders = [places[name] for name in PLACES] + [
@@ -45,7 +50,7 @@ def instance_problems(places):
     return found
 
 
-def write_error(folder, user=None):
+def write_error(folder: str, user: int | None = None) -> OSError | None:
     """The OSError of a failed write, or None. No file is left behind.
 
     :param user: id of the user that writes there, whom root impersonates.
@@ -62,7 +67,7 @@ def write_error(folder, user=None):
     return None
 
 
-def opened(folder):
+def opened(folder: str) -> int:
     """A new file that disappears when it is closed."""
     try:
         return os.open(folder, os.O_TMPFILE | os.O_WRONLY, 0o600)
@@ -75,7 +80,7 @@ def opened(folder):
 
 
 @contextlib.contextmanager
-def as_user(user):
+def as_user(user: int | None) -> Iterator[None]:
     """Access files as another user; only root can."""
     if user is None or os.geteuid() != 0 or user == 0:
         yield
@@ -98,26 +103,26 @@ def as_user(user):
         os.setgroups(groups)
 
 
-def mount_of(path):
+def mount_of(path: str) -> str:
     path = os.path.realpath(path)
     while not os.path.ismount(path):
         path = os.path.dirname(path)
     return path
 
 
-def free_mb(path):
+def free_mb(path: str) -> int:
     usage = os.statvfs(path)
     return usage.f_bavail * usage.f_frsize // 1000000
 
 
-def name_of(user):
+def name_of(user: int) -> str:
     try:
         return pwd.getpwuid(user).pw_name
     except KeyError:
         return str(user)
 
 
-def problem(folder, error, wanted=None):
+def problem(folder: str, error: OSError, wanted: str | None = None) -> Finding:
     """The finding for a directory that cannot be written.
 
     :param wanted: the directory that is needed, if it does not exist yet and ``folder`` is above
@@ -175,7 +180,7 @@ def problem(folder, error, wanted=None):
     )
 
 
-def access_fix(path, above):
+def access_fix(path: str, above: str) -> str:
     """How to give this login a directory below one that it cannot write, without a new owner of a
     system directory."""
     login, home = pwd.getpwuid(os.getuid()), os.environ.get("HOME") or ""

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import netrc
 import os
+from collections.abc import Mapping
+from typing import Any
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.pip_upstream import (
@@ -22,7 +24,7 @@ class AccessError(Exception):
 class Access:
     """The files that the role pip_index placed: ``netrc``, and ``<name of the index>.pem``."""
 
-    def __init__(self, folder=None):
+    def __init__(self, folder: str | None = None) -> None:
         self.folder, self._netrc = folder, None
         path = os.path.join(folder, "netrc") if folder else None
         if path and os.path.exists(path):
@@ -39,7 +41,7 @@ class Access:
                     "which writes it again" % (path, error.lineno)
                 ) from None
 
-    def login(self, index):
+    def login(self, index: Mapping[str, Any]) -> tuple[str, str] | None:
         """(username, token) for an index, or None."""
         if index["token"]:
             return index["username"], index["token"]
@@ -51,13 +53,13 @@ class Access:
         )
         return (found[0], found[2]) if found and found[2] else None
 
-    def ca_cert(self, index):
+    def ca_cert(self, index: Mapping[str, Any]) -> str | None:
         """Path of the CA certificates for an index, or None for the system's."""
         placed = os.path.join(self.folder, index["name"] + ".pem") if self.folder else None
         return placed if placed and os.path.exists(placed) else index["ca_cert"]
 
 
-def without_login(url):
+def without_login(url: str) -> tuple[str, tuple[str, str] | None]:
     """(address, (username, token) or None) of an address that may contain credentials."""
     parts = urlsplit(url)
     userinfo, at, host = parts.netloc.rpartition("@")
@@ -70,7 +72,7 @@ def without_login(url):
     ) if token else None
 
 
-def address_of_pip():
+def address_of_pip() -> str | None:
     """The index that this host's pip uses, or None without pip."""
     if os.environ.get("PIP_INDEX_URL"):
         return os.environ["PIP_INDEX_URL"]

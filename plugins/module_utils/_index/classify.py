@@ -7,7 +7,9 @@ servers."""
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import urlsplit
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.client import (
@@ -20,6 +22,7 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.configu
 )
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.names import canonical
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.page import (
+    Page,
     last_part,
     parse,
 )
@@ -40,14 +43,14 @@ class Asked:
     anonymous: Answer
     login: Answer | None = None
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         self._pages = {}
 
     @property
-    def best(self):
+    def best(self) -> Answer:
         return self.login or self.anonymous
 
-    def read(self, answer):
+    def read(self, answer: Answer) -> Page | None:
         """The :class:`Page` of an answer, or None if it is an error."""
         if answer.status != 200 or answer.verdict:
             return None
@@ -58,7 +61,7 @@ class Asked:
             )
         return self._pages[id(answer)]
 
-    def page(self, answer):
+    def page(self, answer: Answer) -> Page | None:
         """The :class:`Page` of an answer, or None if it is not a page of the simple API."""
         found = self.read(answer)
         return found if found and found.kind in ("root", "package") else None
@@ -73,7 +76,7 @@ class Seen:
     pages: list[Asked]
     hint: str | None = None
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         everything = [self.root, *self.pages]
         #: some answer is a page of the simple API
         self.alive = any(asked.page(asked.best) for asked in everything)
@@ -85,7 +88,7 @@ class Seen:
         self.open = any(asked.page(asked.anonymous) for asked in everything)
 
 
-def of_index(seen):
+def of_index(seen: Seen) -> tuple[str, str]:
     """(verdict, evidence) for an index as a whole."""
     if seen.alive:
         if is_private(seen.index) and seen.open:
@@ -95,12 +98,12 @@ def of_index(seen):
     return of_answers(seen, seen.root)
 
 
-def is_private(index):
+def is_private(index: Mapping[str, Any]) -> bool:
     """True for an index with a login, or one that serves private names."""
     return bool(index["packages"] or index["login"]) and index["preset"] not in PUBLIC
 
 
-def of_answers(seen, asked):
+def of_answers(seen: Seen, asked: Asked) -> tuple[str, str]:
     """(verdict, evidence) for one page; ``ok`` if it is a page of the simple API."""
     answer = asked.best
     if answer.verdict:
@@ -126,7 +129,7 @@ def of_answers(seen, asked):
     return "wrong_url", found + hinted(seen)
 
 
-def evidence(seen, asked):
+def evidence(seen: Seen, asked: Asked) -> str:
     """The status with and without the login."""
     answer = asked.best
     if not asked.login:
@@ -141,11 +144,11 @@ def evidence(seen, asked):
     )
 
 
-def hinted(seen):
+def hinted(seen: Seen) -> str:
     return "; a simple API is at %s" % seen.hint if seen.hint else ""
 
 
-def of_redirect(answer, package):
+def of_redirect(answer: Answer, package: str | None) -> tuple[str, str]:
     """The verdict on a redirect to another origin, which was not followed."""
     target = answer.elsewhere
     found = "HTTP %d for %s redirects to %s" % (answer.status, place(answer.url), place(target))
@@ -163,7 +166,7 @@ def of_redirect(answer, package):
     return "wrong_url", found
 
 
-def of_403(seen, asked):
+def of_403(seen: Seen, asked: Asked) -> str:
     if not asked.login:
         # no login is needed there: the network or the address is blocked
         return "auth_forbidden" if seen.index["preset"] in PUBLIC else "auth_missing"
@@ -177,7 +180,7 @@ def of_403(seen, asked):
     return "auth_wrong" if pypiserver and asked.anonymous.status == 401 else "auth_forbidden"
 
 
-def of_404(seen, asked, found):
+def of_404(seen: Seen, asked: Asked, found: str) -> tuple[str, str]:
     """A 404 may mean a wrong password, missing permission, a missing package or a wrong address:
     use the other answers to decide."""
     index, root = seen.index, seen.root

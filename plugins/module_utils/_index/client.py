@@ -15,6 +15,7 @@ import time
 import urllib.error
 import urllib.request
 from dataclasses import dataclass, field
+from typing import Any
 from urllib.parse import urljoin, urlsplit
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.page import ACCEPT
@@ -51,13 +52,15 @@ class CaCertificateError(Exception):
 class NoRedirect(urllib.request.HTTPRedirectHandler):
     """Leaves redirects to :class:`Client`."""
 
-    def http_error_302(self, req, fp, code, msg, headers):
+    def http_error_302(
+        self, req: urllib.request.Request, fp: Any, code: int, msg: str, headers: Any
+    ) -> None:
         return None
 
     http_error_301 = http_error_303 = http_error_307 = http_error_308 = http_error_302
 
 
-def origin(url):
+def origin(url: str) -> tuple[str, str, int | None]:
     parts = urlsplit(url)
     return (
         parts.scheme,
@@ -66,14 +69,14 @@ def origin(url):
     )
 
 
-def place(url):
+def place(url: str) -> str:
     """An address without credentials, query and fragment, for messages."""
     parts = urlsplit(url)
     host = parts.netloc.rpartition("@")[2]
     return "%s://%s%s" % (parts.scheme, host, parts.path)
 
 
-def is_loopback(host):
+def is_loopback(host: str | None) -> bool:
     """Whether an address or name is a loopback one. For a proxy it would mean the proxy itself."""
     try:
         return ipaddress.ip_address(host or "").is_loopback
@@ -84,7 +87,7 @@ def is_loopback(host):
 class DirectLoopback(urllib.request.ProxyHandler):
     """The proxies of the environment, except for loopback addresses, whatever no_proxy contains."""
 
-    def proxy_open(self, req, proxy, type):  # pylint: disable=redefined-builtin
+    def proxy_open(self, req: urllib.request.Request, proxy: str, type: str) -> Any:  # pylint: disable=redefined-builtin
         return (
             None
             if is_loopback(urlsplit(req.full_url).hostname)
@@ -92,7 +95,7 @@ class DirectLoopback(urllib.request.ProxyHandler):
         )
 
 
-def proxy_of(url):
+def proxy_of(url: str) -> str | None:
     """``host:port`` of the proxy that the environment sets for the address, or None."""
     parts = urlsplit(url)
     proxy = urllib.request.getproxies().get(parts.scheme)
@@ -113,7 +116,7 @@ class Client:
     :raises CaCertificateError: the CA certificates cannot be read.
     """
 
-    def __init__(self, ca_cert=None, timeout=10):
+    def __init__(self, ca_cert: str | None = None, timeout: float = 10) -> None:
         try:
             context = ssl.create_default_context(cafile=ca_cert)
         except (OSError, ValueError) as error:
@@ -126,7 +129,13 @@ class Client:
         )
         self._timeout = timeout
 
-    def get(self, url, login=None, longest=LONGEST_PAGE, follow=False):
+    def get(
+        self,
+        url: str,
+        login: tuple[str, str] | None = None,
+        longest: int = LONGEST_PAGE,
+        follow: bool = False,
+    ) -> Answer:
         """The :class:`Answer` to a GET.
 
         :param login: (username, token), sent only to this scheme, host and port.
@@ -159,7 +168,13 @@ class Client:
         return answer
 
 
-def once(opener, url, login, timeout, longest):
+def once(
+    opener: urllib.request.OpenerDirector,
+    url: str,
+    login: tuple[str, str] | None,
+    timeout: float,
+    longest: int,
+) -> Answer:
     try:
         request = urllib.request.Request(
             url, headers={"Accept": ACCEPT, "User-Agent": "bnlnpps.swf_testbed pip_index_info"}
@@ -183,7 +198,7 @@ def once(opener, url, login, timeout, longest):
         return Answer(url, verdict=verdict, evidence=evidence)
 
 
-def read(response, longest, deadline):
+def read(response: Any, longest: int, deadline: float) -> bytes:
     """The body, or its beginning. The deadline limits servers that send one byte at a time."""
     chunks, size = [], 0
     while size < longest:
@@ -197,7 +212,7 @@ def read(response, longest, deadline):
     return b"".join(chunks)
 
 
-def why(error, url):
+def why(error: Exception, url: str) -> tuple[str, str]:
     """(verdict, evidence) for an exception."""
     reason = getattr(error, "reason", None)
     error = reason if isinstance(reason, Exception) else error
@@ -237,7 +252,7 @@ def why(error, url):
     return "refused", "%s: %s" % (place(url), text)
 
 
-def why_untrusted(error, host):
+def why_untrusted(error: ssl.SSLCertVerificationError, host: str | None) -> tuple[str, str]:
     text = error.verify_message or str(error)
     if error.verify_code in (EXPIRED, NOT_YET_VALID):
         return "tls_expired", "%s: %s" % (host, text)

@@ -10,6 +10,8 @@ All readers of ``swf_testbed_pip_indexes``, on the controller or on a host, use 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Mapping
+from typing import Any
 from urllib.parse import urlsplit
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.text import not_text
@@ -122,7 +124,7 @@ class IndexesError(ValueError):
     """The entries are invalid; the text has one line per problem."""
 
 
-def normalised(indexes):
+def normalised(indexes: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """The entries with all defaults filled in.
 
     :param indexes: the items of ``swf_testbed_pip_indexes``.
@@ -146,7 +148,7 @@ def normalised(indexes):
     return found
 
 
-def warnings(indexes):
+def warnings(indexes: list[dict[str, Any]]) -> list[str]:
     """Warnings of risks that the user accepted, for normalised indexes."""
     return [
         "The index %s can replace packages of the primary index, and the other way round "
@@ -157,7 +159,7 @@ def warnings(indexes):
     ]
 
 
-def netrc(indexes):
+def netrc(indexes: list[dict[str, Any]]) -> str:
     """The credentials of normalised indexes, by host, as pip, uv and curl read them.
 
     :raises IndexesError: when one of two logins for a host would be lost, or a reader would misread
@@ -180,7 +182,7 @@ def netrc(indexes):
     return "".join("machine %s login %s password %s\n" % (name, *login) for name, login in names)
 
 
-def unusable_login(username, token):
+def unusable_login(username: str | None, token: str | None) -> str | None:
     """Why a login cannot be stored in netrc for all readers, or sent by HTTP; None if it can.
 
     Python before and since 3.11, uv and curl read the accepted texts alike. They differ in the
@@ -203,21 +205,21 @@ def unusable_login(username, token):
     return None
 
 
-def netrc_names(host):
+def netrc_names(host: str) -> tuple[str, ...]:
     """The names under which readers look up a host: uv uses brackets around an IPv6 address, pip
     and curl do not."""
     return (host, "[%s]" % host) if host and ":" in host else (host,)
 
 
-def is_unsafe(index):
+def is_unsafe(index: Mapping[str, Any]) -> bool:
     return index["role"] == "extra" and not index["packages"]
 
 
-def is_github(url):
+def is_github(url: str | None) -> bool:
     return bool(url) and (urlsplit(url).hostname or "").lower() in GITHUB_HOSTS
 
 
-def fill_in(item):
+def fill_in(item: dict[str, Any]) -> Iterator[str]:
     """Fill in one entry; yield its problems."""
     name = item["name"]
     if not NAME.match(name):
@@ -260,7 +262,7 @@ def fill_in(item):
         )
 
 
-def fill_in_address(item, preset):
+def fill_in_address(item: dict[str, Any], preset: Mapping[str, Any]) -> Iterator[str]:
     name, url = item["name"], item["url"]
     if item["preset"] == "directory":
         item["url"] = re.sub(r"^file://", "", str(url or "")).rstrip("/")
@@ -304,7 +306,7 @@ def fill_in_address(item, preset):
         item["upload_url"] = made if made != url else None
 
 
-def wrong_address(name, key, url):
+def wrong_address(name: str, key: str, url: str) -> Iterator[str]:
     try:
         parts, _port = urlsplit(url), urlsplit(url).port
     except ValueError as error:
@@ -330,7 +332,7 @@ def wrong_address(name, key, url):
         )
 
 
-def fill_in_login(item, preset):
+def fill_in_login(item: dict[str, Any], preset: Mapping[str, Any]) -> Iterator[str]:
     name = item["name"]
     if item["token"] and not item["username"]:
         item["username"] = preset.get("username")
@@ -347,7 +349,7 @@ def fill_in_login(item, preset):
             yield "%s: %s" % (name, problem)
 
 
-def together(found):
+def together(found: list[dict[str, Any]]) -> Iterator[str]:
     """Problems between entries; assigns the unsafe extra indexes to the primary one."""
     names = [item["name"] for item in found]
     for name in sorted({name for name in names if names.count(name) > 1}):

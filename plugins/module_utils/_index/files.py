@@ -8,6 +8,7 @@ from __future__ import annotations
 import platform
 import re
 import sysconfig
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.names import canonical
@@ -34,7 +35,9 @@ class File:
     yanked: str | None = None
 
 
-def file_of(filename, name, requires_python=None, yanked=None):
+def file_of(
+    filename: str, name: str, requires_python: str | None = None, yanked: str | None = None
+) -> File | None:
     """The :class:`File` of a file name, or None if it is not a distribution of the package.
 
     :param yanked: None, or the reason (which may be empty).
@@ -55,7 +58,7 @@ def file_of(filename, name, requires_python=None, yanked=None):
     return None
 
 
-def fits(tags, python):
+def fits(tags: str, python: str) -> bool:
     """True if a wheel with these tags can be installed into a CPython of that version on this
     machine."""
     pythons, abis, platforms = (part.split(".") for part in tags.split("-"))
@@ -65,7 +68,7 @@ def fits(tags, python):
     )
 
 
-def fits_python(tag, abi, major, minor):
+def fits_python(tag: str, abi: str, major: int, minor: int) -> bool:
     match = re.match(r"^(py|cp)(\d)(\d*)$", tag)
     if not match or int(match[2]) != major:
         return False
@@ -74,7 +77,7 @@ def fits_python(tag, abi, major, minor):
     return int(match[3] or 0) <= minor and abi in ("none", "abi3")
 
 
-def fits_platform(tag):
+def fits_platform(tag: str) -> bool:
     if tag == "any":
         return True
     # linux_x86_64, macosx_11_0_arm64, win_amd64
@@ -92,7 +95,7 @@ def fits_platform(tag):
     )
 
 
-def fits_linux(tag, machine, libc):
+def fits_linux(tag: str, machine: str, libc: tuple[str, str]) -> bool:
     """True for manylinux and musllinux tags that this C library can run.
 
     :param libc: as from :func:`platform.libc_ver`, which detects only glibc.
@@ -108,7 +111,9 @@ def fits_linux(tag, machine, libc):
     return match[1] == "manylinux" and (int(match[2]), int(match[3])) <= ours
 
 
-def choose(files, python, wanted=None):
+def choose(
+    files: Sequence[File], python: str, wanted: str | None = None
+) -> tuple[str, str | None, str]:
     """The version that would be installed, as (verdict, version, evidence).
 
     :param files: list of :class:`File`.
@@ -144,7 +149,7 @@ def choose(files, python, wanted=None):
     return verdict, version, evidence
 
 
-def unusable(files, python):
+def unusable(files: list[File], python: str) -> tuple[str, str] | None:
     """(verdict, evidence) if no file of one version can be installed, or None."""
     version = files[0].version
     there = [file for file in files if file.yanked is None]
@@ -178,7 +183,7 @@ def unusable(files, python):
     return None
 
 
-def listed(texts, most=8):
+def listed(texts: Sequence[str], most: int = 8) -> str:
     """The texts in one line, with the number of those left out."""
     return ", ".join(texts[:most]) + (
         " and %d more" % (len(texts) - most) if len(texts) > most else ""

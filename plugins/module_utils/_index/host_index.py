@@ -10,6 +10,9 @@ settings.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.layout import (
     environment_of_login,
 )
@@ -48,7 +51,7 @@ class HostIndexError(ValueError):
     """pip's settings cannot be passed on; the text has cause and fix."""
 
 
-def resolved(indexes, python=None):
+def resolved(indexes: list[dict[str, Any]], python: str | None = None) -> list[dict[str, Any]]:
     """Normalised indexes, where the one without a url gets this machine's pip settings.
 
     It then has ``url`` (None: PyPI, pip's default), ``username`` and ``token``, and
@@ -67,7 +70,7 @@ def resolved(indexes, python=None):
     ]
 
 
-def settings_of_this_machine(python):
+def settings_of_this_machine(python: str | None) -> dict[str, str]:
     """{option: value} of pip's settings; without pip on this machine, those in its usual files."""
     try:
         return asked_of_pip(python)[2]
@@ -76,7 +79,7 @@ def settings_of_this_machine(python):
         return settings_in_files(usual_files(environment), environment)
 
 
-def filled(name, settings):
+def filled(name: str, settings: Mapping[str, str]) -> dict[str, Any]:
     """The values for the entry without a url, from pip's settings."""
     found = {"url": None, "environment": {}}
     if is_true(settings.get("no-index")):

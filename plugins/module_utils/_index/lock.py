@@ -13,6 +13,8 @@ from __future__ import annotations
 import fnmatch
 import hashlib
 import re
+from collections.abc import Mapping
+from typing import Any
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.names import canonical
 
@@ -21,7 +23,7 @@ REQUIREMENT = re.compile(
 )
 
 
-def entries(text):
+def entries(text: str) -> list[tuple[str, str, list[str]]]:
     """The requirements of a lock as (name, version, lines) triples. Comments are left out.
 
     :raises ValueError: for a requirement without an exact version or without a hash.
@@ -45,13 +47,13 @@ def entries(text):
     return found
 
 
-def short_hash(text):
+def short_hash(text: str) -> str:
     """Eight hexadecimal digits of the hash of a lock file without its comments."""
     body = "\n".join("\n".join(lines) for _name, _version, lines in entries(text))
     return hashlib.sha256(body.encode()).hexdigest()[:8]
 
 
-def index_of(name, indexes):
+def index_of(name: str, indexes: list[dict[str, Any]]) -> Mapping[str, Any]:
     """The index that serves a name. A claim of the exact name has precedence over a pattern.
 
     :param indexes: normalised indexes.
@@ -76,7 +78,7 @@ def index_of(name, indexes):
     )
 
 
-def by_index(text, indexes):
+def by_index(text: str, indexes: list[dict[str, Any]]) -> list[tuple[dict[str, Any], str]]:
     """The lock file split into one requirements text per index, in the order of the indexes."""
     texts = {}
     for name, _version, lines in entries(text):
@@ -88,7 +90,7 @@ def by_index(text, indexes):
     ]
 
 
-def versions(text):
+def versions(text: str) -> dict[str, str]:
     """{name: version} of a lock. A name with several versions, for several Pythons, has all of
     them, with ``or`` between them."""
     found = {}

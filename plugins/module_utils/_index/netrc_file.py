@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import netrc
 import tempfile
+from typing import Any
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common import marked_block
 
@@ -16,7 +17,7 @@ class NetrcError(ValueError):
     word may be a password."""
 
 
-def with_logins(text, owner, entries):
+def with_logins(text: str, owner: str, entries: str) -> str:
     """The text with these logins.
 
     :param text: with surrogates for bytes that are not UTF-8.
@@ -38,7 +39,7 @@ def with_logins(text, owner, entries):
     return result
 
 
-def logins_in(text):
+def logins_in(text: str) -> dict[str, tuple[str, str]]:
     """{host: (user name, password)}, as this Python and pip read the file.
 
     :raises NetrcError: naming the line.
@@ -67,14 +68,14 @@ def logins_in(text):
     return {host: (login[0], login[2]) for host, login in found.items()}
 
 
-def read(text):
+def read(text: str) -> dict[str, Any]:
     with tempfile.NamedTemporaryFile("w", encoding="utf-8", newline="") as scratch:
         scratch.write(text)
         scratch.flush()
         return netrc.netrc(scratch.name).hosts
 
 
-def line_of(error, text):
+def line_of(error: netrc.NetrcParseError, text: str) -> int:
     """The line number of an error: if a word is the last of its line, the parser reports the next
     line."""
     before = "".join(text.splitlines(keepends=True)[: error.lineno - 1])

@@ -40,12 +40,12 @@ class Page:
 class Reader(HTMLParser):
     """Collects the links of a page and the marks of its type."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__(convert_charrefs=True)
         self.anchors, self.title, self.marked, self.password = [], "", False, False
         self._in = None
 
-    def handle_starttag(self, tag, attrs):
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         attributes = dict(attrs)
         if tag == "a":
             self.anchors.append([attributes, ""])
@@ -56,18 +56,18 @@ class Reader(HTMLParser):
         elif tag == "input" and (attributes.get("type") or "").lower() == "password":
             self.password = True
 
-    def handle_endtag(self, tag):
+    def handle_endtag(self, tag: str) -> None:
         if tag == self._in:
             self._in = None
 
-    def handle_data(self, data):
+    def handle_data(self, data: str) -> None:
         if self._in == "a":
             self.anchors[-1][1] += data
         elif self._in == "title":
             self.title += data
 
 
-def parse(content_type, body, name=None):
+def parse(content_type: str | None, body: bytes, name: str | None = None) -> Page:
     """The :class:`Page` of a body.
 
     :param content_type: the header's text.
@@ -87,7 +87,7 @@ def parse(content_type, body, name=None):
     return parse_html(body.decode("utf-8", "replace"), name)
 
 
-def parse_json(body, name):
+def parse_json(body: bytes, name: str | None) -> Page:
     if name is None:
         # the list of all packages may be long, and truncated
         return Page("root")
@@ -115,7 +115,7 @@ def parse_json(body, name):
         return Page("other", evidence="it is JSON, but not of the simple API")
 
 
-def read(text):
+def read(text: str) -> Reader:
     """A :class:`Reader` that has read a page."""
     reader = Reader()
     try:
@@ -127,7 +127,7 @@ def read(text):
     return reader
 
 
-def links(text, url):
+def links(text: str, url: str) -> dict[str, tuple[str, str | None]]:
     """The links of an HTML page, as {file name: (URL, sha256 or None)}.
 
     :param url: of the page.
@@ -141,7 +141,7 @@ def links(text, url):
     return found
 
 
-def parse_html(text, name):
+def parse_html(text: str, name: str | None) -> Page:
     reader = read(text)
     title = " ".join(reader.title.split())[:80]
     if reader.password:
@@ -164,7 +164,7 @@ def parse_html(text, name):
     return Page("other", evidence="it is a page that lists no files (%r)" % title)
 
 
-def root_page(reader, marked, title):
+def root_page(reader: Reader, marked: bool, title: str) -> Page:
     links = [
         (last_part(attributes.get("href")), text.strip()) for attributes, text in reader.anchors
     ]
@@ -181,7 +181,7 @@ def root_page(reader, marked, title):
     return Page("other", evidence="it is a page that lists no packages (%r)" % title)
 
 
-def last_part(href):
+def last_part(href: str | None) -> str:
     """The last part of a link's path, without the slash at its end."""
     try:
         return unquote(urlsplit(href or "").path.rstrip("/").rpartition("/")[2])
@@ -189,7 +189,7 @@ def last_part(href):
         return ""
 
 
-def from_directory(path, name):
+def from_directory(path: str, name: str) -> Page:
     """The :class:`Page` of a package in a directory: a static tree of the simple API, or plain
     wheels.
 
@@ -208,7 +208,7 @@ def from_directory(path, name):
     return Page("package", [file for file in files if file])
 
 
-def requires_python_of(wheel):
+def requires_python_of(wheel: str) -> str | None:
     """Requires-Python from a wheel's metadata, or None."""
     try:
         with zipfile.ZipFile(wheel) as archive:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import configparser
 import os
 import re
+from collections.abc import Iterable, Mapping
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.layout import xdg
 
@@ -16,7 +17,7 @@ LEVELS = ("global", "user", "site", "env")
 FILE = re.compile(r"^  (?P<path>/.*), exists: (True|False)$")
 
 
-def options(text):
+def options(text: str) -> dict[tuple[str, str], str]:
     """{(section, option): value} of a pip.conf. Options have dashes, as in pip's own comparison.
 
     :raises ValueError: pip cannot parse it either; the text names the line and quotes nothing.
@@ -32,11 +33,11 @@ def options(text):
     }
 
 
-def sections_of(text):
+def sections_of(text: str) -> list[str]:
     return parsed(text).sections()
 
 
-def parsed(text):
+def parsed(text: str) -> configparser.RawConfigParser:
     """
     :raises ValueError: the text names the lines that cannot be parsed, and quotes nothing.
     """
@@ -52,7 +53,7 @@ def parsed(text):
     return parser
 
 
-def usual_files(environment):
+def usual_files(environment: Mapping[str, str]) -> list[str]:
     """The paths of pip's configuration on Linux; later ones have precedence."""
     config = xdg(environment, "XDG_CONFIG_HOME", ".config")
     system = [
@@ -70,7 +71,7 @@ def usual_files(environment):
     ]
 
 
-def files_in(text):
+def files_in(text: str) -> list[str]:
     """The files that C(pip config debug) lists, existing or not, in order of increasing
     precedence."""
     levels, level = {}, None
@@ -83,7 +84,7 @@ def files_in(text):
     return [path for level in LEVELS for path in levels.get(level, ())]
 
 
-def settings_in_files(files, environment):
+def settings_in_files(files: Iterable[str], environment: Mapping[str, str]) -> dict[str, str]:
     """{option: value} of C(pip install): [install] has precedence over [global], variables over
     both.
 
@@ -118,5 +119,5 @@ def settings_in_files(files, environment):
     return merged
 
 
-def is_true(value):
+def is_true(value: str | None) -> bool:
     return str(value or "").strip().lower() in ("y", "yes", "t", "true", "on", "1")

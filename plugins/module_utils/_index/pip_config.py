@@ -12,6 +12,8 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Mapping
+from typing import Any
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common import ini_text
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.files import replacing
@@ -21,7 +23,7 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.marked
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.pip_conf import options
 
 
-def set_option(text, section, option, value):
+def set_option(text: str, section: str, option: str, value: str | None) -> str:
     """The text of an ini file with one option set, or removed if the value is None.
 
     A missing section is added at the beginning of the file, because a last line may have no end.
@@ -50,7 +52,7 @@ def set_option(text, section, option, value):
     return "".join(lines)
 
 
-def with_options(text, wanted):
+def with_options(text: str, wanted: Mapping[str, str]) -> str:
     """The text with those of these options in [global] that are not set yet.
 
     :raises ValueError: pip would then read existing lines differently: an indented line continues
@@ -72,7 +74,7 @@ def with_options(text, wanted):
     return result
 
 
-def without_section(text, section):
+def without_section(text: str, section: str) -> str:
     """The text without the heading of a section that has no options. Comments stay."""
     lines = ini_text.lines_of(text)
     start, end = ini_text.sections(lines).get(section, (0, 0))
@@ -88,12 +90,12 @@ class Files:
     """Texts of files, read once and written at the end. Bytes that are not UTF-8 are in them as
     surrogates."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.before, self.after = {}, {}
         #: files that this collection creates, to be removed once they are empty
         self.created = set()
 
-    def read(self, path):
+    def read(self, path: str) -> str:
         if path not in self.before:
             try:
                 with open(path, encoding="utf-8", errors="surrogateescape", newline="") as stream:
@@ -104,14 +106,14 @@ class Files:
             self.after[path] = self.before[path]
         return self.after[path]
 
-    def change(self, path, text):
+    def change(self, path: str, text: str) -> None:
         self.read(path)
         self.after[path] = text
 
-    def changed(self):
+    def changed(self) -> list[str]:
         return [path for path in self.after if self.after[path] != self.before[path]]
 
-    def write(self):
+    def write(self) -> None:
         for path in self.changed():
             if not self.after[path] and path in self.created:
                 os.unlink(path)
@@ -127,7 +129,7 @@ class Files:
                 stream.buffer.write(self.after[path].encode("utf-8", "surrogateescape"))
 
 
-def undo(files, previous, owner):
+def undo(files: Files, previous: Mapping[str, Any], owner: str) -> None:
     """Remove the settings of an earlier run, where they still have the recorded value.
 
     :raises ValueError: a file cannot be parsed any more; the text begins with its path.
@@ -150,14 +152,14 @@ def undo(files, previous, owner):
             raise ValueError("%s: %s" % (path, error)) from None
 
 
-def without_options(text, previous):
+def without_options(text: str, previous: Mapping[str, Any]) -> str:
     for option, value in previous["options"].items():
         if options(text).get(("global", option)) == value:
             text = set_option(text, "global", option, None)
     return without_section(text, "global") if previous.get("section", True) else text
 
 
-def read_record(path):
+def read_record(path: str) -> dict[str, Any]:
     try:
         with open(path, encoding="utf-8") as stream:
             return json.load(stream)
@@ -165,7 +167,7 @@ def read_record(path):
         return {}
 
 
-def write_record(path, record):
+def write_record(path: str, record: Mapping[str, Any]) -> None:
     if record:
         os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
         with replacing(path) as stream:

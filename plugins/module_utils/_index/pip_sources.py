@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Callable, Mapping
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.pip_conf import (
     is_true,
@@ -18,7 +19,9 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.pip_con
 SOURCES = ("index-url", "pypi-url", "extra-index-url", "find-links", "no-index")
 
 
-def others(files, read, target, wanted):
+def others(
+    files: list[str], read: Callable[[str], str], target: str, wanted: Mapping[str, str]
+) -> list[tuple[str, str, str, str]]:
     """The package sources of pip in addition to, or instead of, the wanted ones.
 
     :param files: paths in order of increasing precedence.
@@ -45,7 +48,7 @@ def others(files, read, target, wanted):
     ]
 
 
-def variables():
+def variables() -> list[str]:
     """The names of this process's variables that give pip or uv other package sources or
     configuration files."""
     return sorted(

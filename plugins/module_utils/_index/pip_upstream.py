@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import sys
 import urllib.request
+from typing import Any
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.clean_environment import (
@@ -31,13 +32,13 @@ class PipNotFoundError(Exception):
     """No usable pip is on this host."""
 
 
-def environment_of_pip():
+def environment_of_pip() -> dict[str, str]:
     """The environment in which pip reports its settings, from variables and files."""
     own = dict({"PIP_CONFIG_FILE": None}, **admitted("PIP_.+", "XDG_CONFIG_.+"))
     return clean_environment(**dict(own, PIP_NO_INPUT="1", PIP_DISABLE_PIP_VERSION_CHECK="1"))
 
 
-def output(python, *arguments, **more):
+def output(python: str, *arguments: str, **more: str) -> str | None:
     """The output of a Python in the environment of pip, with more variables; None if it fails or is
     missing."""
     try:
@@ -58,7 +59,7 @@ def output(python, *arguments, **more):
     return done.stdout if done.returncode == 0 else None
 
 
-def asked_of_pip(preferred=None):
+def asked_of_pip(preferred: str | None = None) -> tuple[str, list[str], dict[str, str]]:
     """The Python whose pip answered, the files that this pip reads, and its settings as {option:
     value}.
 
@@ -86,7 +87,7 @@ def asked_of_pip(preferred=None):
     raise PipNotFoundError("no pip on this host can report its index")
 
 
-def settings_of_pip(preferred=None):
+def settings_of_pip(preferred: str | None = None) -> dict[str, str]:
     """{option: value} of this host's pip; ``index-url`` has pip's default if it is unset.
 
     Parameters and errors as of :func:`asked_of_pip`.
@@ -98,7 +99,7 @@ def settings_of_pip(preferred=None):
     return {**settings, "index-url": url}
 
 
-def address_and_login(url):
+def address_and_login(url: str) -> tuple[str, tuple[str, str] | None]:
     """(address, (user name, password) or None) of pip's index.
 
     A login in the URL is split off, because only the address may be shown. Without one, netrc is
@@ -113,7 +114,7 @@ def address_and_login(url):
     return address, login_of(parts.hostname or "")
 
 
-def upstream_of_pip(preferred=None):
+def upstream_of_pip(preferred: str | None = None) -> dict[str, Any]:
     """pip's index and its connection: ``url``, and if set ``username``, ``password``, ``proxies``
     (as in urllib), ``ca_file``. Parameters and errors as of :func:`settings_of_pip`.
     """
@@ -145,7 +146,7 @@ def upstream_of_pip(preferred=None):
     return result
 
 
-def login_of(host):
+def login_of(host: str) -> tuple[str, str] | None:
     """The login of the netrc file for a host, or None. Like pip, it ignores a default entry."""
     try:
         # with its path: without one, Python rejects a file that others can read, and pip does not

@@ -13,7 +13,9 @@ import fnmatch
 import os
 import platform
 import re
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from typing import Any
 from urllib.parse import urljoin, urlsplit
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.findings import message
@@ -42,7 +44,7 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.configu
     normalised,
     warnings,
 )
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.files import choose
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.files import File, choose
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.names import canonical
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.page import from_directory
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.secrets import Scrubber
@@ -59,6 +61,9 @@ WANTED = re.compile(
 )
 PYTHON = re.compile(r"^\d+\.\d+(\.\w+)?$")
 AT_ONCE = 16
+# of an index, and of the packages on it
+Report = tuple[dict[str, Any], list[dict[str, Any]]]
+Wish = tuple[str, "str | None"]
 # the beginning of the list of all packages is enough; PyPI's has 30 MB
 BEGINNING = 65536
 # where a simple API may be below a wrong address
@@ -69,7 +74,13 @@ class ProbeError(ValueError):
     """The input is invalid."""
 
 
-def diagnose(indexes, names, access_dir=None, python=None, timeout=10):
+def diagnose(
+    indexes: list[dict[str, Any]],
+    names: list[str],
+    access_dir: str | None = None,
+    python: str | None = None,
+    timeout: float = 10,
+) -> list[str]:
     """The problems of the indexes, for the message of a failed installation.
 
     :param indexes: items of ``swf_testbed_pip_indexes``, with or without their credentials.
@@ -85,7 +96,13 @@ def diagnose(indexes, names, access_dir=None, python=None, timeout=10):
         return str(error).splitlines()
 
 
-def probe(indexes, names, access_dir=None, python=None, timeout=10):
+def probe(
+    indexes: list[dict[str, Any]],
+    names: list[str],
+    access_dir: str | None = None,
+    python: str | None = None,
+    timeout: float = 10,
+) -> dict[str, Any]:
     """Ask every index, and each package's index for the package. Parameters as of :func:`diagnose`.
 
     :returns: dict with ``indexes``, ``packages``, ``problems``, ``unsafe`` and ``ok``; no
@@ -118,18 +135,18 @@ def probe(indexes, names, access_dir=None, python=None, timeout=10):
     return summary(entries, wanted, scrub(reports))
 
 
-def wish(text):
+def wish(text: str) -> Wish:
     match = WANTED.match(text)
     if not match:
         raise ProbeError("packages: %r is neither a name nor name==version" % text)
     return canonical(match["name"]), match["version"]
 
 
-def filled_in(indexes):
+def filled_in(indexes: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """The normalised entries, including those of GitHub: they also claim names, which must not be
     looked up elsewhere."""
 
-    def github(index):
+    def github(index: Mapping[str, Any]) -> bool:
         return index.get("preset") == "github" or is_github(index.get("url"))
 
     usable = iter(normalised([index for index in indexes if not github(index)]))
@@ -150,7 +167,7 @@ def filled_in(indexes):
     ]
 
 
-def equip(entry, access, scrub):
+def equip(entry: dict[str, Any], access: Access, scrub: Scrubber) -> None:
     """Add ``address``, ``login`` and ``ca`` to an entry, for requests, and ``host`` and ``netloc``,
     for messages."""
     entry["login"] = access.login(entry)
@@ -167,7 +184,7 @@ def equip(entry, access, scrub):
         scrub.learn(*entry["login"])
 
 
-def places_of(name, entries):
+def places_of(name: str, entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """The entries that may serve a name: like :func:`lock.index_of`, but more than one is a finding
     and no error."""
     claims = [entry for entry in entries if name in entry["packages"]] or [
@@ -178,7 +195,7 @@ def places_of(name, entries):
     return claims or [entry for entry in entries if not entry["packages"]]
 
 
-def report_on(entry, wanted, python, timeout):
+def report_on(entry: Mapping[str, Any], wanted: list[Wish], python: str, timeout: float) -> Report:
     """(index, pairs): the reports on one index and on the packages asked of it."""
     if entry["preset"] == "github":
         return everywhere(
@@ -221,7 +238,7 @@ def report_on(entry, wanted, python, timeout):
     ), pairs
 
 
-def look(entry, names, timeout):
+def look(entry: Mapping[str, Any], names: list[str], timeout: float) -> Seen:
     """All answers of one index, as :class:`Seen`."""
     try:
         client = Client(entry["ca"], timeout)
@@ -232,7 +249,7 @@ def look(entry, names, timeout):
     # without private names, follow redirects to other origins like installers do
     follow = not is_private(entry)
 
-    def ask(url, login=None, longest=None):
+    def ask(url: str, login: tuple[str, str] | None = None, longest: int | None = None) -> Answer:
         return client.get(url, login, follow=follow, **({"longest": longest} if longest else {}))
 
     root = Asked(
@@ -243,7 +260,7 @@ def look(entry, names, timeout):
     if root.best.verdict and root.best.verdict != "timeout":
         return unreached(entry, names, root.anonymous, root.login)
 
-    def page(name):
+    def page(name: str) -> Asked:
         url = urljoin(entry["address"], name + "/")
         # do not retry rejected credentials: servers lock accounts after a few attempts
         login = (
@@ -271,17 +288,19 @@ def look(entry, names, timeout):
     return seen
 
 
-def unreached(entry, names, anonymous, login=None):
+def unreached(
+    entry: Mapping[str, Any], names: list[str], anonymous: Answer, login: Answer | None = None
+) -> Seen:
     return Seen(
         entry, Asked(None, anonymous, login), [Asked(name, anonymous, login) for name in names]
     )
 
 
-def is_simple(answer):
+def is_simple(answer: Answer) -> bool:
     return Asked(None, answer).page(answer) is not None
 
 
-def report_on_directory(entry, wanted, python):
+def report_on_directory(entry: Mapping[str, Any], wanted: list[Wish], python: str) -> Report:
     path = entry["address"]
     try:
         os.listdir(path)
@@ -313,7 +332,7 @@ def report_on_directory(entry, wanted, python):
     return index_report(entry, "ok", path, True, False), pairs
 
 
-def everywhere(entry, wanted, verdict, evidence):
+def everywhere(entry: Mapping[str, Any], wanted: list[Wish], verdict: str, evidence: str) -> Report:
     """The reports for an index to which no request was sent."""
     return (
         index_report(entry, verdict, evidence, False, False),
@@ -321,7 +340,9 @@ def everywhere(entry, wanted, verdict, evidence):
     )
 
 
-def index_report(entry, verdict, evidence, reachable, anonymous):
+def index_report(
+    entry: Mapping[str, Any], verdict: str, evidence: str, reachable: bool, anonymous: bool
+) -> dict[str, Any]:
     return {
         "name": entry["name"],
         "preset": entry["preset"],
@@ -334,8 +355,16 @@ def index_report(entry, verdict, evidence, reachable, anonymous):
 
 
 def pair(
-    entry, name, version, verdict, evidence, files=(), python=None, anonymous=False, where=None
-):
+    entry: Mapping[str, Any],
+    name: str,
+    version: str | None,
+    verdict: str,
+    evidence: str,
+    files: Sequence[File] = (),
+    python: str = "",
+    anonymous: bool = False,
+    where: str | None = None,
+) -> dict[str, Any]:
     """The report on a package of an index; the files decide whether ``ok`` stays."""
     chosen = None
     if verdict == "ok" and not files:
@@ -359,7 +388,9 @@ def pair(
     }
 
 
-def summary(entries, wanted, reports):
+def summary(
+    entries: list[dict[str, Any]], wanted: list[Wish], reports: list[Report]
+) -> dict[str, Any]:
     """The whole report; findings across indexes are added here."""
     indexes = [index for index, _pairs in reports]
     every = [item for _index, pairs in reports for item in pairs]
@@ -389,7 +420,7 @@ def summary(entries, wanted, reports):
     }
 
 
-def faults(indexes, packages):
+def faults(indexes: list[dict[str, Any]], packages: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """The reports that prevent an installation. Problems of a whole index appear once."""
     reported = {
         (index["name"], index["verdict"]) for index in indexes if index["verdict"] in OF_AN_INDEX
@@ -401,7 +432,7 @@ def faults(indexes, packages):
     ]
 
 
-def nowhere(name, version):
+def nowhere(name: str, version: str | None) -> dict[str, Any]:
     nobody = {"name": None, "preset": None}
     return {
         "index": None,
@@ -414,7 +445,7 @@ def nowhere(name, version):
     }
 
 
-def compare(name, several, entries):
+def compare(name: str, several: list[dict[str, Any]], entries: list[dict[str, Any]]) -> None:
     """Change the reports on a package that several indexes may serve."""
     having = [item for item in several if item["versions"]]
     claimed = all(entry["packages"] for entry in entries)

@@ -9,6 +9,7 @@ import base64
 import html
 import json
 import re
+from typing import Any
 from urllib.parse import quote, quote_plus, unquote_plus
 
 HIDDEN = "***"
@@ -18,7 +19,7 @@ OWN = ("name", "preset", "index", "package", "wanted", "verdict", "cause", "fix"
 SHORTEST_FRAGMENT = 8
 
 
-def spellings(username, token):
+def spellings(username: str | None, token: str) -> list[str]:
     """The forms in which a token may occur in an address, a header or a page; the longest first."""
     found = {
         token,
@@ -46,17 +47,17 @@ def spellings(username, token):
 class Scrubber:
     """Removes the credentials that it has learned."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self._tokens, self._spellings = set(), []
 
-    def learn(self, username, token):
+    def learn(self, username: str | None, token: Any) -> None:
         if token and isinstance(token, str):
             self._tokens.add(token)
             self._spellings = sorted(
                 {*self._spellings, *spellings(username, token)}, key=len, reverse=True
             )
 
-    def __call__(self, value):
+    def __call__(self, value: Any) -> Any:
         """The same value, lists and dicts included, without credentials."""
         if isinstance(value, dict):
             return {key: item if key in OWN else self(item) for key, item in value.items()}
@@ -64,7 +65,7 @@ class Scrubber:
             return [self(item) for item in value]
         return self.text(value) if isinstance(value, str) else value
 
-    def text(self, value):
+    def text(self, value: str) -> str:
         for spelling in self._spellings:
             value = value.replace(spelling, HIDDEN)
         # other escapes

@@ -5,6 +5,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.configuration import (
     GITHUB,
     PRESETS,
@@ -157,7 +160,7 @@ FORWARDS = {
 }
 
 
-def explained(verdict, evidence, index, **more):
+def explained(verdict: str, evidence: str, index: Mapping[str, Any], **more: Any) -> dict[str, Any]:
     """The finding: ``verdict``, ``ok``, ``evidence``, ``cause`` and ``fix``.
 
     :param index: ``name``, ``preset``, ``host``, ``netloc`` and ``placed`` (directory of the

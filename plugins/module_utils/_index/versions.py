@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Iterable
+from typing import Any
 
 VERSION = re.compile(
     r"^v?(?:(?P<epoch>\d+)!)?(?P<release>\d+(?:\.\d+)*)"
@@ -20,7 +22,7 @@ PRE = {"a": 0, "alpha": 0, "b": 1, "beta": 1, "c": 2, "rc": 2, "pre": 2, "previe
 CLAUSE = re.compile(r"^\s*(===|~=|==|!=|<=|>=|<|>)\s*([^\s]+)\s*$")
 
 
-def key(version):
+def key(version: str) -> tuple[Any, ...] | None:
     """The sort key of a version; None for an invalid version."""
     match = VERSION.match(version.strip().lower())
     if not match:
@@ -43,17 +45,17 @@ def key(version):
     return (int(match["epoch"] or 0), tuple(release), pre, post, dev, local)
 
 
-def is_prerelease(version):
+def is_prerelease(version: str) -> bool:
     found = key(version)
     return bool(found) and (found[2][0] != math.inf or found[4] != math.inf)
 
 
-def same(one, other):
+def same(one: str, other: str) -> bool:
     """True if two texts are the same version: 1.0 is 1.0.0."""
     return one == other or (key(one) is not None and key(one) == key(other))
 
 
-def newest_first(versions):
+def newest_first(versions: Iterable[str]) -> list[str]:
     """Versions, the newest first; invalid ones come last."""
     return sorted(
         versions,
@@ -62,7 +64,7 @@ def newest_first(versions):
     )
 
 
-def allows(requirement, python):
+def allows(requirement: str | None, python: str) -> bool:
     """True if a ``requires-python`` allows a Python. An invalid one does, like in pip.
 
     :param requirement: such as ``>=3.10,<4``; None or an empty text allows everything.
@@ -73,7 +75,7 @@ def allows(requirement, python):
     )
 
 
-def clause_allows(clause, python):
+def clause_allows(clause: str, python: str) -> bool:
     match = CLAUSE.match(clause)
     if not match:
         return True

@@ -11,6 +11,7 @@ import re
 import sys
 import tarfile
 import zipfile
+from collections.abc import Iterable
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._build import wheels
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._build.installers import (
@@ -19,6 +20,8 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._build.install
 )
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._package.layout import importable
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._package.project import (
+    Problem,
+    Project,
     PublishError,
 )
 
@@ -28,7 +31,7 @@ METADATA = re.compile(r"(\.dist-info/METADATA|/PKG-INFO)$")
 EVIDENCE_LINES = 12
 
 
-def build(project, formats, outdir):
+def build(project: Project, formats: list[str], outdir: str) -> dict[str, str]:
     """As :func:`wheels.build`.
 
     :raises PublishError: with the end of the output.
@@ -43,7 +46,7 @@ def build(project, formats, outdir):
         ) from error
 
 
-def metadata_problem(project, files):
+def metadata_problem(project: Project, files: Iterable[str]) -> Problem | None:
     """The finding of twine on the metadata of built files, or None."""
     try:
         call("check", [sys.executable, "-m", "twine", "check", "--strict", *files])
@@ -61,7 +64,7 @@ def metadata_problem(project, files):
     return None
 
 
-def missing_packages(project, wheel):
+def missing_packages(project: Project, wheel: str) -> Problem | None:
     """A finding if packages under src/ are missing in the wheel, or None. Build tools accept an
     empty wheel."""
     with zipfile.ZipFile(wheel) as archive:
@@ -79,12 +82,12 @@ def missing_packages(project, wheel):
     return None
 
 
-def sha256(path):
+def sha256(path: str) -> str:
     with open(path, "rb") as stream:
         return hashlib.sha256(stream.read()).hexdigest()
 
 
-def difference(ours, theirs):
+def difference(ours: str, theirs: str) -> str | None:
     """The first member in which two builds of one version differ, or None.
 
     Differences between versions of a build tool are ignored: packages are the same if they install
@@ -97,7 +100,7 @@ def difference(ours, theirs):
     )
 
 
-def members(path):
+def members(path: str) -> dict[str, str]:
     """{name: hash} of a wheel or sdist."""
     found = {}
     if path.endswith(".whl"):

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterator
+from typing import Any
 from urllib.parse import urlsplit
 
 try:
@@ -24,6 +26,8 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._package.layou
 )
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._package.project import (
     CREDENTIALS,
+    Problem,
+    Project,
     normal_version,
 )
 
@@ -32,7 +36,7 @@ LICENSES = re.compile(r"^(LICEN[CS]E|COPYING)([.-].*)?$", re.IGNORECASE)
 READMES = ("README.md", "README.rst", "README.txt", "README")
 
 
-def findings(project):
+def findings(project: Project) -> list[Problem]:
     """All problems, as (file, cause, fix) triples; the file is the label for messages."""
     if project.problem:
         return [(project.file, *project.problem)]
@@ -53,12 +57,12 @@ def findings(project):
     return found
 
 
-def line(finding):
+def line(finding: Problem) -> str:
     """A finding as one line of text."""
     return "%s: %s. Fix: %s" % finding
 
 
-def build_system(project):
+def build_system(project: Project) -> Iterator[tuple[str, str]]:
     table = project.section("build-system")
     example = (
         'Add: [build-system] requires = ["hatchling>=1.27"], build-backend = "hatchling.build"'
@@ -74,7 +78,7 @@ def build_system(project):
             yield "[build-system] has no %s" % key, example
 
 
-def name(project):
+def name(project: Project) -> Iterator[tuple[str, str]]:
     if not project.section("project"):
         yield (
             "there is no [project]",
@@ -102,12 +106,12 @@ def name(project):
         )
 
 
-def description(project):
+def description(project: Project) -> Iterator[tuple[str, str]]:
     if not project.section("project").get("description") and not project.dynamic("description"):
         yield "[project] has no description", "Describe the purpose of the package in one line"
 
 
-def version(project):
+def version(project: Project) -> Iterator[tuple[str, str]]:
     given = project.section("project").get("version")
     if given is not None and project.dynamic("version"):
         yield "[project] sets version and also lists it in dynamic", "Remove one of them"
@@ -129,7 +133,7 @@ def version(project):
         )
 
 
-def requires_python(project):
+def requires_python(project: Project) -> Iterator[tuple[str, str]]:
     given = project.section("project").get("requires-python")
     if given is None:
         if not project.dynamic("requires-python"):
@@ -148,7 +152,7 @@ def requires_python(project):
         )
 
 
-def dependencies(project):
+def dependencies(project: Project) -> Iterator[tuple[str, str]]:
     table = project.section("project")
     if "dependencies" not in table and not project.dynamic("dependencies"):
         yield (
@@ -167,7 +171,7 @@ def dependencies(project):
             yield from dependency(group, text)
 
 
-def dependency(group, text):
+def dependency(group: str, text: str) -> Iterator[tuple[str, str]]:
     shown = CREDENTIALS.sub("***@", str(text))
     try:
         requirement = Requirement(text)
@@ -188,7 +192,7 @@ def dependency(group, text):
         )
 
 
-def readme(project):
+def readme(project: Project) -> Iterator[tuple[str, str]]:
     given = project.section("project").get("readme")
     if given is None:
         there = next(
@@ -208,7 +212,7 @@ def readme(project):
         )
 
 
-def license_findings(project):
+def license_findings(project: Project) -> Iterator[Problem]:
     table = project.section("project")
     given = table.get("license")
     if not given and not project.dynamic("license"):
@@ -235,7 +239,7 @@ def license_findings(project):
         )
 
 
-def repository_url(project):
+def repository_url(project: Project) -> Any:
     urls = project.section("project", "urls")
     return next(
         (
@@ -247,7 +251,7 @@ def repository_url(project):
     )
 
 
-def repository_name(project):
+def repository_name(project: Project) -> str | None:
     """Last part of the repository's URL, or None."""
     url = repository_url(project)
     if not isinstance(url, str):
@@ -255,7 +259,7 @@ def repository_name(project):
     return re.sub(r"\.git$", "", urlsplit(url).path.rstrip("/").rpartition("/")[2]) or None
 
 
-def repository(project):
+def repository(project: Project) -> Iterator[tuple[str, str]]:
     url = repository_url(project)
     example = 'Add: [project.urls] Repository = "https://github.com/OWNER/%s"' % (
         project.name or "NAME"

@@ -8,6 +8,12 @@ from __future__ import annotations
 import ast
 import os
 import re
+from collections.abc import Iterator
+
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._package.project import (
+    Problem,
+    Project,
+)
 
 # allowed outside of src/: tools use them in place
 TOOLS_FILES = ("setup.py", "conftest.py", "noxfile.py", "tasks.py", "fabfile.py")
@@ -17,7 +23,7 @@ TARGET = re.compile(
 )
 
 
-def layout_findings(project):
+def layout_findings(project: Project) -> Iterator[Problem]:
     """Problems with the location of the code, as (file, cause, fix) triples."""
     src = os.path.join(project.folder, "src")
     outside = [
@@ -53,7 +59,7 @@ def layout_findings(project):
         )
 
 
-def importable(folder):
+def importable(folder: str) -> list[str]:
     """The importable names in a directory, sorted."""
     return sorted(
         item
@@ -67,7 +73,7 @@ def importable(folder):
     )
 
 
-def script_findings(project):
+def script_findings(project: Project) -> Iterator[Problem]:
     """Entry points without a target, as (file, cause, fix) triples."""
     groups = {
         "scripts": project.section("project", "scripts"),
@@ -91,7 +97,7 @@ def script_findings(project):
                 )
 
 
-def target_problem(project, target, needs_attribute):
+def target_problem(project: Project, target: str, needs_attribute: bool) -> str | None:
     """Why an entry point cannot be loaded, or None."""
     match = TARGET.match(target)
     if not match or (needs_attribute and not match["attribute"]):
@@ -118,7 +124,7 @@ def target_problem(project, target, needs_attribute):
     return None
 
 
-def top_level_names(tree):
+def top_level_names(tree: ast.Module) -> set[str]:
     """The names that a module binds outside of functions and classes; includes ``*`` after a star
     import."""
     names = set()

@@ -9,6 +9,8 @@ import os
 import socket
 import sys
 import time
+from collections.abc import Mapping
+from typing import Any
 from urllib.error import HTTPError, URLError
 from urllib.parse import urljoin, urlsplit
 
@@ -47,7 +49,7 @@ class Index:
     """A normalised index of swf_testbed_pip_indexes. ``wait`` is the number of seconds to retry
     while it is unavailable."""
 
-    def __init__(self, entry, wait=0):
+    def __init__(self, entry: Mapping[str, Any], wait: float = 0) -> None:
         self.entry, self.wait = entry, wait
         url, username, token, self.ca_cert = (
             entry["url"],
@@ -67,7 +69,7 @@ class Index:
             else {}
         )
 
-    def files(self, package):
+    def files(self, package: str) -> dict[str, tuple[str, str | None]]:
         """{file name: (URL, sha256 or None)} of a package, empty if the index does not have it.
 
         :raises IndexUnavailableError:
@@ -101,7 +103,7 @@ class Index:
             else:
                 return links(page, url)
 
-    def error_text(self, code, package):
+    def error_text(self, code: int, package: str) -> str:
         if code in (401, 403):
             return (
                 "the index %s rejected the credentials, or the user lacks read permission. "
@@ -120,7 +122,7 @@ class Index:
             )
         )
 
-    def open(self, url, login=True):
+    def open(self, url: str, login: bool = True) -> Any:
         return open_url(
             url,
             timeout=20,
@@ -130,7 +132,7 @@ class Index:
             **(self.login if login else {}),
         )
 
-    def download(self, url, path):
+    def download(self, url: str, path: str) -> None:
         """Download a file. Redirects are followed, and the login is sent only to the index's own
         host.
 
@@ -166,7 +168,7 @@ class Index:
         )
 
 
-def public_index():
+def public_index() -> tuple[str, str | None, str | None, str | None]:
     """(url, user, password, CA file) of the index of this machine's pip: PyPI, or a mirror."""
     try:
         found = upstream_of_pip(sys.executable)
@@ -178,7 +180,7 @@ def public_index():
     return tuple(found.get(key) for key in ("url", "username", "password", "ca_file"))
 
 
-def parsed(file):
+def parsed(file: str) -> tuple[str, str, str] | None:
     """(``wheel`` or ``sdist``, canonical name, normalised version) of a file name, or None."""
     for format_name, parse in (("wheel", parse_wheel_filename), ("sdist", parse_sdist_filename)):
         try:

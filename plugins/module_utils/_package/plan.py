@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import concurrent.futures
 import os
+from collections.abc import Mapping
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._package.build import (
     build,
@@ -20,8 +21,13 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._package.check
     findings,
     line,
 )
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._package.lookup import parsed
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._package.lookup import (
+    Index,
+    parsed,
+)
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._package.project import (
+    Problem,
+    Project,
     PublishError,
 )
 
@@ -31,30 +37,30 @@ BY_THE_BUILD = "(the build sets the version)"
 class Package:
     """One project: the files of its version on the index, and the built files."""
 
-    def __init__(self, project):
+    def __init__(self, project: Project) -> None:
         self.project, self.version = project, project.version
         self.there, self.built = {}, {}
 
-    def __str__(self):
+    def __str__(self) -> str:
         return "%s %s" % (self.project.name, self.version or BY_THE_BUILD)
 
-    def missing(self, formats):
+    def missing(self, formats: list[str]) -> list[str]:
         return [name for name in formats if name not in self.there]
 
-    def look(self, files):
+    def look(self, files: Mapping[str, tuple[str, str | None]]) -> None:
         """Record the files of this version; ``files`` is the result of :meth:`Index.files`."""
         for file, (url, digest) in files.items():
             found = parsed(file)
             if found and found[1:] == (self.project.name, self.version):
                 self.there[found[0]] = (file, url, digest)
 
-    def made(self, files):
+    def made(self, files: dict[str, str]) -> None:
         self.built = files
         if self.version is None:
             self.version = parsed(os.path.basename(next(iter(files.values()))))[2]
 
 
-def refuse(problems):
+def refuse(problems: list[Problem]) -> None:
     """Raise one error for all (file, cause, fix) problems, if there are any."""
     if problems:
         raise PublishError(
@@ -63,7 +69,7 @@ def refuse(problems):
         )
 
 
-def check_sources(projects):
+def check_sources(projects: list[Project]) -> list[Problem]:
     """All findings on the sources, including duplicate names."""
     problems = [finding for project in projects for finding in findings(project)]
     names = {}
@@ -81,7 +87,7 @@ def check_sources(projects):
     return problems
 
 
-def must_be_readable(projects):
+def must_be_readable(projects: list[Project]) -> None:
     """Reject projects without name or version, if the checks are disabled."""
     problems = []
     for project in projects:
@@ -94,7 +100,7 @@ def must_be_readable(projects):
     refuse(problems)
 
 
-def build_all(packages, formats, scratch):
+def build_all(packages: list[Package], formats: list[str], scratch: str) -> None:
     """Build several packages, as many at a time as there are cores."""
     with concurrent.futures.ThreadPoolExecutor(max_workers=os.cpu_count() or 2) as pool:
         jobs = [
@@ -105,7 +111,7 @@ def build_all(packages, formats, scratch):
             package.made(job.result())
 
 
-def built_problems(packages, index, scratch):
+def built_problems(packages: list[Package], index: Index, scratch: str) -> list[Problem]:
     """Problems of built packages: their metadata, missing packages, or other content than the same
     version on the index."""
     problems = []
@@ -118,7 +124,7 @@ def built_problems(packages, index, scratch):
     return problems
 
 
-def other_content(package, index, scratch):
+def other_content(package: Package, index: Index, scratch: str) -> list[Problem]:
     """Problems for files of a built package whose content on the index differs."""
     problems = []
     for name, (file, url, digest) in package.there.items():

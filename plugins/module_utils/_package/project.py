@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import re
+from typing import Any
 
 try:
     import tomllib
@@ -24,6 +25,8 @@ except ImportError:
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.names import canonical
 
+#: (file, cause, fix)
+Problem = tuple[str, str, str]
 # user:password@ in a URL
 CREDENTIALS = re.compile(r"(?<=://)[^/\s@]+@")
 
@@ -39,7 +42,7 @@ class Project:
     pyproject.toml, or None if it cannot be read; ``problem`` is then a (cause, fix) pair.
     """
 
-    def __init__(self, folder, label=None):
+    def __init__(self, folder: str, label: str | None = None) -> None:
         self.folder, self.label = folder, label or folder
         self.table, self.problem = None, None
         path = os.path.join(folder, "pyproject.toml")
@@ -66,15 +69,15 @@ class Project:
             self.problem = ("it is not valid TOML: %s" % error, "Correct that line")
 
     @property
-    def file(self):
+    def file(self) -> str:
         """The label of pyproject.toml in messages."""
         return self.named("pyproject.toml")
 
-    def named(self, path):
+    def named(self, path: str) -> str:
         """The label of a file of the sources in messages."""
         return os.path.join(self.label, path)
 
-    def section(self, *names):
+    def section(self, *names: str) -> dict[str, Any]:
         """A table of pyproject.toml; empty if it is missing or not a table."""
         found = self.table or {}
         for name in names:
@@ -84,23 +87,23 @@ class Project:
         return found
 
     @property
-    def name(self):
+    def name(self) -> str | None:
         """Canonical name, or None."""
         name = self.section("project").get("name")
         return canonical(name) if isinstance(name, str) and name else None
 
     @property
-    def version(self):
+    def version(self) -> str | None:
         """Normalised version; None if the build sets it, or it is not valid."""
         return normal_version(self.section("project").get("version"))
 
-    def dynamic(self, key):
+    def dynamic(self, key: str) -> bool:
         """Whether the build sets the key."""
         listed = self.section("project").get("dynamic")
         return isinstance(listed, list) and key in listed
 
 
-def normal_version(text):
+def normal_version(text: Any) -> str | None:
     """A version as indexes compare it (PEP 440), or None if it is not valid."""
     try:
         return str(Version(text))
@@ -108,7 +111,7 @@ def normal_version(text):
         return None
 
 
-def missing_libraries(*names):
+def missing_libraries(*names: str) -> str | None:
     """The error message for libraries that are missing to build and upload, or None."""
     missing = [name for name in ("packaging", *names) if importlib.util.find_spec(name) is None]
     if tomllib is None:

@@ -9,6 +9,9 @@ These sections come first, in a marked block: without it, the rest is the origin
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import Any
+
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common import ini_text
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.marked_block import (
     outside,
@@ -31,7 +34,7 @@ class PypircError(ValueError):
     """twine cannot parse the file either."""
 
 
-def with_indexes(text, entries):
+def with_indexes(text: str, entries: list[dict[str, Any]]) -> str:
     """The text with one section per index that accepts uploads, and without those of earlier runs.
 
     :param entries: normalised indexes.
@@ -50,14 +53,14 @@ def with_indexes(text, entries):
     return result
 
 
-def checked(text):
+def checked(text: str) -> None:
     try:
         parsed(text)
     except ValueError as error:
         raise PypircError("twine cannot parse it either. Evidence: %s" % error) from None
 
 
-def without_ours(lines, names):
+def without_ours(lines: list[str], names: Iterable[str]) -> list[str]:
     """Lines without the sections of these names and those of earlier versions, which are also
     removed from the list of index servers."""
     ours = {
@@ -81,7 +84,9 @@ def without_ours(lines, names):
     return lines
 
 
-def listing_and_sections(lines, names, entries):
+def listing_and_sections(
+    lines: list[str], names: list[str], entries: list[dict[str, Any]]
+) -> list[str]:
     """The new lines for the beginning of the file. An existing list gets our names at its end, in
     place."""
     new = []
@@ -105,18 +110,18 @@ def listing_and_sections(lines, names, entries):
     return new + [section(entry) for entry in entries]
 
 
-def listed(lines):
+def listed(lines: list[str]) -> ini_text.Option | None:
     return next(
         (option for option in ini_text.options(lines) if (option.section, option.name) == LIST),
         None,
     )
 
 
-def marked(lines):
+def marked(lines: list[str]) -> bool:
     return any(line.rstrip("\r\n") == HEADING for line in lines)
 
 
-def add(lines, place, new):
+def add(lines: list[str], place: int, new: list[str]) -> None:
     """Insert lines; after a last line without an end, that line gets one and the new last line has
     none."""
     if place == len(lines) and not lines[-1].endswith("\n"):
@@ -125,7 +130,7 @@ def add(lines, place, new):
     lines[place:place] = new
 
 
-def without_lines(lines, unwanted):
+def without_lines(lines: list[str], unwanted: Iterable[int]) -> list[str]:
     unwanted = set(unwanted)
     open_end = bool(lines) and not lines[-1].endswith("\n") and len(lines) - 1 in unwanted
     left = ini_text.without_lines(lines, unwanted)
@@ -134,6 +139,6 @@ def without_lines(lines, unwanted):
     return left
 
 
-def without_sections(lines, names):
+def without_sections(lines: list[str], names: Iterable[str]) -> list[str]:
     ranges = ini_text.sections(lines)
     return without_lines(lines, {number for name in names for number in range(*ranges[name])})

@@ -10,6 +10,8 @@ import contextlib
 import os
 import re
 import tempfile
+from collections.abc import Iterator, Mapping
+from typing import Any
 from urllib.parse import urlsplit
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._build import git as build_git
@@ -39,7 +41,7 @@ OPTIONS = {
 
 
 @contextlib.contextmanager
-def projects(folders, repositories):
+def projects(folders: list[str], repositories: list[dict[str, Any]]) -> Iterator[list[Project]]:
     """The projects of all sources; clones are removed at the end.
 
     :raises PublishError: a repository cannot be cloned, or there are no sources.
@@ -63,7 +65,7 @@ def projects(folders, repositories):
         yield found
 
 
-def refusal(repository):
+def refusal(repository: Mapping[str, Any]) -> str | None:
     """The error message for a repository's entry, or None."""
     url, ref, inside = repository["url"], repository["ref"] or "", repository["subdirectory"] or ""
     problem = build_git.refusal(url)
@@ -92,7 +94,7 @@ def refusal(repository):
     return None
 
 
-def clone(repository, scratch):
+def clone(repository: Mapping[str, Any], scratch: str) -> Project:
     """The project of a repository, cloned below a private directory. Includes all tags: some builds
     derive the version from them."""
     url, ref = repository["url"], repository["ref"]

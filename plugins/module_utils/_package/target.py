@@ -5,6 +5,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.configuration import (
     IndexesError,
     normalised,
@@ -20,7 +23,9 @@ TRUSTED = ("pypi", "testpypi")
 HEADING = "# Written by bnlnpps.swf_testbed; changes made here are overwritten."
 
 
-def target(indexes, name, needs_token=True):
+def target(
+    indexes: list[dict[str, Any]], name: str | None, needs_token: bool = True
+) -> dict[str, Any]:
     """The normalised entry of the index to publish to.
 
     :param indexes: the items of swf_testbed_pip_indexes.
@@ -64,7 +69,7 @@ def target(indexes, name, needs_token=True):
     return entry
 
 
-def refusal(entry):
+def refusal(entry: Mapping[str, Any]) -> str | None:
     """The error message if a normalised index does not accept uploads, or None."""
     if entry["preset"] == "directory":
         return (
@@ -84,12 +89,12 @@ def refusal(entry):
     return None
 
 
-def section_name(entry):
+def section_name(entry: Mapping[str, Any]) -> str:
     """The name of the .pypirc section of a normalised index."""
     return entry["name"] if entry["upload_url"] else TWINE_PYPI
 
 
-def section(entry):
+def section(entry: Mapping[str, Any]) -> str:
     """The text of that section. The percent sign stays single: twine reads the file without
     interpolation."""
     lines = ["[%s]" % section_name(entry), HEADING]

@@ -9,6 +9,8 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.clean_environment import (
     clean_environment,
@@ -66,7 +68,7 @@ CAUSES = (
 EVIDENCE_LINES = 8
 
 
-def upload(entry, files, scratch):
+def upload(entry: Mapping[str, Any], files: Iterable[str], scratch: str) -> None:
     """Upload files to a normalised index.
 
     :param scratch: a directory that only this user can enter.
@@ -109,7 +111,7 @@ def upload(entry, files, scratch):
         raise PublishError(explain(entry, done.stdout))
 
 
-def explain(entry, output):
+def explain(entry: Mapping[str, Any], output: str) -> str:
     """The error message for a failed upload."""
     output = CREDENTIALS.sub("***@", output.replace(entry["token"], "***"))
     cause, fix = "twine failed", "correct the errors in the output, then run again"
