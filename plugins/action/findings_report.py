@@ -32,7 +32,7 @@ class ActionModule(ActionBase):
         self, tmp: str | None = None, task_vars: dict[str, Any] | None = None
     ) -> dict[str, Any]:
         result = super().run(tmp, task_vars)
-        hostvars, arguments = task_vars["hostvars"], self._task.args
+        hostvars, arguments = (task_vars or {})["hostvars"], self._task.args
         answers = {
             host: dict(hostvars[host].get(arguments["variable"]) or {})
             for host in arguments["hosts"]

@@ -8,6 +8,10 @@ from __future__ import annotations
 class ModuleDocFragment:
     DOCUMENTATION = r"""
 options:
+  index:
+    description: Name of the index of O(indexes) to use. The default is the private one, that is the
+      one that claims names and is neither PyPI nor TestPyPI.
+    type: str
   sources:
     description: Directories with a C(pyproject.toml).
     type: list

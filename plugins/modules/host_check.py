@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 DOCUMENTATION = r"""
@@ -335,7 +335,7 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._doctor.secret
     scrubber,
     without_secrets,
 )
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host import systemd
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host import ports, systemd
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.instance_name import (
     InstanceNameError,
     instance_name,
@@ -367,17 +367,7 @@ INSTANCE = {
     "part": NAME,
     "health_url": TEXT,
     "certificate_names": TEXTS,
-    "ports": {
-        "type": "list",
-        "elements": "dict",
-        "default": [],
-        "options": {
-            "name": NAME,
-            "variable": NAME,
-            "host": {"type": "str", "default": "127.0.0.1"},
-            "port": PORT,
-        },
-    },
+    "ports": ports.OPTION,
 }
 SERVICE = {
     "part": NAME,
@@ -418,7 +408,7 @@ def python_of(options: Mapping[str, Any]) -> tuple[str | None, list[dict[str, An
     return found["version"] if found else None, problems
 
 
-def systemd_of(options: Mapping[str, Any], version: int | None) -> list[dict[str, Any] | None]:
+def systemd_of(options: Mapping[str, Any], version: int | None) -> Sequence[dict[str, Any] | None]:
     """Findings on systemd: required in system scope, optional in user scope."""
     if options["scope"] == "system":
         return system_problems(version)
@@ -450,7 +440,9 @@ def examine(
     options: Mapping[str, Any], folder: str
 ) -> tuple[dict[str, bool], list[dict[str, Any]]]:
     """(installed, findings) of this host."""
-    version, found, installed, python = systemd.version(), [], {}, None
+    version, python = systemd.version(), None
+    installed: dict[str, bool] = {}
+    found: list[dict[str, Any] | None] = []
     if options["instances"]:
         python, found = python_of(options)
     if options["instances"] or options["services"]:

@@ -23,11 +23,6 @@ description:
   - Fails with all findings, one line each, with file, cause and fix.
   - Changes nothing. Run it on the controller (C(delegate_to=localhost)), where the sources are.
 options:
-  index:
-    description:
-      - Name of the index of O(indexes) to compare with. The default is the private one, that is the
-        one that claims names and is neither PyPI nor TestPyPI.
-    type: str
   formats:
     description: Formats to build for the comparison.
     type: list
@@ -104,7 +99,7 @@ def compared(
     try:
         for package in packages:
             if package.version:
-                package.look(index.files(package.project.name))
+                package.look(index.files(package.project.name or ""))
     except IndexUnavailableError as error:
         return [], ["The versions were not compared with the index: %s" % error]
     there = [package for package in packages if package.there]
@@ -125,7 +120,7 @@ def check(options: Mapping[str, Any]) -> tuple[list[str], list[str], list[str]]:
     ):
         problems = plan.check_sources(projects)
         packages = [plan.Package(project) for project in projects if project.name]
-        warnings = []
+        warnings: list[str] = []
         if entry:
             broken = {file for file, _cause, _fix in problems}
             valid = [
@@ -146,9 +141,7 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             **sources.OPTIONS,
-            "indexes": {"type": "list", "elements": "dict", "options": configuration.ARGUMENTS},
-            "indexes_of": {"type": "str"},
-            "index": {"type": "str"},
+            **configuration.OPTIONS,
             "formats": {
                 "type": "list",
                 "elements": "str",

@@ -23,11 +23,6 @@ description:
   - Nothing is uploaded until everything is checked and built.
   - Run it on the controller (C(delegate_to=localhost)), where the sources are.
 options:
-  index:
-    description:
-      - Name of the index of O(indexes) to publish to. The default is the private one, that is the
-        one that claims names and is neither PyPI nor TestPyPI.
-    type: str
   index_url:
     description: Short for O(indexes) with one index, its simple API.
     type: str
@@ -156,7 +151,7 @@ def look(packages: list[plan.Package], index: Index, check_mode: bool) -> None:
     for package in packages:
         if package.version:
             try:
-                package.look(index.files(package.project.name))
+                package.look(index.files(package.project.name or ""))
             except IndexUnavailableError:
                 if not check_mode:
                     raise
@@ -235,9 +230,7 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             **sources.OPTIONS,
-            "indexes": {"type": "list", "elements": "dict", "options": configuration.ARGUMENTS},
-            "indexes_of": {"type": "str"},
-            "index": {"type": "str"},
+            **configuration.OPTIONS,
             "index_url": {"type": "str"},
             "upload_url": {"type": "str"},
             "username": {"type": "str"},

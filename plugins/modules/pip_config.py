@@ -233,10 +233,11 @@ class OnThisHost:
         self, files: pip_config.Files, environment: Mapping[str, str], preferred: str | None
     ) -> None:
         self.files, self.environment = files, environment
+        self.python: str | None = None
         try:
             self.python, self.confs, _settings = asked_of_pip(preferred)
         except PipNotFoundError:
-            self.python, self.confs = None, usual_files(environment)
+            self.confs = usual_files(environment)
 
     def set_pip(self, path: str, wanted: Mapping[str, str]) -> dict[str, Any]:
         """Set options in a pip.conf; return their record."""
@@ -344,7 +345,7 @@ def apply(module: AnsibleModule) -> None:
     if previous:
         pip_config.undo(files, previous, owner)
     pip_conf, uv_toml, home_netrc = places(given["scope"], given["site"], environment)
-    if pip_conf and indexes:
+    if pip_conf and home_netrc and indexes:
         index, extra = one_for_all(indexes)
         for name in variables():
             module.warn(
@@ -421,13 +422,8 @@ def main() -> None:
             "site": {"type": "path"},
             "owner": {"type": "str", "required": True},
             "record": {"type": "path", "required": True},
-            "indexes": {
-                "type": "list",
-                "elements": "dict",
-                "default": [],
-                "options": configuration.ARGUMENTS,
-            },
-            "indexes_of": {"type": "str"},
+            **configuration.OPTIONS,
+            "indexes": dict(configuration.OPTIONS["indexes"], default=[]),
             "access_dir": {"type": "path"},
             "remove_github": {"type": "bool", "default": False},
             **ARGUMENT,

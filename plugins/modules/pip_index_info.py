@@ -261,9 +261,10 @@ ok:
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.findings import numbered
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.access import AccessError
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.configuration import (
-    ARGUMENTS,
+    OPTIONS,
     IndexesError,
 )
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.probe import (
@@ -286,8 +287,7 @@ PACKAGES = [
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
-            "indexes": {"type": "list", "elements": "dict", "options": ARGUMENTS},
-            "indexes_of": {"type": "str"},
+            **OPTIONS,
             "access_dir": {"type": "path"},
             "packages": {"type": "list", "elements": "str", "default": PACKAGES},
             "python": {"type": "str"},
@@ -315,10 +315,8 @@ def main() -> None:
     for text in found["unsafe"]:
         module.warn(text)
     if options["fail"] and not found["ok"]:
-        lines = ["%d. %s" % pair for pair in enumerate(found["problems"], 1)]
-        module.fail_json(
-            msg="packages cannot be installed from the indexes:\n" + "\n".join(lines), **found
-        )
+        text = "packages cannot be installed from the indexes:\n"
+        module.fail_json(msg=text + numbered(found["problems"]), **found)
     module.exit_json(changed=False, **found)
 
 

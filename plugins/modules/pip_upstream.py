@@ -139,7 +139,7 @@ def gid(group: str) -> int | None:
 def write(path: str, text: str, group: str) -> None:
     with replacing(path, 0o640 if group else 0o600) as stream:
         if group:
-            os.fchown(stream.fileno(), -1, gid(group))
+            os.fchown(stream.fileno(), -1, grp.getgrnam(group).gr_gid)
         stream.write(text)
 
 

@@ -176,8 +176,11 @@ from pathlib import Path
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._build.installers import find_uv
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.findings import message
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host import systemd
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.findings import (
+    message,
+    numbered,
+)
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host import ports, systemd
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.accounts import (
     local_groups,
     shared_user_problem,
@@ -198,7 +201,6 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.places i
     place_problems,
     space_problem,
 )
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.ports import port_problem
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.python import (
     find_python,
     python_problem,
@@ -331,17 +333,7 @@ def main() -> None:
             "scope": {"type": "str", "choices": ["user", "system"], "default": "user"},
             "python": {"type": "str", "default": "python3"},
             "min_python": {"type": "str", "default": "3.10"},
-            "ports": {
-                "type": "list",
-                "elements": "dict",
-                "default": [],
-                "options": {
-                    "name": {"type": "str", "required": True},
-                    "variable": {"type": "str", "required": True},
-                    "host": {"type": "str", "default": "127.0.0.1"},
-                    "port": {"type": "int", "required": True},
-                },
-            },
+            "ports": ports.OPTION,
             "min_free_mb": {"type": "int", "default": 0},
             "user": {"type": "str", "default": "swf-testbed"},
             "operators": {"type": "str", "default": "swf-operators"},
@@ -360,7 +352,11 @@ def main() -> None:
     add_systemd(options, places)
     places.update(known_from(places["supervisord_conf"]))
     fact = "swf_testbed_layout_" + options["instance"].replace("-", "_")
-    result = {"changed": False, "ansible_facts": {fact: places}, "problems": []}
+    result: dict[str, Any] = {
+        "changed": False,
+        "ansible_facts": {fact: places},
+        "problems": [],
+    }
     if options["secrets"] is None:
         options["secrets"] = options["checks"]
     if options["secrets"]:
@@ -387,7 +383,7 @@ def main() -> None:
     ]
     candidates.append(space_problem(places, options["min_free_mb"]))
     ours = programs_of(places["socket"]) if options["ports"] else ()
-    candidates += [port_problem(item, ours) for item in options["ports"]]
+    candidates += [ports.port_problem(item, ours) for item in options["ports"]]
     result["problems"] = [message(problem) for problem in candidates if problem]
     for path, hits in found_in(
         environment_of_login(), lambda path: Path(path).read_text(encoding="utf-8")
@@ -398,10 +394,8 @@ def main() -> None:
             % (path, ", ".join(hits))
         )
     if result["problems"]:
-        lines = ["%d. %s" % pair for pair in enumerate(result["problems"], 1)]
-        module.fail_json(
-            msg="this host is not ready, and nothing was changed:\n" + "\n".join(lines), **result
-        )
+        text = "this host is not ready, and nothing was changed:\n"
+        module.fail_json(msg=text + numbered(result["problems"]), **result)
     hold(module)
     module.exit_json(**result)
 

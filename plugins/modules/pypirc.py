@@ -100,8 +100,7 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "path": {"type": "path", "required": True},
-            "indexes": {"type": "list", "elements": "dict", "options": configuration.ARGUMENTS},
-            "indexes_of": {"type": "str"},
+            **configuration.OPTIONS,
             "remove_github": {"type": "bool", "default": False},
         },
         required_one_of=[("indexes", "indexes_of")],

@@ -60,7 +60,7 @@ def _run(step: t.Callable[[], t.Any], writer: int) -> None:
     for number in (0, 1, 2):
         os.dup2(null, number)
     try:
-        answer = (step(), None)
+        answer: tuple[t.Any, t.Any] = (step(), None)
     except Exception as error:
         # like pickle: the args of an OSError lack the file name
         answer = (None, (type(error), error.__reduce__()[1], vars(error)))

@@ -9,10 +9,13 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
-import pwd
 import tempfile
 import time
 import typing as t
+
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.processes import (
+    user_name,
+)
 
 POLL_SECONDS = 0.2
 
@@ -75,7 +78,7 @@ def _opened(path: str) -> int:
             raise
         raise LockHeld(
             "the lock %s belongs to another user, %s. Fix: wait until the run of that user "
-            "finishes; if there is none, remove the file" % (path, _user(os.lstat(path).st_uid))
+            "finishes; if there is none, remove the file" % (path, user_name(os.lstat(path).st_uid))
         ) from error
 
 
@@ -108,7 +111,7 @@ def holder(path: str) -> str:
                 ) and _has_lock(pid, number):
                     return "process %s (user %s, %s)" % (
                         pid,
-                        _user(os.stat("/proc/" + pid).st_uid),
+                        user_name(os.stat("/proc/" + pid).st_uid),
                         _command(pid),
                     )
     return "a process that this user may not see"
@@ -123,10 +126,3 @@ def _command(pid: str) -> str:
     """The program without its arguments, which may hold a secret."""
     with open("/proc/%s/cmdline" % pid, encoding="utf-8", errors="replace") as stream:
         return os.path.basename(stream.read().partition("\0")[0]) or "unknown"
-
-
-def _user(uid: int) -> str:
-    try:
-        return pwd.getpwuid(uid).pw_name
-    except KeyError:
-        return str(uid)

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 FATAL, WARNING = "fatal", "warning"
@@ -39,3 +39,8 @@ def message(item: Mapping[str, Any]) -> str:
     """The finding as one text. No full stop follows the fix, which may end with a command."""
     labels = (("cause", "%s"), ("evidence", "Evidence: %s"), ("fix", "Fix: %s"))
     return ". ".join(label % item[key].rstrip(".") for key, label in labels if item[key])
+
+
+def numbered(texts: Iterable[str]) -> str:
+    """Texts as numbered lines."""
+    return "\n".join("%d. %s" % pair for pair in enumerate(texts, 1))

@@ -58,11 +58,8 @@ def options(lines: list[str]) -> list[Option]:
 def sections(lines: list[str]) -> dict[str, tuple[int, int]]:
     """{name: (first line, line after the last)}. Comments right above a heading belong to no
     section."""
-    starts = [
-        (number, HEADING.match(line)["header"])
-        for number, line in enumerate(lines)
-        if HEADING.match(line)
-    ]
+    headings = enumerate(map(HEADING.match, lines))
+    starts = [(number, match["header"]) for number, match in headings if match]
     found = {}
     for (start, name), (end, _next) in zip(starts, starts[1:] + [(len(lines), None)]):
         while end < len(lines) and end - 1 > start and lines[end - 1].startswith(("#", ";")):

@@ -7,11 +7,32 @@ from __future__ import annotations
 
 import contextlib
 import os
+import pwd
 import signal
+import subprocess
 import time
 from collections.abc import Callable
+from typing import Any
 
 POLL_SECONDS = 0.1
+
+
+def captured(command: list[str], **options: Any) -> subprocess.CompletedProcess[str]:
+    """Run a program without input, and capture its output as text.
+
+    :param options: of :func:`subprocess.run`; by default errors of the program are discarded.
+    """
+    null = subprocess.DEVNULL
+    options = {"stdin": null, "stdout": subprocess.PIPE, "stderr": null, **options}
+    return subprocess.run(command, check=False, text=True, errors="replace", **options)
+
+
+def user_name(uid: int) -> str:
+    """The name of a user, or the number if it has none."""
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return str(uid)
 
 
 def all_pids() -> list[int]:

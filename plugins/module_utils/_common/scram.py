@@ -56,15 +56,13 @@ def verifier(password: str, salt: bytes | None = None, iterations: int = ITERATI
     salted = hashlib.pbkdf2_hmac("sha256", prepared(password), salt, iterations)
     stored = hashlib.sha256(hmac.digest(salted, b"Client Key", "sha256")).digest()
     server = hmac.digest(salted, b"Server Key", "sha256")
-    return "SCRAM-SHA-256$%d:%s$%s:%s" % (
-        iterations,
-        *(base64.b64encode(part).decode() for part in (salt, stored, server)),
-    )
+    encoded = [base64.b64encode(part).decode() for part in (salt, stored, server)]
+    return "SCRAM-SHA-256$%d:" % iterations + "%s$%s:%s" % tuple(encoded)
 
 
 def is_of(text: str | None, password: str) -> bool:
     """Whether a verifier belongs to a password."""
     match = _VERIFIER.fullmatch(text or "")
-    return bool(match) and hmac.compare_digest(
-        text, verifier(password, base64.b64decode(match.group(2)), int(match.group(1)))
+    return match is not None and hmac.compare_digest(
+        match[0], verifier(password, base64.b64decode(match[2]), int(match[1]))
     )

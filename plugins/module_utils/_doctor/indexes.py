@@ -67,7 +67,7 @@ def examine(
 
 def together(reports: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
     """The reports, grouped: one for all packages of an index with the same verdict."""
-    groups = {}
+    groups: dict[Any, list[dict[str, Any]]] = {}
     for item in reports:
         groups.setdefault(
             (item.get("index", item.get("name")), item["verdict"], "package" in item), []
@@ -107,7 +107,8 @@ def of_report(item: Mapping[str, Any], provided: str, indexes: list[dict[str, An
 
 def of_warning(text: str) -> Finding:
     """The finding for a text of :func:`message`."""
-    return finding("index", *re.split(r"\. (?:Evidence|Fix): ", text), WARNING)
+    cause, evidence, fix = re.split(r"\. (?:Evidence|Fix): ", text, maxsplit=2)
+    return finding("index", cause, evidence, fix, WARNING)
 
 
 def expiring(
@@ -120,7 +121,7 @@ def expiring(
     access, found = Access(access_dir), []
     for index, entry in zip(seen, indexes):
         parts = urlsplit(index["url"] or "")
-        if parts.scheme != "https" or not index["reachable"]:
+        if parts.scheme != "https" or not parts.hostname or not index["reachable"]:
             continue
         item = {
             "name": "index " + index["name"],

@@ -54,7 +54,7 @@ def examine(
     :param options: of the module host_check.
     """
     state = State(places, TAIL_BYTES)
-    found = place_problems(places)
+    found: list[Finding | None] = [*place_problems(places)]
     if state.installed:
         found += full_disks(
             [places[name] for name in ("root", "config_dir", "state_dir", "log_dir")],
@@ -84,7 +84,8 @@ def examine(
 
 def runtime_problems(state: State, item: Mapping[str, Any]) -> list[Finding]:
     """Findings for unit, daemon, programs, the monitor's health, and drift of the configuration."""
-    places, found, running = state.places, [], True
+    places, running = state.places, True
+    found: list[Finding] = []
     if state.settings.get("unit"):
         running, found = unit_problems(places["unit"], places["scope"], START)
     elif os.path.exists(places["unit_file"]):

@@ -162,7 +162,7 @@ def handshake(item: Mapping[str, Any], host: str, timeout: float, context: ssl.S
             if plain.recv(1) != b"S":
                 raise TlsNotOfferedError
         with context.wrap_socket(plain, server_hostname=host) as secure:
-            return secure.getpeercert(binary_form=True)
+            return secure.getpeercert(binary_form=True) or b""
 
 
 def untrusted(

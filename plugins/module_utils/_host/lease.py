@@ -92,11 +92,9 @@ def found_at(path: str) -> tuple[dict[str, Any] | None, float]:
     """(the lease, its age in seconds), or (None, 0)."""
     try:
         text, age = read(path), time.time() - os.stat(path).st_mtime
-        found = json.loads(text)
-    except (FileNotFoundError, TypeError):
-        return None, 0
-    except ValueError:
-        # the host lost power during the write
+        found = json.loads(text or b"")
+    except (FileNotFoundError, ValueError):
+        # ValueError: the host lost power during the write
         return None, 0
     # a lease does not last forever if the clock was set back
     return found, age if age >= 0 else SECONDS
@@ -117,10 +115,10 @@ def take(lease: dict[str, Any]) -> None:
         found, age = found_at(path)
         if found and found["owner"] != lease["owner"] and age < SECONDS and not lease["break"]:
             raise LeaseHeld(found, age)
-        mine = found and found["run"] == lease["run"]
+        mine = found if found and found["run"] == lease["run"] else None
         taken = dict(
             lease,
-            since=found["since"] if mine else time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime()),
+            since=mine["since"] if mine else time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime()),
         )
         if found and found["owner"] != lease["owner"]:
             # the other run may be slow and not dead: leave a record for it after this run has ended
@@ -140,7 +138,7 @@ def release_lease(lease: dict[str, Any]) -> bool:
         return False
     with turn(LEASE, PATIENCE):
         found, _age = found_at(path)
-        mine = bool(found) and found["run"] == lease["run"]
+        mine = found is not None and found["run"] == lease["run"]
         if mine:
             os.unlink(path)
         lost, age = found_at(path + LOST)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -21,6 +20,7 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.layout i
     MAX_SOCKET_BYTES,
 )
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.writes import (
+    free_mb,
     instance_problems,
     mount_of,
     problem,
@@ -84,7 +84,7 @@ def space_problem(places: Mapping[str, Any], minimum: int) -> Finding | None:
     """A finding if there is too little space for a release, or None. A host that has a release
     passes."""
     above = nearest(places["root"])
-    free = shutil.disk_usage(above).free // 1000000
+    free = free_mb(above)
     if free >= minimum or os.path.isdir(os.path.join(places["root"], "releases")):
         return None
     return finding(
@@ -107,7 +107,7 @@ def full_disks(paths: Iterable[str], minimum: int) -> list[Finding]:
         if device in seen:
             continue
         seen.add(device)
-        free = usage.f_bavail * usage.f_frsize // 1000000
+        free = free_mb(above)
         fix = (
             "Find the largest directories: sudo du -xh --max-depth=2 %s | sort -h | tail"
             % mount_of(above)

@@ -16,6 +16,19 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.findin
     finding,
 )
 
+#: the option ports of a module
+OPTION: dict[str, Any] = {
+    "type": "list",
+    "elements": "dict",
+    "default": [],
+    "options": {
+        "name": {"type": "str", "required": True},
+        "variable": {"type": "str", "required": True},
+        "host": {"type": "str", "default": "127.0.0.1"},
+        "port": {"type": "int", "required": True},
+    },
+}
+
 
 def holder(port: int) -> tuple[int | None, str | None]:
     """(pid, program) of the process that listens on the port, or (None, None) if this login cannot
@@ -49,7 +62,7 @@ def program_of(pid: str) -> str:
     return " ".join(words[:1] + [word for word in words[1:2] if os.path.isfile(word)])
 
 
-def bind_problem(item: Mapping[str, Any], number: int | None) -> Finding:
+def bind_problem(item: Mapping[str, Any], number: int) -> Finding:
     """The finding for a failed bind whose error is not that the port is in use."""
     if number == errno.EACCES:
         return finding(
@@ -79,7 +92,7 @@ def port_problem(item: Mapping[str, Any], ours: Collection[int] = ()) -> Finding
             return None
         except OSError as error:
             if error.errno != errno.EADDRINUSE:
-                return bind_problem(item, error.errno)
+                return bind_problem(item, error.errno or errno.EINVAL)
     pid, program = holder(item["port"])
     if pid in ours:
         return None

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,11 +14,16 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.findin
     Finding,
     finding,
 )
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.processes import captured
 
 # The Python of a virtual environment is a link, and a release outlives that environment: use the
 # base Python. The real path means the same to uv, to venv, and in the next run.
 PROBE = """
 import importlib.util, json, os, sys
+
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.processes import (
+    captured,
+)
 print(json.dumps({"path": os.path.realpath(getattr(sys, "_base_executable", None) or sys.executable),
                   "version": "%d.%d.%d" % sys.version_info[:3],
                   "venv": all(importlib.util.find_spec(i) for i in ("venv", "ensurepip"))}))
@@ -64,14 +68,7 @@ def find_python(wanted: str) -> dict[str, Any] | None:
 
 def probe(path: str) -> dict[str, Any] | None:
     try:
-        done = subprocess.run(
-            [path, "-I", "-c", PROBE],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
-            check=False,
-        )
+        done = captured([path, "-I", "-c", PROBE])
         return json.loads(done.stdout) if done.returncode == 0 else None
     except (OSError, ValueError):
         return None

@@ -9,8 +9,14 @@ import os
 import re
 import subprocess
 
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.processes import (
+    captured,
+    user_name,
+)
+
 # the directory of systemd's credentials has had this name since version 250
 CREDENTIALS_SINCE = 250
+LINGER = "/var/lib/systemd/linger/"
 
 
 class SystemdError(Exception):
@@ -33,16 +39,7 @@ def systemctl(scope: str, *arguments: str) -> str:
     """
     command = ["systemctl", *(["--user"] if scope == "user" else []), "--no-pager", *arguments]
     try:
-        done = subprocess.run(
-            command,
-            env=environment(),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            errors="replace",
-            check=False,
-        )
+        done = captured(command, env=environment(), stderr=subprocess.STDOUT)
     except OSError as error:
         raise SystemdError("%s: %s" % (" ".join(command), error.strerror)) from error
     if done.returncode != 0:
@@ -66,10 +63,7 @@ def lingers() -> bool:
     """Whether systemd runs units of this login while nobody is logged in."""
     if version() is None:
         return False
-    name = subprocess.run(
-        ["id", "-un"], stdout=subprocess.PIPE, text=True, check=False
-    ).stdout.strip()
-    if not os.path.exists("/var/lib/systemd/linger/" + name):
+    if not os.path.exists(LINGER + user_name(os.geteuid())):
         return False
     try:
         systemctl("user", "show-environment")
@@ -100,16 +94,6 @@ def journal(unit: str, scope: str, lines: int = 20) -> str:
         "--user-unit=" + unit if scope == "user" else "--unit=" + unit,
     ]
     try:
-        done = subprocess.run(
-            command,
-            env=environment(),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
-            errors="replace",
-            check=False,
-        )
+        return captured(command, env=environment()).stdout.strip()
     except OSError:
         return ""
-    return done.stdout.strip()

@@ -6,21 +6,19 @@
 from __future__ import annotations
 
 import os
-import pwd
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.findings import (
     WARNING,
     Finding,
     finding,
 )
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.processes import (
+    user_name,
+)
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.systemd import LINGER
 
 # the first version with ProtectProc=, which the units use
 OLDEST = 247
-LINGER = "/var/lib/systemd/linger/"
-
-
-def login() -> str:
-    return pwd.getpwuid(os.geteuid()).pw_name
 
 
 def system_problems(version: int | None) -> list[Finding]:
@@ -33,7 +31,7 @@ def system_problems(version: int | None) -> list[Finding]:
         found.append(
             finding(
                 "root",
-                "the scope is system, and this login (%s) is not root" % login(),
+                "the scope is system, and this login (%s) is not root" % user_name(os.geteuid()),
                 "its uid is %d" % os.geteuid(),
                 "Set ansible_become for this host, or swf_testbed_scope",
             )
@@ -67,7 +65,7 @@ def linger_problem(version: int | None, lingers: bool) -> Finding | None:
     """
     if version is None or lingers:
         return None
-    cause, name = "nothing starts the testbed after a reboot", login()
+    cause, name = "nothing starts the testbed after a reboot", user_name(os.geteuid())
     if not os.path.exists(LINGER + name):
         return finding(
             "systemd",

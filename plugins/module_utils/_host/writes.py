@@ -21,6 +21,9 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.findin
     Finding,
     finding,
 )
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.processes import (
+    user_name,
+)
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
 # directories of an instance, and those below its state that may be separate mounts
@@ -115,13 +118,6 @@ def free_mb(path: str) -> int:
     return usage.f_bavail * usage.f_frsize // 1000000
 
 
-def name_of(user: int) -> str:
-    try:
-        return pwd.getpwuid(user).pw_name
-    except KeyError:
-        return str(user)
-
-
 def problem(folder: str, error: OSError, wanted: str | None = None) -> Finding:
     """The finding for a directory that cannot be written.
 
@@ -129,7 +125,7 @@ def problem(folder: str, error: OSError, wanted: str | None = None) -> Finding:
         it.
     """
     mount, cannot = mount_of(folder), "cannot write %s" % (wanted or folder)
-    owner = name_of(os.stat(folder).st_uid)
+    owner = user_name(os.stat(folder).st_uid)
     if error.errno == errno.EROFS:
         reported = os.statvfs(folder).f_flag & os.ST_RDONLY
         why = (

@@ -44,7 +44,7 @@ class Asked:
     login: Answer | None = None
 
     def __post_init__(self) -> None:
-        self._pages = {}
+        self._pages: dict[int, Page] = {}
 
     @property
     def best(self) -> Answer:
@@ -71,7 +71,7 @@ class Asked:
 class Seen:
     """All answers of an index."""
 
-    index: dict
+    index: Mapping[str, Any]
     root: Asked
     pages: list[Asked]
     hint: str | None = None
@@ -111,8 +111,8 @@ def of_answers(seen: Seen, asked: Asked) -> tuple[str, str]:
     if answer.elsewhere:
         return of_redirect(answer, asked.package)
     found = evidence(seen, asked)
-    if answer.status == 200:
-        page = asked.read(answer)
+    page = asked.read(answer)
+    if page:
         if page.kind in ("root", "package"):
             return "ok", found
         return "wrong_url", "%s: %s%s" % (place(answer.url), page.evidence, hinted(seen))
@@ -150,7 +150,7 @@ def hinted(seen: Seen) -> str:
 
 def of_redirect(answer: Answer, package: str | None) -> tuple[str, str]:
     """The verdict on a redirect to another origin, which was not followed."""
-    target = answer.elsewhere
+    target = answer.elsewhere or ""
     found = "HTTP %d for %s redirects to %s" % (answer.status, place(answer.url), place(target))
     here, there = urlsplit(answer.url), urlsplit(target)
     if is_github(target):

@@ -32,7 +32,7 @@ GITHUB = (
 # messages, ``username`` the fixed user name of a token, ``upload`` a (pattern, replacement) that
 # derives the upload address. Sources: the servers' documentation, linked in
 # docs/package_indexes.md.
-PRESETS = {
+PRESETS: dict[str, dict[str, Any]] = {
     # PyPI, or the mirror in the machine's pip configuration; pip, uv and twine know its addresses
     "pypi": {"username": "__token__"},
     "testpypi": {
@@ -93,6 +93,10 @@ NOT_IN_NETRC = (
 # pip splits its options at spaces, and the configuration files have lines and quotes
 NOT_IN_URL = re.compile(r"""[^\x21-\x7e]|["'<>\\^`{|}]""")
 NOT_IN_PATH = re.compile(r"[\s#?%\x00-\x1f\x7f]")
+TWO_LOGINS = (
+    "two indexes on %s have different credentials, and netrc holds one login per host. Fix: use "
+    "the same for both"
+)
 KEYS = (
     "name",
     "preset",
@@ -117,6 +121,13 @@ ARGUMENTS = {
     "role": {"type": "str", "choices": ["primary", "extra"]},
     "ca_cert": {"type": "path"},
     "allow_unsafe_extra_index": {"type": "bool", "default": False},
+}
+
+
+#: the options of a module that takes indexes
+OPTIONS: dict[str, Any] = {
+    "indexes": {"type": "list", "elements": "dict", "options": ARGUMENTS},
+    "indexes_of": {"type": "str"},
 }
 
 
@@ -165,19 +176,13 @@ def netrc(indexes: list[dict[str, Any]]) -> str:
     :raises IndexesError: when one of two logins for a host would be lost, or a reader would misread
         one.
     """
-    logins = {}
-    for index in indexes:
-        host = urlsplit(index["url"] or "").hostname
-        if host and index["username"]:
-            login = (index["username"], index["token"])
-            problem = unusable_login(*login)
-            if problem:
-                raise IndexesError("swf_testbed_pip_indexes: %s: %s" % (index["name"], problem))
-            if logins.setdefault(host, login) != login:
-                raise IndexesError(
-                    "swf_testbed_pip_indexes: two indexes on %s have different credentials, and "
-                    "netrc holds one login per host. Fix: use the same for both" % host
-                )
+    logins: dict[str, tuple[str, str]] = {}
+    for host, login, name in logins_of(indexes):
+        problem = unusable_login(*login)
+        if problem:
+            raise IndexesError("swf_testbed_pip_indexes: %s: %s" % (name, problem))
+        if logins.setdefault(host, login) != login:
+            raise IndexesError("swf_testbed_pip_indexes: " + TWO_LOGINS % host)
     names = sorted((name, login) for host, login in logins.items() for name in netrc_names(host))
     return "".join("machine %s login %s password %s\n" % (name, *login) for name, login in names)
 
@@ -268,7 +273,8 @@ def fill_in_address(item: dict[str, Any], preset: Mapping[str, Any]) -> Iterator
         item["url"] = re.sub(r"^file://", "", str(url or "")).rstrip("/")
         if not item["url"].startswith("/"):
             yield (
-                "%s is a directory, and its url is not an absolute path. Fix: use one, for example %s"
+                "%s is a directory, and its url is not an absolute path. Fix: use one, for example "
+                "%s"
                 % (
                     name,
                     preset["example"],
@@ -340,8 +346,9 @@ def fill_in_login(item: dict[str, Any], preset: Mapping[str, Any]) -> Iterator[s
         yield "%s has only one of username and token. Fix: set both, or neither" % name
     if item["token"] and item["preset"] == "directory":
         yield "%s is a directory and has a token. Fix: remove the token" % name
-    if item["token"] is not None and not_text("", item["token"]):
-        yield not_text("the token of %s" % name, item["token"])
+    wrong_type = item["token"] is not None and not_text("the token of %s" % name, item["token"])
+    if wrong_type:
+        yield wrong_type
         return
     if item["username"] and item["token"]:
         problem = unusable_login(str(item["username"]), str(item["token"]))
@@ -364,14 +371,15 @@ def together(found: list[dict[str, Any]]) -> Iterator[str]:
         primaries[0]["extra_urls"] = [
             item["url"] for item in found if is_unsafe(item) and item["preset"] != "directory"
         ]
-    logins = {}
-    for item in found:
-        # the host looks up its credentials in netrc, which has hosts, and no ports or paths
-        host = urlsplit(item["url"] or "").hostname
-        if host and item["username"]:
-            login = (item["username"], item["token"])
-            if logins.setdefault(host, login) != login:
-                yield (
-                    "two indexes on %s have different credentials, and netrc holds one login per "
-                    "host. Fix: use the same for both" % host
-                )
+    logins: dict[str, tuple[str, str]] = {}
+    for host, login, _name in logins_of(found):
+        if logins.setdefault(host, login) != login:
+            yield TWO_LOGINS % host
+
+
+def logins_of(indexes: list[dict[str, Any]]) -> Iterator[tuple[str, tuple[str, str], str]]:
+    """(host, (user name, token), name of the index): netrc has hosts, and no ports or paths."""
+    for index in indexes:
+        host = urlsplit(index["url"] or "").hostname
+        if host and index["username"]:
+            yield host, (index["username"], index["token"]), index["name"]

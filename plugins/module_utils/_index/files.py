@@ -144,9 +144,8 @@ def choose(
     if usable:
         return "ok", usable[0], "HTTP 200"
     # the newest version that is not yanked says most
-    version = next((item for item in versions if reasons[item][0] != "yanked"), versions[0])
-    verdict, evidence = reasons[version]
-    return verdict, version, evidence
+    found = [(reason[0], version, reason[1]) for version, reason in reasons.items() if reason]
+    return next((item for item in found if item[0] != "yanked"), found[0])
 
 
 def unusable(files: list[File], python: str) -> tuple[str, str] | None:
@@ -166,11 +165,11 @@ def unusable(files: list[File], python: str) -> tuple[str, str] | None:
             "%s has only a source distribution (%s), and only wheels are installed"
             % (version, there[0].filename),
         )
-    fitting = [file for file in wheels if fits(file.tags, python)]
+    fitting = [file for file in wheels if fits(file.tags or "", python)]
     if not fitting:
         return "no_file", "the wheels of %s are for %s, and this is Python %s on %s" % (
             version,
-            listed(sorted({file.tags for file in wheels})),
+            listed(sorted({file.tags or "" for file in wheels})),
             python,
             sysconfig.get_platform(),
         )

@@ -81,7 +81,7 @@ def settings_of_this_machine(python: str | None) -> dict[str, str]:
 
 def filled(name: str, settings: Mapping[str, str]) -> dict[str, Any]:
     """The values for the entry without a url, from pip's settings."""
-    found = {"url": None, "environment": {}}
+    found: dict[str, Any] = {"url": None, "environment": {}}
     if is_true(settings.get("no-index")):
         folders = settings.get("find-links", "").split()
         if len(folders) != 1 or not folders[0].startswith(("/", "file:///")):

@@ -28,7 +28,7 @@ def entries(text: str) -> list[tuple[str, str, list[str]]]:
 
     :raises ValueError: for a requirement without an exact version or without a hash.
     """
-    found = []
+    found: list[tuple[str, str, list[str]]] = []
     for line in text.splitlines():
         if not line.strip() or line.lstrip().startswith("#"):
             continue
@@ -53,19 +53,23 @@ def short_hash(text: str) -> str:
     return hashlib.sha256(body.encode()).hexdigest()[:8]
 
 
+def claiming(name: str, indexes: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The indexes that claim a name. A claim of the exact name has precedence over a pattern."""
+    name = canonical(name)
+    return [index for index in indexes if name in index["packages"]] or [
+        index
+        for index in indexes
+        if any(fnmatch.fnmatchcase(name, pattern) for pattern in index["packages"])
+    ]
+
+
 def index_of(name: str, indexes: list[dict[str, Any]]) -> Mapping[str, Any]:
     """The index that serves a name. A claim of the exact name has precedence over a pattern.
 
     :param indexes: normalised indexes.
     :raises ValueError: no index, or more than one, may serve the name.
     """
-    claims = [index for index in indexes if canonical(name) in index["packages"]] or [
-        index
-        for index in indexes
-        if any(fnmatch.fnmatchcase(canonical(name), pattern) for pattern in index["packages"])
-    ]
-    if not claims:
-        claims = [index for index in indexes if index["role"] == "primary"]
+    claims = claiming(name, indexes) or [index for index in indexes if index["role"] == "primary"]
     if len(claims) == 1:
         return claims[0]
     if claims:
@@ -80,7 +84,7 @@ def index_of(name: str, indexes: list[dict[str, Any]]) -> Mapping[str, Any]:
 
 def by_index(text: str, indexes: list[dict[str, Any]]) -> list[tuple[dict[str, Any], str]]:
     """The lock file split into one requirements text per index, in the order of the indexes."""
-    texts = {}
+    texts: dict[str, list[str]] = {}
     for name, _version, lines in entries(text):
         texts.setdefault(index_of(name, indexes)["name"], []).extend(lines)
     return [
@@ -93,7 +97,7 @@ def by_index(text: str, indexes: list[dict[str, Any]]) -> list[tuple[dict[str, A
 def versions(text: str) -> dict[str, str]:
     """{name: version} of a lock. A name with several versions, for several Pythons, has all of
     them, with ``or`` between them."""
-    found = {}
+    found: dict[str, list[str]] = {}
     for name, version, _lines in entries(text):
         found.setdefault(name, []).append(version)
     return {name: " or ".join(several) for name, several in found.items()}

@@ -78,9 +78,10 @@ def read(text: str) -> dict[str, Any]:
 def line_of(error: netrc.NetrcParseError, text: str) -> int:
     """The line number of an error: if a word is the last of its line, the parser reports the next
     line."""
-    before = "".join(text.splitlines(keepends=True)[: error.lineno - 1])
+    number = error.lineno or 1
+    before = "".join(text.splitlines(keepends=True)[: number - 1])
     try:
         read(before)
     except netrc.NetrcParseError:
-        return error.lineno - 1
-    return error.lineno
+        return number - 1
+    return number

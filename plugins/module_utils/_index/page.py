@@ -12,6 +12,7 @@ import re
 import zipfile
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
+from typing import Any
 from urllib.parse import unquote, urldefrag, urljoin, urlsplit
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.files import (
@@ -42,8 +43,9 @@ class Reader(HTMLParser):
 
     def __init__(self) -> None:
         super().__init__(convert_charrefs=True)
-        self.anchors, self.title, self.marked, self.password = [], "", False, False
-        self._in = None
+        self.title, self.marked, self.password = "", False, False
+        self.anchors: list[list[Any]] = []
+        self._in: str | None = None
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         attributes = dict(attrs)
@@ -201,11 +203,11 @@ def from_directory(path: str, name: str) -> Page:
         if canonical(entry) == canonical(name) and os.path.isfile(page):
             with open(page, encoding="utf-8", errors="replace") as stream:
                 return parse_html(stream.read(), name)
-    files = [file_of(entry, name) for entry in entries]
+    files = [file for file in (file_of(entry, name) for entry in entries) if file]
     for file in files:
-        if file and file.tags:
+        if file.tags:
             file.requires_python = requires_python_of(os.path.join(path, file.filename))
-    return Page("package", [file for file in files if file])
+    return Page("package", files)
 
 
 def requires_python_of(wheel: str) -> str | None:

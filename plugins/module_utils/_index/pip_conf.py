@@ -74,7 +74,8 @@ def usual_files(environment: Mapping[str, str]) -> list[str]:
 def files_in(text: str) -> list[str]:
     """The files that C(pip config debug) lists, existing or not, in order of increasing
     precedence."""
-    levels, level = {}, None
+    levels: dict[str, list[str]] = {}
+    level = ""
     for line in text.splitlines():
         found = FILE.match(line)
         if found:
@@ -103,7 +104,7 @@ def settings_in_files(files: Iterable[str], environment: Mapping[str, str]) -> d
             continue
         except ValueError as error:
             raise ValueError("%s: %s" % (path, error)) from None
-    merged = {}
+    merged: dict[str, str] = {}
     for effective in ("global", "install"):
         # an empty value counts as unset
         merged.update(

@@ -91,9 +91,10 @@ class Files:
     surrogates."""
 
     def __init__(self) -> None:
-        self.before, self.after = {}, {}
+        self.before: dict[str, str] = {}
+        self.after: dict[str, str] = {}
         #: files that this collection creates, to be removed once they are empty
-        self.created = set()
+        self.created: set[str] = set()
 
     def read(self, path: str) -> str:
         if path not in self.before:

@@ -31,7 +31,7 @@ def others(
     :returns: list of (path, section, option, value).
     :raises ValueError: pip cannot parse a file; the text begins with its path.
     """
-    merged = {}
+    merged: dict[tuple[str, str], tuple[str, str]] = {}
     for path in files if target in files else [*files, target]:
         try:
             found = options(read(path))

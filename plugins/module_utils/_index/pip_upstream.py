@@ -18,6 +18,9 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.clean_
     admitted,
     clean_environment,
 )
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.processes import (
+    captured,
+)
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.pip_conf import (
     files_in,
     settings_in_files,
@@ -43,17 +46,8 @@ def output(python: str, *arguments: str, **more: str) -> str | None:
     missing."""
     try:
         # in a directory without modules: python -m first searches the working directory
-        done = subprocess.run(
-            [python, *arguments],
-            cwd="/",
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            check=False,
-            text=True,
-            timeout=SECONDS,
-            env=dict(environment_of_pip(), **more),
-        )
+        environment = {**environment_of_pip(), **more}
+        done = captured([python, *arguments], cwd="/", timeout=SECONDS, env=environment)
     except (OSError, subprocess.TimeoutExpired):
         return None
     return done.stdout if done.returncode == 0 else None
@@ -120,7 +114,7 @@ def upstream_of_pip(preferred: str | None = None) -> dict[str, Any]:
     """
     settings = settings_of_pip(preferred)
     url, login = address_and_login(settings["index-url"])
-    result = {"url": url}
+    result: dict[str, Any] = {"url": url}
     if login:
         result.update(username=login[0], password=login[1])
     proxies = urllib.request.getproxies()

@@ -9,7 +9,6 @@ A name is looked up only at its own index: a lookup elsewhere would reveal a pri
 from __future__ import annotations
 
 import concurrent.futures
-import fnmatch
 import os
 import platform
 import re
@@ -45,6 +44,7 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.configu
     warnings,
 )
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.files import File, choose
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.lock import claiming
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.names import canonical
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.page import from_directory
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.secrets import Scrubber
@@ -187,12 +187,7 @@ def equip(entry: dict[str, Any], access: Access, scrub: Scrubber) -> None:
 def places_of(name: str, entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """The entries that may serve a name: like :func:`lock.index_of`, but more than one is a finding
     and no error."""
-    claims = [entry for entry in entries if name in entry["packages"]] or [
-        entry
-        for entry in entries
-        if any(fnmatch.fnmatchcase(name, pattern) for pattern in entry["packages"])
-    ]
-    return claims or [entry for entry in entries if not entry["packages"]]
+    return claiming(name, entries) or [entry for entry in entries if not entry["packages"]]
 
 
 def report_on(entry: Mapping[str, Any], wanted: list[Wish], python: str, timeout: float) -> Report:

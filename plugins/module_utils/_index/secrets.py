@@ -48,7 +48,8 @@ class Scrubber:
     """Removes the credentials that it has learned."""
 
     def __init__(self) -> None:
-        self._tokens, self._spellings = set(), []
+        self._tokens: set[str] = set()
+        self._spellings: list[str] = []
 
     def learn(self, username: str | None, token: Any) -> None:
         if token and isinstance(token, str):

@@ -30,6 +30,7 @@ def key(version: str) -> tuple[Any, ...] | None:
     release = [int(part) for part in match["release"].split(".")]
     while len(release) > 1 and release[-1] == 0:
         release.pop()
+    pre: tuple[float, int]
     if match["pre"]:
         pre = (PRE[match["pre"]], int(match["pre_n"] or 0))
     else:
@@ -47,7 +48,7 @@ def key(version: str) -> tuple[Any, ...] | None:
 
 def is_prerelease(version: str) -> bool:
     found = key(version)
-    return bool(found) and (found[2][0] != math.inf or found[4] != math.inf)
+    return found is not None and (found[2][0] != math.inf or found[4] != math.inf)
 
 
 def same(one: str, other: str) -> bool:

@@ -113,7 +113,9 @@ def members(path: str) -> dict[str, str]:
     else:
         with tarfile.open(path) as archive:
             content = [
-                (item.name, archive.extractfile(item).read()) for item in archive if item.isfile()
+                (item.name, stream.read())
+                for item, stream in ((item, archive.extractfile(item)) for item in archive)
+                if stream and item.isfile()
             ]
     for name, data in content:
         if METADATA.search(name):

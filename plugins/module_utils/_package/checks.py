@@ -17,7 +17,7 @@ try:
     from packaging.specifiers import InvalidSpecifier, SpecifierSet
     from packaging.version import Version
 except ImportError:
-    Requirement = None
+    Requirement = None  # type: ignore[assignment,misc]
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.names import canonical
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._package.layout import (

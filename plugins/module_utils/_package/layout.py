@@ -128,7 +128,7 @@ def top_level_names(tree: ast.Module) -> set[str]:
     """The names that a module binds outside of functions and classes; includes ``*`` after a star
     import."""
     names = set()
-    pending = list(tree.body)
+    pending: list[ast.AST] = list(tree.body)
     while pending:
         node = pending.pop()
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):

@@ -25,7 +25,7 @@ try:
         parse_wheel_filename,
     )
 except ImportError:
-    parse_wheel_filename = None
+    parse_wheel_filename = None  # type: ignore[assignment]
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.names import canonical
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.page import links
@@ -177,7 +177,7 @@ def public_index() -> tuple[str, str | None, str | None, str | None]:
             "the address of PyPI is unknown. Evidence: the controller's Python has no pip. Fix: "
             "run: %s -m ensurepip" % (sys.executable)
         ) from error
-    return tuple(found.get(key) for key in ("url", "username", "password", "ca_file"))
+    return found["url"], found.get("username"), found.get("password"), found.get("ca_file")
 
 
 def parsed(file: str) -> tuple[str, str, str] | None:

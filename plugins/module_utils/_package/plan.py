@@ -39,7 +39,8 @@ class Package:
 
     def __init__(self, project: Project) -> None:
         self.project, self.version = project, project.version
-        self.there, self.built = {}, {}
+        self.there: dict[str, tuple[str, str, str | None]] = {}
+        self.built: dict[str, str] = {}
 
     def __str__(self) -> str:
         return "%s %s" % (self.project.name, self.version or BY_THE_BUILD)
@@ -56,8 +57,8 @@ class Package:
 
     def made(self, files: dict[str, str]) -> None:
         self.built = files
-        if self.version is None:
-            self.version = parsed(os.path.basename(next(iter(files.values()))))[2]
+        found = parsed(os.path.basename(next(iter(files.values()))))
+        self.version = self.version or (found and found[2])
 
 
 def refuse(problems: list[Problem]) -> None:
@@ -72,7 +73,7 @@ def refuse(problems: list[Problem]) -> None:
 def check_sources(projects: list[Project]) -> list[Problem]:
     """All findings on the sources, including duplicate names."""
     problems = [finding for project in projects for finding in findings(project)]
-    names = {}
+    names: dict[str, Project] = {}
     for project in projects:
         if project.name:
             first = names.setdefault(project.name, project)
@@ -114,7 +115,7 @@ def build_all(packages: list[Package], formats: list[str], scratch: str) -> None
 def built_problems(packages: list[Package], index: Index, scratch: str) -> list[Problem]:
     """Problems of built packages: their metadata, missing packages, or other content than the same
     version on the index."""
-    problems = []
+    problems: list[Problem] = []
     for package in packages:
         found = [metadata_problem(package.project, sorted(package.built.values()))]
         if "wheel" in package.built:

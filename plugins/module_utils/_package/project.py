@@ -15,13 +15,13 @@ try:
     import tomllib
 except ImportError:
     try:
-        import tomli as tomllib
+        import tomli as tomllib  # type: ignore[no-redef]
     except ImportError:
-        tomllib = None
+        tomllib = None  # type: ignore[assignment]
 try:
     from packaging.version import InvalidVersion, Version
 except ImportError:
-    Version = None
+    Version = None  # type: ignore[assignment,misc]
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.names import canonical
 
@@ -81,7 +81,7 @@ class Project:
         """A table of pyproject.toml; empty if it is missing or not a table."""
         found = self.table or {}
         for name in names:
-            found = found.get(name)
+            found = found.get(name, {})
             if not isinstance(found, dict):
                 return {}
         return found

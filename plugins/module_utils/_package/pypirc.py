@@ -79,7 +79,7 @@ def without_ours(lines: list[str], names: Iterable[str]) -> list[str]:
         lines[found.first] = ini_text.without_words(lines[found.first], words)
         lines = without_lines(lines, gone)
         found = listed(lines)
-        if not found.words:
+        if found and not found.words:
             lines = without_lines(lines, range(found.first, found.last))
     return lines
 

@@ -21,7 +21,8 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._package.proje
 )
 
 #: the options of modules with sources
-OPTIONS = {
+OPTIONS: dict[str, Any] = {
+    "index": {"type": "str"},
     "sources": {"type": "list", "elements": "path", "default": []},
     "repositories": {
         "type": "list",
@@ -83,8 +84,8 @@ def refusal(repository: Mapping[str, Any]) -> str | None:
         )
     if ref.startswith("-") or any(letter.isspace() for letter in ref):
         return (
-            "swf_testbed_publish_repositories: %r is not a branch, tag or commit of %s. Fix: correct ref"
-            % (ref, url)
+            "swf_testbed_publish_repositories: %r is not a branch, tag or commit of %s. Fix: "
+            "correct ref" % (ref, url)
         )
     if os.path.isabs(inside) or ".." in inside.split("/"):
         return (
@@ -99,7 +100,7 @@ def clone(repository: Mapping[str, Any], scratch: str) -> Project:
     derive the version from them."""
     url, ref = repository["url"], repository["ref"]
     # the directory has the repository's name: the checks compare it with the package's
-    folder = os.path.join(scratch, re.search(r"([^/:]*?)(/?\.git)?/*$", url).group(1) or "source")
+    folder = os.path.join(scratch, re.findall(r"([^/:]*?)(?:/?\.git)?/*$", url)[0] or "source")
     os.makedirs(folder)
     git = build_git.client(
         folder, url, scratch, repository["username"], repository["token"], repository["ca_cert"]

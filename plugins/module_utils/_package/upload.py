@@ -15,6 +15,9 @@ from typing import Any
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.clean_environment import (
     clean_environment,
 )
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.processes import (
+    captured,
+)
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._package.project import (
     CREDENTIALS,
     PublishError,
@@ -82,7 +85,7 @@ def upload(entry: Mapping[str, Any], files: Iterable[str], scratch: str) -> None
     # a CA bundle in the environment has precedence over ca_cert
     certificates = {"REQUESTS_CA_BUNDLE": None, "CURL_CA_BUNDLE": None} if entry["ca_cert"] else {}
     try:
-        done = subprocess.run(
+        done = captured(
             [
                 sys.executable,
                 "-m",
@@ -98,12 +101,7 @@ def upload(entry: Mapping[str, Any], files: Iterable[str], scratch: str) -> None
             ],
             env=clean_environment(**certificates),
             cwd="/",
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            text=True,
-            errors="replace",
-            check=False,
         )
     finally:
         os.unlink(pypirc)
