@@ -352,11 +352,7 @@ def main() -> None:
     add_systemd(options, places)
     places.update(known_from(places["supervisord_conf"]))
     fact = "swf_testbed_layout_" + options["instance"].replace("-", "_")
-    result: dict[str, Any] = {
-        "changed": False,
-        "ansible_facts": {fact: places},
-        "problems": [],
-    }
+    result: dict[str, Any] = {"changed": False, "ansible_facts": {fact: places}, "problems": []}
     if options["secrets"] is None:
         options["secrets"] = options["checks"]
     if options["secrets"]:

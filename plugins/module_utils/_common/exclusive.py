@@ -13,9 +13,7 @@ import tempfile
 import time
 import typing as t
 
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.processes import (
-    user_name,
-)
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.processes import user_name
 
 POLL_SECONDS = 0.2
 

@@ -12,9 +12,7 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.findin
     Finding,
     finding,
 )
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.processes import (
-    captured,
-)
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.processes import captured
 
 
 def unsynchronised() -> Finding | None:

@@ -52,10 +52,7 @@ def account_problem(scope: str, name: str) -> Finding | None:
     elif account.pw_uid == NOBODY:
         evidence = "%s is the account of unknown users (uid %d)" % (name, NOBODY)
     elif os.path.basename(account.pw_shell) not in NO_LOGIN:
-        evidence = "%s is a login account: its shell is %s" % (
-            name,
-            account.pw_shell,
-        )
+        evidence = "%s is a login account: its shell is %s" % (name, account.pw_shell)
     else:
         return None
     return finding(

@@ -12,9 +12,7 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.findin
     Finding,
     finding,
 )
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.processes import (
-    user_name,
-)
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.processes import user_name
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.systemd import LINGER
 
 # the first version with ProtectProc=, which the units use

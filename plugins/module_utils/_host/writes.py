@@ -21,9 +21,7 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.findin
     Finding,
     finding,
 )
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.processes import (
-    user_name,
-)
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.processes import user_name
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
 # directories of an instance, and those below its state that may be separate mounts

@@ -161,10 +161,7 @@ class Client:
                     return answer
                 login = None
             url = target
-        answer.verdict, answer.evidence = (
-            "wrong_url",
-            "%s redirects without end" % place(url),
-        )
+        answer.verdict, answer.evidence = ("wrong_url", "%s redirects without end" % place(url))
         return answer
 
 

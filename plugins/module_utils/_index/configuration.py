@@ -81,10 +81,7 @@ PRESETS: dict[str, dict[str, Any]] = {
 # texts on which readers of netrc differ: (description for a message, pattern)
 NOT_IN_NETRC = (
     ("no characters", r"\A\Z"),
-    (
-        "a space, a line end or a control character",
-        r"[\s\x00-\x1f\x7f]",
-    ),
+    ("a space, a line end or a control character", r"[\s\x00-\x1f\x7f]"),
     ("a character that is not ASCII", r"[^\x00-\x7f]"),
     ("a backslash", r"\\"),
     ("a double quote at its beginning", r'\A"'),
@@ -274,11 +271,7 @@ def fill_in_address(item: dict[str, Any], preset: Mapping[str, Any]) -> Iterator
         if not item["url"].startswith("/"):
             yield (
                 "%s is a directory, and its url is not an absolute path. Fix: use one, for example "
-                "%s"
-                % (
-                    name,
-                    preset["example"],
-                )
+                "%s" % (name, preset["example"])
             )
         elif NOT_IN_PATH.search(item["url"]):
             yield (

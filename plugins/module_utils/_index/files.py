@@ -154,10 +154,7 @@ def unusable(files: list[File], python: str) -> tuple[str, str] | None:
     there = [file for file in files if file.yanked is None]
     if not there:
         reason = next((file.yanked for file in files if file.yanked), None)
-        return "yanked", "%s is yanked%s" % (
-            version,
-            " (%s)" % reason[:200] if reason else "",
-        )
+        return "yanked", "%s is yanked%s" % (version, " (%s)" % reason[:200] if reason else "")
     wheels = [file for file in there if file.tags]
     if not wheels:
         return (

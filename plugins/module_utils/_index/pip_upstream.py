@@ -18,9 +18,7 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.clean_
     admitted,
     clean_environment,
 )
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.processes import (
-    captured,
-)
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.processes import captured
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.pip_conf import (
     files_in,
     settings_in_files,

@@ -200,10 +200,7 @@ def report_on(entry: Mapping[str, Any], wanted: list[Wish], python: str, timeout
         return report_on_directory(entry, wanted, python)
     if not entry["address"]:
         return everywhere(
-            entry,
-            wanted,
-            "unknown_default",
-            "it has no url, and no pip on this host has one",
+            entry, wanted, "unknown_default", "it has no url, and no pip on this host has one"
         )
     seen = look(entry, [name for name, _version in wanted], timeout)
     pairs = []

@@ -182,8 +182,7 @@ def explained(verdict: str, evidence: str, index: Mapping[str, Any], **more: Any
         "url_fix": "Correct the url of %s in swf_testbed_pip_indexes%s"
         % (name, ". Example: %s" % example if example else ""),
         "forward_fix": FORWARDS.get(
-            preset,
-            "Publish the package there, and disable the upstream fallback of the index",
+            preset, "Publish the package there, and disable the upstream fallback of the index"
         ),
         "anonymous_how": ANONYMOUS.get(preset, ""),
     }

@@ -114,12 +114,7 @@ class Index:
             )
         return (
             "the index %s returned an error. Evidence: %s: HTTP %d for %s. Fix: look at its log"
-            % (
-                self.entry["name"],
-                self.url,
-                code,
-                package,
-            )
+            % (self.entry["name"], self.url, code, package)
         )
 
     def open(self, url: str, login: bool = True) -> Any:

@@ -15,9 +15,7 @@ from typing import Any
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.clean_environment import (
     clean_environment,
 )
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.processes import (
-    captured,
-)
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.processes import captured
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._package.project import (
     CREDENTIALS,
     PublishError,

@@ -78,7 +78,7 @@ def test_each_call_renews_it_and_others_wait_ten_minutes_after_the_last_one(path
         host_lease.take(lease("alice"))
     # even when that run is over; her next run may go on
     assert host_lease.release_lease(lease("bob"))
-    with pytest.raises(host_lease.LeaseHeld, match="has taken this host over.* bob on bob"):
+    with pytest.raises(host_lease.LeaseHeld, match="has taken over this host.* bob on bob"):
         host_lease.take(lease("alice"))
     host_lease.take(lease("alice", "2"))
     age(Path(str(path) + host_lease.LOST), host_lease.SECONDS + 1)
@@ -128,7 +128,7 @@ def test_it_is_renewed_while_a_call_lasts(path, monkeypatch):
     monkeypatch.setattr(host_lease, "RENEWED_AFTER", 0.05)
     host_lease.take(lease("alice"))
     age(path, 500)
-    host_lease.renew_now_and_then(lease("alice"))
+    host_lease.renew_in_background(lease("alice"))
     deadline = time.monotonic() + 10
     while time.time() - path.stat().st_mtime > 100 and time.monotonic() < deadline:
         time.sleep(0.05)

@@ -187,7 +187,7 @@ def wheel(version, tags="py3-none-any"):
         ),
         ([(wheel("1.0"), {}), (wheel("2.0"), {"yanked": "broken"})], "", "ok", "1.0", "HTTP 200"),
         ([(wheel("1.0"), {})], "==1.0.0", "ok", "1.0", "HTTP 200"),
-        ([(wheel("1.0"), {})], "==1.1", "version_missing", None, "there are 1.0"),
+        ([(wheel("1.0"), {})], "==1.1", "version_missing", None, "it has 1.0"),
         (
             [(wheel("1.0"), {"requires-python": "<3.6"})],
             "",
@@ -201,7 +201,7 @@ def wheel(version, tags="py3-none-any"):
             "==1.0",
             "yanked",
             None,
-            "marked as withdrawn",
+            "is yanked",
         ),
         ([(wheel("1.0", "cp27-cp27m-win32"), {})], "", "no_file", None, "cp27-cp27m-win32"),
         ([("swf_testbed-1.0.tar.gz", {})], "", "no_file", None, "only a source distribution"),
