@@ -69,4 +69,8 @@ options:
       - Callback plugins see the tokens of O(indexes) in the arguments of a task, but not those of a
         named variable.
     type: str
+attributes:
+  action:
+    support: full
+    description: Has a corresponding action plugin, which reads the variables that the task names.
 """

@@ -428,11 +428,9 @@ def indexes_of(
             with open(path, "w", encoding="ascii", errors="replace") as stream:
                 stream.write(cas[index["name"]])
         indexes.append(dict(index, ca_cert=path))
-    access = (
-        layout(options["access_instance"], options["scope"], environment_of_login())["access_dir"]
-        if (options["access_instance"])
-        else None
-    )
+    access, name = None, options["access_instance"]
+    if name:
+        access = layout(name, options["scope"], environment_of_login())["access_dir"]
     return doctor_indexes.examine(indexes, options["packages"], access, python, options)
 
 

@@ -40,10 +40,6 @@ requirements:
   - git (for O(repositories))
 seealso:
   - module: bnlnpps.swf_testbed.package_publish
-attributes:
-  action:
-    support: full
-    description: Has a corresponding action plugin, which reads the variables that the task names.
 """
 
 EXAMPLES = r"""
@@ -109,11 +105,9 @@ def compared(
 
 def check(options: Mapping[str, Any]) -> tuple[list[str], list[str], list[str]]:
     """(findings, names and versions, warnings)."""
-    entry = (
-        target(options["indexes"], options["index"], needs_token=False)
-        if options["indexes"] is not None
-        else None
-    )
+    indexes, entry = options["indexes"], None
+    if indexes is not None:
+        entry = target(indexes, options["index"], needs_token=False)
     with (
         sources.projects(options["sources"], options["repositories"]) as projects,
         tempfile.TemporaryDirectory(prefix="swf-check-") as scratch,
@@ -130,11 +124,7 @@ def check(options: Mapping[str, Any]) -> tuple[list[str], list[str], list[str]]:
             ]
             more, warnings = compared(valid, entry, options["formats"], scratch)
             problems += more
-        return (
-            [line(problem) for problem in problems],
-            [str(package) for package in packages],
-            warnings,
-        )
+        return [*map(line, problems)], [*map(str, packages)], warnings
 
 
 def main() -> None:

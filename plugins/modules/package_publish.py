@@ -71,9 +71,6 @@ attributes:
   diff_mode:
     support: full
     description: Lists the versions that are added.
-  action:
-    support: full
-    description: Has a corresponding action plugin, which reads the variables that the task names.
 seealso:
   - module: bnlnpps.swf_testbed.package_check
 """

@@ -68,9 +68,6 @@ attributes:
     support: full
     description: Shows the changes of pip.conf and uv.toml. The content of a netrc file is never
       shown.
-  action:
-    support: full
-    description: Has a corresponding action plugin, which reads the variables that the task names.
 """
 
 EXAMPLES = r"""
@@ -390,24 +387,16 @@ def apply(module: AnsibleModule) -> None:
 
 
 def shown(path: str, files: pip_config.Files) -> dict[str, str]:
+    before, after = files.before[path], files.after[path]
     if os.path.basename(path) in (".netrc", ".pypirc"):
-        hosts = sorted(
-            {
-                urlsplit("//" + host).hostname
-                for host in re.findall(r"machine (\S+)", files.after[path])
-            }
-        )
-        return {
-            "before_header": path,
-            "after_header": path,
-            "before": "",
-            "after": "credentials for: %s\n" % ", ".join(hosts),
-        }
+        names = re.findall(r"machine (\S+)", after)
+        hosts = sorted({urlsplit("//" + name).hostname or "" for name in names})
+        before, after = "", "credentials for: %s\n" % ", ".join(hosts)
     return {
         "before_header": path,
         "after_header": path,
-        "before": CREDENTIALS.sub("***@", files.before[path]),
-        "after": CREDENTIALS.sub("***@", files.after[path]),
+        "before": CREDENTIALS.sub("***@", before),
+        "after": CREDENTIALS.sub("***@", after),
     }
 
 

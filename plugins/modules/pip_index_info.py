@@ -66,9 +66,6 @@ extends_documentation_fragment:
 attributes:
   check_mode:
     description: Never changes anything. Queries the indexes in check mode, too.
-  action:
-    support: full
-    description: Has a corresponding action plugin, which reads the variables that the task names.
 seealso:
   - module: bnlnpps.swf_testbed.release
 """
@@ -272,16 +269,10 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.probe i
     probe,
 )
 
-PACKAGES = [
-    "swf-testbed",
-    "swf-common-lib",
-    "swf-monitor",
-    "swf-daqsim-agent",
-    "swf-data-agent",
-    "swf-processing-agent",
-    "swf-fastmon-agent",
-    "swf-mcp-agent",
-]
+PACKAGES = (
+    "swf-testbed swf-common-lib swf-monitor swf-daqsim-agent swf-data-agent swf-processing-agent "
+    "swf-fastmon-agent swf-mcp-agent"
+).split()
 
 
 def main() -> None:

@@ -296,13 +296,8 @@ def place_of(path: str) -> str:
     there = next(parent for parent in [Path(path), *Path(path).parents] if os.path.exists(parent))
     status = there.stat()
     # the name distinguishes virtual machines that were cloned while they ran
-    return "%s %s %d %d %s" % (
-        platform.node(),
-        boot,
-        status.st_dev,
-        status.st_ino,
-        os.path.relpath(path, there),
-    )
+    rest = os.path.relpath(path, there)
+    return "%s %s %d %d %s" % (platform.node(), boot, status.st_dev, status.st_ino, rest)
 
 
 def records_of(module: AnsibleModule, places: Mapping[str, Any]) -> list[dict[str, Any]]:

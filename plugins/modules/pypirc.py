@@ -38,9 +38,6 @@ attributes:
     support: partial
     details: Shows that the file changes, but not how, because it contains tokens.
     description: Shows that there is a change.
-  action:
-    support: full
-    description: Has a corresponding action plugin, which reads the variables that the task names.
 """
 
 EXAMPLES = r"""

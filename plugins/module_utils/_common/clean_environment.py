@@ -94,11 +94,8 @@ def admitted(*patterns: str) -> dict[str, str]:
 
 def _direct_loopback(found: dict[str, str]) -> dict[str, str]:
     """Bypass proxies for loopback addresses: for the proxy, they mean the proxy itself."""
-    return (
-        dict(found, **direct_to(()))
-        if any(name.lower().endswith("_proxy") for name in found)
-        else found
-    )
+    proxied = any(name.lower().endswith("_proxy") for name in found)
+    return {**found, **direct_to(())} if proxied else found
 
 
 def direct_to(hosts: Iterable[str]) -> dict[str, str]:

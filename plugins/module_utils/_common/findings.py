@@ -25,14 +25,8 @@ def finding(
     :param check: the check that found it, one or two words, to filter by.
     :param provider: the part of the testbed that should have answered, if nothing did.
     """
-    return {
-        "check": check,
-        "severity": severity,
-        "cause": cause,
-        "evidence": evidence,
-        "fix": fix,
-        "provider": provider,
-    }
+    texts = {"cause": cause, "evidence": evidence, "fix": fix}
+    return {"check": check, "severity": severity, **texts, "provider": provider}
 
 
 def message(item: Mapping[str, Any]) -> str:

@@ -25,13 +25,8 @@ class Option:
     the last excluded."""
 
     def __init__(self, section: str, name: str, first: int, value: str) -> None:
-        self.section, self.name, self.first, self.last, self.values = (
-            section,
-            name,
-            first,
-            first + 1,
-            [value],
-        )
+        self.section, self.name, self.values = section, name, [value]
+        self.first, self.last = first, first + 1
 
     @property
     def words(self) -> list[str]:

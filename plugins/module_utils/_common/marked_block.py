@@ -23,11 +23,8 @@ def set_block(text: str, owner: str, content: str) -> str:
     """The text with the owner's block at its beginning, or without the block if the content is
     empty."""
     rest = outside(text, owner)
-    return (
-        "".join(line + "\n" for line in (BEGIN % owner, *content.splitlines(), END % owner)) + rest
-        if content
-        else rest
-    )
+    block = (BEGIN % owner, *content.splitlines(), END % owner) if content else ()
+    return "".join(line + "\n" for line in block) + rest
 
 
 def outside(text: str, owner: str) -> str:

@@ -14,13 +14,10 @@ def not_text(what: str, value: Any) -> str | None:
     value."""
     if isinstance(value, str):
         return None
-    found = (
-        "empty"
-        if value is None
-        else "a truth value"
-        if isinstance(value, bool)
-        else ("a number" if isinstance(value, (int, float)) else "a list or a dictionary")
-    )
+    # bool is an int
+    types = ((type(None), "empty"), (bool, "a truth value"), ((int, float), "a number"))
+    names = [text for cls, text in types if isinstance(value, cls)]
+    found = names[0] if names else "a list or a dictionary"
     return (
         "%s must be text. Evidence: it is %s; without quotes, YAML and INI read 0123 and 1e5 as "
         "numbers. Fix: quote it" % (what, found)

@@ -50,15 +50,8 @@ def examine(
     try:
         seen = probe(indexes, packages, access_dir, python, options["timeout"])
     except (ProbeError, IndexesError, AccessError) as error:
-        return [
-            finding(
-                "index",
-                "the package indexes cannot be checked",
-                line,
-                "Correct swf_testbed_pip_indexes",
-            )
-            for line in str(error).splitlines()
-        ]
+        cause, fix = "the package indexes cannot be checked", "Correct swf_testbed_pip_indexes"
+        return [finding("index", cause, line, fix) for line in str(error).splitlines()]
     reports = together(faults(seen["indexes"], seen["packages"]))
     found = [of_report(item, options["provided_index"], seen["indexes"]) for item in reports]
     found += [of_warning(line) for line in seen["unsafe"]]
@@ -136,11 +129,7 @@ def expiring(
                 item["ca"] = stream.read()
         where = "%s:%d" % (parts.hostname, item["port"])
         # the probe has already reported current problems
-        found += [
-            problem
-            for problem in tls_problems(
-                item, parts.hostname, where, options["timeout"], options["expiry_days"]
-            )
-            if problem["severity"] == WARNING
-        ]
+        limits = options["timeout"], options["expiry_days"]
+        problems = tls_problems(item, parts.hostname, where, *limits)
+        found += [problem for problem in problems if problem["severity"] == WARNING]
     return found

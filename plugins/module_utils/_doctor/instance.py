@@ -66,15 +66,9 @@ def examine(
     else:
         found.append(space_problem(places, options["release_mb"]))
         # a host may have several instances
-        found += [
-            dict(
-                entry,
-                cause=entry["cause"].replace(
-                    "not installed", "the instance %s is not installed" % item["name"]
-                ),
-            )
-            for entry in state.findings
-        ]
+        name = "the instance %s is not installed" % item["name"]
+        for entry in state.findings:
+            found.append(dict(entry, cause=entry["cause"].replace("not installed", name)))
     # the processes of another login cannot be distinguished from those of the instance
     if places["scope"] == "user" or os.geteuid() == 0:
         ours = programs_of(places["socket"])

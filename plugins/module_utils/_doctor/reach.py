@@ -65,20 +65,9 @@ def connect(host: str, port: int, timeout: float) -> socket.socket:
 
 def unconnected(item: Mapping[str, Any], where: str, error: OSError, timeout: float) -> Finding:
     if isinstance(error, ConnectionRefusedError):
-        # the host answers: that part of the testbed may not be installed yet
-        return finding(
-            "connection",
-            "nothing listens at the address of the %s" % item["name"],
-            "%s: %s" % (where, error.strerror),
-            "Look at the status: ansible-playbook playbooks/status.yml. Or correct %s"
-            % item["variable"],
-            provider=item["provider"] or None,
-        )
-    why = (
-        "no answer in %d s" % timeout
-        if isinstance(error, (socket.timeout, TimeoutError))
-        else error.strerror or str(error)
-    )
+        return nothing_listens(item, where, error)
+    late = isinstance(error, (socket.timeout, TimeoutError))
+    why = "no answer in %d s" % timeout if late else error.strerror or str(error)
     return finding(
         "connection",
         "this host cannot reach the %s" % item["name"],
@@ -87,21 +76,24 @@ def unconnected(item: Mapping[str, Any], where: str, error: OSError, timeout: fl
     )
 
 
+def nothing_listens(item: Mapping[str, Any], where: str, error: OSError) -> Finding:
+    """The host answers: that part of the testbed may not be installed yet."""
+    fix = "Look at the status: ansible-playbook playbooks/status.yml. Or correct %s"
+    return finding(
+        "connection",
+        "nothing listens at the address of the %s" % item["name"],
+        "%s: %s" % (where, error.strerror),
+        fix % item["variable"],
+        provider=item["provider"] or None,
+    )
+
+
 def local_socket(item: Mapping[str, Any], path: str) -> list[Finding]:
     try:
         with socket.socket(socket.AF_UNIX) as probe:
             probe.connect(path)
     except OSError as error:
-        return [
-            finding(
-                "connection",
-                "nothing listens at the socket of the %s" % item["name"],
-                "%s: %s" % (path, error.strerror),
-                "Look at the status: ansible-playbook playbooks/status.yml. Or correct %s"
-                % item["variable"],
-                provider=item["provider"] or None,
-            )
-        ]
+        return [nothing_listens(item, path, error)]
     return []
 
 

@@ -51,11 +51,8 @@ def examine(
     for path in there:
         part = matched(item["placed"], path)
         unit = item["unit"].replace("*", part)
-        runs, more = (
-            unit_problems(unit, "system", "sudo systemctl start %s" % unit)
-            if version
-            else (False, [])
-        )
+        start = "sudo systemctl start %s" % unit
+        runs, more = unit_problems(unit, "system", start) if version else (False, [])
         found += more + (unanswered(item, unit, options["timeout"]) if runs else ports(item))
         found += of_certificate(item, part, options["expiry_days"])
     return True, found
@@ -69,16 +66,9 @@ def matched(pattern: str, path: str) -> str:
 
 def ports(item: Mapping[str, Any]) -> list[Finding]:
     """Findings for required ports that are not free."""
-    wanted = [
-        {
-            "name": item["part"],
-            "variable": item["variable"],
-            "host": "0.0.0.0" if host == "*" else host.strip("[]"),
-            "port": item["port"],
-        }
-        for host in item["listen"]
-    ]
-    return [problem for problem in (port_problem(port) for port in wanted) if problem]
+    hosts = ["0.0.0.0" if host == "*" else host.strip("[]") for host in item["listen"]]
+    found = [port_problem(dict(item, name=item["part"], host=host)) for host in hosts]
+    return [problem for problem in found if problem]
 
 
 def unanswered(item: Mapping[str, Any], unit: str, timeout: float) -> list[Finding]:

@@ -80,11 +80,8 @@ def layout(instance: str, scope: str, environment: Mapping[str, str]) -> dict[st
     places["instance"] = instance
     places["scope"] = scope
     places["unit"] = instance + ".service"
-    units = (
-        "/etc/systemd/system"
-        if scope == "system"
-        else os.path.join(xdg(environment, "XDG_CONFIG_HOME", ".config"), "systemd/user")
-    )
+    config = xdg(environment, "XDG_CONFIG_HOME", ".config")
+    units = "/etc/systemd/system" if scope == "system" else os.path.join(config, "systemd/user")
     places["unit_file"] = os.path.join(units, places["unit"])
     # rolls a host that went down during an activation back to the known good release
     places["boot_unit"] = instance + "-boot.service"

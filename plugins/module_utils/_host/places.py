@@ -46,13 +46,8 @@ def place_problems(places: Mapping[str, Any]) -> list[Finding]:
         error = None if above == places[name] else write_error(above)
         if error:
             found.append(problem(above, error, places[name]))
-    odd = sorted(
-        {
-            letter
-            for name in ("config_dir", "root", "state_dir")
-            for letter in UNUSABLE.findall(places[name])
-        }
-    )
+    paths = "".join(places[name] for name in ("config_dir", "root", "state_dir"))
+    odd = sorted({*UNUSABLE.findall(paths)})
     if odd:
         # supervisord splits a command into words, scripts of an environment name their Python, and
         # PATH is split at colons

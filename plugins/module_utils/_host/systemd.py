@@ -85,15 +85,9 @@ def properties(unit: str, scope: str) -> dict[str, str]:
 
 def journal(unit: str, scope: str, lines: int = 20) -> str:
     """The last lines of a unit's journal."""
-    command = [
-        "journalctl",
-        "--no-pager",
-        "--quiet",
-        "--output=cat",
-        "--lines=%d" % lines,
-        "--user-unit=" + unit if scope == "user" else "--unit=" + unit,
-    ]
+    option = "--user-unit=" if scope == "user" else "--unit="
+    command = ["journalctl", "--no-pager", "--quiet", "--output=cat", "--lines=%d" % lines]
     try:
-        return captured(command, env=environment()).stdout.strip()
+        return captured([*command, option + unit], env=environment()).stdout.strip()
     except OSError:
         return ""

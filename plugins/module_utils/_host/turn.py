@@ -31,12 +31,8 @@ PATIENCE = 60
 
 
 def folder_of_login() -> str:
-    parent = (
-        "/run"
-        if os.geteuid() == 0
-        else xdg(environment_of_login(), "XDG_STATE_HOME", ".local/state")
-    )
-    return os.path.join(parent, FOLDER)
+    state = xdg(environment_of_login(), "XDG_STATE_HOME", ".local/state")
+    return os.path.join("/run" if os.geteuid() == 0 else state, FOLDER)
 
 
 @contextlib.contextmanager

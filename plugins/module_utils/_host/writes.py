@@ -154,12 +154,11 @@ def problem(folder: str, error: OSError, wanted: str | None = None) -> Finding:
             "Find the largest directories: sudo du -xh --max-depth=2 %s | sort -h | tail" % mount,
         )
     if error.errno in (errno.EACCES, errno.EPERM):
-        more = (
-            ""
-            if error.errno == errno.EACCES
-            else ", and writing there fails with %s (look at: lsattr -d %s)"
-            % (error.strerror, folder)
+        more = ", and writing there fails with %s (look at: lsattr -d %s)" % (
+            error.strerror,
+            folder,
         )
+        more = "" if error.errno == errno.EACCES else more
         return finding(
             "place",
             cannot,

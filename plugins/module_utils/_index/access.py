@@ -66,10 +66,8 @@ def without_login(url: str) -> tuple[str, tuple[str, str] | None]:
     if not at:
         return url, None
     username, dummy, token = userinfo.partition(":")
-    return urlunsplit(parts._replace(netloc=host)), (
-        unquote(username),
-        unquote(token),
-    ) if token else None
+    login = (unquote(username), unquote(token)) if token else None
+    return urlunsplit(parts._replace(netloc=host)), login
 
 
 def address_of_pip() -> str | None:

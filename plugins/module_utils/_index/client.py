@@ -26,6 +26,7 @@ MOST_REDIRECTS = 5
 LONGEST_PAGE = 32_000_000
 # OpenSSL's verification error codes
 EXPIRED, NOT_YET_VALID, HOSTNAME, ADDRESS = 10, 9, 62, 64
+NOT_TLS = "WRONG_VERSION_NUMBER HTTP_REQUEST UNKNOWN_PROTOCOL RECORD_LAYER_FAILURE".split()
 
 
 @dataclass
@@ -62,11 +63,8 @@ class NoRedirect(urllib.request.HTTPRedirectHandler):
 
 def origin(url: str) -> tuple[str, str, int | None]:
     parts = urlsplit(url)
-    return (
-        parts.scheme,
-        (parts.hostname or "").lower(),
-        parts.port or {"http": 80, "https": 443}.get(parts.scheme),
-    )
+    port = parts.port or {"http": 80, "https": 443}.get(parts.scheme)
+    return parts.scheme, (parts.hostname or "").lower(), port
 
 
 def place(url: str) -> str:
@@ -88,11 +86,8 @@ class DirectLoopback(urllib.request.ProxyHandler):
     """The proxies of the environment, except for loopback addresses, whatever no_proxy contains."""
 
     def proxy_open(self, req: urllib.request.Request, proxy: str, type: str) -> Any:  # pylint: disable=redefined-builtin
-        return (
-            None
-            if is_loopback(urlsplit(req.full_url).hostname)
-            else super().proxy_open(req, proxy, type)
-        )
+        direct = is_loopback(urlsplit(req.full_url).hostname)
+        return None if direct else super().proxy_open(req, proxy, type)
 
 
 def proxy_of(url: str) -> str | None:
@@ -219,12 +214,7 @@ def why(error: Exception, url: str) -> tuple[str, str]:
     if isinstance(error, ssl.SSLCertVerificationError):
         return why_untrusted(error, host)
     if isinstance(error, ssl.SSLError):
-        if error.reason in (
-            "WRONG_VERSION_NUMBER",
-            "HTTP_REQUEST",
-            "UNKNOWN_PROTOCOL",
-            "RECORD_LAYER_FAILURE",
-        ):
+        if error.reason in NOT_TLS:
             return (
                 "wrong_url",
                 "the url says https, and the server at %s does not speak TLS" % place(url),

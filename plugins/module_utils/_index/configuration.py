@@ -94,18 +94,6 @@ TWO_LOGINS = (
     "two indexes on %s have different credentials, and netrc holds one login per host. Fix: use "
     "the same for both"
 )
-KEYS = (
-    "name",
-    "preset",
-    "url",
-    "upload_url",
-    "username",
-    "token",
-    "packages",
-    "role",
-    "ca_cert",
-    "allow_unsafe_extra_index",
-)
 #: the suboptions of the option indexes of a module
 ARGUMENTS = {
     "name": {"type": "str", "required": True},
@@ -121,6 +109,7 @@ ARGUMENTS = {
 }
 
 
+KEYS = tuple(ARGUMENTS)
 #: the options of a module that takes indexes
 OPTIONS: dict[str, Any] = {
     "indexes": {"type": "list", "elements": "dict", "options": ARGUMENTS},

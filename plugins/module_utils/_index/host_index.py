@@ -32,18 +32,10 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.pip_ups
 
 # settings of the connection to the index: pip's option, and the variables of pip and uv for it
 CONNECTION = {
-    "proxy": (
-        "PIP_PROXY",
-        "http_proxy",
-        "https_proxy",
-        "HTTP_PROXY",
-        "HTTPS_PROXY",
-        "ALL_PROXY",
-        "all_proxy",
-    ),
-    "cert": ("PIP_CERT", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE"),
-    "client-cert": ("PIP_CLIENT_CERT", "SSL_CLIENT_CERT"),
-    "trusted-host": ("PIP_TRUSTED_HOST", "UV_INSECURE_HOST"),
+    "proxy": "PIP_PROXY http_proxy https_proxy all_proxy HTTP_PROXY HTTPS_PROXY ALL_PROXY",
+    "cert": "PIP_CERT SSL_CERT_FILE REQUESTS_CA_BUNDLE",
+    "client-cert": "PIP_CLIENT_CERT SSL_CLIENT_CERT",
+    "trusted-host": "PIP_TRUSTED_HOST UV_INSECURE_HOST",
 }
 
 
@@ -105,5 +97,7 @@ def filled(name: str, settings: Mapping[str, str]) -> dict[str, Any]:
             found.update(username=login[0], token=login[1])
     for option, variables in CONNECTION.items():
         if settings.get(option):
-            found["environment"].update((variable, settings[option]) for variable in variables)
+            found["environment"].update(
+                (variable, settings[option]) for variable in variables.split()
+            )
     return found

@@ -107,11 +107,8 @@ def parse_json(body: bytes, name: str | None) -> Page:
             # yanked is true, or the reason
             yanked = item.get("yanked")
             yanked = ("" if yanked is True else str(yanked)) if yanked else None
-            files.append(
-                file_of(
-                    item["filename"], name, str(item.get("requires-python") or "") or None, yanked
-                )
-            )
+            requires_python = str(item.get("requires-python") or "") or None
+            files.append(file_of(item["filename"], name, requires_python, yanked))
         return Page("package", [file for file in files if file])
     except (ValueError, KeyError, TypeError, AttributeError):
         return Page("other", evidence="it is JSON, but not of the simple API")
@@ -151,18 +148,14 @@ def parse_html(text: str, name: str | None) -> Page:
     marked = reader.marked or bool(TITLES.search(title))
     if name is None:
         return root_page(reader, marked, title)
-    files = [
-        file_of(
-            last_part(attributes.get("href")),
-            name,
-            attributes.get("data-requires-python"),
-            (attributes["data-yanked"] or "") if "data-yanked" in attributes else None,
-        )
-        for attributes, _text in reader.anchors
-    ]
-    files = [file for file in files if file]
-    if files or marked:
-        return Page("package", files)
+    files = []
+    for attributes, _text in reader.anchors:
+        yanked = (attributes["data-yanked"] or "") if "data-yanked" in attributes else None
+        requires_python = attributes.get("data-requires-python")
+        files.append(file_of(last_part(attributes.get("href")), name, requires_python, yanked))
+    found = [file for file in files if file]
+    if found or marked:
+        return Page("package", found)
     return Page("other", evidence="it is a page that lists no files (%r)" % title)
 
 

@@ -34,14 +34,12 @@ def set_option(text: str, section: str, option: str, value: str | None) -> str:
     sections = ini_text.sections(lines)
     if section not in sections:
         return "".join(["[%s]%s" % (section, end_of_line), *new]) + text if new else text
-    there = next(
-        (
-            found
-            for found in ini_text.options(lines)
-            if (found.section, found.name.replace("_", "-")) == (section, option)
-        ),
-        None,
+    matches = (
+        found
+        for found in ini_text.options(lines)
+        if (found.section, found.name.replace("_", "-")) == (section, option)
     )
+    there = next(matches, None)
     start = sections[section][0] + 1
     first, last = (there.first, there.last) if there else (start, start)
     if last == len(lines) and not lines[-1].endswith("\n"):
@@ -121,12 +119,8 @@ class Files:
                 continue
             os.makedirs(os.path.dirname(path), exist_ok=True)
             secret = os.path.basename(path) in (".netrc", ".pypirc")
-            mode = (
-                0o600
-                if secret
-                else (os.stat(path).st_mode & 0o777 if os.path.exists(path) else 0o644)
-            )
-            with replacing(path, mode) as stream:
+            mode = os.stat(path).st_mode & 0o777 if os.path.exists(path) else 0o644
+            with replacing(path, 0o600 if secret else mode) as stream:
                 stream.buffer.write(self.after[path].encode("utf-8", "surrogateescape"))
 
 
@@ -143,12 +137,8 @@ def undo(files: Files, previous: Mapping[str, Any], owner: str) -> None:
     for path in paths:
         try:
             text = files.read(path)
-            files.change(
-                path,
-                without_options(text, previous)
-                if path == previous.get("pip_conf")
-                else outside(text, owner),
-            )
+            ini = path == previous.get("pip_conf")
+            files.change(path, without_options(text, previous) if ini else outside(text, owner))
         except ValueError as error:
             raise ValueError("%s: %s" % (path, error)) from None
 

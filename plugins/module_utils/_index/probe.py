@@ -46,7 +46,10 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.configu
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.files import File, choose
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.lock import claiming
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.names import canonical
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.page import from_directory
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.page import (
+    Page,
+    from_directory,
+)
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.secrets import Scrubber
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.verdicts import (
     OF_AN_INDEX,
@@ -124,14 +127,12 @@ def probe(
         (entry, name, version) for name, version in wanted for entry in places_of(name, entries)
     ]
     with concurrent.futures.ThreadPoolExecutor(max_workers=AT_ONCE) as pool:
-        reports = list(
-            pool.map(
-                lambda entry: report_on(
-                    entry, [item[1:] for item in bound if item[0] is entry], python, timeout
-                ),
-                entries,
-            )
-        )
+
+        def report(entry: Mapping[str, Any]) -> Report:
+            names = [item[1:] for item in bound if item[0] is entry]
+            return report_on(entry, names, python, timeout)
+
+        reports = list(pool.map(report, entries))
     return summary(entries, wanted, scrub(reports))
 
 
@@ -193,9 +194,8 @@ def places_of(name: str, entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
 def report_on(entry: Mapping[str, Any], wanted: list[Wish], python: str, timeout: float) -> Report:
     """(index, pairs): the reports on one index and on the packages asked of it."""
     if entry["preset"] == "github":
-        return everywhere(
-            entry, wanted, "github", "its address is %s" % (entry["url"] or "not given")
-        )
+        address = "its address is %s" % (entry["url"] or "not given")
+        return everywhere(entry, wanted, "github", address)
     if entry["preset"] == "directory":
         return report_on_directory(entry, wanted, python)
     if not entry["address"]:
@@ -207,27 +207,11 @@ def report_on(entry: Mapping[str, Any], wanted: list[Wish], python: str, timeout
     for (name, version), asked in zip(wanted, seen.pages):
         verdict, evidence = of_answers(seen, asked)
         page = asked.page(asked.best)
-        pairs.append(
-            pair(
-                entry,
-                name,
-                version,
-                verdict,
-                evidence,
-                page.files if page else [],
-                python,
-                is_private(entry) and bool(asked.page(asked.anonymous)),
-                place(asked.best.url),
-            )
-        )
-    verdict, evidence = of_index(seen)
-    return index_report(
-        entry,
-        verdict,
-        evidence,
-        any(asked.best.status for asked in [seen.root, *seen.pages]),
-        seen.open,
-    ), pairs
+        files, where = page.files if page else [], place(asked.best.url)
+        anonymous = is_private(entry) and bool(asked.page(asked.anonymous))
+        pairs.append(pair(entry, name, version, verdict, evidence, files, python, anonymous, where))
+    reachable = any(asked.best.status for asked in [seen.root, *seen.pages])
+    return index_report(entry, *of_index(seen), reachable, seen.open), pairs
 
 
 def look(entry: Mapping[str, Any], names: list[str], timeout: float) -> Seen:
@@ -235,9 +219,8 @@ def look(entry: Mapping[str, Any], names: list[str], timeout: float) -> Seen:
     try:
         client = Client(entry["ca"], timeout)
     except CaCertificateError as error:
-        return unreached(
-            entry, names, Answer(entry["address"], verdict="tls_unknown_ca", evidence=str(error))
-        )
+        answer = Answer(entry["address"], verdict="tls_unknown_ca", evidence=str(error))
+        return unreached(entry, names, answer)
     # without private names, follow redirects to other origins like installers do
     follow = not is_private(entry)
 
@@ -269,14 +252,9 @@ def look(entry: Mapping[str, Any], names: list[str], timeout: float) -> Seen:
         and entry["preset"] in ("simple", "pypi")
         and root.best.status in (200, 404, 410)
     ):
-        seen.hint = next(
-            (
-                url
-                for url in (urljoin(entry["address"], deeper) for deeper in DEEPER)
-                if is_simple(ask(url, entry["login"], BEGINNING))
-            ),
-            None,
-        )
+        urls = [urljoin(entry["address"], deeper) for deeper in DEEPER]
+        hints = (url for url in urls if is_simple(ask(url, entry["login"], BEGINNING)))
+        seen.hint = next(hints, None)
     return seen
 
 
@@ -303,24 +281,9 @@ def report_on_directory(entry: Mapping[str, Any], wanted: list[Wish], python: st
         try:
             page = from_directory(path, name)
         except OSError as error:
-            pairs.append(
-                pair(
-                    entry,
-                    name,
-                    version,
-                    "wrong_url",
-                    "%s: %s" % (error.filename, error.strerror),
-                    [],
-                    python,
-                )
-            )
-            continue
-        verdict = "ok" if page.kind == "package" else "wrong_url"
-        pairs.append(
-            pair(
-                entry, name, version, verdict, page.evidence or path, page.files, python, where=path
-            )
-        )
+            page = Page("other", evidence="%s: %s" % (error.filename, error.strerror))
+        verdict, evidence = "ok" if page.kind == "package" else "wrong_url", page.evidence or path
+        pairs.append(pair(entry, name, version, verdict, evidence, page.files, python, where=path))
     return index_report(entry, "ok", path, True, False), pairs
 
 
@@ -391,15 +354,7 @@ def summary(
         several = [item for item in every if item["package"] == name and item["wanted"] == version]
         packages += several or [nowhere(name, version)]
         if len(several) > 1:
-            compare(
-                name,
-                several,
-                [
-                    entry
-                    for entry in entries
-                    if entry["name"] in {item["index"] for item in several}
-                ],
-            )
+            compare(name, several, entries)
     problems = [message(report) for report in faults(indexes, packages)]
     unsafe = warnings([entry for entry in entries if entry["preset"] != "github"])
     unsafe += [message(index) for index in indexes if index["verdict"] == "anonymous"]
@@ -440,6 +395,8 @@ def nowhere(name: str, version: str | None) -> dict[str, Any]:
 def compare(name: str, several: list[dict[str, Any]], entries: list[dict[str, Any]]) -> None:
     """Change the reports on a package that several indexes may serve."""
     having = [item for item in several if item["versions"]]
+    names = {item["index"] for item in several}
+    entries = [entry for entry in entries if entry["name"] in names]
     claimed = all(entry["packages"] for entry in entries)
     if len(having) > 1 or claimed:
         there = "; ".join(
@@ -450,17 +407,10 @@ def compare(name: str, several: list[dict[str, Any]], entries: list[dict[str, An
             "each of them claims it" if claimed else "none of them claims it",
             there,
         )
+        listed = ", ".join(item["index"] for item in several)
         for item in several:
             entry = next(entry for entry in entries if entry["name"] == item["index"])
-            item.update(
-                explained(
-                    "duplicate",
-                    text,
-                    entry,
-                    package=name,
-                    indexes=", ".join(other["index"] for other in several),
-                )
-            )
+            item.update(explained("duplicate", text, entry, package=name, indexes=listed))
     elif having:
         for item in several:
             # one index that has it is enough

@@ -40,17 +40,12 @@ def findings(project: Project) -> list[Problem]:
     """All problems, as (file, cause, fix) triples; the file is the label for messages."""
     if project.problem:
         return [(project.file, *project.problem)]
-    checks = (
-        build_system,
-        name,
-        description,
-        version,
-        requires_python,
-        dependencies,
-        readme,
-        repository,
-    )
-    found = [(project.file, cause, fix) for check in checks for cause, fix in check(project)]
+    checks = (build_system, name, description, version, requires_python, dependencies, readme)
+    found = [
+        (project.file, cause, fix)
+        for check in (*checks, repository)
+        for cause, fix in check(project)
+    ]
     found += license_findings(project)
     found += layout_findings(project)
     found += script_findings(project)
@@ -241,14 +236,8 @@ def license_findings(project: Project) -> Iterator[Problem]:
 
 def repository_url(project: Project) -> Any:
     urls = project.section("project", "urls")
-    return next(
-        (
-            value
-            for key, value in urls.items()
-            if key.lower() in ("repository", "source", "source code")
-        ),
-        None,
-    )
+    names = ("repository", "source", "source code")
+    return next((value for key, value in urls.items() if key.lower() in names), None)
 
 
 def repository_name(project: Project) -> str | None:

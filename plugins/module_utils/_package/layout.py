@@ -75,17 +75,13 @@ def importable(folder: str) -> list[str]:
 
 def script_findings(project: Project) -> Iterator[Problem]:
     """Entry points without a target, as (file, cause, fix) triples."""
-    groups = {
-        "scripts": project.section("project", "scripts"),
-        "gui-scripts": project.section("project", "gui-scripts"),
-    }
+    programs = ("scripts", "gui-scripts")
+    groups = {name: project.section("project", name) for name in programs}
     for group, entries in project.section("project", "entry-points").items():
         groups["entry-points.%s" % group] = entries if isinstance(entries, dict) else {}
     for group, entries in groups.items():
         for name, target in entries.items():
-            cause = target_problem(
-                project, str(target), needs_attribute=group in ("scripts", "gui-scripts")
-            )
+            cause = target_problem(project, str(target), needs_attribute=group in programs)
             if cause:
                 yield (
                     project.file,
@@ -103,14 +99,8 @@ def target_problem(project: Project, target: str, needs_attribute: bool) -> str 
     if not match or (needs_attribute and not match["attribute"]):
         return "it is not of the form module:function"
     stem = os.path.join(project.folder, "src", *match["module"].split("."))
-    path = next(
-        (
-            path
-            for path in (stem + ".py", os.path.join(stem, "__init__.py"))
-            if os.path.isfile(path)
-        ),
-        None,
-    )
+    paths = (stem + ".py", os.path.join(stem, "__init__.py"))
+    path = next(filter(os.path.isfile, paths), None)
     if path is None:
         return "there is no module %s under src/" % match["module"]
     try:

@@ -51,23 +51,16 @@ class Index:
 
     def __init__(self, entry: Mapping[str, Any], wait: float = 0) -> None:
         self.entry, self.wait = entry, wait
-        url, username, token, self.ca_cert = (
-            entry["url"],
-            entry["username"],
-            entry["token"],
-            entry["ca_cert"],
-        )
+        keys = ("url", "username", "token", "ca_cert")
+        url, username, token, self.ca_cert = (entry[key] for key in keys)
         if entry["preset"] in TRUSTED:
             # PyPI needs no login to read, and its tokens are only for uploads
             username = token = None
         if not url:
             url, username, token, self.ca_cert = public_index()
         self.url = url.rstrip("/")
-        self.login = (
-            {"url_username": username, "url_password": token, "force_basic_auth": True}
-            if username
-            else {}
-        )
+        login = {"url_username": username, "url_password": token, "force_basic_auth": True}
+        self.login = login if username else {}
 
     def files(self, package: str) -> dict[str, tuple[str, str | None]]:
         """{file name: (URL, sha256 or None)} of a package, empty if the index does not have it.
@@ -118,14 +111,8 @@ class Index:
         )
 
     def open(self, url: str, login: bool = True) -> Any:
-        return open_url(
-            url,
-            timeout=20,
-            follow_redirects="none",
-            ca_path=self.ca_cert,
-            use_netrc=False,
-            **(self.login if login else {}),
-        )
+        options = dict(self.login if login else {}, follow_redirects="none", use_netrc=False)
+        return open_url(url, timeout=20, ca_path=self.ca_cert, **options)
 
     def download(self, url: str, path: str) -> None:
         """Download a file. Redirects are followed, and the login is sent only to the index's own

@@ -108,14 +108,9 @@ def clone(repository: Mapping[str, Any], scratch: str) -> Project:
     done = git("clone", "--quiet", "--no-checkout", "--", url, ".")
     if done.returncode == 0:
         names = ["refs/remotes/origin/" + ref, "refs/tags/" + ref, ref] if ref else ["HEAD"]
-        commit = next(
-            (
-                name
-                for name in names
-                if git("rev-parse", "--quiet", "--verify", name + "^{commit}").returncode == 0
-            ),
-            None,
-        )
+        verify = ("rev-parse", "--quiet", "--verify")
+        found = (name for name in names if git(*verify, name + "^{commit}").returncode == 0)
+        commit = next(found, None)
         if commit is None:
             raise build_git.GitError(
                 "%s: the repository has no %s. Fix: push it, or correct ref"
