@@ -20,10 +20,6 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.proces
 # base Python. The real path means the same to uv, to venv, and in the next run.
 PROBE = """
 import importlib.util, json, os, sys
-
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.processes import (
-    captured,
-)
 print(json.dumps({"path": os.path.realpath(getattr(sys, "_base_executable", None) or sys.executable),
                   "version": "%d.%d.%d" % sys.version_info[:3],
                   "venv": all(importlib.util.find_spec(i) for i in ("venv", "ensurepip"))}))
