@@ -64,7 +64,7 @@ class Asked:
     def page(self, answer: Answer) -> Page | None:
         """The :class:`Page` of an answer, or None if it is not a page of the simple API."""
         found = self.read(answer)
-        return found if found and found.kind in ("root", "package") else None
+        return found if found and found.type in ("root", "package") else None
 
 
 @dataclass
@@ -113,7 +113,7 @@ def of_answers(seen: Seen, asked: Asked) -> tuple[str, str]:
     found = evidence(seen, asked)
     page = asked.read(answer)
     if page:
-        if page.kind in ("root", "package"):
+        if page.type in ("root", "package"):
             return "ok", found
         return "wrong_url", "%s: %s%s" % (place(answer.url), page.evidence, hinted(seen))
     if answer.status == 407 or (answer.status in (502, 503, 504) and proxy_of(answer.url)):

@@ -33,7 +33,7 @@ class Page:
     """A parsed page: ``package`` (of a package, maybe without files), ``root`` (list of packages),
     ``login`` (for browsers) or ``other``."""
 
-    kind: str
+    type: str
     files: list[File] = field(default_factory=list)
     evidence: str = ""
 
@@ -76,16 +76,16 @@ def parse(content_type: str | None, body: bytes, name: str | None = None) -> Pag
     :param body: bytes; for a root maybe only the beginning.
     :param name: the package; None for the root.
     """
-    kind = (content_type or "").partition(";")[0].strip().lower()
-    if kind == JSON_TYPE or (kind == "application/json" and b'"api-version"' in body):
+    media_type = (content_type or "").partition(";")[0].strip().lower()
+    if media_type == JSON_TYPE or (media_type == "application/json" and b'"api-version"' in body):
         return parse_json(body, name)
-    if kind and kind not in (
+    if media_type and media_type not in (
         "text/html",
         "application/vnd.pypi.simple.v1+html",
         "application/vnd.pypi.simple.latest+html",
         "application/xhtml+xml",
     ):
-        return Page("other", evidence="it has the content type %s" % kind[:60])
+        return Page("other", evidence="it has the content type %s" % media_type[:60])
     return parse_html(body.decode("utf-8", "replace"), name)
 
 
@@ -135,8 +135,11 @@ def links(text: str, url: str) -> dict[str, tuple[str, str | None]]:
     for attributes, _text in read(text).anchors:
         if attributes.get("href"):
             address, fragment = urldefrag(urljoin(url, attributes["href"]))
-            kind, equals, digest = fragment.partition("=")
-            found[last_part(address)] = (address, digest if kind == "sha256" and equals else None)
+            algorithm, equals, digest = fragment.partition("=")
+            found[last_part(address)] = (
+                address,
+                digest if algorithm == "sha256" and equals else None,
+            )
     return found
 
 

@@ -282,7 +282,7 @@ def report_on_directory(entry: Mapping[str, Any], wanted: list[Wish], python: st
             page = from_directory(path, name)
         except OSError as error:
             page = Page("other", evidence="%s: %s" % (error.filename, error.strerror))
-        verdict, evidence = "ok" if page.kind == "package" else "wrong_url", page.evidence or path
+        verdict, evidence = "ok" if page.type == "package" else "wrong_url", page.evidence or path
         pairs.append(pair(entry, name, version, verdict, evidence, page.files, python, where=path))
     return index_report(entry, "ok", path, True, False), pairs
 

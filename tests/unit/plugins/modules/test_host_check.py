@@ -241,7 +241,9 @@ def test_what_is_wrong_with_what_runs(instance, home):
     assert any("changed well" in text for text in drifted) and any(
         "other and 1" in text for text in drifted
     )
-    assert "points to /usr/bin/python0.9, which does not exist" in one(answer, "release")["evidence"]
+    assert (
+        "points to /usr/bin/python0.9, which does not exist" in one(answer, "release")["evidence"]
+    )
 
 
 def test_a_supervisord_that_was_killed_leaves_programs_behind(instance, home):
@@ -304,7 +306,9 @@ def test_certificates_that_lie_there(instance, home, tmp_path):
     )
     found = [item["cause"] for item in answer["findings"] if item["check"] == "certificate"]
     assert (
-        len(found) == 2 and "has expired" in found[0] and "does not cover index.example.org" in found[1]
+        len(found) == 2
+        and "has expired" in found[0]
+        and "does not cover index.example.org" in found[1]
     )
     assert one(answer, "drift")["evidence"] == "tls.key, tls.pem"
 

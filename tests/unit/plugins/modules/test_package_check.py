@@ -188,7 +188,8 @@ def test_the_content_of_a_version_that_the_index_has(source, tmp_path):
         (source / "src/swf_thing/cli.py").write_text("def main():\n    print('changed')\n")
         answer = run_module("package_check", arguments)
         assert (
-            answer["failed"] and "swf_thing/cli.py differs. Fix: Increase the version" in answer["msg"]
+            answer["failed"]
+            and "swf_thing/cli.py differs. Fix: Increase the version" in answer["msg"]
         ), answer
         wrong = run_module("package_check", dict(arguments, indexes=[dict(index, token="wrong")]))
         assert wrong["failed"] and "rejected the credentials" in wrong["msg"]

@@ -141,7 +141,8 @@ def test_other_content_under_a_version_that_is_there_is_refused(index, source):
     answer = publish(index, source, check=True)
     assert (
         answer["failed"]
-        and "with other content: swf_thing-1.0.dist-info/METADATA differs. Fix: Increase the version" in answer["msg"]
+        and "with other content: swf_thing-1.0.dist-info/METADATA differs. Fix: Increase the version"
+        in answer["msg"]
     )
 
 
@@ -153,9 +154,7 @@ def test_a_version_that_the_build_makes(index, source):
         '[tool.hatch.version]\npath = "src/swf_thing/__init__.py"\n[project.scripts]',
     )
     (source / "src/swf_thing/__init__.py").write_text('__version__ = "3.0rc1"\n')
-    assert (
-        "(the build sets the version)" in publish(index, source, check_mode=True)["published"][0]
-    )
+    assert "(the build sets the version)" in publish(index, source, check_mode=True)["published"][0]
     assert publish(index, source)["published"] == ["swf-thing 3.0rc1"]
     assert publish(index, source)["present"] == ["swf-thing 3.0rc1"]
 
@@ -188,9 +187,7 @@ def test_no_index_is_named_and_in_check_mode_predicted(index, source):
 def test_a_broken_package_shows_the_cause(index, source):
     edit(source, 'version = "1.0"', 'version = "not a version"')
     answer = publish(index, source)
-    assert (
-        answer["failed"] and "cannot build" in answer["msg"] and "not a version" in answer["msg"]
-    )
+    assert answer["failed"] and "cannot build" in answer["msg"] and "not a version" in answer["msg"]
     (source / "pyproject.toml").write_text("[project")
     assert "is not valid TOML" in publish(index, source)["msg"]
     (source / "pyproject.toml").unlink()

@@ -84,7 +84,8 @@ def test_what_is_not_private_enough_is_a_warning(tmp_path):
         server.stop()
     assert answer["ok"] and answer["packages"][0]["verdict"] == "anonymous"
     assert (
-        len(answer["unsafe"]) == 1 and "anyone who can connect to it can read it" in answer["unsafe"][0]
+        len(answer["unsafe"]) == 1
+        and "anyone who can connect to it can read it" in answer["unsafe"][0]
     )
     assert answer["unsafe"][0] in json.dumps(answer["warnings"])
 

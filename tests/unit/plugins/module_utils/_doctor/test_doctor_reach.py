@@ -102,9 +102,7 @@ def test_one_for_another_name(ca):
 def test_an_unknown_ca(ca):
     with tls_server(*ca.issued("unknown")) as port:
         (found,) = ask(port, tls="on")
-    assert (
-        "does not trust the CA" in found["cause"] and "swf_testbed_ca_cert" in found["fix"]
-    )
+    assert "does not trust the CA" in found["cause"] and "swf_testbed_ca_cert" in found["fix"]
     assert "the certificate expires on" in found["evidence"]
 
 

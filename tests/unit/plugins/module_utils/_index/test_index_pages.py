@@ -223,8 +223,8 @@ def test_files_decide(form, items, wanted, verdict, latest, said):
 def test_a_newer_simple_api_is_not_guessed_at():
     body = json.dumps({"meta": {"api-version": "2.0"}, "files": []}).encode()
     found = parse("application/vnd.pypi.simple.v1+json", body, "x")
-    assert found.kind == "other" and "version 2.0" in found.evidence
-    assert parse("application/vnd.pypi.simple.v1+json", b"[]", "x").kind == "other"
+    assert found.type == "other" and "version 2.0" in found.evidence
+    assert parse("application/vnd.pypi.simple.v1+json", b"[]", "x").type == "other"
 
 
 # directories

@@ -173,7 +173,8 @@ def test_a_login_is_read_alike_by_all_or_refused(readers, tmp_path, username, to
 )
 def test_a_refusal_names_index_and_characters_and_not_the_token(token, problem):
     with pytest.raises(
-        configuration.IndexesError, match="lab: the token has .*%s.*Fix: use another token" % problem
+        configuration.IndexesError,
+        match="lab: the token has .*%s.*Fix: use another token" % problem,
     ) as caught:
         configuration.normalised(
             [
