@@ -1,15 +1,16 @@
 # Copyright: Contributors to the bnlnpps.swf_testbed collection
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Prints what is wrong with all hosts, writes it as JSON where that is asked for, and fails if
-something is fatal."""
+"""Prints the findings of all hosts, optionally writes them as JSON, and fails if one is fatal."""
 
 from __future__ import annotations
 
 import datetime
 import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
@@ -27,9 +28,11 @@ class ActionModule(ActionBase):
     TRANSFERS_FILES = False
     _requires_connection = False
 
-    def run(self, tmp=None, task_vars=None):
+    def run(
+        self, tmp: str | None = None, task_vars: dict[str, Any] | None = None
+    ) -> dict[str, Any]:
         result = super().run(tmp, task_vars)
-        hostvars, arguments = task_vars["hostvars"], self._task.args
+        hostvars, arguments = (task_vars or {})["hostvars"], self._task.args
         answers = {
             host: dict(hostvars[host].get(arguments["variable"]) or {})
             for host in arguments["hosts"]
@@ -52,7 +55,7 @@ class ActionModule(ActionBase):
         if fatal:
             result.update(
                 failed=True,
-                msg="%s and %s. They are above, each with the next command."
+                msg="%s and %s. They are listed above, each with its fix."
                 % (plural(fatal, "fatal finding"), plural(warnings, "warning")),
             )
         else:
@@ -60,12 +63,12 @@ class ActionModule(ActionBase):
         return result
 
 
-def now():
+def now() -> str:
     return datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def write(path, content):
-    """For its owner alone: it tells how the hosts are set up."""
+def write(path: str, content: Mapping[str, Any]) -> None:
+    """Only its owner can read it: it describes the configuration of the hosts."""
     try:
         handle = os.open(Path(path).expanduser(), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(handle, "w", encoding="utf-8") as stream:
@@ -73,6 +76,6 @@ def write(path, content):
             stream.write("\n")
     except OSError as error:
         raise AnsibleActionFail(
-            "cannot write the report to %s on the controller: %s. The directory must exist."
-            % (path, error.strerror)
+            "cannot write the report to %s on the controller. Evidence: %s. Fix: create its "
+            "directory, or choose another path" % (path, error.strerror)
         ) from None

@@ -1,13 +1,15 @@
 # Copyright: Contributors to the bnlnpps.swf_testbed collection
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Controller's half of host_check: checks the variables, compares the clocks, and has a finding
-for a host that is down."""
+"""Controller side of host_check: checks the variables, compares the clocks, and reports an
+unreachable host as a finding."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
@@ -29,13 +31,14 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._unreached imp
 MAX_CLOCK_OFFSET = 5.0
 
 
-def clock_problem(clock, sent, received, most):
+def clock_problem(
+    clock: Mapping[str, float], sent: float, received: float, most: float
+) -> dict[str, Any] | None:
     """A finding if the clocks of controller and host differ by more than ``most`` seconds, None
     otherwise.
 
-    The host began somewhere between the two moments, not earlier than ``sent`` and not later than
-    ``received`` less what it took: what differs by less than that room is not known, and not
-    reported.
+    The host began between ``sent`` and ``received`` minus the duration: a smaller difference cannot
+    be measured, and is not reported.
     """
     least, greatest = clock["began"] - (received - clock["took"]), clock["began"] - sent
     offset = greatest if greatest < 0 else max(least, 0)
@@ -43,34 +46,36 @@ def clock_problem(clock, sent, received, most):
         return None
     return finding(
         "clock",
-        "the clock of this host is wrong, or that of the controller",
+        "the clock of this host, or that of the controller, is wrong",
         "it is %s by %.0f s" % ("behind" if offset < 0 else "ahead", abs(offset)),
-        "Look at both: date -u. Then: sudo timedatectl set-ntp true. Certificates and tokens are "
-        "judged by the clock",
+        "Compare both: date -u. Then run: sudo timedatectl set-ntp true. The validity of "
+        "certificates and tokens depends on the clock",
     )
 
 
-def public(index):
-    """(index, the certificates of its CA or None): a path on the controller is of no use to a host,
-    and the text is."""
+def public(index: Mapping[str, Any]) -> tuple[dict[str, Any], str | None]:
+    """(index, the certificates of its CA or None): a host cannot use a path on the controller, but
+    it can use the text."""
     path = index.get("ca_cert")
     try:
         return dict(index, ca_cert=None), Path(path).expanduser().read_text(
             encoding="utf-8"
         ) if path else None
     except OSError:
-        # the lab's own CA, which the first run makes
+        # the lab CA, which the first run creates
         return dict(index, ca_cert=None), None
 
 
 class ActionModule(ActionBase):
     TRANSFERS_FILES = False
 
-    def run(self, tmp=None, task_vars=None):
+    def run(
+        self, tmp: str | None = None, task_vars: dict[str, Any] | None = None
+    ) -> dict[str, Any]:
         super().run(tmp, task_vars)
         task_vars = task_vars or {}
         host = task_vars["inventory_hostname"]
-        # as in a check run: what would be generated at its first use is not
+        # as in check mode: do not generate secrets at their first use
         variables = dict(task_vars, ansible_check_mode=True)
         # not copy_with_new_env: with ansible-core 2.16 to 2.18 lookups in a copy see the variables
         # of the first one
@@ -95,7 +100,7 @@ class ActionModule(ActionBase):
             )
             received = time.time()
         except AnsibleError as error:
-            # a host that is down is what the module is asked about
+            # a host that is down is a finding
             result = {"unreachable": True, "msg": str(error)}
         if result.get("failed") or result.get("unreachable") or "findings" not in result:
             scrub = Scrubber()
@@ -111,7 +116,7 @@ class ActionModule(ActionBase):
         return result
 
     @staticmethod
-    def _of_variable(item):
+    def _of_variable(item: Any) -> dict[str, Any]:
         return finding(
             "variables",
             "%s %s" % (item.variable, item.cause),

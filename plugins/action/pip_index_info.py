@@ -1,8 +1,7 @@
 # Copyright: Contributors to the bnlnpps.swf_testbed collection
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Controller's half of pip_index_info: reads the variables with tokens, which the task names
-instead of carrying them."""
+"""Controller side of pip_index_info: reads the variables with tokens that the task names."""
 
 from __future__ import annotations
 

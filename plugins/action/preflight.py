@@ -1,16 +1,16 @@
 # Copyright: Contributors to the bnlnpps.swf_testbed collection
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Controller's half of preflight: marks what the host answers as an answer of this run, which a
-fact cache cannot know.
-
-What only the controller can see is refused here: two names of one machine, and secrets that the
-host was not given by this controller.
+"""Controller side of preflight: marks the layout as a fact of this run, in contrast to a cached
+one. Checks that need the controller: two names of one machine, and secrets that another controller
+gave to the host.
 """
 
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
+from typing import Any
 
 from ansible.errors import AnsibleActionFail
 from ansible.module_utils.parsing.convert_bool import boolean
@@ -29,10 +29,10 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._run import (
 )
 
 LAYOUT = "swf_testbed_layout_"
-# groups of services that have secrets, and a record of them
+# groups of services with secrets, and a record of them
 SERVICES = {"broker", "database", "monitor"}
-# seconds that the run which began first waits for one that began at the same time, and may hold
-# some of the hosts
+# seconds that the earlier of two simultaneous runs waits for the other, which may hold some of the
+# hosts
 PATIENCE = 20
 POLL_SECONDS = 1
 
@@ -40,18 +40,20 @@ POLL_SECONDS = 1
 class ActionModule(ActionBase):
     TRANSFERS_FILES = False
 
-    def run(self, tmp=None, task_vars=None):
+    def run(
+        self, tmp: str | None = None, task_vars: dict[str, Any] | None = None
+    ) -> dict[str, Any]:
         super().run(tmp, task_vars)
         task_vars = task_vars or {}
         result = self._held(task_vars)
-        # whatever happens: nobody else sees them
+        # in all cases: nobody else must see them
         records = result.pop("records", [])
         result.pop("lease_holder", None)
         if result.get("failed") or result.get("unreachable"):
             return result
         why = doubled(result, task_vars["inventory_hostname"]) or self._refusal(records, task_vars)
         if why:
-            # where this run ends, others need not wait
+            # this run ends here: other runs need not wait
             self._execute_module(
                 module_name="bnlnpps.swf_testbed.lease",
                 module_args={"state": "absent"},
@@ -59,15 +61,15 @@ class ActionModule(ActionBase):
             )
             raise AnsibleActionFail(why)
         if "ansible_facts" in result:
-            # beside the layout there is the interpreter that Ansible has discovered
+            # the facts also contain the interpreter that Ansible has discovered
             result["ansible_facts"] = {
                 name: stamped(fact) if name.startswith(LAYOUT) else fact
                 for name, fact in result["ansible_facts"].items()
             }
         return result
 
-    def _refusal(self, records, task_vars):
-        """Why this controller may not change the host; None if it may."""
+    def _refusal(self, records: list[dict[str, Any]], task_vars: dict[str, Any]) -> str | None:
+        """The error message if this controller must not change the host, or None."""
         if not records:
             return None
         held = HeldSecrets(task_vars, self._templar)
@@ -78,11 +80,9 @@ class ActionModule(ActionBase):
             why = refusal(records, held, task_vars["inventory_hostname"])
         return why
 
-    def _held(self, task_vars):
-        """What the host answers.
-
-        Of two runs that begin at the same time, each may hold some of the hosts. The one that began
-        later fails at once and releases what it has, so that the other one can go on.
+    def _held(self, task_vars: dict[str, Any]) -> dict[str, Any]:
+        """The module's result. Two simultaneous runs may each hold some of the hosts. The later one
+        fails at once and releases its hosts, so that the other one can continue.
         """
         deadline = time.monotonic() + PATIENCE
         while True:
@@ -104,15 +104,14 @@ class ActionModule(ActionBase):
             time.sleep(POLL_SECONDS)
 
 
-def doubled(result, host):
-    """Why a host is refused that is in the inventory under another name, too; None if it is not."""
+def doubled(result: Mapping[str, Any], host: str) -> str | None:
+    """The error message for a host that is in the inventory under two names, or None."""
     other = claimed_by(result["place"], host) if "place" in result else host
     if other == host:
         return None
     return (
-        "%s and %s are the same machine, and nothing was changed. Evidence: the same running "
-        "kernel has the same directory "
-        "for both. Fix: keep one of the names in the inventory, in all groups that it needs, or "
-        "set another "
-        "swf_testbed_instance, with other ports, for one of them" % (other, host)
+        "%s and %s are the same machine, and nothing was changed. Evidence: both have the same "
+        "directory under the same running kernel. Fix: use only one of the names in the inventory, "
+        "in all groups that it needs, or set another swf_testbed_instance, with other ports, for "
+        "one of them" % (other, host)
     )

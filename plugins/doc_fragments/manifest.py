@@ -11,13 +11,13 @@ options:
   manifest:
     description:
       - The manifest in which the module lists what it creates, before it creates it.
-        M(bnlnpps.swf_testbed.instance) removes what is listed there, and nothing else.
-      - What was on the host before, and is in no manifest, is not listed.
+        M(bnlnpps.swf_testbed.instance) removes only the listed entries.
+      - Files and accounts that existed before, and are in no manifest, are not listed.
     type: dict
     suboptions:
       instance:
-        description: Name of the instance whose manifest it is. Required, unless O(manifest.service)
-          is given.
+        description: Name of the instance that owns the manifest. Required, unless
+          O(manifest.service) is set.
         type: str
       scope:
         description: Scope of the instance.
@@ -25,22 +25,22 @@ options:
         choices: [user, system]
         default: user
       service:
-        description: Name of the service whose manifest it is, in the place of an instance.
+        description: Name of the service that owns the manifest, instead of an instance.
         type: str
       role:
-        description: Name of the role that creates, for the manifest.
+        description: Name of the role that creates the entries, for the manifest.
         type: str
       entries:
         description:
-          - Further entries, for what others create, such as accounts. Each has C(kind), C(path) or
-            C(name), and C(uninstall), which is V(always), V(data) (removed with the data alone),
-            V(empty) (a directory that is removed once it is empty) or V(never).
+          - Additional entries for objects that other modules create, such as accounts. Each has
+            C(kind), C(path) or C(name), and C(uninstall), which is V(always), V(data) (removed only
+            with the data), V(empty) (a directory that is removed once it is empty) or V(never).
         type: list
         elements: dict
         default: []
       users:
-        description: What uses this instance or service, each as V(INSTANCE@HOST/SCOPE). It is
-          removed with the last of them.
+        description: Users of this instance or service, each as V(INSTANCE@HOST/SCOPE). It is
+          removed with its last user.
         type: list
         elements: str
         default: []

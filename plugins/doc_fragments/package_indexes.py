@@ -6,7 +6,7 @@ from __future__ import annotations
 
 
 class ModuleDocFragment:
-    # A module adds to the option what it has of its own, such as required or a default.
+    # A module adds its own properties to the option, such as required or a default.
     DOCUMENTATION = r"""
 options:
   indexes:
@@ -21,8 +21,8 @@ options:
         required: true
       preset:
         description:
-          - Kind of the server. What its addresses look like and what its answers mean depends on
-            it.
+          - Type of the server. It determines the form of its addresses and the meaning of its
+            answers.
           - The default is V(pypi) for an index without O(indexes[].url), and V(simple) otherwise.
         type: str
         choices: [artifactory, devpi, directory, github, gitlab, nexus, pulp, pypi, pypiserver,
@@ -30,42 +30,47 @@ options:
       url:
         description:
           - The index's simple API, without credentials; for V(directory) the path of the directory.
-          - An index without it is PyPI, or the mirror that the machine is set up for.
+          - An index without it is PyPI, or the mirror in the machine's pip configuration.
         type: str
       upload_url:
-        description: Where the index takes uploads. Most presets know it.
+        description: The upload address of the index. Most presets derive it.
         type: str
       username:
-        description: Name of the user who may read, and upload where packages are published.
+        description: Name of a user with permission to read, and to upload if packages are
+          published.
         type: str
       token:
         description: Password or token of that user.
         type: str
       packages:
-        description: Shell patterns of the names that come from this index and no other.
+        description: Shell patterns of the names that come only from this index.
         type: list
         elements: str
         default: []
       role:
         description:
-          - V(primary) for the index that serves every name that no other claims.
+          - V(primary) for the index that serves all names that no other claims.
           - The default is V(extra) with O(indexes[].packages), and V(primary) without.
         type: str
         choices: [primary, extra]
       ca_cert:
-        description: Path, on the machine that asks the index, of the CA certificates that the index
-          is trusted with.
+        description: Path, on the machine that uses the index, of the trusted CA certificates for
+          it.
         type: path
       allow_unsafe_extra_index:
-        description: Whether the index may be an extra one that claims no names, where anybody could
-          publish them.
+        description: Whether the index may be an extra one that claims no names, so that its
+          packages can replace others.
         type: bool
         default: false
   indexes_of:
     description:
       - Name of the variable with O(indexes), as C(swf_testbed_pip_indexes). The variable is read
         when the task runs.
-      - A task that carries O(indexes) shows their tokens to every callback plugin; one that names
-        the variable does not.
+      - Callback plugins see the tokens of O(indexes) in the arguments of a task, but not those of a
+        named variable.
     type: str
+attributes:
+  action:
+    support: full
+    description: Has a corresponding action plugin, which reads the variables that the task names.
 """

@@ -8,13 +8,17 @@ from __future__ import annotations
 class ModuleDocFragment:
     DOCUMENTATION = r"""
 options:
+  index:
+    description: Name of the index of O(indexes) to use. The default is the private one, that is the
+      one that claims names and is neither PyPI nor TestPyPI.
+    type: str
   sources:
-    description: Folders with a C(pyproject.toml).
+    description: Directories with a C(pyproject.toml).
     type: list
     elements: path
     default: []
   repositories:
-    description: Git repositories with a C(pyproject.toml), cloned for the time of the run.
+    description: Git repositories with a C(pyproject.toml), cloned for the duration of the run.
     type: list
     elements: dict
     default: []
@@ -24,23 +28,23 @@ options:
         type: str
         required: true
       ref:
-        description: Branch, tag or commit. Unset, it is the repository's default branch.
+        description: Branch, tag or commit. The default is the repository's default branch.
         type: str
       subdirectory:
-        description: Folder of C(pyproject.toml) in the repository.
+        description: Directory of C(pyproject.toml) in the repository.
         type: str
       username:
-        description: User name that goes with O(repositories[].token). GitHub and GitLab take any.
+        description: User name for O(repositories[].token). GitHub and GitLab accept any.
         type: str
       token:
-        description: Token that may read the repository, for https. It is handed to git in a file
-          that only this login can read.
+        description: Token with read permission on the repository, for https. It is passed to git in
+          a file that only this login can read.
         type: str
       ca_cert:
-        description: Certificate of the CA of the git server, if it is not one of the controller's.
+        description: CA certificate of the git server, if the controller does not trust it.
         type: path
   repositories_of:
-    description: Name of the variable with O(repositories), in the place of these, so that the task
-      does not carry their tokens.
+    description: Name of the variable with O(repositories), so that the arguments of the task do not
+      contain their tokens.
     type: str
 """

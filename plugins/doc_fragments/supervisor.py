@@ -17,34 +17,35 @@ options:
     description:
       - The address of supervisord's C([inet_http_server]), or of a proxy in front of it.
       - One of V(http://host:port), V(https://host:port) and V(host:port). A path before C(/RPC2) is
-        possible.
-      - A login in the URL is refused, because URLs end up in logs. Use O(username) and O(password).
+        allowed.
+      - Credentials in the URL are an error, because URLs end up in logs. Use O(username) and
+        O(password).
     type: str
   config:
     description:
-      - The path of a V(supervisord.conf) that says where supervisord listens.
-      - C(serverurl) of its C([supervisorctl]) section counts first, then C([unix_http_server]),
-        then C([inet_http_server]); the login comes from there too, unless O(username) is given.
+      - The path of a V(supervisord.conf) that defines the address of supervisord.
+      - C(serverurl) of its C([supervisorctl]) section has precedence, then C([unix_http_server]),
+        then C([inet_http_server]); the credentials also come from there, unless O(username) is set.
         Included files are read.
       - The user that runs the module must be able to read it.
     type: path
   username:
-    description: The name to log in with. It is needed where supervisord has a C(username)
+    description: The user name for supervisord. Required if supervisord has a C(username)
       configured.
     type: str
   password:
-    description: The password to log in with. It goes to supervisord only, and is never on a command
-      line.
+    description: The password for supervisord. It is sent only to supervisord, and is never on a
+      command line.
     type: str
   timeout:
-    description: How many seconds one call of supervisord may take.
+    description: Maximum duration of one call of supervisord, in seconds.
     type: float
     default: 15
   connect_wait:
     description:
-      - How many seconds to go on trying while supervisord is not there yet, that is while its
-        configuration or socket is missing or nobody listens. All else fails at once.
-      - Use it right after supervisord was started.
+      - Seconds to retry while supervisord is not ready, that is while its configuration or socket
+        is missing or nothing listens. Other errors fail at once.
+      - Use it right after a start of supervisord.
     type: float
     default: 0
   validate_certs:
@@ -56,7 +57,7 @@ options:
     type: path
   client_cert:
     description: The path of a PEM file with a client certificate, and its key unless O(client_key)
-      has that.
+      contains it.
     type: path
   client_key:
     description: The path of a PEM file with the key of O(client_cert).
@@ -82,30 +83,28 @@ options:
     aliases:
       - group
   wait_timeout:
-    description: How many seconds to wait at most until the programs are in the state that is
-      wanted.
+    description: Maximum time to wait until the programs reach the requested state, in seconds.
     type: float
     default: 60
   min_uptime:
     description:
-      - For how many seconds without a break a program must have been C(RUNNING) to count as that.
+      - Seconds for which a program must have been C(RUNNING) without interruption to count as such.
       - supervisord itself counts a program as C(RUNNING) after its C(startsecs). With a larger
-        O(min_uptime) a program that starts, fails and is restarted again and again does not pass.
+        O(min_uptime) a program that fails and restarts repeatedly does not pass.
     type: float
     default: 0
   log_tail:
     description:
-      - How many bytes from the end of its standard output and standard error logs to return for
-        each program that is not as it should be.
+      - Bytes to return from the end of the standard output and standard error logs of each program
+        that is not in the expected state.
       - The logs are read through supervisord, so no permission on the files is needed. Colour codes
-        are left out, and what is not UTF-8 is replaced.
+        are removed, and bytes that are not UTF-8 are replaced.
       - V(0) returns none.
     type: int
     default: 2000
 notes:
-  - Needs supervisord 4.0 or later; 4.3 or later is advised.
-  - Only the Python standard library is used on the host, and no process is started there.
-  - A program that exited with one of its C(exitcodes) has done what it is for, and counts as well
-    as a C(RUNNING) one. If a program must never end, give it C(autorestart=true), so that
-    supervisord starts it again.
+  - Requires supervisord 4.0 or later; 4.3 or later is recommended.
+  - Uses only the Python standard library on the host, and starts no process there.
+  - A program that exited with one of its C(exitcodes) is complete, and counts like a C(RUNNING)
+    one. If a program must never end, set C(autorestart=true), so that supervisord restarts it.
 """

@@ -6,6 +6,8 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from ansible.errors import AnsibleFilterError
 
@@ -14,18 +16,18 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.text i
 RIGHTS = ("read", "upload")
 
 
-def htpasswd_entry(token, username):
+def htpasswd_entry(token: Any, username: Any) -> str:
     """A line of an htpasswd file, without an end, in Apache's {SHA} scheme.
 
-    An index verifies the password on every request, some hundred times per installation. A slow
-    hash protects short passwords against guessing; a long random token cannot be guessed, and so a
-    fast hash is right for it.
+    An index verifies the password on every request, hundreds of times per installation. A slow hash
+    protects short passwords against guessing; a long random token cannot be guessed, so a fast hash
+    is sufficient.
     """
     problem = not_text("the user name", username) or not_text("the token of %s" % username, token)
     if problem:
         raise AnsibleFilterError("htpasswd_file: " + problem)
-    # readers end a name at the first colon, drop spaces at its ends, and take a line that begins
-    # with # for a comment
+    # readers end a name at the first colon, strip spaces at its ends, and treat a line that begins
+    # with # as a comment
     if (
         not username
         or ":" in username
@@ -33,30 +35,34 @@ def htpasswd_entry(token, username):
         or username != username.strip()
         or username[0] == "#"
     ):
-        raise AnsibleFilterError("htpasswd_file: %r cannot be a user name" % username)
+        raise AnsibleFilterError(
+            "htpasswd_file: %r is not a valid user name. Fix: use printable "
+            "characters without a colon" % username
+        )
     if len(token) < 32:
         raise AnsibleFilterError(
-            "htpasswd_file: the token has %d characters and needs at least 32 random ones, because "
-            "the index checks it on "
-            "every request and so with a fast hash. Make one with: openssl rand -hex 20"
-            % len(token)
+            "htpasswd_file: the token is too short. Evidence: it has %d characters, and needs at "
+            "least 32 random ones, because the index checks it on every request with a fast hash. "
+            "Fix: create one with: openssl rand -hex 20" % len(token)
         )
     digest = base64.b64encode(hashlib.sha1(token.encode()).digest()).decode()
     return "%s:{SHA}%s" % (username, digest)
 
 
-def htpasswd_file(users):
-    """The accounts of the package index: lines of htpasswd_entry with the rights behind them."""
+def htpasswd_file(users: list[Mapping[str, Any]]) -> str:
+    """The accounts of the package index: lines of htpasswd_entry followed by the rights."""
     names = [user.get("name") for user in users]
     for name in names:
         if names.count(name) > 1:
-            raise AnsibleFilterError("htpasswd_file: two users are called %s" % name)
+            raise AnsibleFilterError(
+                "htpasswd_file: two users have the name %s. Fix: rename one" % name
+            )
     lines = []
     for user in users:
         rights = user.get("rights") or []
         if not rights or set(rights) - set(RIGHTS):
             raise AnsibleFilterError(
-                "htpasswd_file: the rights of %s must be a list with some of: %s"
+                "htpasswd_file: the rights of %s are invalid. Fix: set a list with some of: %s"
                 % (user.get("name"), ", ".join(RIGHTS))
             )
         lines.append(
@@ -67,5 +73,5 @@ def htpasswd_file(users):
 
 
 class FilterModule:
-    def filters(self):
+    def filters(self) -> dict[str, Callable[..., Any]]:
         return {"htpasswd_file": htpasswd_file}

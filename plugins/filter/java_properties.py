@@ -1,10 +1,13 @@
 # Copyright: Contributors to the bnlnpps.swf_testbed collection
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Text of a Java properties file, as the login modules of ActiveMQ and Artemis read their users
-from."""
+"""Text of a Java properties file, for example the users of the login modules of ActiveMQ and
+Artemis."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
 
 from ansible.errors import AnsibleFilterError
 
@@ -14,8 +17,8 @@ NAMED = {"\t": "\\t", "\n": "\\n", "\r": "\\r", "\f": "\\f"}
 SPECIAL = set("\\=:#! ")
 
 
-def escaped(text):
-    """A key or a value such that C(java.util.Properties) reads it back as it is, in ASCII."""
+def escaped(text: str) -> str:
+    """A key or a value in ASCII that C(java.util.Properties) reads back unchanged."""
     parts = []
     for character in text:
         if character in NAMED:
@@ -25,7 +28,7 @@ def escaped(text):
         elif " " < character <= "~":
             parts.append(character)
         else:
-            # Java's characters have 16 bits: one beyond them is two
+            # Java's characters have 16 bits: a larger code point is two of them
             units = character.encode("utf-16-be")
             parts += [
                 "\\u%02x%02x" % (units[place], units[place + 1])
@@ -34,22 +37,21 @@ def escaped(text):
     return "".join(parts)
 
 
-def java_properties(settings):
-    """Lines of the shape key=value."""
+def java_properties(settings: Any) -> str:
+    """Lines of the form key=value."""
     if not isinstance(settings, dict):
         raise AnsibleFilterError(
-            "java_properties: a dictionary is needed, not %s" % type(settings).__name__
+            "java_properties: the input must be a dictionary, not %s" % type(settings).__name__
         )
     for key, value in settings.items():
         problem = not_text("the value of %s" % key, value)
         if problem:
             raise AnsibleFilterError("java_properties: " + problem)
-        # the login modules would take it for a password that they have to decrypt
+        # the login modules would try to decrypt it
         if str(value).startswith("ENC("):
             raise AnsibleFilterError(
-                "java_properties: the value of %s starts with 'ENC(', which stands for an "
-                "encrypted one. "
-                "Choose another password." % key
+                "java_properties: the value of %s starts with 'ENC(', the mark of an encrypted "
+                "value. Fix: choose another password" % key
             )
     return "".join(
         "%s=%s\n" % (escaped(str(key)), escaped(str(value))) for key, value in settings.items()
@@ -57,5 +59,5 @@ def java_properties(settings):
 
 
 class FilterModule:
-    def filters(self):
+    def filters(self) -> dict[str, Callable[..., Any]]:
         return {"java_properties": java_properties}

@@ -5,6 +5,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from ansible.errors import AnsibleFilterError
 
@@ -17,10 +19,12 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.configu
 HEADING = "# Written by bnlnpps.swf_testbed; changes made here are overwritten.\n"
 
 
-def pip_index_files(indexes, access_dir, check_mode=False):
-    """The files of the role pip_index, as config_files takes them: what is in an access directory.
+def pip_index_files(
+    indexes: list[dict[str, Any]], access_dir: str, check_mode: bool = False
+) -> list[dict[str, Any]]:
+    """The files of an access directory of the role pip_index, for the module config_files.
 
-    :param check_mode: a CA of the collection's own may not have been made yet.
+    :param check_mode: the lab CA may not exist yet.
     """
     try:
         found = normalised(indexes)
@@ -48,8 +52,8 @@ def pip_index_files(indexes, access_dir, check_mode=False):
     ]
 
 
-def configuration(index, certificate):
-    """A pip.conf with one index and no other: a name resolves here or nowhere."""
+def configuration(index: Mapping[str, Any], certificate: str) -> str:
+    """A pip.conf with only one index: a name resolves there or nowhere."""
     lines = ["[global]", "no-input = true"]
     if index["preset"] == "directory" and is_flat(index["url"]):
         lines += ["no-index = true", "find-links = " + index["url"]]
@@ -61,7 +65,7 @@ def configuration(index, certificate):
     return HEADING + "".join(line + "\n" for line in lines)
 
 
-def read(index, check_mode):
+def read(index: Mapping[str, Any], check_mode: bool) -> str:
     if check_mode and not os.path.exists(os.path.expanduser(index["ca_cert"])):
         return "the CA certificate that %s will have\n" % index["ca_cert"]
     try:
@@ -69,11 +73,11 @@ def read(index, check_mode):
             return stream.read()
     except (OSError, UnicodeDecodeError) as error:
         raise AnsibleFilterError(
-            "swf_testbed_pip_indexes: cannot read ca_cert of %s on the controller: %s"
-            % (index["name"], error)
+            "swf_testbed_pip_indexes: cannot read ca_cert of %s on the controller. Evidence: %s. "
+            "Fix: correct its path" % (index["name"], error)
         ) from None
 
 
 class FilterModule:
-    def filters(self):
+    def filters(self) -> dict[str, Callable[..., Any]]:
         return {"pip_index_files": pip_index_files}

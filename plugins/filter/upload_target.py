@@ -4,6 +4,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 from ansible.errors import AnsibleFilterError
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._package.project import (
@@ -15,8 +18,8 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._package.targe
 )
 
 
-def upload_target(indexes, name=""):
-    """Where and how a workflow uploads to one of the indexes. The token is not in it."""
+def upload_target(indexes: list[dict[str, Any]], name: str = "") -> dict[str, Any]:
+    """The data that a workflow needs to upload to one of the indexes, without the token."""
     try:
         entry = target(indexes, name, needs_token=False)
     except PublishError as error:
@@ -25,9 +28,7 @@ def upload_target(indexes, name=""):
     if not trusted and not entry["username"]:
         raise AnsibleFilterError(
             "upload_target: the index %s has no username and token in swf_testbed_pip_indexes, and "
-            "the "
-            "workflow needs "
-            "the name that goes with the token. Set both." % entry["name"]
+            "the workflow needs the user name of the token. Fix: set both" % entry["name"]
         )
     return {
         "name": entry["name"],
@@ -38,5 +39,5 @@ def upload_target(indexes, name=""):
 
 
 class FilterModule:
-    def filters(self):
+    def filters(self) -> dict[str, Callable[..., Any]]:
         return {"upload_target": upload_target}

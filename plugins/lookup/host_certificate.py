@@ -4,26 +4,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from typing import Any
+
 DOCUMENTATION = r"""
 name: host_certificate
-short_description: The TLS certificate of a service, given or issued by a lab CA that the controller
-  keeps
+short_description: The TLS certificate of a service, provided or issued by a lab CA on the
+  controller
 version_added: 0.1.0
 author:
   - BNL NPPS (@bnlnpps)
 description:
-  - Returns a certificate and its key. Both are made on the controller, so that hosts need nothing
-    for it.
-  - Without O(certificate) the lab CA issues it. The CA is made when the first certificate is asked
-    for. Its key is C(secrets/lab-ca.key) in O(directory), mode 0600, and leaves the controller
-    never; its certificate, which clients must trust, is C(ca/ca.pem).
-  - A certificate that was issued is kept, and comes back until it is near its end, the names
-    change, or the CA does. The CA's own certificate is renewed with the same key and name in its
-    last two years, so that clients that have the older one go on trusting.
-  - A given certificate is checked. One that belongs to another key, misses a name, or has ended is
-    refused.
-  - In check mode nothing is written. What would be issued is issued in memory, so that what follows
-    shows a change.
+  - Returns a certificate and its key. Both are created on the controller, so that hosts need no
+    tools for it.
+  - Without O(certificate) the lab CA issues it. The first certificate creates the CA. Its key is
+    C(secrets/lab-ca.key) in O(directory), with mode 0600, and never leaves the controller; its
+    certificate, which clients must trust, is C(ca/ca.pem).
+  - An issued certificate is stored and returned until it expires soon, or the names or the CA
+    change. The CA's own certificate is renewed with the same key and name in its last two years, so
+    that clients with the older one still trust it.
+  - A provided certificate is checked. It is an error if it does not match the key, lacks a name, or
+    has expired.
+  - In check mode nothing is written. New certificates are issued in memory, so that later tasks
+    report a change.
 options:
   _terms:
     description: Names of the services, each the name of a file.
@@ -36,21 +39,21 @@ options:
     elements: str
     required: true
   directory:
-    description: Directory on the controller for the CA and what it issues.
+    description: Directory on the controller for the CA and its certificates.
     type: path
     required: true
   days:
-    description: Days for which a certificate is issued.
+    description: Validity of an issued certificate, in days.
     type: int
     default: 397
   renew_days:
-    description: A certificate is renewed when it has fewer days left than this.
+    description: Remaining days below which a certificate is renewed.
     type: int
     default: 90
   certificate:
     description:
-      - Path on the controller of a certificate of your own, in PEM, with those between it and its
-        CA behind it. Empty to have one issued.
+      - Path on the controller of your own certificate, in PEM, followed by the intermediate
+        certificates. If empty, one is issued.
     type: str
     default: ""
   key:
@@ -62,11 +65,11 @@ options:
 requirements:
   - cryptography (ansible-core has it)
 notes:
-  - Runs at once, also for several hosts, get the same CA.
+  - Parallel runs, also for several hosts, get the same CA.
 """
 
 EXAMPLES = r"""
-- name: Place the certificate of the web server
+- name: Install the certificate of the web server
   bnlnpps.swf_testbed.config_files:
     files:
       - dest: /etc/app/tls.pem
@@ -81,7 +84,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 _raw:
-  description: For each service its certificate and key.
+  description: The certificate and key of each service.
   type: list
   elements: dict
   contains:
@@ -106,15 +109,17 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._certificates 
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._lab_ca import LabCa
 
 
-def obtain(services, options, read, check_mode):
-    """The certificates and keys, given or issued.
+def obtain(
+    services: list[str], options: Mapping[str, Any], read: Callable[[str], str], check_mode: bool
+) -> list[dict[str, str]]:
+    """The certificates and keys, provided or issued.
 
     :param options: the lookup's own.
-    :param read: what reads a file of the controller, decrypted if need be.
+    :param read: reads a file of the controller, and decrypts it if necessary.
     :raises CertificateError, OSError
     """
     if bool(options["certificate"]) != bool(options["key"]):
-        raise CertificateError("a certificate and its key are given together, or neither")
+        raise CertificateError("only one of certificate and key is set. Fix: set both, or neither")
     if options["certificate"]:
         return [
             checked(read(options["certificate"]), read(options["key"]), options["names"])
@@ -128,7 +133,9 @@ def obtain(services, options, read, check_mode):
 
 
 class LookupModule(LookupBase):
-    def run(self, terms, variables=None, **kwargs):
+    def run(
+        self, terms: list[str], variables: dict[str, Any] | None = None, **kwargs: Any
+    ) -> list[dict[str, str]]:
         self.set_options(var_options=variables, direct=kwargs)
         try:
             return obtain(
@@ -141,12 +148,12 @@ class LookupModule(LookupBase):
             raise AnsibleError("host_certificate: %s: %s" % (" ".join(terms), error)) from None
         except OSError as error:
             raise AnsibleError(
-                "host_certificate: cannot read or write %s on the controller: %s"
-                % (error.filename, error.strerror)
+                "host_certificate: cannot read or write %s on the controller. Evidence: %s. Fix: "
+                "check the path and its permissions" % (error.filename, error.strerror)
             ) from None
 
-    def _read(self, path):
-        # the lookup that reads files also decrypts them, where a vault is used
+    def _read(self, path: str) -> str:
+        # this lookup also decrypts files with Ansible Vault
         reader = lookup_loader.get(
             "ansible.builtin.file", loader=self._loader, templar=self._templar
         )

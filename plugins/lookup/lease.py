@@ -4,26 +4,28 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 DOCUMENTATION = r"""
 name: lease
-short_description: What a host is held by, for the environment of a play
+short_description: The lease of the hosts, for the environment of a play
 version_added: 0.1.0
 author:
   - BNL NPPS (@bnlnpps)
 description:
-  - Two runs of two controllers must not change a host at the same time. A play that has this lookup
-    in its C(environment) makes each module of this collection that changes something hold the host
-    for this run, and fail where another controller does.
-  - Names the controller, the login, the directory C(swf_testbed_controller_dir) and this run. Reads
-    C(swf_testbed_instance), C(swf_testbed_scope) and C(swf_testbed_break_lock).
-  - Empty in check mode, which holds nothing.
+  - Two controllers must not change a host at the same time. With this lookup in the C(environment)
+    of a play, each module of this collection that changes something holds the host for this run,
+    and fails if another controller holds it.
+  - The lease contains the controller, the login, the directory C(swf_testbed_controller_dir) and
+    this run. Reads C(swf_testbed_instance), C(swf_testbed_scope) and C(swf_testbed_break_lock).
+  - Empty in check mode, which holds no host.
 options: {}
 notes:
   - M(bnlnpps.swf_testbed.lease) releases the host at the end of a run.
 """
 
 EXAMPLES = r"""
-- name: Change something that nobody else may change meanwhile
+- name: Change the hosts, and exclude other controllers
   hosts: testbed
   environment:
     SWF_TESTBED_LEASE: "{{ lookup('bnlnpps.swf_testbed.lease') }}"
@@ -33,7 +35,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 _raw:
-  description: The lease, or an empty text.
+  description: The lease, or an empty string.
   type: list
   elements: str
 """
@@ -57,13 +59,15 @@ READ = (
 
 
 class LookupModule(LookupBase):
-    def run(self, terms, variables=None, **kwargs):
+    def run(
+        self, terms: list[str], variables: dict[str, Any] | None = None, **kwargs: Any
+    ) -> list[str]:
         self.set_options(var_options=variables, direct=kwargs)
         if (variables or {}).get("ansible_check_mode"):
             return [""]
-        # a play that reads it before its roles' defaults are known has them, too
-        known = dict({name: _known.defaults()[name] for name in READ}, **(variables or {}))
-        instance, scope, directory, broken = (self._templar.template(known[name]) for name in READ)
+        # the defaults also apply in a play that reads them before its roles are loaded
+        values = dict({name: _known.defaults()[name] for name in READ}, **(variables or {}))
+        instance, scope, directory, broken = (self._templar.template(values[name]) for name in READ)
         found = lease(
             str(instance),
             str(scope),

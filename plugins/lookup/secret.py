@@ -4,18 +4,20 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 DOCUMENTATION = r"""
 name: secret
-short_description: A secret that is generated once and kept on the controller
+short_description: A secret that is generated once and stored on the controller
 version_added: 0.1.0
 author:
   - BNL NPPS (@bnlnpps)
 description:
-  - Returns the content of a file on the controller. When the file does not exist it is made,
-    readable by its owner only, with 160 random bits in 40 hexadecimal characters (the length that a
-    Django REST framework token has).
-  - In check mode nothing is written, and a missing secret comes back as 40 zeros. This is where it
-    differs from P(ansible.builtin.password#lookup).
+  - Returns the content of a file on the controller. A missing file is created, readable only by its
+    owner, with 160 random bits in 40 hexadecimal characters (the length of a Django REST framework
+    token).
+  - In check mode nothing is written, and a missing secret is returned as 40 zeros, in contrast to
+    P(ansible.builtin.password#lookup).
 options:
   _terms:
     description: Names of the secrets, each the name of a file.
@@ -23,11 +25,11 @@ options:
     elements: str
     required: true
   directory:
-    description: Directory on the controller that holds the secrets. It is made with mode 0700.
+    description: Directory on the controller for the secrets. It is created with mode 0700.
     type: path
     required: true
 notes:
-  - Two runs at once get the same secret, the one that was written first.
+  - Parallel runs get the same secret, the one that was written first.
 """
 
 EXAMPLES = r"""
@@ -55,8 +57,8 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory._kn
 )
 
 
-def read_or_make(directory, name, check_mode):
-    """The secret of that name; made if it is missing and this is no check run. Raises OSError,
+def read_or_make(directory: str, name: str, check_mode: bool) -> str:
+    """The secret of that name; created if it is missing, except in check mode. Raises OSError,
     ValueError."""
     if os.path.basename(name) != name or name.startswith(".") or not name:
         raise ValueError("%r is not a file name" % name)
@@ -73,7 +75,7 @@ def read_or_make(directory, name, check_mode):
         with os.fdopen(handle, "w", encoding="ascii") as stream:
             stream.write(secrets.token_hex(20) + "\n")
         try:
-            # link, unlike rename, leaves the secret of a run that was faster
+            # link, unlike rename, does not replace the secret of a faster run
             os.link(scratch, path)
         except FileExistsError:
             pass
@@ -83,7 +85,9 @@ def read_or_make(directory, name, check_mode):
 
 
 class LookupModule(LookupBase):
-    def run(self, terms, variables=None, **kwargs):
+    def run(
+        self, terms: list[str], variables: dict[str, Any] | None = None, **kwargs: Any
+    ) -> list[str]:
         self.set_options(var_options=variables, direct=kwargs)
         directory = os.path.expanduser(self.get_option("directory"))
         check_mode = bool((variables or {}).get("ansible_check_mode"))
@@ -93,7 +97,7 @@ class LookupModule(LookupBase):
                 found.append(read_or_make(directory, name, check_mode))
             except (OSError, ValueError) as error:
                 raise AnsibleError(
-                    "secret: cannot read or make %s in %s on the controller: %s"
-                    % (name, directory, error)
+                    "secret: cannot read or create %s in %s on the controller. Evidence: %s. Fix: "
+                    "check the directory and its permissions" % (name, directory, error)
                 ) from error
         return found

@@ -75,7 +75,7 @@ import tempfile
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.urls import open_url
 
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.modes import known_umask
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.modes import set_umask
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.lease import hold
 
 CHECKSUM = re.compile(r"(sha256:[0-9a-fA-F]{64}|sha512:[0-9a-fA-F]{128})")
@@ -172,7 +172,7 @@ def main():
         supports_check_mode=True,
     )
     hold(module)
-    known_umask()
+    set_umask()
     parameters, dest = module.params, module.params["dest"].rstrip("/")
     if not CHECKSUM.fullmatch(parameters["checksum"]):
         module.fail_json(

@@ -272,7 +272,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.common.text.converters import to_bytes, to_text
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.files import read
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.modes import known_umask
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.modes import set_umask
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.instance_name import (
     InstanceNameError,
 )
@@ -630,7 +630,7 @@ def main() -> None:
         no_log=True,
     )
     hold(module)
-    known_umask()
+    set_umask()
     files = ConfigFiles(module)
     with contextlib.ExitStack() as stack:
         if not module.check_mode:

@@ -7,34 +7,35 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: findings_report
-short_description: Print what is wrong with all hosts, and fail if something is fatal
+short_description: Print the findings of all hosts, and fail if one is fatal
 version_added: 0.1.0
 author:
   - BNL NPPS (@bnlnpps)
 description:
-  - Takes what M(bnlnpps.swf_testbed.host_check) returned for each host, numbers it, and prints
-    it with evidence and fix.
-  - Knows of all hosts, and judges by that. What is not installed is a warning before the first
-    installation, and fatal where other parts of the testbed are installed. That nobody listens is a
-    warning where that part is not installed yet.
+  - Prints the numbered findings of M(bnlnpps.swf_testbed.host_check) for each host, with evidence
+    and fix.
+  - Combines the findings of all hosts. A part that is not installed is a warning before the first
+    installation, and fatal if other parts of the testbed are installed. A port on which nothing
+    listens is a warning if that part is not installed yet.
   - Fails if a finding is fatal.
   - Runs on the controller and touches no host. Use it with C(run_once).
 options:
   variable:
-    description: Name of the variable that M(bnlnpps.swf_testbed.host_check) was registered in.
+    description: Name of the variable with the registered result of
+      M(bnlnpps.swf_testbed.host_check).
     type: str
     required: true
   hosts:
-    description: The hosts that were asked.
+    description: The hosts that were checked.
     type: list
     elements: str
     required: true
   dest:
     description:
-      - File on the controller to write the report to as well, as one JSON document. Its directory
-        must exist. A new file is made with mode 0600.
-      - It has C(made_at), the numbers C(fatal) and C(warnings), and C(hosts), which has for each
-        host its C(address), whether it was C(reached), which parts are C(installed), and its
+      - File on the controller for the report, as one JSON document. Its directory must exist. A new
+        file has mode 0600.
+      - It contains C(made_at), the numbers C(fatal) and C(warnings), and C(hosts), which contains
+        for each host its C(address), whether it was C(reached), the C(installed) parts, and its
         C(findings) with a C(number), as RV(bnlnpps.swf_testbed.host_check#module:findings).
     type: path
 extends_documentation_fragment:
@@ -46,7 +47,7 @@ attributes:
 """
 
 EXAMPLES = r"""
-- name: Show what is wrong with any host
+- name: Report the findings of all hosts
   bnlnpps.swf_testbed.findings_report:
     variable: host_check
     hosts: "{{ ansible_play_hosts_all }}"

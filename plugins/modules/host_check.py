@@ -5,27 +5,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 DOCUMENTATION = r"""
 module: host_check
-short_description: Find everything that is wrong with a host of the testbed, before the first
-  installation and after a crash
+short_description: Find the problems of a host of the testbed, before the first installation and
+  after a crash
 version_added: 0.1.0
 author:
   - BNL NPPS (@bnlnpps)
 description:
-  - Looks at Python, disks, ports, paths, systemd, the clock, what the host must reach by name, TCP
-    and TLS, the certificates that lie on it, its package indexes, its units, and the instances of
-    the testbed with their programs. All in one call.
-  - What is wrong is returned and is no failure. Neither is a host that cannot be reached, or has no
-    Python - that is a finding like the others. M(bnlnpps.swf_testbed.findings_report) prints the
-    findings of all hosts and fails.
-  - Changes nothing, on the host and on the controller - a secret that is generated at the first use
-    is not made for this. The free ports are bound for a moment to see that they are free.
-  - No secret is in a finding. The ends of logs are searched for what is in the host's own files of
-    secrets.
+  - Checks Python, disks, ports, paths, systemd, the clock, the services that the host must reach by
+    name, TCP and TLS, its certificates, its package indexes, its units, and the instances of the
+    testbed with their programs, all in one call.
+  - Problems are findings in the result and not failures, including a host that is unreachable or
+    has no Python. M(bnlnpps.swf_testbed.findings_report) prints the findings of all hosts and
+    fails.
+  - Changes nothing, on the host and on the controller - it does not generate secrets. Free ports
+    are bound briefly to check that they are free.
+  - Findings contain no secrets. The secrets in the host's files are removed from quoted logs.
 options:
   max_clock_offset:
-    description: Seconds that the clocks of host and controller may differ.
+    description: Maximum difference between the clocks of host and controller, in seconds.
     type: float
     default: 5.0
   scope:
@@ -39,24 +41,24 @@ options:
     choices: [auto, never]
     default: auto
   python:
-    description: Name or path of the Python that the instances' environments are built with.
+    description: Name or path of the Python for the virtual environments of the instances.
     type: str
     default: python3
   min_python:
-    description: Oldest Python that the packages run on.
+    description: Oldest Python that the packages support.
     type: str
     default: "3.10"
   release_mb:
-    description: Free space, in MB, that a host without a release must have.
+    description: Required free space on a host without a release, in MB.
     type: int
     default: 1000
   min_free_mb:
-    description: Free space, in MB, below which there is a warning. With less than a tenth of it the
-      disk counts as full.
+    description: Free space, in MB, below which there is a warning. Below a tenth of it the disk
+      counts as full.
     type: int
     default: 500
   expiry_days:
-    description: Days before its end from which on a certificate is warned of.
+    description: Days before its expiry from which there is a warning for a certificate.
     type: int
     default: 30
   timeout:
@@ -64,7 +66,7 @@ options:
     type: int
     default: 5
   instances:
-    description: The instances of the testbed that belong on this host.
+    description: The instances of the testbed on this host.
     type: list
     elements: dict
     default: []
@@ -74,8 +76,7 @@ options:
         type: str
         required: true
       part:
-        description: What of the testbed it is. Findings of other hosts name the parts that they
-          miss.
+        description: Part of the testbed. Findings of other hosts name the missing parts.
         type: str
         required: true
       ports:
@@ -101,33 +102,32 @@ options:
             type: int
             required: true
       health_url:
-        description: Address of the monitor's health page, if the instance has a monitor.
+        description: URL of the monitor's health check, if the instance has a monitor.
         type: str
         default: ""
       certificate_names:
-        description: Names and addresses that clients call, if the instance has a certificate of its
-          own.
+        description: Names and addresses that clients use, if the instance has its own certificate.
         type: list
         elements: str
         default: []
   services:
-    description: The systemd services that belong on this host.
+    description: The systemd services on this host.
     type: list
     elements: dict
     default: []
     suboptions:
       part:
-        description: What of the testbed it is.
+        description: Part of the testbed.
         type: str
         required: true
       placed:
-        description: A file that its role places, by which it is known to be installed. May have one
-          C(*).
+        description: A file that its role installs, which shows that it is installed. May contain
+          one C(*).
         type: str
         required: true
       unit:
-        description: Its unit. A C(*) stands for the text that stands for that of
-          O(services[].placed).
+        description: Its unit. A C(*) stands for the text that the one of O(services[].placed)
+          matches.
         type: str
         required: true
       listen:
@@ -144,7 +144,7 @@ options:
         type: str
         required: true
       certificate:
-        description: Its certificate, where it has one. A C(*) as in O(services[].unit).
+        description: Its certificate, if it has one. A C(*) as in O(services[].unit).
         type: str
         default: ""
       key:
@@ -153,16 +153,16 @@ options:
         type: str
         default: ""
       names:
-        description: Names and addresses that clients call.
+        description: Names and addresses that clients use.
         type: list
         elements: str
         default: []
       state_dir:
-        description: Directory that must have room.
+        description: Directory that must have free space.
         type: path
         default: /var/lib
       secrets_dir:
-        description: Directory of files whose contents must not be shown.
+        description: Directory of secret files.
         type: str
         default: ""
   reach:
@@ -172,7 +172,7 @@ options:
     default: []
     suboptions:
       name:
-        description: What it is, for the message.
+        description: Name of the service, for the message.
         type: str
         required: true
       host:
@@ -184,11 +184,11 @@ options:
         type: int
         required: true
       needed:
-        description: Whether this host needs it. Lets one list serve for all hosts.
+        description: Whether this host needs it, so that one list works for all hosts.
         type: bool
         default: true
       tls:
-        description: Whether TLS is spoken, and whether it begins as PostgreSQL's does.
+        description: Whether the service uses TLS, or the TLS negotiation of PostgreSQL.
         type: str
         choices: ["off", "on", postgresql]
         default: "off"
@@ -201,34 +201,35 @@ options:
         type: str
         required: true
       provider:
-        description: Part of this testbed that it is; empty for a service of somebody else.
+        description: Part of this testbed; empty for an external service.
         type: str
         default: ""
   indexes_of:
     description:
-      - Name of the variable with the package indexes that this host installs from, as
-        C(swf_testbed_pip_indexes). It is worked out without making secrets, and O(indexes) and
-        O(index_cas) become what comes of it.
+      - Name of the variable with the package indexes of this host, such as
+        C(swf_testbed_pip_indexes). It is evaluated without generating secrets, and sets O(indexes)
+        and O(index_cas).
     type: str
     default: ""
   indexes:
     default: []
   index_cas:
-    description: Certificates of CAs in PEM, by the name of the index. They count where none are
-      placed on the host.
+    description: CA certificates in PEM, by the name of the index. They are used if none are
+      installed on the host.
     type: dict
     default: {}
   packages:
-    description: Packages to ask the indexes for.
+    description: Packages to look up on the indexes.
     type: list
     elements: str
     default: []
   access_instance:
-    description: Name of the instance whose access to the indexes is used, where it is installed.
+    description: Name of the instance whose credentials for the indexes are used, if it is
+      installed.
     type: str
     default: ""
   provided_index:
-    description: Address of the index that is part of this testbed.
+    description: URL of the index that is part of this testbed.
     type: str
     default: ""
 extends_documentation_fragment:
@@ -245,7 +246,7 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: See whether this host reaches a broker over TLS, and has room
+- name: Check that this host reaches a broker over TLS
   bnlnpps.swf_testbed.host_check:
     reach:
       - name: broker
@@ -255,7 +256,7 @@ EXAMPLES = r"""
         variable: swf_testbed_broker_host
   register: host_check
 
-- name: Show what is wrong with any host
+- name: Report the findings of all hosts
   bnlnpps.swf_testbed.findings_report:
     variable: host_check
     hosts: "{{ ansible_play_hosts_all }}"
@@ -264,40 +265,40 @@ EXAMPLES = r"""
 
 RETURN = r"""
 findings:
-  description: What is wrong, the fatal findings first.
+  description: The problems, the fatal ones first.
   returned: always
   type: list
   elements: dict
   contains:
     check:
-      description: What was looked at.
+      description: The check that found it.
       type: str
       sample: certificate
     severity:
-      description: V(fatal) for what does not work or keeps an installation from working, V(warning)
-        for what will.
+      description: V(fatal) if something does not work or prevents an installation, V(warning) if it
+        soon will.
       type: str
       sample: warning
     cause:
-      description: What is wrong.
+      description: Cause of the problem.
       type: str
       sample: the certificate of the broker at 192.0.2.11:61613 expires in 12 days
     evidence:
-      description: How that is known. May be empty.
+      description: Evidence of the problem. May be empty.
       type: str
       sample: it ends on 2026-12-04 10:00 UTC
     fix:
-      description: What mends it, most often a command.
+      description: The fix, usually a command.
       type: str
       sample: "Run: ansible-playbook site.yml"
     provider:
-      description: The part of the testbed that should have answered, where nothing listened;
-        otherwise null.
+      description: The part of the testbed that should have answered, if nothing listened; otherwise
+        null.
       type: str
       sample: null
 installed:
-  description: For each part of the testbed that belongs on this host, whether it is installed.
-    Empty where it did not answer.
+  description: For each part of the testbed on this host, whether it is installed. Empty if the host
+    did not answer.
   returned: always
   type: dict
   sample: {testbed: true}
@@ -307,8 +308,8 @@ reached:
   type: bool
   sample: true
 clock:
-  description: When the host began (its own clock, seconds since 1970), and for how many seconds it
-    looked.
+  description: Start of the checks by the host's own clock, in seconds since 1970, and their
+    duration in seconds.
   returned: when the host answered
   type: dict
   sample: {began: 1780000000.5, took: 1.25}
@@ -334,7 +335,7 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._doctor.secret
     scrubber,
     without_secrets,
 )
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host import systemd
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host import ports, systemd
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.instance_name import (
     InstanceNameError,
     instance_name,
@@ -366,17 +367,7 @@ INSTANCE = {
     "part": NAME,
     "health_url": TEXT,
     "certificate_names": TEXTS,
-    "ports": {
-        "type": "list",
-        "elements": "dict",
-        "default": [],
-        "options": {
-            "name": NAME,
-            "variable": NAME,
-            "host": {"type": "str", "default": "127.0.0.1"},
-            "port": PORT,
-        },
-    },
+    "ports": ports.OPTION,
 }
 SERVICE = {
     "part": NAME,
@@ -403,12 +394,12 @@ REACH = {
 }
 
 
-def listed(options):
+def listed(options: Mapping[str, Any]) -> dict[str, Any]:
     return {"type": "list", "elements": "dict", "default": [], "options": options}
 
 
-def python_of(options):
-    """(version of the Python that releases are built with, or None; findings)"""
+def python_of(options: Mapping[str, Any]) -> tuple[str | None, list[dict[str, Any] | None]]:
+    """(version of the Python for releases, or None; findings)"""
     found = find_python(options["python"])
     problems = [
         python_problem(options["python"], options["min_python"], found, release_of()),
@@ -417,16 +408,18 @@ def python_of(options):
     return found["version"] if found else None, problems
 
 
-def systemd_of(options, version):
-    """Findings on systemd: in system scope it is needed, in user scope it is of use."""
+def systemd_of(options: Mapping[str, Any], version: int | None) -> Sequence[dict[str, Any] | None]:
+    """Findings on systemd: required in system scope, optional in user scope."""
     if options["scope"] == "system":
         return system_problems(version)
     return [linger_problem(version, systemd.lingers())] if options["systemd"] == "auto" else []
 
 
-def indexes_of(options, cas, folder, python):
-    """Findings on the package indexes. The CAs that are not placed on the host yet come along with
-    the question."""
+def indexes_of(
+    options: Mapping[str, Any], cas: Mapping[str, str], folder: str, python: str | None
+) -> list[dict[str, Any]]:
+    """Findings on the package indexes. ``cas`` has the CAs that are not yet installed on the
+    host."""
     indexes = []
     for index in options["indexes"]:
         path = None
@@ -435,17 +428,19 @@ def indexes_of(options, cas, folder, python):
             with open(path, "w", encoding="ascii", errors="replace") as stream:
                 stream.write(cas[index["name"]])
         indexes.append(dict(index, ca_cert=path))
-    access = (
-        layout(options["access_instance"], options["scope"], environment_of_login())["access_dir"]
-        if (options["access_instance"])
-        else None
-    )
+    access, name = None, options["access_instance"]
+    if name:
+        access = layout(name, options["scope"], environment_of_login())["access_dir"]
     return doctor_indexes.examine(indexes, options["packages"], access, python, options)
 
 
-def examine(options, folder):
+def examine(
+    options: Mapping[str, Any], folder: str
+) -> tuple[dict[str, bool], list[dict[str, Any]]]:
     """(installed, findings) of this host."""
-    version, found, installed, python = systemd.version(), [], {}, None
+    version, python = systemd.version(), None
+    installed: dict[str, bool] = {}
+    found: list[dict[str, Any] | None] = []
     if options["instances"]:
         python, found = python_of(options)
     if options["instances"] or options["services"]:
@@ -465,7 +460,7 @@ def examine(options, folder):
     return installed, [item for item in found if item]
 
 
-def main():
+def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "max_clock_offset": {"type": "float", "default": 5.0},

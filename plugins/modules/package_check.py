@@ -5,28 +5,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 DOCUMENTATION = r"""
 module: package_check
-short_description: See whether source folders can be published as Python packages
+short_description: Check that source directories can be published as Python packages
 version_added: 0.1.0
 author:
   - BNL NPPS (@bnlnpps)
 description:
   - Checks C(pyproject.toml) (build system, name, version, description, C(requires-python),
-    dependencies by simple name, readme, license, repository URL), the C(src) layout, and that the
-    programs named there exist.
-  - With O(indexes), also that the index does not have the version with other content, for which the
-    package is built.
-  - Fails with all findings together, one line each, with the file, the cause and the fix.
+    dependencies by simple name, readme, license, repository URL), the C(src) layout, and that its
+    entry points exist.
+  - With O(indexes), also builds the package and checks that the index does not have the version
+    with other content.
+  - Fails with all findings, one line each, with file, cause and fix.
   - Changes nothing. Run it on the controller (C(delegate_to=localhost)), where the sources are.
 options:
-  index:
-    description:
-      - Name of the one of O(indexes) that is meant. Unset, it is the private one, which is the one
-        that claims names and is neither PyPI nor TestPyPI.
-    type: str
   formats:
-    description: What to build for the comparison.
+    description: Formats to build for the comparison.
     type: list
     elements: str
     choices: [wheel, sdist]
@@ -42,14 +40,10 @@ requirements:
   - git (for O(repositories))
 seealso:
   - module: bnlnpps.swf_testbed.package_publish
-attributes:
-  action:
-    support: full
-    description: Has a corresponding action plugin, which reads the variables that the task names.
 """
 
 EXAMPLES = r"""
-- name: Say what is wrong before somebody tries to publish it
+- name: Check a package before its publication
   bnlnpps.swf_testbed.package_check:
     sources: [packages/swf-common-lib]
     indexes_of: swf_testbed_pip_indexes
@@ -58,15 +52,15 @@ EXAMPLES = r"""
 
 RETURN = r"""
 findings:
-  description: What stands in the way, each one line with file, cause and fix.
+  description: The problems, one line each, with file, cause and fix.
   returned: always
   type: list
   elements: str
   sample:
-    - "swf-thing/pyproject.toml: [project] has no requires-python, so that pip installs it on a
-      Python it fails on. Add ..."
+    - "swf-thing/pyproject.toml: [project] has no requires-python, so that pip installs it on
+      unsupported Pythons. Add ..."
 packages:
-  description: What was checked.
+  description: The packages that were checked.
   returned: always
   type: list
   elements: str
@@ -82,67 +76,62 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._package impor
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._package.checks import line
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._package.lookup import (
     Index,
-    IndexAway,
+    IndexUnavailableError,
 )
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._package.project import (
+    Problem,
     PublishError,
     missing_libraries,
 )
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._package.target import target
 
 
-def compared(packages, entry, formats, scratch):
-    """(problems, warnings) of versions that the index has, for packages whose sources are in
-    order."""
+def compared(
+    packages: list[plan.Package], entry: Mapping[str, Any], formats: list[str], scratch: str
+) -> tuple[list[Problem], list[str]]:
+    """(problems, warnings) of versions that the index has, for packages without problems in their
+    sources."""
     index = Index(entry)
     try:
         for package in packages:
             if package.version:
-                package.look(index.files(package.project.name))
-    except IndexAway as error:
-        return [], ["The versions are not compared with the index: %s" % error]
+                package.look(index.files(package.project.name or ""))
+    except IndexUnavailableError as error:
+        return [], ["The versions were not compared with the index: %s" % error]
     there = [package for package in packages if package.there]
     plan.build_all(there, formats, scratch)
     return plan.built_problems(there, index, scratch), []
 
 
-def check(options):
+def check(options: Mapping[str, Any]) -> tuple[list[str], list[str], list[str]]:
     """(findings, names and versions, warnings)."""
-    entry = (
-        target(options["indexes"], options["index"], needs_token=False)
-        if options["indexes"] is not None
-        else None
-    )
+    indexes, entry = options["indexes"], None
+    if indexes is not None:
+        entry = target(indexes, options["index"], needs_token=False)
     with (
         sources.projects(options["sources"], options["repositories"]) as projects,
         tempfile.TemporaryDirectory(prefix="swf-check-") as scratch,
     ):
         problems = plan.check_sources(projects)
         packages = [plan.Package(project) for project in projects if project.name]
-        warnings = []
+        warnings: list[str] = []
         if entry:
             broken = {file for file, _cause, _fix in problems}
-            sound = [
+            valid = [
                 package
                 for package in packages
                 if not any(file.startswith(package.project.label) for file in broken)
             ]
-            more, warnings = compared(sound, entry, options["formats"], scratch)
+            more, warnings = compared(valid, entry, options["formats"], scratch)
             problems += more
-        return (
-            [line(problem) for problem in problems],
-            [str(package) for package in packages],
-            warnings,
-        )
+        return [*map(line, problems)], [*map(str, packages)], warnings
 
 
-def main():
+def main() -> None:
     module = AnsibleModule(
         argument_spec={
             **sources.OPTIONS,
-            "indexes": {"type": "list", "elements": "dict", "options": configuration.ARGUMENTS},
-            "indexes_of": {"type": "str"},
-            "index": {"type": "str"},
+            **configuration.OPTIONS,
             "formats": {
                 "type": "list",
                 "elements": "str",
@@ -154,8 +143,7 @@ def main():
     )
     if module.params["index"] and module.params["indexes"] is None:
         module.fail_json(
-            msg="index is the name of one of the indexes, and these are not given. Set indexes or "
-            "indexes_of."
+            msg="index is set, and there are no indexes. Fix: set indexes or indexes_of"
         )
     missing = missing_libraries(
         *(["build", "twine"] if module.params["indexes"] is not None else [])

@@ -5,26 +5,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 DOCUMENTATION = r"""
 module: package_publish
-short_description: Build Python packages and upload those versions that an index does not have
+short_description: Build Python packages and upload the versions that an index does not have
 version_added: 0.1.0
 author:
   - BNL NPPS (@bnlnpps)
 description:
-  - Reads name and version of each source, asks the index which of them it has, builds the others
-    with C(python -m build), and uploads them with C(twine).
-  - A version that the index has is not uploaded again. To publish a change, raise the version. An
-    upload that was cut off is completed. What another run uploads at the same time is done if it
-    has the same content, and an error if not.
-  - Nothing is uploaded before everything is checked and built.
+  - Reads name and version of each source, queries the index for them, builds the missing ones with
+    C(python -m build), and uploads them with C(twine).
+  - A version that the index has is not uploaded again. To publish a change, increase the version.
+    An interrupted upload is resumed. A file that another run uploads at the same time counts as
+    done if its content is the same, and is an error if not.
+  - Nothing is uploaded until everything is checked and built.
   - Run it on the controller (C(delegate_to=localhost)), where the sources are.
 options:
-  index:
-    description:
-      - Name of the one of O(indexes) to publish to. Unset, it is the private one, which is the one
-        that claims names and is neither PyPI nor TestPyPI.
-    type: str
   index_url:
     description: Short for O(indexes) with one index, its simple API.
     type: str
@@ -32,7 +30,7 @@ options:
     description: The upload address of O(index_url).
     type: str
   username:
-    description: User of O(index_url) who may look and upload.
+    description: User of O(index_url) with permission to read and upload.
     type: str
   token:
     description: Password or token of O(username).
@@ -41,16 +39,16 @@ options:
     description: Certificate of the CA of O(index_url).
     type: path
   formats:
-    description: What to build.
+    description: Formats to build.
     type: list
     elements: str
     choices: [wheel, sdist]
     default: [wheel]
   check:
     description:
-      - Whether to check the sources as M(bnlnpps.swf_testbed.package_check) does, also against the
-        content that the index has of a version, and to publish nothing if there is a finding. Every
-        package is built for that.
+      - Whether to check the sources as in M(bnlnpps.swf_testbed.package_check), including the
+        comparison with the content of a version on the index, and to publish nothing if there is a
+        finding. This builds every package.
     type: bool
     default: false
   wait:
@@ -68,19 +66,17 @@ requirements:
 attributes:
   check_mode:
     support: full
-    description: Says what would be uploaded. Where the index does not answer, that is everything.
+    description: Reports the packages that would be uploaded. If the index is unavailable, these are
+      all packages.
   diff_mode:
     support: full
     description: Lists the versions that are added.
-  action:
-    support: full
-    description: Has a corresponding action plugin, which reads the variables that the task names.
 seealso:
   - module: bnlnpps.swf_testbed.package_check
 """
 
 EXAMPLES = r"""
-- name: Publish what is new
+- name: Publish new versions
   bnlnpps.swf_testbed.package_publish:
     sources: [packages/swf-common-lib, packages/swf-testbed]
     repositories:
@@ -96,13 +92,13 @@ EXAMPLES = r"""
 
 RETURN = r"""
 published:
-  description: What was uploaded, or would be.
+  description: The packages that were uploaded, or would be.
   returned: always
   type: list
   elements: str
   sample: [swf-common-lib 0.1.0]
 present:
-  description: What the index had already.
+  description: The packages that the index already had.
   returned: always
   type: list
   elements: str
@@ -117,7 +113,7 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index import 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._package import plan, sources
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._package.lookup import (
     Index,
-    IndexAway,
+    IndexUnavailableError,
 )
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._package.project import (
     PublishError,
@@ -127,7 +123,7 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._package.targe
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._package.upload import upload
 
 
-def entry_of(options):
+def entry_of(options: Mapping[str, Any]) -> dict[str, Any]:
     """The normalised index to publish to."""
     if options["indexes"] is not None:
         return target(options["indexes"], options["index"])
@@ -146,24 +142,30 @@ def entry_of(options):
     )
 
 
-def look(packages, index, check_mode):
-    """Note what the index has of each package whose version is known. In check mode an index may
-    still be missing."""
+def look(packages: list[plan.Package], index: Index, check_mode: bool) -> None:
+    """Record the files of each package with a version. In check mode the index may not exist
+    yet."""
     for package in packages:
         if package.version:
             try:
-                package.look(index.files(package.project.name))
-            except IndexAway:
+                package.look(index.files(package.project.name or ""))
+            except IndexUnavailableError:
                 if not check_mode:
                     raise
                 return
 
 
-def upload_missing(entry, index, packages, formats, scratch):
-    """Upload what the index lacks of built packages. Another run may publish the same meanwhile:
-    what it was faster with is done.
+def upload_missing(
+    entry: Mapping[str, Any],
+    index: Index,
+    packages: list[plan.Package],
+    formats: list[str],
+    scratch: str,
+) -> None:
+    """Upload the built files that the index lacks. Another run may publish the same packages
+    meanwhile: its files count as done.
 
-    :raises PublishError: the index refuses a file that it does not have, or has it with other
+    :raises PublishError: the index rejects a file that it does not have, or has it with other
         content.
     """
     files = missing_files(packages, formats)
@@ -181,19 +183,18 @@ def upload_missing(entry, index, packages, formats, scratch):
             files = left
 
 
-def missing_files(packages, formats):
+def missing_files(packages: list[plan.Package], formats: list[str]) -> list[str]:
     return [package.built[name] for package in packages for name in package.missing(formats)]
 
 
-def publish(options, check_mode):
+def publish(options: Mapping[str, Any], check_mode: bool) -> tuple[list[str], list[str]]:
     """(published, present) as the module returns them.
 
-    :raises PublishError: when something stands in the way; then nothing was uploaded, or less than
-        everything.
+    :raises PublishError: nothing was uploaded, or not everything.
     """
     entry = entry_of(options)
     index = Index(entry, 0 if check_mode else options["wait"])
-    # nobody else may enter this directory: it holds the token for the time of the upload
+    # only this user may enter this directory: it contains the token during the upload
     with (
         sources.projects(options["sources"], options["repositories"]) as projects,
         tempfile.TemporaryDirectory(prefix="swf-publish-") as scratch,
@@ -209,9 +210,9 @@ def publish(options, check_mode):
             to_build = []
         else:
             to_build = [package for package in packages if package.missing(options["formats"])]
-        made_by_the_build = [package for package in to_build if package.version is None]
+        versions_of_the_build = [package for package in to_build if package.version is None]
         plan.build_all(to_build, options["formats"], scratch)
-        look(made_by_the_build, index, check_mode)
+        look(versions_of_the_build, index, check_mode)
         if options["check"]:
             plan.refuse(plan.built_problems(to_build, index, scratch))
         wanted = [package for package in packages if package.missing(options["formats"])]
@@ -222,13 +223,11 @@ def publish(options, check_mode):
         ]
 
 
-def main():
+def main() -> None:
     module = AnsibleModule(
         argument_spec={
             **sources.OPTIONS,
-            "indexes": {"type": "list", "elements": "dict", "options": configuration.ARGUMENTS},
-            "indexes_of": {"type": "str"},
-            "index": {"type": "str"},
+            **configuration.OPTIONS,
             "index_url": {"type": "str"},
             "upload_url": {"type": "str"},
             "username": {"type": "str"},

@@ -5,29 +5,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from typing import Any
+
 DOCUMENTATION = r"""
 module: pip_config
-short_description: Set up pip and uv of a login, a virtual environment or a host for an index
+short_description: Configure an index for pip and uv of a login, a virtual environment or a host
 version_added: 0.1.0
 author:
   - BNL NPPS (@bnlnpps)
 description:
-  - Lets people type C(pip install) and C(uv pip install) without naming the index or its token.
-    Sets options in pip's configuration, and places marked blocks in uv's (uv does not read pip's)
-    and in C(~/.netrc), which both read.
-  - Everything else in these files stays, byte for byte. An option or a login that is there already
-    and says something else is not replaced, and a file that pip or uv could not read is not
-    touched; the module fails and names it.
-  - All files that pip says it reads are searched for options that would make it ask another place,
-    in all sections.
-  - pip cannot bind names to indexes. So that a private name can only come from its own index, one
-    index is set up, the one that serves everything. Where names are bound to one of several
-    indexes, the module fails, unless O(indexes[].allow_unsafe_extra_index) is set.
-  - What was set is kept in O(record), so that a later run, or O(scope=none), takes out that and
-    nothing else.
+  - With it, C(pip install) and C(uv pip install) work without naming the index or its token. The
+    module sets options in pip's configuration, and adds marked blocks to uv's configuration (uv
+    does not read pip's) and to C(~/.netrc), which both read.
+  - Everything else in these files stays byte for byte. The module does not replace an existing
+    option or login that differs, and does not change a file that pip or uv cannot parse; it fails
+    and names the file.
+  - All sections of all files that pip reads are searched for options with other package sources.
+  - pip cannot bind names to indexes. So that a private name can only come from its own index, the
+    module configures one index that serves everything. If names are bound to one of several
+    indexes, it fails, unless O(indexes[].allow_unsafe_extra_index) is set.
+  - The settings are listed in O(record), so that a later run, or O(scope=none), removes exactly
+    these.
 options:
   scope:
-    description: Whose configuration is set. V(none) takes out what was set before.
+    description: The scope of the configuration. V(none) removes the settings of earlier runs.
     type: str
     choices: [none, user, site, global]
     default: none
@@ -35,11 +37,11 @@ options:
     description: Directory of the virtual environment. Required with O(scope=site).
     type: path
   owner:
-    description: Name of the instance that the settings belong to. It names the blocks.
+    description: Name of the instance that owns the settings. The marks of the blocks contain it.
     type: str
     required: true
   record:
-    description: Path of the file in which the module keeps what it set. It is written before the
+    description: Path of the file that lists the settings of the module. It is written before the
       other files.
     type: path
     required: true
@@ -47,12 +49,12 @@ options:
     default: []
   access_dir:
     description: Directory with the CA certificates of the indexes, C(<name>.pem), for pip's option
-      C(cert). They count, and not O(indexes[].ca_cert).
+      C(cert). They are used instead of O(indexes[].ca_cert).
     type: path
   remove_github:
     description:
-      - Take GitHub Packages out of pip.conf and .pypirc. It has no registry for Python packages,
-        and every address of it answers 404.
+      - Whether to remove GitHub Packages from pip.conf and .pypirc. It has no registry for Python
+        packages, and all its addresses answer 404.
     type: bool
     default: false
 extends_documentation_fragment:
@@ -61,17 +63,15 @@ extends_documentation_fragment:
 attributes:
   check_mode:
     support: full
-    description: Predicts what would be set.
+    description: Predicts the changes.
   diff_mode:
     support: full
-    description: Shows the changes of pip.conf and uv.toml. What is in a netrc file is never shown.
-  action:
-    support: full
-    description: Has a corresponding action plugin, which reads the variables that the task names.
+    description: Shows the changes of pip.conf and uv.toml. The content of a netrc file is never
+      shown.
 """
 
 EXAMPLES = r"""
-- name: Let this login install from the lab's index
+- name: Configure the lab's index for this login
   bnlnpps.swf_testbed.pip_config:
     scope: user
     owner: swf-testbed
@@ -85,14 +85,14 @@ EXAMPLES = r"""
 
 RETURN = r"""
 files:
-  description: The files that hold settings of this owner.
+  description: The files with settings of this owner.
   returned: always
   type: list
   elements: str
   sample: [/home/me/.config/pip/pip.conf, /home/me/.config/uv/uv.toml, /home/me/.netrc]
 github:
   description: Settings of GitHub Packages that were found, as C(file, option or section). They are
-    still there unless O(remove_github) is set.
+    removed only if O(remove_github) is set.
   returned: always
   type: list
   elements: str
@@ -113,7 +113,7 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._build.uv_toml
     sources_in,
     with_indexes,
 )
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.modes import known_umask
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.modes import set_umask
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.layout import (
     environment_of_login,
     xdg,
@@ -140,7 +140,7 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.pip_sou
     variables,
 )
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.pip_upstream import (
-    NoPip,
+    PipNotFoundError,
     asked_of_pip,
     output,
 )
@@ -154,28 +154,26 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._manifest.reco
 )
 
 
-class Refused(Exception):
-    """The settings would be unsafe, or contradict what is there."""
+class PipConfigError(Exception):
+    """The settings would be unsafe, or contradict existing ones."""
 
 
-def one_for_all(indexes):
-    """The index to set up and the extra ones that somebody insists on.
+def one_for_all(indexes: list[dict[str, Any]]) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """The index to configure and the accepted extra ones.
 
-    :raises Refused: when pip could take a bound name from another index.
+    :raises PipConfigError: pip could install a bound name from another index.
     """
     bound = [index for index in indexes if index["packages"]]
     primary = [index for index in indexes if index["role"] == "primary"]
     unsafe = [index for index in indexes if index["allow_unsafe_extra_index"]]
     safe = [index for index in bound if index not in unsafe]
     if len(indexes) > 1 and safe:
-        raise Refused(
-            "pip cannot bind names to an index: with %s set up, it would look for private names "
-            "everywhere. Either let one index "
-            "serve everything (swf_testbed_package_index_mirror: true, and that index alone in "
-            "swf_testbed_pip_indexes), "
-            "or set swf_testbed_pip_index_scope to "
-            "none and install with the playbooks, which ask each index for its own names. To take "
-            "the risk: "
+        raise PipConfigError(
+            "pip cannot bind names to an index, and would look for private names on all of them. "
+            "Evidence: %s are configured. Fix: let one index serve everything "
+            "(swf_testbed_package_index_mirror: true, and only that index in "
+            "swf_testbed_pip_indexes), or set swf_testbed_pip_index_scope to none and install with "
+            "the playbooks, which ask each index for its own names. To accept the risk: "
             "allow_unsafe_extra_index: true for %s."
             % (
                 " and ".join(index["name"] for index in indexes),
@@ -185,13 +183,15 @@ def one_for_all(indexes):
     return (primary or indexes)[0], [index for index in unsafe if index not in primary]
 
 
-def pip_options(index, extra, access_dir):
+def pip_options(
+    index: Mapping[str, Any], extra: list[dict[str, Any]], access_dir: str | None
+) -> dict[str, str]:
     """The options of pip's section global."""
     found = {"no-input": "true"}
     if index["preset"] == "directory" and is_flat(index["url"]):
         found.update({"no-index": "true", "find-links": index["url"]})
     elif index["url"]:
-        # an extra index of /etc/pip.conf would come on top, unless this names one
+        # this overrides an extra index of /etc/pip.conf
         url = ("file://%s/" if index["preset"] == "directory" else "%s") % index["url"]
         found.update(
             {"index-url": url, "extra-index-url": " ".join(other["url"] for other in extra) or url}
@@ -204,8 +204,10 @@ def pip_options(index, extra, access_dir):
     return found
 
 
-def places(scope, site, environment):
-    """The paths of pip.conf, uv.toml and netrc for a scope; None where a scope has no such file."""
+def places(
+    scope: str, site: str | None, environment: Mapping[str, str]
+) -> tuple[str | None, str | None, str | None]:
+    """The paths of pip.conf, uv.toml and netrc for a scope; None if the scope has no such file."""
     config = xdg(environment, "XDG_CONFIG_HOME", ".config")
     home = os.path.join(environment["HOME"], ".netrc")
     return {
@@ -216,7 +218,7 @@ def places(scope, site, environment):
             home,
         ),
         "site": (os.path.join(site or "", "pip.conf"), None, home),
-        # neither pip nor uv looks for credentials of the whole host; each login has its own
+        # pip and uv read no credentials for the whole host; each login has its own
         "global": ("/etc/pip.conf", "/etc/uv/uv.toml", home),
     }[scope]
 
@@ -224,21 +226,24 @@ def places(scope, site, environment):
 class OnThisHost:
     """The pip of a host, and all files that it and uv read."""
 
-    def __init__(self, files, environment, preferred):
+    def __init__(
+        self, files: pip_config.Files, environment: Mapping[str, str], preferred: str | None
+    ) -> None:
         self.files, self.environment = files, environment
+        self.python: str | None = None
         try:
             self.python, self.confs, _settings = asked_of_pip(preferred)
-        except NoPip:
-            self.python, self.confs = None, usual_files(environment)
+        except PipNotFoundError:
+            self.confs = usual_files(environment)
 
-    def set_pip(self, path, wanted):
-        """Set options in a pip.conf; returns what the record says of them."""
+    def set_pip(self, path: str, wanted: Mapping[str, str]) -> dict[str, Any]:
+        """Set options in a pip.conf; return their record."""
         text = self.files.read(path)
         there = in_file(path, options, text)
         for option, value in wanted.items():
             if there.get(("global", option), value) != value:
-                raise Refused(contradiction(path, "global", option, there["global", option]))
-        # an option that was there before belongs to whoever wrote it
+                raise PipConfigError(contradiction(path, "global", option, there["global", option]))
+        # an option that existed before belongs to its author
         ours = {
             option: value for option, value in wanted.items() if ("global", option) not in there
         }
@@ -246,9 +251,9 @@ class OnThisHost:
         try:
             found = others(self.confs, self.files.read, path, wanted)
         except ValueError as error:
-            raise Refused(str(error)) from None
+            raise PipConfigError(str(error)) from None
         if found:
-            raise Refused("\n".join(contradiction(*item) for item in found))
+            raise PipConfigError("\n".join(contradiction(*item) for item in found))
         if path in self.files.changed():
             self._read_by_pip(path, wanted)
         return {
@@ -257,7 +262,7 @@ class OnThisHost:
             "section": not any(section == "global" for section in sections_of(text)),
         }
 
-    def _read_by_pip(self, path, wanted):
+    def _read_by_pip(self, path: str, wanted: Mapping[str, str]) -> None:
         """Have the pip of the host read the new text, if there is a pip."""
         with tempfile.NamedTemporaryFile(
             "w", encoding="utf-8", errors="surrogateescape", newline=""
@@ -273,12 +278,13 @@ class OnThisHost:
             if "global.%s=%r" % (option, value) not in (listed or "").splitlines()
         ]
         if self.python and lost:
-            raise Refused(
-                "%s: pip on this host does not read %s from it as they are meant (pip config list)."
+            raise PipConfigError(
+                "pip would not read the new %s as intended. Evidence: pip config list shows other "
+                "values of %s. Fix: correct the file, or set swf_testbed_pip_index_scope to none."
                 % (path, " and ".join(lost))
             )
 
-    def set_uv(self, path, lines, owner):
+    def set_uv(self, path: str, lines: str, owner: str) -> None:
         system = [
             os.path.join(place, "uv/uv.toml")
             for place in self.environment.get("XDG_CONFIG_DIRS", "/etc/xdg").split(":")
@@ -287,35 +293,35 @@ class OnThisHost:
         for other in (*system, "/etc/uv/uv.toml", own):
             found = other != path and in_file(other, sources_in, self.files.read(other))
             if found:
-                raise Refused(
-                    "%s sets %s, which uv would ask in addition, and that is not this "
-                    "collection's. Take it out, or "
-                    "set swf_testbed_pip_index_scope to none." % (other, " and ".join(found))
+                raise PipConfigError(
+                    "uv would use other package sources. Evidence: %s sets %s, which this "
+                    "collection did not write. Fix: remove it, or set swf_testbed_pip_index_scope "
+                    "to none." % (other, " and ".join(found))
                 )
         self.files.change(path, in_file(path, with_indexes, self.files.read(path), owner, lines))
 
-    def set_netrc(self, path, entries, owner):
+    def set_netrc(self, path: str, entries: str, owner: str) -> None:
         self.files.change(path, in_file(path, with_logins, self.files.read(path), owner, entries))
 
 
-def contradiction(path, section, option, value):
+def contradiction(path: str, section: str, option: str, value: str) -> str:
     return (
-        "%s sets [%s] %s to %s, and that is not this collection's: pip would look for private "
-        "names there, or for none where "
-        "they are. Take it out, or set swf_testbed_pip_index_scope to none."
+        "pip would use other package sources, and private names could come from there. Evidence: "
+        "%s sets [%s] %s to %s, which this collection did not write. Fix: remove it, or set "
+        "swf_testbed_pip_index_scope to none."
         % (path, section, option, CREDENTIALS.sub("***@", value))
     )
 
 
-def in_file(path, function, *arguments):
-    """What a function makes of a file; what it refuses is refused with the path."""
+def in_file(path: str, function: Callable[..., Any], *arguments: Any) -> Any:
+    """The result of a function for a file; its errors get the path."""
     try:
         return function(*arguments)
     except ValueError as error:
-        raise Refused("%s: %s." % (path, str(error).rstrip(".\n"))) from None
+        raise PipConfigError("%s: %s." % (path, str(error).rstrip(".\n"))) from None
 
 
-def github(files, environment, remove):
+def github(files: pip_config.Files, environment: Mapping[str, str], remove: bool) -> list[str]:
     """GitHub Packages in the settings of this login and of the host, each as ``path: [section]
     option``."""
     found = list(found_in(environment, files.read))
@@ -324,7 +330,7 @@ def github(files, environment, remove):
     return ["%s: %s" % (path, hit) for path, hits in found for hit in hits]
 
 
-def settle(module):
+def apply(module: AnsibleModule) -> None:
     given = module.params
     environment = environment_of_login()
     files, owner = pip_config.Files(), given["owner"]
@@ -336,14 +342,13 @@ def settle(module):
     if previous:
         pip_config.undo(files, previous, owner)
     pip_conf, uv_toml, home_netrc = places(given["scope"], given["site"], environment)
-    if pip_conf and indexes:
+    if pip_conf and home_netrc and indexes:
         index, extra = one_for_all(indexes)
         for name in variables():
             module.warn(
-                "The variable %s of this login makes pip or uv look for packages elsewhere, and "
-                "counts more than the "
-                "files that this module sets. Take it out of the login's profile, if it comes from "
-                "there." % name
+                "pip or uv may use other package sources. Evidence: the environment variable %s of "
+                "this login has precedence over the files that this module sets. Fix: remove it "
+                "from the login's profile, if it comes from there" % name
             )
         host = OnThisHost(
             files, environment, os.path.join(given["site"], "bin/python") if given["site"] else None
@@ -369,7 +374,7 @@ def settle(module):
     listed = list_in_manifest(given["manifest"], ours, module.check_mode)
     if not module.check_mode and (changed or record != previous):
         if changed and record:
-            # first, so that a run that is interrupted here can be taken back as well
+            # write the record first, so that an interrupted run can be undone as well
             pip_config.write_record(given["record"], dict(record, before=previous))
         files.write()
         pip_config.write_record(given["record"], record)
@@ -381,29 +386,21 @@ def settle(module):
     )
 
 
-def shown(path, files):
+def shown(path: str, files: pip_config.Files) -> dict[str, str]:
+    before, after = files.before[path], files.after[path]
     if os.path.basename(path) in (".netrc", ".pypirc"):
-        hosts = sorted(
-            {
-                urlsplit("//" + host).hostname
-                for host in re.findall(r"machine (\S+)", files.after[path])
-            }
-        )
-        return {
-            "before_header": path,
-            "after_header": path,
-            "before": "",
-            "after": "credentials for: %s\n" % ", ".join(hosts),
-        }
+        names = re.findall(r"machine (\S+)", after)
+        hosts = sorted({urlsplit("//" + name).hostname or "" for name in names})
+        before, after = "", "credentials for: %s\n" % ", ".join(hosts)
     return {
         "before_header": path,
         "after_header": path,
-        "before": CREDENTIALS.sub("***@", files.before[path]),
-        "after": CREDENTIALS.sub("***@", files.after[path]),
+        "before": CREDENTIALS.sub("***@", before),
+        "after": CREDENTIALS.sub("***@", after),
     }
 
 
-def main():
+def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "scope": {
@@ -414,13 +411,8 @@ def main():
             "site": {"type": "path"},
             "owner": {"type": "str", "required": True},
             "record": {"type": "path", "required": True},
-            "indexes": {
-                "type": "list",
-                "elements": "dict",
-                "default": [],
-                "options": configuration.ARGUMENTS,
-            },
-            "indexes_of": {"type": "str"},
+            **configuration.OPTIONS,
+            "indexes": dict(configuration.OPTIONS["indexes"], default=[]),
             "access_dir": {"type": "path"},
             "remove_github": {"type": "bool", "default": False},
             **ARGUMENT,
@@ -429,13 +421,16 @@ def main():
         supports_check_mode=True,
     )
     hold(module)
-    known_umask()
+    set_umask()
     try:
-        settle(module)
-    except (ManifestError, Refused, ValueError) as error:
+        apply(module)
+    except (ManifestError, PipConfigError, ValueError) as error:
         module.fail_json(msg="%s\nNothing was changed." % error)
     except OSError as error:
-        module.fail_json(msg="cannot change %s: %s" % (error.filename, error.strerror))
+        module.fail_json(
+            msg="cannot change %s. Evidence: %s. Fix: check its owner and mode, and "
+            "those of its directory" % (error.filename, error.strerror)
+        )
 
 
 if __name__ == "__main__":

@@ -7,31 +7,32 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: pip_index_info
-short_description: Ask package indexes for packages, and say what is wrong and what mends it
+short_description: Ask package indexes for packages, and report problems with their fixes
 version_added: 0.1.0
 author:
   - BNL NPPS (@bnlnpps)
 description:
-  - Asks every index from the host, with and without its credentials, over the simple API (HTML and
-    JSON), for itself and for each package that is bound to it.
+  - Queries every index from the host, with and without its credentials, over the simple API (HTML
+    and JSON), for its root and for each package that is bound to it.
   - Returns one verdict for each index and for each pair of index and package, with evidence, cause
-    and fix. What the codes 401, 403 and 404 mean differs between servers and is told apart.
-  - A package is asked for at the index that claims its name, and nowhere else. A redirect of a
-    private name to another place is reported and not followed, and credentials are never sent to
-    another place.
-  - Credentials are in no result, also where a server echoes them.
-  - An index without O(indexes[].url) is found as pip finds it - E(PIP_INDEX_URL), then C(pip config
-    list), then the address that pip has as its default.
+    and fix. The meaning of the codes 401, 403 and 404 differs between servers; the verdicts take
+    this into account.
+  - A package is looked up only at the index that claims its name. A redirect of a private name to
+    another origin is reported and not followed, and credentials are never sent to another origin.
+  - Results contain no credentials, even if a server echoes them.
+  - The address of an index without O(indexes[].url) is that of pip - E(PIP_INDEX_URL), then pip's
+    configuration, then pip's default.
   - Proxies are those of the environment (E(http_proxy), E(https_proxy), E(no_proxy)).
 options:
   access_dir:
     description:
-      - Folder on the host that the role P(bnlnpps.swf_testbed.pip_index#role) wrote. It has
+      - Directory on the host that the role P(bnlnpps.swf_testbed.pip_index#role) wrote. It contains
         C(netrc) with the credentials of indexes without O(indexes[].token), and C(<name of the
-        index>.pem) with the CA certificates of an index, which count before O(indexes[].ca_cert).
+        index>.pem) with the CA certificates of an index, which have precedence over
+        O(indexes[].ca_cert).
     type: path
   packages:
-    description: Packages to ask for, as V(name) or V(name==version).
+    description: Packages to look up, as V(name) or V(name==version).
     type: list
     elements: str
     default:
@@ -46,40 +47,36 @@ options:
   python:
     description:
       - Version of the CPython that the packages are for, such as V(3.11) or V(3.11.7). The default
-        is the Python that the module runs on.
+        is the Python that runs the module.
       - The platform is always this host's.
     type: str
   timeout:
-    description: Seconds that an index may take for an answer.
+    description: Seconds to wait for an answer of an index.
     type: int
     default: 10
   fail:
-    description: Whether to fail where something is wrong. The message has all problems then.
+    description: Whether to fail if there are problems. The message then lists all of them.
     type: bool
     default: false
 notes:
-  - Only wheels count as files that can be installed, as in the module
-    M(bnlnpps.swf_testbed.release).
+  - Only wheels count as installable files, as in the module M(bnlnpps.swf_testbed.release).
 extends_documentation_fragment:
   - bnlnpps.swf_testbed.package_indexes
   - bnlnpps.swf_testbed.read_only
 attributes:
   check_mode:
-    description: Never changes anything. Asks in check mode too.
-  action:
-    support: full
-    description: Has a corresponding action plugin, which reads the variables that the task names.
+    description: Never changes anything. Queries the indexes in check mode, too.
 seealso:
   - module: bnlnpps.swf_testbed.release
 """
 
 EXAMPLES = r"""
-- name: See whether this host can get the testbed
+- name: Check that this host can install the testbed
   bnlnpps.swf_testbed.pip_index_info:
     indexes_of: swf_testbed_pip_indexes
     fail: true
 
-- name: Ask with what the role pip_index has placed, so that no token travels
+- name: Check with the credentials that the role pip_index placed, so that the task has no token
   bnlnpps.swf_testbed.pip_index_info:
     indexes:
       - name: lab
@@ -99,7 +96,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 indexes:
-  description: What was found of each index.
+  description: The findings on each index.
   returned: always
   type: list
   elements: dict
@@ -109,15 +106,15 @@ indexes:
       type: str
       sample: lab
     preset:
-      description: Kind of the server.
+      description: Type of the server.
       type: str
       sample: pypiserver
     url:
-      description: Address that was asked, without credentials. V(null) where none is known.
+      description: Address of the requests, without credentials. V(null) if it is unknown.
       type: str
       sample: https://index.example.org/simple/
     login:
-      description: Whether there were credentials to ask with.
+      description: Whether there are credentials for it.
       type: bool
       sample: true
     reachable:
@@ -125,22 +122,21 @@ indexes:
       type: bool
       sample: true
     anonymous:
-      description: Whether it can be read without credentials.
+      description: Whether it is readable without credentials.
       type: bool
       sample: false
     verdict:
       description:
         - V(ok), or V(anonymous) for a private index (with a login, or that claims names) that
-          anybody can read.
+          anyone can read.
         - V(dns), V(refused) (nothing answers), V(timeout), V(proxy), V(tls_unknown_ca),
-          V(tls_expired) (or not yet valid), V(tls_hostname), V(tls_failed) - it cannot be reached.
-        - V(auth_missing), V(auth_wrong), V(auth_forbidden) (a right login, without permission) - it
-          cannot be read.
-        - V(wrong_url) - what answers is not a simple API.
-        - V(server_error) - it answers with an error of its own.
+          V(tls_expired) (or not yet valid), V(tls_hostname), V(tls_failed) - it is unavailable.
+        - V(auth_missing), V(auth_wrong) (rejected credentials), V(auth_forbidden) (missing read
+          permission) - it cannot be read.
+        - V(wrong_url) - the address is not that of a simple API.
+        - V(server_error) - it returned an error.
         - V(github) - it is GitHub Packages, which has no registry for Python packages.
-        - V(unknown_default) - it has no url, and there is no pip on the host that knows one.
-          Nothing was asked.
+        - V(unknown_default) - it has no url, and no pip on the host has one. No request was sent.
       type: str
       sample: ok
     ok:
@@ -149,46 +145,46 @@ indexes:
       type: bool
       sample: true
     evidence:
-      description: What was seen.
+      description: The observation behind the verdict.
       type: str
       sample: HTTP 200
     cause: &cause
-      description: What that means. Empty for V(ok).
+      description: The cause. Empty for V(ok).
       type: str
       sample: ""
     fix: &fix
-      description: What mends it. Empty for V(ok).
+      description: The fix. Empty for V(ok).
       type: str
       sample: ""
 packages:
-  description: What was found of each package at each index that may serve it.
+  description: The findings on each package at each index that may serve it.
   returned: always
   type: list
   elements: dict
   contains:
     index:
-      description: Name of the index. V(null) where no index serves the name.
+      description: Name of the index. V(null) if no index serves the name.
       type: str
       sample: lab
     package:
-      description: Name of the package, as indexes compare it.
+      description: Normalised name of the package.
       type: str
       sample: swf-testbed
     wanted:
-      description: Version that was asked for, V(null) for any.
+      description: Requested version, V(null) for any.
       type: str
       sample: 0.2.0
     verdict:
       description:
         - One of the verdicts on indexes, or one of these.
         - V(not_found) - the index does not have it.
-        - V(forwarded) - the index does not have it and redirects to another one.
+        - V(forwarded) - the index does not have it and redirects to an upstream fallback.
         - V(duplicate) - more than one index may serve it.
         - V(no_index) - no index serves it.
-        - V(version_missing), V(yanked) - the version that was asked for is not there, or was
-          withdrawn. Without one, all were.
-        - V(no_file) - no wheel is for this Python and platform.
-        - V(requires_python) - it is not for this Python.
+        - V(version_missing), V(yanked) - the requested version does not exist, or is yanked.
+          Without a requested version, all are yanked.
+        - V(no_file) - no wheel supports this Python and platform.
+        - V(requires_python) - it does not support this Python.
       type: str
       sample: ok
     ok:
@@ -196,14 +192,14 @@ packages:
       type: bool
       sample: true
     evidence:
-      description: What was seen.
+      description: The observation behind the verdict.
       type: str
       sample: "HTTP 200 for https://index.example.org/simple/swf-testbed/ as user reader (without a
         login: HTTP 401)"
     cause: *cause
     fix: *fix
     versions:
-      description: Versions that are there, the newest first.
+      description: Versions on the index, the newest first.
       type: list
       elements: str
       sample: [0.2.0, 0.1.0]
@@ -212,16 +208,16 @@ packages:
       type: str
       sample: 0.2.0
     files:
-      description: Files of the version that would be installed, or that the evidence speaks of.
+      description: Files of the version that would be installed, or that the evidence is about.
       type: list
       elements: dict
       contains:
         filename:
-          description: Its name.
+          description: Name of the file.
           type: str
           sample: swf_testbed-0.2.0-py3-none-any.whl
         version:
-          description: Its version.
+          description: Version of the package in the file.
           type: str
           sample: 0.2.0
         tags:
@@ -229,25 +225,26 @@ packages:
           type: str
           sample: py3-none-any
         requires_python:
-          description: Versions of Python that it is for, V(null) for all.
+          description: Supported versions of Python, V(null) for all.
           type: str
           sample: ">=3.10"
         yanked:
-          description: Reason why it was withdrawn, which may be empty. V(null) if it was not.
+          description: Reason why it is yanked, which may be empty. V(null) if it is not.
           type: str
 problems:
-  description: Everything that keeps something from being installed, each as one text with cause,
-    evidence and fix.
+  description: All problems that prevent an installation, each as one text with cause, evidence and
+    fix.
   returned: always
   type: list
   elements: str
   sample:
-    - "the index lab does not take the user name or the token: HTTP 403 for
-      https://index.example.org/simple/ as user reader (without a login: HTTP 401). Check username
-      and token of lab in swf_testbed_pip_indexes."
+    - "the index lab rejected the credentials (401/403). Evidence: HTTP 403 for
+      https://index.example.org/simple/ as user reader (without a login: HTTP 401). Fix: Check
+      username and token of lab in swf_testbed_pip_indexes. The token may have expired: try a new
+      one"
 unsafe:
-  description: What keeps nothing from being installed, and lets others read or replace packages.
-    These are warnings too.
+  description: Problems that do not prevent an installation, but let others read or replace
+    packages. They are also warnings.
   returned: always
   type: list
   elements: str
@@ -261,9 +258,10 @@ ok:
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.findings import numbered
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.access import AccessError
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.configuration import (
-    ARGUMENTS,
+    OPTIONS,
     IndexesError,
 )
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.probe import (
@@ -271,23 +269,16 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.probe i
     probe,
 )
 
-PACKAGES = [
-    "swf-testbed",
-    "swf-common-lib",
-    "swf-monitor",
-    "swf-daqsim-agent",
-    "swf-data-agent",
-    "swf-processing-agent",
-    "swf-fastmon-agent",
-    "swf-mcp-agent",
-]
+PACKAGES = (
+    "swf-testbed swf-common-lib swf-monitor swf-daqsim-agent swf-data-agent swf-processing-agent "
+    "swf-fastmon-agent swf-mcp-agent"
+).split()
 
 
-def main():
+def main() -> None:
     module = AnsibleModule(
         argument_spec={
-            "indexes": {"type": "list", "elements": "dict", "options": ARGUMENTS},
-            "indexes_of": {"type": "str"},
+            **OPTIONS,
             "access_dir": {"type": "path"},
             "packages": {"type": "list", "elements": "str", "default": PACKAGES},
             "python": {"type": "str"},
@@ -300,7 +291,7 @@ def main():
     options = module.params
     if options["timeout"] < 1:
         module.fail_json(
-            msg="timeout: %d is no time to wait. Give 1 second or more." % options["timeout"]
+            msg="timeout: %d is too short. Fix: use 1 second or more" % options["timeout"]
         )
     try:
         found = probe(
@@ -315,10 +306,8 @@ def main():
     for text in found["unsafe"]:
         module.warn(text)
     if options["fail"] and not found["ok"]:
-        lines = ["%d. %s" % pair for pair in enumerate(found["problems"], 1)]
-        module.fail_json(
-            msg="packages cannot be installed from the indexes:\n" + "\n".join(lines), **found
-        )
+        text = "packages cannot be installed from the indexes:\n"
+        module.fail_json(msg=text + numbered(found["problems"]), **found)
     module.exit_json(changed=False, **found)
 
 

@@ -5,48 +5,52 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 DOCUMENTATION = r"""
 module: pip_upstream
-short_description: Note which index the pip of a host is set up for
+short_description: Record the index in the pip configuration of a host
 version_added: 0.1.0
 author:
   - BNL NPPS (@bnlnpps)
 description:
-  - Asks pip (C(pip config list), so its files and the environment of the task) for its index, its
-    proxy and its certificates, takes the login from the URL or the netrc file, and writes all of it
-    as JSON to a file that only its owner can read.
-  - The role P(bnlnpps.swf_testbed.package_index#role) makes its mirror ask there. pip that is set
-    up for nothing asks PyPI.
-  - A login never leaves the host, it is in no result.
+  - Reads pip's settings (its files and the environment of the task) for its index, its proxy and
+    its certificates, takes the login from the URL or the netrc file, and writes them as JSON to a
+    file that only its owner can read.
+  - The mirror of the role P(bnlnpps.swf_testbed.package_index#role) uses it as its upstream. The
+    default of pip is PyPI.
+  - A login never leaves the host, and no result contains it.
 options:
   dest:
     description: Path of the file. Its directory must exist.
     type: path
     required: true
   python:
-    description: A Python that has pip. Others of the host are tried after it.
+    description: A Python with pip. Other Pythons of the host are tried after it.
     type: path
   group:
-    description: A group that may read the file too. Empty for none.
+    description: A group that can also read the file. Empty for none.
     type: str
     default: ""
   own_url:
     description:
-      - Address of the index that the mirror is part of. A mirror of itself is refused.
-      - Where pip was set up for this index after a run, what that run noted is kept.
+      - Address of the index that the mirror belongs to. A mirror of itself is an error.
+      - If pip has been configured for this index since an earlier run, the record of that run
+        stays.
     type: str
     required: true
 attributes:
   check_mode:
     support: full
-    description: Says whether the file would change.
+    description: Reports whether the file would change.
   diff_mode:
     support: full
-    description: Shows the address, and of the rest only that it changed.
+    description: Shows the address, and for other settings only that they changed.
 """
 
 EXAMPLES = r"""
-- name: Note the upstream of the mirror
+- name: Record the upstream of the mirror
   bnlnpps.swf_testbed.pip_upstream:
     dest: /home/index/.config/swf-index/upstream.json
     own_url: https://index.example.org:8004
@@ -59,8 +63,8 @@ url:
   type: str
   sample: https://mirror.example.org/simple/
 version:
-  description: Changes whenever the file is written. It is not made from what is in the file, which
-    may be a password.
+  description: Changes whenever the file is written. It is not derived from the content, which may
+    include a password.
   returned: success
   type: str
   sample: "1790000000123456789"
@@ -76,38 +80,36 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.files import replacing
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.lease import hold
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.pip_upstream import (
-    NoPip,
+    PipNotFoundError,
     upstream_of_pip,
 )
 
 PORTS = {"http": 80, "https": 443}
 
 
-def place(url):
+def place(url: str) -> tuple[str | None, int | None]:
     parts = urlsplit(url)
     return parts.hostname, parts.port or PORTS.get(parts.scheme)
 
 
-def refusal(found, own_url):
-    """Why the mirror cannot ask there, or None."""
+def refusal(found: Mapping[str, Any], own_url: str) -> str | None:
+    """The error message if the mirror cannot use this upstream, or None."""
     if urlsplit(found["url"]).scheme not in PORTS or not urlsplit(found["url"]).hostname:
         return (
-            "pip on this host is set up for %s, and a mirror asks an http or https index. Set "
-            "another one: pip config set "
-            "global.index-url URL" % found["url"]
+            "the mirror needs an http or https index as its upstream. Evidence: pip on this host "
+            "uses %s. Fix: set another one: pip config set global.index-url URL" % found["url"]
         )
     if place(found["url"]) == place(own_url):
         return (
-            "pip on this host is set up for %s, which is this index itself. Take that out for the "
-            "login of the index (pip "
-            "config unset global.index-url), or name the index that it is a mirror of"
-            % found["url"]
+            "the mirror cannot use itself as its upstream. Evidence: pip on this host uses %s, "
+            "which is this index. Fix: remove that for the login of the index (pip config unset "
+            "global.index-url), or set the index to mirror" % found["url"]
         )
     return None
 
 
-def read(path, group):
-    """The text of the file, None if it is not there, others can read it, or the group cannot."""
+def read(path: str, group: str) -> str | None:
+    """The text of the file; None if it is missing, others can read it, or the group cannot."""
     try:
         with open(path, encoding="utf-8") as stream:
             status = os.fstat(stream.fileno())
@@ -119,36 +121,36 @@ def read(path, group):
         return None
 
 
-def kept(options):
-    """What an earlier run noted, as the module returns it; None if there is nothing."""
+def recorded(options: Mapping[str, Any]) -> dict[str, str] | None:
+    """The record of an earlier run, in the format of the module's result; None if there is none."""
     text = read(options["dest"], options["group"])
     url = address_in(text).strip()
     return {"url": url, "version": str(os.stat(options["dest"]).st_mtime_ns)} if url else None
 
 
-def gid(group):
-    """The number of a group, or None where it is not there yet."""
+def gid(group: str) -> int | None:
+    """The id of a group, or None if it does not exist yet."""
     try:
         return grp.getgrnam(group).gr_gid
     except KeyError:
         return None
 
 
-def write(path, text, group):
+def write(path: str, text: str, group: str) -> None:
     with replacing(path, 0o640 if group else 0o600) as stream:
         if group:
-            os.fchown(stream.fileno(), -1, gid(group))
+            os.fchown(stream.fileno(), -1, grp.getgrnam(group).gr_gid)
         stream.write(text)
 
 
-def address_in(text):
+def address_in(text: str | None) -> str:
     try:
         return "%s\n" % json.loads(text or "{}").get("url", "")
     except ValueError:
         return ""
 
 
-def main():
+def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "dest": {"type": "path", "required": True},
@@ -162,17 +164,17 @@ def main():
     options = module.params
     try:
         found = upstream_of_pip(options["python"])
-    except NoPip as error:
+    except PipNotFoundError as error:
         if module.check_mode:
             module.exit_json(changed=True, url="", version="", msg="%s yet" % error)
         module.fail_json(
-            msg="%s. Install it: sudo apt-get install python3-pip, or python3 -m ensurepip" % error
+            msg="%s. Fix: sudo apt-get install python3-pip, or python3 -m ensurepip" % error
         )
-    noted = kept(options)
-    if noted and place(found["url"]) == place(options["own_url"]):
-        # the login was set up for this index since: what it was set up for before is what the
-        # mirror goes on asking
-        module.exit_json(changed=False, **noted)
+    record = recorded(options)
+    if record and place(found["url"]) == place(options["own_url"]):
+        # the login has been configured for this index since: the mirror continues with the recorded
+        # upstream
+        module.exit_json(changed=False, **record)
     problem = refusal(found, options["own_url"])
     if problem:
         module.fail_json(msg=problem)
@@ -187,7 +189,10 @@ def main():
             else "new"
         )
     except OSError as error:
-        module.fail_json(msg="cannot write %s: %s" % (options["dest"], error.strerror))
+        module.fail_json(
+            msg="cannot write %s. Evidence: %s. Fix: check that its directory exists "
+            "and is writable" % (options["dest"], error.strerror)
+        )
     module.exit_json(
         changed=before != text,
         url=found["url"],

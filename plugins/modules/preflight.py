@@ -5,24 +5,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from typing import Any
+
 DOCUMENTATION = r"""
 module: preflight
-short_description: Say where an instance of the testbed lives on a host, and what the host lacks for
+short_description: Return the paths of an instance of the testbed, and check that the host can run
   it
 version_added: 0.1.0
 author:
   - BNL NPPS (@bnlnpps)
 description:
-  - Works out the directories of the instance (the XDG base directories of the login in user scope)
-    and returns them as a fact.
-  - Looks for everything that would make a later step fail - Python, the C(venv) module, disk space,
+  - Returns the directories of the instance (in user scope below the XDG base directories of the
+    login) as a fact.
+  - Checks everything that could make a later step fail - Python, the C(venv) module, disk space,
     ports, the length of the socket's path, directories that cannot be written, the limit of open
-    files, accounts, in system scope root and systemd - and names all of it at once, each with the
-    command that mends it.
+    files, accounts, in system scope root and systemd - and reports all problems at once, each with
+    its fix.
   - Warns of GitHub Packages, which has no registry for Python packages, in the C(pip.conf) and
-    C(.pypirc) of the login and of the host. The role P(bnlnpps.swf_testbed.pip_index#role) takes it
-    out with O(bnlnpps.swf_testbed.pip_index#role:main:swf_testbed_pip_index_remove_github=true).
-  - Changes nothing but who may change the host - if there is no problem, a play with the lookup
+    C(.pypirc) of the login and of the host. The role P(bnlnpps.swf_testbed.pip_index#role) removes
+    it with O(bnlnpps.swf_testbed.pip_index#role:main:swf_testbed_pip_index_remove_github=true).
+  - Changes nothing except the lease - if there is no problem, a play with the lookup
     P(bnlnpps.swf_testbed.lease#lookup) holds the host from this call on.
 options:
   instance:
@@ -35,11 +38,11 @@ options:
     choices: [user, system]
     default: user
   python:
-    description: Name or path of the Python that the instance's environments are built with.
+    description: Name or path of the Python for the virtual environments of the instance.
     type: str
     default: python3
   min_python:
-    description: Oldest Python that the packages run on.
+    description: Oldest Python that the packages support.
     type: str
     default: "3.10"
   ports:
@@ -67,7 +70,7 @@ options:
         type: int
         required: true
   min_free_mb:
-    description: Free space, in MB, that must be there for the releases. V(0) asks for nothing.
+    description: Required free space for the releases, in MB. V(0) disables the check.
     type: int
     default: 0
   user:
@@ -75,32 +78,32 @@ options:
     type: str
     default: swf-testbed
   operators:
-    description: The group that may use supervisord's socket and read the logs, in system scope.
+    description: The group with access to supervisord's socket and the logs, in system scope.
     type: str
     default: swf-operators
   systemd:
     description:
-      - V(auto) lets systemd run supervisord in system scope, and in user scope where units of the
-        login run while nobody is logged in (C(loginctl enable-linger)).
-      - V(never) lets supervisord be a daemon of its own, in user scope.
+      - V(auto) lets systemd run supervisord in system scope, and in user scope if lingering is
+        enabled for the login (C(loginctl enable-linger)).
+      - V(never) runs supervisord as a daemon without systemd, in user scope.
     type: str
     choices: [auto, never]
     default: auto
   checks:
-    description: Whether to check. V(false) only returns the fact, for playbooks that stop or remove
-      an instance.
+    description: Whether to run the checks. V(false) only returns the fact, for playbooks that stop
+      or remove an instance.
     type: bool
     default: true
   secrets:
     description:
-      - Whether to refuse a controller that does not have the secrets of this host, or has an older
-        version of the collection than the one that provisioned it. The default is that of
+      - Whether to fail if the controller does not have the secrets of this host, or has an older
+        version of the collection than the one that provisioned it. The default is the value of
         O(checks).
-      - C(swf_testbed_replace_secrets) and C(swf_testbed_allow_older_collection) let it go on.
+      - C(swf_testbed_replace_secrets) and C(swf_testbed_allow_older_collection) override this.
     type: bool
   services:
-    description: Services of this host whose secrets count, too. Set by the action, from the groups
-      of the host. Not for use in a playbook.
+    description: Services of this host whose secrets are also checked. Set by the action, from the
+      groups of the host. Not for use in a playbook.
     type: list
     elements: str
     default: []
@@ -113,7 +116,7 @@ attributes:
 """
 
 EXAMPLES = r"""
-- name: See whether this host can run a testbed
+- name: Check that this host can run a testbed
   bnlnpps.swf_testbed.preflight:
     ports:
       - name: the monitor
@@ -129,9 +132,9 @@ ansible_facts:
   contains:
     swf_testbed_layout_swf_testbed:
       description:
-        - Directories of the instance. The name of the fact ends on the name of the instance, with
+        - Directories of the instance. The name of the fact ends with the name of the instance, with
           C(_) for C(-).
-        - RV(ignore:run) marks the run of Ansible that asked the host
+        - RV(ignore:run) identifies the run of Ansible that asked the host
           (P(bnlnpps.swf_testbed.of_this_run#test)).
       type: dict
       sample:
@@ -141,13 +144,13 @@ ansible_facts:
         scope: user
         state_dir: /home/me/.local/state/swf-testbed
 problems:
-  description: What is missing, each a sentence with its fix.
+  description: The problems, each as one text with cause, evidence and fix.
   returned: always
   type: list
   elements: str
   sample: []
 python:
-  description: The Python that was found, by its real path.
+  description: The Python that was found, with its real path.
   returned: when O(checks=true) and one was found
   type: dict
   sample:
@@ -155,9 +158,9 @@ python:
     version: 3.11.2
 place:
   description:
-    - What tells the directory of the releases from those of all other machines, containers and
-      logins. A second host of the same run with the same one is refused, because both names are of
-      one machine.
+    - A text that distinguishes the directory of the releases from those of all other machines,
+      containers and logins. If two hosts of a run have the same one, the second fails, because both
+      names belong to one machine.
   returned: when O(checks=true)
   type: str
   sample: node1 0f7a6a5e-6e43-4f4e-9a41-2b1c9f0f3c11 2049 393217 swf-testbed
@@ -173,8 +176,11 @@ from pathlib import Path
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._build.installers import find_uv
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.findings import sentence
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host import systemd
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.findings import (
+    message,
+    numbered,
+)
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host import ports, systemd
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.accounts import (
     local_groups,
     shared_user_problem,
@@ -195,7 +201,6 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.places i
     place_problems,
     space_problem,
 )
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.ports import port_problem
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.python import (
     find_python,
     python_problem,
@@ -221,8 +226,8 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.ru
 )
 
 
-def about_systemd(options, places):
-    """What the roles need to know of systemd and of the accounts, added to the layout."""
+def add_systemd(options: Mapping[str, Any], places: dict[str, Any]) -> None:
+    """Add the data on systemd and the accounts that the roles need to the layout."""
     version = systemd.version()
     system = options["scope"] == "system"
     managed = system or (options["systemd"] == "auto" and systemd.lingers())
@@ -241,16 +246,16 @@ def about_systemd(options, places):
                 exists(pwd.getpwnam, options["user"]) and exists(grp.getgrnam, options["operators"])
             )
         ),
-        # those of the runtime user. It is no operator: the operators' group may use the sockets of
-        # all instances
+        # groups of the runtime user. It must not be an operator: the operators' group may use the
+        # sockets of all instances
         user_groups=[name for name in groups if name != options["operators"]],
-        # where the programs find what is in secrets_dir
+        # the directory in which the programs read the files of secrets_dir
         readable_secrets_dir="/run/credentials/" + places["unit"]
         if credentials
         else places["secrets_dir"],
         pip_settings_made=os.path.exists(places["pip_config"]),
     )
-    # what the roles hand to the modules that create; these list more
+    # the roles pass it to the modules that create files; these add entries
     places["manifest"] = {
         "instance": places["instance"],
         "scope": places["scope"],
@@ -258,11 +263,9 @@ def about_systemd(options, places):
     }
 
 
-def account_entries(options, places):
-    """Entries of the accounts that the roles are about to make, or made for another instance of
-    this host.
-
-    They go with the data, since files that stay are theirs.
+def account_entries(options: Mapping[str, Any], places: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Entries of the accounts that the roles will create, or created for another instance of this
+    host. They are removed with the data, because the remaining files belong to them.
     """
     if options["scope"] != "system":
         return []
@@ -278,70 +281,54 @@ def account_entries(options, places):
         ("group", options["operators"], grp.getgrnam),
     ]
     return [
-        entry(kind, name, "data", role="preflight")
-        for kind, name, look_up in wanted
-        if (kind, name) in shared or not exists(look_up, name)
+        entry(entry_type, name, "data", role="preflight")
+        for entry_type, name, look_up in wanted
+        if (entry_type, name) in shared or not exists(look_up, name)
     ]
 
 
-def place_of(path):
-    """What tells a directory that may not exist yet from those of all other machines, containers
-    and logins."""
+def place_of(path: str) -> str:
+    """A text that distinguishes a directory, which may not exist yet, from those of all other
+    machines, containers and logins."""
     boot = "unknown"
     with contextlib.suppress(OSError):
         boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
     there = next(parent for parent in [Path(path), *Path(path).parents] if os.path.exists(parent))
     status = there.stat()
-    # the name, for virtual machines that were copied while they ran
-    return "%s %s %d %d %s" % (
-        platform.node(),
-        boot,
-        status.st_dev,
-        status.st_ino,
-        os.path.relpath(path, there),
-    )
+    # the name distinguishes virtual machines that were cloned while they ran
+    rest = os.path.relpath(path, there)
+    return "%s %s %d %d %s" % (platform.node(), boot, status.st_dev, status.st_ino, rest)
 
 
-def records_of(module, places):
-    """What the host knows of where its secrets came from."""
+def records_of(module: AnsibleModule, places: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The host's records of the origin of its secrets."""
     try:
         return provenance.all_of(places["config_dir"], module.params["services"])
     except PermissionError:
-        # system scope, and not root: other checks say so
+        # system scope, and not root: other checks report this
         return []
     except (OSError, ValueError) as error:
         return module.fail_json(
-            msg="what this host knows of its secrets cannot be used, and nothing was changed. "
-            "Evidence: %s. "
-            "Fix: look at that file, and move it away" % error
+            msg="the record of this host's secrets cannot be read, and nothing was changed. "
+            "Evidence: %s. Fix: look at that file, and move it away" % error
         )
 
 
-def exists(look_up, name):
+def exists(look_up: Callable[[str], Any], name: str) -> bool:
     try:
         return bool(look_up(name))
     except KeyError:
         return False
 
 
-def main():
+def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "instance": {"type": "str", "default": "swf-testbed"},
             "scope": {"type": "str", "choices": ["user", "system"], "default": "user"},
             "python": {"type": "str", "default": "python3"},
             "min_python": {"type": "str", "default": "3.10"},
-            "ports": {
-                "type": "list",
-                "elements": "dict",
-                "default": [],
-                "options": {
-                    "name": {"type": "str", "required": True},
-                    "variable": {"type": "str", "required": True},
-                    "host": {"type": "str", "default": "127.0.0.1"},
-                    "port": {"type": "int", "required": True},
-                },
-            },
+            "ports": ports.OPTION,
             "min_free_mb": {"type": "int", "default": 0},
             "user": {"type": "str", "default": "swf-testbed"},
             "operators": {"type": "str", "default": "swf-operators"},
@@ -357,14 +344,14 @@ def main():
         places = layout(options["instance"], options["scope"], environment_of_login())
     except InstanceNameError as error:
         module.fail_json(msg=str(error))
-    about_systemd(options, places)
+    add_systemd(options, places)
     places.update(known_from(places["supervisord_conf"]))
     fact = "swf_testbed_layout_" + options["instance"].replace("-", "_")
-    result = {"changed": False, "ansible_facts": {fact: places}, "problems": []}
+    result: dict[str, Any] = {"changed": False, "ansible_facts": {fact: places}, "problems": []}
     if options["secrets"] is None:
         options["secrets"] = options["checks"]
     if options["secrets"]:
-        # for the action, which takes it out: the key of the digests is nobody else's business
+        # for the action, which removes it from the result: the key of the digests is confidential
         result["records"] = records_of(module, places)
     if not options["checks"]:
         hold(module)
@@ -387,21 +374,19 @@ def main():
     ]
     candidates.append(space_problem(places, options["min_free_mb"]))
     ours = programs_of(places["socket"]) if options["ports"] else ()
-    candidates += [port_problem(item, ours) for item in options["ports"]]
-    result["problems"] = [sentence(problem) for problem in candidates if problem]
+    candidates += [ports.port_problem(item, ours) for item in options["ports"]]
+    result["problems"] = [message(problem) for problem in candidates if problem]
     for path, hits in found_in(
         environment_of_login(), lambda path: Path(path).read_text(encoding="utf-8")
     ):
         module.warn(
-            "%s names GitHub Packages (%s), which has no registry for Python packages: pip gets "
-            "404 there. "
-            "To take it out: -e swf_testbed_pip_index_remove_github=true" % (path, ", ".join(hits))
+            "GitHub Packages has no registry for Python packages: pip gets 404 there. Evidence: %s "
+            "contains %s. Fix: remove it with -e swf_testbed_pip_index_remove_github=true"
+            % (path, ", ".join(hits))
         )
     if result["problems"]:
-        lines = ["%d. %s" % pair for pair in enumerate(result["problems"], 1)]
-        module.fail_json(
-            msg="this host is not ready, and nothing was changed:\n" + "\n".join(lines), **result
-        )
+        text = "this host is not ready, and nothing was changed:\n"
+        module.fail_json(msg=text + numbered(result["problems"]), **result)
     hold(module)
     module.exit_json(**result)
 

@@ -7,26 +7,25 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: pypirc
-short_description: Write indexes into a .pypirc, for those who publish by hand
+short_description: Write indexes into a .pypirc, for manual uploads
 version_added: 0.1.0
 author:
   - BNL NPPS (@bnlnpps)
 description:
-  - Writes one section per index that takes uploads, with its address, user name and token, so that
-    C(twine upload --repository NAME) works.
-  - Sections of other names stay as they are, byte for byte. A section of an earlier run whose index
-    is gone is removed.
-  - A file that twine could not read is refused, with the line.
+  - Writes one section per index that accepts uploads, with its address, user name and token, so
+    that C(twine upload --repository NAME) works.
+  - Other sections stay byte for byte. Sections of earlier runs without an index are removed.
+  - If twine cannot parse the file, the module fails and names the line.
   - The file has mode 0600.
 options:
   path:
-    description: The file, C(~/.pypirc) as a rule.
+    description: Path of the file, usually C(~/.pypirc).
     type: path
     required: true
   remove_github:
     description:
       - Whether to remove sections of GitHub Packages, which has no registry for Python packages.
-        They are reported anyway.
+        They are reported in any case.
     type: bool
     default: false
 extends_documentation_fragment:
@@ -34,18 +33,15 @@ extends_documentation_fragment:
 attributes:
   check_mode:
     support: full
-    description: Says whether the file would change.
+    description: Reports whether the file would change.
   diff_mode:
     support: partial
-    details: Says that the file changes, and not how, for there are tokens in it.
+    details: Shows that the file changes, but not how, because it contains tokens.
     description: Shows that there is a change.
-  action:
-    support: full
-    description: Has a corresponding action plugin, which reads the variables that the task names.
 """
 
 EXAMPLES = r"""
-- name: Let me publish by hand
+- name: Configure twine for manual uploads
   bnlnpps.swf_testbed.pypirc:
     path: ~/.pypirc
     indexes_of: swf_testbed_pip_indexes
@@ -54,14 +50,14 @@ EXAMPLES = r"""
 
 RETURN = r"""
 sections:
-  description: The sections that stand for the indexes. The one of PyPI is always called C(pypi), as
-    twine wants it.
+  description: The sections of the indexes. The section of PyPI is always named C(pypi), as twine
+    requires.
   returned: always
   type: list
   elements: str
   sample: [lab, pypi]
 github:
-  description: Sections of GitHub Packages that were found. They are still there unless
+  description: Sections of GitHub Packages that were found. They are removed only with
     O(remove_github=true).
   returned: always
   type: list
@@ -89,7 +85,7 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._package.targe
 )
 
 
-def read(path):
+def read(path: str) -> str:
     try:
         with open(path, encoding="utf-8", newline="") as stream:
             return stream.read()
@@ -97,12 +93,11 @@ def read(path):
         return ""
 
 
-def main():
+def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "path": {"type": "path", "required": True},
-            "indexes": {"type": "list", "elements": "dict", "options": configuration.ARGUMENTS},
-            "indexes_of": {"type": "str"},
+            **configuration.OPTIONS,
             "remove_github": {"type": "bool", "default": False},
         },
         required_one_of=[("indexes", "indexes_of")],
@@ -116,7 +111,8 @@ def main():
         module.fail_json(msg=str(error))
     except (OSError, UnicodeDecodeError) as error:
         module.fail_json(
-            msg="cannot read %s: %s. Mend it or move it away, then run again." % (path, error)
+            msg="cannot read %s. Evidence: %s. Fix: correct the file or move it away, then run "
+            "again" % (path, error)
         )
     github = in_pypirc(before)
     try:
@@ -125,24 +121,27 @@ def main():
         )
     except PypircError as error:
         module.fail_json(
-            msg="%s: %s. Correct it or move it away, then run again. Nothing was changed."
-            % (path, error)
+            msg="%s: %s. Fix: correct the file or move it away, then run again. Nothing was "
+            "changed." % (path, error)
         )
     if github and not module.params["remove_github"]:
         module.warn(
-            "%s has GitHub Packages in it (%s), which has no registry for Python packages: every "
-            "upload answers 404. "
-            "Remove the sections, or run again with remove_github: true (in the role publish: "
-            "swf_testbed_publish_remove_github)." % (path, ", ".join(github))
+            "GitHub Packages has no registry for Python packages: every upload fails with 404. "
+            "Evidence: %s contains %s. Fix: remove the sections, or run again with remove_github: "
+            "true (in the role publish: swf_testbed_publish_remove_github)."
+            % (path, ", ".join(github))
         )
-    wide = os.path.exists(path) and os.stat(path).st_mode & 0o777 != 0o600
-    changed = text != before or bool(wide)
+    open_mode = os.path.exists(path) and os.stat(path).st_mode & 0o777 != 0o600
+    changed = text != before or bool(open_mode)
     if changed and not module.check_mode:
         try:
             with replacing(path) as stream:
                 stream.buffer.write(text.encode())
         except OSError as error:
-            module.fail_json(msg="cannot write %s: %s" % (path, error.strerror))
+            module.fail_json(
+                msg="cannot write %s. Evidence: %s. Fix: check its owner and mode"
+                % (path, error.strerror)
+            )
     module.exit_json(
         changed=changed,
         github=github,

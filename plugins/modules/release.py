@@ -383,7 +383,7 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._build.install
     installer,
 )
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._build.verdict import explained
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.modes import known_umask
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.modes import set_umask
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.lease import hold
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.python import resolved
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.configuration import (
@@ -847,7 +847,7 @@ def main():
     )
     hold(module)
     options = module.params
-    known_umask()
+    set_umask()
     if options["state"] == "built":
         # once, for all that comes: uv finds another Python by the same name than this module does
         options["python"] = resolved(options["python"])

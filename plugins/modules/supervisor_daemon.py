@@ -97,7 +97,7 @@ import time
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.detached import (
-    Died,
+    StepKilledError,
     detached,
 )
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.files import settle
@@ -403,7 +403,7 @@ def main():
         module.exit_json(**run_in_turn(module))
     except SupervisorError as error:
         module.fail_json(msg=error.message)
-    except (ConfigError, DaemonError, Died, systemd.SystemdError) as error:
+    except (ConfigError, DaemonError, StepKilledError, systemd.SystemdError) as error:
         module.fail_json(msg=str(error))
 
 

@@ -242,7 +242,9 @@ cause:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.detached import Died
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.detached import (
+    StepKilledError,
+)
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.lease import hold
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor import (
     arguments as args,
@@ -297,7 +299,7 @@ def main() -> None:
     except RpcFault as fault:
         refusal = SupervisorError("call_refused", "supervisord refuses a call: %s." % fault.text)
         args.fail(module, refusal, changed=task is not None and task.touched)
-    except Died as error:
+    except StepKilledError as error:
         args.fail(module, SupervisorError("interrupted", str(error)), changed=True)
     if result.pop("failed", False):
         module.fail_json(**result)

@@ -103,7 +103,7 @@ healthy:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.findings import sentence
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.findings import message
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.instance_name import (
     InstanceNameError,
     instance_name,
@@ -134,7 +134,7 @@ def report(instance, scope):
         "config": state.places["supervisord_conf"],
         "unreachable": state.unreachable,
         "has_ill_programs": not all(item["healthy"] for item in state.processes),
-        "problems": [sentence(item) for item in found],
+        "problems": [message(item) for item in found],
     }
 
 

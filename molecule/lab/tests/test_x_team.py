@@ -139,7 +139,7 @@ def test_of_two_runs_at_once_one_is_refused_with_the_name_of_the_other(lab, seco
         code, output, counted = second.play("site.yml", vault=True)
     assert (
         code != 0
-        and "another run changes this host" in output
+        and "another run is changing this host" in output
         and str(lab.secrets.parent) in output
     ), output
     assert {count for count, _failed in counted.values()} == {0}, output
@@ -154,7 +154,7 @@ def test_a_controller_that_is_killed_keeps_others_out_and_goes_on_itself(
     code, output, _counted = second.play("site.yml", vault=True)
     assert (
         code != 0
-        and "another run changes this host" in output
+        and "another run is changing this host" in output
         and "swf_testbed_break_lock=true" in output
     ), output
     code, output, counted = second.play("site.yml", "-e", "swf_testbed_break_lock=true", vault=True)

@@ -32,7 +32,7 @@ def test_it_stops_and_starts(host, as_physicist):
             in manager(host, "show swf-testbed --property=ActiveState").stdout
         )
     found = as_physicist("playbooks/doctor.yml")
-    assert found.status == 2 and "swf-testbed.service does not run" in found.output, found.output
+    assert found.status == 2 and "swf-testbed.service is not active" in found.output, found.output
     done = as_physicist("playbooks/start.yml")
     assert done.status == 0, done.output
     assert as_physicist("playbooks/status.yml").status == 0

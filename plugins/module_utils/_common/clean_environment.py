@@ -1,20 +1,22 @@
 # Copyright: Contributors to the bnlnpps.swf_testbed collection
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The environment of the programs that build and fetch for us: pip, uv, build, twine, git.
+"""The environment of the programs that build and fetch packages: pip, uv, build, twine, git.
 
-It starts empty and admits a list. A setting of the login (``PIP_TARGET``, ``UV_EXCLUDE_NEWER``,
-``PYTHONPATH``, ``LD_LIBRARY_PATH``, ``CFLAGS``, ...) would change what is built, and no list of
-forbidden names is ever complete. Files are settings of the login, too: pip and uv are told to read
-none.
+It starts empty and takes the variables of an allowlist. A setting of the login (``PIP_TARGET``,
+``UV_EXCLUDE_NEWER``, ``PYTHONPATH``, ``LD_LIBRARY_PATH``, ``CFLAGS``, ...) would change the build,
+and no list of forbidden names is ever complete. For the same reason pip and uv read no
+configuration file of the login.
 """
 
 from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterable, Mapping
+from typing import Any
 
-#: what is admitted, each with what it is needed for
+#: the allowlist, with the reason for each entry
 ADMITTED = (
     # to find programs, and the login's home: uv's cache, known_hosts of ssh, user packages of the
     # Python that runs Ansible
@@ -25,22 +27,22 @@ ADMITTED = (
     # how file names and output are encoded
     "LANG",
     "LC_.+",
-    # where there is room: a home or /tmp may be small or slow. They move files and do not change
-    # what is built.
+    # directories with free space: a home or /tmp may be small or slow. They do not change the
+    # build.
     "TMPDIR",
     "XDG_CACHE_HOME",
     "PIP_CACHE_DIR",
     "UV_CACHE_DIR",
-    # the way to the indexes; programs differ in the case that they read
+    # proxies; programs differ in the case of the names that they read
     "(?i:(http|https|all|no)_proxy)",
-    # whose certificates are trusted: a lab or a proxy has its own CA
+    # trusted CAs: a lab or a proxy has its own
     "SSL_CERT_FILE",
     "SSL_CERT_DIR",
     "REQUESTS_CA_BUNDLE",
     "CURL_CA_BUNDLE",
 )
-#: what git needs in addition: the login's configuration, the keys, tickets and options of ssh, and
-#: the CA of https
+#: variables for git in addition: the login's configuration, the keys, tickets and options of ssh,
+#: and the CA of https
 ADMITTED_FOR_GIT = (
     "XDG_CONFIG_HOME",
     "SSH_AUTH_SOCK",
@@ -52,8 +54,8 @@ ADMITTED_FOR_GIT = (
 
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
-#: pip and uv read no file of the login or the host, ask nobody, fetch no Python, and their output
-#: is for a message
+#: pip and uv read no configuration file of the login or the host, do not prompt, download no
+#: Python, and print plain text
 SEALED = {
     "PIP_CONFIG_FILE": os.devnull,
     "PIP_NO_INPUT": "1",
@@ -62,55 +64,50 @@ SEALED = {
     "UV_NO_PROGRESS": "1",
     "UV_PYTHON_DOWNLOADS": "never",
     "UV_NO_ENV_FILE": "1",
-    # certificates: those of the system, where a lab puts its own CA; both names of the setting, it
-    # was renamed
+    # certificates of the system, where a lab installs its own CA; uv renamed the setting
     "UV_SYSTEM_CERTS": "1",
     "UV_NATIVE_TLS": "1",
-    # tokens are given in files, and the login's keyring is not asked
+    # tokens come from files, never from the login's keyring
     "PYTHON_KEYRING_BACKEND": "keyring.backends.null.Keyring",
     "NO_COLOR": "1",
 }
 
 
-def clean_environment(**more):
+def clean_environment(**more: Any) -> dict[str, str]:
     """The environment for a program that builds or fetches, as a new dictionary.
 
-    :param more: variables that are added or replaced; one that is None is left out.
+    :param more: variables to add or replace; None removes one.
     """
     return _with(_direct_loopback(admitted(*ADMITTED)), SEALED, more)
 
 
-def environment_for_git(**more):
-    """The same for git, which reads the login's own configuration: proxies and ssh are set up
-    there."""
+def environment_for_git(**more: Any) -> dict[str, str]:
+    """The same for git, which also reads the login's own configuration, such as proxies and ssh."""
     return _with(_direct_loopback(admitted(*ADMITTED, *ADMITTED_FOR_GIT)), more)
 
 
-def admitted(*patterns):
+def admitted(*patterns: str) -> dict[str, str]:
     """The variables of this process whose whole names match one of the patterns."""
     pattern = re.compile("|".join(patterns))
     return {name: value for name, value in os.environ.items() if pattern.fullmatch(name)}
 
 
-def _direct_loopback(found):
-    """A proxy is another machine, to which this machine's own addresses mean itself."""
-    return (
-        dict(found, **direct_to(()))
-        if any(name.lower().endswith("_proxy") for name in found)
-        else found
-    )
+def _direct_loopback(found: dict[str, str]) -> dict[str, str]:
+    """Bypass proxies for loopback addresses: for the proxy, they mean the proxy itself."""
+    proxied = any(name.lower().endswith("_proxy") for name in found)
+    return {**found, **direct_to(())} if proxied else found
 
 
-def direct_to(hosts):
-    """The variables that keep loopback and these hosts from a proxy, in addition to those that the
-    login names."""
-    known = (os.environ.get("no_proxy") or os.environ.get("NO_PROXY") or "").split(",")
+def direct_to(hosts: Iterable[str]) -> dict[str, str]:
+    """The ``no_proxy`` variables for loopback and these hosts, in addition to those of the
+    login."""
+    existing = (os.environ.get("no_proxy") or os.environ.get("NO_PROXY") or "").split(",")
     direct = ",".join(
-        dict.fromkeys(host.strip() for host in (*known, *LOOPBACK, *hosts) if host.strip())
+        dict.fromkeys(host.strip() for host in (*existing, *LOOPBACK, *hosts) if host.strip())
     )
     return {"no_proxy": direct, "NO_PROXY": direct}
 
 
-def _with(*parts):
+def _with(*parts: Mapping[str, Any]) -> dict[str, str]:
     found = {name: value for part in parts for name, value in part.items()}
     return {name: str(value) for name, value in found.items() if value is not None}

@@ -1,8 +1,7 @@
 # Copyright: Contributors to the bnlnpps.swf_testbed collection
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Carries out a step that must not be left half done when the controller, and the module with it,
-is killed."""
+"""Runs a step that must finish even if the controller, and the module with it, is killed."""
 
 from __future__ import annotations
 
@@ -13,20 +12,19 @@ import typing as t
 T = t.TypeVar("T")
 
 
-class Died(Exception):
-    """The process that had the step to do was killed itself."""
+class StepKilledError(Exception):
+    """The process that ran the step was killed."""
 
 
 def detached(step: t.Callable[[], T]) -> T:
-    """Carry out a step in a separate process and session; return what the step returns, raise what
-    it raises.
+    """Run a step in a separate process and session; return its result or raise its exception.
 
-    The process is nobody's child, and in no process group or session of the module: a signal for
-    those, a closed terminal or a lost connection does not reach it. If the module is killed
-    meanwhile, the step is finished all the same.
+    The process has no parent and shares no process group or session with the module: signals to
+    these, a closed terminal and a lost connection do not reach it. If the module is killed, the
+    step still finishes.
 
-    :param step: what it changes in this process is lost; its value, or what its exception was made
-        of, can be pickled.
+    :param step: its changes to this process's memory are lost; its result, or the arguments of its
+        exception, must be picklable.
     """
     reader, writer = os.pipe()
     child = os.fork()
@@ -35,7 +33,7 @@ def detached(step: t.Callable[[], T]) -> T:
             os.close(reader)
             os.setsid()
             if os.fork() == 0:
-                _carry_out(step, writer)
+                _run(step, writer)
         finally:
             os._exit(0)
     os.close(writer)
@@ -43,28 +41,28 @@ def detached(step: t.Callable[[], T]) -> T:
     with open(reader, "rb") as stream:
         answer = stream.read()
     if not answer:
-        raise Died(
-            "The process that brings the change into force was killed. Run the same task again."
+        raise StepKilledError(
+            "The process that applies the change was killed. Fix: run the same task again."
         )
     value, failure = pickle.loads(answer)
     if failure is None:
         return value
-    kind, arguments, attributes = failure
-    # not by its __init__, whose parameters are not what Exception keeps
-    error = kind.__new__(kind, *arguments)
+    error_type, arguments, attributes = failure
+    # without __init__, whose parameters may differ from the args that Exception stores
+    error = error_type.__new__(error_type, *arguments)
     error.__dict__.update(attributes)
     raise error
 
 
-def _carry_out(step: t.Callable[[], t.Any], writer: int) -> None:
-    # whoever waits for the end of the module's output does not wait for this process
+def _run(step: t.Callable[[], t.Any], writer: int) -> None:
+    # close the module's output, so that its readers do not wait for this process
     null = os.open(os.devnull, os.O_RDWR)
     for number in (0, 1, 2):
         os.dup2(null, number)
     try:
-        answer = (step(), None)
+        answer: tuple[t.Any, t.Any] = (step(), None)
     except Exception as error:
-        # as pickle does: the args of an OSError do not have its file
+        # like pickle: the args of an OSError lack the file name
         answer = (None, (type(error), error.__reduce__()[1], vars(error)))
     with open(writer, "wb") as stream:
         stream.write(pickle.dumps(answer))

@@ -1,41 +1,42 @@
 # Copyright: Contributors to the bnlnpps.swf_testbed collection
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""An exclusive lock in a file that only its owner can open: whoever can open a file, for reading
-too, can hold its lock."""
+"""An exclusive lock on a file that only its owner can open: anyone who can open a file, even for
+reading, can lock it."""
 
 from __future__ import annotations
 
 import contextlib
 import fcntl
 import os
-import pwd
 import tempfile
 import time
 import typing as t
+
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.processes import user_name
 
 POLL_SECONDS = 0.2
 
 
 class LockHeld(Exception):
-    """Another process has the lock and did not release it in time; the text names the process."""
+    """Another process holds the lock and did not release it in time; the text names the process."""
 
 
 @contextlib.contextmanager
 def exclusive(path: str, patience: float) -> t.Iterator[None]:
-    """Hold the lock of a file, which is made if it is missing. Its directory must be one that only
-    its owner may write.
+    """Hold the lock of a file; create the file if it is missing. Only its owner may write to its
+    directory.
 
     :param patience: seconds to wait for another process.
-    :raises LockHeld: that process still has it.
+    :raises LockHeld: the process still holds it.
     """
     deadline = time.monotonic() + patience
     handle = _taken(path)
     while handle is None:
         if time.monotonic() > deadline:
             raise LockHeld(
-                "%s has held the lock %s for %d s and more. Wait for it; if it hangs, end it "
-                "(kill), and run again" % (holder(path), path, patience)
+                "%s has held the lock %s for more than %d s. Fix: wait until it finishes; if it "
+                "hangs, kill it and run again" % (holder(path), path, patience)
             )
         time.sleep(POLL_SECONDS)
         handle = _taken(path)
@@ -52,8 +53,8 @@ def _taken(path: str) -> int | None:
         try:
             status = os.fstat(handle)
             if status.st_mode & 0o077:
-                # of an earlier version. Anybody may have opened it and hold it without end, so it
-                # is not waited for
+                # created by an earlier version. Anyone may have opened it and hold it forever, so
+                # do not wait for it
                 _replace(path)
             else:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -74,9 +75,8 @@ def _opened(path: str) -> int:
         if not os.path.lexists(path):
             raise
         raise LockHeld(
-            "the lock %s belongs to another user, %s. Wait for the run of that user; if there is "
-            "none, remove the "
-            "file" % (path, _user(os.lstat(path).st_uid))
+            "the lock %s belongs to another user, %s. Fix: wait until the run of that user "
+            "finishes; if there is none, remove the file" % (path, user_name(os.lstat(path).st_uid))
         ) from error
 
 
@@ -87,8 +87,8 @@ def _replace(path: str) -> None:
 
 
 def _is(path: str, status: os.stat_result) -> bool:
-    """Whether the file is still that of its path: it may have been removed or replaced before it
-    was locked."""
+    """Whether the path still names this file: it may have been removed or replaced before the
+    lock."""
     try:
         return os.path.samestat(os.stat(path), status)
     except FileNotFoundError:
@@ -96,7 +96,7 @@ def _is(path: str, status: os.stat_result) -> bool:
 
 
 def holder(path: str) -> str:
-    """The process that has the lock of a file, as ``process 4711 (user me, python3)``."""
+    """The process that holds the lock of a file, as ``process 4711 (user me, python3)``."""
     try:
         wanted = os.stat(path)
     except OSError:
@@ -109,7 +109,7 @@ def holder(path: str) -> str:
                 ) and _has_lock(pid, number):
                     return "process %s (user %s, %s)" % (
                         pid,
-                        _user(os.stat("/proc/" + pid).st_uid),
+                        user_name(os.stat("/proc/" + pid).st_uid),
                         _command(pid),
                     )
     return "a process that this user may not see"
@@ -124,10 +124,3 @@ def _command(pid: str) -> str:
     """The program without its arguments, which may hold a secret."""
     with open("/proc/%s/cmdline" % pid, encoding="utf-8", errors="replace") as stream:
         return os.path.basename(stream.read().partition("\0")[0]) or "unknown"
-
-
-def _user(uid: int) -> str:
-    try:
-        return pwd.getpwuid(uid).pw_name
-    except KeyError:
-        return str(uid)

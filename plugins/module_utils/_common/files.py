@@ -1,7 +1,7 @@
 # Copyright: Contributors to the bnlnpps.swf_testbed collection
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Files of which there is all or nothing, for who reads them and who writes them."""
+"""Atomic writes: readers see the old content or the new, never a part."""
 
 from __future__ import annotations
 
@@ -11,17 +11,19 @@ import shutil
 import stat
 import tempfile
 import time
+from collections.abc import Iterable, Iterator
+from typing import Any
 
 
 @contextlib.contextmanager
-def replacing(path, mode=0o600):
-    """A stream whose text becomes the file's at the end, in one rename; after an error the file is
-    as it was.
+def replacing(path: str, mode: int = 0o600) -> Iterator[Any]:
+    """A stream whose content replaces the file's at the end, in one rename; an error leaves the
+    file unchanged.
 
-    The same after a loss of power. The link of a login that keeps its settings elsewhere stays one.
+    This also survives a power failure. A symbolic link stays one; its target is replaced.
     """
     target = os.path.realpath(path)
-    # the name is hidden from those who read a directory of files, should this process be killed
+    # if this process is killed, programs that read a directory of files skip the hidden name
     handle, scratch = tempfile.mkstemp(prefix=".ansible-", dir=os.path.dirname(target))
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as stream:
@@ -35,8 +37,8 @@ def replacing(path, mode=0o600):
         raise
 
 
-def copy_file(source, target):
-    """Copy a file with mode and owner; the target is there as it was or as it is to be."""
+def copy_file(source: str, target: str) -> None:
+    """Copy a file with mode and owner, atomically."""
     with open(source, "rb") as origin:
         status = os.fstat(origin.fileno())
         with replacing(target, stat.S_IMODE(status.st_mode)) as stream:
@@ -45,7 +47,7 @@ def copy_file(source, target):
             shutil.copyfileobj(origin, stream.buffer)
 
 
-def read(path):
+def read(path: str) -> bytes | None:
     """The bytes of a file, or None where there is none."""
     try:
         with open(path, "rb") as stream:
@@ -54,15 +56,15 @@ def read(path):
         return None
 
 
-def settle(paths, by="mtime"):
-    """Give files that were written before the clock was set back the time that it is, since they
-    are read now.
+def settle(paths: Iterable[str], by: str = "mtime") -> None:
+    """Reset the times of files that lie in the future because the clock was set back: they have
+    been read now.
 
-    Otherwise each run would find them newer than the service that it restarted, until the clock has
-    caught up.
+    Otherwise each run would find them newer than the service that it restarted, until the clock
+    catches up.
 
-    :param by: the time that is compared, ``mtime`` or ``ctime``. With ``ctime`` the other one
-        stays: systemd goes by it.
+    :param by: the time to compare, ``mtime`` or ``ctime``. With ``ctime`` the mtime stays, because
+        systemd compares it.
     """
     for path in paths:
         with contextlib.suppress(OSError):

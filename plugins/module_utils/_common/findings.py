@@ -1,30 +1,40 @@
 # Copyright: Contributors to the bnlnpps.swf_testbed collection
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Something that is wrong with a host: what, how that is known, and the next command."""
+"""A problem of a host or an index: cause, evidence and fix."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+from typing import Any
+
 FATAL, WARNING = "fatal", "warning"
+Finding = dict[str, Any]
 
 
-def finding(check, cause, evidence, fix, severity=FATAL, provider=None):
-    """A finding, as it goes through JSON.
+def finding(
+    check: str,
+    cause: str,
+    evidence: str,
+    fix: str,
+    severity: str = FATAL,
+    provider: str | None = None,
+) -> Finding:
+    """A finding as a dictionary that JSON can carry.
 
-    :param check: one word or two for what was looked at, to filter by.
-    :param provider: the part of the testbed that should have answered, where nothing did.
+    :param check: the check that found it, one or two words, to filter by.
+    :param provider: the part of the testbed that should have answered, if nothing did.
     """
-    return {
-        "check": check,
-        "severity": severity,
-        "cause": cause,
-        "evidence": evidence,
-        "fix": fix,
-        "provider": provider,
-    }
+    texts = {"cause": cause, "evidence": evidence, "fix": fix}
+    return {"check": check, "severity": severity, **texts, "provider": provider}
 
 
-def sentence(item):
+def message(item: Mapping[str, Any]) -> str:
     """The finding as one text. No full stop follows the fix, which may end with a command."""
-    cause = ": ".join(part.rstrip(".") for part in (item["cause"], item["evidence"]) if part) + "."
-    return "%s %s" % (cause, item["fix"]) if item["fix"] else cause
+    labels = (("cause", "%s"), ("evidence", "Evidence: %s"), ("fix", "Fix: %s"))
+    return ". ".join(label % item[key].rstrip(".") for key, label in labels if item[key])
+
+
+def numbered(texts: Iterable[str]) -> str:
+    """Texts as numbered lines."""
+    return "\n".join("%d. %s" % pair for pair in enumerate(texts, 1))

@@ -1,11 +1,11 @@
 # Copyright: Contributors to the bnlnpps.swf_testbed collection
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A marked block at the beginning of a text file that belongs to somebody else.
+"""A marked block at the beginning of a text file that belongs to another owner.
 
-At the beginning, nothing of the file can swallow the block or be swallowed by it: not a last line
-without its end, a macro of a netrc file, or a table of a TOML file. What follows stays byte for
-byte, and is the whole file again once the block is gone.
+At the beginning, the block and the rest of the file cannot merge: not through a last line without
+its end, a macro of a netrc file, or a table of a TOML file. The rest stays byte for byte, and is
+the whole file again once the block is removed.
 """
 
 from __future__ import annotations
@@ -16,24 +16,22 @@ BEGIN, END = "# BEGIN bnlnpps.swf_testbed %s", "# END bnlnpps.swf_testbed %s"
 
 
 class BlockError(ValueError):
-    """A block that has no end; the text says where."""
+    """A block has no end; the text names the line."""
 
 
-def set_block(text, owner, content):
-    """The text with the owner's block at its beginning; without it where the content is empty."""
+def set_block(text: str, owner: str, content: str) -> str:
+    """The text with the owner's block at its beginning, or without the block if the content is
+    empty."""
     rest = outside(text, owner)
-    return (
-        "".join(line + "\n" for line in (BEGIN % owner, *content.splitlines(), END % owner)) + rest
-        if content
-        else rest
-    )
+    block = (BEGIN % owner, *content.splitlines(), END % owner) if content else ()
+    return "".join(line + "\n" for line in block) + rest
 
 
-def outside(text, owner):
+def outside(text: str, owner: str) -> str:
     """The text without the owner's blocks.
 
-    Earlier versions added a block to the end of the file: to a last line that had no end, and then
-    again in each run.
+    Earlier versions appended a block to the end of the file: after a last line without an end, and
+    then again in each run.
 
     :raises BlockError:
     """
@@ -43,7 +41,7 @@ def outside(text, owner):
     if left:
         raise BlockError(
             "line %d is one of the marks of a block of this collection, and its counterpart is "
-            "missing. Take the "
-            "lines of the block out" % (text.count("\n", 0, text.index(left.group(1))) + 1)
+            "missing. Fix: remove the lines of the block"
+            % (text.count("\n", 0, text.index(left.group(1))) + 1)
         )
     return rest

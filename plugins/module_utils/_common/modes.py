@@ -1,10 +1,10 @@
 # Copyright: Contributors to the bnlnpps.swf_testbed collection
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Modes that do not depend on the umask of the login: with 077 a service's user cannot read what
-root installs, with 000 anybody can change it.
+"""Modes that do not depend on the umask of the login: with 077 a service's user cannot read the
+files that root installs, with 000 anybody can change them.
 
-Files with secrets are not meant here. They get their modes one by one, before their content.
+Not for files with secrets: these get their own modes before their content.
 """
 
 from __future__ import annotations
@@ -13,16 +13,16 @@ import os
 import stat
 
 
-def known_umask():
-    """For the rest of the process, what is made is read by everybody and written by its owner,
-    unless it says otherwise."""
+def set_umask() -> None:
+    """Let everybody read, and only the owner write, the files that this process creates, unless a
+    mode is set explicitly."""
     os.umask(0o022)
 
 
-def readable(path):
-    """Let everybody read what the owner reads below a directory, and nobody else write it.
+def readable(path: str) -> None:
+    """Let everybody read, and only the owner write, everything below a directory.
 
-    An installer takes files out of a cache with the modes of the day when they were put there.
+    An installer takes files out of a cache with the modes that they had when they were cached.
     """
     set_mode(path)
     for folder, folders, names in os.walk(path):
@@ -30,7 +30,7 @@ def readable(path):
             set_mode(os.path.join(folder, name))
 
 
-def set_mode(path):
+def set_mode(path: str) -> None:
     mode = os.lstat(path).st_mode
     if stat.S_ISLNK(mode):
         return

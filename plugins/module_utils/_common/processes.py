@@ -7,19 +7,41 @@ from __future__ import annotations
 
 import contextlib
 import os
+import pwd
 import signal
+import subprocess
 import time
+from collections.abc import Callable
+from typing import Any
 
 POLL_SECONDS = 0.1
 
 
-def all_pids():
+def captured(command: list[str], **options: Any) -> subprocess.CompletedProcess[str]:
+    """Run a program without input, and capture its output as text.
+
+    :param options: of :func:`subprocess.run`; by default errors of the program are discarded.
+    """
+    null = subprocess.DEVNULL
+    options = {"stdin": null, "stdout": subprocess.PIPE, "stderr": null, **options}
+    return subprocess.run(command, check=False, text=True, errors="replace", **options)
+
+
+def user_name(uid: int) -> str:
+    """The name of a user, or the number if it has none."""
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return str(uid)
+
+
+def all_pids() -> list[int]:
     return [int(name) for name in os.listdir("/proc") if name.isdigit()]
 
 
-def stat_of(pid):
-    """What /proc/PID/stat has after the name of the program, from the state on; empty for a process
-    that is gone."""
+def stat_of(pid: int) -> list[str]:
+    """The fields of /proc/PID/stat after the program's name, from the state on; empty if the
+    process is gone."""
     try:
         with open("/proc/%d/stat" % pid, encoding="utf-8", errors="replace") as stream:
             return stream.read().rpartition(")")[2].split()
@@ -27,14 +49,14 @@ def stat_of(pid):
         return []
 
 
-def alive(pid):
-    """Whether a process runs; one that ended and that nobody has collected does not."""
+def alive(pid: int) -> bool:
+    """Whether a process runs; a zombie does not."""
     fields = stat_of(pid)
     return bool(fields) and fields[0] != "Z"
 
 
-def ticks_of(pid):
-    """The kernel's time at which a process was started, by a clock that nobody sets; None if it is
+def ticks_of(pid: int) -> int | None:
+    """The start time of a process in clock ticks since boot, which nobody can set; None if it is
     gone.
 
     With the pid it identifies the process.
@@ -43,7 +65,7 @@ def ticks_of(pid):
     return int(fields[19]) if fields else None
 
 
-def age(pid):
+def age(pid: int) -> float:
     """Seconds since a process was started, by the same clock; 0 for one that is gone."""
     ticks = ticks_of(pid)
     return (
@@ -53,15 +75,16 @@ def age(pid):
     )
 
 
-def same_host(pid):
-    """Whether a process is none of a container, where everything may be called as it is here."""
+def same_host(pid: int) -> bool:
+    """Whether a process belongs to this PID namespace: containers may use the same names and
+    paths."""
     try:
         return os.readlink("/proc/%d/ns/pid" % pid) == os.readlink("/proc/self/ns/pid")
     except OSError:
         return False
 
 
-def environ_of(pid):
+def environ_of(pid: int) -> dict[str, str] | None:
     """The environment that a process was started with, or None if this user may not read it."""
     try:
         with open("/proc/%d/environ" % pid, encoding="utf-8", errors="surrogateescape") as stream:
@@ -70,11 +93,13 @@ def environ_of(pid):
         return None
 
 
-def end(remaining, timeout, number=signal.SIGTERM):
-    """Send a signal to processes and wait until they are gone; pids of those that are still there
-    when the time is up.
+def end(
+    remaining: Callable[[], list[int]], timeout: float, number: int = signal.SIGTERM
+) -> list[int]:
+    """Send a signal to processes and wait until they exit; return the pids of those that remain at
+    the timeout.
 
-    :param remaining: returns the pids of those that are there.
+    :param remaining: returns the pids of the processes that remain.
     """
     for pid in remaining():
         with contextlib.suppress(OSError):

@@ -1,8 +1,8 @@
 # Copyright: Contributors to the bnlnpps.swf_testbed collection
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What PostgreSQL keeps of a password (RFC 5803, SCRAM-SHA-256), so that the password itself need
-not be sent to the server."""
+"""The verifier that PostgreSQL stores for a password (RFC 5803, SCRAM-SHA-256), so that the
+password itself need not be sent to the server."""
 
 from __future__ import annotations
 
@@ -18,23 +18,15 @@ ITERATIONS = 4096
 _VERIFIER = re.compile(
     r"SCRAM-SHA-256\$(\d+):([A-Za-z0-9+/=]+)\$([A-Za-z0-9+/=]+):([A-Za-z0-9+/=]+)"
 )
-_PROHIBITED = (
-    stringprep.in_table_c12,
-    stringprep.in_table_c21_c22,
-    stringprep.in_table_c3,
-    stringprep.in_table_c4,
-    stringprep.in_table_c5,
-    stringprep.in_table_c6,
-    stringprep.in_table_c7,
-    stringprep.in_table_c8,
-    stringprep.in_table_c9,
-    stringprep.in_table_a1,
-)
+_PROHIBITED = [
+    getattr(stringprep, "in_table_" + name)
+    for name in ("c12", "c21_c22", "c3", "c4", "c5", "c6", "c7", "c8", "c9", "a1")
+]
 
 
-def prepared(password):
-    """The bytes that clients and the server work with: SASLprep (RFC 4013), or the text as it is
-    where that refuses it."""
+def prepared(password: str) -> bytes:
+    """The bytes that clients and the server use: SASLprep (RFC 4013), or the unchanged text if
+    SASLprep rejects it."""
     if password.isascii():
         return password.encode()
     mapped = "".join(
@@ -50,21 +42,19 @@ def prepared(password):
     return text.encode()
 
 
-def verifier(password, salt=None, iterations=ITERATIONS):
-    """The text for ``PASSWORD '...'``."""
+def verifier(password: str, salt: bytes | None = None, iterations: int = ITERATIONS) -> str:
+    """The verifier, for ``PASSWORD '...'``."""
     salt = os.urandom(16) if salt is None else salt
     salted = hashlib.pbkdf2_hmac("sha256", prepared(password), salt, iterations)
     stored = hashlib.sha256(hmac.digest(salted, b"Client Key", "sha256")).digest()
     server = hmac.digest(salted, b"Server Key", "sha256")
-    return "SCRAM-SHA-256$%d:%s$%s:%s" % (
-        iterations,
-        *(base64.b64encode(part).decode() for part in (salt, stored, server)),
-    )
+    encoded = [base64.b64encode(part).decode() for part in (salt, stored, server)]
+    return "SCRAM-SHA-256$%d:" % iterations + "%s$%s:%s" % tuple(encoded)
 
 
-def is_of(text, password):
-    """Whether a verifier is of a password."""
+def is_of(text: str | None, password: str) -> bool:
+    """Whether a verifier belongs to a password."""
     match = _VERIFIER.fullmatch(text or "")
-    return bool(match) and hmac.compare_digest(
-        text, verifier(password, base64.b64decode(match.group(2)), int(match.group(1)))
+    return match is not None and hmac.compare_digest(
+        match[0], verifier(password, base64.b64decode(match[2]), int(match[1]))
     )

@@ -1,25 +1,24 @@
 # Copyright: Contributors to the bnlnpps.swf_testbed collection
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Credentials are text. YAML and INI make numbers of some: 0123 becomes 83, 1e5 becomes 100000.0,
-and what was meant is lost."""
+"""Credentials are text. YAML and INI parse some as numbers: 0123 becomes 83, 1e5 becomes 100000.0,
+and the original is lost."""
 
 from __future__ import annotations
 
+from typing import Any
 
-def not_text(what, value):
-    """What is wrong with a credential that is anything but text, None otherwise. The value is not
-    in it."""
+
+def not_text(what: str, value: Any) -> str | None:
+    """The problem of a credential that is not text, or None. The message does not contain the
+    value."""
     if isinstance(value, str):
         return None
-    kind = (
-        "empty"
-        if value is None
-        else "a truth value"
-        if isinstance(value, bool)
-        else ("a number" if isinstance(value, (int, float)) else "a list or a dictionary")
-    )
+    # bool is an int
+    types = ((type(None), "empty"), (bool, "a truth value"), ((int, float), "a number"))
+    names = [text for cls, text in types if isinstance(value, cls)]
+    found = names[0] if names else "a list or a dictionary"
     return (
         "%s must be text. Evidence: it is %s; without quotes, YAML and INI read 0123 and 1e5 as "
-        "numbers. Fix: quote it" % (what, kind)
+        "numbers. Fix: quote it" % (what, found)
     )

@@ -1,8 +1,7 @@
 # Copyright: Contributors to the bnlnpps.swf_testbed collection
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Certificates that lie on a host: how long they are good, for whom, and whether the key is
-theirs."""
+"""Certificate files on a host: their validity, their names, and whether they match their keys."""
 
 from __future__ import annotations
 
@@ -10,33 +9,38 @@ import datetime
 import glob
 import os
 import ssl
+from collections.abc import Iterable
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.findings import (
     FATAL,
     WARNING,
+    Finding,
     finding,
 )
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._doctor.certificate_der import (
+    Certificate,
     from_pem,
 )
 
-RENEW = "Run: ansible-playbook site.yml, which renews what the lab's CA issued. Replace a certificate of your own first"
+RENEW = "Run: ansible-playbook site.yml, which renews certificates of the lab CA. Replace your own certificate first"
 
 
-def now():
+def now() -> datetime.datetime:
     return datetime.datetime.now(datetime.timezone.utc)
 
 
-def time_problem(what, certificate, days, fix=RENEW):
-    """A certificate that is not good now, or not much longer; None if it is."""
+def time_problem(
+    what: str, certificate: Certificate, days: float, fix: str = RENEW
+) -> Finding | None:
+    """The finding for a certificate that is invalid now or soon, or None."""
     left = certificate.ends - now()
     if certificate.begins > now():
         return finding(
             "certificate",
             "%s is not valid yet" % what,
-            "it begins on %s, and the clock of this host says %s"
+            "it is valid from %s, and the clock of this host shows %s"
             % (stamp(certificate.begins), stamp(now())),
-            "Mend the clock of this host (timedatectl)",
+            "Correct the clock of this host (timedatectl)",
         )
     if left.total_seconds() <= 0:
         return finding(
@@ -53,28 +57,30 @@ def time_problem(what, certificate, days, fix=RENEW):
     return None
 
 
-def stamp(moment):
+def stamp(moment: datetime.datetime) -> str:
     return moment.strftime("%Y-%m-%d %H:%M UTC")
 
 
-def names_problem(what, certificate, names):
-    """Names that clients call and that a certificate lacks; None if it has all."""
+def names_problem(what: str, certificate: Certificate, names: Iterable[str]) -> Finding | None:
+    """The finding for names that a certificate lacks, or None."""
     missing = [name for name in names if name and not certificate.covers(name)]
     if not missing:
         return None
     return finding(
         "certificate",
-        "%s is not for %s" % (what, ", ".join(missing)),
-        "it is for %s" % (", ".join(certificate.names) or "no name at all"),
-        "Run: ansible-playbook site.yml. Have a certificate of your own issued with that name",
+        "%s does not cover %s" % (what, ", ".join(missing)),
+        "it covers %s" % (", ".join(certificate.names) or "no names"),
+        "Run: ansible-playbook site.yml. Have your own certificate issued with that name",
     )
 
 
-def file_problems(what, path, days, names=(), key=None):
-    """What is wrong with a file of certificates.
+def file_problems(
+    what: str, path: str, days: int, names: Iterable[str] = (), key: str | None = None
+) -> list[Finding]:
+    """Findings for a certificate file.
 
-    :param names: what its first certificate must be for.
-    :param key: path of the key that must belong to the first.
+    :param names: the names that its first certificate must cover.
+    :param key: path of the key that must match the first.
     """
     what = "%s (%s)" % (what, path)
     try:
@@ -86,7 +92,7 @@ def file_problems(what, path, days, names=(), key=None):
                 "certificate",
                 "%s cannot be used" % what,
                 getattr(error, "strerror", None) or str(error),
-                "Run: ansible-playbook site.yml, which places it anew",
+                "Run: ansible-playbook site.yml, which installs it again",
             )
         ]
     found = [
@@ -99,23 +105,23 @@ def file_problems(what, path, days, names=(), key=None):
     return [item for item in found if item]
 
 
-def key_problem(what, path, key):
+def key_problem(what: str, path: str, key: str) -> Finding | None:
     try:
         ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(path, key, password=lambda: "")
     except OSError as error:
-        # OpenSSL's text names neither key nor file
+        # OpenSSL's message contains neither the key nor the path
         why = getattr(error, "reason", None) or error.strerror or "it cannot be read"
         severity = WARNING if isinstance(error, PermissionError) else FATAL
         return finding(
             "certificate",
-            "%s does not go with its key %s" % (what, key),
+            "%s does not match its key %s" % (what, key),
             str(why).replace("_", " ").lower(),
-            "Run: ansible-playbook site.yml, which places both anew",
+            "Run: ansible-playbook site.yml, which installs both again",
             severity,
         )
     return None
 
 
-def placed(pattern):
-    """The files of a pattern."""
+def placed(pattern: str) -> list[str]:
+    """The files that match a pattern."""
     return sorted(path for path in glob.glob(pattern) if os.path.isfile(path))

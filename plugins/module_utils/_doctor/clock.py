@@ -1,7 +1,7 @@
 # Copyright: Contributors to the bnlnpps.swf_testbed collection
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whether somebody keeps a host's clock right."""
+"""Whether a host's clock is synchronised."""
 
 from __future__ import annotations
 
@@ -9,18 +9,19 @@ import subprocess
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.findings import (
     WARNING,
+    Finding,
     finding,
 )
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.processes import captured
 
 
-def unsynchronised():
-    """A warning where systemd says that nothing synchronises the clock; None where it does, or
-    cannot say."""
-    # a container has the clock of its machine, and cannot mend it
+def unsynchronised() -> Finding | None:
+    """A warning if systemd reports that the clock is not synchronised, or None."""
+    # a container shares the clock of its host, and cannot set it
     if output(["systemd-detect-virt", "--container", "--quiet"]) is not None:
         return None
-    said = output(["timedatectl", "show", "--property=NTPSynchronized", "--value"])
-    if said is None or said.strip() != "no":
+    synchronised = output(["timedatectl", "show", "--property=NTPSynchronized", "--value"])
+    if synchronised is None or synchronised.strip() != "no":
         return None
     return finding(
         "clock",
@@ -32,18 +33,10 @@ def unsynchronised():
     )
 
 
-def output(command):
-    """What a command prints, None if it fails."""
+def output(command: list[str]) -> str | None:
+    """The output of a command, or None if it fails."""
     try:
-        done = subprocess.run(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
-            check=False,
-            timeout=10,
-        )
+        done = captured(command, timeout=10)
     except (OSError, subprocess.TimeoutExpired):
         return None
     return done.stdout if done.returncode == 0 else None

@@ -1,18 +1,20 @@
 # Copyright: Contributors to the bnlnpps.swf_testbed collection
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whether what runs is what is configured on this host's disk, found out without telling
-supervisord."""
+"""Whether the running programs match the configuration on disk, without a reload of supervisord."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
+from typing import Any
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.findings import (
     WARNING,
+    Finding,
     finding,
 )
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._instance.state import SITE
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._instance.state import SITE, State
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.daemon import Daemon
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.errors import (
     SupervisorError,
@@ -24,7 +26,7 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.ru
 )
 
 
-def drift(state):
+def drift(state: State) -> list[Finding]:
     """Findings for an instance whose supervisord answers."""
     places, daemon = state.places, Daemon(state.snapshot.pid)
     found = [other_release(places, state.settings.get("release")), newer_secret(places)]
@@ -48,18 +50,18 @@ def drift(state):
         found.append(
             finding(
                 "drift",
-                "the configuration on disk is not the one that runs",
+                "the running programs do not match the configuration on disk",
                 "%s: %s" % (places["supervisord_conf"], "; ".join(parts)),
-                "Run: %s, which brings it into force" % SITE,
+                "Run: %s, which applies it" % SITE,
                 WARNING,
             )
         )
     return [item for item in found if item]
 
 
-def other_release(places, configured):
-    """An upgrade or a rollback that was cut off: programs are configured for another release than
-    the active one."""
+def other_release(places: Mapping[str, Any], configured: str | None) -> Finding | None:
+    """The finding for an interrupted upgrade or rollback: the programs are configured for another
+    release than the active one."""
     current = os.path.realpath(os.path.join(places["root"], "current"))
     if not configured or os.path.realpath(configured) == current:
         return None
@@ -67,21 +69,21 @@ def other_release(places, configured):
         "drift",
         "the programs are configured for another release than the active one",
         "%s and %s" % (os.path.basename(configured), os.path.basename(current)),
-        "Run: %s, which finishes what was cut off" % SITE,
+        "Run: %s, which resumes the interrupted change" % SITE,
         WARNING,
     )
 
 
-def newer_secret(places):
-    """A secret that was changed after supervisord was started: programs read them when they
-    start."""
+def newer_secret(places: Mapping[str, Any]) -> Finding | None:
+    """The finding for a secret that changed after supervisord started: programs read secrets at
+    their start."""
     newer = newer_secrets(places["secrets_dir"], places["socket"])
     if not newer:
         return None
     return finding(
         "drift",
-        "a secret was changed, and the programs have the old one",
+        "a secret was changed, and the programs still use the old one",
         ", ".join(newer),
-        "Run: %s, which starts them again" % SITE,
+        "Run: %s, which restarts them" % SITE,
         WARNING,
     )

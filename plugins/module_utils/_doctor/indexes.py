@@ -1,14 +1,18 @@
 # Copyright: Contributors to the bnlnpps.swf_testbed collection
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Findings on package indexes: what pip_index_info finds, and certificates that will expire."""
+"""Findings on package indexes: those of pip_index_info, and certificates that expire soon."""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
 from urllib.parse import urlsplit
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.findings import (
     WARNING,
+    Finding,
     finding,
 )
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._doctor.reach import tls_problems
@@ -26,35 +30,37 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.probe i
 )
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.verdicts import explained
 
-# nothing listens there: that may only not be installed yet
+# verdicts of an index that may not be installed yet
 NOBODY = ("refused",)
 
 
-def examine(indexes, packages, access_dir, python, options):
+def examine(
+    indexes: list[dict[str, Any]],
+    packages: list[str],
+    access_dir: str | None,
+    python: str | None,
+    options: Mapping[str, Any],
+) -> list[Finding]:
     """Findings on the indexes of this host.
 
     :param indexes: items of ``swf_testbed_pip_indexes``; ``ca_cert`` is a path on this host.
-    :param python: version that is installed for, or None.
+    :param python: version of the Python to install for, or None.
     :param options: of the module host_check.
     """
     try:
         seen = probe(indexes, packages, access_dir, python, options["timeout"])
     except (ProbeError, IndexesError, AccessError) as error:
-        return [
-            finding(
-                "index", "the package indexes cannot be asked", line, "Mend swf_testbed_pip_indexes"
-            )
-            for line in str(error).splitlines()
-        ]
+        cause, fix = "the package indexes cannot be checked", "Correct swf_testbed_pip_indexes"
+        return [finding("index", cause, line, fix) for line in str(error).splitlines()]
     reports = together(faults(seen["indexes"], seen["packages"]))
     found = [of_report(item, options["provided_index"], seen["indexes"]) for item in reports]
     found += [of_warning(line) for line in seen["unsafe"]]
     return found + expiring(seen["indexes"], indexes, access_dir, options)
 
 
-def together(reports):
-    """The reports, with one for all packages of an index that have the same verdict."""
-    groups = {}
+def together(reports: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """The reports, grouped: one for all packages of an index with the same verdict."""
+    groups: dict[Any, list[dict[str, Any]]] = {}
     for item in reports:
         groups.setdefault(
             (item.get("index", item.get("name")), item["verdict"], "package" in item), []
@@ -62,7 +68,7 @@ def together(reports):
     for (index, verdict, of_package), items in groups.items():
         if of_package and len(items) > 1 and index:
             names = ", ".join(item["package"] for item in items)
-            # the words of a verdict need no more than the name here
+            # here the text of a verdict needs only the name
             text = explained(
                 verdict,
                 items[0]["evidence"],
@@ -79,7 +85,7 @@ def together(reports):
             yield from items
 
 
-def of_report(item, provided, indexes):
+def of_report(item: Mapping[str, Any], provided: str, indexes: list[dict[str, Any]]) -> Finding:
     name = item.get("index", item.get("name"))
     url = next((index["url"] for index in indexes if index["name"] == name), None) or ""
     ours = bool(provided) and url.startswith(provided.rstrip("/") + "/")
@@ -92,18 +98,23 @@ def of_report(item, provided, indexes):
     )
 
 
-def of_warning(line):
-    head, _stop, fix = line.rstrip(".").rpartition(". ")
-    cause, _colon, evidence = head.partition(": ")
+def of_warning(text: str) -> Finding:
+    """The finding for a text of :func:`message`."""
+    cause, evidence, fix = re.split(r"\. (?:Evidence|Fix): ", text, maxsplit=2)
     return finding("index", cause, evidence, fix, WARNING)
 
 
-def expiring(seen, indexes, access_dir, options):
-    """Warnings of certificates that are good, and not much longer."""
+def expiring(
+    seen: list[dict[str, Any]],
+    indexes: list[dict[str, Any]],
+    access_dir: str | None,
+    options: Mapping[str, Any],
+) -> list[Finding]:
+    """Warnings for certificates that expire soon."""
     access, found = Access(access_dir), []
     for index, entry in zip(seen, indexes):
         parts = urlsplit(index["url"] or "")
-        if parts.scheme != "https" or not index["reachable"]:
+        if parts.scheme != "https" or not parts.hostname or not index["reachable"]:
             continue
         item = {
             "name": "index " + index["name"],
@@ -117,12 +128,8 @@ def expiring(seen, indexes, access_dir, options):
             with open(path, encoding="ascii", errors="replace") as stream:
                 item["ca"] = stream.read()
         where = "%s:%d" % (parts.hostname, item["port"])
-        # what is wrong with it now, the probe has said
-        found += [
-            problem
-            for problem in tls_problems(
-                item, parts.hostname, where, options["timeout"], options["expiry_days"]
-            )
-            if problem["severity"] == WARNING
-        ]
+        # the probe has already reported current problems
+        limits = options["timeout"], options["expiry_days"]
+        problems = tls_problems(item, parts.hostname, where, *limits)
+        found += [problem for problem in problems if problem["severity"] == WARNING]
     return found

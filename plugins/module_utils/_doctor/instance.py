@@ -1,16 +1,18 @@
 # Copyright: Contributors to the bnlnpps.swf_testbed collection
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is wrong with an instance of the testbed on this host, or stands in the way of installing
-one."""
+"""Findings for an instance of the testbed on this host, or for the installation of one."""
 
 from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Mapping
+from typing import Any
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.findings import (
     WARNING,
+    Finding,
     finding,
 )
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._doctor import certificates
@@ -41,59 +43,56 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.ru
 TAIL_BYTES = 2000
 
 
-def examine(item, places, options):
+def examine(
+    item: Mapping[str, Any], places: Mapping[str, Any], options: Mapping[str, Any]
+) -> tuple[bool, list[Finding]]:
     """(installed, findings) of an instance.
 
-    :param item: ``name``, ``ports``, ``health_url``, ``certificate_names`` (of a certificate of its
-        own) of the instance.
+    :param item: ``name``, ``ports``, ``health_url``, ``certificate_names`` (if it has its own
+        certificate) of the instance.
     :param places: its layout.
     :param options: of the module host_check.
     """
     state = State(places, TAIL_BYTES)
-    found = place_problems(places)
+    found: list[Finding | None] = [*place_problems(places)]
     if state.installed:
         found += full_disks(
             [places[name] for name in ("root", "config_dir", "state_dir", "log_dir")],
             options["min_free_mb"],
         )
         found += broken_release(places) + open_secrets(places)
-        found += what_runs(state, item)
+        found += runtime_problems(state, item)
         found += certificates_of(item, places, options["expiry_days"])
     else:
         found.append(space_problem(places, options["release_mb"]))
-        # a host may have more than one
-        found += [
-            dict(
-                entry,
-                cause=entry["cause"].replace(
-                    "not installed", "the instance %s is not installed" % item["name"]
-                ),
-            )
-            for entry in state.findings
-        ]
-    # another login's processes cannot be told apart from those of the instance
+        # a host may have several instances
+        name = "the instance %s is not installed" % item["name"]
+        for entry in state.findings:
+            found.append(dict(entry, cause=entry["cause"].replace("not installed", name)))
+    # the processes of another login cannot be distinguished from those of the instance
     if places["scope"] == "user" or os.geteuid() == 0:
         ours = programs_of(places["socket"])
         found += [port_problem(port, ours) for port in item["ports"]]
     return state.installed, [entry for entry in found if entry]
 
 
-def what_runs(state, item):
-    """Unit, daemon, programs, the monitor's health, and whether what runs is what is configured."""
-    places, found, running = state.places, [], True
+def runtime_problems(state: State, item: Mapping[str, Any]) -> list[Finding]:
+    """Findings for unit, daemon, programs, the monitor's health, and drift of the configuration."""
+    places, running = state.places, True
+    found: list[Finding] = []
     if state.settings.get("unit"):
         running, found = unit_problems(places["unit"], places["scope"], START)
     elif os.path.exists(places["unit_file"]):
         found.append(
             finding(
                 "drift",
-                "supervisord is a daemon of its own, and a unit for it is left",
+                "supervisord runs without systemd, and an old unit for it exists",
                 "there is %s" % places["unit_file"],
-                "Run: %s, which takes it away" % SITE,
+                "Run: %s, which removes it" % SITE,
                 WARNING,
             )
         )
-    # a unit that does not run is the reason
+    # a stopped unit explains a missing daemon
     found += [entry for entry in state.findings if running or entry["check"] != "daemon"]
     if state.snapshot is None:
         return found + ([] if state.unreachable else orphans(places))
@@ -106,26 +105,26 @@ def what_runs(state, item):
     return found
 
 
-def orphans(places):
+def orphans(places: Mapping[str, Any]) -> list[Finding]:
     left = programs_of(places["socket"])
     if not left:
         return []
     return [
         finding(
             "orphans",
-            "programs go on without the supervisord that started them",
+            "programs run without the supervisord that started them",
             "processes %s" % (", ".join(map(str, sorted(left)))),
-            "Run: %s, which ends them and starts them anew" % START,
+            "Run: %s, which stops and starts them again" % START,
         )
     ]
 
 
-def broken_release(places):
-    """A release or tools that cannot be started, as after an upgrade of the distribution's
+def broken_release(places: Mapping[str, Any]) -> list[Finding]:
+    """Findings for a release that cannot start, for example after an upgrade of the distribution's
     Python."""
     current = os.path.join(places["root"], "current")
     if not os.path.islink(current):
-        # a first run that was cut off before the last step; what is configured is another finding
+        # a first run was interrupted before the last step; drift is a separate finding
         return [
             finding("release", "no release is active", "there is no %s" % current, "Run: " + SITE)
         ]
@@ -133,20 +132,19 @@ def broken_release(places):
     if manifest(path):
         return []
     python = os.path.join(path, "bin", "python")
-    why = "%s is not complete" % path
+    why = "%s is incomplete" % path
     if not os.path.isdir(path):
-        why = "%s leads to %s, which is not there" % (current, path)
+        why = "%s points to %s, which does not exist" % (current, path)
     elif os.path.islink(python) and not os.path.exists(python):
-        why = "%s leads to %s, which is gone" % (python, os.path.realpath(python))
+        why = "%s points to %s, which does not exist" % (python, os.path.realpath(python))
     return [
-        finding(
-            "release", "the active release is broken", why, "Run: %s, which builds it again" % SITE
-        )
+        finding("release", "the active release is broken", why, "Run: %s, which rebuilds it" % SITE)
     ]
 
 
-def open_secrets(places):
-    """Secrets that others than their owner, and the group of the runtime user, may read."""
+def open_secrets(places: Mapping[str, Any]) -> list[Finding]:
+    """Findings for secrets that others than their owner, or the group of the runtime user, can
+    read."""
     found = []
     allowed = 0o700 if places["scope"] == "user" else 0o750
     for folder in (places["secrets_dir"], places["access_dir"]):
@@ -155,32 +153,32 @@ def open_secrets(places):
                 mode = stat.S_IMODE(os.lstat(path).st_mode)
             except OSError:
                 continue
-            # certificates and settings of pip are in there too, and are nobody's secret: the folder
-            # is what protects them
+            # the directory also contains certificates and pip settings, which are not secret; it
+            # protects them all
             if mode & ~allowed & 0o777 and (
                 path == folder or folder == places["secrets_dir"] or path.endswith("netrc")
             ):
                 found.append(
                     finding(
                         "secrets",
-                        "others may read %s" % path,
+                        "other users can read %s" % path,
                         "its mode is %04o" % mode,
-                        "Run: chmod %s %s; and think of the secrets in it as known"
+                        "Run: chmod %s %s. The secrets in it are compromised: rotate them"
                         % ("go-rwx" if places["scope"] == "user" else "o-rwx", path),
                     )
                 )
     return found
 
 
-def entries(folder):
+def entries(folder: str) -> list[os.DirEntry[str]]:
     try:
         return sorted(os.scandir(folder), key=lambda entry: entry.name)
     except OSError:
         return []
 
 
-def certificates_of(item, places, days):
-    """Of the instance's own server, and those of CAs that it believes."""
+def certificates_of(item: Mapping[str, Any], places: Mapping[str, Any], days: int) -> list[Finding]:
+    """Findings for the certificate of the instance's server, and for the CAs that it trusts."""
     own, key = (os.path.join(places["secrets_dir"], name) for name in ("tls.pem", "tls.key"))
     found = []
     if os.path.exists(own):

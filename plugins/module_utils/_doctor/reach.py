@@ -1,8 +1,8 @@
 # Copyright: Contributors to the bnlnpps.swf_testbed collection
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whether this host reaches a service: its name resolves, something listens, and its TLS
-certificate is one to trust."""
+"""Whether this host reaches a service: its name resolves, its port is open, and its TLS certificate
+is trusted."""
 
 from __future__ import annotations
 
@@ -10,8 +10,13 @@ import os
 import socket
 import ssl
 import struct
+from collections.abc import Mapping
+from typing import Any
 
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.findings import finding
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.findings import (
+    Finding,
+    finding,
+)
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._doctor.certificate_der import (
     from_der,
 )
@@ -22,12 +27,12 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._doctor.certif
 )
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.client import why_untrusted
 
-# what a client of PostgreSQL says before TLS begins: the length, and the number of this request
+# PostgreSQL's SSLRequest message: its length, and its code
 POSTGRESQL_TLS = struct.pack("!ii", 8, 80877103)
 
 
-def reach(item, timeout, days):
-    """What keeps this host from a service; an empty list if nothing does.
+def reach(item: Mapping[str, Any], timeout: float, days: int) -> list[Finding]:
+    """Findings for the connection of this host to a service.
 
     :param item: one of the option ``reach`` of the module host_check.
     """
@@ -43,7 +48,7 @@ def reach(item, timeout, days):
                 "name",
                 "the name of the %s does not resolve on this host" % item["name"],
                 "%s: %s" % (host, getattr(error, "strerror", None) or error),
-                "Mend %s, or this host's DNS or /etc/hosts: getent hosts %s"
+                "Correct %s, or this host's DNS or /etc/hosts: getent hosts %s"
                 % (item["variable"], host),
             )
         ]
@@ -54,53 +59,47 @@ def reach(item, timeout, days):
     return tls_problems(item, host, where, timeout, days) if item["tls"] != "off" else []
 
 
-def connect(host, port, timeout):
+def connect(host: str, port: int, timeout: float) -> socket.socket:
     return socket.create_connection((host, port), timeout=timeout)
 
 
-def unconnected(item, where, error, timeout):
+def unconnected(item: Mapping[str, Any], where: str, error: OSError, timeout: float) -> Finding:
     if isinstance(error, ConnectionRefusedError):
-        # the host is there and said no: that part of the testbed may only not be installed yet
-        return finding(
-            "connection",
-            "nothing listens at the address of the %s" % item["name"],
-            "%s: %s" % (where, error.strerror),
-            "See what runs there: ansible-playbook playbooks/status.yml. Or mend %s"
-            % item["variable"],
-            provider=item["provider"] or None,
-        )
-    why = (
-        "no answer in %d s" % timeout
-        if isinstance(error, (socket.timeout, TimeoutError))
-        else error.strerror or str(error)
-    )
+        return nothing_listens(item, where, error)
+    late = isinstance(error, (socket.timeout, TimeoutError))
+    why = "no answer in %d s" % timeout if late else error.strerror or str(error)
     return finding(
         "connection",
         "this host cannot reach the %s" % item["name"],
         "%s: %s" % (where, why),
-        "Check that its host is up, the firewalls between the two, and %s" % item["variable"],
+        "Check that its host is up, the firewalls between both hosts, and %s" % item["variable"],
     )
 
 
-def local_socket(item, path):
+def nothing_listens(item: Mapping[str, Any], where: str, error: OSError) -> Finding:
+    """The host answers: that part of the testbed may not be installed yet."""
+    fix = "Look at the status: ansible-playbook playbooks/status.yml. Or correct %s"
+    return finding(
+        "connection",
+        "nothing listens at the address of the %s" % item["name"],
+        "%s: %s" % (where, error.strerror),
+        fix % item["variable"],
+        provider=item["provider"] or None,
+    )
+
+
+def local_socket(item: Mapping[str, Any], path: str) -> list[Finding]:
     try:
         with socket.socket(socket.AF_UNIX) as probe:
             probe.connect(path)
     except OSError as error:
-        return [
-            finding(
-                "connection",
-                "nothing listens at the socket of the %s" % item["name"],
-                "%s: %s" % (path, error.strerror),
-                "See what runs: ansible-playbook playbooks/status.yml. Or mend %s"
-                % item["variable"],
-                provider=item["provider"] or None,
-            )
-        ]
+        return [nothing_listens(item, path, error)]
     return []
 
 
-def tls_problems(item, host, where, timeout, days):
+def tls_problems(
+    item: Mapping[str, Any], host: str, where: str, timeout: float, days: int
+) -> list[Finding]:
     what = "the certificate of the %s at %s" % (item["name"], where)
     try:
         context = ssl.create_default_context(cadata=item["ca"] or None)
@@ -109,7 +108,7 @@ def tls_problems(item, host, where, timeout, days):
             finding(
                 "certificate",
                 "the CA of the %s cannot be used" % item["name"],
-                "it is no certificate in PEM",
+                "it contains no PEM certificate",
                 "Set swf_testbed_ca_cert to the CA's certificate",
             )
         ]
@@ -117,13 +116,13 @@ def tls_problems(item, host, where, timeout, days):
         certificate = from_der(handshake(item, host, timeout, context))
     except ssl.SSLCertVerificationError as error:
         return [untrusted(item, what, host, timeout, error)]
-    except NoTls:
+    except TlsNotOfferedError:
         return [
             finding(
                 "tls",
                 "the %s does not offer TLS" % item["name"],
-                "it says so at %s" % where,
-                "Have it speak TLS, or mend %s" % item["variable"],
+                "it declined TLS at %s" % where,
+                "Enable TLS there, or correct %s" % item["variable"],
             )
         ]
     except OSError as error:
@@ -131,41 +130,47 @@ def tls_problems(item, host, where, timeout, days):
         return [
             finding(
                 "tls",
-                "no TLS connection to the %s comes about" % item["name"],
+                "the TLS handshake with the %s fails" % item["name"],
                 "%s: %s" % (where, str(text).replace("_", " ").lower()),
-                "Look at it with: openssl s_client -connect %s" % where,
+                "Look for the reason with: openssl s_client -connect %s" % where,
             )
         ]
     soon = time_problem(what, certificate, days)
     return [soon] if soon else []
 
 
-class NoTls(Exception):
-    """The server says that it has no TLS."""
+class TlsNotOfferedError(Exception):
+    """The server declines TLS."""
 
 
-def handshake(item, host, timeout, context):
-    """The certificate that a server shows, in DER.
+def handshake(item: Mapping[str, Any], host: str, timeout: float, context: ssl.SSLContext) -> bytes:
+    """The certificate of a server, in DER.
 
-    :raises OSError, NoTls:
+    :raises OSError, TlsNotOfferedError:
     """
     with connect(host, item["port"], timeout) as plain:
         if item["tls"] == "postgresql":
             plain.sendall(POSTGRESQL_TLS)
             if plain.recv(1) != b"S":
-                raise NoTls
+                raise TlsNotOfferedError
         with context.wrap_socket(plain, server_hostname=host) as secure:
-            return secure.getpeercert(binary_form=True)
+            return secure.getpeercert(binary_form=True) or b""
 
 
-def untrusted(item, what, host, timeout, error):
-    """Why a certificate is not accepted, with what it says of itself."""
-    # only to read it: nothing is sent over this connection
+def untrusted(
+    item: Mapping[str, Any],
+    what: str,
+    host: str,
+    timeout: float,
+    error: ssl.SSLCertVerificationError,
+) -> Finding:
+    """The finding for a certificate that is not trusted, with its dates and names."""
+    # only to read the certificate: nothing is sent over this connection
     blind = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     blind.check_hostname, blind.verify_mode = False, ssl.CERT_NONE
     try:
         shown = from_der(handshake(item, host, timeout, blind))
-    except (OSError, ValueError, NoTls):
+    except (OSError, ValueError, TlsNotOfferedError):
         shown = None
     verdict, evidence = why_untrusted(error, host)
     if verdict == "tls_expired":
@@ -174,17 +179,17 @@ def untrusted(item, what, host, timeout, error):
             "certificate", "%s is not valid at this time" % what, evidence, RENEW
         )
     if verdict == "tls_hostname":
-        names = (", ".join(shown.names) or "no name") if shown else "other names"
+        names = (", ".join(shown.names) or "no names") if shown else "other names"
         return finding(
             "certificate",
-            "%s is for another name" % what,
-            "%s is called, and it is for %s" % (host, names),
-            "Mend %s, or have the certificate issued for %s" % (item["variable"], host),
+            "%s does not cover the name" % what,
+            "the address is %s, and it covers %s" % (host, names),
+            "Correct %s, or have the certificate issued for %s" % (item["variable"], host),
         )
-    ends = "; the certificate ends on %s" % stamp(shown.ends) if shown else ""
+    ends = "; the certificate expires on %s" % stamp(shown.ends) if shown else ""
     return finding(
         "certificate",
-        "%s comes from a CA that is not trusted here" % what,
+        "this host does not trust the CA of %s" % what,
         evidence + ends,
         "Set swf_testbed_ca_cert to the certificate of its CA, and run: ansible-playbook site.yml",
     )

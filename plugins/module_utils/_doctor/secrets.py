@@ -1,24 +1,26 @@
 # Copyright: Contributors to the bnlnpps.swf_testbed collection
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Keeps the secrets of a host out of what is reported: logs are quoted, and a program may have
-written one into its log."""
+"""Removes the secrets of a host from findings: these quote logs, and a program may have logged a
+secret."""
 
 from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterable, Iterator
 
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.findings import Finding
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.secrets import Scrubber
 
-# shorter ones would cut ordinary words to pieces
+# shorter secrets would damage ordinary words
 SHORTEST = 6
 LONGEST_FILE = 100000
 TEXTS = ("cause", "evidence", "fix")
 
 
-def scrubber(folders, tokens):
-    """Knows the tokens, and what is in the files of folders."""
+def scrubber(folders: Iterable[str], tokens: Iterable[str]) -> Scrubber:
+    """A scrubber for the tokens and the files of the directories."""
     scrub = Scrubber()
     for text in [*tokens, *(text for folder in folders for text in texts_of(folder))]:
         if len(text) >= SHORTEST:
@@ -26,15 +28,15 @@ def scrubber(folders, tokens):
     return scrub
 
 
-def texts_of(folder):
-    """The secrets in a folder: every line, and what follows on a colon or an equals sign in it; of
-    a netrc the passwords."""
+def texts_of(folder: str) -> Iterator[str]:
+    """The secrets in a directory: every line, and the text after a colon or an equals sign; in a
+    netrc file the passwords."""
     try:
         paths = sorted(entry.path for entry in os.scandir(folder) if entry.is_file())
     except OSError:
         return
     for path in paths:
-        # certificates are public, and configuration of pip has addresses in it
+        # certificates are public, and pip configuration contains addresses
         if path.endswith((".pem", ".conf", ".toml")):
             continue
         try:
@@ -51,5 +53,5 @@ def texts_of(folder):
                 yield from (part.strip() for part in re.split("[:=]", line, maxsplit=1)[1:])
 
 
-def without_secrets(findings, scrub):
+def without_secrets(findings: Iterable[Finding], scrub: Scrubber) -> list[Finding]:
     return [dict(item, **{name: scrub.text(item[name]) for name in TEXTS}) for item in findings]

@@ -1,15 +1,17 @@
 # Copyright: Contributors to the bnlnpps.swf_testbed collection
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is wrong with a systemd service of the testbed on this host, or stands in the way of
-installing it."""
+"""Findings for a systemd service of the testbed on this host, or for its installation."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
+from typing import Any
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.findings import (
     WARNING,
+    Finding,
     finding,
 )
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._doctor.certificates import (
@@ -21,11 +23,13 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._doctor.units 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.places import full_disks
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.ports import port_problem
 
-# what listens on all addresses is asked at the loopback one
+# a service on all addresses is tested at the loopback address
 ANY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1", "*": "127.0.0.1"}
 
 
-def examine(item, options, version):
+def examine(
+    item: Mapping[str, Any], options: Mapping[str, Any], version: int | None
+) -> tuple[bool, list[Finding]]:
     """(installed, findings) of a service.
 
     :param item: one of the option ``services`` of the module host_check.
@@ -47,37 +51,27 @@ def examine(item, options, version):
     for path in there:
         part = matched(item["placed"], path)
         unit = item["unit"].replace("*", part)
-        runs, more = (
-            unit_problems(unit, "system", "sudo systemctl start %s" % unit)
-            if version
-            else (False, [])
-        )
+        start = "sudo systemctl start %s" % unit
+        runs, more = unit_problems(unit, "system", start) if version else (False, [])
         found += more + (unanswered(item, unit, options["timeout"]) if runs else ports(item))
         found += of_certificate(item, part, options["expiry_days"])
     return True, found
 
 
-def matched(pattern, path):
-    """The text that stands for the star of a pattern; empty without one."""
+def matched(pattern: str, path: str) -> str:
+    """The text that the star of a pattern matches; empty without a star."""
     before, star, after = pattern.partition("*")
     return path[len(before) : len(path) - len(after)] if star else ""
 
 
-def ports(item):
-    """Whether the ports that it needs are free."""
-    wanted = [
-        {
-            "name": item["part"],
-            "variable": item["variable"],
-            "host": "0.0.0.0" if host == "*" else host.strip("[]"),
-            "port": item["port"],
-        }
-        for host in item["listen"]
-    ]
-    return [problem for problem in (port_problem(port) for port in wanted) if problem]
+def ports(item: Mapping[str, Any]) -> list[Finding]:
+    """Findings for required ports that are not free."""
+    hosts = ["0.0.0.0" if host == "*" else host.strip("[]") for host in item["listen"]]
+    found = [port_problem(dict(item, name=item["part"], host=host)) for host in hosts]
+    return [problem for problem in found if problem]
 
 
-def unanswered(item, unit, timeout):
+def unanswered(item: Mapping[str, Any], unit: str, timeout: float) -> list[Finding]:
     found = []
     for host in item["listen"]:
         host = ANY_ADDRESS.get(host, host.strip("[]"))
@@ -87,7 +81,7 @@ def unanswered(item, unit, timeout):
             found.append(
                 finding(
                     "unit",
-                    "%s runs and does not answer" % unit,
+                    "%s is active and does not answer" % unit,
                     "%s port %d: %s" % (host, item["port"], error.strerror or error),
                     "Look at: journalctl --unit %s; then: sudo systemctl restart %s" % (unit, unit),
                 )
@@ -95,9 +89,9 @@ def unanswered(item, unit, timeout):
     return found
 
 
-def of_certificate(item, part, days):
+def of_certificate(item: Mapping[str, Any], part: str, days: int) -> list[Finding]:
     path, key = (item[name].replace("*", part) for name in ("certificate", "key"))
-    # without root, what root alone may read is left out: the login has been reported
+    # without root, skip files that only root can read: the login has been reported
     if not path or (os.geteuid() != 0 and not os.access(path, os.R_OK)):
         return []
     return file_problems("the certificate of the %s" % item["part"], path, days, item["names"], key)

@@ -1,24 +1,25 @@
 # Copyright: Contributors to the bnlnpps.swf_testbed collection
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What systemd says of a unit of the testbed."""
+"""The state of a unit of the testbed in systemd."""
 
 from __future__ import annotations
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.findings import (
     WARNING,
+    Finding,
     finding,
 )
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host import systemd
 
 STARTED = ("active", "reloading", "activating")
-# it starts with the host, by itself or because another unit wants it
+# it starts at boot, by itself or because another unit wants it
 ENABLED = ("enabled", "enabled-runtime", "static", "generated", "alias", "indirect")
 JOURNAL_LINES = 5
 
 
-def unit_problems(unit, scope, start):
-    """What is wrong with a unit that was placed.
+def unit_problems(unit: str, scope: str, start: str) -> tuple[bool, list[Finding]]:
+    """Findings for an installed unit.
 
     :param start: the command that starts it.
     :returns: (whether it runs, findings)
@@ -30,7 +31,7 @@ def unit_problems(unit, scope, start):
         return False, [
             finding(
                 "unit",
-                "systemd does not tell of %s" % unit,
+                "the state of %s is unknown" % unit,
                 str(error),
                 "Try: systemctl %sstatus %s" % (option, unit),
             )
@@ -41,7 +42,7 @@ def unit_problems(unit, scope, start):
         found.append(
             finding(
                 "unit",
-                "%s is placed, and systemd does not know it" % unit,
+                "%s is installed, and systemd has not loaded it" % unit,
                 "LoadState=not-found",
                 "Run: ansible-playbook site.yml",
             )
@@ -49,18 +50,18 @@ def unit_problems(unit, scope, start):
     elif state["ActiveState"] == "failed" or (
         state["ActiveState"] == "activating" and int(state["NRestarts"] or 0)
     ):
-        said = systemd.journal(unit, scope, JOURNAL_LINES)
+        log_end = systemd.journal(unit, scope, JOURNAL_LINES)
         found.append(
             finding(
                 "unit",
                 "%s has failed" % unit,
-                "Result=%s, started again %s times%s"
+                "Result=%s, restarted %s times%s"
                 % (
                     state.get("Result", "unknown"),
                     state["NRestarts"] or 0,
-                    "; the end of its journal: " + said if said else "",
+                    "; the end of its journal: " + log_end if log_end else "",
                 ),
-                "Look at: journalctl %s--unit %s; mend the cause, then: %s" % (option, unit, start),
+                "Look at: journalctl %s--unit %s; fix the cause, then: %s" % (option, unit, start),
             )
         )
         runs = False
@@ -68,7 +69,7 @@ def unit_problems(unit, scope, start):
         found.append(
             finding(
                 "unit",
-                "%s does not run" % unit,
+                "%s is not active" % unit,
                 "ActiveState=%s" % state["ActiveState"],
                 "Run: %s" % start,
             )
@@ -77,10 +78,10 @@ def unit_problems(unit, scope, start):
         found.append(
             finding(
                 "unit",
-                "%s has failed before and runs again" % unit,
+                "%s has failed before and was restarted" % unit,
                 "NRestarts=%s" % state["NRestarts"],
-                "Look at: journalctl %s--unit %s. The count goes back with: systemctl "
-                "%sreset-failed %s" % (option, unit, option, unit),
+                "Look at: journalctl %s--unit %s. Reset the count with: systemctl %sreset-failed %s"
+                % (option, unit, option, unit),
                 WARNING,
             )
         )
@@ -88,7 +89,7 @@ def unit_problems(unit, scope, start):
         found.append(
             finding(
                 "unit",
-                "%s does not start with the host" % unit,
+                "%s does not start at boot" % unit,
                 "UnitFileState=%s" % state["UnitFileState"],
                 "Run: ansible-playbook site.yml, or systemctl %senable %s" % (option, unit),
                 WARNING,
@@ -98,7 +99,7 @@ def unit_problems(unit, scope, start):
         found.append(
             finding(
                 "unit",
-                "the file of %s was changed and systemd has not read it" % unit,
+                "the unit file of %s was changed and systemd has not reloaded it" % unit,
                 "NeedDaemonReload=yes",
                 "Run: ansible-playbook site.yml",
                 WARNING,

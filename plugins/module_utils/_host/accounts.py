@@ -1,7 +1,7 @@
 # Copyright: Contributors to the bnlnpps.swf_testbed collection
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The runtime user of an instance: what it may do must end where another instance begins."""
+"""The runtime user of an instance: it must have no access to another instance."""
 
 from __future__ import annotations
 
@@ -9,14 +9,17 @@ import glob
 import os
 import re
 
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.findings import finding
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.findings import (
+    Finding,
+    finding,
+)
 
 GROUPS = "/etc/group"
 OURS = "# Written by bnlnpps.swf_testbed"
 
 
-def local_groups(user, path=GROUPS):
-    """Names of the groups of this host that list a user as their member."""
+def local_groups(user: str, path: str = GROUPS) -> list[str]:
+    """Names of the host's groups that have a user as a member."""
     try:
         with open(path, encoding="utf-8", errors="surrogateescape") as stream:
             lines = [line.rstrip("\n").split(":") for line in stream]
@@ -25,9 +28,9 @@ def local_groups(user, path=GROUPS):
     return [line[0] for line in lines if len(line) == 4 and user in line[3].split(",")]
 
 
-def shared_user_problem(user, unit_file):
-    """Another instance that runs as the same user: each could stop the other, and read its secrets.
-    None if there is none."""
+def shared_user_problem(user: str, unit_file: str) -> Finding | None:
+    """A finding if another instance runs as the same user, or None: each could stop the other and
+    read its secrets."""
     for path in sorted(
         glob.glob(os.path.join(glob.escape(os.path.dirname(unit_file)), "*.service"))
     ):
@@ -43,12 +46,11 @@ def shared_user_problem(user, unit_file):
         ):
             return finding(
                 "accounts",
-                "two instances would run as %s, and a program of one could stop and read the other"
-                % user,
+                "two instances would run as %s, so that the programs of one could stop those of "
+                "the other and read its secrets" % user,
                 "%s has User=%s" % (path, user),
-                "Set swf_testbed_user (for the index swf_testbed_index_system_user) to another "
-                "name for one of them. If that one "
-                "is installed already, stop it, and give its files to the new user: chown -R in "
-                "/var/lib and /var/log",
+                "Set swf_testbed_user (for the index: swf_testbed_index_system_user) to another "
+                "name for one of them. If that instance is already installed, stop it and change "
+                "the owner of its files: chown -R in /var/lib and /var/log",
             )
     return None

@@ -1,12 +1,13 @@
 # Copyright: Contributors to the bnlnpps.swf_testbed collection
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The type "instance name": directories, units and accounts are named after an instance, so its
-name must be a plain one."""
+"""The type "instance name": directories, units and accounts carry the name of an instance, so it
+must be plain."""
 
 from __future__ import annotations
 
 import re
+from typing import Any
 
 PATTERN = r"[a-z0-9][a-z0-9-]{0,31}"
 RULE = "1 to 32 lowercase letters, digits and hyphens, the first a letter or a digit"
@@ -16,13 +17,12 @@ class InstanceNameError(ValueError):
     """The name cannot be used for an instance; the message has cause, evidence and fix."""
 
 
-def instance_name(value, variable="swf_testbed_instance"):
+def instance_name(value: Any, variable: str = "swf_testbed_instance") -> str:
     """The name itself, if it is one.
 
-    :param value: what was given as the name.
-    :param variable: the variable or option that it was given in, for the message.
-    :raises InstanceNameError: it is not text, or would make a path, an option or a unit other than
-        the one meant.
+    :param value: the name that was given.
+    :param variable: the variable or option that sets it, for the message.
+    :raises InstanceNameError: it is not text, or would lead to another path, option or unit.
     """
     if not isinstance(value, str) or not re.fullmatch(PATTERN, value):
         raise InstanceNameError(

@@ -1,44 +1,46 @@
 # Copyright: Contributors to the bnlnpps.swf_testbed collection
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Where an instance lives on a host: one function for both scopes, so that every role and playbook
-means the same places."""
+"""The paths of an instance on a host: one function for both scopes, which every role and playbook
+uses."""
 
 from __future__ import annotations
 
 import os
 import pwd
+from collections.abc import Mapping
+from typing import Any
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.instance_name import (
     instance_name,
 )
 
-# supervisord binds "<socket>.<pid>" first: 103 bytes fail, and a pid may have 7 digits
+# supervisord first binds "<socket>.<pid>": 103 bytes fail, and a pid may have 7 digits
 MAX_SOCKET_BYTES = 99
 
 
-def environment_of_login():
+def environment_of_login() -> dict[str, str]:
     environment = dict(os.environ)
-    # HOME may be missing or another login's after a change of user
+    # HOME may be missing, or that of another login, after a change of user
     environment["HOME"] = environment.get("HOME") or pwd.getpwuid(os.getuid()).pw_dir
     return environment
 
 
-def xdg(environment, name, fallback):
-    """An XDG base directory. The specification has relative values ignored."""
+def xdg(environment: Mapping[str, str], name: str, fallback: str) -> str:
+    """An XDG base directory. The specification ignores relative values."""
     value = environment.get(name, "")
     return value if os.path.isabs(value) else os.path.join(environment["HOME"], fallback)
 
 
-def layout(instance, scope, environment):
+def layout(instance: str, scope: str, environment: Mapping[str, str]) -> dict[str, Any]:
     """The directories of an instance.
 
     :param instance: name of the instance, for example ``swf-testbed``.
     :param scope: ``user`` or ``system``.
     :param environment: the environment of the login that owns a user-scope instance, with ``HOME``.
     :returns: dict of absolute paths, and of the owners and modes that differ between the scopes. An
-        owner or group that is empty is left as it is made: that of the login.
-    :raises InstanceNameError: the name could lead to another path than one of the instance.
+        empty owner or group means that of the login.
+    :raises InstanceNameError: the name could lead to a path outside of the instance.
     """
     instance_name(instance)
     if scope == "user":
@@ -48,8 +50,8 @@ def layout(instance, scope, environment):
             "root": os.path.join(xdg(environment, "XDG_DATA_HOME", ".local/share"), instance),
             "state_dir": state,
             "log_dir": os.path.join(state, "log"),
-            # not XDG_RUNTIME_DIR: it exists only while somebody is logged in, and the testbed
-            # outlives the login
+            # not XDG_RUNTIME_DIR: it exists only while the user is logged in, and the testbed
+            # outlives the session
             "run_dir": os.path.join(state, "run"),
             "config_mode": "0700",
             "conf_mode": "0600",
@@ -61,30 +63,27 @@ def layout(instance, scope, environment):
             "state_dir": "/var/lib/" + instance,
             "log_dir": "/var/log/" + instance,
             "run_dir": "/run/" + instance,
-            # operators read the configuration, which has no secrets; these are in directories of
-            # their own
+            # operators read the configuration, which has no secrets; these are in separate
+            # directories
             "config_mode": "0755",
             "conf_mode": "0644",
         }
     places["data_dir"] = os.path.join(places["state_dir"], "data")
     places["secrets_dir"] = os.path.join(places["config_dir"], "secrets")
-    # what gives access to the package indexes, and what the login's pip was set to
+    # credentials and CAs of the package indexes, and the record of the login's pip settings
     places["access_dir"] = os.path.join(places["config_dir"], "pip")
     places["pip_config"] = os.path.join(places["config_dir"], "pip-settings.json")
-    # what the programs believe services by
+    # the CA certificates that the programs trust
     places["ca_file"] = os.path.join(places["config_dir"], "ca.pem")
     places["supervisord_conf"] = os.path.join(places["config_dir"], "supervisord.conf")
     places["socket"] = os.path.join(places["run_dir"], "supervisor.sock")
     places["instance"] = instance
     places["scope"] = scope
     places["unit"] = instance + ".service"
-    units = (
-        "/etc/systemd/system"
-        if scope == "system"
-        else os.path.join(xdg(environment, "XDG_CONFIG_HOME", ".config"), "systemd/user")
-    )
+    config = xdg(environment, "XDG_CONFIG_HOME", ".config")
+    units = "/etc/systemd/system" if scope == "system" else os.path.join(config, "systemd/user")
     places["unit_file"] = os.path.join(units, places["unit"])
-    # takes a host that went down in a change-over back to what was proven
+    # rolls a host that went down during an activation back to the known good release
     places["boot_unit"] = instance + "-boot.service"
     places["boot_unit_file"] = os.path.join(units, places["boot_unit"])
     return places

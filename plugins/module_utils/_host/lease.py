@@ -1,12 +1,12 @@
 # Copyright: Contributors to the bnlnpps.swf_testbed collection
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The lease of an instance on this host: which run of which controller may change it.
+"""The lease of an instance on this host: the run of the controller that may change it.
 
-The playbooks hand it to every module in the environment variable SWF_TESTBED_LEASE (the lookup
-``lease``). Each call of a module that changes something holds it, and renews it while the call
-lasts. A run that ends releases it; that of a run which was killed is taken over by the same
-controller at once, and by others when it was not renewed for :data:`SECONDS`.
+The playbooks pass it to every module in the environment variable SWF_TESTBED_LEASE (the lookup
+``lease``). Each module that changes something holds it and renews it until it ends. A run releases
+it at its end. After a killed run, the same controller can take it over at once, and others after
+:data:`SECONDS` without a renewal.
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ import os
 import platform
 import threading
 import time
+from collections.abc import Mapping
+from typing import Any
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.files import (
     read,
@@ -34,14 +36,14 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.turn imp
 )
 
 ENVIRONMENT = "SWF_TESTBED_LEASE"
-# before the JSON: ansible-core before 2.19 makes a dict of text that looks like one
+# prefix of the JSON: ansible-core before 2.19 converts text that looks like a dict
 MARK = "lease:"
-# beside a lease: the run that it was taken from, and by whom
+# suffix of the file that records which run lost the lease, and to whom
 LOST = ".lost"
 SECONDS = 600
 RENEWED_AFTER = 60
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
-# seconds that a call waits for another one, which looks at the lease for a moment
+# seconds to wait for another call, which reads the lease only briefly
 PATIENCE = 10
 
 
@@ -49,39 +51,36 @@ class LeaseHeld(Exception):
     """A run of another controller holds the host.
 
     :ivar holder: its lease.
-    :param age: seconds since its last call; None if it has taken over what this run held.
+    :param age: seconds since its last call; None if it took the lease over from this run.
     """
 
-    def __init__(self, holder, age=None):
+    def __init__(self, holder: Mapping[str, Any], age: float | None = None) -> None:
         self.holder = holder
         if age is None:
             text = (
-                "another run has taken this host over, and it was left alone. Evidence: %(login)s "
-                "on %(controller)s "
-                "(%(directory)s) took %(instance)s on %(since)s UTC, run %(run)s. Fix: ask why, "
-                "and run the same again"
+                "another run has taken over this host, and nothing was changed. Evidence: "
+                "%(login)s on %(controller)s (%(directory)s) took %(instance)s on %(since)s UTC, "
+                "run %(run)s. Fix: ask that user, then run the same command again"
             )
         else:
             text = (
-                "another run changes this host, and it was left alone. Evidence: %(login)s on "
-                "%(controller)s (%(directory)s) "
-                "holds %(instance)s since %(since)s UTC, run %(run)s; its last call was %(age)d s "
-                "ago. Fix: wait until that "
-                "run is over. If it was killed, run it again there, which takes the host over at "
-                "once; others can "
-                "%(minutes)d minutes after its last call, or with -e swf_testbed_break_lock=true"
+                "another run is changing this host, and nothing was changed. Evidence: %(login)s "
+                "on %(controller)s (%(directory)s) holds %(instance)s since %(since)s UTC, run "
+                "%(run)s; its last call was %(age)d s ago. Fix: wait until that run finishes. If "
+                "it was killed, run it again there, which takes the host over at once; other "
+                "controllers can do so %(minutes)d minutes after its last call, or with -e "
+                "swf_testbed_break_lock=true"
             )
         super().__init__(text % dict(holder, age=age, minutes=SECONDS // 60))
 
 
-def taken_from_environment():
-    """The lease that the playbook hands over, or None. Programs that the module starts do not
-    inherit it."""
+def taken_from_environment() -> dict[str, Any] | None:
+    """The lease from the playbook, or None. Programs that the module starts do not inherit it."""
     text = os.environ.pop(ENVIRONMENT, "").partition(MARK)[2]
     return json.loads(text) if text else None
 
 
-def path_of(lease):
+def path_of(lease: dict[str, Any]) -> str:
     # a home may be shared by hosts
     name = "%s@%s.lease" % (lease["instance"], platform.node() or "localhost")
     if lease["scope"] == "system":
@@ -89,24 +88,22 @@ def path_of(lease):
     return os.path.join(xdg(environment_of_login(), "XDG_STATE_HOME", ".local/state"), FOLDER, name)
 
 
-def found_at(path):
+def found_at(path: str) -> tuple[dict[str, Any] | None, float]:
     """(the lease, its age in seconds), or (None, 0)."""
     try:
         text, age = read(path), time.time() - os.stat(path).st_mtime
-        found = json.loads(text)
-    except (FileNotFoundError, TypeError):
+        found = json.loads(text or b"")
+    except (FileNotFoundError, ValueError):
+        # ValueError: the host lost power during the write
         return None, 0
-    except ValueError:
-        # of a host that lost power while it was written
-        return None, 0
-    # a clock that was set back makes none that lasts for ever
+    # a lease does not last forever if the clock was set back
     return found, age if age >= 0 else SECONDS
 
 
-def take(lease):
-    """Take the lease, or renew it.
+def take(lease: dict[str, Any]) -> None:
+    """Acquire the lease, or renew it.
 
-    :raises LeaseHeld: another controller has it.
+    :raises LeaseHeld: another controller holds it.
     :raises OSError:
     """
     path = path_of(lease)
@@ -118,30 +115,30 @@ def take(lease):
         found, age = found_at(path)
         if found and found["owner"] != lease["owner"] and age < SECONDS and not lease["break"]:
             raise LeaseHeld(found, age)
-        mine = found and found["run"] == lease["run"]
+        mine = found if found and found["run"] == lease["run"] else None
         taken = dict(
             lease,
-            since=found["since"] if mine else time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime()),
+            since=mine["since"] if mine else time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime()),
         )
         if found and found["owner"] != lease["owner"]:
-            # it may be slow and not dead, and find nothing any more when this run is over
+            # the other run may be slow and not dead: leave a record for it after this run has ended
             write(path + LOST, dict(taken, **{"from": found["run"]}))
         write(path, taken)
 
 
-def write(path, content):
+def write(path: str, content: Mapping[str, Any]) -> None:
     with replacing(path) as stream:
         json.dump(content, stream)
 
 
-def give_back(lease):
-    """Release what this run holds; whether it held it."""
+def release_lease(lease: dict[str, Any]) -> bool:
+    """Release the lease if this run holds it; return whether it did."""
     path = path_of(lease)
     if not os.path.isdir(os.path.dirname(path)):
         return False
     with turn(LEASE, PATIENCE):
         found, _age = found_at(path)
-        mine = bool(found) and found["run"] == lease["run"]
+        mine = found is not None and found["run"] == lease["run"]
         if mine:
             os.unlink(path)
         lost, age = found_at(path + LOST)
@@ -152,11 +149,11 @@ def give_back(lease):
     return mine
 
 
-def renew_now_and_then(lease):
-    """For as long as the module runs: a build takes longer than a lease may."""
+def renew_in_background(lease: dict[str, Any]) -> None:
+    """Renew the lease until the module ends: a build takes longer than a lease lasts."""
     path = path_of(lease)
 
-    def renew():
+    def renew() -> None:
         while True:
             time.sleep(RENEWED_AFTER)
             found, _age = found_at(path)
@@ -167,14 +164,14 @@ def renew_now_and_then(lease):
     threading.Thread(target=renew, daemon=True).start()
 
 
-def hold(module):
-    """Hold the lease while a module changes the host; the module fails if another controller has
+def hold(module: Any) -> None:
+    """Hold the lease while a module changes the host; the module fails if another controller holds
     it."""
     lease = taken_from_environment()
     if not lease or module.check_mode:
         return
     if lease["scope"] == "system" and os.geteuid() != 0:
-        # preflight reports that the login needs root
+        # preflight reports the missing root privileges
         return
     try:
         take(lease)
@@ -182,24 +179,23 @@ def hold(module):
         module.fail_json(msg=str(error), lease_holder=error.holder)
     except OSError as error:
         if error.errno in NO_ROOM:
-            # whoever comes to stop something, or to make room, must not be kept out
-            module.warn("this host is not held for this run: %s" % error)
+            # a run that stops programs or frees space must still be possible
+            module.warn("this host is not locked for this run: %s" % error)
             return
         module.fail_json(
-            msg="cannot hold this host for the run, and it was left alone. Evidence: %s. Fix: let "
-            "this login write "
-            "there, and end what hangs" % error
+            msg="cannot lock this host for the run, and nothing was changed. Evidence: %s. Fix: "
+            "let this login write there, and end processes that hang" % error
         )
-    renew_now_and_then(lease)
+    renew_in_background(lease)
 
 
-def release():
-    """Release the lease that the playbook hands over, if this run holds it; whether it did."""
+def release() -> bool:
+    """Release the lease from the playbook if this run holds it; return whether it did."""
     lease = taken_from_environment()
     if not lease or (lease["scope"] == "system" and os.geteuid() != 0):
         return False
     try:
-        return give_back(lease)
+        return release_lease(lease)
     except OSError:
-        # another run looks at it at this moment: it takes it when it is due
+        # another run reads the lease at this moment, and takes it over once it expires
         return False

@@ -1,23 +1,26 @@
 # Copyright: Contributors to the bnlnpps.swf_testbed collection
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whether the directories of an instance can be made and written, and have room."""
+"""Whether the directories of an instance can be created and written, and have free space."""
 
 from __future__ import annotations
 
 import os
 import re
-import shutil
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.findings import (
     FATAL,
     WARNING,
+    Finding,
     finding,
 )
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.layout import (
     MAX_SOCKET_BYTES,
 )
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.writes import (
+    free_mb,
     instance_problems,
     mount_of,
     problem,
@@ -27,39 +30,35 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.writes i
 UNUSABLE = re.compile(r"[\s'\"\\:]")
 
 
-def nearest(path):
+def nearest(path: str) -> str:
     """The closest directory above a path that exists."""
     while not os.path.isdir(path):
         path = os.path.dirname(path)
     return path
 
 
-def place_problems(places):
-    """Directories that cannot be made or written, and a path of the socket that is too long."""
+def place_problems(places: Mapping[str, Any]) -> list[Finding]:
+    """Findings for directories that cannot be created or written, and for a socket path that is too
+    long."""
     found = instance_problems(places)
     for name in ("config_dir", "root", "state_dir"):
         above = nearest(places[name])
         error = None if above == places[name] else write_error(above)
         if error:
             found.append(problem(above, error, places[name]))
-    odd = sorted(
-        {
-            letter
-            for name in ("config_dir", "root", "state_dir")
-            for letter in UNUSABLE.findall(places[name])
-        }
-    )
+    paths = "".join(places[name] for name in ("config_dir", "root", "state_dir"))
+    odd = sorted({*UNUSABLE.findall(paths)})
     if odd:
-        # supervisord splits a command into words, a script of an environment names its Python, and
-        # a PATH is split by colons
+        # supervisord splits a command into words, scripts of an environment name their Python, and
+        # PATH is split at colons
         found.append(
             finding(
                 "place",
                 "the programs cannot run from a directory with a space, a quote, a backslash or a "
                 "colon in its path",
                 "%s has %s" % (places["root"], " and ".join(map(repr, odd))),
-                "Set XDG_CONFIG_HOME, XDG_DATA_HOME and XDG_STATE_HOME to directories without, or "
-                "use another login",
+                "Set XDG_CONFIG_HOME, XDG_DATA_HOME and XDG_STATE_HOME to directories without "
+                "these characters, or use another login",
             )
         )
     length = len(os.fsencode(places["socket"]))
@@ -67,8 +66,8 @@ def place_problems(places):
         found.append(
             finding(
                 "socket",
-                "the socket's path is too long",
-                "it has %d bytes and must not have more than %d: %s"
+                "the path of the socket is too long",
+                "it has %d bytes, and the maximum is %d: %s"
                 % (length, MAX_SOCKET_BYTES, places["socket"]),
                 "Use a shorter XDG_STATE_HOME or swf_testbed_instance",
             )
@@ -76,24 +75,25 @@ def place_problems(places):
     return found
 
 
-def space_problem(places, minimum):
-    """Too little room for the releases, or None. A host that has a release is not asked again."""
+def space_problem(places: Mapping[str, Any], minimum: int) -> Finding | None:
+    """A finding if there is too little space for a release, or None. A host that has a release
+    passes."""
     above = nearest(places["root"])
-    free = shutil.disk_usage(above).free // 1000000
+    free = free_mb(above)
     if free >= minimum or os.path.isdir(os.path.join(places["root"], "releases")):
         return None
     return finding(
         "disk",
-        "there is too little room for a release",
+        "there is too little space for a release",
         "%d MB are free at %s and a release needs about %d" % (free, above, minimum),
-        "Free some, or set XDG_DATA_HOME to another disk",
+        "Free some space, or set XDG_DATA_HOME to a directory on another disk",
     )
 
 
-def full_disks(paths, minimum):
-    """File systems that are full or nearly so, each once.
+def full_disks(paths: Iterable[str], minimum: int) -> list[Finding]:
+    """Findings for file systems that are full or nearly full, each once.
 
-    :param minimum: free MB below which a warning is due. With a tenth of that, programs are about
+    :param minimum: free MB below which there is a warning. Below a tenth of it, programs are about
         to fail.
     """
     found, seen = [], set()
@@ -102,8 +102,11 @@ def full_disks(paths, minimum):
         if device in seen:
             continue
         seen.add(device)
-        free = usage.f_bavail * usage.f_frsize // 1000000
-        fix = "See what uses it: sudo du -xh --max-depth=2 %s | sort -h | tail" % mount_of(above)
+        free = free_mb(above)
+        fix = (
+            "Find the largest directories: sudo du -xh --max-depth=2 %s | sort -h | tail"
+            % mount_of(above)
+        )
         if free < minimum:
             found.append(
                 finding(
@@ -114,15 +117,15 @@ def full_disks(paths, minimum):
                     FATAL if free < minimum / 10 else WARNING,
                 )
             )
-        # some file systems have no such limit, and say 0
+        # some file systems have no such limit, and report 0
         elif usage.f_files and usage.f_favail < 100:
             found.append(
                 finding(
                     "disk",
-                    "the file system has no room for new files",
+                    "the file system has no free inodes for new files",
                     "%d inodes are free at %s" % (usage.f_favail, above),
-                    "See where they are: sudo du -x --inodes --max-depth=2 %s | sort -n | tail"
-                    % (mount_of(above)),
+                    "Find the directories that use them: sudo du -x --inodes --max-depth=2 %s | "
+                    "sort -n | tail" % (mount_of(above)),
                 )
             )
     return found

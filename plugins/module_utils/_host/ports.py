@@ -1,20 +1,38 @@
 # Copyright: Contributors to the bnlnpps.swf_testbed collection
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whether the ports that an instance listens on are free, and who has them if not."""
+"""Whether the ports that an instance listens on are free, and which process holds them."""
 
 from __future__ import annotations
 
 import errno
 import os
 import socket
+from collections.abc import Collection, Mapping
+from typing import Any
 
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.findings import finding
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.findings import (
+    Finding,
+    finding,
+)
+
+#: the option ports of a module
+OPTION: dict[str, Any] = {
+    "type": "list",
+    "elements": "dict",
+    "default": [],
+    "options": {
+        "name": {"type": "str", "required": True},
+        "variable": {"type": "str", "required": True},
+        "host": {"type": "str", "default": "127.0.0.1"},
+        "port": {"type": "int", "required": True},
+    },
+}
 
 
-def holder(port):
-    """(pid, program) of the process that listens on the port, as far as this login may see; (None,
-    None) otherwise."""
+def holder(port: int) -> tuple[int | None, str | None]:
+    """(pid, program) of the process that listens on the port, or (None, None) if this login cannot
+    see it."""
     inodes = set()
     for table in ("/proc/net/tcp", "/proc/net/tcp6"):
         try:
@@ -37,35 +55,34 @@ def holder(port):
     return None, None
 
 
-def program_of(pid):
-    """Program and script of a process. Its other arguments are not shown: a stranger's may have a
-    password among them."""
+def program_of(pid: str) -> str:
+    """Program and script of a process, without its other arguments: they may contain a password."""
     with open("/proc/%s/cmdline" % pid, "rb") as stream:
         words = stream.read().decode(errors="replace").split("\0")
     return " ".join(words[:1] + [word for word in words[1:2] if os.path.isfile(word)])
 
 
-def port_refused(item, number):
-    """Why a port cannot be listened on, for an error number other than that it is taken."""
+def bind_problem(item: Mapping[str, Any], number: int) -> Finding:
+    """The finding for a failed bind whose error is not that the port is in use."""
     if number == errno.EACCES:
         return finding(
             "port",
             "port %d for %s needs root" % (item["port"], item["name"]),
             os.strerror(number),
-            "Set %s to one above 1023" % item["variable"],
+            "Set %s to a port above 1023" % item["variable"],
         )
     return finding(
         "port",
         "cannot listen on %s port %d for %s" % (item["host"], item["port"], item["name"]),
         os.strerror(number),
-        "Set the address to one of this host",
+        "Set the address to one that this host has",
     )
 
 
-def port_problem(item, ours=()):
-    """Who holds the port that this instance needs, or None.
+def port_problem(item: Mapping[str, Any], ours: Collection[int] = ()) -> Finding | None:
+    """The finding for a port that this instance cannot bind, or None.
 
-    :param ours: pids of the programs of this instance, which may have the port.
+    :param ours: pids of the programs of this instance, which may hold the port.
     """
     family = socket.AF_INET6 if ":" in item["host"] else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as probe:
@@ -75,15 +92,15 @@ def port_problem(item, ours=()):
             return None
         except OSError as error:
             if error.errno != errno.EADDRINUSE:
-                return port_refused(item, error.errno)
+                return bind_problem(item, error.errno or errno.EINVAL)
     pid, program = holder(item["port"])
     if pid in ours:
         return None
     who = "process %d" % pid if pid else "a process of another user"
     return finding(
         "port",
-        "port %d for %s is taken by %s" % (item["port"], item["name"], who),
+        "port %d for %s is in use by %s" % (item["port"], item["name"], who),
         program or "%s port %d cannot be bound" % (item["host"], item["port"]),
-        "Stop that (sudo ss -ltnp 'sport = :%d' shows it), or set %s to a free port"
+        "Stop that process (find it with: sudo ss -ltnp 'sport = :%d'), or set %s to a free port"
         % (item["port"], item["variable"]),
     )

@@ -1,19 +1,23 @@
 # Copyright: Contributors to the bnlnpps.swf_testbed collection
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The Python of a host, as far as the testbed's environments need it."""
+"""The Python of a host, for the testbed's virtual environments."""
 
 from __future__ import annotations
 
 import json
 import os
-import subprocess
+from collections.abc import Mapping
+from typing import Any
 
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.findings import finding
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.findings import (
+    Finding,
+    finding,
+)
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.processes import captured
 
-# An environment's Python is a link: what is built lasts longer than the environment, so it is made
-# with the Python that this was made with. Its path is the real one, which means the same to uv, to
-# venv, and in the next run.
+# The Python of a virtual environment is a link, and a release outlives that environment: use the
+# base Python. The real path means the same to uv, to venv, and in the next run.
 PROBE = """
 import importlib.util, json, os, sys
 print(json.dumps({"path": os.path.realpath(getattr(sys, "_base_executable", None) or sys.executable),
@@ -22,11 +26,11 @@ print(json.dumps({"path": os.path.realpath(getattr(sys, "_base_executable", None
 """
 
 
-# what a distribution may have beside a python3 that is too old
+# other Pythons of a distribution whose python3 is too old
 NEWER = ("python3.13", "python3.12", "python3.11", "python3.10")
 
 
-def release_of(path="/etc/os-release"):
+def release_of(path: str = "/etc/os-release") -> str:
     """ID and ID_LIKE of the distribution in one string."""
     try:
         with open(path, encoding="utf-8") as stream:
@@ -36,8 +40,8 @@ def release_of(path="/etc/os-release"):
     return " ".join(pairs.get(key, "").strip('"') for key in ("ID", "ID_LIKE"))
 
 
-def candidates(wanted):
-    """The paths that a name may stand for, in the order of PATH; a path stands for itself."""
+def candidates(wanted: str) -> list[str]:
+    """The paths that match a name, in the order of PATH; a path matches itself."""
     wanted = os.path.expanduser(wanted)
     if os.path.dirname(wanted):
         return [os.path.abspath(wanted)]
@@ -45,11 +49,11 @@ def candidates(wanted):
     return [path for path in paths if os.access(path, os.X_OK) and not os.path.isdir(path)]
 
 
-def find_python(wanted):
-    """What a Python says of itself, with its real path; None if none of that name or path runs.
+def find_python(wanted: str) -> dict[str, Any] | None:
+    """The answer of :data:`PROBE`, with the real path; None if no Python of that name or path runs.
 
-    It is run and not only found: a shim of pyenv is on the path for versions that it then does not
-    run. The next one of that name on the path may be a Python.
+    It is run and not only found: pyenv has shims on the path for versions that it cannot run. The
+    next match on the path may be a Python.
     """
     for path in candidates(wanted):
         found = probe(path)
@@ -58,30 +62,24 @@ def find_python(wanted):
     return None
 
 
-def probe(path):
+def probe(path: str) -> dict[str, Any] | None:
     try:
-        done = subprocess.run(
-            [path, "-I", "-c", PROBE],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
-            check=False,
-        )
+        done = captured([path, "-I", "-c", PROBE])
         return json.loads(done.stdout) if done.returncode == 0 else None
     except (OSError, ValueError):
         return None
 
 
-def resolved(wanted):
-    """The real path of a Python, or what was asked for where none runs: whoever uses that says what
-    is wrong."""
+def resolved(wanted: str) -> str:
+    """The real path of a Python, or the given name if none runs: its user reports the error."""
     found = find_python(wanted)
     return found["path"] if found else wanted
 
 
-def python_problem(wanted, minimum, found, distribution):
-    """What is wrong with the Python that was found, or None.
+def python_problem(
+    wanted: str, minimum: str, found: Mapping[str, Any] | None, distribution: str
+) -> Finding | None:
+    """The finding for a Python that is missing or too old, or None.
 
     :param found: the probe's answer, or None if no such Python runs.
     """
@@ -92,8 +90,8 @@ def python_problem(wanted, minimum, found, distribution):
     if found is None:
         return finding(
             "python",
-            "there is no Python called %r on this host, or it does not run" % wanted,
-            "looked for in %s"
+            "no Python named %r runs on this host" % wanted,
+            "searched in %s"
             % ("its path" if os.path.isabs(wanted) else os.environ.get("PATH", "")),
             "Install one (%s) or set swf_testbed_python to its path" % install,
         )
@@ -107,10 +105,10 @@ def python_problem(wanted, minimum, found, distribution):
         elif redhat:
             fix = "Install one (%s) and set swf_testbed_python to python3.12" % install
         else:
-            # the distribution's own is the one that is too old
+            # the distribution's Python is the one that is too old
             fix = (
-                "Install one (%s) and set swf_testbed_python to its path, or take a newer release "
-                "of the distribution" % ("uv python install 3.12")
+                "Install one (%s) and set swf_testbed_python to its path, or upgrade to a newer "
+                "release of the distribution" % ("uv python install 3.12")
             )
         return finding(
             "python",
@@ -122,18 +120,18 @@ def python_problem(wanted, minimum, found, distribution):
     return None
 
 
-def is_older(version, minimum):
+def is_older(version: str, minimum: str) -> bool:
     return [int(part) for part in version.split(".")] < [int(part) for part in minimum.split(".")]
 
 
-def venv_problem(found, uv):
-    """What is missing for `python -m venv`, or None. Debian splits it off into a package of its
-    own; uv does without."""
+def venv_problem(found: Mapping[str, Any] | None, uv: str | None) -> Finding | None:
+    """The finding for a missing `python -m venv`, or None. On Debian it is a separate package; uv
+    does not need it."""
     if found is None or found["venv"] or uv:
         return None
     return finding(
         "python",
         "%s has no venv module" % found["path"],
-        "neither venv and ensurepip nor uv can be found",
+        "neither the modules venv and ensurepip nor uv can be found",
         "Run: sudo apt-get install python%s-venv" % ".".join(found["version"].split(".")[:2]),
     )

@@ -1,7 +1,7 @@
 # Copyright: Contributors to the bnlnpps.swf_testbed collection
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Asks and tells systemd, the host's or that of the login."""
+"""Calls systemctl and journalctl, for the system or for the login."""
 
 from __future__ import annotations
 
@@ -9,40 +9,37 @@ import os
 import re
 import subprocess
 
-# the directory that systemd keeps credentials in has had this name since version 250
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.processes import (
+    captured,
+    user_name,
+)
+
+# the directory of systemd's credentials has had this name since version 250
 CREDENTIALS_SINCE = 250
+LINGER = "/var/lib/systemd/linger/"
 
 
 class SystemdError(Exception):
     """systemctl failed; the text has what it printed."""
 
 
-def environment():
-    """For ``systemctl --user``: a login that came by su or sudo has no session, and the manager is
-    there all the same."""
+def environment() -> dict[str, str]:
+    """The environment for ``systemctl --user``: after su or sudo there is no session, but the
+    manager runs."""
     found = dict(os.environ, LC_ALL="C", SYSTEMD_COLORS="0", SYSTEMD_PAGER="")
     found.setdefault("XDG_RUNTIME_DIR", "/run/user/%d" % os.getuid())
     return found
 
 
-def systemctl(scope, *arguments):
-    """Run systemctl; returns what it printed.
+def systemctl(scope: str, *arguments: str) -> str:
+    """Run systemctl; return its output.
 
     :param scope: ``system`` or ``user``.
     :raises SystemdError:
     """
     command = ["systemctl", *(["--user"] if scope == "user" else []), "--no-pager", *arguments]
     try:
-        done = subprocess.run(
-            command,
-            env=environment(),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            errors="replace",
-            check=False,
-        )
+        done = captured(command, env=environment(), stderr=subprocess.STDOUT)
     except OSError as error:
         raise SystemdError("%s: %s" % (" ".join(command), error.strerror)) from error
     if done.returncode != 0:
@@ -50,9 +47,9 @@ def systemctl(scope, *arguments):
     return done.stdout
 
 
-def version():
-    """The version of the systemd that runs this host, as a number; None where another program
-    does."""
+def version() -> int | None:
+    """The version of the systemd that runs this host, as a number; None if systemd is not the init
+    system."""
     if not os.path.isdir("/run/systemd/system"):
         return None
     try:
@@ -62,14 +59,11 @@ def version():
     return int(match.group(1)) if match else None
 
 
-def lingers():
-    """Whether systemd runs units of this login also while nobody is logged in."""
+def lingers() -> bool:
+    """Whether systemd runs units of this login while nobody is logged in."""
     if version() is None:
         return False
-    name = subprocess.run(
-        ["id", "-un"], stdout=subprocess.PIPE, text=True, check=False
-    ).stdout.strip()
-    if not os.path.exists("/var/lib/systemd/linger/" + name):
+    if not os.path.exists(LINGER + user_name(os.geteuid())):
         return False
     try:
         systemctl("user", "show-environment")
@@ -78,8 +72,8 @@ def lingers():
     return True
 
 
-def properties(unit, scope):
-    """What matters of a unit here: {property: value}."""
+def properties(unit: str, scope: str) -> dict[str, str]:
+    """The state of a unit: {property: value}."""
     output = systemctl(
         scope,
         "show",
@@ -89,27 +83,11 @@ def properties(unit, scope):
     return dict(line.split("=", 1) for line in output.splitlines() if "=" in line)
 
 
-def journal(unit, scope, lines=20):
-    """The end of what a unit wrote."""
-    command = [
-        "journalctl",
-        "--no-pager",
-        "--quiet",
-        "--output=cat",
-        "--lines=%d" % lines,
-        "--user-unit=" + unit if scope == "user" else "--unit=" + unit,
-    ]
+def journal(unit: str, scope: str, lines: int = 20) -> str:
+    """The last lines of a unit's journal."""
+    option = "--user-unit=" if scope == "user" else "--unit="
+    command = ["journalctl", "--no-pager", "--quiet", "--output=cat", "--lines=%d" % lines]
     try:
-        done = subprocess.run(
-            command,
-            env=environment(),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
-            errors="replace",
-            check=False,
-        )
+        return captured([*command, option + unit], env=environment()).stdout.strip()
     except OSError:
         return ""
-    return done.stdout.strip()

@@ -1,29 +1,26 @@
 # Copyright: Contributors to the bnlnpps.swf_testbed collection
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whether a host's systemd can run what the testbed asks of it."""
+"""Whether a host's systemd can run the testbed."""
 
 from __future__ import annotations
 
 import os
-import pwd
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.findings import (
     WARNING,
+    Finding,
     finding,
 )
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.processes import user_name
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.systemd import LINGER
 
-# the units use ProtectProc=, which came with it
+# the first version with ProtectProc=, which the units use
 OLDEST = 247
-LINGER = "/var/lib/systemd/linger/"
 
 
-def login():
-    return pwd.getpwuid(os.geteuid()).pw_name
-
-
-def system_problems(version):
-    """What stands in the way of an instance of the host.
+def system_problems(version: int | None) -> list[Finding]:
+    """Findings that prevent a system-scope instance.
 
     :param version: of the systemd that runs the host, or None.
     """
@@ -32,7 +29,7 @@ def system_problems(version):
         found.append(
             finding(
                 "root",
-                "the scope is system, and this login is %s" % login(),
+                "the scope is system, and this login (%s) is not root" % user_name(os.geteuid()),
                 "its uid is %d" % os.geteuid(),
                 "Set ansible_become for this host, or swf_testbed_scope",
             )
@@ -41,7 +38,7 @@ def system_problems(version):
         found.append(
             finding(
                 "systemd",
-                "the scope is system, and systemd does not run this host",
+                "the scope is system, and systemd is not the init system of this host",
                 "there is no /run/systemd/system",
                 "Set swf_testbed_scope to user",
             )
@@ -58,32 +55,31 @@ def system_problems(version):
     return found
 
 
-def linger_problem(version, lingers):
-    """A warning where an instance of a login would not survive a reboot, or None.
+def linger_problem(version: int | None, lingers: bool) -> Finding | None:
+    """A warning if an instance of a login would not survive a reboot, or None.
 
     :param version: of the systemd that runs the host, or None.
-    :param lingers: as :func:`systemd.lingers` says.
+    :param lingers: the result of :func:`systemd.lingers`.
     """
     if version is None or lingers:
         return None
-    cause, name = "after a reboot nothing starts the testbed", login()
+    cause, name = "nothing starts the testbed after a reboot", user_name(os.geteuid())
     if not os.path.exists(LINGER + name):
         return finding(
             "systemd",
             cause,
-            "the units of %s end with its last session: there is no %s%s" % (name, LINGER, name),
-            "Run: sudo loginctl enable-linger %s; then: ansible-playbook site.yml. Or, if that is "
-            "meant, set "
-            "swf_testbed_systemd to never" % name,
+            "the units of %s stop with its last session: there is no %s%s" % (name, LINGER, name),
+            "Run: sudo loginctl enable-linger %s; then: ansible-playbook site.yml. Or, if this is "
+            "intended, set swf_testbed_systemd to never" % name,
             WARNING,
         )
     unit = "user@%d.service" % os.geteuid()
     return finding(
         "systemd",
         cause,
-        "%s lingers, and its manager, %s, does not answer" % (name, unit),
+        "lingering is enabled for %s, but its manager, %s, does not answer" % (name, unit),
         "Run: systemctl status %s. Without pam_systemd it cannot start: sudo apt-get install "
-        "libpam-systemd, sudo "
-        "systemctl restart %s, and then: ansible-playbook site.yml" % (unit, unit),
+        "libpam-systemd, sudo systemctl restart %s, and then: ansible-playbook site.yml"
+        % (unit, unit),
         WARNING,
     )

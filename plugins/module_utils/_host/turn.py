@@ -1,11 +1,11 @@
 # Copyright: Contributors to the bnlnpps.swf_testbed collection
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Turns for what two runs of one login could do to a host at the same moment.
+"""Turns for operations that two runs of one login could do on a host at the same time.
 
-A lease keeps out another controller; two runs of the same one are allowed, and their calls come
-between each other's. The lock is in a directory of the login that is gone when nobody needs it: so
-an installation has nothing more to remove.
+A lease locks out other controllers; two runs of the same controller are allowed, and their calls
+may interleave. The lock is in a directory of the login that is removed when nobody needs it, so
+uninstalling has nothing more to remove.
 """
 
 from __future__ import annotations
@@ -26,27 +26,23 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.layout i
 
 FOLDER = "bnlnpps.swf_testbed"
 FILES, MANIFEST, DAEMON, LEASE = "files", "manifest", "daemon", "lease"
-# seconds to wait for another call: most take well below one
+# seconds to wait for another call: most take less than one
 PATIENCE = 60
 
 
 def folder_of_login() -> str:
-    parent = (
-        "/run"
-        if os.geteuid() == 0
-        else xdg(environment_of_login(), "XDG_STATE_HOME", ".local/state")
-    )
-    return os.path.join(parent, FOLDER)
+    state = xdg(environment_of_login(), "XDG_STATE_HOME", ".local/state")
+    return os.path.join("/run" if os.geteuid() == 0 else state, FOLDER)
 
 
 @contextlib.contextmanager
 def turn(what: str, patience: float = PATIENCE) -> t.Iterator[None]:
-    """Be the only process of this login that places files, writes a manifest or a lease, or starts
-    and stops a daemon here.
+    """Exclude other processes of this login that place files, write a manifest or a lease, or start
+    and stop a daemon on this host.
 
     :param what: :data:`FILES`, :data:`MANIFEST`, :data:`DAEMON` or :data:`LEASE`.
-    :raises OSError: another one did not come to its end in ``patience`` seconds, and the text names
-        it; or no lock can be made.
+    :raises OSError: another process did not finish in ``patience`` seconds (the text names it), or
+        the lock cannot be created.
     """
     # a home may be shared by hosts
     path = os.path.join(folder_of_login(), "%s@%s.lock" % (what, platform.node() or "localhost"))
@@ -57,14 +53,14 @@ def turn(what: str, patience: float = PATIENCE) -> t.Iterator[None]:
                 stack.enter_context(exclusive(path, patience))
                 break
             except FileNotFoundError:
-                # whoever had the turn before has just removed the directory
+                # the previous holder has just removed the directory
                 continue
             except LockHeld as error:
                 raise OSError(str(error)) from error
         try:
             yield
         finally:
-            # while it is held: who waits for it sees that it is another file
+            # while it is held: waiting processes notice that the file was replaced
             os.unlink(path)
             with contextlib.suppress(OSError):
                 os.rmdir(os.path.dirname(path))

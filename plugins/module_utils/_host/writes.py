@@ -1,10 +1,10 @@
 # Copyright: Contributors to the bnlnpps.swf_testbed collection
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whether directories can be written: by writing.
+"""Whether directories can be written, tested by writing.
 
-A file system that the kernel made read-only after an error is still mounted read-write by what
-statvfs and access tell.
+After an error the kernel may make a file system read-only, while statvfs and access still report it
+as read-write.
 """
 
 from __future__ import annotations
@@ -14,21 +14,27 @@ import errno
 import os
 import pwd
 import tempfile
+from collections.abc import Iterator, Mapping
+from typing import Any
 
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.findings import finding
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.findings import (
+    Finding,
+    finding,
+)
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.processes import user_name
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
-# directories of an instance, and of those that may be mounts of their own below its state
+# directories of an instance, and those below its state that may be separate mounts
 PLACES = ("config_dir", "root", "state_dir", "log_dir", "run_dir", "data_dir")
 BELOW_STATE = ("monitor", "broker", "packages", "mirror", "backups")
 BYTES = 4096
-# where files without a name are not possible
+# errors of file systems without unnamed temporary files
 NAMED_INSTEAD = (errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL, errno.ENOENT)
 
 
-def instance_problems(places):
-    """Findings for the directories of an instance that cannot be written, each file system once; as
-    their owners write them."""
+def instance_problems(places: Mapping[str, Any]) -> list[Finding]:
+    """Findings for the directories of an instance that their owners cannot write, each file system
+    once."""
     folders = [places[name] for name in PLACES] + [
         os.path.join(places["state_dir"], name) for name in BELOW_STATE
     ]
@@ -37,7 +43,7 @@ def instance_problems(places):
         if not os.path.isdir(folder):
             continue
         error = write_error(folder, os.stat(folder).st_uid)
-        # one that is full or read-only is that for all its directories
+        # a full or read-only file system affects all its directories
         key = (error.errno, mount_of(folder)) if error and error.errno != errno.EACCES else folder
         if error and key not in seen:
             seen.add(key)
@@ -45,11 +51,10 @@ def instance_problems(places):
     return found
 
 
-def write_error(folder, user=None):
-    """The OSError with which writing a file fails, or None. No file is left, and most often none
-    has a name.
+def write_error(folder: str, user: int | None = None) -> OSError | None:
+    """The OSError of a failed write, or None. No file is left behind.
 
-    :param user: id of the user that writes there, for root to take its place.
+    :param user: id of the user that writes there, whom root impersonates.
     """
     try:
         with as_user(user):
@@ -63,8 +68,8 @@ def write_error(folder, user=None):
     return None
 
 
-def opened(folder):
-    """A new file that is gone when it is closed."""
+def opened(folder: str) -> int:
+    """A new file that disappears when it is closed."""
     try:
         return os.open(folder, os.O_TMPFILE | os.O_WRONLY, 0o600)
     except OSError as error:
@@ -76,8 +81,8 @@ def opened(folder):
 
 
 @contextlib.contextmanager
-def as_user(user):
-    """Be another user for file access; only root can."""
+def as_user(user: int | None) -> Iterator[None]:
+    """Access files as another user; only root can."""
     if user is None or os.geteuid() != 0 or user == 0:
         yield
         return
@@ -99,46 +104,38 @@ def as_user(user):
         os.setgroups(groups)
 
 
-def mount_of(path):
+def mount_of(path: str) -> str:
     path = os.path.realpath(path)
     while not os.path.ismount(path):
         path = os.path.dirname(path)
     return path
 
 
-def free_mb(path):
+def free_mb(path: str) -> int:
     usage = os.statvfs(path)
     return usage.f_bavail * usage.f_frsize // 1000000
 
 
-def name_of(user):
-    try:
-        return pwd.getpwuid(user).pw_name
-    except KeyError:
-        return str(user)
-
-
-def problem(folder, error, wanted=None):
+def problem(folder: str, error: OSError, wanted: str | None = None) -> Finding:
     """The finding for a directory that cannot be written.
 
-    :param wanted: the directory that it is about, where that one is not there yet and ``folder`` is
-        above it.
+    :param wanted: the directory that is needed, if it does not exist yet and ``folder`` is above
+        it.
     """
     mount, cannot = mount_of(folder), "cannot write %s" % (wanted or folder)
-    owner = name_of(os.stat(folder).st_uid)
+    owner = user_name(os.stat(folder).st_uid)
     if error.errno == errno.EROFS:
-        told = os.statvfs(folder).f_flag & os.ST_RDONLY
+        reported = os.statvfs(folder).f_flag & os.ST_RDONLY
         why = (
-            ""
-            if told
-            else ", though %s is mounted read-write, as after an error of the disk" % mount
+            "" if reported else ", although %s is mounted read-write, as after a disk error" % mount
         )
         return finding(
             "place",
             cannot,
             "the file system of %s is read-only: writing there fails with %s%s"
             % (folder, error.strerror, why),
-            "See why it is (dmesg), check it (fsck), then: sudo mount -o remount,rw %s" % mount,
+            "Find the reason (dmesg), check the file system (fsck), then: sudo mount -o remount,rw "
+            "%s" % mount,
         )
     if error.errno == errno.EDQUOT:
         return finding(
@@ -146,7 +143,7 @@ def problem(folder, error, wanted=None):
             "the quota of %s is used up" % owner,
             "writing in %s fails with %s; %d MB are free at %s"
             % (folder, error.strerror, free_mb(folder), mount),
-            "See: quota -s %s. Free some, or have the quota raised" % owner,
+            "Look at: quota -s %s. Free some space, or ask for a larger quota" % owner,
         )
     if error.errno == errno.ENOSPC:
         return finding(
@@ -154,31 +151,31 @@ def problem(folder, error, wanted=None):
             "the disk is full",
             "writing in %s fails with %s; %d MB are free at %s"
             % (folder, error.strerror, free_mb(folder), mount),
-            "See what uses it: sudo du -xh --max-depth=2 %s | sort -h | tail" % mount,
+            "Find the largest directories: sudo du -xh --max-depth=2 %s | sort -h | tail" % mount,
         )
     if error.errno in (errno.EACCES, errno.EPERM):
-        more = (
-            ""
-            if error.errno == errno.EACCES
-            else ", and writing there fails with %s (see: lsattr -d %s)" % (error.strerror, folder)
+        more = ", and writing there fails with %s (look at: lsattr -d %s)" % (
+            error.strerror,
+            folder,
         )
+        more = "" if error.errno == errno.EACCES else more
         return finding(
             "place",
             cannot,
             "%s belongs to %s%s" % (folder, owner, more),
-            way_in(wanted or folder, folder),
+            access_fix(wanted or folder, folder),
         )
     return finding(
         "place",
         cannot,
         "writing in %s fails with %s" % (folder, error.strerror),
-        "See why it does (dmesg)",
+        "Find the reason (dmesg)",
     )
 
 
-def way_in(path, above):
-    """How this login gets a directory below one that it cannot write. The owner of a directory of
-    the system is left alone."""
+def access_fix(path: str, above: str) -> str:
+    """How to give this login a directory below one that it cannot write, without a new owner of a
+    system directory."""
     login, home = pwd.getpwuid(os.getuid()), os.environ.get("HOME") or ""
     if not os.path.isdir(home) or home == "/":
         return "%s has no home directory (%s). Use a login that has one" % (

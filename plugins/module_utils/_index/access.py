@@ -1,29 +1,30 @@
 # Copyright: Contributors to the bnlnpps.swf_testbed collection
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""With what a host goes to an index: the login, the CA, and the address where
-swf_testbed_pip_indexes leaves it to pip."""
+"""The access of a host to an index: login, CA, and pip's address for an index without a url."""
 
 from __future__ import annotations
 
 import netrc
 import os
+from collections.abc import Mapping
+from typing import Any
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.pip_upstream import (
-    NoPip,
+    PipNotFoundError,
     settings_of_pip,
 )
 
 
 class AccessError(Exception):
-    """The folder of the credentials is there and cannot be used."""
+    """The directory of the credentials exists and cannot be used."""
 
 
 class Access:
-    """What the role pip_index placed in a folder: ``netrc``, and ``<name of the index>.pem``."""
+    """The files that the role pip_index placed: ``netrc``, and ``<name of the index>.pem``."""
 
-    def __init__(self, folder=None):
+    def __init__(self, folder: str | None = None) -> None:
         self.folder, self._netrc = folder, None
         path = os.path.join(folder, "netrc") if folder else None
         if path and os.path.exists(path):
@@ -31,16 +32,16 @@ class Access:
                 self._netrc = netrc.netrc(path)
             except OSError as error:
                 raise AccessError(
-                    "cannot read %s: %s. Run as its owner." % (path, error.strerror)
+                    "cannot read %s. Evidence: %s. Fix: run as its owner" % (path, error.strerror)
                 ) from error
             except netrc.NetrcParseError as error:
-                # its text quotes the line, and that may be the password
+                # the text of the error quotes the line, which may contain the password
                 raise AccessError(
-                    "%s is not a netrc file, see line %s. The role pip_index writes it anew."
-                    % (path, error.lineno)
+                    "%s is not a valid netrc file. Evidence: line %s. Fix: run the role pip_index, "
+                    "which writes it again" % (path, error.lineno)
                 ) from None
 
-    def login(self, index):
+    def login(self, index: Mapping[str, Any]) -> tuple[str, str] | None:
         """(username, token) for an index, or None."""
         if index["token"]:
             return index["username"], index["token"]
@@ -52,30 +53,28 @@ class Access:
         )
         return (found[0], found[2]) if found and found[2] else None
 
-    def ca_cert(self, index):
+    def ca_cert(self, index: Mapping[str, Any]) -> str | None:
         """Path of the CA certificates for an index, or None for the system's."""
         placed = os.path.join(self.folder, index["name"] + ".pem") if self.folder else None
         return placed if placed and os.path.exists(placed) else index["ca_cert"]
 
 
-def without_login(url):
-    """(address, (username, token) or None) of an address that may have credentials in it."""
+def without_login(url: str) -> tuple[str, tuple[str, str] | None]:
+    """(address, (username, token) or None) of an address that may contain credentials."""
     parts = urlsplit(url)
     userinfo, at, host = parts.netloc.rpartition("@")
     if not at:
         return url, None
     username, dummy, token = userinfo.partition(":")
-    return urlunsplit(parts._replace(netloc=host)), (
-        unquote(username),
-        unquote(token),
-    ) if token else None
+    login = (unquote(username), unquote(token)) if token else None
+    return urlunsplit(parts._replace(netloc=host)), login
 
 
-def address_of_pip():
-    """The index that this host's pip asks, or None where there is no pip."""
+def address_of_pip() -> str | None:
+    """The index that this host's pip uses, or None without pip."""
     if os.environ.get("PIP_INDEX_URL"):
         return os.environ["PIP_INDEX_URL"]
     try:
         return settings_of_pip()["index-url"]
-    except NoPip:
+    except PipNotFoundError:
         return None

@@ -1,8 +1,8 @@
 # Copyright: Contributors to the bnlnpps.swf_testbed collection
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One request to an index, and what went wrong with it in words. Credentials never follow a
-redirect to another place."""
+"""One request to an index, with its errors as text. Credentials never follow a redirect to another
+origin."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ import time
 import urllib.error
 import urllib.request
 from dataclasses import dataclass, field
+from typing import Any
 from urllib.parse import urljoin, urlsplit
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.page import ACCEPT
@@ -23,13 +24,14 @@ REDIRECTS = (301, 302, 303, 307, 308)
 MOST_REDIRECTS = 5
 # a page with thousands of files is a few MB
 LONGEST_PAGE = 32_000_000
-# OpenSSL's numbers of what is wrong with a certificate
+# OpenSSL's verification error codes
 EXPIRED, NOT_YET_VALID, HOSTNAME, ADDRESS = 10, 9, 62, 64
+NOT_TLS = "WRONG_VERSION_NUMBER HTTP_REQUEST UNKNOWN_PROTOCOL RECORD_LAYER_FAILURE".split()
 
 
 @dataclass
 class Answer:
-    """An answer, or why there is none: then ``verdict`` and ``evidence`` are set, and ``status`` is
+    """An answer. If there is none, ``verdict`` and ``evidence`` give the reason, and ``status`` is
     0.
 
     ``elsewhere`` is the address of a redirect that was not followed.
@@ -44,37 +46,36 @@ class Answer:
     evidence: str = ""
 
 
-class CaUnusable(Exception):
-    """The CA certificates of an index cannot be read here."""
+class CaCertificateError(Exception):
+    """The CA certificates of an index cannot be read."""
 
 
 class NoRedirect(urllib.request.HTTPRedirectHandler):
-    """Leaves redirects to us."""
+    """Leaves redirects to :class:`Client`."""
 
-    def http_error_302(self, req, fp, code, msg, headers):
+    def http_error_302(
+        self, req: urllib.request.Request, fp: Any, code: int, msg: str, headers: Any
+    ) -> None:
         return None
 
     http_error_301 = http_error_303 = http_error_307 = http_error_308 = http_error_302
 
 
-def origin(url):
+def origin(url: str) -> tuple[str, str, int | None]:
     parts = urlsplit(url)
-    return (
-        parts.scheme,
-        (parts.hostname or "").lower(),
-        parts.port or {"http": 80, "https": 443}.get(parts.scheme),
-    )
+    port = parts.port or {"http": 80, "https": 443}.get(parts.scheme)
+    return parts.scheme, (parts.hostname or "").lower(), port
 
 
-def place(url):
-    """An address as it may be shown: without credentials, query and fragment."""
+def place(url: str) -> str:
+    """An address without credentials, query and fragment, for messages."""
     parts = urlsplit(url)
     host = parts.netloc.rpartition("@")[2]
     return "%s://%s%s" % (parts.scheme, host, parts.path)
 
 
-def is_loopback(host):
-    """Whether an address or name is this machine's own. To a proxy it would mean the proxy."""
+def is_loopback(host: str | None) -> bool:
+    """Whether an address or name is a loopback one. For a proxy it would mean the proxy itself."""
     try:
         return ipaddress.ip_address(host or "").is_loopback
     except ValueError:
@@ -82,17 +83,14 @@ def is_loopback(host):
 
 
 class DirectLoopback(urllib.request.ProxyHandler):
-    """The proxies of the environment, but for addresses of this machine, whatever no_proxy says."""
+    """The proxies of the environment, except for loopback addresses, whatever no_proxy contains."""
 
-    def proxy_open(self, req, proxy, type):  # pylint: disable=redefined-builtin
-        return (
-            None
-            if is_loopback(urlsplit(req.full_url).hostname)
-            else super().proxy_open(req, proxy, type)
-        )
+    def proxy_open(self, req: urllib.request.Request, proxy: str, type: str) -> Any:  # pylint: disable=redefined-builtin
+        direct = is_loopback(urlsplit(req.full_url).hostname)
+        return None if direct else super().proxy_open(req, proxy, type)
 
 
-def proxy_of(url):
+def proxy_of(url: str) -> str | None:
     """``host:port`` of the proxy that the environment sets for the address, or None."""
     parts = urlsplit(url)
     proxy = urllib.request.getproxies().get(parts.scheme)
@@ -106,18 +104,18 @@ def proxy_of(url):
 
 
 class Client:
-    """Asks one index.
+    """Sends requests to one index.
 
     :param ca_cert: path of the CA certificates to trust instead of the system's.
-    :param timeout: seconds without a byte, and half of those for a whole answer.
-    :raises CaUnusable: when the CA certificates cannot be read.
+    :param timeout: seconds without a byte; a whole answer may take twice as long.
+    :raises CaCertificateError: the CA certificates cannot be read.
     """
 
-    def __init__(self, ca_cert=None, timeout=10):
+    def __init__(self, ca_cert: str | None = None, timeout: float = 10) -> None:
         try:
             context = ssl.create_default_context(cafile=ca_cert)
         except (OSError, ValueError) as error:
-            raise CaUnusable(
+            raise CaCertificateError(
                 "the CA certificate %s cannot be used: %s"
                 % (ca_cert, getattr(error, "strerror", None) or error)
             ) from error
@@ -126,12 +124,18 @@ class Client:
         )
         self._timeout = timeout
 
-    def get(self, url, login=None, longest=LONGEST_PAGE, follow=False):
+    def get(
+        self,
+        url: str,
+        login: tuple[str, str] | None = None,
+        longest: int = LONGEST_PAGE,
+        follow: bool = False,
+    ) -> Answer:
         """The :class:`Answer` to a GET.
 
-        :param login: (username, token), sent to this scheme, host and port alone.
+        :param login: (username, token), sent only to this scheme, host and port.
         :param longest: bytes of the body to read.
-        :param follow: follow redirects to other places, without the login.
+        :param follow: follow redirects to other origins, without the login.
         """
         for _count in range(MOST_REDIRECTS):
             answer = once(self._opener, url, login, self._timeout, longest)
@@ -143,7 +147,7 @@ class Client:
             except ValueError:
                 answer.verdict, answer.evidence = (
                     "wrong_url",
-                    "%s leads to something that is no address" % place(url),
+                    "%s redirects to an invalid address" % place(url),
                 )
                 return answer
             if moved:
@@ -152,14 +156,17 @@ class Client:
                     return answer
                 login = None
             url = target
-        answer.verdict, answer.evidence = (
-            "wrong_url",
-            "%s leads to another redirect again and again" % place(url),
-        )
+        answer.verdict, answer.evidence = ("wrong_url", "%s redirects without end" % place(url))
         return answer
 
 
-def once(opener, url, login, timeout, longest):
+def once(
+    opener: urllib.request.OpenerDirector,
+    url: str,
+    login: tuple[str, str] | None,
+    timeout: float,
+    longest: int,
+) -> Answer:
     try:
         request = urllib.request.Request(
             url, headers={"Accept": ACCEPT, "User-Agent": "bnlnpps.swf_testbed pip_index_info"}
@@ -183,9 +190,8 @@ def once(opener, url, login, timeout, longest):
         return Answer(url, verdict=verdict, evidence=evidence)
 
 
-def read(response, longest, deadline):
-    """The body, or its beginning. A server that sends a byte now and then does not hold us up for
-    ever."""
+def read(response: Any, longest: int, deadline: float) -> bytes:
+    """The body, or its beginning. The deadline limits servers that send one byte at a time."""
     chunks, size = [], 0
     while size < longest:
         chunk = response.read1(min(65536, longest - size))
@@ -198,7 +204,7 @@ def read(response, longest, deadline):
     return b"".join(chunks)
 
 
-def why(error, url):
+def why(error: Exception, url: str) -> tuple[str, str]:
     """(verdict, evidence) for an exception."""
     reason = getattr(error, "reason", None)
     error = reason if isinstance(reason, Exception) else error
@@ -208,22 +214,17 @@ def why(error, url):
     if isinstance(error, ssl.SSLCertVerificationError):
         return why_untrusted(error, host)
     if isinstance(error, ssl.SSLError):
-        if error.reason in (
-            "WRONG_VERSION_NUMBER",
-            "HTTP_REQUEST",
-            "UNKNOWN_PROTOCOL",
-            "RECORD_LAYER_FAILURE",
-        ):
+        if error.reason in NOT_TLS:
             return (
                 "wrong_url",
-                "what answers at %s does not speak TLS, and the url says https" % place(url),
+                "the url says https, and the server at %s does not speak TLS" % place(url),
             )
         return "tls_failed", "%s: %s" % (place(url), text)
     if proxy and (
         isinstance(error, (socket.gaierror, ConnectionRefusedError, socket.timeout))
         or "Tunnel connection" in text
     ):
-        return "proxy", "the proxy %s, set in this host's environment, gave: %s" % (proxy, text)
+        return "proxy", "the proxy %s of this host's environment answered: %s" % (proxy, text)
     if isinstance(error, (socket.gaierror, UnicodeError)):
         return "dns", "%s: %s" % (host, text)
     if isinstance(error, (socket.timeout, TimeoutError)):
@@ -231,14 +232,14 @@ def why(error, url):
     if isinstance(error, http.client.IncompleteRead):
         return "server_error", "%s closed the connection in the middle of its answer" % place(url)
     if isinstance(error, (http.client.HTTPException, ValueError)):
-        return "wrong_url", "what answers at %s does not speak HTTP (%s)" % (
+        return "wrong_url", "the server at %s does not speak HTTP (%s)" % (
             place(url),
             type(error).__name__,
         )
     return "refused", "%s: %s" % (place(url), text)
 
 
-def why_untrusted(error, host):
+def why_untrusted(error: ssl.SSLCertVerificationError, host: str | None) -> tuple[str, str]:
     text = error.verify_message or str(error)
     if error.verify_code in (EXPIRED, NOT_YET_VALID):
         return "tls_expired", "%s: %s" % (host, text)

@@ -1,16 +1,17 @@
 # Copyright: Contributors to the bnlnpps.swf_testbed collection
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The entries of swf_testbed_pip_indexes: what differs between the kinds of servers, filled in and
-checked in one place.
+"""The entries of swf_testbed_pip_indexes: the differences between servers, filled in and checked in
+one place.
 
-Everything that reads ``swf_testbed_pip_indexes``, on the controller or on a host, reads it through
-:func:`normalised`.
+All readers of ``swf_testbed_pip_indexes``, on the controller or on a host, use :func:`normalised`.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Mapping
+from typing import Any
 from urllib.parse import urlsplit
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.text import not_text
@@ -20,21 +21,19 @@ LOOPBACK = re.compile(r"^(localhost|127(\.\d+){3}|::1)$")
 NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")
 GITHUB_HOSTS = ("pypi.pkg.github.com", "npm.pkg.github.com", "maven.pkg.github.com")
 GITHUB = (
-    "GitHub Packages has no registry for Python packages: every address of it answers 404, with "
-    "any token, and no setting fixes "
-    "that. Publish to a private index instead (the role package_index serves one; GitLab, "
-    "Artifactory, Nexus, Pulp and devpi "
-    "have one), or to TestPyPI and PyPI, and name that index here; publish.yml uploads to it, also "
-    "from GitHub Actions. Until "
-    "then, install from git: swf_testbed_release_source: git"
+    "GitHub Packages has no registry for Python packages: all its addresses answer 404, with any "
+    "token, and no setting changes that. Publish to a private index instead (the role "
+    "package_index serves one; GitLab, Artifactory, Nexus, Pulp and devpi have one), or to "
+    "TestPyPI and PyPI, and name that index here; publish.yml uploads to it, also from GitHub "
+    "Actions. Until then, install from git: swf_testbed_release_source: git"
 )
 
-# Per kind of server: ``shape`` is what the path of its simple API looks like, ``example`` the same
-# for people, ``username`` the name that goes with a token where that is fixed, ``upload`` a
-# (pattern, replacement) that makes the upload address out of the simple API's. Sources: the
-# servers' own documentation, linked in docs/reference/package_indexes.md.
-PRESETS = {
-    # PyPI, or the mirror that the machine is set up for; pip, uv and twine know its addresses
+# Per server: ``shape`` is the pattern of the path of its simple API, ``example`` an address for
+# messages, ``username`` the fixed user name of a token, ``upload`` a (pattern, replacement) that
+# derives the upload address. Sources: the servers' documentation, linked in
+# docs/reference/package_indexes.md.
+PRESETS: dict[str, dict[str, Any]] = {
+    # PyPI, or the mirror in the machine's pip configuration; pip, uv and twine know its addresses
     "pypi": {"username": "__token__"},
     "testpypi": {
         "username": "__token__",
@@ -74,40 +73,28 @@ PRESETS = {
         "example": "https://HOST/pypi/DISTRIBUTION/simple/",
         "upload": (r"/simple/$", "/legacy/"),
     },
-    # wheels in a folder, or a static tree of the simple API, on the disk of the machine that
-    # installs
+    # wheels in a directory, or a static tree of the simple API, on the machine that installs
     "directory": {"example": "/srv/wheelhouse"},
     # any other server of the simple API (PEP 503)
     "simple": {"example": "https://HOST/simple/"},
 }
-# what readers of netrc differ in: (name for a message, pattern)
+# texts on which readers of netrc differ: (description for a message, pattern)
 NOT_IN_NETRC = (
-    ("nothing in it", r"\A\Z"),
-    (
-        "a space, an end of line or another character in it that cannot be printed",
-        r"[\s\x00-\x1f\x7f]",
-    ),
-    ("a character in it that is not ASCII", r"[^\x00-\x7f]"),
-    ("a backslash in it", r"\\"),
+    ("no characters", r"\A\Z"),
+    ("a space, a line end or a control character", r"[\s\x00-\x1f\x7f]"),
+    ("a character that is not ASCII", r"[^\x00-\x7f]"),
+    ("a backslash", r"\\"),
     ("a double quote at its beginning", r'\A"'),
     ("a # at its beginning", r"\A#"),
 )
-# pip splits its options at spaces, and the files that name an index have lines and quotes
+# pip splits its options at spaces, and the configuration files have lines and quotes
 NOT_IN_URL = re.compile(r"""[^\x21-\x7e]|["'<>\\^`{|}]""")
 NOT_IN_PATH = re.compile(r"[\s#?%\x00-\x1f\x7f]")
-KEYS = (
-    "name",
-    "preset",
-    "url",
-    "upload_url",
-    "username",
-    "token",
-    "packages",
-    "role",
-    "ca_cert",
-    "allow_unsafe_extra_index",
+TWO_LOGINS = (
+    "two indexes on %s have different credentials, and netrc holds one login per host. Fix: use "
+    "the same for both"
 )
-#: the suboptions of a module that takes indexes
+#: the suboptions of the option indexes of a module
 ARGUMENTS = {
     "name": {"type": "str", "required": True},
     "preset": {"type": "str", "choices": [*sorted(PRESETS), "github"]},
@@ -122,19 +109,28 @@ ARGUMENTS = {
 }
 
 
+KEYS = tuple(ARGUMENTS)
+#: the options of a module that takes indexes
+OPTIONS: dict[str, Any] = {
+    "indexes": {"type": "list", "elements": "dict", "options": ARGUMENTS},
+    "indexes_of": {"type": "str"},
+}
+
+
 class IndexesError(ValueError):
-    """What is wrong with the entries; every problem is a line of the text."""
+    """The entries are invalid; the text has one line per problem."""
 
 
-def normalised(indexes):
-    """The entries with everything filled in.
+def normalised(indexes: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The entries with all defaults filled in.
 
     :param indexes: the items of ``swf_testbed_pip_indexes``.
     :returns: list of dicts with all of :data:`KEYS` and ``extra_urls``. ``preset`` is never None;
         ``url`` ends in a slash, is None for PyPI and a path for a directory; ``upload_url`` is None
-        where there is nowhere to upload to, or twine knows; ``packages`` are patterns of canonical
-        names; ``role`` is ``primary`` (serves what no index claims) or ``extra``; ``extra_urls`` of
-        the primary are the addresses of the unsafe extra indexes, those that claim no names.
+        without an upload address, or if twine knows it; ``packages`` are patterns of canonical
+        names; ``role`` is ``primary`` (serves the names that no index claims) or ``extra``;
+        ``extra_urls`` of the primary are the addresses of the unsafe extra indexes, those that
+        claim no names.
     :raises IndexesError: with all problems, and no credential in the text.
     """
     problems, found = [], []
@@ -149,49 +145,40 @@ def normalised(indexes):
     return found
 
 
-def warnings(indexes):
-    """What a user insists on and should know, for normalised indexes."""
+def warnings(indexes: list[dict[str, Any]]) -> list[str]:
+    """Warnings of risks that the user accepted, for normalised indexes."""
     return [
-        "The index %s is a plain extra index: whoever publishes a package of the same name on it "
-        "or on the primary index decides "
-        "what is installed (dependency confusion). Let it claim its names in packages instead."
-        % index["name"]
+        "The index %s can replace packages of the primary index, and the other way round "
+        "(dependency confusion). Evidence: it is an extra index that claims no names. Fix: let it "
+        "claim its names in packages" % index["name"]
         for index in indexes
         if is_unsafe(index)
     ]
 
 
-def netrc(indexes):
+def netrc(indexes: list[dict[str, Any]]) -> str:
     """The credentials of normalised indexes, by host, as pip, uv and curl read them.
 
-    :raises IndexesError: when one of two logins for a host would be lost, or a reader would take
-        one for another.
+    :raises IndexesError: when one of two logins for a host would be lost, or a reader would misread
+        one.
     """
-    logins = {}
-    for index in indexes:
-        host = urlsplit(index["url"] or "").hostname
-        if host and index["username"]:
-            login = (index["username"], index["token"])
-            problem = unusable_login(*login)
-            if problem:
-                raise IndexesError("swf_testbed_pip_indexes: %s: %s" % (index["name"], problem))
-            if logins.setdefault(host, login) != login:
-                raise IndexesError(
-                    "swf_testbed_pip_indexes: two indexes on %s have different credentials, and "
-                    "netrc knows "
-                    "one login per "
-                    "host" % host
-                )
+    logins: dict[str, tuple[str, str]] = {}
+    for host, login, name in logins_of(indexes):
+        problem = unusable_login(*login)
+        if problem:
+            raise IndexesError("swf_testbed_pip_indexes: %s: %s" % (name, problem))
+        if logins.setdefault(host, login) != login:
+            raise IndexesError("swf_testbed_pip_indexes: " + TWO_LOGINS % host)
     names = sorted((name, login) for host, login in logins.items() for name in netrc_names(host))
     return "".join("machine %s login %s password %s\n" % (name, *login) for name, login in names)
 
 
-def unusable_login(username, token):
-    """Why a login cannot be carried by netrc to every reader, or at all by http; None if it can.
+def unusable_login(username: str | None, token: str | None) -> str | None:
+    """Why a login cannot be stored in netrc for all readers, or sent by HTTP; None if it can.
 
-    What is admitted is read alike by Python before and since 3.11, uv and curl. These differ in
-    what a backslash and quotes mean, in the characters that begin a comment, and in the encoding,
-    and a wrong password would be sent without a word.
+    Python before and since 3.11, uv and curl read the accepted texts alike. They differ in the
+    meaning of backslashes and quotes, in the characters that begin a comment, and in the encoding,
+    and would send a wrong password without a message.
     """
     for what, text in (("user name", username), ("token", token)):
         problem = next(
@@ -199,36 +186,37 @@ def unusable_login(username, token):
         )
         if problem:
             return (
-                "the %s has %s, which pip, uv and curl do not read alike from a netrc file. Use "
-                "another %s, of letters, "
-                "digits and - _ . ~ for example" % (what, problem, what)
+                "the %s has %s, which pip, uv and curl read differently from a netrc file. Fix: "
+                "use another %s, for example of letters, digits and - _ . ~" % (what, problem, what)
             )
     if ":" in (username or ""):
-        return "the user name has a colon, which ends a user name in http. Use another user name"
+        return (
+            "the user name has a colon, which ends a user name in HTTP. Fix: use another user name"
+        )
     return None
 
 
-def netrc_names(host):
-    """The names under which readers look a host up: uv has an IPv6 address in brackets, pip and
-    curl have not."""
+def netrc_names(host: str) -> tuple[str, ...]:
+    """The names under which readers look up a host: uv uses brackets around an IPv6 address, pip
+    and curl do not."""
     return (host, "[%s]" % host) if host and ":" in host else (host,)
 
 
-def is_unsafe(index):
+def is_unsafe(index: Mapping[str, Any]) -> bool:
     return index["role"] == "extra" and not index["packages"]
 
 
-def is_github(url):
+def is_github(url: str | None) -> bool:
     return bool(url) and (urlsplit(url).hostname or "").lower() in GITHUB_HOSTS
 
 
-def fill_in(item):
-    """Fill in one entry; yields what is wrong with it."""
+def fill_in(item: dict[str, Any]) -> Iterator[str]:
+    """Fill in one entry; yield its problems."""
     name = item["name"]
     if not NAME.match(name):
         yield (
-            "%r is no name for an index: letters, digits, dot, dash and underscore, for it names "
-            "files" % name
+            "%r is not a valid name of an index. Fix: use letters, digits, dot, dash and "
+            "underscore, because it becomes a file name" % name
         )
         return
     if item["preset"] == "github" or is_github(item["url"]):
@@ -236,7 +224,7 @@ def fill_in(item):
         return
     item["preset"] = item["preset"] or ("simple" if item["url"] else "pypi")
     if item["preset"] not in PRESETS:
-        yield "%s has the preset %r, which is none of %s" % (
+        yield "%s has the unknown preset %r. Fix: use one of %s" % (
             name,
             item["preset"],
             ", ".join(sorted(PRESETS)),
@@ -252,40 +240,38 @@ def fill_in(item):
     yield from fill_in_login(item, preset)
     if item["role"] == "primary" and item["packages"]:
         yield (
-            "%s is primary and claims packages. The primary index serves every name that no index "
-            "claims; an index that "
-            "claims names is an extra one" % name
+            "%s is primary and claims packages. Fix: remove one of the two: the primary index "
+            "serves all names that no index claims, and an index that claims names is an extra one"
+            % name
         )
     if is_unsafe(item) and not item["allow_unsafe_extra_index"]:
         yield (
-            "%s is an extra index that claims no packages, and pip takes the highest version that "
-            "any index offers: whoever "
-            "publishes a private name elsewhere is installed (dependency confusion). Let it claim "
-            "its names, for example "
-            'packages: ["swf-*"]. To take the risk: allow_unsafe_extra_index: true' % name
+            "%s is an extra index that claims no packages, and pip installs the highest version of "
+            "any index, so that anyone who publishes a private name elsewhere can replace it "
+            "(dependency confusion). Fix: let it claim its names, for example packages: "
+            '["swf-*"]. To accept the risk: allow_unsafe_extra_index: true' % name
         )
 
 
-def fill_in_address(item, preset):
+def fill_in_address(item: dict[str, Any], preset: Mapping[str, Any]) -> Iterator[str]:
     name, url = item["name"], item["url"]
     if item["preset"] == "directory":
         item["url"] = re.sub(r"^file://", "", str(url or "")).rstrip("/")
         if not item["url"].startswith("/"):
-            yield "%s is a directory, and its url must be an absolute path, for example %s" % (
-                name,
-                preset["example"],
+            yield (
+                "%s is a directory, and its url is not an absolute path. Fix: use one, for example "
+                "%s" % (name, preset["example"])
             )
         elif NOT_IN_PATH.search(item["url"]):
             yield (
-                "the path of the directory %s has a space or one of # ? %% in it, which pip, uv or "
-                "both would take for "
-                "something else. Use another path, or a link to it" % name
+                "the path of the directory %s contains a space or one of # ? %%, which pip or uv "
+                "would misread. Fix: use another path, or a link to it" % name
             )
         return
     if item["preset"] == "pypi" and not url:
         return
     if not url:
-        yield "%s has no url. A %s index has one like %s" % (
+        yield "%s has no url. Fix: set it; a %s index has one like %s" % (
             name,
             item["preset"],
             preset["example"],
@@ -297,7 +283,7 @@ def fill_in_address(item, preset):
     item["url"] = url = url.rstrip("/") + "/"
     shape = preset.get("shape")
     if shape and not re.search(shape, urlsplit(url).path):
-        yield "the url of %s is not that of a %s index, which looks like %s" % (
+        yield "the url of %s is not that of a %s index. Fix: use one like %s" % (
             name,
             item["preset"],
             preset["example"],
@@ -308,43 +294,43 @@ def fill_in_address(item, preset):
         item["upload_url"] = made if made != url else None
 
 
-def wrong_address(name, key, url):
+def wrong_address(name: str, key: str, url: str) -> Iterator[str]:
     try:
         parts, _port = urlsplit(url), urlsplit(url).port
     except ValueError as error:
-        yield "the %s of %s is no URL: %s" % (key, name, error)
+        yield "the %s of %s is not a URL. Evidence: %s" % (key, name, error)
         return
     if "@" in parts.netloc:
         yield (
-            "the %s of %s has credentials in it, and URLs end up in logs. Put them into username "
-            "and token" % (key, name)
+            "the %s of %s contains credentials, and URLs end up in logs. Fix: set username and "
+            "token instead" % (key, name)
         )
     elif NOT_IN_URL.search(url):
         yield (
-            "the %s of %s has a space, a quote or another character in it that no URL has. Write "
-            "it as %%20 and the like" % (key, name)
+            "the %s of %s contains a space, a quote or another character that is invalid in a URL. "
+            "Fix: percent-encode it, for example as %%20" % (key, name)
         )
     elif parts.scheme not in ("http", "https") or not parts.hostname:
         yield "the %s of %s is not an http or https URL" % (key, name)
     elif parts.scheme == "http" and not LOOPBACK.match(parts.hostname):
         yield (
-            "the %s of %s is http, and not of this machine: the token would travel in the clear, "
-            "and pip ignores such an "
-            "index. Serve it over https (the role package_index makes the certificates)"
-            % (key, name)
+            "the %s of %s is http, and not on this machine: the token would be sent unencrypted, "
+            "and pip ignores such an index. Fix: serve it over https (the role package_index "
+            "issues certificates)" % (key, name)
         )
 
 
-def fill_in_login(item, preset):
+def fill_in_login(item: dict[str, Any], preset: Mapping[str, Any]) -> Iterator[str]:
     name = item["name"]
     if item["token"] and not item["username"]:
         item["username"] = preset.get("username")
     if bool(item["username"]) != bool(item["token"]):
-        yield "%s needs both username and token, or neither" % name
+        yield "%s has only one of username and token. Fix: set both, or neither" % name
     if item["token"] and item["preset"] == "directory":
-        yield "%s is a directory, and a directory takes no token" % name
-    if item["token"] is not None and not_text("", item["token"]):
-        yield not_text("the token of %s" % name, item["token"])
+        yield "%s is a directory and has a token. Fix: remove the token" % name
+    wrong_type = item["token"] is not None and not_text("the token of %s" % name, item["token"])
+    if wrong_type:
+        yield wrong_type
         return
     if item["username"] and item["token"]:
         problem = unusable_login(str(item["username"]), str(item["token"]))
@@ -352,29 +338,30 @@ def fill_in_login(item, preset):
             yield "%s: %s" % (name, problem)
 
 
-def together(found):
-    """What is wrong between entries; hands the unsafe extra indexes to the primary one."""
+def together(found: list[dict[str, Any]]) -> Iterator[str]:
+    """Problems between entries; assigns the unsafe extra indexes to the primary one."""
     names = [item["name"] for item in found]
     for name in sorted({name for name in names if names.count(name) > 1}):
-        yield "two indexes are named %s" % name
+        yield "two indexes are named %s. Fix: rename one" % name
     primaries = [item for item in found if item["role"] == "primary"]
     if len(primaries) > 1:
         yield (
-            "%s are all primary. One index serves the names that no other claims; let the others "
-            "claim theirs in packages" % (" and ".join(item["name"] for item in primaries))
+            "%s are all primary. Fix: let one index serve the names that no other claims, and the "
+            "others claim theirs in packages" % (" and ".join(item["name"] for item in primaries))
         )
     elif primaries:
         primaries[0]["extra_urls"] = [
             item["url"] for item in found if is_unsafe(item) and item["preset"] != "directory"
         ]
-    logins = {}
-    for item in found:
-        # where the host looks its credentials up: netrc knows hosts, and no ports or paths
-        host = urlsplit(item["url"] or "").hostname
-        if host and item["username"]:
-            login = (item["username"], item["token"])
-            if logins.setdefault(host, login) != login:
-                yield (
-                    "two indexes on %s have different credentials, and netrc knows one login per "
-                    "host" % host
-                )
+    logins: dict[str, tuple[str, str]] = {}
+    for host, login, _name in logins_of(found):
+        if logins.setdefault(host, login) != login:
+            yield TWO_LOGINS % host
+
+
+def logins_of(indexes: list[dict[str, Any]]) -> Iterator[tuple[str, tuple[str, str], str]]:
+    """(host, (user name, token), name of the index): netrc has hosts, and no ports or paths."""
+    for index in indexes:
+        host = urlsplit(index["url"] or "").hostname
+        if host and index["username"]:
+            yield host, (index["username"], index["token"]), index["name"]

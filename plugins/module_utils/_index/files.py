@@ -1,13 +1,14 @@
 # Copyright: Contributors to the bnlnpps.swf_testbed collection
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The files that an index offers of a package, and which of them can be installed here."""
+"""The files of a package on an index, and which of them can be installed on this host."""
 
 from __future__ import annotations
 
 import platform
 import re
 import sysconfig
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.names import canonical
@@ -24,7 +25,7 @@ LEGACY_GLIBC = {"manylinux1": (2, 5), "manylinux2010": (2, 12), "manylinux2014":
 
 @dataclass
 class File:
-    """``tags`` is the end of a wheel's name, such as ``py3-none-any``, and None for a source
+    """``tags`` are the tags of a wheel's name, such as ``py3-none-any``, and None for a source
     distribution."""
 
     filename: str
@@ -34,8 +35,10 @@ class File:
     yanked: str | None = None
 
 
-def file_of(filename, name, requires_python=None, yanked=None):
-    """The :class:`File` behind a file's name, or None if it is no distribution of the package.
+def file_of(
+    filename: str, name: str, requires_python: str | None = None, yanked: str | None = None
+) -> File | None:
+    """The :class:`File` of a file name, or None if it is not a distribution of the package.
 
     :param yanked: None, or the reason (which may be empty).
     """
@@ -48,14 +51,14 @@ def file_of(filename, name, requires_python=None, yanked=None):
     if ending is None:
         return None
     stem = filename[: -len(ending)]
-    # a source distribution's name may have dashes, and so may its version: 1.0-1
+    # the name of a source distribution may have dashes, and so may its version: 1.0-1
     for match in re.finditer("-", stem):
         if canonical(stem[: match.start()]) == canonical(name):
             return File(filename, stem[match.end() :], None, requires_python, yanked)
     return None
 
 
-def fits(tags, python):
+def fits(tags: str, python: str) -> bool:
     """True if a wheel with these tags can be installed into a CPython of that version on this
     machine."""
     pythons, abis, platforms = (part.split(".") for part in tags.split("-"))
@@ -65,7 +68,7 @@ def fits(tags, python):
     )
 
 
-def fits_python(tag, abi, major, minor):
+def fits_python(tag: str, abi: str, major: int, minor: int) -> bool:
     match = re.match(r"^(py|cp)(\d)(\d*)$", tag)
     if not match or int(match[2]) != major:
         return False
@@ -74,7 +77,7 @@ def fits_python(tag, abi, major, minor):
     return int(match[3] or 0) <= minor and abi in ("none", "abi3")
 
 
-def fits_platform(tag):
+def fits_platform(tag: str) -> bool:
     if tag == "any":
         return True
     # linux_x86_64, macosx_11_0_arm64, win_amd64
@@ -92,10 +95,10 @@ def fits_platform(tag):
     )
 
 
-def fits_linux(tag, machine, libc):
+def fits_linux(tag: str, machine: str, libc: tuple[str, str]) -> bool:
     """True for manylinux and musllinux tags that this C library can run.
 
-    :param libc: as from :func:`platform.libc_ver`, which knows glibc only.
+    :param libc: as from :func:`platform.libc_ver`, which detects only glibc.
     """
     for legacy, version in LEGACY_GLIBC.items():
         tag = re.sub("^%s_" % legacy, "manylinux_%d_%d_" % version, tag)
@@ -108,15 +111,17 @@ def fits_linux(tag, machine, libc):
     return match[1] == "manylinux" and (int(match[2]), int(match[3])) <= ours
 
 
-def choose(files, python, wanted=None):
-    """Which version would be installed, as (verdict, version, evidence).
+def choose(
+    files: Sequence[File], python: str, wanted: str | None = None
+) -> tuple[str, str | None, str]:
+    """The version that would be installed, as (verdict, version, evidence).
 
     :param files: list of :class:`File`.
     :param python: version of Python.
-    :param wanted: the version asked for, None for the newest.
+    :param wanted: the requested version, None for the newest.
     :returns: the verdict is ``ok``, ``version_missing``, ``yanked``, ``no_file`` or
-        ``requires_python``; the version is None where there is none, and that of which the evidence
-        speaks where nothing can be installed.
+        ``requires_python``; the version is None if there is none; if none can be installed, it is
+        the one that the evidence is about.
     """
     versions = newest_first({file.version for file in files})
     if wanted:
@@ -125,47 +130,43 @@ def choose(files, python, wanted=None):
             return (
                 "version_missing",
                 None,
-                "there are " + listed(newest_first({file.version for file in files})),
+                "it has " + listed(newest_first({file.version for file in files})),
             )
     reasons = {
         version: unusable([file for file in files if file.version == version], python)
         for version in versions
     }
-    # a pre-release is taken only where there is nothing else
+    # a pre-release is used only if there is nothing else
     usable = sorted(
         (version for version in versions if reasons[version] is None),
         key=lambda item: (is_prerelease(item),),
     )
     if usable:
         return "ok", usable[0], "HTTP 200"
-    # the newest that was not withdrawn says most
-    version = next((item for item in versions if reasons[item][0] != "yanked"), versions[0])
-    verdict, evidence = reasons[version]
-    return verdict, version, evidence
+    # the newest version that is not yanked says most
+    found = [(reason[0], version, reason[1]) for version, reason in reasons.items() if reason]
+    return next((item for item in found if item[0] != "yanked"), found[0])
 
 
-def unusable(files, python):
-    """(verdict, evidence) that speaks against all files of one version, or None."""
+def unusable(files: list[File], python: str) -> tuple[str, str] | None:
+    """(verdict, evidence) if no file of one version can be installed, or None."""
     version = files[0].version
     there = [file for file in files if file.yanked is None]
     if not there:
         reason = next((file.yanked for file in files if file.yanked), None)
-        return "yanked", "%s is marked as withdrawn%s" % (
-            version,
-            " (%s)" % reason[:200] if reason else "",
-        )
+        return "yanked", "%s is yanked%s" % (version, " (%s)" % reason[:200] if reason else "")
     wheels = [file for file in there if file.tags]
     if not wheels:
         return (
             "no_file",
-            "of %s there is only a source distribution (%s), and only wheels are installed"
+            "%s has only a source distribution (%s), and only wheels are installed"
             % (version, there[0].filename),
         )
-    fitting = [file for file in wheels if fits(file.tags, python)]
+    fitting = [file for file in wheels if fits(file.tags or "", python)]
     if not fitting:
         return "no_file", "the wheels of %s are for %s, and this is Python %s on %s" % (
             version,
-            listed(sorted({file.tags for file in wheels})),
+            listed(sorted({file.tags or "" for file in wheels})),
             python,
             sysconfig.get_platform(),
         )
@@ -178,8 +179,8 @@ def unusable(files, python):
     return None
 
 
-def listed(texts, most=8):
-    """At most eight texts in one line."""
+def listed(texts: Sequence[str], most: int = 8) -> str:
+    """The texts in one line, with the number of those left out."""
     return ", ".join(texts[:most]) + (
         " and %d more" % (len(texts) - most) if len(texts) > most else ""
     )

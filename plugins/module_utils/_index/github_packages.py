@@ -1,16 +1,17 @@
 # Copyright: Contributors to the bnlnpps.swf_testbed collection
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Settings of GitHub Packages in pip.conf and .pypirc. It has no registry for Python packages:
-every address of it answers 404.
+"""Settings of GitHub Packages in pip.conf and .pypirc. It has no registry for Python packages: all
+its addresses answer 404.
 
-What is found is named by section and option, never by value: there are tokens in these addresses.
+Findings name section and option, never the value: these addresses contain tokens.
 """
 
 from __future__ import annotations
 
 import os
 import re
+from collections.abc import Callable, Iterator, Mapping
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common import ini_text
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.layout import xdg
@@ -18,19 +19,19 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.layout i
 GITHUB = re.compile(r"(^|[/@.])(pypi|npm|maven)\.pkg\.github\.com(?=[:/]|$)", re.IGNORECASE)
 
 
-def in_pip_conf(text):
+def in_pip_conf(text: str) -> list[str]:
     """The options of a pip.conf that name GitHub Packages, as ``[section] option``."""
     found = ini_text.options(ini_text.lines_of(text))
     return ["[%s] %s" % (option.section, option.name) for option in found if of_github(option)]
 
 
-def in_pypirc(text):
+def in_pypirc(text: str) -> list[str]:
     """The sections of a .pypirc whose repository is GitHub Packages, as ``[section]``."""
     return ["[%s]" % name for name in repositories(ini_text.lines_of(text))]
 
 
-def places(environment):
-    """The files of a login and of the host that may have it, each with the function that looks."""
+def places(environment: Mapping[str, str]) -> list[tuple[str, Callable[[str], list[str]]]]:
+    """The files of a login and of the host to search, each with its search function."""
     home, config = environment["HOME"], xdg(environment, "XDG_CONFIG_HOME", ".config")
     confs = [
         os.path.join(config, "pip", "pip.conf"),
@@ -40,9 +41,11 @@ def places(environment):
     return [*((path, in_pip_conf) for path in confs), (os.path.join(home, ".pypirc"), in_pypirc)]
 
 
-def found_in(environment, read):
-    """Pairs of a path and of what in it names GitHub Packages. What cannot be read is passed
-    over."""
+def found_in(
+    environment: Mapping[str, str], read: Callable[[str], str]
+) -> Iterator[tuple[str, list[str]]]:
+    """Pairs of a path and the settings in it that name GitHub Packages. Unreadable files are
+    skipped."""
     for path, look in places(environment):
         try:
             hits = look(read(path))
@@ -52,11 +55,11 @@ def found_in(environment, read):
             yield path, hits
 
 
-def of_github(option):
+def of_github(option: ini_text.Option) -> bool:
     return any(GITHUB.search(word) for word in option.words)
 
 
-def repositories(lines):
+def repositories(lines: list[str]) -> list[str]:
     return [
         option.section
         for option in ini_text.options(lines)
@@ -64,11 +67,11 @@ def repositories(lines):
     ]
 
 
-def without_github(text):
-    """The text of a pip.conf or .pypirc without GitHub Packages; all else stays as it is.
+def without_github(text: str) -> str:
+    """The text of a pip.conf or .pypirc without GitHub Packages; everything else stays.
 
-    A section whose repository it is goes as a whole, with its token and its name in
-    C(index-servers). Of an option with several addresses only its own go.
+    A section for such a repository is removed with its token and its name in C(index-servers). Of
+    an option with several addresses only those of GitHub Packages are removed.
     """
     lines = ini_text.lines_of(text)
     gone = repositories(lines)

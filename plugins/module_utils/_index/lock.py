@@ -1,12 +1,11 @@
 # Copyright: Contributors to the bnlnpps.swf_testbed collection
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Locks: requirement files with exact versions and hashes, and which index each name of them comes
-from.
+"""Lock files: requirement files with exact versions and hashes, and the index of each name.
 
-A name that an index claims in ``packages`` comes from that index and from no other; every other
-name comes from the one index that claims none. An installation asks one index at a time for the
-names bound to it, so that a private name is never looked up anywhere else.
+A name that an index claims in ``packages`` comes only from that index; all other names come from
+the one index that claims none. An installation asks each index only for its own names, so that a
+private name is never looked up anywhere else.
 """
 
 from __future__ import annotations
@@ -14,6 +13,8 @@ from __future__ import annotations
 import fnmatch
 import hashlib
 import re
+from collections.abc import Mapping
+from typing import Any
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.names import canonical
 
@@ -22,18 +23,18 @@ REQUIREMENT = re.compile(
 )
 
 
-def entries(text):
+def entries(text: str) -> list[tuple[str, str, list[str]]]:
     """The requirements of a lock as (name, version, lines) triples. Comments are left out.
 
     :raises ValueError: for a requirement without an exact version or without a hash.
     """
-    found = []
+    found: list[tuple[str, str, list[str]]] = []
     for line in text.splitlines():
         if not line.strip() or line.lstrip().startswith("#"):
             continue
         if line[0].isspace():
             if not found:
-                raise ValueError("the lock starts with a continuation: %s" % line.strip())
+                raise ValueError("the lock file starts with a continuation line: %s" % line.strip())
             found[-1][2].append(line)
             continue
         match = REQUIREMENT.match(line)
@@ -46,39 +47,44 @@ def entries(text):
     return found
 
 
-def short_hash(text):
-    """Eight hexadecimal digits that stand for what a lock installs; its comments do not count."""
+def short_hash(text: str) -> str:
+    """Eight hexadecimal digits of the hash of a lock file without its comments."""
     body = "\n".join("\n".join(lines) for _name, _version, lines in entries(text))
     return hashlib.sha256(body.encode()).hexdigest()[:8]
 
 
-def index_of(name, indexes):
-    """The one index that a name comes from. A claim of the very name counts more than a pattern
-    that it matches.
-
-    :param indexes: normalised indexes.
-    :raises ValueError: when no index, or more than one, may serve the name.
-    """
-    claims = [index for index in indexes if canonical(name) in index["packages"]] or [
+def claiming(name: str, indexes: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The indexes that claim a name. A claim of the exact name has precedence over a pattern."""
+    name = canonical(name)
+    return [index for index in indexes if name in index["packages"]] or [
         index
         for index in indexes
-        if any(fnmatch.fnmatchcase(canonical(name), pattern) for pattern in index["packages"])
+        if any(fnmatch.fnmatchcase(name, pattern) for pattern in index["packages"])
     ]
-    if not claims:
-        claims = [index for index in indexes if index["role"] == "primary"]
+
+
+def index_of(name: str, indexes: list[dict[str, Any]]) -> Mapping[str, Any]:
+    """The index that serves a name. A claim of the exact name has precedence over a pattern.
+
+    :param indexes: normalised indexes.
+    :raises ValueError: no index, or more than one, may serve the name.
+    """
+    claims = claiming(name, indexes) or [index for index in indexes if index["role"] == "primary"]
     if len(claims) == 1:
         return claims[0]
     if claims:
         raise ValueError(
-            "%s could come from more than one index: %s. Let one of them claim it in packages."
-            % (name, ", ".join(index["name"] for index in claims))
+            "%s could come from more than one index. Evidence: %s may serve it. Fix: let one of "
+            "them claim it in packages" % (name, ", ".join(index["name"] for index in claims))
         )
-    raise ValueError("no index serves %s. Add one without packages, or one that claims it." % name)
+    raise ValueError(
+        "no index serves %s. Fix: add one without packages, or one that claims it" % name
+    )
 
 
-def by_index(text, indexes):
-    """The lock cut into one requirements text per index, in the order of the indexes."""
-    texts = {}
+def by_index(text: str, indexes: list[dict[str, Any]]) -> list[tuple[dict[str, Any], str]]:
+    """The lock file split into one requirements text per index, in the order of the indexes."""
+    texts: dict[str, list[str]] = {}
     for name, _version, lines in entries(text):
         texts.setdefault(index_of(name, indexes)["name"], []).extend(lines)
     return [
@@ -88,10 +94,10 @@ def by_index(text, indexes):
     ]
 
 
-def versions(text):
-    """{name: version} of a lock. A name that is there for several Pythons has all its versions,
-    with ``or`` between them."""
-    found = {}
+def versions(text: str) -> dict[str, str]:
+    """{name: version} of a lock. A name with several versions, for several Pythons, has all of
+    them, with ``or`` between them."""
+    found: dict[str, list[str]] = {}
     for name, version, _lines in entries(text):
         found.setdefault(name, []).append(version)
     return {name: " or ".join(several) for name, several in found.items()}

@@ -8,6 +8,6 @@ from __future__ import annotations
 import re
 
 
-def canonical(name):
+def canonical(name: str) -> str:
     """A package's name as indexes compare it (PEP 503)."""
     return re.sub(r"[-_.]+", "-", name).lower()

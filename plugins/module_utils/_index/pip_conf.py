@@ -1,31 +1,31 @@
 # Copyright: Contributors to the bnlnpps.swf_testbed collection
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""pip.conf, read with the parser that pip reads it with."""
+"""pip.conf, read with the same parser as pip."""
 
 from __future__ import annotations
 
 import configparser
 import os
 import re
+from collections.abc import Iterable, Mapping
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.layout import xdg
 
-# pip names its files by kind; later kinds count more
-KINDS = ("global", "user", "site", "env")
+# pip's levels of configuration; later ones have precedence
+LEVELS = ("global", "user", "site", "env")
 FILE = re.compile(r"^  (?P<path>/.*), exists: (True|False)$")
 
 
-def options(text):
-    """{(section, option): value} of a pip.conf. Options are spelled with dashes, as pip compares
-    them.
+def options(text: str) -> dict[tuple[str, str], str]:
+    """{(section, option): value} of a pip.conf. Options have dashes, as in pip's own comparison.
 
-    :raises ValueError: if pip could not read it either; the text names the line and quotes nothing.
+    :raises ValueError: pip cannot parse it either; the text names the line and quotes nothing.
     """
     try:
         parser = parsed(text)
     except ValueError as error:
-        raise ValueError("pip cannot read it: %s. Correct it" % error) from None
+        raise ValueError("pip cannot parse it. Evidence: %s. Fix: correct it" % error) from None
     return {
         (section, option.replace("_", "-")): value
         for section in parser.sections()
@@ -33,13 +33,13 @@ def options(text):
     }
 
 
-def sections_of(text):
+def sections_of(text: str) -> list[str]:
     return parsed(text).sections()
 
 
-def parsed(text):
+def parsed(text: str) -> configparser.RawConfigParser:
     """
-    :raises ValueError: naming the lines that cannot be read, and quoting nothing.
+    :raises ValueError: the text names the lines that cannot be parsed, and quotes nothing.
     """
     parser = configparser.RawConfigParser()
     try:
@@ -53,8 +53,8 @@ def parsed(text):
     return parser
 
 
-def usual_files(environment):
-    """Where pip keeps its configuration on Linux, in the order in which later ones count more."""
+def usual_files(environment: Mapping[str, str]) -> list[str]:
+    """The paths of pip's configuration on Linux; later ones have precedence."""
     config = xdg(environment, "XDG_CONFIG_HOME", ".config")
     system = [
         os.path.join(path, "pip/pip.conf")
@@ -71,26 +71,29 @@ def usual_files(environment):
     ]
 
 
-def files_in(text):
-    """The files that C(pip config debug) names, there or not, those that count more later."""
-    kinds, kind = {}, None
+def files_in(text: str) -> list[str]:
+    """The files that C(pip config debug) lists, existing or not, in order of increasing
+    precedence."""
+    levels: dict[str, list[str]] = {}
+    level = ""
     for line in text.splitlines():
         found = FILE.match(line)
         if found:
-            kinds.setdefault(kind, []).append(found["path"])
+            levels.setdefault(level, []).append(found["path"])
         elif not line.startswith(" "):
-            kind = line.rstrip(":")
-    return [path for kind in KINDS for path in kinds.get(kind, ())]
+            level = line.rstrip(":")
+    return [path for level in LEVELS for path in levels.get(level, ())]
 
 
-def settings_in_files(files, environment):
-    """{option: value} of C(pip install): [install] before [global], and variables before both.
+def settings_in_files(files: Iterable[str], environment: Mapping[str, str]) -> dict[str, str]:
+    """{option: value} of C(pip install): [install] has precedence over [global], variables over
+    both.
 
-    What C(pip config list) prints is no help: it has the values of all files, and not in the order
-    in which they count.
+    C(pip config list) does not help: it prints the values of all files, and not in order of
+    precedence.
 
-    :param files: paths, there or not, those that count more later.
-    :raises ValueError: for a file that pip could not read; the text begins with its path.
+    :param files: paths, existing or not, in order of increasing precedence.
+    :raises ValueError: pip cannot parse a file; the text begins with its path.
     """
     found = {}
     for path in files:
@@ -101,13 +104,13 @@ def settings_in_files(files, environment):
             continue
         except ValueError as error:
             raise ValueError("%s: %s" % (path, error)) from None
-    merged = {}
-    for counting in ("global", "install"):
-        # an empty value counts as none
+    merged: dict[str, str] = {}
+    for effective in ("global", "install"):
+        # an empty value counts as unset
         merged.update(
             (option, value)
             for (section, option), value in found.items()
-            if section == counting and value
+            if section == effective and value
         )
     merged.update(
         (name[4:].lower().replace("_", "-"), value)
@@ -117,5 +120,5 @@ def settings_in_files(files, environment):
     return merged
 
 
-def is_true(value):
+def is_true(value: str | None) -> bool:
     return str(value or "").strip().lower() in ("y", "yes", "t", "true", "on", "1")

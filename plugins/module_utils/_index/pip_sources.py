@@ -1,34 +1,37 @@
 # Copyright: Contributors to the bnlnpps.swf_testbed collection
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""From where a pip would install, by all files and variables that it reads."""
+"""The package sources of pip, from all files and variables that it reads."""
 
 from __future__ import annotations
 
 import os
 import re
+from collections.abc import Callable, Mapping
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.pip_conf import (
     is_true,
     options,
 )
 
-# options that name places that packages come from. In [global] they count for all commands, in a
-# command's section for that command, and there they count more
+# options that name package sources. In [global] they apply to all commands; those in a command's
+# section have precedence for that command
 SOURCES = ("index-url", "pypi-url", "extra-index-url", "find-links", "no-index")
 
 
-def others(files, read, target, wanted):
-    """What pip would take packages from in addition to, or instead of, what we set.
+def others(
+    files: list[str], read: Callable[[str], str], target: str, wanted: Mapping[str, str]
+) -> list[tuple[str, str, str, str]]:
+    """The package sources of pip in addition to, or instead of, the wanted ones.
 
-    :param files: paths, those that count more later.
+    :param files: paths in order of increasing precedence.
     :param read: function that returns the text of a file.
-    :param target: path of the file that has our options.
-    :param wanted: our options of the section global.
+    :param target: path of the file with the wanted options.
+    :param wanted: the wanted options of the section global.
     :returns: list of (path, section, option, value).
-    :raises ValueError: a file that pip cannot read; the text begins with its path.
+    :raises ValueError: pip cannot parse a file; the text begins with its path.
     """
-    merged = {}
+    merged: dict[tuple[str, str], tuple[str, str]] = {}
     for path in files if target in files else [*files, target]:
         try:
             found = options(read(path))
@@ -45,9 +48,9 @@ def others(files, read, target, wanted):
     ]
 
 
-def variables():
-    """The names of the variables of this process with which pip or uv take packages from elsewhere,
-    or read other files."""
+def variables() -> list[str]:
+    """The names of this process's variables that give pip or uv other package sources or
+    configuration files."""
     return sorted(
         name
         for name, value in os.environ.items()

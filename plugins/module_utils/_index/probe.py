@@ -1,22 +1,23 @@
 # Copyright: Contributors to the bnlnpps.swf_testbed collection
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Asks package indexes for packages, with and without credentials, and says what is wrong.
+"""Asks package indexes for packages, with and without credentials, and reports problems.
 
-A name is asked for at the index that it is bound to and nowhere else: a private name that is looked
-up elsewhere is known there.
+A name is looked up only at its own index: a lookup elsewhere would reveal a private name.
 """
 
 from __future__ import annotations
 
 import concurrent.futures
-import fnmatch
 import os
 import platform
 import re
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from typing import Any
 from urllib.parse import urljoin, urlsplit
 
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.findings import message
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.access import (
     Access,
     AccessError,
@@ -32,7 +33,7 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.classif
 )
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.client import (
     Answer,
-    CaUnusable,
+    CaCertificateError,
     Client,
     place,
 )
@@ -42,14 +43,17 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.configu
     normalised,
     warnings,
 )
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.files import choose
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.files import File, choose
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.lock import claiming
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.names import canonical
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.page import from_directory
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.page import (
+    Page,
+    from_directory,
+)
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.secrets import Scrubber
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.verdicts import (
     OF_AN_INDEX,
     explained,
-    sentence,
 )
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.versions import (
     newest_first,
@@ -60,26 +64,34 @@ WANTED = re.compile(
 )
 PYTHON = re.compile(r"^\d+\.\d+(\.\w+)?$")
 AT_ONCE = 16
-# of the list of all packages the beginning is enough; PyPI's has 30 MB
+# of an index, and of the packages on it
+Report = tuple[dict[str, Any], list[dict[str, Any]]]
+Wish = tuple[str, "str | None"]
+# the beginning of the list of all packages is enough; PyPI's has 30 MB
 BEGINNING = 65536
-# where a simple API may be, seen from an address that is none
+# where a simple API may be below a wrong address
 DEEPER = ("simple/", "+simple/")
 
 
 class ProbeError(ValueError):
-    """What is wrong with the input."""
+    """The input is invalid."""
 
 
-def diagnose(indexes, names, access_dir=None, python=None, timeout=10):
-    """What is wrong with the indexes, for the message of an installation that failed.
+def diagnose(
+    indexes: list[dict[str, Any]],
+    names: list[str],
+    access_dir: str | None = None,
+    python: str | None = None,
+    timeout: float = 10,
+) -> list[str]:
+    """The problems of the indexes, for the message of a failed installation.
 
     :param indexes: items of ``swf_testbed_pip_indexes``, with or without their credentials.
     :param names: packages, as ``name`` or ``name==version``.
-    :param access_dir: folder that the role pip_index wrote on this machine.
-    :param python: version of the Python that is installed for; None for this one's.
+    :param access_dir: directory that the role pip_index wrote on this machine.
+    :param python: version of the Python to install for; None for the running one.
     :param timeout: seconds per request.
-    :returns: list of texts, each with cause, evidence and fix and without credentials; empty if
-        nothing is wrong.
+    :returns: list of texts, each with cause, evidence and fix and without credentials.
     """
     try:
         return probe(indexes, names, access_dir, python, timeout)["problems"]
@@ -87,18 +99,23 @@ def diagnose(indexes, names, access_dir=None, python=None, timeout=10):
         return str(error).splitlines()
 
 
-def probe(indexes, names, access_dir=None, python=None, timeout=10):
+def probe(
+    indexes: list[dict[str, Any]],
+    names: list[str],
+    access_dir: str | None = None,
+    python: str | None = None,
+    timeout: float = 10,
+) -> dict[str, Any]:
     """Ask every index, and each package's index for the package. Parameters as of :func:`diagnose`.
 
     :returns: dict with ``indexes``, ``packages``, ``problems``, ``unsafe`` and ``ok``; no
         credential is in it.
-    :raises ProbeError, IndexesError, AccessError: for input that cannot be used. Nothing was
-        asked then.
+    :raises ProbeError, IndexesError, AccessError: invalid input, before any request.
     """
     python = python or platform.python_version()
     if not PYTHON.match(python):
         raise ProbeError(
-            "python: %r is not a version of Python. Give one like 3.11 or 3.11.7" % python
+            "python: %r is not a version of Python. Fix: use one like 3.11 or 3.11.7" % python
         )
     wanted = [wish(name) for name in names]
     entries = filled_in(indexes)
@@ -110,29 +127,27 @@ def probe(indexes, names, access_dir=None, python=None, timeout=10):
         (entry, name, version) for name, version in wanted for entry in places_of(name, entries)
     ]
     with concurrent.futures.ThreadPoolExecutor(max_workers=AT_ONCE) as pool:
-        reports = list(
-            pool.map(
-                lambda entry: report_on(
-                    entry, [item[1:] for item in bound if item[0] is entry], python, timeout
-                ),
-                entries,
-            )
-        )
+
+        def report(entry: Mapping[str, Any]) -> Report:
+            names = [item[1:] for item in bound if item[0] is entry]
+            return report_on(entry, names, python, timeout)
+
+        reports = list(pool.map(report, entries))
     return summary(entries, wanted, scrub(reports))
 
 
-def wish(text):
+def wish(text: str) -> Wish:
     match = WANTED.match(text)
     if not match:
         raise ProbeError("packages: %r is neither a name nor name==version" % text)
     return canonical(match["name"]), match["version"]
 
 
-def filled_in(indexes):
-    """The normalised entries, those of GitHub included: they claim names too, and those must not be
-    asked for elsewhere."""
+def filled_in(indexes: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The normalised entries, including those of GitHub: they also claim names, which must not be
+    looked up elsewhere."""
 
-    def github(index):
+    def github(index: Mapping[str, Any]) -> bool:
         return index.get("preset") == "github" or is_github(index.get("url"))
 
     usable = iter(normalised([index for index in indexes if not github(index)]))
@@ -153,9 +168,9 @@ def filled_in(indexes):
     ]
 
 
-def equip(entry, access, scrub):
-    """Add to an entry with what it is asked: ``address``, ``login`` and ``ca``; and ``host`` and
-    ``netloc`` for messages."""
+def equip(entry: dict[str, Any], access: Access, scrub: Scrubber) -> None:
+    """Add ``address``, ``login`` and ``ca`` to an entry, for requests, and ``host`` and ``netloc``,
+    for messages."""
     entry["login"] = access.login(entry)
     entry["address"] = entry["url"]
     if entry["preset"] == "pypi" and not entry["url"]:
@@ -170,72 +185,46 @@ def equip(entry, access, scrub):
         scrub.learn(*entry["login"])
 
 
-def places_of(name, entries):
-    """The entries where a name may be asked for: as :func:`lock.index_of`, but more than one is a
-    finding here and no error."""
-    claims = [entry for entry in entries if name in entry["packages"]] or [
-        entry
-        for entry in entries
-        if any(fnmatch.fnmatchcase(name, pattern) for pattern in entry["packages"])
-    ]
-    return claims or [entry for entry in entries if not entry["packages"]]
+def places_of(name: str, entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The entries that may serve a name: like :func:`lock.index_of`, but more than one is a finding
+    and no error."""
+    return claiming(name, entries) or [entry for entry in entries if not entry["packages"]]
 
 
-def report_on(entry, wanted, python, timeout):
+def report_on(entry: Mapping[str, Any], wanted: list[Wish], python: str, timeout: float) -> Report:
     """(index, pairs): the reports on one index and on the packages asked of it."""
     if entry["preset"] == "github":
-        return everywhere(
-            entry, wanted, "github", "its address is %s" % (entry["url"] or "not given")
-        )
+        address = "its address is %s" % (entry["url"] or "not given")
+        return everywhere(entry, wanted, "github", address)
     if entry["preset"] == "directory":
         return report_on_directory(entry, wanted, python)
     if not entry["address"]:
         return everywhere(
-            entry,
-            wanted,
-            "unknown_default",
-            "it has no url, and there is no pip on this host that has one",
+            entry, wanted, "unknown_default", "it has no url, and no pip on this host has one"
         )
     seen = look(entry, [name for name, _version in wanted], timeout)
     pairs = []
     for (name, version), asked in zip(wanted, seen.pages):
         verdict, evidence = of_answers(seen, asked)
         page = asked.page(asked.best)
-        pairs.append(
-            pair(
-                entry,
-                name,
-                version,
-                verdict,
-                evidence,
-                page.files if page else [],
-                python,
-                is_private(entry) and bool(asked.page(asked.anonymous)),
-                place(asked.best.url),
-            )
-        )
-    verdict, evidence = of_index(seen)
-    return index_report(
-        entry,
-        verdict,
-        evidence,
-        any(asked.best.status for asked in [seen.root, *seen.pages]),
-        seen.open,
-    ), pairs
+        files, where = page.files if page else [], place(asked.best.url)
+        anonymous = is_private(entry) and bool(asked.page(asked.anonymous))
+        pairs.append(pair(entry, name, version, verdict, evidence, files, python, anonymous, where))
+    reachable = any(asked.best.status for asked in [seen.root, *seen.pages])
+    return index_report(entry, *of_index(seen), reachable, seen.open), pairs
 
 
-def look(entry, names, timeout):
+def look(entry: Mapping[str, Any], names: list[str], timeout: float) -> Seen:
     """All answers of one index, as :class:`Seen`."""
     try:
         client = Client(entry["ca"], timeout)
-    except CaUnusable as error:
-        return unreached(
-            entry, names, Answer(entry["address"], verdict="tls_unknown_ca", evidence=str(error))
-        )
-    # where nothing is private, redirects to other places are followed as installers follow them
+    except CaCertificateError as error:
+        answer = Answer(entry["address"], verdict="tls_unknown_ca", evidence=str(error))
+        return unreached(entry, names, answer)
+    # without private names, follow redirects to other origins like installers do
     follow = not is_private(entry)
 
-    def ask(url, login=None, longest=None):
+    def ask(url: str, login: tuple[str, str] | None = None, longest: int | None = None) -> Answer:
         return client.get(url, login, follow=follow, **({"longest": longest} if longest else {}))
 
     root = Asked(
@@ -246,9 +235,9 @@ def look(entry, names, timeout):
     if root.best.verdict and root.best.verdict != "timeout":
         return unreached(entry, names, root.anonymous, root.login)
 
-    def page(name):
+    def page(name: str) -> Asked:
         url = urljoin(entry["address"], name + "/")
-        # a login that was refused is not tried again: accounts are locked after a few times
+        # do not retry rejected credentials: servers lock accounts after a few attempts
         login = (
             root.login
             if root.login and root.login.status == 401
@@ -263,28 +252,25 @@ def look(entry, names, timeout):
         and entry["preset"] in ("simple", "pypi")
         and root.best.status in (200, 404, 410)
     ):
-        seen.hint = next(
-            (
-                url
-                for url in (urljoin(entry["address"], deeper) for deeper in DEEPER)
-                if is_simple(ask(url, entry["login"], BEGINNING))
-            ),
-            None,
-        )
+        urls = [urljoin(entry["address"], deeper) for deeper in DEEPER]
+        hints = (url for url in urls if is_simple(ask(url, entry["login"], BEGINNING)))
+        seen.hint = next(hints, None)
     return seen
 
 
-def unreached(entry, names, anonymous, login=None):
+def unreached(
+    entry: Mapping[str, Any], names: list[str], anonymous: Answer, login: Answer | None = None
+) -> Seen:
     return Seen(
         entry, Asked(None, anonymous, login), [Asked(name, anonymous, login) for name in names]
     )
 
 
-def is_simple(answer):
+def is_simple(answer: Answer) -> bool:
     return Asked(None, answer).page(answer) is not None
 
 
-def report_on_directory(entry, wanted, python):
+def report_on_directory(entry: Mapping[str, Any], wanted: list[Wish], python: str) -> Report:
     path = entry["address"]
     try:
         os.listdir(path)
@@ -295,36 +281,23 @@ def report_on_directory(entry, wanted, python):
         try:
             page = from_directory(path, name)
         except OSError as error:
-            pairs.append(
-                pair(
-                    entry,
-                    name,
-                    version,
-                    "wrong_url",
-                    "%s: %s" % (error.filename, error.strerror),
-                    [],
-                    python,
-                )
-            )
-            continue
-        verdict = "ok" if page.kind == "package" else "wrong_url"
-        pairs.append(
-            pair(
-                entry, name, version, verdict, page.evidence or path, page.files, python, where=path
-            )
-        )
+            page = Page("other", evidence="%s: %s" % (error.filename, error.strerror))
+        verdict, evidence = "ok" if page.type == "package" else "wrong_url", page.evidence or path
+        pairs.append(pair(entry, name, version, verdict, evidence, page.files, python, where=path))
     return index_report(entry, "ok", path, True, False), pairs
 
 
-def everywhere(entry, wanted, verdict, evidence):
-    """The reports where an index was not asked."""
+def everywhere(entry: Mapping[str, Any], wanted: list[Wish], verdict: str, evidence: str) -> Report:
+    """The reports for an index to which no request was sent."""
     return (
         index_report(entry, verdict, evidence, False, False),
         [pair(entry, name, version, verdict, evidence) for name, version in wanted],
     )
 
 
-def index_report(entry, verdict, evidence, reachable, anonymous):
+def index_report(
+    entry: Mapping[str, Any], verdict: str, evidence: str, reachable: bool, anonymous: bool
+) -> dict[str, Any]:
     return {
         "name": entry["name"],
         "preset": entry["preset"],
@@ -337,12 +310,20 @@ def index_report(entry, verdict, evidence, reachable, anonymous):
 
 
 def pair(
-    entry, name, version, verdict, evidence, files=(), python=None, anonymous=False, where=None
-):
-    """The report on a package of an index; ``ok`` becomes what its files say."""
+    entry: Mapping[str, Any],
+    name: str,
+    version: str | None,
+    verdict: str,
+    evidence: str,
+    files: Sequence[File] = (),
+    python: str = "",
+    anonymous: bool = False,
+    where: str | None = None,
+) -> dict[str, Any]:
+    """The report on a package of an index; the files decide whether ``ok`` stays."""
     chosen = None
     if verdict == "ok" and not files:
-        verdict, evidence = "not_found", "%s lists no files of it" % where
+        verdict, evidence = "not_found", "%s lists no files of the package" % where
     elif verdict == "ok":
         verdict, chosen, found = choose(files, python, version)
         evidence = evidence if verdict == "ok" else found
@@ -362,7 +343,9 @@ def pair(
     }
 
 
-def summary(entries, wanted, reports):
+def summary(
+    entries: list[dict[str, Any]], wanted: list[Wish], reports: list[Report]
+) -> dict[str, Any]:
     """The whole report; findings across indexes are added here."""
     indexes = [index for index, _pairs in reports]
     every = [item for _index, pairs in reports for item in pairs]
@@ -371,18 +354,10 @@ def summary(entries, wanted, reports):
         several = [item for item in every if item["package"] == name and item["wanted"] == version]
         packages += several or [nowhere(name, version)]
         if len(several) > 1:
-            compare(
-                name,
-                several,
-                [
-                    entry
-                    for entry in entries
-                    if entry["name"] in {item["index"] for item in several}
-                ],
-            )
-    problems = [sentence(report) for report in faults(indexes, packages)]
+            compare(name, several, entries)
+    problems = [message(report) for report in faults(indexes, packages)]
     unsafe = warnings([entry for entry in entries if entry["preset"] != "github"])
-    unsafe += [sentence(index) for index in indexes if index["verdict"] == "anonymous"]
+    unsafe += [message(index) for index in indexes if index["verdict"] == "anonymous"]
     return {
         "indexes": indexes,
         "packages": packages,
@@ -392,18 +367,19 @@ def summary(entries, wanted, reports):
     }
 
 
-def faults(indexes, packages):
-    """The reports that keep packages from being installed. What is wrong with a whole index is told
-    once."""
-    told = {
+def faults(indexes: list[dict[str, Any]], packages: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The reports that prevent an installation. Problems of a whole index appear once."""
+    reported = {
         (index["name"], index["verdict"]) for index in indexes if index["verdict"] in OF_AN_INDEX
     }
     return [index for index in indexes if not index["ok"]] + [
-        item for item in packages if not item["ok"] and (item["index"], item["verdict"]) not in told
+        item
+        for item in packages
+        if not item["ok"] and (item["index"], item["verdict"]) not in reported
     ]
 
 
-def nowhere(name, version):
+def nowhere(name: str, version: str | None) -> dict[str, Any]:
     nobody = {"name": None, "preset": None}
     return {
         "index": None,
@@ -416,31 +392,26 @@ def nowhere(name, version):
     }
 
 
-def compare(name, several, entries):
+def compare(name: str, several: list[dict[str, Any]], entries: list[dict[str, Any]]) -> None:
     """Change the reports on a package that several indexes may serve."""
     having = [item for item in several if item["versions"]]
+    names = {item["index"] for item in several}
+    entries = [entry for entry in entries if entry["name"] in names]
     claimed = all(entry["packages"] for entry in entries)
     if len(having) > 1 or claimed:
         there = "; ".join(
             "%s has %s" % (item["index"], item["versions"][0] if item["versions"] else "none")
             for item in several
         )
-        said = "%s, and %s" % (
+        text = "%s, and %s" % (
             "each of them claims it" if claimed else "none of them claims it",
             there,
         )
+        listed = ", ".join(item["index"] for item in several)
         for item in several:
             entry = next(entry for entry in entries if entry["name"] == item["index"])
-            item.update(
-                explained(
-                    "duplicate",
-                    said,
-                    entry,
-                    package=name,
-                    indexes=", ".join(other["index"] for other in several),
-                )
-            )
+            item.update(explained("duplicate", text, entry, package=name, indexes=listed))
     elif having:
         for item in several:
-            # one that has it is enough
+            # one index that has it is enough
             item["ok"] = item["ok"] or item["verdict"] == "not_found"

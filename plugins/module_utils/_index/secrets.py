@@ -1,7 +1,7 @@
 # Copyright: Contributors to the bnlnpps.swf_testbed collection
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Takes credentials out of everything that is said: as they are, and as servers echo them."""
+"""Removes credentials from all output: as they are, and as servers echo them."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ import base64
 import html
 import json
 import re
+from typing import Any
 from urllib.parse import quote, quote_plus, unquote_plus
 
 HIDDEN = "***"
-# our own words and the user's: no server had a hand in them, and a token like "wrong" must not cut
-# a verdict to pieces
+# texts of this collection and of the user, not of servers: a token like "wrong" must not damage a
+# verdict
 OWN = ("name", "preset", "index", "package", "wanted", "verdict", "cause", "fix")
 SHORTEST_FRAGMENT = 8
 
 
-def spellings(username, token):
-    """The ways in which a token may turn up in an address, a header or a page; the longest
-    first."""
+def spellings(username: str | None, token: str) -> list[str]:
+    """The forms in which a token may occur in an address, a header or a page; the longest first."""
     found = {
         token,
         quote(token),
@@ -35,8 +35,7 @@ def spellings(username, token):
         for whole in (token, "%s:%s" % (username or "", token)):
             text = encode(whole.encode()).decode()
             found |= {text, text.rstrip("="), quote(text, safe="")}
-        # in the middle of a longer text base64 has three ways to write it; the ends depend on the
-        # neighbours
+        # inside a longer text base64 has three forms of it; the ends depend on the neighbours
         for offset in range(3):
             text = encode(b"\0" * offset + raw).decode().rstrip("=")
             fragment = text[(0, 2, 3)[offset] : len(text) - (1 if (offset + len(raw)) % 3 else 0)]
@@ -46,19 +45,20 @@ def spellings(username, token):
 
 
 class Scrubber:
-    """Knows the credentials that were used."""
+    """Removes the credentials that it has learned."""
 
-    def __init__(self):
-        self._tokens, self._spellings = set(), []
+    def __init__(self) -> None:
+        self._tokens: set[str] = set()
+        self._spellings: list[str] = []
 
-    def learn(self, username, token):
+    def learn(self, username: str | None, token: Any) -> None:
         if token and isinstance(token, str):
             self._tokens.add(token)
             self._spellings = sorted(
                 {*self._spellings, *spellings(username, token)}, key=len, reverse=True
             )
 
-    def __call__(self, value):
+    def __call__(self, value: Any) -> Any:
         """The same value, lists and dicts included, without credentials."""
         if isinstance(value, dict):
             return {key: item if key in OWN else self(item) for key, item in value.items()}
@@ -66,10 +66,10 @@ class Scrubber:
             return [self(item) for item in value]
         return self.text(value) if isinstance(value, str) else value
 
-    def text(self, value):
+    def text(self, value: str) -> str:
         for spelling in self._spellings:
             value = value.replace(spelling, HIDDEN)
-        # another way of escaping it
+        # other escapes
         if any(
             token in other
             for token in self._tokens

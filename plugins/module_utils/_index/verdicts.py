@@ -1,28 +1,29 @@
 # Copyright: Contributors to the bnlnpps.swf_testbed collection
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What each verdict on an index means, and what mends it."""
+"""Cause and fix of each verdict on an index."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.configuration import (
     GITHUB,
     PRESETS,
 )
 
-# verdict: (cause, fix). The first group is about an index as a whole, the second about a package
-# on it.
+# verdict: (cause, fix). The first group is about a whole index, the second about a package on it.
 OF_AN_INDEX = {
     "dns": (
         "the host name of the index {index} cannot be resolved",
         "Check the host name in the url of {index} in swf_testbed_pip_indexes, and this host's "
-        "DNS: getent "
-        "hosts {host}",
+        "DNS: getent hosts {host}",
     ),
     "refused": (
-        "nothing answers at the address of the index {index}",
-        "Check host and port in the url of {index} in swf_testbed_pip_indexes, and that it runs: "
-        "ansible-playbook playbooks/status.yml",
+        "nothing listens at the address of the index {index}",
+        "Check host and port in the url of {index} in swf_testbed_pip_indexes, and whether the "
+        "index runs: ansible-playbook playbooks/status.yml",
     ),
     "timeout": (
         "the index {index} does not answer in time",
@@ -30,64 +31,61 @@ OF_AN_INDEX = {
         "this host and {host}",
     ),
     "tls_unknown_ca": (
-        "the certificate of the index {index} comes from a CA that this host does not trust",
-        "Set ca_cert of {index} in swf_testbed_pip_indexes to the CA's certificate, or add that to "
-        "the host's "
-        "own (update-ca-certificates)",
+        "this host does not trust the CA that issued the certificate of the index {index}",
+        "Set ca_cert of {index} in swf_testbed_pip_indexes to the CA's certificate, or add it to "
+        "the host's trust store (update-ca-certificates)",
     ),
     "tls_expired": (
         "the certificate of the index {index} is not valid at this time",
-        "Look at this host's clock (date). If it is right, renew the certificate on the index's "
-        "host",
+        "Check this host's clock (date). If it is right, renew the certificate on the index's host",
     ),
     "tls_hostname": (
         "the certificate of the index {index} is for another host name",
-        "Use a name in the url of {index} that its certificate has, or have the certificate issued "
-        "for {host}",
+        "Use a name of the certificate in the url of {index}, or have the certificate issued for "
+        "{host}",
     ),
     "tls_failed": (
-        "no TLS connection to the index {index} comes about",
-        "Look at it with: openssl s_client -connect {netloc}",
+        "the TLS handshake with the index {index} fails",
+        "Look for the reason with: openssl s_client -connect {netloc}",
     ),
     "proxy": (
-        "the proxy does not lead to the index {index}",
-        "Mend http_proxy or https_proxy in this host's environment, or add {host} to no_proxy if "
-        "it is reached without a proxy",
+        "the proxy cannot reach the index {index}",
+        "Fix http_proxy or https_proxy in this host's environment, or add {host} to no_proxy if it "
+        "is reachable without a proxy",
     ),
     "auth_missing": (
-        "the index {index} wants a login and has got none",
-        "Give {index} a username and a token in swf_testbed_pip_indexes{login}{placed}",
+        "the index {index} requires credentials (401/403), and none are set",
+        "Set username and token of {index} in swf_testbed_pip_indexes{login}{placed}",
     ),
     "auth_wrong": (
-        "the index {index} does not take the user name or the token",
-        "Check username and token of {index} in swf_testbed_pip_indexes{login}. Tokens expire: try "
-        "a new one",
+        "the index {index} rejected the credentials (401/403)",
+        "Check username and token of {index} in swf_testbed_pip_indexes{login}. The token may have "
+        "expired: try a new one",
     ),
-    "auth_forbidden": ("the index {index} does not let this login read", "{permission_fix}"),
-    "wrong_url": ("the url of the index {index} is not that of a simple API", "{url_fix}"),
+    "auth_forbidden": ("this login lacks read permission on the index {index}", "{permission_fix}"),
+    "wrong_url": ("the url of the index {index} is not the address of a simple API", "{url_fix}"),
     "server_error": (
-        "the index {index} itself has a fault",
-        "Look at the log of the index, then ask again",
+        "the index {index} returned an error",
+        "Look at the log of the index, then try again",
     ),
     "github": (
         "the index {index} is GitHub Packages, which has no registry for Python packages",
         GITHUB,
     ),
     "unknown_default": (
-        "the address of the index {index} is not known here",
-        "Give {index} a url in swf_testbed_pip_indexes, or install pip for this host's Python",
+        "the address of the index {index} is unknown on this host",
+        "Set the url of {index} in swf_testbed_pip_indexes, or install pip for this host's Python",
     ),
 }
 OF_A_PACKAGE = {
     "not_found": (
         "the index {index} does not have {package}",
-        "Publish it there (ansible-playbook playbooks/publish.yml), or mend its name; if it "
-        "belongs to another index, let that "
-        "one claim it in packages",
+        "Publish it there (ansible-playbook playbooks/publish.yml), or correct its name; if "
+        "another index has it, let that one claim it in packages",
     ),
     "forwarded": (
-        "the index {index} does not have {package} and sends the question on to another one, where "
-        "anybody may publish that name",
+        "the index {index} does not have {package} and redirects to an upstream fallback, where "
+        "anyone may publish that name",
         "{forward_fix}",
     ),
     "duplicate": (
@@ -99,50 +97,49 @@ OF_A_PACKAGE = {
         "Add an index without packages, or let one claim it",
     ),
     "version_missing": (
-        "the index {index} does not have the version of {package} that is asked for",
-        "Publish that version, or ask for one that is there",
+        "the index {index} does not have the requested version of {package}",
+        "Publish that version, or request one that the index has",
     ),
     "yanked": (
-        "what the index {index} has of {package} was withdrawn by its publisher (yanked)",
-        "Ask for another version, or publish a new one",
+        "{package} on the index {index} is yanked",
+        "Request another version, or publish a new one",
     ),
     "no_file": (
-        "the index {index} has no file of {package} for this Python and platform",
-        "Publish a wheel for it (python -m build), or use a Python that the files are for: "
+        "the index {index} has no wheel of {package} for this Python and platform",
+        "Publish a wheel for it (python -m build), or use a Python that the wheels support: "
         "swf_testbed_python",
     ),
     "requires_python": (
-        "{package} on the index {index} is not for this Python",
-        "Use a Python that it allows (swf_testbed_python), or ask for an older version",
+        "{package} on the index {index} does not support this Python",
+        "Use a Python that it supports (swf_testbed_python), or request an older version",
     ),
 }
 NOTES = {
     "ok": ("", ""),
     "anonymous": (
-        "the index {index} is private, and everybody who reaches it may read it",
-        "If that is not meant, have the index ask for a login{anonymous_how}",
+        "the index {index} is private, and anyone who can connect to it can read it",
+        "If this is not intended, require a login{anonymous_how}",
     ),
 }
 TEXTS = {**OF_AN_INDEX, **OF_A_PACKAGE, **NOTES}
-#: verdicts that do not keep anything from being installed
+#: verdicts that do not prevent an installation
 FINE = ("ok", "anonymous", "unknown_default")
 
 LOGINS = {
     "gitlab": "a deploy token (scope read_package_registry) and its user name, or a personal "
     "access token (scope api)",
-    "artifactory": "your user name and an identity token of it",
+    "artifactory": "your user name and its identity token",
     "nexus": "a local user and its password, or both parts of a user token",
     "pypiserver": "a user of the index's htpasswd and its password (an index that the role "
-    "package_index serves: "
-    "swf_testbed_index_user and swf_testbed_index_token)",
+    "package_index serves: swf_testbed_index_user and swf_testbed_index_token)",
     "pypi": "__token__ and an API token, pypi- included",
-    "testpypi": "__token__ and an API token of TestPyPI, pypi- included: those of PyPI do not work "
-    "there",
+    "testpypi": "__token__ and an API token of TestPyPI, pypi- included: tokens of PyPI do not "
+    "work there",
 }
 PERMISSIONS = {
     "gitlab": "Check the id of the project or group in the url, that the token's user is a member, "
     "and that the token has "
-    "the scope read_package_registry (deploy token) or api: GitLab answers 404 to everybody else",
+    "the scope read_package_registry (deploy token) or api: GitLab answers 404 otherwise",
     "artifactory": "Check the repository's name in the url, and give the user the permission Read "
     "on it",
     "nexus": "Give the user's role the privileges nx-repository-view-pypi-<repository>-read and "
@@ -150,24 +147,23 @@ PERMISSIONS = {
 }
 ANONYMOUS = {
     "pypiserver": ": --authenticate list,download,update",
-    "devpi": ": devpi reads without one by design, put it behind a proxy that asks, or install "
-    "devpi-lockdown",
+    "devpi": ": devpi needs no login to read by design; put it behind a proxy with authentication, "
+    "or install devpi-lockdown",
     "gitlab": ": make the project private",
     "nexus": ": switch off Anonymous Access in its security settings",
     "artifactory": ": switch off Allow Anonymous Access in its security settings",
 }
 FORWARDS = {
-    "gitlab": "Publish the package there, and switch the forwarding off in the group: Settings, "
-    "Packages and registries, Forward "
-    "PyPI package requests",
+    "gitlab": "Publish the package there, and disable the upstream fallback of the group: "
+    "Settings, Packages and registries, Forward PyPI package requests",
     "pypiserver": "Publish the package there, and start pypiserver with --disable-fallback",
 }
 
 
-def explained(verdict, evidence, index, **more):
+def explained(verdict: str, evidence: str, index: Mapping[str, Any], **more: Any) -> dict[str, Any]:
     """The finding: ``verdict``, ``ok``, ``evidence``, ``cause`` and ``fix``.
 
-    :param index: ``name``, ``preset``, ``host``, ``netloc`` and ``placed`` (folder of the
+    :param index: ``name``, ``preset``, ``host``, ``netloc`` and ``placed`` (directory of the
         credentials) of the index.
     """
     preset, name = index["preset"], index["name"]
@@ -181,13 +177,12 @@ def explained(verdict, evidence, index, **more):
         else "",
         "login": ": %s" % LOGINS[preset] if preset in LOGINS else "",
         "permission_fix": PERMISSIONS.get(
-            preset, "Let the user of the token read the index, or use another login"
+            preset, "Give the user of the token read permission on the index, or use another login"
         ),
-        "url_fix": "Mend the url of %s in swf_testbed_pip_indexes%s"
-        % (name, ": it looks like %s" % example if example else ""),
+        "url_fix": "Correct the url of %s in swf_testbed_pip_indexes%s"
+        % (name, ". Example: %s" % example if example else ""),
         "forward_fix": FORWARDS.get(
-            preset,
-            "Publish the package there, and switch off that the index forwards what it lacks",
+            preset, "Publish the package there, and disable the upstream fallback of the index"
         ),
         "anonymous_how": ANONYMOUS.get(preset, ""),
     }
@@ -200,12 +195,3 @@ def explained(verdict, evidence, index, **more):
         "cause": cause.format(**values),
         "fix": fix.format(**values),
     }
-
-
-def sentence(finding):
-    """The finding as one text."""
-    return "%s: %s. %s." % (
-        finding["cause"],
-        finding["evidence"].rstrip("."),
-        finding["fix"].rstrip("."),
-    )

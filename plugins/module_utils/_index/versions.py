@@ -1,13 +1,15 @@
 # Copyright: Contributors to the bnlnpps.swf_testbed collection
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Versions of packages and of Python, compared as installers compare them (PEP 440), without a
-library that hosts may lack."""
+"""Versions of packages and of Python, compared like installers do (PEP 440), without a library that
+hosts may lack."""
 
 from __future__ import annotations
 
 import math
 import re
+from collections.abc import Iterable
+from typing import Any
 
 VERSION = re.compile(
     r"^v?(?:(?P<epoch>\d+)!)?(?P<release>\d+(?:\.\d+)*)"
@@ -20,14 +22,15 @@ PRE = {"a": 0, "alpha": 0, "b": 1, "beta": 1, "c": 2, "rc": 2, "pre": 2, "previe
 CLAUSE = re.compile(r"^\s*(===|~=|==|!=|<=|>=|<|>)\s*([^\s]+)\s*$")
 
 
-def key(version):
-    """What versions are sorted by; None for a text that is no version."""
+def key(version: str) -> tuple[Any, ...] | None:
+    """The sort key of a version; None for an invalid version."""
     match = VERSION.match(version.strip().lower())
     if not match:
         return None
     release = [int(part) for part in match["release"].split(".")]
     while len(release) > 1 and release[-1] == 0:
         release.pop()
+    pre: tuple[float, int]
     if match["pre"]:
         pre = (PRE[match["pre"]], int(match["pre_n"] or 0))
     else:
@@ -43,18 +46,18 @@ def key(version):
     return (int(match["epoch"] or 0), tuple(release), pre, post, dev, local)
 
 
-def is_prerelease(version):
+def is_prerelease(version: str) -> bool:
     found = key(version)
-    return bool(found) and (found[2][0] != math.inf or found[4] != math.inf)
+    return found is not None and (found[2][0] != math.inf or found[4] != math.inf)
 
 
-def same(one, other):
+def same(one: str, other: str) -> bool:
     """True if two texts are the same version: 1.0 is 1.0.0."""
     return one == other or (key(one) is not None and key(one) == key(other))
 
 
-def newest_first(versions):
-    """Versions, the newest first; what is no version comes last."""
+def newest_first(versions: Iterable[str]) -> list[str]:
+    """Versions, the newest first; invalid ones come last."""
     return sorted(
         versions,
         key=lambda version: (key(version) is not None, key(version) or (), version),
@@ -62,9 +65,8 @@ def newest_first(versions):
     )
 
 
-def allows(requirement, python):
-    """True if a ``requires-python`` allows a Python. One that cannot be understood does, as with
-    pip.
+def allows(requirement: str | None, python: str) -> bool:
+    """True if a ``requires-python`` allows a Python. An invalid one does, like in pip.
 
     :param requirement: such as ``>=3.10,<4``; None or an empty text allows everything.
     :param python: a version such as ``3.11.7``.
@@ -74,7 +76,7 @@ def allows(requirement, python):
     )
 
 
-def clause_allows(clause, python):
+def clause_allows(clause: str, python: str) -> bool:
     match = CLAUSE.match(clause)
     if not match:
         return True

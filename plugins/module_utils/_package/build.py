@@ -1,7 +1,7 @@
 # Copyright: Contributors to the bnlnpps.swf_testbed collection
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Build a package, and compare what was built with what an index has."""
+"""Build a package, and compare it with the files of an index."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import re
 import sys
 import tarfile
 import zipfile
+from collections.abc import Iterable
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._build import wheels
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._build.installers import (
@@ -19,16 +20,18 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._build.install
 )
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._package.layout import importable
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._package.project import (
+    Problem,
+    Project,
     PublishError,
 )
 
-# written anew by each version of a build tool, whatever the package
+# differs between versions of a build tool, for the same package
 BY_THE_TOOL = re.compile(r"(\.dist-info/(RECORD|WHEEL)|\.egg-info/.*|/setup\.cfg)$")
 METADATA = re.compile(r"(\.dist-info/METADATA|/PKG-INFO)$")
 EVIDENCE_LINES = 12
 
 
-def build(project, formats, outdir):
+def build(project: Project, formats: list[str], outdir: str) -> dict[str, str]:
     """As :func:`wheels.build`.
 
     :raises PublishError: with the end of the output.
@@ -38,13 +41,13 @@ def build(project, formats, outdir):
     except InstallError as error:
         evidence = "\n".join("  " + text for text in error.output.splitlines()[-EVIDENCE_LINES:])
         raise PublishError(
-            "could not build %s.\nEvidence:\n%s\nNext: mend what the output names, then run again."
+            "cannot build %s.\nEvidence:\n%s\nFix: correct the errors in the output, then run again"
             % (project.label, evidence)
         ) from error
 
 
-def metadata_problem(project, files):
-    """What twine finds wrong with the metadata of built files, or None."""
+def metadata_problem(project: Project, files: Iterable[str]) -> Problem | None:
+    """The finding of twine on the metadata of built files, or None."""
     try:
         call("check", [sys.executable, "-m", "twine", "check", "--strict", *files])
     except InstallError as error:
@@ -55,15 +58,15 @@ def metadata_problem(project, files):
         ]
         return (
             project.file,
-            "the metadata of the built package is not in order: %s" % " ".join(lines[-4:]),
-            "Mend it in pyproject.toml or in the readme",
+            "twine rejects the metadata of the built package: %s" % " ".join(lines[-4:]),
+            "Correct it in pyproject.toml or in the readme",
         )
     return None
 
 
-def missing_packages(project, wheel):
-    """What lies under src/ and did not get into the wheel, as a finding, or None. Build tools do
-    not mind an empty one."""
+def missing_packages(project: Project, wheel: str) -> Problem | None:
+    """A finding if packages under src/ are missing in the wheel, or None. Build tools accept an
+    empty wheel."""
     with zipfile.ZipFile(wheel) as archive:
         there = {name.partition("/")[0] for name in archive.namelist()}
     left_out = [
@@ -73,22 +76,22 @@ def missing_packages(project, wheel):
         return (
             project.file,
             "the built wheel lacks %s of src/" % ", ".join(left_out),
-            "Mend the packages that the build tool is told of, for hatchling "
+            "Correct the list of packages of the build tool, for hatchling "
             "[tool.hatch.build.targets.wheel] packages",
         )
     return None
 
 
-def sha256(path):
+def sha256(path: str) -> str:
     with open(path, "rb") as stream:
         return hashlib.sha256(stream.read()).hexdigest()
 
 
-def difference(ours, theirs):
+def difference(ours: str, theirs: str) -> str | None:
     """The first member in which two builds of one version differ, or None.
 
-    What each version of a build tool writes differently is left out: a package is the same when it
-    installs the same.
+    Differences between versions of a build tool are ignored: packages are the same if they install
+    the same.
     """
     left, right = members(ours), members(theirs)
     return next(
@@ -97,7 +100,7 @@ def difference(ours, theirs):
     )
 
 
-def members(path):
+def members(path: str) -> dict[str, str]:
     """{name: hash} of a wheel or sdist."""
     found = {}
     if path.endswith(".whl"):
@@ -110,7 +113,9 @@ def members(path):
     else:
         with tarfile.open(path) as archive:
             content = [
-                (item.name, archive.extractfile(item).read()) for item in archive if item.isfile()
+                (item.name, stream.read())
+                for item, stream in ((item, archive.extractfile(item)) for item in archive)
+                if stream and item.isfile()
             ]
     for name, data in content:
         if METADATA.search(name):

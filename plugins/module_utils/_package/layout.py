@@ -1,16 +1,21 @@
 # Copyright: Contributors to the bnlnpps.swf_testbed collection
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whether the code of a package lies under src/, and the programs that it names are there. Nothing
-is imported."""
+"""Whether the code of a package is under src/, and its entry points exist. Nothing is imported."""
 
 from __future__ import annotations
 
 import ast
 import os
 import re
+from collections.abc import Iterator
 
-# importable beside src/, and meant to be: tools run them where they are
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._package.project import (
+    Problem,
+    Project,
+)
+
+# allowed outside of src/: tools use them in place
 TOOLS_FILES = ("setup.py", "conftest.py", "noxfile.py", "tasks.py", "fabfile.py")
 TOOLS_FOLDERS = ("test", "tests", "doc", "docs", "example", "examples", "benchmarks", "src")
 TARGET = re.compile(
@@ -18,10 +23,10 @@ TARGET = re.compile(
 )
 
 
-def layout_findings(project):
-    """What is wrong with where the code is, as (file, cause, fix) triples."""
+def layout_findings(project: Project) -> Iterator[Problem]:
+    """Problems with the location of the code, as (file, cause, fix) triples."""
     src = os.path.join(project.folder, "src")
-    beside = [
+    outside = [
         item
         for item in importable(project.folder)
         if item not in TOOLS_FILES and item not in TOOLS_FOLDERS
@@ -30,32 +35,32 @@ def layout_findings(project):
     if not os.path.isdir(src):
         yield (
             project.named("src"),
-            "there is no such folder",
+            "the directory does not exist",
             (
-                "Move the code there, for example to src/%s/: what lies beside pyproject.toml is "
-                "imported from the checkout, and "
-                "tests pass then that fail with the built package" % expected
+                "Move the code there, for example to src/%s/. Tests import code next to "
+                "pyproject.toml from the checkout, and can pass although the built package is "
+                "broken" % expected
             ),
         )
     else:
         if os.path.exists(os.path.join(src, "__init__.py")):
-            yield project.named("src/__init__.py"), "it makes src itself a package", "Remove it"
+            yield project.named("src/__init__.py"), "it makes src a package", "Remove it"
         if not any(importable(src)):
             yield (
                 project.named("src"),
                 "there is no package in it",
-                "Put the code into src/%s/ with an __init__.py" % expected,
+                "Move the code to src/%s/ with an __init__.py" % expected,
             )
-    for item in beside:
+    for item in outside:
         yield (
             project.named(item),
-            "it can be imported and is not in src/",
+            "it is importable and not in src/",
             "Move it to src/, or remove it",
         )
 
 
-def importable(folder):
-    """The names in a folder that Python would import, sorted."""
+def importable(folder: str) -> list[str]:
+    """The importable names in a directory, sorted."""
     return sorted(
         item
         for item in os.listdir(folder)
@@ -68,19 +73,15 @@ def importable(folder):
     )
 
 
-def script_findings(project):
-    """Entry points whose target is not there, as (file, cause, fix) triples."""
-    groups = {
-        "scripts": project.section("project", "scripts"),
-        "gui-scripts": project.section("project", "gui-scripts"),
-    }
+def script_findings(project: Project) -> Iterator[Problem]:
+    """Entry points without a target, as (file, cause, fix) triples."""
+    programs = ("scripts", "gui-scripts")
+    groups = {name: project.section("project", name) for name in programs}
     for group, entries in project.section("project", "entry-points").items():
         groups["entry-points.%s" % group] = entries if isinstance(entries, dict) else {}
     for group, entries in groups.items():
         for name, target in entries.items():
-            cause = target_problem(
-                project, str(target), needs_attribute=group in ("scripts", "gui-scripts")
-            )
+            cause = target_problem(project, str(target), needs_attribute=group in programs)
             if cause:
                 yield (
                     project.file,
@@ -92,20 +93,14 @@ def script_findings(project):
                 )
 
 
-def target_problem(project, target, needs_attribute):
+def target_problem(project: Project, target: str, needs_attribute: bool) -> str | None:
     """Why an entry point cannot be loaded, or None."""
     match = TARGET.match(target)
     if not match or (needs_attribute and not match["attribute"]):
         return "it is not of the form module:function"
     stem = os.path.join(project.folder, "src", *match["module"].split("."))
-    path = next(
-        (
-            path
-            for path in (stem + ".py", os.path.join(stem, "__init__.py"))
-            if os.path.isfile(path)
-        ),
-        None,
-    )
+    paths = (stem + ".py", os.path.join(stem, "__init__.py"))
+    path = next(filter(os.path.isfile, paths), None)
     if path is None:
         return "there is no module %s under src/" % match["module"]
     try:
@@ -119,11 +114,11 @@ def target_problem(project, target, needs_attribute):
     return None
 
 
-def top_level_names(tree):
-    """What a module binds outside of functions and classes; ``*`` among it if that cannot be
-    known."""
+def top_level_names(tree: ast.Module) -> set[str]:
+    """The names that a module binds outside of functions and classes; includes ``*`` after a star
+    import."""
     names = set()
-    pending = list(tree.body)
+    pending: list[ast.AST] = list(tree.body)
     while pending:
         node = pending.pop()
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):

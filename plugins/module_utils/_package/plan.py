@@ -1,13 +1,14 @@
 # Copyright: Contributors to the bnlnpps.swf_testbed collection
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""From sources to what an index lacks of them: check, look, build, compare. Nothing is uploaded
-here."""
+"""Find out which packages an index lacks: check the sources, query the index, build, compare.
+Nothing is uploaded here."""
 
 from __future__ import annotations
 
 import concurrent.futures
 import os
+from collections.abc import Mapping
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._package.build import (
     build,
@@ -20,42 +21,48 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._package.check
     findings,
     line,
 )
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._package.lookup import parsed
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._package.lookup import (
+    Index,
+    parsed,
+)
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._package.project import (
+    Problem,
+    Project,
     PublishError,
 )
 
-BY_THE_BUILD = "(the build makes the version)"
+BY_THE_BUILD = "(the build sets the version)"
 
 
 class Package:
-    """One project on its way: what the index has of its version, and what was built."""
+    """One project: the files of its version on the index, and the built files."""
 
-    def __init__(self, project):
+    def __init__(self, project: Project) -> None:
         self.project, self.version = project, project.version
-        self.there, self.built = {}, {}
+        self.there: dict[str, tuple[str, str, str | None]] = {}
+        self.built: dict[str, str] = {}
 
-    def __str__(self):
+    def __str__(self) -> str:
         return "%s %s" % (self.project.name, self.version or BY_THE_BUILD)
 
-    def missing(self, formats):
+    def missing(self, formats: list[str]) -> list[str]:
         return [name for name in formats if name not in self.there]
 
-    def look(self, files):
-        """Note what is there of this version; ``files`` as :meth:`Index.files` returns them."""
+    def look(self, files: Mapping[str, tuple[str, str | None]]) -> None:
+        """Record the files of this version; ``files`` is the result of :meth:`Index.files`."""
         for file, (url, digest) in files.items():
             found = parsed(file)
             if found and found[1:] == (self.project.name, self.version):
                 self.there[found[0]] = (file, url, digest)
 
-    def made(self, files):
+    def made(self, files: dict[str, str]) -> None:
         self.built = files
-        if self.version is None:
-            self.version = parsed(os.path.basename(next(iter(files.values()))))[2]
+        found = parsed(os.path.basename(next(iter(files.values()))))
+        self.version = self.version or (found and found[2])
 
 
-def refuse(problems):
-    """Raise all (file, cause, fix) problems at once, if there are any."""
+def refuse(problems: list[Problem]) -> None:
+    """Raise one error for all (file, cause, fix) problems, if there are any."""
     if problems:
         raise PublishError(
             "%d finding%s, and nothing was uploaded:\n%s"
@@ -63,10 +70,10 @@ def refuse(problems):
         )
 
 
-def check_sources(projects):
-    """All findings on the sources, and names that two of them have."""
+def check_sources(projects: list[Project]) -> list[Problem]:
+    """All findings on the sources, including duplicate names."""
     problems = [finding for project in projects for finding in findings(project)]
-    names = {}
+    names: dict[str, Project] = {}
     for project in projects:
         if project.name:
             first = names.setdefault(project.name, project)
@@ -74,15 +81,15 @@ def check_sources(projects):
                 problems.append(
                     (
                         project.file,
-                        "%s is called %s too" % (first.label, project.name),
+                        "%s has the same name, %s" % (first.label, project.name),
                         "Publish one of them",
                     )
                 )
     return problems
 
 
-def must_be_readable(projects):
-    """Refuse projects that cannot even be named, where the checks are left out."""
+def must_be_readable(projects: list[Project]) -> None:
+    """Reject projects without name or version, if the checks are disabled."""
     problems = []
     for project in projects:
         if project.problem:
@@ -90,13 +97,11 @@ def must_be_readable(projects):
         elif not project.name or (
             project.section("project").get("version") is None and not project.dynamic("version")
         ):
-            problems.append(
-                (project.file, "[project] must give name and version", "Add what is missing")
-            )
+            problems.append((project.file, "[project] lacks name or version", "Add them"))
     refuse(problems)
 
 
-def build_all(packages, formats, scratch):
+def build_all(packages: list[Package], formats: list[str], scratch: str) -> None:
     """Build several packages, as many at a time as there are cores."""
     with concurrent.futures.ThreadPoolExecutor(max_workers=os.cpu_count() or 2) as pool:
         jobs = [
@@ -107,10 +112,10 @@ def build_all(packages, formats, scratch):
             package.made(job.result())
 
 
-def built_problems(packages, index, scratch):
-    """What is wrong with built packages: their metadata, what they lack, or other content under a
-    version that the index has."""
-    problems = []
+def built_problems(packages: list[Package], index: Index, scratch: str) -> list[Problem]:
+    """Problems of built packages: their metadata, missing packages, or other content than the same
+    version on the index."""
+    problems: list[Problem] = []
     for package in packages:
         found = [metadata_problem(package.project, sorted(package.built.values()))]
         if "wheel" in package.built:
@@ -120,8 +125,8 @@ def built_problems(packages, index, scratch):
     return problems
 
 
-def other_content(package, index, scratch):
-    """Files of a built package that the index has with other content, as problems."""
+def other_content(package: Package, index: Index, scratch: str) -> list[Problem]:
+    """Problems for files of a built package whose content on the index differs."""
     problems = []
     for name, (file, url, digest) in package.there.items():
         ours = package.built.get(name)
@@ -136,7 +141,7 @@ def other_content(package, index, scratch):
                         package.project.file,
                         "the index %s has %s with other content: %s differs"
                         % (index.entry["name"], package, where),
-                        "Raise the version; an index keeps what it has",
+                        "Increase the version; an index never replaces a file",
                     )
                 )
     return problems

@@ -1,13 +1,16 @@
 # Copyright: Contributors to the bnlnpps.swf_testbed collection
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The sections of a .pypirc that stand for indexes of swf_testbed_pip_indexes; those of somebody
-else stay as they are, byte for byte.
+"""The sections of a .pypirc for indexes of swf_testbed_pip_indexes; other sections stay byte for
+byte.
 
-Ours come first, in a marked block: what is not touched is the whole file again when it is gone.
+These sections come first, in a marked block: without it, the rest is the original file.
 """
 
 from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common import ini_text
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.marked_block import (
@@ -23,19 +26,19 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._package.targe
 )
 
 LIST = ("distutils", "index-servers")
-# one block for all instances: a login has one file, and names of its own for indexes
+# one block for all instances: a login has only one .pypirc
 OWNER = "pypirc"
 
 
 class PypircError(ValueError):
-    """twine could not read the file either."""
+    """twine cannot parse the file either."""
 
 
-def with_indexes(text, entries):
-    """The text with one section per index that takes uploads, and without those of earlier runs.
+def with_indexes(text: str, entries: list[dict[str, Any]]) -> str:
+    """The text with one section per index that accepts uploads, and without those of earlier runs.
 
     :param entries: normalised indexes.
-    :raises PypircError: naming the line, and quoting nothing.
+    :raises PypircError: the text names the line, and quotes nothing.
     """
     checked(text)
     entries = [entry for entry in entries if refusal(entry) is None]
@@ -43,23 +46,23 @@ def with_indexes(text, entries):
     rest = outside(text, OWNER)
     before = ini_text.sections(ini_text.lines_of(text[: len(text) - len(rest)]))
     lines = without_ours(ini_text.lines_of(rest), {*names, *before} - {LIST[0]})
-    # the list of somebody else gets our names, so it comes before the rest is put together
+    # this may add our names to an existing list, so it comes before the rest is joined
     block = listing_and_sections(lines, names, entries) if names else []
     result = set_block("".join(lines), OWNER, "".join(block))
     checked(result)
     return result
 
 
-def checked(text):
+def checked(text: str) -> None:
     try:
         parsed(text)
     except ValueError as error:
-        raise PypircError("twine cannot read it either: %s" % error) from None
+        raise PypircError("twine cannot parse it either. Evidence: %s" % error) from None
 
 
-def without_ours(lines, names):
-    """Lines without the sections of these names and those of earlier versions, which are no more in
-    the list of index servers."""
+def without_ours(lines: list[str], names: Iterable[str]) -> list[str]:
+    """Lines without the sections of these names and those of earlier versions, which are also
+    removed from the list of index servers."""
     ours = {
         name
         for name, (start, end) in ini_text.sections(lines).items()
@@ -76,14 +79,16 @@ def without_ours(lines, names):
         lines[found.first] = ini_text.without_words(lines[found.first], words)
         lines = without_lines(lines, gone)
         found = listed(lines)
-        if not found.words:
+        if found and not found.words:
             lines = without_lines(lines, range(found.first, found.last))
     return lines
 
 
-def listing_and_sections(lines, names, entries):
-    """The new lines for the beginning of the file. A list of somebody else gets our names at its
-    end, in place."""
+def listing_and_sections(
+    lines: list[str], names: list[str], entries: list[dict[str, Any]]
+) -> list[str]:
+    """The new lines for the beginning of the file. An existing list gets our names at its end, in
+    place."""
     new = []
     found = listed(lines)
     if found:
@@ -95,33 +100,37 @@ def listing_and_sections(lines, names, entries):
             ["index-servers =\n", *("    %s\n" % name for name in names)],
         )
     else:
-        # without the list, twine knows these two; with it, what is not listed is not known
-        known = [name for name in ("pypi", "testpypi") if name in ini_text.sections(lines)]
-        new = ["[distutils]\n", "index-servers =\n", *("    %s\n" % name for name in known + names)]
+        # without the list, twine has these two; with a list, only the listed ones
+        implicit = [name for name in ("pypi", "testpypi") if name in ini_text.sections(lines)]
+        new = [
+            "[distutils]\n",
+            "index-servers =\n",
+            *("    %s\n" % name for name in implicit + names),
+        ]
     return new + [section(entry) for entry in entries]
 
 
-def listed(lines):
+def listed(lines: list[str]) -> ini_text.Option | None:
     return next(
         (option for option in ini_text.options(lines) if (option.section, option.name) == LIST),
         None,
     )
 
 
-def marked(lines):
+def marked(lines: list[str]) -> bool:
     return any(line.rstrip("\r\n") == HEADING for line in lines)
 
 
-def add(lines, place, new):
-    """Add lines; where that is after a last line that has no end, the end comes before and the new
-    last line has none."""
+def add(lines: list[str], place: int, new: list[str]) -> None:
+    """Insert lines; after a last line without an end, that line gets one and the new last line has
+    none."""
     if place == len(lines) and not lines[-1].endswith("\n"):
         lines[-1] += "\n"
         new[-1] = new[-1].rstrip("\n")
     lines[place:place] = new
 
 
-def without_lines(lines, unwanted):
+def without_lines(lines: list[str], unwanted: Iterable[int]) -> list[str]:
     unwanted = set(unwanted)
     open_end = bool(lines) and not lines[-1].endswith("\n") and len(lines) - 1 in unwanted
     left = ini_text.without_lines(lines, unwanted)
@@ -130,6 +139,6 @@ def without_lines(lines, unwanted):
     return left
 
 
-def without_sections(lines, names):
+def without_sections(lines: list[str], names: Iterable[str]) -> list[str]:
     ranges = ini_text.sections(lines)
     return without_lines(lines, {number for name in names for number in range(*ranges[name])})

@@ -1,10 +1,12 @@
 # Copyright: Contributors to the bnlnpps.swf_testbed collection
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which index of swf_testbed_pip_indexes packages are published to, and what twine is told of
-it."""
+"""The index of swf_testbed_pip_indexes for publishing, and its configuration for twine."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.configuration import (
     IndexesError,
@@ -14,21 +16,23 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._package.proje
     PublishError,
 )
 
-# what twine calls PyPI; it knows the addresses
+# twine's name of PyPI; twine has its addresses
 TWINE_PYPI = "pypi"
-#: presets whose server takes an upload from GitHub Actions without a stored token
+#: presets whose server accepts uploads from GitHub Actions without a stored token
 TRUSTED = ("pypi", "testpypi")
 HEADING = "# Written by bnlnpps.swf_testbed; changes made here are overwritten."
 
 
-def target(indexes, name, needs_token=True):
-    """The normalised entry to publish to.
+def target(
+    indexes: list[dict[str, Any]], name: str | None, needs_token: bool = True
+) -> dict[str, Any]:
+    """The normalised entry of the index to publish to.
 
     :param indexes: the items of swf_testbed_pip_indexes.
-    :param name: name of one of them. Empty: the private index, which is the one that claims names
+    :param name: name of one of them. Empty: the private index, that is the one that claims names
         and is not PyPI or TestPyPI.
     :param needs_token: whether something will be uploaded.
-    :raises PublishError: when there is no such index, or it cannot be uploaded to.
+    :raises PublishError: there is no such index, or it does not accept uploads.
     """
     try:
         entries = normalised(indexes)
@@ -37,22 +41,20 @@ def target(indexes, name, needs_token=True):
     if name:
         found = [entry for entry in entries if entry["name"] == name]
     else:
-        # never a public one, unless it is named: what is there for all to see cannot be taken back
+        # never a public index, unless it is named: a public upload cannot be undone
         private = [entry for entry in entries if entry["preset"] not in TRUSTED]
         found = [entry for entry in private if entry["packages"]] or private
     if len(found) != 1:
         names = ", ".join(entry["name"] for entry in entries) or "none"
         if name:
             raise PublishError(
-                "there is no index %r in swf_testbed_pip_indexes; there are: %s. Set "
-                "swf_testbed_publish_index to one of "
-                "them." % (name, names)
+                "there is no index %r in swf_testbed_pip_indexes. Evidence: there are: %s. Fix: "
+                "set swf_testbed_publish_index to one of them" % (name, names)
             )
         raise PublishError(
-            "which index of swf_testbed_pip_indexes to publish to is not clear: no private one "
-            "alone claims "
-            "names. There are: "
-            "%s. Set swf_testbed_publish_index to one of them." % names
+            "the index to publish to is ambiguous. Evidence: swf_testbed_pip_indexes does not have "
+            "exactly one private index that claims names; there are: %s. Fix: set "
+            "swf_testbed_publish_index to one of them" % names
         )
     entry = found[0]
     problem = refusal(entry)
@@ -60,43 +62,41 @@ def target(indexes, name, needs_token=True):
         raise PublishError(problem)
     if needs_token and not entry["token"]:
         raise PublishError(
-            "the index %s has no token in swf_testbed_pip_indexes, and publishing needs one. Make "
-            "one on the "
-            "server that may "
-            "upload, and set it as token of the index." % entry["name"]
+            "the index %s has no token in swf_testbed_pip_indexes, and publishing needs one. Fix: "
+            "create one with upload permission on the server, and set it as token of the index"
+            % entry["name"]
         )
     return entry
 
 
-def refusal(entry):
-    """Why nothing can be uploaded to a normalised index, or None."""
+def refusal(entry: Mapping[str, Any]) -> str | None:
+    """The error message if a normalised index does not accept uploads, or None."""
     if entry["preset"] == "directory":
         return (
-            "the index %s is a directory, and there is nothing to upload to. Copy the files there: "
-            "python3 -m build, then "
-            "cp dist/*.whl %s/" % (entry["name"], entry["url"])
+            "the index %s is a directory, which does not accept uploads. Fix: copy the files "
+            "there: python3 -m build, then cp dist/*.whl %s/" % (entry["name"], entry["url"])
         )
     if entry["preset"] == "gitlab" and not entry["upload_url"]:
         return (
-            "the index %s is a GitLab group, and packages are uploaded to a project. Name an index "
-            "for the project: "
-            "https://HOST/api/v4/projects/ID/packages/pypi/simple/" % entry["name"]
+            "the index %s is a GitLab group, and uploads need a project. Fix: add an index for the "
+            "project: https://HOST/api/v4/projects/ID/packages/pypi/simple/" % entry["name"]
         )
     if entry["preset"] != "pypi" and not entry["upload_url"]:
         return (
-            "nothing says where the index %s (%s) takes uploads. Set its upload_url in "
-            "swf_testbed_pip_indexes." % (entry["name"], entry["url"])
+            "the upload address of the index %s (%s) is unknown. Fix: set its upload_url in "
+            "swf_testbed_pip_indexes" % (entry["name"], entry["url"])
         )
     return None
 
 
-def section_name(entry):
-    """The section of .pypirc that stands for a normalised index."""
+def section_name(entry: Mapping[str, Any]) -> str:
+    """The name of the .pypirc section of a normalised index."""
     return entry["name"] if entry["upload_url"] else TWINE_PYPI
 
 
-def section(entry):
-    """That section, as text. The percent sign stays single: twine reads the file raw."""
+def section(entry: Mapping[str, Any]) -> str:
+    """The text of that section. The percent sign stays single: twine reads the file without
+    interpolation."""
     lines = ["[%s]" % section_name(entry), HEADING]
     for key, value in (
         ("repository", entry["upload_url"]),

@@ -694,11 +694,11 @@ INPUTS = {
     ],
     "sources": [
         (indexes(), "swf_testbed_pip_indexes is empty"),
-        (indexes({**LAB, "name": "a/b"}), "is no name for an index"),
+        (indexes({**LAB, "name": "a/b"}), "is not a valid name of an index"),
         (indexes(LAB, LAB), "two indexes are named lab"),
         (
             indexes({**LAB, "url": "http://index.example.org/simple/"}),
-            "the token would travel in the clear",
+            "the token would be sent unencrypted",
         ),
         (
             indexes({**LAB, "url": "https://me:%s@index.example.org/simple/" % CANARY}),

@@ -53,7 +53,7 @@ PLAYBOOKS = [
 # these say of a host without an installation that there is something to do
 REFUSED = {
     "rollback": "there is no previous release",
-    "doctor": "nothing answers at the address of the index",
+    "doctor": "nothing listens at the address of the index",
 }
 
 

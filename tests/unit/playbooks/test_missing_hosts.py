@@ -92,7 +92,7 @@ def test_a_host_that_failed_is_not_one_that_is_missing(fleet, allowed):
     )
     code, output = fleet.play("site", "--limit", "one,agents", *(ALLOW_ONE if allowed else ()))
     assert code != 0 and NEXT not in output, output
-    assert "no Python called '/no/python'" in output and "- two failed, see above" in output, output
+    assert "no Python named '/no/python'" in output and "- two failed, see above" in output, output
     assert "--limit 'one,agents,!two'" in output, output
 
 

@@ -137,7 +137,7 @@ def test_a_host_that_broke_since_the_last_run_is_refused_in_spite_of_its_cached_
     assert controller.play(**cache)[0] == 0
     controller.hosts("one", swf_testbed_python="/no/such/python")
     code, output = controller.play(**cache)
-    assert code != 0 and "no Python called '/no/such/python'" in output, output
+    assert code != 0 and "no Python named '/no/such/python'" in output, output
 
 
 def test_a_run_that_starts_in_the_middle_ends_with_the_reason(controller):

@@ -149,7 +149,7 @@ def test_what_is_not_there_is_named(root, tmp_path):
     code, output = play(
         root, hosts, "--tags", "check", swf_testbed_publish_sources=["packages/nowhere"]
     )
-    assert code != 0 and "there is no folder %s" % (root / "packages/nowhere") in output
+    assert code != 0 and "there is no directory %s" % (root / "packages/nowhere") in output
     code, output = play(root, hosts)
     assert code != 0 and "there is nothing to publish" in output
 

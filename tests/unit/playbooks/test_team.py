@@ -369,7 +369,7 @@ def test_a_run_whose_host_was_taken_ends_with_its_next_call(team):
     # whichever of the two comes first to its next call, and even if bob's is over by then
     assert (
         results[0][0] != 0
-        and "left alone. Evidence: " in results[0][1]
+        and "nothing was changed. Evidence: " in results[0][1]
         and "changed=2" not in results[0][1]
     ), results
     assert results[1][0] == 0 and team.passwords() == ["of-bob"] * 2, results
@@ -390,7 +390,7 @@ def test_of_two_that_start_at_once_exactly_one_goes_on(team):
         results = {who: ended(process) for who, process in processes.items()}
         (winner,) = set(processes) - {loser}
         assert results[winner][0] == 0 and results[loser][0] != 0, results
-        assert "another run changes this host" in results[loser][1], results
+        assert "another run is changing this host" in results[loser][1], results
         assert team.passwords() == ["%s-%d" % (winner, attempt)] * 2 and team.leases() == []
         (team.folder / "go").unlink()
 
@@ -419,7 +419,8 @@ def test_of_two_that_hold_a_host_each_one_goes_on(team):
         well = [who for who, (code, _output) in results.items() if code == 0]
         # the one that began first waits for the other one, which gives up or comes to its end
         assert well and all(
-            "another run changes this host" in results[who][1] for who in set(results) - set(well)
+            "another run is changing this host" in results[who][1]
+            for who in set(results) - set(well)
         ), results
         assert (
             len(set(team.passwords())) == 1

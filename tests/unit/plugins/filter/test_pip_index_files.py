@@ -44,11 +44,11 @@ def test_credentials_are_in_the_secret_file_only():
 @pytest.mark.parametrize(
     "change,message",
     [
-        ({"url": "https://me:canary@index.example.org/simple/"}, "has credentials in it"),
+        ({"url": "https://me:canary@index.example.org/simple/"}, "contains credentials"),
         ({"url": "index.example.org"}, "is not an http or https URL"),
-        ({"token": None}, "needs both username and token"),
+        ({"token": None}, "has only one of username and token"),
         ({"token": "two words"}, "has a space"),
-        ({"url": "http://index.example.org/simple/"}, "would travel in the clear"),
+        ({"url": "http://index.example.org/simple/"}, "would be sent unencrypted"),
         ({"preset": "github"}, "has no registry for Python packages"),
     ],
 )
@@ -79,5 +79,5 @@ def test_htpasswd_is_what_passlib_verifies():
 def test_htpasswd_refuses_what_can_be_guessed():
     with pytest.raises(AnsibleFilterError, match="at least 32"):
         htpasswd_entry("hunter2", "reader")
-    with pytest.raises(AnsibleFilterError, match="cannot be a user name"):
+    with pytest.raises(AnsibleFilterError, match="is not a valid user name"):
         htpasswd_entry(TOKEN, "a:b")

@@ -172,8 +172,8 @@ def test_a_lost_or_foreign_key_of_the_ca_is_not_papered_over(tmp_path):
         ({"names": ["http://host"]}, "neither a DNS name nor an address"),
         ({"names": ["a b"]}, "neither a DNS name nor an address"),
         ({"service": "../x"}, "is not a file name"),
-        ({"days": 30}, "would be renewed by every run"),
-        ({"certificate": "/x"}, "are given together"),
+        ({"days": 30}, "which is always"),
+        ({"certificate": "/x"}, "only one of certificate and key"),
     ],
 )
 def test_bad_input_is_refused_before_anything_is_made(tmp_path, options, message):

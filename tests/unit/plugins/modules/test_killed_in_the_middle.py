@@ -18,7 +18,7 @@ import pytest
 from supervisord_host import BASE, Supervisord, until
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.detached import (
-    Died,
+    StepKilledError,
     detached,
 )
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor import apply
@@ -232,5 +232,5 @@ def test_a_detached_step():
     assert (raised.value.cause, raised.value.message, str(raised.value)) == ("died", "why", "why")
     with pytest.raises(FileNotFoundError, match="'/no/such/file'"):
         detached(lambda: open("/no/such/file").close())
-    with pytest.raises(Died):
+    with pytest.raises(StepKilledError):
         detached(lambda: os.kill(os.getpid(), signal.SIGKILL))

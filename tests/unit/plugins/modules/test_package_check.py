@@ -51,37 +51,37 @@ def test_a_good_package_passes(source):
     "before,after,part",
     [
         ("[build-system]", "[other]", "there is no [build-system]"),
-        ('build-backend = "hatchling.build"', "", "does not give build-backend"),
-        ('requires = ["hatchling>=1.27"]', "", "does not give requires"),
+        ('build-backend = "hatchling.build"', "", "has no build-backend"),
+        ('requires = ["hatchling>=1.27"]', "", "has no requires"),
         ('name = "swf-thing"', "", "name is missing"),
-        ('name = "swf-thing"', 'name = "swf thing"', "which indexes refuse"),
-        ('name = "swf-thing"', 'name = "Swf_Thing"', "indexes call it 'swf-thing'"),
+        ('name = "swf-thing"', 'name = "swf thing"', "which indexes reject"),
+        ('name = "swf-thing"', 'name = "Swf_Thing"', "indexes normalise it to 'swf-thing'"),
         ('name = "swf-thing"', 'name = "swf-thong"', "and its repository 'swf-thing'"),
-        ('version = "1.0"', "", "says nothing of a version"),
-        ('version = "1.0"', 'version = "one"', "is not one (PEP 440)"),
-        ('version = "1.0"', 'version = "1.0+lab"', "Write 1.0."),
-        ('version = "1.0"', 'version = "1.0"\ndynamic = ["version"]', "Keep one of them"),
+        ('version = "1.0"', "", "has no version"),
+        ('version = "1.0"', 'version = "one"', "is not valid (PEP 440)"),
+        ('version = "1.0"', 'version = "1.0+lab"', "Fix: Write 1.0"),
+        ('version = "1.0"', 'version = "1.0"\ndynamic = ["version"]', "Remove one of them"),
         ('description = "A thing."', "", "no description"),
         ('requires-python = ">=3.9"', "", "no requires-python"),
         (
             'requires-python = ">=3.9"',
             'requires-python = "three"',
-            "requires-python 'three' is none",
+            "requires-python 'three' is not valid",
         ),
         ('dependencies = ["swf-common-lib>=0.1"]', "", "no dependencies"),
         (
             'dependencies = ["swf-common-lib>=0.1"]',
             'dependencies = "swf-common-lib"',
-            "dependencies is no list",
+            "dependencies is not a list",
         ),
-        ("swf-common-lib>=0.1", "swf common lib", "is no requirement (PEP 508)"),
+        ("swf-common-lib>=0.1", "swf common lib", "is not a valid requirement (PEP 508)"),
         (
             "swf-common-lib>=0.1",
             "swf-common-lib @ git+https://secret@github.com/x/y",
             "swf-common-lib comes from a URL",
         ),
         ('readme = "README.md"', "", "no readme"),
-        ('readme = "README.md"', 'readme = "READ.md"', "names READ.md, which is not there"),
+        ('readme = "README.md"', 'readme = "READ.md"', "names READ.md, which does not exist"),
         ('license = "GPL-3.0-or-later"', "", "no license"),
         ('license = "GPL-3.0-or-later"', 'license = {file = "MINE"}', "license names MINE"),
         ('Repository = "https://github.com/bnlnpps/swf-thing"', "", "no Repository"),
@@ -142,17 +142,17 @@ def broken(source, what):
         (
             "no src",
             [
-                "src: there is no such folder",
-                "swf_thing: it can be imported",
+                "src: the directory does not exist",
+                "swf_thing: it is importable",
                 "no module swf_thing.cli under src/",
             ],
         ),
         ("empty src", ["src: there is no package in it", "no module swf_thing.cli under src/"]),
-        ("code beside src", ["helpers.py: it can be imported and is not in src/"]),
-        ("src is a package", ["src/__init__.py: it makes src itself a package"]),
-        ("no license", ["LICENSE: there is no such file"]),
+        ("code beside src", ["helpers.py: it is importable and not in src/"]),
+        ("src is a package", ["src/__init__.py: it makes src a package"]),
+        ("no license", ["LICENSE: the file does not exist"]),
         ("syntax", ["is not valid Python"]),
-        ("no pyproject", ["pyproject.toml: there is no such file"]),
+        ("no pyproject", ["pyproject.toml: the file does not exist"]),
         ("no toml", ["is not valid TOML"]),
     ],
 )
@@ -172,7 +172,7 @@ def test_all_findings_come_together(source, tmp_path):
         "package_check", {"sources": [str(source), str(other), str(tmp_path / "nowhere")]}
     )
     assert answer["failed"] and len(answer["findings"]) == 4, answer
-    for part in ("description", "LICENSE", "there is no folder", "is called swf-thing too"):
+    for part in ("description", "LICENSE", "there is no directory", "has the same name, swf-thing"):
         assert part in answer["msg"]
 
 
@@ -188,11 +188,12 @@ def test_the_content_of_a_version_that_the_index_has(source, tmp_path):
         (source / "src/swf_thing/cli.py").write_text("def main():\n    print('changed')\n")
         answer = run_module("package_check", arguments)
         assert (
-            answer["failed"] and "swf_thing/cli.py differs. Raise the version" in answer["msg"]
+            answer["failed"]
+            and "swf_thing/cli.py differs. Fix: Increase the version" in answer["msg"]
         ), answer
         wrong = run_module("package_check", dict(arguments, indexes=[dict(index, token="wrong")]))
-        assert wrong["failed"] and "refused the user 'reader'" in wrong["msg"]
+        assert wrong["failed"] and "rejected the credentials" in wrong["msg"]
     finally:
         server.stop()
     unreachable = run_module("package_check", arguments)
-    assert not unreachable["failed"] and "nothing answers" in str(unreachable["warnings"])
+    assert not unreachable["failed"] and "is unavailable" in str(unreachable["warnings"])

@@ -141,7 +141,7 @@ def test_other_content_under_a_version_that_is_there_is_refused(index, source):
     answer = publish(index, source, check=True)
     assert (
         answer["failed"]
-        and "with other content: swf_thing-1.0.dist-info/METADATA differs. Raise the version"
+        and "with other content: swf_thing-1.0.dist-info/METADATA differs. Fix: Increase the version"
         in answer["msg"]
     )
 
@@ -154,9 +154,7 @@ def test_a_version_that_the_build_makes(index, source):
         '[tool.hatch.version]\npath = "src/swf_thing/__init__.py"\n[project.scripts]',
     )
     (source / "src/swf_thing/__init__.py").write_text('__version__ = "3.0rc1"\n')
-    assert (
-        "(the build makes the version)" in publish(index, source, check_mode=True)["published"][0]
-    )
+    assert "(the build sets the version)" in publish(index, source, check_mode=True)["published"][0]
     assert publish(index, source)["published"] == ["swf-thing 3.0rc1"]
     assert publish(index, source)["present"] == ["swf-thing 3.0rc1"]
 
@@ -165,7 +163,7 @@ def test_wrong_token_is_named(index, source):
     answer = publish(index, source, indexes=[entry(index, token="wrong")])
     assert (
         answer["failed"]
-        and "refused the user 'reader'" in answer["msg"]
+        and "rejected the credentials" in answer["msg"]
         and "swf_testbed_index_token" in answer["msg"]
     )
 
@@ -182,7 +180,7 @@ def test_settings_of_the_login_do_not_win(index, source, monkeypatch):
 
 def test_no_index_is_named_and_in_check_mode_predicted(index, source):
     unreachable = [entry(index, url="http://127.0.0.1:1/simple/")]
-    assert "nothing answers at the index lab" in publish(index, source, indexes=unreachable)["msg"]
+    assert "the index lab is unavailable" in publish(index, source, indexes=unreachable)["msg"]
     assert publish(index, source, check_mode=True, indexes=unreachable)["published"] == [
         "swf-thing 1.0"
     ]
@@ -191,14 +189,12 @@ def test_no_index_is_named_and_in_check_mode_predicted(index, source):
 def test_a_broken_package_shows_the_cause(index, source):
     edit(source, 'version = "1.0"', 'version = "not a version"')
     answer = publish(index, source)
-    assert (
-        answer["failed"] and "could not build" in answer["msg"] and "not a version" in answer["msg"]
-    )
+    assert answer["failed"] and "cannot build" in answer["msg"] and "not a version" in answer["msg"]
     (source / "pyproject.toml").write_text("[project")
     assert "is not valid TOML" in publish(index, source)["msg"]
     (source / "pyproject.toml").unlink()
-    assert "there is no such file" in publish(index, source)["msg"]
-    assert "there is no folder" in publish(index, source / "nowhere")["msg"]
+    assert "the file does not exist" in publish(index, source)["msg"]
+    assert "there is no directory" in publish(index, source / "nowhere")["msg"]
     assert "there is nothing to publish" in publish(index, source, sources=[])["msg"]
 
 
@@ -233,10 +229,10 @@ def refusing_index():
 @pytest.mark.parametrize(
     "status,cause",
     [
-        (401, "does not know this user or token"),
-        (403, "may not upload"),
-        (404, "nothing takes uploads"),
-        (413, "larger than"),
+        (401, "rejected the credentials (401)"),
+        (403, "lacks upload permission"),
+        (404, "does not accept uploads"),
+        (413, "exceeds the size limit"),
     ],
 )
 def test_a_refused_upload_says_why(refusing, source, index, status, cause):
@@ -250,7 +246,7 @@ def test_a_refused_upload_says_why(refusing, source, index, status, cause):
 def test_causes_of_a_failed_upload_without_a_server():
     lab = {"name": "lab", "upload_url": "https://h/", "token": TOKEN}
     text = explain(lab, "HTTPError: 409 Conflict from https://u:%s@h/ %s" % (TOKEN, TOKEN))
-    assert "raise the version" in text and TOKEN not in text
+    assert "increase the version" in text and TOKEN not in text
     text = explain(lab, "SSLError(1, '[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed')")
     assert "set ca_cert of the index lab" in text
 
@@ -261,12 +257,12 @@ def test_causes_of_a_failed_upload_without_a_server():
         (
             [{"name": "pypi"}],
             "lab",
-            "there is no index 'lab' in swf_testbed_pip_indexes; there are: pypi",
+            "there is no index 'lab' in swf_testbed_pip_indexes. Evidence: there are: pypi",
         ),
         (
             [{"name": "wheels", "preset": "directory", "url": "/srv/w", "packages": ["swf-*"]}],
             "",
-            "Copy the files there",
+            "Fix: copy the files there",
         ),
         (
             [
@@ -280,7 +276,7 @@ def test_causes_of_a_failed_upload_without_a_server():
             "",
             "a GitLab group",
         ),
-        ([{"name": "s", "url": "https://h/simple/"}], "s", "Set its upload_url"),
+        ([{"name": "s", "url": "https://h/simple/"}], "s", "Fix: set its upload_url"),
         ([{"name": "t", "preset": "testpypi"}], "t", "has no token"),
         (
             [
@@ -288,14 +284,14 @@ def test_causes_of_a_failed_upload_without_a_server():
                 {"name": "b", "url": "https://b/s/", "packages": ["b-*"]},
             ],
             "",
-            "Set swf_testbed_publish_index to one of them",
+            "Fix: set swf_testbed_publish_index to one of them",
         ),
         # a public index is never the default
-        ([{"name": "pypi", "token": "t"}], "", "Set swf_testbed_publish_index to one of them"),
+        ([{"name": "pypi", "token": "t"}], "", "Fix: set swf_testbed_publish_index to one of them"),
         (
             [{"name": "t", "preset": "testpypi", "token": "t", "packages": ["swf-*"]}],
             "",
-            "Set swf_testbed_publish_index to one of them",
+            "Fix: set swf_testbed_publish_index to one of them",
         ),
         ([{"name": "gh", "preset": "github"}], "gh", "no registry for Python packages"),
     ],
@@ -392,8 +388,8 @@ def test_sources_from_git(index, source, server, tmp_path, monkeypatch):
     [
         ({"token": "wrong"}, "refused the user name or the token"),
         ({"ref": "v9"}, "has no branch, tag or commit 'v9'"),
-        ({"subdirectory": "../x"}, "must be inside"),
-        ({"ref": "--upload-pack=x"}, "is no branch"),
+        ({"subdirectory": "../x"}, "is outside of the repository"),
+        ({"ref": "--upload-pack=x"}, "is not a branch"),
         ({"url": "https://me:secret-in-url@h/x.git", "token": None}, "has credentials in it"),
         ({"url": "ext::sh -c x"}, "neither an https"),
     ],
@@ -442,7 +438,7 @@ def test_what_another_run_published_meanwhile_with_other_content_is_refused(
 ):
     with pytest.raises(
         PublishError,
-        match=r"with other content: swf_thing-1.0.dist-info/METADATA differs. Raise the version",
+        match=r"with other content: swf_thing-1.0.dist-info/METADATA differs. Fix: Increase the version",
     ):
         upload_while(index, source, tmp_path, lambda: make_wheel(index.folder, "swf-thing", "1.0"))
     assert names(index) == [WHEEL]
@@ -451,7 +447,7 @@ def test_what_another_run_published_meanwhile_with_other_content_is_refused(
 def test_an_upload_that_the_index_refuses_is_tried_once(source, tmp_path, index):
     (index.folder / WHEEL).mkdir()
     try:
-        with pytest.raises(PublishError, match="could not upload"):
+        with pytest.raises(PublishError, match="cannot upload"):
             upload_while(index, source, tmp_path, None, ("wheel",))
     finally:
         (index.folder / WHEEL).rmdir()

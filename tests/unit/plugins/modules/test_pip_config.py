@@ -221,7 +221,7 @@ def test_an_option_that_somebody_changed_is_not_taken_out(settle, tmp_path):
             "[global]\nindex_url = https://me:hidden@other.example.org/simple\n",
             "sets [global] index-url to https://***@other.example.org",
         ),
-        (PIP, "index-url = x\n", "pip cannot read it"),
+        (PIP, "index-url = x\n", "pip cannot parse it"),
         (UV, '[[index]]\nurl = "https://other.example.org"\n', "it sets index, and"),
         (
             UV,
@@ -234,7 +234,7 @@ def test_an_option_that_somebody_changed_is_not_taken_out(settle, tmp_path):
             "machine index.example.org login other password mine\n",
             "another login for index.example.org",
         ),
-        (NETRC, "machine git.example.org login me password mine\noops\n", "see line 2"),
+        (NETRC, "machine git.example.org login me password mine\noops\n", "Evidence: line 2"),
     ],
 )
 def test_what_contradicts_is_named_and_nothing_changes(settle, tmp_path, name, text, message):

@@ -76,7 +76,7 @@ def test_what_was_noted_is_kept_when_pip_is_set_up_for_this_index_later(note):
     assert not again["failed"] and not again["changed"]
     assert (again["url"], again["version"]) == (first["url"], first["version"])
     note.dest.unlink()
-    assert "which is this index itself" in note(pip_conf=own)["msg"]
+    assert "cannot use itself as its upstream" in note(pip_conf=own)["msg"]
 
 
 def test_a_host_that_is_set_up_for_nothing_asks_pypi(note):
@@ -86,8 +86,8 @@ def test_a_host_that_is_set_up_for_nothing_asks_pypi(note):
 @pytest.mark.parametrize(
     "url,message",
     [
-        ("https://127.0.0.1:8004/simple/", "is this index itself"),
-        ("file:///srv/wheels", "asks an http or https index"),
+        ("https://127.0.0.1:8004/simple/", "cannot use itself as its upstream"),
+        ("file:///srv/wheels", "needs an http or https index"),
     ],
 )
 def test_what_cannot_be_mirrored_is_refused(note, url, message):

@@ -49,7 +49,7 @@ def test_github_packages_are_warned_of_without_their_token(home):
     conf.write_text("[global]\nextra-index-url = https://me:canary@pypi.pkg.github.com/bnlnpps/\n")
     answer = check(home)
     assert not answer["failed"] and "canary" not in str(answer)
-    assert "%s names GitHub Packages ([global] extra-index-url)" % conf in str(answer["warnings"])
+    assert "%s contains [global] extra-index-url" % conf in str(answer["warnings"])
 
 
 def test_changes_nothing(tmp_path):
@@ -66,7 +66,7 @@ def test_missing_python_is_named_with_its_fix(tmp_path):
     answer = check(tmp_path, python="python9.9")
     assert (
         answer["failed"]
-        and "no Python called 'python9.9'" in answer["msg"]
+        and "no Python named 'python9.9'" in answer["msg"]
         and "install" in answer["msg"]
     )
 
@@ -100,7 +100,7 @@ def test_taken_port_names_who_has_it(tmp_path):
             ports=[{"name": "monitor", "variable": "swf_testbed_monitor_port", "port": port}],
         )
     assert answer["failed"]
-    assert "port %d for monitor is taken by process %d" % (port, os.getpid()) in answer["msg"]
+    assert "port %d for monitor is in use by process %d" % (port, os.getpid()) in answer["msg"]
     assert "swf_testbed_monitor_port" in answer["msg"]
 
 
@@ -135,7 +135,7 @@ def test_privileged_port_is_explained(tmp_path):
         problem = "port 80 for monitor needs root"
         assert (
             problem
-            in host_ports.port_refused(
+            in host_ports.bind_problem(
                 {"name": "monitor", "variable": "x", "host": "h", "port": 80}, 13
             )["cause"]
         )
@@ -155,7 +155,7 @@ def test_address_of_another_host_is_explained(tmp_path):
 
 def test_long_socket_path_is_explained(tmp_path):
     answer = check(tmp_path, {"XDG_STATE_HOME": str(tmp_path / ("x" * 90))})
-    assert "must not have more than 99" in answer["msg"] and "XDG_STATE_HOME" in answer["msg"]
+    assert "the maximum is 99" in answer["msg"] and "XDG_STATE_HOME" in answer["msg"]
 
 
 def test_full_disk_is_explained(tmp_path):
@@ -187,7 +187,7 @@ def test_places_elsewhere_do_for_a_home_with_a_space(home):
 
 def test_few_open_files_are_explained(monkeypatch):
     monkeypatch.setattr(limits.os, "geteuid", lambda: 1000)
-    assert "ulimit -Hn says 512" in limits.limit_problem(False, 512)["evidence"]
+    assert "ulimit -Hn is 512" in limits.limit_problem(False, 512)["evidence"]
     # systemd gives the unit a limit of its own
     assert limits.limit_problem(True, 512) is None
     assert limits.limit_problem(False, 1024) is None and limits.limit_problem(False, -1) is None

@@ -174,7 +174,7 @@ def test_what_twine_cannot_read_is_refused_by_its_line(path):
     answer = pypirc(path, [LAB])
     assert (
         answer["failed"]
-        and "twine cannot read it either: DuplicateSectionError, line 3" in answer["msg"]
+        and "twine cannot parse it either. Evidence: DuplicateSectionError, line 3" in answer["msg"]
     )
 
 
@@ -185,4 +185,4 @@ def test_an_index_without_uploads_has_no_section(path):
 
 def test_bad_entries_are_refused(path):
     answer = pypirc(path, [dict(LAB, url="https://me:x@index.example.org/simple/")])
-    assert answer["failed"] and "credentials in it" in answer["msg"] and not path.exists()
+    assert answer["failed"] and "contains credentials" in answer["msg"] and not path.exists()

@@ -256,7 +256,7 @@ def test_wrong_token_on_the_host_is_named(build, both, tmp_path):
         answer
     )
     assert (
-        "Verdict (pip_index_info): the index swf does not take the user name or the token: HTTP 403"
+        "Verdict (pip_index_info): the index swf rejected the credentials (401/403). Evidence: HTTP 403"
         in answer["msg"]
     )
     assert "nonsense" not in json.dumps(answer)

@@ -367,4 +367,4 @@ def test_a_host_says_of_what_kind_it_is(bare, tmp_path):
         bare.module(push="look", python=str(other), root=str(tmp_path))["kind"] != lacking["kind"]
     )
     answer = bare.module(push="look", python="/no/such/python", root=str(tmp_path / "empty"))
-    assert answer["failed"] and "no Python called '/no/such/python'" in answer["msg"]
+    assert answer["failed"] and "no Python named '/no/such/python'" in answer["msg"]

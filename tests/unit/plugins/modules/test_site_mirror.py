@@ -253,7 +253,9 @@ def test_a_folder_instead_of_an_index(home, mirror):
     index = resolved(normalised([{"name": "pypi"}]))[0]
     assert (index["preset"], index["url"]) == ("directory", str(mirror.folder))
     conf.write_text("[install]\nno-index = yes\nfind-links = /a /b\n")
-    with pytest.raises(HostIndexError, match="find-links for 2 places.*Fix: give the index a url"):
+    with pytest.raises(
+        HostIndexError, match="find-links with 2 places.*Fix: set the url of the index"
+    ):
         resolved(normalised([{"name": "pypi"}]))
 
 
@@ -284,7 +286,8 @@ def test_a_machine_with_configuration_and_no_pip(tmp_path, monkeypatch):
         "index-url = https://me:canary@mirror.example.org/simple/\n"
     )
     with pytest.raises(
-        ValueError, match=r"\.pip/pip\.conf: pip cannot read it: MissingSectionHeaderError, line 1"
+        ValueError,
+        match=r"\.pip/pip\.conf: pip cannot parse it. Evidence: MissingSectionHeaderError, line 1",
     ) as caught:
         resolved(normalised([{"name": "pypi"}]))
     assert "canary" not in str(caught.value)

@@ -100,7 +100,7 @@ def test_the_message_names_the_process_and_not_its_arguments(tmp_path):
     assert (
         "process %d (user " % holder.pid in text
         and os.path.basename(sys.executable) in text
-        and "end it" in text
+        and "kill it" in text
     )
     assert "canary" not in text and "-c" not in text
     # the process is gone, and its lock with it

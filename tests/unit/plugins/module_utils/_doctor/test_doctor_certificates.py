@@ -113,7 +113,7 @@ def test_a_missing_name_another_key_and_no_file_are_seen(ca):
     _certificate, other = ca.issued("two")
     found = file_problems("the certificate", certificate, 30, ["broker.example.org"], other)
     assert [text.split(" ")[:2] for _severity, text in causes(found)] == [
-        ["is", "not"],
+        ["does", "not"],
         ["does", "not"],
     ]
     assert "values mismatch" in found[1]["evidence"]

@@ -81,7 +81,7 @@ def test_mounted_read_only(short, installed):
         found[0]["check"] == "place"
         and "is read-only: writing there fails with Read-only file system" in found[0]["evidence"]
     )
-    assert "as after an error" not in found[0]["evidence"]
+    assert "after a disk error" not in found[0]["evidence"]
 
 
 @root_only

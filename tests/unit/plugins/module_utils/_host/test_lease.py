@@ -60,7 +60,7 @@ def test_the_same_controller_takes_it_over_at_once(path):
     host_lease.take(lease("alice", "2"))
     assert json.loads(path.read_text())["run"] == "alice2"
     # the run that lost it releases nothing
-    assert not host_lease.give_back(lease("alice", "1")) and path.exists()
+    assert not host_lease.release_lease(lease("alice", "1")) and path.exists()
 
 
 def test_each_call_renews_it_and_others_wait_ten_minutes_after_the_last_one(path):
@@ -77,12 +77,12 @@ def test_each_call_renews_it_and_others_wait_ten_minutes_after_the_last_one(path
     with pytest.raises(host_lease.LeaseHeld, match="bob on bob"):
         host_lease.take(lease("alice"))
     # even when that run is over; her next run may go on
-    assert host_lease.give_back(lease("bob"))
-    with pytest.raises(host_lease.LeaseHeld, match="has taken this host over.* bob on bob"):
+    assert host_lease.release_lease(lease("bob"))
+    with pytest.raises(host_lease.LeaseHeld, match="has taken over this host.* bob on bob"):
         host_lease.take(lease("alice"))
     host_lease.take(lease("alice", "2"))
     age(Path(str(path) + host_lease.LOST), host_lease.SECONDS + 1)
-    assert host_lease.give_back(lease("alice", "2")) and not path.parent.exists()
+    assert host_lease.release_lease(lease("alice", "2")) and not path.parent.exists()
 
 
 def test_it_can_be_broken(path):
@@ -106,12 +106,12 @@ def test_what_a_loss_of_power_leaves_is_no_lease(path, text):
 
 def test_nothing_is_left_when_it_is_released(path):
     host_lease.take(lease("alice"))
-    assert host_lease.give_back(lease("alice")) and not path.parent.exists()
-    assert not host_lease.give_back(lease("alice"))
+    assert host_lease.release_lease(lease("alice")) and not path.parent.exists()
+    assert not host_lease.release_lease(lease("alice"))
     # that of another instance stays
     host_lease.take(lease("alice"))
     host_lease.take(dict(lease("alice"), instance="other"))
-    assert host_lease.give_back(lease("alice"))
+    assert host_lease.release_lease(lease("alice"))
     assert [item.name.partition("@")[0] for item in path.parent.glob("*.lease")] == ["other"]
 
 
@@ -128,7 +128,7 @@ def test_it_is_renewed_while_a_call_lasts(path, monkeypatch):
     monkeypatch.setattr(host_lease, "RENEWED_AFTER", 0.05)
     host_lease.take(lease("alice"))
     age(path, 500)
-    host_lease.renew_now_and_then(lease("alice"))
+    host_lease.renew_in_background(lease("alice"))
     deadline = time.monotonic() + 10
     while time.time() - path.stat().st_mtime > 100 and time.monotonic() < deadline:
         time.sleep(0.05)

@@ -187,7 +187,7 @@ def wheel(version, tags="py3-none-any"):
         ),
         ([(wheel("1.0"), {}), (wheel("2.0"), {"yanked": "broken"})], "", "ok", "1.0", "HTTP 200"),
         ([(wheel("1.0"), {})], "==1.0.0", "ok", "1.0", "HTTP 200"),
-        ([(wheel("1.0"), {})], "==1.1", "version_missing", None, "there are 1.0"),
+        ([(wheel("1.0"), {})], "==1.1", "version_missing", None, "it has 1.0"),
         (
             [(wheel("1.0"), {"requires-python": "<3.6"})],
             "",
@@ -201,7 +201,7 @@ def wheel(version, tags="py3-none-any"):
             "==1.0",
             "yanked",
             None,
-            "marked as withdrawn",
+            "is yanked",
         ),
         ([(wheel("1.0", "cp27-cp27m-win32"), {})], "", "no_file", None, "cp27-cp27m-win32"),
         ([("swf_testbed-1.0.tar.gz", {})], "", "no_file", None, "only a source distribution"),
@@ -223,8 +223,8 @@ def test_files_decide(form, items, wanted, verdict, latest, expected):
 def test_a_newer_simple_api_is_not_guessed_at():
     body = json.dumps({"meta": {"api-version": "2.0"}, "files": []}).encode()
     found = parse("application/vnd.pypi.simple.v1+json", body, "x")
-    assert found.kind == "other" and "version 2.0" in found.evidence
-    assert parse("application/vnd.pypi.simple.v1+json", b"[]", "x").kind == "other"
+    assert found.type == "other" and "version 2.0" in found.evidence
+    assert parse("application/vnd.pypi.simple.v1+json", b"[]", "x").type == "other"
 
 
 # directories

@@ -241,7 +241,7 @@ def test_one_problem_for_an_index_that_is_down():
         index = server.as_index()
     problems = diagnose([index], ["swf-testbed", "swf-monitor"])
     assert len(problems) == 1 and problems[0].startswith(
-        "nothing answers at the address of the index lab: http://127.0.0.1"
+        "nothing listens at the address of the index lab. Evidence: http://127.0.0.1"
     )
 
 
@@ -356,12 +356,12 @@ ONE_PACKAGE = (200, html(anchor("swf_testbed-1.0-py3-none-any.whl")))
 @pytest.mark.parametrize(
     "answer,evidence",
     [
-        (lambda _path, _login: TO_LOG_IN, "a page to log in"),
+        (lambda _path, _login: TO_LOG_IN, "a login page"),
         (
             lambda path, _login: (
                 TO_LOG_IN if "sign_in" in path else (302, "", {"Location": "/users/sign_in"})
             ),
-            "a page to log in",
+            "a login page",
         ),
         (
             lambda _path, _login: (302, "", {"Location": "https://sso.example.org/login?back=1"}),
@@ -369,7 +369,7 @@ ONE_PACKAGE = (200, html(anchor("swf_testbed-1.0-py3-none-any.whl")))
         ),
         (
             lambda path, _login: (301, "", {"Location": "https://127.0.0.1%s" % path}),
-            "leads to https://127.0.0.1/simple/",
+            "redirects to https://127.0.0.1/simple/",
         ),
         (lambda _path, _login: (200, "<html><title>Welcome</title>"), "lists no"),
         (
@@ -380,8 +380,8 @@ ONE_PACKAGE = (200, html(anchor("swf_testbed-1.0-py3-none-any.whl")))
             lambda _path, _login: (200, "{}", {"Content-Type": "application/json"}),
             "application/json",
         ),
-        (lambda path, _login: (302, "", {"Location": path + "x/"}), "again and again"),
-        (lambda _path, _login: (302, "", {"Location": "http://[::1/"}), "no address"),
+        (lambda path, _login: (302, "", {"Location": path + "x/"}), "redirects without end"),
+        (lambda _path, _login: (302, "", {"Location": "http://[::1/"}), "invalid address"),
         (lambda _path, _login: (200, "<html><title>Odd</title><![x[ >"), "lists no"),
         (lambda _path, _login: (405, ""), "HTTP 405"),
     ],
@@ -470,7 +470,7 @@ def test_plain_extra_index():
         )
     assert verdicts(report) == ["ok", "not_found", "duplicate", "duplicate"]
     assert [item["ok"] for item in report["packages"]] == [True, True, False, False]
-    assert "plain extra index" in report["unsafe"][0]
+    assert "dependency confusion" in report["unsafe"][0]
 
 
 def test_no_index_for_a_name():
@@ -525,13 +525,13 @@ def test_login_from_the_placed_netrc(tmp_path):
             [server.as_index(preset="gitlab")], ["swf-testbed"], access_dir=str(tmp_path)
         )[0]
         assert (
-            "has got none" in problem
+            "none are set" in problem
             and "deploy token" in problem
             and str(tmp_path / "netrc") in problem
         )
     (tmp_path / "netrc").write_text("machine 127.0.0.1 login %s passwort %s\n" % (USER, TOKEN))
     problems = diagnose([server.as_index()], ["swf-testbed"], access_dir=str(tmp_path))
-    assert "is not a netrc file" in problems[0] and TOKEN not in problems[0]
+    assert "is not a valid netrc file" in problems[0] and TOKEN not in problems[0]
 
 
 def test_an_echo_of_the_token_is_not_passed_on():

@@ -101,16 +101,16 @@ def test_what_earlier_versions_did_to_the_last_line_is_repaired():
     [
         (
             "machine git.example.org login me password mine\nmachin other.example.org hidden\n",
-            "see line 2",
+            "Evidence: line 2",
         ),
-        ("machine git.example.org login me hidden mine\n", "see line 1"),
+        ("machine git.example.org login me hidden mine\n", "Evidence: line 1"),
         ("machine 127.0.0.1 login me password hidden\n", "another login for 127.0.0.1"),
         ("machine a login b password \udcfchidden\n", "line 1 is not UTF-8"),
         (
             "# x\nmachine a login b password hidden\r\n# x\r\n",
-            "line 3 is a comment after a line that ends as on Windows",
+            "line 3 is a comment after a line with a Windows line end",
         ),
-        ("\ufeffmachine a login b password hidden\n", "see line 1"),
+        ("\ufeffmachine a login b password hidden\n", "Evidence: line 1"),
     ],
 )
 def test_what_cannot_be_read_is_refused_by_its_line(theirs, message):
@@ -168,12 +168,13 @@ def test_a_login_is_read_alike_by_all_or_refused(readers, tmp_path, username, to
         ("a b", "a space"),
         ("tab\there", "a space"),
         ("päss", "not ASCII"),
-        ("\x1bx", "cannot be printed"),
+        ("\x1bx", "a control character"),
     ],
 )
 def test_a_refusal_names_index_and_characters_and_not_the_token(token, problem):
     with pytest.raises(
-        configuration.IndexesError, match="lab: the token has .*%s.*Use another token" % problem
+        configuration.IndexesError,
+        match="lab: the token has .*%s.*Fix: use another token" % problem,
     ) as caught:
         configuration.normalised(
             [

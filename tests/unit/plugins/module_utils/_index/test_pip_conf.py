@@ -226,6 +226,8 @@ def test_what_pip_would_read_otherwise_with_ours_is_refused():
 
 
 def test_what_pip_cannot_read_is_refused_by_its_line():
-    with pytest.raises(ValueError, match=r"pip cannot read it: ParsingError, line 2") as caught:
+    with pytest.raises(
+        ValueError, match=r"pip cannot parse it. Evidence: ParsingError, line 2"
+    ) as caught:
         options("[global]\nhidden\n")
     assert "hidden" not in str(caught.value)
