@@ -26,9 +26,10 @@ attributes:
     support: full
     details:
       - Nothing is changed, not even what supervisord has read of its configuration.
-      - For O(state=applied) and O(state=present) the configuration is read by the rules of
-        supervisord, with the environment and the current directory of its process, and compared
-        with what is in force.
+      - For O(state=applied) and O(state=present) the code of supervisor itself reads the
+        configuration, in a process with the Python, user, environment and directory of supervisord,
+        and the module compares the result with the active configuration. The module must run on the
+        host of supervisord, as its user or as root.
       - supervisord does not report all of what is in force. The keys C(autorestart),
         C(environment), C(stopasgroup) and C(umask), the events of listeners and the sockets of
         FastCGI programs are compared with a record that the last O(state=applied) left, or not at
@@ -36,8 +37,6 @@ attributes:
         names the groups for which neither helps, for example because another tool brought them into
         force. Of those, the environment of running processes is compared, where this user may see
         it.
-      - That a file can be read is predicted, and not whether the code that it names can be imported
-        or its event names are known.
       - A program that would be started is expected to be C(RUNNING), and one-shot programs are no
         exception.
       - If supervisord is not running, the module does not fail but warns. It expects a change,

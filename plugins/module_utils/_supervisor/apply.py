@@ -26,14 +26,14 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.er
 )
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.plan import (
     Plan,
-    from_reread,
     refused,
 )
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.wait import Outcome
 
 
-def reread(client: Client, predicted: Plan | None) -> Plan:
-    """Let supervisord read its configuration, and say what is different from what is in force.
+def reread(client: Client) -> list[list[str]]:
+    """Let supervisord read its configuration; the names of the groups that are added, changed and
+    removed.
 
     :raises SupervisorError: supervisord refuses the configuration; nothing has changed then.
     """
@@ -42,10 +42,7 @@ def reread(client: Client, predicted: Plan | None) -> Plan:
         if answer.code == errors.CANT_REREAD:
             raise refused(answer.text.split(": ", 1)[-1])
         raise answer
-    plan = from_reread(answer, predicted)
-    if not plan.wanted:
-        plan.wanted = {status.namespec(item): item for item in client.config() or ()}
-    return plan
+    return answer[0]
 
 
 def to_start(plan: Plan, infos: t.Sequence[t.Mapping[str, t.Any]]) -> list[str]:

@@ -14,7 +14,9 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import shutil
 import time
+import typing as t
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.processes import (
     age,
@@ -81,6 +83,36 @@ class Daemon:
             if found:
                 return found
         return None
+
+    def interpreter(self) -> dict[str, t.Any] | None:
+        """Options of subprocess.run: its Python as executable, with its user, groups, environment
+        and directory. None where this process has no right to that.
+
+        A command line says what its author likes: its first word counts only if the process runs
+        that very file. What belongs to another user never gets the rights of this one.
+        """
+        if self.environ is None or self.cwd is None:
+            return None
+        name = self._argv[0]
+        path = shutil.which(
+            os.path.join(self.cwd, name) if os.sep in name else name, path=self.environ.get("PATH")
+        )
+        try:
+            if path is None or not os.path.samefile(path, "/proc/%d/exe" % self.pid):
+                return None
+            with open("/proc/%d/status" % self.pid, encoding="utf-8", errors="replace") as stream:
+                status = dict(line.split(":", 1) for line in stream)
+        except (OSError, ValueError):
+            return None
+        user, group, groups = (
+            list(map(int, status[key].split())) for key in ("Uid", "Gid", "Groups")
+        )
+        found: dict[str, t.Any] = {"executable": path, "env": self.environ, "cwd": self.cwd}
+        if set(user) == {os.geteuid()}:
+            return found
+        if os.geteuid() != 0 or len(set(user)) != 1:
+            return None
+        return dict(found, user=user[0], group=group[0], extra_groups=groups)
 
     def _existing(self, path: str) -> str | None:
         path = os.path.join(self.cwd or "/", os.path.expanduser(path))

@@ -24,7 +24,7 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.co
     AUTO,
     Config,
     Group,
-    Reader,
+    read_groups,
 )
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.daemon import Daemon
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.errors import (
@@ -44,8 +44,7 @@ class Plan:
     :ivar unverified: groups that seem unchanged, but whose unreported keys could not be compared.
     :ivar wanted: per program (group:name) its new configuration.
     :ivar left_out: groups that differ as well, and that the options do not name.
-    :ivar groups: all groups on disk, None if they cannot be read here just as supervisord reads
-        them.
+    :ivar groups: all groups on disk, None if they were not read.
     """
 
     added: list[str] = field(default_factory=list)
@@ -79,18 +78,6 @@ class Plan:
         )
 
 
-def read_groups(path: str, daemon: Daemon) -> tuple[ConfigFile, dict[str, Group]]:
-    """The configuration as supervisord would read it now.
-
-    :raises SupervisorError: supervisord would refuse it.
-    """
-    try:
-        conf = ConfigFile(path, os.environ if daemon.environ is None else daemon.environ)
-        return conf, Reader(conf, daemon.cwd or "/").groups()
-    except ConfigError as error:
-        raise refused(str(error)) from None
-
-
 def refused(text: str) -> SupervisorError:
     return SupervisorError(
         "config_invalid",
@@ -105,7 +92,11 @@ def predict(path: str, snapshot: Snapshot, daemon: Daemon, record: Record | None
     :param record: of what was brought into force; without it, groups whose file was written after
         supervisord was started are compared as far as supervisord reports them.
     """
-    conf, groups = read_groups(path, daemon)
+    try:
+        conf = ConfigFile(path, os.environ if daemon.environ is None else daemon.environ)
+        groups = read_groups(path, daemon)
+    except ConfigError as error:
+        raise refused(str(error)) from None
     active = {info["group"] for info in snapshot.processes}
     plan = Plan(
         added=[name for name in groups if name not in active],
@@ -115,9 +106,8 @@ def predict(path: str, snapshot: Snapshot, daemon: Daemon, record: Record | None
             for group in groups.values()
             for process in group.processes
         },
+        groups=groups,
     )
-    if daemon.environ is not None or not conf.uses_environment:
-        plan.groups = groups
     if daemon.started is not None and untouched_since(daemon.started, conf.files, conf.patterns):
         return plan
     members: dict[str, list[dict[str, t.Any]]] = {}
@@ -218,23 +208,21 @@ def changed_keys(old: Config, new: Config) -> list[str]:
     return keys
 
 
-def from_reread(answer: t.Sequence[t.Sequence[str]], predicted: Plan | None) -> Plan:
+def from_reread(answer: t.Sequence[list[str]], predicted: Plan | None) -> Plan:
     """The plan as supervisord itself reports it, with what is known from elsewhere.
 
-    :param answer: what reloadConfig returned: which groups differ, and not in what.
-    :param predicted: what was worked out before.
+    :param answer: the names of the groups that are added, changed and removed.
+    :param predicted: the plan that was worked out here.
     :returns: a plan without C(wanted) if nothing fitting was predicted.
     """
-    added, changed, removed = answer[0]
-    plan = Plan(list(added), list(changed), list(removed))
+    plan = Plan(*answer)
     if predicted is None:
         return plan
     plan.changed_keys = {
         name: keys
         for name, keys in predicted.changed_keys.items()
-        if name.split(":", 1)[0] in changed
+        if name.split(":", 1)[0] in plan.changed
     }
-    same_groups = set(added) == set(predicted.added) and set(removed) == set(predicted.removed)
-    if same_groups and predicted.groups is not None:
+    if set(plan.added) == set(predicted.added) and set(plan.removed) == set(predicted.removed):
         plan.wanted, plan.groups = predicted.wanted, predicted.groups
     return plan

@@ -6,6 +6,7 @@ mode."""
 
 from __future__ import annotations
 
+import contextlib
 import os
 import typing as t
 
@@ -82,15 +83,26 @@ def _make_plan(task: Task) -> Plan:
     if task.module.check_mode:
         plan = _predict(task)
     else:
-        try:
-            # supervisord says which groups differ, but not in what: that is worked out before it
-            # reads the file.
-            predicted: Plan | None = _predict(task)
-        except SupervisorError:
-            predicted = None
-        plan = apply.reread(task.client, predicted)
+        known = task.snapshot.config  # as it was before supervisord reads the file
+        answer = apply.reread(task.client)
+        predicted = None
+        # supervisord says which groups differ, but not in what. The file is read here for that, for
+        # a missing record, and where supervisord cannot report its configuration.
+        if (
+            any(answer)
+            or known is None
+            or records.is_missing(
+                task.client.endpoint, Daemon(task.snapshot.pid), task.snapshot.processes
+            )
+        ):
+            with contextlib.suppress(SupervisorError):
+                predicted = _predict(task)
+        plan = plans.from_reread(answer, predicted)
+        if not plan.wanted:
+            known = task.client.config() if any(answer) else known
+            plan.wanted = {status.namespec(item): item for item in known or ()}
         if not plan.wanted and predicted is not None:
-            plan.wanted = predicted.wanted  # supervisord could not tell
+            plan.wanted = predicted.wanted
     task.order = actions.Order(list(plan.wanted.values()))
     return plan
 

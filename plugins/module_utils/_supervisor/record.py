@@ -28,7 +28,7 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.co
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.daemon import Daemon
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.rpc import Endpoint
 
-_FORMAT = 2
+_FORMAT = 3
 
 
 class Record:
@@ -58,6 +58,11 @@ class Record:
     def _replaced_since(self, infos: t.Iterable[t.Mapping[str, t.Any]]) -> bool:
         return any(info["start"] > self._written and info["stop"] == 0 for info in infos)
 
+    def covers(self, infos: t.Iterable[t.Mapping[str, t.Any]]) -> bool:
+        """Whether the groups of all these reports are those that were recorded, and none is
+        pending."""
+        return not self._pending and all(self.knows(info["group"], [info]) for info in infos)
+
     def is_pending(self, group: Group, infos: t.Iterable[t.Mapping[str, t.Any]]) -> bool:
         """Whether supervisord read this very configuration of the group, and was not told to use it
         since."""
@@ -80,6 +85,16 @@ def load(endpoint: Endpoint, daemon: Daemon) -> Record | None:
     if data is None or daemon.ticks is None or data["daemon"] != [daemon.pid, daemon.ticks]:
         return None
     return Record(data)
+
+
+def is_missing(
+    endpoint: Endpoint, daemon: Daemon, infos: t.Iterable[t.Mapping[str, t.Any]]
+) -> bool:
+    """Whether there is a place for a record, and none of the groups of all these reports."""
+    if endpoint.scheme != "unix" or daemon.ticks is None:
+        return False
+    record = load(endpoint, daemon)
+    return record is None or not record.covers(infos)
 
 
 def new_record(
