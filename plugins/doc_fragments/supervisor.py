@@ -22,19 +22,17 @@ options:
     type: str
   config:
     description:
-      - The path of a V(supervisord.conf) that says where supervisord listens.
-      - C(serverurl) of its C([supervisorctl]) section counts first, then C([unix_http_server]),
-        then C([inet_http_server]); the login comes from there too, unless O(username) is given.
+      - The path of a V(supervisord.conf) with the address of supervisord.
+      - C(serverurl) of its C([supervisorctl]) section has priority, then C([unix_http_server]),
+        then C([inet_http_server]); the login is in the same section, unless O(username) is given.
         Included files are read.
       - The user that runs the module must be able to read it.
     type: path
   username:
-    description: The name to log in with. It is needed where supervisord has a C(username)
-      configured.
+    description: The user name. Required if supervisord has a C(username) in its configuration.
     type: str
   password:
-    description: The password to log in with. It goes to supervisord only, and is never on a command
-      line.
+    description: The password. It is sent to supervisord only, and is never on a command line.
     type: str
   timeout:
     description: How many seconds one call of supervisord may take.
@@ -42,9 +40,9 @@ options:
     default: 15
   connect_wait:
     description:
-      - How many seconds to go on trying while supervisord is not there yet, that is while its
-        configuration or socket is missing or nobody listens. All else fails at once.
-      - Use it right after supervisord was started.
+      - Seconds to retry while supervisord is not available yet, that is while its configuration or
+        socket is missing or nobody listens. All other failures are immediate.
+      - Use it right after a start of supervisord.
     type: float
     default: 0
   validate_certs:
@@ -82,30 +80,29 @@ options:
     aliases:
       - group
   wait_timeout:
-    description: How many seconds to wait at most until the programs are in the state that is
-      wanted.
+    description: Maximum seconds to wait until the programs are in the wanted state.
     type: float
     default: 60
   min_uptime:
     description:
-      - For how many seconds without a break a program must have been C(RUNNING) to count as that.
+      - Seconds without interruption for which a program must have been C(RUNNING) to count as that.
       - supervisord itself counts a program as C(RUNNING) after its C(startsecs). With a larger
-        O(min_uptime) a program that starts, fails and is restarted again and again does not pass.
+        O(min_uptime) a program that fails and is restarted over and over does not count.
     type: float
     default: 0
   log_tail:
     description:
-      - How many bytes from the end of its standard output and standard error logs to return for
-        each program that is not as it should be.
-      - The logs are read through supervisord, so no permission on the files is needed. Colour codes
-        are left out, and what is not UTF-8 is replaced.
+      - Bytes to return from the end of the standard output and standard error logs of each
+        unhealthy program.
+      - supervisord reads the logs, so this user needs no permission for the files. Colour codes are
+        removed, and bytes that are not UTF-8 are replaced.
       - V(0) returns none.
     type: int
     default: 2000
 notes:
   - Needs supervisord 4.0 or later; 4.3 or later is advised.
-  - Only the Python standard library is used on the host, and no process is started there.
-  - A program that exited with one of its C(exitcodes) has done what it is for, and counts as well
-    as a C(RUNNING) one. If a program must never end, give it C(autorestart=true), so that
-    supervisord starts it again.
+  - The host needs only the Python standard library.
+  - A program that exited with one of its C(exitcodes) has done its work, and is as healthy as a
+    C(RUNNING) one. If a program must never end, configure C(autorestart=true), so that supervisord
+    restarts it.
 """

@@ -19,11 +19,11 @@ import typing as t
 
 
 class ConfigError(ValueError):
-    """supervisord would refuse this configuration; the text says where and why."""
+    """supervisord would refuse this configuration; the text has the place and the reason."""
 
 
 class ConfigMissing(ConfigError):
-    """There is no such file."""
+    """The main file does not exist."""
 
 
 class ConfigFile:
@@ -90,7 +90,7 @@ class ConfigFile:
         return self._parser.has_section(section)
 
     def raw(self, section: str, option: str, default: t.Any = None) -> t.Any:
-        """The value as it stands in the file, or default."""
+        """The value in the file, without expansion, or default."""
         if self._parser.has_option(section, option):
             return self._parser.get(section, option)
         return default

@@ -1,7 +1,7 @@
 # Copyright: Contributors to the bnlnpps.swf_testbed collection
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What it takes to bring the configuration on disk into force, worked out without telling
+"""The changes that apply the configuration on disk, computed without a call that changes
 supervisord."""
 
 from __future__ import annotations
@@ -37,13 +37,13 @@ _IDENTITY = ("name", "group")
 
 @dataclass
 class Plan:
-    """The difference between what is in force and what is on disk.
+    """The difference between the active configuration and the one on disk.
 
-    :ivar changed_keys: per program (group:name) of a changed group the keys that differ; a program
-        that only one side has is not in it.
-    :ivar unverified: groups that seem unchanged, but whose unreported keys could not be compared.
+    :ivar changed_keys: per program (group:name) of a changed group the keys that differ; only for
+        programs that both sides have.
+    :ivar unverified: groups that seem unchanged, with unreported keys that nothing could verify.
     :ivar wanted: per program (group:name) its new configuration.
-    :ivar left_out: groups that differ as well, and that the options do not name.
+    :ivar left_out: further groups that differ, which the options do not select.
     :ivar groups: all groups on disk, None if they were not read.
     """
 
@@ -57,7 +57,7 @@ class Plan:
     groups: dict[str, Group] | None = None
 
     def only(self, selected: t.Callable[[str], bool]) -> Plan:
-        """The part of the plan that concerns the groups that are selected."""
+        """The part of the plan for the selected groups."""
 
         def pick(names: list[str]) -> list[str]:
             return [name for name in names if selected(name)]
@@ -81,16 +81,16 @@ class Plan:
 def refused(text: str) -> SupervisorError:
     return SupervisorError(
         "config_invalid",
-        "supervisord refuses the configuration: %s. Nothing was changed: the programs go on as "
-        "they were." % text,
+        "supervisord refuses the configuration. Evidence: %s. Nothing was changed: the programs "
+        "still run with the former one." % text,
     )
 
 
 def predict(path: str, snapshot: Snapshot, daemon: Daemon, record: Record | None) -> Plan:
-    """What reread would report, and which keys are the reason.
+    """The changes that reread would report, with the keys that differ.
 
-    :param record: of what was brought into force; without it, groups whose file was written after
-        supervisord was started are compared as far as supervisord reports them.
+    :param record: of the configuration that was applied; without it, groups whose file is newer
+        than supervisord are compared as far as supervisord reports them.
     """
     try:
         conf = ConfigFile(path, os.environ if daemon.environ is None else daemon.environ)
@@ -150,8 +150,8 @@ def _compare(
             changed = True
             plan.changed_keys[status.namespec(process)] = keys
     if record is not None:
-        # The record is of what is in force; what supervisord reports may be newer, from a reread
-        # without update.
+        # The record is of the active configuration; supervisord's report may be newer, from a
+        # reread without update.
         changed = not record.same(group)
     if changed:
         plan.changed.append(group.name)
@@ -166,9 +166,9 @@ def _compare(
 
 
 def untouched_since(moment: float, files: t.Iterable[str], patterns: t.Iterable[str]) -> bool:
-    """Whether no file was written, added or taken away since a moment.
+    """Whether no file was written, added or removed since a moment.
 
-    The inode's change time is used, which no tool can set back.
+    The change time of the inode decides; no tool can set it back.
 
     :param patterns: of included files: their folders must not have changed either.
     """
@@ -185,11 +185,10 @@ def untouched_since(moment: float, files: t.Iterable[str], patterns: t.Iterable[
 
 
 def _lacks(pid: int, environment: dict[str, str]) -> bool:
-    """Whether a process was started without, or with other values of, variables that it is to
-    have."""
+    """Whether a process started without variables of its configuration, or with other values."""
     actual = environ_of(pid)
-    # A program can overwrite what /proc shows: believe it only if supervisord's own variables are
-    # there.
+    # A program can overwrite its environment in /proc: it counts only with supervisord's own
+    # variables in it.
     if actual is None or "SUPERVISOR_PROCESS_NAME" not in actual:
         return False
     return any(actual.get(name) != value for name, value in environment.items())
@@ -209,13 +208,14 @@ def changed_keys(old: Config, new: Config) -> list[str]:
 
 
 def from_reread(answer: t.Sequence[list[str]], predicted: Plan | None) -> Plan:
-    """The plan as supervisord itself reports it, with what is known from elsewhere.
+    """The plan as supervisord itself reports it, completed from the predicted one.
 
     :param answer: the names of the groups that are added, changed and removed.
-    :param predicted: the plan that was worked out here.
-    :returns: a plan without C(wanted) if nothing fitting was predicted.
+    :param predicted: the plan that was computed here.
+    :returns: a plan without C(wanted) if the predicted one does not fit.
     """
-    plan = Plan(*answer)
+    added, changed, removed = answer
+    plan = Plan(added, changed, removed)
     if predicted is None:
         return plan
     plan.changed_keys = {
