@@ -276,7 +276,7 @@ def test_a_supervisord_without_its_socket_has_no_orphans(instance, home):
         assert "supervisord (pid %d) runs, but its socket was removed" % host.process.pid in found["cause"]
         assert (
             found["fix"]
-            == "Run: ansible-playbook playbooks/start.yml, which ends it and its programs, and "
+            == "Run: ansible-playbook playbooks/start.yml, which stops it with its programs, and "
             "starts them again"
         )
     finally:

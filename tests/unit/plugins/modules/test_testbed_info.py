@@ -164,7 +164,7 @@ def test_a_supervisord_without_its_socket_is_named(instance):
         "supervisord (pid %d) runs, but its socket was removed or replaced" % host.process.pid
         in answer["problems"][0]
     )
-    assert "start.yml, which ends it and its programs" in answer["problems"][0]
+    assert "start.yml, which stops it with its programs" in answer["problems"][0]
     second = Supervisord(host.folder, env=host.env)
     second.conf, second.socket = host.conf, host.socket
     second.start()
