@@ -17,24 +17,15 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.qu
 def supervisor_environment(variables: t.Any, section: str = "program") -> str:
     if not isinstance(variables, Mapping):
         raise AnsibleFilterError(
-            "supervisor_environment: a dictionary is needed, not %s" % type(variables).__name__
+            "supervisor_environment: the input must be a dictionary, not %s"
+            % type(variables).__name__
         )
     if section not in ("program", "supervisord"):
         raise AnsibleFilterError(
             "supervisor_environment: section must be 'program' or 'supervisord'"
         )
-    pairs = {}
-    for name, value in variables.items():
-        if not isinstance(value, (str, int, float)) or isinstance(value, bool):
-            raise AnsibleFilterError(
-                "supervisor_environment: the value of %s must be a string or a number, not %s: how "
-                "a program "
-                "wants "
-                "to read it (true or 1, say) cannot be guessed" % (name, type(value).__name__)
-            )
-        pairs[str(name)] = str(value)
     try:
-        return environment(pairs, section)
+        return environment({str(name): value for name, value in variables.items()}, section)
     except ValueError as error:
         raise AnsibleFilterError("supervisor_environment: %s" % error) from error
 

@@ -12,12 +12,8 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.qu
 
 
 def supervisor_escape(value: t.Any) -> str:
-    if not isinstance(value, (str, int, float)) or isinstance(value, bool):
-        raise AnsibleFilterError(
-            "supervisor_escape: a string is needed, not %s" % type(value).__name__
-        )
     try:
-        return escape(str(value))
+        return escape(value)
     except ValueError as error:
         raise AnsibleFilterError(
             "supervisor_escape: the value cannot be written: %s" % error

@@ -7,31 +7,30 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: supervisor_daemon
-short_description: Start or stop supervisord, by systemd or as a daemon of its own
+short_description: Start or stop supervisord, with systemd or as a separate daemon
 version_added: 0.1.0
 author:
   - BNL NPPS (@bnlnpps)
 description:
-  - Starts supervisord and waits until it answers; or stops it and all its programs and waits until
-    the process is gone.
-  - Where O(config) names a C(unit) in its section C([swf-testbed]), systemd runs supervisord. The
-    unit is then enabled too, and systemd reads it again if it changed. Elsewhere supervisord is a
-    daemon of its own.
-  - Supervisord reads its section C([supervisord]) only at its start. The roles put a digest of what
-    needs a restart into C(identifier), which a running supervisord can be asked for; if it differs
-    from the file, the daemon is restarted.
-  - It is also restarted when a file in the directory C(secrets) of the section C([swf-testbed]) is
-    newer than the daemon, for programs read their secrets when they start.
-  - Programs that outlived a supervisord that was killed are ended, before it is started and when it
-    is to be stopped. They hold their ports and would run a second time beside the new ones.
-  - A daemon of O(config) that is not reached at its socket, because that was removed or replaced,
-    is found by its process. It is stopped with its programs before another one is started, and when
-    it is to be stopped; a warning names it.
-  - A restart is completed by a detached process on the host, even if the controller and the module
-    are killed meanwhile.
+  - Starts supervisord and waits until it answers; or stops it with all its programs and waits for
+    the end of the process.
+  - If O(config) names a C(unit) in its section C([swf-testbed]), systemd runs supervisord. The
+    module also enables the unit, and reloads systemd if the unit changed. Otherwise supervisord is
+    a separate daemon.
+  - Supervisord reads its section C([supervisord]) only at its start. The roles write a digest of
+    all settings that need a restart into C(identifier), which a running supervisord reports. The
+    module restarts a daemon whose identifier differs from the file.
+  - The module also restarts it if a file in the directory C(secrets) of the section
+    C([swf-testbed]) is newer than the daemon, because programs read their secrets at their start.
+  - Before a start and after a stop, the module ends programs that outlived a killed supervisord.
+    They hold their ports, and would run twice with a new daemon.
+  - A daemon of O(config) whose socket was removed or replaced is found by its process. The module
+    stops it with its programs before it starts another one, and names it in a warning.
+  - A detached process on the host completes a restart, even if the controller and the module are
+    killed.
 options:
   state:
-    description: Whether the daemon is to run.
+    description: Whether the daemon must run.
     type: str
     choices: [started, stopped]
     default: started
@@ -42,12 +41,11 @@ options:
   executable:
     description:
       - Path of the C(supervisord) program.
-      - Where it is not given, it is what C(supervisord) says in the section C([swf-testbed]) of
-        O(config), which the roles write there so that an instance can be started without knowing
-        how it was installed.
+      - The default is the value of C(supervisord) in the section C([swf-testbed]) of O(config),
+        which the roles write.
     type: path
   timeout:
-    description: Seconds to wait for the daemon to answer, or to be gone.
+    description: Seconds to wait for the answer, or for the end, of the daemon.
     type: int
     default: 60
 attributes:
@@ -76,9 +74,9 @@ state:
   type: str
   sample: started
 unreachable:
-  description: Process ids of daemons of O(config) that were not reached at their socket, and were
-    stopped or would be.
-  returned: when there are some
+  description: Process ids of daemons of O(config) that their socket does not reach, and that are
+    stopped (in check mode, would be).
+  returned: when such daemons run
   type: list
   elements: int
   sample: [4242]
@@ -93,6 +91,8 @@ import contextlib
 import os
 import subprocess
 import time
+from collections.abc import Mapping
+from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
@@ -141,7 +141,7 @@ CONNECTION = dict.fromkeys(
 )
 
 
-def tail(path):
+def tail(path: str) -> str:
     try:
         with open(path, "rb") as stream:
             stream.seek(0, os.SEEK_END)
@@ -151,35 +151,30 @@ def tail(path):
         return ""
 
 
-def inherited():
-    """The environment of the daemon: that of the login, not what the shell of whoever starts it
-    happens to hold.
+def inherited() -> dict[str, str]:
+    """The environment of the daemon: that of the login, without other variables of the current
+    shell.
 
-    supervisord hands it on to its programs, whose settings come from the configuration alone.
+    supervisord passes it to its programs, whose settings come from the configuration alone.
     """
-    kept = {
-        name: os.environ[name]
-        for name in ("HOME", "USER", "LOGNAME", "SHELL", "TZ", "TMPDIR")
-        if name in os.environ
-    }
-    return dict(kept, PATH="/usr/local/bin:/usr/bin:/bin", LANG="C.UTF-8")
+    names = ("HOME", "USER", "LOGNAME", "SHELL", "TZ", "TMPDIR")
+    login = {name: os.environ[name] for name in names if name in os.environ}
+    return dict(login, PATH="/usr/local/bin:/usr/bin:/bin", LANG="C.UTF-8")
 
 
-def start(options, config):
-    """Start supervisord as a daemon of its own.
+def start(options: Mapping[str, Any], config: ConfigFile) -> None:
+    """Start supervisord as a separate daemon.
 
-    :raises DaemonError: with what it printed.
+    :raises DaemonError: with its output.
     """
     executable = options["executable"] or config.get("swf-testbed", "supervisord")
     if not executable:
         raise DaemonError(
-            "which supervisord to start is not known: give executable, or set supervisord in the "
-            "section "
-            "[swf-testbed] of %s" % options["config"]
+            "The path of supervisord is unknown. Fix: give executable, or set supervisord in the "
+            "section [swf-testbed] of %s" % options["config"]
         )
     try:
-        # supervisord goes into the background by itself; its own log takes what it says from then
-        # on
+        # supervisord puts itself into the background and then writes to its own log
         done = subprocess.run(
             [executable, "-c", options["config"]],
             stdin=subprocess.DEVNULL,
@@ -192,10 +187,10 @@ def start(options, config):
             check=False,
         )
     except (OSError, subprocess.TimeoutExpired) as error:
-        raise DaemonError("cannot start %s: %s" % (executable, error)) from error
+        raise DaemonError("Cannot start %s. Evidence: %s" % (executable, error)) from error
     if done.returncode != 0:
         raise DaemonError(
-            "supervisord did not start (exit status %d): %s\nCheck %s."
+            "supervisord did not start. Evidence: exit status %d: %s\nFix: check %s."
             % (done.returncode, done.stdout.strip(), options["config"])
         )
 
@@ -203,28 +198,28 @@ def start(options, config):
 class Unit:
     """The systemd unit that runs supervisord."""
 
-    def __init__(self, name, scope):
+    def __init__(self, name: str, scope: str) -> None:
         self.name, self.scope = name, scope
         self.found = systemd.properties(name, scope)
         self.restarts = 0
 
     @property
-    def active(self):
+    def active(self) -> bool:
         return self.found["ActiveState"] in ("active", "activating", "reloading", "deactivating")
 
     @property
-    def enabled(self):
+    def enabled(self) -> bool:
         return self.found["UnitFileState"] == "enabled"
 
-    def start(self):
+    def start(self) -> None:
         if self.found["LoadState"] == "not-found" or self.found["NeedDaemonReload"] == "yes":
             systemd.systemctl(self.scope, "daemon-reload")
-            # what was known before may be of a unit that was taken away meanwhile
+            # the former properties may be those of a removed unit
             self.found = systemd.properties(self.name, self.scope)
         if not self.enabled:
             systemd.systemctl(self.scope, "enable", "--quiet", self.name)
         if self.found["ActiveState"] == "failed":
-            # given up after too many failures
+            # too many failures block a start
             systemd.systemctl(self.scope, "reset-failed", self.name)
         try:
             systemd.systemctl(self.scope, "restart", self.name)
@@ -232,22 +227,22 @@ class Unit:
             raise DaemonError(
                 "%s\nThe end of its journal:\n%s" % (error, systemd.journal(self.name, self.scope))
             ) from error
-        # systemd goes on counting where it was told to stop a unit that it was about to start again
+        # systemd does not reset its counter if the stopped unit was about to be restarted
         self.restarts = self._restarts()
 
-    def _restarts(self):
+    def _restarts(self) -> int:
         return int(systemd.properties(self.name, self.scope).get("NRestarts") or 0)
 
-    def fails(self):
-        """Whether systemd saw it end since it was started, and tries again or has given it up."""
+    def fails(self) -> bool:
+        """Whether it has ended since its start; systemd may try again."""
         return self._restarts() > self.restarts
 
-    def stop(self):
+    def stop(self) -> None:
         systemd.systemctl(self.scope, "stop", self.name)
 
 
-def wait_for_answer(client, timeout, config, unit):
-    """Wait until the daemon answers; returns its pid.
+def wait_for_answer(client: Client, timeout: int, config: ConfigFile, unit: Unit | None) -> int:
+    """Wait until the daemon answers; return its pid.
 
     :raises DaemonError: with the end of its journal and log.
     """
@@ -258,9 +253,9 @@ def wait_for_answer(client, timeout, config, unit):
         if found:
             return found[1]
         if unit and unit.fails():
-            given_up = "supervisord ends as soon as it is started."
+            given_up = "supervisord ends right after its start."
         elif time.monotonic() > deadline:
-            given_up = "supervisord was started and does not answer at %s after %d s." % (
+            given_up = "supervisord started, but does not answer at %s within %d s." % (
                 client.endpoint,
                 timeout,
             )
@@ -275,13 +270,13 @@ def wait_for_answer(client, timeout, config, unit):
     )
 
 
-def stop_without_configuration(module):
+def stop_without_configuration(module: AnsibleModule) -> dict[str, Any]:
     lost = unreachable_daemons(module.params["config"], None)
-    result = {"changed": bool(lost), "state": "stopped"}
+    result: dict[str, Any] = {"changed": bool(lost), "state": "stopped"}
     if lost:
         result["unreachable"] = lost
         module.warn(
-            "%s is gone, and supervisord (pid %s) runs with it."
+            "%s does not exist, but supervisord (pid %s) runs with it."
             % (module.params["config"], ", ".join(map(str, lost)))
         )
         if not module.check_mode:
@@ -289,11 +284,11 @@ def stop_without_configuration(module):
     return result
 
 
-def run(module):
+def run(module: AnsibleModule) -> dict[str, Any]:
     options = module.params
     if not os.path.exists(options["config"]):
         if options["state"] == "stopped":
-            # nothing was ever set up here, or what was has been removed under a daemon
+            # nothing was configured here, or the file was removed while a daemon runs
             return stop_without_configuration(module)
         if module.check_mode:
             return {"changed": True, "state": "started"}
@@ -314,7 +309,7 @@ def run(module):
     before = (
         "running as %s\n" % found[0]
         if found
-        else "not running, but for %d of its programs\n" % len(left)
+        else "not running, except %d of its programs\n" % len(left)
     )
     if lost:
         before = "".join(
@@ -323,8 +318,7 @@ def run(module):
     if options["state"] == "stopped":
         changed, after = bool(found or lost or left or (unit and unit.active)), "not running\n"
     else:
-        # a daemon of its own that runs where a unit is to, from an earlier time, is replaced by the
-        # unit
+        # the unit replaces a separate daemon of a former configuration
         stale = bool(found and newer_secrets(secrets, socket))
         changed = (
             not found
@@ -334,7 +328,7 @@ def run(module):
             or bool(unit and not (unit.active and unit.enabled))
         )
         after = "running as %s\n" % identifier
-    result = {
+    result: dict[str, Any] = {
         "changed": changed,
         "state": options["state"],
         "diff": {"before": before, "after": after},
@@ -342,20 +336,20 @@ def run(module):
     if lost:
         result["unreachable"] = lost
         module.warn(
-            "%s. It and its programs %s."
-            % (described(lost), "would be ended" if module.check_mode else "are ended")
+            "%s. The module %s it with its programs."
+            % (described(lost), "would stop" if module.check_mode else "stops")
         )
     if found and not changed:
         result["pid"] = found[1]
     if not changed or module.check_mode:
         return result
 
-    def change():
+    def change() -> dict[str, Any]:
         if unit and unit.active:
             unit.stop()
         elif found:
             stop(client, found[1], options["timeout"])
-        # the unit may run another one than the one that answers
+        # the unit may run another daemon than the one that answers
         stop_lost([*lost, *(found[1:] if found else ())], options["timeout"])
         end_programs_of(socket)
         if options["state"] == "stopped":
@@ -367,13 +361,13 @@ def run(module):
             start(options, config)
         return {"pid": wait_for_answer(client, options["timeout"], config, unit)}
 
-    # what is stopped to be started anew must not stay stopped
+    # a restart must not end after its stop
     result.update(detached(change))
     return result
 
 
-def run_in_turn(module):
-    """Two runs of one login would both find no daemon, and both start one."""
+def run_in_turn(module: AnsibleModule) -> dict[str, Any]:
+    """Hold a lock: two runs of one login would both find no daemon, and both start one."""
     if module.check_mode:
         return run(module)
     with contextlib.ExitStack() as stack:
@@ -381,14 +375,13 @@ def run_in_turn(module):
             stack.enter_context(turn(DAEMON, PATIENCE + module.params["timeout"]))
         except OSError as error:
             raise DaemonError(
-                "another run starts or stops supervisord here, or the lock cannot be made; nothing "
-                "was changed. "
-                "Evidence: %s. Fix: wait for that run, then run again" % error
+                "Another run starts or stops supervisord here, or the lock cannot be created; "
+                "nothing was changed. Evidence: %s. Fix: wait for that run, then run again." % error
             ) from error
         return run(module)
 
 
-def main():
+def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "state": {"type": "str", "choices": ["started", "stopped"], "default": "started"},

@@ -12,15 +12,15 @@ version_added: 0.1.0
 author:
   - BNL NPPS (@bnlnpps)
 description:
-  - Returns what supervisord knows about itself and its programs, in one round trip over its XML-RPC
+  - Returns the status of supervisord and its programs, in one round trip over its XML-RPC
     interface.
-  - Adds what supervisord does not tell plainly. There are times in UTC, the exit status of programs
-    that exited too quickly (supervisord reports C(0) for them, the status is only in its main log),
-    the health of each program, each group and the whole, and the ends of the logs of programs that
-    are not well.
-  - Waits for states with O(wait_for), and fails as soon as a program cannot get there any more.
-  - Fails with a message of its own, and a fix, for each way in which supervisord cannot be
-    reached. RV(ignore:cause) names the way for use in conditions.
+  - Adds information that supervisord does not report directly. These are times in UTC, the exit
+    status of programs that exited too quickly (supervisord reports C(0) for them, the status is
+    only in its main log), the health of each program, each group and all together, and the ends of
+    the logs of unhealthy programs.
+  - Waits for states with O(wait_for), and fails as soon as a program cannot reach its state.
+  - Fails with a separate message, and a fix, for each cause for which supervisord cannot be
+    reached. RV(ignore:cause) is the cause for use in conditions.
 extends_documentation_fragment:
   - ansible.builtin.action_common_attributes
   - bnlnpps.swf_testbed.supervisor
@@ -29,9 +29,8 @@ attributes:
     support: full
     details:
       - The module never changes anything.
-      - In check mode it does not wait for O(wait_for), and it does not fail where supervisord is
-        not running. Both may be the work of earlier tasks, which check mode has only predicted. It
-        warns instead.
+      - In check mode it does not wait for O(wait_for), and it does not fail if supervisord is not
+        running, because check mode only predicts the earlier tasks that do both. It warns instead.
   diff_mode:
     support: none
   platform:
@@ -39,28 +38,28 @@ attributes:
 options:
   wait_for:
     description:
-      - What to wait for, for at most O(wait_timeout) seconds.
+      - The state to wait for, for at most O(wait_timeout) seconds.
       - Either one state for all programs that O(names) and O(groups) select, or a dictionary with a
-        state for each program. Its keys are patterns as in O(names). A program's own name counts
-        before patterns.
+        state for each program. Its keys are patterns as in O(names). The exact name of a program
+        has priority over patterns.
       - V(running) is C(RUNNING) for at least O(min_uptime), or exited with an expected code.
-      - V(stopped) is C(STOPPED), or anything else in which the program has no process and will not
-        get one.
+      - V(stopped) is C(STOPPED), or any other state in which the program has no process and will
+        not get one.
       - V(exited) is C(EXITED), with any code.
       - V(fatal) is C(FATAL).
       - Waiting for V(running) or V(exited) fails at once on C(FATAL), and for V(running) on an exit
         with an unexpected code after which supervisord does not restart the program.
-      - A program that supervisord does not know fails at once too.
+      - An unknown program also fails at once.
     type: raw
   log_tail_all:
-    description: Return the ends of the logs of all selected programs, and not only of those that
-      are not well.
+    description: Return the ends of the logs of all selected programs, not only of the unhealthy
+      ones.
     type: bool
     default: false
 seealso:
   - module: bnlnpps.swf_testbed.supervisor_program
   - name: Process states
-    description: What the states mean and how a program gets from one to another.
+    description: The meaning of the states, and the transitions between them.
     link: https://supervisord.org/subprocess.html#process-states
 """
 
@@ -70,7 +69,7 @@ EXAMPLES = r"""
     config: /etc/swf-testbed/supervisord.conf
   register: testbed
 
-- name: Show what is not well
+- name: Show the unhealthy programs
   ansible.builtin.debug:
     msg: "{{ testbed.processes | rejectattr('healthy') | map(attribute='full_name') }}"
 
@@ -88,7 +87,7 @@ EXAMPLES = r"""
       setup-database: exited
       "*-agent": running
 
-- name: Look at one group behind a TLS proxy, with the last lines of its logs
+- name: Get the status of one group behind a TLS proxy, with the last lines of its logs
   bnlnpps.swf_testbed.supervisor_info:
     url: https://testbed.example.org:9443
     username: operator
@@ -100,13 +99,13 @@ EXAMPLES = r"""
 
 - name: Start supervisord if it is not running
   block:
-    - name: Ask supervisord
+    - name: Query supervisord
       bnlnpps.swf_testbed.supervisor_info:
         socket: /run/swf-testbed/supervisor.sock
       register: asked
       failed_when: asked.cause | default('') not in ['', 'socket_missing', 'socket_stale']
 
-    - name: Start it
+    - name: Start supervisord
       ansible.builtin.systemd_service:
         name: swf-testbed
         state: started
@@ -136,8 +135,8 @@ supervisor:
       description: Its C(identifier).
       type: str
     state:
-      description: Its state, V(RUNNING) or V(FATAL). One that is shutting down or restarting does
-        not answer.
+      description: Its state, V(RUNNING) or V(FATAL). It does not answer while it shuts down or
+        restarts.
       type: str
     state_code:
       description: The number of the state.
@@ -160,8 +159,8 @@ processes:
       type: str
       sample: worker
     full_name:
-      description: The name as C(supervisorctl status) shows it, V(name) alone where name and group
-        are the same.
+      description: The name as C(supervisorctl status) shows it, only V(name) if name and group are
+        equal.
       type: str
       sample: worker:worker_00
     state:
@@ -175,7 +174,7 @@ processes:
       sample: 200
     healthy:
       description:
-        - Whether the program is as its configuration wants it.
+        - Whether the program is in the state that its configuration defines.
         - That is C(RUNNING) for at least O(min_uptime), C(EXITED) with an expected code, or
           C(STOPPED) with C(autostart=false).
       type: bool
@@ -185,8 +184,8 @@ processes:
       type: int
       sample: null
     uptime_seconds:
-      description: How long the process has been there, V(null) without a process, or if the clock
-        was set back since it began.
+      description: Seconds since the start of the process, V(null) without a process, or if the
+        clock was set back since.
       type: int
       sample: null
     started_at:
@@ -206,8 +205,7 @@ processes:
         - The status with which the last process exited. V(null) if it runs, never ran, was killed,
           or if the status is unknown.
         - After C(Exited too quickly) it comes from supervisord's main log, as far back as 1 MiB. It
-          is unknown where several groups have programs of this name, because the log does not tell
-          them apart.
+          is unknown if several groups have programs of this name, because the log has no groups.
       type: int
       sample: 3
     exit_signal:
@@ -222,8 +220,8 @@ processes:
     autostart:
       description:
         - For a C(STOPPED) program, its C(autostart). V(null) for others.
-        - Also V(null) where supervisord cannot tell, which happens if some program has a number
-          above 2147483647 in its configuration.
+        - Also V(null) if supervisord cannot report it, because a program has a number above
+          2147483647 in its configuration.
       type: bool
       sample: null
     stdout_logfile:
@@ -290,10 +288,10 @@ cause:
   description:
     - Why the module failed, for use in conditions.
     - V(socket_missing), V(socket_stale), V(refused), V(config_missing) if supervisord does not seem
-      to run; V(permission_denied), V(unauthorized) if this user or login may not; V(timeout),
-      V(died), V(shutting_down), V(internal) if supervisord is there and not well; V(unreachable),
-      V(tls), V(not_supervisor), V(too_old), V(no_rpc_interface) if something else answers or stands
-      between; V(bad_address), V(bad_option), V(config_invalid), V(no_server) if an option or the
+      to run; V(permission_denied), V(unauthorized) if this user or login lacks access; V(timeout),
+      V(died), V(shutting_down), V(internal) if supervisord runs but cannot answer; V(unreachable),
+      V(tls), V(not_supervisor), V(too_old), V(no_rpc_interface) if the network or another server is
+      the cause; V(bad_address), V(bad_option), V(config_invalid), V(no_server) if an option or the
       configuration is wrong; V(no_such_program), V(wait_failed), V(wait_timeout) for O(wait_for).
   returned: failure
   type: str
@@ -345,7 +343,7 @@ def main() -> None:
     except SupervisorError as error:
         if module.check_mode and error.means_not_running:
             module.warn(
-                "%s In check mode this is not a failure: nothing is known to run." % error.message
+                "%s In check mode this is no failure: an earlier task may start it." % error.message
             )
             module.exit_json(**_nothing_runs())
         args.fail(module, error)
@@ -360,7 +358,7 @@ def _wait_for(module: AnsibleModule) -> dict[str, str]:
     for pattern, state in wanted.items():
         if state not in WANTED_STATES:
             module.fail_json(
-                msg="wait_for: %r is not a state to wait for (program %s). Choose one of %s."
+                msg="wait_for: %r is not a state to wait for (program %s). Fix: choose one of %s."
                 % (state, pattern, ", ".join(WANTED_STATES)),
                 cause="bad_option",
             )
@@ -396,7 +394,7 @@ def _report(
     goal = " or ".join(sorted({wanted[name] for name in outcome.reasons})).upper()
     if module.check_mode:
         message = explain(outcome._replace(timed_out=False), items, len(wanted), goal, 0)
-        module.warn("In check mode this is not waited for: " + message)
+        module.warn("Check mode does not wait for this: " + message)
         module.exit_json(**result)
     message = explain(outcome, items, len(wanted), goal, params["wait_timeout"])
     cause = "wait_timeout" if outcome.timed_out else "wait_failed"
@@ -407,18 +405,14 @@ def _wanted(
     module: AnsibleModule, infos: list[dict[str, t.Any]], wait_for: dict[str, str]
 ) -> dict[str, str]:
     """Per program the state to wait for: that of its own name, else of the first pattern that
-    fits."""
+    matches."""
     selected = status.select(infos, module.params["names"], module.params["groups"])
     missing = status.unmatched(selected, wait_for, []) or status.unmatched(
         infos, module.params["names"], module.params["groups"]
     )
     if missing:
         module.fail_json(
-            msg="supervisord knows no program %s. It knows: %s."
-            % (
-                ", ".join(missing),
-                ", ".join(status.display_name(info) for info in infos) or "none",
-            ),
+            msg=args.no_such_program(missing, [status.display_name(info) for info in infos]),
             cause="no_such_program",
         )
     wanted = {}

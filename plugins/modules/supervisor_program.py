@@ -12,12 +12,12 @@ version_added: 0.1.0
 author:
   - BNL NPPS (@bnlnpps)
 description:
-  - Starts, stops, restarts and signals programs of a running supervisord, and brings its changed
-    configuration into force.
-  - Speaks to supervisord's XML-RPC interface itself. All programs are told in one call, and
-    supervisord works on them at the same time.
-  - Waits until the programs are in the state that is wanted. If they do not get there, it fails
-    with their states, the reasons, and the ends of their logs.
+  - Starts, stops, restarts and signals programs of a running supervisord, and applies its changed
+    configuration.
+  - Uses supervisord's XML-RPC interface directly. One call has the commands for all programs, and
+    supervisord carries them out at the same time.
+  - Waits until the programs are in the wanted state. If they do not reach it, the module fails with
+    their states, the reasons, and the ends of their logs.
 extends_documentation_fragment:
   - ansible.builtin.action_common_attributes
   - bnlnpps.swf_testbed.supervisor
@@ -25,54 +25,49 @@ attributes:
   check_mode:
     support: full
     details:
-      - Nothing is changed, not even what supervisord has read of its configuration.
-      - For O(state=applied) and O(state=present) the configuration is read by the rules of
-        supervisord, with the environment and the current directory of its process, and compared
-        with what is in force.
-      - supervisord does not report all of what is in force. The keys C(autorestart),
+      - Nothing is changed, not even the configuration that supervisord has in memory.
+      - For O(state=applied) and O(state=present) the code of supervisor itself reads the
+        configuration, in a process with the Python, user, environment and directory of supervisord,
+        and the module compares the result with the active configuration. The module must run on the
+        host of supervisord, as its user or as root.
+      - supervisord does not report its whole active configuration. The keys C(autorestart),
         C(environment), C(stopasgroup) and C(umask), the events of listeners and the sockets of
-        FastCGI programs are compared with a record that the last O(state=applied) left, or not at
-        all if no file was written since supervisord was started. RV(config_changes.unverified)
-        names the groups for which neither helps, for example because another tool brought them into
-        force. Of those, the environment of running processes is compared, where this user may see
-        it.
-      - That a file can be read is predicted, and not whether the code that it names can be imported
-        or its event names are known.
-      - A program that would be started is expected to be C(RUNNING), and one-shot programs are no
-        exception.
-      - If supervisord is not running, the module does not fail but warns. It expects a change,
-        except for O(state=stopped) and O(state=absent). This way the first run of a play can be in
-        check mode.
+        FastCGI programs are compared with a record of the last O(state=applied), or not at all if
+        no file was written since supervisord started. RV(config_changes.unverified) has the groups
+        without such a record, for example because another tool applied them. For those, the module
+        compares the environment of running processes, if this user may read it.
+      - A program that would be started is predicted as C(RUNNING), also a one-shot program.
+      - If supervisord is not running, the module warns and does not fail. It predicts a change,
+        except for O(state=stopped) and O(state=absent). So the first run of a play can be in check
+        mode.
   diff_mode:
     support: full
     details:
-      - Shows the programs that are concerned, with their states, what is done with them, and the
-        keys of their configuration that change. Values of C(environment) are not shown.
+      - Shows the affected programs, with their states, the actions, and the keys of their
+        configuration that change. Values of C(environment) are not shown.
   platform:
     platforms: posix
 options:
   state:
     description:
-      - What to do with the programs that O(names) and O(groups) select. All but V(applied) need one
-        of these; V(all) in O(names) stands for all programs.
+      - The action for the programs that O(names) and O(groups) select. All except V(applied) need
+        one of these options; V(all) in O(names) selects all programs.
       - V(started) starts those that do not run. C(FATAL) ones are tried again, and C(BACKOFF) ones
         at once. One that exited with an expected code stays as it is. V(restarted) runs it again.
       - V(stopped) stops those that run.
       - V(restarted) stops those that run, all at the same time, and starts all.
       - V(signalled) sends O(signal) to those that run. It always reports a change, and fails for a
         program that does not run if that was named without a pattern.
-      - V(applied) lets supervisord read its configuration again, and adds, replaces and removes
-        what differs from what is in force. Then the programs with C(autostart) that do not run are
-        started, whether they failed or were stopped by hand; those that exited with an expected
-        code are not. So in the end what is configured runs. Programs whose group did not change
-        keep their processes. Without O(names) and O(groups) it concerns all groups, otherwise those
-        with a program that is selected.
-      - Once V(applied), V(restarted) or V(absent) has begun to stop programs, a detached process on
-        the host completes the change, even if the controller and the module are killed meanwhile.
-      - V(present) adds the groups that are configured and not in force yet, and leaves those that
-        are in force as they are.
-      - V(absent) stops groups and takes them out of supervisord. As long as they are in the
-        configuration file, the next V(applied) brings them back.
+      - V(applied) lets supervisord read its configuration again, and adds, replaces and removes the
+        groups that differ. Then it starts the programs with C(autostart) that do not run, also
+        those that failed or were stopped by hand, but not those that exited with an expected code.
+        Programs of unchanged groups are not restarted. Without O(names) and O(groups) it affects
+        all groups, otherwise those with a selected program.
+      - As soon as V(applied), V(restarted) or V(absent) begins to stop programs, a detached process
+        on the host completes the change, even if the controller and the module are killed.
+      - V(present) adds configured groups that are not active yet, and does not change active ones.
+      - V(absent) stops groups and removes them from supervisord. If they are still in the
+        configuration file, the next V(applied) adds them again.
     type: str
     required: true
     choices:
@@ -87,15 +82,15 @@ options:
     description: The signal for O(state=signalled), as a name like V(HUP) or V(SIGHUP), or a number.
     type: str
 notes:
-  - supervisord replaces groups as a whole. If one program of a group changes, or C(numprocs) does,
-    all programs of the group are restarted. RV(config_changes.restarted_unchanged) says which ones
-    paid for a change that was not theirs.
-  - supervisord reads its own C([supervisord]) section and its servers only when it is started.
-    Changes there need a restart of supervisord. The C(environment) in that section is an exception,
-    it concerns all programs.
-  - After O(state=applied) and O(state=present) a file with the name of the socket and C(.applied)
-    behind it holds hashes of what is in force, for check mode. It is readable by its owner only,
-    and can be deleted at any time.
+  - supervisord replaces whole groups. If one program of a group or its C(numprocs) changes, all
+    programs of the group are restarted. RV(config_changes.restarted_unchanged) has the programs
+    whose own configuration did not change.
+  - supervisord reads its own C([supervisord]) section and its servers only at its start. Changes
+    there need a restart of supervisord. The C(environment) in that section is an exception, it is
+    part of all programs.
+  - After O(state=applied) and O(state=present) a file with the name of the socket and the suffix
+    C(.applied) has hashes of the active configuration, for check mode. Only its owner can read it,
+    and it can be deleted at any time.
 seealso:
   - module: bnlnpps.swf_testbed.supervisor_info
   - plugin: bnlnpps.swf_testbed.supervisor_environment
@@ -105,14 +100,14 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Bring the configuration into force, and see that everything stays up for three seconds
+- name: Apply the configuration, and wait until all programs run for three seconds
   bnlnpps.swf_testbed.supervisor_program:
     config: /etc/swf-testbed/supervisord.conf
     state: applied
     wait_timeout: 60
     min_uptime: 3
 
-- name: See that two programs run
+- name: Start two programs
   bnlnpps.swf_testbed.supervisor_program:
     socket: /run/swf-testbed/supervisor.sock
     names:
@@ -126,13 +121,13 @@ EXAMPLES = r"""
     names: worker:*
     state: restarted
 
-- name: Stop everything, for maintenance
+- name: Stop all programs for maintenance
   bnlnpps.swf_testbed.supervisor_program:
     socket: /run/swf-testbed/supervisor.sock
     names: all
     state: stopped
 
-- name: Let the web server read its configuration again
+- name: Reload the web server
   bnlnpps.swf_testbed.supervisor_program:
     url: 127.0.0.1:9001
     username: operator
@@ -141,7 +136,7 @@ EXAMPLES = r"""
     state: signalled
     signal: HUP
 
-- name: Take out a group whose configuration file was deleted, and nothing else
+- name: Remove a group whose configuration file was deleted
   bnlnpps.swf_testbed.supervisor_program:
     socket: /run/swf-testbed/supervisor.sock
     groups: old-agent
@@ -150,18 +145,17 @@ EXAMPLES = r"""
 
 RETURN = r"""
 changed_programs:
-  description: The full names of the programs with which something was done, or would be in check
-    mode.
+  description: The full names of the affected programs, in check mode of those that would be.
   returned: success, and failure after something was done
   type: list
   elements: str
   sample: ["monitor", "worker:worker_00"]
 actions:
   description:
-    - What was done with each of them.
+    - The action for each of them.
     - One of V(added), V(removed), V(restarted), V(started), V(stopped), V(signalled) and
-      V(replaced). The last is a program that got a new configuration and did not run before and
-      does not run now.
+      V(replaced). The last is a program with a new configuration that runs neither before nor
+      afterwards.
   returned: success, and failure after something was done
   type: dict
   sample: {monitor: started, "worker:worker_00": restarted}
@@ -177,7 +171,7 @@ after:
   type: dict
   sample: {monitor: {state: RUNNING, pid: 907}, "worker:worker_00": {state: RUNNING, pid: 908}}
 config_changes:
-  description: What was different between the configuration files and what was in force.
+  description: The differences between the configuration files and the active configuration.
   returned: for O(state=applied), O(state=present) and O(state=absent)
   type: dict
   contains:
@@ -192,7 +186,7 @@ config_changes:
       elements: str
       sample: ["worker"]
     removed:
-      description: The groups that were taken out.
+      description: The groups that were removed.
       type: list
       elements: str
       sample: []
@@ -200,19 +194,18 @@ config_changes:
       description:
         - Per full name of a program in a replaced group, the keys of its configuration that
           changed.
-        - It does not have programs whose only changes are in keys that supervisord does not report,
-          unless there is a record of the last O(state=applied).
+        - Without a record of the last O(state=applied), it lacks programs whose only changes are in
+          keys that supervisord does not report.
       type: dict
       sample: {"worker:worker_00": ["command", "environment"]}
     restarted_unchanged:
-      description: Programs that were restarted only because they share a group with one that
-        changed.
+      description: Programs that were restarted only because another program of their group changed.
       type: list
       elements: str
       sample: ["worker:worker_01"]
     unverified:
-      description: In check mode, the groups that seem unchanged but could not be compared in all
-        keys.
+      description: In check mode, the groups that seem unchanged, with keys that could not be
+        compared.
       type: list
       elements: str
       sample: []
@@ -222,19 +215,20 @@ processes:
   type: list
   elements: dict
 failures:
-  description: Those of RV(processes) that are not as wanted, with the ends of their logs.
+  description: Those of RV(processes) that are not in the wanted state, with the ends of their
+    logs.
   returned: when the waiting failed
   type: list
   elements: dict
 cause:
   description:
     - Why the module failed, for use in conditions.
-    - Beside the causes of M(bnlnpps.swf_testbed.supervisor_info) there are V(group_failed) and
-      V(call_refused) if supervisord could not do what it was told, V(interrupted) if the process
-      that brings the change into force was killed, V(part_of_group) if O(state=absent) is asked for
-      a part of a group, V(not_running) if a program cannot be signalled, and V(config_unknown) if
-      check mode cannot tell which file supervisord reads. With V(config_invalid) supervisord
-      refuses the new configuration, and nothing was changed.
+    - In addition to the causes of M(bnlnpps.swf_testbed.supervisor_info) there are V(group_failed)
+      and V(call_refused) if supervisord could not carry out a call, V(interrupted) if the process
+      that completes the change was killed, V(part_of_group) if O(state=absent) selects a part of a
+      group, V(not_running) if a program cannot be signalled, and V(config_unknown) if check mode
+      cannot read the configuration of supervisord. With V(config_invalid) supervisord refuses the
+      new configuration, and nothing was changed.
   returned: failure
   type: str
   sample: wait_failed
@@ -279,7 +273,7 @@ def main() -> None:
     state = module.params["state"]
     if state != "applied" and not module.params["names"] and not module.params["groups"]:
         module.fail_json(
-            msg="state=%s needs 'names' or 'groups'. For all programs give names: all." % state,
+            msg="state=%s needs 'names' or 'groups'. Fix: give them, or names: all." % state,
             cause="bad_option",
         )
     if state == "signalled":
@@ -297,7 +291,9 @@ def main() -> None:
             _predict_without_supervisord(module, error)
         args.fail(module, error, changed=task is not None and task.touched)
     except RpcFault as fault:
-        refusal = SupervisorError("call_refused", "supervisord refuses a call: %s." % fault.text)
+        refusal = SupervisorError(
+            "call_refused", "supervisord refuses a call. Evidence: %s." % fault.text
+        )
         args.fail(module, refusal, changed=task is not None and task.touched)
     except StepKilledError as error:
         args.fail(module, SupervisorError("interrupted", str(error)), changed=True)
@@ -307,14 +303,11 @@ def main() -> None:
 
 
 def _predict_without_supervisord(module: AnsibleModule, error: SupervisorError) -> None:
-    """A first run in check mode: what was to start supervisord has only been predicted as well."""
+    """A first run in check mode: the start of supervisord is only predicted, too."""
     changes = module.params["state"] not in ("stopped", "absent")
     module.warn(
-        "%s In check mode this is not a failure: the task is taken to %s."
-        % (
-            error.message,
-            "change something once supervisord runs" if changes else "have nothing to do",
-        )
+        "%s In check mode this is no failure: the prediction is %s."
+        % (error.message, "a change as soon as supervisord runs" if changes else "no change")
     )
     module.exit_json(changed=changes, changed_programs=[], actions={}, before={}, after={})
 

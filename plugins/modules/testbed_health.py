@@ -7,21 +7,21 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: testbed_health
-short_description: Ask the testbed's monitor whether it is healthy, and wait until it is
+short_description: Check the health of the testbed, and wait until it is healthy
 version_added: 0.1.0
 author:
   - BNL NPPS (@bnlnpps)
 description:
-  - Asks the health page of swf-monitor, which tells whether the database answers and whether the
-    message listener is subscribed and fresh, and whether every agent that is known is alive. A
-    process can be RUNNING and dead inside; this sees it.
-  - An agent of another host that is not alive is a warning, and RV(healthy) is then false; what was
-    started here is not at fault.
-  - With O(programs) and O(flow), waits for proof that programs do their work.
-  - Fails with what is wrong and where to look.
+  - Queries the health page of swf-monitor. It reports whether the database answers, the message
+    listener is subscribed and receives messages, and every known agent is alive. A process can be
+    RUNNING and deadlocked; this page shows it.
+  - An agent of another host that is not alive is a warning, and RV(healthy) is then false; programs
+    of this host are not the cause.
+  - With O(programs) and O(flow), waits for evidence that programs do their work.
+  - Fails with each problem and the log that has its details.
 options:
   url:
-    description: Address of the health page. Empty on a host that only asks for O(programs).
+    description: Address of the health page. Empty to check O(programs) only.
     type: str
     default: ""
   summary_url:
@@ -29,30 +29,30 @@ options:
     type: str
   programs:
     description:
-      - Programs of this host, as RV(bnlnpps.swf_testbed.supervisor_program#module:after) has them.
-        Of each whose name ends on C(-agent) and that runs, the monitor must have had a heartbeat
-        since its process was started, which says that it has a broker.
-      - The agent is found by its name, C(SWF_AGENT_NAME) or the type and the name of the host.
+      - Programs of this host, as in RV(bnlnpps.swf_testbed.supervisor_program#module:after).
+      - The monitor must have a heartbeat from each running program whose name ends with C(-agent),
+        sent since its process started. The heartbeat shows that the agent has a broker.
+      - The name of an agent is C(SWF_AGENT_NAME), or its type and the name of the host.
     type: dict
     default: {}
   flow:
-    description: Whether to wait until a further file was registered, and a further one processed.
+    description: Whether to wait until one more file is registered, and one more is processed.
     type: bool
     default: false
   ca_cert:
-    description: File of the CA certificates that the page is believed by. Where there is no such
-      file, the host's are taken.
+    description: File of the CA certificates to verify the monitor with. The default, also if the
+      file does not exist, is those of the host.
     type: path
   timeout:
-    description: Seconds to wait until it is healthy. V(0) asks once.
+    description: Seconds to wait until it is healthy. V(0) queries once.
     type: float
     default: 0
 extends_documentation_fragment:
   - bnlnpps.swf_testbed.read_only
 attributes:
   check_mode:
-    description: Never changes anything. In check mode it asks once, and an unhealthy testbed is no
-      failure.
+    description: Never changes anything. In check mode it queries once, and an unhealthy testbed is
+      no failure.
 """
 
 EXAMPLES = r"""
@@ -61,7 +61,7 @@ EXAMPLES = r"""
     url: http://127.0.0.1:8002/api/health/
     timeout: 60
 
-- name: See that what was just started does its work
+- name: Wait until the started programs do their work
   bnlnpps.swf_testbed.testbed_health:
     url: http://127.0.0.1:8002/api/health/
     summary_url: http://127.0.0.1:8002/api/summary/
@@ -72,12 +72,13 @@ EXAMPLES = r"""
 
 RETURN = r"""
 healthy:
-  description: Whether the monitor says that all is well, and what was asked for beside it was seen.
+  description: Whether the monitor reports no problem, and the conditions of O(programs) and O(flow)
+    are met.
   returned: always
   type: bool
   sample: true
 health:
-  description: The monitor's answer.
+  description: The answer of the monitor.
   returned: when the monitor answered
   type: dict
   sample:
@@ -88,6 +89,8 @@ health:
 
 import socket
 import time
+from collections.abc import Mapping
+from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
@@ -105,34 +108,39 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._instance.pipe
 
 
 class Question:
-    """What is asked for; kept between two looks is the first summary, which files are counted
-    from."""
+    """A query with the module's options. It stores the first summary, the base for counting files.
 
-    def __init__(self, options):
+    :ivar answer: the last answer of the health page.
+    :ivar elsewhere: problems of other hosts.
+    """
+
+    def __init__(self, options: Mapping[str, Any]) -> None:
         self.options = options
-        self.answer = self.first = None
-        self.elsewhere = []
+        self.answer: dict[str, Any] | None = None
+        self.first: dict[str, Any] | None = None
+        self.elsewhere: list[str] = []
 
-    def problems(self):
-        """What is not well, as lines."""
-        options, found = self.options, []
+    def problems(self) -> list[str]:
+        """One line for each problem."""
+        options = self.options
+        found: list[str] = []
         if options["url"]:
             self.answer, wrong = ask(options["url"], options["ca_cert"])
             found += self.health_problems(wrong)
         mine = agents(options["programs"])
         if mine or options["flow"]:
             summary, wrong = ask_summary(options["summary_url"], options["ca_cert"])
-            if wrong:
-                return [*found, wrong]
+            if summary is None:
+                return [*found, str(wrong)]
             found += [problem for problem in (agent.problem(summary) for agent in mine) if problem]
             if options["flow"]:
                 self.first = self.first or summary
                 found += stalled(self.first, summary)
         return found
 
-    def health_problems(self, wrong):
-        """What the monitor says is not well. Of the agents here, those that were given are looked
-        at more closely."""
+    def health_problems(self, wrong: str | None) -> list[str]:
+        """The problems that the monitor reports. Agents of this host that are in C(programs) have a
+        closer check of their own."""
         self.elsewhere = []
         if not self.answer or self.answer.get("status") == "ok":
             return problems(self.answer, wrong)
@@ -142,7 +150,7 @@ class Question:
         return causes(self.answer) + [silent[name] for name in silent if name in mine]
 
 
-def main():
+def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "url": {"type": "str", "default": ""},
@@ -157,7 +165,7 @@ def main():
     question = Question(module.params)
     if (module.params["programs"] or module.params["flow"]) and not module.params["summary_url"]:
         module.fail_json(
-            msg="programs and flow need summary_url, the address of the monitor's summary."
+            msg="programs and flow need summary_url. Fix: give the address of the monitor's summary."
         )
     deadline = time.monotonic() + (0 if module.check_mode else module.params["timeout"])
     while True:
@@ -165,14 +173,14 @@ def main():
         if not found or time.monotonic() >= deadline:
             break
         time.sleep(0.25)
-    result = {"changed": False, "healthy": not found and not question.elsewhere}
+    result: dict[str, Any] = {"changed": False, "healthy": not found and not question.elsewhere}
     for line in question.elsewhere:
         module.warn(line)
     if question.answer:
         result["health"] = question.answer
     if found and not module.check_mode:
         module.fail_json(
-            msg="the testbed is not healthy, says %s:\n%s"
+            msg="The testbed is not healthy. Evidence from %s:\n%s"
             % (module.params["url"] or module.params["summary_url"], "\n".join(found)),
             **result,
         )

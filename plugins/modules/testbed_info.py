@@ -7,26 +7,26 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: testbed_info
-short_description: Report what the instances of the testbed on a host are doing
+short_description: Report the state of the testbed instances on a host
 version_added: 0.1.0
 author:
   - BNL NPPS (@bnlnpps)
 description:
-  - Reports, in one call, the release, the daemon and the programs of every instance named, and what
-    the monitor says of the testbed's health. An instance that is down or was never installed is
-    part of the report and no failure.
-  - A program that runs now, but ended at least twice within the last hour and was started again by
-    supervisord, is not well.
-  - Where programs are not well and another release became active less than a day ago, a problem
-    says so, and how to go back.
-  - Tries to write into the directories of an instance, as the users that write there; no file is
-    left.
-  - Releases the host, if a play with the lookup P(bnlnpps.swf_testbed.lease#lookup) holds it, since
-    it is the last call of a run.
-  - Looks whether the active release is still what was built. Seen are packages that were added,
-    removed or changed, and files of packages that are gone, have another size, or were written
-    later with other content. Not seen are content of the same size under a time that was set back,
-    compiled bytecode, and files that were added inside of a package.
+  - Reports, in one call, the release, the daemon and the programs of each instance, and the health
+    that the monitor reports. An instance that is down or not installed is part of the report and no
+    failure.
+  - A running program that ended at least twice within the last hour, and was restarted by
+    supervisord, is unhealthy.
+  - If programs are unhealthy and another release became active less than a day ago, a problem
+    reports that, with the command for the rollback.
+  - Tries to write to the directories of an instance, as the users that write there; no file
+    remains.
+  - Releases the lock of a play with the lookup P(bnlnpps.swf_testbed.lease#lookup) on the host,
+    because it is the last call of a run.
+  - Compares the active release with its build. It detects added, removed and changed packages, and
+    files of packages that are missing, have another size, or were written later with other
+    content. It does not detect content of the same size with an older time, compiled bytecode, and
+    files that were added to a package.
 options:
   instances:
     description: Names of the instances.
@@ -40,8 +40,8 @@ options:
     default: user
   health_url:
     description:
-      - Address of the monitor's health page, on a host that has it. It is asked as the last of
-        O(instances) asks it, with the CA certificates of that.
+      - Address of the monitor's health page, on a host that runs the monitor. The CA certificates
+        of the last one of O(instances) verify it.
     type: str
 extends_documentation_fragment:
   - bnlnpps.swf_testbed.read_only
@@ -50,7 +50,7 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Ask what runs
+- name: Report the state of the testbed
   bnlnpps.swf_testbed.testbed_info:
     instances: [swf-testbed]
     health_url: http://127.0.0.1:8002/api/health/
@@ -58,7 +58,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 instances:
-  description: What each instance does.
+  description: The state of each instance.
   returned: always
   type: list
   elements: dict
@@ -76,17 +76,17 @@ instances:
       type: str
       sample: /etc/swf-testbed/supervisord.conf
     unreachable:
-      description: Process ids of supervisord processes of this instance that are not reached at its
-        socket.
+      description: Process ids of supervisord processes of this instance that its socket does not
+        reach.
       type: list
       elements: int
       sample: []
     has_ill_programs:
-      description: Whether a program does not do what it should.
+      description: Whether a program is unhealthy.
       type: bool
       sample: false
     problems:
-      description: What is not well, each line with the next step.
+      description: The problems, each line with the next step.
       type: list
       elements: str
       sample: []
@@ -100,6 +100,8 @@ healthy:
   type: bool
   sample: true
 """
+
+from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
@@ -123,8 +125,8 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._instance.heal
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._instance.state import State
 
 
-def report(instance, scope):
-    """What one instance does."""
+def report(instance: str, scope: str) -> dict[str, Any]:
+    """The state of one instance."""
     state = State(layout(instance, scope, environment_of_login()))
     found = state.findings + (instance_problems(state.places) if state.installed else [])
     return {
@@ -138,7 +140,7 @@ def report(instance, scope):
     }
 
 
-def main():
+def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "instances": {"type": "list", "elements": "str", "required": True},
@@ -152,7 +154,7 @@ def main():
     except InstanceNameError as error:
         module.fail_json(msg=str(error))
     found = [report(name, module.params["scope"]) for name in names]
-    # a monitor whose daemon is down has been reported already
+    # if its daemon is down, the monitor was reported already
     if module.params["health_url"] and found and found[-1]["processes"]:
         ca_file = layout(found[-1]["name"], module.params["scope"], environment_of_login())[
             "ca_file"

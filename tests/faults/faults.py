@@ -135,7 +135,7 @@ class Faults(SecretFaults, Outages, FirstRuns, Canaries):
         return self.program_that(
             "processing",
             ["time.sleep(100000)"],
-            "the monitor has not heard of processing-agent",
+            "the monitor has not heard from processing-agent",
             during=during,
         )
 
@@ -158,7 +158,7 @@ class Faults(SecretFaults, Outages, FirstRuns, Canaries):
         deadline, code, output = time.monotonic() + NOTICED, 0, ""
         # during the one or two seconds of its restart, status.yml reports little
         while (
-            code == 0 or "has ended and was started again" not in output
+            code == 0 or "but ended and was restarted" not in output
         ) and time.monotonic() < deadline:
             time.sleep(5)
             code, output = self.testbed.play("status.yml")
@@ -176,7 +176,7 @@ class Faults(SecretFaults, Outages, FirstRuns, Canaries):
             ],
         )
         command = re.search(
-            r"go back to %s: ansible-playbook playbooks/(\S+)" % re.escape(before),
+            r"roll back to %s: ansible-playbook playbooks/(\S+)" % re.escape(before),
             " ".join(output.split()),
         )
         if problem or not command:

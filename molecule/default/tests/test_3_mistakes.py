@@ -111,7 +111,7 @@ def test_a_dead_broker(testbed, play, wait_until):
     done = play(limit=testbed.name, playbook="playbooks/status.yml")
     assert done.returncode != 0
     assert "broker is STOPPED" in done.stdout and "broker, the end of " in done.stdout
-    assert "the listener is not well" in done.stdout
+    assert "the listener is unhealthy" in done.stdout
     assert play(limit=testbed.name, playbook="playbooks/start.yml").returncode == 0
 
 

@@ -1,8 +1,8 @@
 # Copyright: Contributors to the bnlnpps.swf_testbed collection
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Logs that were moved away or deleted while supervisord has them open: it goes on writing where
-nobody looks."""
+"""Logs that were moved or deleted while supervisord has them open: it still writes to the moved or
+deleted file."""
 
 from __future__ import annotations
 
@@ -11,22 +11,26 @@ import os
 import pwd
 import stat
 import time
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.findings import (
     WARNING,
     finding,
 )
 
-# within this time a log that supervisord itself rotates is in its place again
+# supervisord's own rotation replaces a log within this time
 ROTATION_SECONDS = 0.2
 DELETED = " (deleted)"
 
+FileId = tuple[int, int]  # device and inode
 
-def lost_logs(daemon, paths):
-    """{path: where it is written instead, or None where that is not known} of the logs that are not
-    in their place.
 
-    :param daemon: pid of a supervisord; where its files cannot be seen, nothing is lost.
+def lost_logs(daemon: int, paths: Iterable[str]) -> dict[str, str | None]:
+    """{path: the file that is written instead, or None if it is unknown} of the logs that are not
+    at their path.
+
+    :param daemon: pid of a supervisord; if its files are not visible, the result is empty.
     :param paths: of logs that it has open.
     """
     found = missing(daemon, paths)
@@ -36,7 +40,7 @@ def lost_logs(daemon, paths):
     return found
 
 
-def missing(daemon, paths):
+def missing(daemon: int, paths: Iterable[str]) -> dict[str, str | None]:
     files = open_files(daemon)
     return {
         path: written_to(path, files.values())
@@ -45,16 +49,17 @@ def missing(daemon, paths):
     }
 
 
-def open_files(pid):
-    """{what tells a regular file from others: its path} of those that a process has open."""
-    folder, found = "/proc/%d/fd" % pid, {}
+def open_files(pid: int) -> dict[FileId, str]:
+    """{identity of a regular file: its path} of those that a process has open."""
+    folder = "/proc/%d/fd" % pid
+    found: dict[FileId, str] = {}
     try:
         names = os.listdir(folder)
     except OSError:
-        # another user's, or gone
+        # it belongs to another user, or has ended
         return {}
     for name in names:
-        # connections come and go meanwhile
+        # files are opened and closed at the same time
         with contextlib.suppress(OSError):
             status = os.stat(os.path.join(folder, name))
             if stat.S_ISREG(status.st_mode):
@@ -62,7 +67,7 @@ def open_files(pid):
     return found
 
 
-def identity_of(path):
+def identity_of(path: str) -> FileId | None:
     try:
         status = os.stat(path)
     except OSError:
@@ -70,9 +75,8 @@ def identity_of(path):
     return status.st_dev, status.st_ino
 
 
-def written_to(path, places):
-    """Where a log is written that is not in its place; None if that cannot be told from the
-    names."""
+def written_to(path: str, places: Collection[str]) -> str | None:
+    """The file that is written in place of a log; None if the names do not show it."""
     if path + DELETED in places:
         return path + DELETED
     return next(
@@ -81,8 +85,10 @@ def written_to(path, places):
     )
 
 
-def findings(daemon, main_log, processes):
-    """Findings for the logs of a supervisord and of its programs that run.
+def findings(
+    daemon: int, main_log: str, processes: Iterable[Mapping[str, Any]]
+) -> list[dict[str, Any]]:
+    """Findings for the logs of a supervisord and of its running programs.
 
     :param processes: as the module supervisor_info returns them.
     """
@@ -96,20 +102,20 @@ def findings(daemon, main_log, processes):
     if not lost:
         return []
     user = pwd.getpwuid(os.stat("/proc/%d" % daemon).st_uid).pw_name
-    fix = "Run: %skill -USR2 %d, which makes supervisord open its logs anew" % (
+    fix = "Run: %skill -USR2 %d, which makes supervisord reopen its logs" % (
         "" if user == pwd.getpwuid(os.getuid()).pw_name else "sudo -u %s " % user,
         daemon,
     )
-    cause = "the log %s was moved away or deleted while it is written"
+    cause = "the log %s was moved or deleted while it is open"
     return [
         finding("log", cause % path, evidence(place, daemon), fix, WARNING)
         for path, place in sorted(lost.items())
     ]
 
 
-def evidence(place, daemon):
+def evidence(place: str | None, daemon: int) -> str:
     if place is None:
         return "process %d does not have that file open" % daemon
     if place.endswith(DELETED):
-        return "process %d writes into the deleted file, whose space is not free" % daemon
+        return "process %d writes to the deleted file and still uses its disk space" % daemon
     return "process %d writes to %s" % (daemon, place)

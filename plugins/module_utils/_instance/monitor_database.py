@@ -1,13 +1,15 @@
 # Copyright: Contributors to the bnlnpps.swf_testbed collection
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which database a monitor uses, and how many rows of its history are in it."""
+"""The database of a monitor, and the number of rows of its history."""
 
 from __future__ import annotations
 
 import json
 import os
 import tempfile
+from collections.abc import Mapping
+from typing import Any
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._instance.monitor_runner import (
     MonitorError,
@@ -21,15 +23,15 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.co
 )
 
 SECTION = "program:monitor"
-#: what a monitor remembers that would be lost: {table: what is in it}
+#: tables whose rows would be lost: {table: name of its rows}
 TABLES = {
     "swf_monitor_run": "runs",
     "swf_monitor_stffile": "STF files",
     "swf_monitor_tffile": "TF files",
     "swf_monitor_message": "messages",
 }
-# The settings and drivers of a release know how to reach its database. No table of another version
-# is assumed to exist.
+# Runs with the settings and drivers of a release. The database may be of another version: a table
+# may not exist.
 COUNT = """
 import json, os, sys
 os.environ["DJANGO_SETTINGS_MODULE"] = "swf_monitor.settings"
@@ -39,7 +41,7 @@ try:
     django.setup()
     from django.conf import settings
     from django.db import connection
-    # to connect to a SQLite file that does not exist would make it
+    # a connection would create a SQLite file that does not exist
     if connection.vendor != "sqlite" or os.path.exists(settings.DATABASES["default"]["NAME"]):
         with connection.cursor() as cursor:
             there = connection.introspection.table_names(cursor)
@@ -53,8 +55,8 @@ print(json.dumps(rows))
 """
 
 
-def address(environment):
-    """The database of a monitor with this environment, in one word; "" for no monitor."""
+def address(environment: Mapping[str, str]) -> str:
+    """The database of a monitor with this environment, as one word; "" without a monitor."""
     if environment.get("DB_HOST"):
         port, name = environment.get("DB_PORT", 5432), environment.get("DB_NAME", "swfdb")
         return "postgresql://%s:%s/%s" % (environment["DB_HOST"], port, name)
@@ -62,8 +64,8 @@ def address(environment):
     return "sqlite:%s" % os.path.join(folder, "db.sqlite3") if folder else ""
 
 
-def connection(environment):
-    """What commands need to reach it: {host, port, name, user}, or {path}."""
+def connection(environment: Mapping[str, str]) -> dict[str, Any]:
+    """The arguments of commands that connect to it: {host, port, name, user}, or {path}."""
     if environment.get("DB_HOST"):
         return {
             "host": environment["DB_HOST"],
@@ -78,11 +80,11 @@ def connection(environment):
     )
 
 
-def configured(path):
-    """(environment of the monitor, section of our own) in a supervisord.conf. The first is {}
-    without a monitor.
+def configured(path: str) -> tuple[dict[str, str], dict[str, str]]:
+    """(environment of the monitor, our own section) in a supervisord.conf. The first is {} without
+    a monitor.
 
-    :raises ConfigError:
+    :raises ConfigError: the configuration is unusable.
     """
     conf = ConfigFile(path, os.environ)
     own = {name: conf.raw("swf-testbed", name, "") for name in ("release", "secrets")}
@@ -91,8 +93,8 @@ def configured(path):
     ), own
 
 
-def known_from(path):
-    """What a host's configuration says of the testbed's monitor, for the layout: {monitor_database,
+def known_from(path: str) -> dict[str, str]:
+    """The testbed's monitor in the configuration of a host, for the layout: {monitor_database,
     monitor_url}."""
     try:
         environment, _own = configured(path)
@@ -106,21 +108,23 @@ def known_from(path):
     except ConfigMissing:
         return {"monitor_database": "", "monitor_url": ""}
     except ConfigError:
-        # it counts as a database that cannot be asked
+        # it counts as a database that does not answer
         return {"monitor_database": "unknown:" + path, "monitor_url": ""}
     return {"monitor_database": address(environment), "monitor_url": next(filter(None, urls), "")}
 
 
-def count(release, environment, user, password, ca_cert):
-    """{what: rows} of the history in a database.
+def count(
+    release: str, environment: Mapping[str, str], user: str, password: str, ca_cert: str
+) -> dict[str, int]:
+    """{name of the rows: their number} of the history in a database.
 
-    :param environment: of the monitor. The secrets that it names are replaced by those given here.
-    :raises MonitorError: it cannot be asked.
+    :param environment: of the monitor; the secrets given here replace those that it names.
+    :raises MonitorError: the query failed.
     """
     python = os.path.join(release, "bin", "python")
     if not os.path.exists(python):
         raise MonitorError("there is no %s" % python)
-    # not used, and settings are not read without one
+    # Django refuses to start without a key; this one is not used
     environment = dict(environment, SECRET_KEY="unused", SWF_LOG_LEVEL="ERROR")
     for name in ("SECRET_KEY_FILE", "DB_PASSWORD_FILE"):
         environment.pop(name, None)
@@ -138,9 +142,9 @@ def count(release, environment, user, password, ca_cert):
     return {TABLES[table]: number for table, number in rows.items() if number}
 
 
-def password_of(environment, own):
-    """The password with which a monitor was configured. That of a unit's credentials is gone while
-    the unit is stopped."""
+def password_of(environment: Mapping[str, str], own: Mapping[str, str]) -> str:
+    """The configured database password of a monitor; "" without one. The credentials of a unit do
+    not exist while it is stopped, so their source is read then."""
     path = environment.get("DB_PASSWORD_FILE", "")
     for place in filter(
         None, (path, path and os.path.join(own["secrets"], os.path.basename(path)))

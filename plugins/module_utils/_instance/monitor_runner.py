@@ -1,39 +1,43 @@
 # Copyright: Contributors to the bnlnpps.swf_testbed collection
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Commands that use the monitor's database, run as the user and with the environment of the
-monitor."""
+"""Commands that use the monitor's database, with the user and the environment of the monitor."""
 
 from __future__ import annotations
 
 import os
 import pwd
 import subprocess
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 
 class MonitorError(Exception):
-    """What could not be done, and why."""
+    """A step that failed, and the reason."""
 
 
 class Runner:
-    """Runs commands as the monitor's own user: what they make must not belong to root, or the
-    monitor could not use it."""
+    """Runs commands as the monitor's own user: the monitor cannot use files that belong to root.
 
-    def __init__(self, options):
+    :param options: C(environment), and C(user) (the login itself if empty, or if this is not root).
+    """
+
+    def __init__(self, options: Mapping[str, Any]) -> None:
         self.environment = {name: str(value) for name, value in options["environment"].items()}
         self.account = (
             pwd.getpwnam(options["user"]) if options["user"] and os.geteuid() == 0 else None
         )
-        # PostgreSQL's library looks for certificates there, and fails where it may not look
+        # PostgreSQL's library looks for certificates there, and fails without permission
         home = self.account.pw_dir if self.account else os.environ.get("HOME", "/")
         self.environment.update(PATH="/usr/local/bin:/usr/bin:/bin", LANG="C.UTF-8", HOME=home)
 
-    def run(self, doing, command, **extra):
-        """What a command printed.
+    def run(self, doing: str, command: Sequence[str], **extra: str) -> str:
+        """The output of a command.
 
-        :raises MonitorError:
+        :param doing: the step in words, for the error.
+        :raises MonitorError: it failed.
         """
-        switch = {}
+        switch: dict[str, Any] = {}
         if self.account:
             groups = os.getgrouplist(self.account.pw_name, self.account.pw_gid)
             switch = {
@@ -58,12 +62,12 @@ class Runner:
             )
         return done.stdout
 
-    def directory(self, path):
+    def directory(self, path: str) -> None:
         os.makedirs(path, mode=0o700, exist_ok=True)
         if self.account:
             os.chown(path, self.account.pw_uid, self.account.pw_gid)
 
-    def file(self, path, text):
+    def file(self, path: str, text: str) -> None:
         handle = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
         with os.fdopen(handle, "w", encoding="utf-8") as stream:
             if self.account:

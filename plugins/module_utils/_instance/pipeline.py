@@ -1,12 +1,10 @@
 # Copyright: Contributors to the bnlnpps.swf_testbed collection
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whether the programs that were just started do their work. A process can be RUNNING and dead
-inside.
+"""Whether programs that were just started do their work. A process can be RUNNING and deadlocked.
 
-Two things are looked at, both in the monitor's summary, which needs no token: each agent of this
-host was heard of by the monitor since its process started, and has a broker; and files get
-registered and processed.
+The monitor's summary, which needs no token, shows two things: each agent of this host has sent a
+heartbeat since its process started, and has a broker; and files are registered and processed.
 """
 
 from __future__ import annotations
@@ -14,6 +12,8 @@ from __future__ import annotations
 import os
 import socket
 import time
+from collections.abc import Mapping
+from typing import Any
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.processes import (
     environ_of,
@@ -21,15 +21,16 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.proces
 )
 
 SUFFIX = "-agent"
-# a file goes from the simulator over the broker to the data agent, to the monitor, and to the
-# processing agent
+# the way of a file: simulator, broker, data agent, monitor, processing agent
 FLOW = {"total": "registered", "processed": "processed"}
+
+Summary = Mapping[str, Any]
 
 
 class Agent:
     """A process of this host that sends heartbeats to the monitor."""
 
-    def __init__(self, program, pid):
+    def __init__(self, program: str, pid: int) -> None:
         self.program, self.pid = program, pid
         kind = program[: -len(SUFFIX)]
         self.name = (environ_of(pid) or {}).get("SWF_AGENT_NAME") or "%s@%s" % (
@@ -37,39 +38,35 @@ class Agent:
             socket.gethostname(),
         )
 
-    def was_heard(self, found, ticks):
-        """Whether the monitor has heard of the process that was started, and not only of one before
-        it.
+    def was_heard(self, found: Mapping[str, Any], ticks: int) -> bool:
+        """Whether the monitor has a heartbeat of this process, and not only of a previous one.
 
-        A monitor that does not tell which process it heard of, one of an earlier release, tells how
-        long ago that was.
+        The monitor of an earlier release does not report the pid; there the age of the heartbeat
+        decides.
         """
         if found.get("pid"):
-            # not the same pid where the agent was started by a script
+            # the pid differs if a script started the agent
             return (ticks_of(found["pid"]) or 0) >= ticks
         return found["seconds_since_heartbeat"] <= time.clock_gettime(
             time.CLOCK_BOOTTIME
         ) - ticks / os.sysconf("SC_CLK_TCK")
 
-    def problem(self, summary):
-        """What is missing, or None."""
+    def problem(self, summary: Summary) -> str | None:
+        """The reason why it counts as not working, or None."""
         found = next(
             (item for item in summary["agents"] if item["instance_name"] == self.name), None
         )
         ticks = ticks_of(self.pid)
         if ticks is None:
-            return "%s (pid %d) ended after it had been taken for started" % (
-                self.program,
-                self.pid,
-            )
+            return "%s (pid %d) ended after its start was reported" % (self.program, self.pid)
         if found is None or not self.was_heard(found, ticks):
-            return "the monitor has not heard of %s (%s, pid %d) since it was started" % (
+            return "the monitor has not heard from %s (%s, pid %d) since its start" % (
                 self.program,
                 self.name,
                 self.pid,
             )
         if found["status"] != "OK":
-            return "%s (%s) says of itself that it is not well: %s. Its broker is likely away" % (
+            return "%s (%s) reports that it is unhealthy: %s. Check its broker" % (
                 self.program,
                 self.name,
                 found["status"],
@@ -77,7 +74,7 @@ class Agent:
         return None
 
 
-def agents(programs):
+def agents(programs: Mapping[str, Mapping[str, Any]]) -> list[Agent]:
     """The agents among programs, as supervisor_program returns them: {name: {state, pid}}."""
     return [
         Agent(name, state["pid"])
@@ -86,11 +83,10 @@ def agents(programs):
     ]
 
 
-def stalled(before, now):
-    """What of a file's way did not happen between two looks at the summary, as a list of
-    sentences."""
+def stalled(before: Summary, now: Summary) -> list[str]:
+    """One sentence for each step of a file's way that did not happen between two summaries."""
     return [
-        "no file was %s since the programs were started (%d in all)" % (word, now["stf"][key])
+        "no file was %s since the start of the programs (%d in total)" % (word, now["stf"][key])
         for key, word in FLOW.items()
         if now["stf"][key] <= before["stf"][key]
     ]

@@ -1,8 +1,8 @@
 # Copyright: Contributors to the bnlnpps.swf_testbed collection
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Programs that end and are started again, over and over: at nearly every look they are RUNNING,
-and look well."""
+"""Programs that end and are restarted over and over: nearly every query shows them RUNNING, and
+healthy."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import typing as t
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor import status
 
 WINDOW = 3600  # seconds
-# one end may be an accident, or somebody's doing
+# a single end may have an external cause
 TIMES = 2
 
 _END = re.compile(
@@ -29,11 +29,11 @@ Info = t.Mapping[str, t.Any]
 
 
 class Restart(t.NamedTuple):
-    """A program that runs, and ended by itself a few times before.
+    """A running program that ended by itself a few times before.
 
-    :ivar times: how often within the last hour.
+    :ivar times: the number of ends within the last hour.
     :ivar how: the last end, as C(exit status 7).
-    :ivar stop: when that was, in seconds since 1970.
+    :ivar stop: the time of the last end, in seconds since 1970.
     """
 
     times: int
@@ -42,10 +42,9 @@ class Restart(t.NamedTuple):
 
 
 def restarted(main_log: str, infos: t.Iterable[Info]) -> dict[str, Restart]:
-    """The programs that supervisord had to start again and again, by their names in full
-    (group:name).
+    """The programs that supervisord had to restart repeatedly, by full name (group:name).
 
-    :param main_log: the end of supervisord's own log, which tells of ends and not of groups.
+    :param main_log: the end of supervisord's own log; it names programs without their groups.
     """
     suspects = {
         info["name"]: info
@@ -54,16 +53,18 @@ def restarted(main_log: str, infos: t.Iterable[Info]) -> dict[str, Restart]:
     }
     ends: dict[str, list[t.Any]] = {name: [] for name in suspects}
     for match in _END.finditer(main_log):
-        # what somebody stopped and started begins anew
+        # a stop by an operator resets the count
         if match.group("what") == "stopped":
             ends[match.group("name")] = []
         else:
             ends.setdefault(match.group("name"), []).append(match)
     found = {}
     for name, info in suspects.items():
-        last = ends[name][-1] if ends[name] else None
+        if not ends[name]:
+            continue
+        last = ends[name][-1]
         times = sum(abs(_at(last) - _at(match)) < WINDOW for match in ends[name])
-        # times are compared without a sign: the clock may have been set back
+        # absolute differences: the clock may have been set back
         if times >= TIMES and abs(info["now"] - info["stop"]) < WINDOW:
             found[status.namespec(info)] = Restart(
                 times, last.group("how"), info["stop"] + int(last.group("ms")) / 1000
@@ -72,7 +73,7 @@ def restarted(main_log: str, infos: t.Iterable[Info]) -> dict[str, Restart]:
 
 
 def _at(match: t.Any) -> float:
-    # of the host's own time zone; only differences are of use
+    # local time; only differences are used
     return (
         datetime.datetime.strptime(match.group("at"), "%Y-%m-%d %H:%M:%S")
         .replace(tzinfo=datetime.timezone.utc)
@@ -81,8 +82,8 @@ def _at(match: t.Any) -> float:
 
 
 def before(text: str, moment: float) -> list[str]:
-    """The lines of a log up to a moment, as far as it has lines of JSON that tell their time, as
-    those of the agents do."""
+    """The lines of a log up to a moment, if it has lines of JSON with their time, as those of the
+    agents."""
     lines = text.splitlines()
     for number, line in enumerate(lines):
         try:

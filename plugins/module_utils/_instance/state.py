@@ -1,14 +1,15 @@
 # Copyright: Contributors to the bnlnpps.swf_testbed collection
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What an instance of the testbed on this host is doing: its release, its daemon and its
-programs."""
+"""The state of an instance of the testbed on this host: its release, daemon and programs."""
 
 from __future__ import annotations
 
 import configparser
 import os
 import time
+from collections.abc import Mapping
+from typing import Any
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.findings import (
     WARNING,
@@ -18,6 +19,7 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._instance.lost
     findings as lost_logs,
 )
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._instance.restarts import (
+    Restart,
     before,
     restarted,
 )
@@ -28,7 +30,10 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._release.envir
 )
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._release.store import previous
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor import status
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.client import Client
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.client import (
+    Client,
+    Snapshot,
+)
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.daemon import (
     described,
     unreachable_daemons,
@@ -48,62 +53,67 @@ SITE, START, BACK = (
     "ansible-playbook playbooks/rollback.yml",
 )
 LAST_LINES, MOST_OF_A_LINE = 3, 300
-# of the log of a program that was started again, which has gone on since
+# of the log of a restarted program, which has grown since
 LOG_BYTES = 1 << 16
-# a release that was made the active one so many seconds ago may be why a program is ill
+# a release that became active within so many seconds may be the cause of a problem
 LATELY = 86400
 MOST_DIFFERENCES = 3
 A_MOMENT = 0.5
 
+Finding = dict[str, Any]
+
 
 class State:
-    """What was found.
+    """The state of one instance.
 
-    :ivar installed: whether a run of site.yml got as far as its configuration.
-    :ivar settings: what its configuration tells of itself, in the section swf-testbed.
-    :ivar client, snapshot: of supervisord, None where it does not answer.
+    :ivar installed: whether its configuration exists.
+    :ivar settings: the section swf-testbed of its configuration.
+    :ivar client, snapshot: of supervisord, None if it does not answer.
     :ivar processes: as the module supervisor_info returns them.
-    :ivar unreachable: pids of daemons of its configuration that are not reached at its socket.
-    :ivar findings: what is not well.
+    :ivar unreachable: pids of daemons of its configuration that its socket does not reach.
+    :ivar findings: its problems.
     """
 
-    def __init__(self, places, tail_bytes=0):
-        """:param tail_bytes: how much of the ends of logs to look at for the reason why a program
-        does not run."""
+    def __init__(self, places: Mapping[str, str], tail_bytes: int = 0) -> None:
+        """:param tail_bytes: bytes from the end of a log to search for the reason of a failure."""
         self.places = places
         self.release = active(places["root"])
         self.installed = os.path.exists(places["supervisord_conf"])
         self.settings = settings_of(places["supervisord_conf"])
-        self.client = self.snapshot = None
-        self.processes, self.findings, self.unreachable = [], [], []
+        self.client: Client | None = None
+        self.snapshot: Snapshot | None = None
+        self.processes: list[status.Process] = []
+        self.findings: list[Finding] = []
+        self.unreachable: list[int] = []
         if self.installed:
             self._ask(tail_bytes)
             self.findings += changed_release(places, self.release)
         else:
             self.findings.append(not_installed(places))
 
-    def _ask(self, tail_bytes):
+    def _ask(self, tail_bytes: int) -> None:
         client = Client(Endpoint("unix", self.places["socket"]))
         try:
             snapshot = self._snapshot(client)
             self.processes = report(client, snapshot, snapshot.processes, 0)
-            ill = [item for item in self.processes if not item["healthy"]]
-            if tail_bytes and ill:
-                add_tails(client, ill, tail_bytes)
+            unhealthy = [item for item in self.processes if not item["healthy"]]
+            if tail_bytes and unhealthy:
+                add_tails(client, unhealthy, tail_bytes)
             again = self._restarted(client, snapshot)
         except SupervisorError as error:
             self.findings.append(unanswered(error, self.unreachable))
             return
         self.client, self.snapshot = client, snapshot
-        self.findings += [of_program(item) for item in ill] + again
+        self.findings += [of_program(item) for item in unhealthy] + again
         if self.findings:
             self.findings += lately_activated(self.places["root"], self.release)
         self.findings += lost_logs(
             snapshot.pid, os.path.join(self.places["log_dir"], "supervisord.log"), self.processes
         )
 
-    def _snapshot(self, client):
-        """What the daemon tells. One that is not reached at its socket is found by its process.
+    def _snapshot(self, client: Client) -> Snapshot:
+        """The report of the daemon. A daemon that its socket does not reach is found by its
+        process.
 
         :raises SupervisorError: none answers.
         """
@@ -117,19 +127,20 @@ class State:
                 return snapshot
             except SupervisorError:
                 self.unreachable = unreachable_daemons(conf, folder)
-                # it may close its socket at this moment, to end or to open it anew
+                # it may be about to end, or to reopen its socket
                 if last or not self.unreachable:
                     raise
                 time.sleep(A_MOMENT)
+        raise AssertionError  # the last try returns or raises
 
-    def _restarted(self, client, snapshot):
-        """Findings for programs that run, and end again and again."""
+    def _restarted(self, client: Client, snapshot: Snapshot) -> list[Finding]:
+        """Findings for running programs that end over and over."""
         found = (
             restarted(snapshot.main_log, snapshot.processes)
             if any(info["stop"] for info in snapshot.processes)
             else {}
         )
-        # copies: these programs are well by their state, and their logs are nobody else's business
+        # copies, because the report has no logs of programs whose state is healthy
         items = [
             dict(item)
             for item in self.processes
@@ -140,14 +151,14 @@ class State:
         return [of_restarted(item, found[status.namespec(item)]) for item in items]
 
 
-def unanswered(error, unreachable):
+def unanswered(error: SupervisorError, unreachable: list[int]) -> Finding:
     """The finding for a supervisord that does not answer."""
     if unreachable:
         return finding(
             "daemon",
             described(unreachable),
             error.message,
-            "Run: %s, which ends it and its programs, and starts them again" % START,
+            "Run: %s, which stops it with its programs, and starts them" % START,
         )
     return finding(
         "daemon",
@@ -157,19 +168,20 @@ def unanswered(error, unreachable):
     )
 
 
-def doubled(unreachable):
-    """The finding for daemons beside the one that answers."""
+def doubled(unreachable: list[int]) -> Finding:
+    """The finding for daemons in addition to the one that answers."""
     return finding(
         "daemon",
-        "%s, and another one answers there: each program runs twice" % described(unreachable),
+        "%s, and another supervisord answers there: each program runs twice"
+        % described(unreachable),
         "",
-        "Run: %s, which ends both and starts one" % START,
+        "Run: %s, which stops both and starts one" % START,
     )
 
 
-def settings_of(path):
-    """The section swf-testbed of a configuration; empty where there is none, or supervisord would
-    not read the file either."""
+def settings_of(path: str) -> dict[str, str]:
+    """The section swf-testbed of a configuration; empty without one, or if supervisord could not
+    read the file either."""
     conf = configparser.RawConfigParser(strict=False, inline_comment_prefixes=(" ;",))
     try:
         conf.read(path, encoding="utf-8")
@@ -178,13 +190,13 @@ def settings_of(path):
         return {}
 
 
-def not_installed(places):
+def not_installed(places: Mapping[str, str]) -> Finding:
     if os.path.isdir(os.path.join(places["root"], "releases")):
         return finding(
             "installation",
-            "the installation was cut off",
-            "there is a release in %s and no %s" % (places["root"], places["supervisord_conf"]),
-            "Run again, and it goes on from there: " + SITE,
+            "the installation was interrupted",
+            "there is a release in %s, but no %s" % (places["root"], places["supervisord_conf"]),
+            "Resume it: " + SITE,
         )
     return finding(
         "not_installed",
@@ -195,8 +207,8 @@ def not_installed(places):
     )
 
 
-def changed_release(places, release):
-    """A finding, as a list, for an active release that is not what was built."""
+def changed_release(places: Mapping[str, str], release: str | None) -> list[Finding]:
+    """A finding, as a list, for an active release with changed files."""
     path = os.path.join(places["root"], "releases", release or "")
     built = manifest(path) if release else None
     found = differences(path, built) if built else []
@@ -206,17 +218,16 @@ def changed_release(places, release):
     return [
         finding(
             "drift",
-            "the release %s is not what was built" % release,
+            "the release %s differs from its build" % release,
             "; ".join(found[:MOST_DIFFERENCES] + ["and %d more" % more] * (more > 0)),
-            "Find out who changed it. To have it built again, beside it: rm %s/release.json, then: "
-            "%s" % (path, SITE),
+            "Find out who changed it. To rebuild it: rm %s/release.json, then: %s" % (path, SITE),
             WARNING,
         )
     ]
 
 
-def of_program(item):
-    """The finding for a program that is not well."""
+def of_program(item: Mapping[str, Any]) -> Finding:
+    """The finding for an unhealthy program."""
     log = item["stderr_logfile"] or item["stdout_logfile"]
     lines = (
         (item.get("stderr_tail") or item.get("stdout_tail") or "")
@@ -228,20 +239,20 @@ def of_program(item):
         "program",
         status.describe(item),
         "the end of its log: " + " | ".join(lines) if lines else "",
-        "Look at: tail %s. Mend the cause, then: %s" % (log, START),
+        "Look at: tail %s. Fix the cause, then: %s" % (log, START),
         WARNING if starting else "fatal",
     )
 
 
-def of_restarted(item, restart):
-    """The finding for a program that is RUNNING, and will likely end again."""
+def of_restarted(item: Mapping[str, Any], restart: Restart) -> Finding:
+    """The finding for a program that is RUNNING, and will probably end again."""
     log = item["stderr_logfile"] or item["stdout_logfile"]
     lines = before((item["stderr_tail"] or item["stdout_tail"] or "").strip(), restart.stop)[
         -LAST_LINES:
     ]
     cause = (
-        "%s is %s, but has ended and was started again %d times within the last hour, the last "
-        "time with %s" % (item["full_name"], item["state"], restart.times, restart.how)
+        "%s is %s, but ended and was restarted %d times within the last hour, the last time with %s"
+        % (item["full_name"], item["state"], restart.times, restart.how)
     )
     evidence = (
         "the end of its log then: " + " | ".join(line[:MOST_OF_A_LINE] for line in lines)
@@ -249,19 +260,18 @@ def of_restarted(item, restart):
         else ""
     )
     return finding(
-        "program", cause, evidence, "Look at: tail %s. Mend the cause, then: %s" % (log, SITE)
+        "program", cause, evidence, "Look at: tail %s. Fix the cause, then: %s" % (log, SITE)
     )
 
 
-def lately_activated(root, release):
-    """A finding, as a list, that tells the way back from a release that was made the active one
-    lately."""
+def lately_activated(root: str, release: str | None) -> list[Finding]:
+    """A finding, as a list, with the rollback of a release that became active recently."""
     former = previous(root)
     new, old = (
         manifest(os.path.join(root, "releases", name)) if name else None
         for name in (release, former)
     )
-    # where the former one is the later one, somebody went back already
+    # if the previous release is the newer one, it was rolled back already
     if not new or not old or release == former or old["built_at"] > new["built_at"]:
         return []
     age = time.time() - os.lstat(os.path.join(root, "current")).st_mtime
@@ -273,7 +283,7 @@ def lately_activated(root, release):
             "release",
             "the release %s became active %s" % (release, when),
             "",
-            "If it is the cause, go back to %s: %s" % (former, BACK),
+            "If it is the cause, roll back to %s: %s" % (former, BACK),
             WARNING,
         )
     ]

@@ -1,8 +1,8 @@
 # Copyright: Contributors to the bnlnpps.swf_testbed collection
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Starts, stops, restarts and signals programs: one call for all of them, then looks until it is
-so."""
+"""Starts, stops, restarts and signals programs: one call for all of them, then queries until all
+are in the wanted state."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Info = dict[str, t.Any]
 
 
 class Deadline:
-    """The time that is left of the module's wait_timeout, which all steps of a call share."""
+    """The rest of the module's wait_timeout, which all steps of a call share."""
 
     def __init__(self, seconds: float) -> None:
         self._until = time.monotonic() + seconds
@@ -39,8 +39,8 @@ class Deadline:
 def needs_start(info: Info) -> bool:
     """Whether a program that should run has to be started.
 
-    One that exited with an expected code has done what it is for. One in BACKOFF is started at
-    once, without the delay that supervisord has before its next try.
+    One that exited with an expected code has done its work. One in BACKOFF is started at once,
+    without supervisord's delay before its next try.
     """
     if info["state"] == status.EXITED:
         return bool(info["spawnerr"])
@@ -75,9 +75,9 @@ def start(
 ) -> Outcome:
     """Start programs and wait until they and those in watch are RUNNING.
 
-    :param names: of programs to start, group:name, in order. What is STOPPING is started when it
-        has stopped.
-    :param refused: programs that supervisord has refused to start already.
+    :param names: of programs to start, group:name, in order. A STOPPING one is started when it has
+        stopped.
+    :param refused: programs that supervisord has already refused to start.
     """
     waiting = list(names)
 
@@ -102,7 +102,7 @@ def stop(
 ) -> Outcome:
     """Stop programs and wait until none of them has a process.
 
-    A program that supervisord restarts meanwhile is stopped again.
+    A program that supervisord restarts in between is stopped again.
     """
 
     def nudge(infos: list[Info]) -> tuple[bool, dict[str, str]]:
@@ -119,8 +119,8 @@ def stop(
 
 
 def signal(client: Client, names: t.Sequence[str], number: int) -> dict[str, str]:
-    """Send a signal to programs; the result has those that supervisord could not signal, and
-    why."""
+    """Send a signal to programs; return those that supervisord could not signal, with the
+    reasons."""
     calls: list[Call] = [("supervisor.signalProcess", name, str(number)) for name in names]
     return _refused(client.multicall(calls), calls, ())
 
@@ -131,7 +131,7 @@ def not_started(answers: list[t.Any], calls: list[Call]) -> dict[str, str]:
 
 def _refused(answers: list[t.Any], calls: list[Call], harmless: t.Container[int]) -> dict[str, str]:
     return {
-        call[1]: "supervisord says " + answer.text
+        call[1]: "supervisord reports " + answer.text
         for call, answer in zip(calls, answers)
         if isinstance(answer, RpcFault) and answer.code not in harmless
     }

@@ -1,7 +1,7 @@
 # Copyright: Contributors to the bnlnpps.swf_testbed collection
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""From a module's options to the endpoint where supervisord listens."""
+"""The endpoint where supervisord listens, from the options of a module."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.rp
 
 
 def endpoint_from(params: t.Mapping[str, t.Any]) -> Endpoint:
-    """The endpoint that the options C(socket), C(url) or C(config) name.
+    """The endpoint in the options C(socket), C(url) or C(config).
 
     :raises SupervisorError: the address is malformed, or the configuration has none.
     """
@@ -44,9 +44,7 @@ def endpoint_from(params: t.Mapping[str, t.Any]) -> Endpoint:
             if password is not None and password.startswith("{SHA}"):
                 raise SupervisorError(
                     "unauthorized",
-                    "%s holds only a hash of supervisord's password. Give the password itself in "
-                    "'username' "
-                    "and "
+                    "%s has only a hash of supervisord's password. Fix: give 'username' and "
                     "'password'." % params["config"],
                 )
     scheme, path, host, port = _parse(address)
@@ -57,8 +55,8 @@ def _parse(address: str) -> tuple[str, str, str, int]:
     def bad(why: str) -> SupervisorError:
         return SupervisorError(
             "bad_address",
-            "The URL of supervisord is not usable: %s. Give http://host:port, https://host:port or "
-            "host:port." % why,
+            "The URL of supervisord is unusable. Evidence: %s. Fix: give http://host:port, "
+            "https://host:port or host:port." % why,
         )
 
     if address.startswith("unix://"):
@@ -73,9 +71,7 @@ def _parse(address: str) -> tuple[str, str, str, int]:
     if parts.scheme not in ("http", "https"):
         raise bad("its scheme is %r" % parts.scheme)
     if parts.username is not None or parts.password is not None:
-        raise bad(
-            "it holds a login, which would be shown in logs; use the options username and password"
-        )
+        raise bad("it has a login, which logs would show; use the options username and password")
     if not parts.hostname:
         raise bad("it has no host")
     if parts.query or parts.fragment:
@@ -107,19 +103,18 @@ def _from_config(path: str) -> tuple[str, str | None, str | None]:
         else:
             raise SupervisorError(
                 "no_server",
-                "%s has no [unix_http_server], [inet_http_server] or serverurl in [supervisorctl], "
-                "so "
-                "supervisord "
-                "cannot be reached. Add a [unix_http_server] section." % path,
+                "supervisord cannot be reached. Evidence: %s has no [unix_http_server], no "
+                "[inet_http_server] and no serverurl in [supervisorctl]. Fix: add a "
+                "[unix_http_server] section." % path,
             )
     except ConfigMissing:
         raise SupervisorError(
             "config_missing",
-            "There is no supervisord configuration %s. Write it first, or correct 'config'." % path,
+            "There is no supervisord configuration %s. Fix: write it, or correct 'config'." % path,
         ) from None
     except ConfigError as error:
         raise SupervisorError(
-            "config_invalid", "supervisord's configuration is not usable: %s" % error
+            "config_invalid", "supervisord's configuration is unusable. Evidence: %s" % error
         ) from None
     return address, username, password
 
@@ -147,6 +142,6 @@ def _servers(conf: ConfigFile) -> list[tuple[str, str | None, str | None]]:
 
 
 def _absolute(path: str, conf: ConfigFile) -> str:
-    """A relative path starts where supervisord was started. That is not known here: try the file's
-    folder."""
+    """A relative path is relative to supervisord's working directory. That is unknown here: use the
+    directory of the file."""
     return os.path.normpath(os.path.join(conf.here, os.path.expanduser(path)))

@@ -1,7 +1,7 @@
 # Copyright: Contributors to the bnlnpps.swf_testbed collection
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Brings groups of programs into force and out of it, touching only those that differ."""
+"""Adds, replaces and removes groups of programs, and leaves those that do not differ alone."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.er
 )
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.plan import (
     Plan,
-    from_reread,
     refused,
 )
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.wait import Outcome
 
 
-def reread(client: Client, predicted: Plan | None) -> Plan:
-    """Let supervisord read its configuration, and say what is different from what is in force.
+def reread(client: Client) -> list[list[str]]:
+    """Let supervisord read its configuration; the names of the groups that are added, changed and
+    removed.
 
     :raises SupervisorError: supervisord refuses the configuration; nothing has changed then.
     """
@@ -42,17 +42,14 @@ def reread(client: Client, predicted: Plan | None) -> Plan:
         if answer.code == errors.CANT_REREAD:
             raise refused(answer.text.split(": ", 1)[-1])
         raise answer
-    plan = from_reread(answer, predicted)
-    if not plan.wanted:
-        plan.wanted = {status.namespec(item): item for item in client.config() or ()}
-    return plan
+    return answer[0]
 
 
 def to_start(plan: Plan, infos: t.Sequence[t.Mapping[str, t.Any]]) -> list[str]:
-    """The programs that must be started once the plan is in force.
+    """The programs to start after the plan is carried out.
 
-    Those with autostart, unless they run or have done their work; and of the groups that are
-    replaced those that run now.
+    Those with autostart, unless they run or have done their work; and, in groups that are replaced,
+    those that run now.
     """
     known = {status.namespec(info): info for info in infos}
     fresh = set(plan.added) | set(plan.changed)
@@ -68,7 +65,7 @@ def to_start(plan: Plan, infos: t.Sequence[t.Mapping[str, t.Any]]) -> list[str]:
 
 
 def to_watch(plan: Plan, infos: t.Sequence[t.Mapping[str, t.Any]]) -> list[str]:
-    """The programs that must be RUNNING in the end, whether or not they have to be started."""
+    """The programs that must be RUNNING in the end, started or not."""
     running = {
         status.namespec(info)
         for info in infos
@@ -78,14 +75,14 @@ def to_watch(plan: Plan, infos: t.Sequence[t.Mapping[str, t.Any]]) -> list[str]:
 
 
 def waves(plan: Plan) -> list[Plan]:
-    """The plan in parts, by the priority of the groups; what goes for good is in the first one.
+    """The plan in parts, by the priority of the groups; the first part has all removals.
 
-    A part is stopped, replaced and started before the next one is touched: services do not go down
-    together with all that use them, and never is everything down at once.
+    A part is stopped, replaced and started before the next one: services do not stop together with
+    all their users, and never is everything down at once.
     """
     priority = {config["group"]: config.get("group_prio", 999) for config in plan.wanted.values()}
     levels = sorted({priority.get(name, 999) for name in plan.changed + plan.added})
-    parts = []
+    parts: list[Plan] = []
     for level in levels or [999]:
         parts.append(
             Plan(
@@ -109,8 +106,8 @@ def change_over(
 
     :param starting: the programs to start, in order.
     :param infos: the last look at all programs.
-    :returns: how stopping failed, or None; and the programs that supervisord refuses to start, each
-        with the reason.
+    :returns: the outcome of a failed stop, or None; and the programs that supervisord refuses to
+        start, each with the reason.
     """
     refused: dict[str, str] = {}
     left = waves(plan)
@@ -132,7 +129,7 @@ def change_over(
 def stop_groups(
     client: Client, plan: Plan, infos: list[dict[str, t.Any]], order: Order, deadline: Deadline
 ) -> Outcome | None:
-    """Stop what goes. The result is None, or how it failed."""
+    """Stop the programs of changed and removed groups; return the outcome of a failure, or None."""
     going = {*plan.changed, *plan.removed}
     stopping = [
         status.namespec(info) for info in infos if info["group"] in going and needs_stop(info)
@@ -146,14 +143,14 @@ def stop_groups(
 def replace_groups(
     client: Client, plan: Plan, starting: t.Sequence[str]
 ) -> tuple[set[str], dict[str, str]]:
-    """Take out what goes, add what comes and start its programs, all in one call.
+    """Remove and add groups and start their programs, all in one call.
 
-    :param starting: programs of the groups that come, in order. supervisord would start those with
-        autostart by itself, but later, and where one fails at once it could not be told from one
-        that was not started yet.
-    :returns: the groups that run again, because another run, an interrupted one perhaps, has just
+    :param starting: programs of the added groups, in order. supervisord would start those with
+        autostart by itself, but later, and an early failure would look like a program that has not
+        started yet.
+    :returns: the groups that run again, because another run, perhaps an interrupted one, has just
         started them; and the programs that supervisord refuses to start, each with the reason.
-    :raises SupervisorError: supervisord could not take a group out or in.
+    :raises SupervisorError: supervisord could not remove or add a group.
     """
     again: set[str] = set()
     calls: list[Call] = [
@@ -170,12 +167,11 @@ def replace_groups(
         elif isinstance(answer, RpcFault) and answer.code != (
             errors.BAD_NAME if removes else errors.ALREADY_ADDED
         ):
-            verb = "take out" if removes else "add"
+            verb = "remove" if removes else "add"
             raise SupervisorError(
                 "group_failed",
-                "supervisord could not %s the group %s: %s. Its log says more; when the cause is "
-                "mended, the "
-                "same "
-                "task brings the rest into force." % (verb, call[1], answer.text),
+                "supervisord could not %s the group %s. Evidence: %s; its log has the details. Fix: "
+                "correct the cause, then run the task again for the rest."
+                % (verb, call[1], answer.text),
             )
     return again, not_started(answers[groups:], calls[groups:])

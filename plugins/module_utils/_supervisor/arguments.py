@@ -1,7 +1,7 @@
 # Copyright: Contributors to the bnlnpps.swf_testbed collection
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The options that both supervisor modules have, and what both do when they fail."""
+"""The options and failures that both supervisor modules share."""
 
 from __future__ import annotations
 
@@ -45,12 +45,19 @@ RULES: dict[str, t.Any] = {
 
 
 def check_numbers(module: AnsibleModule) -> None:
-    """Refuse numbers that make no sense, before anything is asked."""
+    """Refuse invalid numbers before the first query."""
     if module.params["timeout"] <= 0:
         module.fail_json(msg="timeout must be more than 0 seconds.", cause="bad_option")
     for option in ("connect_wait", "wait_timeout", "min_uptime", "log_tail"):
         if module.params[option] < 0:
             module.fail_json(msg="%s must not be negative." % option, cause="bad_option")
+
+
+def no_such_program(missing: list[str], known: list[str]) -> str:
+    return "supervisord has no program %s. Evidence: it has %s." % (
+        ", ".join(missing),
+        ", ".join(known) or "none",
+    )
 
 
 def fail(module: AnsibleModule, error: SupervisorError, **result: t.Any) -> t.NoReturn:
@@ -61,8 +68,7 @@ def fail(module: AnsibleModule, error: SupervisorError, **result: t.Any) -> t.No
 def with_tails(
     client: Client, items: t.Sequence[status.Process], size: int
 ) -> list[status.Process]:
-    """The items with the ends of their logs. Logs that cannot be read must not hide the failure
-    itself."""
+    """The items with the ends of their logs. Unreadable logs must not hide the failure itself."""
     if size and items:
         try:
             add_tails(client, items, size)

@@ -1,7 +1,7 @@
 # Copyright: Contributors to the bnlnpps.swf_testbed collection
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The calls that the modules make, in as few round trips as can be."""
+"""The calls of the modules, in as few round trips as possible."""
 
 from __future__ import annotations
 
@@ -20,18 +20,17 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.rp
     call,
 )
 
-OLDEST = (4, 0)  # getAllConfigInfo tells enough from here on
-MAIN_LOG_BYTES = 32768  # of the main log that a snapshot brings along
+OLDEST = (4, 0)  # the first with a complete getAllConfigInfo
+MAIN_LOG_BYTES = 32768  # of the end of the main log
 
 Call = tuple[t.Any, ...]  # ("supervisor.method", parameter, ...)
 
 
 class Snapshot:
-    """What one round trip tells, in supervisord's own terms, and what it takes another to get.
+    """The answers of one round trip, in supervisord's own terms; further ones are fetched on use.
 
-    supervisord sends its answers in pieces of 4 KB and looks at every program in between, so with
-    many programs each further call takes as long again: what is not needed by all is fetched when
-    it is asked for.
+    supervisord sends its answers in pieces of 4 KB and visits every program in between, so with
+    many programs each further call takes as long again.
     """
 
     def __init__(self, client: Client, answers: list[t.Any]) -> None:
@@ -45,7 +44,7 @@ class Snapshot:
 
     @cached_property
     def config(self) -> list[dict[str, t.Any]] | None:
-        """The configuration of all programs as supervisord last read it, None if it cannot tell."""
+        """The configuration of all programs as supervisord last read it, None if it cannot report it."""
         return self._client.config()
 
     @cached_property
@@ -80,13 +79,14 @@ class Client:
         except RpcFault as fault:
             raise SupervisorError(
                 "not_supervisor",
-                "What listens at %s speaks XML-RPC but is not supervisord: it refuses "
-                "system.multicall (%s)." % (self.endpoint, fault.text),
+                "The server at %s is not supervisord. Evidence: it refuses system.multicall (%s)."
+                % (self.endpoint, fault.text),
             ) from None
         if not isinstance(answers, list) or len(answers) != len(calls):
             raise SupervisorError(
                 "not_supervisor",
-                "%s answers a multicall in a way supervisord does not." % self.endpoint,
+                "The server at %s is not supervisord. Evidence: its answer to system.multicall."
+                % self.endpoint,
             )
         results: list[t.Any] = []
         for answer in answers:
@@ -102,7 +102,7 @@ class Client:
     def snapshot(self, connect_wait: float = 0) -> Snapshot:
         """supervisord and its programs.
 
-        :param connect_wait: seconds to go on trying while nobody listens yet.
+        :param connect_wait: seconds to retry while nobody listens yet.
         """
         until = time.monotonic() + connect_wait
         while True:
@@ -142,7 +142,7 @@ class Client:
         return answer
 
     def config(self) -> list[dict[str, t.Any]] | None:
-        """The configuration of all programs as supervisord last read it, None if it cannot tell."""
+        """The configuration of all programs as supervisord last read it, None if it cannot report it."""
         try:
             answer = self.multicall([("supervisor.getAllConfigInfo",)])[0]
         except SupervisorError as error:
@@ -155,15 +155,16 @@ class Client:
         match = re.match(r"(\d+)\.(\d+)", str(version))
         if not match:
             raise SupervisorError(
-                "not_supervisor", "%s reports the version %r." % (self.endpoint, version)
+                "not_supervisor",
+                "The server at %s is not supervisord. Evidence: it reports the version %r."
+                % (self.endpoint, version),
             )
         if tuple(map(int, match.groups())) < OLDEST:
             raise SupervisorError(
                 "too_old",
-                "supervisord at %s is version %s; at least %d.%d is needed. Install supervisor 4.3 "
-                "or later "
-                "and "
-                "start supervisord again." % (self.endpoint, version, *OLDEST),
+                "supervisord at %s is version %s; at least %d.%d is required. Fix: install "
+                "supervisor 4.3 or later and restart supervisord."
+                % (self.endpoint, version, *OLDEST),
             )
 
     def _without_supervisor_namespace(self, fault: RpcFault) -> Exception:
@@ -176,16 +177,13 @@ class Client:
         if any(str(method).startswith("supervisor.") for method in methods):
             return SupervisorError(
                 "too_old",
-                "supervisord at %s does not know supervisor.getSupervisorVersion. Install "
-                "supervisor 4.3 or "
-                "later." % self.endpoint,
+                "supervisord at %s is too old. Evidence: it lacks supervisor.getSupervisorVersion. "
+                "Fix: install supervisor 4.3 or later." % self.endpoint,
             )
         return SupervisorError(
             "no_rpc_interface",
-            "supervisord at %s has no [rpcinterface:supervisor] section, so it cannot be asked or "
-            "told "
-            "anything. "
-            "Add the section with supervisor.rpcinterface_factory = "
+            "supervisord at %s has no [rpcinterface:supervisor] section, so it takes no calls. Fix: "
+            "add the section with supervisor.rpcinterface_factory = "
             "supervisor.rpcinterface:make_main_rpcinterface, and restart supervisord."
             % self.endpoint,
         )
@@ -194,9 +192,7 @@ class Client:
         if fault.code == errors.SHUTDOWN_STATE:
             return SupervisorError(
                 "shutting_down",
-                "supervisord at %s is shutting down or restarting and takes no calls. Wait until "
-                "it has "
-                "ended; "
-                "if it should run, start it again." % self.endpoint,
+                "supervisord at %s is shutting down or restarting and takes no calls. Fix: wait for "
+                "its end; if it must run, start it." % self.endpoint,
             )
         return fault

@@ -1,11 +1,11 @@
 # Copyright: Contributors to the bnlnpps.swf_testbed collection
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Reads supervisord.conf and what it includes, by supervisord's own rules, without supervisord.
+"""Reads supervisord.conf and the files that it includes, by supervisord's own rules, without
+supervisord: sections, includes, comments and %(...)s expansions.
 
-Only the reading is here: sections, includes, comments and %(...)s expansions. What the sections of
-programs mean is in _supervisor/conf_programs.py, where supervisord listens in
-_supervisor/address.py.
+It serves what is needed before a supervisord runs, or by the host's Python alone: its address, the
+section swf-testbed, the environment of a program. Groups of programs: _supervisor/conf_programs.py.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ import typing as t
 
 
 class ConfigError(ValueError):
-    """supervisord would refuse this configuration; the text says where and why."""
+    """supervisord would refuse this configuration; the text has the place and the reason."""
 
 
 class ConfigMissing(ConfigError):
-    """There is no such file."""
+    """The main file does not exist."""
 
 
 class ConfigFile:
@@ -40,8 +40,6 @@ class ConfigFile:
         self.here = os.path.abspath(os.path.dirname(path))
         self.files = [path]  # every file that was read, the main one first
         self.patterns: list[str] = []  # of [include], absolute
-        self.section_file: dict[str, str] = {}
-        self.uses_environment = False
         self.environment = {"ENV_" + key: value for key, value in environ.items()}
         self._parser = configparser.RawConfigParser(
             inline_comment_prefixes=(";", "#"), strict=False
@@ -51,7 +49,6 @@ class ConfigFile:
             self._include()
 
     def _read(self, path: str, missing_is_error: bool) -> None:
-        before = set(self._parser.sections())
         try:
             with open(path, encoding="utf-8", errors="surrogateescape") as handle:
                 self._parser.read_file(handle, path)
@@ -65,9 +62,6 @@ class ConfigFile:
                 ) from None
         except configparser.Error as error:
             raise ConfigError(str(error)) from None
-        for section in self._parser.sections():
-            if section not in before:
-                self.section_file[section] = path
 
     def _include(self) -> None:
         self._expand_here(self.here)
@@ -96,7 +90,7 @@ class ConfigFile:
         return self._parser.has_section(section)
 
     def raw(self, section: str, option: str, default: t.Any = None) -> t.Any:
-        """The value as it stands in the file, or default."""
+        """The value in the file, without expansion, or default."""
         if self._parser.has_option(section, option):
             return self._parser.get(section, option)
         return default
@@ -117,8 +111,6 @@ class ConfigFile:
         return self.expand(value, names, "%s.%s" % (section, option))
 
     def expand(self, value: str, names: t.Mapping[str, t.Any], what: str) -> str:
-        if "%(ENV_" in value:
-            self.uses_environment = True
         try:
             return value % names
         except KeyError as error:

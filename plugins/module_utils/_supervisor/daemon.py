@@ -1,12 +1,11 @@
 # Copyright: Contributors to the bnlnpps.swf_testbed collection
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The process of a supervisord on this host: what /proc tells about it, and how it is found without
+"""The process of a supervisord on this host: its properties in /proc, and the search for it without
 its socket.
 
-A daemon whose socket or pid file was removed goes on running its programs. A second one would run
-all of them twice, so it is looked for by the configuration on its command line before another one
-is started.
+A daemon whose socket or pid file was removed still runs its programs. A second daemon would run all
+of them twice, so modules search for the configuration on command lines before they start one.
 """
 
 from __future__ import annotations
@@ -14,7 +13,9 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import shutil
 import time
+import typing as t
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.processes import (
     age,
@@ -33,7 +34,7 @@ CONF = "supervisord.conf"
 class Daemon:
     """The process of supervisord on this host.
 
-    :ivar found: False if it runs on another host, or /proc does not show it; then all the rest is
+    :ivar found: False if it runs on another host, or /proc does not show it; then all others are
         unknown.
     :ivar environ: its environment when it was started, or None.
     :ivar cwd: its current directory, or None.
@@ -82,13 +83,43 @@ class Daemon:
                 return found
         return None
 
+    def interpreter(self) -> dict[str, t.Any] | None:
+        """Options of subprocess.run: its Python as executable, with its user, groups, environment
+        and directory. None if this process lacks the rights for that.
+
+        The author of a process chooses its command line: the first word counts only if the process
+        runs that very file. A file of another user never runs with the rights of this one.
+        """
+        if self.environ is None or self.cwd is None:
+            return None
+        name = self._argv[0]
+        path = shutil.which(
+            os.path.join(self.cwd, name) if os.sep in name else name, path=self.environ.get("PATH")
+        )
+        try:
+            if path is None or not os.path.samefile(path, "/proc/%d/exe" % self.pid):
+                return None
+            with open("/proc/%d/status" % self.pid, encoding="utf-8", errors="replace") as stream:
+                status = dict(line.split(":", 1) for line in stream)
+        except (OSError, ValueError):
+            return None
+        user, group, groups = (
+            list(map(int, status[key].split())) for key in ("Uid", "Gid", "Groups")
+        )
+        found: dict[str, t.Any] = {"executable": path, "env": self.environ, "cwd": self.cwd}
+        if set(user) == {os.geteuid()}:
+            return found
+        if os.geteuid() != 0 or len(set(user)) != 1:
+            return None
+        return dict(found, user=user[0], group=group[0], extra_groups=groups)
+
     def _existing(self, path: str) -> str | None:
         path = os.path.join(self.cwd or "/", os.path.expanduser(path))
         return path if os.path.exists(path) else None
 
 
 def command_line(pid: int) -> list[str]:
-    """The program and its arguments; empty for a process that is gone."""
+    """The program and its arguments; empty for a process that has ended."""
     try:
         with open("/proc/%d/cmdline" % pid, encoding="utf-8", errors="surrogateescape") as stream:
             return stream.read().split("\0")[:-1]
@@ -97,8 +128,7 @@ def command_line(pid: int) -> list[str]:
 
 
 def options_of_supervisord(argv: list[str]) -> list[str] | None:
-    """What follows the program on the command line of a supervisord; None for any other command
-    line."""
+    """The arguments on the command line of a supervisord; None for any other command line."""
     if argv and re.fullmatch(
         r"python[\d.]*|pypy[\d.]*|platform-python[\d.]*", os.path.basename(argv[0])
     ):
@@ -111,7 +141,7 @@ def options_of_supervisord(argv: list[str]) -> list[str] | None:
 
 
 def named_configuration(arguments: list[str]) -> str | None:
-    """The configuration that is named on a command line, or None."""
+    """The configuration on a command line, or None."""
     for position, argument in enumerate(arguments):
         if argument in ("-c", "--configuration"):
             return "".join(arguments[position + 1 : position + 2])
@@ -125,7 +155,7 @@ def named_configuration(arguments: list[str]) -> str | None:
 def configuration_of(pid: int) -> str | None:
     """The path of the configuration of a supervisord; None for any other process.
 
-    :raises OSError: it is gone, or another user's with a relative path.
+    :raises OSError: it has ended, or belongs to another user and has a relative path.
     """
     options = options_of_supervisord(command_line(pid))
     if options is None:
@@ -140,7 +170,7 @@ def configuration_of(pid: int) -> str | None:
 def daemons_of(config: str, folder: str | None = None) -> list[int]:
     """Pids of the supervisord processes that were started with a configuration.
 
-    Those of this login are seen, and by root those of the user that writes into ``folder``.
+    Finds those of this login, and as root also those of the user that writes to ``folder``.
 
     :param folder: the directory of its log.
     """
@@ -159,15 +189,15 @@ def daemons_of(config: str, folder: str | None = None) -> list[int]:
             ):
                 found[pid] = int(stat_of(pid)[1])
         except (OSError, IndexError):
-            # it ended meanwhile
+            # it has ended
             continue
-    # a child that supervisord has forked looks like it until it has become a program
+    # a forked child looks like supervisord until it executes its program
     return sorted(pid for pid, parent in found.items() if parent not in found)
 
 
 def unreachable_daemons(config: str, folder: str | None, answering: int | None = None) -> list[int]:
-    """Pids of the daemons of a configuration but for the one that answers, and those that may still
-    make their socket."""
+    """Pids of the daemons of a configuration, except the one that answers and those that may still
+    create their socket."""
     return [
         pid
         for pid in daemons_of(config, folder)
@@ -176,7 +206,6 @@ def unreachable_daemons(config: str, folder: str | None, answering: int | None =
 
 
 def described(pids: list[int]) -> str:
-    return (
-        "supervisord (pid %s) runs and is not reached at its socket, which was removed or replaced"
-        % ", ".join(map(str, pids))
+    return "supervisord (pid %s) runs, but its socket was removed or replaced" % ", ".join(
+        map(str, pids)
     )

@@ -1,7 +1,7 @@
 # Copyright: Contributors to the bnlnpps.swf_testbed collection
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What can go wrong between a module and supervisord, each cause with its own code and fix."""
+"""Failures between a module and supervisord, each with a code for its cause, and a fix."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ class SupervisorError(Exception):
     """A failure with a cause that a program can test for.
 
     :param cause: one word from the list in the modules' RETURN documentation.
-    :param message: what happened and what to do about it, one or two sentences.
+    :param message: the cause, the evidence and the fix.
     """
 
     def __init__(self, cause: str, message: str) -> None:
@@ -20,13 +20,12 @@ class SupervisorError(Exception):
 
     @property
     def means_not_running(self) -> bool:
-        """True if nobody answers at the address: supervisord may just not have been started yet."""
+        """True if nobody answers at the address: supervisord may not have started yet."""
         return self.cause in ("config_missing", "socket_missing", "socket_stale", "refused")
 
 
 class RpcFault(Exception):
-    """A call that supervisord carried out and refused: the fault's number and supervisord's own
-    text."""
+    """A call that supervisord refused: the number of the fault and supervisord's own text."""
 
     def __init__(self, code: int, text: str) -> None:
         super().__init__(text)
@@ -34,7 +33,7 @@ class RpcFault(Exception):
         self.text = text
 
 
-# supervisor.xmlrpc.Faults, the ones that are told apart here.
+# The members of supervisor.xmlrpc.Faults that need different reactions.
 UNKNOWN_METHOD = 1
 SHUTDOWN_STATE = 6
 BAD_NAME = 10

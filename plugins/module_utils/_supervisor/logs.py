@@ -1,7 +1,7 @@
 # Copyright: Contributors to the bnlnpps.swf_testbed collection
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Ends of log files through supervisord, whatever bytes they hold."""
+"""The ends of log files through supervisord, with any bytes in them."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _CHANNELS = ("stdout", "stderr")
 
 
 def add_tails(client: Client, items: t.Sequence[status.Process], size: int) -> None:
-    """Give each item C(stdout_tail) and C(stderr_tail): the last size bytes, None where there is no
+    """Add C(stdout_tail) and C(stderr_tail) to each item: the last size bytes, None without a
     log."""
     wanted = [
         (item, channel)
@@ -41,7 +41,7 @@ def add_tails(client: Client, items: t.Sequence[status.Process], size: int) -> N
     )
     for (item, channel), answer in zip(wanted, answers):
         if isinstance(answer, RpcFault):
-            # Either there is no log, or supervisord's own code breaks on bytes that are not UTF-8.
+            # Either there is no log, or supervisord's own code fails on bytes that are not UTF-8.
             undecodable = "<class" in answer.text
             answer = (
                 _undecodable(client, status.namespec(item), channel, size) if undecodable else None
@@ -54,7 +54,7 @@ def _method(channel: str) -> str:
 
 
 def _undecodable(client: Client, name: str, channel: str, size: int) -> str | None:
-    # Most often the cut went through a character: begin a little earlier.
+    # Most often the first byte is inside a character: begin a little earlier.
     for answer in client.multicall(
         [(_method(channel), name, -size - more, 0) for more in (1, 2, 3)]
     ):
@@ -105,18 +105,18 @@ def report(
     infos: t.Sequence[t.Mapping[str, t.Any]],
     min_uptime: float = 0,
 ) -> list[status.Process]:
-    """What the modules return for each program, with more calls of supervisord only where a program
-    needs them."""
+    """The modules' results for each program, with more calls of supervisord only if a program needs
+    them."""
     config = snapshot.config if any(info["state"] == status.STOPPED for info in infos) else None
     return status.processes(infos, config, _main_log_for(client, infos), min_uptime)
 
 
 def _main_log_for(client: Client, infos: t.Iterable[t.Mapping[str, t.Any]]) -> str:
-    """As much from the end of the main log as it takes to find the exits of these programs."""
+    """The end of the main log, as much as contains the exits of these programs."""
     needed = {info["name"] for info in infos if status.exit_needs_log(info)}
     log = ""
     for size in _SEARCHES if needed else ():
-        for more in range(4):  # a character of several bytes may stand on the edge
+        for more in range(4):  # the first byte may be inside a character
             answer = client.multicall([("supervisor.readLog", -size - more, 0)])[0]
             if not isinstance(answer, RpcFault):
                 log = answer

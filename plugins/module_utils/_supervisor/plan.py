@@ -1,7 +1,7 @@
 # Copyright: Contributors to the bnlnpps.swf_testbed collection
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What it takes to bring the configuration on disk into force, worked out without telling
+"""The changes that apply the configuration on disk, computed without a call that changes
 supervisord."""
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.co
     AUTO,
     Config,
     Group,
-    Reader,
+    read_groups,
 )
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.daemon import Daemon
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.errors import (
@@ -37,15 +37,14 @@ _IDENTITY = ("name", "group")
 
 @dataclass
 class Plan:
-    """The difference between what is in force and what is on disk.
+    """The difference between the active configuration and the one on disk.
 
-    :ivar changed_keys: per program (group:name) of a changed group the keys that differ; a program
-        that only one side has is not in it.
-    :ivar unverified: groups that seem unchanged, but whose unreported keys could not be compared.
+    :ivar changed_keys: per program (group:name) of a changed group the keys that differ; only for
+        programs that both sides have.
+    :ivar unverified: groups that seem unchanged, with unreported keys that nothing could verify.
     :ivar wanted: per program (group:name) its new configuration.
-    :ivar left_out: groups that differ as well, and that the options do not name.
-    :ivar groups: all groups on disk, None if they cannot be read here just as supervisord reads
-        them.
+    :ivar left_out: further groups that differ, which the options do not select.
+    :ivar groups: all groups on disk, None if they were not read.
     """
 
     added: list[str] = field(default_factory=list)
@@ -58,7 +57,7 @@ class Plan:
     groups: dict[str, Group] | None = None
 
     def only(self, selected: t.Callable[[str], bool]) -> Plan:
-        """The part of the plan that concerns the groups that are selected."""
+        """The part of the plan for the selected groups."""
 
         def pick(names: list[str]) -> list[str]:
             return [name for name in names if selected(name)]
@@ -79,33 +78,25 @@ class Plan:
         )
 
 
-def read_groups(path: str, daemon: Daemon) -> tuple[ConfigFile, dict[str, Group]]:
-    """The configuration as supervisord would read it now.
-
-    :raises SupervisorError: supervisord would refuse it.
-    """
-    try:
-        conf = ConfigFile(path, os.environ if daemon.environ is None else daemon.environ)
-        return conf, Reader(conf, daemon.cwd or "/").groups()
-    except ConfigError as error:
-        raise refused(str(error)) from None
-
-
 def refused(text: str) -> SupervisorError:
     return SupervisorError(
         "config_invalid",
-        "supervisord refuses the configuration: %s. Nothing was changed: the programs go on as "
-        "they were." % text,
+        "supervisord refuses the configuration. Evidence: %s. Nothing was changed: the programs "
+        "still run with the former one." % text,
     )
 
 
 def predict(path: str, snapshot: Snapshot, daemon: Daemon, record: Record | None) -> Plan:
-    """What reread would report, and which keys are the reason.
+    """The changes that reread would report, with the keys that differ.
 
-    :param record: of what was brought into force; without it, groups whose file was written after
-        supervisord was started are compared as far as supervisord reports them.
+    :param record: of the configuration that was applied; without it, groups whose file is newer
+        than supervisord are compared as far as supervisord reports them.
     """
-    conf, groups = read_groups(path, daemon)
+    try:
+        conf = ConfigFile(path, os.environ if daemon.environ is None else daemon.environ)
+        groups = read_groups(path, daemon)
+    except ConfigError as error:
+        raise refused(str(error)) from None
     active = {info["group"] for info in snapshot.processes}
     plan = Plan(
         added=[name for name in groups if name not in active],
@@ -115,9 +106,8 @@ def predict(path: str, snapshot: Snapshot, daemon: Daemon, record: Record | None
             for group in groups.values()
             for process in group.processes
         },
+        groups=groups,
     )
-    if daemon.environ is not None or not conf.uses_environment:
-        plan.groups = groups
     if daemon.started is not None and untouched_since(daemon.started, conf.files, conf.patterns):
         return plan
     members: dict[str, list[dict[str, t.Any]]] = {}
@@ -160,8 +150,8 @@ def _compare(
             changed = True
             plan.changed_keys[status.namespec(process)] = keys
     if record is not None:
-        # The record is of what is in force; what supervisord reports may be newer, from a reread
-        # without update.
+        # The record is of the active configuration; supervisord's report may be newer, from a
+        # reread without update.
         changed = not record.same(group)
     if changed:
         plan.changed.append(group.name)
@@ -176,9 +166,9 @@ def _compare(
 
 
 def untouched_since(moment: float, files: t.Iterable[str], patterns: t.Iterable[str]) -> bool:
-    """Whether no file was written, added or taken away since a moment.
+    """Whether no file was written, added or removed since a moment.
 
-    The inode's change time is used, which no tool can set back.
+    The change time of the inode decides; no tool can set it back.
 
     :param patterns: of included files: their folders must not have changed either.
     """
@@ -195,11 +185,10 @@ def untouched_since(moment: float, files: t.Iterable[str], patterns: t.Iterable[
 
 
 def _lacks(pid: int, environment: dict[str, str]) -> bool:
-    """Whether a process was started without, or with other values of, variables that it is to
-    have."""
+    """Whether a process started without variables of its configuration, or with other values."""
     actual = environ_of(pid)
-    # A program can overwrite what /proc shows: believe it only if supervisord's own variables are
-    # there.
+    # A program can overwrite its environment in /proc: it counts only with supervisord's own
+    # variables in it.
     if actual is None or "SUPERVISOR_PROCESS_NAME" not in actual:
         return False
     return any(actual.get(name) != value for name, value in environment.items())
@@ -218,23 +207,22 @@ def changed_keys(old: Config, new: Config) -> list[str]:
     return keys
 
 
-def from_reread(answer: t.Sequence[t.Sequence[str]], predicted: Plan | None) -> Plan:
-    """The plan as supervisord itself reports it, with what is known from elsewhere.
+def from_reread(answer: t.Sequence[list[str]], predicted: Plan | None) -> Plan:
+    """The plan as supervisord itself reports it, completed from the predicted one.
 
-    :param answer: what reloadConfig returned: which groups differ, and not in what.
-    :param predicted: what was worked out before.
-    :returns: a plan without C(wanted) if nothing fitting was predicted.
+    :param answer: the names of the groups that are added, changed and removed.
+    :param predicted: the plan that was computed here.
+    :returns: a plan without C(wanted) if the predicted one does not fit.
     """
-    added, changed, removed = answer[0]
-    plan = Plan(list(added), list(changed), list(removed))
+    added, changed, removed = answer
+    plan = Plan(added, changed, removed)
     if predicted is None:
         return plan
     plan.changed_keys = {
         name: keys
         for name, keys in predicted.changed_keys.items()
-        if name.split(":", 1)[0] in changed
+        if name.split(":", 1)[0] in plan.changed
     }
-    same_groups = set(added) == set(predicted.added) and set(removed) == set(predicted.removed)
-    if same_groups and predicted.groups is not None:
+    if set(plan.added) == set(predicted.added) and set(plan.removed) == set(predicted.removed):
         plan.wanted, plan.groups = predicted.wanted, predicted.groups
     return plan

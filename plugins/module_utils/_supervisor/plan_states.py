@@ -1,11 +1,11 @@
 # Copyright: Contributors to the bnlnpps.swf_testbed collection
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The states of supervisor_program that bring a configuration into force, for real and in check
-mode."""
+"""The states of supervisor_program that apply a configuration, with and without check mode."""
 
 from __future__ import annotations
 
+import contextlib
 import os
 import typing as t
 
@@ -67,10 +67,8 @@ def absent(task: Task) -> Result:
     if partly:
         raise SupervisorError(
             "part_of_group",
-            "supervisord takes out whole groups only, and the group %s has more programs than "
-            "those that are "
-            "named. "
-            "Give '%s:*' to take it out." % (partly[0], partly[0]),
+            "supervisord removes whole groups only, and the group %s has more programs than the "
+            "selected ones. Fix: give '%s:*' to remove it." % (partly[0], partly[0]),
         )
     plan = Plan(removed=sorted(groups))
     if task.module.check_mode:
@@ -82,15 +80,26 @@ def _make_plan(task: Task) -> Plan:
     if task.module.check_mode:
         plan = _predict(task)
     else:
-        try:
-            # supervisord says which groups differ, but not in what: that is worked out before it
-            # reads the file.
-            predicted: Plan | None = _predict(task)
-        except SupervisorError:
-            predicted = None
-        plan = apply.reread(task.client, predicted)
+        known = task.snapshot.config  # as it was before supervisord reads the file
+        answer = apply.reread(task.client)
+        predicted = None
+        # supervisord says which groups differ, but not in what. The file is read here for that, for
+        # a missing record, and where supervisord cannot report its configuration.
+        if (
+            any(answer)
+            or known is None
+            or records.is_missing(
+                task.client.endpoint, Daemon(task.snapshot.pid), task.snapshot.processes
+            )
+        ):
+            with contextlib.suppress(SupervisorError):
+                predicted = _predict(task)
+        plan = plans.from_reread(answer, predicted)
+        if not plan.wanted:
+            known = task.client.config() if any(answer) else known
+            plan.wanted = {status.namespec(item): item for item in known or ()}
         if not plan.wanted and predicted is not None:
-            plan.wanted = predicted.wanted  # supervisord could not tell
+            plan.wanted = predicted.wanted
     task.order = actions.Order(list(plan.wanted.values()))
     return plan
 
@@ -102,20 +111,20 @@ def _predict(task: Task) -> Plan:
     if path is None:
         raise SupervisorError(
             "config_unknown",
-            "Check mode cannot tell which configuration supervisord reads: its process is not "
-            "visible here. "
-            "Give 'config', the path of its configuration file.",
+            "The configuration that supervisord reads is unknown: its process does not show it "
+            "here. Fix: give 'config', and run the module on the host of supervisord, as its user "
+            "or as root (become).",
         )
     if given and os.path.realpath(given) != os.path.realpath(path):
         task.module.warn(
-            "supervisord was started with %s; %s only says where it listens." % (path, given)
+            "supervisord was started with %s; %s is used only for its address." % (path, given)
         )
     return plans.predict(path, task.snapshot, daemon, records.load(task.client.endpoint, daemon))
 
 
 def _restrict(task: Task, plan: Plan) -> Plan:
-    """Only what the options names and groups select. They may name what is only on disk, or only in
-    force."""
+    """The part that the options names and groups select. They may name groups that are only on disk,
+    or only active."""
     infos = list(plan.wanted.values()) + list(task.snapshot.processes)
     if not task.names and not task.groups:
         return plan
@@ -130,7 +139,7 @@ def _restrict(task: Task, plan: Plan) -> Plan:
 
 
 def _effects(task: Task, plan: Plan) -> tuple[dict[str, str], dict[str, str]]:
-    """What the plan does with each program, and the state that each ends in ("" if it is gone)."""
+    """The action of the plan for each program, and the state after it ("" if it is removed)."""
     infos = {status.namespec(info): info for info in task.snapshot.processes}
     starting = set(apply.to_start(plan, task.snapshot.processes))
     fresh = set(plan.added) | set(plan.changed)
@@ -158,7 +167,7 @@ def _effects(task: Task, plan: Plan) -> tuple[dict[str, str], dict[str, str]]:
 
 
 def _carry_out(task: Task, plan: Plan, full: Plan | None = None) -> Result:
-    """Bring the plan into force.
+    """Carry out the plan.
 
     :param full: the plan for all groups, if supervisord has just read its configuration.
     """
@@ -185,7 +194,7 @@ def _carry_out(task: Task, plan: Plan, full: Plan | None = None) -> Result:
 
 
 def _remember(task: Task, full: Plan, plan: Plan, infos: list[dict[str, t.Any]]) -> None:
-    """Put on record what is in force now, if it was read here just as supervisord read it."""
+    """Write the record of the active configuration, if the same one was read here."""
     if full.groups is None:
         return
     endpoint = task.client.endpoint

@@ -1,12 +1,12 @@
 # Copyright: Contributors to the bnlnpps.swf_testbed collection
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Writes strings so that supervisord reads them back unchanged from supervisord.conf, and refuses
-those it cannot.
+"""Writes strings so that supervisord reads them unchanged from supervisord.conf, and refuses strings
+that it cannot read.
 
-supervisord's reader cuts a line where a comment seems to begin, strips blanks, replaces %(here)s
-and expands %; the value of environment= is then split by quotes that nothing can escape, and loses
-quotes at either end.
+supervisord's reader removes comments, strips blanks, replaces %(here)s and expands %; then it
+splits the value of environment= by quotes, which nothing can escape, and strips quotes at both
+ends.
 """
 
 from __future__ import annotations
@@ -19,25 +19,26 @@ _COMMENT = re.compile(r"\s[;#]")
 _CONTINUATION = "\n    "
 
 
-def escape(value: str) -> str:
-    """A string as the value of any option.
+def escape(value: t.Any) -> str:
+    """A string or a number as the value of any option.
 
-    :raises ValueError: supervisord cannot read this string back; the text says why.
+    :raises ValueError: supervisord cannot read this string; the text has the reason.
     """
+    value = _text(value)
     if value != value.strip():
-        raise ValueError("it begins or ends with blanks, which supervisord takes away")
+        raise ValueError("it begins or ends with blanks, which supervisord removes")
     if value[:1] in (";", "#"):
-        raise ValueError("it begins with %r, which supervisord takes for a comment" % value[0])
+        raise ValueError("it begins with %r, which starts a comment for supervisord" % value[0])
     return _lines(value)
 
 
-def environment(pairs: t.Mapping[str, str], section: str = "program") -> str:
-    """Variables as the value of environment=.
+def environment(pairs: t.Mapping[str, t.Any], section: str = "program") -> str:
+    """Variables as the value of environment=; each is a string or a number.
 
     :param section: "program", or "supervisord" for the [supervisord] section, where % is expanded
         twice.
-    :raises ValueError: supervisord cannot read a name or a value back; the text says which and why.
-        The value itself is not in the text: it may be a secret.
+    :raises ValueError: supervisord cannot read a name or a value; the text has the name and the
+        reason, but not the value, which may be a secret.
     """
     items = []
     for name, value in pairs.items():
@@ -47,17 +48,26 @@ def environment(pairs: t.Mapping[str, str], section: str = "program") -> str:
                 % name
             )
         try:
-            items.append("%s=%s" % (name, _quoted(value, section)))
+            items.append("%s=%s" % (name, _quoted(_text(value), section)))
         except ValueError as error:
             raise ValueError("the value of %s cannot be written: %s" % (name, error)) from None
     return ",".join(items)
 
 
+def _text(value: t.Any) -> str:
+    if isinstance(value, (str, int, float)) and not isinstance(value, bool):
+        return str(value)
+    raise ValueError(
+        "it must be a string or a number, not %s: its form for the program (true or 1, for "
+        "example) is unknown" % type(value).__name__
+    )
+
+
 def _quoted(value: str, section: str) -> str:
     if value[:1] in ("'", '"') or value[-1:] in ("'", '"'):
-        raise ValueError("it begins or ends with a quote, which supervisord takes away")
+        raise ValueError("it begins or ends with a quote, which supervisord removes")
     if "'" in value and '"' in value:
-        raise ValueError("it has both kinds of quotes, and supervisord knows no way to escape one")
+        raise ValueError("it has both kinds of quotes, and supervisord cannot escape them")
     quote = "'" if '"' in value else '"'
     value = _lines(value)
     if section == "supervisord":
@@ -73,17 +83,16 @@ def _lines(value: str) -> str:
     if any("\ud800" <= character <= "\udfff" for character in value):
         raise ValueError("it has bytes that are not UTF-8")
     if "%(here)s" in value:
-        raise ValueError("it has '%(here)s', which supervisord replaces even if the % is doubled")
+        raise ValueError("it has '%(here)s', which supervisord replaces even with a double %")
     if _COMMENT.search(value):
-        raise ValueError("it has a ';' or '#' after a blank, which supervisord takes for a comment")
+        raise ValueError(
+            "it has a ';' or '#' after a blank, which starts a comment for supervisord"
+        )
     lines = value.split("\n")
     for number, line in enumerate(lines):
-        # The ends of the whole value are of no concern here: other text stands there, or escape()
-        # has seen to them.
+        # Not the ends of the whole value: escape() checks them, or other text surrounds it.
         if (number > 0 and line != line.lstrip()) or (
             number < len(lines) - 1 and line != line.rstrip()
         ):
-            raise ValueError(
-                "a line in it begins or ends with blanks, which supervisord takes away"
-            )
+            raise ValueError("a line in it begins or ends with blanks, which supervisord removes")
     return _CONTINUATION.join(lines).replace("%", "%%")

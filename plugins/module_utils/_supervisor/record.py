@@ -1,13 +1,12 @@
 # Copyright: Contributors to the bnlnpps.swf_testbed collection
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Remembers which configuration was brought into force, beside supervisord's socket.
+"""Stores a record of the applied configuration in a file next to supervisord's socket.
 
 supervisord reports most keys of a program but not all (see UNREPORTED), and after a reread it
-reports what it read and no longer what is in force. So that check mode can compare all of it, a
-full state=applied leaves a small file <socket>.applied with hashes. It belongs to one process of
-supervisord and is worthless after that: it is looked at only when it fits, and never relied upon to
-change anything.
+reports the configuration on disk instead of the active one. For a full comparison in check mode,
+state=applied writes hashes to a small file <socket>.applied. It is valid for one process of
+supervisord, and no change ever depends on it.
 """
 
 from __future__ import annotations
@@ -28,11 +27,11 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.co
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.daemon import Daemon
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.rpc import Endpoint
 
-_FORMAT = 2
+_FORMAT = 3
 
 
 class Record:
-    """What was in force when the file was written."""
+    """The active configuration at the time when the file was written."""
 
     def __init__(self, data: dict[str, t.Any]) -> None:
         self._salt: str = data["salt"]
@@ -41,10 +40,10 @@ class Record:
         self._pending: dict[str, t.Any] = data["pending"]
 
     def knows(self, group: str, infos: t.Iterable[t.Mapping[str, t.Any]]) -> bool:
-        """Whether the group is still the one that was recorded.
+        """Whether the group is still the recorded one.
 
-        A group that was taken out and added again since has programs that were started later and
-        never stopped.
+        A group that was removed and added again has programs that were started later and never
+        stopped.
 
         :param infos: supervisord's reports of the programs of the group.
         """
@@ -58,9 +57,13 @@ class Record:
     def _replaced_since(self, infos: t.Iterable[t.Mapping[str, t.Any]]) -> bool:
         return any(info["start"] > self._written and info["stop"] == 0 for info in infos)
 
+    def covers(self, infos: t.Iterable[t.Mapping[str, t.Any]]) -> bool:
+        """Whether the groups of all these reports are the recorded ones, and none is pending."""
+        return not self._pending and all(self.knows(info["group"], [info]) for info in infos)
+
     def is_pending(self, group: Group, infos: t.Iterable[t.Mapping[str, t.Any]]) -> bool:
-        """Whether supervisord read this very configuration of the group, and was not told to use it
-        since."""
+        """Whether supervisord read this very configuration of the group, and does not use it
+        yet."""
         recorded = self._pending.get(group.name)
         return recorded == _hash_group(group, self._salt) and not self._replaced_since(infos)
 
@@ -68,18 +71,28 @@ class Record:
         return self._groups[group.name] == _hash_group(group, self._salt)
 
     def changed_keys(self, group: str, process: Config) -> list[str]:
-        """The keys that supervisord does not report and that differ from those on record."""
+        """The unreported keys that differ from the record."""
         recorded = self._groups[group]["processes"].get(process["name"], {})
         new = _hash_process(process, self._salt)
         return [key for key in UNREPORTED if key in recorded and recorded[key] != new[key]]
 
 
 def load(endpoint: Endpoint, daemon: Daemon) -> Record | None:
-    """The record of this very process of supervisord, or None."""
+    """The record of this process of supervisord, or None."""
     data = _read(endpoint)
     if data is None or daemon.ticks is None or data["daemon"] != [daemon.pid, daemon.ticks]:
         return None
     return Record(data)
+
+
+def is_missing(
+    endpoint: Endpoint, daemon: Daemon, infos: t.Iterable[t.Mapping[str, t.Any]]
+) -> bool:
+    """Whether a record is possible, and there is none for the groups of all these reports."""
+    if endpoint.scheme != "unix" or daemon.ticks is None:
+        return False
+    record = load(endpoint, daemon)
+    return record is None or not record.covers(infos)
 
 
 def new_record(
@@ -89,10 +102,10 @@ def new_record(
     pending: t.Collection[str],
     infos: t.Sequence[t.Mapping[str, t.Any]],
 ) -> dict[str, t.Any] | None:
-    """What to put on record, None if there is nothing new or no place for it.
+    """The data of a new record, None if there is nothing new or no place for it.
 
     :param groups: all groups as supervisord has just read them.
-    :param pending: the names of those that are not in force, because only others were asked for.
+    :param pending: the names of those that are not active, because the options select only others.
     :param infos: supervisord's reports of all programs.
     """
     if endpoint.scheme != "unix" or daemon.ticks is None:
@@ -128,8 +141,7 @@ def new_record(
 
 
 def save(endpoint: Endpoint, data: dict[str, t.Any]) -> None:
-    """Write a new record. Where it cannot be written, check mode knows less, and nothing else
-    suffers."""
+    """Write a new record. Without it, check mode can verify less, and all else works."""
     path = _path(endpoint)
     try:
         with replacing(path) as stream:
@@ -172,8 +184,7 @@ def _hash_group(group: Group, salt: str) -> dict[str, t.Any]:
 
 
 def _hash_process(process: Config, salt: str) -> dict[str, str]:
-    # What supervisord leaves out of its comparison (a log file of its own making) is left out here
-    # too.
+    # supervisord does not compare the names of log files that it generates.
     rest = {
         key: value for key, value in process.items() if key not in UNREPORTED and value != "auto"
     }

@@ -1,7 +1,7 @@
 # Copyright: Contributors to the bnlnpps.swf_testbed collection
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One XML-RPC request over a unix socket, TCP or TLS, with every way to fail told apart."""
+"""One XML-RPC request over a unix socket, TCP or TLS, with a separate error for each failure."""
 
 from __future__ import annotations
 
@@ -26,15 +26,14 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.er
     SupervisorError,
 )
 
-# Logs may hold characters that XML 1.0 cannot; supervisord sends them all the same. Each becomes
-# its Unicode control picture (ESC is U+241B), so that one colour code does not make a whole answer
-# unreadable.
+# supervisord sends characters of logs that XML 1.0 does not allow. Each becomes its Unicode control
+# picture (ESC is U+241B); otherwise one colour code would make a whole answer unreadable.
 _NOT_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
 
 
 @dataclass(frozen=True)
 class Endpoint:
-    """Where supervisord listens and how to get in. ``path`` is a socket (scheme unix) or a URL
+    """The address of supervisord and the login. ``path`` is a socket (scheme unix) or a URL
     prefix."""
 
     scheme: str  # "unix", "http" or "https"
@@ -78,7 +77,7 @@ def call(endpoint: Endpoint, method: str, *params: t.Any) -> t.Any:
     """Make one call and return its value.
 
     :raises RpcFault: supervisord answered with a fault.
-    :raises SupervisorError: there was no usable answer; the cause says why.
+    :raises SupervisorError: there was no usable answer; its cause has the reason.
     """
     body = xmlrpc.client.dumps(params, method, allow_none=False).encode("utf-8")
     answer = _post(endpoint, body)
@@ -98,7 +97,7 @@ def call(endpoint: Endpoint, method: str, *params: t.Any) -> t.Any:
     ):
         if "<methodResponse" in text and "</methodResponse>" not in text:
             raise _died(endpoint) from None
-        raise _not_supervisor(endpoint, "it answered with something that is not XML-RPC") from None
+        raise _not_supervisor(endpoint, "its answer is not XML-RPC") from None
     return values[0]
 
 
@@ -142,9 +141,8 @@ def _post(endpoint: Endpoint, body: bytes) -> bytes:
     except socket.timeout:
         raise SupervisorError(
             "timeout",
-            "No answer from %s within %g s: supervisord hangs, or is very busy. Look at its log "
-            "and load; "
-            "a larger 'timeout' waits longer." % (endpoint, endpoint.timeout),
+            "No answer from %s within %g s: supervisord hangs, or is very busy. Fix: check its log "
+            "and load, or set a larger 'timeout'." % (endpoint, endpoint.timeout),
         ) from None
     except ssl.SSLError as error:
         raise _tls_error(endpoint, error) from None
@@ -185,10 +183,9 @@ def _connect(endpoint: Endpoint) -> http.client.HTTPConnection:
             plain.close()
             raise SupervisorError(
                 "tls",
-                "TLS with %s failed: the handshake was not answered within %g s. supervisord "
-                "itself never "
-                "speaks "
-                "TLS: use http://, or the address of the TLS proxy." % (endpoint, endpoint.timeout),
+                "TLS with %s failed. Evidence: no handshake within %g s; supervisord itself never "
+                "speaks TLS. Fix: use http://, or the address of the TLS proxy."
+                % (endpoint, endpoint.timeout),
             ) from None
         except OSError:
             plain.close()
@@ -207,10 +204,8 @@ def _tls_context(endpoint: Endpoint) -> ssl.SSLContext:
     except OSError as error:
         raise SupervisorError(
             "tls",
-            "Cannot use the certificate files given for %s: %s. Check that ca_cert, client_cert "
-            "and "
-            "client_key "
-            "are readable PEM files." % (endpoint, error),
+            "Cannot use the certificate files for %s. Evidence: %s. Fix: check that ca_cert, "
+            "client_cert and client_key are readable PEM files." % (endpoint, error),
         ) from None
     return context
 
@@ -219,50 +214,51 @@ def _died(endpoint: Endpoint) -> SupervisorError:
     return SupervisorError(
         "died",
         "supervisord at %s closed the connection in the middle of a call: it stopped or crashed. "
-        "Look at its log and start it again." % endpoint,
+        "Fix: check its log and restart it." % endpoint,
     )
 
 
 def _not_supervisor(endpoint: Endpoint, why: str) -> SupervisorError:
     return SupervisorError(
         "not_supervisor",
-        "What listens at %s is not supervisord: %s. Check the address against [unix_http_server] "
-        "or "
-        "[inet_http_server] of supervisord.conf." % (endpoint, why),
+        "The server at %s is not supervisord. Evidence: %s. Fix: compare the address with "
+        "[unix_http_server] or [inet_http_server] of supervisord.conf." % (endpoint, why),
     )
 
 
 def _status_error(endpoint: Endpoint, response: http.client.HTTPResponse) -> SupervisorError:
     if response.status == 401:
         if endpoint.username is None:
-            fix = "it asks for a username and password: give 'username' and 'password'"
+            fix = "give 'username' and 'password'"
         else:
-            fix = "it does not accept this username and password: compare them with its [*_http_server] section"
+            fix = "compare 'username' and 'password' with its [*_http_server] section"
         return SupervisorError(
-            "unauthorized", "supervisord at %s refuses access (HTTP 401): %s." % (endpoint, fix)
+            "unauthorized",
+            "supervisord at %s rejected the credentials. Evidence: HTTP 401%s. Fix: %s."
+            % (endpoint, " without credentials" * (endpoint.username is None), fix),
         )
     if response.status == 500 and (response.getheader("Server") or "").startswith("Medusa"):
         return SupervisorError(
             "internal",
-            "supervisord at %s failed while it made its answer (HTTP 500): its log has the "
+            "supervisord at %s failed to create its answer. Evidence: HTTP 500; its log has the "
             "traceback." % endpoint,
         )
-    return _not_supervisor(endpoint, "it answered HTTP %d %s" % (response.status, response.reason))
+    return _not_supervisor(endpoint, "it returned HTTP %d %s" % (response.status, response.reason))
 
 
 def _tls_error(endpoint: Endpoint, error: ssl.SSLError) -> SupervisorError:
     if isinstance(error, ssl.SSLCertVerificationError):
         text = (
-            "the certificate is not accepted: %s. Give the CA that signed it as ca_cert"
+            "the certificate is not trusted: %s. Fix: give the CA that signed it as ca_cert"
             % error.verify_message
         )
     elif "WRONG_VERSION_NUMBER" in str(error) or "UNKNOWN_PROTOCOL" in str(error):
-        text = "it does not speak TLS. supervisord never does: use http://, or the address of the TLS proxy"
+        text = "it does not speak TLS. Fix: use http://, or the address of the TLS proxy"
     else:
-        text = "%s. Check ca_cert, client_cert and the TLS proxy in front of supervisord" % (
+        text = "%s. Fix: check ca_cert, client_cert and the TLS proxy in front of supervisord" % (
             error.reason or error
         )
-    return SupervisorError("tls", "TLS with %s failed: %s." % (endpoint, text))
+    return SupervisorError("tls", "TLS with %s failed. Evidence: %s." % (endpoint, text))
 
 
 def _os_error(endpoint: Endpoint, error: OSError) -> SupervisorError:
@@ -271,16 +267,16 @@ def _os_error(endpoint: Endpoint, error: OSError) -> SupervisorError:
     if error.errno == errno.ECONNREFUSED:
         return SupervisorError(
             "refused",
-            "Nothing listens at %s (connection refused). Start supervisord, and check 'port' in "
-            "its "
-            "[inet_http_server] section." % endpoint,
+            "supervisord does not listen at %s. Evidence: connection refused. Fix: start it, and "
+            "check 'port' in its [inet_http_server] section." % endpoint,
         )
     if isinstance(error, socket.gaierror):
         return SupervisorError(
-            "unreachable", "The name %s cannot be resolved: %s." % (endpoint.host, error.strerror)
+            "unreachable",
+            "The name %s cannot be resolved. Evidence: %s." % (endpoint.host, error.strerror),
         )
     return SupervisorError(
-        "unreachable", "Cannot reach %s: %s." % (endpoint, error.strerror or error)
+        "unreachable", "Cannot reach %s. Evidence: %s." % (endpoint, error.strerror or error)
     )
 
 
@@ -291,10 +287,9 @@ def _socket_error(endpoint: Endpoint, error: OSError) -> SupervisorError:
     if error.errno in (errno.ENOENT, errno.ENOTDIR):
         return SupervisorError(
             "socket_missing",
-            "There is no socket %s: supervisord is not running, or listens elsewhere. Start it, or "
-            "correct "
-            "the "
-            "path (see 'file' in the [unix_http_server] section of its configuration)." % path,
+            "There is no socket %s: supervisord is not running, or listens elsewhere. Fix: start "
+            "it, or correct the path (see 'file' in the [unix_http_server] section of its "
+            "configuration)." % path,
         )
     if error.errno == errno.ECONNREFUSED:
         try:
@@ -302,25 +297,29 @@ def _socket_error(endpoint: Endpoint, error: OSError) -> SupervisorError:
         except OSError:
             is_socket = True
         if not is_socket:
-            return SupervisorError("not_supervisor", "%s is not a socket. Correct the path." % path)
+            return SupervisorError(
+                "not_supervisor", "%s is not a socket. Fix: correct the path." % path
+            )
         return SupervisorError(
             "socket_stale",
             "The socket %s is stale: no process listens on it, supervisord was killed or crashed. "
-            "Start "
-            "supervisord again (it replaces the socket)." % path,
+            "Fix: start supervisord, which replaces the socket." % path,
         )
     if "path too long" in str(error):
         return SupervisorError(
             "socket_missing",
-            "The path %s is too long for a socket: at most 107 bytes are possible." % path,
+            "The path %s is too long for a socket, which allows 107 bytes. Fix: use a shorter one."
+            % path,
         )
     return SupervisorError(
-        "unreachable", "Cannot connect to the socket %s: %s." % (path, error.strerror or error)
+        "unreachable",
+        "Cannot connect to the socket %s. Evidence: %s." % (path, error.strerror or error),
     )
 
 
 def _who_may(path: str) -> str:
-    """Say what keeps this user out of the socket, and which users and groups it would let in."""
+    """The message with the reason why this user has no access, and the users and groups that
+    have."""
     me = _user(os.geteuid())
     parent = os.path.dirname(os.path.abspath(path))
     blocked = None
@@ -334,9 +333,9 @@ def _who_may(path: str) -> str:
     try:
         info = os.stat(subject)
     except OSError:
-        return "The user %s may not use the socket %s. Become a user that may (become_user)." % (
-            me,
-            path,
+        return (
+            "The user %s may not use the socket %s. Fix: become a user with access (become_user)."
+            % (me, path)
         )
     need = 0o1 if blocked else 0o2
     allowed = []
@@ -345,7 +344,9 @@ def _who_may(path: str) -> str:
     if info.st_mode & (need << 3):
         allowed.append("members of the group " + _group(info.st_gid))
     return (
-        "The user %s may not use the socket %s: %s is %s:%s with mode %04o, which lets in %s. %s"
+        "The user %s may not use the socket %s. Evidence: %s is %s:%s with mode %04o, which allows "
+        "%s. Fix: become such a user (become_user), or widen 'chmod' and 'chown' in "
+        "[unix_http_server]."
         % (
             me,
             path,
@@ -353,8 +354,7 @@ def _who_may(path: str) -> str:
             _user(info.st_uid),
             _group(info.st_gid),
             stat.S_IMODE(info.st_mode),
-            " and ".join(allowed) or "nobody but root",
-            "Become such a user (become_user), or widen 'chmod' and 'chown' in [unix_http_server].",
+            " and ".join(allowed) or "only root",
         )
     )
 

@@ -1,11 +1,11 @@
 # Copyright: Contributors to the bnlnpps.swf_testbed collection
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whether a supervisord runs, how it is stopped, and what it leaves behind.
+"""Whether a supervisord runs, how it is stopped, and the programs that outlive it.
 
-supervisord tells each program its own address in the environment, and by that they are known again.
-When it is killed its programs go on, hold their ports, and would run twice beside those of a new
-daemon.
+supervisord passes its address to each program in the environment, which identifies its programs.
+After it is killed its programs still run and hold their ports: with a new daemon they would run
+twice.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import os
 import signal
 import stat
 import time
+from collections.abc import Sequence
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.processes import (
     POLL_SECONDS,
@@ -23,6 +24,7 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.proces
     environ_of,
     same_host,
 )
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.client import Client
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.daemon import (
     daemons_of,
     unreachable_daemons,
@@ -37,13 +39,13 @@ KILL_SECONDS = 2.0
 
 
 class DaemonError(Exception):
-    """Why the daemon does not run (or does not stop), and what to do."""
+    """The daemon does not start or stop; the text says why, and the fix."""
 
 
-def identity(client):
+def identity(client: Client) -> tuple[str, int] | None:
     """(identifier, pid) of the daemon that answers, or None if none runs.
 
-    :raises SupervisorError: something is in the way of knowing, permissions for example.
+    :raises SupervisorError: it cannot be asked, for example for lack of permissions.
     """
     try:
         identifier, pid = client.multicall(
@@ -56,8 +58,8 @@ def identity(client):
     return identifier, pid
 
 
-def is_no_socket(path):
-    """Whether something else lies in the place of a unix socket; supervisord replaces it at its
+def is_no_socket(path: str) -> bool:
+    """Whether the path of a unix socket is another kind of file; supervisord replaces it at its
     start."""
     try:
         return not stat.S_ISSOCK(os.stat(path).st_mode)
@@ -65,11 +67,10 @@ def is_no_socket(path):
         return False
 
 
-def lost_daemons(client, config, folder):
-    """Pids of the daemons of a configuration that are not the one that answers at its socket.
+def lost_daemons(client: Client, config: str, folder: str) -> list[int]:
+    """Pids of the daemons of a configuration except the one that answers at its socket.
 
-    A daemon that has just been started is waited for until it makes its socket, or is too old to do
-    so.
+    Waits for a daemon that has just started, until it creates its socket or is too old to do so.
 
     :param folder: the directory of its log, see :func:`daemon.daemons_of`.
     :raises SupervisorError: as :func:`identity`.
@@ -82,30 +83,28 @@ def lost_daemons(client, config, folder):
         time.sleep(POLL_SECONDS)
 
 
-def stop_lost(pids, timeout):
-    """Stop daemons that are not reached at their socket, and wait until they are gone with their
+def stop_lost(pids: Sequence[int], timeout: float) -> None:
+    """Stop daemons that their socket does not reach, and wait for the end of them and their
     programs.
 
-    With its end each of them removes the socket and the pid file, whoever made them: no other one
-    may run meanwhile.
+    At its end each removes the socket and the pid file, even those of another daemon: none may
+    start before.
 
-    :raises DaemonError: one is still there when the time is up.
+    :raises DaemonError: one still runs after the timeout.
     """
     left = end(lambda: [pid for pid in pids if alive(pid)], timeout)
     if left:
         raise DaemonError(
-            "supervisord (pid %d) was told to stop with SIGTERM and still runs after %d s: a "
-            "program does not end. "
-            "See which: ps --forest -g %d" % (left[0], timeout, left[0])
+            "supervisord (pid %d) still runs %d s after SIGTERM: a program does not end. Find it "
+            "with: ps --forest -g %d" % (left[0], timeout, left[0])
         )
 
 
-def newer_secrets(folder, socket):
-    """Names of the secrets that were written after a daemon had begun to listen; programs read them
-    when they start.
+def newer_secrets(folder: str, socket: str) -> list[str]:
+    """Names of the secrets that were written after a daemon began to listen; programs read them at
+    their start.
 
-    They are compared with the time of its socket, which the same clock stamped: whether that was
-    set since does not matter.
+    The reference is the time of its socket, which has the same clock, even if that was set since.
     """
     try:
         began = os.stat(socket).st_mtime_ns
@@ -116,17 +115,17 @@ def newer_secrets(folder, socket):
         return []
 
 
-def secrets_in(folder):
+def secrets_in(folder: str) -> list[str]:
     try:
         return [entry.path for entry in os.scandir(folder)]
     except OSError:
         return []
 
 
-def programs_of(socket):
-    """Pids of all processes that the supervisord at this unix socket started. Another user's
-    processes are not looked into."""
-    # those of a container are named alike
+def programs_of(socket: str) -> list[int]:
+    """Pids of all processes that the supervisord at this unix socket started, except those of other
+    users."""
+    # the same path may exist in a container
     return [
         pid
         for pid in all_pids()
@@ -135,11 +134,10 @@ def programs_of(socket):
     ]
 
 
-def end_programs_of(socket):
-    """End what a supervisord that is gone left behind: SIGTERM, and SIGKILL for what does not
-    listen.
+def end_programs_of(socket: str) -> int:
+    """End the programs that outlived their supervisord: SIGTERM, then SIGKILL.
 
-    :returns: how many there were.
+    :returns: the number of programs.
     """
     found = programs_of(socket)
     if found and end(lambda: programs_of(socket), TERM_SECONDS):
@@ -147,10 +145,10 @@ def end_programs_of(socket):
     return len(found)
 
 
-def stop(client, pid, timeout):
-    """Let the daemon stop its programs and itself, and wait until the process is gone.
+def stop(client: Client, pid: int, timeout: float) -> None:
+    """Let the daemon stop its programs and itself, and wait for the end of the process.
 
-    :raises DaemonError: it is still there when the time is up.
+    :raises DaemonError: it still runs after the timeout.
     """
     try:
         client.call("supervisor.shutdown")
@@ -164,8 +162,7 @@ def stop(client, pid, timeout):
     while alive(pid):
         if time.monotonic() > deadline:
             raise DaemonError(
-                "supervisord (pid %d) was told to stop and still runs after %d s: a program does "
-                "not end. "
-                "See which: swf-testbed status" % (pid, timeout)
+                "supervisord (pid %d) still runs %d s after its shutdown was requested: a program "
+                "does not end. Find it with: swf-testbed status" % (pid, timeout)
             )
         time.sleep(0.05)

@@ -1,8 +1,8 @@
 # Copyright: Contributors to the bnlnpps.swf_testbed collection
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The states of supervisor_program that leave the configuration as it is, for real and in check
-mode; and all by name."""
+"""The states of supervisor_program that do not apply a configuration, with and without check mode;
+and all states by name."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def restarted(task: Task) -> Result:
 
 
 def _restart(task: Task, stopping: list[str], names: list[str]) -> tuple[bool, Outcome]:
-    """(whether a program does not stop, how it ended)."""
+    """(whether a program does not stop, the outcome)."""
     outcome = actions.stop(task.client, stopping, task.deadline, first=task.snapshot.processes)
     if outcome.reasons:
         return True, outcome
@@ -98,7 +98,10 @@ def signalled(task: Task) -> Result:
         and {status.display_name(info), status.namespec(info)} & set(task.names)
     ]
     if explicit:
-        raise SupervisorError("not_running", "Cannot signal %s: not running." % ", ".join(explicit))
+        raise SupervisorError(
+            "not_running",
+            "Cannot signal %s: not running. Fix: start it first." % ", ".join(explicit),
+        )
     did = dict.fromkeys(names, "signalled")
     if task.module.check_mode:
         return task.finish(did, {name: _state(task, name) for name in names})

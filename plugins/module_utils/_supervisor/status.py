@@ -1,7 +1,7 @@
 # Copyright: Contributors to the bnlnpps.swf_testbed collection
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Turns what supervisord reports into what the modules return: times, exits, health, groups, a
+"""The results of the modules, from the reports of supervisord: times, exits, health, groups, a
 summary."""
 
 from __future__ import annotations
@@ -48,17 +48,17 @@ Process = dict[str, t.Any]
 
 
 def namespec(info: t.Mapping[str, t.Any]) -> str:
-    """The name in full, group:name, that every call of supervisord understands."""
+    """The full name, group:name, that every call of supervisord accepts."""
     return "%s:%s" % (info["group"], info["name"])
 
 
 def display_name(info: t.Mapping[str, t.Any]) -> str:
-    """The name as supervisorctl shows it: group:name, or name alone where the two are the same."""
+    """The name as supervisorctl shows it: group:name, or only the name if both are equal."""
     return info["name"] if info["group"] == info["name"] else namespec(info)
 
 
 def matches(info: t.Mapping[str, t.Any], names: t.Iterable[str], groups: t.Iterable[str]) -> bool:
-    """Whether shell patterns select this program; "all" and "group:" mean what they mean to
+    """Whether shell patterns select this program; "all" and "group:" have the meaning of
     supervisorctl."""
     for pattern in names:
         if pattern == "all":
@@ -75,7 +75,7 @@ def matches(info: t.Mapping[str, t.Any], names: t.Iterable[str], groups: t.Itera
 def select(
     infos: t.Iterable[t.Any], names: t.Sequence[str], groups: t.Sequence[str]
 ) -> list[t.Any]:
-    """The programs that the patterns select; all of them if there are no patterns."""
+    """The programs that the patterns select; all without patterns."""
     if not names and not groups:
         return list(infos)
     return [info for info in infos if matches(info, names, groups)]
@@ -84,7 +84,7 @@ def select(
 def unmatched(
     infos: t.Sequence[t.Any], names: t.Iterable[str], groups: t.Iterable[str]
 ) -> list[str]:
-    """The patterns that select nothing."""
+    """The patterns that match no program."""
     return [name for name in names if not any(matches(info, [name], []) for info in infos)] + [
         group for group in groups if not any(matches(info, [], [group]) for info in infos)
     ]
@@ -96,8 +96,7 @@ class Exit(t.NamedTuple):
 
 
 def exits_in_log(log: str) -> dict[str, Exit]:
-    """The last exit of each program that a main log tells of, by the program's name without its
-    group."""
+    """The last exit of each program in a main log, by the program's name without its group."""
     found = {}
     for match in _EXIT_LINE.finditer(log):
         status = match.group("status")
@@ -108,9 +107,9 @@ def exits_in_log(log: str) -> dict[str, Exit]:
 
 
 def exit_needs_log(info: t.Mapping[str, t.Any]) -> bool:
-    """Whether supervisord reports no usable exit status for a program that did exit.
+    """Whether supervisord reports no usable exit status for a program that exited.
 
-    After "Exited too quickly" it reports 0 whatever the status was, and -1 for any signal.
+    After "Exited too quickly" it always reports 0, and it reports -1 for any signal.
     """
     if info["state"] in (BACKOFF, FATAL, STOPPED) and info["spawnerr"].startswith(
         "Exited too quickly"
@@ -125,7 +124,7 @@ def processes(
     main_log: str,
     min_uptime: float = 0,
 ) -> list[Process]:
-    """What the modules return for each program."""
+    """The modules' results for each program."""
     autostart = {(item["group"], item["name"]): bool(item["autostart"]) for item in config or ()}
     exits = exits_in_log(main_log)
     names = [info["name"] for info in infos]
@@ -155,7 +154,7 @@ def _process(
         and not info["spawnerr"].startswith("Exited too quickly")
     ):
         left = Exit(info["exitstatus"], None)
-    # a start that is to come was noted before the clock was set back
+    # a start in the future: the clock was set back
     known = info["start"] <= info["now"] < LAST_SECOND
     uptime = info["now"] - info["start"] if alive and known else None
     return {
@@ -195,7 +194,7 @@ def _iso(seconds: int) -> str | None:
 
 
 def groups(items: t.Iterable[Process]) -> list[dict[str, t.Any]]:
-    """Per group: its members, the worst of their states, and whether all are healthy."""
+    """Per group: its members, their worst state, and whether all are healthy."""
     found: dict[str, list[Process]] = {}
     for item in items:
         found.setdefault(item["group"], []).append(item)
@@ -216,7 +215,7 @@ def _badness(item: Process) -> int:
 
 
 def summary(items: t.Sequence[Process]) -> dict[str, int]:
-    """The number of programs in all, and in each state."""
+    """The number of programs in total, and in each state."""
     counts = {"total": len(items)}
     for name in STATE_NAMES.values():
         counts[name.lower()] = sum(1 for item in items if item["state"] == name)
@@ -224,7 +223,7 @@ def summary(items: t.Sequence[Process]) -> dict[str, int]:
 
 
 def supervisor(snapshot: Snapshot) -> dict[str, t.Any]:
-    """What the modules return about supervisord itself."""
+    """The modules' result for supervisord itself."""
     return {
         "version": snapshot.version,
         "api_version": snapshot.api_version,
@@ -236,7 +235,7 @@ def supervisor(snapshot: Snapshot) -> dict[str, t.Any]:
 
 
 def describe(item: Process) -> str:
-    """One program's state and the reason for it, for a message."""
+    """The state of a program with its reason, for a message."""
     parts = []
     if item["spawn_error"]:
         parts.append(item["spawn_error"])

@@ -1,8 +1,8 @@
 # Copyright: Contributors to the bnlnpps.swf_testbed collection
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One call of the module supervisor_program: its options, supervisord before it, and the result
-that is made of both."""
+"""One call of the module supervisor_program: its options, the state of supervisord before it, and
+the result."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ DOES_NOT_RUN = "STOPPED"
 
 
 class Task:
-    """One call of the module: its options, supervisord, and the first look at it."""
+    """One call of the module: its options, supervisord, and its first report."""
 
     def __init__(self, module: AnsibleModule, client: Client, snapshot: Snapshot) -> None:
         self.module = module
@@ -48,7 +48,7 @@ class Task:
         self.groups: list[str] = module.params["groups"]
         self.min_uptime: float = module.params["min_uptime"]
         self.deadline = actions.Deadline(module.params["wait_timeout"])
-        self.touched = False  # whether something was changed, should the rest fail
+        self.touched = False  # whether anything was changed before a failure
         self.before = _states(snapshot.processes)
 
     @cached_property
@@ -56,15 +56,14 @@ class Task:
         return actions.Order(self.snapshot.config)
 
     def in_order(self, names: t.Iterable[str]) -> list[str]:
-        """The programs in supervisord's order. It is asked for that only if there is something to
-        order."""
+        """The programs in supervisord's order, which is fetched only for more than one."""
         found = list(names)
         return self.order.sorted(found) if len(found) > 1 else found
 
     def selected(self) -> list[dict[str, t.Any]]:
-        """The programs that the options name.
+        """The programs that the options select.
 
-        :raises SupervisorError: supervisord does not know one of them.
+        :raises SupervisorError: a pattern matches none.
         """
         infos = self.snapshot.processes
         self.all_known(
@@ -78,10 +77,8 @@ class Task:
         if missing and missing != ["all"]:
             raise SupervisorError(
                 "no_such_program",
-                "supervisord knows no program %s. It knows: %s. All programs of a group are "
-                "'group:*'; programs "
-                "that were only just configured come in with state=applied."
-                % (", ".join(missing), ", ".join(known) or "none"),
+                "%s Fix: correct the names (all programs of a group are 'group:*'), or add newly "
+                "configured programs with state=applied." % args.no_such_program(missing, known),
             )
 
     def group_selected(self, group: str, members: t.Iterable[str]) -> bool:
@@ -103,9 +100,9 @@ class Task:
     ) -> Result:
         """The module's result.
 
-        :param did: per program (group:name) what was, or would be, done with it.
-        :param predicted: per program the state it ends in; for check mode.
-        :param outcome: how the wait ended; None in check mode.
+        :param did: per program (group:name) the action, or in check mode the predicted one.
+        :param predicted: per program its predicted final state; for check mode.
+        :param outcome: of the wait; None in check mode.
         """
         before, after = self.before, dict(self.before)
         if outcome is not None:
@@ -177,8 +174,7 @@ class Task:
         shown: dict[str, str],
     ) -> dict[str, Result]:
         changed_keys, wanted = (plan.changed_keys, plan.wanted) if plan else ({}, {})
-        # Where keys are known to have changed, this was fetched before supervisord read the new
-        # ones.
+        # If keys have changed, this was fetched before supervisord read the new ones.
         old_config = (
             {status.namespec(item): item for item in self.snapshot.config or ()}
             if changed_keys

@@ -1,7 +1,7 @@
 # Copyright: Contributors to the bnlnpps.swf_testbed collection
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Waits until programs are in the state that is wanted, and says which are not and why."""
+"""Waits until programs are in the wanted state, and reports those that are not, with reasons."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor im
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.client import Client
 
 WANTED_STATES = ("running", "stopped", "exited", "fatal")
-# supervisord restarts what it will restart within a second: a program that is EXITED for longer
-# stays so. It tells whole seconds, so a difference of 2 is more than 1.
+# supervisord restarts a program within a second or not at all: one that is EXITED for longer stays
+# so. Its times are whole seconds, so a difference of 2 is more than 1.
 _SETTLED_SECONDS = 2
 
 Info = t.Mapping[str, t.Any]
 
 
 class Outcome(t.NamedTuple):
-    """How a wait ended: the last look at all programs, and the reason per failed one
+    """The end of a wait: the last report of all programs, and the reason per failed one
     (group:name)."""
 
     infos: list[dict[str, t.Any]]
@@ -32,10 +32,10 @@ _FAILED = "failed"
 
 
 class Waiter:
-    """Judges each look at the programs against what is wanted.
+    """Compares each report of the programs with the wanted states.
 
-    :param wanted: per name in full (group:name) one of WANTED_STATES.
-    :param min_uptime: seconds that a program must have been RUNNING without a break.
+    :param wanted: per full name (group:name) one of WANTED_STATES.
+    :param min_uptime: seconds that a program must have been RUNNING without interruption.
     """
 
     def __init__(self, wanted: t.Mapping[str, str], min_uptime: float) -> None:
@@ -46,10 +46,10 @@ class Waiter:
     def judge(
         self, infos: t.Iterable[Info], names: t.Iterable[str] | None
     ) -> tuple[dict[str, str], dict[str, str]]:
-        """The programs that cannot get there, and those that are not there yet; each with the
-        reason.
+        """The programs that cannot reach their state, and those that have not reached it yet; each
+        with the reason.
 
-        :param names: what was looked at, if not all that is wanted.
+        :param names: the reported programs, None for all wanted ones.
         """
         known = {status.namespec(info): info for info in infos}
         failed: dict[str, str] = {}
@@ -57,17 +57,17 @@ class Waiter:
         for name in self._wanted if names is None else names:
             wanted, info = self._wanted[name], known.get(name)
             if info is None:
-                failed[name] = "supervisord does not know it any more"
+                failed[name] = "supervisord does not have it any more"
                 continue
             verdict = getattr(self, "_" + wanted)(name, info)
             if verdict == _FAILED:
-                failed[name] = ""  # its state says it all
+                failed[name] = ""  # its state is the reason
             elif verdict is not None:
                 pending[name] = verdict
         return failed, pending
 
-    # Each of these says of one program: None, it is as wanted; _FAILED, it will not get there by
-    # itself; or else what is missing still, "" where its state says that.
+    # Each of these returns None for a program in the wanted state; _FAILED if it will not reach it by
+    # itself; else the reason for the wait, "" if its state is the reason.
 
     def _running(self, name: str, info: Info) -> str | None:
         state = info["state"]
@@ -86,22 +86,22 @@ class Waiter:
     def _uptime(self, name: str, info: Info) -> str | None:
         if not self._min_uptime:
             return None
-        # supervisord tells whole seconds, so one is taken off; a clock of our own runs beside it.
+        # supervisord's times are whole seconds, so one is subtracted; a clock of our own runs, too.
         if info["now"] - info["start"] - 1 >= self._min_uptime:
             return None
         if self._seen_for(name, (info["pid"], info["start"])) >= self._min_uptime:
             return None
-        return "not yet for %g s without a break" % self._min_uptime
+        return "not yet for %g s without interruption" % self._min_uptime
 
     def _settled(self, name: str, info: Info) -> bool:
         """Whether a program that exited stays so, and is not about to be restarted."""
         if info["now"] - info["stop"] >= _SETTLED_SECONDS or info["now"] >= status.LAST_SECOND:
             return True
-        # the clock that both are of may have been set back
+        # the clock of both may have been set back
         return self._seen_for(name, (0, info["stop"])) >= _SETTLED_SECONDS
 
     def _seen_for(self, name: str, identity: tuple[int, int]) -> float:
-        """Seconds for which each look has shown the program like that."""
+        """Seconds for which each report has shown the program like that."""
         known, since = self._seen_since.get(name, (None, 0.0))
         if known != identity:
             since = time.monotonic()
@@ -131,17 +131,17 @@ def wait(
     first: list[dict[str, t.Any]] | None = None,
     nudge: t.Callable[[list[dict[str, t.Any]]], tuple[bool, dict[str, str]]] | None = None,
 ) -> Outcome:
-    """Look until all programs are as wanted, one cannot get there, or the time is up.
+    """Query until all programs are in the wanted state, one cannot reach it, or the timeout is over.
 
-    :param first: a look that was already taken.
-    :param nudge: called with each look before it is judged, to act on what it shows; it returns
-        whether it acted, and the programs that cannot be acted on, each with the reason.
+    :param first: a report that was already fetched.
+    :param nudge: called with each report before it is judged, to act on it; it returns whether it
+        acted, and the programs on which it could not act, each with the reason.
     """
     waiter = Waiter(wanted, min_uptime)
     start = time.monotonic()
     infos = first if first is not None else client.processes()
-    few = len(infos) // 2  # to look at so many programs one by one is quicker than to look at all
-    names: list[str] | None = None  # that were looked at, None for all
+    few = len(infos) // 2  # up to this number, separate queries are faster than one for all
+    names: list[str] | None = None  # of the last query, None for all
     while True:
         acted, refused = nudge(infos) if nudge is not None else (False, {})
         if acted:
@@ -156,14 +156,10 @@ def wait(
             everything = client.processes()
             if failed or pending:
                 return Outcome(_completed(everything, infos), failed or pending, not failed)
-            names, infos = (
-                None,
-                everything,
-            )  # the others may have changed meanwhile: judge all once more
+            names, infos = None, everything  # the others may have changed: judge all once more
             continue
         names = list(pending) if len(pending) <= few else None
-        # supervisord moves programs on when it is woken, so looking often also makes them ready
-        # sooner.
+        # A query wakes supervisord, which then updates its programs: frequent ones save time.
         time.sleep(min(0.05 if elapsed < 3 else 0.25, max(0.0, timeout - elapsed)))
         infos = client.processes(names)
 
@@ -171,7 +167,7 @@ def wait(
 def _completed(
     infos: list[dict[str, t.Any]], judged: list[dict[str, t.Any]]
 ) -> list[dict[str, t.Any]]:
-    """A look at all programs, but with those that were judged as they were then."""
+    """A report of all programs, but with the judged ones unchanged."""
     known = {status.namespec(info): info for info in judged}
     return [known.get(status.namespec(info), info) for info in infos]
 
@@ -179,11 +175,11 @@ def _completed(
 def explain(
     outcome: Outcome, items: t.Sequence[status.Process], total: int, goal: str, timeout: float
 ) -> str:
-    """One message that names the programs that are not as wanted, their states and the reasons.
+    """One message with the programs that are not in the wanted state, their states and the reasons.
 
-    :param items: what the modules return for those programs.
-    :param total: how many programs were waited for.
-    :param goal: what they should be, for example "RUNNING".
+    :param items: the modules' results for those programs.
+    :param total: the number of programs that were waited for.
+    :param goal: the wanted state, for example "RUNNING".
     """
     known = {status.namespec(item): item for item in items}
     parts = []

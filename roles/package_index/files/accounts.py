@@ -1,7 +1,7 @@
 # Copyright: Contributors to the bnlnpps.swf_testbed collection
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The accounts of the index: who may read, and who may upload too."""
+"""The accounts of the index and their rights: to read, or also to upload."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ import os
 
 
 class Accounts:
-    """The file ``name:{SHA}hash:right,right``, a line per account. It is read again when it
-    changes.
+    """The file ``name:{SHA}hash:right,right``, one line per account. It is read again after a
+    change.
 
-    The hash is a fast one, because it is checked on every request; the tokens are long and random.
+    The hash is a fast one, because each request checks it; the tokens are long and random.
     """
 
-    def __init__(self, path):
+    def __init__(self, path: str) -> None:
         self.path = path
-        self._read = (None, {})
+        self._read: tuple[tuple[int, ...], dict[str, tuple[str, set[str]]]] = ((), {})
 
-    def all(self):
+    def all(self) -> dict[str, tuple[str, set[str]]]:
         """{name: (hash, set of rights)}"""
         found = os.stat(self.path)
-        # a file that is replaced has another inode, also within the same tick of the clock
+        # a replaced file has another inode, also within the same tick of the clock
         stamp = (found.st_mtime_ns, found.st_ino, found.st_size)
         if self._read[0] != stamp:
             with open(self.path, encoding="utf-8") as stream:
@@ -37,23 +37,23 @@ class Accounts:
             )
         return self._read[1]
 
-    def rights_of(self, header):
-        """What the one who sent this Authorization header may do.
+    def rights_of(self, header: str | None) -> tuple[str | None, set[str] | None]:
+        """The account and rights of an Authorization header.
 
         :returns: (name, set of rights); (None, None) without credentials, (name, None) with wrong
             ones.
         """
         name, token = credentials(header)
-        if name is None:
+        if name is None or token is None:
             return None, None
         digest, rights = self.all().get(name, ("", None))
         given = "{SHA}" + base64.b64encode(hashlib.sha1(token.encode()).digest()).decode()
-        # the same time for a name that is not there
+        # the same time for an unknown name
         return name, rights if hmac.compare_digest(given, digest) else None
 
 
-def credentials(header):
-    """(name, token) of a Basic Authorization header, (None, None) if it is none."""
+def credentials(header: str | None) -> tuple[str, str] | tuple[None, None]:
+    """(name, token) of a Basic Authorization header, (None, None) of any other."""
     scheme, _space, value = (header or "").partition(" ")
     if scheme.lower() != "basic":
         return None, None

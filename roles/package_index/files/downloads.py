@@ -1,9 +1,9 @@
 # Copyright: Contributors to the bnlnpps.swf_testbed collection
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Downloads a file once for all who ask for it meanwhile, and hands it on while it arrives.
+"""Downloads a file once for all clients that request it, and sends it while the download runs.
 
-Whoever waits for a large file would otherwise give up: pip after 15 seconds without a byte.
+Otherwise clients of a large file would give up: pip after 15 seconds without a byte.
 """
 
 from __future__ import annotations
@@ -14,17 +14,19 @@ import http.client
 import os
 import tempfile
 import threading
+from collections.abc import Callable, Iterator
+from typing import Any
 
-from upstream import UpstreamNotFound, UpstreamUnavailable
+from upstream import Upstream, UpstreamNotFound, UpstreamUnavailable
 
 CHUNK = 256 * 1024
 WAIT_SECONDS = 60
 PARTIAL = ".partial-"
 
 
-def partial_in(folder):
-    """(handle, path) of a new file in a directory, which is made, again if somebody removes it
-    because it is empty."""
+def partial_in(folder: str) -> tuple[int, str]:
+    """(handle, path) of a new file in a directory. The directory is created, also if it is removed
+    as empty in between."""
     while True:
         with contextlib.suppress(FileNotFoundError):
             os.makedirs(folder, exist_ok=True)
@@ -32,55 +34,59 @@ def partial_in(folder):
 
 
 class Download:
-    """One file on its way to the disk. It goes on to its end also when nobody waits any more."""
+    """The download of one file. It runs to its end, also without a waiting client."""
 
-    def __init__(self, upstream, url, path, sha256, when_done):
-        self.upstream, self.url, self.path, self.sha256, self.when_done = (
-            upstream,
-            url,
-            path,
-            sha256,
-            when_done,
-        )
+    def __init__(
+        self,
+        upstream: Upstream,
+        url: str,
+        path: str,
+        sha256: str | None,
+        when_done: Callable[[Download], None],
+    ) -> None:
+        self.upstream, self.url, self.path = upstream, url, path
+        self.sha256, self.when_done = sha256, when_done
         self.changed = threading.Condition()
         self.started = self.done = False
-        # all who follow read from this one, also when the file was renamed or removed meanwhile
-        self.stream = None
-        self.size = self.scratch = self.error = None
+        # all clients read from this one, also after the file was renamed or removed
+        self.stream: Any = None
+        self.size: int | None = None
+        self.scratch: str | None = None
+        self.error: UpstreamUnavailable | UpstreamNotFound | None = None
         self.available = 0
         threading.Thread(target=self._run, name="download", daemon=True).start()
 
-    def _tell(self, **news):
+    def _publish(self, **news: Any) -> None:
         with self.changed:
             for key, value in news.items():
                 setattr(self, key, value)
             self.changed.notify_all()
 
-    def _run(self):
+    def _run(self) -> None:
         try:
             self._receive()
         except (UpstreamUnavailable, UpstreamNotFound) as error:
-            self._tell(error=error)
+            self._publish(error=error)
         except (OSError, http.client.HTTPException, ValueError) as error:
-            self._tell(error=UpstreamUnavailable(str(error)))
+            self._publish(error=UpstreamUnavailable(str(error)))
         finally:
             if self.error and self.scratch:
                 os.unlink(self.scratch)
             self.when_done(self)
 
-    def _receive(self):
+    def _receive(self) -> None:
         with self.upstream.open(self.url, {"Accept-Encoding": "identity"}) as response:
             handle, scratch = partial_in(os.path.dirname(self.path))
             length = response.headers.get("Content-Length")
             stream = os.fdopen(handle, "w+b")
-            self._tell(
+            self._publish(
                 started=True, stream=stream, scratch=scratch, size=int(length) if length else None
             )
             digest, written = hashlib.sha256(), 0
             while chunk := response.read1(CHUNK):
-                # what was received before; the newest chunk stays back until the next one, or the
-                # hash, is there
-                self._tell(available=written)
+                # the newest chunk is available only after the next one, or after the check of the
+                # hash
+                self._publish(available=written)
                 stream.write(chunk)
                 stream.flush()
                 digest.update(chunk)
@@ -91,30 +97,29 @@ class Download:
             )
         if self.sha256 and digest.hexdigest() != self.sha256:
             raise UpstreamUnavailable(
-                "%s has another hash than the index's page says" % os.path.basename(self.path)
+                "%s has another hash than on its page" % os.path.basename(self.path)
             )
         os.replace(scratch, self.path)
-        self._tell(available=written, done=True, scratch=None)
+        self._publish(available=written, done=True, scratch=None)
 
-    def wait(self, ready):
-        """Wait until something holds, or the download failed.
+    def wait(self, ready: Callable[[], bool]) -> None:
+        """Wait for a condition.
 
-        :raises UpstreamUnavailable, UpstreamNotFound: it failed, or nothing arrives any more.
+        :raises UpstreamUnavailable, UpstreamNotFound: the download failed or stalls.
         """
         with self.changed:
             if not self.changed.wait_for(lambda: self.error or ready(), WAIT_SECONDS):
-                raise UpstreamUnavailable("nothing arrives any more")
+                raise UpstreamUnavailable("the download stalls")
             if self.error:
                 # the thread has set it
                 raise self.error  # pylint: disable=raising-bad-type
 
-    def follow(self):
-        """The file's parts as they arrive; (size or None, iterator). Raises as :meth:`wait`
-        does."""
+    def follow(self) -> tuple[int | None, Iterator[bytes]]:
+        """(size or None, iterator of the parts, as they arrive). Raises as :meth:`wait`."""
         self.wait(lambda: self.started)
         return self.size, self._parts()
 
-    def _parts(self):
+    def _parts(self) -> Iterator[bytes]:
         sent = 0
         while True:
             self.wait(lambda: self.done or self.available > sent)  # noqa: B023  called at once

@@ -1,11 +1,11 @@
 # Copyright: Contributors to the bnlnpps.swf_testbed collection
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The package index: one address, one login, for the packages of the lab and, with the mirror, for
+"""The package index: one address and one login for the packages of the lab and, with the mirror, for
 all others.
 
-A name that matches one of the private patterns comes from the packages on disk (pypiserver) and
-from nowhere else. With the mirror every other name comes from the mirror, and never from the disk.
+A name that matches a private pattern comes only from the packages on disk (pypiserver). With the
+mirror, every other name comes only from the mirror.
 """
 
 from __future__ import annotations
@@ -20,7 +20,9 @@ import re
 import shutil
 import sys
 import tempfile
+from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import IO, Any
 
 import pypiserver
 import simple_page
@@ -36,14 +38,17 @@ MIRRORED = re.compile(r"^/mirror/([^/]+)/([^/]+)$")
 
 DRAINED_BYTES = 256 << 20
 
+Environ = dict[str, Any]
+Start = Callable[..., Any]
 
-def canonical(name):
+
+def canonical(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
-def drain(environ):
-    """Read what the client still sends. One that is cut off while it uploads never sees why it was
-    refused."""
+def drain(environ: Environ) -> None:
+    """Read the rest of the request: a client that is disconnected during an upload does not get the
+    reason of the refusal."""
     left = min(int(environ.get("CONTENT_LENGTH") or 0), DRAINED_BYTES)
     while left > 0 and (part := environ["wsgi.input"].read(min(left, 1 << 16))):
         left -= len(part)
@@ -52,7 +57,7 @@ def drain(environ):
 class Answer(Exception):
     """Ends a request with a status and a line of text."""
 
-    def __init__(self, status, text, headers=()):
+    def __init__(self, status: str, text: str, headers: Iterable[tuple[str, str]] = ()) -> None:
         super().__init__(text)
         self.status, self.text, self.headers = status, text, list(headers)
 
@@ -61,16 +66,22 @@ class Index:
     """A WSGI application.
 
     :param accounts: an :class:`accounts.Accounts`.
-    :param packages: folder with the private packages.
+    :param packages: directory of the private packages.
     :param private: patterns of the private names.
-    :param mirror: a :class:`mirror.Mirror`, None to serve the folder alone.
+    :param mirror: a :class:`mirror.Mirror`, None to serve only the directory.
     """
 
-    def __init__(self, accounts, packages, private, mirror=None):
+    def __init__(
+        self,
+        accounts: Accounts,
+        packages: str,
+        private: Iterable[str],
+        mirror: Mirror | None = None,
+    ) -> None:
         self.accounts, self.mirror = accounts, mirror
         self.private = [canonical(pattern) for pattern in private]
-        # who may do what is decided here, so pypiserver asks nobody
-        # and what replaces a file is decided in keep, which knows its content
+        # the rights are checked here and not by pypiserver; store checks the content of a file
+        # before it replaces another
         self.pypiserver = pypiserver.app(
             roots=[Path(packages)],
             password_file=".",
@@ -79,14 +90,13 @@ class Index:
             hash_algo="sha256",
             overwrite=True,
         )
-        self.pypiserver._pypiserver_config.backend.add_package = self.keep
+        self.pypiserver._pypiserver_config.backend.add_package = self.store
         self.packages = packages
 
-    def keep(self, filename, stream):
-        """Keep an uploaded file. pypiserver's own way shows a file before all of it is there.
+    def store(self, filename: str, stream: IO[bytes]) -> None:
+        """Store an uploaded file. pypiserver's own method shows a file before it is complete.
 
-        A file that is there already stays as it is. That is no error if it is the same: two may
-        publish at once.
+        It never replaces a file. The same content is no error: two clients may publish at once.
         """
         name = canonical(
             filename.split("-")[0] if filename.endswith(".whl") else filename.rpartition("-")[0]
@@ -94,11 +104,10 @@ class Index:
         if self.mirror and not self.is_private(name):
             raise HTTPError(
                 400,
-                "%s is not one of the names that come from the disk of this index (%s). With the "
-                "mirror on, "
-                "nobody would get it." % (name, ", ".join(self.private)),
+                "%s is not one of the names that come from the disk of this index (%s), so no "
+                "client would get it from there." % (name, ", ".join(self.private)),
             )
-        # pypiserver does not list a name with a dot in front
+        # pypiserver does not list names that begin with a dot
         handle, scratch = tempfile.mkstemp(prefix=".upload-", dir=self.packages)
         try:
             with os.fdopen(handle, "wb") as target:
@@ -110,20 +119,20 @@ class Index:
                     # a link, unlike a rename, replaces nothing
                     os.link(scratch, os.path.join(self.packages, filename))
                 except FileExistsError:
-                    there = os.path.join(self.packages, filename)
+                    there = Path(self.packages, filename)
             if there is not None and not filecmp.cmp(scratch, there, shallow=False):
                 raise HTTPError(
                     409,
-                    "%s already exists with other content, and this index replaces no file. Raise "
-                    "the version." % filename,
+                    "%s already exists with other content, and this index replaces no file. Fix: "
+                    "raise the version." % filename,
                 )
         finally:
             os.unlink(scratch)
 
-    def is_private(self, name):
+    def is_private(self, name: str) -> bool:
         return any(fnmatch.fnmatchcase(name, pattern) for pattern in self.private)
 
-    def __call__(self, environ, start_response):
+    def __call__(self, environ: Environ, start_response: Start) -> Iterable[bytes]:
         try:
             self._authorize(environ)
             return self._route(environ, start_response)
@@ -146,12 +155,12 @@ class Index:
         )
         return [] if environ["REQUEST_METHOD"] == "HEAD" else [body]
 
-    def _authorize(self, environ):
+    def _authorize(self, environ: Environ) -> None:
         name, rights = self.accounts.rights_of(environ.get("HTTP_AUTHORIZATION"))
         if name is None:
             raise Answer(
                 "401 Unauthorized",
-                "this index needs a user name and a token",
+                "this index requires a user name and a token",
                 [("WWW-Authenticate", 'Basic realm="package index"')],
             )
         if rights is None:
@@ -164,19 +173,21 @@ class Index:
             )
         environ["REMOTE_USER"] = name
 
-    def _route(self, environ, start_response):
+    def _route(self, environ: Environ, start_response: Start) -> Iterable[bytes]:
         path = environ.get("PATH_INFO") or "/"
         project = PROJECT.match(path)
         if project and environ["REQUEST_METHOD"] in ("GET", "HEAD"):
             return self._project(project.group(1), project.group(2), environ, start_response)
         mirrored = MIRRORED.match(path)
         if mirrored and self.mirror and environ["REQUEST_METHOD"] == "GET":
-            return self._file(*mirrored.groups(), start_response)
+            return self._file(self.mirror, mirrored.group(1), mirrored.group(2), start_response)
         return self.pypiserver(environ, start_response)
 
-    def _project(self, name, slash, environ, start_response):
+    def _project(
+        self, name: str, slash: str, environ: Environ, start_response: Start
+    ) -> Iterable[bytes]:
         if not NAME.match(canonical(name)):
-            raise Answer("404 Not Found", "that is no name of a package")
+            raise Answer("404 Not Found", "this is no name of a package")
         if name != canonical(name) or not slash:
             target = "%s/simple/%s/" % (environ.get("SCRIPT_NAME", ""), canonical(name))
             raise Answer("301 Moved Permanently", "see %s" % target, [("Location", target)])
@@ -199,11 +210,11 @@ class Index:
         )
         return [body] if environ["REQUEST_METHOD"] == "GET" else []
 
-    def _private_page(self, name, environ):
-        """pypiserver has pages in HTML alone, so its page is read."""
-        seen = {}
+    def _private_page(self, name: str, environ: Environ) -> simple_page.Page:
+        """The page of pypiserver, which has HTML only."""
+        seen: dict[str, str] = {}
 
-        def start(status, headers, _error=None):
+        def start(status: str, _headers: Any, _error: Any = None) -> None:
             seen.update(status=status)
 
         asked = dict(
@@ -217,13 +228,15 @@ class Index:
         text = b"".join(self.pypiserver(asked, start)).decode()
         if not seen["status"].startswith("200"):
             raise Answer("404 Not Found", "this index does not have %s" % name)
-        # pypiserver's links are paths on this host, and stay so
+        # the links of pypiserver remain paths on this host
         return simple_page.parse(text, "text/html", "", name)
 
-    def _file(self, name, filename, start_response):
+    def _file(
+        self, mirror: Mirror, name: str, filename: str, start_response: Start
+    ) -> Iterable[bytes]:
         if self.is_private(name) or name != canonical(name) or not NAME.match(name):
             raise Answer("404 Not Found", "this index does not have %s" % filename)
-        size, parts = self.mirror.file(name, filename)
+        size, parts = mirror.file(name, filename)
         start_response(
             "200 OK",
             [
@@ -235,19 +248,19 @@ class Index:
         return parts
 
 
-def create(path):
+def create(path: str) -> Index:
     """The application, from the JSON file of its settings."""
     logging.basicConfig(
         level=logging.INFO, stream=sys.stdout, format="%(levelname)s %(name)s: %(message)s"
     )
-    # the server logs every request, with the user
+    # gunicorn logs every request with its user
     logging.getLogger("pypiserver").setLevel(logging.WARNING)
     with open(path, encoding="utf-8") as stream:
         settings = json.load(stream)
     mirror = None
     if settings.get("mirror"):
-        kept = settings["mirror"]
-        with open(kept["upstream"], encoding="utf-8") as stream:
+        given = settings["mirror"]
+        with open(given["upstream"], encoding="utf-8") as stream:
             upstream = Upstream(json.load(stream))
-        mirror = Mirror(upstream, kept["directory"], kept["page_seconds"], kept["max_bytes"])
+        mirror = Mirror(upstream, given["directory"], given["page_seconds"], given["max_bytes"])
     return Index(Accounts(settings["accounts"]), settings["packages"], settings["private"], mirror)

@@ -1,12 +1,12 @@
 # Copyright: Contributors to the bnlnpps.swf_testbed collection
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""gunicorn's worker with threads, with a time limit for each request that is still on its way in.
+"""gunicorn's worker with threads, with a time limit for each incoming request.
 
-gunicorn waits without end for a TLS handshake, for headers and for a body, and a thread waits
-along. Here a client has PATIENCE_SECONDS, plus one second for each RATE bytes of a body. When all
-threads are taken, clients that have not logged in have only HURRY_SECONDS: whoever sends a whole
-request is served, however many connections others hold open.
+gunicorn waits forever for a TLS handshake, headers and a body, and blocks a thread meanwhile. Here
+a client has PATIENCE_SECONDS, plus one second for each RATE bytes of a body. If all threads are
+busy, clients without a login have only HURRY_SECONDS: complete requests are served, however many
+other connections are open.
 """
 
 from __future__ import annotations
@@ -16,16 +16,18 @@ import resource
 import socket
 import threading
 import time
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
 
 from gunicorn.workers.gthread import ThreadWorker
 
 PATIENCE_SECONDS = 15
 HURRY_SECONDS = 1
 RATE = 10_000
-# one part of an answer, at most 256 kB, to a client that reads slowly
+# for one part of a response, at most 256 kB, to a slow client
 SEND_SECONDS = 60
 CHECK_SECONDS = 0.25
-# a thread of the index needs far less than the 8 MB that it is given by default
+# a thread of the index needs far less than the default of 8 MB
 STACK_BYTES = 1 << 20
 OPEN_FILES = 4096
 
@@ -33,17 +35,16 @@ OPEN_FILES = 4096
 class Client:
     """A connection while a thread serves it."""
 
-    def __init__(self, connection):
+    def __init__(self, connection: Any) -> None:
         self.connection = connection
-        self.environ = {}
+        self.environ: dict[str, Any] = {}
         self.received, self.spent = 0, 0.0
-        #: monotonic time from which the client's own time counts; None while it waits for the index
-        self.since = time.monotonic()
+        #: monotonic start of the client's time limit; None while it waits for the index
+        self.since: float | None = time.monotonic()
 
     @contextlib.contextmanager
-    def sending(self):
-        """Let the time count. What earlier parts of the body took counts along, and so do their
-        bytes."""
+    def sending(self) -> Iterator[None]:
+        """Count the time. Earlier parts of the body count with their time and bytes."""
         began = time.monotonic()
         self.since = began - self.spent
         try:
@@ -52,20 +53,20 @@ class Client:
             self.since = None
             self.spent += time.monotonic() - began
 
-    def begin_body(self, environ):
-        """The headers are there. A body has a time of its own."""
+    def begin_body(self, environ: dict[str, Any]) -> None:
+        """The headers are complete. The body has a separate time limit."""
         self.environ, self.since, self.spent = environ, None, 0.0
 
-    def is_late(self, now, crowded):
+    def is_late(self, now: float, crowded: bool) -> bool:
         since = self.since
         if since is None:
             return False
-        # the application sets REMOTE_USER when it knows the login
+        # the application sets REMOTE_USER after the login
         hurry = crowded and "REMOTE_USER" not in self.environ
         return now - since > (HURRY_SECONDS if hurry else PATIENCE_SECONDS) + self.received / RATE
 
-    def give_up(self):
-        """Let the thread find the end of what the client sends; it may still answer."""
+    def give_up(self) -> None:
+        """End the input of the connection; the thread can still respond."""
         self.since = None
         with contextlib.suppress(OSError):
             # SSLSocket's own method drops the encryption
@@ -73,27 +74,27 @@ class Client:
 
 
 class Body:
-    """``wsgi.input``, for a client whose time counts while it sends."""
+    """``wsgi.input``, with the time limit of the client."""
 
-    def __init__(self, stream, client):
+    def __init__(self, stream: Any, client: Client) -> None:
         self.stream, self.client = stream, client
 
-    def _from(self, read, *arguments):
+    def _from(self, read: Callable[..., bytes], *arguments: int) -> bytes:
         with self.client.sending():
             part = read(*arguments)
         self.client.received += len(part)
         return part
 
-    def read(self, *size):
+    def read(self, *size: int) -> bytes:
         return self._from(self.stream.read, *size)
 
-    def readline(self, *size):
+    def readline(self, *size: int) -> bytes:
         return self._from(self.stream.readline, *size)
 
-    def readlines(self, *hint):
+    def readlines(self, *_hint: int) -> list[bytes]:
         return list(self)
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator[bytes]:
         while line := self.readline():
             yield line
 
@@ -101,11 +102,14 @@ class Body:
 class BoundedWorker(ThreadWorker):
     """For ``gunicorn --worker-class index_worker.BoundedWorker``."""
 
-    def __init__(self, *args, **kwargs):
-        super().__init__(*args, **kwargs)
-        self.clients, self.own = set(), threading.local()
+    wsgi: Any
 
-    def run(self):
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.clients: set[Client] = set()
+        self.own = threading.local()
+
+    def run(self) -> None:
         threading.stack_size(STACK_BYTES)
         _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
         files = OPEN_FILES if hard == resource.RLIM_INFINITY else min(hard, OPEN_FILES)
@@ -113,11 +117,11 @@ class BoundedWorker(ThreadWorker):
         threading.Thread(target=self._watch, name="time limits", daemon=True).start()
         super().run()
 
-    def load_wsgi(self):
+    def load_wsgi(self) -> None:
         super().load_wsgi()
         application = self.wsgi
 
-        def bounded(environ, start_response):
+        def bounded(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
             client = self.own.client
             client.begin_body(environ)
             environ["wsgi.input"] = Body(environ["wsgi.input"], client)
@@ -125,7 +129,7 @@ class BoundedWorker(ThreadWorker):
 
         self.wsgi = bounded
 
-    def handle(self, conn):
+    def handle(self, conn: Any) -> Any:
         client = self.own.client = Client(conn)
         self.clients.add(client)
         try:
@@ -134,12 +138,12 @@ class BoundedWorker(ThreadWorker):
             client.since = None
             self.clients.discard(client)
 
-    def handle_request(self, req, conn):
+    def handle_request(self, req: Any, conn: Any) -> Any:
         self.own.client.since = None
         conn.sock.settimeout(SEND_SECONDS)
         return super().handle_request(req, conn)
 
-    def _watch(self):
+    def _watch(self) -> None:
         while True:
             time.sleep(CHECK_SECONDS)
             now, clients = time.monotonic(), list(self.clients)
@@ -151,5 +155,5 @@ class BoundedWorker(ThreadWorker):
                 self.log.warning(
                     "closed %d connections that did not send a request in time%s",
                     len(late),
-                    ", since all %d threads were taken" % self.cfg.threads if crowded else "",
+                    ", because all %d threads were busy" % self.cfg.threads if crowded else "",
                 )

@@ -1,8 +1,8 @@
 # Copyright: Contributors to the bnlnpps.swf_testbed collection
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A caching mirror of the upstream index: its pages and files are kept on disk, and served from
-there when it is away."""
+"""A caching mirror of the upstream index: pages and files are stored on disk, and served from there
+while the upstream is unavailable."""
 
 from __future__ import annotations
 
@@ -15,90 +15,93 @@ import re
 import tempfile
 import threading
 import time
+from collections.abc import Iterator, Mapping
+from typing import IO, Any
 
 import simple_page
 from downloads import PARTIAL, Download
 from room import Room
-from upstream import UpstreamNotFound, UpstreamUnavailable
+from upstream import Upstream, UpstreamNotFound, UpstreamUnavailable
 
 LOG = logging.getLogger("index.mirror")
 FILE_NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9_.!+-]*$")
-#: keys of a page's files that lead to the upstream
-LEAD_AWAY = ("url", "provenance", "gpg-sig")
+#: keys with addresses at the upstream
+UPSTREAM_KEYS = ("url", "provenance", "gpg-sig")
 METADATA = ".metadata"
 
 
 class Mirror:
     """
     :param upstream: an :class:`upstream.Upstream`.
-    :param directory: where pages and files are kept.
-    :param page_seconds: age from which on a page is asked for again.
-    :param max_bytes: the pages and files that were not asked for longest go when there are more
-        bytes than that.
+    :param directory: of the stored pages and files.
+    :param page_seconds: age after which a page is requested again.
+    :param max_bytes: limit; the least recently used pages and files are removed above it.
     """
 
-    def __init__(self, upstream, directory, page_seconds, max_bytes):
+    def __init__(
+        self, upstream: Upstream, directory: str, page_seconds: float, max_bytes: int
+    ) -> None:
         self.upstream, self.page_seconds = upstream, page_seconds
         self.pages, self.files = os.path.join(directory, "pages"), os.path.join(directory, "files")
         for folder in (self.pages, self.files):
             os.makedirs(folder, exist_ok=True)
-        self.running, self.lock = {}, threading.Lock()
+        self.running: dict[str, Download] = {}
+        self.lock = threading.Lock()
         self.page_locks = [threading.Lock() for _number in range(64)]
         for folder, _folders, names in os.walk(directory):
             for name in names:
                 if name.startswith(PARTIAL):
-                    # of a process that was killed
+                    # of a killed process
                     os.unlink(os.path.join(folder, name))
         self.room = Room(directory, max_bytes)
 
-    def page(self, name):
-        """The page of a project, its links to this index.
+    def page(self, name: str) -> simple_page.Page:
+        """The page of a project, with links to this index.
 
         :raises UpstreamNotFound: there is no such project.
-        :raises UpstreamUnavailable: the upstream does not answer, and the page was never asked for
-            before.
+        :raises UpstreamUnavailable: the upstream does not answer, and the page is not stored.
         """
         page = self._page(name)
         files = []
         for item in page["files"]:
             if FILE_NAME.match(item["filename"]):
-                kept = {key: value for key, value in item.items() if key not in LEAD_AWAY}
-                files.append(dict(kept, url="../../mirror/%s/%s" % (name, item["filename"])))
+                rest = {key: value for key, value in item.items() if key not in UPSTREAM_KEYS}
+                files.append(dict(rest, url="../../mirror/%s/%s" % (name, item["filename"])))
         return dict(page, files=files)
 
-    def _page(self, name):
+    def _page(self, name: str) -> simple_page.Page:
         path = os.path.join(self.pages, name + ".json")
         with self.page_locks[hash(name) % len(self.page_locks)]:
-            kept = read(path)
-            if kept and 0 <= time.time() - kept["asked_at"] < self.page_seconds:
+            stored = read(path)
+            if stored and 0 <= time.time() - stored["asked_at"] < self.page_seconds:
                 used(path)
-                return kept["page"]
+                return stored["page"]
             url = "%s%s/" % (self.upstream.url, name)
             headers = {"Accept": simple_page.ACCEPT}
-            # an upstream that was changed has other pages
-            kept = kept if kept and kept["url"] == url else None
-            if kept and kept["etag"]:
-                headers["If-None-Match"] = kept["etag"]
+            # another upstream has other pages
+            stored = stored if stored and stored["url"] == url else None
+            if stored and stored["etag"]:
+                headers["If-None-Match"] = stored["etag"]
             try:
-                new = self._fetch(url, headers, name) or dict(kept, asked_at=time.time())
+                new = self._fetch(url, headers, name) or dict(stored or {}, asked_at=time.time())
             except UpstreamUnavailable as error:
-                if not kept:
+                if not stored:
                     raise
                 LOG.warning(
-                    "the page of %s is %d s old, and the upstream index is away: %s",
-                    name,
-                    time.time() - kept["asked_at"],
+                    "the upstream index is unavailable: %s; the page of %s is %d s old",
                     error,
+                    name,
+                    time.time() - stored["asked_at"],
                 )
                 used(path)
-                return kept["page"]
+                return stored["page"]
             size = write(path, new)
-        # not while others wait for a page: there may be many files to count
+        # after the lock, because it may have to count many files
         self.room.written(size)
         return new["page"]
 
-    def _fetch(self, url, headers, name):
-        """A new page with what is to be known of it, None if it is what we have."""
+    def _fetch(self, url: str, headers: Mapping[str, str], name: str) -> dict[str, Any] | None:
+        """A new page with its address, ETag and time; None if the stored one is current."""
         response = self.upstream.open(url, headers)
         if response is None:
             return None
@@ -109,9 +112,7 @@ class Mirror:
                     text, response.headers.get("Content-Type") or "", response.geturl(), name
                 )
             except (OSError, ValueError, KeyError) as error:
-                raise UpstreamUnavailable(
-                    "its page of %s cannot be read: %s" % (name, error)
-                ) from None
+                raise UpstreamUnavailable("its page of %s is invalid: %s" % (name, error)) from None
             return {
                 "url": url,
                 "etag": response.headers.get("ETag"),
@@ -119,12 +120,12 @@ class Mirror:
                 "page": page,
             }
 
-    def file(self, name, filename):
-        """A file, or with C(.metadata) at its end the metadata beside it: (size or None, iterator
-        of its parts).
+    def file(self, name: str, filename: str) -> tuple[int | None, Iterator[bytes]]:
+        """A file, or its metadata if the name ends with C(.metadata): (size or None, iterator of
+        its parts).
 
         :raises UpstreamNotFound: the page does not list it.
-        :raises UpstreamUnavailable: it was never downloaded, and cannot be now.
+        :raises UpstreamUnavailable: it is not stored, and the download fails.
         """
         wanted = filename[: -len(METADATA)] if filename.endswith(METADATA) else filename
         item = next(
@@ -138,7 +139,7 @@ class Mirror:
             if not hashes:
                 raise UpstreamNotFound(filename)
         sha256 = hashes.get("sha256") if isinstance(hashes, dict) else None
-        # named for the content, so that a file that the upstream replaced is another file
+        # the name contains the hash, so a file that the upstream replaced is another file
         path = os.path.join(
             self.files, name, (sha256 or hashlib.sha256(url.encode()).hexdigest())[:32], filename
         )
@@ -156,31 +157,31 @@ class Mirror:
                 return os.fstat(stream.fileno()).st_size, parts(stream)
         return download.follow()
 
-    def _finished(self, download):
+    def _finished(self, download: Download) -> None:
         with self.lock:
             self.running.pop(download.path, None)
         if download.error:
             LOG.warning(
-                "%s was not downloaded: %s", os.path.basename(download.path), download.error
+                "the download of %s failed: %s", os.path.basename(download.path), download.error
             )
         else:
             self.room.written(download.available)
 
 
-def used(file):
-    """Note that a file was asked for; it may have been removed just now."""
+def used(file: str | int) -> None:
+    """Mark a file as used; it may have been removed just now."""
     with contextlib.suppress(FileNotFoundError):
         os.utime(file)
 
 
-def parts(stream):
+def parts(stream: IO[bytes]) -> Iterator[bytes]:
     with stream:
         while part := stream.read(256 * 1024):
             yield part
 
 
-def read(path):
-    """What is kept in a file, None if it is not there or was not written by this version."""
+def read(path: str) -> dict[str, Any] | None:
+    """The content of a stored page, None without one or if another version wrote it."""
     try:
         with open(path, encoding="utf-8") as stream:
             return json.load(stream)
@@ -188,8 +189,8 @@ def read(path):
         return None
 
 
-def write(path, content):
-    """Write a page; returns its size."""
+def write(path: str, content: dict[str, Any]) -> int:
+    """Store a page; return its size."""
     handle, scratch = tempfile.mkstemp(prefix=PARTIAL, dir=os.path.dirname(path))
     with os.fdopen(handle, "w", encoding="utf-8") as stream:
         json.dump(content, stream)

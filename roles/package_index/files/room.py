@@ -1,7 +1,7 @@
 # Copyright: Contributors to the bnlnpps.swf_testbed collection
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Keeps a directory below a size: the files that were not used for longest go."""
+"""Limits the size of a directory: the least recently used files are removed."""
 
 from __future__ import annotations
 
@@ -13,44 +13,43 @@ import threading
 from downloads import PARTIAL
 
 LOG = logging.getLogger("index.room")
-# a small file takes as much of most file systems
+# the space of a small file in most file systems
 BLOCK = 4096
-# of the limit, what is left free each time: otherwise every file that comes would have all of them
-# counted
+# part of the limit that is freed each time: otherwise every new file would cause a count of all
 FREE = 0.05
 
 
-def on_disk(size):
+def on_disk(size: int) -> int:
     return -(-size // BLOCK) * BLOCK
 
 
 class Room:
     """
-    :param directory: what is limited, with all that is below it.
+    :param directory: the limited directory, with all its subdirectories.
     :param max_bytes: the limit.
     """
 
-    def __init__(self, directory, max_bytes):
+    def __init__(self, directory: str, max_bytes: int) -> None:
         self.directory, self.max_bytes = directory, max_bytes
         self.lock = threading.Lock()
-        #: at least what there is: a file that replaces another one is counted as one more, until
-        #: all are counted again
+        #: at least the size of all files: a file that replaces another one counts in addition,
+        #: until the next full count
         self.bytes = 0
         self.written(max_bytes + 1)
 
-    def written(self, size):
-        """Note that a file of this size was written; makes room if that was too much."""
+    def written(self, size: int) -> None:
+        """Count a new file of this size; remove files if the limit is exceeded."""
         with self.lock:
             self.bytes += on_disk(size)
             if self.bytes > self.max_bytes:
                 self._make()
 
-    def _make(self):
+    def _make(self) -> None:
         found = []
         for folder, _folders, names in os.walk(self.directory):
             for name in names:
                 path = os.path.join(folder, name)
-                # others replace and rename files meanwhile
+                # other threads replace and rename files
                 with contextlib.suppress(FileNotFoundError):
                     if not name.startswith(PARTIAL):
                         status = os.stat(path)
@@ -68,14 +67,14 @@ class Room:
             gone += 1
         if gone:
             LOG.info(
-                "removed the %d files that were not used for longest, for the limit of %d bytes",
+                "removed the %d least recently used files, for the limit of %d bytes",
                 gone,
                 self.max_bytes,
             )
 
-    def _remove_empty(self, folder):
-        """Remove a directory that became empty, and those above it; not the ones directly below the
-        limited one."""
+    def _remove_empty(self, folder: str) -> None:
+        """Remove an empty directory and its empty parents, except those directly in the limited
+        one."""
         with contextlib.suppress(OSError):
             while os.path.dirname(folder) != self.directory:
                 os.rmdir(folder)

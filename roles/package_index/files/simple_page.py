@@ -1,49 +1,54 @@
 # Copyright: Contributors to the bnlnpps.swf_testbed collection
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Pages of the simple API in both of its forms, HTML and JSON. In between a page is what the JSON
-form says."""
+"""Pages of the simple API in both forms, HTML and JSON. The internal form of a page is that of
+JSON."""
 
 from __future__ import annotations
 
 import html
 import json
 import os
+from collections.abc import Mapping
 from html.parser import HTMLParser
+from typing import Any
 from urllib.parse import unquote, urljoin, urlsplit
 
 JSON = "application/vnd.pypi.simple.v1+json"
 HTML = "application/vnd.pypi.simple.v1+html"
 ACCEPT = "%s, %s;q=0.2, text/html;q=0.1" % (JSON, HTML)
 
+Page = dict[str, Any]
+Item = Mapping[str, Any]
+
 
 class _Links(HTMLParser):
     """The links of an HTML page, each with its attributes and its text."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__()
-        self.links = []
+        self.links: list[tuple[dict[str, str | None], list[str]]] = []
         self.open = False
 
-    def handle_starttag(self, tag, attrs):
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         if tag == "a":
-            self.links.append([dict(attrs), ""])
+            self.links.append((dict(attrs), []))
             self.open = True
 
-    def handle_endtag(self, tag):
+    def handle_endtag(self, tag: str) -> None:
         if tag == "a":
             self.open = False
 
-    def handle_data(self, data):
+    def handle_data(self, data: str) -> None:
         if self.open:
-            self.links[-1][1] += data
+            self.links[-1][1].append(data)
 
 
-def parse(text, content_type, url, name):
+def parse(text: str, content_type: str, url: str, name: str) -> Page:
     """The page of a project, with absolute addresses.
 
-    :param url: the address that it came from.
-    :raises ValueError: if it is no such page.
+    :param url: its own address.
+    :raises ValueError: it is no such page.
     """
     if content_type.split(";")[0].strip().endswith("json"):
         page = json.loads(text)
@@ -52,17 +57,17 @@ def parse(text, content_type, url, name):
     links = _Links()
     links.feed(text)
     files = [
-        _file(attributes, label.strip(), url)
+        _file(attributes, "".join(label).strip(), url)
         for attributes, label in links.links
         if attributes.get("href")
     ]
     return {"meta": {"api-version": "1.0"}, "name": name, "files": files}
 
 
-def _file(attributes, label, url):
+def _file(attributes: Mapping[str, str | None], label: str, url: str) -> dict[str, Any]:
     """An entry of the JSON form, from a link of the HTML form."""
-    address, _hash, fragment = urljoin(url, attributes["href"]).partition("#")
-    found = {
+    address, _hash, fragment = urljoin(url, attributes["href"] or "").partition("#")
+    found: dict[str, Any] = {
         "filename": label or unquote(os.path.basename(urlsplit(address).path)),
         "url": address,
         "hashes": _hashes(fragment),
@@ -77,14 +82,14 @@ def _file(attributes, label, url):
     return found
 
 
-def _hashes(text):
+def _hashes(text: str) -> dict[str, str]:
     kind, equals, value = text.partition("=")
     return {kind: value} if equals else {}
 
 
-def wants_json(accept):
-    """Whether a client with this Accept header takes the JSON form rather than HTML."""
-    weights = {}
+def wants_json(accept: str | None) -> bool:
+    """Whether a client with this Accept header prefers JSON to HTML."""
+    weights: dict[str, float] = {}
     for part in (accept or "").split(","):
         kind, *parameters = [word.strip() for word in part.split(";")]
         weight = next((word[2:] for word in parameters if word.startswith("q=")), "1")
@@ -97,11 +102,11 @@ def wants_json(accept):
     )
 
 
-def as_json(page):
+def as_json(page: Page) -> bytes:
     return json.dumps(page).encode()
 
 
-def as_html(page):
+def as_html(page: Page) -> bytes:
     lines = [
         "<!DOCTYPE html>",
         "<html><head>",
@@ -113,7 +118,7 @@ def as_html(page):
     return "\n".join([*lines, "</body></html>", ""]).encode()
 
 
-def _link(item):
+def _link(item: Item) -> str:
     fragment = _text(item.get("hashes"))
     attributes = {"href": item["url"] + ("#" + fragment if fragment else "")}
     if item.get("requires-python"):
@@ -131,13 +136,14 @@ def _link(item):
     )
 
 
-def core_metadata(item):
-    """True, or the hashes, if a file's metadata can be had beside it. The key was renamed."""
+def core_metadata(item: Item) -> Any:
+    """True, or the hashes, if the metadata of a file is available separately. The key has two
+    names."""
     return item.get("core-metadata", item.get("dist-info-metadata"))
 
 
-def _text(hashes):
-    """The hash as it stands in HTML, the best known one of several."""
+def _text(hashes: Any) -> str:
+    """The hash in its HTML form, preferably SHA-256."""
     if not isinstance(hashes, dict) or not hashes:
         return ""
     kind = "sha256" if "sha256" in hashes else sorted(hashes)[0]

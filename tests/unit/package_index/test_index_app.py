@@ -119,9 +119,15 @@ def test_names_are_normalised_and_strange_ones_refused(index):
     ],
 )
 def test_nothing_is_shown_without_a_login(index, path):
+<<<<<<< HEAD
     status, _content_type, text = index.ask(path)
     assert status == 401 and "needs a user name" in text
     status, _content_type, text = index.ask(path, "reader", PUBLISHER)
+=======
+    status, _kind, text = index.ask(path)
+    assert status == 401 and "requires a user name" in text
+    status, _kind, text = index.ask(path, "reader", PUBLISHER)
+>>>>>>> w-sup
     assert status == 403 and "is wrong" in text
     assert index.ask(path, "nobody", READER)[0] == 403
 
@@ -144,7 +150,7 @@ def test_the_same_file_is_taken_twice_and_other_content_is_not(index, place):
     assert (
         status == 409
         and "already exists with other content" in text
-        and "Raise the version" in text
+        and "raise the version" in text
     )
     assert [path.read_bytes() for path in index.packages.rglob(name)] == [b"first"]
 

@@ -51,15 +51,15 @@ def test_a_configuration_of_the_same_release_is_called_so():
     "text,named",
     [
         (
-            "the monitor's health is not known: refused. Look at: swf-testbed logs monitor",
+            "the monitor's health is unknown: refused. Look at: swf-testbed logs monitor",
             ["monitor"],
         ),
         (
-            "the listener is not well: gone. Look at: swf-testbed logs monitor-listener",
+            "the listener is unhealthy: gone. Look at: swf-testbed logs monitor-listener",
             ["monitor-listener"],
         ),
         (
-            "the monitor has not heard of data-agent (data@host, pid 7) since it was started",
+            "the monitor has not heard from data-agent (data@host, pid 7) since its start",
             ["data-agent"],
         ),
     ],

@@ -275,11 +275,14 @@ def test_a_supervisord_without_its_socket_has_no_orphans(instance, home):
         answer = examine(home)
         assert checks(answer) == ["daemon"]
         found = one(answer, "daemon")
-        assert "supervisord (pid %d) runs and is not reached" % host.process.pid in found["cause"]
+        assert (
+            "supervisord (pid %d) runs, but its socket was removed" % host.process.pid
+            in found["cause"]
+        )
         assert (
             found["fix"]
-            == "Run: ansible-playbook playbooks/start.yml, which ends it and its programs, and "
-            "starts them again"
+            == "Run: ansible-playbook playbooks/start.yml, which stops it with its programs, and "
+            "starts them"
         )
     finally:
         for pid in pids:

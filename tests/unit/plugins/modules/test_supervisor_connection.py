@@ -110,13 +110,13 @@ def test_tcp_with_password(host, form):
 
 
 def test_tcp_without_password(host):
-    fails("unauthorized", "asks for a username", url="127.0.0.1:%d" % host.port)
+    fails("unauthorized", "HTTP 401 without credentials", url="127.0.0.1:%d" % host.port)
 
 
 def test_tcp_with_a_wrong_password(host):
     answer = fails(
         "unauthorized",
-        "does not accept",
+        "compare 'username' and 'password'",
         url="127.0.0.1:%d" % host.port,
         username="operator",
         password="canary-8d1f",
@@ -167,7 +167,7 @@ def test_config_that_is_of_no_use(tmp_path, text, cause, word):
 
 
 def test_config_missing(tmp_path):
-    fails("config_missing", "Write it first", config=str(tmp_path / "none.conf"))
+    fails("config_missing", "Fix: write it", config=str(tmp_path / "none.conf"))
 
 
 def test_socket_missing(tmp_path):
@@ -182,7 +182,7 @@ def test_socket_stale(tmp_path):
     path = str(tmp_path / "s.sock")
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(path)
-    fails("socket_stale", "stale", "Start supervisord again", socket=path)
+    fails("socket_stale", "stale", "Fix: start supervisord", socket=path)
 
 
 def test_not_a_socket(tmp_path):
@@ -191,7 +191,7 @@ def test_not_a_socket(tmp_path):
 
 
 def test_connection_refused():
-    fails("refused", "Start supervisord", url="127.0.0.1:%d" % free_port())
+    fails("refused", "Fix: start it", url="127.0.0.1:%d" % free_port())
 
 
 @pytest.mark.parametrize(
@@ -250,7 +250,7 @@ def test_a_web_server():
 def test_another_xmlrpc_server():
     server = xmlrpc.server.SimpleXMLRPCServer(("127.0.0.1", 0), logRequests=False)
     with serving(server) as port:
-        fails("not_supervisor", "speaks XML-RPC", url="127.0.0.1:%d" % port)
+        fails("not_supervisor", "refuses system.multicall", url="127.0.0.1:%d" % port)
 
 
 @pytest.mark.parametrize(
@@ -304,7 +304,7 @@ def test_shutting_down(tmp_path):
         until(lambda: (tmp_path / "out").exists() and (tmp_path / "out").read_text(), "the program")
         pid = host.pids()["stubborn:stubborn"]
         host.client.call("supervisor.shutdown")
-        fails("shutting_down", "Wait until it has ended", socket=str(host.socket))
+        fails("shutting_down", "wait for its end", socket=str(host.socket))
         answer = host.program("restarted", ["all"])
         assert answer["failed"] and answer["cause"] == "shutting_down"
         os.kill(pid, signal.SIGKILL)
@@ -364,7 +364,7 @@ def test_first_run_in_check_mode(tmp_path, name):
         answer = run_module(name, {option: str(tmp_path / "none"), **arguments}, check=True)
         assert not answer["failed"]
         assert answer["changed"] is (name == "supervisor_program")
-        assert "In check mode this is not a failure" in str(answer["warnings"])
+        assert "In check mode this is no failure" in str(answer["warnings"])
     assert not module(
         "supervisor_program", check=True, socket="/none", state="stopped", names=["a"]
     )["changed"]
@@ -453,7 +453,7 @@ def test_tls(tls_proxy, certificate, host, tmp_path):
     login = {"username": "operator", "password": PASSWORD}
     works(url=tls_proxy, ca_cert=certificate, **login)
     works(url=tls_proxy, validate_certs=False, **login)
-    fails("tls", "Give the CA that signed it as ca_cert", url=tls_proxy, **login)
+    fails("tls", "give the CA that signed it as ca_cert", url=tls_proxy, **login)
     fails("tls", "never speaks TLS", url="https://127.0.0.1:%d" % host.port, timeout=1, **login)
     with answering(b"HTTP/1.0 400 Bad Request\r\n\r\n") as port:
         fails("tls", "does not speak TLS", url="https://127.0.0.1:%d" % port)

@@ -157,7 +157,7 @@ def test_a_daemon_that_lost_its_socket_is_not_doubled(place, loss):
     assert predicted["diff"]["before"] == "pid %d, not reached at its socket\n" % first
     done = place.run()
     assert done["changed"] and done["pid"] != first and not alive(first), done
-    assert "supervisord (pid %d) runs and is not reached" % first in str(done["warnings"])
+    assert "supervisord (pid %d) runs, but its socket was removed" % first in str(done["warnings"])
     assert program[0] not in until(lambda: programs_of(place.socket), "the program again")
     assert len(programs_of(place.socket)) == 1
     again = place.run()
@@ -281,7 +281,7 @@ def test_what_is_missing_is_named(place, tmp_path):
         in run_module("supervisor_daemon", {"config": str(tmp_path / "none.conf")})["msg"]
     )
     place.configure("one", "/no/such/supervisord")
-    assert "cannot start /no/such/supervisord" in place.run()["msg"]
+    assert "Cannot start /no/such/supervisord" in place.run()["msg"]
     place.conf.write_text(
         place.conf.read_text().replace("[program:sleeps]\ncommand=sleep 1000", "[program:sleeps]")
     )

@@ -93,7 +93,7 @@ def test_an_agent_that_is_not_alive_is_not_healthy(monitor, programs):
     answer = ask(monitor)
     assert (
         answer["failed"]
-        and "the agent %s is not alive: the monitor has not heard of it for 77 s" % NAME
+        and "the agent %s is not alive: the monitor has not heard from it for 77 s" % NAME
         in answer["msg"]
     )
     # of another host: what was started here is not at fault, and yet not all is well
@@ -120,13 +120,13 @@ def test_an_agent_that_is_not_alive_is_not_healthy(monitor, programs):
 def test_an_agent_must_have_been_heard_of_since_it_was_started(monitor, programs):
     monitor.heard_of(3600)
     answer = ask(monitor, programs=programs)
-    assert answer["failed"] and "has not heard of data-agent (%s, pid" % NAME in answer["msg"], (
+    assert answer["failed"] and "has not heard from data-agent (%s, pid" % NAME in answer["msg"], (
         answer
     )
     monitor.agents = []
     assert ask(monitor, programs=programs)["failed"]
     monitor.heard_of(0, "WARNING")
-    assert "says of itself that it is not well" in ask(monitor, programs=programs)["msg"]
+    assert "reports that it is unhealthy" in ask(monitor, programs=programs)["msg"]
     monitor.heard_of(0)
     assert ask(monitor, programs=programs)["healthy"]
 
@@ -158,7 +158,7 @@ def test_an_agent_that_ended_meanwhile_is_named(monitor):
     process.wait()
     monitor.heard_of(0)
     answer = ask(monitor, programs={"data-agent": {"state": "RUNNING", "pid": process.pid}})
-    assert answer["failed"] and "ended after it had been taken for started" in answer["msg"]
+    assert answer["failed"] and "ended after its start was reported" in answer["msg"]
 
 
 def test_a_file_must_have_gone_through(monitor):
@@ -176,6 +176,6 @@ def test_without_a_summary_there_is_no_proof(monitor):
     answer = ask(monitor, flow=True, summary_url=monitor.url + "health/")
     assert (
         answer["failed"]
-        and "the monitor's summary is not known: it answers something else" in answer["msg"]
+        and "the monitor's summary is unknown: it is not a page of a monitor" in answer["msg"]
     )
     assert ask(monitor, flow=True, summary_url=None)["failed"]

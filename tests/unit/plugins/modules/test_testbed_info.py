@@ -82,11 +82,11 @@ def test_a_program_that_passed_the_gate_and_ends_again_and_again(instance):
     _host, places, home = instance
     let_it_end_twice(places)
     limping, back = problems(home)
-    assert "limps is RUNNING, but has ended and was started again" in limping
+    assert "limps is RUNNING, but ended and was restarted" in limping
     assert "with exit status 7: the end of its log then: the cause is here" in limping
     assert limping.endswith("ansible-playbook site.yml")
     assert back == (
-        "the release new became active 0 minutes ago. If it is the cause, go back to old: "
+        "the release new became active 0 minutes ago. If it is the cause, roll back to old: "
         "ansible-playbook playbooks/rollback.yml"
     )
 
@@ -133,15 +133,19 @@ def test_a_log_that_is_not_in_its_place(instance, change):
         log.rename(str(log) + "-20260102")
     if "replaced" in change:
         log.touch()
-    (problem,) = (line for line in problems(home) if "moved away or deleted" in line)
+    (problem,) = (line for line in problems(home) if "moved or deleted" in line)
     assert "the log %s was" % log in problem and problem.endswith(
-        "Run: kill -USR2 %d, which makes supervisord open its logs anew" % host.process.pid
+        "Run: kill -USR2 %d, which makes supervisord reopen its logs" % host.process.pid
     )
     assert (
+<<<<<<< HEAD
         "writes into the deleted file" if change == "deleted" else "writes to %s-20260102" % log
+=======
+        "writes to the deleted file" if away == "deleted" else "writes to %s-20260102" % log
+>>>>>>> w-sup
     ) in problem
     os.kill(host.process.pid, signal.SIGUSR2)
-    until(lambda: not any("moved away" in line for line in problems(home)), "the log")
+    until(lambda: not any("moved or deleted" in line for line in problems(home)), "the log")
 
 
 def test_the_log_of_supervisord_itself(instance):
@@ -161,16 +165,16 @@ def test_a_supervisord_without_its_socket_is_named(instance):
     answer = reported(home)["instances"][0]
     assert answer["unreachable"] == [host.process.pid] and answer["processes"] == []
     assert (
-        "supervisord (pid %d) runs and is not reached at its socket" % host.process.pid
+        "supervisord (pid %d) runs, but its socket was removed or replaced" % host.process.pid
         in answer["problems"][0]
     )
-    assert "start.yml, which ends it and its programs" in answer["problems"][0]
+    assert "start.yml, which stops it with its programs" in answer["problems"][0]
     second = Supervisord(host.folder, env=host.env)
     second.conf, second.socket = host.conf, host.socket
     second.start()
     try:
         answer = reported(home)["instances"][0]
         assert answer["unreachable"] == [host.process.pid] and answer["processes"]
-        assert "another one answers there: each program runs twice" in answer["problems"][0]
+        assert "another supervisord answers there: each program runs twice" in answer["problems"][0]
     finally:
         second.stop()

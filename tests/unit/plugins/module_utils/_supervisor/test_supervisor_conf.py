@@ -1,75 +1,203 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The configuration is read as supervisord's own code reads it: same programs and values, same
-refusals."""
+"""The configuration is read as supervisord's own code reads it: groups by that code itself, single
+values by rules that are compared with it."""
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import re
 import signal
+import subprocess
+import sys
 
 import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
-from supervisor.datatypes import Automatic, RestartUnconditionally, RestartWhenExitUnexpected
-from supervisor.options import EventListenerPoolConfig, FastCGIGroupConfig, ServerOptions
+from supervisor.options import ServerOptions
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.conf_file import (
     ConfigError,
     ConfigFile,
+    key_value_pairs,
 )
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.conf_programs import (
-    Reader,
+    read_groups,
+    signal_number,
+)
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.daemon import Daemon
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.errors import (
+    SupervisorError,
 )
 
 MINIMUM = "[supervisord]\n"
-REPORTED = (
-    "autostart directory uid command exitcodes killasgroup stopasgroup name redirect_stderr "
-    "startretries "
-    "startsecs "
-    "stopwaitsecs serverurl umask environment stdout_capture_maxbytes stdout_events_enabled "
-    "stdout_logfile "
-    "stdout_logfile_backups stdout_logfile_maxbytes stdout_syslog stderr_capture_maxbytes "
-    "stderr_events_enabled "
-    "stderr_logfile stderr_logfile_backups stderr_logfile_maxbytes stderr_syslog"
-).split()
-AUTORESTART = {
-    RestartUnconditionally: "true",
-    RestartWhenExitUnexpected: "unexpected",
-    False: "false",
-}
+SLEEP = "import time  # supervisor\nprint(flush=True)\ntime.sleep(99)"
+
+
+@contextlib.contextmanager
+def process(*command, **options):
+    """A process that looks like supervisord."""
+    with subprocess.Popen(
+        [*command, "-c", SLEEP], stdout=subprocess.PIPE, text=True, **options
+    ) as child:
+        try:
+            child.stdout.readline()
+            yield Daemon(child.pid)
+        finally:
+            child.kill()
+
+
+@pytest.fixture(name="daemon", scope="module")
+def process_with_the_python_of_the_tests(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("daemon")
+    (folder / "supervisor.py").write_text("raise SystemExit('code from the working directory')")
+    with process(sys.executable, cwd=folder, env=dict(os.environ, FROM_DAEMON="here")) as found:
+        yield found
+
+
+def written(tmp_path, text):
+    path = tmp_path / "supervisord.conf"
+    path.write_text(text, encoding="utf-8")
+    return str(path)
+
+
+# groups
+
+
+def test_groups_of_every_kind(daemon, tmp_path):
+    path = written(
+        tmp_path,
+        '[supervisord]\nenvironment=A="1"\n[include]\nfiles=*.ini\n'
+        "[program:one]\ncommand=x %(ENV_FROM_DAEMON)s\nautorestart=on\numask=027\nstopasgroup=yes\n"
+        "stopsignal=QUIT\nstdout_logfile=NONE\npriority=5\n"
+        "[program:b]\ncommand=b\nautorestart=no\n"
+        "[program:a]\ncommand=a\nnumprocs=2\nprocess_name=%(process_num)s\n"
+        "[group:g]\nprograms=b,a\npriority=7\n"
+        "[eventlistener:l]\ncommand=x\nevents=TICK_60, process_state\nbuffer_size=3\n"
+        "[fcgi-program:f]\ncommand=x\nsocket=tcp://localhost:9002\n",
+    )
+    (tmp_path / "more.ini").write_text('[program:new]\ncommand=x\nenvironment=A="2",B="%%"\n')
+    found = read_groups(path, daemon)
+    assert {(group.name, group.kind, group.priority) for group in found.values()} == {
+        ("one", "program", 5),
+        ("new", "program", 999),
+        ("g", "program", 7),
+        ("l", "eventlistener", -1),
+        ("f", "fcgi-program", 999),
+    }
+    (one,) = found["one"].processes
+    expected = {
+        "group": "one",
+        "name": "one",
+        "group_prio": 5,
+        "process_prio": 5,
+        "command": "x here",
+        "autorestart": "true",
+        "environment": {"A": "1"},
+        "stopasgroup": True,
+        "umask": 0o27,
+        "stopsignal": signal.SIGQUIT,
+        "stdout_logfile": "none",
+        "stderr_logfile": "auto",
+        "directory": "none",
+        "exitcodes": [0],
+    }
+    assert {key: one[key] for key in expected} == expected and "inuse" not in one
+    assert found["new"].processes[0]["environment"] == {"A": "2", "B": "%"}
+    assert [item["name"] for item in found["g"].processes] == ["b", "0", "1"]
+    assert [item["autorestart"] for item in found["g"].processes] == ["false"] + ["unexpected"] * 2
+    assert found["l"].extras == {
+        "events": ["PROCESS_STATE", "TICK_60"],
+        "buffer_size": 3,
+        "result_handler": "default_handler",
+    }
+    assert found["f"].extras == {"socket": "tcp://localhost:9002"}
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("[program:a]\ncommand=x\n", "does not include supervisord section"),
+        (MINIMUM + "[program:a]\n", "does not specify a command in section 'program:a' (file: "),
+        (MINIMUM + "[program:a]\ncommand=%(nothing)s\n", "cannot be expanded"),
+        (MINIMUM + "[eventlistener:l]\ncommand=x\nevents=NOSUCH\n", "Unknown event type NOSUCH"),
+        (
+            MINIMUM + "[rpcinterface:x]\nsupervisor.rpcinterface_factory=no.such:thing\n",
+            "cannot be resolved",
+        ),
+    ],
+)
+def test_refusals_are_those_of_supervisord(daemon, tmp_path, text, reason):
+    with pytest.raises(ConfigError, match=re.escape(reason)):
+        read_groups(written(tmp_path, text), daemon)
+
+
+def test_the_first_of_two_groups_of_one_name_counts(daemon, tmp_path):
+    text = "[group:a]\nprograms=x\npriority=%d\n[program:x]\ncommand=x\n[program:a]\ncommand=a\npriority=5\n"
+    for priority, first in ((4, "x"), (6, "a")):
+        found = read_groups(written(tmp_path, MINIMUM + text % priority), daemon)
+        assert [item["name"] for item in found["a"].processes] == [first]
+
+
+def test_a_python_without_supervisor_is_named(tmp_path):
+    (tmp_path / "supervisor.py").touch()
+    with process(sys.executable, env=dict(os.environ, PYTHONPATH=str(tmp_path))) as daemon:
+        with pytest.raises(SupervisorError, match="Evidence: .*ImportError") as failure:
+            read_groups(written(tmp_path, MINIMUM), daemon)
+    assert failure.value.cause == "config_unknown"
+
+
+def test_a_process_that_is_gone_or_claims_another_program_is_not_run(tmp_path):
+    decoy = tmp_path / "python"
+    decoy.write_text("#!/bin/sh\ntouch %s/ran\n" % tmp_path)
+    decoy.chmod(0o755)
+    with process(str(decoy), executable=sys.executable) as claiming:
+        assert claiming.found
+        with pytest.raises(SupervisorError, match="is not visible"):
+            read_groups(written(tmp_path, MINIMUM), claiming)
+    with pytest.raises(SupervisorError, match="is not visible"):
+        read_groups(written(tmp_path, MINIMUM), Daemon(claiming.pid))
+    assert not (tmp_path / "ran").exists()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can start processes of other users")
+def test_the_python_of_another_user_gets_the_rights_of_that_user():
+    account = {"user": 12345, "group": 23456, "extra_groups": [34567]}
+    with process("/usr/bin/python3", cwd="/", env={"PATH": "/usr/bin"}, **account) as daemon:
+        options = daemon.interpreter()
+        assert {key: options[key] for key in account} == account
+        code = "import os; print(os.getresuid(), os.getresgid(), os.getgroups())"
+        command = [options.pop("executable"), "-c", code]
+        shown = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, **options)
+    assert shown.stdout == "(12345, 12345, 12345) (23456, 23456, 23456) [34567]\n"
+
+
+# single values: comments, continuations, includes, expansions, environment
 
 
 def ours(path):
+    """Command and environment of the program a, None if they are refused."""
     try:
-        groups = Reader(ConfigFile(str(path), os.environ), os.getcwd()).groups()
+        conf = ConfigFile(path, os.environ)
+        names = {"program_name": "a", "group_name": "a", "process_num": 0, "numprocs": 1}
+        names["host_node_name"] = os.uname().nodename
+        pairs = key_value_pairs(conf.get("program:a", "environment", "", names))
+        names.update(("ENV_" + key, value) for key, value in pairs.items())
+        return conf.get("program:a", "command", None, names), pairs
     except ConfigError:
         return None
-    return {
-        name: {
-            "kind": group.kind,
-            "priority": group.priority,
-            "processes": [
-                {key: value for key, value in process.items() if key not in ("group", "group_prio")}
-                for process in group.processes
-            ],
-            "events": group.extras.get("events"),
-            "buffer_size": group.extras.get("buffer_size"),
-            "socket": group.extras.get("socket"),
-        }
-        for name, group in groups.items()
-    }
 
 
 def theirs(path):
     options = ServerOptions()
     options.stderr = io.StringIO()
-    options.configfile = str(path)
+    options.configfile = path
     try:
         options.process_config(do_usage=False)
     except ValueError:
         return None
+<<<<<<< HEAD
     found = {}
     for group in options.process_group_configs:
         pool = isinstance(group, EventListenerPoolConfig)
@@ -157,100 +285,60 @@ SOUND = {
 @pytest.mark.parametrize("name", sorted(SOUND))
 def test_sound_configurations(tmp_path, name):
     assert same(tmp_path, MINIMUM + SOUND[name]) is not None
+=======
+    config = options.process_group_configs[0].process_configs[0]
+    return config.command, config.environment
 
 
 @pytest.mark.parametrize(
     "text",
     [
-        "[program:a]\n",
-        "[program:a b]\ncommand=x\n",
-        "[program:a/b]\ncommand=x\n",
-        "[program:a]\ncommand=x\nnumprocs=2\n",
-        "[program:a]\ncommand=x\nnumprocs=two\n",
+        "; c\n# d\n[program:a] ; e\ncommand = x ; no\n  # more\n  y\nstopsignal: 9 # z\n",
+        "[program:a]\ncommand=x\n  y\n\n  z\n",
+        "[program:a]\ncommand=x\n[program:a]\nenvironment=A=1\n",
+        "[DEFAULT]\ncommand=x\n[program:a]\n",
+        "[program:a]\ncommand=%(ENV_PATH)s %(host_node_name)s %(here)s %(process_num)02d %%\n",
+        '[program:a]\ncommand=%(ENV_X)s\nenvironment=X="1",Y=\'"q"\',N="%(process_num)s"\n',
+        "[program:a]\ncommand=\u20ac\n",
+        "[include]\nfiles=conf.d/*.conf %(here)s/more/*.ini none/*.conf\n",
+    ],
+)
+def test_values_of_sound_configurations(tmp_path, text):
+    for folder in ("conf.d", "more"):
+        (tmp_path / folder).mkdir()
+    (tmp_path / "conf.d" / "a.conf").write_text("[program:a]\ncommand=%(here)s/a\n")
+    (tmp_path / "more" / "c.ini").write_text("[program:a]\nenvironment=C=%(here)s\n")
+    path = written(tmp_path, MINIMUM + text)
+    found = theirs(path)
+    assert found is not None and ours(path) == found
+>>>>>>> w-sup
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
         "[program:a]\ncommand=%(nothing)s\n",
         "[program:a]\ncommand=100%\n",
         "[program:a]\ncommand=%(program_name)d\n",
-        "[program:a]\ncommand=x\nautostart=perhaps\n",
-        "[program:a]\ncommand=x\nautorestart=perhaps\n",
-        "[program:a]\ncommand=x\nexitcodes=256\n",
-        "[program:a]\ncommand=x\nexitcodes=a\n",
-        "[program:a]\ncommand=x\nstopsignal=NOSUCH\n",
-        "[program:a]\ncommand=x\nstopsignal=4000\n",
-        "[program:a]\ncommand=x\numask=9\n",
-        "[program:a]\ncommand=x\nuser=no-such-user-here\n",
-        "[program:a]\ncommand=x\nuser=4000000000\n",
-        "[program:a]\ncommand=x\nstdout_logfile=/no/such/folder/x\n",
-        "[program:a]\ncommand=x\nstdout_logfile_maxbytes=many\n",
-        "[program:a]\ncommand=x\nstopasgroup=true\nkillasgroup=false\n",
         "[program:a]\ncommand=x\nenvironment=A\n",
         "[program:a]\ncommand=x\nenvironment=A='1\n",
         '[program:a]\ncommand=x\nenvironment=A="\\""\n',
-        "[group:g]\nprograms=none\n",
-        "[group:g]\nprograms=a\n[program:a]\ncommand=x\n[fcgi-program:a]\ncommand=x\nsocket=tcp://h:1\n",
-        "[eventlistener:l]\ncommand=x\n",
-        "[eventlistener:l]\ncommand=x\nevents=TICK_60\nbuffer_size=0\n",
-        "[eventlistener:l]\ncommand=x\nevents=TICK_60\nredirect_stderr=true\n",
-        "[fcgi-program:f]\ncommand=x\n",
-        "[fcgi-program:f]\ncommand=x\nsocket=unix://relative\n",
-        "[fcgi-program:f]\ncommand=x\nsocket=nonsense\n",
-        "[fcgi-program:f]\ncommand=x\nsocket=tcp://h:1\nsocket_backlog=0\n",
         "[include]\n",
         "nonsense\n",
     ],
 )
-def test_refusals(tmp_path, text):
-    assert same(tmp_path, MINIMUM + text) is None
+def test_values_that_are_refused(tmp_path, text):
+    path = written(tmp_path, MINIMUM + text)
+    assert ours(path) is None and theirs(path) is None
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        "[program:a]\ncommand=x\n",
-        "[supervisord]\numask=9\n",
-        "[supervisord]\nlogfile=/no/such/folder/x\n",
-        "[supervisord]\nchildlogdir=/no/such/folder\n",
-        "[supervisord]\nnodaemon=perhaps\n",
-        "[supervisord]\nlogfile_maxbytes=x\n",
-        "[supervisord]\nminfds=x\n",
-        '[supervisord]\nenvironment=A="%(nothing)s"\n',
-    ],
-)
-def test_refusals_of_the_main_section(tmp_path, text):
-    assert same(tmp_path, text) is None
-
-
-def test_environment_of_all_programs(tmp_path):
-    found = same(
-        tmp_path,
-        '[supervisord]\nenvironment=A="1",B="1",P="%%%%",H="%(here)s"\n'
-        '[program:a]\ncommand=%(ENV_A)s\nenvironment=B="2"\n',
-    )
-    assert found["a"]["processes"][0]["environment"] == {
-        "A": "1",
-        "B": "2",
-        "P": "%",
-        "H": str(tmp_path),
-    }
-    assert found["a"]["processes"][0]["command"] == "1"
-
-
-def test_includes(tmp_path):
-    for folder in ("conf.d", "more"):
-        (tmp_path / folder).mkdir()
-    (tmp_path / "conf.d" / "b.conf").write_text(
-        "[program:b]\ncommand=%(here)s/b\n[program:m]\nstartsecs=3\n"
-    )
-    (tmp_path / "conf.d" / "a.conf").write_text("[program:a]\ncommand=%(here)s/a\n")
-    (tmp_path / "more" / "c.ini").write_text("[supervisord]\nenvironment=C=1\n")
-    found = same(
-        tmp_path,
-        MINIMUM + "[include]\nfiles=conf.d/*.conf %(here)s/more/*.ini none/*.conf\n"
-        "[program:m]\ncommand=%(here)s/m\n",
-    )
-    assert found["b"]["processes"][0]["command"] == "%s/conf.d/b" % tmp_path
-    assert found["m"]["processes"][0]["startsecs"] == 3
-    conf = ConfigFile(str(tmp_path / "supervisord.conf"), {})
-    assert conf.section_file["program:a"] == str(tmp_path / "conf.d" / "a.conf")
+@pytest.mark.parametrize("missing", [True, False])
+def test_includes_that_are_there_are_named(tmp_path, missing):
+    if not missing:
+        (tmp_path / "a.conf").write_text("[program:a]\n")
+    conf = ConfigFile(written(tmp_path, MINIMUM + "[include]\nfiles=*.conf\n"), {})
+    assert conf.patterns == [str(tmp_path / "*.conf")]
+    assert str(tmp_path / "a.conf") in conf.files or missing
 
 
 VALUE = st.text(
@@ -283,9 +371,7 @@ ALL_NAMES = re.compile(r"%[-+ #0]*\d*(\.\d*)?[hlL]?[rsa]")
     max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(
-    option=st.sampled_from(
-        ["command", "environment", "directory", "process_name", "exitcodes", "stopsignal"]
-    ),
+    option=st.sampled_from(["command", "environment"]),
     value=st.one_of(VALUE, st.lists(PIECES | VALUE, max_size=5).map("".join)),
     include=st.booleans(),
 )
@@ -293,14 +379,13 @@ def test_any_value(tmp_path, option, value, include):
     assume(not ALL_NAMES.search(value))
     text = MINIMUM + ("[include]\nfiles=none\n" if include else "")
     lines = {"command": "x", option: value}
-    same(tmp_path, text + "[program:a]\n" + "".join("%s=%s\n" % item for item in lines.items()))
+    path = written(
+        tmp_path, text + "[program:a]\n" + "".join("%s=%s\n" % item for item in lines.items())
+    )
+    assert ours(path) == theirs(path)
 
 
 def test_signal_names_are_those_of_this_host():
-    from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.conf_programs import (
-        signal_number,
-    )
-
     assert signal_number("HUP") == signal_number("sighup") == signal_number("1") == signal.SIGHUP
     with pytest.raises(ValueError):
         signal_number("NOSUCH")
