@@ -92,7 +92,7 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._release impor
 def done(snapshots, state, check):
     """The paths of what was restored or dropped, or would be."""
     if state == "restored":
-        change = known_good.different if check else known_good.put_back
+        change = known_good.different if check else known_good.restore
         return [path for folder in snapshots for path in sorted(change(folder))]
     return [
         folder

@@ -21,8 +21,8 @@ from secret_faults import SecretFaults
 # the task in which the controller is killed, and how many seconds after its start
 KILLS = (
     ("Give this host access", 0.3),
-    ("Build the release beside", 2.0),
-    ("Build the release beside", 8.0),
+    ("release : Build the release", 2.0),
+    ("release : Build the release", 8.0),
     ("Keep the monitor's database", 0.5),
     ("Place the secrets", 0.4),
     ("Place the configuration of supervisord", 0.4),
@@ -30,7 +30,7 @@ KILLS = (
     ("Apply the programs' configuration", 0.7),
     ("Apply the programs' configuration", 2.5),
     ("Ask the monitor", 1.0),
-    ("Name the release that runs", 0.4),
+    ("Activate the release", 0.4),
 )
 MAIN = "swf_{}_agent/__main__.py"
 # in the middle of a change-over, between the old programs' last heartbeats and the gate
@@ -111,7 +111,7 @@ class Faults(SecretFaults, Outages, FirstRuns, Canaries):
         version = self.new_version(**{"swf_%s_agent" % program: {MAIN.format(program): text}})
         return self.fails(
             *told,
-            "serves again, with its configuration, and was proven healthy",
+            "serves again, with its configuration, and is healthy",
             during=during,
             swf_testbed_release_version=version,
         )
@@ -275,7 +275,7 @@ class Faults(SecretFaults, Outages, FirstRuns, Canaries):
         """A wrong token"""
         version = self.new_version()
         return self.fails(
-            "the index refused the user name or the token",
+            "the index rejected the credentials",
             swf_testbed_release_version=version,
             swf_testbed_pip_indexes=[
                 {

@@ -151,7 +151,7 @@ def test_an_installation_from_an_index(play, indexes):
         ended = set(play.seen.scan(leaks))
         assert {
             "Give this host access to the package indexes",
-            "Build the release beside the live one",
+            "Build the release",
         } <= ended
     assert leaks.processes > 20
     assert leaks.found == []
@@ -186,7 +186,7 @@ def test_an_installation_from_git(play, tmp_path):
                 (
                     ["-vvv"],
                     {"swf_testbed_release_git_token": WRONG},
-                    "refused the user name or the token",
+                    "rejected the credentials",
                 ),
                 (
                     ["-vvv"],
@@ -205,7 +205,7 @@ def test_an_installation_from_git(play, tmp_path):
                 leaks.text("output of %s" % arguments, output)
             leaks.disk(play.home)
             assert "changed=0" in output
-            assert "Build the release beside the live one" in play.seen.scan(leaks)
+            assert "Build the release" in play.seen.scan(leaks)
     finally:
         server.stop()
     assert leaks.found == []

@@ -12,16 +12,14 @@ from types import SimpleNamespace
 
 import pytest
 
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._release import (
-    config_snapshot as kept,
-)
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._release import config_snapshot
 
 SCRIPT = Path(__file__).resolve().parents[3] / "roles/supervisord/files/boot_rollback.sh"
 
 
 @pytest.fixture(name="instance")
 def make_instance(tmp_path):
-    """An instance whose release 1 was proven healthy."""
+    """An instance whose release 1 was healthy."""
     root, conf, unit = (
         tmp_path / "opt",
         tmp_path / "etc/supervisord.conf",
@@ -53,8 +51,8 @@ def make_instance(tmp_path):
         return done.stdout
 
     configure("1")
-    kept.keep([str(conf), str(unit)], "1")
-    copies = Path(kept.place([str(conf)], "1"))
+    config_snapshot.save([str(conf), str(unit)], "1")
+    copies = Path(config_snapshot.place([str(conf)], "1"))
     return SimpleNamespace(
         root=root, conf=conf, unit=unit, kept=copies, configure=configure, boot=boot
     )
@@ -69,7 +67,7 @@ def test_what_is_configured_for_the_active_release_stays(instance):
 
 # a release whose name begins with that of the active one, too
 @pytest.mark.parametrize("release", ["2", "1.2", "11"])
-def test_a_release_that_was_not_proven_gives_way_to_the_one_that_served(instance, release):
+def test_a_release_that_is_not_known_good_gives_way_to_the_one_that_served(instance, release):
     instance.configure(release)
     output = instance.boot()
     assert "Back to the release 1" in output and "systemctl --system daemon-reload" in output

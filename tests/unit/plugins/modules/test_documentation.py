@@ -47,6 +47,8 @@ def pages_of_ansible_doc(tmp_path_factory):
 
 
 def compare(documented, taken):
+    # those with an underscore are private: the action of the module adds them
+    taken = {name: option for name, option in taken.items() if not name.startswith("_")}
     assert sorted(documented) == sorted(taken)
     for name, option in taken.items():
         page = documented[name]
