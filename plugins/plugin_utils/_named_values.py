@@ -77,7 +77,7 @@ class ActionWithNames(ActionBase):
 
     TRANSFERS_FILES = False
     #: the options that a task may give by the name of a variable
-    NAMED = ()
+    NAMED: tuple[str, ...] = ()
 
     def run(self, tmp=None, task_vars=None):
         super().run(tmp, task_vars)

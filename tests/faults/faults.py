@@ -23,7 +23,7 @@ KILLS = (
     ("Give this host access", 0.3),
     ("release : Build the release", 2.0),
     ("release : Build the release", 8.0),
-    ("Keep the monitor's database", 0.5),
+    ("Back up the monitor's database", 0.5),
     ("Place the secrets", 0.4),
     ("Place the configuration of supervisord", 0.4),
     ("Place the configuration of supervisord", 1.2),
@@ -352,7 +352,7 @@ class Faults(SecretFaults, Outages, FirstRuns, Canaries):
         )
         dumps = list((self.testbed.state / "backups").glob("monitor-*.sqlite3"))
         if not problem and [stat.S_IMODE(path.stat().st_mode) for path in dumps] != [0o600]:
-            return "the database was not copied, or others can read the copy: %s" % dumps
+            return "the database was not backed up, or others can read the backup: %s" % dumps
         return problem
 
     def previous_deleted(self):
