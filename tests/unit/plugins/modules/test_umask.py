@@ -93,7 +93,7 @@ def test_an_unpacked_archive_is_read_by_everybody(tmp_path):
     with tarfile.open(path, "w:gz") as tar:
         tar.add(tmp_path / "broker-1", "broker-1")
     answer = run_module(
-        "archive_unpacked",
+        "unpacked_archive",
         {
             "url": path.as_uri(),
             "checksum": "sha256:" + hashlib.sha256(path.read_bytes()).hexdigest(),
