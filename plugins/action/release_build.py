@@ -26,7 +26,6 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._build.install
 )
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._build.verdict import explained
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.configuration import (
-    netrc,
     normalised,
 )
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._release import (
@@ -38,6 +37,7 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._release.archi
 )
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._release.lock_file import (
     LockError,
+    access_files,
     must_read,
     obtain,
 )
@@ -49,10 +49,7 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._last_used imp
     keep_wheels,
 )
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._named_values import resolved
-from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._release_board import (
-    Board,
-    Entry,
-)
+from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._release_board import Board, Entry
 
 FOR_THE_CONTROLLER = ("username", "token", "ca_cert")
 GIT = ("repositories", "git_username", "git_token", "git_ca_cert", "wheels_dir", "wheelhouse")
@@ -210,7 +207,7 @@ class ActionModule(ActionBase):
         wheels = None
         try:
             if access and not self._task.check_mode:
-                given["access"] = access_to(normalised(indexes))
+                given["access"] = access_files(normalised(indexes))
             if wheelhouse:
                 indexes = [self._archive(wheelhouse)]
             if options.get("repositories"):
@@ -245,10 +242,12 @@ class ActionModule(ActionBase):
         ]
         return dict(arguments, indexes=public)
 
-    def _execute(self, arguments: Mapping[str, Any], **given: Any) -> dict[str, Any]:
+    def _execute(
+        self, arguments: Mapping[str, Any], access: dict[str, str] | None = None, **given: Any
+    ) -> dict[str, Any]:
         return self._execute_module(
             module_name=MODULE,
-            module_args=dict(arguments, _controller=given),
+            module_args=dict(arguments, _controller=given, _access=access),
             task_vars=self._vars,
         )
 
@@ -335,20 +334,6 @@ def plain(result: Mapping[str, Any]) -> dict[str, Any]:
         for key, value in result.items()
         if not key.startswith("_") and key not in passing
     }
-
-
-def access_to(indexes: Sequence[Mapping[str, Any]]) -> dict[str, str] | None:
-    """The files that the role pip_index would create on the host, as {name: content}; None if there
-    are none."""
-    found = {
-        index["name"] + ".pem": must_read(
-            index["ca_cert"], "ca_cert of the index %s" % index["name"]
-        )
-        for index in indexes
-        if index["ca_cert"]
-    }
-    logins = netrc(indexes)
-    return dict(found, **({"netrc": logins} if logins else {})) or None
 
 
 def for_whom(mine: Entry, others: Sequence[str]) -> str:

@@ -90,10 +90,7 @@ class ActionModule(ActionBase):
         return result
 
     def _roll_back(
-        self,
-        options: dict[str, Any],
-        result: dict[str, Any],
-        task_vars: dict[str, Any] | None,
+        self, options: dict[str, Any], result: dict[str, Any], task_vars: dict[str, Any] | None
     ) -> None:
         check = self._task.check_mode
         if check and options["failure"] is not None:

@@ -18,7 +18,6 @@ options:
       first, then the unit if there is one. Files with secrets do not belong here.
     type: list
     elements: path
-    default: []
 """
 
     # of the modules that remove old releases

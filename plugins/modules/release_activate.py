@@ -19,6 +19,8 @@ description:
   - The copies of O(files), with modes and owners, are in the directory C(known_good) next to the
     first one. M(bnlnpps.swf_testbed.release_rollback) restores them.
 options:
+  files:
+    default: []
   id:
     description: Id of the release.
     type: str
@@ -63,11 +65,6 @@ id:
   returned: success
   type: str
   sample: 0.1.0-3f2a9c1e
-path:
-  description: Directory of the release.
-  returned: success
-  type: str
-  sample: /opt/swf-testbed/releases/0.1.0-3f2a9c1e
 previous:
   description: Id of the release that was active before, or null.
   returned: success
@@ -81,7 +78,6 @@ removed:
   sample: [/opt/swf-testbed/releases/0.0.7-1b3f00aa]
 """
 
-import os
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
@@ -108,7 +104,6 @@ def activated(options: dict[str, Any], check_mode: bool) -> dict[str, Any]:
         "changed": before != release_id or not saved,
         "id": release_id,
         "previous": before,
-        "path": os.path.join(root, "releases", release_id),
         "removed": [],
     }
     if result["changed"]:

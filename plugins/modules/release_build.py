@@ -26,6 +26,8 @@ description:
   - This module activates nothing; see M(bnlnpps.swf_testbed.release_activate).
   - Two runs on one host take turns. The second one waits up to 15 minutes.
 options:
+  files:
+    default: []
   mode:
     description:
       - With V(pull), each host builds for itself.
@@ -261,7 +263,7 @@ source:
 import contextlib
 import os
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Optional
 
 from ansible.module_utils.basic import AnsibleModule
@@ -316,23 +318,14 @@ UNLOCKED = "unlocked"
 DIRECTORIES = ("releases", "tools", NAME)
 LINKS = ("current", "previous", ".current.new", ".previous.new")
 FILES = (".lock",)
-# The action adds these. They are private, and not documented, like those of ansible.builtin.copy.
+# What the action gives in _controller: the step of the protocol, the text of both locks, the version
+# of the collection, the path of the archive with wheels, and that of a finished release with its
+# SHA-256 and the host that built it; and the environments to export. It gives the content of the
+# access directory for this build in _access. Both are private, like those of ansible.builtin.copy.
 CONTROLLER = {
-    "step": {"type": "str", "choices": ["look", "build", "export"], "default": "build"},
-    "lock": {"type": "str"},
-    "tools_lock": {"type": "str"},
-    # version of the collection, for the manifest of the release
-    "collection": {"type": "str"},
-    # archive of the wheels on the host
-    "wheels": {"type": "path"},
-    # {name: content} of the access directory for this build alone
-    "access": {"type": "dict", "no_log": True},
-    # archive of a finished release on the host, its SHA-256, and the host that it comes from
-    "archive": {"type": "path"},
-    "archive_sha256": {"type": "str"},
-    "sent_from": {"type": "str"},
-    # the environments to export, by name
-    "paths": {"type": "dict"},
+    "step": "build",
+    **dict.fromkeys(("lock", "tools_lock", "collection", "wheels")),
+    **dict.fromkeys(("archive", "archive_sha256", "sent_from", "paths")),
 }
 #: {"tools" and "release": (path, manifest or None)}
 Places = dict[str, tuple[str, Optional[dict[str, Any]]]]
@@ -415,24 +408,25 @@ def built(module: AnsibleModule) -> dict[str, Any]:
         if sent and given["wheels"]:
             git_wheels.unpack(given["wheels"], wheels)
             sent["url"] = wheels
-        (tools, tools_there), (path, there) = places["tools"], places["release"]
-        uv = os.path.join(tools, "bin", "uv")
-        make = maker(options, uv, caches)
-        if tools_there is None:
-            tools_there = make(
-                "tools", tools, given["tools_lock"], None, tools_indexes(options["indexes"])
-            )
-        if there is None:
-            there = make(
-                "release",
-                path,
-                given["lock"],
-                uv,
-                normalised(options["indexes"]),
-                import_check=options["import_check"],
-                version=options["version"],
-            )
-        places = {"tools": (tools, tools_there), "release": (path, there)}
+        if given["archive"]:
+            archive.verify(given["archive"], given["archive_sha256"])
+        about = {name: options[name] for name in ("import_check", "version")}
+        for part, lock, indexes, more in (
+            ("tools", given["tools_lock"], tools_indexes(options["indexes"]), {}),
+            ("release", given["lock"], normalised(options["indexes"]), about),
+        ):
+            path, there = places[part]
+            if there is None:
+                # the tools have the uv for the release, and are built without it
+                uv = os.path.join(places["tools"][0], "bin", "uv")
+                source = (
+                    archive.Received(given["archive"], part, uv)
+                    if given["archive"]
+                    else installer(options["installer"], uv if part == "release" else None, caches)
+                )
+                more.update({name: given[name] for name in ("collection", "sent_from")})
+                more.update(access_dir=options["access_dir"])
+                places[part] = path, build(path, lock, options["python"], source, indexes, **more)
     return dict(
         described(options, places), built=missing, changed=True, diff=result.get("diff", {})
     )
@@ -446,51 +440,6 @@ def entries_of(root: str) -> list[dict[str, Any]]:
         + [entry("link", os.path.join(root, name)) for name in LINKS]
         + [entry("file", os.path.join(root, name)) for name in FILES]
     )
-
-
-def maker(
-    options: Mapping[str, Any], tools_uv: str, caches: dict[str, str]
-) -> Callable[..., dict[str, Any]]:
-    """A function that makes an environment, with an installer or from an archive of another host.
-
-    :param tools_uv: path of the uv that is, or will be, among the tools.
-    """
-    given = options["_controller"]
-    about = {"access_dir": options["access_dir"], "collection": given["collection"]}
-
-    def install(
-        _part: str, path: str, lock: str, uv: str, indexes: list[dict[str, Any]], **more: Any
-    ) -> dict[str, Any]:
-        return build(
-            path,
-            lock,
-            options["python"],
-            installer(options["installer"], uv, caches),
-            indexes,
-            **about,
-            **more,
-        )
-
-    def receive(
-        part: str, path: str, lock: str, _uv: str, indexes: list[dict[str, Any]], **more: Any
-    ) -> dict[str, Any]:
-        return archive.receive(
-            given["archive"],
-            part,
-            path,
-            lock,
-            options["python"],
-            indexes,
-            tools_uv,
-            given["sent_from"],
-            **about,
-            **more,
-        )
-
-    if given["archive"]:
-        archive.verify(given["archive"], given["archive_sha256"])
-        return receive
-    return install
 
 
 def described(options: Mapping[str, Any], places: Places) -> dict[str, Any]:
@@ -554,12 +503,11 @@ def explanation(options: Mapping[str, Any], error: InstallError) -> str:
 def access_of(module: AnsibleModule) -> Iterator[None]:
     """Put the credentials of this build into a directory that only this login may enter, and that
     is removed at the end."""
-    access = module.params["_controller"]["access"]
-    if not access:
+    if not module.params["_access"]:
         yield
         return
     with tempfile.TemporaryDirectory(dir=module.tmpdir) as folder:
-        for name, content in access.items():
+        for name, content in module.params["_access"].items():
             with open(os.path.join(folder, name), "w", encoding="utf-8") as stream:
                 stream.write(content)
         module.params["access_dir"] = folder
@@ -605,7 +553,8 @@ def main() -> None:
             "locks_dir": {"type": "path"},
             "keep_locks": {"type": "int", "default": 50},
             **ARGUMENT,
-            "_controller": {"type": "dict", "options": CONTROLLER, "apply_defaults": True},
+            "_controller": {"type": "dict", "default": {}},
+            "_access": {"type": "dict", "no_log": True},
         },
         supports_check_mode=True,
         # a lock has hundreds of lines, too many for the journal of the host
@@ -613,6 +562,7 @@ def main() -> None:
     )
     hold(module)
     options = module.params
+    options["_controller"] = {**CONTROLLER, **options["_controller"]}
     known_umask()
     with access_of(module), reported(module, lambda error: explanation(options, error)):
         # once for all steps: uv finds another Python by the same name than this module does

@@ -16,6 +16,8 @@ description:
   - The active release, the previous one, and the one that the first of O(files) names are never
     removed.
 options:
+  files:
+    default: []
   id:
     description: Remove this release only. It is refused if the release is in use.
     type: str

@@ -23,10 +23,6 @@ description:
     content.
 options:
   files:
-    description: Paths of the configuration files that belong to a release, as for
-      M(bnlnpps.swf_testbed.release_activate), C(supervisord.conf) first.
-    type: list
-    elements: path
     required: true
   to:
     description: Id of the release, or V(active), or V(previous).

@@ -18,6 +18,7 @@ from collections.abc import Callable
 from urllib.parse import quote, urlsplit
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._build.errors import diagnosis
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._build.installers import run
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.clean_environment import (
     environment_for_git,
 )
@@ -140,13 +141,8 @@ def checkout(
         done = git("fetch", "--quiet", "--depth", "1", url, commit)
         if done.returncode != 0 and re.search("not our ref|unadvertised object", done.stdout):
             # the server refuses to send a commit by its id: fetch its branches and tags
-            done = git(
-                "fetch",
-                "--quiet",
-                url,
-                "+refs/heads/*:refs/remotes/origin/*",
-                "+refs/tags/*:refs/tags/*",
-            )
+            refs = ("+refs/heads/*:refs/remotes/origin/*", "+refs/tags/*:refs/tags/*")
+            done = git("fetch", "--quiet", url, *refs)
         if done.returncode == 0:
             done = git("checkout", "--quiet", "--detach", commit)
         if done.returncode != 0:
@@ -169,16 +165,7 @@ def client(
 
     def git(*arguments: str) -> subprocess.CompletedProcess[str]:
         try:
-            return subprocess.run(
-                ["git", "-C", folder, *arguments],
-                env=environment,
-                stdin=subprocess.DEVNULL,
-                text=True,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                check=False,
-                errors="replace",
-            )
+            return run(["git", *arguments], environment, folder)
         except FileNotFoundError:
             raise GitError(
                 "there is no git on the controller. Fix: sudo apt-get install git"
@@ -195,16 +182,9 @@ def environment_for(
     settings = [("credential.helper", ""), ("advice.detachedHead", "false")]
     if token:
         store = os.path.join(scratch, "credentials")
-        parts = urlsplit(url)
+        login = "%s:%s" % (quote(username or "x-access-token", safe=""), quote(token, safe=""))
         with open(store, "w", encoding="utf-8") as stream:
-            stream.write(
-                "https://%s:%s@%s\n"
-                % (
-                    quote(username or "x-access-token", safe=""),
-                    quote(token, safe=""),
-                    parts.netloc,
-                )
-            )
+            stream.write("https://%s@%s\n" % (login, urlsplit(url).netloc))
         settings.append(("credential.helper", "store --file=" + store))
     if ca_cert:
         # the variable has precedence over the setting of the same meaning

@@ -28,6 +28,8 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.configu
 
 # the certificates for a command that asks several indexes
 BUNDLE = "ca-bundle.pem"
+# options of uv and pip; the file of requirements comes next
+FROM_A_LOCK = "--quiet --no-deps --require-hashes --only-binary :all: -r".split()
 #: variables that name the caches of uv and pip
 CACHES = {"UV_CACHE_DIR": "uv", "PIP_CACHE_DIR": "pip"}
 
@@ -151,22 +153,29 @@ def call(
                 stream.write(netrc([index]))
         try:
             # python -m searches the current directory first, and uv reads a project there
-            done = subprocess.run(
-                command,
-                env=variables,
-                cwd="/",
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                check=False,
-                text=True,
-                errors="replace",
-            )
+            done = run(command, variables, "/")
         except OSError as error:
             raise InstallError(doing, "%s: %s" % (command[0], error.strerror), index) from error
     if done.returncode != 0:
         raise InstallError(doing, done.stdout.strip(), index)
     return done.stdout
+
+
+def run(
+    command: list[str], environment: Mapping[str, str], folder: str
+) -> subprocess.CompletedProcess[str]:
+    """Run a command without input; errors are part of the output."""
+    return subprocess.run(
+        command,
+        env=environment,
+        cwd=folder,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        check=False,
+        text=True,
+        errors="replace",
+    )
 
 
 class Uv:
@@ -184,21 +193,9 @@ class Uv:
     def install(
         self, venv: str, requirements: str, index: Mapping[str, Any], access_dir: str | None
     ) -> None:
-        command = [
-            self.path,
-            "pip",
-            "install",
-            "--quiet",
-            "--python",
-            os.path.join(venv, "bin", "python"),
-            "--no-deps",
-            "--require-hashes",
-            "--only-binary",
-            ":all:",
-            "--compile-bytecode",
-            "-r",
-            requirements,
-        ]
+        python = os.path.join(venv, "bin", "python")
+        command = [self.path, "pip", "install", "--compile-bytecode", "--python", python]
+        command += [*FROM_A_LOCK, requirements]
         if index.get("packages"):
             # uv caches the list of versions of an index for ten minutes, too long right after an
             # upload
@@ -261,26 +258,10 @@ class Pip:
     def install(
         self, venv: str, requirements: str, index: Mapping[str, Any], access_dir: str | None
     ) -> None:
-        call(
-            "install from index %s" % index["name"],
-            [
-                os.path.join(venv, "bin", "python"),
-                "-m",
-                "pip",
-                "install",
-                "--quiet",
-                "--no-deps",
-                "--require-hashes",
-                "--only-binary",
-                ":all:",
-                *old_tls(venv, index),
-                "-r",
-                requirements,
-            ],
-            index,
-            access_dir,
-            **self.caches,
-        )
+        python = os.path.join(venv, "bin", "python")
+        command = [python, "-m", "pip", "install", *old_tls(venv, index), *FROM_A_LOCK]
+        doing = "install from index %s" % index["name"]
+        call(doing, [*command, requirements], index, access_dir, **self.caches)
 
     def check(self, venv: str) -> None:
         call("check the dependencies", [os.path.join(venv, "bin", "python"), "-m", "pip", "check"])

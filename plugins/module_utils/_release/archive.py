@@ -10,7 +10,6 @@ files. Times are stored to the second, as bytecode has them.
 
 from __future__ import annotations
 
-import contextlib
 import gzip
 import hashlib
 import io
@@ -36,6 +35,8 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._release.drift
 
 #: the first member of an archive: {part: the path that it is for}
 LABEL = "archive.json"
+# of a member that is in the archive twice, or whose directory is not
+UNEXPECTED = (FileExistsError, FileNotFoundError, NotADirectoryError)
 # links that lead out of a virtual environment
 INTERPRETER = re.compile(r"bin/python[0-9.]*")
 # level 6 makes tools (43 MB) 9 % smaller, 18.1 and not 19.8 MB, and takes 2.7 times the processor's
@@ -218,36 +219,6 @@ class Received:
         (Uv(uv) if uv else Pip()).check(venv)
 
 
-def receive(
-    archive: str,
-    part: str,
-    path: str,
-    lock: str,
-    python: str,
-    indexes: list[dict[str, Any]],
-    uv: str | None,
-    sent_from: str | None,
-    **about: Any,
-) -> dict[str, Any]:
-    """Unpack an environment, with all checks of one that is built; returns its manifest. A failure
-    leaves nothing.
-
-    :raises ArchiveError, InstallError, OSError:
-    """
-    try:
-        found = environments.build(
-            path, lock, python, Received(archive, part, uv), indexes, **about
-        )
-        found = dict(found, sent_from=sent_from)
-        environments.write_manifest(path, found)
-        return found
-    except BaseException:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(os.path.join(path, environments.MANIFEST))
-        shutil.rmtree(path, ignore_errors=True)
-        raise
-
-
 def unpack(archive: str, part: str, path: str) -> None:
     """Unpack one part to the path at which it was built.
 
@@ -276,9 +247,7 @@ def unpack(archive: str, part: str, path: str) -> None:
         zlib.error,
         ValueError,
         gzip.BadGzipFile,
-        FileExistsError,
-        FileNotFoundError,
-        NotADirectoryError,
+        *UNEXPECTED,
     ) as error:
         raise ArchiveError(
             "the archive is incomplete or damaged (%s). Fix: run again" % error
@@ -296,11 +265,7 @@ def stays(name: str, target: str) -> bool:
 
 
 def extract(
-    tar: tarfile.TarFile,
-    info: tarfile.TarInfo,
-    part: str,
-    path: str,
-    links: list[tuple[str, str]],
+    tar: tarfile.TarFile, info: tarfile.TarInfo, part: str, path: str, links: list[tuple[str, str]]
 ) -> None:
     name = info.name[len(part) + 1 :]
     target = os.path.join(path, name) if name else path

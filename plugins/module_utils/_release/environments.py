@@ -143,7 +143,7 @@ def build(
     replaced.
 
     :returns: the manifest.
-    :raises InstallError, OSError, ValueError:
+    :raises InstallError, OSError, ValueError: nothing of it is left.
     """
     if os.path.lexists(path):
         # first, so that an interrupted run leaves no release that looks complete
@@ -153,18 +153,15 @@ def build(
     os.makedirs(os.path.dirname(path), exist_ok=True)
     try:
         return fill(path, lock, python, installer, indexes, **about)
-    except (InstallError, OSError) as error:
-        full = disk_full.evidence(
-            path, getattr(error, "output", str(error)), getattr(error, "errno", None)
-        )
+    except BaseException as error:
+        output = getattr(error, "output", str(error))
+        full = disk_full.evidence(path, output, getattr(error, "errno", None))
         # the running programs need the space, and the next run starts from the beginning
         shutil.rmtree(path, ignore_errors=True)
         if full:
-            output = getattr(error, "output", str(error)).splitlines()[-LAST_LINES:]
-            raise InstallError(
-                getattr(error, "doing", "build %s" % os.path.basename(path)),
-                "\n".join(output + full),
-            ) from error
+            doing = getattr(error, "doing", "build %s" % os.path.basename(path))
+            lines = output.splitlines()[-LAST_LINES:] + full
+            raise InstallError(doing, "\n".join(lines)) from error
         raise
 
 
@@ -178,6 +175,7 @@ def fill(
     import_check: Iterable[str] = (),
     version: str | None = None,
     collection: str | None = None,
+    sent_from: str | None = None,
 ) -> dict[str, Any]:
     """Build an environment from a lock.
 
@@ -188,7 +186,8 @@ def fill(
     :param indexes: normalised indexes.
     :param access_dir: directory with the credentials and CA certificates of the indexes.
     :param import_check: names of packages whose console scripts must import.
-    :param version, collection: versions of the testbed and of the collection, for the manifest.
+    :param version, collection, sent_from: versions of the testbed and of the collection, and the
+        host that built it, for the manifest.
     """
     installer.create(path, python)
     interpreter = os.path.join(path, "bin", "python")
@@ -230,13 +229,11 @@ def fill(
         "collection": collection,
         "built_at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
     }
-    write_manifest(path, found)
-    return found
-
-
-def write_manifest(path: str, content: Mapping[str, Any]) -> None:
+    if sent_from:
+        found["sent_from"] = sent_from
     with replacing(os.path.join(path, MANIFEST), 0o644) as stream:
-        json.dump(content, stream, indent=1, sort_keys=True)
+        json.dump(found, stream, indent=1, sort_keys=True)
+    return found
 
 
 def active(root: str) -> str | None:

@@ -143,27 +143,12 @@ def make(
         write(os.path.join(scratch, "constraints.txt"), pinned(constraints))
         # Without its version a lock is for the Python that uv finds, and later ones. The Python is
         # that of Ansible: uv would use the first one on the path, which may be a shim that fails.
-        command = [
-            uv,
-            "--directory",
-            scratch,
-            "pip",
-            "compile",
-            "--quiet",
-            "--universal",
-            "--python",
-            sys.executable,
-            "--python-version",
-            min_python,
-            "--generate-hashes",
-            "--no-header",
-            "--no-annotate",
-            "--emit-index-annotation",
-            "--only-binary",
-            ":all:",
-            "--constraint",
-            "constraints.txt",
-        ]
+        options = (
+            "--quiet --universal --generate-hashes --no-header --no-annotate "
+            "--emit-index-annotation --only-binary :all: --constraint constraints.txt"
+        )
+        command = [uv, "--directory", scratch, "pip", "compile", *options.split()]
+        command += ["--python", sys.executable, "--python-version", min_python]
         for name in bound:
             command += ["--refresh-package", name]
         text = call(
@@ -200,23 +185,11 @@ def claimed(
         wanted = []
         for index, names in level.values():
             with tempfile.TemporaryDirectory() as target:
+                options = "--quiet --no-deps --only-binary :all: --refresh --target"
+                command = [uv, "pip", "install", "--python", sys.executable, *options.split()]
                 call(
                     "read the metadata of %s from index %s" % (", ".join(names), index["name"]),
-                    [
-                        uv,
-                        "pip",
-                        "install",
-                        "--quiet",
-                        "--python",
-                        sys.executable,
-                        "--no-deps",
-                        "--only-binary",
-                        ":all:",
-                        "--refresh",
-                        "--target",
-                        target,
-                        *names,
-                    ],
+                    [*command, target, *names],
                     index,
                     access_dir,
                 )
@@ -311,25 +284,32 @@ def uv_index(index: Mapping[str, Any], table: str) -> list[str]:
     return lines
 
 
-def access(directory: str, indexes: Iterable[dict[str, Any]]) -> None:
+def access(directory: str, indexes: list[dict[str, Any]]) -> None:
     """Write the files for access to the indexes: netrc, a certificate per index, and one bundle for
     a command that asks them all."""
-    write(os.path.join(directory, "netrc"), netrc(indexes))
     certificates = []
+    for name, content in access_files(indexes).items():
+        write(os.path.join(directory, name), content)
+        certificates += [content] * name.endswith(".pem")
     for index in indexes:
-        if index["ca_cert"]:
-            certificates.append(
-                must_read(index["ca_cert"], "ca_cert of the index %s" % index["name"])
-            )
-            write(os.path.join(directory, index["name"] + ".pem"), certificates[-1])
-        elif (index.get("environment") or {}).get("SSL_CERT_FILE"):
-            certificates.append(
-                must_read(
-                    index["environment"]["SSL_CERT_FILE"], "file that pip's option cert names"
-                )
-            )
+        of_pip = (index.get("environment") or {}).get("SSL_CERT_FILE")
+        if of_pip and not index["ca_cert"]:
+            certificates.append(must_read(of_pip, "file that pip's option cert names"))
     if certificates:
         write(os.path.join(directory, BUNDLE), "\n".join(certificates + [public_certificates()]))
+
+
+def access_files(indexes: list[dict[str, Any]]) -> dict[str, str]:
+    """{name: content} of the files for access to the indexes: netrc, and a certificate per index."""
+    found = {
+        index["name"] + ".pem": must_read(
+            index["ca_cert"], "ca_cert of the index %s" % index["name"]
+        )
+        for index in indexes
+        if index["ca_cert"]
+    }
+    logins = netrc(indexes)
+    return dict(found, netrc=logins) if logins else found
 
 
 def public_certificates() -> str:

@@ -120,25 +120,9 @@ def fetch(
         path = os.path.join(scratch, "requirements.txt")
         with open(path, "w", encoding="utf-8") as stream:
             stream.write(requirements)
-        command = [
-            sys.executable,
-            "-m",
-            "pip",
-            "download",
-            "--quiet",
-            "--no-deps",
-            "--require-hashes",
-            "--only-binary",
-            ":all:",
-            "--dest",
-            target,
-            "--python-version",
-            python,
-            "--implementation",
-            "cp",
-            "-r",
-            path,
-        ]
+        options = "--quiet --no-deps --require-hashes --only-binary :all: --implementation cp"
+        command = [sys.executable, "-m", "pip", "download", *options.split(), "--dest", target]
+        command += ["--python-version", python, "-r", path]
         for tag in tags:
             command += ["--platform", tag]
         call(

@@ -71,7 +71,7 @@ def run_module(name, arguments, check=False, diff=False, env=None, cwd=None, dro
 
 def run_release_build(arguments, **how):
     """The answer of release_build. Arguments that its action adds are given like the others."""
-    names = ("step", "lock", "tools_lock", "wheels", "access", "archive", "archive_sha256")
+    names = ("step", "lock", "tools_lock", "wheels", "archive", "archive_sha256")
     private = {
         name: arguments[name] for name in (*names, "sent_from", "paths") if name in arguments
     }

@@ -173,8 +173,13 @@ def test_what_pip_made_arrives_too(tmp_path):
     archive.write_bytes(b"")
     archives.pack({"release": str(path)}, str(archive))
     shutil.rmtree(path)
-    archives.receive(
-        str(archive), "release", str(path), host.lock, sys.executable, indexes, None, "builder"
+    build(
+        str(path),
+        host.lock,
+        sys.executable,
+        archives.Received(str(archive), "release", None),
+        indexes,
+        sent_from="builder",
     )
     assert subprocess.check_output([path / "bin/swf-one"], text=True) == "hello\n"
     assert differences(str(path), manifest(str(path))) == []

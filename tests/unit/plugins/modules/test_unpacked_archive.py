@@ -170,7 +170,9 @@ def test_the_builtin_modules_cannot_do_it(archive, tmp_path):
         )
 
     predicted = play("--check")
-    assert predicted.returncode != 0 and "must be an existing dir" in predicted.stdout, predicted.stdout
+    assert predicted.returncode != 0 and "must be an existing dir" in predicted.stdout, (
+        predicted.stdout
+    )
     assert run_module("unpacked_archive", asked, check=True)["changed"]
     (dest / "bin").mkdir(parents=True)
     (dest / "bin/run").touch()
