@@ -59,7 +59,7 @@ options:
     default: false
 notes:
   - Only wheels count as files that can be installed, as in the module
-    M(bnlnpps.swf_testbed.release).
+    M(bnlnpps.swf_testbed.release_build).
 extends_documentation_fragment:
   - bnlnpps.swf_testbed.package_indexes
   - bnlnpps.swf_testbed.read_only
@@ -70,7 +70,7 @@ attributes:
     support: full
     description: Has a corresponding action plugin, which reads the variables that the task names.
 seealso:
-  - module: bnlnpps.swf_testbed.release
+  - module: bnlnpps.swf_testbed.release_build
 """
 
 EXAMPLES = r"""

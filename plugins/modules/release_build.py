@@ -553,7 +553,7 @@ def main() -> None:
             "locks_dir": {"type": "path"},
             "keep_locks": {"type": "int", "default": 50},
             **ARGUMENT,
-            "_controller": {"type": "dict", "default": {}},
+            "_controller": {"type": "dict"},
             "_access": {"type": "dict", "no_log": True},
         },
         supports_check_mode=True,
@@ -562,7 +562,7 @@ def main() -> None:
     )
     hold(module)
     options = module.params
-    options["_controller"] = {**CONTROLLER, **options["_controller"]}
+    options["_controller"] = {**CONTROLLER, **(options["_controller"] or {})}
     known_umask()
     with access_of(module), reported(module, lambda error: explanation(options, error)):
         # once for all steps: uv finds another Python by the same name than this module does
