@@ -1,7 +1,7 @@
 # Copyright: Contributors to the bnlnpps.swf_testbed collection
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Makes an archive of all files of a lock on the controller."""
+"""Makes an archive of all packages of a lock on the controller."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ import json
 import os
 import tarfile
 import tempfile
+from collections.abc import Mapping
+from typing import Any
 
 from ansible.errors import AnsibleActionFail
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
@@ -52,26 +54,25 @@ class ActionModule(ActionBase):
     TRANSFERS_FILES = False
     _requires_connection = False
 
-    def run(self, tmp=None, task_vars=None):
+    def run(self, tmp: None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         super().run(tmp, task_vars)
         arguments = resolved(self._task.args, ("indexes",), task_vars or {}, self._templar)
         validated = ArgumentSpecValidator(ARGUMENT_SPEC).validate(arguments)
         if validated.error_messages:
-            raise AnsibleActionFail("wheelhouse: " + "; ".join(validated.error_messages))
+            raise AnsibleActionFail("; ".join(validated.error_messages))
         options = validated.validated_parameters
         try:
             return self._made(options)
         except InstallError as error:
             raise AnsibleActionFail(
-                "wheelhouse: "
-                + explained(
+                explained(
                     error, options["indexes"], options["requirements"], lock=options["lock_file"]
                 )
             ) from None
         except (LockError, OSError, ValueError) as error:
-            raise AnsibleActionFail("wheelhouse: %s" % error) from None
+            raise AnsibleActionFail(str(error)) from None
 
-    def _made(self, options):
+    def _made(self, options: Mapping[str, Any]) -> dict[str, Any]:
         indexes = normalised(options["indexes"])
         lock = obtain(
             options["lock_file"],
@@ -86,16 +87,14 @@ class ActionModule(ActionBase):
             [lock, tools, options["pythons"], options["architectures"], options["glibc"]]
         )
         digest = hashlib.sha256(content.encode()).hexdigest()
-        note, result = (
-            options["dest"] + ".made-from",
-            {"changed": True, "dest": options["dest"], "files": 0},
-        )
+        note = options["dest"] + ".made-from"
+        result = {"changed": True, "dest": options["dest"], "files": 0}
         if lock and os.path.exists(options["dest"]) and read(note) == digest:
             with tarfile.open(options["dest"]) as archive:
                 return dict(result, changed=False, files=len(archive.getnames()))
         if self._task.check_mode:
             return result
-        # tools are public packages, as the module release has it
+        # tools are public packages, as in the module release_build
         public = [index for index in indexes if index["role"] == "primary"] or normalised(
             [{"name": "pypi"}]
         )

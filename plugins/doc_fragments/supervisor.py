@@ -23,32 +23,19 @@ options:
     type: str
   config:
     description:
-<<<<<<< HEAD
       - The path of a V(supervisord.conf) that defines the address of supervisord.
       - C(serverurl) of its C([supervisorctl]) section has precedence, then C([unix_http_server]),
         then C([inet_http_server]); the credentials also come from there, unless O(username) is set.
-=======
-      - The path of a V(supervisord.conf) with the address of supervisord.
-      - C(serverurl) of its C([supervisorctl]) section has priority, then C([unix_http_server]),
-        then C([inet_http_server]); the login is in the same section, unless O(username) is given.
->>>>>>> w-sup
         Included files are read.
       - The user that runs the module must be able to read it.
     type: path
   username:
-<<<<<<< HEAD
     description: The user name for supervisord. Required if supervisord has a C(username)
       configured.
     type: str
   password:
     description: The password for supervisord. It is sent only to supervisord, and is never on a
       command line.
-=======
-    description: The user name. Required if supervisord has a C(username) in its configuration.
-    type: str
-  password:
-    description: The password. It is sent to supervisord only, and is never on a command line.
->>>>>>> w-sup
     type: str
   timeout:
     description: Maximum duration of one call of supervisord, in seconds.
@@ -56,13 +43,8 @@ options:
     default: 15
   connect_wait:
     description:
-<<<<<<< HEAD
       - Seconds to retry while supervisord is not ready, that is while its configuration or socket
         is missing or nothing listens. Other errors fail at once.
-=======
-      - Seconds to retry while supervisord is not available yet, that is while its configuration or
-        socket is missing or nobody listens. All other failures are immediate.
->>>>>>> w-sup
       - Use it right after a start of supervisord.
     type: float
     default: 0
@@ -101,53 +83,28 @@ options:
     aliases:
       - group
   wait_timeout:
-<<<<<<< HEAD
     description: Maximum time to wait until the programs reach the requested state, in seconds.
-=======
-    description: Maximum seconds to wait until the programs are in the wanted state.
->>>>>>> w-sup
     type: float
     default: 60
   min_uptime:
     description:
-<<<<<<< HEAD
       - Seconds for which a program must have been C(RUNNING) without interruption to count as such.
       - supervisord itself counts a program as C(RUNNING) after its C(startsecs). With a larger
         O(min_uptime) a program that fails and restarts repeatedly does not pass.
-=======
-      - Seconds without interruption for which a program must have been C(RUNNING) to count as that.
-      - supervisord itself counts a program as C(RUNNING) after its C(startsecs). With a larger
-        O(min_uptime) a program that fails and is restarted over and over does not count.
->>>>>>> w-sup
     type: float
     default: 0
   log_tail:
     description:
-<<<<<<< HEAD
       - Bytes to return from the end of the standard output and standard error logs of each program
         that is not in the expected state.
       - The logs are read through supervisord, so no permission on the files is needed. Colour codes
         are removed, and bytes that are not UTF-8 are replaced.
-=======
-      - Bytes to return from the end of the standard output and standard error logs of each
-        unhealthy program.
-      - supervisord reads the logs, so this user needs no permission for the files. Colour codes are
-        removed, and bytes that are not UTF-8 are replaced.
->>>>>>> w-sup
       - V(0) returns none.
     type: int
     default: 2000
 notes:
-<<<<<<< HEAD
   - Requires supervisord 4.0 or later; 4.3 or later is recommended.
   - Uses only the Python standard library on the host, and starts no process there.
   - A program that exited with one of its C(exitcodes) is complete, and counts like a C(RUNNING)
     one. If a program must never end, set C(autorestart=true), so that supervisord restarts it.
-=======
-  - Needs supervisord 4.0 or later; 4.3 or later is advised.
-  - The host needs only the Python standard library.
-  - A program that exited with one of its C(exitcodes) has done its work, and is as healthy as a
-    C(RUNNING) one. If a program must never end, configure C(autorestart=true), so that supervisord
-    restarts it.
->>>>>>> w-sup
 """

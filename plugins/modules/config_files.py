@@ -404,7 +404,7 @@ class ConfigFiles:
         if not folder or self.module.check_mode:
             return
         try:
-            known_good.keep(
+            known_good.save(
                 folder,
                 [item["dest"] for item in parameters["files"]] + unwanted,
                 [item["path"] for item in parameters["directories"] if item["purge"]],

@@ -7,52 +7,51 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: database_backup
-short_description: Keep a copy of the monitor's database, if a release is going to change its tables
+short_description: Back up the database of the monitor before a release changes its tables
 version_added: 0.1.0
 author:
   - BNL NPPS (@bnlnpps)
 description:
-  - Asks C(swf-monitor setup --check) of the release that is to come which migrations it would
-    apply. If there are any, it copies the database into a file of mode 0600 first. If there are
-    none it does nothing.
-  - SQLite is copied by its backup interface while programs write to it, PostgreSQL by C(pg_dump).
-  - Is to run on the monitor's host, after the release was built and before anything of it is
+  - Asks C(swf-monitor setup --check) of the new release for its migrations. If there are any, the
+    database is backed up into a file of mode 0600. If there are none, nothing is done.
+  - SQLite is copied with its backup interface while programs write to it, PostgreSQL with
+    C(pg_dump).
+  - Run it on the host of the monitor, after the release was built and before any of its programs is
     started.
 options:
   release:
-    description: Directory of the release that is to come.
+    description: Directory of the new release.
     type: path
     required: true
   directory:
-    description: Directory of the copies. It is made, with mode 0700.
+    description: Directory of the backups. It is created, with mode 0700.
     type: path
     required: true
   keep:
-    description: How many copies stay, the new one included. The oldest others are removed once it
-      is whole.
+    description: Number of backups to keep, including the new one. Older ones are removed once it is
+      complete.
     type: int
     default: 5
   environment:
-    description: Environment of the monitor's programs. Secrets are named by their files in it, and
-      are not in it.
+    description: Environment of the programs of the monitor. It contains paths of files with secrets,
+      and no secrets.
     type: dict
     required: true
   user:
-    description: The user that runs the monitor, where that is another one. Files then belong to it.
+    description: The user that runs the monitor, if it is another one. It then owns the files.
     type: str
     default: ""
 attributes:
   check_mode:
     support: full
-    description: Copies nothing. It can tell whether it would only where the release is built
-      already.
+    description: Backs up nothing. It predicts a backup only if the release is built already.
   diff_mode:
     support: none
     description: There is nothing to show.
 """
 
 EXAMPLES = r"""
-- name: Keep the monitor's database, if the new release changes its tables
+- name: Back up the database of the monitor before the new release changes its tables
   bnlnpps.swf_testbed.database_backup:
     release: "{{ swf_testbed_release.path }}"
     directory: /var/lib/swf-testbed/backups
@@ -62,19 +61,19 @@ EXAMPLES = r"""
 
 RETURN = r"""
 migrations:
-  description: The migrations that the release is going to apply.
-  returned: when the release is built
+  description: The migrations that the release will apply.
+  returned: if the release is built
   type: list
   elements: str
   sample: [swf_monitor.0002_site]
 path:
-  description: Path of the copy.
-  returned: when there is one
+  description: Path of the backup.
+  returned: if there is one
   type: str
   sample: /var/lib/swf-testbed/backups/monitor-20260102T030405Z.sqlite3
 removed:
-  description: Older copies that were removed.
-  returned: when there is a copy
+  description: Older backups that were removed.
+  returned: if there is a new backup
   type: list
   elements: str
   sample: [/var/lib/swf-testbed/backups/monitor-20250102T030405Z.sqlite3]
@@ -86,6 +85,7 @@ import re
 import shutil
 import tempfile
 import time
+from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
@@ -104,25 +104,25 @@ if not os.path.exists(source):
 old, new = sqlite3.connect(source, timeout=30), sqlite3.connect(target)
 old.backup(new)
 if new.execute("PRAGMA integrity_check").fetchone() != ("ok",):
-    raise SystemExit("the copy is not whole")
+    raise SystemExit("the copy is damaged")
 new.close()
 """
 
 
-# the time in it is of a fixed width: names are in the order of their age
-COPY = re.compile(r"monitor-\d{8}T\d{6}Z\.(pgdump|sqlite3)")
+# the time in it has a fixed width: names sort by age
+BACKUP = re.compile(r"monitor-\d{8}T\d{6}Z\.(pgdump|sqlite3)")
 
 
-def migrations(runner, release):
-    """What the release is going to change in the database."""
+def migrations(runner: Runner, release: str) -> list[str]:
+    """The migrations that the release will apply."""
     printed = runner.run(
-        "ask the new release what it changes in the database",
+        "ask the new release for its migrations",
         [os.path.join(release, "bin", "swf-monitor"), "setup", "--check"],
     )
     return json.loads(printed.strip().splitlines()[-1])["migrations"]
 
 
-def copy_sqlite(runner, release, target):
+def copy_sqlite(runner: Runner, release: str, target: str) -> None:
     source = os.path.join(runner.environment["SWF_MONITOR_DATA_DIR"], "db.sqlite3")
     runner.run(
         "copy %s" % source,
@@ -130,13 +130,12 @@ def copy_sqlite(runner, release, target):
     )
 
 
-def copy_postgresql(runner, target):
-    """Dump with pg_dump, which reads the password from a file that is there for that long."""
+def copy_postgresql(runner: Runner, target: str) -> None:
+    """Dump with pg_dump, which reads the password from a temporary file."""
     pg_dump = shutil.which("pg_dump", path="/usr/local/bin:/usr/bin:/bin")
     if not pg_dump:
         raise MonitorError(
-            "there is no pg_dump on this host to copy the database with. Run: sudo apt-get install "
-            "postgresql-client"
+            "there is no pg_dump on this host. Fix: sudo apt-get install postgresql-client"
         )
     settings = runner.environment
     with open(settings["DB_PASSWORD_FILE"], encoding="utf-8") as stream:
@@ -159,11 +158,11 @@ def copy_postgresql(runner, target):
         runner.run("dump the database", command, PGPASSFILE=path, **names)
 
 
-def kept(module, runner):
+def backed_up(module: AnsibleModule, runner: Runner) -> dict[str, Any]:
     release, folder = module.params["release"], module.params["directory"]
     if module.params["keep"] < 1:
         raise MonitorError(
-            "swf_testbed_keep_database_backups is %d and must be at least 1: the copy itself"
+            "swf_testbed_keep_database_backups is %d and must be at least 1, for the new backup"
             % module.params["keep"]
         )
     if not os.path.exists(os.path.join(release, "bin", "swf-monitor")):
@@ -198,23 +197,23 @@ def kept(module, runner):
     }
 
 
-def prune(folder, keep):
-    """Remove the oldest copies, and what a copy that was interrupted left; nothing that is not
-    ours. Paths of the copies."""
+def prune(folder: str, keep: int) -> list[str]:
+    """Remove the oldest backups, and incomplete ones, but no other files; returns the paths of the
+    backups."""
     for path in sorted(os.listdir(folder)):
-        if COPY.fullmatch(path[: -len(".part")]) and path.endswith(".part"):
+        if BACKUP.fullmatch(path[: -len(".part")]) and path.endswith(".part"):
             os.unlink(os.path.join(folder, path))
-    copies = sorted(
-        (name for name in os.listdir(folder) if COPY.fullmatch(name)),
+    backups = sorted(
+        (name for name in os.listdir(folder) if BACKUP.fullmatch(name)),
         key=lambda name: name.split(".")[0],
     )
-    removed = [os.path.join(folder, name) for name in copies[:-keep]]
+    removed = [os.path.join(folder, name) for name in backups[:-keep]]
     for path in removed:
         os.unlink(path)
     return removed
 
 
-def main():
+def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "release": {"type": "path", "required": True},
@@ -227,10 +226,10 @@ def main():
     )
     hold(module)
     try:
-        module.exit_json(**kept(module, Runner(module.params)))
+        module.exit_json(**backed_up(module, Runner(module.params)))
     except (MonitorError, KeyError, OSError, ValueError) as error:
         module.fail_json(
-            msg="the database was not copied, and nothing that runs was touched: %s" % error
+            msg="The database was not backed up, and no program was changed. Evidence: %s" % error
         )
 
 

@@ -7,29 +7,29 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: database_info
-short_description: Count the history in the monitor's database
+short_description: Count the rows in the database of the monitor
 version_added: 0.1.0
 author:
   - BNL NPPS (@bnlnpps)
 description:
   - Counts the runs, files and messages in a database of the monitor, with the settings and drivers
     of a release and as its user.
-  - With O(config), that is the database which the monitor of the host is configured for. With
-    O(release) and O(environment), it is one that the monitor is going to have.
-  - With O(former), refuses a database without history if a host of the play has registered one with
-    history under this name. A former database that cannot be asked counts as one with history, and
-    so does that of a host which is not in the play.
+  - With O(config), it is the database of the configured monitor. With O(release) and
+    O(environment), it is a new database of the monitor.
+  - With O(former), refuses an empty database if a host of the play has registered one with rows
+    under this name. A former database that is unavailable counts as one with rows, and so does that
+    of a host which is not in the play.
 options:
   config:
     description: Path of the supervisord.conf in use.
     type: path
     default: ""
   release:
-    description: Directory of the release to ask with.
+    description: Directory of the release to use.
     type: path
     default: ""
   environment:
-    description: Environment of the monitor's programs. Secrets are not in it.
+    description: Environment of the programs of the monitor, without secrets.
     type: dict
     default: {}
   password:
@@ -38,18 +38,18 @@ options:
     type: str
     default: ""
   password_of:
-    description: Name of the variable that has the O(password).
+    description: Name of the variable with O(password).
     type: str
   ca_cert:
     description: The certificates of the CA of the database, as text.
     type: str
     default: ""
   user:
-    description: The user that runs the monitor, where that is another one.
+    description: The user that runs the monitor, if it is another one.
     type: str
     default: ""
   former:
-    description: Name of the variable under which hosts registered what this module found with
+    description: Name of the variable under which hosts registered the result of this module with
       O(config).
     type: str
     default: ""
@@ -62,13 +62,13 @@ attributes:
 """
 
 EXAMPLES = r"""
-- name: Look into the database that the monitor has
+- name: Count the rows in the current database of the monitor
   bnlnpps.swf_testbed.database_info:
     config: /etc/swf-testbed/supervisord.conf
     user: swf-testbed
   register: former_database
 
-- name: Leave no history behind
+- name: Refuse a new database that would leave the rows behind
   bnlnpps.swf_testbed.database_info:
     release: "{{ swf_testbed_release.path }}"
     environment: {SWF_MONITOR_DATA_DIR: /var/lib/swf-testbed/monitor}
@@ -79,22 +79,22 @@ EXAMPLES = r"""
 
 RETURN = r"""
 address:
-  description: The database that was asked.
+  description: Address of the database.
   returned: always
   type: str
   sample: postgresql://db.lab.example:5432/swf_testbed
 connection:
-  description: What commands need to reach it, C(host), C(port), C(name) and C(user), or C(path).
+  description: Parameters for commands, C(host), C(port), C(name) and C(user), or C(path).
   returned: always
   type: dict
   sample: {host: db.lab.example, port: 5432, name: swf_testbed, user: swf_testbed}
 rows:
-  description: How many rows of each kind there are. Kinds without rows are left out.
+  description: Number of rows by type. Types without rows are left out.
   returned: always
   type: dict
   sample: {runs: 12, STF files: 340}
 why:
-  description: Why it could not be asked; empty if it answered.
+  description: Why the database is unavailable; empty if it answered.
   returned: always
   type: str
   sample: ""
@@ -117,7 +117,7 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.co
 )
 
 
-def main():
+def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "config": {"type": "path", "default": ""},

@@ -7,30 +7,30 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: known_good_files
-short_description: Restore the files that a failed change replaced, or drop their snapshot once the
-  change is proven
+short_description: Restore the files that a failed change replaced, or drop their snapshot after a
+  successful change
 version_added: 0.1.0
 author:
   - BNL NPPS (@bnlnpps)
 description:
   - M(bnlnpps.swf_testbed.config_files) with O(bnlnpps.swf_testbed.config_files#module:known_good)
-    keeps files as they were before it replaces them. This module takes the next step.
+    saves files before it replaces them. This module takes the next step.
   - It restarts nothing. Programs that read the files at their start are restarted by
-    M(bnlnpps.swf_testbed.supervisor_daemon) or M(bnlnpps.swf_testbed.systemd_unit), which see that
-    the files are newer than they are.
+    M(bnlnpps.swf_testbed.supervisor_daemon) or M(bnlnpps.swf_testbed.systemd_unit), which detect
+    that the files are newer than the processes.
   - No content of a file is part of a result, a diff or a log.
 options:
   snapshots:
-    description: Directories of snapshots. One that does not exist means that the files in use are
-      proven, and is left out.
+    description: Directories of snapshots. If one does not exist, its files are known good, and it is
+      skipped.
     type: list
     elements: path
     required: true
   state:
     description:
-      - V(restored) puts the files back as they were, with modes and owners, and removes those that
-        were not there. The snapshot stays, since the files in use are not proven again yet. After a
-        first installation, which has nothing to restore, it does nothing.
+      - V(restored) restores the files, with modes and owners, and removes those that did not exist.
+        The snapshot stays, since the restored files are not verified yet. After a first
+        installation there is nothing to restore.
       - V(dropped) removes the snapshots.
     type: str
     choices: [restored, dropped]
@@ -38,7 +38,7 @@ options:
 attributes:
   check_mode:
     support: full
-    description: Says what would be restored or dropped, and changes nothing.
+    description: Returns the files that would be restored, or the snapshots that would be dropped.
   diff_mode:
     support: none
     description: The files are secrets.
@@ -82,6 +82,7 @@ paths:
 """
 
 import os
+from collections.abc import Iterable
 
 from ansible.module_utils.basic import AnsibleModule
 
@@ -89,10 +90,10 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.lease im
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._release import known_good
 
 
-def done(snapshots, state, check):
-    """The paths of what was restored or dropped, or would be."""
+def done(snapshots: Iterable[str], state: str, check: bool) -> list[str]:
+    """The paths that were restored or dropped, or would be."""
     if state == "restored":
-        change = known_good.different if check else known_good.put_back
+        change = known_good.different if check else known_good.restore
         return [path for folder in snapshots for path in sorted(change(folder))]
     return [
         folder
@@ -101,7 +102,7 @@ def done(snapshots, state, check):
     ]
 
 
-def main():
+def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "snapshots": {"type": "list", "elements": "path", "required": True},
@@ -116,8 +117,8 @@ def main():
     except (OSError, ValueError, KeyError) as error:
         module.fail_json(
             msg="Known good files cannot be %s. Evidence: %s. Fix: free the path or the disk, then "
-            "run the same "
-            "again; the snapshot is kept: %s." % (state, error, ", ".join(snapshots))
+            "run the same again; the snapshot is unchanged: %s."
+            % (state, error, ", ".join(snapshots))
         )
     module.exit_json(changed=bool(paths), paths=paths)
 

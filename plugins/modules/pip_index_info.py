@@ -59,7 +59,8 @@ options:
     type: bool
     default: false
 notes:
-  - Only wheels count as installable files, as in the module M(bnlnpps.swf_testbed.release).
+  - Only wheels count as installable files, as in the module
+    M(bnlnpps.swf_testbed.release_build).
 extends_documentation_fragment:
   - bnlnpps.swf_testbed.package_indexes
   - bnlnpps.swf_testbed.read_only
@@ -67,7 +68,7 @@ attributes:
   check_mode:
     description: Never changes anything. Queries the indexes in check mode, too.
 seealso:
-  - module: bnlnpps.swf_testbed.release
+  - module: bnlnpps.swf_testbed.release_build
 """
 
 EXAMPLES = r"""

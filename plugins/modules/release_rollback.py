@@ -7,31 +7,22 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: release_rollback
-short_description: Go back to a release that was proven healthy, with its configuration, and prove
-  it healthy again
+short_description: Roll back to a known good release and its configuration, and check its health
 version_added: 0.1.0
 author:
   - BNL NPPS (@bnlnpps)
 description:
-  - Puts the configuration of a release back, lets supervisord bring it into force, waits until all
-    programs run and the monitor is healthy, and makes the release active if it is not.
-  - It is one task for what M(bnlnpps.swf_testbed.release),
-    M(bnlnpps.swf_testbed.supervisor_daemon), M(bnlnpps.swf_testbed.supervisor_program) and
-    M(bnlnpps.swf_testbed.testbed_health) do.
-  - In a C(rescue), with O(failure), it goes back to the active release and then fails in any case.
-    The message says what failed, and whether the old release serves again.
-  - The database stays as it is, and so do the secrets, unless O(snapshots) says what they were
-    before.
+  - Restores the configuration of a release, lets supervisord apply it, waits until all programs run
+    and the monitor is healthy, and activates the release if it is not active.
+  - It is one task for M(bnlnpps.swf_testbed.supervisor_daemon),
+    M(bnlnpps.swf_testbed.supervisor_program), M(bnlnpps.swf_testbed.testbed_health) and
+    M(bnlnpps.swf_testbed.release_activate).
+  - In a C(rescue), with O(failure), it rolls back to the active release and then fails in any case.
+    The message has the failure, and whether the old release serves again.
+  - The database is not changed, and neither are the secrets, unless O(snapshots) has their former
+    content.
 options:
-  root:
-    description: Directory of the instance that holds C(releases) and C(current).
-    type: path
-    required: true
   files:
-    description: The files that belong to a release, as for M(bnlnpps.swf_testbed.release),
-      C(supervisord.conf) first.
-    type: list
-    elements: path
     required: true
   to:
     description: Id of the release, or V(active), or V(previous).
@@ -43,8 +34,8 @@ options:
     type: dict
   because:
     description:
-      - Why, for the message, without O(failure). The release that the host goes back from is then
-        no good elsewhere, and is no V(previous) to go back to.
+      - The reason, for the message, without O(failure). The release that the host rolls back from
+        then counts as failed, and V(previous) does not lead to it.
     type: str
     default: ""
   doing:
@@ -57,27 +48,24 @@ options:
     default: ""
   later:
     description:
-      - With O(failure), do not fail but return RV(gate_failed), for a play that first lets the
-        other hosts of its batch go back.
+      - With O(failure), do not fail but return RV(gate_failed), for a play that first rolls back
+        the other hosts of its batch.
     type: bool
     default: false
   snapshots:
     description:
-      - Snapshots of secrets that are not proven, as for M(bnlnpps.swf_testbed.known_good_files).
-        They are restored too, and dropped when the release was proven healthy with them.
+      - Snapshots of secrets that are not known good, as for
+        M(bnlnpps.swf_testbed.known_good_files). They are restored, and dropped when the release is
+        healthy with them.
     type: list
     elements: path
     default: []
   defer:
     description:
-      - With O(failure), only collect what failed, with the ends of the logs, in RV(gate_failed).
+      - With O(failure), only collect the failure, with the ends of the logs, in RV(gate_failed).
         For secrets that services and other hosts share, and that have to be restored there first.
     type: bool
     default: false
-  keep:
-    description: How many releases stay.
-    type: int
-    default: 3
   min_uptime:
     description: Seconds that every program must have run to count as running.
     type: float
@@ -87,11 +75,11 @@ options:
     type: float
     default: 60
   log_tail:
-    description: Bytes of the log to show of a program that does not run.
+    description: Bytes of the log to return of a program that does not run.
     type: int
     default: 2000
   health_url:
-    description: Address of the monitor's health page. Empty on hosts without a monitor.
+    description: Address of the health page of the monitor. Empty on hosts without a monitor.
     type: str
     default: ""
   health_timeout:
@@ -99,36 +87,40 @@ options:
     type: float
     default: 60
   ca_cert:
-    description: File of the CA certificates that the page is believed by.
+    description: File of the CA certificates to trust for O(health_url).
     type: path
+extends_documentation_fragment:
+  - bnlnpps.swf_testbed.release
+  - bnlnpps.swf_testbed.release.keep
 attributes:
   check_mode:
     support: full
-    description: Says which files would change and which release would be active, and changes
+    description: Predicts which files would change and which release would be active, and changes
       nothing.
   diff_mode:
     support: full
     description: Shows the files that change.
   action:
     support: full
-    description: Has a corresponding action plugin, which does all of it.
+    description: Has a corresponding action plugin, which runs all steps. The module itself restores
+      the configuration only.
 """
 
 EXAMPLES = r"""
-- name: Go back to the release before this one
+- name: Roll back to the previous release
   bnlnpps.swf_testbed.release_rollback:
     root: /opt/swf-testbed
     files: [/etc/swf-testbed/supervisord.conf]
     to: previous
 
-- name: Change something, with a way back
+- name: Apply a configuration, with a rollback
   block:
-    - name: Bring the new configuration into force
+    - name: Apply the new configuration
       bnlnpps.swf_testbed.supervisor_program:
         config: /etc/swf-testbed/supervisord.conf
         state: applied
   rescue:
-    - name: Go back, and fail
+    - name: Roll back, and fail
       bnlnpps.swf_testbed.release_rollback:
         root: /opt/swf-testbed
         files: [/etc/swf-testbed/supervisord.conf]
@@ -139,24 +131,24 @@ EXAMPLES = r"""
 RETURN = r"""
 id:
   description: Id of the release that serves now.
-  returned: when there was one to go back to
+  returned: when there is a release to roll back to
   type: str
   sample: 0.0.9-77aa01cd
 before:
   description: Id of the release that was active before.
-  returned: when there was one to go back to
+  returned: when there is a release to roll back to
   type: str
   sample: 0.1.0-3f2a9c1e
 serves:
-  description: Whether that release was proven healthy.
+  description: Whether that release is healthy.
   returned: always
   type: bool
   sample: true
 gate_failed:
-  description: What failed before, and what became of it.
+  description: The failure, and the result of the rollback.
   returned: with O(later=true) and O(defer=true)
   type: str
-  sample: "The new configuration did not come up healthy. What failed: Run supervisord"
+  sample: "The new configuration did not become healthy. Failed task: Run supervisord"
 secrets:
   description: The files with secrets that were restored.
   returned: always
@@ -164,8 +156,99 @@ secrets:
   elements: str
   sample: [/etc/swf-testbed/secrets/api_token]
 deferred:
-  description: Whether nothing was put back yet, with O(defer=true).
+  description: Whether nothing was restored yet, with O(defer=true).
   returned: always
   type: bool
   sample: false
 """
+
+import os
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.modes import known_umask
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.lease import hold
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._release import (
+    config_snapshot,
+    store,
+)
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._release.environments import (
+    active,
+    exclusive_lock,
+    manifest,
+)
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._release.failures import reported
+
+ARGUMENTS: dict[str, dict[str, Any]] = {
+    "root": {"type": "path", "required": True},
+    "files": {"type": "list", "elements": "path", "required": True},
+    "to": {"type": "str", "default": "active"},
+    "failure": {"type": "dict"},
+    "because": {"type": "str", "default": ""},
+    "doing": {"type": "str", "default": ""},
+    "release": {"type": "str", "default": ""},
+    "later": {"type": "bool", "default": False},
+    "snapshots": {"type": "list", "elements": "path", "default": []},
+    "defer": {"type": "bool", "default": False},
+    "keep": {"type": "int", "default": 3},
+    "min_uptime": {"type": "float", "default": 3},
+    "wait_timeout": {"type": "float", "default": 60},
+    "log_tail": {"type": "int", "default": 2000},
+    "health_url": {"type": "str", "default": ""},
+    "health_timeout": {"type": "float", "default": 60},
+    "ca_cert": {"type": "path"},
+}
+
+
+def restored(root: str, to: str, files: list[str], check_mode: bool) -> dict[str, Any]:
+    """Restore the configuration of a release."""
+    release_id = {"active": active(root), "previous": store.previous(root)}.get(to, to)
+    if release_id is None:
+        raise store.ReleaseError("This host has no %s release to roll back to" % to)
+    there = store.existing(root, "releases")
+    path = os.path.join(root, "releases", release_id)
+    if manifest(path) is None:
+        raise store.ReleaseError(
+            "The release %s is not on this host, or is damaged. Evidence: the releases on this "
+            "host are %s. Fix: name one of them" % (release_id, ", ".join(there) or "none")
+        )
+    if not config_snapshot.has(files, release_id):
+        saved = [name for name in there if config_snapshot.has(files, name)]
+        raise store.ReleaseError(
+            "No configuration is saved for the release %s: it was never active and healthy on this "
+            "host, or failed on another host of its batch. Evidence: there is one for %s. Fix: "
+            "name one of these" % (release_id, ", ".join(saved) or "none")
+        )
+    different = [
+        pair
+        for pair in config_snapshot.pairs(files, release_id)
+        if config_snapshot.read(pair[0]) != config_snapshot.read(pair[1])
+    ]
+    diff = [
+        {"before": text(path), "after": text(copy), "before_header": path, "after_header": path}
+        for path, copy in different
+    ]
+    if different and not check_mode:
+        with exclusive_lock(root):
+            config_snapshot.restore(files, release_id)
+    return {"changed": bool(different), "id": release_id, "active": active(root), "diff": diff}
+
+
+def text(path: str) -> str:
+    return (config_snapshot.read(path) or b"").decode("utf-8", "replace")
+
+
+def main() -> None:
+    module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
+    hold(module)
+    known_umask()
+    options = module.params
+    with reported(module):
+        module.exit_json(
+            **restored(options["root"], options["to"], options["files"], module.check_mode)
+        )
+
+
+if __name__ == "__main__":
+    main()

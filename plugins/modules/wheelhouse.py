@@ -7,18 +7,17 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: wheelhouse
-short_description: Put every file of a lock into one archive, for hosts without a way to an index
+short_description: Collect the packages of a release in one archive, for air-gapped hosts
 version_added: 0.1.0
 author:
   - BNL NPPS (@bnlnpps)
 description:
-  - Fetches what the lock of a release and the lock of the tools name, each with its hash, for all
-    Pythons and architectures that are given, and puts it into one tar archive. Each name is asked
-    for at the one index that it belongs to.
-  - Runs on the controller alone. The lock is made first where there is none, as
-    M(bnlnpps.swf_testbed.release) does.
-  - An archive that was made from the same locks, for the same Pythons and architectures, is left as
-    it is.
+  - Downloads the packages of the lock of a release and of the lock of the tools, each with its
+    hash, for all O(pythons) and O(architectures), into one tar archive. Each name is requested from
+    its own index only.
+  - Runs on the controller only. If there is no lock, it is made first, as by
+    M(bnlnpps.swf_testbed.release_build).
+  - An archive from the same locks, for the same Pythons and architectures, is not made again.
 options:
   dest:
     description: Path of the archive.
@@ -30,7 +29,7 @@ options:
     elements: str
     required: true
   architectures:
-    description: Architectures of the hosts, as C(uname -m) says them.
+    description: Architectures of the hosts, as C(uname -m) prints them.
     type: list
     elements: str
     default: [x86_64]
@@ -39,7 +38,7 @@ options:
     type: str
     default: "2.34"
   requirements:
-    description: What is locked when O(lock_file) does not exist.
+    description: Requirements to lock when O(lock_file) does not exist.
     type: list
     elements: str
     default: []
@@ -48,14 +47,14 @@ options:
     type: path
     required: true
   constraints_file:
-    description: Path of constraints for a lock that is to be made.
+    description: Path of constraints for a new lock.
     type: path
   tools_lock_file:
     description: Path of the lock of the tools.
     type: path
     required: true
   min_python:
-    description: Oldest Python that a lock that is to be made must hold for.
+    description: Oldest Python that a new lock must support.
     type: str
     default: "3.10"
   indexes:
@@ -67,7 +66,7 @@ extends_documentation_fragment:
 attributes:
   check_mode:
     support: full
-    description: Says whether an archive would be made, and makes none.
+    description: Predicts whether an archive would be made.
   diff_mode:
     support: none
     description: There is nothing to show.
@@ -77,7 +76,7 @@ attributes:
 """
 
 EXAMPLES = r"""
-- name: Put all that a release takes into one archive
+- name: Collect all packages of a release in one archive
   bnlnpps.swf_testbed.wheelhouse:
     dest: "{{ inventory_dir }}/wheelhouse-0.1.0.tar"
     pythons: ["3.11", "3.13"]
@@ -93,7 +92,7 @@ dest:
   type: str
   sample: /home/me/wheelhouse-0.1.0.tar
 files:
-  description: How many files are in it.
+  description: Number of files in it.
   returned: always
   type: int
   sample: 81

@@ -21,8 +21,8 @@ from secret_faults import SecretFaults
 # the task in which the controller is killed, and how many seconds after its start
 KILLS = (
     ("Configure access to the", 0.3),
-    ("Build the release beside", 2.0),
-    ("Build the release beside", 8.0),
+    ("release : Build the release", 2.0),
+    ("release : Build the release", 8.0),
     ("Back up the database of the monitor", 0.5),
     ("Place the secrets of the instance swf-testbed", 0.4),
     ("Place the configuration of the instance swf-testbed", 0.4),
@@ -111,7 +111,7 @@ class Faults(SecretFaults, Outages, FirstRuns, Canaries):
         version = self.new_version(**{"swf_%s_agent" % program: {MAIN.format(program): text}})
         return self.fails(
             *expected,
-            "serves again, with its configuration, and was proven healthy",
+            "serves again, with its configuration, and is healthy",
             during=during,
             swf_testbed_release_version=version,
         )
@@ -275,7 +275,7 @@ class Faults(SecretFaults, Outages, FirstRuns, Canaries):
         """A wrong token"""
         version = self.new_version()
         return self.fails(
-            "the index refused the user name or the token",
+            "the index rejected the credentials",
             swf_testbed_release_version=version,
             swf_testbed_pip_indexes=[
                 {
@@ -352,7 +352,7 @@ class Faults(SecretFaults, Outages, FirstRuns, Canaries):
         )
         dumps = list((self.testbed.state / "backups").glob("monitor-*.sqlite3"))
         if not problem and [stat.S_IMODE(path.stat().st_mode) for path in dumps] != [0o600]:
-            return "the database was not copied, or others can read the copy: %s" % dumps
+            return "the database was not backed up, or others can read the backup: %s" % dumps
         return problem
 
     def previous_deleted(self):

@@ -18,7 +18,7 @@ def main():
     from swf_%s_agent.agent import %s
     return run_agent(%s)
 """
-SERVES_AGAIN = "serves again, with its configuration, and was proven healthy"
+SERVES_AGAIN = "serves again, with its configuration, and is healthy"
 
 
 def program(name, agent, condition):

@@ -1,7 +1,7 @@
 # Copyright: Contributors to the bnlnpps.swf_testbed collection
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Two ways to fill a virtual environment from a lock, uv and pip, behind one interface.
+"""Two installers that fill a virtual environment from a lock, uv and pip, with one interface.
 
 Each call talks to one index. Credentials and CA certificates come from an access directory, never
 from arguments or a URL: ``netrc``, which both read, and per index ``<name>.pem``. The role
@@ -17,36 +17,60 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Mapping
+from typing import Any, Protocol
 from urllib.parse import urlsplit
 
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.clean_environment import clean_environment
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.clean_environment import (
+    clean_environment,
+)
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.configuration import netrc
 
 # the certificates for a command that asks several indexes
 BUNDLE = "ca-bundle.pem"
+# options of uv and pip; the file of requirements comes next
+FROM_A_LOCK = "--quiet --no-deps --require-hashes --only-binary :all: -r".split()
 #: variables that name the caches of uv and pip
 CACHES = {"UV_CACHE_DIR": "uv", "PIP_CACHE_DIR": "pip"}
 
 
 class InstallError(Exception):
-    """A command failed. ``output`` is what it printed, ``index`` the index that it asked, or
-    None."""
+    """A command failed. ``output`` is its output, ``index`` the index that it asked, or None."""
 
-    def __init__(self, doing, output, index=None):
+    def __init__(self, doing: str, output: str, index: Mapping[str, Any] | None = None) -> None:
         super().__init__("%s: %s" % (doing, output))
         self.doing, self.output, self.index = doing, output, index
 
 
-def find_uv(candidate=None):
-    """Path of uv: the one given, the one on PATH, one beside this Python, one of the login; None if
-    there is none."""
-    places = [candidate] if candidate else []
-    places += [shutil.which("uv"), os.path.join(os.path.dirname(sys.executable), "uv"), os.path.expanduser("~/.local/bin/uv")]
+class Installer(Protocol):
+    def create(self, venv: str, python: str) -> None:
+        """Create an empty environment."""
+
+    def install(
+        self, venv: str, requirements: str, index: dict[str, Any], access_dir: str | None
+    ) -> None:
+        """Install the packages of a file of requirements from one index."""
+
+    def check(self, venv: str) -> None:
+        """Check that the dependencies in an environment are consistent."""
+
+
+def find_uv(candidate: str | None = None) -> str | None:
+    """Path of uv: the one given, the one on PATH, one next to this Python, one of the login; None
+    if there is none."""
+    places = [
+        candidate,
+        shutil.which("uv"),
+        os.path.join(os.path.dirname(sys.executable), "uv"),
+        os.path.expanduser("~/.local/bin/uv"),
+    ]
     return next((path for path in places if path and os.access(path, os.X_OK)), None)
 
 
-def environment(index, access_dir=None, **others):
-    """The environment for a command that asks this index alone.
+def environment(
+    index: Mapping[str, Any] | None, access_dir: str | None = None, **others: str | None
+) -> dict[str, str]:
+    """The environment for a command that asks this index only.
 
     :param index: a normalised index as :func:`host_index.resolved` returns it, or None for a
         command that asks none, or several.
@@ -65,19 +89,25 @@ def environment(index, access_dir=None, **others):
     return clean_environment(**dict(more, **others))
 
 
-def caches_in(folder):
-    """The variables for caches in a directory. A cache that the login names is used instead, and is
-    the login's to limit."""
-    return {name: os.path.join(folder, tool) for name, tool in CACHES.items() if name not in os.environ}
+def caches_in(folder: str) -> dict[str, str]:
+    """The variables for caches in a directory. A cache that the login names is used instead, and
+    the login limits it."""
+    return {
+        name: os.path.join(folder, tool) for name, tool in CACHES.items() if name not in os.environ
+    }
 
 
-def trusting(certificate):
-    """The settings that name a file of CA certificates: the bundle of requests counts more than
-    pip's own setting."""
-    return {"PIP_CERT": certificate, "SSL_CERT_FILE": certificate, "REQUESTS_CA_BUNDLE": certificate}
+def trusting(certificate: str) -> dict[str, str]:
+    """The settings that name a file of CA certificates: the bundle of requests has precedence over
+    the setting of pip."""
+    return {
+        "PIP_CERT": certificate,
+        "SSL_CERT_FILE": certificate,
+        "REQUESTS_CA_BUNDLE": certificate,
+    }
 
 
-def addresses(index):
+def addresses(index: Mapping[str, Any]) -> dict[str, str]:
     """The settings of pip and uv that name an index and no other."""
     if index.get("preset") == "directory":
         if is_flat(index["url"]):
@@ -94,31 +124,36 @@ def addresses(index):
     return found
 
 
-def is_flat(directory):
+def is_flat(directory: str) -> bool:
     """Whether a directory holds the packages themselves, and not a page per package."""
     return not glob.glob(os.path.join(glob.escape(directory), "*", "index.html"))
 
 
-def call(doing, command, index=None, access_dir=None, **more):
-    """Run a command to its end and return what it printed. Paths in it are absolute: it runs in a
+def call(
+    doing: str,
+    command: list[str],
+    index: Mapping[str, Any] | None = None,
+    access_dir: str | None = None,
+    **more: str | None,
+) -> str:
+    """Run a command to its end and return its output. Paths in it are absolute: it runs in a
     directory without modules.
 
     :param more: variables for its environment, as of :func:`clean_environment`. Unless they name
-        caches, those go with the call: the login's own would grow with each release.
-    :raises InstallError: when it fails or is not there.
+        caches, those are removed after the call: those of the login would grow with each release.
+    :raises InstallError: it fails or does not exist.
     """
     with tempfile.TemporaryDirectory() as scratch:
         variables = environment(index, access_dir, **dict(caches_in(scratch), **more))
         if index and index.get("token"):
-            # what pip is set up for has its login in pip's configuration, and none in the access
+            # an index of the configuration of pip has its login there, and none in the access
             # directory
             variables["NETRC"] = os.path.join(scratch, "netrc")
             with open(variables["NETRC"], "w", encoding="utf-8") as stream:
                 stream.write(netrc([index]))
         try:
-            # python -m looks where it stands first, and uv reads a project there
-            done = subprocess.run(command, env=variables, cwd="/", stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                                  stderr=subprocess.STDOUT, check=False, text=True, errors="replace")
+            # python -m searches the current directory first, and uv reads a project there
+            done = run(command, variables, "/")
         except OSError as error:
             raise InstallError(doing, "%s: %s" % (command[0], error.strerror), index) from error
     if done.returncode != 0:
@@ -126,54 +161,84 @@ def call(doing, command, index=None, access_dir=None, **more):
     return done.stdout
 
 
+def run(
+    command: list[str], environment: Mapping[str, str], folder: str
+) -> subprocess.CompletedProcess[str]:
+    """Run a command without input; errors are part of the output."""
+    return subprocess.run(
+        command,
+        env=environment,
+        cwd=folder,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        check=False,
+        text=True,
+        errors="replace",
+    )
+
+
 class Uv:
     """uv: parallel, cached, and it stops with a hint on a wrong password."""
 
-    def __init__(self, path, caches=None):
+    def __init__(self, path: str, caches: dict[str, str] | None = None) -> None:
         self.path, self.caches = path, caches or {}
 
-    def create(self, venv, python):
-        # uv locks an environment by a file in it that everybody may write: until that is gone,
-        # nobody else may come near
+    def create(self, venv: str, python: str) -> None:
+        # uv locks an environment with a file in it that everybody may write: until it is removed,
+        # nobody else may enter
         os.makedirs(venv, mode=0o700, exist_ok=True)
         call("make the environment", [self.path, "venv", "--quiet", "--python", python, venv])
 
-    def install(self, venv, requirements, index, access_dir):
-        command = [self.path, "pip", "install", "--quiet", "--python", os.path.join(venv, "bin", "python"), "--no-deps",
-                   "--require-hashes", "--only-binary", ":all:", "--compile-bytecode", "-r", requirements]
+    def install(
+        self, venv: str, requirements: str, index: Mapping[str, Any], access_dir: str | None
+    ) -> None:
+        python = os.path.join(venv, "bin", "python")
+        command = [self.path, "pip", "install", "--compile-bytecode", "--python", python]
+        command += [*FROM_A_LOCK, requirements]
         if index.get("packages"):
-            # uv remembers an index's list of versions for ten minutes, too long right after an
+            # uv caches the list of versions of an index for ten minutes, too long right after an
             # upload
             command.append("--refresh")
         call("install from index %s" % index["name"], command, index, access_dir, **self.caches)
 
-    def check(self, venv):
-        call("check the dependencies", [self.path, "pip", "check", "--quiet", "--python", os.path.join(venv, "bin", "python")])
+    def check(self, venv: str) -> None:
+        call(
+            "check the dependencies",
+            [self.path, "pip", "check", "--quiet", "--python", os.path.join(venv, "bin", "python")],
+        )
 
 
-def by_address(index):
-    """Whether an index is called by an address and not by a name."""
+def by_address(index: Mapping[str, Any]) -> bool:
+    """Whether the url of an index has an address instead of a host name."""
     try:
         return bool(ipaddress.ip_address(urlsplit(index.get("url") or "").hostname or ""))
     except ValueError:
         return False
 
 
-def old_tls(venv, index):
-    """The option that a pip needs to talk TLS to an address, as a list that is mostly empty.
+def old_tls(venv: str, index: Mapping[str, Any]) -> list[str]:
+    """The option that some versions of pip need for TLS with an address, as a list, mostly empty.
 
-    Versions that believe the system's certificates by themselves (24.2) and have urllib3 1 (Debian
-    13's among them) end with "check_hostname requires server_hostname". The certificates of the
-    index are named to them all the same.
+    Versions that use the certificates of the system by default (24.2) with urllib3 1 (as in Debian
+    13) fail with "check_hostname requires server_hostname". The certificates of the index are
+    given to them separately.
     """
     packages = glob.glob(os.path.join(glob.escape(venv), "lib", "python*", "site-packages", "pip"))
-    parts = (("_vendor/urllib3/_version.py", '"1.'), ("_internal/cli/cmdoptions.py", '"legacy-certs"'))
-    if by_address(index) and packages and all(mentions(os.path.join(packages[0], name), text) for name, text in parts):
+    parts = (
+        ("_vendor/urllib3/_version.py", '"1.'),
+        ("_internal/cli/cmdoptions.py", '"legacy-certs"'),
+    )
+    if (
+        by_address(index)
+        and packages
+        and all(mentions(os.path.join(packages[0], name), text) for name, text in parts)
+    ):
         return ["--use-deprecated", "legacy-certs"]
     return []
 
 
-def mentions(path, text):
+def mentions(path: str, text: str) -> bool:
     try:
         with open(path, encoding="utf-8") as stream:
             return text in stream.read()
@@ -182,34 +247,39 @@ def mentions(path, text):
 
 
 class Pip:
-    """pip, for platforms that uv is not made for."""
+    """pip, for platforms that uv does not support."""
 
-    def __init__(self, caches=None):
+    def __init__(self, caches: dict[str, str] | None = None) -> None:
         self.caches = caches or {}
 
-    def create(self, venv, python):
+    def create(self, venv: str, python: str) -> None:
         call("make the environment", [python, "-m", "venv", venv])
 
-    def install(self, venv, requirements, index, access_dir):
-        call("install from index %s" % index["name"], [
-            os.path.join(venv, "bin", "python"), "-m", "pip", "install", "--quiet", "--no-deps", "--require-hashes",
-            "--only-binary", ":all:", *old_tls(venv, index), "-r", requirements], index, access_dir, **self.caches)
+    def install(
+        self, venv: str, requirements: str, index: Mapping[str, Any], access_dir: str | None
+    ) -> None:
+        python = os.path.join(venv, "bin", "python")
+        command = [python, "-m", "pip", "install", *old_tls(venv, index), *FROM_A_LOCK]
+        doing = "install from index %s" % index["name"]
+        call(doing, [*command, requirements], index, access_dir, **self.caches)
 
-    def check(self, venv):
+    def check(self, venv: str) -> None:
         call("check the dependencies", [os.path.join(venv, "bin", "python"), "-m", "pip", "check"])
 
 
-def installer(kind, uv=None, caches=None):
-    """The installer of that kind: ``uv``, ``pip``, or ``auto`` for uv where there is one.
+def installer(name: str, uv: str | None = None, caches: dict[str, str] | None = None) -> Installer:
+    """The installer ``uv`` or ``pip``, or for ``auto`` uv if it is available.
 
     :param caches: of :func:`caches_in`, for caches that stay.
-    :raises InstallError: when uv is asked for and not there.
+    :raises InstallError: uv is required and not available.
     """
-    path = None if kind == "pip" else find_uv(uv)
+    path = None if name == "pip" else find_uv(uv)
     if path:
         return Uv(path, caches)
-    if kind == "uv":
-        raise InstallError("find uv", "there is no uv on this host. Install it (python3 -m pip "
-                                      "install uv) or set "
-                           "swf_testbed_release_installer to auto.")
+    if name == "uv":
+        raise InstallError(
+            "find uv",
+            "there is no uv on this host. Fix: install it (python3 -m pip install uv), or set "
+            "swf_testbed_release_installer to auto",
+        )
     return Pip(caches)

@@ -9,21 +9,28 @@ import importlib
 import json
 import os
 import tempfile
+from collections.abc import Iterable, Mapping
+from typing import Any
 
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._build.installers import (
+    InstallError,
+    call,
+    find_uv,
+    is_flat,
+)
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common import marked_block
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._build.installers import InstallError, call, find_uv, is_flat
 
-# what names places that packages come from, at the top and in the table pip
+# keys that name sources of packages, at the top and in the table pip
 SOURCES = ("index", "index-url", "default-index", "extra-index-url", "find-links", "no-index")
 
 
 class UvTomlError(ValueError):
-    """The file cannot be read, or names indexes itself; the text says what to do."""
+    """The file cannot be read, or names indexes itself; the text says the fix."""
 
 
-def index_lines(index, extra):
-    """One key that holds all indexes. uv asks the extra ones first, and takes a name from the first
-    index that has it."""
+def index_lines(index: Mapping[str, Any], extra: Iterable[Mapping[str, Any]]) -> str:
+    """One key with all indexes. uv asks the extra ones first, and takes a name from the first index
+    that has it."""
     if index["preset"] == "directory" and is_flat(index["url"]):
         items = [{"url": index["url"], "format": "flat", "default": True}]
     else:
@@ -32,11 +39,15 @@ def index_lines(index, extra):
             url = ("file://%s/" if index["preset"] == "directory" else "%s") % index["url"]
             items.append({"name": index["name"], "url": url, "default": True})
     # JSON's strings and booleans are TOML's
-    tables = ["    { %s }," % ", ".join("%s = %s" % (key, json.dumps(value)) for key, value in item.items()) for item in items]
+    tables = [
+        "    { %s },"
+        % ", ".join("%s = %s" % (key, json.dumps(value)) for key, value in item.items())
+        for item in items
+    ]
     return "\n".join(["index = [", *tables, "]"]) if items else ""
 
 
-def with_indexes(text, owner, lines):
+def with_indexes(text: str, owner: str, lines: str) -> str:
     """The text with our indexes, as uv itself can read it.
 
     :raises UvTomlError, BlockError:
@@ -44,42 +55,47 @@ def with_indexes(text, owner, lines):
     rest = marked_block.outside(text, owner)
     found = sources_in(rest, lines)
     if found:
-        raise UvTomlError("it sets %s, and that is not this collection's. Take that out, or set "
-                            "swf_testbed_pip_index_scope to none and "
-                            "add by hand what is missing of:\n%s\n" % (" and ".join(found), lines))
+        raise UvTomlError(
+            "it sets %s, and not by this collection. Fix: remove that, or set "
+            "swf_testbed_pip_index_scope to none and add the missing lines of these:\n%s\n"
+            % (" and ".join(found), lines)
+        )
     result = marked_block.set_block(text, owner, lines)
     if result != text:
         read_by_uv(result)
     return result
 
 
-def sources_in(text, lines=""):
-    """The keys of a uv.toml that name places packages come from.
+def sources_in(text: str, lines: str = "") -> list[str]:
+    """The keys of a uv.toml that name sources of packages.
 
-    :param lines: for a message, where the file cannot be read here.
+    :param lines: for a message, if the file cannot be read here.
     :raises UvTomlError:
     """
     if not any(line.strip() and not line.lstrip().startswith("#") for line in text.splitlines()):
         return []
     parser = toml_parser()
     if parser is None:
-        raise UvTomlError("this Python has no reader of TOML (3.11 has one, and pip brings one "
-                            "along). Install pip (sudo "
-                            "apt-get install python3-pip), or set swf_testbed_pip_index_scope to "
-                            "none and add "
-                            "by hand, before all "
-                            "tables:\n%s\n" % lines)
+        raise UvTomlError(
+            "this Python has no TOML parser (3.11 and pip have one). Fix: install pip (sudo apt-get "
+            "install python3-pip), or set swf_testbed_pip_index_scope to none and add these lines "
+            "before all tables:\n%s\n" % lines
+        )
     try:
         content = parser.loads(text)
     except ValueError as error:
-        raise UvTomlError("it is no TOML, and uv cannot read it either: %s. Correct "
-                            "it" % error) from None
-    tables = (("", content), ("pip.", content.get("pip") if isinstance(content.get("pip"), dict) else {}))
+        raise UvTomlError(
+            "it is no TOML, and uv cannot read it either: %s. Fix: correct it" % error
+        ) from None
+    tables = (
+        ("", content),
+        ("pip.", content.get("pip") if isinstance(content.get("pip"), dict) else {}),
+    )
     return [prefix + key for prefix, table in tables for key in SOURCES if table.get(key)]
 
 
-def toml_parser():
-    """A module with ``loads``: Python's own since 3.11, else the one in pip; None where there is
+def toml_parser() -> Any:
+    """A module with ``loads``: that of Python since 3.11, else the one in pip; None if there is
     neither."""
     for name in ("tomllib", "pip._vendor.tomli"):
         try:
@@ -89,7 +105,7 @@ def toml_parser():
     return None
 
 
-def read_by_uv(text):
+def read_by_uv(text: str) -> None:
     """Have the uv of this host read the text, if there is one.
 
     :raises UvTomlError:
@@ -104,5 +120,6 @@ def read_by_uv(text):
         try:
             call("read the file", [uv, "cache", "dir"], UV_NO_CONFIG=None, UV_CONFIG_FILE=path)
         except InstallError as error:
-            raise UvTomlError("uv cannot read it: %s. Correct "
-                                "it" % error.output.replace(path, "uv.toml")) from None
+            raise UvTomlError(
+                "uv cannot read it: %s. Fix: correct it" % error.output.replace(path, "uv.toml")
+            ) from None

@@ -10,26 +10,34 @@ import importlib.util
 import os
 import shutil
 import sys
+from collections.abc import Sequence
 
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._build.installers import (
+    InstallError,
+    call,
+)
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.configuration import (
+    normalised,
+)
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.host_index import resolved
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.configuration import normalised
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._build.installers import InstallError, call
 
 
-def build(folder, formats, outdir, label=None):
-    """Build a folder's package in isolation; returns {format: path}.
+def build(
+    folder: str, formats: Sequence[str], outdir: str, label: str | None = None
+) -> dict[str, str]:
+    """Build the package of a folder in isolation; returns {format: path}.
 
-    :param formats: ``wheel``, ``sdist`` or both. A wheel is then built from the sdist, so that the
-        sdist is known to be whole.
-    :param outdir: a directory for these files alone; it is made.
-    :param label: what a message calls the folder.
+    :param formats: ``wheel``, ``sdist`` or both. A wheel is then built from the sdist, which checks
+        that the sdist is complete.
+    :param outdir: a new directory for these files.
+    :param label: name of the folder in a message.
     :raises InstallError:
     """
     doing = "build %s" % (label or folder)
     if not os.path.exists(os.path.join(folder, "pyproject.toml")):
         raise InstallError(doing, "there is no pyproject.toml in it")
-    # a build runs in a directory of its own, and takes its build tools from the index that pip here
-    # is set up for
+    # a build runs in a separate directory, and takes its build tools from the index of the local
+    # configuration of pip
     folder, outdir = os.path.abspath(folder), os.path.abspath(outdir)
     try:
         tools = resolved(normalised([{"name": "pypi"}]))[0]
@@ -42,5 +50,8 @@ def build(folder, formats, outdir, label=None):
     if importlib.util.find_spec("uv") or shutil.which("uv"):
         command += ["--installer", "uv"]
     call(doing, [*command, folder], tools)
-    built = {"wheel": glob.glob(os.path.join(outdir, "*.whl")), "sdist": glob.glob(os.path.join(outdir, "*.tar.gz"))}
+    built = {
+        "wheel": glob.glob(os.path.join(outdir, "*.whl")),
+        "sdist": glob.glob(os.path.join(outdir, "*.tar.gz")),
+    }
     return {name: paths[0] for name, paths in built.items() if paths}

@@ -1,17 +1,15 @@
 # Copyright: Contributors to the bnlnpps.swf_testbed collection
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A finished release as one archive: packed where it was built, unpacked where it would be built
-otherwise.
+"""A finished release as one archive: packed on the host that built it, unpacked on other hosts.
 
-A virtual environment has its own path, and that of its Python, in many of its files. So it is sent
-only to the same path on a host of the same kind. The archive is compressed, and the same for the
-same files. Times are kept to the second, as bytecode has them.
+Many files of a virtual environment contain its path and that of its Python. So it is sent only to
+the same path on a host of the same platform. The archive is compressed, and identical for identical
+files. Times are stored to the second, as bytecode has them.
 """
 
 from __future__ import annotations
 
-import contextlib
 import gzip
 import hashlib
 import io
@@ -23,6 +21,8 @@ import shutil
 import stat
 import tarfile
 import zlib
+from collections.abc import Mapping
+from typing import Any
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._build.installers import (
     Pip,
@@ -35,7 +35,9 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._release.drift
 
 #: the first member of an archive: {part: the path that it is for}
 LABEL = "archive.json"
-# what a virtual environment has outside of itself
+# of a member that is in the archive twice, or whose directory is not
+UNEXPECTED = (FileExistsError, FileNotFoundError, NotADirectoryError)
+# links that lead out of a virtual environment
 INTERPRETER = re.compile(r"bin/python[0-9.]*")
 # level 6 makes tools (43 MB) 9 % smaller, 18.1 and not 19.8 MB, and takes 2.7 times the processor's
 # time
@@ -43,27 +45,29 @@ LEVEL = 1
 
 
 class ArchiveError(ValueError):
-    """The archive cannot be made, or is not what it should be; nothing is left of it."""
+    """The archive cannot be made or used; nothing of it is left."""
 
 
-def kind_of_host(python, places):
-    """What hosts must have in common for one of them to take what another one built.
+def platform_key(
+    python: str, places: Mapping[str, tuple[str, dict[str, Any] | None]]
+) -> dict[str, str]:
+    """What two hosts must have in common for one of them to receive a release of the other.
 
-    Of the Python that is its minor version, as for a release whose Python is updated, and its path.
+    Of the Python that is its path and its minor version, since the Python of a release is updated.
 
-    :param python: the Python that is asked for, from :func:`python.resolved`.
+    :param python: the Python for the release, from :func:`python.resolved`.
     :param places: {part: (path, manifest or None)}.
     :raises ValueError: there is no such Python.
     """
-    manifests = [found for _path, found in places.values()]
-    if all(manifests):
-        version, executable = places["release"][1]["python"], places["release"][1]["executable"]
+    release = places["release"][1]
+    if release and places["tools"][1]:
+        version, executable = release["python"], release["executable"]
     else:
         found = find_python(python)
         if found is None:
             raise ValueError(
-                "there is no Python called %r on this host. Set swf_testbed_python to the path of "
-                "one" % python
+                "there is no Python called %r on this host. Fix: set swf_testbed_python to the "
+                "path of one" % python
             )
         version, executable = found["version"], found["path"]
     return {
@@ -75,34 +79,33 @@ def kind_of_host(python, places):
     }
 
 
-def libc():
-    """Name and version of the C library, empty where it does not say (musl)."""
+def libc() -> str:
+    """Name and version of the C library, empty if it does not report them (musl)."""
     try:
         return os.confstr("CS_GNU_LIBC_VERSION") or ""
     except (AttributeError, OSError, ValueError):
         return ""
 
 
-def pack(paths, archive):
-    """Put environments into an archive; returns the SHA-256 of it.
+def pack(paths: Mapping[str, str], archive: str) -> str:
+    """Pack environments into an archive; returns its SHA-256.
 
     :param paths: {part: path of an environment}.
-    :param archive: a file that is there: who made it is to read it.
-    :raises ArchiveError: an environment is not complete, or not what was built; or there is no
-        room.
+    :param archive: an existing file, which its owner will read.
+    :raises ArchiveError: an environment is incomplete or was changed; or the disk is full.
     """
     for path in paths.values():
         found = environments.manifest(path)
         if found is None:
             raise ArchiveError(
-                "there is no complete release at %s on the host that was to have it. See above why "
-                "not" % path
+                "there is no complete release at %s on the host that should have built it, for the "
+                "reason above" % path
             )
         wrong = differences(path, found)
         if wrong:
             raise ArchiveError(
-                "%s is not what was built there: %s. Remove it, then run again: it is built anew"
-                % (path, "; ".join(wrong[:3]))
+                "%s was changed after it was built: %s. Fix: remove it, then run again to build it "
+                "again" % (path, "; ".join(wrong[:3]))
             )
     try:
         with open(archive, "r+b") as stream:
@@ -116,7 +119,7 @@ def pack(paths, archive):
                     add(tar, part, path)
     except OSError as error:
         raise ArchiveError(
-            "cannot pack %s into %s: %s. Look at the room there: df -h"
+            "cannot pack %s into %s: %s. Fix: check the free space there (df -h)"
             % (
                 " and ".join(sorted(paths.values())),
                 os.path.dirname(archive),
@@ -126,8 +129,8 @@ def pack(paths, archive):
     return digest(archive)
 
 
-def add(tar, part, path):
-    """Add an environment, but for its manifest: who receives it writes that, as the last file."""
+def add(tar: tarfile.TarFile, part: str, path: str) -> None:
+    """Add an environment without its manifest, which the receiver writes as the last file."""
     for folder, folders, names in os.walk(path):
         folders.sort()
         top = os.path.normpath(os.path.join(part, os.path.relpath(folder, path)))
@@ -156,7 +159,9 @@ def add(tar, part, path):
                     )
 
 
-def member(name, mode, size, mtime=0, link=None):
+def member(
+    name: str, mode: int, size: int, mtime: int = 0, link: str | None = None
+) -> tarfile.TarInfo:
     info = tarfile.TarInfo(name)
     info.type = (
         tarfile.DIRTYPE
@@ -165,12 +170,13 @@ def member(name, mode, size, mtime=0, link=None):
         if link is not None
         else tarfile.REGTYPE
     )
-    # nobody but the owner is to write it, whatever the umask was
+    # only the owner may write it, whatever the umask was
     info.mode, info.size, info.mtime, info.linkname = mode & 0o755, size, mtime, link or ""
     return info
 
 
-def digest(path):
+def digest(path: str) -> str:
+    """The SHA-256 of a file."""
     found = hashlib.sha256()
     with open(path, "rb") as stream:
         for block in iter(lambda: stream.read(1 << 20), b""):
@@ -178,8 +184,8 @@ def digest(path):
     return found.hexdigest()
 
 
-def verify(archive, sha256):
-    """Refuse an archive that is not, to the byte, the one that was packed.
+def verify(archive: str, sha256: str) -> None:
+    """Refuse an archive that is not identical to the one that was packed.
 
     :raises ArchiveError, OSError:
     """
@@ -187,65 +193,49 @@ def verify(archive, sha256):
     if found != sha256:
         raise ArchiveError(
             "the archive arrived with other content: %d bytes with the SHA-256 %s, and %s was "
-            "sent. Look at the "
-            "room there (df -h), then run again" % (os.path.getsize(archive), found, sha256)
+            "sent. Fix: check the free space there (df -h), then run again"
+            % (os.path.getsize(archive), found, sha256)
         )
 
 
 class Received:
-    """Stands where uv or pip does when an environment is built, and takes it out of an archive."""
+    """An installer like uv and pip, which unpacks an environment from an archive."""
 
-    def __init__(self, archive, part, uv):
-        """:param uv: path of the uv that is among the tools, which may not be there."""
+    def __init__(self, archive: str, part: str, uv: str | None) -> None:
+        """:param uv: path of the uv among the tools, which need not exist yet."""
         self.archive, self.part, self.uv = archive, part, uv
 
-    def create(self, venv, python):  # pylint: disable=unused-argument
+    def create(self, venv: str, python: str) -> None:  # pylint: disable=unused-argument
         unpack(self.archive, self.part, venv)
 
-    def install(self, venv, requirements, index, access_dir):
-        """Everything is in the archive, and no index is asked."""
+    def install(
+        self, venv: str, requirements: str, index: Mapping[str, Any], access_dir: str | None
+    ) -> None:
+        """All packages are in the archive, and no index is asked."""
 
-    def check(self, venv):
-        # not before the tools are unpacked: an environment that uv made has no pip
+    def check(self, venv: str) -> None:
+        # once the tools are unpacked: an environment that uv made has no pip
         uv = find_uv(self.uv)
         (Uv(uv) if uv else Pip()).check(venv)
 
 
-def receive(archive, part, path, lock, python, indexes, uv, sent_from, **about):
-    """Unpack an environment, with all that is done for one that is built; returns its manifest. A
-    failure leaves nothing.
+def unpack(archive: str, part: str, path: str) -> None:
+    """Unpack one part to the path at which it was built.
 
-    :raises ArchiveError, InstallError, OSError:
+    :raises ArchiveError: the archive is damaged, is for another path, or has members that do not
+        belong into an environment.
     """
-    try:
-        found = environments.build(
-            path, lock, python, Received(archive, part, uv), indexes, **about
-        )
-        found = dict(found, sent_from=sent_from)
-        environments.write_manifest(path, found)
-        return found
-    except BaseException:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(os.path.join(path, environments.MANIFEST))
-        shutil.rmtree(path, ignore_errors=True)
-        raise
-
-
-def unpack(archive, part, path):
-    """Unpack one part to where it was built.
-
-    :raises ArchiveError: the archive is damaged, is for another path, or has what does not belong
-        into an environment.
-    """
-    links = []
+    links: list[tuple[str, str]] = []
     try:
         with tarfile.open(archive, "r|gz") as tar:
             label = tar.next()
-            wanted(
-                json.load(tar.extractfile(label)) if label and label.name == LABEL else {},
-                part,
-                path,
-            )
+            content = tar.extractfile(label) if label and label.name == LABEL else None
+            there = (json.load(content) if content else {}).get(part, "no path")
+            if there != path:
+                raise ArchiveError(
+                    "the archive has the %s for %s, and this host needs it at %s: another run "
+                    "worked on this host. Fix: run again" % (part, there, path)
+                )
             for info in tar:
                 if info.name == part or info.name.startswith(part + "/"):
                     extract(tar, info, part, path, links)
@@ -257,35 +247,26 @@ def unpack(archive, part, path):
         zlib.error,
         ValueError,
         gzip.BadGzipFile,
-        FileExistsError,
-        FileNotFoundError,
-        NotADirectoryError,
+        *UNEXPECTED,
     ) as error:
         raise ArchiveError(
-            "the archive with it is cut off or damaged (%s). Run again" % error
+            "the archive is incomplete or damaged (%s). Fix: run again" % error
         ) from error
     # last, so that no file is written through a link
     for name, target in links:
         os.symlink(target, os.path.join(path, name))
 
 
-def wanted(paths, part, path):
-    if paths.get(part) != path:
-        raise ArchiveError(
-            "the archive has the %s for %s, and this host needs it at %s: another run worked on "
-            "this host. Run "
-            "again" % (part, paths.get(part, "no path"), path)
-        )
-
-
-def stays(name, target):
-    """Whether a link leads to the environment, or to its Python."""
+def stays(name: str, target: str) -> bool:
+    """Whether a link leads into the environment, or to its Python."""
     if os.path.isabs(target):
         return INTERPRETER.fullmatch(name) is not None
     return os.path.normpath(os.path.join(os.path.dirname(name), target)).split("/")[0] != ".."
 
 
-def extract(tar, info, part, path, links):
+def extract(
+    tar: tarfile.TarFile, info: tarfile.TarInfo, part: str, path: str, links: list[tuple[str, str]]
+) -> None:
     name = info.name[len(part) + 1 :]
     target = os.path.join(path, name) if name else path
     mode = info.mode & 0o755
@@ -294,11 +275,11 @@ def extract(tar, info, part, path, links):
     if info.isdir():
         os.mkdir(target)
         os.chmod(target, mode | 0o700)
-    elif info.isfile():
+    elif info.isfile() and (content := tar.extractfile(info)):
         # there are no links yet, and nothing is written twice
         handle = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
         with os.fdopen(handle, "wb") as stream:
-            shutil.copyfileobj(tar.extractfile(info), stream, 1 << 20)
+            shutil.copyfileobj(content, stream, 1 << 20)
             os.fchmod(handle, mode)
         os.utime(target, (info.mtime, info.mtime))
     elif info.issym() and stays(name, info.linkname):

@@ -5,7 +5,7 @@
 instance.
 
 It is on the file system of the releases: uv links the files that it installs, so that the cache
-takes little additional room.
+needs little additional space.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+from collections.abc import Iterator
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._build.installers import (
     InstallError,
@@ -24,12 +25,12 @@ NAME = "cache"
 
 
 @contextlib.contextmanager
-def cache_of(root, max_mb):
+def cache_of(root: str, max_mb: int) -> Iterator[dict[str, str]]:
     """The variables for builds in the root of an instance. At the end the cache is removed if it is
     larger than the limit.
 
-    All of it: neither uv nor pip removes what is old, and the next build fetches what it needs. It
-    is removed as well if a disk got full: the programs that run need the room.
+    All of it: neither uv nor pip removes old packages, and the next build downloads its packages
+    again. It is removed as well if a disk got full: the running programs need the space.
     """
     folder = os.path.join(root, NAME)
     os.makedirs(folder, mode=0o700, exist_ok=True)
@@ -43,12 +44,12 @@ def cache_of(root, max_mb):
         if full or size_of(folder) > max_mb * 1_000_000:
             shutil.rmtree(folder, ignore_errors=True)
         with contextlib.suppress(OSError):
-            # it is empty where a release was received, or where the login sets another cache
+            # it is empty after a release was received, or if the login sets another cache
             os.rmdir(folder)
 
 
-def size_of(folder):
-    """Bytes of the files below a directory, also of those that are linked from a release."""
+def size_of(folder: str) -> int:
+    """Bytes of the files below a directory, including those that a release links to."""
     total = 0
     for parent, _folders, names in os.walk(folder):
         for name in names:

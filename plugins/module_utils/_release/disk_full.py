@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Whether a build failed because a disk is full, or a quota is used up, and which.
 
-uv and pip do not report it when they write bytecode, and ensurepip hides it: the disk itself is
-asked, too.
+uv and pip do not report it when they write bytecode, and ensurepip hides it: so the disk itself is
+checked, too.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ TEXT = re.compile(
     r"[Nn]o space left on device|os error 28\b|[Qq]uota exceeded|os error 122\b|Errno 28\b|Errno "
     r"122\b"
 )
-# with less than that the programs that run are about to fail
+# with less than that the running programs are about to fail
 LEAST_MB = 10
 
 
-def folders(path):
-    """Where a build writes: the environment with a cache beside it, temporary files, and caches
+def folders(path: str) -> list[str]:
+    """Directories that a build writes to: that of the environment with a cache beside it, temporary files, and caches
     that the login names."""
     caches = [os.environ.get(name, "") for name in ("UV_CACHE_DIR", "PIP_CACHE_DIR")]
     return [
@@ -40,15 +40,16 @@ def folders(path):
     ]
 
 
-def evidence(path, output="", number=None):
-    """What tells that a disk is full, in lines; empty if none is.
+def evidence(path: str, output: str = "", number: int | None = None) -> list[str]:
+    """The evidence that a disk is full, in lines; empty if none is.
 
-    Is to be called before anything is removed.
+    Call it before anything is removed.
 
     :param output: of the command that failed.
-    :param number: of the OSError, where it was one.
+    :param number: errno of the OSError, if it was one.
     """
-    lines, asked = [], {}
+    lines: list[str] = []
+    asked: dict[str, int] = {}
     for folder in folders(path):
         mount = mount_of(folder)
         if mount not in asked:
@@ -56,11 +57,10 @@ def evidence(path, output="", number=None):
             asked[mount] = free_mb(folder)
             if error and error.errno in FULL:
                 lines.append(line(os.strerror(error.errno), folder, asked[mount], mount))
-    if not lines and (number in FULL or TEXT.search(output)):
-        # what filled it was taken away with the failure
-        quota = number == errno.EDQUOT or re.search(
-            "[Qq]uota|122", TEXT.search(output).group() if TEXT.search(output) else ""
-        )
+    match = TEXT.search(output)
+    if not lines and (number in FULL or match):
+        # the failure removed the files that filled it
+        quota = number == errno.EDQUOT or re.search("[Qq]uota|122", match.group() if match else "")
         lines = [
             line(
                 os.strerror(errno.EDQUOT if quota else errno.ENOSPC),
@@ -73,8 +73,8 @@ def evidence(path, output="", number=None):
     return lines
 
 
-def too_little_left(path):
-    """The same for a build that seems to have been successful."""
+def too_little_left(path: str) -> list[str]:
+    """The same for a build that seems to be successful."""
     mount = mount_of(os.path.dirname(path))
     free = free_mb(mount)
     if free < LEAST_MB:
@@ -89,5 +89,5 @@ def too_little_left(path):
     return evidence(path)
 
 
-def line(what, folder, free, mount):
+def line(what: str, folder: str, free: int, mount: str) -> str:
     return "%s, in %s: %d MB are free at %s" % (what, folder, free, mount)

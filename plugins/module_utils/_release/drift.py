@@ -1,13 +1,13 @@
 # Copyright: Contributors to the bnlnpps.swf_testbed collection
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whether a release is still what was built, found out by looking at names, sizes and times.
+"""Changes to a release after it was built, detected by names, sizes and times.
 
-Seen: packages that were added, removed or changed to another version; files of packages that are
-missing, have another size, or were written after the release was built and have other content (by
-the hash in the package's RECORD); new modules and C(.pth) files beside the packages. Not seen:
-content of the same size under a time that was set back, compiled bytecode, and files that were
-added inside of a package.
+Detected: packages that were added, removed or changed to another version; files of packages that
+are missing, have another size, or were written after the release was built and have other content
+(by the hash in the package's RECORD); new modules and C(.pth) files next to the packages. Not
+detected: content of the same size under a time that was set back, compiled bytecode, and files that
+were added inside of a package.
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ import glob
 import hashlib
 import os
 import re
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.names import canonical
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._release.environments import (
@@ -25,13 +27,12 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._release.envir
 )
 
 INFO = re.compile(r"^(?P<name>.+)-(?P<version>[^-]+)\.dist-info$")
-# what an installer or Python itself puts beside the packages
+# files that an installer or Python itself puts next to the packages
 EXPECTED = re.compile(r"^(__pycache__|_virtualenv\.(py|pth)|distutils-precedence\.pth)$")
 
 
-def differences(path, manifest):
-    """What differs between a release and what was built, as lines; an empty list if nothing
-    does."""
+def differences(path: str, manifest: Mapping[str, Any]) -> list[str]:
+    """The changes, as lines."""
     folders = glob.glob(os.path.join(glob.escape(path), "lib", "python*", "site-packages"))
     if not folders:
         return ["it has no packages any more"]
@@ -47,9 +48,9 @@ def differences(path, manifest):
     ]
 
 
-def packages(there, built):
+def packages(there: Mapping[str, tuple[str, str]], built: Mapping[str, str]) -> Iterator[str]:
     for name in sorted({*there, *built}):
-        now, then = there.get(name, (None,))[0], built.get(name)
+        now, then = there[name][0] if name in there else None, built.get(name)
         # a directory's name has another spelling of some versions than the metadata (1.0.post1 and
         # 1.0-1)
         if now is None:
@@ -60,7 +61,7 @@ def packages(there, built):
             yield "the package %s is %s, and was %s" % (name, now, then)
 
 
-def files(path, folder, infos):
+def files(path: str, folder: str, infos: Iterable[str]) -> Iterator[str]:
     built_at = os.stat(os.path.join(path, MANIFEST)).st_mtime_ns
     tops = set(infos)
     for info in infos:
@@ -68,7 +69,7 @@ def files(path, folder, infos):
             with open(os.path.join(folder, info, "RECORD"), encoding="utf-8", newline="") as stream:
                 rows = list(csv.reader(stream))
         except OSError:
-            yield "%s has no RECORD, so its files are not known" % info
+            yield "%s has no RECORD, so its files cannot be checked" % info
             continue
         for name, digest, size in (row[:3] for row in rows if len(row) >= 3):
             tops.add(name.split("/")[0])
@@ -81,7 +82,7 @@ def files(path, folder, infos):
             yield "%s was added" % os.path.join(folder, name)
 
 
-def difference(path, digest, size, built_at):
+def difference(path: str, digest: str, size: str, built_at: int) -> str | None:
     try:
         status = os.stat(path)
     except OSError:

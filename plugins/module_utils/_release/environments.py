@@ -1,11 +1,10 @@
 # Copyright: Contributors to the bnlnpps.swf_testbed collection
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Virtual environments that are built from a lock beside the live one, and are either complete or
-worth nothing.
+"""Virtual environments that are built from a lock next to the active one.
 
-A directory counts as built only when its ``release.json`` is there, and that is written last. What
-a run that was cut off left behind is therefore recognised and replaced.
+A directory is complete only if it has a ``release.json``, which is written last. An incomplete
+environment of an interrupted run is therefore detected and replaced.
 """
 
 from __future__ import annotations
@@ -16,8 +15,11 @@ import os
 import shutil
 import tempfile
 import time
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._build.installers import (
+    Installer,
     InstallError,
     call,
 )
@@ -36,9 +38,9 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.names i
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._release import disk_full
 
 MANIFEST = "release.json"
-# seconds that a run waits for another one on the same host; a cold build takes one minute or two
+# seconds that a run waits for another one on the same host; a cold build takes up to two minutes
 PATIENCE = 900
-# of what a command printed that failed on a full disk
+# of the output of a command that failed on a full disk
 LAST_LINES = 5
 
 IMPORT_CHECK = """
@@ -56,7 +58,7 @@ for name in sys.argv[1:]:
 sys.exit(failed)
 """
 
-# what is there, and not what the lock says: a lock may have several versions of a package, for
+# the installed packages, not those of the lock: a lock may have several versions of a package, for
 # several Pythons
 CONTENT = """
 import importlib.metadata, json, platform
@@ -65,9 +67,9 @@ print(json.dumps([platform.python_version(), found]))
 """
 
 
-def manifest(path):
-    """The manifest of a built environment, or None if it is missing, cut off, or its Python does
-    not run any more."""
+def manifest(path: str) -> dict[str, Any] | None:
+    """The manifest of a complete environment, or None if it is missing or unreadable, or if the
+    Python of the environment is gone."""
     try:
         with open(os.path.join(path, MANIFEST), encoding="utf-8") as stream:
             found = json.load(stream)
@@ -85,12 +87,12 @@ def manifest(path):
     return found
 
 
-def short(version):
-    """3.11 for 3.11.2: what an environment depends on."""
+def short(version: str) -> str:
+    """3.11 for 3.11.2: the part that an environment depends on."""
     return ".".join(version.split(".")[:2])
 
 
-def minor_of(interpreter):
+def minor_of(interpreter: str) -> str | None:
     """The version of a Python as 3.11; None if it does not run."""
     try:
         return call(
@@ -101,9 +103,9 @@ def minor_of(interpreter):
         return None
 
 
-def made_with(found, python):
-    """Whether an environment was made with the Python that is asked for. One that cannot be found
-    is no reason to build anew.
+def made_with(found: Mapping[str, Any], python: str) -> bool:
+    """Whether an environment was made with this Python. A Python that cannot be found is no reason
+    to build again.
 
     :param python: from :func:`python.resolved`.
     """
@@ -113,11 +115,10 @@ def made_with(found, python):
 
 
 @contextlib.contextmanager
-def exclusive_lock(root, patience=PATIENCE):
-    """Hold the lock of an instance's environments; a second run on the same host waits for its
-    turn.
+def exclusive_lock(root: str, patience: float = PATIENCE) -> Iterator[None]:
+    """Hold the lock of the environments of an instance; a second run on the same host waits.
 
-    :raises InstallError: the other run has not come to its end in ``patience`` seconds.
+    :raises InstallError: the other run did not end in ``patience`` seconds.
     """
     os.makedirs(root, exist_ok=True)
     try:
@@ -125,50 +126,57 @@ def exclusive_lock(root, patience=PATIENCE):
             yield
     except LockHeld as error:
         raise InstallError(
-            "get the turn on this host",
+            "lock the releases on this host",
             "another run works on the releases in %s: %s" % (root, error),
         ) from error
 
 
-def build(path, lock, python, installer, indexes, **about):
-    """Build an environment from a lock, as :func:`fill` does. What is at ``path`` is replaced.
+def build(
+    path: str,
+    lock: str,
+    python: str,
+    installer: Installer,
+    indexes: list[dict[str, Any]],
+    **about: Any,
+) -> dict[str, Any]:
+    """Build an environment from a lock, as :func:`fill` does. An environment at ``path`` is
+    replaced.
 
     :returns: the manifest.
-    :raises InstallError, OSError, ValueError:
+    :raises InstallError, OSError, ValueError: nothing of it is left.
     """
     if os.path.lexists(path):
-        # first, so that what a run that is cut off leaves is no release
+        # first, so that an interrupted run leaves no release that looks complete
         with contextlib.suppress(OSError):
             os.unlink(os.path.join(path, MANIFEST))
         shutil.rmtree(path)
     os.makedirs(os.path.dirname(path), exist_ok=True)
     try:
         return fill(path, lock, python, installer, indexes, **about)
-    except (InstallError, OSError) as error:
-        full = disk_full.evidence(
-            path, getattr(error, "output", str(error)), getattr(error, "errno", None)
-        )
-        # the programs that run need the room, and nothing goes on from there
+    except BaseException as error:
+        output = getattr(error, "output", str(error))
+        full = disk_full.evidence(path, output, getattr(error, "errno", None))
+        # the running programs need the space, and the next run starts from the beginning
         shutil.rmtree(path, ignore_errors=True)
         if full:
-            said = getattr(error, "output", str(error)).splitlines()[-LAST_LINES:]
-            raise InstallError(
-                getattr(error, "doing", "build %s" % os.path.basename(path)), "\n".join(said + full)
-            ) from error
+            doing = getattr(error, "doing", "build %s" % os.path.basename(path))
+            lines = output.splitlines()[-LAST_LINES:] + full
+            raise InstallError(doing, "\n".join(lines)) from error
         raise
 
 
 def fill(
-    path,
-    lock,
-    python,
-    installer,
-    indexes,
-    access_dir=None,
-    import_check=(),
-    version=None,
-    collection=None,
-):
+    path: str,
+    lock: str,
+    python: str,
+    installer: Installer,
+    indexes: list[dict[str, Any]],
+    access_dir: str | None = None,
+    import_check: Iterable[str] = (),
+    version: str | None = None,
+    collection: str | None = None,
+    sent_from: str | None = None,
+) -> dict[str, Any]:
     """Build an environment from a lock.
 
     :param path: directory of the environment; virtual environments cannot be moved, so it is built
@@ -178,14 +186,14 @@ def fill(
     :param indexes: normalised indexes.
     :param access_dir: directory with the credentials and CA certificates of the indexes.
     :param import_check: names of packages whose console scripts must import.
-    :param version, collection: what the manifest says of the version of the testbed and of the
-        collection.
+    :param version, collection, sent_from: versions of the testbed and of the collection, and the
+        host that built it, for the manifest.
     """
     installer.create(path, python)
     interpreter = os.path.join(path, "bin", "python")
     with tempfile.TemporaryDirectory() as scratch:
         parts = by_index(lock, indexes)
-        # pip is asked only where the lock takes something from an index without a url
+        # pip is asked only if the lock has packages of an index without a url
         for index, (_named, requirements) in zip(
             resolved([index for index, _requirements in parts]), parts
         ):
@@ -196,11 +204,11 @@ def fill(
     installer.check(path)
     full = disk_full.too_little_left(path)
     if full:
-        # bytecode that cannot be written is no failure to uv and pip
+        # uv and pip do not fail when they cannot write bytecode
         raise InstallError("compile %s" % os.path.basename(path), "\n".join(full))
     readable(path)
     with contextlib.suppress(FileNotFoundError):
-        # uv's own, which everybody may write, in a place that only its owner is to write
+        # a file of uv that everybody may write, in a directory that only its owner may write
         os.unlink(os.path.join(path, ".lock"))
     os.chmod(path, 0o755)
     if import_check:
@@ -221,21 +229,19 @@ def fill(
         "collection": collection,
         "built_at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
     }
-    write_manifest(path, found)
+    if sent_from:
+        found["sent_from"] = sent_from
+    with replacing(os.path.join(path, MANIFEST), 0o644) as stream:
+        json.dump(found, stream, indent=1, sort_keys=True)
     return found
 
 
-def write_manifest(path, content):
-    with replacing(os.path.join(path, MANIFEST), 0o644) as stream:
-        json.dump(content, stream, indent=1, sort_keys=True)
-
-
-def active(root):
+def active(root: str) -> str | None:
     """The id of the release that ``current`` names, or None."""
     return link_target(root, "current")
 
 
-def link_target(root, name):
+def link_target(root: str, name: str) -> str | None:
     try:
         return os.path.basename(os.readlink(os.path.join(root, name)))
     except OSError:

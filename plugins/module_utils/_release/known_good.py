@@ -1,11 +1,11 @@
 # Copyright: Contributors to the bnlnpps.swf_testbed collection
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Files as they were when all was proven healthy, for as long as what replaced them is not.
+"""Copies of files that are known good, until the files that replaced them are known good, too.
 
-A snapshot is a directory for its owner alone: copies of the files, and ``files.json``, which names
-them. It is there if and only if the files in use are not proven yet. That is why one is never
-replaced: a second change in a row is not proven either.
+A snapshot is a directory that only its owner may enter: copies of the files, and ``files.json``,
+which names them. It exists if and only if the files in use are not known good yet. That is why one
+is never replaced: after a second change in a row they are not known good either.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.files import (
     copy_file,
@@ -23,14 +25,16 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.turn imp
 LIST = "files.json"
 
 
-def keep(folder, paths, purged=(), records=()):
-    """Keep files as they are, unless there is a snapshot already; it is there as a whole or not at
-    all. In a turn of the caller.
+def save(
+    folder: str, paths: Iterable[str], purged: Iterable[str] = (), records: Iterable[str] = ()
+) -> None:
+    """Save files, unless there is a snapshot already; it is complete or absent. In a turn of the
+    caller.
 
-    :param paths: files; one that does not exist is noted as such.
-    :param purged: directories in which there is nothing else.
-    :param records: what is noted of the files. It is restored with them, and no reason to restore
-        anything.
+    :param paths: files; one that does not exist is recorded as such.
+    :param purged: directories that hold no other files.
+    :param records: files about the files. They are restored with them, but are no reason to
+        restore anything.
     :raises OSError:
     """
     if os.path.isdir(folder):
@@ -38,12 +42,12 @@ def keep(folder, paths, purged=(), records=()):
     scratch = folder + ".new"
     shutil.rmtree(scratch, ignore_errors=True)
     os.mkdir(scratch, 0o700)
-    copies = {}
+    copies: dict[str, str | None] = {}
     for number, path in enumerate(sorted({*paths, *records})):
-        there = os.path.isfile(path)
-        copies[path] = str(number) if there else None
-        if there:
-            copy_file(path, os.path.join(scratch, copies[path]))
+        copies[path] = None
+        if os.path.isfile(path):
+            copies[path] = str(number)
+            copy_file(path, os.path.join(scratch, str(number)))
     with open(os.path.join(scratch, LIST), "w", encoding="utf-8") as stream:
         json.dump(
             {
@@ -58,32 +62,31 @@ def keep(folder, paths, purged=(), records=()):
     os.rename(scratch, folder)
 
 
-def listed(folder):
-    """(the files of a snapshot as {path: its copy or None}, directories with nothing else); nothing
-    of a first installation."""
+def listed(folder: str) -> tuple[dict[str, str | None], list[str]]:
+    """(the files of a snapshot as {path: its copy or None}, directories that hold no other files);
+    both empty after a first installation."""
     found = content(folder)
     copies = in_folder(folder, found["files"])
     return (copies, found["purged"]) if any(copies.values()) else ({}, [])
 
 
-def content(folder):
+def content(folder: str) -> dict[str, Any]:
     text = read(os.path.join(folder, LIST))
     # one of an earlier version has no records
     return dict({"files": {}, "records": {}, "purged": []}, **(json.loads(text) if text else {}))
 
 
-def in_folder(folder, names):
+def in_folder(folder: str, names: Mapping[str, str | None]) -> dict[str, str | None]:
     return {path: name and os.path.join(folder, name) for path, name in names.items()}
 
 
-def restorable(folder):
+def restorable(folder: str) -> bool:
     """Whether a snapshot has anything to restore."""
     return bool(listed(folder)[0])
 
 
-def different(folder):
-    """{path: its copy, or None for a file that is to go} of the files that are not as the snapshot
-    has them."""
+def different(folder: str) -> dict[str, str | None]:
+    """{path: its copy, or None for a file to remove} of the files that differ from the snapshot."""
     copies, purged = listed(folder)
     for place in purged:
         if os.path.isdir(place):
@@ -94,35 +97,31 @@ def different(folder):
     return {path: copy for path, copy in copies.items() if read(path) != (copy and read(copy))}
 
 
-def put_back(folder):
-    """Put the files back; returns the paths that were not as they had been. The snapshot stays
-    until they are proven again.
+def restore(folder: str) -> list[str]:
+    """Restore the files; returns the paths of those that differed. The snapshot stays until they
+    are known good again.
 
     :raises OSError:
     """
     with turn(FILES):
-        return _put_back(folder)
+        found = different(folder)
+        records = in_folder(folder, content(folder)["records"]) if found else {}
+        for path, copy in {**found, **records}.items():
+            if copy:
+                copy_file(copy, path)
+            elif os.path.lexists(path):
+                os.unlink(path)
+        return sorted(found)
 
 
-def _put_back(folder):
-    found = different(folder)
-    records = in_folder(folder, content(folder)["records"]) if found else {}
-    for path, copy in {**found, **records}.items():
-        if copy:
-            copy_file(copy, path)
-        elif os.path.lexists(path):
-            os.unlink(path)
-    return sorted(found)
-
-
-def drop(folder):
-    """Remove a snapshot; whether there was one. An interrupted removal leaves none, since it has
-    another name by then."""
+def drop(folder: str) -> bool:
+    """Remove a snapshot; returns whether there was one. An interrupted removal leaves none, since it
+    has another name by then."""
     if not os.path.isdir(folder):
         return False
     with turn(FILES):
         if not os.path.isdir(folder):
-            # another run has dropped it meanwhile
+            # another run has dropped it in the meantime
             return False
         scratch = folder + ".new"
         shutil.rmtree(scratch, ignore_errors=True)

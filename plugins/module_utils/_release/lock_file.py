@@ -1,7 +1,7 @@
 # Copyright: Contributors to the bnlnpps.swf_testbed collection
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Makes a lock on the controller, once, and keeps it as a file."""
+"""Makes a lock on the controller, once, as a file."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ import re
 import ssl
 import sys
 import tempfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
 from urllib.parse import urlsplit
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._build.installers import (
@@ -44,32 +46,39 @@ SYSTEM_CERTIFICATES = (
     "/etc/pki/tls/certs/ca-bundle.crt",
     "/etc/ssl/cert.pem",
 )
-# seconds to wait for a run that makes the same lock, which takes one minute or two
+# seconds to wait for a run that makes the same lock, which takes up to two minutes
 PATIENCE = 600
 HEADING = "# The releases of this version are built from this file: exact versions, with hashes. Made from: "
 
 
 class LockError(Exception):
-    """The lock cannot be made or must not be used; the text says why and what to do."""
+    """The lock cannot be made or must not be used; the text says why, and the fix."""
 
 
-def obtain(path, requirements, indexes, constraints, min_python, check_mode):
+def obtain(
+    path: str,
+    requirements: Sequence[str],
+    indexes: list[dict[str, Any]],
+    constraints: str | None,
+    min_python: str,
+    check_mode: bool,
+) -> str | None:
     """The text of the lock at ``path``; made first if there is none.
 
     :returns: the text, or None in check mode when there is no lock yet.
     :raises LockError, InstallError, OSError, ValueError:
     """
     text = read(path)
-    if text is None and not requirements:
-        raise LockError(
-            "there is no lock at %s on the controller, and no requirements to make one from" % path
-        )
-    if text is None and check_mode:
-        return None
     if text is None:
+        if not requirements:
+            raise LockError(
+                "there is no lock at %s on the controller, and no requirements to make one from"
+                % path
+            )
+        if check_mode:
+            return None
         os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
-        # the hosts of a play come here in parallel: the first one makes the lock, the others find
-        # it
+        # the hosts of a play come here in parallel: the first one makes the lock
         with turn(path + ".lock"):
             text = read(path)
             if text is None:
@@ -82,7 +91,7 @@ def obtain(path, requirements, indexes, constraints, min_python, check_mode):
 
 
 @contextlib.contextmanager
-def turn(path):
+def turn(path: str) -> Iterator[None]:
     try:
         with exclusive(path, PATIENCE):
             yield
@@ -90,14 +99,14 @@ def turn(path):
         raise LockError("another run makes the same lock: %s" % error) from error
 
 
-def must_read(path, what):
+def must_read(path: Any, what: str) -> str:
     text = read(os.path.expanduser(str(path)))
     if text is None:
         raise LockError("there is no file %s on the controller, the %s" % (path, what))
     return text
 
 
-def read(path):
+def read(path: str) -> str | None:
     try:
         with open(path, encoding="utf-8") as stream:
             return stream.read()
@@ -105,15 +114,20 @@ def read(path):
         return None
 
 
-def make(requirements, indexes, constraints, min_python):
+def make(
+    requirements: Sequence[str],
+    indexes: list[dict[str, Any]],
+    constraints: str | None,
+    min_python: str,
+) -> str:
     """Lock the requirements for all platforms and every Python from ``min_python`` on."""
     indexes = resolved(indexes)
     uv = find_uv()
     if uv is None:
         raise LockError(
-            "a lock is made with uv, and the controller has none. Run: python3 -m pip install uv"
+            "the controller has no uv to make a lock with. Fix: python3 -m pip install uv"
         )
-    # only the owner may enter a temporary directory: the credentials are safe in it
+    # only the owner may enter a temporary directory: it protects the credentials
     with tempfile.TemporaryDirectory() as scratch:
         access(scratch, indexes)
         bound = claimed(uv, requirements, indexes, scratch)
@@ -121,60 +135,47 @@ def make(requirements, indexes, constraints, min_python):
             os.path.join(scratch, "pyproject.toml"),
             project(requirements, bound, indexes, min_python),
         )
-        # a file that is named is the only one that uv reads: neither the login's nor the machine's
-        # counts
+        # uv reads this file only, neither that of the login nor that of the machine
         write(
             os.path.join(scratch, "uv.toml"),
             "\n".join(line for index in indexes for line in uv_index(index, "index")),
         )
         write(os.path.join(scratch, "constraints.txt"), pinned(constraints))
-        # Without its version a lock holds for the Python that uv finds, and later ones. The Python
-        # named is Ansible's own: uv would take the first of the path, which may be a shim that
-        # fails.
-        command = [
-            uv,
-            "--directory",
-            scratch,
-            "pip",
-            "compile",
-            "--quiet",
-            "--universal",
-            "--python",
-            sys.executable,
-            "--python-version",
-            min_python,
-            "--generate-hashes",
-            "--no-header",
-            "--no-annotate",
-            "--emit-index-annotation",
-            "--only-binary",
-            ":all:",
-            "--constraint",
-            "constraints.txt",
-        ]
+        # Without its version a lock is for the Python that uv finds, and later ones. The Python is
+        # that of Ansible: uv would use the first one on the path, which may be a shim that fails.
+        options = (
+            "--quiet --universal --generate-hashes --no-header --no-annotate "
+            "--emit-index-annotation --only-binary :all: --constraint constraints.txt"
+        )
+        command = [uv, "--directory", scratch, "pip", "compile", *options.split()]
+        command += ["--python", sys.executable, "--python-version", min_python]
         for name in bound:
             command += ["--refresh-package", name]
         text = call(
             "lock %s" % ", ".join(requirements),
             command + ["pyproject.toml"],
-            access_dir=scratch,
-            **way_of_all(indexes, scratch),
+            None,
+            scratch,
+            **variables_for_all(indexes, scratch),
         )
     refuse_strangers(text, bound, indexes)
-    kept = [line for line in text.splitlines() if not FROM.match(line)]
-    return HEADING + ", ".join(requirements) + "\n" + "\n".join(kept) + "\n"
+    lines = [line for line in text.splitlines() if not FROM.match(line)]
+    return HEADING + ", ".join(requirements) + "\n" + "\n".join(lines) + "\n"
 
 
-def claimed(uv, requirements, indexes, access_dir):
+def claimed(
+    uv: str, requirements: Sequence[str], indexes: list[dict[str, Any]], access_dir: str
+) -> dict[str, dict[str, Any]]:
     """Which claimed names the requirements lead to, each with its index: {name: index}.
 
-    uv binds only direct dependencies to an index, and asks all others for what those depend on. So
-    the claimed names are found first, by asking their own index alone, level by level; then all of
+    uv binds only direct dependencies to an index, and requests their dependencies from all others.
+    So the claimed names are found first, from their own index only, level by level; then all of
     them are made direct dependencies.
     """
-    bound, wanted = {}, list(requirements)
+    bound: dict[str, dict[str, Any]] = {}
+    wanted = list(requirements)
     while wanted:
-        level = {}
+        level: dict[str, tuple[dict[str, Any], list[str]]] = {}
         for requirement in wanted:
             name = name_of(requirement)
             index = index_of(name, indexes)
@@ -184,23 +185,11 @@ def claimed(uv, requirements, indexes, access_dir):
         wanted = []
         for index, names in level.values():
             with tempfile.TemporaryDirectory() as target:
+                options = "--quiet --no-deps --only-binary :all: --refresh --target"
+                command = [uv, "pip", "install", "--python", sys.executable, *options.split()]
                 call(
                     "read the metadata of %s from index %s" % (", ".join(names), index["name"]),
-                    [
-                        uv,
-                        "pip",
-                        "install",
-                        "--quiet",
-                        "--python",
-                        sys.executable,
-                        "--no-deps",
-                        "--only-binary",
-                        ":all:",
-                        "--refresh",
-                        "--target",
-                        target,
-                        *names,
-                    ],
+                    [*command, target, *names],
                     index,
                     access_dir,
                 )
@@ -209,14 +198,22 @@ def claimed(uv, requirements, indexes, access_dir):
     return bound
 
 
-def name_of(requirement):
-    return canonical(re.match(r"\s*([A-Za-z0-9][A-Za-z0-9._-]*)", requirement).group(1))
+def name_of(requirement: str) -> str:
+    match = re.match(r"\s*([A-Za-z0-9][A-Za-z0-9._-]*)", requirement)
+    if not match:
+        raise LockError(
+            "%r is no requirement. Fix: begin it with the name of a package" % requirement
+        )
+    return canonical(match.group(1))
 
 
-def way_of_all(indexes, scratch):
-    """The variables for a command that asks all indexes: pip's proxy is for its own index, and all
-    others are asked directly."""
-    found = {"UV_NO_CONFIG": None, "UV_CONFIG_FILE": os.path.join(scratch, "uv.toml")}
+def variables_for_all(indexes: list[dict[str, Any]], scratch: str) -> dict[str, str | None]:
+    """The variables for a command that asks all indexes: the proxy of pip is for its own index, and
+    all others are asked directly."""
+    found: dict[str, str | None] = {
+        "UV_NO_CONFIG": None,
+        "UV_CONFIG_FILE": os.path.join(scratch, "uv.toml"),
+    }
     for index in indexes:
         found.update(index.get("environment") or {})
     if os.path.exists(os.path.join(scratch, BUNDLE)):
@@ -231,7 +228,7 @@ def way_of_all(indexes, scratch):
     return found
 
 
-def pinned(constraints):
+def pinned(constraints: str | None) -> str:
     """The lines of the file of constraints, without comments."""
     text = read(os.path.expanduser(str(constraints))) if constraints else None
     return "".join(
@@ -241,7 +238,12 @@ def pinned(constraints):
     )
 
 
-def project(requirements, bound, indexes, min_python):
+def project(
+    requirements: Sequence[str],
+    bound: Mapping[str, dict[str, Any]],
+    indexes: Iterable[dict[str, Any]],
+    min_python: str,
+) -> str:
     """The pyproject.toml that uv locks. JSON strings are TOML strings."""
     named = {name_of(requirement) for requirement in requirements}
     lines = [
@@ -252,7 +254,7 @@ def project(requirements, bound, indexes, min_python):
         "dependencies = %s" % json.dumps(list(requirements) + sorted(set(bound) - named)),
     ]
     for index in indexes:
-        # what the sources name must be known to the project
+        # the project must list the indexes that the sources name
         if index["packages"]:
             lines += uv_index(index, "tool.uv.index")
     lines += ["[tool.uv.sources]"]
@@ -263,9 +265,9 @@ def project(requirements, bound, indexes, min_python):
     return "\n".join(lines) + "\n"
 
 
-def uv_index(index, table):
-    """An index as uv takes it. One that claims names is asked for these alone; an unsafe extra one
-    before the default."""
+def uv_index(index: Mapping[str, Any], table: str) -> list[str]:
+    """An index in the format of uv. One that claims names is asked for these only; an unsafe extra
+    one before the default."""
     if not index["url"]:
         return []
     lines = [
@@ -282,28 +284,35 @@ def uv_index(index, table):
     return lines
 
 
-def access(directory, indexes):
-    """Write what gives access to the indexes: netrc, a certificate per index, and one bundle for a
-    command that asks them all."""
-    write(os.path.join(directory, "netrc"), netrc(indexes))
+def access(directory: str, indexes: list[dict[str, Any]]) -> None:
+    """Write the files for access to the indexes: netrc, a certificate per index, and one bundle for
+    a command that asks them all."""
     certificates = []
+    for name, content in access_files(indexes).items():
+        write(os.path.join(directory, name), content)
+        certificates += [content] * name.endswith(".pem")
     for index in indexes:
-        if index["ca_cert"]:
-            certificates.append(
-                must_read(index["ca_cert"], "ca_cert of the index %s" % index["name"])
-            )
-            write(os.path.join(directory, index["name"] + ".pem"), certificates[-1])
-        elif (index.get("environment") or {}).get("SSL_CERT_FILE"):
-            certificates.append(
-                must_read(
-                    index["environment"]["SSL_CERT_FILE"], "file that pip's option cert names"
-                )
-            )
+        of_pip = (index.get("environment") or {}).get("SSL_CERT_FILE")
+        if of_pip and not index["ca_cert"]:
+            certificates.append(must_read(of_pip, "file that pip's option cert names"))
     if certificates:
         write(os.path.join(directory, BUNDLE), "\n".join(certificates + [public_certificates()]))
 
 
-def public_certificates():
+def access_files(indexes: list[dict[str, Any]]) -> dict[str, str]:
+    """{name: content} of the files for access to the indexes: netrc, and a certificate per index."""
+    found = {
+        index["name"] + ".pem": must_read(
+            index["ca_cert"], "ca_cert of the index %s" % index["name"]
+        )
+        for index in indexes
+        if index["ca_cert"]
+    }
+    logins = netrc(indexes)
+    return dict(found, netrc=logins) if logins else found
+
+
+def public_certificates() -> str:
     """The certificates that this machine trusts, as text."""
     places = [
         os.environ.get("SSL_CERT_FILE"),
@@ -313,17 +322,19 @@ def public_certificates():
     return next((text for text in map(read, filter(None, places)) if text), "")
 
 
-def write(path, text):
+def write(path: str, text: str) -> None:
     with open(path, "w", encoding="utf-8") as stream:
         stream.write(text)
 
 
-def refuse_strangers(text, bound, indexes):
-    """Refuse a lock in which a name did not come from the index that it belongs to.
+def refuse_strangers(
+    text: str, bound: Mapping[str, dict[str, Any]], indexes: list[dict[str, Any]]
+) -> None:
+    """Refuse a lock with a name that does not come from its index.
 
     :raises LockError:
     """
-    name = None
+    name = ""
     # pip may be set up for an index that claims names and serves everything else as well
     private = {address(index) for index in indexes if index["packages"]} - {
         address(index) for index in indexes if not index["packages"]
@@ -342,10 +353,10 @@ def refuse_strangers(text, bound, indexes):
             )
             if wrong:
                 raise LockError(
-                    "%s belongs to the index %s and would come from %s: refused, no lock was made."
+                    "%s belongs to the index %s and would come from %s: refused, no lock was made"
                     % (name, index["name"], here)
                 )
 
 
-def address(index):
+def address(index: Mapping[str, Any]) -> str:
     return (index["url"] or "").rstrip("/")

@@ -1,12 +1,11 @@
 # Copyright: Contributors to the bnlnpps.swf_testbed collection
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The releases of an instance: which is active, which was before it, which are in use, and which
-may go.
+"""The releases of an instance: the active one, the previous one, those in use, and those that can be
+removed.
 
-``current`` and ``previous`` are links into ``releases``. Nothing that runs goes through them:
-programs are configured with the directory of their release, so that a link can change while they
-run.
+``current`` and ``previous`` are links into ``releases``. Programs do not use them: they are
+configured with the directory of their release, so that a link can change while they run.
 """
 
 from __future__ import annotations
@@ -15,13 +14,10 @@ import configparser
 import contextlib
 import os
 import shutil
+from collections.abc import Callable, Iterable
+from typing import Any
 
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._build.installers import (
-    InstallError,
-)
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._release import (
-    config_snapshot as kept,
-)
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._release import config_snapshot
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._release.environments import (
     MANIFEST,
     active,
@@ -32,14 +28,19 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._release.envir
 CURRENT, PREVIOUS = "current", "previous"
 
 
-def previous(root):
-    """The id of the release that was active before the one that is, or None."""
+class ReleaseError(Exception):
+    """A request is refused, because a release is in use or missing; the text says why, and the
+    fix."""
+
+
+def previous(root: str) -> str | None:
+    """The id of the release that was active before the active one, or None."""
     return link_target(root, PREVIOUS)
 
 
-def named_by(conf):
-    """(id of the release, name of the tools) that a supervisord.conf is for; None for what it does
-    not say."""
+def named_by(conf: str) -> tuple[str | None, str | None]:
+    """(id of the release, name of the tools) that a supervisord.conf names; None for what it does
+    not name."""
     parser = configparser.RawConfigParser(strict=False, inline_comment_prefixes=(" ;",))
     try:
         parser.read(conf, encoding="utf-8")
@@ -51,41 +52,45 @@ def named_by(conf):
     return release and os.path.basename(release), tools and os.path.basename(tools)
 
 
-def releases_in_use(root, files):
-    """Ids of the releases that must stay: the active one, the one before it, and the one that the
+def releases_in_use(root: str, files: list[str]) -> set[str]:
+    """Ids of the releases in use: the active one, the previous one, and the one that the
     configuration names."""
     named = {named_by(files[0])[0]} if files else set()
-    return (named | {active(root), previous(root)}) - {None}
+    return {name for name in named | {active(root), previous(root)} if name}
 
 
-def tools_in_use(root, files, releases=None):
+def tools_in_use(root: str, files: list[str], releases: Iterable[str] | None = None) -> set[str]:
     """Names of the tools that supervisord runs from, now or after a rollback to one of these
     releases (all by default)."""
     if not files:
         return set()
     names = existing(root, "releases") if releases is None else releases
-    copies = [os.path.join(kept.place(files, name), os.path.basename(files[0])) for name in names]
-    return {named_by(conf)[1] for conf in [files[0], *copies]} - {None}
+    copies = [config_snapshot.pairs(files, name)[0][1] for name in names]
+    return {tools for _release, tools in map(named_by, [files[0], *copies]) if tools}
 
 
-def existing(root, kind):
+def existing(root: str, folder: str) -> list[str]:
+    """Names of the releases, or of the tools, of an instance."""
     try:
         return sorted(
             entry.name
-            for entry in os.scandir(os.path.join(root, kind))
+            for entry in os.scandir(os.path.join(root, folder))
             if entry.is_dir(follow_symlinks=False)
         )
     except OSError:
         return []
 
 
-def place_for(root, kind, name, in_use, fits):
+def place_for(
+    root: str, kind: str, name: str, in_use: set[str], fits: Callable[[dict[str, Any]], bool]
+) -> tuple[str, dict[str, Any] | None]:
     """Where an environment is, or is to be built; (path, manifest or None).
 
-    One that is in use and broken, or that was built with another Python, is not touched: the new
-    one goes beside it, under its name with a number behind it.
+    One that is in use and damaged, or that was built with another Python, is not changed: the new
+    one is built next to it, under its name with a number appended.
 
-    :param fits: tells whether a manifest is of an environment as it is wanted.
+    :param kind: ``releases`` or ``tools``.
+    :param fits: whether a manifest is of a suitable environment.
     """
     folder = os.path.join(root, kind)
     names = [name] + [
@@ -96,23 +101,23 @@ def place_for(root, kind, name, in_use, fits):
         for other, found in ((other, manifest(os.path.join(folder, other))) for other in names)
         if found and fits(found)
     ]
-    # of several, the one that runs
+    # of several, the one in use
     usable.sort(key=lambda pair: pair[0] not in in_use)
     if usable:
         return os.path.join(folder, usable[0][0]), usable[0][1]
     return os.path.join(folder, next(other for other in names if other not in in_use)), None
 
 
-def activate(root, release_id):
+def activate(root: str, release_id: str) -> None:
     """Let ``current`` name the release, by one atomic rename, and ``previous`` the one that it
     named.
 
-    :raises InstallError: when the release is not there or not complete.
+    :raises ReleaseError: the release is missing or incomplete.
     """
     if manifest(os.path.join(root, "releases", release_id)) is None:
-        raise InstallError(
-            "activate %s" % release_id,
-            "there is no complete release of that name in %s/releases" % root,
+        raise ReleaseError(
+            "The release %s cannot be activated. Evidence: there is no complete release of that "
+            "name in %s/releases. Fix: build it first" % (release_id, root)
         )
     before = active(root)
     if before and before != release_id:
@@ -120,7 +125,7 @@ def activate(root, release_id):
     link(root, CURRENT, release_id)
 
 
-def link(root, name, release_id):
+def link(root: str, name: str, release_id: str) -> None:
     scratch = os.path.join(root, ".%s.new" % name)
     with contextlib.suppress(FileNotFoundError):
         os.unlink(scratch)
@@ -128,46 +133,45 @@ def link(root, name, release_id):
     os.replace(scratch, os.path.join(root, name))
 
 
-def surplus(root, keep, files):
-    """Paths that a clean-up removes: releases beyond the newest ``keep``, half-built ones, and
-    tools that nothing names.
+def surplus(root: str, keep: int, files: list[str]) -> list[str]:
+    """Paths to remove: all releases except the newest ``keep``, incomplete ones, and unused tools.
 
-    What is active, was active before, or is configured is never among them.
+    Releases in use are never among them.
     """
-    in_use = releases_in_use(root, files)
-    built = {
-        name: manifest(os.path.join(root, "releases", name)) for name in existing(root, "releases")
-    }
-    whole = sorted(
-        (name for name in built if built[name]),
-        key=lambda name: built[name]["built_at"],
-        reverse=True,
-    )
-    stay = set(in_use)
-    for name in whole:
+    stay = releases_in_use(root, files)
+    for name in newest_first(root, "releases"):
         if len(stay) < keep:
             stay.add(name)
-    gone = [os.path.join(root, "releases", name) for name in built if name not in stay]
+    gone = [
+        os.path.join(root, "releases", name)
+        for name in existing(root, "releases")
+        if name not in stay
+    ]
     if files:
-        tools = {
-            name: manifest(os.path.join(root, "tools", name)) for name in existing(root, "tools")
-        }
-        newest = sorted(
-            (name for name in tools if tools[name]), key=lambda name: tools[name]["built_at"]
-        )[-1:]
-        wanted = tools_in_use(root, files, stay) | set(newest)
-        gone += [os.path.join(root, "tools", name) for name in tools if name not in wanted]
+        wanted = tools_in_use(root, files, stay) | set(newest_first(root, "tools")[:1])
+        gone += [
+            os.path.join(root, "tools", name)
+            for name in existing(root, "tools")
+            if name not in wanted
+        ]
     return gone
 
 
-def remove(paths, files):
-    """Remove releases and tools, with the configuration that was kept for them.
+def newest_first(root: str, kind: str) -> list[str]:
+    """Names of the complete releases, or tools."""
+    found = {name: manifest(os.path.join(root, kind, name)) for name in existing(root, kind)}
+    built = {name: content["built_at"] for name, content in found.items() if content}
+    return sorted(built, key=lambda name: built[name], reverse=True)
 
-    The manifest goes first: what a run that is cut off leaves of a release is then no release.
+
+def remove(paths: Iterable[str], files: list[str]) -> None:
+    """Remove releases and tools, with their saved configuration.
+
+    The manifest is removed first: an interrupted run then leaves no release that looks complete.
     """
     for path in paths:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(os.path.join(path, MANIFEST))
         shutil.rmtree(path)
         if files and os.path.basename(os.path.dirname(path)) == "releases":
-            kept.forget(files, os.path.basename(path))
+            config_snapshot.remove(files, os.path.basename(path))

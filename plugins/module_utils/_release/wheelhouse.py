@@ -1,8 +1,8 @@
 # Copyright: Contributors to the bnlnpps.swf_testbed collection
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Fetches every file of a lock for given Pythons and architectures, on the controller, for hosts
-that have no way out."""
+"""Downloads every file of a lock for given Pythons and architectures, on the controller, for
+air-gapped hosts."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ import os
 import re
 import sys
 import tempfile
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._build.installers import (
     caches_in,
@@ -25,7 +27,7 @@ MARKER = re.compile(r"\s*;\s*(?P<marker>.*?)\s*(?P<end>\\?)$")
 OLDEST_GLIBC = 5
 
 
-def applies(marker, python):
+def applies(marker: str, python: str) -> bool:
     """Whether a requirement with this marker is for CPython of that version on Linux."""
     from packaging.markers import Marker
 
@@ -42,22 +44,22 @@ def applies(marker, python):
     )
 
 
-def for_python(requirements, python):
-    """The requirements that one Python needs, without markers: pip would judge them by its own
+def for_python(requirements: str, python: str) -> str:
+    """The requirements that one Python needs, without markers: pip would evaluate them for its own
     Python."""
-    kept, wanted = [], True
+    lines, wanted = [], True
     for line in requirements.splitlines():
         if not line[:1].isspace():
             match = MARKER.search(line)
             wanted = match is None or applies(match["marker"], python)
             line = line if match is None else line[: match.start()] + " " + match["end"]
         if wanted:
-            kept.append(line)
-    return "\n".join(kept) + "\n"
+            lines.append(line)
+    return "\n".join(lines) + "\n"
 
 
-def platforms(architecture, glibc):
-    """The platform tags that a host with this C library, or a newer one, takes; the newest
+def platforms(architecture: str, glibc: str) -> list[str]:
+    """The platform tags of packages for a host with this C library, or a newer one; the newest
     first."""
     newest = int(glibc.split(".")[1])
     tags = [
@@ -72,11 +74,17 @@ def platforms(architecture, glibc):
     ]
 
 
-def collect(locks, pythons, architectures, glibc, target, access_dir):
-    """Fetch the files of the locks into a directory; returns their names.
+def collect(
+    locks: Iterable[tuple[str | None, list[dict[str, Any]]]],
+    pythons: Sequence[str],
+    architectures: Sequence[str],
+    glibc: str,
+    target: str,
+    access_dir: str,
+) -> list[str]:
+    """Download the files of the locks into a directory; returns their names.
 
-    :param locks: texts of locks, each with the indexes that it is taken from: [(text, normalised
-        indexes)].
+    :param locks: texts of locks, each with its normalised indexes.
     :raises InstallError, ValueError, OSError:
     """
     # most files are the same for all Pythons
@@ -99,34 +107,26 @@ def collect(locks, pythons, architectures, glibc, target, access_dir):
     )
 
 
-def fetch(index, requirements, python, tags, target, access_dir, caches):
+def fetch(
+    index: Mapping[str, Any],
+    requirements: str,
+    python: str,
+    tags: Iterable[str],
+    target: str,
+    access_dir: str,
+    caches: Mapping[str, str],
+) -> None:
     with tempfile.TemporaryDirectory() as scratch:
         path = os.path.join(scratch, "requirements.txt")
         with open(path, "w", encoding="utf-8") as stream:
             stream.write(requirements)
-        command = [
-            sys.executable,
-            "-m",
-            "pip",
-            "download",
-            "--quiet",
-            "--no-deps",
-            "--require-hashes",
-            "--only-binary",
-            ":all:",
-            "--dest",
-            target,
-            "--python-version",
-            python,
-            "--implementation",
-            "cp",
-            "-r",
-            path,
-        ]
+        options = "--quiet --no-deps --require-hashes --only-binary :all: --implementation cp"
+        command = [sys.executable, "-m", "pip", "download", *options.split(), "--dest", target]
+        command += ["--python-version", python, "-r", path]
         for tag in tags:
             command += ["--platform", tag]
         call(
-            "fetch the files for Python %s from index %s" % (python, index["name"]),
+            "download the files for Python %s from index %s" % (python, index["name"]),
             command,
             index,
             access_dir,

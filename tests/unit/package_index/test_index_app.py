@@ -119,15 +119,9 @@ def test_names_are_normalised_and_strange_ones_refused(index):
     ],
 )
 def test_nothing_is_shown_without_a_login(index, path):
-<<<<<<< HEAD
     status, _content_type, text = index.ask(path)
-    assert status == 401 and "needs a user name" in text
-    status, _content_type, text = index.ask(path, "reader", PUBLISHER)
-=======
-    status, _kind, text = index.ask(path)
     assert status == 401 and "requires a user name" in text
-    status, _kind, text = index.ask(path, "reader", PUBLISHER)
->>>>>>> w-sup
+    status, _content_type, text = index.ask(path, "reader", PUBLISHER)
     assert status == 403 and "is wrong" in text
     assert index.ask(path, "nobody", READER)[0] == 403
 

@@ -208,7 +208,7 @@ def test_a_release_is_built_once_and_sent(fleet):
             name: host["changed"] for name, host in would.items()
         }
         leaks.text("the output", output)
-        assert "Export the release" in fleet.seen.scan(leaks)
+        assert "Build the release: export it to the controller" in fleet.seen.scan(leaks)
         for name in HOSTS:
             # nobody has it, not even for themselves
             for path in (fleet.folder / name).rglob("*"):
@@ -240,7 +240,7 @@ def test_a_second_run_changes_and_sends_nothing(fleet):
     output, did = fleet.play()
     assert all(host["changed"] == host["failed"] == 0 for host in did.values()), output
     _output, pulled = fleet.play("--check", swf_testbed_release_mode="pull")
-    # one call of the module release, as with pull
+    # one call of the module, as with pull
     assert {name: host["ok"] for name, host in did.items()} == {
         name: host["ok"] for name, host in pulled.items()
     }
@@ -276,14 +276,13 @@ def test_a_failed_build_is_told_for_all_and_leaves_nothing(fleet):
             fleet.public.as_index("public"),
         ],
     )
-    assert (
-        "the index refused the user name or the token" in output
-        and "it builds for near, too" in output
-    ), output
+    assert "the index rejected the credentials" in output and "it builds for near, too" in output, (
+        output
+    )
     assert "near -> builder" in output and "there is no complete release at" in output
     assert (
-        "it builds for itself: no other host of this run is of its kind" in output
-        and "a way to the indexes" in output
+        "it builds for itself: no other host of this run is of its platform" in output
+        and "needs access to the indexes" in output
     )
     assert all(host["failed"] == 1 for host in did.values())
     assert not list((fleet.folder / "near" / HOME / "releases").glob("*"))

@@ -237,7 +237,7 @@ def test_where_the_former_secret_does_not_work_either_that_is_said_and_it_stays_
         code, output = fleet.play("refused-too")
         assert (
             code != 0
-            and "NOT ON two, WHERE THE PROGRAMS FAIL WITH THE FORMER SECRETS, TOO: programs: could not go back"
+            and "NOT ON two, WHERE THE PROGRAMS FAIL WITH THE FORMER SECRETS, TOO: programs: The rollback failed"
             in output
         ), output
         assert "and run, on one." in output, output

@@ -150,7 +150,7 @@ def test_an_installation_from_an_index(play, indexes):
         ended = set(play.seen.scan(leaks))
         assert {
             "Configure access to the package indexes",
-            "Build the release beside the live one",
+            "Build the release",
         } <= ended
     assert leaks.processes > 20
     assert leaks.found == []
@@ -185,7 +185,7 @@ def test_an_installation_from_git(play, tmp_path):
                 (
                     ["-vvv"],
                     {"swf_testbed_release_git_token": WRONG},
-                    "refused the user name or the token",
+                    "rejected the credentials",
                 ),
                 (
                     ["-vvv"],
@@ -204,7 +204,7 @@ def test_an_installation_from_git(play, tmp_path):
                 leaks.text("output of %s" % arguments, output)
             leaks.disk(play.home)
             assert "changed=0" in output
-            assert "Build the release beside the live one" in play.seen.scan(leaks)
+            assert "Build the release" in play.seen.scan(leaks)
     finally:
         server.stop()
     assert leaks.found == []

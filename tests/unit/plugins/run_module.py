@@ -67,3 +67,13 @@ def run_module(name, arguments, check=False, diff=False, env=None, cwd=None, dro
     except ValueError:
         raise AssertionError("no answer: %s%s" % (done.stdout, done.stderr)) from None
     return dict({"failed": False, "changed": False}, **answer)
+
+
+def run_release_build(arguments, **how):
+    """The answer of release_build. Arguments that its action adds are given like the others."""
+    names = ("step", "lock", "tools_lock", "wheels", "archive", "archive_sha256")
+    private = {
+        name: arguments[name] for name in (*names, "sent_from", "paths") if name in arguments
+    }
+    public = {name: value for name, value in arguments.items() if name not in private}
+    return run_module("release_build", dict(public, _controller=private), **how)

@@ -12,9 +12,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._release import (
-    config_snapshot,
-)
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._release import config_snapshot
 
 SCRIPT = Path(__file__).resolve().parents[3] / "roles/_instance/files/boot_rollback.sh"
 
@@ -53,7 +51,7 @@ def make_instance(tmp_path):
         return done.stdout
 
     configure("1")
-    config_snapshot.keep([str(conf), str(unit)], "1")
+    config_snapshot.save([str(conf), str(unit)], "1")
     copies = Path(config_snapshot.place([str(conf)], "1"))
     return SimpleNamespace(
         root=root, conf=conf, unit=unit, copies=copies, configure=configure, boot=boot

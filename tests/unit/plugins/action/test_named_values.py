@@ -142,7 +142,7 @@ def test_lists_are_joined_in_their_order(task, tmp_path):
             "must be text",
         ),
         (
-            "release",
+            "release_build",
             {
                 "root": "/none",
                 "version": "1",

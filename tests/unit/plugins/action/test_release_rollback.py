@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The messages of release_rollback. tests/faults runs rollbacks of real releases."""
+"""The messages of release_rollback. The rollback itself runs with real releases in tests/faults."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ OPTIONS = {"failure": FAILURE, "doing": "Apply the programs' configuration", "re
         ({"serves": True, "id": "1-a"}, "The release 1-a serves again"),
         (
             {"serves": False, "id": "1-a", "why": "broker is FATAL"},
-            "THE RELEASE 1-a, WHICH SERVED BEFORE, DOES NOT EITHER: broker is FATAL",
+            "THE RELEASE 1-a, WHICH SERVED BEFORE, DOES NOT SERVE EITHER. Evidence: broker is FATAL",
         ),
         (
             {"serves": False, "why": "there is no active release on this host."},
-            "Nothing was put back: there is no active",
+            "Nothing was restored. Evidence: there is no active",
         ),
         ({"serves": False}, "This was a check run"),
     ],
@@ -34,7 +34,7 @@ OPTIONS = {"failure": FAILURE, "doing": "Apply the programs' configuration", "re
 def test_the_message_says_what_failed_and_what_became_of_it(result, expected):
     text = story(OPTIONS, result)
     assert text.startswith(
-        "The release 2-b did not come up healthy. What failed: Apply the programs' "
+        "The release 2-b did not become healthy. Failed task: Apply the programs' "
         "configuration\n1 of 9"
     )
     assert "The end of the log of monitor:\n  one\n  the cause is here\n" in text
@@ -43,7 +43,7 @@ def test_the_message_says_what_failed_and_what_became_of_it(result, expected):
 
 def test_a_configuration_of_the_same_release_is_called_so():
     assert story(OPTIONS, {"serves": True, "id": "2-b"}).startswith(
-        "The new configuration did not come up healthy"
+        "The new configuration did not become healthy"
     )
 
 

@@ -31,7 +31,7 @@ PLAY = """
         lock_file: "{{ folder }}/lock.txt"
         tools_lock_file: "{{ folder }}/tools.txt"
         indexes: "{{ indexes }}"
-    - bnlnpps.swf_testbed.release:
+    - bnlnpps.swf_testbed.release_build:
         root: "{{ folder }}/root"
         version: 0.1.0
         lock_file: "{{ folder }}/lock.txt"

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Secrets that a change replaced: config_files retains them until they are restored, or until the
-new ones are verified."""
+"""Secrets that a change replaced: saved by config_files until they are restored, or known good and
+dropped."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class Host:
 
 
 @pytest.fixture(name="host")
-def a_host_with_verified_secrets(tmp_path):
+def a_host_with_known_good_secrets(tmp_path):
     host = Host(tmp_path)
     answer = host.place(password="former-1", token="former-2")
     assert (answer["known_good"], answer["restorable"]) == (str(host.snapshot), False)
@@ -74,7 +74,7 @@ def test_a_change_is_restored_and_the_snapshot_stays_until_it_is_dropped(host):
     assert host.run("dropped")["changed"] and not host.run("dropped")["changed"]
 
 
-def test_a_second_change_that_is_not_verified_either_does_not_replace_the_snapshot(host):
+def test_a_second_change_that_is_not_known_good_either_does_not_replace_the_snapshot(host):
     """The first one was interrupted; the second one has a file that neither the first nor the
     former ones had."""
     host.place(password="new-1", token="new-2")
@@ -120,7 +120,7 @@ def test_what_is_restored_is_newer_so_that_programs_are_restarted(host):
     host.place(password="new-1", token="former-2")
     os.utime(host.secrets / "password", (1, 1))
     os.utime(host.secrets / "token", (1, 1))
-    known_good.put_back(str(host.snapshot))
+    known_good.restore(str(host.snapshot))
     assert (host.secrets / "password").stat().st_mtime > 1 and (
         host.secrets / "token"
     ).stat().st_mtime == 1

@@ -30,7 +30,7 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._release.envir
     build,
     manifest,
 )
-from run_module import run_module
+from run_module import run_release_build
 
 
 class Host:
@@ -46,13 +46,16 @@ class Host:
             for name in ("swf-one", "swf-two")
         )
         self.tools_lock = self.lock.splitlines()[0] + "\n"
-
-    def module(self, check=False, diff=False, **more):
-        arguments = {
+        self.required = {
             "root": str(self.root),
             "version": "1",
             "lock_file": "x",
             "tools_lock_file": "x",
+        }
+
+    def module(self, check=False, diff=False, **more):
+        arguments = {
+            **self.required,
             "lock": self.lock,
             "tools_lock": self.tools_lock,
             "python": sys.executable,
@@ -60,13 +63,12 @@ class Host:
             "indexes": [{"name": "here", "preset": "directory", "url": str(self.wheels)}],
         }
         arguments.update(more)
-        return run_module("release", arguments, check=check, diff=diff)
+        return run_release_build(arguments, check=check, diff=diff)
 
     def receive(self, **more):
         """As on a host that has no index: there is nothing at its address."""
         sent = dict(
             {
-                "push": "send",
                 "archive": str(self.archive),
                 "archive_sha256": self.sha256,
                 "sent_from": "builder",
@@ -80,11 +82,10 @@ class Host:
         """Pack what is there, and take it away."""
         self.archive = self.folder / name
         self.archive.write_bytes(b"")
-        found = run_module(
-            "release",
+        found = run_release_build(
             {
-                "state": "packed",
-                "root": str(self.root),
+                **self.required,
+                "step": "export",
                 "archive": str(self.archive),
                 "paths": {"tools": self.built["tools"], "release": self.built["path"]},
             },
@@ -140,7 +141,7 @@ def content(folder):
 
 
 def test_a_release_arrives_as_it_was_built(bare):
-    predicted = bare.module(check=True, diff=True, push="send")
+    predicted = bare.module(check=True, diff=True)
     assert (
         predicted["changed"]
         and "swf-two==1.0\n" in predicted["diff"]["after"]
@@ -172,8 +173,13 @@ def test_what_pip_made_arrives_too(tmp_path):
     archive.write_bytes(b"")
     archives.pack({"release": str(path)}, str(archive))
     shutil.rmtree(path)
-    archives.receive(
-        str(archive), "release", str(path), host.lock, sys.executable, indexes, None, "builder"
+    build(
+        str(path),
+        host.lock,
+        sys.executable,
+        archives.Received(str(archive), "release", None),
+        indexes,
+        sent_from="builder",
     )
     assert subprocess.check_output([path / "bin/swf-one"], text=True) == "hello\n"
     assert differences(str(path), manifest(str(path))) == []
@@ -214,7 +220,7 @@ def test_a_truncated_archive_is_refused_and_leaves_nothing(bare, tmp_path):
     ), answer
     # as if the archive was truncated before its checksum was computed
     answer = bare.receive(archive=str(cut), archive_sha256=sha256(cut))
-    assert answer["failed"] and "cut off or damaged" in answer["msg"], answer
+    assert answer["failed"] and "incomplete or damaged" in answer["msg"], answer
     assert [path for path in bare.root.rglob("*") if path.is_file() and path.name != ".lock"] == []
     assert bare.receive()["built"]
 
@@ -330,17 +336,16 @@ def test_a_release_that_was_changed_is_not_sent(host):
     )
     assert (
         answer["failed"]
-        and "is not what was built there" in answer["msg"]
+        and "was changed after it was built" in answer["msg"]
         and str(module) in answer["msg"]
     ), answer
 
 
 def test_what_there_is_not_cannot_be_sent(bare):
-    answer = run_module(
-        "release",
+    answer = run_release_build(
         {
-            "state": "packed",
-            "root": str(bare.root),
+            **bare.required,
+            "step": "export",
             "archive": str(bare.archive),
             "paths": {"release": bare.built["path"]},
         },
@@ -352,19 +357,18 @@ def test_what_there_is_not_cannot_be_sent(bare):
     assert sha256(bare.archive) == bare.sha256
 
 
-def test_a_host_says_of_what_kind_it_is(bare, tmp_path):
-    lacking = bare.module(push="look")
-    assert (
-        lacking["awaited"] and not lacking["changed"] and lacking["built"] == ["tools", "release"]
-    ), lacking
+def test_a_host_returns_its_platform_key(bare, tmp_path):
+    lacking = bare.module(step="look")
+    assert not lacking["changed"] and lacking["built"] == ["tools", "release"], lacking
     assert not bare.root.exists()
     bare.receive()
-    having = bare.module(push="look")
-    assert not having["awaited"] and having["kind"] == lacking["kind"]
+    having = bare.module(step="look")
+    assert not having["built"] and having["platform_key"] == lacking["platform_key"]
     other = tmp_path / "python"
     other.symlink_to(sys.executable)
     assert (
-        bare.module(push="look", python=str(other), root=str(tmp_path))["kind"] != lacking["kind"]
+        bare.module(step="look", python=str(other), root=str(tmp_path))["platform_key"]
+        != lacking["platform_key"]
     )
-    answer = bare.module(push="look", python="/no/such/python", root=str(tmp_path / "empty"))
-    assert answer["failed"] and "no Python named '/no/such/python'" in answer["msg"]
+    answer = bare.module(step="look", python="/no/such/python", root=str(tmp_path / "empty"))
+    assert answer["failed"] and "no Python called '/no/such/python'" in answer["msg"]

@@ -15,7 +15,7 @@ from index_server import make_wheel, sha256
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._build.installers import find_uv
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.python import find_python
-from run_module import run_module
+from run_module import run_release_build
 
 BASE = os.path.realpath(sys._base_executable)
 # another Python than that of these tests, where the machine has one that has its own path
@@ -35,8 +35,7 @@ def build_with(tmp_path):
     )
 
     def build(python, path, installer):
-        answer = run_module(
-            "release",
+        answer = run_release_build(
             {
                 "root": str(tmp_path / "root"),
                 "version": "0.1.0",

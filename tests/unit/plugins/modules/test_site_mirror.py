@@ -24,7 +24,7 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.host_in
     resolved,
 )
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._release import lock_file
-from run_module import run_module
+from run_module import run_release_build
 
 TOKEN = "canary/@:%0123456789canary0123456789"
 BACKEND = """
@@ -126,8 +126,7 @@ def lock_of_the_controller(folder):
 
 
 def release(root, lock, tool, environment=None):
-    return run_module(
-        "release",
+    return run_release_build(
         {
             "root": str(root),
             "version": "1",

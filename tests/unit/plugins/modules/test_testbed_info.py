@@ -138,11 +138,7 @@ def test_a_log_that_is_not_in_its_place(instance, change):
         "Run: kill -USR2 %d, which makes supervisord reopen its logs" % host.process.pid
     )
     assert (
-<<<<<<< HEAD
-        "writes into the deleted file" if change == "deleted" else "writes to %s-20260102" % log
-=======
-        "writes to the deleted file" if away == "deleted" else "writes to %s-20260102" % log
->>>>>>> w-sup
+        "writes to the deleted file" if change == "deleted" else "writes to %s-20260102" % log
     ) in problem
     os.kill(host.process.pid, signal.SIGUSR2)
     until(lambda: not any("moved or deleted" in line for line in problems(home)), "the log")

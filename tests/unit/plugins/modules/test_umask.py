@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from index_server import make_wheel, sha256
 
-from run_module import run_module
+from run_module import run_module, run_release_build
 
 UMASKS = pytest.mark.parametrize("umask", [0o000, 0o077], ids=oct)
 
@@ -44,8 +44,7 @@ def test_a_release_is_read_by_everybody(tmp_path, installer):
     wheels.mkdir()
     wheel = make_wheel(wheels, "swf-testbed", "0.1.0", script="swf-testbed")
     lock = "swf-testbed==0.1.0 --hash=sha256:%s\n" % sha256(wheel)
-    answer = run_module(
-        "release",
+    answer = run_release_build(
         {
             "root": str(tmp_path / "opt/swf-testbed"),
             "version": "0.1.0",
@@ -94,7 +93,7 @@ def test_an_unpacked_archive_is_read_by_everybody(tmp_path):
     with tarfile.open(path, "w:gz") as tar:
         tar.add(tmp_path / "broker-1", "broker-1")
     answer = run_module(
-        "archive_unpacked",
+        "unpacked_archive",
         {
             "url": path.as_uri(),
             "checksum": "sha256:" + hashlib.sha256(path.read_bytes()).hexdigest(),

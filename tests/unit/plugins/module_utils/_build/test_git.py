@@ -10,7 +10,11 @@ import shutil
 import pytest
 from git_servers import GitHttps, GitSsh, commit_all, git
 
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._build.git import GitError, checked, checkout
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._build.git import (
+    GitError,
+    checked,
+    checkout,
+)
 
 TOKEN = "canary/%:@0123456789canary"
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -56,46 +60,64 @@ def test_each_commit_is_the_one_that_was_asked_for(https, login, commits, tmp_pa
         assert TOKEN not in everything(target)
 
 
-def test_the_token_does_not_get_into_the_login_s_own_store(https, login, commits, tmp_path, monkeypatch):
+def test_the_token_does_not_get_into_the_login_s_own_store(
+    https, login, commits, tmp_path, monkeypatch
+):
     (tmp_path / ".gitconfig").write_text("[credential]\n\thelper = store\n")
     monkeypatch.setenv("HOME", str(tmp_path))
     checkout(https.url + "/component/.git", commits[0], str(tmp_path / "there"), **login)
     assert not (tmp_path / ".git-credentials").exists()
 
 
-@pytest.mark.parametrize("path,change,cause", [
-    ("component", {"token": "wrong" + TOKEN}, "the server refused the user name or the token"),
-    ("component", {"token": None}, "asks for a login and none is given"),
-    ("nothing", {}, "there is no such repository, or this login may not see it"),
-    ("component", {"ca_cert": None}, "TLS certificate is not trusted"),
-    ("component", {"commit": COMMIT}, "does not have that commit"),
-])
-def test_what_is_wrong_is_named_without_the_token(https, login, commits, tmp_path, path, change, cause):
+@pytest.mark.parametrize(
+    "path,change,cause",
+    [
+        ("component", {"token": "wrong" + TOKEN}, "the server rejected the credentials"),
+        ("component", {"token": None}, "asks for a login and none is given"),
+        ("nothing", {}, "there is no such repository, or this login may not see it"),
+        ("component", {"ca_cert": None}, "TLS certificate is not trusted"),
+        ("component", {"commit": COMMIT}, "does not have that commit"),
+    ],
+)
+def test_what_is_wrong_is_named_without_the_token(
+    https, login, commits, tmp_path, path, change, cause
+):
     options = {**login, "commit": commits[0], **change}
     with pytest.raises(GitError) as caught:
-        checkout("%s/%s/.git" % (https.url, path), options.pop("commit"), str(tmp_path / "there"), **options)
-    assert cause in str(caught.value) and "Next: " in str(caught.value)
+        checkout(
+            "%s/%s/.git" % (https.url, path),
+            options.pop("commit"),
+            str(tmp_path / "there"),
+            **options,
+        )
+    assert cause in str(caught.value) and "Fix: " in str(caught.value)
     assert TOKEN not in str(caught.value)
 
 
-@pytest.mark.parametrize("url,cause", [
-    ("https://127.0.0.1:9/x.git", "nothing answers"),
-    ("https://no-such-host.invalid/x.git", "cannot be resolved"),
-])
+@pytest.mark.parametrize(
+    "url,cause",
+    [
+        ("https://127.0.0.1:9/x.git", "nothing answers"),
+        ("https://no-such-host.invalid/x.git", "cannot be resolved"),
+    ],
+)
 def test_an_address_that_is_wrong_is_named(url, cause, tmp_path):
     with pytest.raises(GitError, match=cause):
         checkout(url, COMMIT, str(tmp_path / "there"))
 
 
-@pytest.mark.parametrize("url,commit,message", [
-    ("https://example.org/x.git", "main", "Branches and tags move"),
-    ("https://example.org/x.git", COMMIT[:12], "pin the full commit"),
-    ("https://me:%s@example.org/x.git" % COMMIT, COMMIT, "has credentials in it"),
-    ("http://example.org/x.git", COMMIT, "neither an https nor an ssh"),
-    ("--upload-pack=evil", COMMIT, "neither an https nor an ssh"),
-    ("--upload-pack=evil@host:x", COMMIT, "neither an https nor an ssh"),
-    ("ssh://me:%s@example.org/x.git" % COMMIT, COMMIT, "has credentials in it"),
-])
+@pytest.mark.parametrize(
+    "url,commit,message",
+    [
+        ("https://example.org/x.git", "main", "Branches and tags move"),
+        ("https://example.org/x.git", COMMIT[:12], "pin the full commit"),
+        ("https://me:%s@example.org/x.git" % COMMIT, COMMIT, "has credentials in it"),
+        ("http://example.org/x.git", COMMIT, "neither an https nor an ssh"),
+        ("--upload-pack=evil", COMMIT, "neither an https nor an ssh"),
+        ("--upload-pack=evil@host:x", COMMIT, "neither an https nor an ssh"),
+        ("ssh://me:%s@example.org/x.git" % COMMIT, COMMIT, "has credentials in it"),
+    ],
+)
 def test_what_is_no_pinned_commit_is_refused_first(url, commit, message):
     with pytest.raises(GitError, match=message) as caught:
         checked(url, commit)

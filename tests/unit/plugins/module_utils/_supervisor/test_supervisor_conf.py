@@ -197,95 +197,6 @@ def theirs(path):
         options.process_config(do_usage=False)
     except ValueError:
         return None
-<<<<<<< HEAD
-    found = {}
-    for group in options.process_group_configs:
-        pool = isinstance(group, EventListenerPoolConfig)
-        fcgi = isinstance(group, FastCGIGroupConfig)
-        found[group.name] = {
-            "kind": "eventlistener" if pool else "fcgi-program" if fcgi else "program",
-            "priority": group.priority,
-            "processes": [process_of(config) for config in group.process_configs],
-            "events": sorted(events_of(group)) if pool else None,
-            "buffer_size": group.buffer_size if pool else None,
-            "socket": group.socket_config.url if fcgi else None,
-        }
-    return found
-
-
-def events_of(group):
-    from supervisor.events import EventTypes
-
-    return [name for name, event in vars(EventTypes).items() if event in group.pool_events]
-
-
-def process_of(config):
-    values = {key: getattr(config, key) for key in REPORTED}
-    for key, value in values.items():
-        if value is Automatic:
-            values[key] = "auto"
-        elif value is None and key not in ("umask",):
-            values[key] = "none"
-    values["process_prio"] = config.priority
-    values["stopsignal"] = int(config.stopsignal)
-    values["autorestart"] = AUTORESTART[config.autorestart]
-    return values
-
-
-def same(tmp_path, text, encoding="utf-8"):
-    path = tmp_path / "supervisord.conf"
-    path.write_text(text, encoding=encoding)
-    expected = theirs(path)
-    assert ours(path) == expected
-    return expected
-
-
-SOUND = {
-    "defaults": "[program:a]\ncommand=x\n",
-    "every option": (
-        "[program:a]\ncommand=x -y 'z w' "
-        "%%d\nprocess_name=%(program_name)s_%(process_num)02d\nnumprocs=3\n"
-        "numprocs_start=5\npriority=7\nautostart=no\nautorestart=on\nstartsecs=0\nstartretries=9\n"
-        "exitcodes=0,2,255\n"
-        "stopsignal=QUIT\nstopwaitsecs=99\nstopasgroup=true\numask=027\nuser=root\ndirectory=%(here)s\n"
-        "redirect_stderr=1\nstdout_logfile=%(here)s/%(program_name)s.log\nstdout_logfile_maxbytes=3KB\n"
-        "stdout_logfile_backups=2\nstdout_capture_maxbytes=1MB\nstdout_events_enabled=yes\nstdout_syslog=true\n"
-        'serverurl=http://x\nenvironment=A="1,2",B=\'"q"\',N="%(process_num)s"\n'
-    ),
-    "comments": "; c\n# d\n[program:a] ; e\ncommand = x ; no\n  # more\n  y\nstopsignal: 9 # z\n",
-    "continued": "[program:a]\ncommand=x\n  y\n\n  z\n",
-    "killasgroup": "[program:a]\ncommand=x\nstopasgroup=true\n[program:b]\ncommand=x\nkillasgroup=true\n",
-    "groups": (
-        "[group:g]\nprograms=b, a\npriority=5\n[program:a]\ncommand=x\n[program:b]\ncommand=y "
-        "%(group_name)s\n"
-        "numprocs=2\nprocess_name=%(process_num)s\n[program:alone]\ncommand=z\n"
-    ),
-    "empty group": "[group:g]\nprograms=\n",
-    "duplicate section": "[program:a]\ncommand=x\n[program:a]\ndirectory=/\n",
-    "default section": "[DEFAULT]\nstartsecs=17\n[program:a]\ncommand=x\n",
-    "listener": "[eventlistener:l]\ncommand=x\nevents=TICK_60, process_state\nbuffer_size=3\n",
-    "listener with blanks": "[eventlistener: l ]\ncommand=x\nevents=EVENT\npriority=4\n",
-    "fcgi": "[fcgi-program:f]\ncommand=x\nsocket=unix:///tmp//%(program_name)s.sock\nsocket_mode=0600\n",
-    "fcgi tcp": "[fcgi-program:f]\ncommand=x\nsocket=tcp://LOCALHOST:9002\nsocket_backlog=5\n",
-    "fcgi in group": "[group:g]\nprograms=f\n[fcgi-program:f]\ncommand=x\nsocket=tcp://localhost:9002\n",
-    "logs": (
-        "[program:a]\ncommand=x\nstdout_logfile=NONE\nstderr_logfile=AUTO\n[program:b]\ncommand=x\n"
-        "stdout_logfile=syslog\nstderr_logfile=off\n[program:c]\ncommand=x\nstdout_logfile=/tmp/%%%%d\n"
-    ),
-    "environment of the daemon": "[program:a]\ncommand=%(ENV_PATH)s %(host_node_name)s\n",
-    "environment feeds the command": '[program:a]\ncommand=%(ENV_X)s\nenvironment=X="1"\n',
-    "unicode": "[program:\u00fc]\ncommand=\u20ac\n",
-    "odd names": "[program:a.b@c]\ncommand=x\n[program:star*]\ncommand=x\nprocess_name=other\n",
-    "signals": "[program:a]\ncommand=x\nstopsignal=sigusr1\n[program:b]\ncommand=x\nstopsignal=2\n",
-    "same priority": "[program:z]\ncommand=x\n[program:a]\ncommand=x\n[program:m]\ncommand=x\npriority=1\n",
-    "serverurl auto": "[program:a]\ncommand=x\nserverurl= auto\n",
-}
-
-
-@pytest.mark.parametrize("name", sorted(SOUND))
-def test_sound_configurations(tmp_path, name):
-    assert same(tmp_path, MINIMUM + SOUND[name]) is not None
-=======
     config = options.process_group_configs[0].process_configs[0]
     return config.command, config.environment
 
@@ -311,7 +222,6 @@ def test_values_of_sound_configurations(tmp_path, text):
     path = written(tmp_path, MINIMUM + text)
     found = theirs(path)
     assert found is not None and ours(path) == found
->>>>>>> w-sup
 
 
 @pytest.mark.parametrize(

@@ -6,20 +6,21 @@
 from __future__ import annotations
 
 DOCUMENTATION = r"""
-module: archive_unpacked
-short_description: Unpack an archive of known content into a directory of its own
+module: unpacked_archive
+short_description: Download an archive and unpack it into a separate directory
 version_added: 0.1.0
 author:
   - BNL NPPS (@bnlnpps)
 description:
-  - Downloads a tar archive, compares its checksum, and unpacks it beside O(dest), which gets its
-    name when all is there. A run that was cut off leaves no directory that looks complete.
-  - A directory that is there is left alone, so O(dest) should have the version or the checksum in
-    its name.
-  - The one directory at the top of the archive, if there is just one, is left out.
+  - Downloads a tar archive, checks its checksum, unpacks it next to O(dest), and renames the result
+    to O(dest). An interrupted run leaves no directory that looks complete, which
+    M(ansible.builtin.unarchive) with C(creates) does.
+  - An existing directory is not changed, so the name of O(dest) should contain the version or the
+    checksum.
+  - If the archive has a single directory at the top, its content is unpacked.
 options:
   url:
-    description: Address of the archive. V(file:///PATH) names one that is on the host.
+    description: Address of the archive. V(file:///PATH) is a file on the host.
     type: str
     required: true
   checksum:
@@ -27,31 +28,31 @@ options:
     type: str
     required: true
   dest:
-    description: Directory to make.
+    description: Directory to create.
     type: path
     required: true
   ca_cert:
-    description: Path on the host of the CA certificates to trust, where the system's do not do.
+    description: Path on the host of the CA certificates to trust, instead of those of the system.
     type: path
   timeout:
-    description: Seconds without an answer after which the download is given up.
+    description: Seconds without an answer after which the download fails.
     type: int
     default: 60
 attributes:
   check_mode:
     support: full
-    description: Tells whether the directory would be made. Downloads nothing.
+    description: Predicts whether the directory would be created. Downloads nothing.
   diff_mode:
     support: none
-    description: The content of an archive is no text to compare.
+    description: The content of an archive is not text.
 notes:
-  - Entries that would be outside of O(dest), links out of it, and device files are refused. Owners
-    and special modes in the archive are not taken over.
+  - Entries outside of O(dest), links out of it, and device files are refused. Owners and special
+    modes in the archive are ignored.
 """
 
 EXAMPLES = r"""
 - name: Unpack a broker
-  bnlnpps.swf_testbed.archive_unpacked:
+  bnlnpps.swf_testbed.unpacked_archive:
     url: https://files.example.org/apache-artemis-2.40.0-bin.tar.gz
     checksum: "sha512:{{ artemis_checksum }}"
     dest: /opt/artemis-2.40.0
@@ -71,6 +72,8 @@ import re
 import shutil
 import tarfile
 import tempfile
+from collections.abc import Mapping
+from typing import IO, Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.urls import open_url
@@ -82,14 +85,14 @@ CHECKSUM = re.compile(r"(sha256:[0-9a-fA-F]{64}|sha512:[0-9a-fA-F]{128})")
 CHUNK = 1024 * 1024
 
 
-class Refused(Exception):
-    """The archive is not what it should be."""
+class ArchiveError(Exception):
+    """The archive is not the expected one, or has harmful members."""
 
 
-def download(parameters, target):
-    """Write the archive into a file that is open, and compare its checksum."""
-    kind, wanted = parameters["checksum"].split(":")
-    digest = hashlib.new(kind)
+def download(parameters: Mapping[str, Any], target: IO[bytes]) -> None:
+    """Write the archive into an open file, and check its checksum."""
+    algorithm, wanted = parameters["checksum"].split(":")
+    digest = hashlib.new(algorithm)
     source = open_url(
         parameters["url"],
         timeout=parameters["timeout"],
@@ -101,25 +104,25 @@ def download(parameters, target):
         target.write(chunk)
     target.flush()
     if digest.hexdigest() != wanted.lower():
-        raise Refused(
-            "the %s checksum of %s is %s, and %s was expected. Compare both with what its "
-            "publisher says." % (kind, parameters["url"], digest.hexdigest(), wanted)
+        raise ArchiveError(
+            "the %s checksum of %s is %s, and %s was expected. Fix: compare both with that of the "
+            "publisher" % (algorithm, parameters["url"], digest.hexdigest(), wanted)
         )
 
 
-def is_inside(path):
+def is_inside(path: str) -> bool:
     """Whether a path relative to the directory stays in it."""
     path = os.path.normpath(path)
     return not (os.path.isabs(path) or path == ".." or path.startswith("../"))
 
 
-def checked(member):
-    """A member with a mode and an owner that do no harm.
+def checked(member: tarfile.TarInfo) -> tarfile.TarInfo:
+    """A member with a harmless mode and owner.
 
-    :raises Refused: it would be somewhere else, or is no file.
+    :raises ArchiveError: it would be outside of the directory, or is no file.
     """
-    # the target of a hard link counts from the top of the archive, that of a symbolic link from
-    # where it is
+    # the target of a hard link is relative to the top of the archive, that of a symbolic link to its
+    # directory
     target = (
         member.linkname
         if member.islnk()
@@ -129,26 +132,25 @@ def checked(member):
         (member.issym() or member.islnk())
         and (os.path.isabs(member.linkname) or not is_inside(target))
     ):
-        raise Refused("%s in the archive would be outside of the directory" % member.name)
+        raise ArchiveError("%s in the archive would be outside of the directory" % member.name)
     if not (member.isfile() or member.isdir() or member.issym() or member.islnk()):
-        raise Refused("%s in the archive is neither a file nor a directory" % member.name)
+        raise ArchiveError("%s in the archive is neither a file nor a directory" % member.name)
     member.mode = 0o755 if member.isdir() or member.mode & 0o100 else 0o644
-    # as root, tarfile would give the files to whoever has that number here
+    # as root, tarfile would give the files to the user with that number on this host
     member.uid, member.gid = os.getuid(), os.getgid()
     member.uname = member.gname = ""
     return member
 
 
-def unpack(archive, dest):
-    """Unpack beside the directory, and give it its name at the end."""
+def unpack(archive: str, dest: str) -> None:
+    """Unpack next to the directory, and rename the result to it at the end."""
     parent = os.path.dirname(dest)
     os.makedirs(parent, mode=0o755, exist_ok=True)
     scratch = tempfile.mkdtemp(prefix=".unpacking-", dir=parent)
     try:
         with tarfile.open(archive) as tar:
             for member in tar:
-                # one by one: a link that was unpacked cannot lead a later member out, since links
-                # out are refused
+                # one by one: links out are refused before a later member could follow them
                 tar.extract(checked(member), scratch)
         entries = os.listdir(scratch)
         top = os.path.join(scratch, entries[0]) if len(entries) == 1 else scratch
@@ -160,7 +162,7 @@ def unpack(archive, dest):
         shutil.rmtree(scratch, ignore_errors=True)
 
 
-def main():
+def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "url": {"type": "str", "required": True},
@@ -182,26 +184,23 @@ def main():
     if os.path.isdir(dest):
         module.exit_json(changed=False, dest=dest)
     if os.path.lexists(dest):
-        module.fail_json(
-            msg="%s must be a directory and is something else. Move it away, then run again." % dest
-        )
+        module.fail_json(msg="%s is not a directory. Fix: move it away, then run again" % dest)
     if module.check_mode:
         module.exit_json(changed=True, dest=dest)
     try:
         with tempfile.NamedTemporaryFile(dir=module.tmpdir) as archive:
             download(parameters, archive)
             unpack(archive.name, dest)
-    except Refused as error:
-        module.fail_json(msg="the archive is not used: %s" % error)
+    except ArchiveError as error:
+        module.fail_json(msg="The archive was not unpacked: %s." % error)
     except tarfile.TarError as error:
         module.fail_json(
-            msg="%s is no tar archive that can be read: %s" % (parameters["url"], error)
+            msg="%s is not a readable tar archive. Evidence: %s" % (parameters["url"], error)
         )
     except OSError as error:
         module.fail_json(
-            msg="cannot get %s into %s: %s. Check the address, the host's network and proxy, and "
-            "its disk "
-            "(df -h)." % (parameters["url"], dest, error)
+            msg="The download of %s into %s failed. Evidence: %s. Fix: check the address, the network "
+            "and the proxy of the host, and its disk (df -h)." % (parameters["url"], dest, error)
         )
     module.exit_json(changed=True, dest=dest)
 

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Releases on disk, stand-ins without packages: their configuration is kept and put back, and what
-may go is removed."""
+"""Releases on disk, stand-ins without packages: their configuration is saved and restored, and old
+ones are removed."""
 
 from __future__ import annotations
 
@@ -66,17 +66,23 @@ class Host:
         self.conf.write_text(CONF.format(root=self.root, release=release, tools=tools) + extra)
         self.conf.chmod(0o640)
 
-    def run(self, state, check=False, **more):
-        options = {"state": state, "root": str(self.root), "files": [str(self.conf)]}
-        return run_module("release", dict(options, **more), check=check)
+    def run(self, module, check=False, **more):
+        options = {"root": str(self.root), "files": [str(self.conf)]}
+        return run_module(module, dict(options, **more), check=check)
+
+    def activate(self, release, **more):
+        return self.run("release_activate", id=release, **more)
+
+    def restore(self, release, **more):
+        return self.run("release_rollback", to=release, **more)
 
     def ran(self, release, tools="t1"):
-        """A release that was built, configured, and verified."""
+        """A release that was built, configured, and activated."""
         if not (self.root / "tools" / tools).exists():
             self.make("tools", tools)
         self.make("releases", release)
         self.configure(release, tools)
-        answer = self.run("active", id=release)
+        answer = self.activate(release)
         assert not answer["failed"], answer
         return answer
 
@@ -89,59 +95,53 @@ def a_host(tmp_path):
     return Host(tmp_path)
 
 
-def test_configuration_is_kept_and_put_back(host):
+def test_configuration_is_saved_and_restored(host):
     host.ran("1-a")
     first = host.conf.read_text()
     host.make("releases", "2-b")
     host.configure("2-b", extra="; new\n")
-    predicted = host.run("restored", id="active", check=True)
+    predicted = host.restore("active", check=True)
     assert predicted["changed"] and "; new" in host.conf.read_text()
-    answer = host.run("restored", id="active")
+    answer = host.restore("active")
     assert answer["changed"] and answer["id"] == "1-a" and host.conf.read_text() == first
     assert host.conf.stat().st_mode & 0o777 == 0o640
     assert (host.conf.parent / "known_good").stat().st_mode & 0o777 == 0o700
-    assert not host.run("restored", id="active")["changed"]
+    assert not host.restore("active")["changed"]
 
 
-def test_previous_release_is_known_and_can_be_gone_back_to(host):
+def test_previous_release_can_be_restored(host):
     host.ran("1-a")
     old = host.conf.read_text()
     assert host.ran("2-b")["previous"] == "1-a"
-    answer = host.run("restored", id="previous")
+    answer = host.restore("previous")
     assert (answer["id"], answer["active"]) == ("1-a", "2-b") and host.conf.read_text() == old
-    assert not host.run("active", id="1-a")["failed"]
+    assert not host.activate("1-a")["failed"]
     assert (releases.active(str(host.root)), releases.previous(str(host.root))) == ("1-a", "2-b")
 
 
-def test_a_release_that_is_not_good_elsewhere_is_no_rollback_target(host):
+def test_a_release_that_failed_on_another_host_cannot_be_restored(host):
     host.ran("1-a")
     host.ran("2-b")
-    assert (
-        host.run("restored", id="active")["id"] == "2-b"
-        and host.run("restored", id="previous")["id"] == "1-a"
-    )
-    assert not host.run("active", id="1-a", forget="2-b")["failed"]
-    answer = host.run("restored", id="previous")
+    assert host.restore("active")["id"] == "2-b" and host.restore("previous")["id"] == "1-a"
+    assert not host.activate("1-a", forget="2-b")["failed"]
+    answer = host.restore("previous")
     assert (
         answer["failed"]
-        and "went back from it with its batch. There are ways to: 1-a" in answer["msg"]
+        and "failed on another host of its batch. Evidence: there is one for 1-a." in answer["msg"]
     ), answer
     assert (
         releases.active(str(host.root)) == "1-a" and releases.named_by(str(host.conf))[0] == "1-a"
     )
 
 
-def test_what_cannot_be_gone_back_to_is_named(host):
-    assert (
-        "there is no active release on this host to go back to"
-        in host.run("restored", id="active")["msg"]
-    )
+def test_a_release_that_cannot_be_restored_is_named(host):
+    assert "This host has no active release to roll back to" in host.restore("active")["msg"]
     host.ran("1-a")
     host.make("releases", "2-b")
-    assert "never active and healthy on this host" in host.run("restored", id="2-b")["msg"]
+    assert "never active and healthy on this host" in host.restore("2-b")["msg"]
     assert (
-        "the release 9-z is not on this host, or is broken. There are: 1-a, 2-b"
-        in host.run("restored", id="9-z")["msg"]
+        "The release 9-z is not on this host, or is damaged. Evidence: the releases on this host are 1-a, "
+        "2-b." in host.restore("9-z")["msg"]
     )
 
 
@@ -149,19 +149,19 @@ def test_activation_of_what_is_not_configured_is_refused(host):
     """Two controllers at once: the other one has placed its configuration meanwhile."""
     host.ran("1-a")
     host.make("releases", "2-b")
-    answer = host.run("active", id="2-b")
+    answer = host.activate("2-b")
     assert answer["failed"] and "another run works on this host" in answer["msg"], answer
     assert releases.active(str(host.root)) == "1-a" and not config_snapshot.has(
         [str(host.conf)], "2-b"
     )
 
 
-def test_a_changed_configuration_of_the_same_release_is_kept_anew(host):
+def test_a_changed_configuration_of_the_same_release_is_saved_again(host):
     host.ran("1-a")
-    assert not host.run("active", id="1-a")["changed"]
+    assert not host.activate("1-a")["changed"]
     host.configure("1-a", extra="; another program\n")
-    assert host.run("active", id="1-a")["changed"]
-    assert "another program" in (host.conf.parent / "proven/1-a/supervisord.conf").read_text()
+    assert host.activate("1-a")["changed"]
+    assert "another program" in (host.conf.parent / "known_good/1-a/supervisord.conf").read_text()
 
 
 def test_activation_removes_the_oldest(host):
@@ -178,25 +178,25 @@ def test_activation_removes_the_oldest(host):
 def test_neither_the_active_nor_the_previous_nor_the_configured_one_is_removed(host):
     host.ran("1-a")
     host.ran("2-b")
-    host.run("restored", id="previous")
-    host.run("active", id="1-a")
+    host.restore("previous")
+    host.activate("1-a")
     for name in ("3-c", "4-d", "5-e"):
         host.make("releases", name)
     host.configure("3-c")
-    assert host.run("pruned", keep=2, check=True)["changed"] and len(host.there()) == 5
-    host.run("pruned", keep=2)
+    assert host.run("release_prune", keep=2, check=True)["changed"] and len(host.there()) == 5
+    host.run("release_prune", keep=2)
     assert host.there() == ["1-a", "2-b", "3-c"]
     for name in ("1-a", "2-b", "3-c"):
-        answer = host.run("absent", id=name)
-        assert answer["failed"] and "is not removed" in answer["msg"]
-    assert not host.run("pruned", keep=0)["changed"]
+        answer = host.run("release_prune", id=name)
+        assert answer["failed"] and "was not removed: it is in use" in answer["msg"]
+    assert not host.run("release_prune", keep=0)["changed"]
 
 
 def test_one_release_is_removed(host):
     host.ran("1-a")
     host.make("releases", "0-x")
-    assert host.run("absent", id="0-x")["changed"] and host.there() == ["1-a"]
-    assert not host.run("absent", id="0-x")["changed"]
+    assert host.run("release_prune", id="0-x")["changed"] and host.there() == ["1-a"]
+    assert not host.run("release_prune", id="0-x")["changed"]
 
 
 def test_a_release_in_use_is_not_built_anew_in_its_place(host):

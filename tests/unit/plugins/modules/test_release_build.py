@@ -22,7 +22,7 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.configu
     normalised,
 )
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._release import lock_file
-from run_module import run_module
+from run_module import run_module, run_release_build
 
 TOKEN = "canary0123456789canary0123456789canary01"
 
@@ -87,7 +87,7 @@ def build_a_release(tmp_path, indexes, both):
             ],
         }
         arguments.update(overrides)
-        return run_module("release", arguments, check=check, diff=diff)
+        return run_release_build(arguments, check=check, diff=diff)
 
     return build
 
@@ -152,7 +152,7 @@ def test_private_name_that_only_the_public_side_has_is_not_found(indexes, both, 
 @pytest.mark.parametrize(
     "change,cause",
     [
-        ({"token": "wrong"}, "the index refused the user name or the token"),
+        ({"token": "wrong"}, "the index rejected the credentials"),
         ({"url": "http://127.0.0.1:9/simple/"}, "nothing answers at the index's address"),
         (
             {"url": "https://no-such-host.invalid/simple/"},
@@ -186,12 +186,12 @@ def test_builds_and_activates(build, both, tmp_path):
     assert subprocess.check_output([answer["path"] + "/bin/swf-testbed"], text=True) == "hello\n"
     assert not build(lock=text)["changed"]
 
-    activation = {"state": "active", "root": str(tmp_path / "root"), "id": answer["id"]}
-    assert run_module("release", activation, check=True)["changed"]
+    activation = {"root": str(tmp_path / "root"), "id": answer["id"]}
+    assert run_module("release_activate", activation, check=True)["changed"]
     assert not os.path.lexists(tmp_path / "root/current")
-    assert run_module("release", activation)["changed"]
+    assert run_module("release_activate", activation)["changed"]
     assert os.path.realpath(tmp_path / "root/current") == os.path.realpath(answer["path"])
-    assert not run_module("release", activation)["changed"]
+    assert not run_module("release_activate", activation)["changed"]
 
 
 def test_bytecode_is_compiled(build, both, tmp_path):
@@ -252,9 +252,7 @@ def test_wrong_token_on_the_host_is_named(build, both, tmp_path):
     text = lock(both, tmp_path / "lock.txt")
     (tmp_path / "access/netrc").write_text("machine 127.0.0.1 login reader password nonsense\n")
     answer = build(lock=text)
-    assert answer["failed"] and "the index refused the user name or the token" in answer["msg"], (
-        answer
-    )
+    assert answer["failed"] and "the index rejected the credentials" in answer["msg"], answer
     assert (
         "Verdict (pip_index_info): the index swf rejected the credentials (401/403). Evidence: HTTP 403"
         in answer["msg"]
@@ -264,7 +262,7 @@ def test_wrong_token_on_the_host_is_named(build, both, tmp_path):
 
 def test_incomplete_release_is_not_activated(tmp_path):
     (tmp_path / "releases/x").mkdir(parents=True)
-    answer = run_module("release", {"state": "active", "root": str(tmp_path), "id": "x"})
+    answer = run_module("release_activate", {"root": str(tmp_path), "id": "x"})
     assert answer["failed"] and "no complete release" in answer["msg"]
     assert not os.path.lexists(tmp_path / "current")
 
@@ -272,7 +270,7 @@ def test_incomplete_release_is_not_activated(tmp_path):
 def test_a_broken_release_that_is_active_is_built_again_beside_it(build, both, tmp_path):
     text = lock(both, tmp_path / "lock.txt")
     first = build(lock=text)
-    run_module("release", {"state": "active", "root": str(tmp_path / "root"), "id": first["id"]})
+    run_module("release_activate", {"root": str(tmp_path / "root"), "id": first["id"]})
     python = first["path"] + "/bin/python"
     os.unlink(python)
     os.symlink("/nonexistent/python", python)
