@@ -16,7 +16,8 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from postgresql_server import (  # pylint: disable=unused-import
+
+from helpers.postgresql_server import (  # pylint: disable=unused-import
     BIN,
     PASSWORD,
     a_postgresql_server,  # noqa: F401

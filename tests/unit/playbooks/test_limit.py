@@ -5,7 +5,8 @@ is needed."""
 from __future__ import annotations
 
 import pytest
-from fleet_of_this_machine import ROOT, Fleet
+
+from helpers.fleet_of_this_machine import ROOT, Fleet
 
 # what ansible-core says of templates that need what is not there
 BROKEN = (

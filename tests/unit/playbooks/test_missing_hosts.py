@@ -5,7 +5,8 @@ few are missing."""
 from __future__ import annotations
 
 import pytest
-from fleet_of_this_machine import Fleet
+
+from helpers.fleet_of_this_machine import Fleet
 
 ALLOW_ONE = ("-e", "swf_testbed_max_unreachable=1")
 NEXT = "TASK [bnlnpps.swf_testbed.pip_index"

@@ -19,7 +19,8 @@ from pathlib import Path
 
 import pytest
 import yaml
-from leaks import Leaks
+
+from helpers.leaks import Leaks
 
 ROOT = Path(__file__).resolve().parents[3]
 PLAY = """

@@ -7,7 +7,7 @@ import tarfile
 
 import pytest
 
-from run_module import run_module
+from helpers.run_module import run_module
 
 
 @pytest.fixture(name="packages")

@@ -15,7 +15,6 @@ import time
 from pathlib import Path
 
 import pytest
-from supervisord_host import BASE, Supervisord, until
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.detached import (
     Died,
@@ -31,7 +30,8 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.er
     SupervisorError,
 )
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.plan import Plan
-from run_module import COLLECTIONS, RUNNER, run_module
+from helpers.run_module import COLLECTIONS, RUNNER, run_module
+from helpers.supervisord_host import BASE, Supervisord, until
 
 STOPS_IN = 2  # seconds
 SLOW = (

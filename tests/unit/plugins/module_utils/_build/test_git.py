@@ -8,7 +8,7 @@ import os
 import shutil
 
 import pytest
-from git_servers import GitHttps, GitSsh, commit_all, git
+from helpers.git_servers import GitHttps, GitSsh, commit_all, git
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._build.git import GitError, checked, checkout
 

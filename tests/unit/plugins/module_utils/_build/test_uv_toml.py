@@ -8,7 +8,7 @@ import subprocess
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from netrc_readers import Readers
+from helpers.netrc_readers import Readers
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._build import uv_toml
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.configuration import normalised

@@ -10,7 +10,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-COLLECTIONS = Path(__file__).resolve().parents[3] / ".ansible" / "collections"
+COLLECTIONS = Path(__file__).resolve().parents[2] / ".ansible" / "collections"
 RUNNER = """
 import sys
 collections, name, drop_to = sys.argv[1:]
