@@ -115,15 +115,12 @@ def install(kind, requirements):
     # uv installs the rest in a tenth of the time; pip does it all where there is no uv for the
     # platform, or where only pip is set up for a mirror
     if os.path.exists(UV) or run(pip_install(only_uv)):
-        # the tests start hundreds of processes, and let them write no bytecode into the checkout
-        compiled = ["--compile-bytecode"] if kind == "test" else []
         if run(
             [
                 UV,
                 "pip",
                 "install",
                 "--quiet",
-                *compiled,
                 "--python",
                 PYTHON,
                 "--require-hashes",
@@ -173,6 +170,10 @@ def main():
         say("making .venv with Python %s" % sys.version.split()[0])
         must([sys.executable, "-m", "venv", "--clear", VENV], "making .venv")
     install(kind, requirements)
+    if kind == "test":
+        # the tests start hundreds of processes, and let them write no bytecode; uv compiles only
+        # what it installs itself, not what the requirements of site brought
+        run([PYTHON, "-m", "compileall", "-q", "-j", "0", os.path.join(VENV, "lib")])
     with open(stamp, "w") as stream:
         stream.write(wanted)
     link_collection()

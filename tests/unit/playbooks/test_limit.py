@@ -40,6 +40,7 @@ def a_fleet_of_which_most_hosts_are_away():
     fleet.close()
 
 
+SOME = "all:!three:!four"
 PLAYBOOKS = [
     "site",
     "upgrade",
@@ -59,8 +60,19 @@ REFUSED = {
 
 
 # the second one has agents alone: with it, all the services are left out
-@pytest.mark.parametrize("limit", ["all:!three:!four", "two"])
-@pytest.mark.parametrize("playbook", PLAYBOOKS)
+@pytest.mark.parametrize(
+    "playbook, limit",
+    [
+        pytest.param(
+            name,
+            limit,
+            # each takes long, and has most of its tasks in common with the other one of the two
+            marks=[pytest.mark.nightly] * ((name, limit) in (("upgrade", SOME), ("site", "two"))),
+        )
+        for name in PLAYBOOKS
+        for limit in (SOME, "two")
+    ],
+)
 def test_every_playbook_works_with_a_limit(fleet, playbook, limit):
     code, output = fleet.play(playbook, "--check", "--limit", limit)
     assert [text for text in BROKEN if text in output] == [], output
