@@ -113,15 +113,12 @@ def install(name: str, requirements: str) -> None:
     # uv takes a tenth of the time. pip installs everything if the platform has no uv, or if only pip
     # is configured for a mirror.
     if os.path.exists(UV) or run(pip_install(only_uv)):
-        # the tests start hundreds of processes, which write no bytecode themselves
-        compiled = ["--compile-bytecode"] if name == "test" else []
         if run(
             [
                 UV,
                 "pip",
                 "install",
                 "--quiet",
-                *compiled,
                 "--python",
                 PYTHON,
                 "--require-hashes",
@@ -171,6 +168,10 @@ def main() -> None:
         report("making .venv with Python %s" % sys.version.split()[0])
         must([sys.executable, "-m", "venv", "--clear", VENV], "making .venv")
     install(name, requirements)
+    if name == "test":
+        # the tests start hundreds of processes, and let them write no bytecode; uv compiles only
+        # what it installs itself, not what the requirements of site brought
+        run([PYTHON, "-m", "compileall", "-q", "-j", "0", os.path.join(VENV, "lib")])
     with open(stamp, "w") as stream:
         stream.write(wanted)
     link_collection()

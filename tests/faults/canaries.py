@@ -5,13 +5,10 @@ Faults."""
 from __future__ import annotations
 
 import shlex
-import sys
 from pathlib import Path
 
-from first_runs import empty_testbed, remove, why
-
-sys.path.append(str(Path(__file__).resolve().parents[1] / "unit/playbooks"))
-from leaks import Leaks  # noqa: E402
+from faults.first_runs import empty_testbed, remove, why
+from helpers.leaks import Leaks
 
 # each has quotes, a % that supervisord and ConfigParser expand, and what a shell would run
 CANARY = "canary-%d-'x\"y`>%s`%%(x)s%%%%$(>%s)$HOME&;<|*"

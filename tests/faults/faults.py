@@ -12,11 +12,11 @@ import stat
 import threading
 import time
 
-from canaries import Canaries
-from clock import Clock
-from first_runs import FirstRuns
-from outages import Outages
-from secret_faults import SecretFaults
+from faults.canaries import Canaries
+from faults.clock import Clock
+from faults.first_runs import FirstRuns
+from faults.outages import Outages
+from faults.secret_faults import SecretFaults
 
 # the task in which the controller is killed, and how many seconds after its start
 KILLS = (

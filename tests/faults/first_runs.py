@@ -11,8 +11,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from testbed import ROOT, Testbed
-from wheels import COMPONENTS, UMBRELLA
+from faults.testbed import ROOT, Testbed
+from faults.wheels import COMPONENTS, UMBRELLA
 
 # seconds by which the second run starts later; with 2 and 3 both placed secrets, or started the
 # same daemon, at the same moment

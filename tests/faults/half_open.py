@@ -2,7 +2,7 @@
 """The whole pipeline, while nothing passes on its connections to the broker and none of them is
 closed.
 
-    RELEASE/bin/python tests/faults/half_open.py [SECONDS]
+    PYTHONPATH=packages/swf-common-lib/tests RELEASE/bin/python tests/faults/half_open.py [SECONDS]
 
 The programs are those beside the Python that runs it. They reach the broker through a proxy of this
 process that takes all bytes and passes none on, for 90 s, new connections included: as when a
@@ -17,10 +17,8 @@ import time
 from collections import Counter
 from pathlib import Path
 
+from proxies import Proxy
 from swf_common_lib.testing import BrokerProgram, MonitorProgram, Program, wait_until
-
-sys.path.append(str(Path(__file__).resolve().parents[2] / "packages/swf-common-lib/tests"))
-from proxies import Proxy  # noqa: E402
 
 FILES = 120
 AGENTS = ("daqsim", "data", "processing", "fastmon")

@@ -12,6 +12,8 @@ import time
 import urllib.request
 from pathlib import Path
 
+from faults.testbed import ROOT
+
 # seconds until a program that was killed does its work again
 BACK = 15
 KILLED = ("broker", "monitor", "monitor-listener", "data-agent", "processing-agent")
@@ -73,6 +75,7 @@ class Outages:
         python = self.testbed.root / "current/bin/python"
         done = subprocess.run(
             [str(python), str(Path(__file__).with_name("half_open.py"))],
+            env=dict(os.environ, PYTHONPATH=str(ROOT / "packages/swf-common-lib/tests")),
             check=False,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,

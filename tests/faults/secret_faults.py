@@ -4,11 +4,7 @@ wrong."""
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
-sys.path.append(str(Path(__file__).resolve().parents[1] / "unit/playbooks"))
-from leaks import Leaks  # noqa: E402
+from helpers.leaks import Leaks
 
 # fails the gate, whatever the secrets are
 BROKEN = {"swf_testbed_extra_programs": [{"name": "broken", "command": "/bin/false"}]}

@@ -15,6 +15,9 @@ import subprocess
 import pytest
 from placed_secrets import changed, hosts, in_place
 
+# tests/unit/playbooks/test_team.py has two controllers, on instances of this machine
+pytestmark = pytest.mark.nightly
+
 ROOT_OF_LEASES = "/run/bnlnpps.swf_testbed"
 VAULT_PASSWORD = "of the team"
 

@@ -6,7 +6,11 @@ from __future__ import annotations
 
 import secrets
 
+import pytest
 from placed_secrets import changed, hosts, in_place
+
+# tests/unit/playbooks/test_settle.py has the same on two instances of this machine
+pytestmark = pytest.mark.nightly
 
 # of one host of agents alone: whatever the secrets are, its gate fails
 BROKEN = "all: {hosts: {agents-2: {swf_testbed_extra_programs: [{name: broken, command: /bin/false}]}}}\n"

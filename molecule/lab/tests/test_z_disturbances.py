@@ -1,12 +1,18 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What happens to a lab: after each, the testbed is healthy again without a hand. In the end no
-file is lost."""
+file is lost.
+
+In make test the scenario system has a kill of each kind and a reboot, the scenario default a broker
+and a daemon that died; here make nightly has them for several hosts.
+"""
 
 from __future__ import annotations
 
 import re
 import subprocess
 import time
+
+import pytest
 
 LOGS = "/var/log/swf-testbed"
 
@@ -24,6 +30,7 @@ def podman(*arguments):
     subprocess.run(["podman", *arguments], check=True, capture_output=True)
 
 
+@pytest.mark.nightly
 def test_the_power_of_the_services_fails(lab, goes_on, wait_until):
     """While they are down, the status reports them with the cause, and still shows the others. Then
     they start by themselves."""
@@ -50,6 +57,7 @@ def test_the_power_of_the_services_fails(lab, goes_on, wait_until):
     goes_on()
 
 
+@pytest.mark.nightly
 def test_supervisord_an_agent_and_the_broker_are_killed_at_once(lab, goes_on):
     processing, daqsim, services = (
         lab.host(name)
@@ -61,6 +69,7 @@ def test_supervisord_an_agent_and_the_broker_are_killed_at_once(lab, goes_on):
     goes_on()
 
 
+@pytest.mark.nightly
 def test_the_broker_stops_for_a_minute_and_the_database_and_a_host_of_agents_meanwhile(
     lab, goes_on, wait_until
 ):
@@ -85,6 +94,7 @@ def test_the_broker_stops_for_a_minute_and_the_database_and_a_host_of_agents_mea
     goes_on()
 
 
+@pytest.mark.nightly
 def test_the_disk_of_the_logs_is_full(lab, goes_on):
     """Programs go on; what they say meanwhile is lost, and what they say later is written again."""
     host = lab.host(lab.host_of("processing-agent"))

@@ -15,11 +15,11 @@ from pathlib import Path
 
 from downtime import Downtime
 
+from faults.wheels import UMBRELLA, Versions, find
+
 SCENARIO = Path(__file__).absolute().parents[1]
 ROOT = SCENARIO.parents[1]
 FAULTS = ROOT / "tests/faults"
-sys.path.append(str(FAULTS))
-from wheels import UMBRELLA, Versions, find  # noqa: E402
 
 HELPERS = "/var/tmp/swf-release"
 PATIENCE = 120

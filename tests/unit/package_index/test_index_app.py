@@ -14,10 +14,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from package_sources import make_source
-from served_index import PUBLISHER, READER, USERS, running_index
 
-from run_module import run_module
+from helpers.package_sources import make_source
+from helpers.run_module import run_module
+from helpers.served_index import PUBLISHER, READER, USERS, running_index
 
 
 @pytest.fixture(name="index", scope="module")

@@ -13,7 +13,8 @@ import simple_page
 from downloads import CHUNK
 from mirror import Mirror
 from upstream import Upstream, UpstreamNotFound, UpstreamUnavailable
-from upstream_stand_in import METADATA, stand_in
+
+from helpers.upstream_stand_in import METADATA, stand_in
 
 BIG = os.urandom(3 * CHUNK + 17)
 FILES = {"thing-1.0.tar.gz": BIG, "thing-0.9.tar.gz": b"old", "other-1.0.tar.gz": b"other"}

@@ -15,7 +15,8 @@ import time
 from pathlib import Path
 
 import pytest
-from served_index import PUBLISHER, READER, running_index
+
+from helpers.served_index import PUBLISHER, READER, running_index
 
 ANSWER_SECONDS = 2
 LOGIN = base64.b64encode(("publisher:" + PUBLISHER).encode()).decode()

@@ -11,7 +11,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from ports import free_port
+
+from helpers.ports import free_port
 
 ROOT = Path(__file__).resolve().parents[3]
 PLAY = (

@@ -16,7 +16,8 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from postgresql_server import (  # pylint: disable=unused-import
+
+from helpers.postgresql_server import (  # pylint: disable=unused-import
     BIN,
     PASSWORD,
     a_postgresql_server,  # noqa: F401
@@ -292,7 +293,10 @@ def test_a_former_database_that_cannot_be_asked_counts_as_one_with_history(testb
     assert testbed.play()[0] == 0
 
 
-@pytest.mark.parametrize("agents", [MONITOR[:0], ["data-agent"]])
+# a host without programs is one with agents that has fewer of them
+@pytest.mark.parametrize(
+    "agents", [pytest.param(MONITOR[:0], marks=pytest.mark.nightly), ["data-agent"]]
+)
 def test_the_monitor_moves_to_another_host(testbed, agents):
     testbed.host("one", *MONITOR)
     testbed.host("two", "data-agent")

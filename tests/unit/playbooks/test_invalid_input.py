@@ -17,8 +17,9 @@ from pathlib import Path
 
 import pytest
 import yaml
-from certificates import Ca
-from checked_inventory import ROOT, Checks
+
+from helpers.certificates import Ca
+from helpers.checked_inventory import ROOT, Checks
 
 CANARY = "canary-7f3a"
 HEX = "0123456789abcdef0123456789abcdef01234567"

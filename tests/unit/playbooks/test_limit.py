@@ -5,7 +5,8 @@ is needed."""
 from __future__ import annotations
 
 import pytest
-from fleet_of_this_machine import ROOT, Fleet
+
+from helpers.fleet_of_this_machine import ROOT, Fleet
 
 # what ansible-core says of templates that need what is not there
 BROKEN = (
@@ -39,6 +40,7 @@ def a_fleet_with_unreachable_hosts():
     fleet.close()
 
 
+SOME = "all:!three:!four"
 PLAYBOOKS = [
     "site",
     "upgrade",
@@ -58,8 +60,19 @@ REFUSED = {
 
 
 # the second one has agents alone: with it, all the services are left out
-@pytest.mark.parametrize("limit", ["all:!three:!four", "two"])
-@pytest.mark.parametrize("playbook", PLAYBOOKS)
+@pytest.mark.parametrize(
+    "playbook, limit",
+    [
+        pytest.param(
+            name,
+            limit,
+            # each takes long, and has most of its tasks in common with the other one of the two
+            marks=[pytest.mark.nightly] * ((name, limit) in (("upgrade", SOME), ("site", "two"))),
+        )
+        for name in PLAYBOOKS
+        for limit in (SOME, "two")
+    ],
+)
 def test_every_playbook_works_with_a_limit(fleet, playbook, limit):
     code, output = fleet.play(playbook, "--check", "--limit", limit)
     assert [text for text in BROKEN if text in output] == [], output

@@ -5,7 +5,8 @@ few are missing."""
 from __future__ import annotations
 
 import pytest
-from fleet_of_this_machine import Fleet
+
+from helpers.fleet_of_this_machine import Fleet
 
 ALLOW_ONE = ("-e", "swf_testbed_max_unreachable=1")
 NEXT = "TASK [bnlnpps.swf_testbed.pip_index"
@@ -19,8 +20,16 @@ def a_fleet():
     fleet.close()
 
 
-@pytest.mark.parametrize("playbook", ["site", "upgrade"])
-@pytest.mark.parametrize("group", ["testbed", "agents", "monitor"])
+# what upgrade has in common with site is tried with one group
+@pytest.mark.parametrize(
+    "playbook, group",
+    [
+        *(("site", group) for group in ("testbed", "agents", "monitor")),
+        ("upgrade", "agents"),
+        pytest.param("upgrade", "testbed", marks=pytest.mark.nightly),
+        pytest.param("upgrade", "monitor", marks=pytest.mark.nightly),
+    ],
+)
 def test_a_host_that_cannot_be_reached_ends_the_run_with_the_command_that_leaves_it_out(
     fleet, playbook, group
 ):
@@ -96,7 +105,7 @@ def test_a_host_that_failed_is_not_one_that_is_missing(fleet, allowed):
     assert "--limit 'one,agents,!two'" in output, output
 
 
-@pytest.mark.parametrize("playbook", ["site", "upgrade"])
+@pytest.mark.parametrize("playbook", ["site", pytest.param("upgrade", marks=pytest.mark.nightly)])
 def test_agents_may_be_missing_where_that_is_allowed_and_are_named_in_the_end(fleet, playbook):
     fleet.inventory(
         testbed={"one": fleet.here("one", "broker", "monitor", "monitor-listener")},

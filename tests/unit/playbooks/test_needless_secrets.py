@@ -13,7 +13,8 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from ports import free_port
+
+from helpers.ports import free_port
 
 ROOT = Path(__file__).resolve().parents[3]
 TOKEN = "0123456789abcdef0123456789abcdef01234567"

@@ -16,10 +16,11 @@ import sys
 from pathlib import Path
 
 import pytest
-import reach
 import yaml
-from leaks import Leaks
-from seen_by_callbacks import Seen
+
+from helpers import reach
+from helpers.leaks import Leaks
+from helpers.seen_by_callbacks import Seen
 
 ROOT = Path(__file__).resolve().parents[3]
 MODULE = "bnlnpps.swf_testbed.config_files"

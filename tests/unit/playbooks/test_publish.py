@@ -14,10 +14,11 @@ from pathlib import Path
 
 import pytest
 import yaml
-from index_server import IndexServer
-from leaks import Leaks
-from package_sources import edit, make_source
-from seen_by_callbacks import Seen
+
+from helpers.index_server import IndexServer
+from helpers.leaks import Leaks
+from helpers.package_sources import edit, make_source
+from helpers.seen_by_callbacks import Seen
 
 TOKEN = "canary%0123456789canary0123456789canary01"
 PUBLISHES = "TASK [bnlnpps.swf_testbed.publish : Publish"

@@ -21,10 +21,11 @@ from pathlib import Path
 
 import pytest
 import yaml
-from index_server import IndexServer, make_wheel, sha256
-from installation import PLAY
-from leaks import Leaks
-from seen_by_callbacks import Seen
+
+from helpers.index_server import IndexServer, make_wheel, sha256
+from helpers.installation import PLAY
+from helpers.leaks import Leaks
+from helpers.seen_by_callbacks import Seen
 
 ROOT = Path(__file__).resolve().parents[3]
 TOKEN = "canary-push%0123456789canary0123456789"

@@ -18,7 +18,8 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from leaks import Leaks
+
+from helpers.leaks import Leaks
 
 ROOT = Path(__file__).resolve().parents[3]
 TOOLS = Path(sys.executable).parents[1]

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 import yaml
-from leaks import Leaks
-from seen_by_callbacks import Seen
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._lab_ca import LabCa
+from helpers.leaks import Leaks
+from helpers.seen_by_callbacks import Seen
 
 ROOT = Path(__file__).resolve().parents[3]
 # as a team may have it: with what templates, YAML, shells and configparser take for theirs

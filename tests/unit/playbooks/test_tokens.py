@@ -14,11 +14,12 @@ from pathlib import Path
 
 import pytest
 import yaml
-from git_servers import GitHttps, commit_all
-from index_server import IndexServer, make_wheel, sha256
-from installation import PLAY
-from leaks import Leaks
-from seen_by_callbacks import Seen
+
+from helpers.git_servers import GitHttps, commit_all
+from helpers.index_server import IndexServer, make_wheel, sha256
+from helpers.installation import PLAY
+from helpers.leaks import Leaks
+from helpers.seen_by_callbacks import Seen
 
 ROOT = Path(__file__).resolve().parents[3]
 INDEX_TOKEN = "canary-index%0123456789canary0123456789"

@@ -11,8 +11,9 @@ import sys
 from pathlib import Path
 
 import yaml
-from leaks import Leaks
-from seen_by_callbacks import Seen
+
+from helpers.leaks import Leaks
+from helpers.seen_by_callbacks import Seen
 
 ROOT = Path(__file__).resolve().parents[3]
 SECRETS = ("index_token", "broker_password", "database_password", "monitor_secret_key", "api_token")

@@ -5,7 +5,8 @@ run (rolespec_validate): that would be one more task in each play."""
 from __future__ import annotations
 
 import pytest
-import reach
+
+from helpers import reach
 
 SPEC = reach.load(reach.ROOT / "roles/_instance/meta/argument_specs.yml")["argument_specs"]
 CALLS = [

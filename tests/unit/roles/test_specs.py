@@ -7,9 +7,10 @@ import re
 from pathlib import Path
 
 import pytest
-import reach
 import yaml
-from reach import SECRET_BEARING, reaches_secret
+
+from helpers import reach
+from helpers.reach import SECRET_BEARING, reaches_secret
 
 ROOT = Path(__file__).resolve().parents[3]
 ROLES = sorted(path.name for path in (ROOT / "roles").iterdir())

@@ -7,7 +7,8 @@ from __future__ import annotations
 import re
 
 import pytest
-import reach
+
+from helpers import reach
 
 ROOT = reach.ROOT
 STACK = "stacks/reference.yml"

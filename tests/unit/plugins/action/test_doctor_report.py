@@ -12,7 +12,6 @@ from pathlib import Path
 
 import pytest
 import yaml
-from ports import free_port
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.action.host_check import clock_problem
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.findings import (
@@ -21,6 +20,7 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.findin
 )
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._fleet import counts, fleet, lines
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._unreached import unreached
+from helpers.ports import free_port
 
 ROOT = Path(__file__).resolve().parents[4]
 REFUSED = finding(

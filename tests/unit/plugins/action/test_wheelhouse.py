@@ -12,12 +12,12 @@ import tarfile
 from pathlib import Path
 
 import pytest
-from index_server import IndexServer, make_wheel, sha256
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._release.wheelhouse import (
     for_python,
     platforms,
 )
+from helpers.index_server import IndexServer, make_wheel, sha256
 
 TOKEN = "canary0123456789canary0123456789canary01"
 PLAY = """

@@ -2,9 +2,7 @@
 from __future__ import annotations
 
 import base64
-import sys
 import tempfile
-from pathlib import Path
 
 import pytest
 from ansible.errors import AnsibleFilterError
@@ -17,7 +15,6 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.filter.htpasswd_file import
     htpasswd_file,
 )
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[4] / "roles/package_index/files"))
 TOKEN = "0123456789abcdef" * 2
 
 

@@ -10,7 +10,6 @@ import pytest
 from ansible.errors import AnsibleFilterError
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from supervisord_host import Supervisord, until
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.filter.supervisor_environment import (
     supervisor_environment,
@@ -19,6 +18,7 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.filter.supervisor_escape im
     supervisor_escape,
 )
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.errors import RpcFault
+from helpers.supervisord_host import Supervisord, until
 
 SETTINGS = settings(
     max_examples=100,

@@ -7,7 +7,7 @@ import stat
 
 import pytest
 
-from run_module import run_module
+from helpers.run_module import run_module
 
 CANARY = "canary-7f3a9b"
 

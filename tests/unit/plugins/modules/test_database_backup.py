@@ -16,13 +16,13 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from postgresql_server import (  # pylint: disable=unused-import
+
+from helpers.postgresql_server import (  # pylint: disable=unused-import
     BIN,
     PASSWORD,
     a_postgresql_server,  # noqa: F401
 )
-
-from run_module import run_module
+from helpers.run_module import run_module
 
 
 def a_release(folder, migrations):

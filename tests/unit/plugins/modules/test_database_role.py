@@ -11,22 +11,19 @@ import pwd
 import shutil
 import stat
 import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
 
 import pytest
-from ports import free_port
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.scram import (
     is_of,
     verifier,
 )
-from run_module import run_module
-
-sys.path.append(str(Path(__file__).resolve().parents[2] / "playbooks"))
-from leaks import Leaks  # noqa: E402
+from helpers.leaks import Leaks
+from helpers.ports import free_port
+from helpers.run_module import run_module
 
 BIN = (sorted(glob.glob("/usr/lib/postgresql/*/bin")) or [""])[-1]
 NAME = "o'dd \"role"

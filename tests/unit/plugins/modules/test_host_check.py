@@ -13,13 +13,13 @@ import time
 from pathlib import Path
 
 import pytest
-from certificates import Ca, tls_server
-from index_server import IndexServer, make_wheel
-from ports import free_port
-from supervisord_host import Supervisord, until
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.layout import layout
-from run_module import run_module
+from helpers.certificates import Ca, tls_server
+from helpers.index_server import IndexServer, make_wheel
+from helpers.ports import free_port
+from helpers.run_module import run_module
+from helpers.supervisord_host import Supervisord, until
 
 SECRET = "canary4f3a9c1e7b0d2c8a5e6f1b3d7a9c0e"
 PROGRAMS = """

@@ -12,12 +12,12 @@ import time
 from pathlib import Path
 
 import pytest
-from supervisord_host import Supervisord, until
-from unprivileged import NOBODY, unprivileged_home
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.processes import alive
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.layout import layout
-from run_module import regain, run_module
+from helpers.run_module import regain, run_module
+from helpers.supervisord_host import Supervisord, until
+from helpers.unprivileged import NOBODY, unprivileged_home
 
 USERS = ["swf@one/user", "swf@two/user"]
 OLD = (

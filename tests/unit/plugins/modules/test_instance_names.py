@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import pytest
 
-from run_module import run_module
+from helpers.run_module import run_module
 
 INSTANCE = {"part": "testbed", "ports": []}
 CALLS = {

@@ -15,7 +15,6 @@ import time
 from pathlib import Path
 
 import pytest
-from supervisord_host import BASE, Supervisord, until
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.detached import (
     StepKilledError,
@@ -31,7 +30,9 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.er
     SupervisorError,
 )
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.plan import Plan
-from run_module import COLLECTIONS, RUNNER, run_module
+from helpers.run_module import PROGRAM as RUN_MODULE
+from helpers.run_module import run_module
+from helpers.supervisord_host import BASE, Supervisord, until
 
 STOPS_IN = 2  # seconds
 SLOW = (
@@ -74,7 +75,7 @@ def killed(name, **arguments):
     """Run a module in the background; at the end of the block kill it, its process group and all
     that it started."""
     process = subprocess.Popen(
-        [sys.executable, "-c", RUNNER, str(COLLECTIONS), name, ""],
+        [*RUN_MODULE, name],
         text=True,
         start_new_session=True,
         stdin=subprocess.PIPE,

@@ -10,7 +10,7 @@ import stat
 import pytest
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._release import known_good
-from run_module import run_module
+from helpers.run_module import run_module
 
 
 class Host:

@@ -7,15 +7,15 @@ from __future__ import annotations
 import shutil
 
 import pytest
-from index_server import IndexServer
-from package_sources import edit, make_source
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._package.checks import (
     findings,
     line,
 )
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._package.project import Project
-from run_module import run_module
+from helpers.index_server import IndexServer
+from helpers.package_sources import edit, make_source
+from helpers.run_module import run_module
 
 TOKEN = "canary0123456789canary0123456789canary01"
 SCRIPT = '"swf_thing.cli:main"'

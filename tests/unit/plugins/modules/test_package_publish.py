@@ -9,9 +9,6 @@ import json
 import threading
 
 import pytest
-from git_servers import GitHttps, commit_all, git
-from index_server import IndexServer, make_wheel
-from package_sources import edit, make_source
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index import configuration
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.page import links
@@ -33,7 +30,10 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._package.targe
 )
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._package.upload import explain
 from ansible_collections.bnlnpps.swf_testbed.plugins.modules import package_publish
-from run_module import run_module
+from helpers.git_servers import GitHttps, commit_all, git
+from helpers.index_server import IndexServer, make_wheel
+from helpers.package_sources import edit, make_source
+from helpers.run_module import run_module
 
 # a percent sign: a .pypirc is read raw
 TOKEN = "canary%0123456789canary0123456789canary01"

@@ -10,13 +10,13 @@ import subprocess
 import sys
 
 import pytest
-from index_server import IndexServer, make_wheel
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._build.installers import find_uv
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.pip_config import (
     set_option,
 )
-from run_module import run_module
+from helpers.index_server import IndexServer, make_wheel
+from helpers.run_module import run_module
 
 TOKEN = "canary%0123456789canary0123456789canary"
 LAB = {

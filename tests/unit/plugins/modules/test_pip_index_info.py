@@ -9,7 +9,6 @@ import re
 
 import pytest
 import yaml
-from index_server import IndexServer, make_wheel
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.configuration import (
     PRESETS,
@@ -18,7 +17,8 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.configu
 )
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.verdicts import TEXTS
 from ansible_collections.bnlnpps.swf_testbed.plugins.modules import pip_index_info
-from run_module import run_module
+from helpers.index_server import IndexServer, make_wheel
+from helpers.run_module import run_module
 
 TOKEN = "canary0123456789canary0123456789canary01"
 

@@ -12,7 +12,7 @@ import sys
 import pytest
 from pip._internal.models.index import PyPI
 
-from run_module import run_module
+from helpers.run_module import run_module
 
 
 @pytest.fixture(name="note")

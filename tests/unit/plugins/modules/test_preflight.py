@@ -13,7 +13,7 @@ import pytest
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host import limits, python
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host import ports as host_ports
-from run_module import COLLECTIONS, run_module
+from helpers.run_module import COLLECTIONS, run_module
 
 
 def environment(home, **extra):

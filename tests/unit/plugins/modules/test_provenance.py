@@ -10,7 +10,7 @@ import stat
 
 import pytest
 
-from run_module import run_module
+from helpers.run_module import run_module
 
 
 class Host:

@@ -18,7 +18,7 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._package.pypir
     PypircError,
     with_indexes,
 )
-from run_module import run_module
+from helpers.run_module import run_module
 
 TOKEN = "canary%%s0123456789#;canary"
 LAB = {

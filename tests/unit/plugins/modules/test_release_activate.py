@@ -26,7 +26,7 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._release.envir
     made_with,
     manifest,
 )
-from run_module import run_module
+from helpers.run_module import run_module
 
 CONF = "[swf-testbed]\nsupervisord = {root}/tools/{tools}/bin/supervisord\nrelease = {root}/releases/{release}\n"
 PYTHON = "%d.%d.%d" % sys.version_info[:3]

@@ -16,7 +16,6 @@ import tarfile
 from pathlib import Path
 
 import pytest
-from index_server import make_wheel, sha256
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._build.installers import installer
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.configuration import (
@@ -30,7 +29,8 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._release.envir
     build,
     manifest,
 )
-from run_module import run_release_build
+from helpers.index_server import make_wheel, sha256
+from helpers.run_module import run_release_build
 
 
 class Host:

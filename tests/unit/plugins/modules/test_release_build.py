@@ -12,7 +12,6 @@ import sys
 import time
 
 import pytest
-from index_server import IndexServer, make_wheel, sha256
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._build.errors import explain
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._build.installers import (
@@ -22,7 +21,8 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.configu
     normalised,
 )
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._release import lock_file
-from run_module import run_module, run_release_build
+from helpers.index_server import IndexServer, make_wheel, sha256
+from helpers.run_module import run_module, run_release_build
 
 TOKEN = "canary0123456789canary0123456789canary01"
 

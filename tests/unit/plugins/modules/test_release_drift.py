@@ -7,7 +7,6 @@ import os
 import sys
 
 import pytest
-from index_server import make_wheel, sha256
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._build.installers import installer
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.configuration import (
@@ -18,6 +17,7 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._release.envir
     build,
     manifest,
 )
+from helpers.index_server import make_wheel, sha256
 
 
 @pytest.fixture(name="release", params=["uv", "pip"])

@@ -11,11 +11,11 @@ import sys
 from pathlib import Path
 
 import pytest
-from index_server import make_wheel, sha256
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._build.installers import find_uv
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.python import find_python
-from run_module import run_release_build
+from helpers.index_server import make_wheel, sha256
+from helpers.run_module import run_release_build
 
 BASE = os.path.realpath(sys._base_executable)
 # another Python than that of these tests, where the machine has one that has its own path

@@ -8,7 +8,6 @@ import json
 import os
 
 import pytest
-from unprivileged import NOBODY, unprivileged_home
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.layout import layout
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._manifest import checks
@@ -18,7 +17,8 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._manifest impo
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._manifest import (
     removal as manifest_removal,
 )
-from run_module import run_module
+from helpers.run_module import run_module
+from helpers.unprivileged import NOBODY, unprivileged_home
 
 SUBJECT = {"instance": "swf", "scope": "user"}
 

@@ -11,7 +11,6 @@ import sys
 from urllib.parse import quote, urlsplit
 
 import pytest
-from index_server import IndexServer, make_wheel, sha256
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._build import installers, wheels
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index import pip_upstream
@@ -24,7 +23,8 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.host_in
     resolved,
 )
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._release import lock_file
-from run_module import run_release_build
+from helpers.index_server import IndexServer, make_wheel, sha256
+from helpers.run_module import run_release_build
 
 TOKEN = "canary/@:%0123456789canary0123456789"
 BACKEND = """

@@ -21,10 +21,10 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
-from ports import free_port
-from supervisord_host import Supervisord, module, until
 
-from run_module import run_module
+from helpers.ports import free_port
+from helpers.run_module import run_module
+from helpers.supervisord_host import Supervisord, module, until
 
 PASSWORD = "s3cret 100% \u00fc:%"
 RUNS = "[program:runs]\ncommand=sleep 1000\nstartsecs=0\n"

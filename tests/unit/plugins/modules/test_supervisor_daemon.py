@@ -15,7 +15,6 @@ import time
 from pathlib import Path
 
 import pytest
-from supervisord_host import BASE, until
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.processes import alive
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.daemon import (
@@ -25,7 +24,8 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.da
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.running import (
     programs_of,
 )
-from run_module import run_module
+from helpers.run_module import run_module
+from helpers.supervisord_host import BASE, until
 
 EXECUTABLE = str(Path(sys.executable).parent / "supervisord")
 CONF = (

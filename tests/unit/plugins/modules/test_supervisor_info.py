@@ -12,10 +12,10 @@ import threading
 import time
 
 import pytest
-from supervisord_host import Supervisord, until
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor import client
-from run_module import run_module
+from helpers.run_module import run_module
+from helpers.supervisord_host import Supervisord, until
 
 EVERY_STATE = (
     """

@@ -12,11 +12,11 @@ import sys
 import time
 
 import pytest
-from ports import free_port
-from supervisord_host import Supervisord, module, until
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor import client
-from run_module import run_module
+from helpers.ports import free_port
+from helpers.run_module import run_module
+from helpers.supervisord_host import Supervisord, module, until
 
 FAST = "startsecs=0\n"
 TWO_WEBS = (

@@ -7,10 +7,10 @@ from __future__ import annotations
 import tempfile
 
 import pytest
-from supervisord_host import Supervisord
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.apply import waves
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.plan import Plan
+from helpers.supervisord_host import Supervisord
 
 SLOW_TO_STOP = "/bin/sh -c 'trap \"sleep 2; exit 0\" TERM; while :; do sleep 0.1; done'"
 PROGRAM = "[program:%s]\ncommand=%s\npriority=%d\nstartsecs=0\nenvironment=ROUND=%d\n"

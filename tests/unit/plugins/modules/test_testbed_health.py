@@ -13,7 +13,7 @@ import threading
 
 import pytest
 
-from run_module import run_module
+from helpers.run_module import run_module
 
 NAME = "data@" + socket.gethostname()
 

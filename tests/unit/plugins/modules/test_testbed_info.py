@@ -11,10 +11,10 @@ import time
 from pathlib import Path
 
 import pytest
-from supervisord_host import Supervisord, until
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.layout import layout
-from run_module import run_module
+from helpers.run_module import run_module
+from helpers.supervisord_host import Supervisord, until
 
 PROGRAMS = """
 [program:well]

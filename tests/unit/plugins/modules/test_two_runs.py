@@ -13,7 +13,7 @@ import stat
 import pytest
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host import turn
-from run_module import run_module
+from helpers.run_module import run_module
 
 ROUNDS = 4
 

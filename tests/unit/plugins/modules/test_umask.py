@@ -12,9 +12,9 @@ import tarfile
 from pathlib import Path
 
 import pytest
-from index_server import make_wheel, sha256
 
-from run_module import run_module, run_release_build
+from helpers.index_server import make_wheel, sha256
+from helpers.run_module import run_module, run_release_build
 
 UMASKS = pytest.mark.parametrize("umask", [0o000, 0o077], ids=oct)
 

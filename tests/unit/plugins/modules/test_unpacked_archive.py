@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from run_module import run_module
+from helpers.run_module import run_module
 
 
 def entry(name, file_type=tarfile.REGTYPE, text=b"", mode=0o644, link=""):

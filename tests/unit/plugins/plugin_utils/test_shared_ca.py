@@ -10,13 +10,13 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from certificates import Ca
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils import _lab_ca, _shared_ca
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._certificates import (
     CertificateError,
     general_name,
 )
+from helpers.certificates import Ca
 
 NAMES = ["broker.example.org"]
 

@@ -8,13 +8,13 @@ import os
 import shutil
 
 import pytest
-from git_servers import GitHttps, GitSsh, commit_all, git
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._build.git import (
     GitError,
     checked,
     checkout,
 )
+from helpers.git_servers import GitHttps, GitSsh, commit_all, git
 
 TOKEN = "canary/%:@0123456789canary"
 COMMIT = "0123456789abcdef0123456789abcdef01234567"

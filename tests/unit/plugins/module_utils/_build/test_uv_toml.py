@@ -8,7 +8,6 @@ import subprocess
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from netrc_readers import Readers
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._build import uv_toml
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._build.installers import find_uv
@@ -18,6 +17,7 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.marked
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.configuration import (
     normalised,
 )
+from helpers.netrc_readers import Readers
 
 LINES = uv_toml.index_lines(
     normalised([{"name": "lab", "url": "https://index.example.org/simple/"}])[0], []

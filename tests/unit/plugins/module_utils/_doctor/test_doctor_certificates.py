@@ -6,7 +6,6 @@ from __future__ import annotations
 import datetime
 
 import pytest
-from certificates import Ca
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding
@@ -19,6 +18,7 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._doctor.certif
     file_problems,
 )
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._certificates import end_of
+from helpers.certificates import Ca
 
 
 @pytest.fixture(name="ca", scope="module")

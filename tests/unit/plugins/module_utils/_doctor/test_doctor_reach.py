@@ -6,10 +6,10 @@ from __future__ import annotations
 import socket
 
 import pytest
-from certificates import Ca, tls_server
-from ports import free_port
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._doctor.reach import reach
+from helpers.certificates import Ca, tls_server
+from helpers.ports import free_port
 
 
 @pytest.fixture(name="ca", scope="module")

@@ -10,11 +10,11 @@ import time
 import urllib.request
 
 import pytest
-from index_server import make_wheel
-from index_stand_ins import put_json
-from ports import free_port
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.probe import probe
+from helpers.index_server import make_wheel
+from helpers.index_stand_ins import put_json
+from helpers.ports import free_port
 
 START_SECONDS = 90
 

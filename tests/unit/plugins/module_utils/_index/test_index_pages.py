@@ -14,8 +14,6 @@ import zipfile
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from index_server import make_wheel
-from index_stand_ins import TOKEN, StandIn, anchor, html, page, pages
 from packaging.specifiers import SpecifierSet
 from packaging.tags import sys_tags
 from packaging.version import Version
@@ -24,6 +22,8 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index import 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.page import parse
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.probe import probe
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.secrets import Scrubber
+from helpers.index_server import make_wheel
+from helpers.index_stand_ins import TOKEN, StandIn, anchor, html, page, pages
 
 HERE = sysconfig.get_platform().replace("-", "_").replace(".", "_")
 VERSION = st.builds(

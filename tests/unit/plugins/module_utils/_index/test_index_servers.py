@@ -17,8 +17,13 @@ import venv
 
 import pytest
 import trustme
-from index_server import IndexServer, make_wheel
-from index_stand_ins import (
+
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.probe import (
+    diagnose,
+    probe,
+)
+from helpers.index_server import IndexServer, make_wheel
+from helpers.index_stand_ins import (
     GITLAB,
     TOKEN,
     USER,
@@ -32,11 +37,6 @@ from index_stand_ins import (
     pages,
     pypiserver_app,
     server_context,
-)
-
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.probe import (
-    diagnose,
-    probe,
 )
 
 LOGIN = {"username": USER, "token": TOKEN}

@@ -7,7 +7,6 @@ from __future__ import annotations
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
-from netrc_readers import Readers
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.marked_block import (
     BEGIN,
@@ -22,6 +21,7 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.netrc_f
     logins_in,
     with_logins,
 )
+from helpers.netrc_readers import Readers
 
 OURS = "machine 127.0.0.1 login reader password canary\n"
 LOGIN = ("reader", "canary")

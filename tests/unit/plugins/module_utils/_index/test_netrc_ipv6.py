@@ -12,12 +12,12 @@ import sys
 from pathlib import Path
 
 import pytest
-from index_server import IndexServer, make_wheel
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.configuration import (
     netrc,
     normalised,
 )
+from helpers.index_server import IndexServer, make_wheel
 
 TOKEN = "0123456789abcdef0123456789abcdef01234567"
 BIN = Path(sys.executable).parent

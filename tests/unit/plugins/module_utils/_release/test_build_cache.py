@@ -10,7 +10,6 @@ import sys
 from pathlib import Path
 
 import pytest
-from index_server import IndexServer, make_wheel, sha256
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._build import wheels
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._build.installers import (
@@ -22,6 +21,7 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.configu
 )
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._release import build_cache
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._release.environments import build
+from helpers.index_server import IndexServer, make_wheel, sha256
 
 # MB of the wheel
 SIZE = 2

@@ -11,13 +11,13 @@ import sys
 from pathlib import Path
 
 import pytest
-from index_server import make_wheel, sha256
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._build.errors import explain
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._build.installers import (
     InstallError,
 )
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._release import environments
+from helpers.index_server import make_wheel, sha256
 
 COLLECTIONS = Path(__file__).resolve().parents[5] / ".ansible" / "collections"
 BUILD = """

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import yaml
 
-ROOT = Path(__file__).resolve().parents[3]
+ROOT = Path(__file__).resolve().parents[2]
 # what makes or reads a secret
 LOOKUPS = re.compile(r"bnlnpps\.swf_testbed\.(secret|host_certificate)\b")
 # the certificate of a key is public, and so are names of users and paths of files

@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-CALLBACKS = Path(__file__).resolve().parents[2] / "callbacks"
+CALLBACKS = Path(__file__).resolve().parents[1] / "callbacks"
 
 
 class Seen:

@@ -15,7 +15,8 @@ import time
 from pathlib import Path
 
 import trustme
-from ports import free_port
+
+from helpers.ports import free_port
 
 BACKEND = (
     Path(subprocess.check_output(["git", "--exec-path"], text=True).strip()) / "git-http-backend"

@@ -13,7 +13,8 @@ import time
 from pathlib import Path
 
 import pytest
-from ports import free_port
+
+from helpers.ports import free_port
 
 PASSWORD = "canary:with\\odd characters"
 BIN = (sorted(glob.glob("/usr/lib/postgresql/*/bin")) or [""])[-1]

@@ -2,7 +2,7 @@
 """Runs real faults against a real testbed of this login, in a home to throw away, and prints what
 it came through.
 
-    python tests/faults/run.py [--wheels DIR] [--keep] [FAULT...]
+    python tests/run_faults.py [--wheels DIR] [--keep] [FAULT...]
 
 Takes about 50 minutes. Needs the environment of `make setup-test`; as root it also tries a full
 disk, and with a C compiler (cc) a clock that is set back: a small library, clock.c, gives another
@@ -21,9 +21,9 @@ import tempfile
 import time
 from pathlib import Path
 
-from faults import ORDER, Faults
-from testbed import ROOT, Prober, Testbed
-from wheels import Versions, build_all
+from faults.faults import ORDER, Faults
+from faults.testbed import ROOT, Prober, Testbed
+from faults.wheels import Versions, build_all
 
 SMALL_DISK = "size=4g"
 

@@ -12,9 +12,10 @@ import tempfile
 from pathlib import Path
 
 import yaml
-from ports import free_port
 
-ROOT = Path(__file__).resolve().parents[3]
+from helpers.ports import free_port
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 class Fleet:

@@ -16,14 +16,13 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
-from index_server import make_wheel
-from ports import free_port
-from upstream_stand_in import stand_in
-
 from ansible_collections.bnlnpps.swf_testbed.plugins.filter.htpasswd_file import htpasswd_file
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._lab_ca import LabCa
+from helpers.index_server import make_wheel
+from helpers.ports import free_port
+from helpers.upstream_stand_in import stand_in
 
-ROOT = Path(__file__).resolve().parents[3]
+ROOT = Path(__file__).resolve().parents[2]
 READER, PUBLISHER = "canaryreader" * 3, "canarypublisher" * 3
 USERS = [
     {"name": "reader", "token": READER, "rights": ["read"]},

@@ -12,9 +12,8 @@ import urllib.error
 import urllib.request
 import zipfile
 
-from ports import free_port
-
 from ansible_collections.bnlnpps.swf_testbed.plugins.filter.htpasswd_file import htpasswd_entry
+from helpers.ports import free_port
 
 
 def make_wheel(
