@@ -82,7 +82,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.modes import known_umask
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.modes import set_umask
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.lease import hold
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._release import (
     config_snapshot,
@@ -150,7 +150,7 @@ def main() -> None:
         supports_check_mode=True,
     )
     hold(module)
-    known_umask()
+    set_umask()
     with reported(module):
         module.exit_json(**activated(module.params, module.check_mode))
 

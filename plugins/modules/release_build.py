@@ -274,7 +274,7 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._build.install
     installer,
 )
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._build.verdict import explained
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.modes import known_umask
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.modes import set_umask
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.lease import hold
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.python import resolved
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.configuration import (
@@ -563,7 +563,7 @@ def main() -> None:
     hold(module)
     options = module.params
     options["_controller"] = {**CONTROLLER, **(options["_controller"] or {})}
-    known_umask()
+    set_umask()
     with access_of(module), reported(module, lambda error: explanation(options, error)):
         # once for all steps: uv finds another Python by the same name than this module does
         options["python"] = resolved(options["python"])

@@ -54,7 +54,7 @@ import os
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.modes import known_umask
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.modes import set_umask
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.lease import hold
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._release import store
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._release.environments import (
@@ -88,7 +88,7 @@ def main() -> None:
         supports_check_mode=True,
     )
     hold(module)
-    known_umask()
+    set_umask()
     root, files = module.params["root"], module.params["files"]
     with reported(module):
         removed = surplus(root, module.params["id"], module.params["keep"], files)

@@ -25,7 +25,7 @@ WRONG = {"bool": "maybe", "int": "lots", "float": "much"}
 def options_of(role):
     return yaml.safe_load((ROOT / "roles" / role / "meta/argument_specs.yml").read_text())[
         "argument_specs"
-    ]["main"]["options"]
+    ]["variables"]["options"]
 
 
 def has_secret(option):
