@@ -26,7 +26,9 @@ ELSEWHERE = {
 class ActionModule(ActionWithNames):
     NAMED = ("password",)
 
-    def run(self, tmp: None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+    def run(
+        self, tmp: str | None = None, task_vars: dict[str, Any] | None = None
+    ) -> dict[str, Any]:
         result = super().run(tmp, task_vars)
         former = self._task.args.get("former")
         if former and not result.get("failed") and "rows" in result:

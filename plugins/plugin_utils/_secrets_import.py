@@ -149,5 +149,5 @@ def copied(path: str) -> str:
     )
     handle = os.open(copy, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(handle, "wb") as stream:
-        stream.write(read(path))
+        stream.write(read(path) or b"")
     return copy

@@ -28,6 +28,8 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.ru
 
 def drift(state: State) -> list[Finding]:
     """Findings for an instance whose supervisord answers."""
+    if state.snapshot is None or state.client is None:
+        return []
     places, daemon = state.places, Daemon(state.snapshot.pid)
     found = [other_release(places, state.settings.get("release")), newer_secret(places)]
     try:

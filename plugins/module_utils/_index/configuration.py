@@ -10,7 +10,7 @@ All readers of ``swf_testbed_pip_indexes``, on the controller or on a host, use 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -121,7 +121,7 @@ class IndexesError(ValueError):
     """The entries are invalid; the text has one line per problem."""
 
 
-def normalised(indexes: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def normalised(indexes: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """The entries with all defaults filled in.
 
     :param indexes: the items of ``swf_testbed_pip_indexes``.
@@ -156,7 +156,7 @@ def warnings(indexes: list[dict[str, Any]]) -> list[str]:
     ]
 
 
-def netrc(indexes: list[dict[str, Any]]) -> str:
+def netrc(indexes: Sequence[Mapping[str, Any]]) -> str:
     """The credentials of normalised indexes, by host, as pip, uv and curl read them.
 
     :raises IndexesError: when one of two logins for a host would be lost, or a reader would misread

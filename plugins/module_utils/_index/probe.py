@@ -78,7 +78,7 @@ class ProbeError(ValueError):
 
 
 def diagnose(
-    indexes: list[dict[str, Any]],
+    indexes: Sequence[Mapping[str, Any]],
     names: list[str],
     access_dir: str | None = None,
     python: str | None = None,
@@ -94,7 +94,9 @@ def diagnose(
     :returns: list of texts, each with cause, evidence and fix and without credentials.
     """
     try:
-        return probe(indexes, names, access_dir, python, timeout)["problems"]
+        return probe([dict(index) for index in indexes], names, access_dir, python, timeout)[
+            "problems"
+        ]
     except (ProbeError, IndexesError, AccessError) as error:
         return str(error).splitlines()
 

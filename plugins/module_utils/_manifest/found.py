@@ -9,6 +9,7 @@ from __future__ import annotations
 import glob
 import json
 import os
+from collections.abc import Mapping
 from typing import Any
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index import pip_config
@@ -100,7 +101,7 @@ def entries_of(places: dict[str, Any]) -> list[dict[str, Any]]:
     ]
 
 
-def others_on_host(places: dict[str, Any]) -> dict[str, dict[str, Any]]:
+def others_on_host(places: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     """{name: manifest} of the other instances on the host that this login can read."""
     found = {}
     folder = os.path.dirname(places["config_dir"])

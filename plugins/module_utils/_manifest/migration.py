@@ -8,7 +8,6 @@ service are the role testbed. An interrupted migration goes on in the next run."
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 from typing import Any
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._manifest import listing
@@ -21,7 +20,7 @@ RENAMED = (
 )
 
 
-def migrate(options: Mapping[str, Any], check_mode: bool) -> bool:
+def migrate(options: dict[str, Any], check_mode: bool) -> bool:
     """Rename what has a former name, in the manifest first. True if there was anything.
 
     :param options: the option ``manifest`` of a module.

@@ -178,7 +178,7 @@ def claimed(
         level: dict[str, tuple[dict[str, Any], list[str]]] = {}
         for requirement in wanted:
             name = name_of(requirement)
-            index = index_of(name, indexes)
+            index = dict(index_of(name, indexes))
             if index["packages"] and name not in bound:
                 bound[name] = index
                 level.setdefault(index["name"], (index, []))[1].append(requirement)

@@ -90,7 +90,7 @@ def collect(
     # most files are the same for all Pythons
     with tempfile.TemporaryDirectory() as cache:
         for text, bound in locks:
-            for index, requirements in by_index(text, resolved(bound)):
+            for index, requirements in by_index(text or "", resolved(bound)):
                 for python in pythons:
                     for architecture in architectures:
                         fetch(
