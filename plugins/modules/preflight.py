@@ -214,7 +214,7 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.github_
     found_in,
 )
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._instance.monitor_database import (
-    known_from,
+    database_of,
 )
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._manifest import provenance
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._manifest.found import (
@@ -345,7 +345,7 @@ def main() -> None:
     except InstanceNameError as error:
         module.fail_json(msg=str(error))
     add_systemd(options, places)
-    places.update(known_from(places["supervisord_conf"]))
+    places.update(database_of(places["supervisord_conf"]))
     fact = "swf_testbed_layout_" + options["instance"].replace("-", "_")
     result: dict[str, Any] = {"changed": False, "ansible_facts": {fact: places}, "problems": []}
     if options["secrets"] is None:

@@ -13,10 +13,10 @@ from conftest import Api, PostgreSQL, Site, free_port, wait_until
 
 
 def test_taken_port_is_one_clear_line_and_nothing_is_changed(site: Site) -> None:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        taken.listen()
-        port = taken.getsockname()[1]
+    with socket.socket() as used:
+        used.bind(("127.0.0.1", 0))
+        used.listen()
+        port = used.getsockname()[1]
         done = site.command("serve", "--setup", "--port", str(port))
     assert done.returncode == 2
     assert (
@@ -28,11 +28,11 @@ def test_taken_port_is_one_clear_line_and_nothing_is_changed(site: Site) -> None
 
 def test_port_is_taken_before_anything_that_takes_time(site: Site) -> None:
     """During a restart, clients are refused only while Python starts."""
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        taken.listen()
+    with socket.socket() as used:
+        used.bind(("127.0.0.1", 0))
+        used.listen()
         # with this environment, Django cannot even be set up
-        done = site.command("serve", "--port", str(taken.getsockname()[1]), SECRET_KEY="")
+        done = site.command("serve", "--port", str(used.getsockname()[1]), SECRET_KEY="")
     assert "cannot listen" in done.stderr
 
 

@@ -91,12 +91,12 @@ def test_unacknowledged_goes_to_the_next_in_order(broker, version: str) -> None:
     first.put(QUEUE, "a", "b", "c", "d")
     first.subscribe(QUEUE)
     frames = [first.read("MESSAGE") for _ in "abcd"]
-    taken = frames[1].headers
+    received = frames[1].headers
     first.receipt(
         "ACK",
-        {"id": taken["ack"]}
+        {"id": received["ack"]}
         if version == "1.2"
-        else {"subscription": "s", "message-id": taken["message-id"]},
+        else {"subscription": "s", "message-id": received["message-id"]},
     )
     first.close()  # no DISCONNECT: as a killed client does
     second = RawClient(broker.port)

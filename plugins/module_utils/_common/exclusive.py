@@ -31,7 +31,7 @@ def exclusive(path: str, patience: float) -> t.Iterator[None]:
     :raises LockHeld: the process still holds it.
     """
     deadline = time.monotonic() + patience
-    handle = _taken(path)
+    handle = _acquired(path)
     while handle is None:
         if time.monotonic() > deadline:
             raise LockHeld(
@@ -39,14 +39,14 @@ def exclusive(path: str, patience: float) -> t.Iterator[None]:
                 "hangs, kill it and run again" % (holder(path), path, patience)
             )
         time.sleep(POLL_SECONDS)
-        handle = _taken(path)
+        handle = _acquired(path)
     try:
         yield
     finally:
         os.close(handle)
 
 
-def _taken(path: str) -> int | None:
+def _acquired(path: str) -> int | None:
     """A handle that holds the lock, or None if another process does."""
     while True:
         handle = _opened(path)
@@ -59,8 +59,8 @@ def _taken(path: str) -> int | None:
             else:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 if _is(path, status):
-                    handle, taken = -1, handle
-                    return taken
+                    handle, acquired = -1, handle
+                    return acquired
         except BlockingIOError:
             return None
         finally:

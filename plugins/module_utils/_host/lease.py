@@ -74,7 +74,7 @@ class LeaseHeld(Exception):
         super().__init__(text % dict(holder, age=age, minutes=SECONDS // 60))
 
 
-def taken_from_environment() -> dict[str, Any] | None:
+def read_from_environment() -> dict[str, Any] | None:
     """The lease from the playbook, or None. Programs that the module starts do not inherit it."""
     text = os.environ.pop(ENVIRONMENT, "").partition(MARK)[2]
     return json.loads(text) if text else None
@@ -116,14 +116,14 @@ def take(lease: dict[str, Any]) -> None:
         if found and found["owner"] != lease["owner"] and age < SECONDS and not lease["break"]:
             raise LeaseHeld(found, age)
         mine = found if found and found["run"] == lease["run"] else None
-        taken = dict(
+        new_lease = dict(
             lease,
             since=mine["since"] if mine else time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime()),
         )
         if found and found["owner"] != lease["owner"]:
             # the other run may be slow and not dead: leave a record for it after this run has ended
-            write(path + LOST, dict(taken, **{"from": found["run"]}))
-        write(path, taken)
+            write(path + LOST, dict(new_lease, **{"from": found["run"]}))
+        write(path, new_lease)
 
 
 def write(path: str, content: Mapping[str, Any]) -> None:
@@ -167,7 +167,7 @@ def renew_in_background(lease: dict[str, Any]) -> None:
 def hold(module: Any) -> None:
     """Hold the lease while a module changes the host; the module fails if another controller holds
     it."""
-    lease = taken_from_environment()
+    lease = read_from_environment()
     if not lease or module.check_mode:
         return
     if lease["scope"] == "system" and os.geteuid() != 0:
@@ -191,7 +191,7 @@ def hold(module: Any) -> None:
 
 def release() -> bool:
     """Release the lease from the playbook if this run holds it; return whether it did."""
-    lease = taken_from_environment()
+    lease = read_from_environment()
     if not lease or (lease["scope"] == "system" and os.geteuid() != 0):
         return False
     try:

@@ -359,7 +359,7 @@ def together(found: list[dict[str, Any]]) -> Iterator[str]:
             yield TWO_LOGINS % host
 
 
-def logins_of(indexes: list[dict[str, Any]]) -> Iterator[tuple[str, tuple[str, str], str]]:
+def logins_of(indexes: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, tuple[str, str], str]]:
     """(host, (user name, token), name of the index): netrc has hosts, and no ports or paths."""
     for index in indexes:
         host = urlsplit(index["url"] or "").hostname

@@ -93,7 +93,7 @@ def configured(path: str) -> tuple[dict[str, str], dict[str, str]]:
     ), own
 
 
-def known_from(path: str) -> dict[str, str]:
+def database_of(path: str) -> dict[str, str]:
     """The testbed's monitor in the configuration of a host, for the layout: {monitor_database,
     monitor_url}."""
     try:

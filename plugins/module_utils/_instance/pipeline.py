@@ -32,9 +32,9 @@ class Agent:
 
     def __init__(self, program: str, pid: int) -> None:
         self.program, self.pid = program, pid
-        kind = program[: -len(SUFFIX)]
+        agent_type = program[: -len(SUFFIX)]
         self.name = (environ_of(pid) or {}).get("SWF_AGENT_NAME") or "%s@%s" % (
-            kind,
+            agent_type,
             socket.gethostname(),
         )
 

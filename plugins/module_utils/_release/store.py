@@ -82,19 +82,19 @@ def existing(root: str, folder: str) -> list[str]:
 
 
 def place_for(
-    root: str, kind: str, name: str, in_use: set[str], fits: Callable[[dict[str, Any]], bool]
+    root: str, part: str, name: str, in_use: set[str], fits: Callable[[dict[str, Any]], bool]
 ) -> tuple[str, dict[str, Any] | None]:
     """Where an environment is, or is to be built; (path, manifest or None).
 
     One that is in use and damaged, or that was built with another Python, is not changed: the new
     one is built next to it, under its name with a number appended.
 
-    :param kind: ``releases`` or ``tools``.
+    :param part: ``releases`` or ``tools``.
     :param fits: whether a manifest is of a suitable environment.
     """
-    folder = os.path.join(root, kind)
+    folder = os.path.join(root, part)
     names = [name] + [
-        "%s.%d" % (name, number) for number in range(2, len(existing(root, kind)) + 3)
+        "%s.%d" % (name, number) for number in range(2, len(existing(root, part)) + 3)
     ]
     usable = [
         (other, found)
@@ -157,9 +157,9 @@ def surplus(root: str, keep: int, files: list[str]) -> list[str]:
     return gone
 
 
-def newest_first(root: str, kind: str) -> list[str]:
+def newest_first(root: str, part: str) -> list[str]:
     """Names of the complete releases, or tools."""
-    found = {name: manifest(os.path.join(root, kind, name)) for name in existing(root, kind)}
+    found = {name: manifest(os.path.join(root, part, name)) for name in existing(root, part)}
     built = {name: content["built_at"] for name, content in found.items() if content}
     return sorted(built, key=lambda name: built[name], reverse=True)
 

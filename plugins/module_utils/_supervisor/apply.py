@@ -51,11 +51,11 @@ def to_start(plan: Plan, infos: t.Sequence[t.Mapping[str, t.Any]]) -> list[str]:
     Those with autostart, unless they run or have done their work; and, in groups that are replaced,
     those that run now.
     """
-    known = {status.namespec(info): info for info in infos}
+    reported = {status.namespec(info): info for info in infos}
     fresh = set(plan.added) | set(plan.changed)
     names = []
     for name, config in plan.wanted.items():
-        info = known.get(name)
+        info = reported.get(name)
         if config["group"] in fresh:
             if config["autostart"] or (info is not None and needs_stop(t.cast(t.Any, info))):
                 names.append(name)
@@ -118,8 +118,8 @@ def change_over(
             return blocked, refused
         coming = {*part.added, *part.changed}
         names = [name for name in starting if name.split(":", 1)[0] in coming]
-        again, not_taken = replace_groups(client, part, names)
-        refused.update(not_taken)
+        again, more_refused = replace_groups(client, part, names)
+        refused.update(more_refused)
         infos = client.processes()
         if again:
             left.insert(0, part.only(again.__contains__))

@@ -53,10 +53,10 @@ def check_numbers(module: AnsibleModule) -> None:
             module.fail_json(msg="%s must not be negative." % option, cause="bad_option")
 
 
-def no_such_program(missing: list[str], known: list[str]) -> str:
+def no_such_program(missing: list[str], configured: list[str]) -> str:
     return "supervisord has no program %s. Evidence: it has %s." % (
         ", ".join(missing),
-        ", ".join(known) or "none",
+        ", ".join(configured) or "none",
     )
 
 

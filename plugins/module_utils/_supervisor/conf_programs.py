@@ -86,14 +86,14 @@ print(json.dumps(found))
 class Group:
     """A group of processes as the configuration defines it.
 
-    :ivar kind: "program", "eventlistener" or "fcgi-program".
+    :ivar section_type: "program", "eventlistener" or "fcgi-program".
     :ivar processes: in supervisord's order; each a dict with the keys that supervisord reports, and
         those in UNREPORTED.
     :ivar extras: the unreported settings of the group itself (event names, socket).
     """
 
     name: str
-    kind: str
+    section_type: str
     priority: int
     processes: list[Config]
     extras: Config

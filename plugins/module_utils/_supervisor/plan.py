@@ -119,7 +119,7 @@ def predict(path: str, snapshot: Snapshot, daemon: Daemon, record: Record | None
         if record is not None and record.is_pending(group, members[name]):
             plan.changed.append(name)
             continue
-        usable = record if record is not None and record.knows(name, members[name]) else None
+        usable = record if record is not None and record.has(name, members[name]) else None
         if usable is None or not usable.same(group):
             reported = {
                 item["name"]: item for item in snapshot.config or () if item["group"] == name

@@ -80,14 +80,14 @@ def _make_plan(task: Task) -> Plan:
     if task.module.check_mode:
         plan = _predict(task)
     else:
-        known = task.snapshot.config  # as it was before supervisord reads the file
+        reported = task.snapshot.config  # as it was before supervisord reads the file
         answer = apply.reread(task.client)
         predicted = None
         # supervisord says which groups differ, but not in what. The file is read here for that, for
         # a missing record, and where supervisord cannot report its configuration.
         if (
             any(answer)
-            or known is None
+            or reported is None
             or records.is_missing(
                 task.client.endpoint, Daemon(task.snapshot.pid), task.snapshot.processes
             )
@@ -96,8 +96,8 @@ def _make_plan(task: Task) -> Plan:
                 predicted = _predict(task)
         plan = plans.from_reread(answer, predicted)
         if not plan.wanted:
-            known = task.client.config() if any(answer) else known
-            plan.wanted = {status.namespec(item): item for item in known or ()}
+            reported = task.client.config() if any(answer) else reported
+            plan.wanted = {status.namespec(item): item for item in reported or ()}
         if not plan.wanted and predicted is not None:
             plan.wanted = predicted.wanted
     task.order = actions.Order(list(plan.wanted.values()))
@@ -128,7 +128,7 @@ def _restrict(task: Task, plan: Plan) -> Plan:
     infos = list(plan.wanted.values()) + list(task.snapshot.processes)
     if not task.names and not task.groups:
         return plan
-    task.all_known(
+    task.require(
         status.unmatched(infos, task.names, task.groups),
         sorted({status.display_name(info) for info in infos}),
     )

@@ -39,7 +39,7 @@ class Record:
         self._groups: dict[str, t.Any] = data["groups"]
         self._pending: dict[str, t.Any] = data["pending"]
 
-    def knows(self, group: str, infos: t.Iterable[t.Mapping[str, t.Any]]) -> bool:
+    def has(self, group: str, infos: t.Iterable[t.Mapping[str, t.Any]]) -> bool:
         """Whether the group is still the recorded one.
 
         A group that was removed and added again has programs that were started later and never
@@ -59,7 +59,7 @@ class Record:
 
     def covers(self, infos: t.Iterable[t.Mapping[str, t.Any]]) -> bool:
         """Whether the groups of all these reports are the recorded ones, and none is pending."""
-        return not self._pending and all(self.knows(info["group"], [info]) for info in infos)
+        return not self._pending and all(self.has(info["group"], [info]) for info in infos)
 
     def is_pending(self, group: Group, infos: t.Iterable[t.Mapping[str, t.Any]]) -> bool:
         """Whether supervisord read this very configuration of the group, and does not use it
@@ -110,31 +110,31 @@ def new_record(
     """
     if endpoint.scheme != "unix" or daemon.ticks is None:
         return None
-    known = _read(endpoint) or {}
-    old = Record(known) if known.get("daemon") == [daemon.pid, daemon.ticks] else None
-    salt = known.get("salt") or os.urandom(16).hex()
+    former = _read(endpoint) or {}
+    old = Record(former) if former.get("daemon") == [daemon.pid, daemon.ticks] else None
+    salt = former.get("salt") or os.urandom(16).hex()
     members: dict[str, list[t.Mapping[str, t.Any]]] = {name: [] for name in groups}
     for info in infos:
         members.setdefault(info["group"], []).append(info)
-    still_known = [name for name in pending if old is not None and old.knows(name, members[name])]
+    still_valid = [name for name in pending if old is not None and old.has(name, members[name])]
     in_force = {
         name: _hash_group(group, salt) for name, group in groups.items() if name not in pending
     }
-    in_force.update((name, known["groups"][name]) for name in still_known)
+    in_force.update((name, former["groups"][name]) for name in still_valid)
     data: dict[str, t.Any] = {
         "format": _FORMAT,
         "daemon": [daemon.pid, daemon.ticks],
         "salt": salt,
         "groups": in_force,
         "pending": {
-            name: _hash_group(groups[name], salt) for name in pending if name not in still_known
+            name: _hash_group(groups[name], salt) for name in pending if name not in still_valid
         },
     }
     same = (
         old is not None
-        and {key: value for key, value in known.items() if key != "written_at"} == data
+        and {key: value for key, value in former.items() if key != "written_at"} == data
     )
-    if same and all(t.cast(Record, old).knows(name, members[name]) for name in in_force):
+    if same and all(t.cast(Record, old).has(name, members[name]) for name in in_force):
         return None
     data["written_at"] = time.time()
     return data
@@ -176,7 +176,7 @@ def _read(endpoint: Endpoint) -> dict[str, t.Any] | None:
 def _hash_group(group: Group, salt: str) -> dict[str, t.Any]:
     return {
         "frame": _hash(
-            [group.kind, group.priority, group.extras, [item["name"] for item in group.processes]],
+            [group.section_type, group.priority, group.extras, [item["name"] for item in group.processes]],
             salt,
         ),
         "processes": {item["name"]: _hash_process(item, salt) for item in group.processes},

@@ -133,8 +133,8 @@ def processes(
     )
     result = []
     for info in infos:
-        known = None if info["name"] in ambiguous else exits.get(info["name"])
-        item = _process(info, autostart.get((info["group"], info["name"])), known)
+        valid = None if info["name"] in ambiguous else exits.get(info["name"])
+        item = _process(info, autostart.get((info["group"], info["name"])), valid)
         item["healthy"] = _healthy(item, min_uptime)
         result.append(item)
     return result
@@ -155,8 +155,8 @@ def _process(
     ):
         left = Exit(info["exitstatus"], None)
     # a start in the future: the clock was set back
-    known = info["start"] <= info["now"] < LAST_SECOND
-    uptime = info["now"] - info["start"] if alive and known else None
+    valid = info["start"] <= info["now"] < LAST_SECOND
+    uptime = info["now"] - info["start"] if alive and valid else None
     return {
         "name": info["name"],
         "group": info["group"],

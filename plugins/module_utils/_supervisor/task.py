@@ -66,19 +66,19 @@ class Task:
         :raises SupervisorError: a pattern matches none.
         """
         infos = self.snapshot.processes
-        self.all_known(
+        self.require(
             status.unmatched(infos, self.names, self.groups),
             [status.display_name(i) for i in infos],
         )
         return status.select(infos, self.names, self.groups)
 
     @staticmethod
-    def all_known(missing: list[str], known: list[str]) -> None:
+    def require(missing: list[str], configured: list[str]) -> None:
         if missing and missing != ["all"]:
             raise SupervisorError(
                 "no_such_program",
                 "%s Fix: correct the names (all programs of a group are 'group:*'), or add newly "
-                "configured programs with state=applied." % args.no_such_program(missing, known),
+                "configured programs with state=applied." % args.no_such_program(missing, configured),
             )
 
     def group_selected(self, group: str, members: t.Iterable[str]) -> bool:
@@ -191,9 +191,9 @@ class Task:
                 right[label] = {"state": "%s (%s)" % (state, action)}
             for key in changed_keys.get(name, []):
                 if label in left and label in right:
-                    known = key not in UNREPORTED
-                    left[label][key] = old_config[name][key] if known else "(not shown)"
-                    right[label][key] = wanted[name][key] if known else "(changed, not shown)"
+                    configured = key not in UNREPORTED
+                    left[label][key] = old_config[name][key] if configured else "(not shown)"
+                    right[label][key] = wanted[name][key] if configured else "(changed, not shown)"
             if action == "added" and label in right:
                 right[label]["command"] = wanted[name]["command"]
         return {"before": left, "after": right}

@@ -51,11 +51,11 @@ class Waiter:
 
         :param names: the reported programs, None for all wanted ones.
         """
-        known = {status.namespec(info): info for info in infos}
+        reported_info = {status.namespec(info): info for info in infos}
         failed: dict[str, str] = {}
         pending: dict[str, str] = {}
         for name in self._wanted if names is None else names:
-            wanted, info = self._wanted[name], known.get(name)
+            wanted, info = self._wanted[name], reported_info.get(name)
             if info is None:
                 failed[name] = "supervisord does not have it any more"
                 continue
@@ -102,8 +102,8 @@ class Waiter:
 
     def _seen_for(self, name: str, identity: tuple[int, int]) -> float:
         """Seconds for which each report has shown the program like that."""
-        known, since = self._seen_since.get(name, (None, 0.0))
-        if known != identity:
+        reported_info, since = self._seen_since.get(name, (None, 0.0))
+        if reported_info != identity:
             since = time.monotonic()
             self._seen_since[name] = (identity, since)
         return time.monotonic() - since
@@ -168,8 +168,8 @@ def _completed(
     infos: list[dict[str, t.Any]], judged: list[dict[str, t.Any]]
 ) -> list[dict[str, t.Any]]:
     """A report of all programs, but with the judged ones unchanged."""
-    known = {status.namespec(info): info for info in judged}
-    return [known.get(status.namespec(info), info) for info in infos]
+    reported_info = {status.namespec(info): info for info in judged}
+    return [reported_info.get(status.namespec(info), info) for info in infos]
 
 
 def explain(
@@ -181,10 +181,10 @@ def explain(
     :param total: the number of programs that were waited for.
     :param goal: the wanted state, for example "RUNNING".
     """
-    known = {status.namespec(item): item for item in items}
+    reported_info = {status.namespec(item): item for item in items}
     parts = []
     for name, reason in sorted(outcome.reasons.items()):
-        item = known.get(name)
+        item = reported_info.get(name)
         text = status.describe(item) if item else name
         parts.append("%s: %s" % (text, reason) if reason else text)
     shown = "; ".join(parts[:10])

@@ -6,22 +6,22 @@ scope=$1 root=$2 conf=$3
 shift 3
 
 release=$(basename "$(readlink "$root/current")")
-kept=$(dirname "$conf")/known_good/$release
+copy=$(dirname "$conf")/known_good/$release
 if grep -qxF "release = $root/releases/$release" "$conf"; then
     exit 0
 fi
 # supervisord.conf last: the next boot reads it, if this one is interrupted, too
 set -- "$@" "$conf"
 for path; do
-    if ! [ -e "$kept/$(basename "$path")" ]; then
-        echo "$kept has no $(basename "$path"): $conf stays as it is, although its release was not proven healthy here"
+    if ! [ -e "$copy/$(basename "$path")" ]; then
+        echo "$copy has no $(basename "$path"): $conf stays as it is, although its release was not proven healthy here"
         exit 0
     fi
 done
 
 echo "The host went down in a change-over. Back to the release $release, which served before; to go forward again, run site.yml or upgrade.yml."
 for path; do
-    cp -p "$kept/$(basename "$path")" "$path.boot"
+    cp -p "$copy/$(basename "$path")" "$path.boot"
     sync "$path.boot"
     mv -f "$path.boot" "$path"
 done

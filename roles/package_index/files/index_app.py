@@ -196,13 +196,13 @@ class Index:
         else:
             page = self._private_page(name, environ)
         if simple_page.wants_json(environ.get("HTTP_ACCEPT")):
-            kind, body = simple_page.JSON, simple_page.as_json(page)
+            content_type, body = simple_page.JSON, simple_page.as_json(page)
         else:
-            kind, body = "text/html; charset=utf-8", simple_page.as_html(page)
+            content_type, body = "text/html; charset=utf-8", simple_page.as_html(page)
         start_response(
             "200 OK",
             [
-                ("Content-Type", kind),
+                ("Content-Type", content_type),
                 ("Content-Length", str(len(body))),
                 ("Vary", "Accept"),
                 ("Cache-Control", "no-cache"),

@@ -83,20 +83,20 @@ def _file(attributes: Mapping[str, str | None], label: str, url: str) -> dict[st
 
 
 def _hashes(text: str) -> dict[str, str]:
-    kind, equals, value = text.partition("=")
-    return {kind: value} if equals else {}
+    algorithm, equals, value = text.partition("=")
+    return {algorithm: value} if equals else {}
 
 
 def wants_json(accept: str | None) -> bool:
     """Whether a client with this Accept header prefers JSON to HTML."""
     weights: dict[str, float] = {}
     for part in (accept or "").split(","):
-        kind, *parameters = [word.strip() for word in part.split(";")]
+        media_type, *parameters = [word.strip() for word in part.split(";")]
         weight = next((word[2:] for word in parameters if word.startswith("q=")), "1")
         try:
-            weights[kind] = float(weight)
+            weights[media_type] = float(weight)
         except ValueError:
-            weights[kind] = 0.0
+            weights[media_type] = 0.0
     return weights.get(JSON, 0) > 0 and weights[JSON] >= max(
         weights.get("text/html", 0), weights.get(HTML, 0)
     )
@@ -146,5 +146,5 @@ def _text(hashes: Any) -> str:
     """The hash in its HTML form, preferably SHA-256."""
     if not isinstance(hashes, dict) or not hashes:
         return ""
-    kind = "sha256" if "sha256" in hashes else sorted(hashes)[0]
-    return "%s=%s" % (kind, hashes[kind])
+    algorithm = "sha256" if "sha256" in hashes else sorted(hashes)[0]
+    return "%s=%s" % (algorithm, hashes[algorithm])

@@ -127,7 +127,7 @@ class DataAgent(BaseAgent):
                 self._send_again(queue, by_name[filename])
 
     def _send_again(self, queue: str, row: Mapping[str, Any]) -> None:
-        taken_at = str(row["registered_at"])
+        registered_at = str(row["registered_at"])
         self.publish(
             "stf_ready",
             int(row["run_id"]),
@@ -137,7 +137,7 @@ class DataAgent(BaseAgent):
             size_bytes=row["size_bytes"],
             checksum=row["checksum"],
             sequence=row["sequence"],
-            started_at=taken_at,
-            ended_at=taken_at,
+            started_at=registered_at,
+            ended_at=registered_at,
         )
         logger.info("file sent again", extra={"file": row["filename"], "queue": queue})

@@ -208,12 +208,12 @@ class Switchboard:
         in_flight = subscription.in_flight
         if subscription.ack == "client-individual":
             return [in_flight.pop(message_id)]
-        taken = []
+        removed = []
         for key in list(in_flight):
-            taken.append(in_flight.pop(key))
+            removed.append(in_flight.pop(key))
             if key == message_id:
                 break
-        return taken
+        return removed
 
     def _remove(self, message: Message) -> None:
         self._held_bytes -= message.cost

@@ -118,10 +118,10 @@ def test_nothing_is_left_when_it_is_released(path):
 def test_programs_that_a_module_starts_do_not_inherit_it(monkeypatch):
     monkeypatch.setenv(host_lease.ENVIRONMENT, host_lease.MARK + json.dumps(lease("alice")))
     assert (
-        host_lease.taken_from_environment()["owner"] == "alice"
+        host_lease.read_from_environment()["owner"] == "alice"
         and host_lease.ENVIRONMENT not in os.environ
     )
-    assert host_lease.taken_from_environment() is None
+    assert host_lease.read_from_environment() is None
 
 
 def test_it_is_renewed_while_a_call_lasts(path, monkeypatch):

@@ -79,7 +79,7 @@ def test_groups_of_every_kind(daemon, tmp_path):
     )
     (tmp_path / "more.ini").write_text('[program:new]\ncommand=x\nenvironment=A="2",B="%%"\n')
     found = read_groups(path, daemon)
-    assert {(group.name, group.kind, group.priority) for group in found.values()} == {
+    assert {(group.name, group.section_type, group.priority) for group in found.values()} == {
         ("one", "program", 5),
         ("new", "program", 999),
         ("g", "program", 7),
