@@ -226,7 +226,7 @@ def changed_release(places: Mapping[str, str], release: str | None) -> list[Find
     ]
 
 
-def of_program(item: Mapping[str, Any]) -> Finding:
+def of_program(item: status.Process) -> Finding:
     """The finding for an unhealthy program."""
     log = item["stderr_logfile"] or item["stdout_logfile"]
     lines = (
