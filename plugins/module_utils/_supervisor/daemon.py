@@ -90,14 +90,16 @@ class Daemon:
         The author of a process chooses its command line: the first word counts only if the process
         runs that very file. A file of another user never runs with the rights of this one.
         """
-        if self.environ is None or self.cwd is None:
+        if self.environ is None or self.cwd is None or not same_host(self.pid):
             return None
         name = self._argv[0]
         path = shutil.which(
             os.path.join(self.cwd, name) if os.sep in name else name, path=self.environ.get("PATH")
         )
         try:
-            if path is None or not os.path.samefile(path, "/proc/%d/exe" % self.pid):
+            running = os.readlink("/proc/%d/exe" % self.pid)
+            # an upgrade of Python replaces the file of a running process
+            if path is None or os.path.realpath(path) != running.removesuffix(" (deleted)"):
                 return None
             with open("/proc/%d/status" % self.pid, encoding="utf-8", errors="replace") as stream:
                 status = dict(line.split(":", 1) for line in stream)

@@ -8,6 +8,7 @@ import contextlib
 import io
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -159,6 +160,16 @@ def test_a_process_that_is_gone_or_claims_another_program_is_not_run(tmp_path):
     with pytest.raises(SupervisorError, match="is not visible"):
         read_groups(written(tmp_path, MINIMUM), Daemon(claiming.pid))
     assert not (tmp_path / "ran").exists()
+
+
+def test_a_python_that_was_upgraded_is_still_found(tmp_path):
+    python = tmp_path / "python"
+    shutil.copy(os.path.realpath("/usr/bin/python3"), python)
+    with process(str(python)) as daemon:
+        shutil.copy(python, tmp_path / "new")
+        os.replace(tmp_path / "new", python)
+        assert os.readlink("/proc/%d/exe" % daemon.pid).endswith(" (deleted)")
+        assert daemon.interpreter()["executable"] == str(python)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can start processes of other users")
