@@ -213,7 +213,7 @@ def test_every_request_needs_the_token(server: Server, method: str, path: str) -
     for headers in wrong:
         status, challenge, body = answer(server, method, path, *headers)
         assert (status, challenge) == (401, 'Bearer realm="swf-testbed"'), headers
-        assert body.startswith(b"401 Unauthorized: send Authorization"), headers
+        assert body.startswith(b"401 Unauthorized: send the header Authorization"), headers
     assert server.token not in server.output
 
 
