@@ -226,11 +226,7 @@ def changed_release(places: Mapping[str, str], release: str | None) -> list[Find
     ]
 
 
-<<<<<<< HEAD
-def of_program(item: dict[str, Any]) -> Finding:
-=======
 def of_program(item: status.Process) -> Finding:
->>>>>>> w-sup
     """The finding for an unhealthy program."""
     log = item["stderr_logfile"] or item["stdout_logfile"]
     lines = (

@@ -176,7 +176,12 @@ def _read(endpoint: Endpoint) -> dict[str, t.Any] | None:
 def _hash_group(group: Group, salt: str) -> dict[str, t.Any]:
     return {
         "frame": _hash(
-            [group.section_type, group.priority, group.extras, [item["name"] for item in group.processes]],
+            [
+                group.section_type,
+                group.priority,
+                group.extras,
+                [item["name"] for item in group.processes],
+            ],
             salt,
         ),
         "processes": {item["name"]: _hash_process(item, salt) for item in group.processes},

@@ -78,7 +78,8 @@ class Task:
             raise SupervisorError(
                 "no_such_program",
                 "%s Fix: correct the names (all programs of a group are 'group:*'), or add newly "
-                "configured programs with state=applied." % args.no_such_program(missing, configured),
+                "configured programs with state=applied."
+                % args.no_such_program(missing, configured),
             )
 
     def group_selected(self, group: str, members: t.Iterable[str]) -> bool:
