@@ -91,7 +91,7 @@ def checked(url: str, commit: str | None) -> None:
     """
     if not COMMIT.match(commit or ""):
         raise GitError(
-            "%r is no commit, and branches and tags move. Fix: pin the full commit: git ls-remote %s"
+            "%r is no commit. Branches and tags move. Fix: pin the full commit: git ls-remote %s"
             % (commit, shown(url))
         )
     problem = refusal(url)
@@ -104,7 +104,7 @@ def refusal(url: str) -> str | None:
     parts = urlsplit(url)
     if "@" in parts.netloc and (parts.scheme != "ssh" or parts.password):
         return (
-            "the address %s contains credentials, and addresses end up in logs. Fix: give the user "
+            "the address %s has credentials in it, and addresses end up in logs. Fix: give the user "
             "name and the token separately" % shown(url)
         )
     # git would read an address that begins with a dash as an option
