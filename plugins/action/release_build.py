@@ -111,7 +111,7 @@ class ActionModule(ActionBase):
         return dict(result, source=source, pending=True)
 
     def _export(self, mine: Entry) -> dict[str, Any]:
-        """Bring what a host lacks from its source to the controller, once for all hosts that lack
+        """Fetch the missing parts from their source to the controller, once for all hosts that miss
         the same."""
         if not self._task.delegate_to:
             raise AnsibleActionFail(
@@ -284,7 +284,7 @@ class ActionModule(ActionBase):
             self._task.check_mode,
         )
         if found and not self._task.check_mode:
-            keep_wheels(found["url"], self._keep())
+            keep_wheels(found["url"], self._limit_locks())
         return found
 
     def _send_wheels(self, directory: Any) -> str:
@@ -314,10 +314,10 @@ class ActionModule(ActionBase):
             self._task.check_mode,
         )
         if options.get("locks_dir") and not self._task.check_mode:
-            keep_locks(path, str(options["locks_dir"]), self._keep())
+            keep_locks(path, str(options["locks_dir"]), self._limit_locks())
         return text
 
-    def _keep(self) -> int:
+    def _limit_locks(self) -> int:
         return int(self._arguments.get("keep_locks", 50))
 
 

@@ -230,7 +230,7 @@ def story(options: Mapping[str, Any], result: Mapping[str, Any]) -> str:
         )
     elif "id" in result:
         lines.append(
-            "THE RELEASE %s, WHICH SERVED BEFORE, DOES NOT SERVE EITHER. Evidence: %s\nStatus: "
+            "THE PREVIOUS RELEASE %s DOES NOT SERVE EITHER. Evidence: %s\nStatus: "
             "ansible-playbook playbooks/status.yml. %s."
             % (result["id"], result["why"].strip(), NEXT)
         )

@@ -48,7 +48,7 @@ from ansible.plugins.lookup import LookupBase
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.lease import MARK
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._controller import lease
-from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory import _known
+from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory import _variables
 
 READ = (
     "swf_testbed_instance",
@@ -66,7 +66,7 @@ class LookupModule(LookupBase):
         if (variables or {}).get("ansible_check_mode"):
             return [""]
         # the defaults also apply in a play that reads them before its roles are loaded
-        values = dict({name: _known.defaults()[name] for name in READ}, **(variables or {}))
+        values = dict({name: _variables.defaults()[name] for name in READ}, **(variables or {}))
         instance, scope, directory, broken = (self._templar.template(values[name]) for name in READ)
         found = lease(
             str(instance),

@@ -52,7 +52,7 @@ import tempfile
 from ansible.errors import AnsibleError
 from ansible.plugins.lookup import LookupBase
 
-from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory._known import (
+from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory._variables import (
     GENERATED_LATER,
 )
 

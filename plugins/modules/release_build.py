@@ -35,7 +35,7 @@ options:
         the controller. Receivers contact no index and get no credentials. The builder has the
         credentials of O(indexes) during the build only.
       - V(push) takes four steps, so that the same task is run up to four times. The first one
-        finds out what the host lacks. Run the others while RV(pending) is true, the third one with
+        finds the missing parts. Run the others while RV(pending) is true, the third one with
         C(delegate_to) the RV(source). All hosts take a step before any of them takes the next one,
         as with the strategy V(linear). See C(tasks/push.yml) of
         P(bnlnpps.swf_testbed.release#role).
@@ -367,7 +367,7 @@ def places_of(options: Mapping[str, Any]) -> Places:
 
 
 def look(module: AnsibleModule) -> dict[str, Any]:
-    """What the host lacks, and what another host must have in common with it."""
+    """The missing parts, and the platform key that another host must share."""
     options = module.params
     places = places_of(options)
     result = described(options, places)

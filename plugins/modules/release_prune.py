@@ -34,7 +34,7 @@ attributes:
 """
 
 EXAMPLES = r"""
-- name: Keep the active and the previous release only
+- name: Remove all releases but the active and the previous one
   bnlnpps.swf_testbed.release_prune:
     root: /opt/swf-testbed
     files: [/etc/swf-testbed/supervisord.conf]

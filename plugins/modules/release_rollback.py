@@ -130,7 +130,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 id:
-  description: Id of the release that serves now.
+  description: Id of the release that is active now.
   returned: when there is a release to roll back to
   type: str
   sample: 0.0.9-77aa01cd

@@ -12,7 +12,7 @@ from typing import Any
 
 import yaml
 
-from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory import _known
+from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory import _variables
 
 ROOT = Path(__file__).resolve().parents[2]
 STACK = ROOT / "stacks/reference.yml"
@@ -21,7 +21,7 @@ STACK = ROOT / "stacks/reference.yml"
 @functools.cache
 def read(path: Path) -> Any:
     """A file with its text marked as templates."""
-    return _known.trusted(yaml.safe_load(path.read_text(encoding="utf-8")))
+    return _variables.trusted(yaml.safe_load(path.read_text(encoding="utf-8")))
 
 
 def rendered(value: Any, templar: Any, variables: dict[str, Any]) -> Any:
@@ -30,8 +30,8 @@ def rendered(value: Any, templar: Any, variables: dict[str, Any]) -> Any:
     :param templar: the templar of an action or a lookup.
     :param variables: of the host; what they do not have, the defaults of the roles have.
     """
-    everything = dict(_known.defaults(), **variables)
-    return _known.templar_of(templar, everything).template(value)
+    everything = dict(_variables.defaults(), **variables)
+    return _variables.templar_of(templar, everything).template(value)
 
 
 def component_names() -> list[str]:

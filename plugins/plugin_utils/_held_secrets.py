@@ -22,7 +22,7 @@ except ImportError:
     pass
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._certificates import public_bytes
-from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory import _known
+from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory import _variables
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory._values import Values
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._lab_ca import read
 
@@ -62,7 +62,7 @@ class HeldSecrets:
             found = self.variable("swf_testbed_" + name)
             return (
                 found
-                if isinstance(found, str) and found not in ("", _known.GENERATED_LATER)
+                if isinstance(found, str) and found not in ("", _variables.GENERATED_LATER)
                 else None
             )
         if name in AUTHORITIES:

@@ -85,7 +85,7 @@ class Board:
         )
 
     def archive(self, entry: Entry) -> str:
-        """Path of the archive with what a host lacks."""
+        """Path of the archive with the missing parts of a host."""
         return os.path.join(
             self.folder,
             "%s-%s.tar.gz" % ("-".join(sorted(entry["lacks"])), short(entry["platform_key"])),

@@ -40,9 +40,11 @@ class CheckedInventory:
         if not AnsibleCollectionConfig.collection_finder:
             init_plugin_loader([str(COLLECTIONS)])
         # only now can it be found
-        from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory import _known
+        from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory import (
+            _variables,
+        )
 
-        self.trusted = _known.trusted
+        self.trusted = _variables.trusted
         self.loader = DataLoader()
         self.loader.set_basedir(str(ROOT))
         self.inventory = InventoryManager(loader=self.loader, sources=sources)

@@ -50,7 +50,7 @@ def test_a_release_that_fails_on_the_canary(fleet, lab, serves, nothing_lost):
         "The end of the log of data-agent:",
         "the cause is here",
         "The release %s %s" % (before["agents-1"], SERVES_AGAIN),
-        "Mend the cause and run site.yml again",
+        "Fix the cause",
     )
     after = current(fleet)
     assert {name: after[name] for name in lab.agents} == {name: before[name] for name in lab.agents}

@@ -48,7 +48,7 @@ def test_repeats_come_after_doubling_pauses_and_end() -> None:
         given += [now[0] for _ in repeats.due(["a"])]
     assert given == [0, 10, 30]
     assert repeats.due([]) == []
-    assert repeats.due(["a"]) == ["a"], "a key that was away counts as new"
+    assert repeats.due(["a"]) == ["a"], "a key that was unavailable counts as new"
 
 
 def test_recent_keys_forget_the_oldest() -> None:

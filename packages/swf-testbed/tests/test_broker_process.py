@@ -126,8 +126,8 @@ def one_line(result: subprocess.CompletedProcess[str]) -> str:
 
 
 def test_port_taken() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
+    with socket.create_server(("127.0.0.1", 0)) as removed:
+        port = removed.getsockname()[1]
         error = one_line(run("--port", str(port)))
     assert f"127.0.0.1:{port}: another program uses this port" in error
 

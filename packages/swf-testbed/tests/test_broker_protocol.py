@@ -137,14 +137,14 @@ def test_prefetch_leaves_work_for_others(broker) -> None:
 
 def test_nack_delivers_again_and_in_the_end_buries(broker) -> None:
     client = RawClient(broker.port)
-    client.put(QUEUE, "poison", kind="bad")
+    client.put(QUEUE, "poison", label="bad")
     client.subscribe(QUEUE)
     for _ in range(10):
         client.send("NACK", {"id": client.read("MESSAGE").headers["ack"]})
     assert client.nothing_comes()
     client.send("SUBSCRIBE", {"id": "dead", "destination": "/queue/DLQ"})
     dead = client.read("MESSAGE")
-    assert (dead.body, dead.headers["original-destination"], dead.headers["kind"]) == (
+    assert (dead.body, dead.headers["original-destination"], dead.headers["label"]) == (
         b"poison",
         QUEUE,
         "bad",

@@ -1,7 +1,7 @@
 # Copyright: Contributors to the bnlnpps.swf_testbed collection
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A finished release as one archive: packed on the host that built it, unpacked on other hosts.
+"""A finished release as one archive: exported on the host that built it, unpacked on other hosts.
 
 Many files of a virtual environment contain its path and that of its Python. So it is sent only to
 the same path on a host of the same platform. The archive is compressed, and identical for identical
@@ -110,8 +110,8 @@ def pack(paths: Mapping[str, str], archive: str) -> str:
     try:
         with open(archive, "r+b") as stream:
             with (
-                gzip.GzipFile("", "wb", LEVEL, stream, mtime=0) as packed,
-                tarfile.open(fileobj=packed, mode="w|") as tar,
+                gzip.GzipFile("", "wb", LEVEL, stream, mtime=0) as compressed,
+                tarfile.open(fileobj=compressed, mode="w|") as tar,
             ):
                 label = json.dumps(paths, sort_keys=True).encode()
                 tar.addfile(member(LABEL, stat.S_IFREG | 0o644, len(label)), io.BytesIO(label))
@@ -185,7 +185,7 @@ def digest(path: str) -> str:
 
 
 def verify(archive: str, sha256: str) -> None:
-    """Refuse an archive that is not identical to the one that was packed.
+    """Refuse an archive that is not identical to the exported one.
 
     :raises ArchiveError, OSError:
     """

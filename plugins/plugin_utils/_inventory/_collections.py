@@ -8,14 +8,14 @@ from __future__ import annotations
 import importlib.util
 from collections.abc import Iterable, Iterator
 
-from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory import _known
+from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory import _variables
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory._problem import Problem
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory._values import Values
 
 
 def missing_collections(values: Values, roles: Iterable[str]) -> Iterator[Problem]:
     for role in roles:
-        for name in _known.read(role, "meta/main.yml").get("collections") or []:
+        for name in _variables.read(role, "meta/main.yml").get("collections") or []:
             if not is_installed(name):
                 yield Problem(
                     "role %s" % role,

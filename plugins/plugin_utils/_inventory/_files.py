@@ -83,9 +83,9 @@ def wrong_paths(values: Values) -> Iterator[Problem]:
         given = values.given_value(name)
         if isinstance(given, str):
             path = os.path.expanduser(given)
-            kinds = ("file", "directory")
-            wanted = kinds[name != "swf_testbed_release_lock_file"]
-            found = kinds[os.path.isdir(path)]
+            types = ("file", "directory")
+            wanted = types[name != "swf_testbed_release_lock_file"]
+            found = types[os.path.isdir(path)]
             if not os.path.isabs(path):
                 yield problem(name, given, *RELATIVE)
             elif os.path.exists(path) and found != wanted:

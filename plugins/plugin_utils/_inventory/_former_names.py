@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory import _known
+from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory import _variables
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory._problem import Problem
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory._values import Values
 
@@ -93,7 +93,7 @@ FORMER = {
     "install_smoke": "swf_testbed_release_import_check",
     "pip_indexes": "swf_testbed_pip_indexes",
     **{
-        old + rest: _known.PREFIX + new + rest
+        old + rest: _variables.PREFIX + new + rest
         for old, (new, names) in PREFIXES.items()
         for rest in names.split()
     },

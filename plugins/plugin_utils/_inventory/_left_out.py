@@ -9,11 +9,11 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 
-from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory._known import (
-    GENERATED_LATER,
-)
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory._problem import Problem
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory._values import Values
+from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory._variables import (
+    GENERATED_LATER,
+)
 
 #: secret: groups of the hosts that have it
 SECRETS: dict[str, tuple[str, ...]] = {

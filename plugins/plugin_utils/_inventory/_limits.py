@@ -23,7 +23,7 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.instance
     PATTERN,
     RULE,
 )
-from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory import _known
+from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory import _variables
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory._problem import problem
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory._values import whole
 
@@ -157,7 +157,7 @@ def wrong_accounts(values: Values) -> Iterator[Problem]:
                 value,
                 "is a system account or group, and would share its permissions with the testbed",
                 "remove the line, and %s is created; or name one that only the testbed uses"
-                % _known.defaults()[name],
+                % _variables.defaults()[name],
             )
         elif not ACCOUNT.fullmatch(value):
             yield problem(

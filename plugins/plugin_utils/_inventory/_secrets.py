@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor import quoting
-from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory import _known
+from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory import _variables
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory._problem import (
     HIDDEN,
     Problem,
@@ -39,7 +39,7 @@ LONGEST_NAME = 63
 
 
 def wrong_secrets(values: Values) -> Iterator[Problem]:
-    for name, option in sorted(_known.options().items()):
+    for name, option in sorted(_variables.options().items()):
         if option.get("no_log") and values.given(name):
             yield from of_secret(name, values.get(name))
     if values.given(LAB_CA) and values.get(LAB_CA):

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlsplit
 
-from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory import _known
+from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory import _variables
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory._addresses import (
     is_loopback,
     port_of,
@@ -31,7 +31,7 @@ ANY = ("0.0.0.0", "::", "*", "")
 
 
 def wrong_ports(values: Values) -> Iterator[Problem]:
-    for name in sorted(_known.options()):
+    for name in sorted(_variables.options()):
         if name.endswith("_port"):
             yield from of_port(name, values.given_value(name))
     for where, port in values.given_items("swf_testbed_firewall_ports"):

@@ -15,7 +15,7 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.configu
     IndexesError,
     normalised,
 )
-from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory import _known
+from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory import _variables
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory._problem import (
     HIDDEN,
     Problem,
@@ -58,7 +58,7 @@ def wrong_sources(values: Values) -> Iterator[Problem]:
 def of_indexes(values: Values) -> Iterator[Problem]:
     name = "swf_testbed_pip_indexes"
     indexes = values.given_value(name)
-    if indexes is None or any(of_option(_known.options()[name], indexes, name)):
+    if indexes is None or any(of_option(_variables.options()[name], indexes, name)):
         return
     if not indexes:
         yield problem(

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory import _known
+from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory import _variables
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory._problem import (
     HIDDEN,
     Problem,
@@ -33,7 +33,7 @@ SIZES = ("swf_testbed_log_max_bytes",)
 
 def wrong_types(values: Values, roles: Iterable[str]) -> Iterator[Problem]:
     """Problems with the types of the variables of these roles that the inventory sets."""
-    for name in sorted({name for role in roles for name in _known.options_of(role)}):
+    for name in sorted({name for role in roles for name in _variables.options_of(role)}):
         if values.given(name) and name not in SIZES:
             try:
                 value = values[name]
@@ -47,7 +47,7 @@ def wrong_types(values: Values, roles: Iterable[str]) -> Iterator[Problem]:
                     'write a value ("" for an empty text), or remove the line',
                 )
             else:
-                yield from of_option(_known.options()[name], value, name)
+                yield from of_option(_variables.options()[name], value, name)
 
 
 def of_option(option: dict[str, Any], value: Any, path: str) -> Iterator[Problem]:
@@ -94,7 +94,7 @@ def of_text(option: dict[str, Any], value: Any, path: str, visible: Any) -> Iter
             path,
             visible,
             "is not one of %s" % ", ".join(map(str, choices)),
-            "write %s, or another one of them" % _known.nearest(value, map(str, choices)),
+            "write %s, or another one of them" % _variables.nearest(value, map(str, choices)),
         )
 
 
@@ -155,7 +155,7 @@ def of_dict(option: dict[str, Any], value: Any, path: str) -> Iterator[Problem]:
                 "%s.%s" % (path, key),
                 "is not a valid key",
                 "the keys are %s" % ", ".join(sorted(inner)),
-                "write %s, or remove it" % _known.nearest(str(key), inner),
+                "write %s, or remove it" % _variables.nearest(str(key), inner),
             )
     for key, below in inner.items():
         if value.get(key) is not None:

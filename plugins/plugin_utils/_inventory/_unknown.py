@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils import _data
-from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory import _known
+from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory import _variables
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory._problem import (
     Problem,
     problem,
@@ -25,17 +25,17 @@ WORD = re.compile(r"\w+")
 
 def unknown_variables(values: Values) -> Iterator[Problem]:
     """Variables with our prefix that do not exist, and those whose prefix is misspelled."""
-    options = _known.options()
+    options = _variables.options()
     for name in sorted(values.variables):
         if name in options or not isinstance(name, str):
             continue
-        if name.startswith(_known.PREFIX):
-            if not _known.INTERNAL.fullmatch(name):
+        if name.startswith(_variables.PREFIX):
+            if not _variables.INTERNAL.fullmatch(name):
                 yield Problem(
                     name,
                     "is not a variable of this collection",
                     "no role has it",
-                    "write %s, or remove it" % _known.nearest(name, options),
+                    "write %s, or remove it" % _variables.nearest(name, options),
                 )
             continue
         meant = misspelled(name)
@@ -54,7 +54,7 @@ def misspelled(name: str) -> str | None:
     """The known name that this one misspells, or None."""
     if name.startswith(("ansible_", "_")):
         return None
-    near = [other for other in _known.options() if abs(len(other) - len(name)) <= MOST_EDITS]
+    near = [other for other in _variables.options() if abs(len(other) - len(name)) <= MOST_EDITS]
     best = min(((edits(name, other), other) for other in near), default=(MOST_EDITS + 1, None))
     return best[1] if best[0] <= MOST_EDITS else None
 
@@ -103,7 +103,7 @@ def unknown_components(values: Values) -> Iterator[Problem]:
                 name,
                 "is not a component of the testbed",
                 "write %s; define a program of your own in swf_testbed_extra_programs"
-                % _known.nearest(name, programs),
+                % _variables.nearest(name, programs),
             )
         elif name in components[:place]:
             yield problem(where, name, "is listed twice", "remove one of them")

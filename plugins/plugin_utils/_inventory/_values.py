@@ -13,11 +13,11 @@ from typing import Any
 from ansible.errors import AnsibleError, AnsibleUndefinedVariable
 from ansible.plugins.loader import lookup_loader
 
-from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory import _known
+from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory import _variables
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory._problem import Problem
 
 # facts of a host, and variables that the roles compute from them
-LATER = re.compile(r"ansible_|__|role_path|" + _known.INTERNAL.pattern)
+LATER = re.compile(r"ansible_|__|role_path|" + _variables.INTERNAL.pattern)
 UNDEFINED = re.compile(r"'(\w+)' is undefined")
 
 
@@ -43,8 +43,8 @@ class Values:
     ) -> None:
         self.variables, self.read = variables, read
         # as in check mode: no secret is generated when its variable is read
-        everything = dict(_known.defaults(), **dict(variables, ansible_check_mode=True))
-        self._templar = _known.templar_of(templar, everything)
+        everything = dict(_variables.defaults(), **dict(variables, ansible_check_mode=True))
+        self._templar = _variables.templar_of(templar, everything)
         self._raw = everything
         self._found: dict[str, Any] = {}
         self.problems: list[Problem] = []
@@ -54,7 +54,7 @@ class Values:
     def restrict(self, roles: Iterable[str]) -> None:
         """Ignore the variables of other roles: they may refer to variables that this host does not
         have."""
-        self._names = {name for role in roles for name in _known.options_of(role)}
+        self._names = {name for role in roles for name in _variables.options_of(role)}
 
     def given(self, name: str) -> bool:
         """Whether the inventory sets the variable. Defaults are tested with the collection."""
@@ -65,7 +65,7 @@ class Values:
         if name not in self.variables:
             return False
         try:
-            return self.variables[name] != _known.defaults().get(name)
+            return self.variables[name] != _variables.defaults().get(name)
         except AnsibleError:
             # an encrypted text, and no password to compare it
             return True
@@ -115,15 +115,15 @@ class Values:
             ]
         value = self.get(name, UNKNOWN)
         if value is UNKNOWN:
-            value = self._known_parts(raw)
+            value = self._available_parts(raw)
         return value if isinstance(value, list) else []
 
-    def _known_parts(self, raw: Any) -> Any:
+    def _available_parts(self, raw: Any) -> Any:
         if isinstance(raw, dict):
-            parts = {key: self._known_parts(item) for key, item in raw.items()}
+            parts = {key: self._available_parts(item) for key, item in raw.items()}
             return {key: item for key, item in parts.items() if item is not UNKNOWN}
         if isinstance(raw, list):
-            return [item for item in map(self._known_parts, raw) if item is not UNKNOWN]
+            return [item for item in map(self._available_parts, raw) if item is not UNKNOWN]
         try:
             return plain(self._templar.template(raw))
         except AnsibleError:

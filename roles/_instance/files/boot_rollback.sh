@@ -14,12 +14,12 @@ fi
 set -- "$@" "$conf"
 for path; do
     if ! [ -e "$copy/$(basename "$path")" ]; then
-        echo "$copy has no $(basename "$path"): $conf stays as it is, although its release was not proven healthy here"
+        echo "$copy has no $(basename "$path"): $conf is not changed, although its release is not known good here"
         exit 0
     fi
 done
 
-echo "The host went down in a change-over. Back to the release $release, which served before; to go forward again, run site.yml or upgrade.yml."
+echo "The host went down in a change-over. Rolled back to the release $release. Fix: run site.yml or upgrade.yml again."
 for path; do
     cp -p "$copy/$(basename "$path")" "$path.boot"
     sync "$path.boot"

@@ -70,7 +70,7 @@ def test_what_is_configured_for_the_active_release_stays(instance):
 def test_a_release_that_was_not_verified_is_replaced_by_the_known_good_one(instance, release):
     instance.configure(release)
     output = instance.boot()
-    assert "Back to the release 1" in output and "systemctl --system daemon-reload" in output
+    assert "Rolled back to the release 1" in output and "systemctl --system daemon-reload" in output
     assert "%s/releases/1\n" % instance.root in instance.conf.read_text()
     assert instance.unit.read_text() == "of release 1"
     assert instance.conf.stat().st_mode & 0o777 == 0o640
@@ -93,5 +93,5 @@ def test_an_interrupted_rollback_is_completed_at_the_next_boot(instance):
     in_the_way.mkdir()
     instance.boot(code=1)
     shutil.rmtree(in_the_way)
-    assert "Back to the release 1" in instance.boot()
+    assert "Rolled back to the release 1" in instance.boot()
     assert "releases/1" in instance.conf.read_text() and instance.unit.read_text() == "of release 1"

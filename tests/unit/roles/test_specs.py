@@ -140,8 +140,8 @@ def test_public_names_carry_the_prefix_of_the_collection(role):
 
 @pytest.mark.parametrize("role", ROLES)
 def test_every_role_variable_that_is_used_is_known(role):
-    known = {name for other in ROLES for name in (*defaults_of(other), *vars_of(other))}
-    known |= set(spec(INTERNAL)["secrets"]["options"])
+    names_in_use = {name for other in ROLES for name in (*defaults_of(other), *vars_of(other))}
+    names_in_use |= set(spec(INTERNAL)["secrets"]["options"])
     tasks = "".join(path.read_text() for path in (ROOT / "roles").glob("*/tasks/*.yml"))
     registered = set(re.findall(r"(?:register|instance_result): (\w+)", tasks))
     prefixes = "|".join(["swf_testbed", *(name.strip("_") for name in ROLES)])
@@ -154,7 +154,7 @@ def test_every_role_variable_that_is_used_is_known(role):
             # neither FQCNs, nor attributes, nor text in quotes
             bare = re.sub(r"'[^']*'|bnlnpps\.swf_testbed\.\w+", "", expression)
             for name in re.findall(r"(?<![\w./])_{0,2}(?:%s)_\w+" % prefixes, bare):
-                assert name in known | registered, "%s in %s" % (name, path)
+                assert name in names_in_use | registered, "%s in %s" % (name, path)
 
 
 def test_every_fqcn_that_is_used_is_there():

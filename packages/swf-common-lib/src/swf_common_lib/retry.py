@@ -27,7 +27,7 @@ class Backoff:
         return current * random.uniform(0.5, 1.0)  # noqa: S311 (no secret)
 
     def reset(self) -> None:
-        """Start again with the first delay."""
+        """Use the first delay again."""
         self._next = self._first
 
 

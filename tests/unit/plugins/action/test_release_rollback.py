@@ -22,7 +22,7 @@ OPTIONS = {"failure": FAILURE, "doing": "Apply the programs' configuration", "re
         ({"serves": True, "id": "1-a"}, "The release 1-a serves again"),
         (
             {"serves": False, "id": "1-a", "why": "broker is FATAL"},
-            "THE RELEASE 1-a, WHICH SERVED BEFORE, DOES NOT SERVE EITHER. Evidence: broker is FATAL",
+            "THE PREVIOUS RELEASE 1-a DOES NOT SERVE EITHER. Evidence: broker is FATAL",
         ),
         (
             {"serves": False, "why": "there is no active release on this host."},

@@ -9,7 +9,7 @@ from ansible.template import Templar
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.lookup import services, stack
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils import _data
-from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory import _known
+from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory import _variables
 
 LAYOUT = {
     "readable_secrets_dir": "/run/secrets",
@@ -28,7 +28,7 @@ VARIABLES = {
 
 def look_up(module, term, **variables):
     everything = dict(
-        VARIABLES, **{name: _known.trusted(value) for name, value in variables.items()}
+        VARIABLES, **{name: _variables.trusted(value) for name, value in variables.items()}
     )
     templar = Templar(loader=DataLoader(), variables=everything)
     plugin = module.LookupModule(loader=DataLoader(), templar=templar)

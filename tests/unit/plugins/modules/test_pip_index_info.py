@@ -135,6 +135,6 @@ def test_the_page_on_servers_has_the_messages_that_are_given(root):
             normalised([{"name": "lab", "preset": preset, "url": "https://index.example.org/x/"}])
         except IndexesError as refused:
             given.add(str(refused).partition(": ")[2])
-    said = re.findall(r"`((?:the|nothing|this login|this host|swf-testbed) [^`]+)`", text)
-    assert len(said) > 30 and [message for message in said if message not in given] == []
+    quoted = re.findall(r"`((?:the|nothing|this login|this host|swf-testbed) [^`]+)`", text)
+    assert len(quoted) > 30 and [message for message in quoted if message not in given] == []
     assert [preset for preset in [*PRESETS, "github"] if "`preset: %s`" % preset not in text] == []

@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory import _known
+from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory import _variables
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory._unknown import (
     edits,
     misspelled,
@@ -31,13 +31,13 @@ def words(root):
 def test_every_name_that_the_collection_uses_is_known(root):
     for name, path in words(root):
         assert (
-            name in _known.options()
-            or _known.INTERNAL.fullmatch(name)
+            name in _variables.options()
+            or _variables.INTERNAL.fullmatch(name)
             or name in NO_VARIABLES
             or any(
                 # a part of a name, in a text that lists several
                 option.startswith(name)
-                for option in _known.options()
+                for option in _variables.options()
             )
         ), "%s in %s" % (name, path)
 
@@ -49,8 +49,8 @@ def test_what_plays_register_is_internal(root):
         for name in re.findall(r"register: (swf_testbed_\w+)", path.read_text())
     }
     assert len(registered) >= 4
-    assert [name for name in sorted(registered) if not _known.INTERNAL.fullmatch(name)] == []
-    assert not any(_known.INTERNAL.fullmatch(name) for name in _known.options())
+    assert [name for name in sorted(registered) if not _variables.INTERNAL.fullmatch(name)] == []
+    assert not any(_variables.INTERNAL.fullmatch(name) for name in _variables.options())
 
 
 @pytest.mark.parametrize(

@@ -95,7 +95,7 @@ def trusted(value: Any) -> Any:
     return [trusted(item) for item in value] if isinstance(value, list) else value
 
 
-def nearest(name: str, known: Iterable[str], cutoff: float = 0.0) -> str | None:
+def nearest(name: str, names: Iterable[str], cutoff: float = 0.0) -> str | None:
     """The known name that is most similar to this one, or None."""
-    found = difflib.get_close_matches(name, list(known), n=1, cutoff=cutoff)
+    found = difflib.get_close_matches(name, list(names), n=1, cutoff=cutoff)
     return found[0] if found else None
