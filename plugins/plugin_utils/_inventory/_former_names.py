@@ -12,94 +12,52 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory imp
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory._problem import Problem
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory._values import Values
 
-#: former prefix: (prefix after swf_testbed_ now, rest of the names)
-PREFIXES = {
-    "broker_": (
-        "broker_",
-        "archive_checksum archive_url certificate certificate_key disk_mb engine heap_mb "
-        "listen names remove_data secure_logging users",
-    ),
-    "database_": (
-        "database_",
-        "certificate certificate_key clients listen names remove_data secure_logging version",
-    ),
-    "doctor_": (
-        "doctor_",
-        "expiry_days host_timeout max_clock_offset min_free_mb report timeout",
-    ),
-    "export_secrets_": (
-        "export_secrets_",
-        "file",
-    ),
-    "firewall_": (
-        "firewall_",
-        "manager ports service zone",
-    ),
-    "import_secrets_": (
-        "import_secrets_",
-        "file force",
-    ),
-    "install_": (
-        "release_",
-        "access_dir constraints_file git_ca_cert git_repositories git_token git_username "
-        "indexes installer lock_file mode requirements source tools_lock_file version "
-        "wheelhouse wheelhouse_architectures wheelhouse_glibc wheelhouse_pythons wheels_dir",
-    ),
-    "monitor_": (
-        "monitor_proxy_",
-        "certificate certificate_key listen names port secure_logging",
-    ),
-    "package_index_": (
-        "package_index_",
-        "backup_dir certificate certificate_key checks hardening listen mirror mirror_max_mb "
-        "mirror_page_seconds names private secure_logging sources users",
-    ),
-    "pip_index_": (
-        "pip_index_",
-        "remove_github scope secure_logging site",
-    ),
-    "preflight_": (
-        "preflight_",
-        "checks min_free_mb",
-    ),
-    "publish_": (
-        "publish_",
-        "formats index indexes pypirc remove_github repositories secure_logging sources "
-        "workflow_runner workflow_secret workflows",
-    ),
-    "service_": (
-        "",
-        "fail_later flow health_timeout health_url keep_releases log_tail min_uptime "
-        "rollback_because rollback_to summary_url wait_timeout",
-    ),
-    "status_": (
-        "status_",
-        "health_url instances log_tail",
-    ),
-    "supervisord_": (
-        "",
-        "directories environment extra_programs log_backups log_max_bytes secret_files secure_logging",
-    ),
-    "systemd_": (
-        "systemd_",
-        "address_allow hardening limit_nofile read_write_paths",
-    ),
-    "uninstall_": (
-        "uninstall_",
-        "data instance users_gone write_manifest",
-    ),
-}
-FORMER = {
-    "install_smoke": "swf_testbed_release_import_check",
-    "pip_indexes": "swf_testbed_pip_indexes",
-    **{
-        old + rest: _variables.PREFIX + new + rest
-        for old, (new, names) in PREFIXES.items()
-        for rest in names.split()
-    },
-}
+#: in the order in which they apply: how a former name begins, and what follows swf_testbed_ now
+BEGINNINGS = (
+    ("install_smoke", "release_import_check"),
+    ("install_", "release_"),
+    ("monitor_", "monitor_proxy_"),
+    ("supervisord_", ""),
+    ("service_", ""),
+    ("", ""),
+)
+NAMES = """
+broker_archive_checksum broker_archive_url broker_certificate broker_certificate_key
+broker_disk_mb broker_engine broker_heap_mb broker_listen broker_names broker_remove_data
+broker_secure_logging broker_users database_certificate database_certificate_key database_clients
+database_listen database_names database_remove_data database_secure_logging database_version
+doctor_expiry_days doctor_host_timeout doctor_max_clock_offset doctor_min_free_mb doctor_report
+doctor_timeout export_secrets_file firewall_manager firewall_ports firewall_service firewall_zone
+import_secrets_file import_secrets_force install_access_dir install_constraints_file
+install_git_ca_cert install_git_repositories install_git_token install_git_username
+install_indexes install_installer install_lock_file install_mode install_requirements
+install_smoke install_source install_tools_lock_file install_version install_wheelhouse
+install_wheelhouse_architectures install_wheelhouse_glibc install_wheelhouse_pythons
+install_wheels_dir monitor_certificate monitor_certificate_key monitor_listen monitor_names
+monitor_port monitor_secure_logging package_index_backup_dir package_index_certificate
+package_index_certificate_key package_index_checks package_index_hardening package_index_listen
+package_index_mirror package_index_mirror_max_mb package_index_mirror_page_seconds
+package_index_names package_index_private package_index_secure_logging package_index_sources
+package_index_users pip_index_remove_github pip_index_scope pip_index_secure_logging
+pip_index_site pip_indexes preflight_checks preflight_min_free_mb publish_formats publish_index
+publish_indexes publish_pypirc publish_remove_github publish_repositories publish_secure_logging
+publish_sources publish_workflow_runner publish_workflow_secret publish_workflows
+service_fail_later service_flow service_health_timeout service_health_url service_keep_releases
+service_log_tail service_min_uptime service_rollback_because service_rollback_to
+service_summary_url service_wait_timeout status_health_url status_instances status_log_tail
+supervisord_directories supervisord_environment supervisord_extra_programs supervisord_log_backups
+supervisord_log_max_bytes supervisord_secret_files supervisord_secure_logging
+systemd_address_allow systemd_hardening systemd_limit_nofile systemd_read_write_paths
+uninstall_data uninstall_instance uninstall_users_gone uninstall_write_manifest
+"""
 
 
+def present_name(former: str) -> str:
+    old, new = next(pair for pair in BEGINNINGS if former.startswith(pair[0]))
+    return _variables.PREFIX + new + former[len(old) :]
+
+
+FORMER = {name: present_name(name) for name in NAMES.split()}
 #: variables that are gone: what is there instead
 GONE = {
     "preflight_ports": "the stack says where components listen",
