@@ -42,6 +42,7 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._release.lock_
     obtain,
 )
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._collection import (
+    ROOT,
     collection_version,
 )
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._last_used import (
@@ -55,6 +56,7 @@ FOR_THE_CONTROLLER = ("username", "token", "ca_cert")
 GIT = ("repositories", "git_username", "git_token", "git_ca_cert", "wheels_dir", "wheelhouse")
 NAMED = ("indexes", "repositories", "git_token")
 MODULE = "bnlnpps.swf_testbed.release_build"
+TOOLS_LOCK = ROOT / "roles/release/files/tools.txt"
 
 
 class ActionModule(ActionBase):
@@ -217,7 +219,9 @@ class ActionModule(ActionBase):
             indexes = [] if missing else [*filter(None, [wheels]), *indexes]
             given.update(
                 lock=self._lock(indexes),
-                tools_lock=must_read(options.get("tools_lock_file"), "lock of the tools"),
+                tools_lock=must_read(
+                    options.get("tools_lock_file") or TOOLS_LOCK, "lock of the tools"
+                ),
                 collection=collection_version(),
             )
         except InstallError as error:

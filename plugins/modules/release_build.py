@@ -79,9 +79,9 @@ options:
     description: Path on the controller of constraints (exact versions) for a new lock.
     type: path
   tools_lock_file:
-    description: Path on the controller of the lock of the tools.
+    description: Path on the controller of the lock of the tools. The default is that of the role
+      P(bnlnpps.swf_testbed.release#role).
     type: path
-    required: true
   min_python:
     description: Oldest Python that a new lock must support.
     type: str
@@ -524,7 +524,7 @@ def main() -> None:
             "requirements": {"type": "list", "elements": "str", "default": []},
             "lock_file": {"type": "path", "required": True},
             "constraints_file": {"type": "path"},
-            "tools_lock_file": {"type": "path", "required": True},
+            "tools_lock_file": {"type": "path"},
             "min_python": {"type": "str", "default": "3.10"},
             "python": {"type": "str", "default": "python3"},
             "indexes": {"type": "list", "elements": "dict", "default": [], "options": ARGUMENTS},
