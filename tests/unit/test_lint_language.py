@@ -63,8 +63,8 @@ def a_linter(tool: Any) -> Any:
 # file, its text, and line and word of each finding
 FAILS: list[tuple[str, str, list[tuple[int, str]]]] = [
     ("README.md", "A title\n\nThe cure is to restart.\n", [(3, "cure")]),
-    ("docs/x.md", "It cures and CURED and Cured.", [(1, "cured"), (1, "cured"), (1, "cures")]),
-    ("docs/x.md", "a run that was cut\noff is repeated", [(1, "cut off")]),
+    ("page.md", "It cures and CURED and Cured.", [(1, "cured"), (1, "cured"), (1, "cures")]),
+    ("page.md", "a run that was cut\noff is repeated", [(1, "cut off")]),
     ("roles/x/tasks/main.yml", "# a run that was cut\n  # off\na: b\n", [(1, "cut off")]),
     ("plugins/x.py", 'TEXT = (\n    "the broker is "\n    "away"\n)\n', [(2, "is away")]),
     ("plugins/x.py", "def cut_off(): pass\n", [(1, "cut off")]),
@@ -97,7 +97,7 @@ FAILS: list[tuple[str, str, list[tuple[int, str]]]] = [
     ("roles/x/tasks/main.yml", "- block:\n    - name: Go back\n      a: {}\n", [(2, "go back")]),
     ("roles/x/vars/main.yml", "__kind: 1\n", [(1, "kind")]),
     ("roles/x/templates/a.yml.j2", "{% set kept = 1 %}\n{{ a }}: {{ b }}: c\n", [(1, "kept")]),
-    ("docs/x.md", "# What is kept\n", [(1, "kept")]),
+    ("page.md", "# What is kept\n", [(1, "kept")]),
     ("packages/x/page.html", "<h2 class=big>What is known</h2>", [(1, "known")]),
     ("tools/x", "#!/bin/sh\nkept=3\n", [(2, "kept")]),
     ("tools/x", "#!/usr/bin/env bash\ngo_back() {\n", [(2, "go back")]),
@@ -111,8 +111,8 @@ PASSES = [
     ("README.md", "secure, obscure, curell, precured, a cutoff, away\n"),
     ("README.md", "unproven\n"),
     ("LICENSE.md", "copyright holder and you\n  cure the violation"),
-    ("docs/x.md", "the file proven_release\n"),
-    ("docs/x.md", "```sh\n# what is kept\n```\n"),
+    ("page.md", "the file proven_release\n"),
+    ("page.md", "```sh\n# what is kept\n```\n"),
     ("plugins/x.py", '"""What is kept."""\n# known\nNAME = "kept"\n'),
     ("plugins/x.py", "from other import kept\n\nimport known\n\nkept(known)\n"),
     ("plugins/x.py", "from other import (\n    kept,\n    known,\n)\n"),
@@ -146,7 +146,7 @@ def test_a_finding_has_the_word_to_write(linter: Any) -> None:
 
 
 def test_an_exception_that_nothing_needs_is_named(linter: Any) -> None:
-    linter.check("docs/x.md", "the file proven_release")
+    linter.check("page.md", "the file proven_release")
     linter.check("plugins/x.py", "known_hosts = 1\n")
     assert linter.unneeded() == [
         "copyright holder and you cure",

@@ -1,5 +1,4 @@
 # Copyright: Contributors to the bnlnpps.swf_testbed collection
-# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Credentials are text. YAML and INI parse some as numbers: 0123 becomes 83, 1e5 becomes 100000.0,
 and the original is lost."""

@@ -1,5 +1,4 @@
 # Copyright: Contributors to the bnlnpps.swf_testbed collection
-# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Turns for operations that two runs of one login could do on a host at the same time.
 

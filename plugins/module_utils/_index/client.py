@@ -1,5 +1,4 @@
 # Copyright: Contributors to the bnlnpps.swf_testbed collection
-# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 """One request to an index, with its errors as text. Credentials never follow a redirect to another
 origin."""

@@ -1,5 +1,4 @@
 # Copyright: Contributors to the bnlnpps.swf_testbed collection
-# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Versions of packages and of Python, compared like installers do (PEP 440), without a library that
 hosts may lack."""

@@ -1,6 +1,5 @@
 # To be removed with the release 1.0.0: no host has these names any more then.
 # Copyright: Contributors to the bnlnpps.swf_testbed collection
-# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Gives the files of an instance the names that they have since the roles supervisord, systemd and
 service are the role testbed. An interrupted migration goes on in the next run."""

@@ -1,5 +1,4 @@
 # Copyright: Contributors to the bnlnpps.swf_testbed collection
-# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 # To be removed with the release 1.0.0.
 """The names of variables from before every public one began with swf_testbed_."""
