@@ -158,6 +158,12 @@ options:
     type: list
     elements: str
     default: []
+  _controller:
+    description: Data that the action of this module adds, such as the text of the lock.
+    type: dict
+  _access:
+    description: Credentials for the time of a build, which the action of this module adds.
+    type: dict
 extends_documentation_fragment:
   - bnlnpps.swf_testbed.release
   - bnlnpps.swf_testbed.manifest
