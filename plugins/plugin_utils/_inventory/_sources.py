@@ -72,11 +72,12 @@ def of_indexes(values: Values) -> Iterator[Problem]:
     except (IndexesError, ValueError) as error:
         for line in str(error).splitlines():
             # the text contains no credential
+            evidence, _word, fix = line.partition(name + ": ")[2].rstrip(".").partition(". Fix: ")
             yield Problem(
                 name,
                 "cannot be used",
-                line.partition(name + ": ")[2].rstrip(".") or "it contains an invalid address",
-                "correct that entry, see docs/reference/package_indexes.md",
+                evidence or "it contains an invalid address",
+                "%s; see docs/reference/package_indexes.md" % (fix or "correct that entry"),
             )
 
 
