@@ -111,8 +111,12 @@ def in_server(name, arguments, environment, cwd, drop_to):
     at_start = frozenset(item for item in environment.items() if item[0].startswith(AT_START))
     idle = Server.idle.setdefault(at_start, [])
     server = idle.pop() if idle else Server(environment)
-    texts = server.run(request, arguments)
-    # not after an error: nobody knows what it does now
+    try:
+        texts = server.run(request, arguments)
+    except BaseException:
+        # nobody knows what it does now
+        server.process.kill()
+        raise
     idle.append(server)
     return texts
 
