@@ -11,3 +11,8 @@ def free_port():
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
+
+
+def component_ports():
+    """Variables that give free ports to the components of the reference stack."""
+    return {"swf_testbed_%s_port" % name: free_port() for name in ("broker", "monitor", "mcp")}

@@ -76,7 +76,7 @@ def test_a_release_that_fails_on_one_host_of_a_batch(fleet, lab, serves, nothing
         "the cause is here",
         "The release %s %s" % (before["agents-2"], SERVES_AGAIN),
         "agents-2 failed, and this host goes back with its batch.",
-        "This host went back: agents-2 failed, of the same batch.",
+        "This host was rolled back. Evidence: agents-2 failed, of the same batch.",
     )
     after = current(fleet)
     assert {after[lab.services], after["agents-1"]} == {after[lab.services]} and after[

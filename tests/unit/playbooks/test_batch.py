@@ -50,12 +50,16 @@ PLAY = (
     "wrong, expected, reached",
     [
         ({}, None, True),
-        ({"gate_fails": True}, "This host was not changed: two failed, of the same batch.", False),
+        (
+            {"gate_fails": True},
+            "This host was not changed. Evidence: two failed, of the same batch.",
+            False,
+        ),
         # settle.yml fails, when the secrets are restored
         ({"gate_fails": True, "deferred": True}, None, False),
         (
             {"ansible_connection": "ssh", "ansible_host": "127.0.0.1"},
-            "This host was not changed: two cannot be reached any more, of the same batch.",
+            "This host was not changed. Evidence: two became unreachable, of the same batch.",
             False,
         ),
     ],

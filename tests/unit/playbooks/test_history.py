@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pytest
 
+from helpers.ports import component_ports
 from helpers.postgresql_server import (  # pylint: disable=unused-import
     BIN,
     PASSWORD,
@@ -46,7 +47,7 @@ class Lab:
     def __init__(self, release):
         self.folder, self.release = Path(tempfile.mkdtemp(prefix="h", dir="/tmp")), release
         (self.folder / "password").write_text(PASSWORD)
-        self.hosts = {}
+        self.hosts, self.ports = {}, component_ports()
         (self.folder / "play.yml").write_text(PLAY)
 
     def host(self, name, *components, **variables):
@@ -62,6 +63,7 @@ class Lab:
             "swf_testbed_python": sys.executable,
             "swf_testbed_systemd": "never",
             "swf_testbed_preflight_min_free_mb": 0,
+            **self.ports,
             "swf_testbed_components": list(components),
             "swf_testbed_broker_password": "b",
             "swf_testbed_api_token": "c0" * 20,
@@ -180,7 +182,7 @@ def refused(output):
 
 
 def asked(output, task):
-    return "ok: [" in output.partition("TASK [%s]" % task)[2].partition("TASK [")[0]
+    return "ok: [" in output.partition(" : %s]" % task)[2].partition("TASK [")[0]
 
 
 def test_a_first_installation_and_a_run_without_a_change_ask_nothing(testbed):
@@ -257,7 +259,7 @@ def test_another_database_of_a_server_that_is_moved_by_the_command_of_the_messag
     testbed.host("one", *MONITOR, **database(dict(postgresql, DB_NAME="moved")))
 
     code, output = testbed.play()
-    assert code != 0 and refused(output) and "holds 1 runs, 1 STF files" in output, output
+    assert code != 0 and refused(output) and "contains 1 runs, 1 STF files" in output, output
     command = output.partition("on the monitor's host: ")[2].partition(" (docs/")[0]
     assert command.startswith("pg_dump ") and command.endswith(" moved"), command
     subprocess.run(

@@ -703,7 +703,7 @@ INPUTS = {
         ),
         (
             indexes({**LAB, "url": "https://me:%s@index.example.org/simple/" % CANARY}),
-            "has credentials in it",
+            "contains credentials",
         ),
         (indexes({**LAB, "token": 83}), "swf_testbed_pip_indexes[0].token is not text"),
         (indexes({**LAB, "token": "two words"}), "the token has a space"),

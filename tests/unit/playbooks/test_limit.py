@@ -54,7 +54,7 @@ PLAYBOOKS = [
 ]
 # these say of a host without an installation that there is something to do
 REFUSED = {
-    "rollback": "there is no previous release",
+    "rollback": "has no previous release",
     "doctor": "nothing listens at the address of the index",
 }
 

@@ -113,8 +113,8 @@ def made_by_a_playbook():
 @pytest.mark.parametrize(
     "playbook,arguments,variables,task",
     [
-        ("publish.yml", [], OWN, "Let each repository publish itself"),
-        ("publish.yml", [], GIVEN, "Let each repository publish itself"),
+        ("publish.yml", [], OWN, "Add the publish workflow to each repository"),
+        ("publish.yml", [], GIVEN, "Add the publish workflow to each repository"),
         ("status.yml", [], {}, "Report the status"),
         ("stop.yml", [], {}, "Stop supervisord and the index"),
         ("start.yml", [], {}, "Run supervisord"),

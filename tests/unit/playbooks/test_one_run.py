@@ -14,6 +14,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from helpers.ports import component_ports
+
 ROOT = Path(__file__).resolve().parents[3]
 PLAY = """
 - name: Check the hosts
@@ -50,6 +52,7 @@ class Controller:
             "ansible_connection": "local",
             "ansible_python_interpreter": sys.executable,
             "swf_testbed_python": sys.executable,
+            **component_ports(),
             **variables,
         }
         (self.folder / "hosts.yml").write_text(

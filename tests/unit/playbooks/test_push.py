@@ -25,6 +25,7 @@ import yaml
 from helpers.index_server import IndexServer, make_wheel, sha256
 from helpers.installation import PLAY
 from helpers.leaks import Leaks
+from helpers.ports import component_ports
 from helpers.seen_by_callbacks import Seen
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -90,6 +91,7 @@ class Fleet:
             # as ansible.cfg has it: modules make their directories, and warn that they had to
             "ansible_connection": "local",
             "ansible_pipelining": True,
+            **component_ports(),
             "swf_testbed_release_mode": "push",
             "swf_testbed_release_import_check": ["swf-testbed"],
             "swf_testbed_release_tools_lock_file": str(folder / "tools.txt"),

@@ -19,6 +19,7 @@ from helpers.git_servers import GitHttps, commit_all
 from helpers.index_server import IndexServer, make_wheel, sha256
 from helpers.installation import PLAY
 from helpers.leaks import Leaks
+from helpers.ports import component_ports
 from helpers.seen_by_callbacks import Seen
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -59,6 +60,7 @@ def play_in_a_home(tmp_path, indexes):
         "ansible_connection": "local",
         "ansible_python_interpreter": sys.executable,
         "swf_testbed_python": sys.executable,
+        **component_ports(),
         "swf_testbed_release_import_check": ["swf-testbed"],
         "swf_testbed_release_tools_lock_file": str(tools),
         "swf_testbed_release_constraints_file": "",

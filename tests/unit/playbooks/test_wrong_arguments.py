@@ -23,9 +23,8 @@ WRONG = {"bool": "maybe", "int": "lots", "float": "much"}
 
 
 def options_of(role):
-    return yaml.safe_load((ROOT / "roles" / role / "meta/argument_specs.yml").read_text())[
-        "argument_specs"
-    ]["variables"]["options"]
+    specs = yaml.safe_load((ROOT / "roles" / role / "meta/argument_specs.yml").read_text())
+    return specs["argument_specs"]["main"]["options"]
 
 
 def has_secret(option):
@@ -57,6 +56,8 @@ def wrong_arguments(role):
 CASES = [
     (path.name, arguments)
     for path in sorted((ROOT / "roles").iterdir())
+    # those without tasks of their own are validated by inventory_check, and by the roles that call
+    if path.name not in ("_instance", "common")
     for arguments in wrong_arguments(path.name)
 ]
 

@@ -172,7 +172,7 @@ def test_a_lost_or_foreign_key_of_the_ca_is_not_papered_over(tmp_path):
         ({"names": ["http://host"]}, "neither a DNS name nor an address"),
         ({"names": ["a b"]}, "neither a DNS name nor an address"),
         ({"service": "../x"}, "is not a file name"),
-        ({"days": 30}, "which is always"),
+        ({"days": 30}, "would be renewed by every run"),
         ({"certificate": "/x"}, "only one of certificate and key"),
     ],
 )

@@ -140,8 +140,8 @@ def test_ssh_takes_the_keys_of_the_login(ssh, folder, commits, tmp_path, monkeyp
     checkout(url, commits[0], str(tmp_path / "there"))
     assert (tmp_path / "there/version").read_text() == "1\n"
     monkeypatch.setenv("GIT_SSH_COMMAND", ssh.command_without_key)
-    with pytest.raises(GitError, match="did not take any ssh key"):
+    with pytest.raises(GitError, match="accepted no ssh key"):
         checkout(url, commits[0], str(tmp_path / "again"))
     monkeypatch.setenv("GIT_SSH_COMMAND", ssh.command.replace("/known ", "/unknown "))
-    with pytest.raises(GitError, match="ssh key of the server is not known"):
+    with pytest.raises(GitError, match="ssh key of the server is not trusted"):
         checkout(url, commits[0], str(tmp_path / "once-more"))
