@@ -30,6 +30,7 @@ from swf_testbed_cli.init import (
     console_scripts,
     initialise,
 )
+from swf_testbed_cli.instance import Instance
 from swf_testbed_cli.stack import read_stack
 
 # The stand-in for each program: it logs its arguments, and waits.
@@ -763,12 +764,21 @@ class TestErrors:
                 "status",
             )
 
-    def test_a_port_that_is_taken(self, run: Run, made: Path) -> None:
-        port = re.search(r'SWF_MONITOR_PORT="(\d+)"', made.read_text())
+    @pytest.mark.parametrize("program", ["BROKER", "MONITOR", "MCP"])
+    def test_a_port_that_is_in_use(self, run: Run, made: Path, program: str) -> None:
+        port = re.search(rf'SWF_{program}_PORT="(\d+)"', made.read_text())
         assert port
         with socket.create_server(("127.0.0.1", int(port[1]))):
-            fails(run("start"), f"port {port[1]} (SWF_MONITOR_PORT) is in use", "ss -ltnp")
+            fails(run("start"), f"port {port[1]} (SWF_{program}_PORT) is in use", "ss -ltnp")
         assert not (made.parent / "supervisord.pid").exists()
+
+    def test_only_ports_of_the_stack_are_checked(self, folder: Path) -> None:
+        conf = folder / "supervisord.conf"
+        conf.write_text(
+            "[program:mine]\nenvironment=N=%(process_num)02d,ACTIVEMQ_PORT=61613,SWF_MY_PORT=1\n"
+            "[program:mcp]\nenvironment=SWF_MCP_HOST=::1,SWF_MCP_PORT=8003,SWF_BROKER_PORT=x\n"
+        )
+        assert Instance(conf).ports() == {"SWF_MCP_PORT": ("::1", 8003)}
 
     def test_a_configuration_that_cannot_be_read(self, run: Run, made: Path) -> None:
         replace(made, "minfds = 1024", "minfds = many")

@@ -154,7 +154,9 @@ class Instance:
 
         A folder of an earlier version has these variables in [supervisord].
         """
-        names = {variable for item in read_stack()["components"] if (variable := port_variable(item))}
+        names = {
+            variable for item in read_stack()["components"] if (variable := port_variable(item))
+        }
         found = {}
         for section in ("supervisord", *self._program_sections()):
             environment = self._environment(section)
