@@ -12,16 +12,13 @@ import sys
 import zipfile
 from pathlib import Path
 
-COMPONENTS = (
-    "swf-common-lib",
-    "swf-monitor",
-    "swf-daqsim-agent",
-    "swf-data-agent",
-    "swf-processing-agent",
-    "swf-fastmon-agent",
-    "swf-mcp-agent",
-)
+import yaml
+
 UMBRELLA = "swf-testbed"
+STACK = yaml.safe_load((Path(__file__).parents[2] / "stacks/reference.yml").read_text())
+PACKAGES = STACK["libraries"] + [item["package"] for item in STACK["components"]]
+# each once, and in their order
+COMPONENTS = [name for name in dict.fromkeys(PACKAGES) if name != UMBRELLA]
 
 
 def build_all(packages: Path, folder: Path) -> None:

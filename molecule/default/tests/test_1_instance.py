@@ -9,17 +9,13 @@ import os
 import re
 import stat
 import subprocess
+from pathlib import Path
 
-PROGRAMS = {
-    "broker",
-    "monitor",
-    "monitor-listener",
-    "daqsim-agent",
-    "data-agent",
-    "processing-agent",
-    "fastmon-agent",
-    "mcp-agent",
-}
+import yaml
+
+STACK = yaml.safe_load((Path(__file__).parents[3] / "stacks/reference.yml").read_text())
+# the commands without what is the host's
+PROGRAMS = [item["command"].partition("{{")[0].strip() for item in STACK["components"]]
 XDG = {
     ".config/swf-index",
     ".config/swf-testbed",
@@ -49,17 +45,7 @@ def files_below(folder):
 
 
 def test_all_programs_run_as_their_user(host, testbed):
-    for program in (
-        "swf-testbed-broker",
-        "swf-monitor serve",
-        "swf-monitor listen",
-        "swf-daqsim-agent",
-        "swf-data-agent",
-        "swf-processing-agent",
-        "swf-fastmon-agent",
-        "swf-mcp-agent",
-        "index_app:create",
-    ):
+    for program in (*PROGRAMS, "index_app:create"):
         running = [item.args for item in host.process.filter(user=testbed.user)]
         found = [args for args in running if program in args and str(testbed.home) in args]
         assert found, program

@@ -12,19 +12,20 @@ import sysconfig
 import time
 from collections.abc import Callable, Mapping
 from importlib.metadata import PackageNotFoundError, distribution
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-import yaml
 from jinja2 import Environment, StrictUndefined
 
 from swf_testbed_cli.errors import TestbedError
-from swf_testbed_cli.instance import FILE_NAME
+from swf_testbed_cli.instance import DEFAULT_INSTANCE, FILE_NAME
+from swf_testbed_cli.stack import port_variable, read_stack, resource
 
 DISTRIBUTION = "swf-testbed"
 SOCKET_NAME = "supervisor.sock"
+# supervisord replaces it by the path of the folder, which can be moved.
+HERE = "%(here)s"
 # supervisord first binds <socket>.<pid>, and a unix socket's path ends at 107 bytes.
 LONGEST_SOCKET_PATH = 99
 # supervisord.conf cannot hold a path with one of these so that supervisor reads the same path.
@@ -75,7 +76,7 @@ def initialise(
             "swf-testbed start   (or, to replace it and keep secrets and data: swf-testbed init "
             "--force)",
         )
-    text = _jinja().from_string(_resource("templates", f"{FILE_NAME}.j2")).render(context)
+    text = _jinja().from_string(resource("templates", f"{FILE_NAME}.j2")).render(context)
 
     made = []
     copy = None
@@ -98,21 +99,25 @@ def initialise(
 
 
 def make_context(programs: Path, **ports: int) -> dict[str, Any]:
-    """The variables of the template of supervisord.conf: `environment` of all programs, and
-    `programs`, both from the stack file.
+    """The variables of the template of supervisord.conf, which are the arguments of the
+    collection's role _instance: its template and its stack file are those of this package.
 
     Args:
         programs: The directory of the installed programs.
         ports: The port of `broker`, `monitor` and `mcp`.
     """
-    here = "%(here)s"
+    secrets_dir = f"{HERE}/secrets"
     layout = {
-        "data_dir": f"{here}/data/stf",
-        "state_dir": f"{here}/data",
-        "secrets_dir": f"{here}/secrets",
-        "readable_secrets_dir": f"{here}/secrets",
+        "instance": DEFAULT_INSTANCE,
+        "scope": "folder",
+        "socket": f"{HERE}/{SOCKET_NAME}",
+        "run_dir": HERE,
+        "log_dir": f"{HERE}/logs",
+        "data_dir": f"{HERE}/data/stf",
+        "state_dir": f"{HERE}/data",
+        "secrets_dir": secrets_dir,
+        "readable_secrets_dir": secrets_dir,
     }
-    # the names of the variables are those of the collection's roles, which read the same stack file
     variables = {
         **{f"swf_testbed_{name}": "" for name in NOT_SET},
         **{f"swf_testbed_{name}_host": "127.0.0.1" for name in ports},
@@ -131,24 +136,34 @@ def make_context(programs: Path, **ports: int) -> dict[str, Any]:
         found = {name: str(rendered(value)) for name, value in values.items()}
         return {name: value for name, value in found.items() if value}
 
-    stack = yaml.safe_load(_resource("stacks", "reference.yml"))
+    def own_environment(component: Mapping[str, Any]) -> dict[str, str]:
+        found = environment(component.get("environment", {}))
+        if variable := port_variable(component):
+            # by this `swf-testbed start` checks that the port is free
+            found[variable] = str(rendered(component["listens"]["port"]))
+        return found
+
+    stack = read_stack()
     bin_dir = str(programs).replace(" ", "\\ ")
     return {
-        "environment": {
+        # the programs run in the folder itself
+        "instance_layout": {**layout, "state_dir": HERE},
+        "instance_environment": {
             **environment(stack["environment"]),
-            # by these `swf-testbed start` checks that the ports are free
-            **{f"SWF_{name.upper()}_PORT": str(port) for name, port in ports.items()},
+            # all programs are on this machine: none is reached through a proxy
             "NO_PROXY": "127.0.0.1,localhost",
             "no_proxy": "127.0.0.1,localhost",
         },
-        "programs": [
+        "instance_programs": [
             {
                 **component,
                 "command": f"{bin_dir}/{rendered(component['command'])}",
-                "environment": environment(component.get("environment", {})),
+                "environment": own_environment(component),
             }
             for component in stack["components"]
         ],
+        "swf_testbed_log_max_bytes": "10MB",
+        "swf_testbed_log_backups": 3,
     }
 
 
@@ -176,15 +191,21 @@ def _jinja() -> Environment:
     jinja = Environment(  # noqa: S701 (no HTML)
         trim_blocks=True, keep_trailing_newline=True, undefined=StrictUndefined
     )
-    jinja.filters["urlsplit"] = lambda url, part: getattr(urlsplit(url), part) or ""
-    jinja.filters["lines"] = lambda variables: ",\n".join(
-        f'    {name}="{value}"' for name, value in variables.items()
-    )
+    jinja.filters |= {
+        "urlsplit": lambda url, part: getattr(urlsplit(url), part) or "",
+        "combine": lambda values, others: {**values, **others},
+        "bnlnpps.swf_testbed.supervisor_escape": _escape,
+        "bnlnpps.swf_testbed.supervisor_environment": lambda variables: ",\n".join(
+            f'    {name}="{_escape(value)}"' for name, value in variables.items()
+        ).lstrip(),
+    }
     return jinja
 
 
-def _resource(*path: str) -> str:
-    return files("swf_testbed_cli").joinpath(*path).read_text(encoding="utf-8")
+def _escape(value: str) -> str:
+    """A value for supervisord, which replaces HERE. No path has another character that it would
+    read otherwise."""
+    return HERE.join(part.replace("%", "%%") for part in value.split(HERE))
 
 
 def _place_secrets(folder: Path) -> list[str]:

@@ -6,16 +6,19 @@ from __future__ import annotations
 import configparser
 import os
 import platform
+import re
 import shlex
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from supervisor.datatypes import dict_of_key_value_pairs
 from swf_common_lib.exclusive import LockHeld, exclusive
 
 from swf_testbed_cli.errors import TestbedError
+from swf_testbed_cli.stack import port_variable, read_stack
 from swf_testbed_cli.unit import Unit
 
 FILE_NAME = "supervisord.conf"
@@ -146,44 +149,53 @@ class Instance:
         """The supervisord program of a provisioned instance ([swf-testbed] supervisord=)."""
         return self._value("swf-testbed", "supervisord")
 
-    @property
-    def environment(self) -> dict[str, str]:
-        """The environment of all programs, from [supervisord]."""
-        try:
-            return dict(dict_of_key_value_pairs(self._value("supervisord", "environment") or ""))
-        except ValueError as error:
-            raise TestbedError(
-                f"{self.configuration}: [supervisord] environment: {error}",
-                f"edit {self.configuration}",
-            ) from None
+    def ports(self) -> dict[str, tuple[str, int]]:
+        """Where the programs of the stack listen: address and port by the variable of the port.
+
+        A folder of an earlier version has these variables in [supervisord].
+        """
+        names = {
+            variable for item in read_stack()["components"] if (variable := port_variable(item))
+        }
+        found = {}
+        for section in ("supervisord", *self._program_sections()):
+            environment = self._environment(section)
+            for name in names & environment.keys():
+                if environment[name].isdigit():
+                    host = environment.get(name.replace("_PORT", "_HOST")) or "127.0.0.1"
+                    found[name] = host, int(environment[name])
+        return found
 
     @property
     def monitor_environment(self) -> dict[str, str]:
         """The environment of the monitor, with its URL; empty if this testbed has no monitor."""
-        found: dict[str, str] = {}
-        for section, name in (("supervisord", ""), ("program:monitor", "monitor")):
-            if section.startswith("program:") and section not in self._parser.sections():
-                return {}
-            try:
-                found |= dict_of_key_value_pairs(self._value(section, "environment", name) or "")
-            except ValueError:
-                return {}
-        return found
+        if "program:monitor" not in self._parser.sections():
+            return {}
+        try:
+            return self._environment("supervisord") | self._environment("program:monitor")
+        except TestbedError:
+            return {}
 
     def programs(self) -> list[Program]:
         """The programs of this file, without those of included files, which only the daemon has."""
         found = []
-        for section in self._parser.sections():
-            section_type, _, name = section.partition(":")
-            if section_type == "program" and name:
-                logs = [
-                    self._value(section, key, name) or ""
-                    for key in ("stdout_logfile", "stderr_logfile")
-                ]
-                found.append(
-                    Program(name, *(str(self.folder / log) if log else "" for log in logs))
-                )
+        for section in self._program_sections():
+            logs = [self._value(section, key) or "" for key in ("stdout_logfile", "stderr_logfile")]
+            name = section.partition(":")[2]
+            found.append(Program(name, *(str(self.folder / log) if log else "" for log in logs)))
         return found
+
+    def _program_sections(self) -> list[str]:
+        return [name for name in self._parser.sections() if re.match("program:.", name)]
+
+    def _environment(self, section: str) -> dict[str, str]:
+        try:
+            return dict(dict_of_key_value_pairs(self._value(section, "environment") or ""))
+        except ValueError as error:
+            raise TestbedError(
+                f"{self.configuration}: [{section}] environment: {error}",
+                f"edit {self.configuration}",
+            ) from None
 
     @property
     def unit(self) -> Unit | None:
@@ -210,17 +222,18 @@ class Instance:
             cause = f"another command is working on this testbed: {error}"
             raise TestbedError(cause, self.command("status")) from None
 
-    def _value(self, section: str, key: str, program: str = "") -> str | None:
+    def _value(self, section: str, key: str) -> str | None:
         text = self._parser.get(section, key, fallback=None)
         if text is None:
             return None
-        values = {f"ENV_{name}": value for name, value in os.environ.items()}
+        values: dict[str, Any] = {f"ENV_{name}": value for name, value in os.environ.items()}
         values |= {
             "here": str(self.folder),
             "host_node_name": platform.node(),
-            "program_name": program,
-            "group_name": program,
-            "process_num": "0",
+            "program_name": section.partition(":")[2],
+            "group_name": section.partition(":")[2],
+            "process_num": 0,
+            "numprocs": 1,
         }
         try:
             return (text % values).strip()

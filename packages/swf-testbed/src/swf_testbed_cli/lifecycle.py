@@ -34,7 +34,6 @@ _NOT_INHERITED = (
     "DEBUG",
     "CSRF_TRUSTED_ORIGINS",
 )
-_PORTS = ("SWF_BROKER_PORT", "SWF_MONITOR_PORT", "SWF_MCP_PORT")
 
 Report = Callable[[str], None]
 
@@ -52,11 +51,11 @@ def start(instance: Instance, report: Report, timeout: float) -> Status:
             if supervisor.socket_path and absent.stale:
                 supervisor.socket_path.unlink(missing_ok=True)
                 report("Removed the socket of a dead daemon.")
-            _check_ports(instance)
             if instance.unit:
                 instance.unit.run("start")
                 _wait_until_it_answers(supervisor, timeout)
             else:
+                _check_ports(instance)
                 _start_daemon(instance)
             report("supervisord started.")
         else:
@@ -274,15 +273,12 @@ def _start_daemon(instance: Instance) -> None:
 
 def _check_ports(instance: Instance) -> None:
     """Refuse ports that are in use, before programs fail because of them."""
-    environment = instance.environment
-    for name in _PORTS:
-        port = environment.get(name, "")
-        if not port.isdigit():
-            continue
-        with socket.socket() as probe:
+    for name, (host, port) in instance.ports().items():
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        with socket.socket(family) as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
-                probe.bind(("127.0.0.1", int(port)))
+                probe.bind((host, port))
             except OSError as error:
                 if error.errno != errno.EADDRINUSE:
                     continue
@@ -326,12 +322,14 @@ def _wait(
             names = ", ".join(f"{p.full_name} ({p.state})" for p in left)
             raise TestbedError(
                 f"{what}: {names or 'the daemon, which is ' + status.daemon_state}",
-                supervisor.instance.command(
-                    f"logs {left[0].full_name} --stderr" if left else "status"
-                ),
+                supervisor.instance.command(_log_command(left[0]) if left else "status"),
                 "\n".join(_log_end(supervisor, program) for program in left),
             )
         time.sleep(POLL_SECONDS)
+
+
+def _log_command(program: ProgramStatus) -> str:
+    return f"logs {program.full_name}" + (" --stderr" if program.stderr_logfile else "")
 
 
 def _log_end(supervisor: Supervisor, program: ProgramStatus) -> str:

@@ -21,7 +21,7 @@ from swf_testbed_cli.health import health_problems
 from swf_testbed_cli.init import initialise
 from swf_testbed_cli.instance import Instance, find_instance, owner
 from swf_testbed_cli.logtail import open_log
-from swf_testbed_cli.lostlogs import LostLog, lost_log
+from swf_testbed_cli.lostlogs import lost_log
 from swf_testbed_cli.rpc import NO_FILE, Supervisor
 from swf_testbed_cli.status import read_status
 
@@ -112,8 +112,9 @@ def start(config: Config = None, timeout: Timeout = 60) -> None:
     instance = _instance(config)
     status = lifecycle.start(instance, _report, timeout)
     _report(f"{len(status.programs)} programs are running.")
-    if (port := instance.environment.get("SWF_MONITOR_PORT", "")).isdigit():
-        answers = lifecycle.wait_for_port(int(port), min(timeout, PAGE_SECONDS))
+    if listens := instance.ports().get("SWF_MONITOR_PORT"):
+        port = listens[1]
+        answers = lifecycle.wait_for_port(port, min(timeout, PAGE_SECONDS))
         hint = "" if answers else f"   (it does not answer yet: {instance.command('logs monitor')})"
         _report(f"The monitor's page: http://127.0.0.1:{port}/{hint}")
 
@@ -212,21 +213,21 @@ def logs(
         int, typer.Option("--lines", "-n", min=0, help="Number of lines to show.")
     ] = 20,
     stderr: Annotated[
-        bool, typer.Option("--stderr", help="Show the log of standard error.")
+        bool,
+        typer.Option("--stderr", help="Show the log of standard error, if it is a separate file."),
     ] = False,
 ) -> None:
     """Show the end of a program's log, also of a stopped testbed."""
     instance = _instance(config)
     supervisor: Supervisor | None = None
-    lost: LostLog | None = None
+    daemon_pid: int | None = None
     try:
         daemon = Supervisor(instance)
         now = read_status(daemon)
         (found, *_) = lifecycle.find_programs(now, program, instance)
         supervisor = daemon
         name, paths = found.full_name, (found.stdout_logfile, found.stderr_logfile)
-        if daemon.is_local and now.daemon_pid and found.pid:
-            lost = lost_log(now.daemon_pid, paths[stderr])
+        daemon_pid = now.daemon_pid if daemon.is_local and found.pid else None
     except NotRunning:
         if follow:
             raise
@@ -234,9 +235,11 @@ def logs(
         if program not in logfiles:
             raise lifecycle.unknown_program(program, list(logfiles), instance) from None
         name, paths = program, logfiles[program]
+    stderr = stderr and bool(paths[1])
     problem = None
+    lost = lost_log(daemon_pid, paths[stderr]) if daemon_pid else None
     if lost:
-        problem = TestbedError(lost.cause, _reopen(now.daemon_pid))
+        problem = TestbedError(lost.cause, _reopen(daemon_pid))
         if not lost.readable:
             raise problem
         if follow:
