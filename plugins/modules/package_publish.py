@@ -66,8 +66,8 @@ requirements:
 attributes:
   check_mode:
     support: full
-    description: Reports the packages that would be uploaded. If the index is unavailable, these are
-      all packages.
+    description: Reports the packages that would be uploaded. It reports
+      all packages if the index is unavailable.
   diff_mode:
     support: full
     description: Lists the versions that are added.

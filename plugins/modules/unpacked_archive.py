@@ -13,8 +13,8 @@ author:
   - BNL NPPS (@bnlnpps)
 description:
   - Downloads a tar archive, checks its checksum, unpacks it next to O(dest), and renames the result
-    to O(dest). An interrupted run leaves no directory that looks complete, which
-    M(ansible.builtin.unarchive) with C(creates) does.
+    to O(dest). So an interrupted run never leaves an incomplete directory at O(dest), in contrast to
+    M(ansible.builtin.unarchive) with C(creates).
   - An existing directory is not changed, so the name of O(dest) should contain the version or the
     checksum.
   - If the archive has a single directory at the top, its content is unpacked.

@@ -50,7 +50,7 @@ class HeartbeatSerializer(serializers.ModelSerializer[Any]):
     """A heartbeat, and an agent in a list. `last_heartbeat` is by the monitor's clock, not by the
     agent's."""
 
-    # Not the unique field of the model: most heartbeats are of agents that have a row.
+    # The unique field of the model does not fit: most heartbeats come from agents with a row.
     instance_name = serializers.CharField(max_length=200)
     status = serializers.ChoiceField(choices=AgentStatus.choices)
     pid = serializers.IntegerField(
