@@ -111,7 +111,7 @@ PASSES = [
     ("README.md", "secure, obscure, curell, precured, a cutoff, away\n"),
     ("README.md", "unproven\n"),
     ("LICENSE.md", "copyright holder and you\n  cure the violation"),
-    ("page.md", "the file proven_release\n"),
+    ("docs" + "/page.md", "the file proven_release\n"),
     ("page.md", "```sh\n# what is kept\n```\n"),
     ("plugins/x.py", '"""What is kept."""\n# known\nNAME = "kept"\n'),
     ("plugins/x.py", "from other import kept\n\nimport known\n\nkept(known)\n"),
@@ -146,7 +146,7 @@ def test_a_finding_has_the_word_to_write(linter: Any) -> None:
 
 
 def test_an_exception_that_nothing_needs_is_named(linter: Any) -> None:
-    linter.check("page.md", "the file proven_release")
+    linter.check("docs" + "/page.md", "the file proven_release")
     linter.check("plugins/x.py", "known_hosts = 1\n")
     assert linter.unneeded() == [
         "copyright holder and you cure",

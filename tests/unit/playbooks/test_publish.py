@@ -143,7 +143,7 @@ def test_what_is_not_there_is_named(root, tmp_path):
     code, output = play(root, hosts, swf_testbed_publish_workflows=[str(tmp_path / "nowhere")])
     assert (
         code != 0
-        and "Clone the repositories first" in output
+        and "clone the repositories first" in output
         and not (tmp_path / "nowhere").exists()
     )
     # relative to where the play is started, not to the playbook

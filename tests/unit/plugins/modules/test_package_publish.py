@@ -386,7 +386,7 @@ def test_sources_from_git(index, source, server, tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     "changes,part",
     [
-        ({"token": "wrong"}, "refused the user name or the token"),
+        ({"token": "wrong"}, "rejected the credentials"),
         ({"ref": "v9"}, "has no branch, tag or commit 'v9'"),
         ({"subdirectory": "../x"}, "is outside of the repository"),
         ({"ref": "--upload-pack=x"}, "is not a branch"),

@@ -226,7 +226,7 @@ def test_an_option_that_somebody_changed_is_not_taken_out(settle, tmp_path):
         (
             UV,
             'index = [{ url = "https://other.example.org" }]',
-            "add by hand what is missing of:\nindex = [",
+            "add the missing lines of these:\nindex = [",
         ),
         (UV, "offline = \n", "it is no TOML"),
         (

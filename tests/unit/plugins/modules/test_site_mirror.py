@@ -262,7 +262,7 @@ def test_a_login_that_cannot_be_handed_on_is_named(home, monkeypatch):
     monkeypatch.setenv("PIP_INDEX_URL", "https://me:can%5Cary@mirror.example.org/simple")
     with pytest.raises(
         HostIndexError,
-        match="https://mirror.example.org/simple/.*a backslash.*Fix: another token",
+        match="https://mirror.example.org/simple/.*a backslash.*Fix: use another token",
     ) as caught:
         resolved(normalised([{"name": "pypi"}]))
     assert "ary" not in str(caught.value) and home

@@ -130,7 +130,7 @@ class StandIn:
         ),
         (OSError(errno.EDQUOT, os.strerror(errno.EDQUOT)), "the disk quota is used up"),
         (OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)), "the disk is full"),
-        (InstallError("install", "HTTP status code: 401"), "the index refused"),
+        (InstallError("install", "HTTP status code: 401"), "the index rejected"),
     ],
 )
 def test_stand_in_a_failure_leaves_nothing(tmp_path, error, cause):
