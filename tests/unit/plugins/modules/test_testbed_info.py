@@ -86,7 +86,7 @@ def test_a_program_that_passed_the_gate_and_ends_again_and_again(instance):
     assert "with exit status 7. Evidence: the end of its log then: the cause is here" in limping
     assert limping.endswith("ansible-playbook site.yml")
     assert back == (
-        "the release new became active 0 minutes ago. If it is the cause, roll back to old: "
+        "the release new became active 0 minutes ago. Fix: If it is the cause, roll back to old: "
         "ansible-playbook playbooks/rollback.yml"
     )
 
