@@ -116,7 +116,7 @@ def test_a_host_of_the_former_commit_converges_in_one_run(login):
     assert str(config / "known_good") in listed
     assert " changed=0 " in login.make(ROOT, "site")
     # it knows the release that was active, and nothing is left when all is removed
-    assert "nothing found" in login.make(ROOT, "doctor")
+    assert "no findings" in login.make(ROOT, "doctor")
     login.make(ROOT, "uninstall", "-e swf_testbed_uninstall_data=true")
     left = [
         path
