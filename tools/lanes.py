@@ -31,6 +31,7 @@ STEPS = {
     "packages": ["tools/test", "packages"],
 }
 COLOURS = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
+SUMMARY = re.compile(r"\d+ (passed|failed|errors?)\b")
 # what Molecule prints when it begins with a step of a scenario
 ACTION = re.compile(r"\u279c (\w+): Executing$")
 
@@ -38,18 +39,18 @@ ACTION = re.compile(r"\u279c (\w+): Executing$")
 class Step:
     """One step: a process group with a log."""
 
-    def __init__(self, name, command):
+    def __init__(self, name: str, command: list[str]) -> None:
         self.name, self.command = name, command
         self.log = LOGS / (name + ".log")
         self.seconds = self.cpu = 0.0
-        self.status = None
-        self.actions: list = []  # (name, when it began)
-        self.process = None
+        self.status: int | None = None
+        self.actions: list[tuple[str, float]] = []  # (name, when it began)
+        self.process: subprocess.Popen[str] | None = None
 
-    def run(self, environment):
+    def run(self, environment: dict[str, str]) -> None:
         self.log.write_text("")
         began = time.monotonic()
-        self.process = subprocess.Popen(
+        self.process = process = subprocess.Popen(
             self.command,
             cwd=ROOT,
             env=environment,
@@ -61,20 +62,25 @@ class Step:
             errors="replace",
         )
         with self.log.open("w", encoding="utf-8") as log:
-            for line in self.process.stdout:
+            for line in process.stdout or ():
                 log.write(line)
                 found = ACTION.search(COLOURS.sub("", line).rstrip())
                 if found:
                     self.actions.append((found.group(1), time.monotonic()))
-        _pid, status, usage = os.wait4(self.process.pid, 0)
-        self.status = self.process.returncode = os.waitstatus_to_exitcode(status)
+        _pid, status, usage = os.wait4(process.pid, 0)
+        self.status = process.returncode = os.waitstatus_to_exitcode(status)
         self.seconds, self.cpu = time.monotonic() - began, usage.ru_utime + usage.ru_stime
         self.actions.append(("", time.monotonic()))
 
-    def show(self):
+    def show(self) -> None:
         print("\n==> %s %s" % (self.name, "-" * 70), self.log.read_text(errors="replace"), sep="\n")
 
-    def row(self):
+    def summary(self) -> str:
+        """The last line of pytest about its tests."""
+        lines = COLOURS.sub("", self.log.read_text(errors="replace")).splitlines()
+        return next((line for line in reversed(lines) if SUMMARY.match(line)), "")
+
+    def row(self) -> str:
         return "%-10s %-8s %6.0f s %6.0f s   %s" % (
             self.name,
             "passed" if self.status == 0 else "FAILED",
@@ -87,12 +93,12 @@ class Step:
         )
 
 
-def run_all(steps, lanes=LANES):
+def run_all(steps: list[Step], lanes: int = LANES) -> None:
     """Run steps in lanes, the next one when a lane is free."""
     waiting, lock = list(steps), threading.Lock()
     environment = dict(os.environ)
 
-    def lane():
+    def lane() -> None:
         while True:
             with lock:
                 if not waiting:
@@ -111,20 +117,20 @@ def run_all(steps, lanes=LANES):
         thread.join()
 
 
-def stop(steps):
+def stop(steps: list[Step]) -> None:
     for step in steps:
         if step.process is not None and step.process.returncode is None:
             os.killpg(step.process.pid, signal.SIGTERM)
 
 
-def machine():
+def machine() -> list[float]:
     """(CPU seconds of the machine that were used, those that there were)."""
     values = [int(text) for text in Path("/proc/stat").read_text().split("\n")[0].split()[1:9]]
     used = sum(values) - values[3] - values[4]
     return [number / os.sysconf("SC_CLK_TCK") for number in (used, sum(values))]
 
 
-def main(names):
+def main(names: list[str]) -> int:
     LOGS.mkdir(parents=True, exist_ok=True)
     steps = [Step(name, STEPS[name]) for name in names or STEPS]
     signal.signal(signal.SIGTERM, signal.default_int_handler)
@@ -144,6 +150,8 @@ def main(names):
     )
     failed = [step.name for step in steps if step.status != 0]
     print("FAILED: %s" % ", ".join(failed) if failed else "all steps passed")
+    # a reader of the output finds the summary of a test runner in its last line
+    print(next((step.summary() for step in steps if step.name == "unit"), ""), flush=True)
     return 1 if failed else 0
 
 
