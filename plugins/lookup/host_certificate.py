@@ -4,9 +4,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any
-
 DOCUMENTATION = r"""
 name: host_certificate
 short_description: The TLS certificate of a service, provided or issued by a lab CA on the
@@ -97,6 +94,8 @@ _raw:
 """
 
 import os
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from ansible.errors import AnsibleError
 from ansible.plugins.loader import lookup_loader

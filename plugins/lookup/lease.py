@@ -4,8 +4,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 DOCUMENTATION = r"""
 name: lease
 short_description: The lease of the hosts, for the environment of a play
@@ -42,6 +40,7 @@ _raw:
 
 import json
 import os
+from typing import Any
 
 from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.lookup import LookupBase

@@ -4,8 +4,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 DOCUMENTATION = r"""
 name: secret
 short_description: A secret that is generated once and stored on the controller
@@ -48,6 +46,7 @@ _raw:
 import os
 import secrets
 import tempfile
+from typing import Any
 
 from ansible.errors import AnsibleError
 from ansible.plugins.lookup import LookupBase

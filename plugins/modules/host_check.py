@@ -5,9 +5,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
-
 DOCUMENTATION = r"""
 module: host_check
 short_description: Find the problems of a host of the testbed, before the first installation and
@@ -318,6 +315,8 @@ clock:
 import os
 import tempfile
 import time
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 

@@ -468,9 +468,9 @@ def main() -> None:
             return without_manifest(module, subject, places, path)
         if options["write_manifest"]:
             remaining = [manifest_listing.label(item) for item in manifest["entries"]]
-            module.exit_json(
-                **dict(unchanged(path), users=manifest["users"], remaining_items=remaining)
-            )
+            result = unchanged(path)
+            result.update(users=manifest["users"], remaining_items=remaining)
+            module.exit_json(**result)
         users = sorted(
             {*manifest["users"], *options["other_users"]} - set(options["removed_users"])
         )

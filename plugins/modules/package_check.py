@@ -5,9 +5,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 DOCUMENTATION = r"""
 module: package_check
 short_description: Check that source directories can be published as Python packages
@@ -68,6 +65,8 @@ packages:
 """
 
 import tempfile
+from collections.abc import Mapping
+from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 

@@ -5,9 +5,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 DOCUMENTATION = r"""
 module: package_publish
 short_description: Build Python packages and upload the versions that an index does not have
@@ -106,6 +103,8 @@ present:
 """
 
 import tempfile
+from collections.abc import Mapping
+from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 

@@ -5,9 +5,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any
-
 DOCUMENTATION = r"""
 module: pip_config
 short_description: Configure an index for pip and uv of a login, a virtual environment or a host
@@ -102,6 +99,8 @@ github:
 import os
 import re
 import tempfile
+from collections.abc import Callable, Mapping
+from typing import Any
 from urllib.parse import urlsplit
 
 from ansible.module_utils.basic import AnsibleModule

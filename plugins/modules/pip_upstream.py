@@ -5,9 +5,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 DOCUMENTATION = r"""
 module: pip_upstream
 short_description: Record the index in the pip configuration of a host
@@ -73,6 +70,8 @@ version:
 import grp
 import json
 import os
+from collections.abc import Mapping
+from typing import Any
 from urllib.parse import urlsplit
 
 from ansible.module_utils.basic import AnsibleModule

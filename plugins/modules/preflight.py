@@ -5,9 +5,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any
-
 DOCUMENTATION = r"""
 module: preflight
 short_description: Return the paths of an instance of the testbed, and check that the host can run
@@ -171,7 +168,9 @@ import grp
 import os
 import platform
 import pwd
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 

@@ -46,7 +46,7 @@ def anchors(path: Path) -> set[str]:
 
 def broken_links(page: Path) -> Iterator[str]:
     for target in LINK.findall(without_code(text_of(page))):
-        address, _, anchor = target.partition("#")
+        address, _hash, anchor = target.partition("#")
         if re.match(r"\w+:", address):
             continue
         path = (page.parent / address).resolve() if address else page

@@ -49,3 +49,10 @@ def test_all_that_passes_passes(lanes, monkeypatch, capsys):
     monkeypatch.setattr(lanes, "STEPS", {"good": ["true"], "left out": ["false"]})
     assert lanes.main(["good"]) == 0
     assert capsys.readouterr().out.endswith("all steps passed\n")
+
+
+def test_the_summary_of_the_unit_tests_is_the_last_line(lanes, monkeypatch, capsys):
+    tests = "printf '..F\\n1 failed, 2 passed in 0.1s\\n\\nreal 0m1s\\n'"
+    monkeypatch.setattr(lanes, "STEPS", {"unit": ["sh", "-c", tests], "bad": ["false"]})
+    assert lanes.main([]) == 1
+    assert capsys.readouterr().out.endswith("FAILED: bad\n1 failed, 2 passed in 0.1s\n")
