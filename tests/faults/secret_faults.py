@@ -9,7 +9,7 @@ from helpers.leaks import Leaks
 # fails the gate, whatever the secrets are
 BROKEN = {"swf_testbed_extra_programs": [{"name": "broken", "command": "/bin/false"}]}
 SETTLED = "The secrets that this run changed were restored: api_token, broker_password."
-SERVES = "was started with the former ones, and runs, on this-machine"
+SERVES = "were restarted with the former secrets, and run, on this-machine"
 
 
 class SecretFaults:

@@ -50,7 +50,7 @@ def test_a_release_that_fails_on_the_canary(fleet, lab, serves, nothing_lost):
         "The end of the log of data-agent:",
         "the cause is here",
         "The release %s %s" % (before["agents-1"], SERVES_AGAIN),
-        "Fix the cause",
+        "Fix: remove the cause and run site.yml again",
     )
     after = current(fleet)
     assert {name: after[name] for name in lab.agents} == {name: before[name] for name in lab.agents}
@@ -75,7 +75,7 @@ def test_a_release_that_fails_on_one_host_of_a_batch(fleet, lab, serves, nothing
         "The end of the log of processing-agent:",
         "the cause is here",
         "The release %s %s" % (before["agents-2"], SERVES_AGAIN),
-        "agents-2 failed, and this host goes back with its batch.",
+        "agents-2 failed, and this host rolls back with its batch.",
         "This host was rolled back. Evidence: agents-2 failed, of the same batch.",
     )
     after = current(fleet)
