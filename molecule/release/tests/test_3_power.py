@@ -42,7 +42,7 @@ def reboots(lab, name):
             "agents-2",
             3,
             fails,
-            "agents-2 cannot be reached any more, and this host goes back with its batch.",
+            "agents-2 became unreachable, and this host rolls back with its batch.",
             {},
         ),
         # The setting is one of the unit, so that supervisord runs from the new one when the host
