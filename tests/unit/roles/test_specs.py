@@ -173,3 +173,17 @@ def test_every_fqcn_that_is_used_is_there():
     for path in [*(path for path in folders if path.suffix in (".yml", ".j2")), ROOT / "site.yml"]:
         for name in re.findall(r"bnlnpps\.swf_testbed\.(\w+)", path.read_text()):
             assert name in names, "%s in %s" % (name, path)
+
+
+@pytest.mark.parametrize("role", PUBLIC)
+def test_every_variable_of_an_inventory_has_an_effect(role):
+    """A default that only the specification mentions would be an option that does nothing."""
+    texts = [
+        path.read_text()
+        for folder in ("roles", "playbooks", "stacks", "plugins")
+        for path in (ROOT / folder).rglob("*")
+        if path.suffix in (".yml", ".j2", ".py") and path.name != "argument_specs.yml"
+    ]
+    for name in defaults_of(role):
+        used = re.compile(r"(?<!\w)%s(?!\w)(?!:)" % name)
+        assert any(used.search(text) for text in texts), name
