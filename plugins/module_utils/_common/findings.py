@@ -29,9 +29,17 @@ def finding(
 
 
 def message(item: Mapping[str, Any]) -> str:
-    """The finding as one text. No full stop follows the fix, which may end with a command."""
+    """The finding as one text. No full stop follows the fix, which may end with a command.
+
+    Evidence may be the message of another finding. Its fix is left out, line by line, if this
+    one has a fix: two fixes in one text leave the choice to the reader.
+    """
+    texts = dict(item)
+    if texts["fix"]:
+        lines = texts["evidence"].split("\n")
+        texts["evidence"] = "\n".join(line.partition(". Fix: ")[0] for line in lines)
     labels = (("cause", "%s"), ("evidence", "Evidence: %s"), ("fix", "Fix: %s"))
-    return ". ".join(label % item[key].rstrip(".") for key, label in labels if item[key])
+    return ". ".join(label % texts[key].rstrip(".") for key, label in labels if texts[key])
 
 
 def numbered(texts: Iterable[str]) -> str:
