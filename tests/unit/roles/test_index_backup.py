@@ -81,6 +81,10 @@ def test_no_archive_is_made_of_no_packages(back_up, tmp_path):
 def test_a_directory_that_cannot_hold_the_archive_is_refused(back_up, tmp_path):
     _archives, output = back_up(backups="packages/backups")
     assert "would be removed with the packages" in output and "failed=1 " in output, output
+    (tmp_path / "link").symlink_to(tmp_path / "packages/sub")
+    _archives, output = back_up(backups="link/backups")
+    assert "would be removed with the packages" in output and "failed=1 " in output, output
+    assert not (tmp_path / "packages/sub/backups").exists()
     (tmp_path / "file").touch()
     _archives, output = back_up(backups="file/backups")
     assert "failed=1 " in output and "file/backups" in output, output
