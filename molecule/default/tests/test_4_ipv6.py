@@ -45,6 +45,7 @@ def run_with_variables(play):
             socket.create_connection(("::1", port), timeout=10).close()
 
 
+@pytest.mark.nightly
 @pytest.mark.skipif(not has_ipv6() and "CI" not in os.environ, reason="this machine has no IPv6")
 def test_an_ipv6_address_works_wherever_a_name_does(run):
     done = run()

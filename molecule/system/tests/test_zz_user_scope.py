@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import time
 
+import pytest
 from physicist import PORTS, manager
 
 
@@ -23,6 +24,7 @@ def test_it_came_up_without_a_login(host):
         assert host.socket("tcp://127.0.0.1:%d" % PORTS["monitor"]).is_listening
 
 
+@pytest.mark.nightly
 def test_it_stops_and_starts(host, as_physicist):
     done = as_physicist("playbooks/stop.yml")
     assert done.status == 0, done.output

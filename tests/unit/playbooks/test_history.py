@@ -185,6 +185,7 @@ def asked(output, task):
     return "ok: [" in output.partition(" : %s]" % task)[2].partition("TASK [")[0]
 
 
+@pytest.mark.nightly
 def test_a_first_installation_and_a_run_without_a_change_ask_nothing(testbed):
     testbed.host("one", *MONITOR)
     testbed.host("two", "data-agent")
@@ -194,6 +195,7 @@ def test_a_first_installation_and_a_run_without_a_change_ask_nothing(testbed):
     assert not os.path.exists(testbed.data("one"))
 
 
+@pytest.mark.nightly
 def test_from_sqlite_to_postgresql_and_back(testbed, postgresql):
     testbed.host("one", *MONITOR)
     assert testbed.play()[0] == 0
@@ -235,6 +237,7 @@ def test_from_sqlite_to_postgresql_and_back(testbed, postgresql):
     assert not os.path.exists(testbed.data("one")), "to look is not to make one"
 
 
+@pytest.mark.nightly
 def test_another_database_of_a_server_that_is_moved_by_the_command_of_the_message(
     testbed, postgresql
 ):
@@ -278,6 +281,7 @@ def test_another_database_of_a_server_that_is_moved_by_the_command_of_the_messag
     )
 
 
+@pytest.mark.nightly
 def test_a_former_database_that_cannot_be_asked_counts_as_one_with_history(testbed, postgresql):
     testbed.host("one", *MONITOR, **database(dict(postgresql, DB_PORT=9)))
     assert testbed.play()[0] == 0
@@ -315,6 +319,7 @@ def test_the_monitor_moves_to_another_host(testbed, agents):
     assert testbed.play()[0] == 0
 
 
+@pytest.mark.nightly
 def test_the_host_that_had_the_monitor_is_not_there_any_more(testbed):
     testbed.host("one", *MONITOR)
     testbed.host("two", "data-agent")

@@ -239,6 +239,7 @@ def test_a_release_is_built_once_and_sent(fleet):
         assert fleet.run(name, program) == "hello\n"
 
 
+@pytest.mark.nightly
 def test_a_second_run_changes_and_sends_nothing(fleet):
     output, did = fleet.play()
     assert all(host["changed"] == host["failed"] == 0 for host in did.values()), output
@@ -249,6 +250,7 @@ def test_a_second_run_changes_and_sends_nothing(fleet):
     }
 
 
+@pytest.mark.nightly
 def test_a_host_that_lost_it_gets_it_from_one_that_has_it(fleet):
     fleet.of("builder", "releases/*/release.json").unlink()
     (fleet.of("builder", "releases/*") / "rubbish").touch()
@@ -268,6 +270,7 @@ def test_a_host_that_lost_it_gets_it_from_one_that_has_it(fleet):
     assert (fleet.private.asked_for(), fleet.public.asked_for()) == asked
 
 
+@pytest.mark.nightly
 def test_a_failed_build_is_told_for_all_and_leaves_nothing(fleet):
     for name in HOSTS:
         shutil.rmtree(fleet.folder / name / HOME)

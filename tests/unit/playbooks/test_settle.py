@@ -213,6 +213,7 @@ def test_a_secret_that_fails_on_one_host_is_restored_on_both(fleet):
     assert leaks.found == []
 
 
+@pytest.mark.nightly
 def test_after_an_interrupted_change_it_is_the_secret_before_that_is_restored(fleet):
     code, output = fleet.play("interrupted", "interrupted.yml")
     assert code == 0, output
@@ -222,6 +223,7 @@ def test_after_an_interrupted_change_it_is_the_secret_before_that_is_restored(fl
     assert fleet.secrets() == all_have("former")
 
 
+@pytest.mark.nightly
 def test_the_next_run_finishes_a_change_that_was_interrupted(fleet):
     fleet.play("interrupted", "interrupted.yml")
     code, output = fleet.play("interrupted")
@@ -231,6 +233,7 @@ def test_the_next_run_finishes_a_change_that_was_interrupted(fleet):
     assert fleet.play("former")[0] == 0 and fleet.secrets() == all_have("former")
 
 
+@pytest.mark.nightly
 def test_where_the_former_secret_does_not_work_either_that_is_said_and_it_stays_kept(fleet):
     text = fleet.program("two").read_text()
     fleet.program("two").write_text(text.splitlines(keepends=True)[0] + "exit 7\n")
@@ -254,6 +257,7 @@ def test_where_the_former_secret_does_not_work_either_that_is_said_and_it_stays_
     assert code == 0 and fleet.secrets() == all_have("former"), output
 
 
+@pytest.mark.nightly
 def test_the_role_alone_settles_the_secrets_of_its_host_at_once(fleet):
     code, output = fleet.play("refused-by-two", "role.yml")
     assert (

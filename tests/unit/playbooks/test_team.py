@@ -148,6 +148,7 @@ def a_team_with_two_hosts_that_alice_set_up():
     shutil.rmtree(folder)
 
 
+@pytest.mark.nightly
 def test_another_controller_is_refused_before_the_first_change(team):
     before = team.everything()
     key = (team.folder / "alice/secrets/digest_key").read_text().strip()
@@ -181,6 +182,7 @@ def test_what_the_host_answers_is_shown_without_the_key_of_its_digests(team):
     assert leaks.found == []
 
 
+@pytest.mark.nightly
 def test_a_controller_with_the_same_secrets_changes_nothing_whatever_its_key_is(team):
     shutil.copytree(team.folder / "alice", team.folder / "bob")
     before = team.everything()
@@ -190,6 +192,7 @@ def test_a_controller_with_the_same_secrets_changes_nothing_whatever_its_key_is(
     assert code == 0 and "changed=1" not in output and team.everything() == before, output
 
 
+@pytest.mark.nightly
 def test_who_holds_the_key_may_replace_a_secret_and_others_may_not(team):
     shutil.copytree(team.folder / "alice", team.folder / "bob")
     (team.folder / "alice/secrets/broker_password").unlink()
@@ -223,6 +226,7 @@ def test_who_holds_the_key_may_replace_a_secret_and_others_may_not(team):
     assert code != 0 and "swf_testbed_broker_password has another value" in output, output
 
 
+@pytest.mark.nightly
 def test_secrets_are_replaced_on_purpose(team):
     code, output = team.run("bob", swf_testbed_replace_secrets=True)
     assert code == 0 and output.count("changed=1") == 2, output
@@ -230,6 +234,7 @@ def test_secrets_are_replaced_on_purpose(team):
     assert code != 0 and "with %s/bob" % team.folder in output, output
 
 
+@pytest.mark.nightly
 def test_the_ca_and_what_it_issued_count(team):
     for name in ("one", "two"):
         record = team.folder / "home/.config" / ("swf-" + name) / "provenance/role.json"
@@ -288,6 +293,7 @@ def test_the_ca_and_what_it_issued_count(team):
     assert code != 0 and "the certificate of one has another value" in output, output
 
 
+@pytest.mark.nightly
 def test_an_older_collection_is_refused_unless_told_otherwise(team):
     for name in ("one", "two"):
         path = team.folder / "home/.config" / ("swf-" + name) / "provenance/role.json"
@@ -324,6 +330,7 @@ def refused_on_both(output):
     )
 
 
+@pytest.mark.nightly
 def test_a_run_of_another_controller_is_refused_with_its_name_and_nothing_is_half_done(team):
     before = team.everything()
     process = hold_both(team, "alice")
@@ -335,6 +342,7 @@ def test_a_run_of_another_controller_is_refused_with_its_name_and_nothing_is_hal
     assert code == 0 and "changed=1" in output and team.leases() == [], output
 
 
+@pytest.mark.nightly
 def test_a_controller_that_is_killed(team):
     process = hold_both(team, "alice")
     os.killpg(process.pid, signal.SIGKILL)
@@ -360,6 +368,7 @@ def test_a_controller_that_is_killed(team):
         assert code == 0 and not [path for path in team.leases() if path.suffix == ".lease"], output
 
 
+@pytest.mark.nightly
 def test_a_run_whose_host_was_taken_ends_with_its_next_call(team):
     process = hold_both(team, "alice")
     taker = hold_both(

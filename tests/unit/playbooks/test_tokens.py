@@ -117,6 +117,7 @@ def play_in_a_home(tmp_path, indexes):
     shutil.rmtree(home)
 
 
+@pytest.mark.nightly
 def test_an_installation_from_an_index(play, indexes):
     with Leaks(INDEX_TOKEN, WRONG) as leaks:
         for arguments, more, succeeds in (
