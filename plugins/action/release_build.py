@@ -309,9 +309,11 @@ class ActionModule(ActionBase):
         if not options.get("lock_file"):
             raise ValueError("lock_file is required")
         path = os.path.expanduser(str(options["lock_file"]))
+        # what is built from git is wanted, too; only its wheel has its name
+        built = [name for index in indexes if index["name"] == git_wheels.INDEX for name in index["packages"]]
         text = obtain(
             path,
-            options.get("requirements") or [],
+            [*(options.get("requirements") or []), *built],
             normalised(indexes),
             options.get("constraints_file"),
             options.get("min_python", "3.10"),

@@ -12,14 +12,23 @@ version_added: 0.1.0
 author:
   - BNL NPPS (@bnlnpps)
 description:
-  - Reads C(stacks/reference.yml) of the collection, the catalog of the programs that a testbed has,
-    with the variables of the host.
+  - Reads the stack file that the variable C(swf_testbed_stack) names, with the components that
+    C(swf_testbed_extra_components) adds and the variables of the host.
 options:
   _terms:
     description:
       - What to return.
-      - V(names) are the names of all components, V(packages) the distributions that have their
-        programs, and V(distributions) these and the libraries of the stack.
+      - V(names) are the names of all components of the stack file, V(extra) those that the
+        inventory adds, V(packages) the distributions that have their programs, and
+        V(distributions) these and the libraries of the stack.
+      - V(roles) are the roles of the components that the host runs, such as V(monitor), and
+        V(secrets) the names of the secrets that they need, and V(secret_files) the files of these
+        secrets, with their content.
+      - V(database_tool) is the program that reports on the database of the monitor, if there is one.
+      - V(health) is a list of one item, how to find out whether the testbed does its work.
+      - V(import_check) are the packages that must be importable before a release counts as built,
+        V(requirements) the requirements of the stack, V(extra_requirements) those of the components
+        that the inventory adds, and V(repositories) the git repositories of these.
       - V(ports) are the addresses and ports that they listen on, each with C(name), C(host),
         C(port), and C(variable), the variable that sets the port.
       - V(programs) are the components as programs of supervisord, each with its own environment, and
@@ -27,7 +36,23 @@ options:
         which a preflight check finds.
     type: list
     elements: str
-    choices: [names, packages, distributions, ports, programs, environment]
+    choices:
+      - names
+      - extra
+      - packages
+      - distributions
+      - roles
+      - secrets
+      - secret_files
+      - import_check
+      - requirements
+      - extra_requirements
+      - repositories
+      - ports
+      - programs
+      - environment
+      - health
+      - database_tool
     required: true
 """
 
@@ -52,6 +77,12 @@ from ansible.errors import AnsibleLookupError
 from ansible.plugins.lookup import LookupBase
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils import _data
+from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory import _variables
+from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._stack import (
+    Stack,
+    StackError,
+    stack_of,
+)
 
 
 class LookupModule(LookupBase):
@@ -59,24 +90,49 @@ class LookupModule(LookupBase):
         self, terms: list[str], variables: dict[str, Any] | None = None, **kwargs: Any
     ) -> list[list[Any]]:
         self.set_options(var_options=variables, direct=kwargs)
-        return [self._part(term, variables or {}) for term in terms]
+        try:
+            stack = stack_of(self._templar, variables or {})
+        except StackError as error:
+            raise AnsibleLookupError(str(error)) from None
+        return [self._part(stack, term, variables or {}) for term in terms]
 
-    def _part(self, term: str, variables: dict[str, Any]) -> list[Any]:
-        if term == "names":
-            return _data.component_names()
-        if term == "packages":
-            return _data.packages()
-        if term == "distributions":
-            return _data.distributions()
-        if term == "ports":
-            return _data.rendered(_data.listeners(), self._templar, variables)
+    def _part(self, stack: Stack, term: str, variables: dict[str, Any]) -> list[Any]:
+        if term == "extra":
+            return [component["name"] for component in stack.extra]
+        if term in ("roles", "secrets", "secret_files"):
+            names = _variables.trusted("{{ swf_testbed_components }}")
+            found = getattr(stack, term)(_data.rendered(names, self._templar, variables))
+            return _data.rendered(found, self._templar, variables)
+        if term == "health":
+            return [_data.rendered(stack.health(), self._templar, variables)]
+        if term in PLAIN:
+            return getattr(stack, PLAIN[term])()
+        if term not in TEMPLATES:
+            raise AnsibleLookupError("the lookup stack has no part %r" % term)
+        found = _data.rendered(getattr(stack, TEMPLATES[term])(), self._templar, variables)
         if term == "environment":
-            found = _data.rendered(_data.environment(), self._templar, variables)
             return [_data.without_empty(found)]
         if term == "programs":
-            programs = _data.rendered(_data.programs(), self._templar, variables)
             return [
-                dict(program, environment=_data.without_empty(program.get("environment", {})))
-                for program in programs
+                dict(program, environment=_data.without_empty(program["environment"]))
+                for program in found
             ]
-        raise AnsibleLookupError("the lookup stack has no part %r" % term)
+        return found
+
+
+# terms and the methods of the stack that have the answer
+PLAIN = {
+    "names": "names",
+    "packages": "packages",
+    "distributions": "distributions",
+    "import_check": "import_check",
+    "database_tool": "database_tool",
+    "extra_requirements": "extra_requirements",
+    "repositories": "extra_repositories",
+}
+TEMPLATES = {
+    "requirements": "requirements",
+    "ports": "listeners",
+    "programs": "programs",
+    "environment": "environment",
+}

@@ -31,6 +31,7 @@ FILES = {
     "config_dir": (
         "supervisord.conf",
         "boot_rollback.sh",
+        "launch.py",
         "pip-settings.json",
         "ca.pem",
         "index.json",

@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable, Container, Iterable, Mapping
 from typing import Any
 
+from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils import _stack
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory import (
     _addresses,
     _collections,
@@ -27,6 +28,7 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory._va
 #: name of a part: functions that yield problems
 PARTS: dict[str, tuple[Callable[[Values], Iterable[Problem]], ...]] = {
     "names": (
+        _stack.wrong_stack,
         _former_names.former_names,
         _unknown.unknown_variables,
         _unknown.unknown_components,

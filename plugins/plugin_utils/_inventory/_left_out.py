@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 
+from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils import _stack
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory._problem import Problem
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory._values import Values
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory._variables import (
@@ -38,9 +39,9 @@ def missing_secrets(values: Values) -> Iterator[Problem]:
         or "testbed" not in values.groups
     ):
         return
-    runs_monitor = "monitor" in values.entries("swf_testbed_components")
+    here = _stack.of_values(values).secrets(values.entries("swf_testbed_components"))
     for name, groups in SECRETS.items():
-        if name == "swf_testbed_database_password" and not runs_monitor:
+        if name == "swf_testbed_database_password" and "database_password" not in here:
             continue
         yield from of_hosts(
             values, name, members(values, groups), values.get(name) == GENERATED_LATER

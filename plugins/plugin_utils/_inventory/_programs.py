@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor import quoting
-from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils import _data
+from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils import _stack
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory._files import RELATIVE
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory._problem import (
     HIDDEN,
@@ -24,7 +24,7 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory._va
 
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 RESERVED = ("supervisord", "all")
-EXTRA = "swf_testbed_extra_programs"
+EXTRA = _stack.EXTRA
 ENVIRONMENT = "swf_testbed_environment"
 #: least value of the numbers
 LEAST = {"priority": 0, "startsecs": 0, "startretries": 0, "stopwaitsecs": 1}
@@ -32,7 +32,8 @@ MOST = 2**31 - 1
 
 
 def wrong_programs(values: Values) -> Iterator[Problem]:
-    seen: dict[str, str] = {name: "a component of the stack" for name in _data.component_names()}
+    names = _stack.of_values(values).names()
+    seen: dict[str, str] = {name: "a component of the stack" for name in names}
     for place, program in enumerate(values.entries(EXTRA)):
         if not isinstance(program, dict):
             continue

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlsplit
 
+from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils import _stack
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory import _variables
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory._addresses import (
     is_loopback,
@@ -56,14 +57,15 @@ def listeners(values: Values) -> Iterator[tuple[str, str, list[str], int]]:
             )
         )
     if "testbed" in values.groups:
+        stack, here = _stack.of_values(values), values.entries("swf_testbed_components")
         found += [
-            ("the program " + name, variable, [values.text(host)])
-            for name, variable, host in (
-                ("broker", "swf_testbed_broker_port", "swf_testbed_broker_host"),
-                ("monitor", "swf_testbed_monitor_port", "swf_testbed_monitor_host"),
-                ("mcp-agent", "swf_testbed_mcp_port", "swf_testbed_mcp_host"),
+            (
+                "the program " + item["name"],
+                item["variable"],
+                [values.text(re.sub("_port$", "_host", item["variable"]))],
             )
-            if runs(values, name)
+            for item in stack.listeners()
+            if item["name"] in here or item["name"] not in stack.names()
         ]
     if "broker" in values.groups:
         found.append(
@@ -120,8 +122,9 @@ def overlap(addresses: list[str], others: list[str]) -> bool:
     return bool(set(addresses) & set(others)) or any(item in ANY for item in [*addresses, *others])
 
 
-def runs(values: Values, program: str) -> bool:
-    return "testbed" in values.groups and program in values.entries("swf_testbed_components")
+def runs(values: Values, role: str) -> bool:
+    """Whether the host runs a component of this role."""
+    return role in _stack.roles_here(values)
 
 
 def without_tls(values: Values) -> Iterator[Problem]:
@@ -152,7 +155,7 @@ def without_tls(values: Values) -> Iterator[Problem]:
         ),
         (
             "swf_testbed_mcp_host",
-            runs(values, "mcp-agent"),
+            runs(values, "tool"),
             "write 127.0.0.1, and reach it through ssh -L or a web server with TLS",
         ),
     ]

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils import _data
+from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils import _stack
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory import _variables
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory._problem import (
     Problem,
@@ -92,7 +92,7 @@ def texts(value: Any) -> Iterator[str]:
 
 
 def unknown_components(values: Values) -> Iterator[Problem]:
-    programs = _data.component_names()
+    programs = _stack.of_values(values).names()
     components = values.entries("swf_testbed_components")
     for place, name in enumerate(components):
         where = "swf_testbed_components[%d]" % place
@@ -100,8 +100,8 @@ def unknown_components(values: Values) -> Iterator[Problem]:
             yield problem(
                 where,
                 name,
-                "is not a component of the testbed",
-                "write %s; define a program of your own in swf_testbed_extra_programs"
+                "is not a component of the stack",
+                "write %s; define a component of your own in swf_testbed_extra_components"
                 % _variables.nearest(name, programs),
             )
         elif name in components[:place]:

@@ -136,8 +136,16 @@ def make_context(programs: Path, **ports: int) -> dict[str, Any]:
         found = {name: str(rendered(value)) for name, value in values.items()}
         return {name: value for name, value in found.items() if value}
 
+    def secrets(item: Mapping[str, Any]) -> dict[str, str]:
+        """The files of the secrets of the stack or of a component: of those that this has."""
+        return {
+            variable: f"{secrets_dir}/{name}"
+            for variable, name in item.get("secrets", {}).items()
+            if name in {made for made, _former, _generate in SECRETS}
+        }
+
     def own_environment(component: Mapping[str, Any]) -> dict[str, str]:
-        found = environment(component.get("environment", {}))
+        found = environment(component.get("environment", {})) | secrets(component)
         if variable := port_variable(component):
             # by this `swf-testbed start` checks that the port is free
             found[variable] = str(rendered(component["listens"]["port"]))
@@ -150,6 +158,7 @@ def make_context(programs: Path, **ports: int) -> dict[str, Any]:
         "instance_layout": {**layout, "state_dir": HERE},
         "instance_environment": {
             **environment(stack["environment"]),
+            **secrets(stack),
             # all programs are on this machine: none is reached through a proxy
             "NO_PROXY": "127.0.0.1,localhost",
             "no_proxy": "127.0.0.1,localhost",

@@ -8,7 +8,6 @@ from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.lookup import services, stack
-from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils import _data
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory import _variables
 
 LAYOUT = {
@@ -46,7 +45,7 @@ def test_names_and_packages():
 
 def test_the_packages_are_those_of_the_checkout(root):
     folders = {path.parent.name for path in (root / "packages").glob("*/pyproject.toml")}
-    assert set(_data.distributions()) == folders
+    assert set(look_up(stack, "distributions")) == folders
 
 
 def test_a_variable_that_is_empty_is_not_set():
@@ -101,7 +100,7 @@ def test_ports_have_the_variable_that_sets_them():
 
 @pytest.mark.parametrize("term", ["service", "client"])
 def test_each_service_says_what_it_consists_of(term):
-    found = look_up(services, term, swf_testbed_broker_tls=True, swf_testbed_components=["monitor"])
+    found = look_up(services, term, swf_testbed_broker_tls=True, swf_testbed_roles=["monitor"])
     assert len(found) >= 3
     for item in found:
         for name, value in item.items():

@@ -1,0 +1,345 @@
+# Copyright: Contributors to the bnlnpps.swf_testbed collection
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The stack of a host: a YAML file with all that is specific to a set of programs, and the
+components that an inventory adds. ``stacks/schema.yml`` describes the file."""
+
+from __future__ import annotations
+
+import functools
+import os
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils import _data
+from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory import (
+    _types,
+    _variables,
+)
+from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory._problem import Problem
+from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory._values import Values
+
+FOLDER = _data.ROOT / "stacks"
+SCHEMA = FOLDER / "schema.yml"
+DEFAULT = "reference"
+STACK = "swf_testbed_stack"
+EXTRA = "swf_testbed_extra_components"
+#: secrets of every stack, each the value of the variable swf_testbed_NAME
+SECRETS = ("api_token", "broker_password", "database_password", "monitor_secret_key")
+GENERATED = (
+    "{%% set name = '%s' %%}{{ swf_testbed_stack_secrets[name] if name in swf_testbed_stack_secrets"
+    " else lookup('bnlnpps.swf_testbed.secret', name,"
+    " directory=swf_testbed_controller_dir ~ '/secrets') }}"
+)
+#: keys of a component that are not for the template of supervisord.conf
+NOT_FOR_SUPERVISORD = frozenset(
+    ("package", "repository", "listens", "secrets", "secrets_in", "start_timeout")
+)
+NAME_OF_REQUIREMENT = re.compile(r"\s*([A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?)")
+
+
+class StackError(Exception):
+    """A stack file cannot be used.
+
+    :param problems: all of them, as of the variables of an inventory.
+    """
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        super().__init__("; ".join(problem.text() for problem in problems))
+        self.problems = list(problems)
+
+
+@dataclass(frozen=True)
+class Stack:
+    """A stack file with the components that an inventory adds to it. Texts are templates."""
+
+    content: Mapping[str, Any]
+    extra: tuple[Mapping[str, Any], ...] = ()
+    #: secrets that this host has no use for
+    unused: frozenset[str] = frozenset()
+
+    @property
+    def components(self) -> list[Mapping[str, Any]]:
+        return [*self.content["components"], *({"role": "agent", **item} for item in self.extra)]
+
+    def names(self) -> list[str]:
+        """Those of the stack file: what a host may run. The additional ones always run."""
+        return [component["name"] for component in self.content["components"]]
+
+    def of_role(self, role: str) -> list[str]:
+        return [item["name"] for item in self.components if item["role"] == role]
+
+    def roles(self, names: Sequence[str]) -> list[str]:
+        """The roles of some components, and of those that the inventory adds."""
+        here = {*names, *(item["name"] for item in self.extra)}
+        return sorted({item["role"] for item in self.components if item["name"] in here})
+
+    def packages(self) -> list[str]:
+        """The distributions with programs, each once."""
+        return list(
+            dict.fromkeys(item["package"] for item in self.content["components"] if "package" in item)
+        )
+
+    def distributions(self) -> list[str]:
+        """The libraries of the stack and the packages."""
+        return list(self.content.get("distributions", {}).get("libraries", [])) + self.packages()
+
+    def requirements(self) -> list[str]:
+        """Those of the stack file: its packages, unless it says otherwise."""
+        return list(self.content.get("distributions", {}).get("requirements", self.packages()))
+
+    def extra_requirements(self) -> list[str]:
+        """What the additional components need of an index."""
+        return list(dict.fromkeys(item["package"] for item in self.extra if item.get("package")))
+
+    def extra_repositories(self) -> list[dict[str, Any]]:
+        return [dict(item["repository"]) for item in self.extra if item.get("repository")]
+
+    def import_check(self) -> list[str]:
+        check = self.content.get("distributions", {}).get("import_check", self.packages())
+        named = (NAME_OF_REQUIREMENT.match(text) for text in self.extra_requirements())
+        return list(check) + [found[1] for found in named if found]
+
+    def database_tool(self) -> list[str]:
+        """The program that reports on the database of the monitor, or nothing."""
+        return [self.content["database_tool"]] if self.content.get("database_tool") else []
+
+    def health(self) -> dict[str, Any]:
+        found = self.content.get("health", {})
+        return {"page": "", "summary": "", "flow": [], "probes": [], **found}
+
+    def listeners(self) -> list[dict[str, Any]]:
+        """Where the components listen, as the option ``ports`` of the module preflight has it."""
+        return [
+            dict(item["listens"], name=item["name"]) for item in self.components if "listens" in item
+        ]
+
+    def environment(self) -> dict[str, Any]:
+        """What every program gets."""
+        return {
+            **self.content.get("environment", {}),
+            **{name: path_of(secret) for name, secret in self._common("file").items()},
+        }
+
+    def programs(self) -> list[dict[str, Any]]:
+        """The components as programs of supervisord. ``launch`` lists the variables that the
+        launcher sets, each as NAME=PATH."""
+        found = []
+        for item in self.components:
+            program = {key: item[key] for key in item if key not in NOT_FOR_SUPERVISORD}
+            program["environment"] = dict(item.get("environment", {}))
+            if self._secrets_in(item) == "file":
+                program["environment"].update(
+                    {name: path_of(secret) for name, secret in self._used(item).items()}
+                )
+            launch = self.launched(item)
+            if launch:
+                program["launch"] = [
+                    "%s=%s" % (name, path_of(secret)) for name, secret in launch.items()
+                ]
+            found.append(program)
+        return found
+
+    def launched(self, component: Mapping[str, Any]) -> dict[str, str]:
+        """{variable: secret} of what a program takes from its environment."""
+        if self._secrets_in(component) == "file":
+            return {}
+        return {**self._common("environment"), **self._used(component)}
+
+    def secrets(self, names: Sequence[str]) -> list[str]:
+        """The secrets that some components need."""
+        here = {*names, *(item["name"] for item in self.extra)}
+        needed = [
+            secret
+            for item in self.components
+            if item["name"] in here
+            for secret in {**self._used(self.content), **self._used(item)}.values()
+        ]
+        return list(dict.fromkeys(needed))
+
+    def secret_files(self, names: Sequence[str]) -> list[dict[str, Any]]:
+        """The files of these secrets. Only a template that is used generates a secret."""
+        return [
+            {
+                "dest": _variables.trusted("{{ swf_testbed_layout.secrets_dir }}/" + name),
+                "content": _variables.trusted(
+                    ("{{ swf_testbed_%s }}" if name in SECRETS else GENERATED) % name
+                ),
+                "secret": True,
+            }
+            for name in self.secrets(names)
+        ]
+
+    def _common(self, where: str) -> dict[str, str]:
+        """The secrets of all programs, if the stack has them there."""
+        return self._used(self.content) if where == self._secrets_in({}) else {}
+
+    def _used(self, item: Mapping[str, Any]) -> dict[str, str]:
+        """{variable: secret} of a component, or of the whole stack."""
+        return {
+            name: secret
+            for name, secret in item.get("secrets", {}).items()
+            if secret not in self.unused
+        }
+
+    def _secrets_in(self, component: Mapping[str, Any]) -> str:
+        where: str = component.get("secrets_in", self.content.get("secrets_in", "file"))
+        return where
+
+
+def path_of(secret: str) -> str:
+    """The file of a secret, as a template."""
+    return _variables.trusted("{{ swf_testbed_layout.readable_secrets_dir }}/" + secret)
+
+
+def stack_of(templar: Any, variables: Mapping[str, Any]) -> Stack:
+    """The stack of a host.
+
+    :param templar: the templar of an action or a lookup.
+    :param variables: of the host.
+    :raises StackError:
+    """
+    names = (STACK, EXTRA, "swf_testbed_database_host")
+    texts = _variables.trusted(["{{ %s }}" % name for name in names])
+    name, extra, database = _data.rendered(texts, templar, dict(variables))
+    return Stack(load(name), tuple(extra), unused_secrets(database))
+
+
+def of_values(values: Values) -> Stack:
+    """The stack of a host whose inventory is being checked; the default where it is not usable,
+    which :func:`wrong_stack` reports."""
+    extra = [item for item in values.entries(EXTRA) if isinstance(item, dict) and "name" in item]
+    unused = unused_secrets(values.text("swf_testbed_database_host"))
+    try:
+        content = load(values.text(STACK) or DEFAULT)
+    except StackError:
+        content = load(DEFAULT)
+    return Stack(content, tuple(extra), unused)
+
+
+def roles_here(values: Values) -> list[str]:
+    """The roles of the components that a host runs."""
+    if "testbed" not in values.groups:
+        return []
+    return of_values(values).roles(values.entries("swf_testbed_components"))
+
+
+def wrong_stack(values: Values) -> Iterator[Problem]:
+    name = values.text(STACK)
+    if not name:
+        return
+    try:
+        load(name)
+    except StackError as error:
+        yield from error.problems
+
+
+def unused_secrets(database_host: str) -> frozenset[str]:
+    """Where the database is a file, it has no password."""
+    return frozenset() if database_host else frozenset(("database_password",))
+
+
+def location(name: str) -> Path:
+    """The file of a stack: the name of one of the collection, or a path."""
+    return Path(os.path.expanduser(name)) if "/" in name else FOLDER / (name + ".yml")
+
+
+def load(name: str) -> Mapping[str, Any]:
+    """The content of a stack file.
+
+    :raises StackError: with all problems.
+    """
+    path = location(name)
+    try:
+        return _loaded(path, path.stat().st_mtime_ns)
+    except OSError as error:
+        known = sorted(place.stem for place in FOLDER.glob("*.yml") if place != SCHEMA)
+        raise StackError(
+            [
+                Problem(
+                    STACK,
+                    "is no stack",
+                    "%s: %s" % (path, error.strerror),
+                    "write %s, or the path of a stack file" % " or ".join(known),
+                )
+            ]
+        ) from None
+
+
+@functools.lru_cache(maxsize=16)
+def _loaded(path: Path, _time: int) -> Mapping[str, Any]:
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (UnicodeDecodeError, yaml.YAMLError) as error:
+        raise StackError(
+            [Problem(str(path), "is not YAML", " ".join(str(error).split()), "correct it")]
+        ) from None
+    problems = list(wrong(content, str(path)))
+    if problems:
+        raise StackError(problems)
+    trusted: Mapping[str, Any] = _variables.trusted(content)
+    return trusted
+
+
+@functools.cache
+def schema() -> dict[str, Any]:
+    """The keys of a stack file, as the option of a role."""
+    options: dict[str, Any] = yaml.safe_load(SCHEMA.read_text(encoding="utf-8"))
+    return {"type": "dict", "options": options}
+
+
+def wrong(content: Any, path: str) -> Iterator[Problem]:
+    """All problems of a stack file."""
+    found = list(_types.of_option(schema(), content, path))
+    yield from found
+    if found:
+        return
+    names = [component["name"] for component in content["components"]]
+    yield from _twice(names, path + ": components", "name")
+    known = {*SECRETS, *content.get("generated_secrets", [])}
+    for place, component in [(path, content), *_places(path, content["components"])]:
+        for variable, secret in component.get("secrets", {}).items():
+            if secret not in known:
+                yield Problem(
+                    "%s.secrets.%s" % (place, variable),
+                    "names an unknown secret",
+                    "it is %r" % secret,
+                    "write %s, or add it to generated_secrets"
+                    % _variables.nearest(str(secret), known),
+                )
+    lists = {
+        "steps": content.get("steps", []),
+        "health.probes": content.get("health", {}).get("probes", []),
+        "routes": content.get("routes", []),
+    }
+    for key, items in lists.items():
+        for place, item in _places("%s.%s" % (path, key), items, dotted=False):
+            if "component" in item and item["component"] not in names:
+                yield Problem(
+                    place + ".component",
+                    "is no component of this stack",
+                    "it is %r" % item["component"],
+                    "write %s" % _variables.nearest(item["component"], names),
+                )
+
+
+def _places(
+    path: str, items: Sequence[Mapping[str, Any]], dotted: bool = True
+) -> list[tuple[str, Mapping[str, Any]]]:
+    start = path + ".components" if dotted else path
+    return [("%s[%d]" % (start, place), item) for place, item in enumerate(items)]
+
+
+def _twice(names: Sequence[str], where: str, what: str) -> Iterator[Problem]:
+    for name in dict.fromkeys(names):
+        if names.count(name) > 1:
+            yield Problem(
+                where,
+                "have one %s twice" % what,
+                "it is %r" % name,
+                "choose another %s for one of them" % what,
+            )
