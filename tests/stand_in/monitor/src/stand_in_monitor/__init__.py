@@ -86,9 +86,9 @@ class Handler(BaseHTTPRequestHandler):
             connection.execute("INSERT OR REPLACE INTO agents VALUES (?, ?, ?, ?)", row)
         self.answer(200, "{}")
 
-    def answer(self, status: int, text: str, kind: str = "application/json") -> None:
+    def answer(self, status: int, text: str, content_type: str = "application/json") -> None:
         self.send_response(status)
-        self.send_header("Content-Type", kind)
+        self.send_header("Content-Type", content_type)
         self.end_headers()
         self.wfile.write(text.encode())
 
