@@ -66,8 +66,9 @@ REFUSED = {
         pytest.param(
             name,
             limit,
-            # has most of its tasks in common with the other one of the two
-            marks=[pytest.mark.nightly] * ((limit == SOME) != (name == "site")),
+            # has most of its tasks in common with the other one of the two, and upgrade with site
+            marks=[pytest.mark.nightly]
+            * ((limit == SOME) != (name == "site") or name == "upgrade"),
         )
         for name in PLAYBOOKS
         for limit in (SOME, "two")
