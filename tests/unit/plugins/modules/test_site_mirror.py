@@ -155,7 +155,7 @@ def test_the_lock_of_the_controller(mirror, tmp_path, commands):
     "site,tool",
     [
         *((place, "uv") for place in sorted(PLACES)),
-        ("netrc", "pip"),
+        pytest.param("netrc", "pip", marks=pytest.mark.nightly),
         pytest.param("install", "pip", marks=pytest.mark.nightly),
     ],
     indirect=["site"],
