@@ -67,6 +67,9 @@ INPUTS = {
         ({"install_version": "0.1.0"}, "rename it to swf_testbed_release_version"),
         ({"pip_indexes": []}, "rename it to swf_testbed_pip_indexes"),
         ({"supervisord_extra_programs": []}, "rename it to swf_testbed_extra_components"),
+        ({"swf_testbed_extra_programs": []}, "rename it to swf_testbed_extra_components"),
+        ({"swf_testbed_stack": "refrence"}, "write bnlnpps or reference"),
+        (programs(role="agnet"), "swf_testbed_extra_components[0].role is not one of"),
         ({"database_listen": "::1"}, "rename it to swf_testbed_database_listen"),
         ({"supervisord_release_dir": "/x"}, "supervisord_release_dir is gone"),
         (
@@ -732,6 +735,18 @@ INPUTS = {
         ),
         (git(GIT, GIT), "swf_testbed_release_git_repositories[1].url is listed twice"),
         (
+            programs(repository={**GIT, "commit": "main"}),
+            "swf_testbed_extra_components[0].repository.commit is not a commit",
+        ),
+        (
+            programs(repository={**GIT, "url": "https://me:%s@git.example.org/x" % CANARY}),
+            "swf_testbed_extra_components[0].repository.url is not accepted",
+        ),
+        (
+            programs(repository=GIT, package="mine==1"),
+            "swf_testbed_extra_components[0].repository excludes package",
+        ),
+        (
             git(
                 {**GIT, "url": "ssh://git@git.example.org/x"}, swf_testbed_release_git_token=CANARY
             ),
@@ -939,6 +954,7 @@ VALID = [
         command="{{ swf_testbed_release.path }}/bin/python -m mine",
         environment={"A": "{{ ansible_facts.hostname }}", "B": 1},
     ),
+    programs(repository=GIT, role="tool", secrets={"MY_TOKEN": "api_token"}),
     programs(autorestart=True, startsecs=0, stopwaitsecs=30, directory="/srv"),
     {"swf_testbed_database_host": "/run/postgresql"},
     {
