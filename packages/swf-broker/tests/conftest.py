@@ -15,7 +15,6 @@ from pathlib import Path
 
 import pytest
 
-
 MAIN = "import sys, swf_broker.main; sys.exit(swf_broker.main.main())"
 
 

@@ -19,7 +19,9 @@ from test_process import one_line, run
 AUTHORITY = trustme.CA()
 
 
-def write(folder: Path, name: str = "127.0.0.1", authority: trustme.CA = AUTHORITY) -> trustme.LeafCert:
+def write(
+    folder: Path, name: str = "127.0.0.1", authority: trustme.CA = AUTHORITY
+) -> trustme.LeafCert:
     issued = authority.issue_cert(name)
     (folder / "cert.pem").write_bytes(b"".join(blob.bytes() for blob in issued.cert_chain_pems))
     issued.private_key_pem.write_to_path(str(folder / "key.pem"))
@@ -56,6 +58,7 @@ def test_messages_pass(broker: BrokerProcess, context: ssl.SSLContext) -> None:
     assert broker.terminate() == 0
 
 
+@pytest.mark.filterwarnings("ignore:ssl.TLSVersion:DeprecationWarning")
 def test_old_versions_and_plain_clients_are_refused(
     broker: BrokerProcess, context: ssl.SSLContext
 ) -> None:
@@ -68,6 +71,8 @@ def test_old_versions_and_plain_clients_are_refused(
     old.maximum_version = ssl.TLSVersion.TLSv1_1
     with pytest.raises((ssl.SSLError, ConnectionError)):
         RawClient(broker.port, tls=old)
+    old.maximum_version = ssl.TLSVersion.TLSv1_2
+    assert RawClient(broker.port, tls=old).socket.version() == "TLSv1.2"
     plain = RawClient(broker.port, "")
     plain.send("CONNECT", {"accept-version": "1.2", "host": "h"})
     assert plain.socket.recv(100)[:1] in (b"", b"\x15")  # closed, or a TLS alert

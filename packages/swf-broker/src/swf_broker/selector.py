@@ -23,7 +23,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import NoReturn
 
 from swf_broker.like import Like
 
@@ -48,7 +47,9 @@ _TOKEN = re.compile(
 )
 _WHOLE = re.compile(r"[+-]?\d{1,18}", re.ASCII)
 _REAL = re.compile(rf"[+-]?{_NUMBER}", re.ASCII)
-_KEYWORDS = frozenset("AND OR NOT BETWEEN IN LIKE ESCAPE IS NULL TRUE FALSE".split())
+_KEYWORDS = frozenset(
+    ["AND", "OR", "NOT", "BETWEEN", "IN", "LIKE", "ESCAPE", "IS", "NULL", "TRUE", "FALSE"]
+)
 _TRUTH = {"TRUE": True, "FALSE": False}
 
 
@@ -82,7 +83,7 @@ class _Parser:
     def parse(self) -> Condition:
         condition = self._condition()
         if self._kind != "end":
-            self._fail("an operator")
+            raise self._instead_of("an operator")
         return condition
 
     # --- tokens
@@ -108,11 +109,11 @@ class _Parser:
 
     def _expect(self, text: str) -> None:
         if not self._accept(text):
-            self._fail(text)
+            raise self._instead_of(text)
 
-    def _fail(self, expected: str) -> NoReturn:
+    def _instead_of(self, expected: str) -> SelectorError:
         found = repr(self._text) if self._kind != "end" else "the end"
-        raise SelectorError(f"{expected} expected instead of {found}")
+        return SelectorError(f"{expected} expected instead of {found}")
 
     # --- grammar
 
@@ -155,9 +156,9 @@ class _Parser:
         if condition is not None:
             return partial(_not, condition) if negated else condition
         if negated:
-            self._fail("BETWEEN, IN or LIKE")
+            raise self._instead_of("BETWEEN, IN or LIKE")
         if left.name is None and not isinstance(left.literal, bool):
-            self._fail("a comparison")
+            raise self._instead_of("a comparison")
         return partial(_equal, left, _Value(literal=True))
 
     def _set_predicate(self, left: _Value) -> Condition | None:
@@ -210,11 +211,11 @@ class _Parser:
             return _Value(literal=_number(self._take()))
         if kind == "keyword" and self._text in _TRUTH:
             return _Value(literal=_TRUTH[self._take()])
-        self._fail("a header or a value")
+        raise self._instead_of("a header or a value")
 
     def _string(self) -> str:
         if self._kind != "string":
-            self._fail("a string in single quotes")
+            raise self._instead_of("a string in single quotes")
         return self._take()[1:-1].replace("''", "'")
 
 

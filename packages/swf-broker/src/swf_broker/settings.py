@@ -125,9 +125,7 @@ class _Environment:
         try:
             content = Path(path).read_text(encoding="utf-8").rstrip("\r\n")
         except OSError as error:
-            raise ConfigurationError(
-                f"{name}_FILE: cannot read {path}: {error.strerror}"
-            ) from None
+            raise ConfigurationError(f"{name}_FILE: cannot read {path}: {error.strerror}") from None
         except UnicodeDecodeError:
             raise ConfigurationError(f"{name}_FILE: {path} is not a text file") from None
         if not content:
