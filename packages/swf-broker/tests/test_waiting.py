@@ -25,7 +25,7 @@ SELECTORS = [None, *map(Selector, ("n = 1", "n <> 1", "n > 0"))]
 
 class Comparison(RuleBasedStateMachine):
     views = Bundle("views")
-    taken = Bundle("taken")
+    delivered = Bundle("delivered")
 
     def __init__(self) -> None:
         super().__init__()
@@ -52,7 +52,7 @@ class Comparison(RuleBasedStateMachine):
         self.open.remove(view)
         self.waiting.close(view, 5.0)
 
-    @rule(target=taken, view=views)
+    @rule(target=delivered, view=views)
     def take(self, view: View):
         message = self.waiting.take(view)
         matching = [m for _, m in sorted(self.expected.items()) if view.matches(m)]
@@ -62,7 +62,7 @@ class Comparison(RuleBasedStateMachine):
         del self.expected[message.sequence]
         return message
 
-    @rule(message=consumes(taken))
+    @rule(message=consumes(delivered))
     def give_back(self, message: Message) -> None:
         self.expected[message.sequence] = message
         self.waiting.add(message)

@@ -82,14 +82,14 @@ class _Parser:
 
     def parse(self) -> Condition:
         condition = self._condition()
-        if self._kind != "end":
+        if self._category != "end":
             raise self._instead_of("an operator")
         return condition
 
     # --- tokens
 
     @property
-    def _kind(self) -> str:
+    def _category(self) -> str:
         return self._tokens[self._next][0]
 
     @property
@@ -103,7 +103,7 @@ class _Parser:
 
     def _accept(self, text: str) -> bool:
         """Take a keyword or symbol, if it is the next token."""
-        found = self._kind in ("keyword", "symbol") and self._text == text
+        found = self._category in ("keyword", "symbol") and self._text == text
         self._next += found
         return found
 
@@ -112,7 +112,7 @@ class _Parser:
             raise self._instead_of(text)
 
     def _instead_of(self, expected: str) -> SelectorError:
-        found = repr(self._text) if self._kind != "end" else "the end"
+        found = repr(self._text) if self._category != "end" else "the end"
         return SelectorError(f"{expected} expected instead of {found}")
 
     # --- grammar
@@ -145,7 +145,7 @@ class _Parser:
 
     def _predicate(self) -> Condition:
         left = self._value()
-        if self._kind == "symbol" and self._text in _COMPARISONS:
+        if self._category == "symbol" and self._text in _COMPARISONS:
             return self._comparison(left)
         if self._accept("IS"):
             negated = self._accept("NOT")
@@ -202,19 +202,19 @@ class _Parser:
         return partial(_ordered, _COMPARISONS[operator], left, right)
 
     def _value(self) -> _Value:
-        kind = self._kind
-        if kind == "name":
+        category = self._category
+        if category == "name":
             return _Value(name=self._take())
-        if kind == "string":
+        if category == "string":
             return _Value(literal=self._string())
-        if kind == "number":
+        if category == "number":
             return _Value(literal=_number(self._take()))
-        if kind == "keyword" and self._text in _TRUTH:
+        if category == "keyword" and self._text in _TRUTH:
             return _Value(literal=_TRUTH[self._take()])
         raise self._instead_of("a header or a value")
 
     def _string(self) -> str:
-        if self._kind != "string":
+        if self._category != "string":
             raise self._instead_of("a string in single quotes")
         return self._take()[1:-1].replace("''", "'")
 
@@ -252,11 +252,11 @@ def _tokens(text: str) -> list[tuple[str, str]]:
         found = _TOKEN.match(text, position)
         if not found:
             raise SelectorError(f"{text[position : position + 20].strip()!r} is not understood")
-        kind, token = str(found.lastgroup), found[str(found.lastgroup)]
-        if kind == "word":
-            kind = "keyword" if token.upper() in _KEYWORDS else "name"
-            token = token.upper() if kind == "keyword" else token
-        tokens.append((kind, token))
+        category, token = str(found.lastgroup), found[str(found.lastgroup)]
+        if category == "word":
+            category = "keyword" if token.upper() in _KEYWORDS else "name"
+            token = token.upper() if category == "keyword" else token
+        tokens.append((category, token))
         position = found.end()
     return [*tokens, ("end", "")]
 
