@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 from stomp_client import RawClient
 
-from swf_broker import unread
+from swf_broker import messages, unread
+from swf_broker.messages import Message, new_message_id
 from swf_broker.queues import Subscription, Switchboard
 from swf_broker.routing import Routing
 from swf_broker.selector import Selector
@@ -99,7 +100,7 @@ def test_the_limit_survives_a_restart(start_broker, data_dir: Path) -> None:
     assert drain(broker.port) == ["m8", "m9", "m10", "m11"]
 
 
-def test_a_million_bytes_a_second_for_nobody_delays_nobody(start_broker) -> None:
+def test_a_flood_for_nobody_delays_nobody(start_broker) -> None:
     broker = start_broker(SWF_BROKER_UNREAD_MAX_MESSAGES="1000")
     sender, reader = RawClient(broker.port), RawClient(broker.port)
     reader.receipt("SUBSCRIBE", {"id": "s", "destination": "/queue/read"})
@@ -159,6 +160,13 @@ class TestTime:
         switchboard.tick()
         assert switchboard.waiting == {}
         assert switchboard.dropped.total == 2
+
+    def test_a_message_of_an_earlier_version_is_as_old_as_the_process(
+        self, clock: list[float]
+    ) -> None:
+        new, old = new_message_id("b0", 7), "0123456789ab-7"
+        arrived = [Message(7, {"message-id": name}, b"").arrived for name in (new, old)]
+        assert arrived == [clock[0], messages._STARTED]
 
     def test_a_consumer_may_return(self, clock: list[float]) -> None:
         switchboard = self.switchboard()
