@@ -102,7 +102,7 @@ class Stack:
         return [dict(item["repository"]) for item in self.extra if item.get("repository")]
 
     def import_check(self) -> list[str]:
-        check = self.content.get("distributions", {}).get("import_check", self.packages())
+        check = self.content.get("distributions", {}).get("import_check", self.distributions())
         named = (NAME_OF_REQUIREMENT.match(text) for text in self.extra_requirements())
         return list(check) + [found[1] for found in named if found]
 

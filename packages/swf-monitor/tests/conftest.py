@@ -197,7 +197,7 @@ class Site:
         program = self.start(
             "--port",
             str(port),
-            module="swf_testbed_cli.broker",
+            module="swf_broker",
             SWF_BROKER_DATA_DIR=str(self.folder / "broker"),
         )
         wait_until(lambda: program.has_output('"listening"'), "broker")

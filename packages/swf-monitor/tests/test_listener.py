@@ -17,7 +17,7 @@ from swf_common_lib.messages import MONITOR_QUEUE
 from swf_common_lib.settings import BrokerSettings
 from swf_common_lib.shutdown import Shutdown
 
-need(find_spec("swf_testbed_cli"), "the testbed's broker is not installed: pip install swf-testbed")
+need(find_spec("swf_broker"), "the broker is not installed: pip install swf-broker")
 
 
 def message(number: int, **other: Any) -> str:

@@ -39,8 +39,9 @@ def look_up(module, term, **variables):
 def test_names_and_packages():
     names = look_up(stack, "names")
     assert names[0] == "broker" and len(names) == len(set(names))
-    assert "swf-common-lib" not in look_up(stack, "packages")
-    assert set(look_up(stack, "distributions")) == {*look_up(stack, "packages"), "swf-common-lib"}
+    libraries = {"swf-common-lib", "swf-testbed"}
+    assert libraries.isdisjoint(look_up(stack, "packages"))
+    assert set(look_up(stack, "distributions")) == {*look_up(stack, "packages"), *libraries}
 
 
 def test_the_packages_are_those_of_the_checkout(root):

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 
-from swf_testbed_cli.broker.frames import Frame, FrameParser, ProtocolError, encode
+from swf_broker.frames import Frame, FrameParser, ProtocolError, encode
 
 STREAM = (
     b"\n\nSEND\ndestination:/queue/a\nwhen:12\\c00\\nx\nwhen:second\n\nhello\0\n"

@@ -1,27 +1,32 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Queues and topics: the distribution of messages to subscriptions, and their acknowledgement.
+"""The distribution of messages to subscriptions, and their acknowledgement.
 
 Everything runs in one thread and never waits, so each call leaves a consistent state.
 """
 
 from __future__ import annotations
 
-import heapq
 import logging
+import time
 import uuid
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable
 from typing import Protocol
 
-from swf_testbed_cli.broker.frames import ProtocolError
-from swf_testbed_cli.broker.messages import Message
-from swf_testbed_cli.broker.store import MessageStore
+from swf_broker import unread
+from swf_broker.frames import ProtocolError
+from swf_broker.messages import Message, new_message_id
+from swf_broker.routing import DEAD_LETTERS, Routing, checked_destination
+from swf_broker.selector import Selector
+from swf_broker.store import MessageStore
+from swf_broker.waiting import View, Waiting
 
 log = logging.getLogger(__name__)
 
-DEAD_LETTERS = "/queue/DLQ"
 MAX_NACKS = 10
 DEFAULT_PREFETCH = 100
+# If the queues are full, unread messages are dropped down to this part of the limit.
+ROOM = 0.9
 # Headers of a single delivery or of the sender, which are not part of the message.
 _NOT_FORWARDED = frozenset(
     {"receipt", "transaction", "content-length", "message-id", "subscription", "ack", "redelivered"}
@@ -42,14 +47,23 @@ class Consumer(Protocol):
 class Subscription:
     """One SUBSCRIBE of one connection. `ack` is auto, client or client-individual."""
 
+    view: View  # of its anycast address
+
     def __init__(
-        self, consumer: Consumer, key: str, destination: str, ack: str, prefetch: int
+        self,
+        consumer: Consumer,
+        key: str,
+        destination: str,
+        ack: str,
+        prefetch: int,
+        selector: Selector | None = None,
     ) -> None:
         self.consumer = consumer
         self.key = key
         self.destination = destination
         self.ack = ack
         self.prefetch = prefetch
+        self.selector = selector
         # Delivered, unacknowledged messages by message-id, in the order of delivery.
         self.in_flight: dict[str, Message] = {}
 
@@ -61,33 +75,43 @@ class Subscription:
 
 class _Queue:
     def __init__(self) -> None:
-        self.waiting: list[Message] = []  # a heap: a returned message takes its former position
+        self.waiting = Waiting()
         self.subscriptions: deque[Subscription] = deque()
 
 
 class Switchboard:
-    """All queues and topics of a broker.
+    """All addresses of a broker.
 
-    `max_bytes` limits the memory of the queues. Beyond it, a SEND is refused with a ProtocolError,
-    so that senders wait and the host does not run out of memory.
+    `max_bytes` limits the memory of the queues. Beyond it, the oldest messages that nobody reads
+    are dropped; if there are none, a SEND is refused with a ProtocolError, so that senders wait and
+    the host does not run out of memory.
     """
 
-    def __init__(self, store: MessageStore | None, max_bytes: int) -> None:
+    def __init__(
+        self,
+        store: MessageStore | None,
+        routing: Routing,
+        max_bytes: int,
+        limits: unread.UnreadLimits,
+    ) -> None:
+        self.dropped = unread.DropReport()
         self._store = store
+        self._routing = routing
         self._max_bytes = max_bytes
+        self._limits = limits
         self._held_bytes = 0
         self._queues: dict[str, _Queue] = {}
         self._topics: dict[str, list[Subscription]] = {}
         self._boot = uuid.uuid4().hex[:12]
         self._sequence = 0
-        for message in store.load() if store else ():
-            self._sequence = message.sequence
-            self._enqueue(message)
+        if store:
+            self._load(store)
 
     @property
     def waiting(self) -> dict[str, int]:
         """The number of waiting messages of each queue that has any."""
-        return {name: len(queue.waiting) for name, queue in self._queues.items() if queue.waiting}
+        counts = {name: len(queue.waiting) for name, queue in self._queues.items()}
+        return {name: count for name, count in counts.items() if count}
 
     def when_durable(self, then: Callable[[], None]) -> None:
         """Call `then` when all changes so far are on disk; at once if they are already."""
@@ -98,36 +122,36 @@ class Switchboard:
 
     def check_send(self, headers: dict[str, str]) -> None:
         """Raise ProtocolError if a message with these headers cannot be accepted now."""
-        if (
-            checked_destination(headers).startswith("/queue/")
-            and self._held_bytes > self._max_bytes
-        ):
+        if not self._routing.is_anycast(checked_destination(headers)):
+            return
+        if self._held_bytes > self._max_bytes:
+            self._make_room()
+        if self._held_bytes > self._max_bytes:
             raise ProtocolError(
                 f"the queues are full: more than {self._max_bytes // 2**20} MiB are waiting"
             )
 
     def send(self, headers: dict[str, str], body: bytes) -> None:
-        """Accept a message that passed `check_send`, for a queue or a topic."""
+        """Accept a message that passed `check_send`."""
         destination = headers["destination"]
         forwarded = {k: v for k, v in headers.items() if k not in _NOT_FORWARDED}
-        if destination.startswith("/topic/"):
+        if not self._routing.is_anycast(destination):
             message = self._new_message(forwarded, body, persistent=False)
             for subscription in self._topics.get(destination, ()):
-                subscription.consumer.deliver(subscription, message)
+                if subscription.selector is None or subscription.selector.matches(message.headers):
+                    subscription.consumer.deliver(subscription, message)
             return
         persistent = self._store is not None and headers.get("persistent") == "true"
-        message = self._new_message(forwarded, body, persistent=persistent)
-        if self._store and persistent:
-            self._store.insert(message)
-        self._dispatch(destination, self._enqueue(message))
+        self._accept(self._new_message(forwarded, body, persistent=persistent))
 
     def subscribe(self, subscription: Subscription) -> None:
         """Register a subscription and deliver the waiting messages."""
         destination = subscription.destination
-        if destination.startswith("/topic/"):
+        if not self._routing.is_anycast(destination):
             self._topics.setdefault(destination, []).append(subscription)
             return
         queue = self._queues.setdefault(destination, _Queue())
+        subscription.view = queue.waiting.open(subscription.selector)
         queue.subscriptions.append(subscription)
         self._dispatch(destination, queue)
 
@@ -135,7 +159,7 @@ class Switchboard:
         """Remove a subscription; its unacknowledged messages return to their position in the
         queue."""
         destination = subscription.destination
-        if destination.startswith("/topic/"):
+        if not self._routing.is_anycast(destination):
             subscriptions = self._topics[destination]
             subscriptions.remove(subscription)
             if not subscriptions:
@@ -145,8 +169,9 @@ class Switchboard:
         queue.subscriptions.remove(subscription)
         for message in subscription.in_flight.values():
             message.redelivered = True
-            heapq.heappush(queue.waiting, message)
+            queue.waiting.add(message)
         subscription.in_flight.clear()
+        queue.waiting.close(subscription.view, time.monotonic())
         self._dispatch(destination, queue)
 
     def acknowledge(self, subscription: Subscription, message_id: str) -> None:
@@ -162,7 +187,7 @@ class Switchboard:
             message.nacks += 1
             message.redelivered = True
             if message.nacks < MAX_NACKS:
-                heapq.heappush(self._queues[subscription.destination].waiting, message)
+                self._queues[subscription.destination].waiting.add(message)
             else:
                 self._bury(message)
         self.resume(subscription)
@@ -173,34 +198,66 @@ class Switchboard:
         if queue is not None:
             self._dispatch(subscription.destination, queue)
 
+    def tick(self) -> None:
+        """Apply the limits of unread messages that depend on the time. Called regularly."""
+        for destination, queue in list(self._queues.items()):
+            self._limit_unread(destination, queue)
+            self._dispatch(destination, queue)
+        self.dropped.write()
+
+    def _load(self, store: MessageStore) -> None:
+        not_loaded: Counter[str] = Counter()
+        for message in store.load():
+            self._sequence = message.sequence
+            if self._routing.is_anycast(message.destination):
+                self._enqueue(message)
+            else:
+                not_loaded[message.destination] += 1
+        for queue in self._queues.values():
+            queue.waiting.left = time.monotonic()  # its consumers may return
+        if not_loaded:
+            log.warning(
+                "stored messages of multicast addresses stay on disk until SWF_BROKER_ANYCAST "
+                "contains the addresses",
+                extra={"messages": dict(not_loaded)},
+            )
+
     def _new_message(self, headers: dict[str, str], body: bytes, *, persistent: bool) -> Message:
         self._sequence += 1
-        headers["message-id"] = f"{self._boot}-{self._sequence}"
+        headers["message-id"] = new_message_id(self._boot, self._sequence)
         return Message(self._sequence, headers, body, persistent)
+
+    def _accept(self, message: Message) -> None:
+        """Queue a new message."""
+        if self._store and message.persistent:
+            self._store.insert(message)
+        queue = self._enqueue(message)
+        self._limit_unread(message.destination, queue)
+        self._dispatch(message.destination, queue)
 
     def _enqueue(self, message: Message) -> _Queue:
         queue = self._queues.setdefault(message.destination, _Queue())
-        heapq.heappush(queue.waiting, message)
+        queue.waiting.add(message)
         self._held_bytes += message.cost
         return queue
 
     def _dispatch(self, destination: str, queue: _Queue) -> None:
-        subscriptions = queue.subscriptions
+        waiting, subscriptions = queue.waiting, queue.subscriptions
         passed_over = 0
-        while queue.waiting and passed_over < len(subscriptions):
+        while waiting and passed_over < len(subscriptions):
             subscription = subscriptions[0]
             subscriptions.rotate(-1)
-            if not subscription.ready:
+            message = waiting.take(subscription.view) if subscription.ready else None
+            if message is None:
                 passed_over += 1
                 continue
             passed_over = 0
-            message = heapq.heappop(queue.waiting)
             if subscription.ack != "auto":
                 subscription.in_flight[message.message_id] = message
             subscription.consumer.deliver(subscription, message)
             if subscription.ack == "auto":
                 self._remove(message)
-        if not queue.waiting and not subscriptions:
+        if not waiting and not subscriptions:
             self._queues.pop(destination, None)
 
     @staticmethod
@@ -231,15 +288,35 @@ class Switchboard:
             "original-destination": message.destination,
             "destination": DEAD_LETTERS,
         }
-        dead = self._new_message(headers, message.body, persistent=message.persistent)
-        if self._store and dead.persistent:
-            self._store.insert(dead)
-        self._dispatch(DEAD_LETTERS, self._enqueue(dead))
+        self._accept(self._new_message(headers, message.body, persistent=message.persistent))
 
+    # --- messages that nobody reads
 
-def checked_destination(headers: dict[str, str]) -> str:
-    """The destination header; raises ProtocolError if it is invalid."""
-    destination = headers.get("destination", "")
-    if not destination.startswith(("/queue/", "/topic/")) or len(destination) <= len("/queue/"):
-        raise ProtocolError("destination must be /queue/<name> or /topic/<name>")
-    return destination
+    def _limit_unread(self, destination: str, queue: _Queue) -> None:
+        """Drop the oldest messages of an address beyond the limits, but never the newest one."""
+        waiting, limits = queue.waiting, self._limits
+        if not waiting.unread or time.monotonic() - waiting.left < unread.GRACE_SECONDS:
+            return
+        while len(waiting.unread) > 1 and (
+            len(waiting.unread) > limits.messages or waiting.unread_bytes > limits.size
+        ):
+            self._drop_oldest(destination, waiting)
+        if limits.seconds:
+            expired = time.time() - limits.seconds
+            while waiting.unread and waiting.oldest_unread().arrived < expired:
+                self._drop_oldest(destination, waiting)
+
+    def _make_room(self) -> None:
+        """Drop the oldest unread messages, those of the largest address first."""
+        by_size = sorted(
+            self._queues.items(), key=lambda item: item[1].waiting.unread_bytes, reverse=True
+        )
+        for destination, queue in by_size:
+            while queue.waiting.unread and self._held_bytes > self._max_bytes * ROOM:
+                self._drop_oldest(destination, queue.waiting)
+            self._dispatch(destination, queue)  # which removes an empty queue
+
+    def _drop_oldest(self, destination: str, waiting: Waiting) -> None:
+        self._remove(waiting.take_unread())
+        self.dropped.count(destination)
+        self.dropped.write()

@@ -10,17 +10,14 @@ import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, cast
 
-from swf_testbed_cli.broker.frames import Frame, FrameParser, ProtocolError, encode, encode_headers
-from swf_testbed_cli.broker.messages import Message
-from swf_testbed_cli.broker.queues import (
-    DEFAULT_PREFETCH,
-    Subscription,
-    Switchboard,
-    checked_destination,
-)
+from swf_broker.frames import Frame, FrameParser, ProtocolError, encode, encode_headers
+from swf_broker.messages import Message
+from swf_broker.queues import DEFAULT_PREFETCH, Subscription, Switchboard
+from swf_broker.routing import checked_destination
+from swf_broker.selector import Selector, SelectorError
 
 if TYPE_CHECKING:
-    from swf_testbed_cli.broker.server import Broker
+    from swf_broker.server import Broker
 
 log = logging.getLogger(__name__)
 
@@ -33,6 +30,7 @@ HEARTBEAT_TOLERANCE = 2.5
 # to the second limit is disconnected.
 HIGH_WATER_BYTES = 256 * 1024
 UNREAD_LIMIT_BYTES = 64 * 1024 * 1024
+CLOSE_TIMEOUT = 10.0  # seconds a client has to receive the last frames
 _ACK_MODES = ("auto", "client", "client-individual")
 
 
@@ -132,6 +130,7 @@ class StompConnection(asyncio.Protocol):
             self._drop_subscriptions()
             self._flush()
             self._transport.close()
+            self._timers["close"] = self._loop.call_later(CLOSE_TIMEOUT, self._transport.abort)
 
     # --- frames
 
@@ -176,7 +175,7 @@ class StompConnection(asyncio.Protocol):
             {
                 "version": version,
                 "heart-beat": f"{SMALLEST_HEARTBEAT_MS},{SMALLEST_HEARTBEAT_MS}",
-                "server": f"swf-testbed-broker/{self._broker.version}",
+                "server": f"swf-broker/{self._broker.version}",
                 "session": self.peer,
             },
         )
@@ -222,8 +221,6 @@ class StompConnection(asyncio.Protocol):
     def _subscribe(self, frame: Frame) -> None:
         headers = frame.headers
         destination = checked_destination(headers)
-        if "selector" in headers:
-            raise ProtocolError("selectors are not supported")
         ack = headers.get("ack", "auto")
         if ack not in _ACK_MODES:
             raise ProtocolError("ack must be auto, client or client-individual")
@@ -236,7 +233,9 @@ class StompConnection(asyncio.Protocol):
         prefetch = headers.get("activemq.prefetchSize", str(DEFAULT_PREFETCH))
         if not (prefetch.isascii() and prefetch.isdigit() and 0 < int(prefetch) <= 100_000):
             raise ProtocolError("activemq.prefetchSize must be a number from 1 to 100000")
-        subscription = Subscription(self, key or "", destination, ack, int(prefetch))
+        subscription = Subscription(
+            self, key or "", destination, ack, int(prefetch), _selector(headers)
+        )
         self._subscriptions[registered_as] = subscription
         self._switchboard.subscribe(subscription)
 
@@ -367,6 +366,14 @@ class StompConnection(asyncio.Protocol):
             self._transport.abort()
             return
         self._timers["watch"] = self._loop.call_later(limit - silent, self._watch, limit)
+
+
+def _selector(headers: dict[str, str]) -> Selector | None:
+    text = headers.get("selector", "").strip()
+    try:
+        return Selector(text) if text else None
+    except SelectorError as error:
+        raise ProtocolError(f"the selector is invalid: {error}") from None
 
 
 def _heartbeat(header: str) -> tuple[int, int]:

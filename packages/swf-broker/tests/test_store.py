@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from swf_testbed_cli.broker import store as store_module
-from swf_testbed_cli.broker.messages import Message
-from swf_testbed_cli.broker.store import MessageStore
+from swf_broker import store as store_module
+from swf_broker.messages import Message
+from swf_broker.store import MessageStore
 
 
 def message(sequence: int) -> Message:

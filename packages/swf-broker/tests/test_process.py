@@ -110,7 +110,7 @@ def test_the_end_is_clean(start_broker, data_dir: Path) -> None:
 def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     clean = {k: v for k, v in os.environ.items() if not k.startswith("SWF_")}
     return subprocess.run(
-        [sys.executable, "-m", "swf_testbed_cli.broker", *arguments],
+        [sys.executable, "-m", "swf_broker", *arguments],
         env={**clean, **environment},
         capture_output=True,
         text=True,
@@ -161,6 +161,10 @@ def test_a_damaged_store(data_dir: Path) -> None:
         (["--port", "http"], {}, "SWF_BROKER_PORT must be a whole number"),
         ([], {"SWF_BROKER_DATA_DIR": "/proc/none"}, "cannot store messages"),
         ([], {"SWF_LOG_LEVEL": "LOUD"}, "SWF_LOG_LEVEL"),
+        ([], {"SWF_BROKER_TLS_CERT": "/x"}, "belong together"),
+        ([], {"SWF_BROKER_ANYCAST": "a, b", "SWF_BROKER_MULTICAST": "b"}, "b is in SWF_BROKER_ANY"),
+        ([], {"SWF_BROKER_MULTICAST": "/queue/DLQ"}, "stores rejected messages"),
+        ([], {"SWF_BROKER_UNREAD_MAX_MESSAGES": "0"}, "SWF_BROKER_UNREAD_MAX_MESSAGES must be"),
     ],
 )
 def test_settings_that_cannot_work(

@@ -3,12 +3,22 @@
 
 from __future__ import annotations
 
+import re
+import time
 from dataclasses import dataclass, field
 
-from swf_testbed_cli.broker.frames import encode_headers
+from swf_broker.frames import encode_headers
 
-# The approximate memory of one message in addition to its body; it counts towards the limit.
+# The approximate memory of one message in addition to its texts; it counts towards the limits.
 OVERHEAD_BYTES = 600
+# For messages that a broker of an earlier version stored without a time.
+_STARTED = time.time()
+_MESSAGE_ID = re.compile(r"[0-9a-f]+-(\d+)-\d+", re.ASCII)
+
+
+def new_message_id(boot: str, sequence: int) -> str:
+    """A unique id. It contains the time, in milliseconds, so that the store has it, too."""
+    return f"{boot}-{int(time.time() * 1000)}-{sequence}"
 
 
 @dataclass(eq=False, slots=True)
@@ -26,7 +36,13 @@ class Message:
     persistent: bool = False
     redelivered: bool = False
     nacks: int = 0
+    # The bytes that count towards the limits.
+    cost: int = field(init=False)
     _encoded: tuple[str, bytes] | None = field(default=None, repr=False)
+
+    def __post_init__(self) -> None:
+        headers = sum(map(len, self.headers)) + sum(map(len, self.headers.values()))
+        self.cost = OVERHEAD_BYTES + headers + len(self.body)
 
     @property
     def destination(self) -> str:
@@ -37,12 +53,10 @@ class Message:
         return self.headers["message-id"]
 
     @property
-    def cost(self) -> int:
-        """The bytes that count towards the broker's limit."""
-        return OVERHEAD_BYTES + len(self.body)
-
-    def __lt__(self, other: Message) -> bool:
-        return self.sequence < other.sequence
+    def arrived(self) -> float:
+        """When the broker received it, in seconds since 1970."""
+        found = _MESSAGE_ID.fullmatch(self.message_id)
+        return int(found[1]) / 1000 if found else _STARTED
 
     def encode(self, version: str, delivery_headers: bytes) -> bytes:
         """The MESSAGE frame for one delivery; `delivery_headers` are encoded lines (subscription,

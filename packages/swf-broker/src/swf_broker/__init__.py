@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""`swf-testbed-broker`: a small STOMP broker for a testbed without ActiveMQ.
+"""`swf-broker`: a small STOMP broker for a testbed without ActiveMQ.
 
-STOMP 1.0, 1.1 and 1.2 in one asyncio process: queues with acknowledgement, topics, transactions,
-receipts, heart-beats, a login, and, with a data directory, queues that survive a kill.
+STOMP 1.0, 1.1 and 1.2 in one asyncio process: queues with acknowledgement, topics, selectors,
+transactions, receipts, heart-beats, a login, TLS, and, with a data directory, queues that survive a
+kill.
 
 Why not a broker from PyPI:
 
@@ -26,7 +27,14 @@ the list of command names would remain. `stompymq` 1.1.1 listens on every interf
 and no heart-beats, and drops all but the newest 100 messages of a queue without a consumer.
 `morbid` ended with Python 2.
 
-Modules: `frames` (the wire format), `messages` (queued messages), `queues` (distribution), `store`
-(the disk), `connection` (one client), `server` (the process), `settings` and `main` (options, entry
-point).
+Modules: `frames` (the wire format), `messages` (queued messages), `routing` (which addresses are
+queues), `selector` (the filter of a subscription), `waiting` (the messages of one queue), `unread`
+(the limits of messages that nobody reads), `queues` (distribution), `store` (the disk),
+`connection` (one client), `tls`, `server` (the process), `settings`, `logs` and `main` (options,
+log lines, entry point). It imports nothing of the other packages of the testbed, because the
+environments of other stacks have their own `swf_common_lib`.
 """
+
+from importlib.metadata import version
+
+__version__ = version("swf-broker")

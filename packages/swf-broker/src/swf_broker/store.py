@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from swf_testbed_cli.broker.messages import Message
+from swf_broker.messages import Message
 
 log = logging.getLogger(__name__)
 

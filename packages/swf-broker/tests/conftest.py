@@ -15,15 +15,20 @@ from pathlib import Path
 
 import pytest
 
+MAIN = "import sys, swf_broker.main; sys.exit(swf_broker.main.main())"
+
 
 class BrokerProcess:
-    """`swf-testbed-broker` on a free port of 127.0.0.1; a thread reads its log."""
+    """`swf-broker` on a free port of 127.0.0.1; a thread reads its log.
 
-    def __init__(self, environment: dict[str, str], port: int = 0) -> None:
+    :param before: Python code that runs first, to change a constant
+    """
+
+    def __init__(self, environment: dict[str, str], port: int = 0, before: str = "") -> None:
         self.lines: list[dict[str, object]] = []
         clean = {k: v for k, v in os.environ.items() if not k.startswith("SWF_")}
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "swf_testbed_cli.broker", "--port", str(port)],
+            [sys.executable, "-c", f"{before}\n{MAIN}", "--port", str(port)],
             env={**clean, **environment},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -64,8 +69,8 @@ StartBroker = Callable[..., BrokerProcess]
 def start_broker() -> Iterator[StartBroker]:
     started: list[BrokerProcess] = []
 
-    def start(port: int = 0, **environment: str) -> BrokerProcess:
-        broker = BrokerProcess(environment, port)
+    def start(port: int = 0, before: str = "", **environment: str) -> BrokerProcess:
+        broker = BrokerProcess(environment, port, before)
         started.append(broker)
         return broker
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""`swf-testbed-broker`."""
+"""`swf-broker`."""
 
 from __future__ import annotations
 
@@ -8,12 +8,10 @@ import os
 import sys
 from collections.abc import Sequence
 
-from swf_common_lib.logs import configure_logging
-from swf_common_lib.settings import ConfigurationError
-
-from swf_testbed_cli.broker.server import Broker
-from swf_testbed_cli.broker.settings import BrokerSettings, read_settings
-from swf_testbed_cli.broker.store import StoreError
+from swf_broker.logs import configure_logging
+from swf_broker.server import Broker
+from swf_broker.settings import BrokerSettings, ConfigurationError, read_settings
+from swf_broker.store import StoreError
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -21,10 +19,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     os.umask(0o077)  # messages on disk are for this user alone
     try:
         settings = read_settings(arguments, os.environ)
-        configure_logging(settings.log_level, secrets=(settings.password or "",))
+        configure_logging(settings.log_level)
         asyncio.run(_serve(settings))
     except (ConfigurationError, StoreError) as error:
-        print(f"swf-testbed-broker: {error}", file=sys.stderr)
+        print(f"swf-broker: {error}", file=sys.stderr)
         return 1
     return 0
 

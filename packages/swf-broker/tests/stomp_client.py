@@ -1,19 +1,29 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A STOMP client on a plain socket, which can also violate the protocol."""
+"""A STOMP client on a socket, which can also violate the protocol."""
 
 from __future__ import annotations
 
 import socket
+import ssl
 import time
 
-from swf_testbed_cli.broker.frames import Frame, FrameParser, encode
+from swf_broker.frames import Frame, FrameParser, encode
 
 
 class RawClient:
     """Sends frames or bytes, and reads frames; connects as `version` unless that is empty."""
 
-    def __init__(self, port: int, version: str = "1.2", **headers: str) -> None:
+    def __init__(
+        self,
+        port: int,
+        version: str = "1.2",
+        tls: ssl.SSLContext | None = None,
+        server_name: str | None = "127.0.0.1",
+        **headers: str,
+    ) -> None:
         self.socket = socket.create_connection(("127.0.0.1", port), timeout=10)
+        if tls:
+            self.socket = tls.wrap_socket(self.socket, server_hostname=server_name)
         self.parser = FrameParser()
         self.version = version
         if version:
