@@ -136,6 +136,8 @@ class Stack:
         for item in self.components:
             program = {key: item[key] for key in item if key not in NOT_FOR_SUPERVISORD}
             program["environment"] = dict(item.get("environment", {}))
+            if item["role"] == "broker":
+                program["environment"].update(self._routing())
             if self._secrets_in(item) == "file":
                 program["environment"].update(
                     {name: path_of(secret) for name, secret in self._used(item).items()}
@@ -147,6 +149,14 @@ class Stack:
                 ]
             found.append(program)
         return found
+
+    def _routing(self) -> dict[str, str]:
+        """What swf-broker is told of the addresses; another broker of a stack has no use for it."""
+        declared = self.content.get("broker", {})
+        return {
+            "SWF_BROKER_%s" % routing.upper(): ",".join(declared.get(routing, []))
+            for routing in ("anycast", "multicast")
+        }
 
     def launched(self, component: Mapping[str, Any]) -> dict[str, str]:
         """{variable: secret} of what a program takes from its environment."""
