@@ -15,6 +15,8 @@ description:
   - A release is a virtual environment that is built from a lock, a requirements file with exact
     versions and hashes. Its id is the version and a hash of the lock, so that it is the same on
     every host. The tools, such as supervisor, are built from a lock of their own.
+  - A release can also have source trees, the files of git repositories, in C(src/NAME). The commits
+    are part of its id.
   - The lock is a file on the controller. If it does not exist, C(uv) makes it there once. All hosts
     and all later runs then install the same files.
   - Each name is requested from one index only, the one that claims it in O(indexes[].packages). A
@@ -75,9 +77,34 @@ options:
     description: Path of the lock on the controller.
     type: path
     required: true
+  requirement_files:
+    description: Files of O(repositories) with further requirements for a new lock.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      source:
+        description: O(repositories[].name) of the repository.
+        type: str
+        required: true
+      path:
+        description: Path of the file in the repository.
+        type: str
+        required: true
   constraints_file:
     description: Path on the controller of constraints (exact versions) for a new lock.
     type: path
+  constraints:
+    description: Constraints for a new lock, in addition to those of O(constraints_file).
+    type: list
+    elements: str
+    default: []
+  build_from_source:
+    description: Distributions of which an index has no wheel. They are built once on the controller,
+      as wheels for all platforms, and sent to the hosts. All others must have a wheel.
+    type: list
+    elements: str
+    default: []
   tools_lock_file:
     description: Path on the controller of the lock of the tools. The default is that of the role
       P(bnlnpps.swf_testbed.release#role).
@@ -99,7 +126,8 @@ options:
   repositories:
     description:
       - Components that are installed from git instead of an index. They are built once on the
-        controller and sent to the hosts as wheels, so that no host needs git or a token.
+        controller and sent to the hosts as wheels and source trees, so that no host needs git or a
+        token.
       - Their names are read from the built wheels. They are installed from no other source,
         whatever O(indexes) claim.
     type: list
@@ -117,6 +145,16 @@ options:
       subdirectory:
         description: Directory of the package in the repository.
         type: str
+      name:
+        description: Name of the distribution, and of the directory of the source tree. Without it,
+          the repository cannot have a source tree.
+        type: str
+      install:
+        description: V(wheel) installs the distribution. V(tree) stores the files of the commit in
+          the release, with compiled bytecode. The default is V([wheel]).
+        type: list
+        elements: str
+        choices: [wheel, tree]
   repositories_of:
     description: Name of the variable with O(repositories), instead of O(repositories). An empty
       name stands for no repositories.
@@ -134,7 +172,8 @@ options:
     description: Path on the controller of CA certificates for repositories over https.
     type: path
   wheels_dir:
-    description: Directory on the controller for built wheels. Required with O(repositories).
+    description: Directory on the controller for built wheels and source trees. Required with
+      O(repositories) and O(build_from_source).
     type: path
   wheelhouse:
     description:
@@ -304,6 +343,7 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._release impor
     archive,
     config_snapshot,
     store,
+    trees,
     wheelhouse,
 )
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._release.build_cache import (
@@ -395,10 +435,11 @@ def built(module: AnsibleModule) -> dict[str, Any]:
         ),
         None,
     )
-    # tools are not among the wheels that are built from git
+    # tools are not among the files that are made from git
     needed = missing if sent and sent["name"] == wheelhouse.INDEX else set(missing) - {"tools"}
     received = given["wheels"] or given["archive"]
-    if needed and sent and not received and not module.check_mode:
+    made = sent or trees.of_lock(given["lock"] or "")
+    if needed and made and not received and not module.check_mode:
         return dict(result, needs_wheels=True)
     listed = record(options["manifest"], entries_of(root), module.check_mode)
     result["changed"] = result["changed"] or listed
@@ -411,12 +452,14 @@ def built(module: AnsibleModule) -> dict[str, Any]:
     ):
         # the run that had the lock before may have built it
         places = places_of(options)
-        if sent and given["wheels"]:
+        if given["wheels"]:
             git_wheels.unpack(given["wheels"], wheels)
+        if sent and given["wheels"]:
             sent["url"] = wheels
         if given["archive"]:
             archive.verify(given["archive"], given["archive_sha256"])
         about = {name: options[name] for name in ("import_check", "version")}
+        about["archives"] = wheels if given["wheels"] else None
         for part, lock, indexes, more in (
             ("tools", given["tools_lock"], tools_indexes(options["indexes"]), {}),
             ("release", given["lock"], normalised(options["indexes"]), about),
@@ -544,8 +587,21 @@ def main() -> None:
                     "url": {"type": "str", "required": True},
                     "commit": {"type": "str", "required": True},
                     "subdirectory": {"type": "str"},
+                    "name": {"type": "str"},
+                    "install": {"type": "list", "elements": "str", "choices": ["wheel", "tree"]},
                 },
             },
+            "requirement_files": {
+                "type": "list",
+                "elements": "dict",
+                "default": [],
+                "options": {
+                    "source": {"type": "str", "required": True},
+                    "path": {"type": "str", "required": True},
+                },
+            },
+            "constraints": {"type": "list", "elements": "str", "default": []},
+            "build_from_source": {"type": "list", "elements": "str", "default": []},
             "repositories_of": {"type": "str"},
             "git_username": {"type": "str"},
             "git_token": {"type": "str", "no_log": True},
