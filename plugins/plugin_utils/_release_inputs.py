@@ -111,8 +111,7 @@ class Preparation:
             self.indexes = self._with(made)
         elif made is not None:
             # in check mode they are not built, and the lock cannot be made either
-            named = [item.get("name") or item["url"] for item in self._repositories]
-            return Inputs([], self.lock([], named), None)
+            return Inputs([], self.lock([], [git_wheels.INDEX]), None)
         made = made or {}
         built = [name for name in made.get("packages", []) if name not in self._sdists()]
         return Inputs(self.indexes, self.lock(self.indexes, built), made.get("url"))
@@ -123,7 +122,8 @@ class Preparation:
         :param built: names of distributions from git. All of them are wanted.
         """
         options, missing = self._options, lock_file.read(self._path) is None
-        wanted = [*self._requirements, *built]
+        named = {lock_file.name_of(requirement) for requirement in self._requirements}
+        wanted = [*self._requirements, *(name for name in built if canonical(name) not in named)]
         if missing and not self._check_mode:
             wanted += self._from_files
         text = lock_file.obtain(

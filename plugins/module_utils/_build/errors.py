@@ -62,6 +62,16 @@ CAUSES = (
         "names, or publish a wheel of it to an index",
     ),
     (
+        r"\.whl is for one platform only",
+        "hosts may have another platform or another Python",
+        "publish wheels of it to an index of swf_testbed_pip_indexes",
+    ),
+    (
+        r"(?P<python>\S+): No module named pip\b",
+        "the Python of Ansible has no pip",
+        "install it: {python} -m ensurepip",
+    ),
+    (
         r"Failed to build|subprocess-exited-with-error|Failed building wheel",
         "it does not build on the controller",
         "install what the build lacks, choose another version in distributions.constraints of the "

@@ -140,7 +140,7 @@ def build(repository: Mapping[str, Any], outdir: str, login: Mapping[str, str | 
                 must_be_named(built, repository)
                 shutil.move(built, outdir)
         except GitError as error:
-            raise GitError("%s Setting: %s." % (error, setting(repository))) from None
+            raise GitError("%s It is set in %s." % (error, setting(repository))) from None
         except trees.TreeError as error:
             raise GitError(
                 "the files of %s cannot be a part of a release: %s. Fix: choose another commit in %s"
@@ -153,7 +153,7 @@ def build(repository: Mapping[str, Any], outdir: str, login: Mapping[str, str | 
 def explained(doing: str, error: InstallError, source: str, repository: Mapping[str, Any]) -> str:
     """The message for a wheel that does not build, without the path of the temporary directory."""
     fix = "choose a commit that builds in %s" % setting(repository)
-    if repository.get("name"):
+    if TREE in installed_as(repository):
         fix += ", or leave wheel out of install in the stack file"
     causes = (*CAUSES, ("", "its build failed", fix))
     index = error.index["name"] if error.index else ""
@@ -187,8 +187,7 @@ def for_all_hosts(wheel: str, doing: str) -> None:
     if not wheel.endswith("-none-any.whl"):
         raise InstallError(
             doing,
-            "%s is for one platform only, and hosts may have another one. Fix: publish wheels of it "
-            "to an index of swf_testbed_pip_indexes" % os.path.basename(wheel),
+            "%s is for one platform only" % os.path.basename(wheel),
         )
 
 

@@ -47,8 +47,7 @@ def build(
     if not importlib.util.find_spec("pip"):
         raise InstallError(
             doing,
-            "No module named pip. Fix: install it for the Python of Ansible: %s -m ensurepip"
-            % sys.executable,
+            "%s: No module named pip" % sys.executable,
         )
     with tempfile.TemporaryDirectory() as scratch:
         limits = os.path.join(scratch, "constraints.txt")
