@@ -9,13 +9,14 @@ same commit may differ.
 
 from __future__ import annotations
 
+import contextlib
 import glob
 import hashlib
 import os
 import shutil
 import tarfile
 import tempfile
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._build import trees, wheels
@@ -32,6 +33,10 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._build.git imp
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._build.installers import (
     InstallError,
 )
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.exclusive import (
+    LockHeld,
+    exclusive,
+)
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.names import canonical
 
 #: name of the index that stands for the wheels, in by_index and in messages
@@ -39,6 +44,8 @@ INDEX = "git"
 #: variable that sets the times in a wheel: a later build of the same commit makes the same wheel
 EPOCH = "SOURCE_DATE_EPOCH"
 WHEEL, TREE = "wheel", "tree"
+# seconds to wait for a run that builds the same wheels
+PATIENCE = 900
 
 
 def installed_as(repository: Mapping[str, Any]) -> Sequence[str]:
@@ -99,21 +106,43 @@ def obtain(
         if check_mode:
             return None
         os.makedirs(os.path.dirname(target), mode=0o700, exist_ok=True)
-        # next to the target: the rename at the end is atomic, and hosts of the same play may come
-        # here together
-        scratch = tempfile.mkdtemp(dir=os.path.dirname(target))
-        try:
-            for repository in repositories:
-                build(repository, scratch, login)
-            if add:
-                add(scratch)
-            os.chmod(scratch, 0o700)
+        # the hosts of a play come here in parallel: the first one builds
+        with turn(target + ".lock"):
             if not os.path.isdir(target):
-                os.rename(scratch, target)
-        finally:
-            shutil.rmtree(scratch, ignore_errors=True)
+                fill(target, repositories, login, add)
     names = sorted(set(map(name_of, glob.glob(os.path.join(target, "*.whl")))))
     return {"name": INDEX, "preset": "directory", "url": target, "packages": names}
+
+
+@contextlib.contextmanager
+def turn(path: str) -> Iterator[None]:
+    try:
+        with exclusive(path, PATIENCE):
+            try:
+                yield
+            finally:
+                os.unlink(path)
+    except LockHeld as error:
+        raise GitError("another run builds the same wheels: %s" % error) from error
+
+
+def fill(
+    target: str,
+    repositories: Iterable[Mapping[str, Any]],
+    login: Mapping[str, str | None],
+    add: Callable[[str], None] | None,
+) -> None:
+    # next to the target, since the rename at the end is atomic
+    scratch = tempfile.mkdtemp(dir=os.path.dirname(target))
+    try:
+        for repository in repositories:
+            build(repository, scratch, login)
+        if add:
+            add(scratch)
+        os.chmod(scratch, 0o700)
+        os.rename(scratch, target)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
 
 
 def build(repository: Mapping[str, Any], outdir: str, login: Mapping[str, str | None]) -> None:
