@@ -53,66 +53,14 @@ options:
       - A login that sets E(UV_CACHE_DIR) or E(PIP_CACHE_DIR) uses, and limits, that cache instead.
     type: int
     default: 1000
-  locks_dir:
-    description: Directory on the controller to which O(keep_locks) applies, if O(lock_file) is in
-      it. A lock elsewhere is never removed.
-    type: path
-  keep_locks:
-    description: Number of locks that this module made to keep in O(locks_dir), and number of
-      directories of wheels to keep in O(wheels_dir). The least recently used ones are removed. A
-      lock that is needed again is made again, with the versions of that day.
-    type: int
-    default: 50
   version:
     description: First part of the id of the release.
     type: str
     required: true
-  requirements:
-    description: Requirements to lock when O(lock_file) does not exist, for example
-      V(swf-testbed==0.1.0).
-    type: list
-    elements: str
-    default: []
-  lock_file:
-    description: Path of the lock on the controller.
-    type: path
-    required: true
-  requirement_files:
-    description: Files of O(repositories) with further requirements for a new lock.
-    type: list
-    elements: dict
-    default: []
-    suboptions:
-      source:
-        description: O(repositories[].name) of the repository.
-        type: str
-        required: true
-      path:
-        description: Path of the file in the repository.
-        type: str
-        required: true
-  constraints_file:
-    description: Path on the controller of constraints (exact versions) for a new lock.
-    type: path
-  constraints:
-    description: Constraints for a new lock, in addition to those of O(constraints_file).
-    type: list
-    elements: str
-    default: []
-  build_from_source:
-    description: Distributions of which an index has no wheel. They are built once on the controller,
-      as wheels for all platforms, and sent to the hosts. All others must have a wheel.
-    type: list
-    elements: str
-    default: []
   tools_lock_file:
     description: Path on the controller of the lock of the tools. The default is that of the role
       P(bnlnpps.swf_testbed.release#role).
     type: path
-  min_python:
-    description: Oldest Python that a new lock must support.
-    type: str
-    default: "3.10"
   python:
     description: Name or path of the Python on the host.
     type: str
@@ -123,58 +71,6 @@ options:
         O(bnlnpps.swf_testbed.pip_index#role:main:swf_testbed_pip_indexes).
       - The logins and O(indexes[].ca_cert) are used to make a lock. They stay on the controller.
     default: []
-  repositories:
-    description:
-      - Components that are installed from git instead of an index. They are built once on the
-        controller and sent to the hosts as wheels and source trees, so that no host needs git or a
-        token.
-      - Their names are read from the built wheels. They are installed from no other source,
-        whatever O(indexes) claim.
-    type: list
-    elements: dict
-    default: []
-    suboptions:
-      url:
-        description: Address of the repository, https without credentials, or ssh.
-        type: str
-        required: true
-      commit:
-        description: The full id of a commit. Branches and tags are refused, since they move.
-        type: str
-        required: true
-      subdirectory:
-        description: Directory of the package in the repository.
-        type: str
-      name:
-        description: Name of the distribution, and of the directory of the source tree. Without it,
-          the repository cannot have a source tree.
-        type: str
-      install:
-        description: V(wheel) installs the distribution. V(tree) stores the files of the commit in
-          the release, with compiled bytecode. The default is V([wheel]).
-        type: list
-        elements: str
-        choices: [wheel, tree]
-  repositories_of:
-    description: Name of the variable with O(repositories), instead of O(repositories). An empty
-      name stands for no repositories.
-    type: str
-  git_username:
-    description: User name for repositories over https. The default suits GitHub.
-    type: str
-  git_token:
-    description: Token for repositories over https. It stays on the controller.
-    type: str
-  git_token_of:
-    description: Name of the variable with O(git_token), so that the task does not contain it.
-    type: str
-  git_ca_cert:
-    description: Path on the controller of CA certificates for repositories over https.
-    type: path
-  wheels_dir:
-    description: Directory on the controller for built wheels and source trees. Required with
-      O(repositories) and O(build_from_source).
-    type: path
   wheelhouse:
     description:
       - Path on the controller of an archive of M(bnlnpps.swf_testbed.wheelhouse). It is sent to
@@ -205,6 +101,7 @@ options:
     type: dict
 extends_documentation_fragment:
   - bnlnpps.swf_testbed.release
+  - bnlnpps.swf_testbed.release_inputs
   - bnlnpps.swf_testbed.manifest
   - bnlnpps.swf_testbed.package_indexes
 attributes:
