@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import glob
 import hashlib
+import json
 import os
 import shutil
 import tarfile
@@ -69,7 +70,11 @@ def place(repositories: Iterable[Mapping[str, Any]], directory: str, more: str =
     text = "\n".join(
         sorted(
             "%(url)s %(commit)s %(subdirectory)s" % repository
-            + ("" if installed_as(repository) == [WHEEL] else " %s" % list(repository.items()))
+            + (
+                ""
+                if installed_as(repository) == [WHEEL]
+                else " " + json.dumps(repository, sort_keys=True)
+            )
             for repository in repositories
         )
     )
