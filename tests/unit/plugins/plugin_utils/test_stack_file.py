@@ -132,7 +132,7 @@ def test_requirements():
     assert stack(MINE).import_check() == ["my-web", "my-hub", "My_Agent"]
     repository = {"url": "https://git.example.org/a", "commit": "a" * 40}
     own = {"name": "mine", "command": "my-agent", "repository": repository}
-    assert stack(own).extra_repositories() == [repository]
+    assert stack(own).repositories() == [repository]
 
 
 def test_programs_have_only_what_the_template_reads():
