@@ -44,12 +44,12 @@ def repositories(
 
 def release(content: Mapping[str, Any]) -> dict[str, Any]:
     """How a lock is made."""
-    known = content.get("distributions", {})
-    found = {name: list(known.get(name, [])) for name in ("requirement_files", "constraints")}
+    section = content.get("distributions", {})
+    found = {name: list(section.get(name, [])) for name in ("requirement_files", "constraints")}
     return {
         **found,
-        "build_from_source": list(known.get("build_from_source", [])),
-        "tested_constraints": bool(known.get("tested_constraints", False)),
+        "build_from_source": list(section.get("build_from_source", [])),
+        "tested_constraints": bool(section.get("tested_constraints", False)),
         "min_python": content["requires"]["python"],
     }
 
@@ -80,11 +80,11 @@ def wrong_sources(content: Mapping[str, Any], path: str) -> Iterator[Problem]:
         if source.get("install") == []:
             yield problem(where + ".install", [], "is empty", "write wheel, tree or both")
         yield from wrong_place(where, source)
-    known = [source["name"] for source in content.get("sources", [])]
+    names = [source["name"] for source in content.get("sources", [])]
     for number, item in enumerate(content.get("distributions", {}).get("requirement_files", [])):
-        if item["source"] not in known:
+        if item["source"] not in names:
             where = "%s: distributions.requirement_files[%d].source" % (path, number)
-            yield unknown(where, item["source"], known)
+            yield unknown(where, item["source"], names)
 
 
 def wrong_place(where: str, source: Mapping[str, Any]) -> Iterator[Problem]:
@@ -111,11 +111,11 @@ def wrong_overrides(content: Mapping[str, Any], overrides: Any) -> Iterator[Prob
     """The problems of swf_testbed_stack_sources."""
     if not isinstance(overrides, Mapping):
         return
-    known = [source["name"] for source in content.get("sources", [])]
+    names = [source["name"] for source in content.get("sources", [])]
     for name, source in overrides.items():
         where = "%s.%s" % (OVERRIDES, name)
-        if name not in known:
-            yield unknown(where, name, known)
+        if name not in names:
+            yield unknown(where, name, names)
         elif not isinstance(source, Mapping) or not all(
             isinstance(value, str) for value in source.values()
         ):
@@ -128,11 +128,11 @@ def wrong_overrides(content: Mapping[str, Any], overrides: Any) -> Iterator[Prob
             yield from wrong_place(where, source)
 
 
-def unknown(where: str, name: str, known: Sequence[str]) -> Problem:
-    near = _variables.nearest(str(name), known)
+def unknown(where: str, name: str, names: Sequence[str]) -> Problem:
+    near = _variables.nearest(str(name), names)
     return Problem(
         where,
         "is no source of the stack",
-        "the stack has %s" % (", ".join(known) or "no sources"),
+        "the stack has %s" % (", ".join(names) or "no sources"),
         "write %s" % near if near else "remove it",
     )
