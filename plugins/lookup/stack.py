@@ -28,7 +28,9 @@ options:
       - V(health) is a list of one item, how to find out whether the testbed does its work.
       - V(import_check) are the packages that must be importable before a release counts as built,
         V(requirements) the requirements of the stack, V(extra_requirements) those of the components
-        that the inventory adds, and V(repositories) the git repositories of these.
+        that the inventory adds, and V(repositories) the git repositories of both.
+      - V(release) is a list of one item, how a lock of the stack is made, and V(requires) one with the
+        oldest versions of what the stack uses.
       - V(ports) are the addresses and ports that they listen on, each with C(name), C(host),
         C(port), and C(variable), the variable that sets the port.
       - V(programs) are the components as programs of supervisord, each with its own environment, and
@@ -48,6 +50,8 @@ options:
       - requirements
       - extra_requirements
       - repositories
+      - release
+      - requires
       - ports
       - programs
       - environment
@@ -105,6 +109,10 @@ class LookupModule(LookupBase):
             return _data.rendered(found, self._templar, variables)
         if term == "health":
             return [_data.rendered(stack.health(), self._templar, variables)]
+        if term == "requires":
+            return [stack.requires()]
+        if term == "release":
+            return [_data.rendered(stack.release(), self._templar, variables)]
         if term in PLAIN:
             return getattr(stack, PLAIN[term])()
         if term not in TEMPLATES:
@@ -130,7 +138,7 @@ PLAIN = {
 TEMPLATES = {
     "import_check": "import_check",
     "extra_requirements": "extra_requirements",
-    "repositories": "extra_repositories",
+    "repositories": "repositories",
     "requirements": "requirements",
     "ports": "listeners",
     "programs": "programs",

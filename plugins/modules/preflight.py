@@ -42,6 +42,10 @@ options:
     description: Oldest Python that the packages support.
     type: str
     default: "3.10"
+  min_sqlite:
+    description: Oldest SQLite of O(python) that the packages support. Empty disables the check.
+    type: str
+    default: ""
   ports:
     description:
       - TCP ports that the instance will listen on. A port that a process of this instance holds
@@ -204,6 +208,7 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.python i
     find_python,
     python_problem,
     release_of,
+    sqlite_problem,
     venv_problem,
 )
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.systemd_checks import (
@@ -327,6 +332,7 @@ def main() -> None:
             "scope": {"type": "str", "choices": ["user", "system"], "default": "user"},
             "python": {"type": "str", "default": "python3"},
             "min_python": {"type": "str", "default": "3.10"},
+            "min_sqlite": {"type": "str", "default": ""},
             "ports": ports.OPTION,
             "min_free_mb": {"type": "int", "default": 0},
             "user": {"type": "str", "default": "swf-testbed"},
@@ -362,6 +368,7 @@ def main() -> None:
     candidates = [
         python_problem(options["python"], options["min_python"], found, release_of()),
         venv_problem(found, find_uv()),
+        sqlite_problem(found, options["min_sqlite"]),
     ]
     if options["scope"] == "system":
         candidates += system_problems(places["systemd"] or None)

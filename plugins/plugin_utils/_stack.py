@@ -9,13 +9,13 @@ import functools
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils import _data
+from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils import _data, _stack_sources
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory import (
     _types,
     _variables,
@@ -61,6 +61,8 @@ class Stack:
     extra: tuple[Mapping[str, Any], ...] = ()
     #: secrets that this host has no use for
     unused: frozenset[str] = frozenset()
+    #: of swf_testbed_stack_sources: {name of a source: its repository and commit}
+    overrides: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def components(self) -> list[Mapping[str, Any]]:
@@ -98,8 +100,19 @@ class Stack:
         """What the additional components need of an index."""
         return list(dict.fromkeys(item["package"] for item in self.extra if item.get("package")))
 
-    def extra_repositories(self) -> list[dict[str, Any]]:
-        return [dict(item["repository"]) for item in self.extra if item.get("repository")]
+    def repositories(self) -> list[dict[str, Any]]:
+        """The git repositories of a release: the sources of the stack, and those of the additional
+        components."""
+        extra = [dict(item["repository"]) for item in self.extra if item.get("repository")]
+        return _stack_sources.repositories(self.content, self.overrides) + extra
+
+    def release(self) -> dict[str, Any]:
+        """How a lock of the stack is made."""
+        return _stack_sources.release(self.content)
+
+    def requires(self) -> dict[str, Any]:
+        """The oldest versions of what the stack uses."""
+        return {"postgresql": "", "sqlite": "", "redis": False, **self.content["requires"]}
 
     def import_check(self) -> list[str]:
         check = self.content.get("distributions", {}).get("import_check", self.distributions())
@@ -217,13 +230,18 @@ def stack_of(templar: Any, variables: Mapping[str, Any]) -> Stack:
     :param variables: of the host.
     :raises StackError:
     """
-    texts = _variables.trusted(["{{ %s }}" % name for name in (STACK, "swf_testbed_database_host")])
-    name, database = _data.rendered(texts, templar, dict(variables))
+    names = (STACK, "swf_testbed_database_host", _stack_sources.OVERRIDES)
+    texts = _variables.trusted(["{{ %s }}" % name for name in names])
+    name, database, overrides = _data.rendered(texts, templar, dict(variables))
     extra = variables.get(EXTRA, [])
     if isinstance(extra, str):
         extra = _data.rendered(extra, templar, dict(variables))
+    content = load(name)
+    problems = list(_stack_sources.wrong_overrides(content, overrides))
+    if problems:
+        raise StackError(problems)
     # their texts stay templates, too: they may refer to what is there later, such as the release
-    return Stack(load(name), tuple(extra), unused_secrets(database))
+    return Stack(content, tuple(extra), unused_secrets(database), overrides)
 
 
 def of_values(values: Values) -> Stack:
@@ -259,9 +277,11 @@ def wrong_stack(values: Values) -> Iterator[Problem]:
     if not name:
         return
     try:
-        load(name)
+        content = load(name)
     except StackError as error:
         yield from error.problems
+        return
+    yield from _stack_sources.wrong_overrides(content, values.get(_stack_sources.OVERRIDES))
 
 
 def unused_secrets(database_host: str) -> frozenset[str]:
@@ -337,6 +357,7 @@ def wrong(content: Any, path: str) -> Iterator[Problem]:
                     "write %s, or add it to generated_secrets"
                     % _variables.nearest(str(secret), secrets),
                 )
+    yield from _stack_sources.wrong_sources(content, path)
     lists = {
         "steps": content.get("steps", []),
         "health.probes": content.get("health", {}).get("probes", []),

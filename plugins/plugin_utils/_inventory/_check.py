@@ -42,6 +42,7 @@ PARTS: dict[str, tuple[Callable[[Values], Iterable[Problem]], ...]] = {
         _services.without_tls,
         _services.contradicting_urls,
         _services.external_services,
+        _services.missing_database,
     ),
     "secrets": (_secrets.wrong_secrets, _secrets.wrong_users, _left_out.missing_secrets),
     "programs": (_programs.wrong_programs, _limits.wrong_accounts),

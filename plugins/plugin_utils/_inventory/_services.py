@@ -290,3 +290,20 @@ def external_services(values: Values) -> Iterator[Problem]:
                 "set %s (and %s), or add a host to the group %s"
                 % (secret, re.sub("_[a-z]+$", "_user", secret), group),
             )
+
+
+def missing_database(values: Values) -> Iterator[Problem]:
+    """A stack that cannot use SQLite, without a PostgreSQL."""
+    needed = _stack.of_values(values).requires()
+    if (
+        runs(values, "monitor")
+        and needed["postgresql"]
+        and not needed["sqlite"]
+        and not values.text("swf_testbed_database_host")
+    ):
+        yield Problem(
+            "swf_testbed_database_host",
+            "is empty",
+            "the stack needs PostgreSQL %s or newer, and cannot use SQLite" % needed["postgresql"],
+            "write the address of a host with PostgreSQL, or add a host to the group database",
+        )

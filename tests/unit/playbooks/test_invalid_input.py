@@ -77,6 +77,30 @@ INPUTS = {
             "swf_testbed_components[1] is not a component of the stack",
         ),
         ({"swf_testbed_components": ["Monitor"]}, "write monitor"),
+        (
+            {"swf_testbed_stack_sources": {"swf-x": {"commit": HEX}}},
+            "swf_testbed_stack_sources.swf-x is no source of the stack",
+        ),
+        (
+            {
+                "swf_testbed_stack": "bnlnpps",
+                "swf_testbed_database_host": "/run/postgresql",
+                "swf_testbed_stack_sources": {"swf-monitr": {"commit": HEX}},
+            },
+            "write swf-monitor",
+        ),
+        (
+            {
+                "swf_testbed_stack": "bnlnpps",
+                "swf_testbed_database_host": "/run/postgresql",
+                "swf_testbed_stack_sources": {"swf-monitor": {"commit": "main"}},
+            },
+            "swf_testbed_stack_sources.swf-monitor.commit is not a commit",
+        ),
+        (
+            {"swf_testbed_stack": "bnlnpps"},
+            "swf_testbed_database_host is empty. Evidence: the stack needs PostgreSQL 14",
+        ),
         ({"swf_testbed_components": [""]}, "swf_testbed_components[0]"),
         (
             {"swf_testbed_components": ["monitor", "monitor"]},
