@@ -144,7 +144,7 @@ class Steps:
     ) -> None:
         self.config, self.release = config, release
         self.runner = Runner({"environment": {}, "user": user})
-        self.scrub, self.log_tail, self.check_mode = log_tail, check_mode
+        self.scrub, self.log_tail, self.check_mode = scrub, log_tail, check_mode
         self.path = os.path.join(os.path.dirname(config), RECORD)
         self.results: list[dict[str, str]] = []
 
@@ -210,7 +210,7 @@ class Steps:
         if status != 0:
             raise StepError(
                 "The step %s failed" % step["name"],
-                "%s ended with the status %d and printed %s"
+                "%s ended with the status %d and printed%s"
                 % (step["command"], status, shown(output)),
             )
         return {"result": "ran", "output": output}
@@ -241,7 +241,7 @@ class Steps:
         if status is None:
             raise StepError(
                 "The step %s timed out and was ended" % step["name"],
-                "%s did not end in %d s and printed %s"
+                "%s did not end in %d s and printed%s"
                 % (step[which], step["timeout"], shown(output)),
                 AGAIN + ". If it needs more time, set timeout of the step in the stack file",
             )
@@ -296,4 +296,4 @@ def end_of(stream: Any) -> str:
 
 
 def shown(output: str) -> str:
-    return "nothing" if not output else ":\n%s\n" % output
+    return ":\n" + output if output else " nothing"
