@@ -31,7 +31,10 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._instance.moni
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._release.environments import (
     active,
 )
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._release.store import existing
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._release.store import (
+    existing,
+    named_by,
+)
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.conf_file import (
     ConfigFile,
     key_value_pairs,
@@ -104,13 +107,13 @@ class Component:
         return {name: self.secret(name) for name in sorted(filter(None, names))}
 
     def digest(self, step: Step) -> str:
-        """Another one if the command, the environment or a secret changes: the step is then due."""
-        parts = [
-            [step["command"], step["unless"], step["input_secret"]],
-            [self.environment, self.directory, self.secrets],
-            self.texts(step),
-        ]
-        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+        """One of the command and the environment and one of the secrets, in one text. With another one,
+        the step is due."""
+        given = [step["command"], step["unless"], step["input_secret"]]
+        parts = [[*given, self.environment, self.directory, self.secrets], self.texts(step)]
+        return " ".join(
+            hashlib.sha256(json.dumps(part, sort_keys=True).encode()).hexdigest() for part in parts
+        )
 
     @contextlib.contextmanager
     def run_with(self, step: Step, runner: Runner) -> Iterator[dict[str, str]]:
@@ -154,28 +157,35 @@ class Steps:
         :raises StepError: one failed; the following ones did not run.
         :raises ConfigError: the configuration is unusable.
         """
-        root = os.path.dirname(os.path.dirname(self.release))
+        root, release = (
+            os.path.dirname(os.path.dirname(self.release)),
+            os.path.basename(self.release),
+        )
         # a database may have been restored since the attempt of a release that is not active
-        is_active = active(root) == os.path.basename(self.release)
-        if self.check_mode and not is_active:
+        is_active, named = active(root) == release, named_by(self.config)[0]
+        if self.check_mode and not (is_active and named == release):
             # there is no configuration of this release yet
             self.results = [{"name": step["name"], "result": "due"} for step in steps]
             return
         conf = ConfigFile(self.config, os.environ)
-        named = conf.raw("swf-testbed", "release", "")
-        if named != self.release:
+        if named != release:
             raise StepError(
                 "No step ran: another run works on this host",
-                "%s is for %s" % (self.config, named),
+                "%s is for the release %s" % (self.config, named),
                 "wait for the other run, then run again",
             )
         record = self.recorded(existing(root, "releases"))
-        done = record.get(os.path.basename(self.release), {}) if is_active else {}
-        new: dict[str, str] = {}
-        record[os.path.basename(self.release)] = new
+        done = record.get(release, {}) if is_active else {}
+        new = record[release] = {}
         for step in steps:
-            component = Component(conf, step["component"])
-            digest = component.digest(step)
+            try:
+                component = Component(conf, step["component"])
+                digest = component.digest(step)
+            except StepError:
+                if not self.check_mode:
+                    raise
+                # the run would add the program or the secret
+                digest = ""
             if done.get(step["name"]) == digest:
                 result = {"result": "recorded"}
             elif self.check_mode:
@@ -184,8 +194,8 @@ class Steps:
                 result = self.of_step(step, component)
             self.results.append({"name": step["name"], **result})
             new[step["name"]] = digest
-            if result["result"] in ("ran", "unneeded"):
-                # what the previous attempt did is lost if a later step fails, and is done again
+            if "output" in result:
+                forget(record, step["name"], digest)
                 with replacing(self.path) as stream:
                     json.dump(record, stream, indent=1, sort_keys=True)
 
@@ -246,6 +256,15 @@ class Steps:
                 AGAIN + ". If it needs more time, set timeout of the step in the stack file",
             )
         return status, output
+
+
+def forget(record: dict[str, dict[str, str]], name: str, digest: str) -> None:
+    """Remove a step of the releases in which it had other secrets: what it did with them may be
+    replaced now, as a token in a database."""
+    secrets = digest.split()[1]
+    for release, done in record.items():
+        if name in done and done[name].split()[1:] != [secrets]:
+            record[release] = {other: value for other, value in done.items() if other != name}
 
 
 def attempt(

@@ -78,7 +78,8 @@ class Host:
             **more,
         }
         answer = run_module("stack_steps", arguments, check=check)
-        assert TOKEN not in json.dumps(answer) and "pass'word" not in json.dumps(answer), answer
+        text = json.dumps(answer)
+        assert not any(secret in text for secret in (TOKEN, TOKEN[::-1], "pass'word")), answer
         return answer
 
     def done(self):
@@ -153,6 +154,28 @@ def test_a_step_that_changed_runs_again(host, changed):
         host.secret("api_token", TOKEN[::-1])
     expected = ["ran", "recorded"] if changed == "command" else ["ran", "ran"]
     assert results(host.run(step, COLLECT)) == expected
+
+
+def test_check_mode_before_there_is_a_new_secret(host):
+    host.program("manage", TOUCH)
+    host.run(MIGRATE)
+    host.activate()
+    answer = host.run(dict(MIGRATE, input_secret="key"), dict(COLLECT, component="new"), check=True)
+    assert not answer["failed"] and results(answer) == ["due", "due"]
+
+
+def test_a_secret_that_came_with_a_failed_release_is_replaced_again(host):
+    host.program("manage", TOUCH)
+    host.run(MIGRATE, dict(COLLECT, component="agent"))
+    host.activate()
+    host.configure("r2")
+    host.program("manage", TOUCH)
+    host.secret("api_token", TOKEN[::-1])
+    host.run(MIGRATE, dict(COLLECT, component="agent"))
+    # its gate failed
+    host.configure("r1")
+    host.secret("api_token", TOKEN)
+    assert results(host.run(MIGRATE, dict(COLLECT, component="agent"))) == ["ran", "recorded"]
 
 
 def test_a_release_that_is_not_active_starts_with_the_first_step_again(host):
