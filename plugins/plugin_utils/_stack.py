@@ -47,16 +47,9 @@ NOT_FOR_SUPERVISORD = frozenset(
 LAUNCHER = "launch.py"
 #: names of files that a stack can have in the configuration directory of an instance
 FILE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*(?<!\.service)")
-#: the names there that are ours, up to their first dot
-OUR_FILES = frozenset(
-    name.partition(".")[0]
-    for name in (
-        *installed.FILES["config_dir"],
-        *installed.DIRECTORIES["config_dir"],
-        listing.FILE,
-        "provenance",
-    )
-)
+#: the names there that are ours; with a suffix, too, if it is a directory
+OUR_DIRECTORIES = frozenset(installed.DIRECTORIES["config_dir"])
+OUR_FILES = frozenset((*installed.FILES["config_dir"], listing.FILE, "provenance"))
 NAME_OF_REQUIREMENT = re.compile(r"\s*([A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?)")
 
 
@@ -372,12 +365,12 @@ def wrong(content: Any, path: str) -> Iterator[Problem]:
                 )
 
 
-def _unknown_secret(where: str, secret: Any, known: Iterable[str]) -> Problem:
+def _unknown_secret(where: str, secret: Any, names: Iterable[str]) -> Problem:
     return Problem(
         where,
         "names an unknown secret",
         "it is %r" % secret,
-        "write %s, or add it to generated_secrets" % _variables.nearest(str(secret), known),
+        "write %s, or add it to generated_secrets" % _variables.nearest(str(secret), names),
     )
 
 
@@ -392,10 +385,10 @@ def _wrong_files(path: str, content: Mapping[str, Any]) -> Iterator[Problem]:
                 "use letters, digits and _.-, the first a letter, a digit or _, without .service "
                 "at the end",
             )
-        elif name.partition(".")[0] in OUR_FILES:
+        elif name in OUR_FILES or name.partition(".")[0] in OUR_DIRECTORIES:
             yield Problem(
                 place + ".name",
-                "is like the name of a file of this collection in that directory",
+                "is reserved for a file of this collection",
                 "it is %r" % name,
                 "choose another name",
             )
