@@ -17,6 +17,7 @@ import yaml
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.layout import layout
 from helpers import reach
+from helpers.run_module import run_module
 from helpers.supervisord_host import Supervisord, until
 
 TOKEN = "cafe0123" * 5
@@ -171,6 +172,23 @@ def test_files_launcher_and_environment(instance):
     assert (agent["OF"], agent["ITS"], agent["HOME"]) == ("the stack", "own", str(instance.folder))
     assert (monitor["OF"], monitor["HOME"]) == ("the component", "/srv/home")
     assert "ITS" not in monitor
+
+    # a step has what its program has
+    (instance.release / "bin/step").write_text(
+        '#!/bin/sh\n[ ${#SWF_API_TOKEN} = 40 ] && echo "$OF, $OTHER, $USER, $HOME, $VIRTUAL_ENV"\n'
+    )
+    (instance.release / "bin/step").chmod(0o755)
+    answer = run_module(
+        "stack_steps",
+        {
+            "config": str(config / "supervisord.conf"),
+            "release": str(instance.release),
+            "steps": [{"name": "token", "component": "monitor", "command": "step"}],
+        },
+    )
+    assert [step["output"] for step in answer["steps"]] == [
+        "the component, the inventory, physicist, /srv/home, %s" % instance.release
+    ], answer
 
     assert instance.place(STACK) == 0
     stack = dict(STACK, secrets_in="file", files=[dict(STACK["files"][0], content="other\n")])
