@@ -52,8 +52,13 @@ def has(files: list[str], release_id: str | None) -> bool:
     return release_id is not None and all(
         os.path.exists(copy)
         for path, copy in pairs(files, release_id)
-        if path == files[0] or os.path.dirname(path) != os.path.dirname(files[0])
+        if not is_of_stack(files, path)
     )
+
+
+def is_of_stack(files: list[str], path: str) -> bool:
+    """Whether a file is neither supervisord.conf nor the unit: not every release has it."""
+    return path != files[0] and os.path.dirname(path) == os.path.dirname(files[0])
 
 
 def is_in_use(files: list[str], release_id: str | None) -> bool:
@@ -77,9 +82,10 @@ def save(files: list[str], release_id: str) -> None:
             os.mkdir(folder, 0o700)
             os.chmod(folder, mode)
     for path, copy in pairs(files, release_id):
-        if path not in files:
-            # the stack no longer has it
-            os.unlink(copy)
+        if path not in files or (is_of_stack(files, path) and not os.path.exists(path)):
+            # the stack no longer has it, or this host
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(copy)
         elif read(path) != read(copy):
             copy_file(path, copy)
 

@@ -210,6 +210,11 @@ def test_a_file_that_the_stack_no_longer_has_is_no_part_of_the_release(host):
     host.configure("1-a", extra="; changed\n")
     host.activate("1-a", files=[str(host.conf), files[0]])
     assert sorted(os.listdir(host.conf.parent / "known_good/1-a")) == ["one", "supervisord.conf"]
+    # as the launcher on a host that no longer has a program that needs it
+    (host.conf.parent / "one").unlink()
+    assert host.activate("1-a", files=[str(host.conf), files[0]])["changed"]
+    assert os.listdir(host.conf.parent / "known_good/1-a") == ["supervisord.conf"]
+    assert not host.activate("1-a", files=[str(host.conf), files[0]])["changed"]
 
 
 def test_activation_removes_the_oldest(host):
