@@ -154,7 +154,9 @@ class Stack:
             launch = self.launched(item)
             if launch:
                 program["launch"] = [
-                    "%s=%s" % (name, path_of(secret)) for name, secret in launch.items()
+                    # a text that is put together is no template before it is marked as one
+                    _variables.trusted("%s=%s" % (name, path_of(secret)))
+                    for name, secret in launch.items()
                 ]
             found.append(program)
         return found

@@ -167,6 +167,7 @@ def test_files_are_templates_and_stay_texts(own):
     with open(own["swf_testbed_stack"], "w") as stream:
         stream.write(launching)
     assert look_up(stack, "release_files", **own)[-1] == "launch.py"
+    assert look_up(stack, "programs", **own)[0]["launch"] == ["KEY=/run/secrets/admin_key"]
 
 
 def test_a_change_of_a_file_is_a_change_of_the_environment(own):
@@ -192,7 +193,7 @@ def test_steps_are_those_of_the_components_of_the_host(own):
     alone = dict(own, swf_testbed_components=["monitor"])
     assert look_up(stack, "steps", **alone) == [migrate]
     assert look_up(stack, "secrets", **alone) == ["admin_key"]
-    assert look_up(stack, "steps") == []
+    assert look_up(stack, "steps", swf_testbed_components=["monitor"]) == []
 
 
 @pytest.mark.parametrize(
