@@ -131,12 +131,16 @@ class LookupModule(LookupBase):
         return found
 
     def _files(self, stack: Stack, variables: dict[str, Any]) -> list[Any]:
-        return _data.rendered(stack.files(), self._templar, variables, **_variables.AS_TEXT)
+        def text(template: str) -> str:
+            # alone: in a list, before ansible-core 2.19, a text that looks like a list would be one
+            return _data.rendered(template, self._templar, variables, **_variables.AS_TEXT)
+
+        return [{key: str(text(value)) for key, value in item.items()} for item in stack.files()]
 
     def _digest(self, stack: Stack, variables: dict[str, Any]) -> dict[str, str]:
         """supervisord restarts a program only if its section changed. With this variable a change of
         a file, too, is a change of the section of each program."""
-        contents = [(item["dest"], str(item["content"])) for item in self._files(stack, variables)]
+        contents = [(item["dest"], item["content"]) for item in self._files(stack, variables)]
         if not contents:
             return {}
         digest = hashlib.sha256(json.dumps(contents).encode()).hexdigest()

@@ -177,7 +177,7 @@ class Stack:
             for secret in {**self._used(self.content), **self._used(item)}.values()
         ]
         read = [step["input_secret"] for step in self.steps(names) if "input_secret" in step]
-        return list(dict.fromkeys(needed + read))
+        return [name for name in dict.fromkeys(needed + read) if name not in self.unused]
 
     def steps(self, names: Sequence[str]) -> list[dict[str, Any]]:
         """The steps of some components."""
