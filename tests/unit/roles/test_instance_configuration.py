@@ -43,6 +43,8 @@ cat /proc/$$/environ >"$SHOW_IN/$SUPERVISOR_PROCESS_NAME.new"
 mv "$SHOW_IN/$SUPERVISOR_PROCESS_NAME.new" "$SHOW_IN/$SUPERVISOR_PROCESS_NAME"
 exec sleep 1000
 """
+TASKS = reach.ROOT / "roles/testbed/tasks"
+CONFIGURE = reach.load(TASKS / "configure.yml")[1]
 
 
 class Instance:
@@ -60,14 +62,41 @@ class Instance:
         )
         self.layout["readable_secrets_dir"] = self.layout["secrets_dir"]
         self.config = Path(self.layout["config_dir"])
-        self.release = folder / ".local/share/swf-testbed/releases/1-a"
-        (self.release / "bin").mkdir(parents=True)
-        (self.release / "bin/show").write_text(SHOW)
-        (self.release / "bin/show").chmod(0o755)
+        self.root = Path(self.layout["root"])
+        self.build("1-a", show=SHOW)
         Path(self.layout["secrets_dir"]).mkdir(parents=True, mode=0o700)
         (Path(self.layout["secrets_dir"]) / "api_token").write_text(TOKEN + "\n")
 
+    def build(self, name, **programs):
+        """A release with some scripts, which is the next one to place."""
+        self.release = self.root / "releases" / name
+        (self.release / "bin").mkdir(parents=True, exist_ok=True)
+        for program, text in programs.items():
+            (self.release / "bin" / program).write_text(text)
+            (self.release / "bin" / program).chmod(0o755)
+        manifest = {"id": name, "packages": {}, "python": "", "built_at": "2026-01-01T00:00:00Z"}
+        (self.release / "release.json").write_text(json.dumps(manifest))
+
     def place(self, stack, **variables):
+        """Place the configuration; the number of changes."""
+        done = self.play(stack, [CONFIGURE], **variables)
+        assert done.returncode == 0, done.stdout
+        return changed(done)
+
+    def change_over(self, stack):
+        link = self.root / "current"
+        active = os.path.basename(os.readlink(link)) if link.is_symlink() else None
+        release = {"id": self.release.name, "active": active, "known_good": active is not None}
+        return self.play(
+            stack,
+            [CONFIGURE, {"ansible.builtin.import_tasks": str(TASKS / "change_over.yml")}],
+            swf_testbed_release={"path": str(self.release), "tools": sys.prefix, **release},
+            swf_testbed_snapshots=[],
+            swf_testbed_settle_later=False,
+            swf_testbed_min_uptime=1,
+        )
+
+    def play(self, stack, tasks, **variables):
         (self.folder / "stack.yml").write_text(yaml.safe_dump(stack))
         everything = {
             "ansible_connection": "local",
@@ -82,7 +111,6 @@ class Instance:
             "swf_testbed_environment": {"OTHER": "the inventory", "SHOW_IN": str(self.folder)},
             **variables,
         }
-        tasks = reach.load(reach.ROOT / "roles/testbed/tasks/configure.yml")
         play = {
             "hosts": "all",
             "gather_facts": False,
@@ -91,7 +119,7 @@ class Instance:
                 for role in ("common", "testbed")
                 for path in reach.files("roles/%s/[dv]*/main.yml" % role)
             ],
-            "tasks": [tasks[1]],
+            "tasks": tasks,
         }
         (self.folder / "play.yml").write_text(yaml.safe_dump([play]))
         (self.folder / "variables.json").write_text(json.dumps(everything))
@@ -118,8 +146,12 @@ class Instance:
             text=True,
             check=False,
         )
-        assert done.returncode == 0 and TOKEN not in done.stdout, done.stdout
-        return int(re.search(r"changed=(\d+)", done.stdout)[1])
+        assert TOKEN not in done.stdout, done.stdout
+        return done
+
+    def pids(self):
+        answer = run_module("supervisor_info", {"config": str(self.config / "supervisord.conf")})
+        return {item["name"]: item["pid"] for item in answer["processes"] if item["pid"]}
 
     def environments(self):
         """Those of its programs, as a real supervisord starts them."""
@@ -139,6 +171,10 @@ class Instance:
             )
             for name in ("monitor", "agent")
         }
+
+
+def changed(done):
+    return int(re.search(r"changed=(\d+)", done.stdout)[1])
 
 
 @pytest.fixture(name="instance")
@@ -202,3 +238,38 @@ def test_files_launcher_and_environment(instance):
     assert len(digests[0]) == len(digests[1]) == 1 and digests[0] != digests[1]
     assert second.count('USER="other"') == second.count('PATH="/other/bin"') == 2
     assert 'SWF_API_TOKEN="%s/api_token"' % instance.layout["secrets_dir"] in second
+
+
+def test_a_step_that_fails_leads_to_the_rollback(instance):
+    steps = [
+        {"name": "migrate", "component": "monitor", "command": "manage migrate", "timeout": 30}
+    ]
+    stack = dict(STACK, steps=steps)
+    manage = '#!/bin/sh\necho "$1 with $OF" >>"$SHOW_IN/done"\n'
+    instance.build("1-a", show=SHOW, manage=manage)
+    first = instance.change_over(stack)
+    try:
+        assert first.returncode == 0, first.stdout
+        # before the programs
+        names = re.findall(r"TASK \[(.*?)\]", first.stdout)
+        assert names.index("Run the steps of the stack") < names.index("Run supervisord")
+        again = instance.change_over(stack)
+        assert again.returncode == 0 and changed(again) == 0, again.stdout
+        assert (instance.folder / "done").read_text() == "migrate with the component\n"
+        ends = "#!/bin/sh\necho no table x with $SWF_API_TOKEN; exit 4\n"
+        instance.build("2-b", show=SHOW, manage=ends)
+        pids = instance.pids()
+        failed = instance.change_over(dict(stack, files=[dict(STACK["files"][0], content="new\n")]))
+        assert failed.returncode != 0
+        text = " ".join(failed.stdout.split())
+        assert "The step migrate failed. Evidence: manage migrate ended with the status 4" in text
+        assert "no table x with ***" in text and "The release 1-a serves again" in text, text
+        # nothing was restarted, and all files are those of the former release
+        assert instance.pids() == pids and len(pids) == 2
+        assert "releases/1-a" in (instance.config / "supervisord.conf").read_text()
+        assert (instance.config / "testbed.toml").read_text() == 'namespace = "swf-testbed"\n'
+    finally:
+        run_module(
+            "supervisor_daemon",
+            {"config": str(instance.config / "supervisord.conf"), "state": "stopped"},
+        )
