@@ -243,6 +243,9 @@ def add_systemd(options: Mapping[str, Any], places: dict[str, Any]) -> None:
         credentials=credentials,
         user=options["user"] if system else "",
         operators=options["operators"] if system else "",
+        # USER and HOME of the programs
+        login=options["user"] if system else pwd.getpwuid(os.getuid()).pw_name,
+        home=places["state_dir"] if system else environment_of_login()["HOME"],
         accounts_missing=system
         and (
             options["operators"] in groups

@@ -8,13 +8,17 @@ from __future__ import annotations
 import functools
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._manifest import (
+    found as installed,
+)
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._manifest import listing
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils import _data, _stack_sources
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory import (
     _types,
@@ -39,6 +43,13 @@ GENERATED = (
 NOT_FOR_SUPERVISORD = frozenset(
     ("package", "repository", "listens", "secrets", "secrets_in", "start_timeout")
 )
+#: the file that starts programs which take secrets from their environment
+LAUNCHER = "launch.py"
+#: names of files that a stack can have in the configuration directory of an instance
+FILE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*(?<!\.service)")
+#: the names there that are ours; with a suffix, too, if it is a directory
+OUR_DIRECTORIES = frozenset(installed.DIRECTORIES["config_dir"])
+OUR_FILES = frozenset((*installed.FILES["config_dir"], listing.FILE, "provenance"))
 NAME_OF_REQUIREMENT = re.compile(r"\s*([A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?)")
 
 
@@ -158,7 +169,9 @@ class Stack:
             launch = self.launched(item)
             if launch:
                 program["launch"] = [
-                    "%s=%s" % (name, path_of(secret)) for name, secret in launch.items()
+                    # a text that is put together is no template before it is marked as one
+                    _variables.trusted("%s=%s" % (name, path_of(secret)))
+                    for name, secret in launch.items()
                 ]
             found.append(program)
         return found
@@ -186,7 +199,29 @@ class Stack:
             if item["name"] in here
             for secret in {**self._used(self.content), **self._used(item)}.values()
         ]
-        return list(dict.fromkeys(needed))
+        read = [step["input_secret"] for step in self.steps(names) if "input_secret" in step]
+        return [name for name in dict.fromkeys(needed + read) if name not in self.unused]
+
+    def steps(self, names: Sequence[str]) -> list[dict[str, Any]]:
+        """The steps of some components."""
+        return [dict(step) for step in self.content.get("steps", []) if step["component"] in names]
+
+    def release_files(self) -> list[str]:
+        """Names of the files in the configuration directory that are restored with a release: those
+        of the stack, and the launcher that commands in supervisord.conf name."""
+        names = [item["name"] for item in self.content.get("files", [])]
+        return names + [LAUNCHER] * any(self.launched(item) for item in self.components)
+
+    def files(self) -> list[dict[str, Any]]:
+        """The configuration files, as the option ``files`` of the module config_files has them."""
+        return [
+            {
+                "dest": _variables.trusted("{{ swf_testbed_layout.config_dir }}/" + item["name"]),
+                "content": item["content"],
+                "mode": _variables.trusted("{{ swf_testbed_layout.conf_mode }}"),
+            }
+            for item in self.content.get("files", [])
+        ]
 
     def secret_files(self, names: Sequence[str]) -> list[dict[str, Any]]:
         """The files of these secrets. Only a template that is used generates a secret."""
@@ -350,14 +385,15 @@ def wrong(content: Any, path: str) -> Iterator[Problem]:
     for place, component in [(path, content), *_places(path, content["components"])]:
         for variable, secret in component.get("secrets", {}).items():
             if secret not in secrets:
-                yield Problem(
-                    "%s.secrets.%s" % (place, variable),
-                    "names an unknown secret",
-                    "it is %r" % secret,
-                    "write %s, or add it to generated_secrets"
-                    % _variables.nearest(str(secret), secrets),
-                )
+                yield _unsecrets_secret("%s.secrets.%s" % (place, variable), secret, secrets)
     yield from _stack_sources.wrong_sources(content, path)
+    for key in ("steps", "files"):
+        items = content.get(key, [])
+        yield from _twice([item["name"] for item in items], "%s: %s" % (path, key), "name")
+    yield from _wrong_files(path, content)
+    for place, step in _places(path + ".steps", content.get("steps", []), dotted=False):
+        if "input_secret" in step and step["input_secret"] not in secrets:
+            yield _unsecrets_secret(place + ".input_secret", step["input_secret"], secrets)
     lists = {
         "steps": content.get("steps", []),
         "health.probes": content.get("health", {}).get("probes", []),
@@ -372,6 +408,35 @@ def wrong(content: Any, path: str) -> Iterator[Problem]:
                     "it is %r" % item["component"],
                     "write %s" % _variables.nearest(item["component"], names),
                 )
+
+
+def _unknown_secret(where: str, secret: Any, names: Iterable[str]) -> Problem:
+    return Problem(
+        where,
+        "names an unknown secret",
+        "it is %r" % secret,
+        "write %s, or add it to generated_secrets" % _variables.nearest(str(secret), names),
+    )
+
+
+def _wrong_files(path: str, content: Mapping[str, Any]) -> Iterator[Problem]:
+    for place, item in _places(path + ".files", content.get("files", []), dotted=False):
+        name = item["name"]
+        if not FILE_NAME.fullmatch(name):
+            yield Problem(
+                place + ".name",
+                "is not a valid name of a file",
+                "it is %r" % name,
+                "use letters, digits and _.-, the first a letter, a digit or _, without .service "
+                "at the end",
+            )
+        elif name in OUR_FILES or name.partition(".")[0] in OUR_DIRECTORIES:
+            yield Problem(
+                place + ".name",
+                "is reserved for a file of this collection",
+                "it is %r" % name,
+                "choose another name",
+            )
 
 
 def _places(
