@@ -37,8 +37,18 @@ GENERATED = (
 )
 #: keys of a component that are not for the template of supervisord.conf
 NOT_FOR_SUPERVISORD = frozenset(
-    ("package", "repository", "listens", "secrets", "secrets_in", "start_timeout")
+    (
+        "package",
+        "repository",
+        "listens",
+        "secrets",
+        "secrets_in",
+        "start_timeout",
+        "reads_env_file",
+    )
 )
+#: keys of a component that the checks of the health need; none is a template
+FOR_HEALTH = ("name", "role", "start_timeout", "reads_env_file")
 NAME_OF_REQUIREMENT = re.compile(r"\s*([A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?)")
 
 
@@ -75,13 +85,15 @@ class Stack:
 
     def roles(self, names: Sequence[str]) -> list[str]:
         """The roles of some components, and of those that the inventory adds."""
-        here = {*names, *(item["name"] for item in self.extra)}
+        here = self._here(names)
         return sorted({item["role"] for item in self.components if item["name"] in here})
 
     def packages(self) -> list[str]:
         """The distributions with programs, each once."""
         return list(
-            dict.fromkeys(item["package"] for item in self.content["components"] if "package" in item)
+            dict.fromkeys(
+                item["package"] for item in self.content["components"] if "package" in item
+            )
         )
 
     def distributions(self) -> list[str]:
@@ -108,14 +120,46 @@ class Stack:
         """The program that reports on the database of the monitor, or nothing."""
         return [self.content["database_tool"]] if self.content.get("database_tool") else []
 
-    def health(self) -> dict[str, Any]:
+    def health(self, names: Sequence[str]) -> dict[str, Any]:
+        """How to find out whether the testbed does its work, for a host with these components.
+
+        ``probes`` are those of the host, and ``components`` have the roles of all programs of the
+        stack.
+        """
         found = self.content.get("health", {})
-        return {"page": "", "summary": "", "flow": [], "probes": [], **found}
+        here = self._here(names)
+        agents = any(item["name"] in here for item in self.components if item["role"] == "agent")
+        probes = [
+            probe
+            for probe in found.get("probes", [])
+            if probe["component"] in here or ("agents" in probe and agents)
+        ]
+        components = [
+            {key: item[key] for key in FOR_HEALTH if item.get(key) is not None}
+            for item in self.components
+        ]
+        common = {"page": "", "summary": "", "flow": []}
+        return {**common, **found, "probes": probes, "components": components}
+
+    def start_timeouts(self, names: Sequence[str]) -> list[int]:
+        """The longest times that the start of the components of a host may take."""
+        here = self._here(names)
+        return [
+            max(int(item.get(key) or 0) for key in ("startsecs", "start_timeout"))
+            for item in self.components
+            if item["name"] in here
+        ]
+
+    def _here(self, names: Sequence[str]) -> set[str]:
+        """Some components, and those that the inventory adds."""
+        return {*names, *(item["name"] for item in self.extra)}
 
     def listeners(self) -> list[dict[str, Any]]:
         """Where the components listen, as the option ``ports`` of the module preflight has it."""
         return [
-            dict(item["listens"], name=item["name"]) for item in self.components if "listens" in item
+            dict(item["listens"], name=item["name"])
+            for item in self.components
+            if "listens" in item
         ]
 
     def environment(self) -> dict[str, Any]:
@@ -152,7 +196,7 @@ class Stack:
 
     def secrets(self, names: Sequence[str]) -> list[str]:
         """The secrets that some components need."""
-        here = {*names, *(item["name"] for item in self.extra)}
+        here = self._here(names)
         needed = [
             secret
             for item in self.components
