@@ -13,8 +13,8 @@ author:
   - BNL NPPS (@bnlnpps)
 description:
   - Reports, in one call, the release, the daemon and the programs of each instance, the health that
-    the monitor reports, and the probes of the stack that do not pass. An instance that is down or not installed is part of the report and no
-    failure.
+    the monitor reports, and the probes of the stack that do not pass. An instance that is down or
+    not installed is part of the report and no failure.
   - A running program that ended at least twice within the last hour, and was restarted by
     supervisord, is unhealthy.
   - If programs are unhealthy and another release became active less than a day ago, a problem

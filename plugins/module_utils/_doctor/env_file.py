@@ -37,7 +37,7 @@ def env_files(state: State, components: Iterable[Mapping[str, Any]]) -> list[Fin
         file.
     """
     reads = {item["name"]: item.get("reads_env_file") for item in components}
-    readers: dict[str, list[str]] = {}
+    readers: dict[str, dict[str, str]] = {}
     for process in state.processes:
         when = reads.get(process["name"])
         if not when:
@@ -45,17 +45,21 @@ def env_files(state: State, components: Iterable[Mapping[str, Any]]) -> list[Fin
         environment = environment_of(state, process)
         path = os.path.join(environment.get("HOME") or home_of(state), FILE)
         if os.path.isfile(path) and (when == "always" or not environment.get(LOADED)):
-            readers.setdefault(path, []).append(process["full_name"])
+            readers.setdefault(path, {})[process["full_name"]] = when
     return [
         finding(
             "environment",
             "programs read %s, whose values replace those of the testbed" % path,
-            "it exists, and %s reads it" % ", ".join(names),
-            "Move the file away, or set %s in swf_testbed_environment, which some programs do not "
-            "heed" % LOADED,
+            "the file exists; its readers are %s" % ", ".join(programs),
+            "Move the file away"
+            + (
+                ""
+                if "always" in programs.values()
+                else ', or add {%s: "true"} to swf_testbed_environment' % LOADED
+            ),
             WARNING,
         )
-        for path, names in readers.items()
+        for path, programs in readers.items()
     ]
 
 
