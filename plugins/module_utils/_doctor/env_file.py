@@ -26,8 +26,8 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.co
 )
 
 FILE = ".env"
-# a program does not read the file if this variable is set
-LOADED = "SWF_ENV_LOADED"
+# the value of reads_env_file for a program that no variable prevents from reading it
+ALWAYS = "always"
 
 
 def env_files(state: State, components: Iterable[Mapping[str, Any]]) -> list[Finding]:
@@ -39,28 +39,31 @@ def env_files(state: State, components: Iterable[Mapping[str, Any]]) -> list[Fin
     reads = {item["name"]: item.get("reads_env_file") for item in components}
     readers: dict[str, dict[str, str]] = {}
     for process in state.processes:
-        when = reads.get(process["name"])
-        if not when:
+        prevents = reads.get(process["name"])
+        if not prevents:
             continue
         environment = environment_of(state, process)
         path = os.path.join(environment.get("HOME") or home_of(state), FILE)
-        if os.path.isfile(path) and (when == "always" or not environment.get(LOADED)):
-            readers.setdefault(path, {})[process["full_name"]] = when
+        if os.path.isfile(path) and (prevents == ALWAYS or not environment.get(prevents)):
+            readers.setdefault(path, {})[process["full_name"]] = prevents
     return [
         finding(
             "environment",
             "programs read %s, whose values replace those of the testbed" % path,
             "the file exists; its readers are %s" % ", ".join(programs),
-            "Move the file away"
-            + (
-                ""
-                if "always" in programs.values()
-                else ', or add {%s: "true"} to swf_testbed_environment' % LOADED
-            ),
+            "Move the file away" + other_fix(set(programs.values())),
             WARNING,
         )
         for path, programs in readers.items()
     ]
+
+
+def other_fix(prevents: set[str]) -> str:
+    """The rest of the fix, if variables prevent all programs from reading the file."""
+    if ALWAYS in prevents:
+        return ""
+    pairs = ", ".join('%s: "true"' % name for name in sorted(prevents))
+    return ", or add {%s} to swf_testbed_environment" % pairs
 
 
 def environment_of(state: State, process: Mapping[str, Any]) -> dict[str, str]:

@@ -388,8 +388,8 @@ startsecs=0
 """
     components = [
         {"name": "watcher", "role": "monitor"},
-        {"name": "ear", "role": "listener", "reads_env_file": "unless_loaded"},
-        {"name": "worker", "role": "agent", "reads_env_file": "unless_loaded"},
+        {"name": "ear", "role": "listener", "reads_env_file": "SWF_ENV_LOADED"},
+        {"name": "worker", "role": "agent", "reads_env_file": "SWF_ENV_LOADED"},
     ]
     with probed_instance(programs) as (host, _places, home, server):
         instances = probed(server, components=components)
