@@ -180,11 +180,11 @@ class Look:
     def evidence(self) -> str:
         reply = self.reply
         if isinstance(reply, RequestError):
-            said = reply.evidence
+            answered = reply.evidence
         else:
             text = " ".join(reply.body.decode("utf-8", "replace").split())
-            said = "HTTP %d: %s" % (reply.status, cut(text, MOST_OF_AN_ANSWER) or "empty")
-        return "GET %s: %s" % (self.probe["url"], said)
+            answered = "HTTP %d: %s" % (reply.status, cut(text, MOST_OF_AN_ANSWER) or "empty")
+        return "GET %s: %s" % (self.probe["url"], answered)
 
     def agents(self, processes: Iterable[status.Process]) -> Iterator[Failure]:
         """The agents of this host without a recent heartbeat of their process, or with another
@@ -198,14 +198,14 @@ class Look:
             entries = [item for item in here if belongs(item.get(keys["pid"]), process["pid"])]
             wrong = self._agent(keys, process, entries)
             if wrong:
-                said = " ".join(json.dumps(entry) for entry in entries) or (
+                answered = " ".join(json.dumps(entry) for entry in entries) or (
                     "%d agents, %d of them of the host %s, and none with the process %d"
                     % (len(listed), len(here), socket.gethostname(), process["pid"])
                 )
                 yield Failure(
                     process,
                     wrong,
-                    "GET %s: %s" % (self.probe["url"], cut(said, MOST_OF_AN_ANSWER)),
+                    "GET %s: %s" % (self.probe["url"], cut(answered, MOST_OF_AN_ANSWER)),
                 )
 
     def _agent(

@@ -189,8 +189,8 @@ def test_without_a_summary_there_is_no_proof(monitor):
     assert ask(monitor, flow=True, summary_url=None)["failed"]
 
 
-def test_an_agent_is_known_by_its_role_and_its_process(monitor, programs):
-    """Neither the name of the program nor that of its agent says anything."""
+def test_an_agent_has_a_role_and_a_process(monitor, programs):
+    """Their names have no meaning."""
     pid = programs["data-agent"]["pid"]
     monitor.agents = [
         {"instance_name": "x@" + socket.gethostname(), "status": "OK", "pid": pid},

@@ -69,12 +69,12 @@ def test_all_is_well(host, server):
 )
 def test_a_page_with_another_status(host, server, answer, cause, evidence):
     server.pages["/api/"] = answer
-    program, text, said, fix = one(failed(host, server))
+    program, text, shown, fix = one(failed(host, server))
     pid = host.pids()["watcher:watcher"]
     assert program == "watcher"
     assert text == 'the probe "the API answers" of watcher (pid %d) failed: %s' % (pid, cause)
-    assert said.startswith("GET %s/api/: %s" % (server.url, evidence))
-    assert said.endswith("the end of its log: the monitor said this")
+    assert shown.startswith("GET %s/api/: %s" % (server.url, evidence))
+    assert shown.endswith("the end of its log: the monitor said this")
     assert fix.startswith("Look at: tail ") and "watcher" in fix
 
 
@@ -98,9 +98,9 @@ def test_no_connection(host, server):
 )
 def test_a_listener_that_is_not_subscribed(host, server, body, cause):
     server.pages["/listener"] = 200, body
-    program, text, said, _fix = one(failed(host, server))
+    program, text, shown, _fix = one(failed(host, server))
     assert program == "ear" and text.endswith("failed: " + cause)
-    assert "the listener said this" in said
+    assert "the listener said this" in shown
 
 
 def test_a_value_must_be_large_enough(host, server):
@@ -146,9 +146,9 @@ def test_a_counter_must_grow(host, server):
 def test_an_agent_that_does_not_work(host, server, entry, cause):
     pid = host.pids()["worker:worker"]
     server.lists(**dict({"pid": pid}, **entry))
-    program, text, said, _fix = one(failed(host, server))
+    program, text, shown, _fix = one(failed(host, server))
     assert (program, text) == ("worker", cause.format(pid=pid))
-    assert "GET %s/agents: " % server.url in said and "the agent said this" in said
+    assert "GET %s/agents: " % server.url in shown and "the agent said this" in shown
 
 
 def test_a_heartbeat_can_be_too_old(host, server, monkeypatch):
@@ -183,7 +183,7 @@ def test_the_list_of_agents(host, server):
         ("no", "the answer is not JSON"),
     ):
         server.pages["/agents"] = 200, body
-        program, text, _said, _fix = one(failed(host, server))
+        program, text, _evidence, _fix = one(failed(host, server))
         assert program == "watcher" and text.endswith(cause)
     server.pages["/agents"] = 200, [None, {}, {"pid": "x", "hostname": HOST}]
     assert one(failed(host, server))[0] == "worker"
