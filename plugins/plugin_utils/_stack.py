@@ -28,6 +28,7 @@ SCHEMA = FOLDER / "schema.yml"
 DEFAULT = "reference"
 STACK = "swf_testbed_stack"
 EXTRA = "swf_testbed_extra_components"
+PROBES = "swf_testbed_health_probes"
 #: secrets of every stack, each the value of the variable swf_testbed_NAME
 SECRETS = ("api_token", "broker_password", "database_password", "monitor_secret_key")
 GENERATED = (
@@ -273,13 +274,16 @@ def roles_here(values: Values) -> list[str]:
 
 
 def wrong_stack(values: Values) -> Iterator[Problem]:
+    """Problems of the stack file, and of the probes that the inventory has instead of its own."""
     name = values.text(STACK)
-    if not name:
-        return
-    try:
-        load(name)
-    except StackError as error:
-        yield from error.problems
+    if name:
+        try:
+            load(name)
+        except StackError as error:
+            yield from error.problems
+    probe = dict(schema()["options"]["health"]["options"]["probes"], type="dict")
+    for place, item in values.given_items(PROBES):
+        yield from _types.of_option(probe, item, place)
 
 
 def unused_secrets(database_host: str) -> frozenset[str]:
