@@ -18,6 +18,9 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.findin
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.processes import (
     environ_of,
 )
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.layout import (
+    environment_of_login,
+)
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._instance.state import State
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.conf_file import (
     ConfigError,
@@ -83,7 +86,9 @@ def environment_of(state: State, process: Mapping[str, Any]) -> dict[str, str]:
 
 
 def home_of(state: State) -> str:
-    """The home of the runtime user, who owns the directory of the state."""
+    """The home of the runtime user: of the login, or of the owner of the directory of the state."""
+    if state.places["scope"] == "user":
+        return environment_of_login()["HOME"]
     try:
         return pwd.getpwuid(os.stat(state.places["state_dir"]).st_uid).pw_dir
     except (KeyError, OSError):
