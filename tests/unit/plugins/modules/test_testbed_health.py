@@ -280,7 +280,7 @@ def test_a_program_that_fails_late_does_not_pass():
             seconds, answer = gate(host, server, timeout=1, components=slow)
             assert answer["failed"] and 4 <= seconds < 8
             assert (
-                "watcher is EXITED (exit status 7). Evidence: the end of its log: the cause is "
+                "watcher is EXITED (Bad exit code 7). Evidence: the end of its log: the cause "
                 in (answer["msg"])
             )
         finally:
