@@ -248,16 +248,23 @@ def stack_of(templar: Any, variables: Mapping[str, Any]) -> Stack:
     :param variables: of the host.
     :raises StackError:
     """
-    names = (STACK, EXTRA, "swf_testbed_database_host")
-    texts = _variables.trusted(["{{ %s }}" % name for name in names])
-    name, extra, database = _data.rendered(texts, templar, dict(variables))
+    texts = _variables.trusted(["{{ %s }}" % name for name in (STACK, "swf_testbed_database_host")])
+    name, database = _data.rendered(texts, templar, dict(variables))
+    extra = variables.get(EXTRA, [])
+    if isinstance(extra, str):
+        extra = _data.rendered(extra, templar, dict(variables))
+    # their texts stay templates, too: they may refer to what is there later, such as the release
     return Stack(load(name), tuple(extra), unused_secrets(database))
 
 
 def of_values(values: Values) -> Stack:
     """The stack of a host whose inventory is being checked; the default where it is not usable,
     which :func:`wrong_stack` reports."""
-    extra = [item for item in values.entries(EXTRA) if isinstance(item, dict) and "name" in item]
+    extra = [
+        item
+        for item in values.entries(EXTRA)
+        if isinstance(item, dict) and isinstance(item.get("name"), str)
+    ]
     unused = unused_secrets(values.text("swf_testbed_database_host"))
     try:
         content = load(values.text(STACK) or DEFAULT)
@@ -270,7 +277,12 @@ def roles_here(values: Values) -> list[str]:
     """The roles of the components that a host runs."""
     if "testbed" not in values.groups:
         return []
-    return of_values(values).roles(values.entries("swf_testbed_components"))
+    return of_values(values).roles(components_here(values))
+
+
+def components_here(values: Values) -> list[str]:
+    """The components of the stack that a host runs; the check of types reports what is no text."""
+    return [name for name in values.entries("swf_testbed_components") if isinstance(name, str)]
 
 
 def wrong_stack(values: Values) -> Iterator[Problem]:

@@ -57,7 +57,7 @@ def listeners(values: Values) -> Iterator[tuple[str, str, list[str], int]]:
             )
         )
     if "testbed" in values.groups:
-        stack, here = _stack.of_values(values), values.entries("swf_testbed_components")
+        stack, here = _stack.of_values(values), _stack.components_here(values)
         found += [
             (
                 "the program " + item["name"],
