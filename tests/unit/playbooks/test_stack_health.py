@@ -5,6 +5,7 @@ supervisord and a real HTTP server."""
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -19,8 +20,14 @@ ROOT = Path(__file__).resolve().parents[3]
 NOT_CHECKED = "The testbed is running; health not checked"
 
 
+@pytest.fixture(name="broker")
+def something_that_listens():
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        yield listener.getsockname()[1]
+
+
 @pytest.fixture(name="play")
-def run_a_playbook(tmp_path):
+def run_a_playbook(tmp_path, broker):
     def run(name, home, probes, **variables):
         """(exit status, output) of a playbook on this machine."""
         stack = {
@@ -35,7 +42,7 @@ def run_a_playbook(tmp_path):
             "swf_testbed_systemd": "never",
             # no index is asked for the packages of a release
             "swf_testbed_release_mode": "push",
-            "swf_testbed_broker_port": free_port(),
+            "swf_testbed_broker_port": broker,
             "swf_testbed_monitor_port": free_port(),
             "swf_testbed_pip_indexes": [
                 {"name": "local", "url": str(tmp_path), "preset": "directory", "role": "primary"}
