@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Status and doctor of a stack file with probes, and of one without: the playbooks, with a real
-supervisord and a real HTTP server."""
+"""Gate, rollback, status and doctor of a stack file with probes, and of one without: the roles and
+playbooks, with a real supervisord and a real HTTP server."""
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 import subprocess
@@ -18,6 +19,15 @@ from helpers.probed_host import COMPONENTS, probed_instance
 
 ROOT = Path(__file__).resolve().parents[3]
 NOT_CHECKED = "The testbed is running; health not checked"
+# preflight, which finds the layout, is not run here
+GATE = """
+- hosts: testbed
+  gather_facts: false
+  roles:
+    - bnlnpps.swf_testbed.common
+  tasks:
+    - import_role: {name: bnlnpps.swf_testbed.testbed, tasks_from: change_over}
+"""
 
 
 @pytest.fixture(name="broker")
@@ -28,7 +38,7 @@ def something_that_listens():
 
 @pytest.fixture(name="play")
 def run_a_playbook(tmp_path, broker):
-    def run(name, home, probes, **variables):
+    def run(playbook, home, probes, *arguments, **variables):
         """(exit status, output) of a playbook on this machine."""
         stack = {
             "title": "A stack of the tests",
@@ -57,7 +67,8 @@ def run_a_playbook(tmp_path, broker):
                 str(Path(sys.executable).parent / "ansible-playbook"),
                 "-i",
                 "hosts.yml",
-                str(ROOT / "playbooks" / name),
+                *arguments,
+                str(playbook),
             ],
             cwd=tmp_path,
             env=dict(
@@ -78,26 +89,71 @@ def run_a_playbook(tmp_path, broker):
 
 
 def test_status_and_doctor_ask_the_probes_of_the_stack(play):
+    status, doctor = (ROOT / "playbooks" / name for name in ("status.yml", "doctor.yml"))
     with probed_instance() as (_host, _places, home, server):
-        code, output = play("status.yml", home, server.probes())
+        code, output = play(status, home, server.probes())
         assert code == 0 and "The testbed is healthy." in output, output[-3000:]
-        code, output = play("doctor.yml", home, server.probes())
+        code, output = play(doctor, home, server.probes())
         assert code == 0 and NOT_CHECKED not in output, output[-3000:]
         server.pages["/listener"] = 200, {"listener": {"subscribed": False}}
         seen = "failed: listener.subscribed is false, and must be true"
-        for playbook in ("status.yml", "doctor.yml"):
+        for playbook in (status, doctor):
             code, output = play(playbook, home, server.probes())
             assert code and seen in output and "healthy." not in output, output[-3000:]
 
 
 def test_without_probes_the_health_is_not_good_but_unknown(play):
+    status, doctor = (ROOT / "playbooks" / name for name in ("status.yml", "doctor.yml"))
     with probed_instance() as (_host, _places, home, server):
-        for probes, switched_off in (
-            ([], {}),
-            (server.probes(), {"swf_testbed_health_probes": []}),
-        ):
-            code, output = play("status.yml", home, probes, **switched_off)
+        off = {"swf_testbed_health_probes": []}
+        for probes, switched_off in (([], {}), (server.probes(), off)):
+            code, output = play(status, home, probes, **switched_off)
             assert code == 0 and NOT_CHECKED in output, output[-3000:]
             assert "is healthy" not in output
-        code, output = play("doctor.yml", home, [])
+        code, output = play(doctor, home, [])
         assert code == 0 and NOT_CHECKED in output, output[-3000:]
+
+
+def test_the_gate_and_the_rollback_use_the_probes(play, tmp_path):
+    (tmp_path / "gate.yml").write_text(GATE)
+    with probed_instance() as (host, places, home, server):
+
+        def gate(known_good=True, **variables):
+            release = {"id": "1", "active": "1", "known_good": known_good}
+            release["path"] = places["root"] + "/releases/1"
+            code, output = play(
+                tmp_path / "gate.yml",
+                home,
+                server.probes(),
+                "-e",
+                json.dumps({"swf_testbed_layout": dict(places, managed=False)}),
+                swf_testbed_release=release,
+                swf_testbed_min_uptime=1,
+                swf_testbed_health_timeout=2,
+                **variables,
+            )
+            return code, " ".join(output.replace("\\n", " ").split())
+
+        code, output = gate(known_good=False)
+        assert code == 0, output[-3000:]
+        server.pages["/listener"] = 200, {"listener": {"subscribed": False}}
+        code, output = gate()
+        fault = 'the probe "the listener is subscribed" of ear'.replace('"', '\\"')
+        assert code and fault in output, output[-3000:]
+        # the cause is not the release: the same probe fails after the rollback
+        assert "The end of the log of ear: the listener said this" in output
+        assert "THE PREVIOUS RELEASE 1 DOES NOT SERVE EITHER. Evidence: The testbed" in output
+
+        # a configuration with which a program does not run
+        good = host.conf.read_text()
+        off = {"swf_testbed_health_probes": []}
+        for variables, verdict in (({}, "healthy."), (off, "running; health not checked.")):
+            worker = host.pids()["worker:worker"]
+            server.is_well(worker)
+            host.conf.write_text(
+                good + "[program:hasty]\ncommand=/bin/false\nstartsecs=1\nstartretries=0\n"
+            )
+            code, output = gate(**variables)
+            assert code and "hasty is FATAL" in output, output[-3000:]
+            assert "serves again, with its configuration, and is " + verdict in output
+            assert host.conf.read_text() == good
