@@ -28,7 +28,9 @@ options:
         of the stack, as M(bnlnpps.swf_testbed.config_files) has them, and V(release_files) the names of
         all files in the configuration directory that are restored with a release.
       - V(database_tool) is the program that reports on the database of the monitor, if there is one.
-      - V(health) is a list of one item, how to find out whether the testbed does its work.
+      - V(health) is a list of one item, how to find out whether the testbed does its work, with the
+        probes of the host, and the roles of all components. V(start_timeouts) are the longest times
+        that the start of the components of the host may take, in seconds.
       - V(import_check) are the packages that must be importable before a release counts as built,
         V(requirements) the requirements of the stack, V(extra_requirements) those of the components
         that the inventory adds, and V(repositories) the git repositories of both.
@@ -60,6 +62,7 @@ options:
       - programs
       - environment
       - health
+      - start_timeouts
       - database_tool
       - steps
       - files
@@ -112,12 +115,11 @@ class LookupModule(LookupBase):
     def _part(self, stack: Stack, term: str, variables: dict[str, Any]) -> list[Any]:
         if term == "extra":
             return [component["name"] for component in stack.extra]
-        if term in ("roles", "secrets", "secret_files", "steps"):
+        if term in OF_THE_HOST:
             names = _variables.trusted("{{ swf_testbed_components }}")
             found = getattr(stack, term)(_data.rendered(names, self._templar, variables))
-            return _data.rendered(found, self._templar, variables)
-        if term == "health":
-            return [_data.rendered(stack.health(), self._templar, variables)]
+            found = _data.rendered(found, self._templar, variables)
+            return [found] if term == "health" else found
         if term == "requires":
             return [stack.requires()]
         if term == "release":
@@ -155,6 +157,8 @@ class LookupModule(LookupBase):
         return {"SWF_STACK_FILES": digest[:12]}
 
 
+# methods of the stack that depend on the components of the host
+OF_THE_HOST = ("roles", "secrets", "secret_files", "steps", "health", "start_timeouts")
 # terms and the methods of the stack that have the answer
 PLAIN = {
     "names": "names",

@@ -32,6 +32,7 @@ SCHEMA = FOLDER / "schema.yml"
 DEFAULT = "reference"
 STACK = "swf_testbed_stack"
 EXTRA = "swf_testbed_extra_components"
+PROBES = "swf_testbed_health_probes"
 #: secrets of every stack, each the value of the variable swf_testbed_NAME
 SECRETS = ("api_token", "broker_password", "database_password", "monitor_secret_key")
 GENERATED = (
@@ -41,7 +42,15 @@ GENERATED = (
 )
 #: keys of a component that are not for the template of supervisord.conf
 NOT_FOR_SUPERVISORD = frozenset(
-    ("package", "repository", "listens", "secrets", "secrets_in", "start_timeout")
+    (
+        "package",
+        "repository",
+        "listens",
+        "secrets",
+        "secrets_in",
+        "start_timeout",
+        "reads_env_file",
+    )
 )
 #: the file that starts programs which take secrets from their environment
 LAUNCHER = "launch.py"
@@ -50,6 +59,8 @@ FILE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*(?<!\.service)")
 #: the names there that are ours; with a suffix, too, if it is a directory
 OUR_DIRECTORIES = frozenset(installed.DIRECTORIES["config_dir"])
 OUR_FILES = frozenset((*installed.FILES["config_dir"], listing.FILE, "provenance"))
+#: keys of a component that the checks of the health need; none is a template
+FOR_HEALTH = ("name", "role", "start_timeout", "reads_env_file")
 NAME_OF_REQUIREMENT = re.compile(r"\s*([A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?)")
 
 
@@ -88,7 +99,7 @@ class Stack:
 
     def roles(self, names: Sequence[str]) -> list[str]:
         """The roles of some components, and of those that the inventory adds."""
-        here = {*names, *(item["name"] for item in self.extra)}
+        here = self._here(names)
         return sorted({item["role"] for item in self.components if item["name"] in here})
 
     def packages(self) -> list[str]:
@@ -134,9 +145,39 @@ class Stack:
         """The program that reports on the database of the monitor, or nothing."""
         return [self.content["database_tool"]] if self.content.get("database_tool") else []
 
-    def health(self) -> dict[str, Any]:
+    def health(self, names: Sequence[str]) -> dict[str, Any]:
+        """How to find out whether the testbed does its work, for a host with these components.
+
+        ``probes`` are those of the host, and ``components`` have the roles of all programs of the
+        stack.
+        """
         found = self.content.get("health", {})
-        return {"page": "", "summary": "", "flow": [], "probes": [], **found}
+        here = self._here(names)
+        agents = any(item["name"] in here for item in self.components if item["role"] == "agent")
+        probes = [
+            probe
+            for probe in found.get("probes", [])
+            if probe["component"] in here or ("agents" in probe and agents)
+        ]
+        components = [
+            {key: item[key] for key in FOR_HEALTH if item.get(key) is not None}
+            for item in self.components
+        ]
+        common = {"page": "", "summary": "", "flow": []}
+        return {**common, **found, "probes": probes, "components": components}
+
+    def start_timeouts(self, names: Sequence[str]) -> list[int]:
+        """The longest times that the start of the components of a host may take."""
+        here = self._here(names)
+        return [
+            max(int(item.get(key) or 0) for key in ("startsecs", "start_timeout"))
+            for item in self.components
+            if item["name"] in here
+        ]
+
+    def _here(self, names: Sequence[str]) -> set[str]:
+        """Some components, and those that the inventory adds."""
+        return {*names, *(item["name"] for item in self.extra)}
 
     def listeners(self) -> list[dict[str, Any]]:
         """Where the components listen, as the option ``ports`` of the module preflight has it."""
@@ -192,7 +233,7 @@ class Stack:
 
     def secrets(self, names: Sequence[str]) -> list[str]:
         """The secrets that some components need."""
-        here = {*names, *(item["name"] for item in self.extra)}
+        here = self._here(names)
         needed = [
             secret
             for item in self.components
@@ -308,15 +349,19 @@ def components_here(values: Values) -> list[str]:
 
 
 def wrong_stack(values: Values) -> Iterator[Problem]:
+    """Problems of the stack file, and of the probes that the inventory has instead of its own."""
     name = values.text(STACK)
-    if not name:
-        return
-    try:
-        content = load(name)
-    except StackError as error:
-        yield from error.problems
-        return
-    yield from _stack_sources.wrong_overrides(content, values.get(_stack_sources.OVERRIDES))
+    if name:
+        try:
+            content = load(name)
+        except StackError as error:
+            yield from error.problems
+        else:
+            overrides = values.get(_stack_sources.OVERRIDES)
+            yield from _stack_sources.wrong_overrides(content, overrides)
+    probe = dict(schema()["options"]["health"]["options"]["probes"], type="dict")
+    for place, item in values.given_items(PROBES):
+        yield from _types.of_option(probe, item, place)
 
 
 def unused_secrets(database_host: str) -> frozenset[str]:
@@ -385,7 +430,7 @@ def wrong(content: Any, path: str) -> Iterator[Problem]:
     for place, component in [(path, content), *_places(path, content["components"])]:
         for variable, secret in component.get("secrets", {}).items():
             if secret not in secrets:
-                yield _unsecrets_secret("%s.secrets.%s" % (place, variable), secret, secrets)
+                yield _unknown_secret("%s.secrets.%s" % (place, variable), secret, secrets)
     yield from _stack_sources.wrong_sources(content, path)
     for key in ("steps", "files"):
         items = content.get(key, [])
@@ -393,7 +438,7 @@ def wrong(content: Any, path: str) -> Iterator[Problem]:
     yield from _wrong_files(path, content)
     for place, step in _places(path + ".steps", content.get("steps", []), dotted=False):
         if "input_secret" in step and step["input_secret"] not in secrets:
-            yield _unsecrets_secret(place + ".input_secret", step["input_secret"], secrets)
+            yield _unknown_secret(place + ".input_secret", step["input_secret"], secrets)
     lists = {
         "steps": content.get("steps", []),
         "health.probes": content.get("health", {}).get("probes", []),

@@ -630,6 +630,9 @@ class TestHealth:
         done = run("status")
         seen = json.loads(run("status", "--json").stdout)
         assert len(seen["programs"]) == ALL
+        checked = "status" in answer
+        assert seen["health_checked"] is checked
+        assert ("Running; health not checked" in done.stdout) is not checked
         if cause:
             assert (done.returncode, seen["not_healthy"]) == (3, [cause])
             assert f"swf-testbed: not healthy: {cause}" in done.stderr

@@ -217,3 +217,60 @@ def test_wrong_files_and_steps_are_refused(own, former, new, expected):
         stream.write(STACK.replace(former, new))
     with pytest.raises(AnsibleLookupError, match=re.escape(expected)):
         look_up(stack, "names", **own)
+
+
+PROBED = """
+title: x
+requires: {python: "3.10"}
+components:
+  - {name: watcher, role: monitor, command: /bin/true, startsecs: 5, start_timeout: 120}
+  - {name: worker, role: agent, command: /bin/true, startsecs: 10, reads_env_file: always}
+health:
+  probes:
+    - {name: api, component: watcher, url: "{{ swf_testbed_monitor_url }}/api/"}
+    - name: agents
+      component: watcher
+      url: "{{ swf_testbed_monitor_url }}/agents/"
+      agents: {path: "", name: name, heartbeat: heartbeat}
+"""
+
+
+@pytest.mark.parametrize(
+    "components,probes,longest",
+    [
+        (["watcher", "worker"], ["api", "agents"], 120),
+        (["watcher"], ["api", "agents"], 120),
+        # its monitor is on another host
+        (["worker"], ["agents"], 10),
+        ([], [], 0),
+    ],
+)
+def test_the_probes_of_a_host(tmp_path, components, probes, longest):
+    path = tmp_path / "stack.yml"
+    path.write_text(PROBED)
+    given = {"swf_testbed_stack": str(path), "swf_testbed_components": components}
+    (health,) = look_up(stack, "health", swf_testbed_monitor_url="http://m", **given)
+    assert [probe["name"] for probe in health["probes"]] == probes
+    assert all(probe["url"].startswith("http://m/a") for probe in health["probes"])
+    assert health["components"] == [
+        {"name": "watcher", "role": "monitor", "start_timeout": 120},
+        {"name": "worker", "role": "agent", "reads_env_file": "always"},
+    ]
+    assert max([0, *look_up(stack, "start_timeouts", **given)]) == longest
+    # no key is handed on to the template of supervisord.conf
+    for program in look_up(stack, "programs", **given):
+        assert not {"start_timeout", "reads_env_file"} & program.keys()
+
+
+def test_an_own_agent_is_asked_for_like_those_of_the_stack(tmp_path):
+    path = tmp_path / "stack.yml"
+    path.write_text(PROBED)
+    (health,) = look_up(
+        stack,
+        "health",
+        swf_testbed_stack=str(path),
+        swf_testbed_components=[],
+        swf_testbed_extra_components=[{"name": "mine", "command": "mine"}],
+    )
+    assert [probe["name"] for probe in health["probes"]] == ["agents"]
+    assert {"name": "mine", "role": "agent"} in health["components"]

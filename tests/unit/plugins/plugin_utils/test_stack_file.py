@@ -113,7 +113,9 @@ def test_a_secret_reaches_a_program_the_way_the_program_takes_it():
     assert programs["worker"]["launch"] == programs["mine"]["launch"]
     assert programs["worker"]["launch"] == ["API_TOKEN=%sapi_token" % folder]
     hub = programs["hub"]["environment"]
-    assert hub["HUB_PASSWORD_FILE"] == folder + "broker_password" and "launch" not in programs["hub"]
+    assert (
+        hub["HUB_PASSWORD_FILE"] == folder + "broker_password" and "launch" not in programs["hub"]
+    )
     assert "API_TOKEN" not in str(stack().environment())
     assert stack(secrets_in="file").environment() == {"API_TOKEN": folder + "api_token"}
 
