@@ -310,7 +310,12 @@ class ActionModule(ActionBase):
             raise ValueError("lock_file is required")
         path = os.path.expanduser(str(options["lock_file"]))
         # what is built from git is wanted, too; only its wheel has its name
-        built = [name for index in indexes if index["name"] == git_wheels.INDEX for name in index["packages"]]
+        built = [
+            name
+            for index in indexes
+            if index["name"] == git_wheels.INDEX
+            for name in index["packages"]
+        ]
         text = obtain(
             path,
             [*(options.get("requirements") or []), *built],

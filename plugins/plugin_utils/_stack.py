@@ -81,7 +81,9 @@ class Stack:
     def packages(self) -> list[str]:
         """The distributions with programs, each once."""
         return list(
-            dict.fromkeys(item["package"] for item in self.content["components"] if "package" in item)
+            dict.fromkeys(
+                item["package"] for item in self.content["components"] if "package" in item
+            )
         )
 
     def distributions(self) -> list[str]:
@@ -115,7 +117,9 @@ class Stack:
     def listeners(self) -> list[dict[str, Any]]:
         """Where the components listen, as the option ``ports`` of the module preflight has it."""
         return [
-            dict(item["listens"], name=item["name"]) for item in self.components if "listens" in item
+            dict(item["listens"], name=item["name"])
+            for item in self.components
+            if "listens" in item
         ]
 
     def environment(self) -> dict[str, Any]:

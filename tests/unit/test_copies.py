@@ -43,4 +43,6 @@ def test_the_umbrella_package_requires_all_others(root):
 
 def test_the_default_of_a_module_is_the_stack():
     """A module runs on a host that has no stack file."""
-    assert set(pip_index_info.PACKAGES) == set(_stack.Stack(_stack.load("reference")).distributions())
+    assert set(pip_index_info.PACKAGES) == set(
+        _stack.Stack(_stack.load("reference")).distributions()
+    )
