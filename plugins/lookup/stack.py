@@ -18,13 +18,15 @@ options:
   _terms:
     description:
       - What to return.
-      - V(names) are the names of all components of the stack file, V(extra) those that the
-        inventory adds, V(packages) the distributions that have their programs, and
+      - V(names) are the names of all components of the stack file, V(extra) those that the host
+        runs in addition (the inventory adds them, or they are services that the instance runs for
+        itself), V(packages) the distributions that have their programs, and
         V(distributions) these and the libraries of the stack.
       - V(roles) are the roles of the components that the host runs, such as V(monitor), and
         V(secrets) the names of the secrets that they need, and V(secret_files) the files of these
         secrets, with their content.
       - V(database_tool) is the program that reports on the database of the monitor, if there is one.
+      - V(requires) is a list of one item, what the stack needs of a host.
       - V(health) is a list of one item, how to find out whether the testbed does its work.
       - V(import_check) are the packages that must be importable before a release counts as built,
         V(requirements) the requirements of the stack, V(extra_requirements) those of the components
@@ -53,6 +55,7 @@ options:
       - environment
       - health
       - database_tool
+      - requires
     required: true
 """
 
@@ -97,12 +100,12 @@ class LookupModule(LookupBase):
         return [self._part(stack, term, variables or {}) for term in terms]
 
     def _part(self, stack: Stack, term: str, variables: dict[str, Any]) -> list[Any]:
-        if term == "extra":
-            return [component["name"] for component in stack.extra]
-        if term in ("roles", "secrets", "secret_files"):
+        if term in OF_HOST:
             names = _variables.trusted("{{ swf_testbed_components }}")
-            found = getattr(stack, term)(_data.rendered(names, self._templar, variables))
+            found = getattr(stack, OF_HOST[term])(_data.rendered(names, self._templar, variables))
             return _data.rendered(found, self._templar, variables)
+        if term == "requires":
+            return [stack.content["requires"]]
         if term == "health":
             return [_data.rendered(stack.health(), self._templar, variables)]
         if term in PLAIN:
@@ -121,6 +124,12 @@ class LookupModule(LookupBase):
 
 
 # terms and the methods of the stack that have the answer
+OF_HOST = {
+    "extra": "added",
+    "roles": "roles",
+    "secrets": "secrets",
+    "secret_files": "secret_files",
+}
 PLAIN = {
     "names": "names",
     "packages": "packages",

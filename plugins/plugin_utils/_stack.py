@@ -28,8 +28,26 @@ SCHEMA = FOLDER / "schema.yml"
 DEFAULT = "reference"
 STACK = "swf_testbed_stack"
 EXTRA = "swf_testbed_extra_components"
+SCOPE = "swf_testbed_scope"
+PRIVATE = _data.ROOT / "roles/testbed/meta/private_services.yml"
+#: the addresses of the services
+HOSTS = ("swf_testbed_database_host", "swf_testbed_redis_host")
+#: what a stack that needs the service writes instead
+ADDRESSES = {
+    "swf_testbed_database_host": "swf_testbed_database_address",
+    "swf_testbed_redis_host": "swf_testbed_redis_url",
+}
 #: secrets of every stack, each the value of the variable swf_testbed_NAME
-SECRETS = ("api_token", "broker_password", "database_password", "monitor_secret_key")
+SECRETS = (
+    "api_token",
+    "broker_password",
+    "database_password",
+    "monitor_secret_key",
+    "redis_password",
+    "redis_url",
+)
+#: that of a private service alone
+PRIVATE_SECRETS = ("redis_configuration",)
 GENERATED = (
     "{%% set name = '%s' %%}{{ swf_testbed_stack_secrets[name] if name in swf_testbed_stack_secrets"
     " else lookup('bnlnpps.swf_testbed.secret', name,"
@@ -37,7 +55,16 @@ GENERATED = (
 )
 #: keys of a component that are not for the template of supervisord.conf
 NOT_FOR_SUPERVISORD = frozenset(
-    ("package", "repository", "listens", "secrets", "secrets_in", "start_timeout")
+    (
+        "package",
+        "repository",
+        "listens",
+        "secrets",
+        "secrets_in",
+        "start_timeout",
+        "host",
+        "clients",
+    )
 )
 NAME_OF_REQUIREMENT = re.compile(r"\s*([A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?)")
 
@@ -61,10 +88,13 @@ class Stack:
     extra: tuple[Mapping[str, Any], ...] = ()
     #: secrets that this host has no use for
     unused: frozenset[str] = frozenset()
+    #: services that a host runs for itself, if it runs a client of them
+    private: tuple[Mapping[str, Any], ...] = ()
 
     @property
     def components(self) -> list[Mapping[str, Any]]:
-        return [*self.content["components"], *({"role": "agent", **item} for item in self.extra)]
+        extra = ({"role": "agent", **item} for item in self.extra)
+        return [*self.content["components"], *extra, *self.private]
 
     def names(self) -> list[str]:
         """Those of the stack file: what a host may run. The additional ones always run."""
@@ -73,9 +103,27 @@ class Stack:
     def of_role(self, role: str) -> list[str]:
         return [item["name"] for item in self.components if item["role"] == role]
 
+    def added(self, names: Sequence[str]) -> list[str]:
+        """What a host with some components runs in addition: those that the inventory adds, and the
+        private services of all of these."""
+        extra = [item["name"] for item in self.extra]
+        here = {*names, *extra}
+        return extra + [
+            service["name"] for service in self.private if here.intersection(self.clients(service))
+        ]
+
+    def clients(self, service: Mapping[str, Any]) -> list[str]:
+        """The components that use a private service."""
+        secrets = set(service["clients"])
+        return [
+            item["name"]
+            for item in (*self.content["components"], *self.extra)
+            if secrets.intersection({**self._used(self.content), **self._used(item)}.values())
+        ]
+
     def roles(self, names: Sequence[str]) -> list[str]:
-        """The roles of some components, and of those that the inventory adds."""
-        here = {*names, *(item["name"] for item in self.extra)}
+        """The roles of some components, and of those that run in addition."""
+        here = {*names, *self.added(names)}
         return sorted({item["role"] for item in self.components if item["name"] in here})
 
     def packages(self) -> list[str]:
@@ -156,7 +204,7 @@ class Stack:
 
     def secrets(self, names: Sequence[str]) -> list[str]:
         """The secrets that some components need."""
-        here = {*names, *(item["name"] for item in self.extra)}
+        here = {*names, *self.added(names)}
         needed = [
             secret
             for item in self.components
@@ -171,7 +219,8 @@ class Stack:
             {
                 "dest": _variables.trusted("{{ swf_testbed_layout.secrets_dir }}/" + name),
                 "content": _variables.trusted(
-                    ("{{ swf_testbed_%s }}" if name in SECRETS else GENERATED) % name
+                    ("{{ swf_testbed_%s }}" if name in (*SECRETS, *PRIVATE_SECRETS) else GENERATED)
+                    % name
                 ),
                 "secret": True,
             }
@@ -207,22 +256,48 @@ def stack_of(templar: Any, variables: Mapping[str, Any]) -> Stack:
     :param variables: of the host.
     :raises StackError:
     """
-    names = (STACK, EXTRA, "swf_testbed_database_host")
-    texts = _variables.trusted(["{{ %s }}" % name for name in names])
-    name, extra, database = _data.rendered(texts, templar, dict(variables))
-    return Stack(load(name), tuple(extra), unused_secrets(database))
+    names = (STACK, EXTRA, SCOPE, *HOSTS)
+    texts = _variables.trusted({name: "{{ %s }}" % name for name in names})
+    found = _data.rendered(texts, templar, dict(variables))
+    return of(load(found[STACK]), found[EXTRA], found)
 
 
 def of_values(values: Values) -> Stack:
     """The stack of a host whose inventory is being checked; the default where it is not usable,
     which :func:`wrong_stack` reports."""
     extra = [item for item in values.entries(EXTRA) if isinstance(item, dict) and "name" in item]
-    unused = unused_secrets(values.text("swf_testbed_database_host"))
     try:
         content = load(values.text(STACK) or DEFAULT)
     except StackError:
         content = load(DEFAULT)
-    return Stack(content, tuple(extra), unused)
+    return of(content, extra, {name: values.text(name) for name in (SCOPE, *HOSTS)})
+
+
+def of(
+    content: Mapping[str, Any], extra: Sequence[Mapping[str, Any]], variables: Mapping[str, str]
+) -> Stack:
+    """A stack with what the scope and the addresses of the services make of it."""
+    missing = [service for service in private_services() if not variables[service["host"]]]
+    needed = [service for service in missing if needs(content, service)]
+    unused = {
+        secret for service in missing if service not in needed for secret in service["clients"]
+    }
+    private = needed if variables[SCOPE] == "user" else []
+    return Stack(content, tuple(extra), frozenset(unused), tuple(private))
+
+
+def private_services() -> list[dict[str, Any]]:
+    """All services that an instance in user scope can run for itself."""
+    services: list[dict[str, Any]] = _data.read(PRIVATE)
+    return services
+
+
+def needs(content: Mapping[str, Any], service: Mapping[str, Any]) -> bool:
+    """Whether a stack cannot do without a service."""
+    requires = content["requires"]
+    if service["role"] == "database":
+        return "postgresql" in requires and "sqlite" not in requires
+    return bool(requires.get("redis"))
 
 
 def roles_here(values: Values) -> list[str]:
@@ -240,11 +315,6 @@ def wrong_stack(values: Values) -> Iterator[Problem]:
         load(name)
     except StackError as error:
         yield from error.problems
-
-
-def unused_secrets(database_host: str) -> frozenset[str]:
-    """Where the database is a file, it has no password."""
-    return frozenset() if database_host else frozenset(("database_password",))
 
 
 def location(name: str) -> Path:
@@ -303,7 +373,17 @@ def wrong(content: Any, path: str) -> Iterator[Problem]:
     if found:
         return
     names = [component["name"] for component in content["components"]]
-    yield from _twice(names, path + ": components", "name")
+    services = [item for item in private_services() if needs(content, item)]
+    yield from _twice([*names, *(item["name"] for item in services)], path + ": components", "name")
+    for service in services:
+        if service["host"] in str(content):
+            yield Problem(
+                path,
+                "names %s, which is empty where the instance runs the server itself"
+                % service["host"],
+                "requires asks for %s" % service["name"],
+                "write %s" % ADDRESSES[service["host"]],
+            )
     known = {*SECRETS, *content.get("generated_secrets", [])}
     for place, component in [(path, content), *_places(path, content["components"])]:
         for variable, secret in component.get("secrets", {}).items():

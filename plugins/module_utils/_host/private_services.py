@@ -19,6 +19,7 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.proces
 
 #: packages of Debian, of PGDG for EL, and what PATH has (EL)
 PLACES = ("/usr/lib/postgresql/*/bin", "/usr/pgsql-*/bin")
+PROGRAMS = ("postgres", "initdb", "psql", "pg_isready")
 VERSION = re.compile(r"\(PostgreSQL\) (\d+)(?:\.(\d+))?")
 VERSION_FILE = "PG_VERSION"
 REDIS = ("redis-server", "valkey-server")
@@ -38,10 +39,12 @@ class PostgreSQL:
 
 
 def postgresql_in(directory: str) -> PostgreSQL | None:
-    """The server in a directory of programs, None if it has none that can be run."""
-    program = os.path.join(directory, "postgres")
+    """The server in a directory of programs, None if it lacks one of them."""
+    programs = [os.path.join(directory, name) for name in PROGRAMS]
+    if not all(os.access(program, os.X_OK) for program in programs):
+        return None
     try:
-        found = VERSION.search(captured([program, "--version"]).stdout)
+        found = VERSION.search(captured([programs[0], "--version"]).stdout)
     except OSError:
         return None
     return PostgreSQL((int(found[1]), int(found[2] or 0)), directory) if found else None
@@ -50,8 +53,9 @@ def postgresql_in(directory: str) -> PostgreSQL | None:
 def all_postgresql() -> list[PostgreSQL]:
     """The installed servers, the newest last."""
     folders = [path for pattern in PLACES for path in glob.glob(pattern)]
-    folders += [os.path.dirname(path) for path in (shutil.which("postgres"),) if path]
-    config = shutil.which("pg_config")
+    program, config = shutil.which("postgres"), shutil.which("pg_config")
+    if program:
+        folders.append(os.path.dirname(os.path.realpath(program)))
     if config:
         folders.append(captured([config, "--bindir"]).stdout.strip())
     places = {os.path.realpath(path) for path in folders if path}
@@ -64,7 +68,7 @@ def major_of(cluster: str) -> int | None:
     :raises ValueError: the file with the version has another content.
     """
     try:
-        with open(os.path.join(cluster, VERSION_FILE), encoding="ascii") as stream:
+        with open(os.path.join(cluster, VERSION_FILE), encoding="utf-8") as stream:
             return int(stream.read())
     except FileNotFoundError:
         return None
