@@ -26,6 +26,8 @@ options:
         V(secrets) the names of the secrets that they need, and V(secret_files) the files of these
         secrets, with their content.
       - V(database_tool) is the program that reports on the database of the monitor, if there is one.
+      - V(services) are the services that the instance of the host runs for itself, each with
+        C(name), and C(ready), a command that ends with 0 while the service accepts connections.
       - V(requires) is a list of one item, what the stack needs of a host.
       - V(health) is a list of one item, how to find out whether the testbed does its work.
       - V(import_check) are the packages that must be importable before a release counts as built,
@@ -56,6 +58,7 @@ options:
       - health
       - database_tool
       - requires
+      - services
     required: true
 """
 
@@ -129,6 +132,7 @@ OF_HOST = {
     "roles": "roles",
     "secrets": "secrets",
     "secret_files": "secret_files",
+    "services": "services",
 }
 PLAIN = {
     "names": "names",

@@ -53,18 +53,11 @@ GENERATED = (
     " else lookup('bnlnpps.swf_testbed.secret', name,"
     " directory=swf_testbed_controller_dir ~ '/secrets') }}"
 )
+#: those that only private services have
+PRIVATE_KEYS = ("host", "clients", "ready")
 #: keys of a component that are not for the template of supervisord.conf
 NOT_FOR_SUPERVISORD = frozenset(
-    (
-        "package",
-        "repository",
-        "listens",
-        "secrets",
-        "secrets_in",
-        "start_timeout",
-        "host",
-        "clients",
-    )
+    ("package", "repository", "listens", "secrets", "secrets_in", "start_timeout", *PRIVATE_KEYS)
 )
 NAME_OF_REQUIREMENT = re.compile(r"\s*([A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?)")
 
@@ -110,6 +103,15 @@ class Stack:
         here = {*names, *extra}
         return extra + [
             service["name"] for service in self.private if here.intersection(self.clients(service))
+        ]
+
+    def services(self, names: Sequence[str]) -> list[dict[str, Any]]:
+        """The private services of a host with some components, each with ``name`` and ``ready``."""
+        here = self.added(names)
+        return [
+            {key: service[key] for key in ("name", "ready")}
+            for service in self.private
+            if service["name"] in here
         ]
 
     def clients(self, service: Mapping[str, Any]) -> list[str]:

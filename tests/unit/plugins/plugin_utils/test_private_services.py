@@ -67,11 +67,15 @@ def the_lookup(path):
 def test_a_host_with_their_clients_runs_both(look_up):
     assert look_up("extra") == ["postgresql", "redis"]
     assert {"database", "cache"} <= set(look_up("roles"))
+    ready = {item["name"]: item["ready"] for item in look_up("services")}
+    assert ready["postgresql"].startswith("/usr/lib/postgresql/15/bin/pg_isready -q -h /h/run")
+    assert ready["redis"] == "/usr/bin/redis-cli -s /h/run/redis.sock PING"
     assert look_up("secrets") == ["database_password", "redis_url", "redis_configuration"]
 
 
 def test_a_host_without_clients_runs_neither(look_up):
     assert look_up("extra", swf_testbed_components=["agent"]) == []
+    assert look_up("services", swf_testbed_components=["agent"]) == []
     assert look_up("roles", swf_testbed_components=["agent"]) == ["agent"]
     assert look_up("extra", swf_testbed_components=["listener"]) == ["postgresql"]
 
@@ -105,7 +109,7 @@ def test_the_programs_start_first_and_stop_last_and_have_no_secret_on_their_comm
     ]
     # not launched with the secrets of all programs
     assert "launch" not in database and "launch" not in cache
-    assert not {"host", "clients", "secrets"} & {*database, *cache}
+    assert not {"host", "clients", "ready", "secrets"} & {*database, *cache}
     assert programs["monitor"]["environment"]["DB_HOST"] == "/h/run"
     assert "REDIS_URL=/h/secrets/redis_url" in programs["monitor"]["launch"]
 
