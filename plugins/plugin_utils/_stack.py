@@ -193,7 +193,8 @@ class Stack:
             launch = self.launched(item)
             if launch:
                 program["launch"] = [
-                    "%s=%s" % (name, path_of(secret)) for name, secret in launch.items()
+                    _variables.trusted("%s=%s" % (name, path_of(secret)))
+                    for name, secret in launch.items()
                 ]
             found.append(program)
         return found
