@@ -4,12 +4,10 @@ servers as an unprivileged login."""
 
 from __future__ import annotations
 
-import json
 import os
 import shlex
 import shutil
 import subprocess
-import sys
 import time
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -169,23 +167,3 @@ def test_redis_takes_the_password_of_its_file_and_no_connection_of_the_network(h
     # nothing is written at its end
     assert list((home / "state/redis").iterdir()) == []
     assert "canary" not in service.log.read_text()
-
-
-def test_a_client_reads_the_address(home):
-    """redis-py, which channels and the cache of Django use, if it is installed."""
-    if subprocess.call([sys.executable, "-c", "import redis"], stderr=subprocess.DEVNULL):
-        pytest.skip("needs redis of PyPI")
-    found = components(home)
-    (home / "secrets/redis_configuration").write_text(found["configuration"])
-    code = "import json, sys, redis; print(json.dumps(redis.from_url(sys.stdin.read()).ping()))"
-    with Service(home, found["services"][1]) as service:
-        wait_for(home / "run/redis.sock", service)
-        os.seteuid(0) if os.getuid() == 0 else None
-        done = subprocess.run(
-            [sys.executable, "-c", code],
-            input=found["url"],
-            text=True,
-            capture_output=True,
-            check=False,
-        )
-        assert json.loads(done.stdout) is True, done.stderr
