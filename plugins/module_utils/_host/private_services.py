@@ -88,7 +88,16 @@ def choose_postgresql(minimum: str, cluster: str) -> tuple[str, Finding | None]:
             "the instance runs in user scope as root",
             "Use another login, or %s" % OTHER_DATABASE,
         )
-    major, found = major_of(cluster), all_postgresql()
+    try:
+        major = major_of(cluster)
+    except (OSError, ValueError) as error:
+        return "", finding(
+            "postgresql",
+            "the version of the database of this instance cannot be read",
+            "%s in %s" % (error, cluster),
+            "Run as its owner; or look at that directory, and move it away",
+        )
+    found = all_postgresql()
     versions = ", ".join(item.text for item in found) or "none"
     if major is not None:
         usable = [item for item in found if item.version[0] == major]

@@ -18,7 +18,7 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host import (
 )
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host import ports as host_ports
 from helpers.run_module import COLLECTIONS, run_module
-from helpers.unprivileged import NOBODY
+from helpers.unprivileged import NOBODY, unprivileged_home
 
 
 def environment(home, **extra):
@@ -71,7 +71,8 @@ def test_the_servers_that_the_instance_runs_itself_are_found(home):
     if not private_services.all_postgresql() and not os.environ.get("CI"):
         pytest.skip("needs PostgreSQL: apt-get install postgresql")
     arguments = {"postgresql": "13", "redis": True, "checks": False}
-    answer = run_module("preflight", arguments, env=environment(home), drop_to=NOBODY)
+    with unprivileged_home() as other:
+        answer = run_module("preflight", arguments, env=environment(other), drop_to=NOBODY)
     places = answer["ansible_facts"]["swf_testbed_layout_swf_testbed"]
     assert os.access(places["postgresql"] + "/initdb", os.X_OK), answer
     assert places["redis"] == (private_services.choose_redis()[0])

@@ -65,6 +65,13 @@ def test_an_existing_cluster_has_the_server_of_its_version(place):
     assert "15.18 in" in problem["evidence"] and "postgresql-16" in problem["fix"]
 
 
+def test_a_cluster_whose_version_cannot_be_read_is_named(place):
+    (place / "cluster").mkdir()
+    (place / "cluster/PG_VERSION").write_text("fifteen")
+    directory, problem = private_services.choose_postgresql("14", str(place / "cluster"))
+    assert directory == "" and "fifteen" in problem["evidence"]
+
+
 @pytest.mark.parametrize("minimum,fine", [("17", True), ("17.1", False), ("18", False)])
 def test_an_older_server_than_the_stack_needs_is_refused(place, minimum, fine):
     directory, problem = private_services.choose_postgresql(minimum, str(place / "cluster"))
