@@ -334,14 +334,14 @@ def load(name: str) -> Mapping[str, Any]:
     try:
         return _loaded(path, path.stat().st_mtime_ns)
     except OSError as error:
-        known = sorted(place.stem for place in FOLDER.glob("*.yml") if place != SCHEMA)
+        stacks = sorted(place.stem for place in FOLDER.glob("*.yml") if place != SCHEMA)
         raise StackError(
             [
                 Problem(
                     STACK,
                     "is no stack",
                     "%s: %s" % (path, error.strerror),
-                    "write %s, or the path of a stack file" % " or ".join(known),
+                    "write %s, or the path of a stack file" % " or ".join(stacks),
                 )
             ]
         ) from None
@@ -387,16 +387,16 @@ def wrong(content: Any, path: str) -> Iterator[Problem]:
                 "requires asks for %s" % service["name"],
                 "write %s" % ADDRESSES[service["host"]],
             )
-    known = {*SECRETS, *content.get("generated_secrets", [])}
+    secrets = {*SECRETS, *content.get("generated_secrets", [])}
     for place, component in [(path, content), *_places(path, content["components"])]:
         for variable, secret in component.get("secrets", {}).items():
-            if secret not in known:
+            if secret not in secrets:
                 yield Problem(
                     "%s.secrets.%s" % (place, variable),
                     "names an unknown secret",
                     "it is %r" % secret,
                     "write %s, or add it to generated_secrets"
-                    % _variables.nearest(str(secret), known),
+                    % _variables.nearest(str(secret), secrets),
                 )
     lists = {
         "steps": content.get("steps", []),

@@ -90,7 +90,7 @@ def settings_with(testbed, secrets, script):
             },
             {"name": "pypi"},
         ],
-        "swf_testbed_extra_programs": [
+        "swf_testbed_extra_components": [
             {"name": "echo", "command": shlex.join([str(script), *WORDS]), "environment": VALUES}
         ],
         "swf_testbed_release_git_token": extra,

@@ -7,7 +7,7 @@ from __future__ import annotations
 from helpers.leaks import Leaks
 
 # fails the gate, whatever the secrets are
-BROKEN = {"swf_testbed_extra_programs": [{"name": "broken", "command": "/bin/false"}]}
+BROKEN = {"swf_testbed_extra_components": [{"name": "broken", "command": "/bin/false"}]}
 SETTLED = "The secrets that this run changed were restored: api_token, broker_password."
 SERVES = "were restarted with the former secrets, and run, on this-machine"
 

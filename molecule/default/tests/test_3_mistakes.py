@@ -63,7 +63,7 @@ def test_taken_port_is_named_before_anything_changes(testbed, play):
 def test_a_program_that_exits(testbed, play):
     bad = json.dumps(
         {
-            "swf_testbed_extra_programs": [
+            "swf_testbed_extra_components": [
                 {"name": "bad", "command": "/bin/sh -c 'echo the cause is here; exit 7'"}
             ],
             "swf_testbed_wait_timeout": 40,

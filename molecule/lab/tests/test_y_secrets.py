@@ -13,7 +13,7 @@ from placed_secrets import changed, hosts, in_place
 pytestmark = pytest.mark.nightly
 
 # of one host of agents alone: whatever the secrets are, its gate fails
-BROKEN = "all: {hosts: {agents-2: {swf_testbed_extra_programs: [{name: broken, command: /bin/false}]}}}\n"
+BROKEN = "all: {hosts: {agents-2: {swf_testbed_extra_components: [{name: broken, command: /bin/false}]}}}\n"
 
 
 def snapshots(lab):

@@ -57,6 +57,8 @@ def present_name(former: str) -> str:
 
 
 FORMER = {name: present_name(name) for name in NAMES.split()}
+FORMER["supervisord_extra_programs"] = "swf_testbed_extra_components"
+FORMER["swf_testbed_extra_programs"] = "swf_testbed_extra_components"
 #: variables that are gone: what is there instead
 GONE = {
     "preflight_ports": "the stack says where components listen",

@@ -11,7 +11,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils import _stack
-from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory import _variables
+from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory import (
+    _former_names,
+    _variables,
+)
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory._problem import (
     Problem,
     problem,
@@ -26,7 +29,7 @@ def unknown_variables(values: Values) -> Iterator[Problem]:
     """Variables with our prefix that do not exist, and those whose prefix is misspelled."""
     options = _variables.options()
     for name in sorted(values.variables):
-        if name in options or not isinstance(name, str):
+        if name in options or name in _former_names.FORMER or not isinstance(name, str):
             continue
         if name.startswith(_variables.PREFIX):
             if not _variables.INTERNAL.fullmatch(name):

@@ -37,7 +37,7 @@ USER = {"name": "u", "token": HEX, "rights": ["read", "upload"]}
 
 
 def programs(**changes):
-    return {"swf_testbed_extra_programs": [{**PROGRAM, **changes}]}
+    return {"swf_testbed_extra_components": [{**PROGRAM, **changes}]}
 
 
 def indexes(*entries):
@@ -66,12 +66,12 @@ INPUTS = {
         # names from before the prefix
         ({"install_version": "0.1.0"}, "rename it to swf_testbed_release_version"),
         ({"pip_indexes": []}, "rename it to swf_testbed_pip_indexes"),
-        ({"supervisord_extra_programs": []}, "rename it to swf_testbed_extra_programs"),
+        ({"supervisord_extra_programs": []}, "rename it to swf_testbed_extra_components"),
         ({"database_listen": "::1"}, "rename it to swf_testbed_database_listen"),
         ({"supervisord_release_dir": "/x"}, "supervisord_release_dir is gone"),
         (
             {"swf_testbed_components": ["broker", "montior"]},
-            "swf_testbed_components[1] is not a component of the testbed",
+            "swf_testbed_components[1] is not a component of the stack",
         ),
         ({"swf_testbed_components": ["Monitor"]}, "write monitor"),
         ({"swf_testbed_components": [""]}, "swf_testbed_components[0]"),
@@ -127,21 +127,21 @@ INPUTS = {
         ),
         ({"swf_testbed_environment": "A=1"}, "swf_testbed_environment is not a dictionary"),
         (
-            {"swf_testbed_extra_programs": [{"name": "mine"}]},
-            "swf_testbed_extra_programs[0].command is missing",
+            {"swf_testbed_extra_components": [{"name": "mine"}]},
+            "swf_testbed_extra_components[0].command is missing",
         ),
         (
-            {"swf_testbed_extra_programs": [{**PROGRAM, "comand": "x"}]},
-            "swf_testbed_extra_programs[0].comand is not a valid key",
+            {"swf_testbed_extra_components": [{**PROGRAM, "comand": "x"}]},
+            "swf_testbed_extra_components[0].comand is not a valid key",
         ),
         (
-            {"swf_testbed_extra_programs": ["mine"]},
-            "swf_testbed_extra_programs[0] is not a dictionary",
+            {"swf_testbed_extra_components": ["mine"]},
+            "swf_testbed_extra_components[0] is not a dictionary",
         ),
-        (programs(stopsignal="STOP"), "swf_testbed_extra_programs[0].stopsignal is not one of"),
+        (programs(stopsignal="STOP"), "swf_testbed_extra_components[0].stopsignal is not one of"),
         (
             programs(startsecs="a while"),
-            "swf_testbed_extra_programs[0].startsecs is not a whole number",
+            "swf_testbed_extra_components[0].startsecs is not a whole number",
         ),
         (indexes({**LAB, "preset": "nonsense"}), "swf_testbed_pip_indexes[0].preset"),
         (indexes({**LAB, "tokn": CANARY}), "swf_testbed_pip_indexes[0].tokn is not a valid key"),
@@ -478,63 +478,72 @@ INPUTS = {
     "programs": [
         (
             programs(name="broker"),
-            "swf_testbed_extra_programs[0].name is the name of another program",
+            "swf_testbed_extra_components[0].name is the name of another program",
         ),
         (
-            {"swf_testbed_extra_programs": [PROGRAM, PROGRAM]},
-            "swf_testbed_extra_programs[1].name is the name of another program",
+            {"swf_testbed_extra_components": [PROGRAM, PROGRAM]},
+            "swf_testbed_extra_components[1].name is the name of another program",
         ),
-        (programs(name="supervisord"), "swf_testbed_extra_programs[0].name is reserved"),
-        (programs(name="all"), "swf_testbed_extra_programs[0].name is reserved"),
+        (programs(name="supervisord"), "swf_testbed_extra_components[0].name is reserved"),
+        (programs(name="all"), "swf_testbed_extra_components[0].name is reserved"),
         (
             programs(name="a/b"),
-            "swf_testbed_extra_programs[0].name is not a valid name of a program",
+            "swf_testbed_extra_components[0].name is not a valid name of a program",
         ),
         (
             programs(name="a:b"),
-            "swf_testbed_extra_programs[0].name is not a valid name of a program",
+            "swf_testbed_extra_components[0].name is not a valid name of a program",
         ),
         (
             programs(name="a\nb"),
-            "swf_testbed_extra_programs[0].name is not a valid name of a program",
+            "swf_testbed_extra_components[0].name is not a valid name of a program",
         ),
-        (programs(name=""), "swf_testbed_extra_programs[0].name is not a valid name of a program"),
-        (programs(name="]"), "swf_testbed_extra_programs[0].name is not a valid name of a program"),
-        (programs(command=""), "swf_testbed_extra_programs[0].command is empty"),
-        (programs(command="/bin/echo 'x"), "swf_testbed_extra_programs[0].command cannot be split"),
+        (
+            programs(name=""),
+            "swf_testbed_extra_components[0].name is not a valid name of a program",
+        ),
+        (
+            programs(name="]"),
+            "swf_testbed_extra_components[0].name is not a valid name of a program",
+        ),
+        (programs(command=""), "swf_testbed_extra_components[0].command is empty"),
+        (
+            programs(command="/bin/echo 'x"),
+            "swf_testbed_extra_components[0].command cannot be split",
+        ),
         (
             programs(command="/bin/sleep\n60"),
-            "swf_testbed_extra_programs[0].command contains a line break",
+            "swf_testbed_extra_components[0].command contains a line break",
         ),
         (
             programs(command="/bin/sh -c 'a ; b'"),
-            "swf_testbed_extra_programs[0].command cannot be written",
+            "swf_testbed_extra_components[0].command cannot be written",
         ),
         (
             programs(command="bin/mine"),
-            "swf_testbed_extra_programs[0].command begins with a relative path",
+            "swf_testbed_extra_components[0].command begins with a relative path",
         ),
         (
             programs(directory="data"),
-            "swf_testbed_extra_programs[0].directory is not an absolute path",
+            "swf_testbed_extra_components[0].directory is not an absolute path",
         ),
-        (programs(environment={"A=B": "x"}), "swf_testbed_extra_programs[0].environment"),
-        (programs(environment={"A B": "x"}), "swf_testbed_extra_programs[0].environment"),
+        (programs(environment={"A=B": "x"}), "swf_testbed_extra_components[0].environment"),
+        (programs(environment={"A B": "x"}), "swf_testbed_extra_components[0].environment"),
         (
             programs(environment={"A": "'\""}),
-            "swf_testbed_extra_programs[0].environment.A cannot be written",
+            "swf_testbed_extra_components[0].environment.A cannot be written",
         ),
         (
             programs(environment={"A": CANARY + " ;x"}),
-            "swf_testbed_extra_programs[0].environment.A cannot be written",
+            "swf_testbed_extra_components[0].environment.A cannot be written",
         ),
         (
             programs(environment={"A": True}),
-            "swf_testbed_extra_programs[0].environment.A is neither text nor a number",
+            "swf_testbed_extra_components[0].environment.A is neither text nor a number",
         ),
         (
             programs(environment={"A": None}),
-            "swf_testbed_extra_programs[0].environment.A is neither text nor a number",
+            "swf_testbed_extra_components[0].environment.A is neither text nor a number",
         ),
         (
             {"swf_testbed_environment": {"A": "%(here)s"}},
@@ -544,16 +553,16 @@ INPUTS = {
             {"swf_testbed_environment": {"A": ["x"]}},
             "swf_testbed_environment.A is neither text nor a number",
         ),
-        (programs(startsecs=-1), "swf_testbed_extra_programs[0].startsecs is out of range"),
-        (programs(stopwaitsecs=0), "swf_testbed_extra_programs[0].stopwaitsecs is out of range"),
-        (programs(priority=-5), "swf_testbed_extra_programs[0].priority is out of range"),
+        (programs(startsecs=-1), "swf_testbed_extra_components[0].startsecs is out of range"),
+        (programs(stopwaitsecs=0), "swf_testbed_extra_components[0].stopwaitsecs is out of range"),
+        (programs(priority=-5), "swf_testbed_extra_components[0].priority is out of range"),
         (
             programs(startretries=2**40),
-            "swf_testbed_extra_programs[0].startretries is out of range",
+            "swf_testbed_extra_components[0].startretries is out of range",
         ),
         (
             programs(startsecs=600),
-            "swf_testbed_extra_programs[0].startsecs contradicts swf_testbed_wait_timeout",
+            "swf_testbed_extra_components[0].startsecs contradicts swf_testbed_wait_timeout",
         ),
     ],
     "files and paths": [
@@ -805,7 +814,7 @@ def test_all_problems_are_reported_at_once(checks):
             "swf_testbed_mcp_port": 0,
             "swf_testbed_broker_password": CANARY + "\n",
             "swf_testbed_release_version": 1.0,
-            "swf_testbed_extra_programs": [{"name": "a/b", "command": ""}],
+            "swf_testbed_extra_components": [{"name": "a/b", "command": ""}],
             "swf_testbed_ca_cert": "/nowhere/ca.pem",
             "swf_testbed_components": ["broker", "montior"],
         }

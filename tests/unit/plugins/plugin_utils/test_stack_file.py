@@ -1,0 +1,140 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A stack file is checked as a whole, and what an inventory adds to it counts like its own parts."""
+
+from __future__ import annotations
+
+import pytest
+import yaml
+
+from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils import _stack
+
+SMALL = {
+    "title": "A stack of a test",
+    "requires": {"python": "3.10", "sqlite": "3.31"},
+    "secrets": {"API_TOKEN": "api_token"},
+    "secrets_in": "environment",
+    "generated_secrets": ["mcp_token"],
+    "components": [
+        {"name": "web", "role": "monitor", "package": "my-web", "command": "my-web serve",
+         "secrets": {"DB_PASSWORD": "database_password", "MCP_TOKEN": "mcp_token"}},
+        {"name": "hub", "role": "broker", "package": "my-hub", "command": "my-hub",
+         "secrets_in": "file", "secrets": {"HUB_PASSWORD_FILE": "broker_password"}},
+        {"name": "worker", "role": "agent", "command": "/bin/worker", "directory": "/tmp"},
+    ],
+}  # fmt: skip
+MINE = {"name": "mine", "command": "my-agent", "package": "My_Agent>=1.2"}
+
+
+def stack(*extra, unused=frozenset(), **changes):
+    return _stack.Stack({**SMALL, **changes}, extra, unused)
+
+
+@pytest.fixture(name="written")
+def a_file(tmp_path):
+    def write(**changes):
+        path = tmp_path / "stack.yml"
+        path.write_text(yaml.safe_dump({**SMALL, **changes}))
+        return str(path)
+
+    return write
+
+
+def problems(path):
+    with pytest.raises(_stack.StackError) as refused:
+        _stack.load(path)
+    return [problem.text() for problem in refused.value.problems]
+
+
+@pytest.mark.parametrize("name", [path.stem for path in _stack.FOLDER.glob("*.yml")])
+def test_each_stack_of_the_collection_is_valid(name):
+    if name != "schema":
+        assert _stack.load(name)["title"]
+
+
+def test_a_path_is_a_stack_too(written):
+    assert _stack.load(written())["title"] == "A stack of a test"
+
+
+def test_a_stack_that_does_not_exist_is_named_with_those_that_do(tmp_path):
+    (text,) = problems("refrence")
+    assert "refrence.yml: No such file" in text and "write " in text and "reference" in text
+    (text,) = problems(str(tmp_path / "mine.yml"))
+    assert "mine.yml: No such file" in text
+
+
+def test_what_is_not_yaml_is_refused(tmp_path):
+    path = tmp_path / "stack.yml"
+    path.write_text("components: [")
+    (text,) = problems(str(path))
+    assert "is not YAML" in text and "line 1" in text
+
+
+def test_all_problems_are_told_at_once_with_the_nearest_key(written):
+    found = problems(written(titel="x", components=[{"name": "a", "rol": "agent"}]))
+    assert any(".titel is not a valid key" in text and "write title" in text for text in found)
+    assert any("components[0].rol is not a valid key" in text for text in found)
+    assert any("components[0].command is missing" in text for text in found)
+
+
+def test_what_a_stack_names_must_be_in_it(written):
+    twice = [*SMALL["components"], {"name": "web", "role": "tool", "command": "x"}]
+    twice[0] = dict(twice[0], secrets={"X": "api_tokn"})
+    steps = [{"name": "migrate", "component": "webb", "command": "my-web migrate"}]
+    found = problems(written(components=twice, steps=steps))
+    assert any("have one name twice" in text and "'web'" in text for text in found)
+    assert any("components[0].secrets.X names an unknown secret" in text for text in found)
+    assert any("write api_token" in text for text in found)
+    assert any("steps[0].component" in text and "write web" in text for text in found)
+
+
+def test_roles_are_those_of_the_components_of_a_host():
+    assert stack().roles(["web", "hub"]) == ["broker", "monitor"]
+    # what an inventory adds always runs, and is an agent unless it says otherwise
+    assert stack(MINE).roles([]) == ["agent"]
+    assert stack(dict(MINE, role="tool")).roles(["web"]) == ["monitor", "tool"]
+
+
+def test_secrets_are_those_that_the_components_of_a_host_take():
+    assert stack().secrets(["worker"]) == ["api_token"]
+    assert stack().secrets(["hub"]) == ["api_token", "broker_password"]
+    everything = stack().secrets(["web", "hub", "worker"])
+    assert set(everything) == {"api_token", "broker_password", "database_password", "mcp_token"}
+    assert "database_password" not in stack(unused={"database_password"}).secrets(["web"])
+
+
+def test_a_secret_reaches_a_program_the_way_the_program_takes_it():
+    programs = {item["name"]: item for item in stack(MINE).programs()}
+    folder = "{{ swf_testbed_layout.readable_secrets_dir }}/"
+    assert programs["web"]["launch"] == [
+        "API_TOKEN=%sapi_token" % folder,
+        "DB_PASSWORD=%sdatabase_password" % folder,
+        "MCP_TOKEN=%smcp_token" % folder,
+    ]
+    assert programs["worker"]["launch"] == programs["mine"]["launch"]
+    assert programs["worker"]["launch"] == ["API_TOKEN=%sapi_token" % folder]
+    assert "launch" not in programs["hub"]
+    assert programs["hub"]["environment"] == {"HUB_PASSWORD_FILE": folder + "broker_password"}
+    assert "API_TOKEN" not in str(stack().environment())
+    assert stack(secrets_in="file").environment() == {"API_TOKEN": folder + "api_token"}
+
+
+def test_a_generated_secret_can_be_given():
+    files = {item["dest"].rpartition("/")[2]: item for item in stack().secret_files(["web"])}
+    assert files["api_token"]["content"] == "{{ swf_testbed_api_token }}"
+    assert "swf_testbed_stack_secrets" in files["mcp_token"]["content"]
+    assert all(item["secret"] for item in files.values())
+
+
+def test_requirements():
+    assert stack().requirements() == ["my-web", "my-hub"]
+    assert stack(distributions={"requirements": ["x==1"]}).requirements() == ["x==1"]
+    assert stack(MINE).extra_requirements() == ["My_Agent>=1.2"]
+    assert stack(MINE).import_check() == ["my-web", "my-hub", "My_Agent"]
+    repository = {"url": "https://git.example.org/a", "commit": "a" * 40}
+    own = {"name": "mine", "command": "my-agent", "repository": repository}
+    assert stack(own).extra_repositories() == [repository]
+
+
+def test_programs_have_only_what_the_template_reads():
+    (mine,) = [item for item in stack(MINE).programs() if item["name"] == "mine"]
+    assert set(mine) == {"name", "command", "role", "environment", "launch"}
