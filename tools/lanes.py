@@ -27,7 +27,6 @@ STEPS = {
     "lab": ["tools/test", "molecule", "lab"],
     "unit": ["tools/test", "unit"],
     "default": ["tools/test", "molecule", "default"],
-    "system": ["tools/test", "molecule", "system"],
     "packages": ["tools/test", "packages"],
 }
 COLOURS = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")

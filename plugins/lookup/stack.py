@@ -138,12 +138,12 @@ PLAIN = {
     "names": "names",
     "packages": "packages",
     "distributions": "distributions",
-    "import_check": "import_check",
     "database_tool": "database_tool",
-    "extra_requirements": "extra_requirements",
-    "repositories": "extra_repositories",
 }
 TEMPLATES = {
+    "import_check": "import_check",
+    "extra_requirements": "extra_requirements",
+    "repositories": "extra_repositories",
     "requirements": "requirements",
     "ports": "listeners",
     "programs": "programs",

@@ -73,7 +73,7 @@ state:
   returned: always
   type: str
   sample: started
-unreachable:
+without_socket:
   description: Process ids of daemons of O(config) that their socket does not reach, and that are
     stopped (in check mode, would be).
   returned: when such daemons run
@@ -274,7 +274,7 @@ def stop_without_configuration(module: AnsibleModule) -> dict[str, Any]:
     lost = unreachable_daemons(module.params["config"], None)
     result: dict[str, Any] = {"changed": bool(lost), "state": "stopped"}
     if lost:
-        result["unreachable"] = lost
+        result["without_socket"] = lost
         module.warn(
             "%s does not exist, but supervisord (pid %s) runs with it."
             % (module.params["config"], ", ".join(map(str, lost)))
@@ -334,7 +334,7 @@ def run(module: AnsibleModule) -> dict[str, Any]:
         "diff": {"before": before, "after": after},
     }
     if lost:
-        result["unreachable"] = lost
+        result["without_socket"] = lost
         module.warn(
             "%s. The module %s it with its programs."
             % (described(lost), "would stop" if module.check_mode else "stops")

@@ -259,16 +259,24 @@ def stack_of(templar: Any, variables: Mapping[str, Any]) -> Stack:
     :param variables: of the host.
     :raises StackError:
     """
-    names = (STACK, EXTRA, SCOPE, *HOSTS)
+    names = (STACK, SCOPE, *HOSTS)
     texts = _variables.trusted({name: "{{ %s }}" % name for name in names})
     found = _data.rendered(texts, templar, dict(variables))
-    return of(load(found[STACK]), found[EXTRA], found)
+    extra = variables.get(EXTRA, [])
+    if isinstance(extra, str):
+        extra = _data.rendered(extra, templar, dict(variables))
+    # their texts stay templates, too: they may refer to what is there later, such as the release
+    return of(load(found[STACK]), extra, found)
 
 
 def of_values(values: Values) -> Stack:
     """The stack of a host whose inventory is being checked; the default where it is not usable,
     which :func:`wrong_stack` reports."""
-    extra = [item for item in values.entries(EXTRA) if isinstance(item, dict) and "name" in item]
+    extra = [
+        item
+        for item in values.entries(EXTRA)
+        if isinstance(item, dict) and isinstance(item.get("name"), str)
+    ]
     try:
         content = load(values.text(STACK) or DEFAULT)
     except StackError:
@@ -307,7 +315,12 @@ def roles_here(values: Values) -> list[str]:
     """The roles of the components that a host runs."""
     if "testbed" not in values.groups:
         return []
-    return of_values(values).roles(values.entries("swf_testbed_components"))
+    return of_values(values).roles(components_here(values))
+
+
+def components_here(values: Values) -> list[str]:
+    """The components of the stack that a host runs; the check of types reports what is no text."""
+    return [name for name in values.entries("swf_testbed_components") if isinstance(name, str)]
 
 
 def wrong_stack(values: Values) -> Iterator[Problem]:

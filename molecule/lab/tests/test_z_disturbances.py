@@ -2,8 +2,7 @@
 """What happens to a lab: after each, the testbed is healthy again without a hand. In the end no
 file is lost.
 
-In make test the scenario system has a kill of each kind and a reboot, the scenario default a broker
-and a daemon that died; here make nightly has them for several hosts.
+make test has the kills; make nightly has all of them.
 """
 
 from __future__ import annotations
@@ -57,7 +56,6 @@ def test_the_power_of_the_services_fails(lab, goes_on, wait_until):
     goes_on()
 
 
-@pytest.mark.nightly
 def test_supervisord_an_agent_and_the_broker_are_killed_at_once(lab, goes_on):
     processing, daqsim, services = (
         lab.host(name)

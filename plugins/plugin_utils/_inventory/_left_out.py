@@ -39,7 +39,7 @@ def missing_secrets(values: Values) -> Iterator[Problem]:
         or "testbed" not in values.groups
     ):
         return
-    here = _stack.of_values(values).secrets(values.entries("swf_testbed_components"))
+    here = _stack.of_values(values).secrets(_stack.components_here(values))
     for name, groups in SECRETS.items():
         if name == "swf_testbed_database_password" and "database_password" not in here:
             continue

@@ -23,7 +23,7 @@ def without_server(values: Values) -> Iterator[Problem]:
     if "testbed" not in values.groups:
         return
     stack = _stack.of_values(values)
-    here = [*values.entries("swf_testbed_components"), *(item["name"] for item in stack.extra)]
+    here = [*_stack.components_here(values), *(item["name"] for item in stack.extra)]
     for service in _stack.private_services():
         if values.text(service["host"]) or not _stack.needs(stack.content, service):
             continue

@@ -57,7 +57,7 @@ def listeners(values: Values) -> Iterator[tuple[str, str, list[str], int]]:
             )
         )
     if "testbed" in values.groups:
-        stack, here = _stack.of_values(values), values.entries("swf_testbed_components")
+        stack, here = _stack.of_values(values), _stack.components_here(values)
         found += [
             (
                 "the program " + item["name"],
@@ -255,7 +255,7 @@ def needs_index_token(values: Values) -> bool:
 
 def uses_redis(values: Values) -> bool:
     """Whether the host needs a password of a Redis that is not part of its URL."""
-    here = _stack.of_values(values).secrets(values.entries("swf_testbed_components"))
+    here = _stack.of_values(values).secrets(_stack.components_here(values))
     return "redis_password" in here or (
         "redis_url" in here and not values.given("swf_testbed_redis_url")
     )

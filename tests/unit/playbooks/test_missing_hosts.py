@@ -107,7 +107,8 @@ def test_a_host_that_failed_is_not_one_that_is_missing(fleet, allowed):
     assert "--limit 'one,agents,!two'" in output, output
 
 
-@pytest.mark.parametrize("playbook", ["site", pytest.param("upgrade", marks=pytest.mark.nightly)])
+@pytest.mark.nightly
+@pytest.mark.parametrize("playbook", ["site", "upgrade"])
 def test_agents_may_be_missing_where_that_is_allowed_and_are_named_in_the_end(fleet, playbook):
     fleet.inventory(
         testbed={"one": fleet.here("one", "broker", "monitor", "monitor-listener")},

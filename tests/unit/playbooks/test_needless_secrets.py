@@ -126,7 +126,7 @@ def made_by_a_playbook():
             {"swf_testbed_export_secrets_file": "vault.yml"},
             "Write the secrets of this controller to a vault file",
         ),
-        ("site.yml", ["--check"], {}, "Build the release"),
+        pytest.param("site.yml", ["--check"], {}, "Build the release", marks=pytest.mark.nightly),
     ],
 )
 def test_a_playbook_makes_no_secret_that_it_does_not_use(

@@ -162,6 +162,7 @@ def test_an_installation_from_an_index(play, indexes):
     assert INDEX_TOKEN in (play.home / ".config/swf-testbed/pip/netrc").read_text()
 
 
+@pytest.mark.nightly
 def test_an_installation_from_git(play, tmp_path):
     source = tmp_path / "repositories/swf-testbed"
     (source / "src/swf_testbed").mkdir(parents=True)

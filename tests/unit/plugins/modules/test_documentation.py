@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 from ansible.module_utils.basic import AnsibleModule
 
 ROOT = Path(__file__).resolve().parents[4]
@@ -79,3 +80,18 @@ def test_documented_options_are_those_that_are_taken(pages, name, monkeypatch):
 def test_what_a_module_promises_of_check_and_diff_mode_is_documented(pages, name):
     for mode in ("check_mode", "diff_mode"):
         assert pages[name]["attributes"][mode]["support"] in ("full", "partial", "none")
+
+
+#: keys of a result that Ansible reads itself: a module that returns one of them for another purpose
+#: makes its host fail, skip or count as lost
+RESERVED = {"failed", "unreachable", "skipped", "exception", "ansible_facts", "results", "warnings"}
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_no_result_has_a_name_that_ansible_reads(name):
+    module = importlib.import_module(
+        "ansible_collections." + COLLECTION + "plugins.modules." + name
+    )
+    returned = yaml.safe_load(getattr(module, "RETURN", "") or "") or {}
+    # facts are meant as facts, and results of a loop are not made by a module
+    assert not (returned.keys() & RESERVED) - {"ansible_facts"}

@@ -166,6 +166,7 @@ def test_a_release_arrives_as_it_was_built(bare):
     assert not bare.receive()["changed"]
 
 
+@pytest.mark.nightly
 def test_what_pip_made_arrives_too(tmp_path):
     host, path, archive = Host(tmp_path), tmp_path / "releases/1", tmp_path / "release.tar.gz"
     indexes = normalised([{"name": "here", "preset": "directory", "url": str(host.wheels)}])

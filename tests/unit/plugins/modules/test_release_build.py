@@ -203,6 +203,7 @@ def test_bytecode_is_compiled(build, both, tmp_path):
     )
 
 
+@pytest.mark.nightly
 def test_builds_with_pip_too(build, both, tmp_path):
     answer = build(lock=lock(both, tmp_path / "lock.txt"), installer="pip")
     assert answer["built"] == ["tools", "release"], answer

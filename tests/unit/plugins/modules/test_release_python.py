@@ -66,7 +66,7 @@ def shim(folder):
     return str(folder)
 
 
-@pytest.mark.parametrize("installer", ["uv", "pip"])
+@pytest.mark.parametrize("installer", ["uv", pytest.param("pip", marks=pytest.mark.nightly)])
 def test_the_python_of_the_path_is_the_python_of_the_release(tmp_path, build, installer):
     """The first python3 is a shim that fails, the second that of an environment, as that of an
     activated .venv."""

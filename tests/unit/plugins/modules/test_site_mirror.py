@@ -153,7 +153,11 @@ def test_the_lock_of_the_controller(mirror, tmp_path, commands):
 
 @pytest.mark.parametrize(
     "site,tool",
-    [*((place, "uv") for place in sorted(PLACES)), ("netrc", "pip"), ("install", "pip")],
+    [
+        *((place, "uv") for place in sorted(PLACES)),
+        pytest.param("netrc", "pip", marks=pytest.mark.nightly),
+        pytest.param("install", "pip", marks=pytest.mark.nightly),
+    ],
     indirect=["site"],
 )
 @pytest.mark.usefixtures("site")

@@ -153,7 +153,7 @@ def test_a_daemon_that_lost_its_socket_is_not_doubled(place, loss):
     program = until(lambda: programs_of(place.socket), "the program")
     lose(place, loss)
     predicted = place.run(check=True, diff=True)
-    assert predicted["changed"] and predicted["unreachable"] == [first] and alive(first)
+    assert predicted["changed"] and predicted["without_socket"] == [first] and alive(first)
     assert predicted["diff"]["before"] == "pid %d, not reached at its socket\n" % first
     done = place.run()
     assert done["changed"] and done["pid"] != first and not alive(first), done
@@ -182,7 +182,7 @@ def test_two_daemons_of_one_configuration_become_one(place):
     until(lambda: os.path.exists(place.socket), "the second one")
     until(lambda: len(programs_of(place.socket)) == 2, "both programs")
     done = place.run()
-    assert done["changed"] and done["unreachable"] == [first]
+    assert done["changed"] and done["without_socket"] == [first]
     until(lambda: len(programs_of(place.socket)) == 1, "one program")
     assert daemons_of(str(place.conf)) == [done["pid"]]
     assert not place.run()["changed"]
@@ -195,7 +195,7 @@ def test_a_daemon_whose_configuration_was_removed_is_stopped(place):
     try:
         time.sleep(STARTING_SECONDS + 0.2)
         answer = place.run(state="stopped")
-        assert answer["changed"] and answer["unreachable"] == [pid] and not alive(pid)
+        assert answer["changed"] and answer["without_socket"] == [pid] and not alive(pid)
     finally:
         place.conf.write_text(text)
 

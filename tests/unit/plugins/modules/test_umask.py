@@ -38,7 +38,7 @@ def wrong(path):
 
 
 @UMASKS
-@pytest.mark.parametrize("installer", ["uv", "pip"])
+@pytest.mark.parametrize("installer", ["uv", pytest.param("pip", marks=pytest.mark.nightly)])
 def test_a_release_is_read_by_everybody(tmp_path, installer):
     wheels = tmp_path / "wheels"
     wheels.mkdir()

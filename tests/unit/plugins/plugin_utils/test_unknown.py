@@ -14,7 +14,7 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory._un
 )
 
 # the collection's own name, and that of the package of the CLI
-NO_VARIABLES = {"swf_testbed_cli"}
+NO_VARIABLES = {"swf_testbed_cli", "swf_testbed_extra_programs"}
 
 
 def words(root):

@@ -75,6 +75,7 @@ def test_it_is_beside_the_releases_and_the_next_one_comes_from_it(tmp_path, home
     assert wheels_sent(index) == sent and not files(home / ".cache")
 
 
+@pytest.mark.nightly
 def test_with_pip_the_logins_own_does_not_grow_either(tmp_path, home, index):
     """This index tells no client to keep a file, as PyPI does, so pip keeps none."""
     assert built(tmp_path / "root", index, "pip", 100)["packages"]["thing"] == "1.0"
