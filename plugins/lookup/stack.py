@@ -18,8 +18,9 @@ options:
   _terms:
     description:
       - What to return.
-      - V(names) are the names of all components of the stack file, V(extra) those that the
-        inventory adds, V(packages) the distributions that have their programs, and
+      - V(names) are the names of all components of the stack file, V(extra) those that the host
+        runs in addition (the inventory adds them, or they are services that the instance runs for
+        itself), V(packages) the distributions that have their programs, and
         V(distributions) these and the libraries of the stack.
       - V(roles) are the roles of the components that the host runs, such as V(monitor), and
         V(secrets) the names of the secrets that they need, and V(secret_files) the files of these
@@ -28,6 +29,8 @@ options:
         of the stack, as M(bnlnpps.swf_testbed.config_files) has them, and V(release_files) the names of
         all files in the configuration directory that are restored with a release.
       - V(database_tool) is the program that reports on the database of the monitor, if there is one.
+      - V(services) are the services that the instance of the host runs for itself, each with
+        C(name), and C(ready), a command that ends with 0 while the service accepts connections.
       - V(health) is a list of one item, how to find out whether the testbed does its work, with the
         probes of the host, and the roles of all components. V(start_timeouts) are the longest times
         that the start of the components of the host may take, in seconds.
@@ -67,6 +70,7 @@ options:
       - steps
       - files
       - release_files
+      - services
     required: true
 """
 
@@ -113,11 +117,11 @@ class LookupModule(LookupBase):
         return [self._part(stack, term, variables or {}) for term in terms]
 
     def _part(self, stack: Stack, term: str, variables: dict[str, Any]) -> list[Any]:
-        if term == "extra":
-            return [component["name"] for component in stack.extra]
         if term in OF_THE_HOST:
             names = _variables.trusted("{{ swf_testbed_components }}")
-            found = getattr(stack, term)(_data.rendered(names, self._templar, variables))
+            found = getattr(stack, OF_THE_HOST[term])(
+                _data.rendered(names, self._templar, variables)
+            )
             found = _data.rendered(found, self._templar, variables)
             return [found] if term == "health" else found
         if term == "requires":
@@ -157,9 +161,18 @@ class LookupModule(LookupBase):
         return {"SWF_STACK_FILES": digest[:12]}
 
 
-# methods of the stack that depend on the components of the host
-OF_THE_HOST = ("roles", "secrets", "secret_files", "steps", "health", "start_timeouts")
-# terms and the methods of the stack that have the answer
+# terms, and the methods of the stack that depend on the components of the host
+OF_THE_HOST = {
+    "extra": "added",
+    "roles": "roles",
+    "secrets": "secrets",
+    "secret_files": "secret_files",
+    "services": "services",
+    "steps": "steps",
+    "health": "health",
+    "start_timeouts": "start_timeouts",
+}
+# terms, and the methods of the stack that have the answer
 PLAIN = {
     "names": "names",
     "packages": "packages",

@@ -65,6 +65,21 @@ options:
         description: Name of a secret that the command reads from its standard input, with a line break.
         type: str
         default: ""
+  services:
+    description: Servers that the instance runs for itself. Those that do not run are started before a step that is
+      due, and stopped after the last one.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      name:
+        description: Name of the program in O(config).
+        type: str
+        required: true
+      ready:
+        description: Command line that ends with 0 while the server accepts connections.
+        type: str
+        required: true
   log_tail:
     description: Characters of the output of a command to return. Secrets are removed from it.
     type: int
@@ -156,6 +171,15 @@ def main() -> None:
                     "input_secret": {"type": "str", "default": "", "no_log": False},
                 },
             },
+            "services": {
+                "type": "list",
+                "elements": "dict",
+                "default": [],
+                "options": {
+                    "name": {"type": "str", "required": True},
+                    "ready": {"type": "str", "required": True},
+                },
+            },
             "log_tail": {"type": "int", "default": 2000},
         },
         supports_check_mode=True,
@@ -167,6 +191,7 @@ def main() -> None:
         options["config"],
         options["release"],
         options["user"],
+        options["services"],
         Scrubber(),
         options["log_tail"],
         module.check_mode,

@@ -33,13 +33,33 @@ DEFAULT = "reference"
 STACK = "swf_testbed_stack"
 EXTRA = "swf_testbed_extra_components"
 PROBES = "swf_testbed_health_probes"
+SCOPE = "swf_testbed_scope"
+PRIVATE = _data.ROOT / "roles/testbed/meta/private_services.yml"
+#: the addresses of the services
+HOSTS = ("swf_testbed_database_host", "swf_testbed_redis_host")
+#: what a stack that needs the service writes instead
+ADDRESSES = {
+    "swf_testbed_database_host": "swf_testbed_database_address",
+    "swf_testbed_redis_host": "swf_testbed_redis_url",
+}
 #: secrets of every stack, each the value of the variable swf_testbed_NAME
-SECRETS = ("api_token", "broker_password", "database_password", "monitor_secret_key")
+SECRETS = (
+    "api_token",
+    "broker_password",
+    "database_password",
+    "monitor_secret_key",
+    "redis_password",
+    "redis_url",
+)
+#: that of a private service alone
+PRIVATE_SECRETS = ("redis_configuration",)
 GENERATED = (
     "{%% set name = '%s' %%}{{ swf_testbed_stack_secrets[name] if name in swf_testbed_stack_secrets"
     " else lookup('bnlnpps.swf_testbed.secret', name,"
     " directory=swf_testbed_controller_dir ~ '/secrets') }}"
 )
+#: those that only private services have
+PRIVATE_KEYS = ("host", "clients", "ready")
 #: keys of a component that are not for the template of supervisord.conf
 NOT_FOR_SUPERVISORD = frozenset(
     (
@@ -50,6 +70,7 @@ NOT_FOR_SUPERVISORD = frozenset(
         "secrets_in",
         "start_timeout",
         "reads_env_file",
+        *PRIVATE_KEYS,
     )
 )
 #: the file that starts programs which take secrets from their environment
@@ -85,10 +106,13 @@ class Stack:
     unused: frozenset[str] = frozenset()
     #: of swf_testbed_stack_sources: {name of a source: its repository and commit}
     overrides: Mapping[str, Any] = field(default_factory=dict)
+    #: services that a host runs for itself, if it runs a client of them
+    private: tuple[Mapping[str, Any], ...] = ()
 
     @property
     def components(self) -> list[Mapping[str, Any]]:
-        return [*self.content["components"], *({"role": "agent", **item} for item in self.extra)]
+        extra = ({"role": "agent", **item} for item in self.extra)
+        return [*self.content["components"], *extra, *self.private]
 
     def names(self) -> list[str]:
         """Those of the stack file: what a host may run. The additional ones always run."""
@@ -96,6 +120,33 @@ class Stack:
 
     def of_role(self, role: str) -> list[str]:
         return [item["name"] for item in self.components if item["role"] == role]
+
+    def added(self, names: Sequence[str]) -> list[str]:
+        """What a host with some components runs in addition: those that the inventory adds, and the
+        private services of all of these."""
+        extra = [item["name"] for item in self.extra]
+        here = {*names, *extra}
+        return extra + [
+            service["name"] for service in self.private if here.intersection(self.clients(service))
+        ]
+
+    def services(self, names: Sequence[str]) -> list[dict[str, Any]]:
+        """The private services of a host with some components, each with ``name`` and ``ready``."""
+        here = self.added(names)
+        return [
+            {key: service[key] for key in ("name", "ready")}
+            for service in self.private
+            if service["name"] in here
+        ]
+
+    def clients(self, service: Mapping[str, Any]) -> list[str]:
+        """The components that use a private service."""
+        secrets = set(service["clients"])
+        return [
+            item["name"]
+            for item in (*self.content["components"], *self.extra)
+            if secrets.intersection({**self._used(self.content), **self._used(item)}.values())
+        ]
 
     def roles(self, names: Sequence[str]) -> list[str]:
         """The roles of some components, and of those that the inventory adds."""
@@ -176,8 +227,8 @@ class Stack:
         ]
 
     def _here(self, names: Sequence[str]) -> set[str]:
-        """Some components, and those that the inventory adds."""
-        return {*names, *(item["name"] for item in self.extra)}
+        """Some components, and those that run in addition."""
+        return {*names, *self.added(names)}
 
     def listeners(self) -> list[dict[str, Any]]:
         """Where the components listen, as the option ``ports`` of the module preflight has it."""
@@ -270,7 +321,8 @@ class Stack:
             {
                 "dest": _variables.trusted("{{ swf_testbed_layout.secrets_dir }}/" + name),
                 "content": _variables.trusted(
-                    ("{{ swf_testbed_%s }}" if name in SECRETS else GENERATED) % name
+                    ("{{ swf_testbed_%s }}" if name in (*SECRETS, *PRIVATE_SECRETS) else GENERATED)
+                    % name
                 ),
                 "secret": True,
             }
@@ -306,18 +358,21 @@ def stack_of(templar: Any, variables: Mapping[str, Any]) -> Stack:
     :param variables: of the host.
     :raises StackError:
     """
-    names = (STACK, "swf_testbed_database_host", _stack_sources.OVERRIDES)
-    texts = _variables.trusted(["{{ %s }}" % name for name in names])
-    name, database, overrides = _data.rendered(texts, templar, dict(variables))
+    names = (STACK, SCOPE, *HOSTS)
+    texts = _variables.trusted(
+        {name: "{{ %s }}" % name for name in (*names, _stack_sources.OVERRIDES)}
+    )
+    found = _data.rendered(texts, templar, dict(variables))
+    overrides = found.pop(_stack_sources.OVERRIDES)
     extra = variables.get(EXTRA, [])
     if isinstance(extra, str):
         extra = _data.rendered(extra, templar, dict(variables))
-    content = load(name)
+    content = load(found[STACK])
     problems = list(_stack_sources.wrong_overrides(content, overrides))
     if problems:
         raise StackError(problems)
     # their texts stay templates, too: they may refer to what is there later, such as the release
-    return Stack(content, tuple(extra), unused_secrets(database), overrides)
+    return of(content, extra, found, overrides)
 
 
 def of_values(values: Values) -> Stack:
@@ -328,12 +383,44 @@ def of_values(values: Values) -> Stack:
         for item in values.entries(EXTRA)
         if isinstance(item, dict) and isinstance(item.get("name"), str)
     ]
-    unused = unused_secrets(values.text("swf_testbed_database_host"))
     try:
         content = load(values.text(STACK) or DEFAULT)
     except StackError:
         content = load(DEFAULT)
-    return Stack(content, tuple(extra), unused)
+    overrides = values.get(_stack_sources.OVERRIDES) or {}
+    if list(_stack_sources.wrong_overrides(content, overrides)):
+        overrides = {}
+    return of(content, extra, {name: values.text(name) for name in (SCOPE, *HOSTS)}, overrides)
+
+
+def of(
+    content: Mapping[str, Any],
+    extra: Sequence[Mapping[str, Any]],
+    variables: Mapping[str, str],
+    overrides: Mapping[str, Any],
+) -> Stack:
+    """A stack with what the scope and the addresses of the services make of it."""
+    missing = [service for service in private_services() if not variables[service["host"]]]
+    needed = [service for service in missing if needs(content, service)]
+    unused = {
+        secret for service in missing if service not in needed for secret in service["clients"]
+    }
+    private = needed if variables[SCOPE] == "user" else []
+    return Stack(content, tuple(extra), frozenset(unused), overrides, tuple(private))
+
+
+def private_services() -> list[dict[str, Any]]:
+    """All services that an instance in user scope can run for itself."""
+    services: list[dict[str, Any]] = _data.read(PRIVATE)
+    return services
+
+
+def needs(content: Mapping[str, Any], service: Mapping[str, Any]) -> bool:
+    """Whether a stack cannot do without a service."""
+    requires = content["requires"]
+    if service["role"] == "database":
+        return "postgresql" in requires and "sqlite" not in requires
+    return bool(requires.get("redis"))
 
 
 def roles_here(values: Values) -> list[str]:
@@ -362,11 +449,6 @@ def wrong_stack(values: Values) -> Iterator[Problem]:
     probe = dict(schema()["options"]["health"]["options"]["probes"], type="dict")
     for place, item in values.given_items(PROBES):
         yield from _types.of_option(probe, item, place)
-
-
-def unused_secrets(database_host: str) -> frozenset[str]:
-    """Where the database is a file, it has no password."""
-    return frozenset() if database_host else frozenset(("database_password",))
 
 
 def location(name: str) -> Path:
@@ -425,7 +507,17 @@ def wrong(content: Any, path: str) -> Iterator[Problem]:
     if found:
         return
     names = [component["name"] for component in content["components"]]
-    yield from _twice(names, path + ": components", "name")
+    services = [item for item in private_services() if needs(content, item)]
+    yield from _twice([*names, *(item["name"] for item in services)], path + ": components", "name")
+    for service in services:
+        if service["host"] in str(content):
+            yield Problem(
+                path,
+                "names %s, which is empty where the instance runs the server itself"
+                % service["host"],
+                "requires asks for %s" % service["name"],
+                "write %s" % ADDRESSES[service["host"]],
+            )
     secrets = {*SECRETS, *content.get("generated_secrets", [])}
     for place, component in [(path, content), *_places(path, content["components"])]:
         for variable, secret in component.get("secrets", {}).items():

@@ -20,6 +20,9 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._instance.private_servers import (
+    served,
+)
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.files import (
     read,
     replacing,
@@ -138,13 +141,22 @@ class Steps:
 
     :param config: supervisord.conf, which is for this release.
     :param release: directory of the release.
+    :param services: the servers that the instance runs for itself; steps that run need them.
     :param scrub: a Scrubber, which learns the secrets.
     :ivar results: {name, result, output} of each step so far.
     """
 
     def __init__(
-        self, config: str, release: str, user: str, scrub: Any, log_tail: int, check_mode: bool
+        self,
+        config: str,
+        release: str,
+        user: str,
+        services: Sequence[Mapping[str, str]],
+        scrub: Any,
+        log_tail: int,
+        check_mode: bool,
     ) -> None:
+        self.services = services
         self.config, self.release = config, release
         self.runner = Runner({"environment": {}, "user": user})
         self.scrub, self.log_tail, self.check_mode = scrub, log_tail, check_mode
@@ -177,27 +189,42 @@ class Steps:
         record = self.recorded(existing(root, "releases"))
         done = record.get(release, {}) if is_active else {}
         new = record[release] = {}
-        for step in steps:
-            try:
-                component = Component(conf, step["component"])
-                digest = component.digest(step)
-            except StepError:
-                if not self.check_mode:
-                    raise
-                # the run would add the program or the secret
-                digest = ""
-            if done.get(step["name"]) == digest:
-                result = {"result": "recorded"}
-            elif self.check_mode:
-                result = {"result": "due"}
-            else:
-                result = self.of_step(step, component)
-            self.results.append({"name": step["name"], **result})
-            new[step["name"]] = digest
-            if "output" in result:
-                forget(record, step["name"], digest)
-                with replacing(self.path) as stream:
-                    json.dump(record, stream, indent=1, sort_keys=True)
+        with contextlib.ExitStack() as servers:
+            for step in steps:
+                self.one(step, conf, done, new, record, servers)
+
+    def one(
+        self,
+        step: Step,
+        conf: ConfigFile,
+        done: Mapping[str, str],
+        new: dict[str, str],
+        record: dict[str, dict[str, str]],
+        servers: contextlib.ExitStack,
+    ) -> None:
+        """Run a step if it is due, and record it."""
+        try:
+            component = Component(conf, step["component"])
+            digest = component.digest(step)
+        except StepError:
+            if not self.check_mode:
+                raise
+            # the run would add the program or the secret
+            digest = ""
+        if done.get(step["name"]) == digest:
+            result = {"result": "recorded"}
+        elif self.check_mode:
+            result = {"result": "due"}
+        else:
+            # those that do not run yet: supervisord starts after the steps
+            servers.enter_context(served(self.config, self.services))
+            result = self.of_step(step, component)
+        self.results.append({"name": step["name"], **result})
+        new[step["name"]] = digest
+        if "output" in result:
+            forget(record, step["name"], digest)
+            with replacing(self.path) as stream:
+                json.dump(record, stream, indent=1, sort_keys=True)
 
     def recorded(self, releases: Sequence[str]) -> dict[str, dict[str, str]]:
         """{release: {step: digest}} of the releases on this host."""
