@@ -20,9 +20,6 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._instance.private_servers import (
-    served,
-)
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.files import (
     read,
     replacing,
@@ -30,6 +27,9 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.files 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.findings import message
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._instance.monitor_runner import (
     Runner,
+)
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._instance.private_servers import (
+    served,
 )
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._release.environments import (
     active,
