@@ -71,7 +71,7 @@ def is_in_use(files: list[str], release_id: str | None) -> bool:
 
 
 def save(files: list[str], release_id: str) -> None:
-    """Save the files in use for a release.
+    """Save the files in use for a release, and remove those that only other stacks have.
 
     :raises OSError:
     """
@@ -81,11 +81,14 @@ def save(files: list[str], release_id: str) -> None:
         if not os.path.isdir(folder):
             os.mkdir(folder, 0o700)
             os.chmod(folder, mode)
+    for other in os.listdir(top):
+        for path, _copy in pairs(files, other):
+            if path not in files:
+                remove_file(path)
     for path, copy in pairs(files, release_id):
         if path not in files or (is_of_stack(files, path) and not os.path.exists(path)):
             # the stack no longer has it, or this host
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(copy)
+            remove_file(copy)
         elif read(path) != read(copy):
             copy_file(path, copy)
 
@@ -99,10 +102,14 @@ def restore(files: list[str], release_id: str) -> None:
     for path, copy in reversed(pairs(files, release_id)):
         if not os.path.exists(copy):
             # a file of the stack that this release did not have
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(path)
+            remove_file(path)
         elif read(path) != read(copy):
             copy_file(copy, path)
+
+
+def remove_file(path: str) -> None:
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(path)
 
 
 def remove(files: list[str], release_id: str) -> None:

@@ -43,6 +43,9 @@ cat /proc/$$/environ >"$SHOW_IN/$SUPERVISOR_PROCESS_NAME.new"
 mv "$SHOW_IN/$SUPERVISOR_PROCESS_NAME.new" "$SHOW_IN/$SUPERVISOR_PROCESS_NAME"
 exec sleep 1000
 """
+MANAGE = """#!/bin/sh
+echo "$1 with $OF" >>"$SHOW_IN/done"
+"""
 TASKS = reach.ROOT / "roles/testbed/tasks"
 CONFIGURE = reach.load(TASKS / "configure.yml")[1]
 
@@ -63,7 +66,7 @@ class Instance:
         self.layout["readable_secrets_dir"] = self.layout["secrets_dir"]
         self.config = Path(self.layout["config_dir"])
         self.root = Path(self.layout["root"])
-        self.build("1-a", show=SHOW)
+        self.build("1-a", show=SHOW, manage=MANAGE)
         Path(self.layout["secrets_dir"]).mkdir(parents=True, mode=0o700)
         (Path(self.layout["secrets_dir"]) / "api_token").write_text(TOKEN + "\n")
 
@@ -74,6 +77,7 @@ class Instance:
         for program, text in programs.items():
             (self.release / "bin" / program).write_text(text)
             (self.release / "bin" / program).chmod(0o755)
+        (self.release / "bin/python").symlink_to(sys.executable)
         manifest = {"id": name, "packages": {}, "python": "", "built_at": "2026-01-01T00:00:00Z"}
         (self.release / "release.json").write_text(json.dumps(manifest))
 
@@ -245,8 +249,6 @@ def test_a_step_that_fails_leads_to_the_rollback(instance):
         {"name": "migrate", "component": "monitor", "command": "manage migrate", "timeout": 30}
     ]
     stack = dict(STACK, steps=steps)
-    manage = '#!/bin/sh\necho "$1 with $OF" >>"$SHOW_IN/done"\n'
-    instance.build("1-a", show=SHOW, manage=manage)
     first = instance.change_over(stack)
     try:
         assert first.returncode == 0, first.stdout

@@ -185,7 +185,6 @@ def test_the_files_of_the_stack_are_those_of_the_release(host, monkeypatch):
     place(changed="2", new="2")
     host.make("releases", "2-b")
     host.configure("2-b")
-    (folder / "former").unlink()
     assert host.restore("active", check=True)["changed"] and (folder / "new").exists()
     assert host.restore("active")["changed"]
     there = {path.name: path.read_text() for path in folder.iterdir() if path.is_file()}
@@ -195,7 +194,9 @@ def test_the_files_of_the_stack_are_those_of_the_release(host, monkeypatch):
     place(changed="2", new="2")
     host.configure("2-b")
     assert host.activate("2-b")["changed"] and not host.activate("2-b")["changed"]
+    assert not (folder / "former").exists()
     assert host.restore("previous")["changed"] and not (folder / "new").exists()
+    assert (folder / "former").read_text() == "1"
     assert host.restore("active")["changed"] and (folder / "new").read_text() == "2"
 
 
