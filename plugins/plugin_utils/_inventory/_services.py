@@ -127,6 +127,17 @@ def runs(values: Values, role: str) -> bool:
     return role in _stack.roles_here(values)
 
 
+def listens(values: Values, port: str) -> bool:
+    """Whether the host runs a component that listens on the port of this variable."""
+    if "testbed" not in values.groups:
+        return False
+    here = values.entries("swf_testbed_components")
+    return any(
+        item["variable"] == port and item["name"] in here
+        for item in _stack.of_values(values).listeners()
+    )
+
+
 def without_tls(values: Values) -> Iterator[Problem]:
     """Services that would listen without TLS on other addresses than loopback, and TLS options of
     services without TLS."""
@@ -155,7 +166,7 @@ def without_tls(values: Values) -> Iterator[Problem]:
         ),
         (
             "swf_testbed_mcp_host",
-            runs(values, "tool"),
+            listens(values, "swf_testbed_mcp_port"),
             "write 127.0.0.1, and reach it through ssh -L or a web server with TLS",
         ),
     ]
@@ -253,6 +264,14 @@ def needs_index_token(values: Values) -> bool:
     )
 
 
+def uses_redis(values: Values) -> bool:
+    """Whether the host needs a password of a Redis that is not part of its URL."""
+    here = _stack.of_values(values).secrets(_stack.components_here(values))
+    return "redis_password" in here or (
+        "redis_url" in here and not values.given("swf_testbed_redis_url")
+    )
+
+
 def external_services(values: Values) -> Iterator[Problem]:
     """External services without credentials in the inventory: they would reject the credentials
     that are generated here."""
@@ -265,6 +284,7 @@ def external_services(values: Values) -> Iterator[Problem]:
             "swf_testbed_database_password",
             runs(values, "monitor"),
         ),
+        ("redis", "swf_testbed_redis_host", "swf_testbed_redis_password", uses_redis(values)),
         ("broker", "swf_testbed_broker_host", "swf_testbed_broker_password", True),
         ("index", "swf_testbed_index_host", "swf_testbed_index_token", needs_index_token(values)),
     ):
@@ -279,7 +299,7 @@ def external_services(values: Values) -> Iterator[Problem]:
             continue
         # a database on loopback is external, too: the testbed has none of its own
         if (
-            group == "database"
+            group in ("database", "redis")
             or not is_loopback(address)
             and not (group == "broker" and runs(values, "broker"))
         ):
@@ -287,23 +307,8 @@ def external_services(values: Values) -> Iterator[Problem]:
                 host,
                 address,
                 "is an external %s, and its credentials are not set" % group,
-                "set %s (and %s), or add a host to the group %s"
+                "set %s" % secret
+                if group == "redis"
+                else "set %s (and %s), or add a host to the group %s"
                 % (secret, re.sub("_[a-z]+$", "_user", secret), group),
             )
-
-
-def missing_database(values: Values) -> Iterator[Problem]:
-    """A stack that cannot use SQLite, without a PostgreSQL."""
-    needed = _stack.of_values(values).requires()
-    if (
-        runs(values, "monitor")
-        and needed["postgresql"]
-        and not needed["sqlite"]
-        and not values.text("swf_testbed_database_host")
-    ):
-        yield Problem(
-            "swf_testbed_database_host",
-            "is empty",
-            "the stack needs PostgreSQL %s or newer, and cannot use SQLite" % needed["postgresql"],
-            "write the address of a host with PostgreSQL, or add a host to the group database",
-        )

@@ -318,6 +318,10 @@ INPUTS = {
         ({"swf_testbed_index_url": "http://127.0.0.1:8004/simple/"}, "without /simple/"),
         ({"swf_testbed_health_url": "health"}, "swf_testbed_health_url does not begin with"),
         (
+            {"swf_testbed_health_probes": [{"name": "x", "component": "y"}]},
+            "swf_testbed_health_probes[0].url is missing",
+        ),
+        (
             {"swf_testbed_monitor_url": "http://127.0.0.1:9000"},
             "contradicts swf_testbed_monitor_port, which is 8002",
         ),

@@ -112,10 +112,19 @@ def test_a_secret_reaches_a_program_the_way_the_program_takes_it():
     ]
     assert programs["worker"]["launch"] == programs["mine"]["launch"]
     assert programs["worker"]["launch"] == ["API_TOKEN=%sapi_token" % folder]
-    assert "launch" not in programs["hub"]
-    assert programs["hub"]["environment"] == {"HUB_PASSWORD_FILE": folder + "broker_password"}
+    hub = programs["hub"]["environment"]
+    assert (
+        hub["HUB_PASSWORD_FILE"] == folder + "broker_password" and "launch" not in programs["hub"]
+    )
     assert "API_TOKEN" not in str(stack().environment())
     assert stack(secrets_in="file").environment() == {"API_TOKEN": folder + "api_token"}
+
+
+def test_the_broker_of_a_stack_is_told_the_routing_of_the_addresses():
+    declared = {"multicast": ["epictopic", "/topic/x"], "anycast": ["jobs"]}
+    (hub,) = [item for item in stack(broker=declared).programs() if item["role"] == "broker"]
+    assert hub["environment"]["SWF_BROKER_MULTICAST"] == "epictopic,/topic/x"
+    assert hub["environment"]["SWF_BROKER_ANYCAST"] == "jobs"
 
 
 def test_a_generated_secret_can_be_given():
