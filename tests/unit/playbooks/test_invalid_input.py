@@ -98,8 +98,8 @@ INPUTS = {
             "swf_testbed_stack_sources.swf-monitor.commit is not a commit",
         ),
         (
-            {"swf_testbed_stack": "bnlnpps"},
-            "swf_testbed_database_host is empty. Evidence: the stack needs PostgreSQL 14",
+            {"swf_testbed_stack": "bnlnpps", "swf_testbed_scope": "system"},
+            "swf_testbed_database_host is empty, and the stack needs",
         ),
         ({"swf_testbed_components": [""]}, "swf_testbed_components[0]"),
         (

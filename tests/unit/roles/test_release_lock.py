@@ -14,10 +14,11 @@ import yaml
 PLAY = """
 - hosts: all
   gather_facts: false
-  roles:
-    - role: bnlnpps.swf_testbed.release
-      tags: never
   tasks:
+    - ansible.builtin.import_role:
+        name: bnlnpps.swf_testbed.release
+        rolespec_validate: false
+      tags: never
     - ansible.builtin.debug:
         msg: "{{ swf_testbed_release_lock_file | basename }}"
 """
