@@ -16,8 +16,8 @@ description:
     one file, encrypted with Ansible Vault. The inventory of a team can use this file unchanged as
     C(group_vars/all/vault.yml). Its variables are C(swf_testbed_index_token),
     C(swf_testbed_broker_password), C(swf_testbed_database_password),
-    C(swf_testbed_monitor_secret_key), C(swf_testbed_api_token), C(swf_testbed_digest_key) and
-    C(swf_testbed_lab_ca), which contains the lab's CA, B(its key), and its issued certificates.
+    C(swf_testbed_redis_password), C(swf_testbed_monitor_secret_key), C(swf_testbed_api_token),
+    C(swf_testbed_digest_key) and C(swf_testbed_lab_ca), which contains the lab's CA, B(its key), and its issued certificates.
   - With O(state=imported), writes the secrets of such a file to C(swf_testbed_controller_dir), where
     the lookups P(bnlnpps.swf_testbed.secret#lookup) and
     P(bnlnpps.swf_testbed.host_certificate#lookup) find them.

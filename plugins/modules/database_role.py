@@ -122,6 +122,10 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.scram 
     is_of,
     verifier,
 )
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.sql import (
+    identifier,
+    literal,
+)
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.lease import hold
 
 FILE = "role.json"
@@ -139,14 +143,6 @@ LOOK = """SELECT json_build_object('verifier', rolpassword, 'plain', rolcanlogin
 
 class DatabaseError(Exception):
     """The output of psql, which contains no secret."""
-
-
-def literal(text: str) -> str:
-    return "'%s'" % text.replace("'", "''")
-
-
-def identifier(text: str) -> str:
-    return '"%s"' % text.replace('"', '""')
 
 
 def query(options: dict[str, Any], sql: str) -> str:

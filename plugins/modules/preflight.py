@@ -42,6 +42,10 @@ options:
     description: Oldest Python that the packages support.
     type: str
     default: "3.10"
+  min_sqlite:
+    description: Oldest SQLite of O(python) that the packages support. Empty disables the check.
+    type: str
+    default: ""
   ports:
     description:
       - TCP ports that the instance will listen on. A port that a process of this instance holds
@@ -70,6 +74,15 @@ options:
     description: Required free space for the releases, in MB. V(0) disables the check.
     type: int
     default: 0
+  postgresql:
+    description: Oldest version of the PostgreSQL that the instance runs for itself. Without it, the
+      instance runs none. A fatal problem is reported if this is root, if no installed server can be
+      used, or if none can read the existing database.
+    type: str
+  redis:
+    description: Whether the instance runs Redis for itself.
+    type: bool
+    default: false
   user:
     description: The unprivileged user that runs the programs, in system scope.
     type: str
@@ -136,6 +149,8 @@ ansible_facts:
       type: dict
       sample:
         config_dir: /home/me/.config/swf-testbed
+        postgresql: /usr/lib/postgresql/15/bin
+        redis: ""
         run: ansible-local-4711k2v9x0wd
         root: /home/me/.local/share/swf-testbed
         scope: user
@@ -176,6 +191,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._build.installers import find_uv
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.findings import (
+    Finding,
     message,
     numbered,
 )
@@ -200,10 +216,15 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.places i
     place_problems,
     space_problem,
 )
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.private_services import (
+    choose_postgresql,
+    choose_redis,
+)
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.python import (
     find_python,
     python_problem,
     release_of,
+    sqlite_problem,
     venv_problem,
 )
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.systemd_checks import (
@@ -238,6 +259,9 @@ def add_systemd(options: Mapping[str, Any], places: dict[str, Any]) -> None:
         credentials=credentials,
         user=options["user"] if system else "",
         operators=options["operators"] if system else "",
+        # USER and HOME of the programs
+        login=options["user"] if system else pwd.getpwuid(os.getuid()).pw_name,
+        home=places["state_dir"] if system else environment_of_login()["HOME"],
         accounts_missing=system
         and (
             options["operators"] in groups
@@ -260,6 +284,20 @@ def add_systemd(options: Mapping[str, Any], places: dict[str, Any]) -> None:
         "scope": places["scope"],
         "entries": account_entries(options, places),
     }
+
+
+def private_programs(options: Mapping[str, Any], places: dict[str, Any]) -> list[Finding | None]:
+    """Add the programs of the services that the instance runs for itself to the layout; return the
+    problems."""
+    database: tuple[str, Finding | None] = ("", None)
+    cache: tuple[str, Finding | None] = ("", None)
+    if options["postgresql"]:
+        cluster = os.path.join(places["state_dir"], "postgresql")
+        database = choose_postgresql(options["postgresql"], cluster)
+    if options["redis"]:
+        cache = choose_redis()
+    places.update(postgresql=database[0], redis=cache[0])
+    return [database[1], cache[1]]
 
 
 def account_entries(options: Mapping[str, Any], places: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -327,8 +365,11 @@ def main() -> None:
             "scope": {"type": "str", "choices": ["user", "system"], "default": "user"},
             "python": {"type": "str", "default": "python3"},
             "min_python": {"type": "str", "default": "3.10"},
+            "min_sqlite": {"type": "str", "default": ""},
             "ports": ports.OPTION,
             "min_free_mb": {"type": "int", "default": 0},
+            "postgresql": {"type": "str"},
+            "redis": {"type": "bool", "default": False},
             "user": {"type": "str", "default": "swf-testbed"},
             "operators": {"type": "str", "default": "swf-operators"},
             "systemd": {"type": "str", "choices": ["auto", "never"], "default": "auto"},
@@ -345,6 +386,7 @@ def main() -> None:
         module.fail_json(msg=str(error))
     add_systemd(options, places)
     places.update(database_of(places["supervisord_conf"]))
+    services = private_programs(options, places)
     fact = "swf_testbed_layout_" + options["instance"].replace("-", "_")
     result: dict[str, Any] = {"changed": False, "ansible_facts": {fact: places}, "problems": []}
     if options["secrets"] is None:
@@ -362,6 +404,7 @@ def main() -> None:
     candidates = [
         python_problem(options["python"], options["min_python"], found, release_of()),
         venv_problem(found, find_uv()),
+        sqlite_problem(found, options["min_sqlite"]),
     ]
     if options["scope"] == "system":
         candidates += system_problems(places["systemd"] or None)
@@ -372,6 +415,7 @@ def main() -> None:
         account_problem(options["scope"], options["user"]),
     ]
     candidates.append(space_problem(places, options["min_free_mb"]))
+    candidates += services
     ours = programs_of(places["socket"]) if options["ports"] else ()
     candidates += [ports.port_problem(item, ours) for item in options["ports"]]
     result["problems"] = [message(problem) for problem in candidates if problem]

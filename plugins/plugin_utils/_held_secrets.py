@@ -26,7 +26,14 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory._va
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._lab_ca import read
 
 #: secrets that are text, each in the variable swf_testbed_NAME
-TEXTS = ("index_token", "broker_password", "database_password", "monitor_secret_key", "api_token")
+TEXTS = (
+    "index_token",
+    "broker_password",
+    "database_password",
+    "redis_password",
+    "monitor_secret_key",
+    "api_token",
+)
 #: the key of their digests, in swf_testbed_digest_key
 DIGEST_KEY = "digest_key"
 #: CAs, which are identified by their public keys: {name: variable with the path of their file}

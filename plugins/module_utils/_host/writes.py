@@ -25,7 +25,7 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.proces
 FULL = (errno.ENOSPC, errno.EDQUOT)
 # directories of an instance, and those below its state that may be separate mounts
 PLACES = ("config_dir", "root", "state_dir", "log_dir", "run_dir", "data_dir")
-BELOW_STATE = ("monitor", "broker", "packages", "mirror", "backups")
+BELOW_STATE = ("monitor", "broker", "postgresql", "redis", "packages", "mirror", "backups")
 BYTES = 4096
 # errors of file systems without unnamed temporary files
 NAMED_INSTEAD = (errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL, errno.ENOENT)

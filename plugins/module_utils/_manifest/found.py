@@ -24,7 +24,7 @@ DIRECTORIES = {
     # the contents of a mirror can be downloaded again
     "state_dir": ("log", "run", "mirror"),
 }
-DATA = ("data", "broker", "monitor", "packages", "backups")
+DATA = ("data", "broker", "monitor", "postgresql", "redis", "packages", "backups")
 LINKS = ("current", "previous", ".current.new", ".previous.new")
 FILES = {
     "root": (".lock",),
@@ -36,6 +36,7 @@ FILES = {
         "ca.pem",
         "index.json",
         "upstream.json",
+        "steps.json",
     ),
 }
 

@@ -28,6 +28,7 @@ HOSTS = (
     *SERVICES,
     "swf_testbed_monitor_host",
     "swf_testbed_mcp_host",
+    "swf_testbed_redis_host",
     "swf_testbed_package_index_listen",
     "swf_testbed_broker_listen",
 )
@@ -84,6 +85,8 @@ def of_host(values: Values, name: str) -> Iterator[Problem]:
     host = values[name]
     if name == "swf_testbed_database_host" and (not host or host.startswith("/")):
         # SQLite, or the directory of a socket
+        return
+    if name == "swf_testbed_redis_host" and not host:
         return
     cause = host_refusal(host)
     yield from refused(name, host, cause, PLAIN)

@@ -32,8 +32,9 @@ MOST = 2**31 - 1
 
 
 def wrong_programs(values: Values) -> Iterator[Problem]:
-    names = _stack.of_values(values).names()
-    seen: dict[str, str] = {name: "a component of the stack" for name in names}
+    stack = _stack.of_values(values)
+    seen: dict[str, str] = {name: "a component of the stack" for name in stack.names()}
+    seen.update({item["name"]: "a service of the instance" for item in stack.private})
     for place, program in enumerate(values.entries(EXTRA)):
         if not isinstance(program, dict):
             continue

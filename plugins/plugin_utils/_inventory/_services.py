@@ -264,6 +264,14 @@ def needs_index_token(values: Values) -> bool:
     )
 
 
+def uses_redis(values: Values) -> bool:
+    """Whether the host needs a password of a Redis that is not part of its URL."""
+    here = _stack.of_values(values).secrets(_stack.components_here(values))
+    return "redis_password" in here or (
+        "redis_url" in here and not values.given("swf_testbed_redis_url")
+    )
+
+
 def external_services(values: Values) -> Iterator[Problem]:
     """External services without credentials in the inventory: they would reject the credentials
     that are generated here."""
@@ -276,6 +284,7 @@ def external_services(values: Values) -> Iterator[Problem]:
             "swf_testbed_database_password",
             runs(values, "monitor"),
         ),
+        ("redis", "swf_testbed_redis_host", "swf_testbed_redis_password", uses_redis(values)),
         ("broker", "swf_testbed_broker_host", "swf_testbed_broker_password", True),
         ("index", "swf_testbed_index_host", "swf_testbed_index_token", needs_index_token(values)),
     ):
@@ -290,7 +299,7 @@ def external_services(values: Values) -> Iterator[Problem]:
             continue
         # a database on loopback is external, too: the testbed has none of its own
         if (
-            group == "database"
+            group in ("database", "redis")
             or not is_loopback(address)
             and not (group == "broker" and runs(values, "broker"))
         ):
@@ -298,6 +307,8 @@ def external_services(values: Values) -> Iterator[Problem]:
                 host,
                 address,
                 "is an external %s, and its credentials are not set" % group,
-                "set %s (and %s), or add a host to the group %s"
+                "set %s" % secret
+                if group == "redis"
+                else "set %s (and %s), or add a host to the group %s"
                 % (secret, re.sub("_[a-z]+$", "_user", secret), group),
             )

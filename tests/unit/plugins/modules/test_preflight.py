@@ -11,9 +11,14 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host import limits, python
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host import (
+    limits,
+    private_services,
+    python,
+)
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host import ports as host_ports
 from helpers.run_module import COLLECTIONS, run_module
+from helpers.unprivileged import NOBODY, unprivileged_home
 
 
 def environment(home, **extra):
@@ -62,6 +67,27 @@ def test_without_checks_only_the_layout_is_told(tmp_path):
     assert not answer["failed"] and "swf_testbed_layout_swf_testbed" in answer["ansible_facts"]
 
 
+def test_the_servers_that_the_instance_runs_itself_are_found(home):
+    if not private_services.all_postgresql() and not os.environ.get("CI"):
+        pytest.skip("needs PostgreSQL: apt-get install postgresql")
+    arguments = {"postgresql": "13", "redis": True, "checks": False}
+    with unprivileged_home() as other:
+        answer = run_module("preflight", arguments, env=environment(other), drop_to=NOBODY)
+    places = answer["ansible_facts"]["swf_testbed_layout_swf_testbed"]
+    assert os.access(places["postgresql"] + "/initdb", os.X_OK), answer
+    assert places["redis"] == (private_services.choose_redis()[0])
+    # and not looked for without need
+    assert not check(home)["ansible_facts"]["swf_testbed_layout_swf_testbed"]["postgresql"]
+
+
+def test_postgresql_as_root_is_named_with_its_fix(home):
+    if os.geteuid() != 0:
+        pytest.skip("needs root")
+    answer = check(home, postgresql="13")
+    assert answer["failed"] and "PostgreSQL does not run as root" in answer["msg"]
+    assert "set swf_testbed_database_host to a server of your own" in answer["msg"]
+
+
 def test_missing_python_is_named_with_its_fix(tmp_path):
     answer = check(tmp_path, python="python9.9")
     assert (
@@ -72,7 +98,14 @@ def test_missing_python_is_named_with_its_fix(tmp_path):
 
 
 def test_old_python_is_named(tmp_path):
-    assert "the packages need 9.9 or newer" in check(tmp_path, min_python="9.9")["msg"]
+    answer = check(tmp_path, min_python="9.9")["msg"]
+    assert "the packages need 9.9 or newer" in answer and "swf_testbed_python" in answer
+
+
+def test_old_sqlite_is_named(home):
+    answer = check(home, min_sqlite="99.1")["msg"]
+    assert "the stack needs 99.1 or newer" in answer and "swf_testbed_database_host" in answer
+    assert not check(home, min_sqlite="3.0")["failed"]
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,211 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""An instance in user scope with a stack that needs PostgreSQL and Redis: from preflight to the
+uninstall, with the real servers and a real supervisord. The release is a stand-in without packages.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host import private_services
+from helpers.leaks import Leaks
+
+ROOT = Path(__file__).resolve().parents[3]
+TOOLS = Path(sys.executable).parents[1]
+STACK = """
+title: A client of both servers
+requires: {python: "3.9", postgresql: "13", redis: true}
+secrets_in: environment
+components:
+  - name: client
+    role: monitor
+    command: "/bin/sh CLIENT"
+    startsecs: 1
+    secrets: {DB_PASSWORD: database_password, REDIS_URL: redis_url}
+    environment:
+      DB_HOST: "{{ swf_testbed_database_address }}"
+      DB_USER: "{{ swf_testbed_database_user }}"
+      DB_NAME: "{{ swf_testbed_database_name }}"
+"""
+CLIENT = """
+until psql -Xqw -h "$DB_HOST" -U "$DB_USER" -d "$DB_NAME" -c 'CREATE TABLE IF NOT EXISTS t (a int)'; do sleep 0.2; done
+psql -Xqw -h "$DB_HOST" -U "$DB_USER" -d "$DB_NAME" -c 'INSERT INTO t VALUES (1)'
+password=${REDIS_URL#unix://:} path=/${REDIS_URL#*@/}
+until REDISCLI_AUTH=${password%%@*} CLI --no-auth-warning -s "${path%%\\?*}" INCR starts; do sleep 0.2; done
+exec sleep 1000
+"""
+PLAY = """
+- hosts: testbed
+  gather_facts: false
+  tasks:
+    - import_role: {name: bnlnpps.swf_testbed.preflight}
+    - import_role: {name: bnlnpps.swf_testbed.testbed, tasks_from: configure}
+    - import_role: {name: bnlnpps.swf_testbed.testbed, tasks_from: change_over}
+"""
+UNINSTALL = """
+- hosts: testbed
+  gather_facts: false
+  roles: [bnlnpps.swf_testbed.uninstall]
+"""
+SERVERS = private_services.all_postgresql()
+CLI = next(filter(None, map(shutil.which, ("redis-cli", "valkey-cli"))), None)
+
+pytestmark = [
+    pytest.mark.skipif(os.geteuid() == 0, reason="PostgreSQL does not run as root"),
+    pytest.mark.skipif(
+        not os.environ.get("CI") and not (SERVERS and CLI),
+        reason="needs PostgreSQL and Redis: apt-get install postgresql redis-server",
+    ),
+]
+
+
+class Instance:
+    def __init__(self, folder):
+        self.folder = folder
+        self.state = folder / ".local/state/swf-testbed"
+        release = folder / ".local/share/swf-testbed/releases/1-a"
+        (release / "bin").mkdir(parents=True)
+        (release / "bin/python").symlink_to(sys.executable)
+        (release / "release.json").write_text(
+            json.dumps(
+                {
+                    "id": "1-a",
+                    "python": "%d.%d.%d" % sys.version_info[:3],
+                    "packages": {},
+                    "executable": os.path.realpath(sys.executable),
+                    "built_at": "2026-01-01T00:00:00Z",
+                }
+            )
+        )
+        (folder / "client.sh").write_text(CLIENT.replace("CLI", CLI))
+        (folder / "stack.yml").write_text(STACK.replace("CLIENT", str(folder / "client.sh")))
+        variables = {
+            "ansible_connection": "local",
+            "ansible_python_interpreter": sys.executable,
+            "swf_testbed_python": sys.executable,
+            "swf_testbed_systemd": "never",
+            "swf_testbed_stack": str(folder / "stack.yml"),
+            "swf_testbed_controller_dir": str(folder / "swf-testbed-controller"),
+            "swf_testbed_health_url": "",
+            "swf_testbed_summary_url": "",
+            "swf_testbed_min_uptime": 2,
+            "swf_testbed_redis_password": "canary/redis'\"\\",
+            "swf_testbed_release": {
+                **{"id": "1-a", "active": "1-a", "known_good": True},
+                **{"path": str(release), "tools": str(TOOLS)},
+            },
+        }
+        groups = {"testbed": {"hosts": {"one": {}}}, "agents": {}}
+        (folder / "hosts.json").write_text(
+            json.dumps({"all": {"vars": variables, "children": groups}})
+        )
+
+    def play(self, text, *arguments):
+        (self.folder / "play.yml").write_text(text)
+        done = subprocess.run(
+            [
+                str(TOOLS / "bin/ansible-playbook"),
+                *("-i", str(self.folder / "hosts.json"), str(self.folder / "play.yml"), *arguments),
+            ],
+            cwd=self.folder,
+            check=False,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            env={
+                "HOME": str(self.folder),
+                "PATH": os.environ["PATH"],
+                "LANG": "C.UTF-8",
+                "ANSIBLE_NOCOLOR": "1",
+                "ANSIBLE_COLLECTIONS_PATH": str(ROOT / ".ansible/collections"),
+            },
+        )
+        return done.returncode, done.stdout
+
+    def rows(self):
+        done = subprocess.run(
+            [
+                SERVERS[-1].directory + "/psql",
+                *(
+                    "-XqAtw",
+                    "-h",
+                    str(self.state / "run"),
+                    "-U",
+                    "swf_testbed",
+                    "-d",
+                    "swf_testbed",
+                ),
+            ],
+            input="SELECT count(*) FROM t",
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        return done.stdout.strip() or done.stderr
+
+    def stop(self):
+        path = self.state / "run/supervisord.pid"
+        if path.exists():
+            os.kill(int(path.read_text()), signal.SIGTERM)
+
+
+@pytest.fixture(name="instance")
+def an_instance():
+    # the path of a socket must be short
+    folder = Path(tempfile.mkdtemp(prefix="s", dir="/tmp")).resolve()
+    instance = Instance(folder)
+    yield instance
+    instance.stop()
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def test_the_servers_of_an_instance_from_preflight_to_the_uninstall(instance):
+    with Leaks("canary/redis") as leaks:
+        code, output = instance.play(PLAY, "-vvv", "--diff")
+    assert code == 0, output
+    leaks.text("the output", output)
+    assert leaks.found == []
+    status = (instance.state / "log/client.log").read_text()
+    assert "1" in status.splitlines(), status
+    assert instance.rows() == "1"
+
+    code, output = instance.play(PLAY)
+    assert code == 0 and " changed=0 " in output, output
+    assert instance.rows() == "1"
+
+    conf = instance.folder / ".config/swf-testbed/supervisord.conf"
+    text = conf.read_text()
+    assert "canary" not in text and text.index("[program:postgresql]")
+    assert "canary" not in "".join(path.read_text() for path in (instance.state / "log").iterdir())
+
+    code, output = instance.play(UNINSTALL)
+    assert code == 0, output
+    # it was shut down, and the data are there
+    assert (instance.state / "postgresql/PG_VERSION").exists()
+    assert not (instance.state / "postgresql/postmaster.pid").exists()
+
+
+def test_a_cluster_of_another_version_ends_the_run_before_it_changes_anything(instance):
+    cluster = instance.state / "postgresql"
+    cluster.mkdir(parents=True)
+    (cluster / "PG_VERSION").write_text("9\n")
+    code, output = instance.play(PLAY)
+    assert code != 0 and "is of version 9" in " ".join(output.split()), output
+    assert not (instance.folder / ".config/swf-testbed/supervisord.conf").exists()
+    assert [path.name for path in cluster.iterdir()] == ["PG_VERSION"]
+
+
+def test_data_are_removed_only_if_asked_for(instance):
+    assert instance.play(PLAY)[0] == 0
+    code, output = instance.play(UNINSTALL, "-e", '{"swf_testbed_uninstall_data": true}')
+    assert code == 0, output
+    assert not (instance.state / "postgresql").exists()
