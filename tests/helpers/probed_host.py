@@ -141,7 +141,8 @@ def probed_instance(programs=PROGRAMS, **environment):
         text = host.conf.read_text().replace("%(here)s/s.sock", places["socket"])
         host.conf.unlink()
         host.conf, host.socket = Path(places["supervisord_conf"]), Path(places["socket"])
-        host.conf.write_text(text.replace("%(here)s", places["log_dir"]))
+        ours = "\n[swf-testbed]\nrelease = %s\n" % release
+        host.conf.write_text(text.replace("%(here)s", places["log_dir"]) + ours)
         host.start()
         server = Server()
         try:
