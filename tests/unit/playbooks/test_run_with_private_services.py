@@ -90,6 +90,7 @@ class Instance:
         (folder / "stack.yml").write_text(STACK.replace("CLIENT", str(folder / "client.sh")))
         variables = {
             "ansible_connection": "local",
+            "ansible_remote_tmp": str(folder / "tmp"),
             "ansible_python_interpreter": sys.executable,
             "swf_testbed_python": sys.executable,
             "swf_testbed_systemd": "never",
