@@ -40,7 +40,7 @@ CLIENT = """
 until psql -Xqw -h "$DB_HOST" -U "$DB_USER" -d "$DB_NAME" -c 'CREATE TABLE IF NOT EXISTS t (a int)'; do sleep 0.2; done
 psql -Xqw -h "$DB_HOST" -U "$DB_USER" -d "$DB_NAME" -c 'INSERT INTO t VALUES (1)'
 password=${REDIS_URL#unix://:} path=/${REDIS_URL#*@/}
-until REDISCLI_AUTH=${password%%@*} CLI --no-auth-warning -s "${path%%\\?*}" INCR starts; do sleep 0.2; done
+until REDISCLI_AUTH=${password%%@*} CLIENT_OF_REDIS --no-auth-warning -s "${path%%\\?*}" INCR starts; do sleep 0.2; done
 exec sleep 1000
 """
 PLAY = """
@@ -86,7 +86,7 @@ class Instance:
                 }
             )
         )
-        (folder / "client.sh").write_text(CLIENT.replace("CLI", CLI))
+        (folder / "client.sh").write_text(CLIENT.replace("CLIENT_OF_REDIS", CLI))
         (folder / "stack.yml").write_text(STACK.replace("CLIENT", str(folder / "client.sh")))
         variables = {
             "ansible_connection": "local",
@@ -99,7 +99,7 @@ class Instance:
             "swf_testbed_health_url": "",
             "swf_testbed_summary_url": "",
             "swf_testbed_min_uptime": 2,
-            "swf_testbed_redis_password": "canary/redis'\"\\",
+            "swf_testbed_redis_password": "canary-of-redis",
             "swf_testbed_release": {
                 **{"id": "1-a", "active": "1-a", "known_good": True},
                 **{"path": str(release), "tools": str(TOOLS)},
@@ -170,7 +170,7 @@ def an_instance():
 
 
 def test_the_servers_of_an_instance_from_preflight_to_the_uninstall(instance):
-    with Leaks("canary/redis") as leaks:
+    with Leaks("canary-of-redis") as leaks:
         code, output = instance.play(PLAY, "-vvv", "--diff")
     assert code == 0, output
     leaks.text("the output", output)
