@@ -11,13 +11,13 @@ import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 
 import pytest
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host import private_services
 from helpers.leaks import Leaks
+from helpers.unprivileged import as_nobody, unprivileged_home
 
 ROOT = Path(__file__).resolve().parents[3]
 TOOLS = Path(sys.executable).parents[1]
@@ -56,11 +56,21 @@ UNINSTALL = """
   gather_facts: false
   roles: [bnlnpps.swf_testbed.uninstall]
 """
+
+
+def is_usable():
+    """Whether a login that is not root can: PostgreSQL does not run as root."""
+    try:
+        return subprocess.call([sys.executable, "-c", ""], **as_nobody()) == 0
+    except OSError:
+        return False
+
+
 SERVERS = private_services.all_postgresql()
 CLI = next(filter(None, map(shutil.which, ("redis-cli", "valkey-cli"))), None)
 
 pytestmark = [
-    pytest.mark.skipif(os.geteuid() == 0, reason="PostgreSQL does not run as root"),
+    pytest.mark.skipif(not is_usable(), reason="only root can use this Python"),
     pytest.mark.skipif(
         not os.environ.get("CI") and not (SERVERS and CLI),
         reason="needs PostgreSQL and Redis: apt-get install postgresql redis-server",
@@ -122,6 +132,7 @@ class Instance:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
+            **as_nobody(),
             env={
                 "HOME": str(self.folder),
                 "PATH": os.environ["PATH"],
@@ -150,6 +161,7 @@ class Instance:
             capture_output=True,
             text=True,
             check=False,
+            **as_nobody(),
         )
         return done.stdout.strip() or done.stderr
 
@@ -161,12 +173,10 @@ class Instance:
 
 @pytest.fixture(name="instance")
 def an_instance():
-    # the path of a socket must be short
-    folder = Path(tempfile.mkdtemp(prefix="s", dir="/tmp")).resolve()
-    instance = Instance(folder)
-    yield instance
-    instance.stop()
-    shutil.rmtree(folder, ignore_errors=True)
+    with unprivileged_home() as folder:
+        instance = Instance(folder)
+        yield instance
+        instance.stop()
 
 
 def test_the_servers_of_an_instance_from_preflight_to_the_uninstall(instance):
