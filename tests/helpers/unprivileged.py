@@ -13,6 +13,19 @@ from pathlib import Path
 NOBODY = 65534
 
 
+def as_nobody():
+    """Options of subprocess for a program that has no privileges, if this process could have some."""
+    return {"preexec_fn": _become_nobody} if os.getuid() == 0 else {}
+
+
+def _become_nobody():
+    # the effective user may be another one already
+    os.seteuid(0)
+    os.setgroups([])
+    os.setresgid(NOBODY, NOBODY, NOBODY)
+    os.setresuid(NOBODY, NOBODY, NOBODY)
+
+
 @contextlib.contextmanager
 def unprivileged_home():
     """A new home of a user without privileges. If this is root, it has that user's rights

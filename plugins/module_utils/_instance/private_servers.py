@@ -15,6 +15,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.processes import captured
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.conf_file import (
     ConfigFile,
     key_value_pairs,
@@ -53,8 +54,7 @@ def served(path: str, services: Iterable[Mapping[str, str]]) -> Iterator[list[st
 
 
 def is_ready(command: str) -> bool:
-    quiet = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.DEVNULL)
-    return subprocess.call(shlex.split(command), cwd="/", **quiet) == 0
+    return captured(shlex.split(command), cwd="/").returncode == 0
 
 
 class Server:

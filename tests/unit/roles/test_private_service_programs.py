@@ -20,7 +20,7 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host import p
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils import _data, _stack
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory import _variables
 from helpers.run_module import run_module
-from helpers.unprivileged import NOBODY, unprivileged_home
+from helpers.unprivileged import NOBODY, as_nobody, unprivileged_home
 
 POSTGRESQL = private_services.all_postgresql()
 REDIS = next(filter(None, map(shutil.which, private_services.REDIS)), None)
@@ -67,14 +67,6 @@ def components(home):
     return _data.rendered(texts, templar, variables)
 
 
-def become_nobody():
-    if os.getuid() == 0:
-        os.seteuid(0)
-        os.setgroups([])
-        os.setresgid(NOBODY, NOBODY, NOBODY)
-        os.setresuid(NOBODY, NOBODY, NOBODY)
-
-
 class Service:
     """A component as supervisord runs it, without supervisord: its signal and its patience."""
 
@@ -87,7 +79,7 @@ class Service:
                 stdout=log,
                 stderr=log,
                 cwd=home,
-                preexec_fn=become_nobody,
+                **as_nobody(),
             )
 
     def __enter__(self):
@@ -129,7 +121,7 @@ def test_postgresql_serves_the_database_of_the_instance(home):
             text=True,
             check=False,
             cwd="/",
-            preexec_fn=become_nobody,
+            **as_nobody(),
         )
         assert shown.stdout.splitlines() == ["", "mmap", "swf_testbed"], shown.stderr
         assert not run_module("database_cluster", arguments, drop_to=NOBODY)["changed"]
@@ -142,7 +134,7 @@ def redis(home, *arguments, password=PASSWORD, **options):
         text=True,
         check=False,
         env={"REDISCLI_AUTH": password} if password else {},
-        preexec_fn=become_nobody,
+        **as_nobody(),
         **options,
     ).stdout.strip()
 

@@ -13,7 +13,7 @@ import pytest
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host import private_services
 from helpers.run_module import run_module
-from helpers.unprivileged import NOBODY, unprivileged_home
+from helpers.unprivileged import NOBODY, as_nobody, unprivileged_home
 
 INSTALLED = private_services.all_postgresql()
 NAMES = {"name": "o'dd \"data base", "owner": "o'dd \"role"}
@@ -63,18 +63,6 @@ class Place:
             cwd="/",
             **as_nobody(),
         )
-
-
-def as_nobody():
-    # the effective user of the fixture is not that of a new process
-    return {"preexec_fn": become_nobody} if os.getuid() == 0 else {}
-
-
-def become_nobody():
-    os.seteuid(0)
-    os.setgroups([])
-    os.setresgid(NOBODY, NOBODY, NOBODY)
-    os.setresuid(NOBODY, NOBODY, NOBODY)
 
 
 def stop(process):
