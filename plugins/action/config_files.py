@@ -20,6 +20,9 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._collection im
     collection_version,
 )
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._held_secrets import HeldSecrets
+from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory._variables import (
+    AS_TEXT,
+)
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._named_values import (
     resolved,
     value_of,
@@ -28,14 +31,6 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._provenance_ch
     digests,
     stamp,
 )
-
-try:
-    from ansible.template import trust_as_template  # noqa: F401  pylint: disable=unused-import
-
-    RENDER_OPTIONS: dict[str, Any] = {}
-except ImportError:
-    # before ansible-core 2.19, a text that looks like a list or a dict would be converted to one
-    RENDER_OPTIONS = {"convert_data": False}
 
 
 class ActionModule(ActionBase):
@@ -108,7 +103,7 @@ class ActionModule(ActionBase):
             )
             try:
                 path = self._find_needle("templates", item.pop("src"))
-                text = lookup.run([path], variables=task_vars, **RENDER_OPTIONS)[0]
+                text = lookup.run([path], variables=task_vars, **AS_TEXT)[0]
             except AnsibleError as error:
                 raise AnsibleActionFail(
                     "config_files: cannot render %s. Evidence: %s. Fix: correct the template or its "

@@ -22,6 +22,7 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._fleet import 
     lines,
     plural,
 )
+from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._health import NOT_CHECKED
 
 
 class ActionModule(ActionBase):
@@ -59,8 +60,18 @@ class ActionModule(ActionBase):
                 % (plural(fatal, "fatal finding"), plural(warnings, "warning")),
             )
         else:
-            display.display("Nothing fatal was found (%s)." % plural(warnings, "warning"))
+            display.display(
+                "Nothing fatal was found (%s).%s"
+                % (plural(warnings, "warning"), not_checked(answers))
+            )
         return result
+
+
+def not_checked(answers: Mapping[str, Mapping[str, Any]]) -> str:
+    """A sentence for a testbed without a health page and probes: programs that run may be idle."""
+    runs = any(answer.get("installed", {}).get("testbed") for answer in answers.values())
+    checked = any(answer.get("health_checked") for answer in answers.values())
+    return " " + NOT_CHECKED if runs and not checked else ""
 
 
 def now() -> str:

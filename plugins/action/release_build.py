@@ -11,6 +11,7 @@ no host gets any.
 from __future__ import annotations
 
 import os
+import tarfile
 import tempfile
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -19,7 +20,10 @@ from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._build import git_wheels
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._build import (
+    git_wheels,
+    trees,
+)
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._build.git import GitError
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._build.installers import (
     InstallError,
@@ -39,22 +43,25 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._release.lock_
     LockError,
     access_files,
     must_read,
-    obtain,
 )
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._collection import (
     ROOT,
     collection_version,
 )
-from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._last_used import (
-    keep_locks,
-    keep_wheels,
-)
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._named_values import resolved
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._release_board import Board, Entry
+from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._release_inputs import (
+    NAMED,
+    Inputs,
+    Preparation,
+)
 
 FOR_THE_CONTROLLER = ("username", "token", "ca_cert")
-GIT = ("repositories", "git_username", "git_token", "git_ca_cert", "wheels_dir", "wheelhouse")
-NAMED = ("indexes", "repositories", "git_token")
+# options of the action alone
+ITS_OWN = (
+    *("repositories", "git_username", "git_token", "git_ca_cert", "wheels_dir", "wheelhouse"),
+    *("requirement_files", "constraints", "build_from_source"),
+)
 MODULE = "bnlnpps.swf_testbed.release_build"
 TOOLS_LOCK = ROOT / "roles/release/files/tools.txt"
 
@@ -205,20 +212,18 @@ class ActionModule(ActionBase):
         :param given: the private arguments of the module.
         """
         options = self._arguments
-        indexes, wheelhouse = list(options.get("indexes") or []), options.get("wheelhouse")
-        wheels = None
+        wheelhouse = options.get("wheelhouse")
+        prepared = Preparation(options, self._task.check_mode)
         try:
             if access and not self._task.check_mode:
-                given["access"] = access_files(normalised(indexes))
+                given["access"] = access_files(normalised(prepared.indexes))
             if wheelhouse:
-                indexes = [self._archive(wheelhouse)]
-            if options.get("repositories"):
-                wheels = self._wheels(options["repositories"])
-            # in check mode, and where the wheels are not built yet, the lock cannot be made either
-            missing = bool(options.get("repositories")) and not wheels
-            indexes = [] if missing else [*filter(None, [wheels]), *indexes]
+                archive = self._archive(wheelhouse, prepared.sources())
+                inputs = Inputs([archive], prepared.lock([archive]), str(wheelhouse))
+            else:
+                inputs = prepared.inputs()
             given.update(
-                lock=self._lock(indexes),
+                lock=inputs.lock,
                 tools_lock=must_read(
                     options.get("tools_lock_file") or TOOLS_LOCK, "lock of the tools"
                 ),
@@ -226,20 +231,19 @@ class ActionModule(ActionBase):
             )
         except InstallError as error:
             raise AnsibleActionFail(
-                explained(error, indexes, options.get("requirements") or [])
+                explained(error, prepared.indexes, options.get("requirements") or [])
             ) from None
         except (GitError, LockError, OSError, ValueError) as error:
             raise AnsibleActionFail(str(error)) from None
-        arguments = self._arguments_of_the_module(indexes)
+        arguments = self._arguments_of_the_module(inputs.indexes)
         result = self._execute(arguments, **given)
         if result.pop("needs_wheels", False):
-            directory = wheelhouse or (wheels or {})["url"]
-            result = self._execute(arguments, **given, wheels=self._send_wheels(directory))
+            result = self._execute(arguments, **given, wheels=self._send_wheels(inputs.directory))
         return result
 
     def _arguments_of_the_module(self, indexes: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         """The arguments of the task, without credentials."""
-        arguments = {key: value for key, value in self._arguments.items() if key not in GIT}
+        arguments = {key: value for key, value in self._arguments.items() if key not in ITS_OWN}
         public = [
             {key: value for key, value in index.items() if key not in FOR_THE_CONTROLLER}
             for index in indexes
@@ -255,8 +259,11 @@ class ActionModule(ActionBase):
             task_vars=self._vars,
         )
 
-    def _archive(self, path: Any) -> dict[str, Any]:
-        """The index that stands for an archive of the module wheelhouse, the only one then."""
+    def _archive(self, path: Any, sources: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+        """The index that stands for an archive of the module wheelhouse, the only one then.
+
+        :param sources: of the release; the archive must have their source trees.
+        """
         for needed, what in (
             (path, "the archive"),
             (self._arguments.get("lock_file"), "the lock that it was made from"),
@@ -266,6 +273,16 @@ class ActionModule(ActionBase):
                     "there is no %s on the controller, %s. Fix: run ansible-playbook "
                     "playbooks/wheelhouse.yml" % (needed, what)
                 )
+        wanted = {trees.file_name(item) for item in sources if git_wheels.TREE in item["install"]}
+        if wanted:
+            with tarfile.open(os.path.expanduser(str(path))) as archive:
+                wanted -= set(archive.getnames())
+        if wanted:
+            raise ValueError(
+                "the archive %s lacks source trees of the stack. Evidence: it has no %s. Fix: run "
+                "ansible-playbook playbooks/wheelhouse.yml again"
+                % (path, ", ".join(sorted(wanted)))
+            )
         return {
             "name": release_wheelhouse.INDEX,
             "preset": "directory",
@@ -273,27 +290,9 @@ class ActionModule(ActionBase):
             "packages": [],
         }
 
-    def _wheels(self, repositories: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
-        """The index of the wheels that are built from git; None in check mode if they are not built
-        yet."""
-        options = self._arguments
-        if not options.get("wheels_dir"):
-            raise ValueError("wheels_dir is required with repositories")
-        if not all({"url", "commit"} <= set(repository) for repository in repositories):
-            raise ValueError("each of the repositories needs url and commit")
-        found = git_wheels.obtain(
-            [{"subdirectory": None, **repository} for repository in repositories],
-            str(options["wheels_dir"]),
-            {key: options.get("git_" + key) or None for key in ("username", "token", "ca_cert")},
-            self._task.check_mode,
-        )
-        if found and not self._task.check_mode:
-            keep_wheels(found["url"], self._limit_locks())
-        return found
-
     def _send_wheels(self, directory: Any) -> str:
-        """Send the wheels of a directory, or an archive of wheels, to the host, in one file; returns
-        its path there."""
+        """Send the wheels and source trees of a directory, or an archive of them, to the host, in one
+        file; returns its path there."""
         remote = self._remote("wheels.tar")
         with tempfile.TemporaryDirectory() as scratch:
             archive = os.path.expanduser(str(directory))
@@ -303,33 +302,6 @@ class ActionModule(ActionBase):
             self._transfer_file(archive, remote)
         self._fixup_perms2((os.path.dirname(remote), remote))
         return remote
-
-    def _lock(self, indexes: Sequence[Mapping[str, Any]]) -> str | None:
-        options = self._arguments
-        if not options.get("lock_file"):
-            raise ValueError("lock_file is required")
-        path = os.path.expanduser(str(options["lock_file"]))
-        # what is built from git is wanted, too; only its wheel has its name
-        built = [
-            name
-            for index in indexes
-            if index["name"] == git_wheels.INDEX
-            for name in index["packages"]
-        ]
-        text = obtain(
-            path,
-            [*(options.get("requirements") or []), *built],
-            normalised(indexes),
-            options.get("constraints_file"),
-            options.get("min_python", "3.10"),
-            self._task.check_mode,
-        )
-        if options.get("locks_dir") and not self._task.check_mode:
-            keep_locks(path, str(options["locks_dir"]), self._limit_locks())
-        return text
-
-    def _limit_locks(self) -> int:
-        return int(self._arguments.get("keep_locks", 50))
 
 
 def result_of(mine: Entry) -> dict[str, Any]:

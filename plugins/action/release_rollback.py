@@ -38,7 +38,13 @@ class ActionModule(ActionBase):
     def run(self, tmp: None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         super().run(tmp, task_vars)
         _validation, options = self.validate_argument_spec(argument_spec=ARGUMENTS)
-        result = {"changed": False, "serves": False, "secrets": [], "deferred": options["defer"]}
+        result = {
+            "changed": False,
+            "serves": False,
+            "health_checked": False,
+            "secrets": [],
+            "deferred": options["defer"],
+        }
         try:
             self._roll_back(options, result, task_vars)
         except StepError as error:
@@ -129,14 +135,16 @@ class ActionModule(ActionBase):
             state="applied",
             **{name: options[name] for name in ("min_uptime", "wait_timeout", "log_tail")},
         )
-        if options["health_url"]:
-            self._step(
+        if options["health_url"] or options["probes"]:
+            answer = self._step(
                 "testbed_health",
                 task_vars,
                 url=options["health_url"],
+                config=conf,
                 timeout=options["health_timeout"],
-                ca_cert=options["ca_cert"],
+                **{name: options[name] for name in ("probes", "components", "ca_cert")},
             )
+            result["health_checked"] = answer["checked"]
         result["serves"] = True
         result["changed"] = result["changed"] or daemon["changed"] or applied["changed"]
         if options["snapshots"]:
@@ -224,9 +232,14 @@ def story(options: Mapping[str, Any], result: Mapping[str, Any]) -> str:
         return "\n".join(lines[:-1])
     if result["serves"]:
         lines.append(
-            "The release %s serves again, with its configuration%s, and is healthy. The failed "
-            "release is still on the disk. %s."
-            % (result["id"], " and its former secrets (%s)" % secrets if secrets else "", NEXT)
+            "The release %s serves again, with its configuration%s, and is %s. The failed release "
+            "is still on the disk. %s."
+            % (
+                result["id"],
+                " and its former secrets (%s)" % secrets if secrets else "",
+                "healthy" if result["health_checked"] else "running; health not checked",
+                NEXT,
+            )
         )
     elif "id" in result:
         lines.append(

@@ -11,6 +11,10 @@ from typing import Any
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
+from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._health import (
+    HEALTHY,
+    NOT_CHECKED,
+)
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._missing import lost_by
 
 HEADINGS = ("HOST", "INSTANCE", "PROGRAM", "STATE", "PID", "UPTIME")
@@ -136,6 +140,7 @@ class ActionModule(ActionBase):
             display.display(line)
         display.display("")
         monitor = self._task.args.get("monitor_url")
+        checked = any(answer.get("health_checked") for answer in answers.values())
         if problems and self._task.check_mode:
             # check mode before the first installation is not an error
             display.display("This is the present status; check mode changes nothing.")
@@ -147,8 +152,8 @@ class ActionModule(ActionBase):
             )
         else:
             display.display(
-                "The testbed is healthy."
+                (HEALTHY if checked else NOT_CHECKED)
                 + (" Monitor: %s/" % monitor.rstrip("/") if monitor else "")
             )
-        result.update(changed=False, healthy=not problems)
+        result.update(changed=False, healthy=checked and not problems, health_checked=checked)
         return result

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 import tarfile
 import tempfile
 from collections.abc import Mapping
@@ -17,7 +18,11 @@ from ansible.errors import AnsibleActionFail
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._build.git_wheels import pack
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._build import (
+    git_wheels,
+    trees,
+)
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._build.git import GitError
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._build.installers import (
     InstallError,
 )
@@ -30,22 +35,23 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._release.lock_
     LockError,
     access,
     must_read,
-    obtain,
     read,
 )
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._release.wheelhouse import collect
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._named_values import resolved
+from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._release_inputs import (
+    NAMED,
+    OPTIONS,
+    Preparation,
+)
 
 ARGUMENT_SPEC = {
     "dest": {"type": "path", "required": True},
     "pythons": {"type": "list", "elements": "str", "required": True},
     "architectures": {"type": "list", "elements": "str", "default": ["x86_64"]},
     "glibc": {"type": "str", "default": "2.34"},
-    "requirements": {"type": "list", "elements": "str", "default": []},
-    "lock_file": {"type": "path", "required": True},
-    "constraints_file": {"type": "path"},
     "tools_lock_file": {"type": "path", "required": True},
-    "min_python": {"type": "str", "default": "3.10"},
+    **OPTIONS,
     "indexes": {"type": "list", "elements": "dict", "default": [], "options": ARGUMENTS},
 }
 
@@ -56,32 +62,31 @@ class ActionModule(ActionBase):
 
     def run(self, tmp: None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         super().run(tmp, task_vars)
-        arguments = resolved(self._task.args, ("indexes",), task_vars or {}, self._templar)
+        arguments = resolved(self._task.args, NAMED, task_vars or {}, self._templar)
         validated = ArgumentSpecValidator(ARGUMENT_SPEC).validate(arguments)
         if validated.error_messages:
             raise AnsibleActionFail("; ".join(validated.error_messages))
         options = validated.validated_parameters
+        prepared = Preparation(options, self._task.check_mode)
         try:
-            return self._made(options)
+            return self._made(options, prepared)
         except InstallError as error:
             raise AnsibleActionFail(
                 explained(
-                    error, options["indexes"], options["requirements"], lock=options["lock_file"]
+                    error, prepared.indexes, options["requirements"], lock=options["lock_file"]
                 )
             ) from None
-        except (LockError, OSError, ValueError) as error:
+        except (GitError, LockError, OSError, ValueError) as error:
             raise AnsibleActionFail(str(error)) from None
 
-    def _made(self, options: Mapping[str, Any]) -> dict[str, Any]:
-        indexes = normalised(options["indexes"])
-        lock = obtain(
-            options["lock_file"],
-            options["requirements"],
-            indexes,
-            options["constraints_file"],
-            options["min_python"],
-            self._task.check_mode,
-        )
+    def _made(self, options: Mapping[str, Any], prepared: Preparation) -> dict[str, Any]:
+        inputs = prepared.inputs()
+        lock, indexes = inputs.lock, normalised(inputs.indexes)
+        wanted = [
+            trees.file_name(source)
+            for source in prepared.sources()
+            if git_wheels.TREE in source["install"]
+        ]
         tools = must_read(options["tools_lock_file"], "lock of the tools")
         content = json.dumps(
             [lock, tools, options["pythons"], options["architectures"], options["glibc"]]
@@ -108,8 +113,10 @@ class ActionModule(ActionBase):
                 target,
                 scratch,
             )
-            pack(target, options["dest"] + ".part")
+            for name in wanted:
+                shutil.copy(os.path.join(str(inputs.directory), name), target)
+            git_wheels.pack(target, options["dest"] + ".part")
         os.replace(options["dest"] + ".part", options["dest"])
         with open(note, "w", encoding="ascii") as stream:
             stream.write(digest)
-        return dict(result, files=len(found))
+        return dict(result, files=len(found) + len(wanted))

@@ -15,7 +15,8 @@ options:
     required: true
   files:
     description: Paths of the configuration files that belong to a release, C(supervisord.conf)
-      first, then the unit if there is one. Files with secrets do not belong here.
+      first, then the unit if there is one, then those of the stack, which are next to the first one.
+      Files with secrets do not belong here.
     type: list
     elements: path
 """

@@ -25,19 +25,26 @@ options:
       - V(roles) are the roles of the components that the host runs, such as V(monitor), and
         V(secrets) the names of the secrets that they need, and V(secret_files) the files of these
         secrets, with their content.
+      - V(steps) are the steps of the components that the host runs. V(files) are the configuration files
+        of the stack, as M(bnlnpps.swf_testbed.config_files) has them, and V(release_files) the names of
+        all files in the configuration directory that are restored with a release.
       - V(database_tool) is the program that reports on the database of the monitor, if there is one.
       - V(services) are the services that the instance of the host runs for itself, each with
         C(name), and C(ready), a command that ends with 0 while the service accepts connections.
-      - V(requires) is a list of one item, what the stack needs of a host.
-      - V(health) is a list of one item, how to find out whether the testbed does its work.
+      - V(health) is a list of one item, how to find out whether the testbed does its work, with the
+        probes of the host, and the roles of all components. V(start_timeouts) are the longest times
+        that the start of the components of the host may take, in seconds.
       - V(import_check) are the packages that must be importable before a release counts as built,
         V(requirements) the requirements of the stack, V(extra_requirements) those of the components
-        that the inventory adds, and V(repositories) the git repositories of these.
+        that the inventory adds, and V(repositories) the git repositories of both.
+      - V(release) is a list of one item, how a lock of the stack is made, and V(requires) one with the
+        oldest versions of what the stack uses.
       - V(ports) are the addresses and ports that they listen on, each with C(name), C(host),
         C(port), and C(variable), the variable that sets the port.
       - V(programs) are the components as programs of supervisord, each with its own environment, and
-        V(environment) is a list of one item, what all of them get. Paths are those of the instance,
-        which a preflight check finds.
+        V(environment) is a list of one item, what all of them get. If the stack has files, it includes
+        C(SWF_STACK_FILES), a digest of them. Paths are those of the instance, which a preflight check
+        finds.
     type: list
     elements: str
     choices:
@@ -52,12 +59,17 @@ options:
       - requirements
       - extra_requirements
       - repositories
+      - release
+      - requires
       - ports
       - programs
       - environment
       - health
+      - start_timeouts
       - database_tool
-      - requires
+      - steps
+      - files
+      - release_files
       - services
     required: true
 """
@@ -77,6 +89,8 @@ _raw:
     - [broker, monitor, monitor-listener]
 """
 
+import hashlib
+import json
 from typing import Any
 
 from ansible.errors import AnsibleLookupError
@@ -103,21 +117,26 @@ class LookupModule(LookupBase):
         return [self._part(stack, term, variables or {}) for term in terms]
 
     def _part(self, stack: Stack, term: str, variables: dict[str, Any]) -> list[Any]:
-        if term in OF_HOST:
+        if term in OF_THE_HOST:
             names = _variables.trusted("{{ swf_testbed_components }}")
-            found = getattr(stack, OF_HOST[term])(_data.rendered(names, self._templar, variables))
-            return _data.rendered(found, self._templar, variables)
+            found = getattr(stack, OF_THE_HOST[term])(
+                _data.rendered(names, self._templar, variables)
+            )
+            found = _data.rendered(found, self._templar, variables)
+            return [found] if term == "health" else found
         if term == "requires":
-            return [stack.content["requires"]]
-        if term == "health":
-            return [_data.rendered(stack.health(), self._templar, variables)]
+            return [stack.requires()]
+        if term == "release":
+            return [_data.rendered(stack.release(), self._templar, variables)]
+        if term == "files":
+            return self._files(stack, variables)
         if term in PLAIN:
             return getattr(stack, PLAIN[term])()
         if term not in TEMPLATES:
             raise AnsibleLookupError("the lookup stack has no part %r" % term)
         found = _data.rendered(getattr(stack, TEMPLATES[term])(), self._templar, variables)
         if term == "environment":
-            return [_data.without_empty(found)]
+            return [_data.without_empty({**self._digest(stack, variables), **found})]
         if term == "programs":
             return [
                 dict(program, environment=_data.without_empty(program["environment"]))
@@ -125,25 +144,46 @@ class LookupModule(LookupBase):
             ]
         return found
 
+    def _files(self, stack: Stack, variables: dict[str, Any]) -> list[Any]:
+        def text(template: str) -> str:
+            # alone: in a list, before ansible-core 2.19, a text that looks like a list would be one
+            return _data.rendered(template, self._templar, variables, **_variables.AS_TEXT)
 
-# terms and the methods of the stack that have the answer
-OF_HOST = {
+        return [{key: str(text(value)) for key, value in item.items()} for item in stack.files()]
+
+    def _digest(self, stack: Stack, variables: dict[str, Any]) -> dict[str, str]:
+        """supervisord restarts a program only if its section changed. With this variable a change of
+        a file, too, is a change of the section of each program."""
+        contents = [(item["dest"], item["content"]) for item in self._files(stack, variables)]
+        if not contents:
+            return {}
+        digest = hashlib.sha256(json.dumps(contents).encode()).hexdigest()
+        return {"SWF_STACK_FILES": digest[:12]}
+
+
+# terms, and the methods of the stack that depend on the components of the host
+OF_THE_HOST = {
     "extra": "added",
     "roles": "roles",
     "secrets": "secrets",
     "secret_files": "secret_files",
     "services": "services",
+    "steps": "steps",
+    "health": "health",
+    "start_timeouts": "start_timeouts",
 }
+# terms, and the methods of the stack that have the answer
 PLAIN = {
     "names": "names",
     "packages": "packages",
     "distributions": "distributions",
     "database_tool": "database_tool",
+    "release_files": "release_files",
 }
 TEMPLATES = {
     "import_check": "import_check",
     "extra_requirements": "extra_requirements",
-    "repositories": "extra_repositories",
+    "repositories": "repositories",
     "requirements": "requirements",
     "ports": "listeners",
     "programs": "programs",

@@ -102,6 +102,17 @@ options:
         description: URL of the monitor's health check, if the instance has a monitor.
         type: str
         default: ""
+      probes:
+        description: Its probes, as O(bnlnpps.swf_testbed.testbed_health#module:probes).
+        type: list
+        elements: dict
+        default: []
+      components:
+        description: The programs of the stack, each with C(name) and C(role), and
+          C(reads_env_file) as in a stack file.
+        type: list
+        elements: dict
+        default: []
       certificate_names:
         description: Names and addresses that clients use, if the instance has its own certificate.
         type: list
@@ -299,6 +310,11 @@ installed:
   returned: always
   type: dict
   sample: {testbed: true}
+health_checked:
+  description: Whether the health page of the monitor or a probe was asked.
+  returned: when the host answered
+  type: bool
+  sample: true
 reached:
   description: Whether the host answered.
   returned: always
@@ -359,12 +375,15 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.configu
 
 TEXT = {"type": "str", "default": ""}
 TEXTS = {"type": "list", "elements": "str", "default": []}
+DICTS = {"type": "list", "elements": "dict", "default": []}
 NAME = {"type": "str", "required": True}
 PORT = {"type": "int", "required": True}
 INSTANCE = {
     "name": NAME,
     "part": NAME,
     "health_url": TEXT,
+    "probes": DICTS,
+    "components": DICTS,
     "certificate_names": TEXTS,
     "ports": ports.OPTION,
 }
@@ -435,10 +454,11 @@ def indexes_of(
 
 def examine(
     options: Mapping[str, Any], folder: str
-) -> tuple[dict[str, bool], list[dict[str, Any]]]:
-    """(installed, findings) of this host."""
+) -> tuple[dict[str, bool], bool, list[dict[str, Any]]]:
+    """(installed, health checked, findings) of this host."""
     version, python = systemd.version(), None
     installed: dict[str, bool] = {}
+    checked = False
     found: list[dict[str, Any] | None] = []
     if options["instances"]:
         python, found = python_of(options)
@@ -447,7 +467,8 @@ def examine(
     found.append(unsynchronised())
     for item in options["instances"]:
         places = layout(item["name"], options["scope"], environment_of_login())
-        installed[item["part"]], more = instance.examine(item, places, options)
+        installed[item["part"]], asked, more = instance.examine(item, places, options)
+        checked = checked or asked
         found += more
     for item in options["services"]:
         installed[item["part"]], more = service.examine(item, options, version)
@@ -456,7 +477,7 @@ def examine(
         found += indexes_of(options, options["index_cas"], folder, python)
     for item in filter(lambda item: item["needed"], options["reach"]):
         found += reach(item, options["timeout"], options["expiry_days"])
-    return installed, [item for item in found if item]
+    return installed, checked, [item for item in found if item]
 
 
 def main() -> None:
@@ -493,7 +514,7 @@ def main() -> None:
         module.fail_json(msg=str(error))
     began, started = time.time(), time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
-        installed, found = examine(options, folder)
+        installed, checked, found = examine(options, folder)
     places = [
         layout(item["name"], options["scope"], environment_of_login())
         for item in options["instances"]
@@ -507,6 +528,7 @@ def main() -> None:
         changed=False,
         findings=found,
         installed=installed,
+        health_checked=checked,
         reached=True,
         clock={"began": began, "took": time.monotonic() - started},
     )

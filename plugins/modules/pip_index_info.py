@@ -38,6 +38,7 @@ options:
     default:
       - swf-testbed
       - swf-common-lib
+      - swf-broker
       - swf-monitor
       - swf-daqsim-agent
       - swf-data-agent
@@ -271,8 +272,8 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.probe i
 )
 
 PACKAGES = (
-    "swf-testbed swf-common-lib swf-monitor swf-daqsim-agent swf-data-agent swf-processing-agent "
-    "swf-fastmon-agent swf-mcp-agent"
+    "swf-testbed swf-common-lib swf-broker swf-monitor swf-daqsim-agent swf-data-agent "
+    "swf-processing-agent swf-fastmon-agent swf-mcp-agent"
 ).split()
 
 

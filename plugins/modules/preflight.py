@@ -42,6 +42,10 @@ options:
     description: Oldest Python that the packages support.
     type: str
     default: "3.10"
+  min_sqlite:
+    description: Oldest SQLite of O(python) that the packages support. Empty disables the check.
+    type: str
+    default: ""
   ports:
     description:
       - TCP ports that the instance will listen on. A port that a process of this instance holds
@@ -220,6 +224,7 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.python i
     find_python,
     python_problem,
     release_of,
+    sqlite_problem,
     venv_problem,
 )
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.systemd_checks import (
@@ -254,6 +259,9 @@ def add_systemd(options: Mapping[str, Any], places: dict[str, Any]) -> None:
         credentials=credentials,
         user=options["user"] if system else "",
         operators=options["operators"] if system else "",
+        # USER and HOME of the programs
+        login=options["user"] if system else pwd.getpwuid(os.getuid()).pw_name,
+        home=places["state_dir"] if system else environment_of_login()["HOME"],
         accounts_missing=system
         and (
             options["operators"] in groups
@@ -357,6 +365,7 @@ def main() -> None:
             "scope": {"type": "str", "choices": ["user", "system"], "default": "user"},
             "python": {"type": "str", "default": "python3"},
             "min_python": {"type": "str", "default": "3.10"},
+            "min_sqlite": {"type": "str", "default": ""},
             "ports": ports.OPTION,
             "min_free_mb": {"type": "int", "default": 0},
             "postgresql": {"type": "str"},
@@ -395,6 +404,7 @@ def main() -> None:
     candidates = [
         python_problem(options["python"], options["min_python"], found, release_of()),
         venv_problem(found, find_uv()),
+        sqlite_problem(found, options["min_sqlite"]),
     ]
     if options["scope"] == "system":
         candidates += system_problems(places["systemd"] or None)

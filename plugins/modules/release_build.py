@@ -15,6 +15,8 @@ description:
   - A release is a virtual environment that is built from a lock, a requirements file with exact
     versions and hashes. Its id is the version and a hash of the lock, so that it is the same on
     every host. The tools, such as supervisor, are built from a lock of their own.
+  - A release can also have source trees, the files of git repositories, in C(src/NAME). The commits
+    are part of its id.
   - The lock is a file on the controller. If it does not exist, C(uv) makes it there once. All hosts
     and all later runs then install the same files.
   - Each name is requested from one index only, the one that claims it in O(indexes[].packages). A
@@ -51,41 +53,14 @@ options:
       - A login that sets E(UV_CACHE_DIR) or E(PIP_CACHE_DIR) uses, and limits, that cache instead.
     type: int
     default: 1000
-  locks_dir:
-    description: Directory on the controller to which O(keep_locks) applies, if O(lock_file) is in
-      it. A lock elsewhere is never removed.
-    type: path
-  keep_locks:
-    description: Number of locks that this module made to keep in O(locks_dir), and number of
-      directories of wheels to keep in O(wheels_dir). The least recently used ones are removed. A
-      lock that is needed again is made again, with the versions of that day.
-    type: int
-    default: 50
   version:
     description: First part of the id of the release.
     type: str
     required: true
-  requirements:
-    description: Requirements to lock when O(lock_file) does not exist, for example
-      V(swf-testbed==0.1.0).
-    type: list
-    elements: str
-    default: []
-  lock_file:
-    description: Path of the lock on the controller.
-    type: path
-    required: true
-  constraints_file:
-    description: Path on the controller of constraints (exact versions) for a new lock.
-    type: path
   tools_lock_file:
     description: Path on the controller of the lock of the tools. The default is that of the role
       P(bnlnpps.swf_testbed.release#role).
     type: path
-  min_python:
-    description: Oldest Python that a new lock must support.
-    type: str
-    default: "3.10"
   python:
     description: Name or path of the Python on the host.
     type: str
@@ -96,46 +71,6 @@ options:
         O(bnlnpps.swf_testbed.pip_index#role:main:swf_testbed_pip_indexes).
       - The logins and O(indexes[].ca_cert) are used to make a lock. They stay on the controller.
     default: []
-  repositories:
-    description:
-      - Components that are installed from git instead of an index. They are built once on the
-        controller and sent to the hosts as wheels, so that no host needs git or a token.
-      - Their names are read from the built wheels. They are installed from no other source,
-        whatever O(indexes) claim.
-    type: list
-    elements: dict
-    default: []
-    suboptions:
-      url:
-        description: Address of the repository, https without credentials, or ssh.
-        type: str
-        required: true
-      commit:
-        description: The full id of a commit. Branches and tags are refused, since they move.
-        type: str
-        required: true
-      subdirectory:
-        description: Directory of the package in the repository.
-        type: str
-  repositories_of:
-    description: Name of the variable with O(repositories), instead of O(repositories). An empty
-      name stands for no repositories.
-    type: str
-  git_username:
-    description: User name for repositories over https. The default suits GitHub.
-    type: str
-  git_token:
-    description: Token for repositories over https. It stays on the controller.
-    type: str
-  git_token_of:
-    description: Name of the variable with O(git_token), so that the task does not contain it.
-    type: str
-  git_ca_cert:
-    description: Path on the controller of CA certificates for repositories over https.
-    type: path
-  wheels_dir:
-    description: Directory on the controller for built wheels. Required with O(repositories).
-    type: path
   wheelhouse:
     description:
       - Path on the controller of an archive of M(bnlnpps.swf_testbed.wheelhouse). It is sent to
@@ -166,6 +101,7 @@ options:
     type: dict
 extends_documentation_fragment:
   - bnlnpps.swf_testbed.release
+  - bnlnpps.swf_testbed.release_inputs
   - bnlnpps.swf_testbed.manifest
   - bnlnpps.swf_testbed.package_indexes
 attributes:
@@ -304,6 +240,7 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._release impor
     archive,
     config_snapshot,
     store,
+    trees,
     wheelhouse,
 )
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._release.build_cache import (
@@ -395,10 +332,11 @@ def built(module: AnsibleModule) -> dict[str, Any]:
         ),
         None,
     )
-    # tools are not among the wheels that are built from git
+    # tools are not among the files that are made from git
     needed = missing if sent and sent["name"] == wheelhouse.INDEX else set(missing) - {"tools"}
     received = given["wheels"] or given["archive"]
-    if needed and sent and not received and not module.check_mode:
+    made = sent or trees.of_lock(given["lock"] or "")
+    if needed and made and not received and not module.check_mode:
         return dict(result, needs_wheels=True)
     listed = record(options["manifest"], entries_of(root), module.check_mode)
     result["changed"] = result["changed"] or listed
@@ -411,12 +349,14 @@ def built(module: AnsibleModule) -> dict[str, Any]:
     ):
         # the run that had the lock before may have built it
         places = places_of(options)
-        if sent and given["wheels"]:
+        if given["wheels"]:
             git_wheels.unpack(given["wheels"], wheels)
+        if sent and given["wheels"]:
             sent["url"] = wheels
         if given["archive"]:
             archive.verify(given["archive"], given["archive_sha256"])
         about = {name: options[name] for name in ("import_check", "version")}
+        about["archives"] = wheels if given["wheels"] else None
         for part, lock, indexes, more in (
             ("tools", given["tools_lock"], tools_indexes(options["indexes"]), {}),
             ("release", given["lock"], normalised(options["indexes"]), about),
@@ -544,8 +484,21 @@ def main() -> None:
                     "url": {"type": "str", "required": True},
                     "commit": {"type": "str", "required": True},
                     "subdirectory": {"type": "str"},
+                    "name": {"type": "str"},
+                    "install": {"type": "list", "elements": "str", "choices": ["wheel", "tree"]},
                 },
             },
+            "requirement_files": {
+                "type": "list",
+                "elements": "dict",
+                "default": [],
+                "options": {
+                    "source": {"type": "str", "required": True},
+                    "path": {"type": "str", "required": True},
+                },
+            },
+            "constraints": {"type": "list", "elements": "str", "default": []},
+            "build_from_source": {"type": "list", "elements": "str", "default": []},
             "repositories_of": {"type": "str"},
             "git_username": {"type": "str"},
             "git_token": {"type": "str", "no_log": True},

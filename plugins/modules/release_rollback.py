@@ -13,7 +13,8 @@ author:
   - BNL NPPS (@bnlnpps)
 description:
   - Restores the configuration of a release, lets supervisord apply it, waits until all programs run
-    and the monitor is healthy, and activates the release if it is not active.
+    and the testbed is healthy, and activates the release if it is not active. Without
+    O(health_url) and O(probes) the health is not checked, and the message reports that.
   - It is one task for M(bnlnpps.swf_testbed.supervisor_daemon),
     M(bnlnpps.swf_testbed.supervisor_program), M(bnlnpps.swf_testbed.testbed_health) and
     M(bnlnpps.swf_testbed.release_activate).
@@ -82,6 +83,17 @@ options:
     description: Address of the health page of the monitor. Empty on hosts without a monitor.
     type: str
     default: ""
+  probes:
+    description: As O(bnlnpps.swf_testbed.testbed_health#module:probes). Those of programs that the
+      release does not have are left out.
+    type: list
+    elements: dict
+    default: []
+  components:
+    description: As O(bnlnpps.swf_testbed.testbed_health#module:components).
+    type: list
+    elements: dict
+    default: []
   health_timeout:
     description: Seconds to wait for the testbed to be healthy.
     type: float
@@ -140,7 +152,12 @@ before:
   type: str
   sample: 0.1.0-3f2a9c1e
 serves:
-  description: Whether that release is healthy.
+  description: Whether the programs of that release run, and its health was good if it was checked.
+  returned: always
+  type: bool
+  sample: true
+health_checked:
+  description: Whether the health of that release was checked.
   returned: always
   type: bool
   sample: true
@@ -196,6 +213,8 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "wait_timeout": {"type": "float", "default": 60},
     "log_tail": {"type": "int", "default": 2000},
     "health_url": {"type": "str", "default": ""},
+    "probes": {"type": "list", "elements": "dict", "default": []},
+    "components": {"type": "list", "elements": "dict", "default": []},
     "health_timeout": {"type": "float", "default": 60},
     "ca_cert": {"type": "path"},
 }

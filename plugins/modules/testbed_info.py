@@ -12,9 +12,9 @@ version_added: 0.1.0
 author:
   - BNL NPPS (@bnlnpps)
 description:
-  - Reports, in one call, the release, the daemon and the programs of each instance, and the health
-    that the monitor reports. An instance that is down or not installed is part of the report and no
-    failure.
+  - Reports, in one call, the release, the daemon and the programs of each instance, the health that
+    the monitor reports, and the probes of the stack that do not pass. An instance that is down or
+    not installed is part of the report and no failure.
   - A running program that ended at least twice within the last hour, and was restarted by
     supervisord, is unhealthy.
   - If programs are unhealthy and another release became active less than a day ago, a problem
@@ -43,6 +43,18 @@ options:
       - Address of the monitor's health page, on a host that runs the monitor. The CA certificates
         of the last one of O(instances) verify it.
     type: str
+  probes:
+    description: The probes of the last one of O(instances), as
+      O(bnlnpps.swf_testbed.testbed_health#module:probes).
+    type: list
+    elements: dict
+    default: []
+  components:
+    description: The programs of the stack, as
+      O(bnlnpps.swf_testbed.testbed_health#module:components).
+    type: list
+    elements: dict
+    default: []
 extends_documentation_fragment:
   - bnlnpps.swf_testbed.read_only
 seealso:
@@ -95,12 +107,18 @@ instances:
       type: list
       elements: dict
 healthy:
-  description: Whether no instance has a problem.
+  description: Whether no instance has a problem, and the health was checked.
+  returned: always
+  type: bool
+  sample: true
+health_checked:
+  description: Whether the health page was asked, or a probe. V(false) also if no program runs.
   returned: always
   type: bool
   sample: true
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
@@ -122,15 +140,15 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._instance.heal
     ask,
     problems,
 )
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._instance.probes import Probes
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._instance.state import State
 
 
-def report(instance: str, scope: str) -> dict[str, Any]:
+def report(state: State) -> dict[str, Any]:
     """The state of one instance."""
-    state = State(layout(instance, scope, environment_of_login()))
     found = state.findings + (instance_problems(state.places) if state.installed else [])
     return {
-        "name": instance,
+        "name": state.places["instance"],
         "release": state.release,
         "processes": state.processes,
         "config": state.places["supervisord_conf"],
@@ -140,12 +158,25 @@ def report(instance: str, scope: str) -> dict[str, Any]:
     }
 
 
+def health_problems(state: State, options: Mapping[str, Any]) -> tuple[bool, list[str]]:
+    """(whether there was something to ask, what the monitor reports and the failed probes)."""
+    ca_file, components = state.places["ca_file"], options["components"]
+    found = []
+    if options["health_url"]:
+        found += problems(*ask(options["health_url"], ca_file), components)
+    probes = Probes(options["probes"], components, ca_file)
+    found += [message(item) for _name, item in probes.findings(state.client, state.processes)]
+    return bool(options["health_url"] or probes.asked), found
+
+
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "instances": {"type": "list", "elements": "str", "required": True},
             "scope": {"type": "str", "choices": ["user", "system"], "default": "user"},
             "health_url": {"type": "str"},
+            "probes": {"type": "list", "elements": "dict", "default": []},
+            "components": {"type": "list", "elements": "dict", "default": []},
         },
         supports_check_mode=True,
     )
@@ -153,18 +184,22 @@ def main() -> None:
         names = [instance_name(name, "instances") for name in module.params["instances"]]
     except InstanceNameError as error:
         module.fail_json(msg=str(error))
-    found = [report(name, module.params["scope"]) for name in names]
+    options = module.params
+    states = [State(layout(name, options["scope"], environment_of_login())) for name in names]
+    found = [report(state) for state in states]
+    checked = False
     # if its daemon is down, the monitor was reported already
-    if module.params["health_url"] and found and found[-1]["processes"]:
-        ca_file = layout(found[-1]["name"], module.params["scope"], environment_of_login())[
-            "ca_file"
-        ]
-        found[-1]["problems"] += problems(*ask(module.params["health_url"], ca_file))
+    if states and states[-1].processes:
+        checked, lines = health_problems(states[-1], options)
+        found[-1]["problems"] += lines
     if not module.check_mode:
         # the last call of a run
         release()
     module.exit_json(
-        changed=False, instances=found, healthy=not any(item["problems"] for item in found)
+        changed=False,
+        instances=found,
+        healthy=checked and not any(item["problems"] for item in found),
+        health_checked=checked,
     )
 
 

@@ -14,7 +14,8 @@ author:
 description:
   - Downloads the packages of the lock of a release and of the lock of the tools, each with its
     hash, for all O(pythons) and O(architectures), into one tar archive. Each name is requested from
-    its own index only.
+    its own index only. The wheels and source trees that are made from O(repositories) and
+    O(build_from_source) are part of the archive.
   - Runs on the controller only. If there is no lock, it is made first, as by
     M(bnlnpps.swf_testbed.release_build).
   - An archive from the same locks, for the same Pythons and architectures, is not made again.
@@ -37,31 +38,16 @@ options:
     description: Oldest C library among the hosts.
     type: str
     default: "2.34"
-  requirements:
-    description: Requirements to lock when O(lock_file) does not exist.
-    type: list
-    elements: str
-    default: []
-  lock_file:
-    description: Path of the lock of the release.
-    type: path
-    required: true
-  constraints_file:
-    description: Path of constraints for a new lock.
-    type: path
   tools_lock_file:
     description: Path of the lock of the tools.
     type: path
     required: true
-  min_python:
-    description: Oldest Python that a new lock must support.
-    type: str
-    default: "3.10"
   indexes:
     description: The indexes, as in
       O(bnlnpps.swf_testbed.common#role:variables:swf_testbed_pip_indexes), with their logins.
     default: []
 extends_documentation_fragment:
+  - bnlnpps.swf_testbed.release_inputs
   - bnlnpps.swf_testbed.package_indexes
 attributes:
   check_mode:

@@ -22,14 +22,15 @@ def read(path: Path) -> Any:
     return _variables.trusted(yaml.safe_load(path.read_text(encoding="utf-8")))
 
 
-def rendered(value: Any, templar: Any, variables: dict[str, Any]) -> Any:
+def rendered(value: Any, templar: Any, variables: dict[str, Any], **options: Any) -> Any:
     """A part of such a file with its templates replaced.
 
     :param templar: the templar of an action or a lookup.
     :param variables: of the host; what they do not have, the defaults of the roles have.
+    :param options: of the templar.
     """
     everything = dict(_variables.defaults(), **variables)
-    return _variables.templar_of(templar, everything).template(value)
+    return _variables.templar_of(templar, everything).template(value, **options)
 
 
 def without_empty(environment: dict[str, Any]) -> dict[str, Any]:

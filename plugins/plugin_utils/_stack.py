@@ -8,14 +8,18 @@ from __future__ import annotations
 import functools
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils import _data
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._manifest import (
+    found as installed,
+)
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._manifest import listing
+from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils import _data, _stack_sources
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory import (
     _types,
     _variables,
@@ -28,6 +32,7 @@ SCHEMA = FOLDER / "schema.yml"
 DEFAULT = "reference"
 STACK = "swf_testbed_stack"
 EXTRA = "swf_testbed_extra_components"
+PROBES = "swf_testbed_health_probes"
 SCOPE = "swf_testbed_scope"
 PRIVATE = _data.ROOT / "roles/testbed/meta/private_services.yml"
 #: the addresses of the services
@@ -57,8 +62,26 @@ GENERATED = (
 PRIVATE_KEYS = ("host", "clients", "ready")
 #: keys of a component that are not for the template of supervisord.conf
 NOT_FOR_SUPERVISORD = frozenset(
-    ("package", "repository", "listens", "secrets", "secrets_in", "start_timeout", *PRIVATE_KEYS)
+    (
+        "package",
+        "repository",
+        "listens",
+        "secrets",
+        "secrets_in",
+        "start_timeout",
+        "reads_env_file",
+        *PRIVATE_KEYS,
+    )
 )
+#: the file that starts programs which take secrets from their environment
+LAUNCHER = "launch.py"
+#: names of files that a stack can have in the configuration directory of an instance
+FILE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*(?<!\.service)")
+#: the names there that are ours; with a suffix, too, if it is a directory
+OUR_DIRECTORIES = frozenset(installed.DIRECTORIES["config_dir"])
+OUR_FILES = frozenset((*installed.FILES["config_dir"], listing.FILE, "provenance"))
+#: keys of a component that the checks of the health need; none is a template
+FOR_HEALTH = ("name", "role", "start_timeout", "reads_env_file")
 NAME_OF_REQUIREMENT = re.compile(r"\s*([A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?)")
 
 
@@ -81,6 +104,8 @@ class Stack:
     extra: tuple[Mapping[str, Any], ...] = ()
     #: secrets that this host has no use for
     unused: frozenset[str] = frozenset()
+    #: of swf_testbed_stack_sources: {name of a source: its repository and commit}
+    overrides: Mapping[str, Any] = field(default_factory=dict)
     #: services that a host runs for itself, if it runs a client of them
     private: tuple[Mapping[str, Any], ...] = ()
 
@@ -124,8 +149,8 @@ class Stack:
         ]
 
     def roles(self, names: Sequence[str]) -> list[str]:
-        """The roles of some components, and of those that run in addition."""
-        here = {*names, *self.added(names)}
+        """The roles of some components, and of those that the inventory adds."""
+        here = self._here(names)
         return sorted({item["role"] for item in self.components if item["name"] in here})
 
     def packages(self) -> list[str]:
@@ -148,11 +173,22 @@ class Stack:
         """What the additional components need of an index."""
         return list(dict.fromkeys(item["package"] for item in self.extra if item.get("package")))
 
-    def extra_repositories(self) -> list[dict[str, Any]]:
-        return [dict(item["repository"]) for item in self.extra if item.get("repository")]
+    def repositories(self) -> list[dict[str, Any]]:
+        """The git repositories of a release: the sources of the stack, and those of the additional
+        components."""
+        extra = [dict(item["repository"]) for item in self.extra if item.get("repository")]
+        return _stack_sources.repositories(self.content, self.overrides) + extra
+
+    def release(self) -> dict[str, Any]:
+        """How a lock of the stack is made."""
+        return _stack_sources.release(self.content)
+
+    def requires(self) -> dict[str, Any]:
+        """The oldest versions of what the stack uses."""
+        return {"postgresql": "", "sqlite": "", "redis": False, **self.content["requires"]}
 
     def import_check(self) -> list[str]:
-        check = self.content.get("distributions", {}).get("import_check", self.packages())
+        check = self.content.get("distributions", {}).get("import_check", self.distributions())
         named = (NAME_OF_REQUIREMENT.match(text) for text in self.extra_requirements())
         return list(check) + [found[1] for found in named if found]
 
@@ -160,9 +196,39 @@ class Stack:
         """The program that reports on the database of the monitor, or nothing."""
         return [self.content["database_tool"]] if self.content.get("database_tool") else []
 
-    def health(self) -> dict[str, Any]:
+    def health(self, names: Sequence[str]) -> dict[str, Any]:
+        """How to find out whether the testbed does its work, for a host with these components.
+
+        ``probes`` are those of the host, and ``components`` have the roles of all programs of the
+        stack.
+        """
         found = self.content.get("health", {})
-        return {"page": "", "summary": "", "flow": [], "probes": [], **found}
+        here = self._here(names)
+        agents = any(item["name"] in here for item in self.components if item["role"] == "agent")
+        probes = [
+            probe
+            for probe in found.get("probes", [])
+            if probe["component"] in here or ("agents" in probe and agents)
+        ]
+        components = [
+            {key: item[key] for key in FOR_HEALTH if item.get(key) is not None}
+            for item in self.components
+        ]
+        common = {"page": "", "summary": "", "flow": []}
+        return {**common, **found, "probes": probes, "components": components}
+
+    def start_timeouts(self, names: Sequence[str]) -> list[int]:
+        """The longest times that the start of the components of a host may take."""
+        here = self._here(names)
+        return [
+            max(int(item.get(key) or 0) for key in ("startsecs", "start_timeout"))
+            for item in self.components
+            if item["name"] in here
+        ]
+
+    def _here(self, names: Sequence[str]) -> set[str]:
+        """Some components, and those that run in addition."""
+        return {*names, *self.added(names)}
 
     def listeners(self) -> list[dict[str, Any]]:
         """Where the components listen, as the option ``ports`` of the module preflight has it."""
@@ -186,6 +252,8 @@ class Stack:
         for item in self.components:
             program = {key: item[key] for key in item if key not in NOT_FOR_SUPERVISORD}
             program["environment"] = dict(item.get("environment", {}))
+            if item["role"] == "broker":
+                program["environment"].update(self._routing())
             if self._secrets_in(item) == "file":
                 program["environment"].update(
                     {name: path_of(secret) for name, secret in self._used(item).items()}
@@ -193,11 +261,20 @@ class Stack:
             launch = self.launched(item)
             if launch:
                 program["launch"] = [
+                    # a text that is put together is no template before it is marked as one
                     _variables.trusted("%s=%s" % (name, path_of(secret)))
                     for name, secret in launch.items()
                 ]
             found.append(program)
         return found
+
+    def _routing(self) -> dict[str, str]:
+        """What swf-broker is told of the addresses; another broker of a stack has no use for it."""
+        declared = self.content.get("broker", {})
+        return {
+            "SWF_BROKER_%s" % routing.upper(): ",".join(declared.get(routing, []))
+            for routing in ("anycast", "multicast")
+        }
 
     def launched(self, component: Mapping[str, Any]) -> dict[str, str]:
         """{variable: secret} of what a program takes from its environment."""
@@ -207,14 +284,36 @@ class Stack:
 
     def secrets(self, names: Sequence[str]) -> list[str]:
         """The secrets that some components need."""
-        here = {*names, *self.added(names)}
+        here = self._here(names)
         needed = [
             secret
             for item in self.components
             if item["name"] in here
             for secret in {**self._used(self.content), **self._used(item)}.values()
         ]
-        return list(dict.fromkeys(needed))
+        read = [step["input_secret"] for step in self.steps(names) if "input_secret" in step]
+        return [name for name in dict.fromkeys(needed + read) if name not in self.unused]
+
+    def steps(self, names: Sequence[str]) -> list[dict[str, Any]]:
+        """The steps of some components."""
+        return [dict(step) for step in self.content.get("steps", []) if step["component"] in names]
+
+    def release_files(self) -> list[str]:
+        """Names of the files in the configuration directory that are restored with a release: those
+        of the stack, and the launcher that commands in supervisord.conf name."""
+        names = [item["name"] for item in self.content.get("files", [])]
+        return names + [LAUNCHER] * any(self.launched(item) for item in self.components)
+
+    def files(self) -> list[dict[str, Any]]:
+        """The configuration files, as the option ``files`` of the module config_files has them."""
+        return [
+            {
+                "dest": _variables.trusted("{{ swf_testbed_layout.config_dir }}/" + item["name"]),
+                "content": item["content"],
+                "mode": _variables.trusted("{{ swf_testbed_layout.conf_mode }}"),
+            }
+            for item in self.content.get("files", [])
+        ]
 
     def secret_files(self, names: Sequence[str]) -> list[dict[str, Any]]:
         """The files of these secrets. Only a template that is used generates a secret."""
@@ -260,13 +359,20 @@ def stack_of(templar: Any, variables: Mapping[str, Any]) -> Stack:
     :raises StackError:
     """
     names = (STACK, SCOPE, *HOSTS)
-    texts = _variables.trusted({name: "{{ %s }}" % name for name in names})
+    texts = _variables.trusted(
+        {name: "{{ %s }}" % name for name in (*names, _stack_sources.OVERRIDES)}
+    )
     found = _data.rendered(texts, templar, dict(variables))
+    overrides = found.pop(_stack_sources.OVERRIDES)
     extra = variables.get(EXTRA, [])
     if isinstance(extra, str):
         extra = _data.rendered(extra, templar, dict(variables))
+    content = load(found[STACK])
+    problems = list(_stack_sources.wrong_overrides(content, overrides))
+    if problems:
+        raise StackError(problems)
     # their texts stay templates, too: they may refer to what is there later, such as the release
-    return of(load(found[STACK]), extra, found)
+    return of(content, extra, found, overrides)
 
 
 def of_values(values: Values) -> Stack:
@@ -281,11 +387,17 @@ def of_values(values: Values) -> Stack:
         content = load(values.text(STACK) or DEFAULT)
     except StackError:
         content = load(DEFAULT)
-    return of(content, extra, {name: values.text(name) for name in (SCOPE, *HOSTS)})
+    overrides = values.get(_stack_sources.OVERRIDES) or {}
+    if list(_stack_sources.wrong_overrides(content, overrides)):
+        overrides = {}
+    return of(content, extra, {name: values.text(name) for name in (SCOPE, *HOSTS)}, overrides)
 
 
 def of(
-    content: Mapping[str, Any], extra: Sequence[Mapping[str, Any]], variables: Mapping[str, str]
+    content: Mapping[str, Any],
+    extra: Sequence[Mapping[str, Any]],
+    variables: Mapping[str, str],
+    overrides: Mapping[str, Any],
 ) -> Stack:
     """A stack with what the scope and the addresses of the services make of it."""
     missing = [service for service in private_services() if not variables[service["host"]]]
@@ -294,7 +406,7 @@ def of(
         secret for service in missing if service not in needed for secret in service["clients"]
     }
     private = needed if variables[SCOPE] == "user" else []
-    return Stack(content, tuple(extra), frozenset(unused), tuple(private))
+    return Stack(content, tuple(extra), frozenset(unused), overrides, tuple(private))
 
 
 def private_services() -> list[dict[str, Any]]:
@@ -324,13 +436,19 @@ def components_here(values: Values) -> list[str]:
 
 
 def wrong_stack(values: Values) -> Iterator[Problem]:
+    """Problems of the stack file, and of the probes that the inventory has instead of its own."""
     name = values.text(STACK)
-    if not name:
-        return
-    try:
-        load(name)
-    except StackError as error:
-        yield from error.problems
+    if name:
+        try:
+            content = load(name)
+        except StackError as error:
+            yield from error.problems
+        else:
+            overrides = values.get(_stack_sources.OVERRIDES)
+            yield from _stack_sources.wrong_overrides(content, overrides)
+    probe = dict(schema()["options"]["health"]["options"]["probes"], type="dict")
+    for place, item in values.given_items(PROBES):
+        yield from _types.of_option(probe, item, place)
 
 
 def location(name: str) -> Path:
@@ -404,13 +522,15 @@ def wrong(content: Any, path: str) -> Iterator[Problem]:
     for place, component in [(path, content), *_places(path, content["components"])]:
         for variable, secret in component.get("secrets", {}).items():
             if secret not in secrets:
-                yield Problem(
-                    "%s.secrets.%s" % (place, variable),
-                    "names an unknown secret",
-                    "it is %r" % secret,
-                    "write %s, or add it to generated_secrets"
-                    % _variables.nearest(str(secret), secrets),
-                )
+                yield _unknown_secret("%s.secrets.%s" % (place, variable), secret, secrets)
+    yield from _stack_sources.wrong_sources(content, path)
+    for key in ("steps", "files"):
+        items = content.get(key, [])
+        yield from _twice([item["name"] for item in items], "%s: %s" % (path, key), "name")
+    yield from _wrong_files(path, content)
+    for place, step in _places(path + ".steps", content.get("steps", []), dotted=False):
+        if "input_secret" in step and step["input_secret"] not in secrets:
+            yield _unknown_secret(place + ".input_secret", step["input_secret"], secrets)
     lists = {
         "steps": content.get("steps", []),
         "health.probes": content.get("health", {}).get("probes", []),
@@ -425,6 +545,35 @@ def wrong(content: Any, path: str) -> Iterator[Problem]:
                     "it is %r" % item["component"],
                     "write %s" % _variables.nearest(item["component"], names),
                 )
+
+
+def _unknown_secret(where: str, secret: Any, names: Iterable[str]) -> Problem:
+    return Problem(
+        where,
+        "names an unknown secret",
+        "it is %r" % secret,
+        "write %s, or add it to generated_secrets" % _variables.nearest(str(secret), names),
+    )
+
+
+def _wrong_files(path: str, content: Mapping[str, Any]) -> Iterator[Problem]:
+    for place, item in _places(path + ".files", content.get("files", []), dotted=False):
+        name = item["name"]
+        if not FILE_NAME.fullmatch(name):
+            yield Problem(
+                place + ".name",
+                "is not a valid name of a file",
+                "it is %r" % name,
+                "use letters, digits and _.-, the first a letter, a digit or _, without .service "
+                "at the end",
+            )
+        elif name in OUR_FILES or name.partition(".")[0] in OUR_DIRECTORIES:
+            yield Problem(
+                place + ".name",
+                "is reserved for a file of this collection",
+                "it is %r" % name,
+                "choose another name",
+            )
 
 
 def _places(

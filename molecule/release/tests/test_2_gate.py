@@ -18,7 +18,10 @@ def main():
     from swf_%s_agent.agent import %s
     return run_agent(%s)
 """
-SERVES_AGAIN = "serves again, with its configuration, and is healthy"
+SERVES_AGAIN = "serves again, with its configuration, and is "
+# the monitor, which reports the health of all, is on another host
+RUNS_AGAIN = SERVES_AGAIN + "running; health not checked."
+IS_HEALTHY_AGAIN = SERVES_AGAIN + "healthy."
 
 
 def program(name, agent, condition):
@@ -49,7 +52,7 @@ def test_a_release_that_fails_on_the_canary(fleet, lab, serves, nothing_lost):
         "exit status 7",
         "The end of the log of data-agent:",
         "the cause is here",
-        "The release %s %s" % (before["agents-1"], SERVES_AGAIN),
+        "The release %s %s" % (before["agents-1"], RUNS_AGAIN),
         "Fix: remove the cause and run site.yml again",
     )
     after = current(fleet)
@@ -74,7 +77,7 @@ def test_a_release_that_fails_on_one_host_of_a_batch(fleet, lab, serves, nothing
         "exit status 7",
         "The end of the log of processing-agent:",
         "the cause is here",
-        "The release %s %s" % (before["agents-2"], SERVES_AGAIN),
+        "The release %s %s" % (before["agents-2"], RUNS_AGAIN),
         "agents-2 failed, and this host rolls back with its batch.",
         "This host was rolled back. Evidence: agents-2 failed, of the same batch.",
     )
@@ -121,7 +124,8 @@ def test_a_unit_that_does_not_work(fleet, lab, serves, nothing_lost, where, sett
         **setting,
     )
     assert code != 0
-    reports(output, cause, "The release %s %s" % (before[where]["current"], SERVES_AGAIN))
+    verdict = IS_HEALTHY_AGAIN if where == "lab-services" else RUNS_AGAIN
+    reports(output, cause, "The release %s %s" % (before[where]["current"], verdict))
     # the first host that has it is where it ends
     after = fleet.states()
     assert {

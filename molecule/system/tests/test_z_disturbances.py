@@ -64,8 +64,7 @@ def test_a_process_is_killed(root, victim):
     if victim == "supervisord":
         root.check_output("systemctl kill --signal=KILL --kill-whom=main swf-testbed.service")
     else:
-        program = {"broker": "swf-testbed-broker"}.get(victim, "swf-" + victim)
-        root.check_output("pkill -9 -u swf-testbed -f bin/%s" % program)
+        root.check_output("pkill -9 -u swf-testbed -f bin/swf-%s" % victim)
     time.sleep(2)
     wait_until_healthy(root)
     wait_until_nothing_is_open(root, registered)

@@ -247,7 +247,7 @@ def test_secrets_from_files_work_and_are_in_no_log(
     wait_until(lambda: me(monitor, "secretive").get("status") == "WARNING")
     server = Program(
         tmp_path / "login.log",
-        "swf-testbed-broker",
+        "swf-broker",
         env={
             "SWF_BROKER_PORT": str(port),
             "SWF_BROKER_USER": "swf",

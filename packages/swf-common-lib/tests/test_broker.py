@@ -259,7 +259,7 @@ def test_a_wrong_password_is_reported_and_not_shown(
     program = BrokerProgram(tmp_path)
     login = {"SWF_BROKER_USER": "swf", "SWF_BROKER_PASSWORD": "the right one"}
     server = Program(
-        tmp_path / "log", "swf-testbed-broker", env={"SWF_BROKER_PORT": str(program.port), **login}
+        tmp_path / "log", "swf-broker", env={"SWF_BROKER_PORT": str(program.port), **login}
     )
     server.start().wait_for_port(program.port)
     try:

@@ -197,7 +197,7 @@ class Site:
         program = self.start(
             "--port",
             str(port),
-            module="swf_testbed_cli.broker",
+            module="swf_broker",
             SWF_BROKER_DATA_DIR=str(self.folder / "broker"),
         )
         wait_until(lambda: program.has_output('"listening"'), "broker")
@@ -238,6 +238,45 @@ def site(tmp_path: Path) -> Iterator[Site]:
     made = make_site(tmp_path)
     yield made
     made.close()
+
+
+class Testbed:
+    """Server, listener and broker of one site."""
+
+    __test__ = False
+
+    def __init__(self, site: Site) -> None:
+        self.site = site
+        self.port = free_port()
+        site.environment["ACTIVEMQ_PORT"] = str(self.port)
+        self.broker = site.start_broker(self.port)
+        _, self.api = site.serve("--setup")
+        self.listener = self.listen()
+
+    def listen(self) -> Program:
+        program = self.site.start("listen")
+        self.wait_until_healthy()
+        return program
+
+    def health(self) -> dict[str, Any]:
+        return self.api.get("/api/health/").json
+
+    def wait_until_healthy(self) -> None:
+        wait_until(lambda: self.health()["status"] == "ok", "health")
+
+    def count(self) -> int:
+        return self.api.get("/api/summary/").json["messages"]
+
+    def rows(self, path: str) -> list[dict[str, Any]]:
+        return self.api.get(f"/api/{path}").json["results"]
+
+    def wait_for(self, number: int) -> None:
+        wait_until(lambda: self.count() >= number, f"{number} messages")
+
+
+@pytest.fixture
+def testbed(site: Site) -> Testbed:
+    return Testbed(site)
 
 
 @dataclass

@@ -68,6 +68,7 @@ def test_heartbeat_is_an_upsert(api: Api) -> None:
         "agent_type",
         "status",
         "pid",
+        "heartbeat_interval",
         "last_heartbeat",
         "seconds_since_heartbeat",
         "alive",

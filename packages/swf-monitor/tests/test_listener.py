@@ -11,13 +11,13 @@ from importlib.util import find_spec
 from typing import Any
 
 import pytest
-from conftest import PostgreSQL, Program, Site, free_port, need, wait_until
+from conftest import PostgreSQL, Site, Testbed, free_port, need, wait_until
 from swf_common_lib.broker import Broker
 from swf_common_lib.messages import MONITOR_QUEUE
 from swf_common_lib.settings import BrokerSettings
 from swf_common_lib.shutdown import Shutdown
 
-need(find_spec("swf_testbed_cli"), "the testbed's broker is not installed: pip install swf-testbed")
+need(find_spec("swf_broker"), "the broker is not installed: pip install swf-broker")
 
 
 def message(number: int, **other: Any) -> str:
@@ -48,42 +48,6 @@ def sender(port: int) -> Iterator[Broker]:
 def send(port: int, bodies: Sequence[str]) -> None:
     with sender(port) as broker:
         broker.send([(MONITOR_QUEUE, body) for body in bodies])
-
-
-class Testbed:
-    """Server, listener and broker of one site."""
-
-    __test__ = False
-
-    def __init__(self, site: Site) -> None:
-        self.site = site
-        self.port = free_port()
-        site.environment["ACTIVEMQ_PORT"] = str(self.port)
-        self.broker = site.start_broker(self.port)
-        _, self.api = site.serve("--setup")
-        self.listener = self.listen()
-
-    def listen(self) -> Program:
-        program = self.site.start("listen")
-        self.wait_until_healthy()
-        return program
-
-    def health(self) -> dict[str, Any]:
-        return self.api.get("/api/health/").json
-
-    def wait_until_healthy(self) -> None:
-        wait_until(lambda: self.health()["status"] == "ok", "health")
-
-    def count(self) -> int:
-        return self.api.get("/api/summary/").json["messages"]
-
-    def wait_for(self, number: int) -> None:
-        wait_until(lambda: self.count() >= number, f"{number} messages")
-
-
-@pytest.fixture
-def testbed(site: Site) -> Testbed:
-    return Testbed(site)
 
 
 def test_each_message_is_recorded_once(testbed: Testbed) -> None:
@@ -187,7 +151,7 @@ def test_it_waits_for_a_database_that_is_set_up_and_for_a_broker(site: Site) -> 
     wait_until(lambda: listener.has_output("Connection refused"), "word of the broker")
     time.sleep(2)
     assert listener.output.count("the database is not set up") == 1
-    assert listener.output.count("Connection refused") == 1
+    assert listener.output.count("Connection refused") == 2, "of the queue and of the topic"
     site.start_broker(port)
     _, api = site.serve()
     wait_until(lambda: api.get("/api/health/").status == 200, "health")

@@ -85,7 +85,7 @@ environment=
     SWF_MONITOR_PORT="{monitor}"
 
 [program:broker]
-command={bin_dir}/swf-testbed-broker
+command={bin_dir}/swf-broker
 priority=100
 startsecs=0
 stopasgroup=true
@@ -595,11 +595,11 @@ class TestEarlierVersion:
         assert "a word" not in run("logs", "broker").stdout
         assert run("stop").stdout == "Stopped.\n"
         assert run("logs", "broker", "--stderr").stdout.startswith("a word on stderr\n")
-        environment = (made.parent / "logs/swf-testbed-broker.env").read_text()
+        environment = (made.parent / "logs/swf-broker.env").read_text()
         assert f"ACTIVEMQ_PASSWORD_FILE={made.parent}/secrets/broker-password\n" in environment
 
     def test_a_program_that_fails(self, run: Run, made: Path) -> None:
-        replace(made, "swf-testbed-broker", "not-there")
+        replace(made, "swf-broker", "not-there")
         fails(run("start"), "did not start: broker (FATAL)", "swf-testbed logs broker --stderr")
 
 
@@ -630,6 +630,9 @@ class TestHealth:
         done = run("status")
         seen = json.loads(run("status", "--json").stdout)
         assert len(seen["programs"]) == ALL
+        checked = "status" in answer
+        assert seen["health_checked"] is checked
+        assert ("Running; health not checked" in done.stdout) is not checked
         if cause:
             assert (done.returncode, seen["not_healthy"]) == (3, [cause])
             assert f"swf-testbed: not healthy: {cause}" in done.stderr

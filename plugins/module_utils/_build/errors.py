@@ -56,11 +56,39 @@ CAUSES = (
         "again; if not, find out who replaced it",
     ),
     (
+        r"Wheels are required for `(?P<name>[^`]+)` because building from source is disabled",
+        "{name} has no wheel, and building from source is not allowed for it",
+        "add {name} to distributions.build_from_source of the stack file, which swf_testbed_stack "
+        "names, or publish a wheel of it to an index",
+    ),
+    (
+        r"\.whl is for one platform only",
+        "hosts may have another platform or another Python",
+        "publish wheels of it to an index of swf_testbed_pip_indexes",
+    ),
+    (
+        r"(?P<python>\S+): No module named pip\b",
+        "the Python of Ansible has no pip",
+        "install it: {python} -m ensurepip",
+    ),
+    (
+        r"Failed to build|subprocess-exited-with-error|Failed building wheel",
+        "it does not build on the controller",
+        "install what the build lacks, choose another version in distributions.constraints of the "
+        "stack file, or publish a wheel of it to an index",
+    ),
+    (
         r"was not found in the package registry|No matching distribution found|no version of|there "
         r"are no versions|no versions of",
         "the index does not have the package, or not for this Python and platform",
         "look for the name and version on the index {index}; publish it first, or correct the "
         "version",
+    ),
+    (
+        r"No solution found when resolving dependencies|Cannot install .* because these package",
+        "the requirements contradict each other",
+        "change one of them: requirements, requirement_files or constraints in distributions of the "
+        "stack file, swf_testbed_extra_components, or swf_testbed_release_requirements",
     ),
     (
         r"operation timed out|[Rr]ead timed out|timed out",
@@ -93,12 +121,14 @@ def diagnosis(doing: str, output: str, causes: Iterable[tuple[str, str, str]], *
 
     :param output: of the command, without credentials.
     :param causes: (pattern, cause, fix); the first one that matches is used.
-    :param names: for the text of the fix.
+    :param names: for the texts of cause and fix, in addition to the named groups of the pattern.
     """
     cause, fix = "see the output below", "remove the cause that the output names, then run again"
     for pattern, meaning, template in causes:
-        if re.search(pattern, output):
-            cause, fix = meaning, template.format(**names)
+        found = re.search(pattern, output)
+        if found:
+            names.update(found.groupdict())
+            cause, fix = meaning.format(**names), template.format(**names)
             break
     evidence = "\n".join("  " + line for line in output.splitlines()[-EVIDENCE_LINES:])
     return "could not %s: %s.\nEvidence:\n%s\nFix: %s." % (doing, cause, evidence, fix)

@@ -62,6 +62,11 @@ CAUSES = (
         "look for the right one: git ls-remote {url}",
     ),
     (
+        r"dubious ownership",
+        "the repository belongs to another login",
+        "git config --global --add safe.directory PATH, with the path of the repository",
+    ),
+    (
         r"Could not resolve host",
         "the name of the server cannot be resolved",
         "check the host name in the url, and the DNS of this machine",
@@ -124,8 +129,9 @@ def checkout(
     username: str | None = None,
     token: str | None = None,
     ca_cert: str | None = None,
-) -> None:
-    """Check out the files of one commit into a new directory ``target``.
+) -> int:
+    """Check out the files of one commit into a new directory ``target``; returns the time of the
+    commit.
 
     :param url: https, ssh or file address of the repository, without credentials.
     :param commit: full id of the commit.
@@ -144,8 +150,11 @@ def checkout(
             done = git("fetch", "--quiet", url, *refs)
         if done.returncode == 0:
             done = git("checkout", "--quiet", "--detach", commit)
+        if done.returncode == 0:
+            done = git("show", "--no-patch", "--format=%ct", commit)
         if done.returncode != 0:
             raise GitError(explain(url, commit, done.stdout, token))
+        return int(done.stdout.split()[-1])
 
 
 def client(

@@ -20,9 +20,16 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.configu
 )
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.host_index import resolved
 
+#: files that make a directory a project
+PROJECTS = ("pyproject.toml", "setup.py")
+
 
 def build(
-    folder: str, formats: Sequence[str], outdir: str, label: str | None = None
+    folder: str,
+    formats: Sequence[str],
+    outdir: str,
+    label: str | None = None,
+    **more: str | None,
 ) -> dict[str, str]:
     """Build the package of a folder in isolation; returns {format: path}.
 
@@ -30,11 +37,12 @@ def build(
         that the sdist is complete.
     :param outdir: a new directory for these files.
     :param label: name of the folder in a message.
+    :param more: variables for the environment of the build.
     :raises InstallError:
     """
     doing = "build %s" % (label or folder)
-    if not os.path.exists(os.path.join(folder, "pyproject.toml")):
-        raise InstallError(doing, "there is no pyproject.toml in it")
+    if not any(os.path.exists(os.path.join(folder, name)) for name in PROJECTS):
+        raise InstallError(doing, "there is no %s in it" % " and no ".join(PROJECTS))
     # a build runs in a separate directory, and takes its build tools from the index of the local
     # configuration of pip
     folder, outdir = os.path.abspath(folder), os.path.abspath(outdir)
@@ -48,7 +56,7 @@ def build(
         command.append("--" + formats[0])
     if importlib.util.find_spec("uv") or shutil.which("uv"):
         command += ["--installer", "uv"]
-    call(doing, [*command, folder], tools)
+    call(doing, [*command, folder], tools, **more)
     built = {
         "wheel": glob.glob(os.path.join(outdir, "*.whl")),
         "sdist": glob.glob(os.path.join(outdir, "*.tar.gz")),

@@ -64,6 +64,16 @@ def ticks_of(pid: int) -> int | None:
     return int(fields[19]) if fields else None
 
 
+def belongs(pid: Any, program: int) -> bool:
+    """Whether a process is that of a program, or a child of it: a script may have started it."""
+    while isinstance(pid, int) and pid > 1:
+        if pid == program:
+            return True
+        fields = stat_of(pid)
+        pid = int(fields[1]) if fields else 0
+    return False
+
+
 def age(pid: int) -> float:
     """Seconds since a process was started, by the same clock; 0 for one that is gone."""
     ticks = ticks_of(pid)

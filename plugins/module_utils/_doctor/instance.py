@@ -16,6 +16,7 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.findin
 )
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._doctor import certificates
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._doctor.drift import drift
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._doctor.env_file import env_files
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._doctor.units import unit_problems
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.places import (
     full_disks,
@@ -27,6 +28,7 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._instance.heal
     ask,
     problems,
 )
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._instance.probes import Probes
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._instance.state import (
     SITE,
     START,
@@ -44,23 +46,26 @@ TAIL_BYTES = 2000
 
 def examine(
     item: Mapping[str, Any], places: Mapping[str, Any], options: Mapping[str, Any]
-) -> tuple[bool, list[Finding]]:
-    """(installed, findings) of an instance.
+) -> tuple[bool, bool, list[Finding]]:
+    """(installed, health checked, findings) of an instance.
 
-    :param item: ``name``, ``ports``, ``health_url``, ``certificate_names`` (if it has its own
-        certificate) of the instance.
+    :param item: ``name``, ``ports``, ``health_url``, ``probes`` and ``components`` of the stack,
+        ``certificate_names`` (if it has its own certificate) of the instance.
     :param places: its layout.
     :param options: of the module host_check.
     """
     state = State(places, TAIL_BYTES)
     found: list[Finding | None] = [*place_problems(places)]
+    checked = False
     if state.installed:
         found += full_disks(
             [places[name] for name in ("root", "config_dir", "state_dir", "log_dir")],
             options["min_free_mb"],
         )
         found += broken_release(places) + open_secrets(places)
-        found += runtime_problems(state, item)
+        found += runtime_problems(state)
+        checked, more = health_problems(state, item)
+        found += more + env_files(state, item["components"])
         found += certificates_of(item, places, options["expiry_days"])
     else:
         found.append(space_problem(places, options["release_mb"]))
@@ -72,11 +77,11 @@ def examine(
     if places["scope"] == "user" or os.geteuid() == 0:
         ours = programs_of(places["socket"])
         found += [port_problem(port, ours) for port in item["ports"]]
-    return state.installed, [entry for entry in found if entry]
+    return state.installed, checked, [entry for entry in found if entry]
 
 
-def runtime_problems(state: State, item: Mapping[str, Any]) -> list[Finding]:
-    """Findings for unit, daemon, programs, the monitor's health, and drift of the configuration."""
+def runtime_problems(state: State) -> list[Finding]:
+    """Findings for unit, daemon, programs, and drift of the configuration."""
     places, running = state.places, True
     found: list[Finding] = []
     if state.settings.get("unit"):
@@ -95,13 +100,27 @@ def runtime_problems(state: State, item: Mapping[str, Any]) -> list[Finding]:
     found += [entry for entry in state.findings if running or entry["check"] != "daemon"]
     if state.snapshot is None:
         return found + ([] if state.unreachable else orphans(places))
-    found += drift(state)
-    monitor = next((process for process in state.processes if process["name"] == "monitor"), None)
-    if item["health_url"] and monitor and monitor["healthy"]:
-        for line in problems(*ask(item["health_url"], places["ca_file"])):
+    return found + drift(state)
+
+
+def health_problems(state: State, item: Mapping[str, Any]) -> tuple[bool, list[Finding]]:
+    """(whether there was something to ask, findings) of the monitor and the probes of the stack.
+
+    A monitor that does not run is a finding of its own.
+    """
+    components, ca_file = item["components"], state.places["ca_file"]
+    monitors = [entry["name"] for entry in components if entry["role"] == "monitor"]
+    asked = bool(item["health_url"]) and any(
+        process["healthy"] for process in state.processes if process["name"] in monitors
+    )
+    found = []
+    if asked:
+        for line in problems(*ask(item["health_url"], ca_file), components):
             cause, _comma, fix = line.partition(". Look at: ")
             found.append(finding("health", cause, "", "Look at: " + fix if fix else ""))
-    return found
+    probes = Probes(item["probes"], components, ca_file)
+    found += [entry for _name, entry in probes.findings(state.client, state.processes)]
+    return asked or probes.asked, found
 
 
 def orphans(places: Mapping[str, Any]) -> list[Finding]:

@@ -134,3 +134,25 @@ def venv_problem(found: Mapping[str, Any] | None, uv: str | None) -> Finding | N
         "neither the modules venv and ensurepip nor uv can be found",
         "Run: sudo apt-get install python%s-venv" % ".".join(found["version"].split(".")[:2]),
     )
+
+
+def sqlite_problem(found: Mapping[str, Any] | None, minimum: str) -> Finding | None:
+    """The finding for a Python without SQLite, or with one that is too old, or None."""
+    if found is None or not minimum:
+        return None
+    code = "import sqlite3; print(sqlite3.sqlite_version)"
+    try:
+        version = captured([found["path"], "-I", "-c", code]).stdout.strip()
+        old = is_older(version, minimum)
+    except (OSError, ValueError):
+        version, old = "", True
+    if not old:
+        return None
+    return finding(
+        "python",
+        "the SQLite of %s is missing or too old" % found["path"],
+        "it has %s, and the stack needs %s or newer"
+        % ("SQLite %s" % version if version else "no working sqlite3", minimum),
+        "Set swf_testbed_python to another Python, or swf_testbed_database_host to a host with "
+        "PostgreSQL",
+    )

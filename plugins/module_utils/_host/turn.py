@@ -24,7 +24,7 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.layout i
 )
 
 FOLDER = "bnlnpps.swf_testbed"
-FILES, MANIFEST, DAEMON, LEASE = "files", "manifest", "daemon", "lease"
+FILES, MANIFEST, DAEMON, LEASE, STEPS = "files", "manifest", "daemon", "lease", "steps"
 # seconds to wait for another call: most take less than one
 PATIENCE = 60
 
@@ -36,10 +36,10 @@ def folder_of_login() -> str:
 
 @contextlib.contextmanager
 def turn(what: str, patience: float = PATIENCE) -> t.Iterator[None]:
-    """Exclude other processes of this login that place files, write a manifest or a lease, or start
-    and stop a daemon on this host.
+    """Exclude other processes of this login that place files, write a manifest or a lease, start and
+    stop a daemon, or run the steps of a stack on this host.
 
-    :param what: :data:`FILES`, :data:`MANIFEST`, :data:`DAEMON` or :data:`LEASE`.
+    :param what: :data:`FILES`, :data:`MANIFEST`, :data:`DAEMON`, :data:`LEASE` or :data:`STEPS`.
     :raises OSError: another process did not finish in ``patience`` seconds (the text names it), or
         the lock cannot be created.
     """

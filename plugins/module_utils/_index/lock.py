@@ -12,13 +12,19 @@ from __future__ import annotations
 import fnmatch
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.names import canonical
 
 REQUIREMENT = re.compile(
     r"^(?P<name>[A-Za-z0-9][A-Za-z0-9._-]*)(\[[^]]*\])?==(?P<version>[^\s;\\]+)"
+)
+
+# The git repositories whose files or wheels belong to a release, one comment per source. Versions may
+# stay the same from commit to commit, so the commits are part of the id of the release.
+SOURCE = re.compile(
+    r"^# source: (?P<name>\S+) (?P<commit>[0-9a-f]{40,64}) (?P<install>[a-z,]+)$", re.MULTILINE
 )
 
 
@@ -47,9 +53,28 @@ def entries(text: str) -> list[tuple[str, str, list[str]]]:
 
 
 def short_hash(text: str) -> str:
-    """Eight hexadecimal digits of the hash of a lock file without its comments."""
-    body = "\n".join("\n".join(lines) for _name, _version, lines in entries(text))
+    """Eight hexadecimal digits of the hash of a lock file without its comments, except for those on
+    sources."""
+    parts = ["\n".join(lines) for _name, _version, lines in entries(text)]
+    body = "\n".join(parts + source_lines(sources(text)))
     return hashlib.sha256(body.encode()).hexdigest()[:8]
+
+
+def sources(text: str) -> list[dict[str, Any]]:
+    """The sources of a lock, each with ``name``, ``commit`` and ``install``."""
+    return [
+        dict(found.groupdict(), install=found["install"].split(","))
+        for found in SOURCE.finditer(text)
+    ]
+
+
+def source_lines(wanted: Iterable[Mapping[str, Any]]) -> list[str]:
+    """The comments of a lock for some sources."""
+    return sorted(
+        "# source: %s %s %s"
+        % (source["name"], source["commit"], ",".join(sorted(set(source["install"]))))
+        for source in wanted
+    )
 
 
 def claiming(name: str, indexes: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -21,7 +21,8 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.co
     key_value_pairs,
 )
 
-SECTION = "program:monitor"
+# the program with the role monitor, in a configuration of an earlier release, which does not name it
+MONITOR = "monitor"
 #: tables whose rows would be lost: {table: name of its rows}
 TABLES = {
     "swf_monitor_run": "runs",
@@ -87,8 +88,9 @@ def configured(path: str) -> tuple[dict[str, str], dict[str, str]]:
     """
     conf = ConfigFile(path, os.environ)
     own = {name: conf.raw("swf-testbed", name, "") for name in ("release", "secrets")}
+    section = "program:" + conf.raw("swf-testbed", "monitor", MONITOR)
     return key_value_pairs(
-        conf.expand(conf.raw(SECTION, "environment", ""), {}, "environment")
+        conf.expand(conf.raw(section, "environment", ""), {}, "environment")
     ), own
 
 

@@ -36,14 +36,6 @@ class Runner:
         :param doing: the step in words, for the error.
         :raises MonitorError: it failed.
         """
-        switch: dict[str, Any] = {}
-        if self.account:
-            groups = os.getgrouplist(self.account.pw_name, self.account.pw_gid)
-            switch = {
-                "user": self.account.pw_uid,
-                "group": self.account.pw_gid,
-                "extra_groups": groups,
-            }
         done = subprocess.run(
             command,
             env=dict(self.environment, **extra),
@@ -53,13 +45,23 @@ class Runner:
             errors="replace",
             cwd="/",
             check=False,
-            **switch,
+            **self.switch(),
         )
         if done.returncode != 0:
             raise MonitorError(
                 "could not %s: %s" % (doing, done.stderr.strip() or done.stdout.strip())
             )
         return done.stdout
+
+    def switch(self) -> dict[str, Any]:
+        """The options of subprocess with which a command runs as that user."""
+        if not self.account:
+            return {}
+        return {
+            "user": self.account.pw_uid,
+            "group": self.account.pw_gid,
+            "extra_groups": os.getgrouplist(self.account.pw_name, self.account.pw_gid),
+        }
 
     def directory(self, path: str) -> None:
         os.makedirs(path, mode=0o700, exist_ok=True)

@@ -11,15 +11,16 @@ from __future__ import annotations
 import os
 import socket
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.processes import (
+    belongs,
     environ_of,
     ticks_of,
 )
 
-SUFFIX = "-agent"
+AGENT = "agent"
 # the way of a file: simulator, broker, data agent, monitor, processing agent
 FLOW = {"total": "registered", "processed": "processed"}
 
@@ -31,11 +32,21 @@ class Agent:
 
     def __init__(self, program: str, pid: int) -> None:
         self.program, self.pid = program, pid
-        agent_type = program[: -len(SUFFIX)]
-        self.name = (environ_of(pid) or {}).get("SWF_AGENT_NAME") or "%s@%s" % (
-            agent_type,
-            socket.gethostname(),
-        )
+        given = (environ_of(pid) or {}).get("SWF_AGENT_NAME")
+        here = "@" + socket.gethostname()
+        # the reference packages name an agent after its type, and its program after the same
+        self.names = (given,) if given else (program.partition("-agent")[0] + here, program + here)
+
+    def entry(self, summary: Summary) -> Mapping[str, Any] | None:
+        """What the monitor knows of this agent, by its name or by its process."""
+        by_name = [item for item in summary["agents"] if item["instance_name"] in self.names]
+        by_pid = [
+            item
+            for item in summary["agents"]
+            if belongs(item.get("pid"), self.pid)
+            and item["instance_name"].endswith("@" + socket.gethostname())
+        ]
+        return next(iter(by_name + by_pid), None)
 
     def was_heard(self, found: Mapping[str, Any], ticks: int) -> bool:
         """Whether the monitor has a heartbeat of this process, and not only of a previous one.
@@ -52,33 +63,38 @@ class Agent:
 
     def problem(self, summary: Summary) -> str | None:
         """The reason why it counts as not working, or None."""
-        found = next(
-            (item for item in summary["agents"] if item["instance_name"] == self.name), None
-        )
+        found = self.entry(summary)
+        name = found["instance_name"] if found else self.names[0]
         ticks = ticks_of(self.pid)
         if ticks is None:
             return "%s (pid %d) ended after its start was reported" % (self.program, self.pid)
         if found is None or not self.was_heard(found, ticks):
             return "the monitor has not heard from %s (%s, pid %d) since its start" % (
                 self.program,
-                self.name,
+                name,
                 self.pid,
             )
         if found["status"] != "OK":
             return "%s (%s) reports that it is unhealthy: %s. Check its broker" % (
                 self.program,
-                self.name,
+                name,
                 found["status"],
             )
         return None
 
 
-def agents(programs: Mapping[str, Mapping[str, Any]]) -> list[Agent]:
-    """The agents among programs, as supervisor_program returns them: {name: {state, pid}}."""
+def agents(
+    programs: Mapping[str, Mapping[str, Any]], components: Iterable[Mapping[str, Any]]
+) -> list[Agent]:
+    """The agents among programs, as supervisor_program returns them: {name: {state, pid}}.
+
+    :param components: ``name`` and ``role`` of the programs of the stack.
+    """
+    names = {item["name"] for item in components if item["role"] == AGENT}
     return [
         Agent(name, state["pid"])
         for name, state in sorted(programs.items())
-        if name.endswith(SUFFIX) and state.get("state") == "RUNNING" and state.get("pid")
+        if name in names and state.get("state") == "RUNNING" and state.get("pid")
     ]
 
 

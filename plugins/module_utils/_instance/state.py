@@ -42,6 +42,7 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.er
 )
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.logs import (
     add_tails,
+    last_lines,
     report,
 )
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.rpc import Endpoint
@@ -228,16 +229,11 @@ def changed_release(places: Mapping[str, str], release: str | None) -> list[Find
 def of_program(item: status.Process) -> Finding:
     """The finding for an unhealthy program."""
     log = item["stderr_logfile"] or item["stdout_logfile"]
-    lines = (
-        (item.get("stderr_tail") or item.get("stdout_tail") or "")
-        .strip()
-        .splitlines()[-LAST_LINES:]
-    )
     starting = item["state_code"] in (status.STARTING, status.RUNNING)
     return finding(
         "program",
         status.describe(item),
-        "the end of its log: " + " | ".join(lines) if lines else "",
+        last_lines(item),
         "Look at: tail %s. Fix the cause, then: %s" % (log, START),
         WARNING if starting else "fatal",
     )

@@ -36,6 +36,7 @@ FILES = {
         "ca.pem",
         "index.json",
         "upstream.json",
+        "steps.json",
     ),
 }
 

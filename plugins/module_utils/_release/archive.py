@@ -15,8 +15,6 @@ import io
 import json
 import os
 import platform
-import re
-import shutil
 import stat
 import tarfile
 import zlib
@@ -31,20 +29,18 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._build.install
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.python import find_python
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._release import environments
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._release.drift import differences
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._release.members import (
+    ArchiveError,
+    extract,
+)
 
 #: the first member of an archive: {part: the path that it is for}
 LABEL = "archive.json"
 # of a member that is in the archive twice, or whose directory is not
 UNEXPECTED = (FileExistsError, FileNotFoundError, NotADirectoryError)
-# links that lead out of a virtual environment
-INTERPRETER = re.compile(r"bin/python[0-9.]*")
 # level 6 makes tools (43 MB) 9 % smaller, 18.1 and not 19.8 MB, and takes 2.7 times the processor's
 # time
 LEVEL = 1
-
-
-class ArchiveError(ValueError):
-    """The archive cannot be made or used; nothing of it is left."""
 
 
 def platform_key(
@@ -254,37 +250,3 @@ def unpack(archive: str, part: str, path: str) -> None:
     # last, so that no file is written through a link
     for name, target in links:
         os.symlink(target, os.path.join(path, name))
-
-
-def stays(name: str, target: str) -> bool:
-    """Whether a link leads into the environment, or to its Python."""
-    if os.path.isabs(target):
-        return INTERPRETER.fullmatch(name) is not None
-    return os.path.normpath(os.path.join(os.path.dirname(name), target)).split("/")[0] != ".."
-
-
-def extract(
-    tar: tarfile.TarFile, info: tarfile.TarInfo, part: str, path: str, links: list[tuple[str, str]]
-) -> None:
-    name = info.name[len(part) + 1 :]
-    target = os.path.join(path, name) if name else path
-    mode = info.mode & 0o755
-    if os.path.isabs(name) or ".." in name.split("/"):
-        raise ArchiveError("%s in the archive would be outside of the release" % info.name)
-    if info.isdir():
-        os.mkdir(target)
-        os.chmod(target, mode | 0o700)
-    elif info.isfile() and (content := tar.extractfile(info)):
-        # there are no links yet, and nothing is written twice
-        handle = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
-        with os.fdopen(handle, "wb") as stream:
-            shutil.copyfileobj(content, stream, 1 << 20)
-            os.fchmod(handle, mode)
-        os.utime(target, (info.mtime, info.mtime))
-    elif info.issym() and stays(name, info.linkname):
-        links.append((name, info.linkname))
-    else:
-        raise ArchiveError(
-            "%s in the archive is no file, no directory and no link that stays in the release"
-            % info.name
-        )

@@ -2,13 +2,17 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The configuration with which a release was healthy, saved for a rollback.
 
-Each release has a directory ``known_good/<id>`` next to supervisord.conf, with copies of it and of
-the unit, of the same modes and owners. Secrets are not in these files: they belong to all hosts and
-not to a release.
+Each release has a directory ``known_good/<id>`` next to supervisord.conf, with copies of it, of the
+unit and of the files of the stack, of the same modes and owners. Secrets are not in these files: they
+belong to all hosts and not to a release.
+
+The files of the stack, and the launcher, are next to supervisord.conf. Another release may have others of
+them, or none.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import stat
@@ -28,16 +32,33 @@ def place(files: list[str], release_id: str) -> str:
 
 
 def pairs(files: list[str], release_id: str) -> list[tuple[str, str]]:
-    """(path in use, path of its copy) of each file."""
-    folder = place(files, release_id)
-    return [(path, os.path.join(folder, os.path.basename(path))) for path in files]
+    """(path in use, path of its copy) of each file, and of each other file of the stack of the
+    release."""
+    folder, config_dir = place(files, release_id), os.path.dirname(files[0])
+    saved = sorted(os.listdir(folder)) if os.path.isdir(folder) else []
+    named = {os.path.basename(path) for path in files}
+    others = [
+        os.path.join(config_dir, name)
+        for name in saved
+        # neither the unit of a release that had one nor the remainder of an interrupted copy
+        if name not in named and not name.endswith(".service") and not name.startswith(".")
+    ]
+    return [(path, os.path.join(folder, os.path.basename(path))) for path in files + others]
 
 
 def has(files: list[str], release_id: str | None) -> bool:
-    """Whether the configuration of a release is saved."""
+    """Whether the configuration of a release is saved: at least supervisord.conf, and the unit if
+    there is one."""
     return release_id is not None and all(
-        os.path.exists(copy) for _path, copy in pairs(files, release_id)
+        os.path.exists(copy)
+        for path, copy in pairs(files, release_id)
+        if not is_of_stack(files, path)
     )
+
+
+def is_of_stack(files: list[str], path: str) -> bool:
+    """Whether a file is neither supervisord.conf nor the unit: not every release has it."""
+    return path != files[0] and os.path.dirname(path) == os.path.dirname(files[0])
 
 
 def is_in_use(files: list[str], release_id: str | None) -> bool:
@@ -50,7 +71,7 @@ def is_in_use(files: list[str], release_id: str | None) -> bool:
 
 
 def save(files: list[str], release_id: str) -> None:
-    """Save the files in use for a release.
+    """Save the files in use for a release, and remove those that only other stacks have.
 
     :raises OSError:
     """
@@ -60,8 +81,15 @@ def save(files: list[str], release_id: str) -> None:
         if not os.path.isdir(folder):
             os.mkdir(folder, 0o700)
             os.chmod(folder, mode)
+    for other in os.listdir(top):
+        for path, _copy in pairs(files, other):
+            if path not in files:
+                remove_file(path)
     for path, copy in pairs(files, release_id):
-        if read(path) != read(copy):
+        if path not in files or (is_of_stack(files, path) and not os.path.exists(path)):
+            # the stack no longer has it, or this host
+            remove_file(copy)
+        elif read(path) != read(copy):
             copy_file(path, copy)
 
 
@@ -72,8 +100,16 @@ def restore(files: list[str], release_id: str) -> None:
     """
     # supervisord.conf last: boot_rollback.sh reads it, should this be interrupted
     for path, copy in reversed(pairs(files, release_id)):
-        if read(path) != read(copy):
+        if not os.path.exists(copy):
+            # a file of the stack that this release did not have
+            remove_file(path)
+        elif read(path) != read(copy):
             copy_file(copy, path)
+
+
+def remove_file(path: str) -> None:
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(path)
 
 
 def remove(files: list[str], release_id: str) -> None:

@@ -4,9 +4,9 @@
 
 Detected: packages that were added, removed or changed to another version; files of packages that
 are missing, have another size, or were written after the release was built and have other content
-(by the hash in the package's RECORD); new modules and C(.pth) files next to the packages. Not
-detected: content of the same size under a time that was set back, compiled bytecode, and files that
-were added inside of a package.
+(by the hash in the package's RECORD); new modules and C(.pth) files next to the packages; the same
+for the source trees, and files that were added to them. Not detected: content of the same size under
+a time that was set back, compiled bytecode, and files that were added inside of a package.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.names import canonical
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._release import trees
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._release.environments import (
     MANIFEST,
 )
@@ -44,6 +45,7 @@ def differences(path: str, manifest: Mapping[str, Any]) -> list[str]:
     return [
         *packages(there, manifest["packages"]),
         *files(path, folder, [info for _version, info in sorted(there.values())]),
+        *(source_files(path) if manifest.get("sources") else ()),
     ]
 
 
@@ -79,6 +81,29 @@ def files(path: str, folder: str, infos: Iterable[str]) -> Iterator[str]:
     for name in sorted(set(os.listdir(folder)) - tops):
         if not EXPECTED.match(name):
             yield "%s was added" % os.path.join(folder, name)
+
+
+def source_files(path: str) -> Iterator[str]:
+    """The changes of the source trees."""
+    built_at = os.stat(os.path.join(path, MANIFEST)).st_mtime_ns
+    top = os.path.join(path, trees.FOLDER)
+    try:
+        rows = trees.listed(path)
+    except OSError:
+        yield "%s is gone, so the source trees cannot be checked" % os.path.join(path, trees.LIST)
+        return
+    there = set(trees.names(top))
+    for name, digest, size in rows:
+        file = os.path.join(top, name)
+        if digest.startswith(trees.LINK):
+            same = os.path.islink(file) and trees.LINK + os.readlink(file) == digest
+            wrong = None if same else "leads elsewhere" if name in there else "is gone"
+        else:
+            wrong = difference(file, digest, size, built_at)
+        if wrong:
+            yield "%s %s" % (file, wrong)
+    for name in sorted(there - {row[0] for row in rows}):
+        yield "%s was added" % os.path.join(top, name)
 
 
 def difference(path: str, digest: str, size: str, built_at: int) -> str | None:

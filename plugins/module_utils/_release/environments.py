@@ -34,7 +34,7 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.lock im
     short_hash,
 )
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.names import canonical
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._release import disk_full
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._release import disk_full, trees
 
 MANIFEST = "release.json"
 # seconds that a run waits for another one on the same host; a cold build takes up to two minutes
@@ -43,10 +43,28 @@ PATIENCE = 900
 LAST_LINES = 5
 
 IMPORT_CHECK = """
-import importlib.metadata, sys, traceback
+import importlib, importlib.metadata, sys, traceback
 failed = False
 for name in sys.argv[1:]:
-    for entry in importlib.metadata.distribution(name).entry_points:
+    try:
+        distribution = importlib.metadata.distribution(name)
+    except importlib.metadata.PackageNotFoundError:
+        failed = True
+        print("%s is not in the release. Fix: correct distributions.import_check of the stack file, "
+              "or the requirements" % name)
+        continue
+    programs = [item for item in distribution.entry_points if item.group == "console_scripts"]
+    # without a program, its modules
+    tops = set() if programs else {path.parts[0] for path in distribution.files or ()
+                                   if path.name == "__init__.py" and len(path.parts) == 2}
+    for module in sorted(tops):
+        try:
+            importlib.import_module(module)
+        except Exception:
+            failed = True
+            print("%s (%s) does not import:" % (name, module))
+            traceback.print_exc(limit=-1, file=sys.stdout)
+    for entry in programs:
         if entry.group == "console_scripts":
             try:
                 entry.load()
@@ -175,8 +193,9 @@ def fill(
     version: str | None = None,
     collection: str | None = None,
     sent_from: str | None = None,
+    archives: str | None = None,
 ) -> dict[str, Any]:
-    """Build an environment from a lock.
+    """Build an environment from a lock, with the source trees that the lock names.
 
     :param path: directory of the environment; virtual environments cannot be moved, so it is built
         in its place.
@@ -187,6 +206,8 @@ def fill(
     :param import_check: names of packages whose console scripts must import.
     :param version, collection, sent_from: versions of the testbed and of the collection, and the
         host that built it, for the manifest.
+    :param archives: directory of the archives of the source trees; None if the installer has placed
+        these, too.
     """
     installer.create(path, python)
     interpreter = os.path.join(path, "bin", "python")
@@ -201,6 +222,8 @@ def fill(
                 stream.write(requirements)
             installer.install(path, name, index, access_dir)
     installer.check(path)
+    sources = trees.of_lock(lock)
+    trees.place(path, sources, archives)
     full = disk_full.too_little_left(path)
     if full:
         # uv and pip do not fail when they cannot write bytecode
@@ -215,6 +238,8 @@ def fill(
             "import the programs of the new release",
             [interpreter, "-I", "-c", IMPORT_CHECK, *import_check],
         )
+    if sources:
+        trees.write_list(path)
     with open(os.path.join(path, "lock.txt"), "w", encoding="utf-8") as stream:
         stream.write(lock)
     runs, packages = json.loads(call("list what was installed", [interpreter, "-I", "-c", CONTENT]))
@@ -228,6 +253,8 @@ def fill(
         "collection": collection,
         "built_at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
     }
+    if sources:
+        found["sources"] = {source["name"]: source["commit"] for source in sources}
     if sent_from:
         found["sent_from"] = sent_from
     with replacing(os.path.join(path, MANIFEST), 0o644) as stream:

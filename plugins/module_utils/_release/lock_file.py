@@ -16,8 +16,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._build import git_wheels
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._build.installers import (
     BUNDLE,
+    InstallError,
     call,
     find_uv,
     is_flat,
@@ -36,9 +38,20 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.host_in
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.lock import (
     entries,
     index_of,
+    source_lines,
+    sources,
 )
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.names import canonical
 
+# of requirements in a message
+MOST_SHOWN = 6
+NOISE = (
+    (r"(?m) for split \(.*\)$|^hint: While the active Python version is .*$", ""),
+    (r"(?<=\w)\{[^}]*\}", ""),
+    (r"\block depends on", "the release requires"),
+    (r" \(i\.e\., with `--no-build`\)", ""),
+    (r"your requirements are", "the requirements are"),
+)
 FROM = re.compile(r"^\s+# from (\S+)$")
 SYSTEM_CERTIFICATES = (
     "/etc/ssl/certs/ca-certificates.crt",
@@ -61,9 +74,14 @@ def obtain(
     constraints: str | None,
     min_python: str,
     check_mode: bool,
+    pins: Sequence[str] = (),
+    from_git: Sequence[Mapping[str, Any]] = (),
 ) -> str | None:
     """The text of the lock at ``path``; made first if there is none.
 
+    :param constraints: path of a file of constraints, or None.
+    :param pins: further constraints.
+    :param from_git: the sources of the release, each with ``name``, ``commit`` and ``install``.
     :returns: the text, or None in check mode when there is no lock yet.
     :raises LockError, InstallError, OSError, ValueError:
     """
@@ -81,12 +99,39 @@ def obtain(
         with turn(path + ".lock"):
             text = read(path)
             if text is None:
-                text = make(requirements, indexes, constraints, min_python)
+                text = make(requirements, indexes, constraints, min_python, pins)
+                heading, rest = text.split("\n", 1)
+                text = "\n".join([heading, *source_lines(from_git), rest])
                 with replacing(path, 0o644) as stream:
                     stream.write(text)
             os.unlink(path + ".lock")
     entries(text)
+    refuse_other_commits(path, text, from_git)
     return text
+
+
+def refuse_other_commits(path: str, text: str, wanted: Sequence[Mapping[str, Any]]) -> None:
+    """Refuse a lock that was made from other commits than those of the stack.
+
+    :raises LockError:
+    """
+    locked, now = source_lines(sources(text)), source_lines(wanted)
+    if locked != now:
+        gone, new = (
+            [line for line in a if line not in b] for a, b in ((locked, now), (now, locked))
+        )
+        shown = (
+            ["it has no sources"] if not locked else [line[len("# source: ") :] for line in gone]
+        )
+        raise LockError(
+            "the lock %s was made from other sources than the stack has now. Evidence: %s; the stack "
+            "has %s. Fix: remove the lock, and it is made again"
+            % (
+                path,
+                "; ".join(shown) or "it lacks some",
+                "; ".join(line[len("# source: ") :] for line in new) or "fewer",
+            )
+        )
 
 
 @contextlib.contextmanager
@@ -118,6 +163,7 @@ def make(
     indexes: list[dict[str, Any]],
     constraints: str | None,
     min_python: str,
+    pins: Sequence[str] = (),
 ) -> str:
     """Lock the requirements for all platforms and every Python from ``min_python`` on."""
     indexes = resolved(indexes)
@@ -129,7 +175,7 @@ def make(
     # only the owner may enter a temporary directory: it protects the credentials
     with tempfile.TemporaryDirectory() as scratch:
         access(scratch, indexes)
-        bound = claimed(uv, requirements, indexes, scratch)
+        bound = claimed(uv, requirements, indexes, scratch, min_python)
         write(
             os.path.join(scratch, "pyproject.toml"),
             project(requirements, bound, indexes, min_python),
@@ -139,7 +185,7 @@ def make(
             os.path.join(scratch, "uv.toml"),
             "\n".join(line for index in indexes for line in uv_index(index, "index")),
         )
-        write(os.path.join(scratch, "constraints.txt"), pinned(constraints))
+        write(os.path.join(scratch, "constraints.txt"), limits(constraints, pins))
         # Without its version a lock is for the Python that uv finds, and later ones. The Python is
         # that of Ansible: uv would use the first one on the path, which may be a shim that fails.
         options = (
@@ -150,20 +196,41 @@ def make(
         command += ["--python", sys.executable, "--python-version", min_python]
         for name in bound:
             command += ["--refresh-package", name]
-        text = call(
-            "lock %s" % ", ".join(requirements),
-            command + ["pyproject.toml"],
-            None,
-            scratch,
-            **variables_for_all(indexes, scratch),
-        )
+        try:
+            text = call(
+                shortened(requirements),
+                command + ["pyproject.toml"],
+                None,
+                scratch,
+                **variables_for_all(indexes, scratch),
+            )
+        except InstallError as error:
+            output = readable(error.output.replace(scratch + "/", ""))
+            raise InstallError(error.doing, output, error.index) from None
     refuse_strangers(text, bound, indexes)
     lines = [line for line in text.splitlines() if not FROM.match(line)]
     return HEADING + ", ".join(requirements) + "\n" + "\n".join(lines) + "\n"
 
 
+def shortened(requirements: Sequence[str]) -> str:
+    more = len(requirements) - MOST_SHOWN
+    return "lock %s" % ", ".join(requirements[:MOST_SHOWN]) + (" and %d more" % more) * (more > 0)
+
+
+def readable(output: str) -> str:
+    """The output of uv without the environment markers of its splits, and without the name of the
+    project that stands for the requirements."""
+    for pattern, text in NOISE:
+        output = re.sub(pattern, text, output)
+    return output.strip()
+
+
 def claimed(
-    uv: str, requirements: Sequence[str], indexes: list[dict[str, Any]], access_dir: str
+    uv: str,
+    requirements: Sequence[str],
+    indexes: list[dict[str, Any]],
+    access_dir: str,
+    min_python: str,
 ) -> dict[str, dict[str, Any]]:
     """Which claimed names the requirements lead to, each with its index: {name: index}.
 
@@ -184,8 +251,9 @@ def claimed(
         wanted = []
         for index, names in level.values():
             with tempfile.TemporaryDirectory() as target:
-                options = "--quiet --no-deps --only-binary :all: --refresh --target"
+                options = "--quiet --no-deps --only-binary :all: --refresh --python-version"
                 command = [uv, "pip", "install", "--python", sys.executable, *options.split()]
+                command += [min_python, "--target"]
                 call(
                     "read the metadata of %s from index %s" % (", ".join(names), index["name"]),
                     [*command, target, *names],
@@ -227,14 +295,11 @@ def variables_for_all(indexes: list[dict[str, Any]], scratch: str) -> dict[str, 
     return found
 
 
-def pinned(constraints: str | None) -> str:
-    """The lines of the file of constraints, without comments."""
+def limits(constraints: str | None, pins: Sequence[str] = ()) -> str:
+    """The lines of the file of constraints, without comments, and further ones."""
     text = read(os.path.expanduser(str(constraints))) if constraints else None
-    return "".join(
-        "%s\n" % line
-        for line in (part.split("#")[0].strip() for part in (text or "").splitlines())
-        if line
-    )
+    lines = [part.split("#")[0].strip() for part in (text or "").splitlines()]
+    return "".join("%s\n" % line for line in [*lines, *pins] if line)
 
 
 def project(
@@ -278,7 +343,9 @@ def uv_index(index: Mapping[str, Any], table: str) -> list[str]:
         lines.append('format = "flat"')
     if index["role"] == "primary":
         lines.append("default = true")
-    elif index["packages"]:
+    elif index["packages"] and index["name"] != git_wheels.INDEX:
+        # that of git comes first, and uv takes a name from the first index that has it: dependents
+        # of other indexes get it, too
         lines.append("explicit = true")
     return lines
 
@@ -345,10 +412,9 @@ def refuse_strangers(
         elif source:
             index = index_of(name, indexes)
             here = re.sub("^file://", "", source.group(1)).rstrip("/")
+            unasked = name in bound or index["name"] == git_wheels.INDEX
             wrong = (
-                (name not in bound or here != address(index))
-                if index["packages"]
-                else here in private
+                (not unasked or here != address(index)) if index["packages"] else here in private
             )
             if wrong:
                 raise LockError(

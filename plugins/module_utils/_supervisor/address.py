@@ -50,6 +50,16 @@ def endpoint_from(params: t.Mapping[str, t.Any]) -> Endpoint:
     return Endpoint(scheme, path, host, port, username=username, password=password, **common)
 
 
+def local_endpoint(config: str) -> Endpoint:
+    """The endpoint in a configuration of this host.
+
+    :raises SupervisorError: there is none.
+    """
+    address, username, password = _from_config(config)
+    scheme, path, host, port = _parse(address)
+    return Endpoint(scheme, path, host, port, username=username, password=password)
+
+
 def _parse(address: str) -> tuple[str, str, str, int]:
     def bad(why: str) -> SupervisorError:
         return SupervisorError(

@@ -21,6 +21,7 @@ _SEARCHES = (
     1 << 20,
 )  # bytes of the main log that are searched for exits, one after the other
 _CHANNELS = ("stdout", "stderr")
+_LAST_LINES, _MOST_OF_A_LINE = 3, 300
 
 
 def add_tails(client: Client, items: t.Sequence[status.Process], size: int) -> None:
@@ -46,6 +47,16 @@ def add_tails(client: Client, items: t.Sequence[status.Process], size: int) -> N
                 _undecodable(client, status.namespec(item), channel, size) if undecodable else None
             )
         item[channel + "_tail"] = _COLOUR.sub("", answer) if answer is not None else None
+
+
+def last_lines(item: t.Mapping[str, t.Any]) -> str:
+    """The end of the log of a program as evidence of a message; "" without one.
+
+    :param item: with C(stdout_tail) and C(stderr_tail), if they were read.
+    """
+    text = (item.get("stderr_tail") or item.get("stdout_tail") or "").strip()
+    lines = [line[:_MOST_OF_A_LINE] for line in text.splitlines()[-_LAST_LINES:]]
+    return "the end of its log: " + " | ".join(lines) if lines else ""
 
 
 def _method(channel: str) -> str:

@@ -127,6 +127,17 @@ def runs(values: Values, role: str) -> bool:
     return role in _stack.roles_here(values)
 
 
+def listens(values: Values, port: str) -> bool:
+    """Whether the host runs a component that listens on the port of this variable."""
+    if "testbed" not in values.groups:
+        return False
+    here = values.entries("swf_testbed_components")
+    return any(
+        item["variable"] == port and item["name"] in here
+        for item in _stack.of_values(values).listeners()
+    )
+
+
 def without_tls(values: Values) -> Iterator[Problem]:
     """Services that would listen without TLS on other addresses than loopback, and TLS options of
     services without TLS."""
@@ -155,7 +166,7 @@ def without_tls(values: Values) -> Iterator[Problem]:
         ),
         (
             "swf_testbed_mcp_host",
-            runs(values, "tool"),
+            listens(values, "swf_testbed_mcp_port"),
             "write 127.0.0.1, and reach it through ssh -L or a web server with TLS",
         ),
     ]

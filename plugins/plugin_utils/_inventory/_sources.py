@@ -7,6 +7,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
+from typing import Any
 from urllib.parse import urlsplit
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._build import git
@@ -30,6 +31,7 @@ def wrong_sources(values: Values) -> Iterator[Problem]:
     yield from of_indexes(values)
     if values.get("swf_testbed_release_source") == "git":
         yield from of_repositories(values)
+    yield from of_extra_components(values)
     if "broker" in values.groups and values.get("swf_testbed_broker_engine") == "artemis":
         if not values.text("swf_testbed_broker_archive_url"):
             yield Problem(
@@ -82,59 +84,82 @@ def of_indexes(values: Values) -> Iterator[Problem]:
 
 
 def of_repositories(values: Values) -> Iterator[Problem]:
-    repositories = values.entries("swf_testbed_release_git_repositories")
+    name = "swf_testbed_release_git_repositories"
+    repositories = values.entries(name)
     if not repositories:
         yield Problem(
-            "swf_testbed_release_git_repositories",
+            name,
             "is empty",
             "swf_testbed_release_source is git",
             "name a repository and a commit for each component",
         )
     seen = set()
     for place, entry in enumerate(repositories):
-        if not isinstance(entry, dict) or not all(
-            isinstance(entry.get(key), str) for key in ("url", "commit")
-        ):
-            continue
-        where = "swf_testbed_release_git_repositories[%d]" % place
-        inside = entry.get("subdirectory") or ""
-        cause = git.refusal(entry["url"])
-        if cause:
-            yield Problem(
-                where + ".url",
-                "is not accepted",
-                cause.rstrip("."),
-                "write an https or ssh address without credentials",
-            )
-        elif (
-            values.given_value("swf_testbed_release_git_token")
-            and urlsplit(entry["url"]).scheme != "https"
-        ):
+        where = "%s[%d]" % (name, place)
+        yield from of_repository(values, where, entry)
+        key = (entry.get("url"), entry.get("subdirectory")) if isinstance(entry, dict) else None
+        if key and str(key) in seen:
             yield problem(
                 where + ".url",
-                entry["url"],
-                "is not https, and swf_testbed_release_git_token is for https only",
-                "write an https address, or remove the token",
-            )
-        if not git.COMMIT.match(entry["commit"]):
-            yield problem(
-                where + ".commit",
-                entry["commit"],
-                "is not a commit; branches and tags can change",
-                "write the full id: git ls-remote %s" % git.shown(entry["url"]),
-            )
-        if isinstance(inside, str) and (os.path.isabs(inside) or ".." in inside.split("/")):
-            yield problem(
-                where + ".subdirectory",
-                inside,
-                "is outside of the repository",
-                "write a path inside the repository",
-            )
-        if (entry["url"], str(inside)) in seen:
-            yield problem(
-                where + ".url",
-                HIDDEN if cause else entry["url"],
+                HIDDEN if git.refusal(str(key[0])) else key[0],
                 "is listed twice",
                 "remove one of them",
             )
-        seen.add((entry["url"], str(inside)))
+        seen.add(str(key))
+
+
+def of_extra_components(values: Values) -> Iterator[Problem]:
+    """Where the components that an inventory adds come from."""
+    name = "swf_testbed_extra_components"
+    for place, component in enumerate(values.entries(name)):
+        if not isinstance(component, dict) or component.get("repository") is None:
+            continue
+        where = "%s[%d].repository" % (name, place)
+        yield from of_repository(values, where, component["repository"])
+        if component.get("package"):
+            yield Problem(
+                where,
+                "excludes package",
+                "the component has both",
+                "remove one of them: a distribution comes from git or from an index",
+            )
+
+
+def of_repository(values: Values, where: str, entry: Any) -> Iterator[Problem]:
+    if not isinstance(entry, dict) or not all(
+        isinstance(entry.get(key), str) for key in ("url", "commit")
+    ):
+        return
+    inside = entry.get("subdirectory") or ""
+    cause = git.refusal(entry["url"])
+    if cause:
+        yield Problem(
+            where + ".url",
+            "is not accepted",
+            cause.rstrip("."),
+            "write an https or ssh address without credentials",
+        )
+    elif (
+        values.given_value("swf_testbed_release_git_token")
+        and urlsplit(entry["url"]).scheme != "https"
+    ):
+        yield problem(
+            where + ".url",
+            entry["url"],
+            "is not https, and swf_testbed_release_git_token is for https only",
+            "write an https address, or remove the token",
+        )
+    if not git.COMMIT.match(entry["commit"]):
+        yield problem(
+            where + ".commit",
+            entry["commit"],
+            "is not a commit; branches and tags can change",
+            "write the full id: git ls-remote %s" % git.shown(entry["url"]),
+        )
+    if isinstance(inside, str) and (os.path.isabs(inside) or ".." in inside.split("/")):
+        yield problem(
+            where + ".subdirectory",
+            inside,
+            "is outside of the repository",
+            "write a path inside the repository",
+        )

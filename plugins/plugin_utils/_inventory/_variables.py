@@ -18,11 +18,15 @@ try:
     # since ansible-core 2.19, only trusted text is a template
     from ansible.template import trust_as_template
 
+    #: options of a templar with which a text stays a text, even if it looks like a list or a dict
+    AS_TEXT: dict[str, Any] = {}
+
     def templar_of(templar: Any, variables: Mapping[str, Any]) -> Any:
         """A copy of the templar with other variables."""
         return templar.copy_with_new_env(available_variables=variables)
 
 except ImportError:
+    AS_TEXT = {"convert_data": False}
 
     def trust_as_template(text: str) -> str:
         return text

@@ -19,6 +19,14 @@ for path; do
     fi
 done
 
+# the files of the stack of that release; the unit is no file of that directory
+for path in "$copy"/*; do
+    case $path in
+        *.service | "$copy/$(basename "$conf")") ;;
+        *) set -- "$(dirname "$conf")/$(basename "$path")" "$@" ;;
+    esac
+done
+
 echo "The host went down in a change-over. Rolled back to the release $release. Fix: run site.yml or upgrade.yml again."
 for path; do
     cp -p "$copy/$(basename "$path")" "$path.boot"

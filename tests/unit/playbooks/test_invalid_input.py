@@ -67,6 +67,9 @@ INPUTS = {
         ({"install_version": "0.1.0"}, "rename it to swf_testbed_release_version"),
         ({"pip_indexes": []}, "rename it to swf_testbed_pip_indexes"),
         ({"supervisord_extra_programs": []}, "rename it to swf_testbed_extra_components"),
+        ({"swf_testbed_extra_programs": []}, "rename it to swf_testbed_extra_components"),
+        ({"swf_testbed_stack": "refrence"}, "write bnlnpps or reference"),
+        (programs(role="agnet"), "swf_testbed_extra_components[0].role is not one of"),
         ({"database_listen": "::1"}, "rename it to swf_testbed_database_listen"),
         ({"supervisord_release_dir": "/x"}, "supervisord_release_dir is gone"),
         (
@@ -74,6 +77,30 @@ INPUTS = {
             "swf_testbed_components[1] is not a component of the stack",
         ),
         ({"swf_testbed_components": ["Monitor"]}, "write monitor"),
+        (
+            {"swf_testbed_stack_sources": {"swf-x": {"commit": HEX}}},
+            "swf_testbed_stack_sources.swf-x is no source of the stack",
+        ),
+        (
+            {
+                "swf_testbed_stack": "bnlnpps",
+                "swf_testbed_database_host": "/run/postgresql",
+                "swf_testbed_stack_sources": {"swf-monitr": {"commit": HEX}},
+            },
+            "write swf-monitor",
+        ),
+        (
+            {
+                "swf_testbed_stack": "bnlnpps",
+                "swf_testbed_database_host": "/run/postgresql",
+                "swf_testbed_stack_sources": {"swf-monitor": {"commit": "main"}},
+            },
+            "swf_testbed_stack_sources.swf-monitor.commit is not a commit",
+        ),
+        (
+            {"swf_testbed_stack": "bnlnpps", "swf_testbed_scope": "system"},
+            "swf_testbed_database_host is empty, and the stack needs",
+        ),
         ({"swf_testbed_components": [""]}, "swf_testbed_components[0]"),
         (
             {"swf_testbed_components": ["monitor", "monitor"]},
@@ -290,6 +317,10 @@ INPUTS = {
         ),
         ({"swf_testbed_index_url": "http://127.0.0.1:8004/simple/"}, "without /simple/"),
         ({"swf_testbed_health_url": "health"}, "swf_testbed_health_url does not begin with"),
+        (
+            {"swf_testbed_health_probes": [{"name": "x", "component": "y"}]},
+            "swf_testbed_health_probes[0].url is missing",
+        ),
         (
             {"swf_testbed_monitor_url": "http://127.0.0.1:9000"},
             "contradicts swf_testbed_monitor_port, which is 8002",
@@ -732,6 +763,18 @@ INPUTS = {
         ),
         (git(GIT, GIT), "swf_testbed_release_git_repositories[1].url is listed twice"),
         (
+            programs(repository={**GIT, "commit": "main"}),
+            "swf_testbed_extra_components[0].repository.commit is not a commit",
+        ),
+        (
+            programs(repository={**GIT, "url": "https://me:%s@git.example.org/x" % CANARY}),
+            "swf_testbed_extra_components[0].repository.url is not accepted",
+        ),
+        (
+            programs(repository=GIT, package="mine==1"),
+            "swf_testbed_extra_components[0].repository excludes package",
+        ),
+        (
             git(
                 {**GIT, "url": "ssh://git@git.example.org/x"}, swf_testbed_release_git_token=CANARY
             ),
@@ -939,6 +982,7 @@ VALID = [
         command="{{ swf_testbed_release.path }}/bin/python -m mine",
         environment={"A": "{{ ansible_facts.hostname }}", "B": 1},
     ),
+    programs(repository=GIT, role="tool", secrets={"MY_TOKEN": "api_token"}),
     programs(autorestart=True, startsecs=0, stopwaitsecs=30, directory="/srv"),
     {"swf_testbed_database_host": "/run/postgresql"},
     {

@@ -27,6 +27,7 @@ from helpers.installation import PLAY
 from helpers.leaks import Leaks
 from helpers.ports import component_ports
 from helpers.seen_by_callbacks import Seen
+from helpers.source_packages import Repository
 
 ROOT = Path(__file__).resolve().parents[3]
 TOKEN = "canary-push%0123456789canary0123456789"
@@ -39,6 +40,17 @@ NAMESPACES = (
 # the first two are on the network; the second has another Python
 HOSTS = ("builder", "other", "near", "far")
 HOME = ".local/share/swf-testbed"
+STACK = """
+title: A test
+requires: {python: "3.10"}
+distributions: {requirements: [swf-testbed], import_check: [swf-testbed]}
+sources:
+  - name: swf-tree
+    repository: https://git.example.org/swf-tree.git
+    commit: "0000000000000000000000000000000000000000"
+    install: [tree]
+components: [{name: agent, role: agent, command: swf-testbed}]
+"""
 
 # where everything is tested, what is missing is a mistake
 pytestmark = pytest.mark.skipif(
@@ -268,6 +280,30 @@ def test_a_host_that_lost_it_gets_it_from_one_that_has_it(fleet):
     )
     assert not (fleet.of("builder", "releases/*") / "rubbish").exists() and not login.exists()
     assert (fleet.private.asked_for(), fleet.public.asked_for()) == asked
+
+
+def test_source_trees_are_sent_with_the_release(fleet):
+    repository = Repository(fleet.folder, "swf-tree")
+    commit = repository.commit({"page.html": "x", "module.py": "x = 1\n"})
+    stack = fleet.folder / "stack.yml"
+    stack.write_text(STACK)
+    output, did = fleet.play(
+        "--limit",
+        "builder,near",
+        swf_testbed_stack=str(stack),
+        swf_testbed_stack_sources={"swf-tree": {"repository": repository.url, "commit": commit}},
+    )
+    assert did["builder"]["failed"] == did["near"]["failed"] == 0, output
+    assert "near gets the release" in output
+    found = [fleet.of(name, "releases/*/src/swf-tree") for name in ("builder", "near")]
+    assert found[0].parts[-3] == found[1].parts[-3]
+    for tree in found:
+        assert (tree / "page.html").read_text() == "x"
+        assert list(tree.glob("__pycache__/module.*.pyc"))
+        record = json.loads((tree.parents[1] / "release.json").read_text())
+        assert record["sources"] == {"swf-tree": commit}
+    shutil.rmtree(found[0].parents[1])
+    shutil.rmtree(found[1].parents[1])
 
 
 @pytest.mark.nightly

@@ -80,6 +80,23 @@ def test_a_release_that_was_not_verified_is_replaced_by_the_known_good_one(insta
     assert instance.boot() == ""
 
 
+def test_the_files_of_the_stack_of_the_known_good_release_are_restored(instance):
+    files = [str(instance.conf), str(instance.unit)]
+    for name in ("testbed.toml", "launch.py"):
+        path = instance.conf.with_name(name)
+        path.write_text("of release 1")
+        files.append(str(path))
+    config_snapshot.save(files, "1")
+    instance.configure("2")
+    instance.conf.with_name("testbed.toml").write_text("of release 2")
+    instance.conf.with_name("launch.py").unlink()
+    assert "Rolled back to the release 1" in instance.boot()
+    for name in ("testbed.toml", "launch.py"):
+        assert instance.conf.with_name(name).read_text() == "of release 1"
+    assert instance.unit.read_text() == "of release 1"
+    assert not list(instance.conf.parent.glob("*.service"))
+
+
 def test_half_of_a_configuration_is_not_put_back(instance):
     instance.configure("2")
     (instance.copies / "swf.service").unlink()

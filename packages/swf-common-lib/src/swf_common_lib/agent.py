@@ -208,4 +208,6 @@ class BaseAgent:
             "version": self.version,
             "description": f"broker: {problem}" if problem else self.description,
             "started_at": self._started_at,
+            "namespace": self.settings.namespace,
+            "heartbeat_interval": self.settings.heartbeat_interval,
         }

@@ -2,7 +2,7 @@
 """For tests of agents: the real broker, the real monitor and agents as processes on ephemeral
 ports.
 
-It needs `swf-testbed` for the broker and `swf-monitor` for the monitor.
+It needs `swf-broker` for the broker and `swf-monitor` for the monitor.
 """
 
 from __future__ import annotations
@@ -197,7 +197,7 @@ class BrokerProgram(Program):
         data = directory / "broker"
         data.mkdir(mode=0o700, parents=True)
         env = {"SWF_BROKER_PORT": str(self.port), "SWF_BROKER_DATA_DIR": str(data)}
-        super().__init__(directory / "broker.log", "swf-testbed-broker", env=env)
+        super().__init__(directory / "broker.log", "swf-broker", env=env)
         self.env = {"ACTIVEMQ_HOST": "127.0.0.1", "ACTIVEMQ_PORT": str(self.port)}
 
     def start(self) -> Program:

@@ -120,11 +120,13 @@ def _exit(number: int, frame: object) -> NoReturn:
 def _listen(environment: Environment) -> int:
     from swf_common_lib.settings import BrokerSettings
 
-    from swf_monitor.listener import Listener
+    from swf_monitor.listener import Listener, public_topic
     from swf_monitor.retention import Limits
 
     Listener(
-        BrokerSettings.from_environment(environment), Limits.from_environment(environment)
+        BrokerSettings.from_environment(environment),
+        public_topic(environment),
+        Limits.from_environment(environment),
     ).run()
     return 0
 

@@ -27,6 +27,8 @@ MESSAGES_SHOWN = 12
 STUCK_SECONDS = 180
 # Older failures stay in the counts, but the banner is green again.
 FAILURE_SHOWN = timedelta(hours=1)
+# Agents that exited earlier are not shown.
+EXIT_SHOWN = timedelta(minutes=10)
 # An announced file that is not registered within this time is not counted as on its way.
 ANNOUNCED_WITHIN = timedelta(hours=1)
 ENGINES = {"sqlite": "SQLite", "postgresql": "PostgreSQL"}
@@ -101,8 +103,13 @@ def _collect(now: datetime) -> dict[str, Any]:
     """The data of the page, in a fixed number of queries."""
     counts = summary.stf_counts()
     generated = counts["total"] + _announced_only(now)
-    agents = [_agent(agent, now) for agent in SystemAgent.objects.all()]
+    listed = SystemAgent.objects.filter(
+        ~Q(status=AgentStatus.EXITED) | Q(last_heartbeat__gt=now - EXIT_SHOWN)
+    )
+    shown = [_agent(agent, now) for agent in listed]
+    agents = [agent for agent in shown if agent["word"] != AgentStatus.EXITED]
     return {
+        "shown": shown,
         "agents": agents,
         "alive": sum(not agent["silent"] for agent in agents),
         "runs": _runs(),
@@ -123,10 +130,15 @@ def _announced_only(now: datetime) -> int:
 
 
 def _agent(agent: SystemAgent, now: datetime) -> dict[str, Any]:
-    silent = summary.age(agent.last_heartbeat, now) >= summary.AGENT_FRESH_SECONDS
-    level = {AgentStatus.OK: "ok", AgentStatus.WARNING: "warning"}.get(
-        AgentStatus(agent.status), "error"
+    silence = summary.age(agent.last_heartbeat, now)
+    silent = agent.status != AgentStatus.EXITED and silence >= summary.fresh_seconds(
+        agent.heartbeat_interval
     )
+    level = {
+        AgentStatus.OK: "ok",
+        AgentStatus.WARNING: "warning",
+        AgentStatus.EXITED: "plain",
+    }.get(AgentStatus(agent.status), "error")
     return {
         "row": agent,
         "silent": silent,

@@ -93,6 +93,23 @@ def release_space(pause: Callable[[], bool]) -> int:
         return before - pragma("page_count")
 
 
+def reserve_run_number(number: int) -> None:
+    """Let later runs have larger numbers. SQLite does this itself; PostgreSQL's sequence does not
+    notice a key that was given.
+
+    Raises:
+        UNAVAILABLE: the database does not answer.
+    """
+    if not is_sqlite():
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT setval(name, %s) FROM (SELECT pg_get_serial_sequence('swf_monitor_run', "
+                "'run_id')::regclass AS name) AS sequence "
+                "WHERE coalesce(pg_sequence_last_value(name), 0) < %s",
+                [number, number],
+            )
+
+
 def pending_migrations() -> list[str]:
     """The migrations that are not applied, as "app.name", in order. It changes nothing.
 

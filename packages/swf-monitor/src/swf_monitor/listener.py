@@ -6,6 +6,8 @@ import json
 import logging
 import threading
 import time
+import uuid
+from collections.abc import Callable
 from typing import Any
 
 from django.db import connection
@@ -14,10 +16,10 @@ from rest_framework import serializers
 from swf_common_lib.broker import Broker
 from swf_common_lib.messages import MONITOR_QUEUE
 from swf_common_lib.retry import Backoff, Outage
-from swf_common_lib.settings import BrokerSettings
+from swf_common_lib.settings import BrokerSettings, ConfigurationError, Environment
 from swf_common_lib.shutdown import Shutdown, Stopping
 
-from swf_monitor.api.serializers import MAX_BIG_INTEGER
+from swf_monitor.api.serializers import MAX_BIG_INTEGER, MAX_INTEGER
 from swf_monitor.database import (
     NOT_SET_UP,
     REFUSED,
@@ -26,7 +28,7 @@ from swf_monitor.database import (
     pending_migrations,
     release_space,
 )
-from swf_monitor.models import ListenerState, Message
+from swf_monitor.models import RUN_BEFORE, ListenerState, Message, Run, RunStatus
 from swf_monitor.retention import PAUSE_SECONDS, Limits, prune
 
 logger = logging.getLogger(__name__)
@@ -66,6 +68,30 @@ def read(text: str) -> Message:
     Raises:
         NotAMessageError: it is not a JSON object with an envelope; the text is the cause.
     """
+    body = _json_object(text)
+    return _message(Envelope(data={"filename": body.get("tf_filename", ""), **body}), body)
+
+
+def read_public(text: str) -> Message:
+    """Parse a body of the public testbed into a row: it has no ID, null is the same as a missing
+    field, and a run may have any text as its ID.
+
+    Raises:
+        NotAMessageError: as `read`.
+    """
+    body = _json_object(text)
+    run_id = body.get("run_id")
+    given = {
+        # A redelivery is not possible: the broker does not store messages of a topic.
+        "message_id": uuid.uuid4(),
+        "run_id": run_id if str(run_id).isdecimal() else None,
+        "filename": body.get("filename") or body.get("tf_filename"),
+        **{name: body.get(name) for name in ("msg_type", "namespace", "sender")},
+    }
+    return _message(Envelope(data={k: v for k, v in given.items() if v is not None}), body)
+
+
+def _json_object(text: str) -> dict[str, Any]:
     if len(text) > MAX_BODY_CHARACTERS:
         raise NotAMessageError(f"the body is longer than {MAX_BODY_CHARACTERS} characters")
     try:
@@ -76,7 +102,10 @@ def read(text: str) -> Message:
         raise NotAMessageError("the body is not JSON") from None
     if not isinstance(body, dict):
         raise NotAMessageError("the body is not a JSON object")
-    envelope = Envelope(data={"filename": body.get("tf_filename", ""), **body})
+    return body
+
+
+def _message(envelope: Envelope, body: dict[str, Any]) -> Message:
     if not envelope.is_valid():
         raise NotAMessageError(
             "; ".join(f"{name}: {' '.join(errors)}" for name, errors in envelope.errors.items())
@@ -84,39 +113,75 @@ def read(text: str) -> Message:
     return Message(**envelope.validated_data, body=body)
 
 
+def follow_run(message: Message) -> None:
+    """Change the run of a message of the public testbed. A run of the reference agents with the
+    same number stays as it is."""
+    if message.run_id is None:
+        return
+    runs = Run.objects.filter(pk=message.run_id, metadata__isnull=False)
+    if message.msg_type == "start_run":
+        runs.filter(status__in=RUN_BEFORE[RunStatus.RUNNING]).update(
+            status=RunStatus.RUNNING, started_at=message.received_at
+        )
+    elif message.msg_type == "end_run":
+        total = message.body.get("total_stf_files")
+        if type(total) is int and 0 <= total <= MAX_INTEGER:
+            runs.update(total_files=total)
+        runs.filter(status__in=RUN_BEFORE[RunStatus.ENDED]).update(
+            status=RunStatus.ENDED, ended_at=message.received_at
+        )
+
+
+def public_topic(environment: Environment) -> str:
+    """SWF_MONITOR_TOPIC, the topic of the public testbed; "" for none.
+
+    Raises:
+        ConfigurationError: it is a queue. The listener would take the work of the agents.
+    """
+    topic = environment.text("SWF_MONITOR_TOPIC", "/topic/epictopic")
+    if topic.startswith("/queue/"):
+        raise ConfigurationError(f"SWF_MONITOR_TOPIC must be a topic or 'none', not {topic!r}")
+    return "" if topic == "none" else topic
+
+
 class Listener:
-    """Receives from the monitor's queue until a stop signal.
+    """Receives from the monitor's queue and a topic until a stop signal.
 
     Args:
         broker: Where the messages come from.
+        topic: The topic of the public testbed; "" for none.
         limits: Beyond them, rows are deleted.
     """
 
-    def __init__(self, broker: BrokerSettings, limits: Limits) -> None:
+    def __init__(self, broker: BrokerSettings, topic: str, limits: Limits) -> None:
         self._limits = limits
         self._address = f"{broker.host}:{broker.port}"
         self._shutdown = Shutdown()
         self._outage = Outage(logger, "database")
         self._refused = 0
-        self._broker = Broker(
-            broker,
-            self._shutdown,
-            subscriptions=[MONITOR_QUEUE],
-            on_message=self._record,
-            prefetch=PREFETCH,
-        )
+        # A connection for each: if the login may not read the topic, the queue is read nevertheless.
+        self._brokers = {
+            destination: Broker(broker, self._shutdown, [destination], on_message, PREFETCH)
+            for destination, on_message in (
+                (MONITOR_QUEUE, self._record),
+                (topic, self._record_public),
+            )
+            if destination
+        }
 
     def run(self) -> None:
         """Block until SIGTERM, SIGQUIT or SIGINT."""
         self._shutdown.on_signals()
         try:
             self._wait_for_tables()
-            self._broker.start()
+            for broker in self._brokers.values():
+                broker.start()
             threading.Thread(target=self._prune_periodically, name="retention", daemon=True).start()
         except Stopping:
             return
         self._report_state()
-        self._broker.stop()
+        for broker in self._brokers.values():
+            broker.stop()
         self._write_state(False, "the listener was stopped")
         logger.info("stopped")
 
@@ -133,11 +198,18 @@ class Listener:
             self._shutdown.pause(backoff.delay())
 
     def _record(self, text: str) -> None:
+        self._handle(text, read, lambda message: None)
+
+    def _record_public(self, text: str) -> None:
+        self._handle(text, read_public, follow_run)
+
+    def _handle(
+        self, text: str, parse: Callable[[str], Message], then: Callable[[Message], None]
+    ) -> None:
         """Store one message, or refuse it permanently. The broker gets the acknowledgement when
         this returns."""
         try:
-            message = read(text)
-            self._store(message)
+            self._store(parse(text), then)
         except NotAMessageError as error:
             self._refused += 1
             logger.warning("message refused: %s", error, extra={"beginning": text[:200]})
@@ -149,12 +221,13 @@ class Listener:
                 extra={"beginning": text[:200]},
             )
 
-    def _store(self, message: Message) -> None:
+    def _store(self, message: Message, then: Callable[[Message], None]) -> None:
         backoff = Backoff()
         while True:
             try:
                 # a message that is stored already, because its acknowledgement got lost, is ignored
                 Message.objects.bulk_create([message], ignore_conflicts=True)
+                then(message)
             except REFUSED:
                 raise
             except UNAVAILABLE as error:
@@ -167,7 +240,7 @@ class Listener:
     def _report_state(self) -> None:
         reported_at, reported = 0.0, False
         while not self._shutdown.requested:
-            connected = self._broker.connected
+            connected = all(broker.connected for broker in self._brokers.values())
             if connected != reported or time.monotonic() - reported_at >= STATE_SECONDS:
                 reported_at, reported = time.monotonic(), connected
                 self._report(connected)
@@ -176,9 +249,16 @@ class Listener:
     def _report(self, connected: bool) -> None:
         if connected:
             refused = f"; {self._refused} messages refused since its start" if self._refused else ""
-            self._write_state(True, f"subscribed to {MONITOR_QUEUE} at {self._address}{refused}")
+            names = " and ".join(self._brokers)
+            self._write_state(True, f"subscribed to {names} at {self._address}{refused}")
         else:
-            self._write_state(False, f"broker {self._address}: {self._broker.problem}")
+            problems = {name: broker.problem for name, broker in self._brokers.items()}
+            cause = problems[MONITOR_QUEUE] or "; ".join(
+                f"not subscribed to {name}: {problem}"
+                for name, problem in problems.items()
+                if problem
+            )
+            self._write_state(False, f"broker {self._address}: {cause}")
 
     def _write_state(self, subscribed: bool, detail: str) -> None:
         state = {"subscribed": subscribed, "detail": detail, "updated_at": timezone.now()}

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The monitor's records: agents, runs, STF and TF files, messages, the listener's state."""
+"""The monitor's records: agents, runs, STF and TF files, messages, counters, the listener's state."""
 
 from django.db import models
 from django.utils import timezone
@@ -12,6 +12,17 @@ class AgentStatus(models.TextChoices):
     OK = "OK"
     WARNING = "WARNING"
     ERROR = "ERROR"
+    # The last heartbeat of an agent of the public testbed. The reference agents send a DELETE.
+    EXITED = "EXITED"
+
+
+class OperationalState(models.TextChoices):
+    """The activity that an agent of the public testbed reports."""
+
+    STARTING = "STARTING"
+    READY = "READY"
+    PROCESSING = "PROCESSING"
+    EXITED = "EXITED"
 
 
 class SystemAgent(models.Model):
@@ -20,11 +31,18 @@ class SystemAgent(models.Model):
     instance_name = models.CharField(max_length=200, unique=True)
     agent_type = models.CharField(max_length=64)
     status = models.CharField(max_length=10, choices=AgentStatus.choices)
+    # Defaults of the database: an earlier monitor, after a rollback, does not set these columns.
+    operational_state = models.CharField(
+        max_length=10, choices=OperationalState.choices, blank=True, default="", db_default=""
+    )
+    namespace = models.CharField(max_length=100, blank=True, default="", db_default="")
     hostname = models.CharField(max_length=255, blank=True)
     pid = models.PositiveIntegerField(null=True)
     version = models.CharField(max_length=64, blank=True)
     description = models.TextField(blank=True)
     started_at = models.DateTimeField(null=True)
+    # Seconds until the next heartbeat is due.
+    heartbeat_interval = models.FloatField(default=10.0, db_default=10.0)
     last_heartbeat = models.DateTimeField()
 
     class Meta:
@@ -40,6 +58,14 @@ class RunStatus(models.TextChoices):
     ENDED = "ended"
 
 
+# The statuses from which each status can be reached. An ended run does not change.
+RUN_BEFORE: dict[str, tuple[str, ...]] = {
+    RunStatus.IMMINENT: (),
+    RunStatus.RUNNING: (RunStatus.IMMINENT,),
+    RunStatus.ENDED: (RunStatus.IMMINENT, RunStatus.RUNNING),
+}
+
+
 class Run(models.Model):
     """One data-taking run. Its number is never reused, not even after the row was pruned."""
 
@@ -49,6 +75,8 @@ class Run(models.Model):
     started_at = models.DateTimeField(null=True)
     ended_at = models.DateTimeField(null=True)
     total_files = models.PositiveIntegerField(null=True)
+    # The `run_conditions` of a run of the public testbed. None: a run of the reference agents.
+    metadata = models.JSONField(null=True)
 
     class Meta:
         ordering = ("-run_id",)
@@ -71,7 +99,8 @@ class StfFile(models.Model):
     # No index of its own: the one on (run, sequence) serves the same look-ups.
     run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="stf_files", db_index=False)
     path = models.TextField()
-    size_bytes = models.PositiveBigIntegerField()
+    # Files of the public testbed may have no size, path or checksum.
+    size_bytes = models.PositiveBigIntegerField(null=True)
     checksum = models.CharField(max_length=71)
     sequence = models.PositiveIntegerField()
     status = models.CharField(
@@ -82,6 +111,8 @@ class StfFile(models.Model):
     registered_at = models.DateTimeField(default=timezone.now)
     updated_at = models.DateTimeField(default=timezone.now)
     sampled_at = models.DateTimeField(null=True)
+    # Of a file of the public testbed.
+    metadata = models.JSONField(null=True)
 
     class Meta:
         ordering = ("-id",)
@@ -104,8 +135,10 @@ class TfFile(models.Model):
     filename = models.CharField(max_length=255, unique=True)
     stf_file = models.ForeignKey(StfFile, on_delete=models.CASCADE, related_name="tf_files")
     size_bytes = models.PositiveBigIntegerField()
-    offset = models.PositiveBigIntegerField()
+    # None: a time frame of the public testbed, with the numbers of its first and last one.
+    offset = models.PositiveBigIntegerField(null=True)
     registered_at = models.DateTimeField(default=timezone.now)
+    metadata = models.JSONField(null=True)
 
     class Meta:
         ordering = ("-id",)
@@ -140,6 +173,16 @@ class Message(models.Model):
 
     def __str__(self) -> str:
         return f"{self.msg_type} {self.message_id}"
+
+
+class Counter(models.Model):
+    """The last number of a sequence, for example of the names of agents."""
+
+    name = models.CharField(max_length=20, primary_key=True)
+    value = models.PositiveBigIntegerField(default=0)
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.value}"
 
 
 class ListenerState(models.Model):

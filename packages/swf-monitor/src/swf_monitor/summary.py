@@ -7,10 +7,15 @@ from typing import Any
 from django.db.models import Count
 from django.utils import timezone
 
-from swf_monitor.models import Message, Run, StfFile, StfStatus, SystemAgent, TfFile
+from swf_monitor.models import AgentStatus, Message, Run, StfFile, StfStatus, SystemAgent, TfFile
 
 # An agent without a heartbeat for this long (s) counts as dead: three default intervals of 10 s.
 AGENT_FRESH_SECONDS = 30.0
+
+
+def fresh_seconds(heartbeat_interval: float) -> float:
+    """The time (s) after which an agent with this interval counts as dead."""
+    return max(AGENT_FRESH_SECONDS, 3 * heartbeat_interval)
 
 
 def collect() -> dict[str, Any]:
@@ -49,9 +54,10 @@ def age(moment: datetime, now: datetime) -> float:
 
 
 def agents(now: datetime) -> list[dict[str, Any]]:
-    """Every agent, with the seconds since its last heartbeat, and the process that sent it."""
-    rows = SystemAgent.objects.values(
-        "instance_name", "agent_type", "status", "pid", "last_heartbeat"
+    """Every agent that has not exited, with the seconds since its last heartbeat, and the process
+    that sent it."""
+    rows = SystemAgent.objects.exclude(status=AgentStatus.EXITED).values(
+        "instance_name", "agent_type", "status", "pid", "last_heartbeat", "heartbeat_interval"
     )
     listed = []
     for row in rows:
@@ -60,7 +66,7 @@ def agents(now: datetime) -> list[dict[str, Any]]:
             {
                 **row,
                 "seconds_since_heartbeat": round(seconds, 1),
-                "alive": seconds < AGENT_FRESH_SECONDS,
+                "alive": seconds < fresh_seconds(row["heartbeat_interval"]),
             }
         )
     return listed

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The ePIC Streaming Workflow Testbed: its command line and embedded broker."""
+"""The ePIC Streaming Workflow Testbed: its command line."""
 
 from importlib.metadata import version
 

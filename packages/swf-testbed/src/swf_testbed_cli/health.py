@@ -15,16 +15,15 @@ from swf_testbed_cli.instance import Instance
 TIMEOUT_SECONDS = 5.0
 
 
-def health_problems(instance: Instance) -> list[str]:
-    """The problems that the monitor reports; empty if there are none, or if the testbed has no
-    monitor.
+def health_problems(instance: Instance) -> list[str] | None:
+    """The problems that the monitor reports; None without a report.
 
-    A response that is not a monitor's report is ignored: `status` shows whether the program runs.
+    A response that is not a monitor's report is none: `status` shows whether the program runs.
     """
     environment = instance.monitor_environment
     url = environment.get("SWF_MONITOR_URL", "")
     if not url.startswith(("http://", "https://")):
-        return []
+        return None
     certificates = environment.get("SWF_MONITOR_CA_CERTS", "")
     try:
         context = ssl.create_default_context(
@@ -40,11 +39,14 @@ def health_problems(instance: Instance) -> list[str]:
                 answer = json.load(reply)
         except urllib.error.HTTPError as error:
             if error.code != 503:
-                return []
+                return None
             answer = json.load(error)
     except (OSError, ValueError):
-        return []
-    return _causes(answer) if isinstance(answer, dict) and answer.get("status") == "error" else []
+        return None
+    status = answer.get("status") if isinstance(answer, dict) else None
+    if status not in ("ok", "error"):
+        return None
+    return _causes(answer) if status == "error" else []
 
 
 def _causes(answer: dict[str, Any]) -> list[str]:

@@ -18,7 +18,7 @@ from supervisor.datatypes import dict_of_key_value_pairs
 from swf_common_lib.exclusive import LockHeld, exclusive
 
 from swf_testbed_cli.errors import TestbedError
-from swf_testbed_cli.stack import port_variable, read_stack
+from swf_testbed_cli.stack import name_of, port_variable, read_stack
 from swf_testbed_cli.unit import Unit
 
 FILE_NAME = "supervisord.conf"
@@ -167,12 +167,19 @@ class Instance:
         return found
 
     @property
+    def monitor(self) -> str:
+        """The name of the program that is the monitor ([swf-testbed] monitor= of a provisioned
+        instance)."""
+        return self._value("swf-testbed", "monitor") or name_of("monitor")
+
+    @property
     def monitor_environment(self) -> dict[str, str]:
         """The environment of the monitor, with its URL; empty if this testbed has no monitor."""
-        if "program:monitor" not in self._parser.sections():
+        section = f"program:{self.monitor}"
+        if section not in self._parser.sections():
             return {}
         try:
-            return self._environment("supervisord") | self._environment("program:monitor")
+            return self._environment("supervisord") | self._environment(section)
         except TestbedError:
             return {}
 

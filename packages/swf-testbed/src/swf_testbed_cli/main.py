@@ -16,7 +16,13 @@ from rich.console import Console
 
 from swf_testbed_cli import __version__, lifecycle
 from swf_testbed_cli.daemons import describe, unreachable_daemons
-from swf_testbed_cli.errors import NO_DAEMON, SOME_NOT_RUNNING, NotRunning, TestbedError
+from swf_testbed_cli.errors import (
+    ALL_RUNNING,
+    NO_DAEMON,
+    SOME_NOT_RUNNING,
+    NotRunning,
+    TestbedError,
+)
 from swf_testbed_cli.health import health_problems
 from swf_testbed_cli.init import initialise
 from swf_testbed_cli.instance import Instance, find_instance, owner
@@ -183,20 +189,24 @@ def status(
         if missing:
             more = f" (and {len(missing) - 1} more)" if len(missing) > 1 else ""
             _print_error(TestbedError(missing[0].cause + more, _reopen(now.daemon_pid)))
+    monitor = instance.monitor
     problems = (
         health_problems(instance)
-        if any(p.name == "monitor" and p.pid for p in now.programs)
-        else []
+        if any(p.name == monitor and p.pid for p in now.programs)
+        else None
     )
     if problems:
         _print_error(
-            TestbedError(f"not healthy: {'; '.join(problems)}", instance.command("logs monitor"))
+            TestbedError(f"not healthy: {'; '.join(problems)}", instance.command(f"logs {monitor}"))
         )
     if as_json:
-        answer = now.as_json(str(instance.configuration)) | {"not_healthy": problems}
-        print(json.dumps(answer, indent=2))
+        answer = now.as_json(str(instance.configuration))
+        health = {"health_checked": problems is not None, "not_healthy": problems or []}
+        print(json.dumps(answer | health, indent=2))
     elif now.programs:
         Console(highlight=False).print(now.as_table())
+        if problems is None and not lost and now.exit_status == ALL_RUNNING:
+            _report("Running; health not checked: no monitor of this testbed reports it.")
     else:
         _report(f"The daemon is {now.daemon_state} and has no programs.")
     raise typer.Exit(SOME_NOT_RUNNING if lost or problems else now.exit_status)

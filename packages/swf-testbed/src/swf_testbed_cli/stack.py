@@ -23,6 +23,11 @@ def read_stack() -> dict[str, Any]:
     return stack
 
 
+def name_of(role: str) -> str:
+    """The name of the program with a role."""
+    return next(item["name"] for item in read_stack()["components"] if item["role"] == role)
+
+
 def port_variable(component: Mapping[str, Any]) -> str | None:
     """The variable, such as SWF_MONITOR_PORT, that has the port of a program in its environment;
     None if it has no port."""

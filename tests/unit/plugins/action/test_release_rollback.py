@@ -19,7 +19,15 @@ OPTIONS = {"failure": FAILURE, "doing": "Apply the programs' configuration", "re
 @pytest.mark.parametrize(
     "result,expected",
     [
-        ({"serves": True, "id": "1-a"}, "The release 1-a serves again"),
+        (
+            {"serves": True, "id": "1-a", "health_checked": True},
+            "The release 1-a serves again, with its configuration, and is healthy.",
+        ),
+        (
+            {"serves": True, "id": "1-a", "health_checked": False},
+            "The release 1-a serves again, with its configuration, and is running; health not "
+            "checked.",
+        ),
         (
             {"serves": False, "id": "1-a", "why": "broker is FATAL"},
             "THE PREVIOUS RELEASE 1-a DOES NOT SERVE EITHER. Evidence: broker is FATAL",
@@ -42,9 +50,8 @@ def test_the_message_says_what_failed_and_what_became_of_it(result, expected):
 
 
 def test_a_configuration_of_the_same_release_is_called_so():
-    assert story(OPTIONS, {"serves": True, "id": "2-b"}).startswith(
-        "The new configuration did not become healthy"
-    )
+    result = {"serves": True, "id": "2-b", "health_checked": True}
+    assert story(OPTIONS, result).startswith("The new configuration did not become healthy")
 
 
 @pytest.mark.parametrize(

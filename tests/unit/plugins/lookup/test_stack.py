@@ -3,7 +3,10 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
+from ansible.errors import AnsibleLookupError
 from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar
 
@@ -39,8 +42,9 @@ def look_up(module, term, **variables):
 def test_names_and_packages():
     names = look_up(stack, "names")
     assert names[0] == "broker" and len(names) == len(set(names))
-    assert "swf-common-lib" not in look_up(stack, "packages")
-    assert set(look_up(stack, "distributions")) == {*look_up(stack, "packages"), "swf-common-lib"}
+    libraries = {"swf-common-lib", "swf-testbed"}
+    assert libraries.isdisjoint(look_up(stack, "packages"))
+    assert set(look_up(stack, "distributions")) == {*look_up(stack, "packages"), *libraries}
 
 
 def test_the_packages_are_those_of_the_checkout(root):
@@ -116,3 +120,157 @@ def test_the_paths_of_a_service_are_those_of_its_role():
     assert found["database"]["unit"] == "postgresql@*-main.service"
     assert found["database"]["certificate"] == "/etc/postgresql/*/main/swf-testbed.pem"
     assert found["monitor"]["placed"] == "/etc/nginx/conf.d/swf-monitor.conf"
+
+
+STACK = """
+title: A stack with files and steps
+requires: {python: "3.10"}
+generated_secrets: [admin_key]
+components:
+  - {name: monitor, role: monitor, command: serve, secrets: {KEY: admin_key}, environment: {HOME: /srv/home}}
+  - {name: agent, role: agent, command: agent}
+steps:
+  - {name: migrate, component: monitor, command: "manage migrate --port {{ swf_testbed_monitor_port }}"}
+  - {name: token, component: agent, command: manage token, input_secret: api_token, timeout: 20}
+files:
+  - name: testbed.toml
+    content: |
+      [testbed]
+      namespace = "{{ swf_testbed_instance }}"
+  - {name: list.json, content: '[1, "{{ swf_testbed_monitor_port }}"]'}
+"""
+
+
+@pytest.fixture(name="own")
+def a_stack_with_files(tmp_path):
+    path = tmp_path / "own.yml"
+    path.write_text(STACK)
+    return {
+        "swf_testbed_stack": str(path),
+        "swf_testbed_components": ["monitor", "agent"],
+        "swf_testbed_instance": "swf-a",
+        "swf_testbed_monitor_port": 8102,
+        "swf_testbed_layout": dict(LAYOUT, config_dir="/etc/x", conf_mode="0644"),
+    }
+
+
+def test_files_are_templates_and_stay_texts(own):
+    assert look_up(stack, "files", **own) == [
+        {
+            "dest": "/etc/x/testbed.toml",
+            "content": '[testbed]\nnamespace = "swf-a"\n',
+            "mode": "0644",
+        },
+        {"dest": "/etc/x/list.json", "content": '[1, "8102"]', "mode": "0644"},
+    ]
+    assert look_up(stack, "release_files", **own) == ["testbed.toml", "list.json"]
+    launching = STACK.replace("command: serve", "command: serve, secrets_in: environment")
+    with open(own["swf_testbed_stack"], "w") as stream:
+        stream.write(launching)
+    assert look_up(stack, "release_files", **own)[-1] == "launch.py"
+    assert look_up(stack, "programs", **own)[0]["launch"] == ["KEY=/run/secrets/admin_key"]
+
+
+def test_a_change_of_a_file_is_a_change_of_the_environment(own):
+    (first,) = look_up(stack, "environment", **own)
+    assert len(first["SWF_STACK_FILES"]) == 12
+    assert look_up(stack, "environment", **own) == [first]
+    (second,) = look_up(stack, "environment", **dict(own, swf_testbed_instance="swf-b"))
+    assert second["SWF_STACK_FILES"] != first["SWF_STACK_FILES"]
+    assert "SWF_STACK_FILES" not in look_up(stack, "environment")[0]
+
+
+def test_steps_are_those_of_the_components_of_the_host(own):
+    migrate = {"name": "migrate", "component": "monitor", "command": "manage migrate --port 8102"}
+    token = {
+        "name": "token",
+        "component": "agent",
+        "command": "manage token",
+        "input_secret": "api_token",
+        "timeout": 20,
+    }
+    assert look_up(stack, "steps", **own) == [migrate, token]
+    assert look_up(stack, "secrets", **own) == ["admin_key", "api_token"]
+    alone = dict(own, swf_testbed_components=["monitor"])
+    assert look_up(stack, "steps", **alone) == [migrate]
+    assert look_up(stack, "secrets", **alone) == ["admin_key"]
+    assert look_up(stack, "steps", swf_testbed_components=["monitor"]) == []
+
+
+@pytest.mark.parametrize(
+    "former, new, expected",
+    [
+        ("name: list.json", "name: a/b", "files[1].name is not a valid name of a file"),
+        ("name: list.json", "name: .x", "files[1].name is not a valid name of a file"),
+        ("name: list.json", "name: x.service", "files[1].name is not a valid name of a file"),
+        ("name: list.json", "name: supervisord.conf", "files[1].name is reserved"),
+        ("name: list.json", "name: secrets.txt", "files[1].name is reserved"),
+        ("name: list.json", "name: steps.json", "files[1].name is reserved"),
+        ("name: list.json", "name: testbed.toml", "files have one name twice"),
+        ("name: token", "name: migrate", "steps have one name twice"),
+        ("input_secret: api_token", "input_secret: api_tokn", "write api_token"),
+        ("component: agent", "component: agnet", "steps[1].component is no component"),
+    ],
+)
+def test_wrong_files_and_steps_are_refused(own, former, new, expected):
+    with open(own["swf_testbed_stack"], "w") as stream:
+        stream.write(STACK.replace(former, new))
+    with pytest.raises(AnsibleLookupError, match=re.escape(expected)):
+        look_up(stack, "names", **own)
+
+
+PROBED = """
+title: x
+requires: {python: "3.10"}
+components:
+  - {name: watcher, role: monitor, command: /bin/true, startsecs: 5, start_timeout: 120}
+  - {name: worker, role: agent, command: /bin/true, startsecs: 10, reads_env_file: always}
+health:
+  probes:
+    - {name: api, component: watcher, url: "{{ swf_testbed_monitor_url }}/api/"}
+    - name: agents
+      component: watcher
+      url: "{{ swf_testbed_monitor_url }}/agents/"
+      agents: {path: "", name: name, heartbeat: heartbeat}
+"""
+
+
+@pytest.mark.parametrize(
+    "components,probes,longest",
+    [
+        (["watcher", "worker"], ["api", "agents"], 120),
+        (["watcher"], ["api", "agents"], 120),
+        # its monitor is on another host
+        (["worker"], ["agents"], 10),
+        ([], [], 0),
+    ],
+)
+def test_the_probes_of_a_host(tmp_path, components, probes, longest):
+    path = tmp_path / "stack.yml"
+    path.write_text(PROBED)
+    given = {"swf_testbed_stack": str(path), "swf_testbed_components": components}
+    (health,) = look_up(stack, "health", swf_testbed_monitor_url="http://m", **given)
+    assert [probe["name"] for probe in health["probes"]] == probes
+    assert all(probe["url"].startswith("http://m/a") for probe in health["probes"])
+    assert health["components"] == [
+        {"name": "watcher", "role": "monitor", "start_timeout": 120},
+        {"name": "worker", "role": "agent", "reads_env_file": "always"},
+    ]
+    assert max([0, *look_up(stack, "start_timeouts", **given)]) == longest
+    # no key is handed on to the template of supervisord.conf
+    for program in look_up(stack, "programs", **given):
+        assert not {"start_timeout", "reads_env_file"} & program.keys()
+
+
+def test_an_own_agent_is_asked_for_like_those_of_the_stack(tmp_path):
+    path = tmp_path / "stack.yml"
+    path.write_text(PROBED)
+    (health,) = look_up(
+        stack,
+        "health",
+        swf_testbed_stack=str(path),
+        swf_testbed_components=[],
+        swf_testbed_extra_components=[{"name": "mine", "command": "mine"}],
+    )
+    assert [probe["name"] for probe in health["probes"]] == ["agents"]
+    assert {"name": "mine", "role": "agent"} in health["components"]

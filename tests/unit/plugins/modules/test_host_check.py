@@ -18,6 +18,7 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.layout i
 from helpers.certificates import Ca, tls_server
 from helpers.index_server import IndexServer, make_wheel
 from helpers.ports import free_port
+from helpers.probed_host import COMPONENTS, faults, probed_instance
 from helpers.run_module import run_module
 from helpers.supervisord_host import Supervisord, until
 
@@ -331,3 +332,79 @@ def test_a_service_is_not_installed_and_its_port_is_taken(home, tmp_path):
     assert set(checks(answer)) == {"not_installed", "port"} and answer["installed"] == {
         "broker": False
     }
+
+
+def probed(server, **more):
+    stack = {"probes": server.probes(), "components": COMPONENTS}
+    return [dict({"name": "swf-testbed", "part": "testbed"}, **dict(stack, **more))]
+
+
+@pytest.mark.parametrize("number", range(7))
+def test_each_fault_of_a_stack_with_probes_is_named(number):
+    with probed_instance() as (host, _places, home, server):
+        answer = examine(home, instances=probed(server))
+        assert checks(answer) == [] and answer["health_checked"], answer
+        what, happens, seen = faults(host, server)[number]
+        happens()
+        (found, *more) = examine(home, instances=probed(server))["findings"]
+        assert found["check"] == ("program" if "stopped" in what else "health")
+        # all pages are of one server
+        assert len(more) == (2 if what == "no connection" else 0)
+        assert found["severity"] == "fatal"
+        assert seen in found["cause"] + ". " + found["evidence"], (what, found)
+
+
+def test_the_monitor_is_found_by_its_role():
+    page = "http://127.0.0.1:%d/" % free_port()
+    with probed_instance() as (host, _places, home, server):
+        asked = {"probes": [], "health_url": page}
+        (found,) = examine(home, instances=[dict(probed(server)[0], **asked)])["findings"]
+        assert "the monitor's health is unknown" in found["cause"]
+        assert found["fix"] == "Look at: swf-testbed logs watcher"
+        # one that does not run is a finding of its own
+        host.client.call("supervisor.stopProcess", "watcher")
+        answer = examine(home, instances=[dict(probed(server)[0], **asked)])
+        assert checks(answer) == ["program"] and not answer["health_checked"]
+
+
+def test_a_health_that_nobody_asked_for_is_not_good():
+    with probed_instance() as (_host, _places, home, _server):
+        answer = examine(home)
+        assert checks(answer) == [] and not answer["health_checked"]
+
+
+def test_a_file_that_replaces_the_environment_of_programs():
+    programs = """
+[program:watcher]
+command=/bin/sleep 1000
+startsecs=0
+
+[program:ear]
+command=/bin/sleep 1000
+startsecs=0
+environment=SWF_ENV_LOADED="true"
+
+[program:worker]
+command=/bin/sleep 1000
+startsecs=0
+"""
+    components = [
+        {"name": "watcher", "role": "monitor"},
+        {"name": "ear", "role": "listener", "reads_env_file": "SWF_ENV_LOADED"},
+        {"name": "worker", "role": "agent", "reads_env_file": "SWF_ENV_LOADED"},
+    ]
+    with probed_instance(programs) as (host, _places, home, server):
+        instances = probed(server, components=components)
+        assert checks(examine(home, instances=instances)) == []
+        Path(home, ".env").write_text("ACTIVEMQ_HOST=production.example.org\n")
+        found = one(examine(home, instances=instances), "environment")
+        assert found["severity"] == "warning" and str(Path(home, ".env")) in found["cause"]
+        assert found["evidence"] == "the file exists; its readers are worker"
+        assert 'add {SWF_ENV_LOADED: "true"} to swf_testbed_environment' in found["fix"]
+        # also a program that does not run: the file may be the reason
+        host.client.call("supervisor.stopProcess", "worker")
+        assert one(examine(home, instances=instances), "environment")["evidence"].endswith("worker")
+        components[1]["reads_env_file"] = "always"
+        found = one(examine(home, instances=instances), "environment")
+        assert found["evidence"].endswith("are ear, worker")
+        assert found["fix"] == "Move the file away"

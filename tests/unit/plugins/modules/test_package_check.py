@@ -32,10 +32,10 @@ def lines(folder):
 
 def test_the_packages_of_this_repository_pass(root):
     packages = sorted(path.parent for path in (root / "packages").glob("*/pyproject.toml"))
-    assert len(packages) == 8
+    assert len(packages) == 9
     answer = run_module("package_check", {"sources": [str(path) for path in packages]})
     assert not answer["failed"] and answer["findings"] == [], answer
-    assert len(answer["packages"]) == 8
+    assert len(answer["packages"]) == 9
 
 
 def test_a_good_package_passes(source):

@@ -98,7 +98,14 @@ def test_missing_python_is_named_with_its_fix(tmp_path):
 
 
 def test_old_python_is_named(tmp_path):
-    assert "the packages need 9.9 or newer" in check(tmp_path, min_python="9.9")["msg"]
+    answer = check(tmp_path, min_python="9.9")["msg"]
+    assert "the packages need 9.9 or newer" in answer and "swf_testbed_python" in answer
+
+
+def test_old_sqlite_is_named(home):
+    answer = check(home, min_sqlite="99.1")["msg"]
+    assert "the stack needs 99.1 or newer" in answer and "swf_testbed_database_host" in answer
+    assert not check(home, min_sqlite="3.0")["failed"]
 
 
 @pytest.mark.parametrize(

@@ -164,6 +164,60 @@ def test_a_changed_configuration_of_the_same_release_is_saved_again(host):
     assert "another program" in (host.conf.parent / "known_good/1-a/supervisord.conf").read_text()
 
 
+def test_the_files_of_the_stack_are_those_of_the_release(host, monkeypatch):
+    """The next release has another file, and one no more."""
+    folder = host.conf.parent
+
+    def place(**texts):
+        for name, text in texts.items():
+            (folder / name).write_text(text)
+        files = [str(host.conf), *(str(folder / name) for name in texts)]
+        monkeypatch.setattr(
+            host,
+            "run",
+            lambda module, check=False, **more: run_module(
+                module, dict({"root": str(host.root), "files": files}, **more), check=check
+            ),
+        )
+
+    place(former="1", changed="1")
+    host.ran("1-a")
+    place(changed="2", new="2")
+    host.make("releases", "2-b")
+    host.configure("2-b")
+    assert host.restore("active", check=True)["changed"] and (folder / "new").exists()
+    assert host.restore("active")["changed"]
+    there = {path.name: path.read_text() for path in folder.iterdir() if path.is_file()}
+    assert there.pop(host.conf.name) and there == {"former": "1", "changed": "1"}
+    assert not host.restore("active")["changed"]
+    # and forth
+    place(changed="2", new="2")
+    host.configure("2-b")
+    assert host.activate("2-b")["changed"] and not host.activate("2-b")["changed"]
+    assert not (folder / "former").exists()
+    assert host.restore("previous")["changed"] and not (folder / "new").exists()
+    assert (folder / "former").read_text() == "1"
+    assert host.restore("active")["changed"] and (folder / "new").read_text() == "2"
+
+
+def test_a_file_that_the_stack_no_longer_has_is_no_part_of_the_release(host):
+    for name in ("one", "other"):
+        (host.conf.parent / name).write_text("1")
+    files = [str(host.conf.parent / name) for name in ("one", "other")]
+    host.make("tools", "t1")
+    host.make("releases", "1-a")
+    host.configure("1-a")
+    host.activate("1-a", files=[str(host.conf), *files])
+    host.configure("1-a", extra="; changed\n")
+    host.activate("1-a", files=[str(host.conf), files[0]])
+    assert sorted(os.listdir(host.conf.parent / "known_good/1-a")) == ["one", "supervisord.conf"]
+    # as the launcher on a host that no longer has a program that needs it
+    (host.conf.parent / "one").unlink()
+    assert host.activate("1-a", files=[str(host.conf), files[0]])["changed"]
+    assert os.listdir(host.conf.parent / "known_good/1-a") == ["supervisord.conf"]
+    assert not host.activate("1-a", files=[str(host.conf), files[0]])["changed"]
+
+
 def test_activation_removes_the_oldest(host):
     for number, name in enumerate(["1-a", "2-b", "3-c"]):
         assert host.ran(name, "t%d" % number)["removed"] == []

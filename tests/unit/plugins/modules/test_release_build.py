@@ -287,3 +287,17 @@ def test_a_broken_release_that_is_active_is_built_again_beside_it(build, both, t
         manifest["executable"] == os.path.realpath(sys.executable)
         and manifest["id"] == second["id"]
     )
+
+
+def test_the_output_of_uv_is_shown_without_noise():
+    output = (
+        "error: No solution found when resolving dependencies for split (markers: x >= '3.12')\n"
+        "  cause: Because lock depends on django{python_full_version >= '3.12'}<3 and a, we can "
+        "conclude that your requirements are unsatisfiable.\n\n"
+        "hint: While the active Python version is 3.11, the resolution failed for other versions.\n"
+    )
+    assert lock_file.readable(output) == (
+        "error: No solution found when resolving dependencies\n  cause: Because the release requires "
+        "django<3 and a, we can conclude that the requirements are unsatisfiable."
+    )
+    assert lock_file.shortened(list("abcdefgh")) == "lock a, b, c, d, e, f and 2 more"

@@ -9,11 +9,15 @@ import json
 import os
 import socket
 import subprocess
+import tempfile
 import threading
+import time
 
 import pytest
 
+from helpers.probed_host import COMPONENTS, Server, faults, probed_instance
 from helpers.run_module import run_module
+from helpers.supervisord_host import Supervisord
 
 NAME = "data@" + socket.gethostname()
 
@@ -72,7 +76,11 @@ def a_process():
 
 
 def ask(monitor, **options):
-    addresses = {"url": monitor.url + "health/", "summary_url": monitor.url + "summary/"}
+    addresses = {
+        "url": monitor.url + "health/",
+        "summary_url": monitor.url + "summary/",
+        "components": [{"name": "data-agent", "role": "agent"}, {"name": "mcp", "role": "agent"}],
+    }
     return run_module("testbed_health", dict(addresses, **options))
 
 
@@ -179,3 +187,131 @@ def test_without_a_summary_there_is_no_proof(monitor):
         and "the monitor's summary is unknown: it is not a page of a monitor" in answer["msg"]
     )
     assert ask(monitor, flow=True, summary_url=None)["failed"]
+
+
+def test_an_agent_has_a_role_and_a_process(monitor, programs):
+    """Their names have no meaning."""
+    pid = programs["data-agent"]["pid"]
+    monitor.agents = [
+        {"instance_name": "x@" + socket.gethostname(), "status": "OK", "pid": pid},
+    ]
+    renamed = {"eater": programs["data-agent"], "an-agent": programs["broker"]}
+    components = [{"name": "eater", "role": "agent"}, {"name": "an-agent", "role": "tool"}]
+    assert ask(monitor, programs=renamed, components=components)["healthy"]
+    monitor.agents[0]["pid"] = 1
+    answer = ask(monitor, programs=renamed, components=components)
+    assert "has not heard from eater (eater@" in answer["msg"] and "an-agent" not in answer["msg"]
+
+
+def test_the_log_of_a_part_is_that_of_the_program_with_its_role(monitor):
+    monitor.health = {"status": "error", "database": {"ok": False}, "listener": {"ok": False}}
+    text = ask(monitor, components=COMPONENTS)["msg"]
+    assert "database is unhealthy: no details. Look at: swf-testbed logs watcher" in text
+    assert "listener is unhealthy: no details. Look at: swf-testbed logs ear" in text
+
+
+def test_without_a_question_nothing_is_healthy():
+    answer = run_module("testbed_health", {})
+    assert not answer["failed"] and not answer["healthy"] and not answer["checked"]
+    answer = run_module("testbed_health", {"probes": [{"name": "x"}]})
+    assert answer["failed"] and "probes need config" in answer["msg"]
+
+
+def gate(host, server, check=False, **options):
+    """(seconds, answer)"""
+    given = {"config": str(host.conf), "probes": server.probes(), "components": COMPONENTS}
+    began = time.monotonic()
+    answer = run_module("testbed_health", dict(given, **options), check=check)
+    return time.monotonic() - began, answer
+
+
+@pytest.mark.parametrize("number", range(7))
+def test_each_fault_of_a_stack_with_probes_is_named(number):
+    with probed_instance() as (host, _places, _home, server):
+        answer = gate(host, server)[1]
+        assert answer["healthy"] and answer["checked"], answer
+        what, happens, seen = faults(host, server)[number]
+        happens()
+        answer = gate(host, server, timeout=0.5)[1]
+        assert answer["failed"] and seen in answer["msg"], (what, answer)
+        # a prediction
+        assert not gate(host, server, check=True)[1]["failed"]
+
+
+def test_the_gate_waits_for_evidence_as_long_as_the_component_may_take():
+    with probed_instance() as (host, _places, _home, server):
+        worker = host.pids()["worker:worker"]
+        server.lists(1)
+        seconds, answer = gate(host, server, timeout=1)
+        assert answer["failed"] and 1 <= seconds < 4
+        slow = [dict(item, start_timeout=30) for item in COMPONENTS if item["role"] == "agent"]
+        components = [*COMPONENTS[:2], *slow]
+        threading.Timer(3, server.lists, (worker,)).start()
+        seconds, answer = gate(host, server, timeout=1, components=components)
+        assert answer["healthy"] and 3 <= seconds < 15, answer
+        # the others do not wait as long
+        server.pages["/api/"] = 500, "oops"
+        seconds, answer = gate(host, server, timeout=1, components=components)
+        assert answer["failed"] and seconds < 4
+
+
+LATE = """
+[program:watcher]
+command=/bin/sh -c "sleep 2; echo the cause is here; exit 7"
+startsecs=0
+autorestart=false
+redirect_stderr=true
+
+[program:hasty]
+command=/bin/sh -c "exit 7"
+startsecs=1
+startretries=%d
+"""
+
+
+def test_a_program_that_fails_late_does_not_pass():
+    """It was RUNNING when its start was reported, and ends before it shows that it works."""
+    with tempfile.TemporaryDirectory(dir="/tmp") as folder:
+        host = Supervisord(folder, LATE.partition("[program:hasty]")[0]).start()
+        server = Server()
+        try:
+            host.until_states(watcher="RUNNING")
+            slow = [dict(item, start_timeout=4) for item in COMPONENTS]
+            seconds, answer = gate(host, server, timeout=1, components=slow)
+            assert answer["failed"] and 4 <= seconds < 8
+            assert (
+                "watcher is EXITED (Bad exit code 7). Evidence: the end of its log: the cause "
+                in (answer["msg"])
+            )
+        finally:
+            server.stop()
+            host.stop()
+
+
+def test_what_supervisord_has_given_up_on_is_not_waited_for():
+    with tempfile.TemporaryDirectory(dir="/tmp") as folder:
+        host = Supervisord(folder, "[program:hasty]" + LATE.partition("[program:hasty]")[2] % 0)
+        host.start()
+        server = Server()
+        try:
+            host.until_states(hasty="FATAL")
+            seconds, answer = gate(host, server, timeout=60)
+            assert answer["failed"] and "hasty is FATAL" in answer["msg"] and seconds < 10
+            host.stop()
+            answer = gate(host, server)[1]
+            assert answer["failed"] and "supervisord" in answer["msg"]
+        finally:
+            server.stop()
+            host.stop()
+
+
+def test_counters_grow_after_a_change_alone():
+    with probed_instance() as (host, _places, _home, server):
+        probe = dict(server.probes()[0], conditions=[{"path": "n", "grows": True}])
+        server.pages["/api/"] = 200, {"n": 3}
+        assert gate(host, server, probes=[probe])[1]["healthy"]
+        answer = gate(host, server, probes=[probe], flow=True, timeout=1)[1]
+        assert "n did not grow: it was 3 at the first look, and is 3" in answer["msg"]
+        counts = iter(range(1000))
+        server.pages["/api/"] = 200, lambda: {"n": next(counts)}
+        assert gate(host, server, probes=[probe], flow=True, timeout=30)[1]["healthy"]

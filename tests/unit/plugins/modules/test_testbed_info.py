@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.layout import layout
+from helpers.probed_host import COMPONENTS, faults, probed_instance
 from helpers.run_module import run_module
 from helpers.supervisord_host import Supervisord, until
 
@@ -174,3 +175,32 @@ def test_a_supervisord_without_its_socket_is_named(instance):
         assert "another supervisord answers there: each program runs twice" in answer["problems"][0]
     finally:
         second.stop()
+
+
+@pytest.mark.parametrize("number", range(7))
+def test_each_fault_of_a_stack_with_probes_is_named(number):
+    with probed_instance() as (host, _places, home, server):
+        options = {
+            "instances": ["swf-testbed"],
+            "probes": server.probes(),
+            "components": COMPONENTS,
+        }
+        environment = {"HOME": home, "PATH": os.environ["PATH"]}
+        answer = run_module("testbed_info", options, env=environment)
+        assert answer["healthy"] and answer["health_checked"], answer
+        what, happens, seen = faults(host, server)[number]
+        happens()
+        answer = run_module("testbed_info", options, env=environment)
+        assert not answer["healthy"] and answer["health_checked"], what
+        text = "\n".join(answer["instances"][0]["problems"])
+        assert seen in text and "Evidence: " in text.replace("STOPPED", "Evidence: "), (what, text)
+
+
+def test_a_health_that_nobody_asked_for_is_not_good():
+    with probed_instance() as (_host, _places, home, server):
+        environment = {"HOME": home, "PATH": os.environ["PATH"]}
+        for probes in ([], [dict(server.probes()[0], component="not-here")]):
+            options = {"instances": ["swf-testbed"], "probes": probes, "components": COMPONENTS}
+            answer = run_module("testbed_info", options, env=environment)
+            assert answer["instances"][0]["problems"] == []
+            assert not answer["healthy"] and not answer["health_checked"]

@@ -112,10 +112,19 @@ def test_a_secret_reaches_a_program_the_way_the_program_takes_it():
     ]
     assert programs["worker"]["launch"] == programs["mine"]["launch"]
     assert programs["worker"]["launch"] == ["API_TOKEN=%sapi_token" % folder]
-    assert "launch" not in programs["hub"]
-    assert programs["hub"]["environment"] == {"HUB_PASSWORD_FILE": folder + "broker_password"}
+    hub = programs["hub"]["environment"]
+    assert (
+        hub["HUB_PASSWORD_FILE"] == folder + "broker_password" and "launch" not in programs["hub"]
+    )
     assert "API_TOKEN" not in str(stack().environment())
     assert stack(secrets_in="file").environment() == {"API_TOKEN": folder + "api_token"}
+
+
+def test_the_broker_of_a_stack_is_told_the_routing_of_the_addresses():
+    declared = {"multicast": ["epictopic", "/topic/x"], "anycast": ["jobs"]}
+    (hub,) = [item for item in stack(broker=declared).programs() if item["role"] == "broker"]
+    assert hub["environment"]["SWF_BROKER_MULTICAST"] == "epictopic,/topic/x"
+    assert hub["environment"]["SWF_BROKER_ANYCAST"] == "jobs"
 
 
 def test_a_generated_secret_can_be_given():
@@ -132,9 +141,58 @@ def test_requirements():
     assert stack(MINE).import_check() == ["my-web", "my-hub", "My_Agent"]
     repository = {"url": "https://git.example.org/a", "commit": "a" * 40}
     own = {"name": "mine", "command": "my-agent", "repository": repository}
-    assert stack(own).extra_repositories() == [repository]
+    assert stack(own).repositories() == [repository]
 
 
 def test_programs_have_only_what_the_template_reads():
     (mine,) = [item for item in stack(MINE).programs() if item["name"] == "mine"]
     assert set(mine) == {"name", "command", "role", "environment", "launch"}
+
+
+SOURCE = {"name": "my-web", "repository": "https://git.example.org/web.git", "commit": "a" * 40}
+
+
+def test_sources_are_repositories_of_a_release(written):
+    content = _stack.load(
+        written(sources=[{**SOURCE, "install": ["wheel", "tree"]}, {**SOURCE, "name": "my-lib"}])
+    )
+    mine = {**MINE, "package": None, "repository": {"url": "file:///x.git", "commit": "c" * 40}}
+    found = _stack.Stack(
+        content, (mine,), overrides={"my-lib": {"commit": "b" * 40, "repository": "file:///y.git"}}
+    ).repositories()
+    assert [(item.get("name"), item["url"], item["commit"][0]) for item in found] == [
+        ("my-web", "https://git.example.org/web.git", "a"),
+        ("my-lib", "file:///y.git", "b"),
+        (None, "file:///x.git", "c"),
+    ]
+    assert [item.get("install") for item in found] == [["wheel", "tree"], ["wheel"], None]
+
+
+@pytest.mark.parametrize(
+    "sources,message",
+    [
+        ([{**SOURCE, "commit": "main"}], "sources[0].commit is not a commit"),
+        ([{**SOURCE, "repository": "http://x/y"}], "sources[0].repository is not accepted"),
+        ([{**SOURCE, "name": "../x"}], "sources[0].name is not the name of a distribution"),
+        ([SOURCE, {**SOURCE, "name": "My_Web"}], "sources[1].name is listed twice"),
+        ([{**SOURCE, "subdirectory": "../x"}], "sources[0].subdirectory is outside"),
+        ([{**SOURCE, "install": []}], "sources[0].install is empty"),
+    ],
+)
+def test_wrong_sources_are_named(written, sources, message):
+    (text,) = problems(written(sources=sources))
+    assert message in text
+
+
+def test_a_requirement_file_belongs_to_a_source(written):
+    files = {"requirement_files": [{"source": "my-wbe", "path": "requirements.txt"}]}
+    (text,) = problems(written(sources=[SOURCE], distributions=files))
+    assert "requirement_files[0].source is no source of the stack" in text
+    assert text.endswith("write my-web")
+
+
+def test_the_reference_stack_has_the_tested_versions():
+    reference = _stack.Stack(_stack.load("reference"))
+    assert reference.release()["tested_constraints"] and not reference.repositories()
+    assert reference.requires()["sqlite"] == "3.31"
+    assert not _stack.Stack(_stack.load("bnlnpps")).release()["tested_constraints"]

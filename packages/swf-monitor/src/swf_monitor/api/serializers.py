@@ -1,9 +1,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The data of the REST API. Invalid data is refused with a 400 that has the cause."""
 
+import json
 import math
-from typing import Any
+import re
+from datetime import datetime
+from typing import Any, ClassVar
 
+from django.utils import timezone
 from rest_framework import serializers
 
 from swf_monitor.models import (
@@ -20,15 +24,24 @@ from swf_monitor.models import (
 # The largest numbers that both databases can hold.
 MAX_INTEGER = 2**31 - 1
 MAX_BIG_INTEGER = 2**63 - 1
+MAX_METADATA_CHARACTERS = 65536
+# SQLite refuses JSON that is nested deeper.
+MAX_METADATA_PARTS = 1000
+# In JSON; an escaped backslash may precede a "u".
+ESCAPED_NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
+# The agents of the public testbed send a heartbeat after this time (s).
+PUBLIC_HEARTBEAT_SECONDS = 60.0
 # Names become a part of a URL, so they have no characters that must be quoted in one.
 FILENAME = r"\A[A-Za-z0-9][A-Za-z0-9._-]{0,254}\Z"
 CHECKSUM = r"\Asha256:[0-9a-f]{64}\Z"
 
 
-def _filename() -> serializers.RegexField:
+def filename_field(**options: Any) -> serializers.RegexField:
+    """The name of a file, without a directory."""
     return serializers.RegexField(
         FILENAME,
         max_length=255,
+        **options,
         error_messages={
             "invalid": "Must be a file name of letters, digits, '.', '_' and '-', without a "
             "directory."
@@ -46,6 +59,42 @@ class FiniteFloatField(serializers.FloatField):
         return number
 
 
+class MomentField(serializers.DateTimeField):
+    """A time. A time without a time zone may be of any zone, so the time of receipt replaces it: the
+    agents of the public testbed send the current local time."""
+
+    def enforce_timezone(self, value: datetime) -> datetime:
+        return timezone.now() if timezone.is_naive(value) else super().enforce_timezone(value)
+
+
+class MetadataField(serializers.JSONField):
+    """A JSON object that both databases can hold."""
+
+    default_error_messages: ClassVar[dict[str, Any]] = {
+        "object": "Must be a JSON object.",
+        "characters": "Has a NUL, an invalid character or a number that is not finite.",
+        "large": f"Has more than {MAX_METADATA_CHARACTERS} characters, or more than "
+        f"{MAX_METADATA_PARTS} lists and objects.",
+    }
+
+    def to_internal_value(self, data: Any) -> dict[str, Any]:
+        if not isinstance(data, dict):
+            self.fail("object")
+        try:
+            text = json.dumps(data, allow_nan=False, ensure_ascii=False)
+            text.encode()
+        except RecursionError:
+            self.fail("large")
+        except ValueError:
+            self.fail("characters")
+        if ESCAPED_NUL.search(text):
+            self.fail("characters")
+        parts = text.count("[") + text.count("{")
+        if len(text) > MAX_METADATA_CHARACTERS or parts > MAX_METADATA_PARTS:
+            self.fail("large")
+        return data
+
+
 class HeartbeatSerializer(serializers.ModelSerializer[Any]):
     """A heartbeat, and an agent in a list. `last_heartbeat` is by the monitor's clock, not by the
     agent's."""
@@ -57,6 +106,8 @@ class HeartbeatSerializer(serializers.ModelSerializer[Any]):
         min_value=1, max_value=MAX_INTEGER, required=False, allow_null=True
     )
     description = serializers.CharField(max_length=2000, required=False, allow_blank=True)
+    # An agent of the public testbed does not send it.
+    heartbeat_interval = FiniteFloatField(min_value=0, default=PUBLIC_HEARTBEAT_SECONDS)
 
     class Meta:
         model = SystemAgent
@@ -64,11 +115,14 @@ class HeartbeatSerializer(serializers.ModelSerializer[Any]):
             "instance_name",
             "agent_type",
             "status",
+            "operational_state",
+            "namespace",
             "hostname",
             "pid",
             "version",
             "description",
             "started_at",
+            "heartbeat_interval",
             "last_heartbeat",
         )
         read_only_fields = ("last_heartbeat",)
@@ -77,7 +131,15 @@ class HeartbeatSerializer(serializers.ModelSerializer[Any]):
 class RunSerializer(serializers.ModelSerializer[Any]):
     class Meta:
         model = Run
-        fields = ("run_id", "status", "created_at", "started_at", "ended_at", "total_files")
+        fields = (
+            "run_id",
+            "status",
+            "created_at",
+            "started_at",
+            "ended_at",
+            "total_files",
+            "metadata",
+        )
         read_only_fields = fields
 
 
@@ -88,12 +150,16 @@ class RunChangeSerializer(serializers.Serializer[Any]):
     started_at = serializers.DateTimeField(required=False)
     ended_at = serializers.DateTimeField(required=False)
     total_files = serializers.IntegerField(min_value=0, max_value=MAX_INTEGER, required=False)
+    # As the agents of the public testbed end a run.
+    end_time = MomentField(source="ended_at", required=False)
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         if not attrs:
             raise serializers.ValidationError(
                 "Nothing to change: give status, started_at, ended_at or total_files."
             )
+        if "end_time" in self.initial_data:
+            attrs["status"] = RunStatus.ENDED
         return attrs
 
 
@@ -115,6 +181,7 @@ class StfFileSerializer(serializers.ModelSerializer[Any]):
             "registered_at",
             "updated_at",
             "sampled_at",
+            "metadata",
         )
         read_only_fields = fields
 
@@ -122,7 +189,7 @@ class StfFileSerializer(serializers.ModelSerializer[Any]):
 class NewStfFileSerializer(serializers.Serializer[Any]):
     """The body of POST /api/stf-files/."""
 
-    filename = _filename()
+    filename = filename_field()
     run_id = serializers.IntegerField(min_value=1, max_value=MAX_BIG_INTEGER)
     path = serializers.CharField(max_length=4096)
     size_bytes = serializers.IntegerField(min_value=0, max_value=MAX_BIG_INTEGER)
@@ -139,6 +206,7 @@ class StfChangeSerializer(serializers.Serializer[Any]):
     status = serializers.ChoiceField(choices=StfStatus.choices)
     reason = serializers.CharField(max_length=2000, required=False, allow_blank=True)
     processing_seconds = FiniteFloatField(min_value=0, required=False)
+    metadata = MetadataField(required=False)
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         if attrs["status"] == StfStatus.FAILED and not attrs.get("reason"):
@@ -149,8 +217,8 @@ class StfChangeSerializer(serializers.Serializer[Any]):
 class NewTfFileSerializer(serializers.Serializer[Any]):
     """The body of POST /api/tf-files/."""
 
-    filename = _filename()
-    stf_filename = _filename()
+    filename = filename_field()
+    stf_filename = filename_field()
     size_bytes = serializers.IntegerField(min_value=0, max_value=MAX_BIG_INTEGER)
     offset = serializers.IntegerField(min_value=0, max_value=MAX_BIG_INTEGER)
 
@@ -160,7 +228,7 @@ class TfFileSerializer(serializers.ModelSerializer[Any]):
 
     class Meta:
         model = TfFile
-        fields = ("filename", "stf_filename", "size_bytes", "offset", "registered_at")
+        fields = ("filename", "stf_filename", "size_bytes", "offset", "registered_at", "metadata")
         read_only_fields = fields
 
 

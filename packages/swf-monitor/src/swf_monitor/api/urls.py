@@ -3,7 +3,7 @@
 
 from django.urls import path
 
-from swf_monitor.api import views
+from swf_monitor.api import public, views
 
 urlpatterns = [
     path("systemagents/heartbeat/", views.HeartbeatView.as_view()),
@@ -14,6 +14,12 @@ urlpatterns = [
     path("stf-files/", views.StfListView.as_view()),
     path("stf-files/<str:filename>/", views.StfView.as_view()),
     path("tf-files/", views.TfListView.as_view()),
+    path("fastmon-files/", public.FastMonListView.as_view()),
+    path("state/next-agent-id/", public.NextAgentIdView.as_view()),
+    path("state/next-run-number/", public.NextRunNumberView.as_view()),
+    path("namespaces/ensure/", public.NamespaceView.as_view()),
+    path("subscribers/", public.SubscriberListView.as_view()),
+    path("logs/", public.LogListView.as_view()),
     path("messages/", views.MessageListView.as_view()),
     path("summary/", views.SummaryView.as_view()),
     path("health/", views.HealthView.as_view()),

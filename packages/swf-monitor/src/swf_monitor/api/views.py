@@ -16,6 +16,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from swf_monitor import health, summary
+from swf_monitor.api.public_shapes import NewPublicStfSerializer, NewRunSerializer
 from swf_monitor.api.serializers import (
     GoodbyeQuery,
     HeartbeatSerializer,
@@ -31,19 +32,26 @@ from swf_monitor.api.serializers import (
     StfQuery,
     TfFileSerializer,
 )
-from swf_monitor.models import Message, Run, RunStatus, StfFile, StfStatus, SystemAgent, TfFile
+from swf_monitor.database import reserve_run_number
+from swf_monitor.models import (
+    RUN_BEFORE,
+    AgentStatus,
+    Message,
+    OperationalState,
+    Run,
+    RunStatus,
+    StfFile,
+    StfStatus,
+    SystemAgent,
+    TfFile,
+)
 
-# The statuses from which each status can be reached. Finished files and ended runs do not change.
+# The statuses from which each status can be reached. Finished files do not change.
 STF_BEFORE = {
     StfStatus.REGISTERED: (),
     StfStatus.PROCESSING: (StfStatus.REGISTERED,),
     StfStatus.PROCESSED: (StfStatus.REGISTERED, StfStatus.PROCESSING),
     StfStatus.FAILED: (StfStatus.REGISTERED, StfStatus.PROCESSING),
-}
-RUN_BEFORE = {
-    RunStatus.IMMINENT: (),
-    RunStatus.RUNNING: (RunStatus.IMMINENT,),
-    RunStatus.ENDED: (RunStatus.IMMINENT, RunStatus.RUNNING),
 }
 
 
@@ -54,7 +62,7 @@ class Conflict(APIException):
     default_code = "conflict"
 
 
-def _valid(serializer_class: type[serializers.Serializer[Any]], data: Any) -> dict[str, Any]:
+def valid(serializer_class: type[serializers.Serializer[Any]], data: Any) -> dict[str, Any]:
     """The validated values.
 
     Raises:
@@ -79,7 +87,7 @@ def _refuse_other(stored: Any, given: dict[str, Any], names: tuple[str, ...]) ->
 class HeartbeatView(APIView):
     def post(self, request: Request) -> Response:
         agent = SystemAgent(
-            **_valid(HeartbeatSerializer, request.data), last_heartbeat=timezone.now()
+            **valid(HeartbeatSerializer, request.data), last_heartbeat=timezone.now()
         )
         # One statement, so that the first heartbeats of two processes do not conflict.
         SystemAgent.objects.bulk_create(
@@ -90,7 +98,24 @@ class HeartbeatView(APIView):
                 name for name in HeartbeatSerializer.Meta.fields if name != "instance_name"
             ],
         )
+        if agent.operational_state:
+            self._retire_predecessors(agent)
         return Response(HeartbeatSerializer(agent).data)
+
+    def _retire_predecessors(self, agent: SystemAgent) -> None:
+        """An agent of the public testbed has a new name after each start, so its former name would
+        count as dead for ever."""
+        silent_since = agent.last_heartbeat - timedelta(
+            seconds=summary.fresh_seconds(agent.heartbeat_interval)
+        )
+        SystemAgent.objects.filter(
+            agent_type=agent.agent_type,
+            hostname=agent.hostname,
+            namespace=agent.namespace,
+            last_heartbeat__lt=silent_since,
+        ).exclude(operational_state__in=("", OperationalState.EXITED)).update(
+            status=AgentStatus.EXITED, operational_state=OperationalState.EXITED
+        )
 
 
 class ListView(generics.ListAPIView[Any]):
@@ -99,7 +124,7 @@ class ListView(generics.ListAPIView[Any]):
     query_class: type[PageQuery] = PageQuery
 
     def get_queryset(self) -> QuerySet[Any]:
-        return self.select(_valid(self.query_class, self.request.query_params))
+        return self.select(valid(self.query_class, self.request.query_params))
 
     def select(self, query: dict[str, Any]) -> QuerySet[Any]:
         raise NotImplementedError
@@ -118,9 +143,7 @@ class AgentView(APIView):
 
         With `pid`, as an agent sends it, only if the last heartbeat is from that process.
         """
-        named = _valid(
-            GoodbyeQuery, {**request.query_params.dict(), "instance_name": instance_name}
-        )
+        named = valid(GoodbyeQuery, {**request.query_params.dict(), "instance_name": instance_name})
         SystemAgent.objects.filter(**named).delete()
         return Response(status=status.HTTP_204_NO_CONTENT)
 
@@ -132,7 +155,28 @@ class RunListView(ListView):
         return Run.objects.all()
 
     def post(self, request: Request) -> Response:
-        return Response(RunSerializer(Run.objects.create()).data, status=status.HTTP_201_CREATED)
+        """Create a run with a new number, or with the number of the public testbed's DAQ."""
+        given = valid(NewRunSerializer, request.data)
+        if not given:
+            run, created = Run.objects.create(), True
+        else:
+            run, created = _numbered_run(given)
+        return Response(
+            RunSerializer(run).data,
+            status=status.HTTP_201_CREATED if created else status.HTTP_200_OK,
+        )
+
+
+def _numbered_run(given: dict[str, Any]) -> tuple[Run, bool]:
+    with transaction.atomic():
+        run, created = Run.objects.select_for_update().get_or_create(pk=given["run_number"])
+        if created:
+            reserve_run_number(run.pk)
+        run.metadata = given.get("run_conditions") or {}
+        if "start_time" in given and run.status in RUN_BEFORE[RunStatus.RUNNING]:
+            run.status, run.started_at = RunStatus.RUNNING, given["start_time"]
+        run.save()
+    return run, created
 
 
 class RunView(APIView):
@@ -140,7 +184,7 @@ class RunView(APIView):
         return Response(RunSerializer(get_object_or_404(Run, pk=run_id)).data)
 
     def patch(self, request: Request, run_id: int) -> Response:
-        change = _valid(RunChangeSerializer, request.data)
+        change = valid(RunChangeSerializer, request.data)
         # Only within one request: with two, a clock that was set back may lead to this order.
         if {"started_at", "ended_at"} <= change.keys() and change["ended_at"] < change[
             "started_at"
@@ -175,20 +219,27 @@ class StfListView(ListView):
         if "older_than" in query:
             now, age = timezone.now(), timedelta(seconds=query["older_than"])
             # A time in the future is from before the clock was set back; its distance counts.
-            files = files.filter(
-                Q(updated_at__lt=now - age) | Q(updated_at__gt=now + age)
-            ).order_by("id")
+            # A file of the public testbed has no checksum, and the reference agents cannot read it.
+            files = (
+                files.filter(Q(updated_at__lt=now - age) | Q(updated_at__gt=now + age))
+                .exclude(checksum="")
+                .order_by("id")
+            )
         return files
 
     def post(self, request: Request) -> Response:
-        given = _valid(NewStfFileSerializer, request.data)
+        public = isinstance(request.data, dict) and "stf_filename" in request.data
+        given = valid(NewPublicStfSerializer if public else NewStfFileSerializer, request.data)
         if not Run.objects.filter(pk=given["run_id"]).exists():
-            raise ValidationError({"run_id": f"There is no run {given['run_id']}."})
+            name = "run" if public else "run_id"
+            raise ValidationError({name: f"There is no run {given['run_id']}."})
         stf, created = StfFile.objects.get_or_create(filename=given["filename"], defaults=given)
         if not created:
             _refuse_other(stf, given, ("run_id", "size_bytes", "checksum"))
+        answer = StfFileSerializer(stf).data
         return Response(
-            StfFileSerializer(stf).data,
+            # The key of a file: its agent sends it back in the address of a PATCH.
+            {**answer, "file_id": stf.filename} if public else answer,
             status=status.HTTP_201_CREATED if created else status.HTTP_200_OK,
         )
 
@@ -199,7 +250,10 @@ class StfView(APIView):
 
     def patch(self, request: Request, filename: str) -> Response:
         """Respond with 200 and the current file, even if the change would move its status back."""
-        change = _valid(StfChangeSerializer, request.data)
+        change = valid(StfChangeSerializer, request.data)
+        if "metadata" in change:
+            stored = get_object_or_404(StfFile, filename=filename).metadata or {}
+            change["metadata"] = {**stored, **change["metadata"]}
         # The condition is part of the UPDATE, so only the first of two agents can finish a file.
         StfFile.objects.filter(filename=filename, status__in=STF_BEFORE[change["status"]]).update(
             **change, updated_at=timezone.now()
@@ -208,11 +262,15 @@ class StfView(APIView):
 
 
 class TfListView(APIView):
+    new_class: type[serializers.Serializer[Any]] = NewTfFileSerializer
+    stored_class: type[serializers.BaseSerializer[Any]] = TfFileSerializer
+    stf_field = "stf_filename"
+
     def post(self, request: Request) -> Response:
-        given = _valid(NewTfFileSerializer, request.data)
+        given = valid(self.new_class, request.data)
         stf = StfFile.objects.filter(filename=given.pop("stf_filename")).first()
         if stf is None:
-            raise ValidationError({"stf_filename": "No such STF file is registered."})
+            raise ValidationError({self.stf_field: "No such STF file is registered."})
         with transaction.atomic():
             tf, created = TfFile.objects.get_or_create(
                 filename=given["filename"], defaults={**given, "stf_file": stf}
@@ -227,7 +285,7 @@ class TfListView(APIView):
             )
         tf.stf_file = stf
         return Response(
-            TfFileSerializer(tf).data,
+            self.stored_class(tf).data,
             status=status.HTTP_201_CREATED if created else status.HTTP_200_OK,
         )
 
