@@ -205,6 +205,9 @@ def test_the_servers_of_an_instance_from_preflight_to_the_uninstall(instance):
     assert (instance.state / "postgresql/PG_VERSION").exists()
     assert not (instance.state / "postgresql/postmaster.pid").exists()
 
+    code, output = instance.play(UNINSTALL, "-e", '{"swf_testbed_uninstall_data": true}')
+    assert code == 0 and not (instance.state / "postgresql").exists(), output
+
 
 def test_a_cluster_of_another_version_ends_the_run_before_it_changes_anything(instance):
     cluster = instance.state / "postgresql"
@@ -214,10 +217,3 @@ def test_a_cluster_of_another_version_ends_the_run_before_it_changes_anything(in
     assert code != 0 and "is of version 9" in " ".join(output.split()), output
     assert not (instance.folder / ".config/swf-testbed/supervisord.conf").exists()
     assert [path.name for path in cluster.iterdir()] == ["PG_VERSION"]
-
-
-def test_data_are_removed_only_if_asked_for(instance):
-    assert instance.play(PLAY)[0] == 0
-    code, output = instance.play(UNINSTALL, "-e", '{"swf_testbed_uninstall_data": true}')
-    assert code == 0, output
-    assert not (instance.state / "postgresql").exists()
