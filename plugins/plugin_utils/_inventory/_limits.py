@@ -50,6 +50,11 @@ RANGES: dict[str, tuple[int, int | None]] = {
     "swf_testbed_doctor_timeout": (1, None),
     "swf_testbed_doctor_host_timeout": (1, None),
     "swf_testbed_database_version": (0, 99),
+    "swf_testbed_stf_interval": (0, None),
+    "swf_testbed_stf_size": (1, None),
+    "swf_testbed_stf_per_run": (1, None),
+    "swf_testbed_run_count": (0, None),
+    "swf_testbed_run_pause": (0, None),
     "swf_testbed_doctor_max_clock_offset": (0, None),
 }
 SERIALS = ("swf_testbed_agents_serial", "swf_testbed_upgrade_serial")

@@ -46,10 +46,17 @@ NOT_SET = (
     "ca_cert",
     "database_host",
     "keep_files",
+    "log_level",
     "max_files",
     "monitor_keep_days",
     "monitor_max_messages",
     "monitor_max_stf_files",
+    "monitor_topic",
+    "run_count",
+    "run_pause",
+    "stf_interval",
+    "stf_per_run",
+    "stf_size",
 )
 
 
