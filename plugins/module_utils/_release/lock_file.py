@@ -46,11 +46,13 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.names i
 # of requirements in a message
 MOST_SHOWN = 6
 NOISE = (
-    (r"(?m) for split \(.*\)$|^hint: While the active Python version is .*$", ""),
+    (r"(?m) for split \(.*\)$", ""),
+    (r"(?m)^hint: (While the active Python version is|The resolution failed for an env).*\n?", ""),
     (r"(?<=\w)\{[^}]*\}", ""),
     (r"\block depends on", "the release requires"),
     (r" \(i\.e\., with `--no-build`\)", ""),
     (r"your requirements are", "the requirements are"),
+    (r"\n\n+", "\n"),
 )
 FROM = re.compile(r"^\s+# from (\S+)$")
 SYSTEM_CERTIFICATES = (

@@ -35,10 +35,15 @@ components:
       DB_HOST: "{{ swf_testbed_database_address }}"
       DB_USER: "{{ swf_testbed_database_user }}"
       DB_NAME: "{{ swf_testbed_database_name }}"
+steps:
+  - {name: create the table, component: client, command: "/bin/sh CREATE"}
+"""
+# supervisord does not run yet
+CREATE = """
+exec psql -Xqw -h "$DB_HOST" -U "$DB_USER" -d "$DB_NAME" -c 'CREATE TABLE t (a int)'
 """
 CLIENT = """
-until psql -Xqw -h "$DB_HOST" -U "$DB_USER" -d "$DB_NAME" -c 'CREATE TABLE IF NOT EXISTS t (a int)'; do sleep 0.2; done
-psql -Xqw -h "$DB_HOST" -U "$DB_USER" -d "$DB_NAME" -c 'INSERT INTO t VALUES (1)'
+until psql -Xqw -h "$DB_HOST" -U "$DB_USER" -d "$DB_NAME" -c 'INSERT INTO t VALUES (1)'; do sleep 0.2; done
 password=${REDIS_URL#unix://:} path=/${REDIS_URL#*@/}
 until REDISCLI_AUTH=${password%%@*} CLIENT_OF_REDIS --no-auth-warning -s "${path%%\\?*}" INCR starts; do sleep 0.2; done
 exec sleep 1000
@@ -97,7 +102,12 @@ class Instance:
             )
         )
         (folder / "client.sh").write_text(CLIENT.replace("CLIENT_OF_REDIS", CLI))
-        (folder / "stack.yml").write_text(STACK.replace("CLIENT", str(folder / "client.sh")))
+        (folder / "create.sh").write_text(CREATE)
+        paths = {"CLIENT": str(folder / "client.sh"), "CREATE": str(folder / "create.sh")}
+        text = STACK
+        for name, path in paths.items():
+            text = text.replace(name, path)
+        (folder / "stack.yml").write_text(text)
         variables = {
             "ansible_connection": "local",
             "ansible_remote_tmp": str(folder / "tmp"),
