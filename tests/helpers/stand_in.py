@@ -1,10 +1,17 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Git repositories of the packages of the stand-in stack."""
+"""Git repositories of the packages of the stand-in stack.
+
+usage: python -m helpers.stand_in DIRECTORY
+
+Makes them in a new directory, with sources.json, the value of swf_testbed_stack_sources.
+"""
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 FOLDER = Path(__file__).resolve().parents[1] / "stand_in"
@@ -22,30 +29,36 @@ def git(folder: Path, *arguments: str) -> str:
     return done.stdout.strip()
 
 
-class Repository:
-    """A git repository of one of the packages."""
-
-    def __init__(self, name: str, folder: Path) -> None:
-        self.folder = folder / name
-        shutil.copytree(FOLDER / name.removeprefix("stand-in-"), self.folder)
-        git(self.folder, "init", "--quiet", "--initial-branch=main")
-        self.commits = [self.commit()]
-
-    def commit(self, **files: str) -> str:
-        """Change files, and commit; returns the id."""
-        for path, text in files.items():
-            (self.folder / path.replace("__", "/")).write_text(text)
-        git(self.folder, "add", "--all")
-        git(self.folder, "commit", "--quiet", "--message", "Change")
-        return git(self.folder, "rev-parse", "HEAD")
+NAMES = ("stand-in-monitor", "stand-in-agent")
 
 
-def sources(monitor: Repository, agent: Repository) -> dict[str, dict[str, str]]:
-    """The value of swf_testbed_stack_sources, with the newest commits."""
-    return {
-        repository.folder.name: {
-            "repository": "file://%s" % repository.folder,
-            "commit": git(repository.folder, "rev-parse", "HEAD"),
+def make(folder: Path) -> None:
+    for name in NAMES:
+        shutil.copytree(FOLDER / name.removeprefix("stand-in-"), folder / name)
+        git(folder / name, "init", "--quiet", "--initial-branch=main")
+        commit(folder, name, {})
+
+
+def commit(folder: Path, name: str, files: dict[str, str]) -> None:
+    """Change files of a repository, and have the next run use this state."""
+    for path, text in files.items():
+        (folder / name / path).write_text(text)
+    git(folder / name, "add", "--all")
+    git(folder / name, "commit", "--quiet", "--allow-empty", "--message", "Change")
+    write_sources(folder)
+
+
+def write_sources(folder: Path) -> None:
+    found = {
+        name: {
+            "repository": "file://%s" % (folder / name),
+            "commit": git(folder / name, "rev-parse", "HEAD"),
         }
-        for repository in (monitor, agent)
+        for name in NAMES
+        if (folder / name / ".git").is_dir()
     }
+    (folder / "sources.json").write_text(json.dumps(found))
+
+
+if __name__ == "__main__":
+    make(Path(sys.argv[1]))
