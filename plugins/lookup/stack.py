@@ -28,6 +28,8 @@ options:
       - V(steps) are the steps of the components that the host runs. V(files) are the configuration files
         of the stack, as M(bnlnpps.swf_testbed.config_files) has them, and V(release_files) the names of
         all files in the configuration directory that are restored with a release.
+      - V(state_directories) are the directories that the programs write, as
+        M(bnlnpps.swf_testbed.config_files) has them.
       - V(database_tool) is the program that reports on the database of the monitor, if there is one.
       - V(services) are the services that the instance of the host runs for itself, each with
         C(name), and C(ready), a command that ends with 0 while the service accepts connections.
@@ -71,6 +73,7 @@ options:
       - files
       - release_files
       - services
+      - state_directories
     required: true
 """
 
@@ -181,6 +184,7 @@ PLAIN = {
     "release_files": "release_files",
 }
 TEMPLATES = {
+    "state_directories": "state_directories",
     "import_check": "import_check",
     "extra_requirements": "extra_requirements",
     "repositories": "repositories",

@@ -192,6 +192,19 @@ class Stack:
         named = (NAME_OF_REQUIREMENT.match(text) for text in self.extra_requirements())
         return list(check) + [found[1] for found in named if found]
 
+    def state_directories(self) -> list[dict[str, str]]:
+        """Directories that the programs write, as the module config_files has them."""
+        texts = {
+            "mode": "{{ '2750' if swf_testbed_layout.scope == 'system' else '0750' }}",
+            "owner": "{{ swf_testbed_layout.user }}",
+            "group": "{{ swf_testbed_layout.operators }}",
+            "uninstall": "data",
+        }
+        return [
+            _variables.trusted({"path": "{{ swf_testbed_layout.state_dir }}/" + name, **texts})
+            for name in self.content.get("state_directories", [])
+        ]
+
     def database_tool(self) -> list[str]:
         """The program that reports on the database of the monitor, or nothing."""
         return [self.content["database_tool"]] if self.content.get("database_tool") else []
