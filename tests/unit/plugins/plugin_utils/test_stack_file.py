@@ -196,3 +196,9 @@ def test_the_reference_stack_has_the_tested_versions():
     assert reference.release()["tested_constraints"] and not reference.repositories()
     assert reference.requires()["sqlite"] == "3.31"
     assert not _stack.Stack(_stack.load("bnlnpps")).release()["tested_constraints"]
+
+
+def test_directories_of_the_programs_are_removed_with_the_data():
+    (made,) = stack(state_directories=["static"]).state_directories()
+    assert made["path"] == "{{ swf_testbed_layout.state_dir }}/static"
+    assert made["uninstall"] == "data"
