@@ -107,6 +107,7 @@ class Fleet:
                 "secrets_dir": str(config / "secrets"),
                 "access_dir": str(config / "pip"),
                 "managed": False,
+                "config_dir": str(config),
                 "supervisord_conf": str(conf),
                 "ca_file": str(config / "ca.pem"),
             }
