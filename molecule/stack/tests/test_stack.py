@@ -23,7 +23,7 @@ def test_secrets_are_in_the_environment_of_those_that_take_them_there(site):
     secrets = Path(os.environ["HOME"], ".local/share/swf-testbed-controller/secrets")
     token = (secrets / "api_token").read_text().strip()
     uid = os.stat(site.home).st_uid
-    taken = set()
+    found = set()
     for process in Path("/proc").glob("[0-9]*"):
         try:
             if process.stat().st_uid != uid:
@@ -34,8 +34,8 @@ def test_secrets_are_in_the_environment_of_those_that_take_them_there(site):
             continue
         assert token not in arguments, process
         if token in environment:
-            taken.update(os.path.basename(word) for word in arguments[:3] if "stand-in" in word)
-    assert taken == {"stand-in-monitor", "stand-in-agent"}
+            found.update(os.path.basename(word) for word in arguments[:3] if "stand-in" in word)
+    assert found == {"stand-in-monitor", "stand-in-agent"}
 
 
 def test_a_file_of_the_login_does_not_replace_the_environment(site):

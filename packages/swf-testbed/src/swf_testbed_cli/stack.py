@@ -25,7 +25,8 @@ def read_stack() -> dict[str, Any]:
 
 def name_of(role: str) -> str:
     """The name of the program with a role."""
-    return next(item["name"] for item in read_stack()["components"] if item["role"] == role)
+    name: str = next(item["name"] for item in read_stack()["components"] if item["role"] == role)
+    return name
 
 
 def port_variable(component: Mapping[str, Any]) -> str | None:
