@@ -204,6 +204,7 @@ def a_fleet():
     shutil.rmtree(folder)
 
 
+@pytest.mark.nightly
 def test_a_release_is_built_once_and_sent(fleet):
     with Leaks(TOKEN) as leaks:
         predicted, would = fleet.play("--check", "--diff")

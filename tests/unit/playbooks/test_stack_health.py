@@ -114,6 +114,7 @@ def test_without_probes_the_health_is_not_good_but_unknown(play):
         assert code == 0 and NOT_CHECKED in output, output[-3000:]
 
 
+@pytest.mark.nightly
 def test_the_gate_and_the_rollback_use_the_probes(play, tmp_path):
     (tmp_path / "gate.yml").write_text(GATE)
     with probed_instance() as (host, places, home, server):

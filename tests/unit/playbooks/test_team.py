@@ -385,6 +385,7 @@ def test_a_run_whose_host_was_taken_ends_with_its_next_call(team):
     assert results[1][0] == 0 and team.passwords() == ["of-bob"] * 2, results
 
 
+@pytest.mark.nightly
 def test_of_two_that_start_at_once_exactly_one_goes_on(team):
     for attempt in range(2):
         processes = {

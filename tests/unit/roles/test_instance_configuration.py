@@ -244,6 +244,7 @@ def test_files_launcher_and_environment(instance):
     assert 'SWF_API_TOKEN="%s/api_token"' % instance.layout["secrets_dir"] in second
 
 
+@pytest.mark.nightly
 def test_a_step_that_fails_leads_to_the_rollback(instance):
     steps = [
         {"name": "migrate", "component": "monitor", "command": "manage migrate", "timeout": 30}

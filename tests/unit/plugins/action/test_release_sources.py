@@ -233,6 +233,7 @@ def test_changes_of_a_tree_are_found(lab, release):
     assert differences(path, manifest(path)) == []
 
 
+@pytest.mark.nightly
 def test_an_air_gapped_host_gets_them_from_the_wheelhouse(lab, release):
     more = {"constraints": ["old-thing<0.6.2"]}
     _result, output = lab.run("wheelhouse", **more)
