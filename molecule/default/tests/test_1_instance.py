@@ -11,6 +11,7 @@ import stat
 import subprocess
 from pathlib import Path
 
+import pytest
 import yaml
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor import launched
@@ -190,6 +191,7 @@ def test_a_check_run_changes_nothing_and_predicts_nothing(testbed, play):
     assert snapshot(testbed) == before
 
 
+@pytest.mark.nightly
 def test_a_change_is_predicted_shown_and_not_made(testbed, play):
     before = snapshot(testbed)
     done = play("--check", "--diff", "-e", "swf_testbed_log_backups=7", limit=testbed.name)

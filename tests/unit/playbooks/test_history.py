@@ -303,6 +303,7 @@ def test_a_former_database_that_cannot_be_asked_counts_as_one_with_history(testb
 @pytest.mark.parametrize(
     "agents", [pytest.param(MONITOR[:0], marks=pytest.mark.nightly), ["data-agent"]]
 )
+@pytest.mark.nightly
 def test_the_monitor_moves_to_another_host(testbed, agents):
     testbed.host("one", *MONITOR)
     testbed.host("two", "data-agent")

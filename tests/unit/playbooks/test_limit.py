@@ -66,8 +66,8 @@ REFUSED = {
         pytest.param(
             name,
             limit,
-            # of the two limits one; test_missing_hosts.py has site
-            marks=[pytest.mark.nightly] * (limit == SOME or name in ("site", "upgrade")),
+            # of the two limits one; test_missing_hosts.py has site, and scenarios have the others
+            marks=[pytest.mark.nightly] * (limit == SOME or name not in ("start", "status")),
         )
         for name in PLAYBOOKS
         for limit in (SOME, "two")

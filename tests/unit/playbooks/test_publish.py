@@ -109,6 +109,7 @@ def changed(output):
     return int(re.search(r"localhost .*changed=(\d+)", output).group(1))
 
 
+@pytest.mark.nightly
 def test_check_publish_and_nothing_more_to_do(root, tmp_path, index):
     hosts = inventory(tmp_path, url=index.url)
     source = make_source(tmp_path / "swf-thing")
@@ -138,6 +139,7 @@ def test_check_publish_and_nothing_more_to_do(root, tmp_path, index):
     assert PUBLISHES not in output
 
 
+@pytest.mark.nightly
 def test_what_is_not_there_is_named(root, tmp_path):
     hosts = inventory(tmp_path)
     code, output = play(root, hosts, swf_testbed_publish_workflows=[str(tmp_path / "nowhere")])

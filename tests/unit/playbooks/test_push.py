@@ -283,6 +283,7 @@ def test_a_host_that_lost_it_gets_it_from_one_that_has_it(fleet):
     assert (fleet.private.asked_for(), fleet.public.asked_for()) == asked
 
 
+@pytest.mark.nightly
 def test_source_trees_are_sent_with_the_release(fleet):
     repository = Repository(fleet.folder, "swf-tree")
     commit = repository.commit({"page.html": "x", "module.py": "x = 1\n"})

@@ -199,6 +199,7 @@ def two_hosts_that_are_healthy_with_a_secret():
         shutil.rmtree(folder)
 
 
+@pytest.mark.nightly
 def test_a_secret_that_fails_on_one_host_is_restored_on_both(fleet):
     with Leaks("refused-by-two") as leaks:
         code, output = fleet.play("refused-by-two")

@@ -88,6 +88,7 @@ def run_a_playbook(tmp_path, broker):
     return run
 
 
+@pytest.mark.nightly
 def test_status_and_doctor_ask_the_probes_of_the_stack(play):
     status, doctor = (ROOT / "playbooks" / name for name in ("status.yml", "doctor.yml"))
     with probed_instance() as (_host, _places, home, server):
@@ -102,6 +103,7 @@ def test_status_and_doctor_ask_the_probes_of_the_stack(play):
             assert code and seen in output and "healthy." not in output, output[-3000:]
 
 
+@pytest.mark.nightly
 def test_without_probes_the_health_is_not_good_but_unknown(play):
     status, doctor = (ROOT / "playbooks" / name for name in ("status.yml", "doctor.yml"))
     with probed_instance() as (_host, _places, home, server):

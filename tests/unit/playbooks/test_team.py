@@ -173,6 +173,7 @@ def test_another_controller_is_refused_before_the_first_change(team):
     )
 
 
+@pytest.mark.nightly
 def test_what_the_host_answers_is_shown_without_the_key_of_its_digests(team):
     key = (team.folder / "alice/secrets/digest_key").read_text().strip()
     with Leaks(key, team.passwords()[0]) as leaks:

@@ -10,6 +10,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 import yaml
 
 from helpers.leaks import Leaks
@@ -107,6 +108,7 @@ def play():
     )
 
 
+@pytest.mark.nightly
 def test_a_wrong_argument_shows_no_secret(tmp_path):
     controller = tmp_path / "controller"
     (controller / "secrets").mkdir(parents=True)

@@ -70,6 +70,7 @@ def test_all_packages_are_in_one_archive_that_only_its_owner_can_read(back_up, t
     assert len(back_up()[0]) == 2
 
 
+@pytest.mark.nightly
 def test_no_archive_is_made_of_no_packages(back_up, tmp_path):
     (tmp_path / "empty").mkdir()
     for name in ("absent", "empty"):
@@ -78,6 +79,7 @@ def test_no_archive_is_made_of_no_packages(back_up, tmp_path):
     assert not (tmp_path / "back ups").exists()
 
 
+@pytest.mark.nightly
 def test_a_directory_that_cannot_hold_the_archive_is_refused(back_up, tmp_path):
     _archives, output = back_up(backups="packages/backups")
     assert "would be removed with the packages" in output and "failed=1 " in output, output

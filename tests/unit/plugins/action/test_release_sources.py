@@ -197,11 +197,13 @@ def test_no_index_is_asked_for_a_name_from_git(lab, release):
     assert not {"acme-monitor", "acme-common"} & lab.asked()
 
 
+@pytest.mark.nightly
 def test_a_second_run_changes_nothing(lab, release):
     result, output = lab.run(constraints=["old-thing<0.6.2"])
     assert result and not result["changed"] and result["id"] == release["id"], output
 
 
+@pytest.mark.nightly
 def test_another_commit_of_the_tree_is_another_release(lab, release):
     result, output = lab.run(lock="two.txt", repositories=lab.sources(lab.two))
     assert result and result["built"] == ["release"] and result["id"] != release["id"], output

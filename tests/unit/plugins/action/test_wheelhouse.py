@@ -89,6 +89,7 @@ def run_a_play(root, tmp_path):
     return play
 
 
+@pytest.mark.nightly
 def test_an_air_gapped_host_installs_from_the_archive(play, tmp_path):
     private, public = tmp_path / "private", tmp_path / "public"
     private.mkdir()

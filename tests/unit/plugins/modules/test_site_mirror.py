@@ -191,6 +191,7 @@ def test_the_build_tools_of_a_package(tmp_path, commands, monkeypatch):
     assert TOKEN not in "".join(commands)
 
 
+@pytest.mark.nightly
 def test_other_settings_of_pip_and_uv_do_not_count(home, mirror, tmp_path, monkeypatch):
     """What the issue names, and relatives: platform, only-binary, cache, uv's own file."""
     in_file("global")(home, mirror, monkeypatch)

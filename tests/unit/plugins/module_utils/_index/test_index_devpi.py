@@ -104,6 +104,7 @@ def devpi_index(tmp_path_factory):
         server.wait(30)
 
 
+@pytest.mark.nightly
 def test_devpi_reads_without_a_login_and_does_not_look_at_a_wrong_one(lab):
     report = probe([lab], ["swf-testbed==1.0", "swf-nothing"])
     assert [item["verdict"] for item in report["packages"]] == ["anonymous", "not_found"]
@@ -113,6 +114,7 @@ def test_devpi_reads_without_a_login_and_does_not_look_at_a_wrong_one(lab):
     assert wrong["ok"] and wrong["packages"][0]["verdict"] == "anonymous"
 
 
+@pytest.mark.nightly
 def test_devpi_without_that_index(lab):
     report = probe([dict(lab, url=lab["url"].replace("/lab/", "/typo/"))], ["swf-testbed"])
     assert (
