@@ -187,8 +187,8 @@ def test_make_runs_in_a_checkout_that_everybody_may_write(view, checkout):
     "locale",
     [
         {"LC_ALL": "C"},
-        {"LC_ALL": "POSIX"},
-        {"LC_ALL": "tlh_QX.UTF-8"},
+        pytest.param({"LC_ALL": "POSIX"}, marks=pytest.mark.nightly),
+        pytest.param({"LC_ALL": "tlh_QX.UTF-8"}, marks=pytest.mark.nightly),
         {"LANG": "xx_XX.ISO-8859-1"},
     ],
     ids=str,

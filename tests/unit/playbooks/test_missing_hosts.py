@@ -78,6 +78,7 @@ def test_a_service_that_is_lost_in_the_middle_ends_the_run(fleet):
     assert "- services failed, see above" in output and "--limit 'all:!services'" in output, output
 
 
+@pytest.mark.nightly
 def test_a_service_that_cannot_be_provided_ends_the_run(fleet):
     fleet.inventory(
         testbed={"one": fleet.here("one", "monitor", "monitor-listener")},
@@ -92,6 +93,7 @@ def test_a_service_that_cannot_be_provided_ends_the_run(fleet):
     ), output
 
 
+@pytest.mark.nightly
 @pytest.mark.parametrize("allowed", [False, True], ids=["none", "one"])
 def test_a_host_that_failed_is_not_one_that_is_missing(fleet, allowed):
     fleet.inventory(

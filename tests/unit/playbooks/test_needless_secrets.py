@@ -114,11 +114,19 @@ def made_by_a_playbook():
     "playbook,arguments,variables,task",
     [
         ("publish.yml", [], OWN, "Add the publish workflow to each repository"),
-        ("publish.yml", [], GIVEN, "Add the publish workflow to each repository"),
+        pytest.param(
+            "publish.yml",
+            [],
+            GIVEN,
+            "Add the publish workflow to each repository",
+            marks=pytest.mark.nightly,
+        ),
         ("status.yml", [], {}, "Report the status"),
-        ("stop.yml", [], {}, "Stop supervisord and the index"),
-        ("start.yml", [], {}, "Run supervisord"),
-        ("doctor.yml", [], {}, "Report the findings"),
+        pytest.param(
+            "stop.yml", [], {}, "Stop supervisord and the index", marks=pytest.mark.nightly
+        ),
+        pytest.param("start.yml", [], {}, "Run supervisord", marks=pytest.mark.nightly),
+        pytest.param("doctor.yml", [], {}, "Report the findings", marks=pytest.mark.nightly),
         ("rollback.yml", [], {}, "Roll back to a known good release"),
         (
             "export_secrets.yml",

@@ -17,6 +17,8 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._lab_ca import
 from helpers.leaks import Leaks
 from helpers.seen_by_callbacks import Seen
 
+# one story, in the order of the tests
+pytestmark = pytest.mark.nightly
 ROOT = Path(__file__).resolve().parents[3]
 # as a team may have it: with what templates, YAML, shells and configparser take for theirs
 DATABASE = 'it\'s {{ 7 * 7 }} {% if %} {# "Zoë" %(x)s $() \\'
@@ -218,7 +220,6 @@ def test_what_is_in_the_file(team):
     assert team["one"].vault.stat().st_mode & 0o777 == 0o600
 
 
-@pytest.mark.nightly
 def test_the_second_controller_gives_hosts_the_same(team):
     one, two = team["one"], team["two"]
     succeeded, output = two.run(two.play, "--check")
@@ -249,7 +250,6 @@ def test_another_ca_is_refused_by_the_first_task(team, tmp_path):
     assert "failed=1" in output and "ok=0" in output and third.files() == before
 
 
-@pytest.mark.nightly
 def test_a_controller_can_import_them(team, tmp_path):
     one = team["one"]
     (tmp_path / "password").write_bytes(one.password.read_bytes())
