@@ -16,7 +16,10 @@ import yaml
 
 UMBRELLA = "swf-testbed"
 STACK = yaml.safe_load((Path(__file__).parents[2] / "stacks/reference.yml").read_text())
-PACKAGES = STACK["libraries"] + [item["package"] for item in STACK["components"]]
+PACKAGES = [
+    *STACK["distributions"]["libraries"],
+    *(item["package"] for item in STACK["components"]),
+]
 # each once, and in their order
 COMPONENTS = [name for name in dict.fromkeys(PACKAGES) if name != UMBRELLA]
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 import importlib.machinery
 import importlib.util
 import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -123,3 +124,19 @@ def test_changes_of_all_hosts_are_counted(monkeypatch):
         "two   : ok=3    changed=1    unreachable=0    failed=0    skipped=0\n"
     )
     assert versions.changes(recap) == 3 and versions.changes("") == 0
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["tests/run_faults.py", "--help"],
+        ["-m", "pytest", "--collect-only", "-qp", "no:cacheprovider", "molecule/release/tests"],
+    ],
+    ids=["faults", "release"],
+)
+def test_the_long_steps_can_be_loaded(command):
+    """They run at night alone: what breaks them at once is found here."""
+    result = subprocess.run(
+        [sys.executable, *command], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert result.returncode == 0, result.stdout + result.stderr
