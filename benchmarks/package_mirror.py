@@ -68,9 +68,9 @@ app = fastapi.FastAPI(openapi_url=None, lifespan=life)
 def commands(folder: Path, url: str, theirs: Path, port: int) -> Iterator[tuple[str, list[str]]]:
     """Each server with the command that starts it."""
     address = ["--host", "127.0.0.1", "--port", str(port)]
-    digest = base64.b64encode(hashlib.sha1(TOKEN.encode()).digest()).decode()
+    digest = base64.b64encode(hashlib.sha256(TOKEN.encode() + b"salt").digest() + b"salt").decode()
     (folder / "packages").mkdir()
-    (folder / "accounts").write_text("reader:{SHA}%s:read\n" % digest)
+    (folder / "accounts").write_text("reader:{SSHA256}%s:read\n" % digest)
     (folder / "upstream.json").write_text(json.dumps({"url": url}))
     mirror = {
         "upstream": str(folder / "upstream.json"),

@@ -14,14 +14,17 @@ from ansible.errors import AnsibleFilterError
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.text import not_text
 
 RIGHTS = ("read", "upload")
+SALT_BYTES = 16
 
 
-def htpasswd_entry(token: Any, username: Any) -> str:
-    """A line of an htpasswd file, without an end, in Apache's {SHA} scheme.
+def _entry(token: Any, username: Any, salt_of: str) -> str:
+    """The name and the hash of a user, in the {SSHA256} scheme: SHA-256 of the token and a salt,
+    which follows it.
 
     An index verifies the password on every request, hundreds of times per installation. A slow hash
     protects short passwords against guessing; a long random token cannot be guessed, so a fast hash
-    is sufficient.
+    is sufficient. The salt follows from the host and the user, so that a second run does not change
+    the file.
     """
     problem = not_text("the user name", username) or not_text("the token of %s" % username, token)
     if problem:
@@ -45,12 +48,16 @@ def htpasswd_entry(token: Any, username: Any) -> str:
             "least 32 random ones, because the index checks it on every request with a fast hash. "
             "Fix: create one with: openssl rand -hex 20" % len(token)
         )
-    digest = base64.b64encode(hashlib.sha1(token.encode()).digest()).decode()
-    return "%s:{SHA}%s" % (username, digest)
+    salt = hashlib.sha256(("%s:%s" % (salt_of, username)).encode()).digest()[:SALT_BYTES]
+    digest = hashlib.sha256(token.encode() + salt).digest()
+    return "%s:{SSHA256}%s" % (username, base64.b64encode(digest + salt).decode())
 
 
-def htpasswd_file(users: list[Mapping[str, Any]]) -> str:
-    """The accounts of the package index: lines of htpasswd_entry followed by the rights."""
+def htpasswd_file(users: list[Mapping[str, Any]], salt_of: str) -> str:
+    """The accounts of the package index: a line per user, with the rights at its end.
+
+    :param salt_of: what the salts are made from: the host of the index.
+    """
     names = [user.get("name") for user in users]
     for name in names:
         if names.count(name) > 1:
@@ -67,7 +74,10 @@ def htpasswd_file(users: list[Mapping[str, Any]]) -> str:
             )
         lines.append(
             "%s:%s\n"
-            % (htpasswd_entry(user.get("token"), user.get("name")), ",".join(sorted(set(rights))))
+            % (
+                _entry(user.get("token"), user.get("name"), salt_of),
+                ",".join(sorted(set(rights))),
+            )
         )
     return "".join(lines)
 

@@ -12,7 +12,8 @@ import urllib.error
 import urllib.request
 import zipfile
 
-from ansible_collections.bnlnpps.swf_testbed.plugins.filter.htpasswd_file import htpasswd_entry
+from passlib.apache import HtpasswdFile
+
 from helpers.ports import free_port
 
 
@@ -65,7 +66,9 @@ class IndexServer:
         access = ["-P", ".", "-a", "."]
         if token:
             htpasswd = folder.parent / (folder.name + ".htpasswd")
-            htpasswd.write_text(htpasswd_entry(token, user) + "\n")
+            accounts = HtpasswdFile(str(htpasswd), new=True, default_scheme="ldap_sha1")
+            accounts.set_password(user, token)
+            accounts.save()
             access = ["-P", str(htpasswd), "-a", "list,download,update"]
         command = [
             sys.executable,

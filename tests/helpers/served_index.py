@@ -105,7 +105,7 @@ class Running:
 
     def write_users(self, users):
         # replaced, as the role does it
-        (self.folder / "htpasswd.new").write_text(htpasswd_file(users))
+        (self.folder / "htpasswd.new").write_text(htpasswd_file(users, salt_of="index"))
         os.replace(self.folder / "htpasswd.new", self.folder / "htpasswd")
 
     def ask(

@@ -13,7 +13,7 @@ import os
 
 
 class Accounts:
-    """The file ``name:{SHA}hash:right,right``, one line per account. It is read again after a
+    """The file ``name:{SSHA256}hash:right,right``, one line per account. It is read again after a
     change.
 
     The hash is a fast one, because each request checks it; the tokens are long and random.
@@ -47,9 +47,15 @@ class Accounts:
         if name is None or token is None:
             return None, None
         digest, rights = self.all().get(name, ("", None))
-        given = "{SHA}" + base64.b64encode(hashlib.sha1(token.encode()).digest()).decode()
         # the same time for an unknown name
-        return name, rights if hmac.compare_digest(given, digest) else None
+        return name, rights if is_token(token, digest) else None
+
+
+def is_token(token: str, stored: str) -> bool:
+    """Whether the stored hash is of the token: SHA-256 of the token and the salt, then the salt."""
+    hashed = base64.b64decode(stored.removeprefix("{SSHA256}"))
+    digest, salt = hashed[:32], hashed[32:]
+    return hmac.compare_digest(hashlib.sha256(token.encode() + salt).digest(), digest)
 
 
 def credentials(header: str | None) -> tuple[str, str] | tuple[None, None]:

@@ -8,12 +8,9 @@ import pytest
 from ansible.errors import AnsibleFilterError
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from passlib.apache import HtpasswdFile
+from passlib.hash import ldap_salted_sha256
 
-from ansible_collections.bnlnpps.swf_testbed.plugins.filter.htpasswd_file import (
-    htpasswd_entry,
-    htpasswd_file,
-)
+from ansible_collections.bnlnpps.swf_testbed.plugins.filter.htpasswd_file import htpasswd_file
 
 TOKEN = "0123456789abcdef" * 2
 
@@ -22,18 +19,31 @@ def user(**changes):
     return dict({"name": "reader", "token": TOKEN, "rights": ["read"]}, **changes)
 
 
-def test_an_entry_is_what_others_read_too():
-    file = HtpasswdFile.from_string(htpasswd_entry(TOKEN, "reader"))
-    assert file.check_password("reader", TOKEN) and not file.check_password("reader", TOKEN[1:])
+def of(users, salt_of="lab-index"):
+    """[name, hash, rights] of each line of the file"""
+    return [line.split(":") for line in htpasswd_file(users, salt_of).splitlines()]
+
+
+def test_a_hash_is_what_others_verify():
+    ((name, hashed, rights),) = of([user()])
+    assert (name, rights) == ("reader", "read")
+    assert ldap_salted_sha256.verify(TOKEN, hashed)
+    assert not ldap_salted_sha256.verify(TOKEN[1:], hashed)
 
 
 def test_rights_are_behind_the_hash():
-    text = htpasswd_file([user(), user(name="publisher", rights=["upload", "read", "read"])])
-    assert text == "%s:read\n%s:read,upload\n" % (
-        htpasswd_entry(TOKEN, "reader"),
-        htpasswd_entry(TOKEN, "publisher"),
-    )
-    assert htpasswd_file([]) == "" and TOKEN not in text
+    rights = [
+        line[2] for line in of([user(), user(name="publisher", rights=["upload", "read", "read"])])
+    ]
+    assert rights == ["read", "read,upload"]
+    assert htpasswd_file([], "") == "" and TOKEN not in htpasswd_file([user()], "")
+
+
+def test_one_token_has_another_hash_for_each_user_and_index_and_the_same_in_the_next_run():
+    users = [user(), user(name="another")]
+    hashes = [line[1] for host in ("one", "two") for line in of(users, host)]
+    assert len(set(hashes)) == 4
+    assert of(users, "one") == of(users, "one")
 
 
 @pytest.mark.parametrize(
@@ -56,7 +66,7 @@ def test_rights_are_behind_the_hash():
 )
 def test_refusals(users, message):
     with pytest.raises(AnsibleFilterError, match=message) as caught:
-        htpasswd_file(users)
+        htpasswd_file(users, "")
     assert TOKEN not in str(caught.value)
 
 
@@ -77,12 +87,12 @@ def test_the_index_and_passlib_read_back_every_account_that_is_admitted(name, to
 
     token = token + TOKEN
     try:
-        text = htpasswd_file([user(name=name, token=token), user(name="another")])
+        text = htpasswd_file([user(name=name, token=token), user(name="another")], "")
     except AnsibleFilterError:
         return
     with tempfile.NamedTemporaryFile("w", encoding="utf-8") as stream:
         stream.write(text)
         stream.flush()
         assert Accounts(stream.name).rights_of(basic(name, token)) == (name, {"read"})
-    others = HtpasswdFile.from_string(htpasswd_entry(token, name), encoding="utf-8")
-    assert others.check_password(name, token) and others.users() == [name]
+        assert Accounts(stream.name).rights_of(basic(name, token[1:])) == (name, None)
+        assert Accounts(stream.name).rights_of(basic(name + "x", token)) == (name + "x", None)

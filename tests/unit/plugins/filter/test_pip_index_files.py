@@ -7,7 +7,6 @@ import netrc
 import pytest
 from ansible.errors import AnsibleFilterError
 
-from ansible_collections.bnlnpps.swf_testbed.plugins.filter.htpasswd_file import htpasswd_entry
 from ansible_collections.bnlnpps.swf_testbed.plugins.filter.pip_index_files import pip_index_files
 
 SWF = {
@@ -66,18 +65,3 @@ def test_bad_indexes_are_refused_without_showing_the_secret(change, message):
 def test_two_logins_for_one_host_are_refused():
     with pytest.raises(AnsibleFilterError, match="one login per host"):
         pip_index_files([SWF, dict(SWF, name="other", token="another")], "/etc/x")
-
-
-def test_htpasswd_is_what_passlib_verifies():
-    from passlib.apache import HtpasswdFile
-
-    accounts = HtpasswdFile.from_string(htpasswd_entry(TOKEN, "reader") + "\n")
-    assert accounts.check_password("reader", TOKEN)
-    assert not accounts.check_password("reader", TOKEN[:-1] + "8")
-
-
-def test_htpasswd_refuses_what_can_be_guessed():
-    with pytest.raises(AnsibleFilterError, match="at least 32"):
-        htpasswd_entry("hunter2", "reader")
-    with pytest.raises(AnsibleFilterError, match="is not a valid user name"):
-        htpasswd_entry(TOKEN, "a:b")
