@@ -31,6 +31,7 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.configu
     ARGUMENTS,
     normalised,
 )
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._release.inputs import OPTIONS
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._release.lock_file import (
     LockError,
     access,
@@ -41,7 +42,6 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._release.wheel
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._named_values import resolved
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._release_inputs import (
     NAMED,
-    OPTIONS,
     Preparation,
 )
 

@@ -255,6 +255,7 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._release.envir
     manifest,
 )
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._release.failures import reported
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._release.inputs import OPTIONS
 
 UNLOCKED = "unlocked"
 # in the root, as the manifest of the instance lists them
@@ -467,50 +468,18 @@ def main() -> None:
             "root": {"type": "path", "required": True},
             "files": {"type": "list", "elements": "path", "default": []},
             "version": {"type": "str", "required": True},
-            "requirements": {"type": "list", "elements": "str", "default": []},
-            "lock_file": {"type": "path", "required": True},
-            "constraints_file": {"type": "path"},
+            **OPTIONS,
             "tools_lock_file": {"type": "path"},
-            "min_python": {"type": "str", "default": "3.10"},
             "python": {"type": "str", "default": "python3"},
             "indexes": {"type": "list", "elements": "dict", "default": [], "options": ARGUMENTS},
             "indexes_of": {"type": "str"},
             "access_dir": {"type": "path"},
-            "repositories": {
-                "type": "list",
-                "elements": "dict",
-                "default": [],
-                "options": {
-                    "url": {"type": "str", "required": True},
-                    "commit": {"type": "str", "required": True},
-                    "subdirectory": {"type": "str"},
-                    "name": {"type": "str"},
-                    "install": {"type": "list", "elements": "str", "choices": ["wheel", "tree"]},
-                },
-            },
-            "requirement_files": {
-                "type": "list",
-                "elements": "dict",
-                "default": [],
-                "options": {
-                    "source": {"type": "str", "required": True},
-                    "path": {"type": "str", "required": True},
-                },
-            },
-            "constraints": {"type": "list", "elements": "str", "default": []},
-            "build_from_source": {"type": "list", "elements": "str", "default": []},
             "repositories_of": {"type": "str"},
-            "git_username": {"type": "str"},
-            "git_token": {"type": "str", "no_log": True},
             "git_token_of": {"type": "str", "no_log": False},
-            "git_ca_cert": {"type": "path"},
-            "wheels_dir": {"type": "path"},
             "wheelhouse": {"type": "path"},
             "installer": {"type": "str", "choices": ["auto", "uv", "pip"], "default": "auto"},
             "import_check": {"type": "list", "elements": "str", "default": []},
             "cache_max_mb": {"type": "int", "default": 1000},
-            "locks_dir": {"type": "path"},
-            "keep_locks": {"type": "int", "default": 50},
             **ARGUMENT,
             "_controller": {"type": "dict"},
             "_access": {"type": "dict", "no_log": True},

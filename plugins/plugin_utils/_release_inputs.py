@@ -33,42 +33,6 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._last_used imp
     keep_wheels,
 )
 
-#: the options of both actions
-OPTIONS: dict[str, Any] = {
-    "requirements": {"type": "list", "elements": "str", "default": []},
-    "requirement_files": {
-        "type": "list",
-        "elements": "dict",
-        "default": [],
-        "options": {
-            "source": {"type": "str", "required": True},
-            "path": {"type": "str", "required": True},
-        },
-    },
-    "constraints": {"type": "list", "elements": "str", "default": []},
-    "constraints_file": {"type": "path"},
-    "build_from_source": {"type": "list", "elements": "str", "default": []},
-    "lock_file": {"type": "path", "required": True},
-    "locks_dir": {"type": "path"},
-    "keep_locks": {"type": "int", "default": 50},
-    "min_python": {"type": "str", "default": "3.10"},
-    "repositories": {
-        "type": "list",
-        "elements": "dict",
-        "default": [],
-        "options": {
-            "name": {"type": "str"},
-            "url": {"type": "str", "required": True},
-            "commit": {"type": "str", "required": True},
-            "subdirectory": {"type": "str"},
-            "install": {"type": "list", "elements": "str", "choices": ["wheel", "tree"]},
-        },
-    },
-    "git_username": {"type": "str"},
-    "git_token": {"type": "str", "no_log": True},
-    "git_ca_cert": {"type": "path"},
-    "wheels_dir": {"type": "path"},
-}
 #: the options of both actions that a task may pass by name
 NAMED = ("indexes", "repositories", "git_token")
 
@@ -88,7 +52,7 @@ class Inputs:
 class Preparation:
     """Makes what is missing.
 
-    :param options: of the action, as of :data:`OPTIONS`, and ``indexes``.
+    :param options: of the action, as of ``_release.inputs.OPTIONS``, and ``indexes``.
     :raises: all methods GitError, InstallError, LockError, OSError, ValueError.
     """
 

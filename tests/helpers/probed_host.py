@@ -15,6 +15,7 @@ import threading
 from pathlib import Path
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.layout import layout
+from helpers.stand_in_release import stand_in_release
 from helpers.supervisord_host import Supervisord
 
 PROGRAMS = """
@@ -131,18 +132,12 @@ def probed_instance(programs=PROGRAMS, **environment):
         places = layout("swf-testbed", "user", {"HOME": home})
         for name in ("config_dir", "secrets_dir", "run_dir", "log_dir"):
             os.makedirs(places[name], mode=0o700)
-        release = Path(places["root"], "releases/1")
-        (release / "bin").mkdir(parents=True)
-        (release / "bin/python").symlink_to("/usr/bin/env")
-        (release / "lib/python3/site-packages").mkdir(parents=True)
-        (release / "release.json").write_text('{"id": "1", "packages": {}, "built_at": "2027"}')
+        release = stand_in_release(Path(places["root"]), "1")
         Path(places["root"], "current").symlink_to("releases/1")
         host = Supervisord(places["run_dir"], programs, env=dict(environment, HOME=home))
-        text = host.conf.read_text().replace("%(here)s/s.sock", places["socket"])
-        host.conf.unlink()
-        host.conf, host.socket = Path(places["supervisord_conf"]), Path(places["socket"])
-        ours = "\n[swf-testbed]\nrelease = %s\n" % release
-        host.conf.write_text(text.replace("%(here)s", places["log_dir"]) + ours)
+        host.move_to(places)
+        with open(host.conf, "a") as conf:
+            conf.write("\n[swf-testbed]\nrelease = %s\n" % release)
         host.start()
         server = Server()
         try:

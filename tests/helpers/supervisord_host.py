@@ -86,6 +86,14 @@ class Supervisord:
             BASE.replace("{supervisord}", supervisord) + programs, encoding="utf-8"
         )
 
+    def move_to(self, places):
+        """Before the start: the configuration, the socket and the logs where the layout of an
+        instance has them."""
+        text = self.conf.read_text().replace("%(here)s/s.sock", places["socket"])
+        self.conf.unlink()
+        self.conf, self.socket = Path(places["supervisord_conf"]), Path(places["socket"])
+        self.conf.write_text(text.replace("%(here)s", places["log_dir"]))
+
     def start(self, wait=True):
         with open(self.folder / "console", "ab") as console:
             self.process = subprocess.Popen(

@@ -6,11 +6,15 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shlex
 import shutil
+import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
 NOBODY = 65534
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def as_nobody():
@@ -24,6 +28,44 @@ def _become_nobody():
     os.setgroups([])
     os.setresgid(NOBODY, NOBODY, NOBODY)
     os.setresuid(NOBODY, NOBODY, NOBODY)
+
+
+def run_as_nobody(command, **options):
+    """Run a program that needs the Python of the tests and this checkout.
+
+    Both may be in a home that is closed to others. Then the program gets mounts of its own, where
+    empty directories cover the closed ones, and contain nothing but what it needs.
+    """
+    needed = {Path(path).resolve() for path in (sys.base_prefix, sys.prefix, ROOT)}
+    # the uppermost ones: what is below them is covered, too
+    closed = {
+        next((above for above in reversed(path.parents) if not above.stat().st_mode & 1), None)
+        for path in needed
+    } - {None}
+    if os.getuid() != 0 or not closed:
+        return subprocess.run(command, **as_nobody(), **options)
+    script = [
+        *("exec %d<%s" % (number, _quoted(path)) for number, path in enumerate(needed, 3)),
+        *("mount -t tmpfs -o mode=755 none %s" % _quoted(path) for path in closed),
+    ]
+    for number, path in enumerate(needed, 3):
+        script.append("mkdir -p %s" % _quoted(path))
+        script.append("mount -c --bind /proc/self/fd/%d %s" % (number, _quoted(path)))
+    script.append('exec setpriv --reuid=%d --regid=%d --clear-groups "$@"' % (NOBODY, NOBODY))
+    return subprocess.run(
+        ["unshare", "--mount", "sh", "-ec", "\n".join(script), "sh", *command],
+        preexec_fn=_become_root,
+        **options,
+    )
+
+
+def _quoted(path):
+    return shlex.quote(str(path))
+
+
+def _become_root():
+    # the effective user may be another one
+    os.setresuid(0, 0, 0)
 
 
 @contextlib.contextmanager

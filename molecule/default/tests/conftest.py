@@ -15,6 +15,8 @@ from pathlib import Path
 
 import pytest
 
+from helpers import scenario
+
 SCENARIO = Path(__file__).resolve().parents[1]
 ROOT = SCENARIO.parents[1]
 LIMIT = os.environ.get("SWF_MOLECULE_LIMIT", "all")
@@ -89,25 +91,7 @@ def pytest_generate_tests(metafunc):
 def play(
     *arguments: str, limit: str = LIMIT, playbook: str = "site.yml"
 ) -> subprocess.CompletedProcess:
-    """Run a playbook as a user does."""
-    command = [
-        "ansible-playbook",
-        "-i",
-        str(SCENARIO / "inventory"),
-        "--limit",
-        limit,
-        playbook,
-        *arguments,
-    ]
-    return subprocess.run(
-        command,
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=600,
-        check=False,
-        env=dict(os.environ, ANSIBLE_NOCOLOR="1", ANSIBLE_CONFIG=str(ROOT / "ansible.cfg")),
-    )
+    return scenario.play(SCENARIO / "inventory", "--limit", limit, playbook, *arguments)
 
 
 @pytest.fixture(name="play", scope="session")

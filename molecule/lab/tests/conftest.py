@@ -5,7 +5,6 @@ lab's CA."""
 from __future__ import annotations
 
 import json
-import os
 import ssl
 import subprocess
 import time
@@ -14,6 +13,8 @@ from pathlib import Path
 
 import pytest
 import testinfra
+
+from helpers import scenario
 
 SCENARIO = Path(__file__).resolve().parents[1]
 ROOT = SCENARIO.parents[1]
@@ -24,12 +25,7 @@ class Lab:
     """What a person at the controller sees of the lab."""
 
     root = ROOT
-    environment = dict(
-        os.environ,
-        ANSIBLE_FORCE_COLOR="0",
-        ANSIBLE_NOCOLOR="1",
-        ANSIBLE_CONFIG=str(ROOT / "ansible.cfg"),
-    )
+    environment = scenario.ENVIRONMENT
 
     def __init__(self) -> None:
         command = ["ansible-inventory", "-i", str(INVENTORY), "--list"]
@@ -90,19 +86,10 @@ class Lab:
                 return rows
 
     def command(self, *arguments: str) -> list[str]:
-        return ["ansible-playbook", "-i", str(INVENTORY), *arguments]
+        return scenario.command(INVENTORY, *arguments)
 
     def play(self, *arguments: str) -> subprocess.CompletedProcess:
-        """Run a playbook as a person does."""
-        return subprocess.run(
-            self.command(*arguments),
-            cwd=ROOT,
-            capture_output=True,
-            text=True,
-            timeout=600,
-            check=False,
-            env=self.environment,
-        )
+        return scenario.play(INVENTORY, *arguments)
 
 
 @pytest.fixture(name="lab", scope="session")

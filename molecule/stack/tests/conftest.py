@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from helpers import scenario
+
 SCENARIO = Path(__file__).resolve().parents[1]
-ROOT = SCENARIO.parents[1]
 REPOSITORIES = Path(os.environ["MOLECULE_EPHEMERAL_DIRECTORY"], "repositories")
 URL = "http://127.0.0.1:17002"
 
@@ -26,15 +27,7 @@ class Site:
     root = home / ".local/share/swf-testbed"
 
     def play(self, playbook: str = "site.yml", *arguments: str) -> subprocess.CompletedProcess:
-        return subprocess.run(
-            ["ansible-playbook", "-i", str(SCENARIO / "inventory"), playbook, *arguments],
-            cwd=ROOT,
-            capture_output=True,
-            text=True,
-            timeout=600,
-            check=False,
-            env=dict(os.environ, ANSIBLE_NOCOLOR="1", ANSIBLE_CONFIG=str(ROOT / "ansible.cfg")),
-        )
+        return scenario.play(SCENARIO / "inventory", playbook, *arguments)
 
     def get(self, path: str) -> str:
         with urllib.request.urlopen(URL + path, timeout=30) as answer:

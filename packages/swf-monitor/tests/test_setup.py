@@ -183,3 +183,17 @@ def test_a_setup_that_hangs_is_named_on_postgresql(postgresql_site: Site) -> Non
     assert "user swf" in done.stderr, done.stderr
     assert "pg_terminate_backend(" in done.stderr
     assert set_up(postgresql_site)["changed"] is True
+
+
+def test_migrations_are_complete(django_site: None) -> None:
+    """A change of a model without its migration would only be detected by the next upgrade."""
+    from django.core.management import call_command
+
+    call_command("makemigrations", check=True, dry_run=True, verbosity=0)
+
+
+def test_command_is_an_entry_point() -> None:
+    from importlib.metadata import entry_points
+
+    (script,) = entry_points(group="console_scripts", name="swf-monitor")
+    assert script.value == "swf_monitor.cli:main"

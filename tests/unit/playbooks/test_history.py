@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pytest
 
+from helpers.playbook import ROOT, TOOLS, environment, play
 from helpers.ports import component_ports
 from helpers.postgresql_server import (  # pylint: disable=unused-import
     BIN,
@@ -24,7 +25,6 @@ from helpers.postgresql_server import (  # pylint: disable=unused-import
     a_postgresql_server,  # noqa: F401
 )
 
-ROOT = Path(__file__).resolve().parents[3]
 PLAY = """
 - hosts: testbed
   gather_facts: false
@@ -73,7 +73,7 @@ class Lab:
             "swf_testbed_controller_dir": str(self.folder / "controller"),
             "swf_testbed_release": {
                 "path": str(self.release),
-                "tools": str(Path(sys.executable).parents[1]),
+                "tools": str(TOOLS),
             },
             **variables,
         }
@@ -82,28 +82,12 @@ class Lab:
         (self.folder / "hosts.json").write_text(
             json.dumps({"all": {"children": {"testbed": {"hosts": self.hosts}}}})
         )
-        done = subprocess.run(
-            [
-                str(Path(sys.executable).parent / "ansible-playbook"),
-                "-i",
-                str(self.folder / "hosts.json"),
-                *arguments,
-                str(self.folder / "play.yml"),
-            ],
-            cwd=ROOT,
-            check=False,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            env=dict(
-                os.environ,
-                HOME=str(self.folder),
-                ANSIBLE_NOCOLOR="1",
-                ANSIBLE_LOCALHOST_WARNING="0",
-            ),
+        code, output = play(
+            *("-i", str(self.folder / "hosts.json"), *arguments, str(self.folder / "play.yml")),
+            env=environment(self.folder),
         )
-        assert PASSWORD not in done.stdout
-        return done.returncode, " ".join(done.stdout.split())
+        assert PASSWORD not in output
+        return code, output
 
     def monitor(self, name, code, database=None):
         """Run code in the monitor of a host, whose tables exist."""

@@ -11,16 +11,15 @@ import shutil
 import signal
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host import private_services
 from helpers.leaks import Leaks
-from helpers.unprivileged import as_nobody, unprivileged_home
+from helpers.playbook import ROOT, TOOLS, play
+from helpers.stand_in_release import stand_in_release
+from helpers.unprivileged import as_nobody, run_as_nobody, unprivileged_home
 
-ROOT = Path(__file__).resolve().parents[3]
-TOOLS = Path(sys.executable).parents[1]
 STACK = """
 title: A client of both servers
 requires: {python: "3.9", postgresql: "13", redis: true}
@@ -63,19 +62,10 @@ UNINSTALL = """
 """
 
 
-def is_usable():
-    """Whether a login that is not root can: PostgreSQL does not run as root."""
-    try:
-        return subprocess.call([sys.executable, "-c", ""], **as_nobody()) == 0
-    except OSError:
-        return False
-
-
 SERVERS = private_services.all_postgresql()
 CLI = next(filter(None, map(shutil.which, ("redis-cli", "valkey-cli"))), None)
 
 pytestmark = [
-    pytest.mark.skipif(not is_usable(), reason="only root can use this Python"),
     pytest.mark.skipif(
         not os.environ.get("CI") and not (SERVERS and CLI),
         reason="needs PostgreSQL and Redis: apt-get install postgresql redis-server",
@@ -87,20 +77,7 @@ class Instance:
     def __init__(self, folder):
         self.folder = folder
         self.state = folder / ".local/state/swf-testbed"
-        release = folder / ".local/share/swf-testbed/releases/1-a"
-        (release / "bin").mkdir(parents=True)
-        (release / "bin/python").symlink_to(sys.executable)
-        (release / "release.json").write_text(
-            json.dumps(
-                {
-                    "id": "1-a",
-                    "python": "%d.%d.%d" % sys.version_info[:3],
-                    "packages": {},
-                    "executable": os.path.realpath(sys.executable),
-                    "built_at": "2026-01-01T00:00:00Z",
-                }
-            )
-        )
+        release = stand_in_release(folder / ".local/share/swf-testbed", "1-a")
         (folder / "client.sh").write_text(CLIENT.replace("CLIENT_OF_REDIS", CLI))
         (folder / "create.sh").write_text(CREATE)
         paths = {"CLIENT": str(folder / "client.sh"), "CREATE": str(folder / "create.sh")}
@@ -132,17 +109,10 @@ class Instance:
 
     def play(self, text, *arguments):
         (self.folder / "play.yml").write_text(text)
-        done = subprocess.run(
-            [
-                str(TOOLS / "bin/ansible-playbook"),
-                *("-i", str(self.folder / "hosts.json"), str(self.folder / "play.yml"), *arguments),
-            ],
+        return play(
+            *("-i", str(self.folder / "hosts.json"), str(self.folder / "play.yml"), *arguments),
             cwd=self.folder,
-            check=False,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            **as_nobody(),
+            run=run_as_nobody,
             env={
                 "HOME": str(self.folder),
                 "PATH": os.environ["PATH"],
@@ -151,7 +121,6 @@ class Instance:
                 "ANSIBLE_COLLECTIONS_PATH": str(ROOT / ".ansible/collections"),
             },
         )
-        return done.returncode, done.stdout
 
     def rows(self):
         done = subprocess.run(

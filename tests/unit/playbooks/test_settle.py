@@ -12,7 +12,6 @@ import json
 import os
 import shutil
 import signal
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -20,9 +19,9 @@ from pathlib import Path
 import pytest
 
 from helpers.leaks import Leaks
+from helpers.playbook import ROOT, TOOLS, environment, play
+from helpers.stand_in_release import stand_in_release
 
-ROOT = Path(__file__).resolve().parents[3]
-TOOLS = Path(sys.executable).parents[1]
 # Writes down the secret that it was started with, and does not run with all of them. Only the shell
 # itself reads a secret: the argument of a command would be found by the scan of processes.
 PROGRAM = """cat %(secret)s > %(in_force)s
@@ -78,20 +77,9 @@ class Fleet:
         self.folder, hosts = folder, {}
         for name in ("one", "two"):
             config, root, run = (folder / name / part for part in ("etc", "opt", "run"))
-            for place in (config, run, root / "releases/1-a/bin"):
+            for place in (config, run):
                 place.mkdir(parents=True)
-            (root / "releases/1-a/bin/python").symlink_to(sys.executable)
-            (root / "releases/1-a/release.json").write_text(
-                json.dumps(
-                    {
-                        "id": "1-a",
-                        "python": "%d.%d.%d" % sys.version_info[:3],
-                        "packages": {},
-                        "executable": os.path.realpath(sys.executable),
-                        "built_at": "2026-01-01T00:00:00Z",
-                    }
-                )
-            )
+            stand_in_release(root, "1-a")
             self.program(name).write_text(
                 PROGRAM
                 % {
@@ -140,30 +128,12 @@ class Fleet:
     def play(self, secret, playbook="play.yml"):
         """(exit code, output in one line)."""
         (self.folder / "secret").write_text(secret)
-        done = subprocess.run(
-            [
-                str(TOOLS / "bin/ansible-playbook"),
-                "-i",
-                str(self.folder / "hosts.json"),
-                # preflight, which finds it, is not run here
-                "-e",
-                json.dumps({"swf_testbed_layout": "{{ layout }}"}),
-                str(self.folder / playbook),
-            ],
-            cwd=ROOT,
-            check=False,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            # hosts are held in the home of the login
-            env=dict(
-                os.environ,
-                HOME=str(self.folder),
-                ANSIBLE_NOCOLOR="1",
-                ANSIBLE_LOCALHOST_WARNING="0",
-            ),
+        return play(
+            *("-i", str(self.folder / "hosts.json"), str(self.folder / playbook)),
+            # preflight, which finds it, is not run here
+            *("-e", json.dumps({"swf_testbed_layout": "{{ layout }}"})),
+            env=environment(self.folder),
         )
-        return done.returncode, " ".join(done.stdout.split())
 
     def secrets(self):
         """{host: (the secret in place, that with which its program was started, snapshots)}."""

@@ -20,6 +20,7 @@ from helpers.index_server import IndexServer, make_wheel
 from helpers.ports import free_port
 from helpers.probed_host import COMPONENTS, faults, probed_instance
 from helpers.run_module import run_module
+from helpers.stand_in_release import stand_in_release
 from helpers.supervisord_host import Supervisord, until
 
 SECRET = "canary4f3a9c1e7b0d2c8a5e6f1b3d7a9c0e"
@@ -191,10 +192,7 @@ def instance_of_the_login(home):
     places = layout("swf-testbed", "user", {"HOME": str(home)})
     for name in ("config_dir", "secrets_dir", "run_dir", "log_dir"):
         os.makedirs(places[name], mode=0o700)
-    os.makedirs(places["root"] + "/releases/1/bin")
-    Path(places["root"], "releases/1/bin/python").symlink_to("/usr/bin/env")
-    os.makedirs(places["root"] + "/releases/1/lib/python3/site-packages")
-    Path(places["root"], "releases/1/release.json").write_text('{"id": "1", "packages": {}}')
+    stand_in_release(Path(places["root"]), "1")
     Path(places["root"], "current").symlink_to("releases/1")
     os.makedirs(places["access_dir"], mode=0o700)
     netrc = Path(places["access_dir"], "netrc")
@@ -204,15 +202,7 @@ def instance_of_the_login(home):
     secret.write_text(SECRET + "\n")
     secret.chmod(0o600)
     host = Supervisord(places["run_dir"], PROGRAMS.replace("{secret}", SECRET))
-    # where the layout has them
-    text = (
-        host.conf.read_text()
-        .replace("%(here)s/s.sock", places["socket"])
-        .replace("%(here)s", places["log_dir"])
-    )
-    host.conf.unlink()
-    host.conf, host.socket = Path(places["supervisord_conf"]), Path(places["socket"])
-    host.conf.write_text(text)
+    host.move_to(places)
     host.start()
     yield host, places
     host.stop()

@@ -9,7 +9,6 @@ import stat
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
 
@@ -342,13 +341,7 @@ def test_stops_a_supervisord_that_lost_its_socket(tmp_path):
     places = layout("swf", "user", {"HOME": str(tmp_path)})
     os.makedirs(places["run_dir"], mode=0o700)
     host = Supervisord(places["run_dir"], "[program:sleeps]\ncommand=/bin/sleep 1000\n")
-    text = (
-        host.conf.read_text()
-        .replace("%(here)s/s.sock", places["socket"])
-        .replace("%(here)s", places["log_dir"])
-    )
-    host.conf, host.socket = Path(places["supervisord_conf"]), Path(places["socket"])
-    host.conf.write_text(text)
+    host.move_to(places)
     (tmp_path / "supervisord").write_text(DAEMON)
     with open(tmp_path / "console", "ab") as console:
         host.process = subprocess.Popen(

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import tempfile
@@ -15,6 +14,7 @@ import pytest
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.layout import layout
 from helpers.probed_host import COMPONENTS, faults, probed_instance
 from helpers.run_module import run_module
+from helpers.stand_in_release import stand_in_release
 from helpers.supervisord_host import Supervisord, until
 
 PROGRAMS = """
@@ -38,25 +38,11 @@ def instance_of_the_login():
             os.makedirs(places[name], mode=0o700)
         root = Path(places["root"])
         for number, name in enumerate(("old", "new")):
-            (root / "releases" / name / "bin").mkdir(parents=True)
-            (root / "releases" / name / "bin/python").symlink_to("/usr/bin/env")
-            (root / "releases" / name / "lib/python3/site-packages").mkdir(parents=True)
-            (root / "releases" / name / "release.json").write_text(
-                json.dumps(
-                    {"id": name, "packages": {}, "built_at": "2027-01-0%dT00:00:00Z" % (number + 1)}
-                )
-            )
+            stand_in_release(root, name, built_at="2027-01-0%dT00:00:00Z" % (number + 1))
         (root / "current").symlink_to("releases/new")
         (root / "previous").symlink_to("releases/old")
         host = Supervisord(places["run_dir"], PROGRAMS)
-        text = (
-            host.conf.read_text()
-            .replace("%(here)s/s.sock", places["socket"])
-            .replace("%(here)s", places["log_dir"])
-        )
-        host.conf.unlink()
-        host.conf, host.socket = Path(places["supervisord_conf"]), Path(places["socket"])
-        host.conf.write_text(text)
+        host.move_to(places)
         host.start()
         yield host, places, home
         host.stop()
