@@ -44,7 +44,8 @@ attributes:
   check_mode:
     support: partial
     description: Predicts the creation of the cluster, and of the role and the database if the
-      server runs. It does not look into a cluster whose server is stopped.
+      server runs.
+    details: It does not look into a cluster whose server is stopped.
   diff_mode:
     support: none
     description: There is no text to compare.
@@ -108,9 +109,11 @@ SECONDS = 300
 #: seconds until a server that starts or stops accepts connections, or does not exist any more
 PATIENCE = 60
 # lines of postmaster.pid
-PORT, SOCKET = 3, 4
+PORT = 3
+SOCKET = 4
 # results of pg_isready
-ACCEPTS, REJECTS = 0, 1
+ACCEPTS = 0
+REJECTS = 1
 
 
 class ClusterError(Exception):

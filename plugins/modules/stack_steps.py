@@ -87,8 +87,9 @@ options:
 attributes:
   check_mode:
     support: partial
-    description: Runs nothing, and predicts which steps are due. It does not predict that one is due because
-      the same run would change its environment or a secret.
+    description: Runs nothing, and predicts which steps are due.
+    details: It does not predict that one is due because the same run would change its environment or
+      a secret.
   diff_mode:
     support: none
     description: There is nothing to show.

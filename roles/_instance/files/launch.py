@@ -15,7 +15,7 @@ import sys
 def main(arguments: list) -> None:
     end = arguments.index("--")
     for pair in arguments[:end]:
-        variable, _, path = pair.partition("=")
+        variable, _equals, path = pair.partition("=")
         try:
             with open(path, encoding="utf-8") as stream:
                 os.environ[variable] = stream.read().rstrip("\n")
