@@ -36,12 +36,7 @@ def drift(state: State) -> list[Finding]:
             places["supervisord_conf"], state.snapshot, daemon, load(state.client.endpoint, daemon)
         )
     except SupervisorError as error:
-        return [
-            finding(
-                "drift", "the configuration on disk cannot be used", error.message, "Run: " + SITE
-            ),
-            *filter(None, found),
-        ]
+        return [not_compared(error), *filter(None, found)]
     parts = [
         "%s %s" % (word, ", ".join(names))
         for word, names in (("changed", plan.changed), ("new", plan.added), ("gone", plan.removed))
@@ -58,6 +53,23 @@ def drift(state: State) -> list[Finding]:
             )
         )
     return [item for item in found if item]
+
+
+def not_compared(error: SupervisorError) -> Finding:
+    """The finding for a configuration that supervisord refuses, or that cannot be read here."""
+    cause = "supervisord refuses the configuration on disk"
+    fix = "Run: %s, which writes it again" % SITE
+    if error.cause == "config_unknown":
+        cause = (
+            "the running programs were not compared with the configuration on disk, because it cannot "
+            "be read as supervisord reads it"
+        )
+        fix = (
+            "run the doctor as the user of supervisord or as root (become); if it ran so, run: "
+            + SITE
+        )
+    evidence = error.message.partition("Evidence: ")[2].partition(". Fix: ")[0]
+    return finding("drift", cause, evidence or error.message, fix)
 
 
 def other_release(places: Mapping[str, Any], configured: str | None) -> Finding | None:

@@ -2,7 +2,8 @@
 """An exclusive lock in a file that only its owner can open.
 
 Any process that can open a file, even for reading, can hold its lock. The collection's modules have
-a copy of this code.
+a copy of this code (plugins/module_utils/_common/exclusive.py): Ansible sends them to hosts without
+this package, and this package is installed without the collection.
 """
 
 from __future__ import annotations

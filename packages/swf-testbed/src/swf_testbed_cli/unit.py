@@ -58,7 +58,10 @@ class Unit:
 def run(
     command: list[str], environment: Mapping[str, str], folder: Path | None = None
 ) -> subprocess.CompletedProcess[str]:
-    """Run a command, with its output and errors in `stdout`."""
+    """Run a command, with its output and errors in `stdout`.
+
+    The collection has the same function for its modules; each is installed without the other.
+    """
     return subprocess.run(
         command,
         env=environment,

@@ -19,15 +19,11 @@ class Migration(migrations.Migration):
                 ("value", models.PositiveBigIntegerField(default=0)),
             ],
         ),
-        migrations.AddField(
-            model_name="run",
-            name="metadata",
-            field=models.JSONField(null=True),
-        ),
-        migrations.AddField(
-            model_name="stffile",
-            name="metadata",
-            field=models.JSONField(null=True),
+        *(
+            migrations.AddField(
+                model_name=model, name="metadata", field=models.JSONField(null=True)
+            )
+            for model in ("run", "stffile", "tffile")
         ),
         migrations.AddField(
             model_name="systemagent",
@@ -54,11 +50,6 @@ class Migration(migrations.Migration):
                 default="",
                 max_length=10,
             ),
-        ),
-        migrations.AddField(
-            model_name="tffile",
-            name="metadata",
-            field=models.JSONField(null=True),
         ),
         migrations.AlterField(
             model_name="stffile",
