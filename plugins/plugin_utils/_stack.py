@@ -63,6 +63,7 @@ PRIVATE_KEYS = ("host", "clients", "ready")
 #: keys of a component that are not for the template of supervisord.conf
 NOT_FOR_SUPERVISORD = frozenset(
     (
+        "optional",
         "package",
         "repository",
         "listens",
@@ -117,6 +118,10 @@ class Stack:
     def names(self) -> list[str]:
         """Those of the stack file: what a host may run. The additional ones always run."""
         return [component["name"] for component in self.content["components"]]
+
+    def default_names(self) -> list[str]:
+        """Those that a host runs unless its inventory says otherwise."""
+        return [item["name"] for item in self.content["components"] if not item.get("optional")]
 
     def of_role(self, role: str) -> list[str]:
         return [item["name"] for item in self.components if item["role"] == role]
