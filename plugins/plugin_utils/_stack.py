@@ -15,6 +15,9 @@ from typing import Any
 
 import yaml
 
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._instance.probes import (
+    listed_roles,
+)
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._manifest import (
     found as installed,
 )
@@ -222,11 +225,11 @@ class Stack:
         """
         found = self.content.get("health", {})
         here = self._here(names)
-        agents = any(item["name"] in here for item in self.components if item["role"] == "agent")
+        roles = {item["role"] for item in self.components if item["name"] in here}
         probes = [
             probe
             for probe in found.get("probes", [])
-            if probe["component"] in here or ("agents" in probe and agents)
+            if probe["component"] in here or roles.intersection(listed_roles(probe))
         ]
         components = [
             {key: item[key] for key in FOR_HEALTH if item.get(key) is not None}
