@@ -89,6 +89,8 @@ class ActionModule(ActionBase):
                 result["before"],
                 result["id"],
             )
+        if result["health_checked"]:
+            result["msg"] = "%s. %s" % (result["msg"].rstrip("."), checked_with(result))
         if options["because"] and not self._task.check_mode:
             result["msg"] = "%s %s" % (options["because"], result["msg"])
         if "failed" not in result:
@@ -127,24 +129,37 @@ class ActionModule(ActionBase):
         if check:
             return
         conf = options["files"][0]
-        daemon = self._step("supervisor_daemon", task_vars, config=conf)
+        saved = restored["health"]
+        # of another stack, perhaps, whose programs and addresses are others
+        health = saved or {
+            "url": options["health_url"],
+            "start_url": options["health_url"],
+            "probes": options["probes"],
+            "components": options["components"],
+        }
+        common = {
+            "probes": health["probes"],
+            "components": health["components"],
+            "timeout": options["health_timeout"],
+            "ca_cert": options["ca_cert"],
+        }
+        order = dict(common, url=health["start_url"])
+        daemon = self._step("supervisor_daemon", task_vars, config=conf, start_order=order)
         applied = self._step(
             "supervisor_program",
             task_vars,
             config=conf,
             state="applied",
+            start_order=order,
             **{name: options[name] for name in ("min_uptime", "wait_timeout", "log_tail")},
         )
-        if options["health_url"] or options["probes"]:
+        if health["url"] or health["probes"]:
             answer = self._step(
-                "testbed_health",
-                task_vars,
-                url=options["health_url"],
-                config=conf,
-                timeout=options["health_timeout"],
-                **{name: options[name] for name in ("probes", "components", "ca_cert")},
+                "testbed_health", task_vars, url=health["url"], config=conf, **common
             )
             result["health_checked"] = answer["checked"]
+        if result["health_checked"]:
+            result.update(probes=probe_names(health), probes_saved=saved is not None)
         result["serves"] = True
         result["changed"] = result["changed"] or daemon["changed"] or applied["changed"]
         if options["snapshots"]:
@@ -201,6 +216,21 @@ class ActionModule(ActionBase):
         return answer
 
 
+def probe_names(health: Mapping[str, Any]) -> list[str]:
+    """The probes of a health check, as a report names them."""
+    return ["health page"] * bool(health["url"]) + [item["name"] for item in health["probes"]]
+
+
+def checked_with(result: Mapping[str, Any]) -> str:
+    """The sentence that names the probes of a health check."""
+    return "Its health was checked with the probes %s: %s." % (
+        "that were saved with it"
+        if result["probes_saved"]
+        else "of the inventory, because none were saved with it",
+        ", ".join(result["probes"]),
+    )
+
+
 def names(paths: Iterable[str]) -> str:
     return ", ".join(path.rpartition("/")[2] for path in paths)
 
@@ -232,12 +262,13 @@ def story(options: Mapping[str, Any], result: Mapping[str, Any]) -> str:
         return "\n".join(lines[:-1])
     if result["serves"]:
         lines.append(
-            "The release %s serves again, with its configuration%s, and is %s. The failed release "
+            "The release %s serves again, with its configuration%s, and is %s. %sThe failed release "
             "is still on the disk. %s."
             % (
                 result["id"],
                 " and its former secrets (%s)" % secrets if secrets else "",
                 "healthy" if result["health_checked"] else "running; health not checked",
+                checked_with(result) + " " if result["health_checked"] else "",
                 NEXT,
             )
         )

@@ -18,7 +18,8 @@ options:
   _terms:
     description:
       - What to return.
-      - V(names) are the names of all components of the stack file, V(extra) those that the host
+      - V(names) are the names of all components of the stack file, V(default_names) those that are
+        not optional, V(extra) those that the host
         runs in addition (the inventory adds them, or they are services that the instance runs for
         itself), V(packages) the distributions that have their programs, and
         V(distributions) these and the libraries of the stack.
@@ -51,6 +52,7 @@ options:
     elements: str
     choices:
       - names
+      - default_names
       - extra
       - packages
       - distributions
@@ -178,6 +180,7 @@ OF_THE_HOST = {
 # terms, and the methods of the stack that have the answer
 PLAIN = {
     "names": "names",
+    "default_names": "default_names",
     "packages": "packages",
     "distributions": "distributions",
     "database_tool": "database_tool",

@@ -13,8 +13,11 @@ author:
   - BNL NPPS (@bnlnpps)
 description:
   - Restores the configuration of a release, lets supervisord apply it, waits until all programs run
-    and the testbed is healthy, and activates the release if it is not active. Without
-    O(health_url) and O(probes) the health is not checked, and the message reports that.
+    and the testbed is healthy, and activates the release if it is not active.
+  - The health page and the probes are those that were saved with the release, and the message
+    names them. For a release without them, O(health_url), O(probes) and O(components) are used.
+    Without any, the health is not checked, and the message reports that.
+  - Programs start in the order of O(bnlnpps.swf_testbed.supervisor_program#module:start_order).
   - It is one task for M(bnlnpps.swf_testbed.supervisor_daemon),
     M(bnlnpps.swf_testbed.supervisor_program), M(bnlnpps.swf_testbed.testbed_health) and
     M(bnlnpps.swf_testbed.release_activate).
@@ -80,17 +83,19 @@ options:
     type: int
     default: 2000
   health_url:
-    description: Address of the health page of the monitor. Empty on hosts without a monitor.
+    description: Address of the health page of the monitor, for a release without a saved one.
+      Empty on hosts without a monitor.
     type: str
     default: ""
   probes:
-    description: As O(bnlnpps.swf_testbed.testbed_health#module:probes). Those of programs that the
-      release does not have are left out.
+    description: As O(bnlnpps.swf_testbed.testbed_health#module:probes), for a release without saved
+      ones. Those of programs that the release does not have are left out.
     type: list
     elements: dict
     default: []
   components:
-    description: As O(bnlnpps.swf_testbed.testbed_health#module:components).
+    description: As O(bnlnpps.swf_testbed.testbed_health#module:components), for a release without
+      saved ones.
     type: list
     elements: dict
     default: []
@@ -159,6 +164,17 @@ serves:
 health_checked:
   description: Whether the health of that release was checked.
   returned: always
+  type: bool
+  sample: true
+probes:
+  description: The names of the probes that checked it.
+  returned: when the health was checked
+  type: list
+  elements: str
+  sample: [health page, the API answers]
+probes_saved:
+  description: Whether these were saved with that release. Otherwise they are those of the options.
+  returned: when the health was checked
   type: bool
   sample: true
 gate_failed:
@@ -251,7 +267,13 @@ def restored(root: str, to: str, files: list[str], check_mode: bool) -> dict[str
     if different and not check_mode:
         with exclusive_lock(root):
             config_snapshot.restore(files, release_id)
-    return {"changed": bool(different), "id": release_id, "active": active(root), "diff": diff}
+    return {
+        "changed": bool(different),
+        "id": release_id,
+        "active": active(root),
+        "diff": diff,
+        "health": config_snapshot.health(files, release_id),
+    }
 
 
 def text(path: str) -> str:

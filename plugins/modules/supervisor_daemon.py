@@ -44,6 +44,35 @@ options:
       - The default is the value of C(supervisord) in the section C([swf-testbed]) of O(config),
         which the roles write.
     type: path
+  start_order:
+    description:
+      - As O(bnlnpps.swf_testbed.supervisor_program#module:start_order). A new supervisord starts all
+        programs. The module stops those that wait for the monitor at once, and
+        M(bnlnpps.swf_testbed.supervisor_program) with the same option starts them.
+      - Where nothing but the system starts supervisord, at boot for example, no program waits.
+    type: dict
+    suboptions:
+      url:
+        description: As there.
+        type: str
+        default: ""
+      probes:
+        description: As there.
+        type: list
+        elements: dict
+        default: []
+      components:
+        description: As there.
+        type: list
+        elements: dict
+        default: []
+      timeout:
+        description: As there.
+        type: float
+        default: 60
+      ca_cert:
+        description: As there.
+        type: path
   timeout:
     description: Seconds to wait for the answer, or for the end, of the daemon.
     type: int
@@ -108,6 +137,10 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.turn imp
     PATIENCE,
     turn,
 )
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._instance.start_order import (
+    OPTION,
+    start_order,
+)
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.address import (
     endpoint_from,
 )
@@ -133,6 +166,9 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.ru
     secrets_in,
     stop,
     stop_lost,
+)
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.start_order import (
+    stop_started,
 )
 
 LOG_TAIL_BYTES = 2000
@@ -359,7 +395,11 @@ def run(module: AnsibleModule) -> dict[str, Any]:
             unit.start()
         else:
             start(options, config)
-        return {"pid": wait_for_answer(client, options["timeout"], config, unit)}
+        pid = wait_for_answer(client, options["timeout"], config, unit)
+        order = start_order(options["start_order"])
+        if order.last:
+            stop_started(client, order, options["timeout"])
+        return {"pid": pid}
 
     # a restart must not end after its stop
     result.update(detached(change))
@@ -388,6 +428,7 @@ def main() -> None:
             "config": {"type": "path", "required": True},
             "executable": {"type": "path"},
             "timeout": {"type": "int", "default": 60},
+            "start_order": OPTION,
         },
         supports_check_mode=True,
     )

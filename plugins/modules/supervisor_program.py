@@ -78,6 +78,42 @@ options:
       - signalled
       - started
       - stopped
+  start_order:
+    description:
+      - For O(state=applied) and O(state=started), programs with the role V(listener) or V(agent)
+        start only after the monitor has answered, on whichever host it is.
+      - All other programs are started or replaced first. The programs that wait are not stopped
+        before the monitor answers. If it does not answer in time, they are left as they are, and
+        the module fails.
+      - Without a health page and probes of a monitor, no program waits.
+      - If no program that waits has to be started or replaced, the monitor is not asked.
+    type: dict
+    suboptions:
+      url:
+        description: Address of the health page of the monitor. HTTP 200 and 503 are answers, since
+          the page reports listeners and agents that do not run.
+        type: str
+        default: ""
+      probes:
+        description: Probes, as C(health.probes) in a stack file. Those of programs with the role
+          V(monitor) count, without their conditions.
+        type: list
+        elements: dict
+        default: []
+      components:
+        description: The programs of the stack, each with C(name), C(role) and, for a monitor,
+          C(start_timeout), the seconds to wait for it if that is more than the C(timeout).
+        type: list
+        elements: dict
+        default: []
+      timeout:
+        description: Seconds to wait for the answers.
+        type: float
+        default: 60
+      ca_cert:
+        description: File of the CA certificates to verify the monitor with. The default, also if
+          the file does not exist, is those of the host.
+        type: path
   signal:
     description: The signal for O(state=signalled), as a name like V(HUP) or V(SIGHUP), or a number.
     type: str
@@ -114,6 +150,16 @@ EXAMPLES = r"""
       - monitor
       - daqsim-agent
     state: started
+
+- name: Apply the configuration, and start agents when the monitor of another host answers
+  bnlnpps.swf_testbed.supervisor_program:
+    config: /etc/swf-testbed/supervisord.conf
+    state: applied
+    start_order:
+      url: https://monitor.example.org/api/health/
+      components:
+        - name: data-agent
+          role: agent
 
 - name: Restart all programs of a group at the same time
   bnlnpps.swf_testbed.supervisor_program:
@@ -227,7 +273,8 @@ cause:
       and V(call_refused) if supervisord could not carry out a call, V(interrupted) if the process
       that completes the change was killed, V(part_of_group) if O(state=absent) selects a part of a
       group, V(not_running) if a program cannot be signalled, and V(config_unknown) if check mode
-      cannot read the configuration of supervisord. With V(config_invalid) supervisord refuses the
+      cannot read the configuration of supervisord. With V(not_answered) the monitor did not answer,
+      see O(start_order). With V(config_invalid) supervisord refuses the
       new configuration, and nothing was changed.
   returned: failure
   type: str
@@ -240,6 +287,10 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.detach
     StepKilledError,
 )
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.lease import hold
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._instance.start_order import (
+    OPTION,
+    start_order,
+)
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor import (
     arguments as args,
 )
@@ -264,6 +315,7 @@ def main() -> None:
             args.CONNECTION,
             state={"type": "str", "required": True, "choices": sorted(STATES)},
             signal={"type": "str"},
+            start_order=OPTION,
         ),
         required_if=[("state", "signalled", ["signal"])],
         **args.RULES,
@@ -284,7 +336,12 @@ def main() -> None:
     task = None
     try:
         client = Client(endpoint_from(module.params))
-        task = Task(module, client, client.snapshot(module.params["connect_wait"]))
+        task = Task(
+            module,
+            client,
+            client.snapshot(module.params["connect_wait"]),
+            start_order(module.params["start_order"]),
+        )
         result = STATES[state](task)
     except SupervisorError as error:
         if module.check_mode and error.means_not_running:

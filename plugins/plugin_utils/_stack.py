@@ -15,6 +15,9 @@ from typing import Any
 
 import yaml
 
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._instance.probes import (
+    listed_roles,
+)
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._manifest import (
     found as installed,
 )
@@ -63,6 +66,7 @@ PRIVATE_KEYS = ("host", "clients", "ready")
 #: keys of a component that are not for the template of supervisord.conf
 NOT_FOR_SUPERVISORD = frozenset(
     (
+        "optional",
         "package",
         "repository",
         "listens",
@@ -117,6 +121,10 @@ class Stack:
     def names(self) -> list[str]:
         """Those of the stack file: what a host may run. The additional ones always run."""
         return [component["name"] for component in self.content["components"]]
+
+    def default_names(self) -> list[str]:
+        """Those that a host runs unless its inventory says otherwise."""
+        return [item["name"] for item in self.content["components"] if not item.get("optional")]
 
     def of_role(self, role: str) -> list[str]:
         return [item["name"] for item in self.components if item["role"] == role]
@@ -217,11 +225,11 @@ class Stack:
         """
         found = self.content.get("health", {})
         here = self._here(names)
-        agents = any(item["name"] in here for item in self.components if item["role"] == "agent")
+        roles = {item["role"] for item in self.components if item["name"] in here}
         probes = [
             probe
             for probe in found.get("probes", [])
-            if probe["component"] in here or ("agents" in probe and agents)
+            if probe["component"] in here or roles.intersection(listed_roles(probe))
         ]
         components = [
             {key: item[key] for key in FOR_HEALTH if item.get(key) is not None}

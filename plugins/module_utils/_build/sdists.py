@@ -53,7 +53,16 @@ def build(
         limits = os.path.join(scratch, "constraints.txt")
         with open(limits, "w", encoding="utf-8") as stream:
             stream.write(constraints)
-        options = ["--quiet", "--no-deps", "--only-binary", ":all:", "--no-binary", canonical(name)]
+        # without --use-pep517, an old pip builds with what happens to be in its own environment
+        options = [
+            "--quiet",
+            "--no-deps",
+            "--use-pep517",
+            "--only-binary",
+            ":all:",
+            "--no-binary",
+            canonical(name),
+        ]
         command = [sys.executable, "-m", "pip", "wheel", *options, "--constraint", limits]
         call(
             doing,

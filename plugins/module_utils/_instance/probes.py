@@ -87,12 +87,16 @@ class Probes:
         :param grows: whether to check the conditions that need a second look.
         """
         running = {item["name"]: item for item in processes if item["state_code"] == status.RUNNING}
-        agents = [item for name, item in running.items() if self.roles.get(name) == AGENT]
         replies: dict[str, Reply | RequestError] = {}
         self.asked = False
         for probe in self.probes:
             # the monitor of an agent may be on another host
-            of_agents = "agents" in probe and bool(agents)
+            agents = [
+                item
+                for name, item in running.items()
+                if self.roles.get(name) in listed_roles(probe)
+            ]
+            of_agents = bool(agents)
             at_fault = running.get(probe["component"]) or (agents[0] if of_agents else None)
             if at_fault is None:
                 continue
@@ -125,6 +129,11 @@ class Probes:
         if client and logs:
             add_tails(client, list(logs.values()), LOG_BYTES)
         return [(item.program, found(item, logs[item.program])) for item in failures]
+
+
+def listed_roles(probe: Probe) -> Sequence[str]:
+    """The roles of the programs that the answer to a probe must list; none for other probes."""
+    return (probe["agents"].get("roles") or (AGENT,)) if "agents" in probe else ()
 
 
 class Look:

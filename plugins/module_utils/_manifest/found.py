@@ -37,6 +37,7 @@ FILES = {
         "index.json",
         "upstream.json",
         "steps.json",
+        "health.json",
     ),
 }
 

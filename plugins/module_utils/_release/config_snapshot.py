@@ -13,9 +13,11 @@ them, or none.
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import shutil
 import stat
+from typing import Any
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.files import (
     copy_file,
@@ -23,6 +25,8 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.files 
 )
 
 FOLDER = "known_good"
+#: the probes of the release, as the role testbed writes them
+HEALTH = "health.json"
 
 
 def place(files: list[str], release_id: str) -> str:
@@ -59,6 +63,14 @@ def has(files: list[str], release_id: str | None) -> bool:
 def is_of_stack(files: list[str], path: str) -> bool:
     """Whether a file is neither supervisord.conf nor the unit: not every release has it."""
     return path != files[0] and os.path.dirname(path) == os.path.dirname(files[0])
+
+
+def health(files: list[str], release_id: str) -> dict[str, Any] | None:
+    """How a release shows that it does its work, or None if that was not saved."""
+    text = read(os.path.join(place(files, release_id), HEALTH))
+    lines = (text or b"").decode("utf-8").splitlines()
+    found = json.loads("\n".join(line for line in lines if not line.startswith("#")) or "null")
+    return found if isinstance(found, dict) else None
 
 
 def is_in_use(files: list[str], release_id: str | None) -> bool:

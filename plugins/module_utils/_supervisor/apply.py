@@ -109,7 +109,7 @@ def change_over(
         start, each with the reason.
     """
     refused: dict[str, str] = {}
-    left = waves(plan)
+    left = waves(plan) if plan.added or plan.changed or plan.removed else []
     while left:
         part = left.pop(0)
         blocked = stop_groups(client, part, infos, order, deadline)

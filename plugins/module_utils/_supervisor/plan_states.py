@@ -23,12 +23,17 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.er
     SupervisorError,
 )
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.plan import Plan
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.start_order import (
+    CAUSE,
+    start_now,
+)
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.task import (
     DOES_NOT_RUN,
     DOES_RUN,
     Result,
     Task,
 )
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.wait import Outcome
 
 
 def applied(task: Task) -> Result:
@@ -176,20 +181,59 @@ def _carry_out(task: Task, plan: Plan, full: Plan | None = None) -> Result:
     watch = apply.to_watch(plan, infos)
     task.touched = bool(did)
     refused: dict[str, str] = {}
-    if plan.added or plan.changed or plan.removed:
-        blocked, refused = detached(
-            lambda: apply.change_over(task.client, plan, starting, infos, task.order, task.deadline)
-        )
-        if blocked is not None:
-            return task.finish(did, predicted, blocked, "stopped", len(did), plan)
+    try:
+        if plan.added or plan.changed or plan.removed or task.start_order.split(starting)[1]:
+            blocked, refused = detached(lambda: _change_over(task, plan, starting, watch))
+            if blocked is not None:
+                return task.finish(did, predicted, blocked[0], blocked[1], len(did), plan)
+    except SupervisorError as error:
+        if error.cause != CAUSE:
+            raise
+        return task.unanswered(did, predicted, error, plan)
     fresh = {*plan.added, *plan.changed}
     rest = [name for name in starting if name.split(":", 1)[0] not in fresh]
+    if task.start_order.split(starting)[1]:
+        # the answers of servers have a time of their own
+        task.deadline = actions.Deadline(task.module.params["wait_timeout"])
     outcome = actions.start(
         task.client, rest, watch, task.deadline, task.min_uptime, refused=refused
     )
     if full is not None:
         _remember(task, full, plan, outcome.infos)
     return task.finish(did, predicted, outcome, "RUNNING", len(watch), plan)
+
+
+def _change_over(
+    task: Task, plan: Plan, starting: list[str], watch: list[str]
+) -> tuple[tuple[Outcome, str] | None, dict[str, str]]:
+    """Change over the programs that start first, wait for the servers, and change over the others,
+    which run until then.
+
+    :returns: the outcome that ended it early, and what was waited for, or None; and the programs
+        that supervisord refuses to start, each with the reason.
+    :raises SupervisorError: a server does not answer, or supervisord refuses a change.
+    """
+    client, order, deadline = task.client, task.start_order, task.deadline
+    infos = task.snapshot.processes
+    refused: dict[str, str] = {}
+    fresh = {*plan.added, *plan.changed}
+    for last in (False, True):
+        names = order.split(starting)[last]
+        if last and names:
+            outcome = order.wait(client, order.split(watch)[0], names)
+            if outcome is not None:
+                return (outcome, "RUNNING"), refused
+            infos = client.processes()
+            deadline = actions.Deadline(task.module.params["wait_timeout"])
+        part = plan.only(order.is_last if last else lambda group: not order.is_last(group))
+        blocked, more = apply.change_over(client, part, names, infos, task.order, deadline)
+        refused.update(more)
+        if blocked is not None:
+            return (blocked, "stopped"), refused
+        rest = [name for name in names if name.split(":", 1)[0] not in fresh]
+        if order.last and rest:
+            start_now(client, rest)
+    return None, refused
 
 
 def _remember(task: Task, full: Plan, plan: Plan, infos: list[dict[str, t.Any]]) -> None:

@@ -20,6 +20,10 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.pl
     applied,
     present,
 )
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.start_order import (
+    CAUSE,
+    start_now,
+)
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.task import (
     DOES_NOT_RUN,
     DOES_RUN,
@@ -38,15 +42,46 @@ def started(task: Task) -> Result:
         return task.finish(did, predicted)
     watch = [status.namespec(info) for info in infos]
     task.touched = bool(did)
-    outcome = actions.start(
-        task.client,
-        names,
-        watch,
-        task.deadline,
-        task.min_uptime,
-        first=list(task.snapshot.processes),
+    try:
+        blocked = _started_in_order(task, names, watch)
+    except SupervisorError as error:
+        if error.cause != CAUSE:
+            raise
+        return task.unanswered(did, predicted, error)
+    outcome = blocked or actions.start(
+        task.client, names, watch, task.deadline, task.min_uptime, first=_first(task, names)
     )
     return task.finish(did, predicted, outcome, "RUNNING", len(watch))
+
+
+def _first(task: Task, names: list[str]) -> list[dict[str, t.Any]] | None:
+    """The first report, unless programs were started since."""
+    return None if task.start_order.split(names)[1] else list(task.snapshot.processes)
+
+
+def _started_in_order(task: Task, names: list[str], watch: list[str]) -> Outcome | None:
+    """Start the programs that start first, and the others when the servers have answered; if none
+    starts last, do nothing.
+
+    :returns: an outcome if one of the first cannot start.
+    """
+    order = task.start_order
+    first, last = order.split(names)
+    if not last:
+        return None
+
+    def start_last() -> Outcome | None:
+        start_now(task.client, first)
+        blocked = order.wait(task.client, order.split(watch)[0], last)
+        if blocked is None:
+            start_now(task.client, last)
+        return blocked
+
+    # if the module is killed, the programs that start last are started all the same
+    outcome = detached(start_last)
+    # the answers of servers have a time of their own
+    task.deadline = actions.Deadline(task.module.params["wait_timeout"])
+    return outcome
 
 
 def stopped(task: Task) -> Result:

@@ -26,6 +26,9 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.er
 )
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.logs import report
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.plan import Plan
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.start_order import (
+    StartOrder,
+)
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.wait import (
     Outcome,
     explain,
@@ -39,9 +42,16 @@ DOES_NOT_RUN = "STOPPED"
 class Task:
     """One call of the module: its options, supervisord, and its first report."""
 
-    def __init__(self, module: AnsibleModule, client: Client, snapshot: Snapshot) -> None:
+    def __init__(
+        self,
+        module: AnsibleModule,
+        client: Client,
+        snapshot: Snapshot,
+        start_order: StartOrder | None = None,
+    ) -> None:
         self.module = module
         self.client = client
+        self.start_order = start_order or StartOrder()
         self.snapshot = snapshot
         self.names: list[str] = module.params["names"]
         self.groups: list[str] = module.params["groups"]
@@ -137,6 +147,31 @@ class Task:
                 failures=args.with_tails(self.client, failed, self.module.params["log_tail"]),
                 processes=items,
             )
+        return result
+
+    def unanswered(
+        self,
+        did: dict[str, str],
+        predicted: dict[str, str],
+        error: SupervisorError,
+        plan: Plan | None = None,
+    ) -> Result:
+        """The module's result if a server did not answer, with the end of its log if it runs here.
+        Programs that start last are as they were before."""
+        first, _last = self.start_order.split(did)
+        infos = self.client.processes()
+        result = self.finish(
+            {name: did[name] for name in first}, predicted, Outcome(infos, {}, False), plan=plan
+        )
+        items = report(self.client, self.snapshot, infos, self.min_uptime)
+        here = [item for item in items if item["name"] in self.start_order.servers]
+        result.update(
+            failed=True,
+            cause=error.cause,
+            msg=error.message,
+            failures=args.with_tails(self.client, here, self.module.params["log_tail"]),
+            processes=items,
+        )
         return result
 
     def _config_changes(self, plan: Plan, did: dict[str, str], shown: dict[str, str]) -> Result:

@@ -17,6 +17,7 @@ import yaml
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.layout import layout
 from helpers import reach
+from helpers.probed_host import Server
 from helpers.run_module import run_module
 from helpers.supervisord_host import Supervisord, until
 
@@ -87,7 +88,7 @@ class Instance:
         assert done.returncode == 0, done.stdout
         return changed(done)
 
-    def change_over(self, stack):
+    def change_over(self, stack, **variables):
         link = self.root / "current"
         active = os.path.basename(os.readlink(link)) if link.is_symlink() else None
         release = {"id": self.release.name, "active": active, "known_good": active is not None}
@@ -98,6 +99,7 @@ class Instance:
             swf_testbed_snapshots=[],
             swf_testbed_settle_later=False,
             swf_testbed_min_uptime=1,
+            **variables,
         )
 
     def play(self, stack, tasks, **variables):
@@ -272,6 +274,51 @@ def test_a_step_that_fails_leads_to_the_rollback(instance):
         assert "releases/1-a" in (instance.config / "supervisord.conf").read_text()
         assert (instance.config / "testbed.toml").read_text() == 'namespace = "swf-testbed"\n'
     finally:
+        run_module(
+            "supervisor_daemon",
+            {"config": str(instance.config / "supervisord.conf"), "state": "stopped"},
+        )
+
+
+@pytest.mark.nightly
+def test_a_rollback_checks_the_health_with_the_probes_of_its_release(instance):
+    """Those of the new stack may ask for what the former one does not have."""
+    server = Server()
+
+    def stack(name):
+        probe = {"name": "page %s answers" % name, "component": "monitor"}
+        return dict(STACK, health={"probes": [dict(probe, url=server.url + "/" + name)]})
+
+    try:
+        server.pages["/old"] = 200, "here"
+        first = instance.change_over(stack("old"))
+        assert first.returncode == 0, first.stdout
+        pids = instance.pids()
+        # of programs, not of probes
+        assert instance.change_over(stack("old"), swf_testbed_health_timeout=2).returncode == 0
+        assert instance.pids() == pids
+
+        instance.build("2-b", show=SHOW, manage=MANAGE)
+        failed = instance.change_over(stack("new"), swf_testbed_health_timeout=2)
+        text = " ".join(failed.stdout.replace("\\n", " ").split())
+        assert failed.returncode != 0
+        # the gate of the start order, before the agent is replaced
+        assert "monitor did not answer within 2 s" in text and "HTTP 404" in text, text
+        assert "The release 1-a serves again, with its configuration, and is healthy." in text
+        assert "probes that were saved with it: page old answers." in text
+        assert instance.pids()["agent"] == pids["agent"]
+        assert instance.pids()["monitor"] != pids["monitor"]
+        assert "/old" in (instance.config / "health.json").read_text()
+
+        # a release that was deployed before probes were saved
+        (instance.config / "known_good/1-a/health.json").unlink()
+        failed = instance.change_over(stack("new"), swf_testbed_health_timeout=2)
+        text = " ".join(failed.stdout.replace("\\n", " ").split())
+        assert "THE PREVIOUS RELEASE 1-a DOES NOT SERVE EITHER" in text, text
+        server.pages["/new"] = 200, "here"
+        assert instance.change_over(stack("new"), swf_testbed_health_timeout=2).returncode == 0
+    finally:
+        server.stop()
         run_module(
             "supervisor_daemon",
             {"config": str(instance.config / "supervisord.conf"), "state": "stopped"},

@@ -13,6 +13,7 @@ FAILURE = {
         {"full_name": "monitor", "stderr_tail": "", "stdout_tail": "one\nthe cause is here\n"}
     ],
 }
+CHECKED = {"probes": ["health page", "the API answers"], "probes_saved": True}
 OPTIONS = {"failure": FAILURE, "doing": "Apply the programs' configuration", "release": "2-b"}
 
 
@@ -20,8 +21,14 @@ OPTIONS = {"failure": FAILURE, "doing": "Apply the programs' configuration", "re
     "result,expected",
     [
         (
-            {"serves": True, "id": "1-a", "health_checked": True},
-            "The release 1-a serves again, with its configuration, and is healthy.",
+            {"serves": True, "id": "1-a", "health_checked": True, **CHECKED},
+            "The release 1-a serves again, with its configuration, and is healthy. Its health was "
+            "checked with the probes that were saved with it: health page, the API answers. The "
+            "failed release is still on the disk.",
+        ),
+        (
+            {"serves": True, "id": "1-a", "health_checked": True, **CHECKED, "probes_saved": False},
+            "with the probes of the inventory, because none were saved with it: health page, the",
         ),
         (
             {"serves": True, "id": "1-a", "health_checked": False},
@@ -50,7 +57,7 @@ def test_the_message_says_what_failed_and_what_became_of_it(result, expected):
 
 
 def test_a_configuration_of_the_same_release_is_called_so():
-    result = {"serves": True, "id": "2-b", "health_checked": True}
+    result = {"serves": True, "id": "2-b", "health_checked": True, **CHECKED}
     assert story(OPTIONS, result).startswith("The new configuration did not become healthy")
 
 

@@ -94,6 +94,23 @@ def test_roles_are_those_of_the_components_of_a_host():
     assert stack(dict(MINE, role="tool")).roles(["web"]) == ["monitor", "tool"]
 
 
+def test_an_optional_component_runs_only_where_it_is_named():
+    optional = {"name": "mcp", "role": "tool", "command": "my-mcp", "optional": True}
+    with_it = stack(components=[*SMALL["components"], optional])
+    assert with_it.names() == ["web", "hub", "worker", "mcp"]
+    assert with_it.default_names() == ["web", "hub", "worker"]
+    assert with_it.roles(["mcp"]) == ["tool"]
+    assert all("optional" not in program for program in with_it.programs())
+
+
+def test_a_probe_of_heartbeats_is_for_the_hosts_of_its_roles():
+    agents = {"path": "", "name": "name", "heartbeat": "at", "roles": ["broker"]}
+    probe = {"name": "heard of", "component": "web", "url": "http://web/", "agents": agents}
+    probed = stack(health={"probes": [probe]})
+    hosts = (["web"], ["hub"], ["worker"])
+    assert [bool(probed.health(host)["probes"]) for host in hosts] == [True, True, False]
+
+
 def test_secrets_are_those_that_the_components_of_a_host_take():
     assert stack().secrets(["worker"]) == ["api_token"]
     assert stack().secrets(["hub"]) == ["api_token", "broker_password"]

@@ -189,6 +189,18 @@ def test_the_list_of_agents(host, server):
     assert one(failed(host, server))[0] == "worker"
 
 
+def test_other_programs_can_send_heartbeats(host, server):
+    probes = server.probes()
+    probes[-1]["agents"]["roles"] = ["listener", "agent"]
+    # the worker is listed, and the listener is not
+    program, text, _evidence, _fix = one(failed(host, server, probes))
+    assert program == "ear" and "has sent no heartbeat since its start" in text
+    server.lists(host.pids()["ear:ear"])
+    assert one(failed(host, server, probes))[0] == "worker"
+    probes[-1]["agents"]["roles"] = ["listener"]
+    assert failed(host, server, probes) == []
+
+
 def test_the_monitor_of_an_agent_may_be_on_another_host(host, server):
     probes = [dict(probe, component="not-here") for probe in server.probes()]
     assert failed(host, server, probes) == []
