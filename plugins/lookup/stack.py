@@ -30,6 +30,9 @@ options:
         all files in the configuration directory that are restored with a release.
       - V(state_directories) are the directories that the programs write, as
         M(bnlnpps.swf_testbed.config_files) has them.
+      - V(routes) are what a web server serves, the longest path first. Each has C(path), and either
+        C(directory) or the C(host) and the C(port) of a component with C(streaming), C(timeout) and
+        C(max_request_mb).
       - V(database_tool) is the program that reports on the database of the monitor, if there is one.
       - V(services) are the services that the instance of the host runs for itself, each with
         C(name), and C(ready), a command that ends with 0 while the service accepts connections.
@@ -74,6 +77,7 @@ options:
       - release_files
       - services
       - state_directories
+      - routes
     required: true
 """
 
@@ -185,6 +189,7 @@ PLAIN = {
 }
 TEMPLATES = {
     "state_directories": "state_directories",
+    "routes": "routes",
     "import_check": "import_check",
     "extra_requirements": "extra_requirements",
     "repositories": "repositories",
