@@ -33,7 +33,8 @@ options:
       - V(routes) are what a web server serves, the longest path first. Each has C(path), and either
         C(directory) or the C(host) and the C(port) of a component with C(streaming), C(timeout) and
         C(max_request_mb).
-      - V(database_tool) is the program that reports on the database of the monitor, if there is one.
+      - V(database_tool) is the program that reports on the database of the monitor, if there is one, and
+        V(sqlite_file) the path of its SQLite file, if the stack names one.
       - V(services) are the services that the instance of the host runs for itself, each with
         C(name), and C(ready), a command that ends with 0 while the service accepts connections.
       - V(health) is a list of one item, how to find out whether the testbed does its work, with the
@@ -78,6 +79,7 @@ options:
       - services
       - state_directories
       - routes
+      - sqlite_file
     required: true
 """
 
@@ -190,6 +192,7 @@ PLAIN = {
 TEMPLATES = {
     "state_directories": "state_directories",
     "routes": "routes",
+    "sqlite_file": "sqlite_file",
     "import_check": "import_check",
     "extra_requirements": "extra_requirements",
     "repositories": "repositories",

@@ -239,6 +239,10 @@ class Stack:
         """The program that reports on the database of the monitor, or nothing."""
         return [self.content["database_tool"]] if self.content.get("database_tool") else []
 
+    def sqlite_file(self) -> list[str]:
+        """The path of the SQLite file of the monitor, or nothing."""
+        return [self.content["sqlite_file"]] if self.content.get("sqlite_file") else []
+
     def health(self, names: Sequence[str]) -> dict[str, Any]:
         """How to find out whether the testbed does its work, for a host with these components.
 
