@@ -70,7 +70,6 @@ NOT_FOR_SUPERVISORD = frozenset(
     (
         "package",
         "repository",
-        "listens",
         "secrets",
         "secrets_in",
         "start_timeout",
