@@ -31,7 +31,11 @@ options:
         all files in the configuration directory that are restored with a release.
       - V(state_directories) are the directories that the programs write, as
         M(bnlnpps.swf_testbed.config_files) has them.
-      - V(database_tool) is the program that reports on the database of the monitor, if there is one.
+      - V(routes) are what the web server of the host serves, the longest path first. Each has C(path), and either
+        C(directory) or the C(host) and the C(port) of a component with C(streaming), C(timeout) and
+        C(max_request_mb).
+      - V(database_tool) is the program that reports on the database of the monitor, if there is one, and
+        V(sqlite_file) the path of its SQLite file, if the stack names one.
       - V(services) are the services that the instance of the host runs for itself, each with
         C(name), and C(ready), a command that ends with 0 while the service accepts connections.
       - V(health) is a list of one item, how to find out whether the testbed does its work, with the
@@ -76,6 +80,8 @@ options:
       - release_files
       - services
       - state_directories
+      - routes
+      - sqlite_file
     required: true
 """
 
@@ -176,6 +182,7 @@ OF_THE_HOST = {
     "steps": "steps",
     "health": "health",
     "start_timeouts": "start_timeouts",
+    "routes": "routes",
 }
 # terms, and the methods of the stack that have the answer
 PLAIN = {
@@ -188,6 +195,7 @@ PLAIN = {
 }
 TEMPLATES = {
     "state_directories": "state_directories",
+    "sqlite_file": "sqlite_file",
     "import_check": "import_check",
     "extra_requirements": "extra_requirements",
     "repositories": "repositories",

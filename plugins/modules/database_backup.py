@@ -7,20 +7,21 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: database_backup
-short_description: Back up the database of the monitor before a release changes its tables
+short_description: Back up the database of the stack before a new release changes it
 version_added: 0.1.0
 author:
   - BNL NPPS (@bnlnpps)
 description:
-  - Asks C(swf-monitor setup --check) of the new release for its migrations. If there are any, the
-    database is backed up into a file of mode 0600. If there are none, nothing is done.
-  - SQLite is copied with its backup interface while programs write to it, PostgreSQL with
-    C(pg_dump).
-  - Run it on the host of the monitor, after the release was built and before any of its programs is
-    started.
+  - Backs up a SQLite file with its backup interface, while programs write to it, or a PostgreSQL
+    database with C(pg_dump), into a file of mode 0600.
+  - C(pg_dump) is the oldest installed one that is not older than the server, so that C(pg_restore) of
+    that version reads the file. It reads the password from a temporary file.
+  - Run it on a host of the database's client, after the release was built and before any of its steps
+    and programs is started.
+  - A rollback does not restore the backup, because records that are newer would be lost.
 options:
   release:
-    description: Directory of the new release.
+    description: Directory of the new release. Its name is part of the name of the backup.
     type: path
     required: true
   directory:
@@ -28,186 +29,272 @@ options:
     type: path
     required: true
   keep:
-    description: Number of backups to keep, including the new one. Older ones are removed once it is
-      complete.
+    description: Number of releases whose backups to keep, including the new one. Others are removed
+      once the new one is complete. If a release was tried several times, its first and its last backup
+      stay.
     type: int
     default: 5
-  environment:
-    description: Environment of the programs of the monitor. It contains paths of files with secrets,
-      and no secrets.
-    type: dict
-    required: true
+  sqlite:
+    description: Path of the SQLite file, if O(host) is not set. Without such a file, nothing is done.
+    type: path
+    default: ""
+  host:
+    description: Address of the PostgreSQL server, or the directory of its socket.
+    type: str
+    default: ""
+  port:
+    description: Port of the server.
+    type: int
+    default: 5432
+  name:
+    description: Name of the database.
+    type: str
+    default: ""
+  login:
+    description: Name of the role that owns the database.
+    type: str
+    default: ""
+  password:
+    description: Password of the role. Use O(password_of) in a playbook, since callback plugins see
+      arguments of tasks.
+    type: str
+    default: ""
+  password_of:
+    description: Name of the variable with O(password).
+    type: str
+  ca_cert:
+    description: The certificates of the CA of the server, as text. If it is set, the certificate of a
+      server on another host is verified.
+    type: str
+    default: ""
+  config:
+    description: Path of the C(supervisord.conf) of the instance.
+    type: path
+    default: ""
+  services:
+    description: Servers that the instance runs for itself, as in the module
+      P(bnlnpps.swf_testbed.stack_steps#module). Those in O(config) that do not run are started for the
+      backup. If O(config) has none of them, there is no database yet, and nothing is done.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      name:
+        description: Name of the program in O(config).
+        type: str
+        required: true
+      ready:
+        description: Command line that ends with 0 while the server accepts connections.
+        type: str
+        required: true
   user:
-    description: The user that runs the monitor, if it is another one. It then owns the files.
+    description: The user that runs the programs, if it is another one. It then owns the files.
     type: str
     default: ""
 attributes:
+  action:
+    support: full
+    description: Has a corresponding action plugin.
   check_mode:
     support: full
-    description: Backs up nothing. It predicts a backup only if the release is built already.
+    description: Backs up nothing, and predicts a backup.
   diff_mode:
     support: none
     description: There is nothing to show.
 """
 
 EXAMPLES = r"""
-- name: Back up the database of the monitor before the new release changes its tables
+- name: Back up a SQLite file before the new release changes it
   bnlnpps.swf_testbed.database_backup:
     release: "{{ swf_testbed_release.path }}"
     directory: /var/lib/swf-testbed/backups
-    environment: {SWF_MONITOR_DATA_DIR: /var/lib/swf-testbed/monitor}
+    sqlite: /var/lib/swf-testbed/monitor/db.sqlite3
     user: swf-testbed
+
+- name: Back up a PostgreSQL database
+  bnlnpps.swf_testbed.database_backup:
+    release: "{{ swf_testbed_release.path }}"
+    directory: /var/lib/swf-testbed/backups
+    host: db.lab.example
+    name: swf_testbed
+    login: swf_testbed
+    password_of: swf_testbed_database_password
 """
 
 RETURN = r"""
-migrations:
-  description: The migrations that the release will apply.
-  returned: if the release is built
-  type: list
-  elements: str
-  sample: [swf_monitor.0002_site]
 path:
   description: Path of the backup.
   returned: if there is one
   type: str
-  sample: /var/lib/swf-testbed/backups/monitor-20260102T030405Z.sqlite3
+  sample: /var/lib/swf-testbed/backups/monitor-20260102T030405Z-0.2.0-3f2a9c1e.sqlite3
 removed:
-  description: Older backups that were removed.
+  description: Backups that were removed.
   returned: if there is a new backup
   type: list
   elements: str
-  sample: [/var/lib/swf-testbed/backups/monitor-20250102T030405Z.sqlite3]
+  sample: [/var/lib/swf-testbed/backups/monitor-20250102T030405Z-0.1.0-77aa0e21.sqlite3]
 """
 
-import json
+import contextlib
+import glob
 import os
 import re
 import shutil
 import tempfile
 import time
+from collections.abc import Mapping
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.findings import message
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.processes import captured
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.lease import hold
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.private_services import (
+    PLACES,
+    VERSION,
+)
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._instance.monitor_runner import (
     MonitorError,
     Runner,
+)
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._instance.private_servers import (
+    served,
+)
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.conf_file import (
+    ConfigError,
+    ConfigFile,
 )
 
 SQLITE = """
 import os, sqlite3, sys
 source, target = sys.argv[1:]
 os.close(os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
-if not os.path.exists(source):
-    raise SystemExit("there is no " + source)
 old, new = sqlite3.connect(source, timeout=30), sqlite3.connect(target)
 old.backup(new)
 if new.execute("PRAGMA integrity_check").fetchone() != ("ok",):
     raise SystemExit("the copy is damaged")
 new.close()
 """
+AGAIN = "remove the cause, then run the same command again"
+PATH = "/usr/local/bin:/usr/bin:/bin"
+CONNECT_SECONDS = "10"
+# the time has a fixed width: names sort by age. Those of earlier versions have no release.
+BACKUP = re.compile(r"monitor-\d{8}T\d{6}Z(?P<release>-.+)?\.(pgdump|sqlite3)")
+PART = ".part"
 
 
-# the time in it has a fixed width: names sort by age
-BACKUP = re.compile(r"monitor-\d{8}T\d{6}Z\.(pgdump|sqlite3)")
+def copy_sqlite(runner: Runner, options: Mapping[str, Any], target: str) -> None:
+    python, source = os.path.join(options["release"], "bin", "python"), options["sqlite"]
+    runner.run("copy %s" % source, [python, "-I", "-c", SQLITE, source, target])
 
 
-def migrations(runner: Runner, release: str) -> list[str]:
-    """The migrations that the release will apply."""
-    printed = runner.run(
-        "ask the new release for its migrations",
-        [os.path.join(release, "bin", "swf-monitor"), "setup", "--check"],
-    )
-    return json.loads(printed.strip().splitlines()[-1])["migrations"]
-
-
-def copy_sqlite(runner: Runner, release: str, target: str) -> None:
-    source = os.path.join(runner.environment["SWF_MONITOR_DATA_DIR"], "db.sqlite3")
-    runner.run(
-        "copy %s" % source,
-        [os.path.join(release, "bin", "python"), "-I", "-c", SQLITE, source, target],
-    )
-
-
-def copy_postgresql(runner: Runner, target: str) -> None:
+def copy_postgresql(runner: Runner, options: Mapping[str, Any], target: str) -> None:
     """Dump with pg_dump, which reads the password from a temporary file."""
-    pg_dump = shutil.which("pg_dump", path="/usr/local/bin:/usr/bin:/bin")
-    if not pg_dump:
-        raise MonitorError(
-            "there is no pg_dump on this host. Fix: sudo apt-get install postgresql-client"
-        )
-    settings = runner.environment
-    with open(settings["DB_PASSWORD_FILE"], encoding="utf-8") as stream:
-        password = stream.read().strip()
-    names = {
-        "PGHOST": settings["DB_HOST"],
-        "PGPORT": settings.get("DB_PORT", "5432"),
-        "PGDATABASE": settings["DB_NAME"],
-        "PGUSER": settings["DB_USER"],
+    password = options["password"].replace("\\", "\\\\").replace(":", "\\:")
+    settings = {
+        "PGHOST": options["host"],
+        "PGPORT": str(options["port"]),
+        "PGDATABASE": options["name"],
+        "PGUSER": options["login"],
+        "PGCONNECT_TIMEOUT": CONNECT_SECONDS,
     }
-    if settings.get("DB_SSLMODE"):
-        names["PGSSLMODE"] = settings["DB_SSLMODE"]
     with tempfile.TemporaryDirectory() as scratch:
-        if runner.account:
-            os.chown(scratch, runner.account.pw_uid, runner.account.pw_gid)
-        path = os.path.join(scratch, "pgpass")
-        runner.file(path, "*:*:*:*:%s\n" % password.replace("\\", "\\\\").replace(":", "\\:"))
+        runner.directory(scratch)
+        settings["PGPASSFILE"] = os.path.join(scratch, "pgpass")
+        runner.file(settings["PGPASSFILE"], "*:*:*:*:%s\n" % password)
+        if options["ca_cert"] and not options["host"].startswith("/"):
+            settings.update(PGSSLMODE="verify-full", PGSSLROOTCERT=os.path.join(scratch, "ca.pem"))
+            runner.file(settings["PGSSLROOTCERT"], options["ca_cert"])
+        dump = pg_dump(runner, settings)
         runner.file(target, "")
-        command = [pg_dump, "--no-password", "--format=custom", "--file=" + target]
-        runner.run("dump the database", command, PGPASSFILE=path, **names)
+        command = [dump, "--no-password", "--format=custom", "--file=" + target]
+        runner.run("dump the database", command, **settings)
+
+
+def pg_dump(runner: Runner, settings: Mapping[str, str]) -> str:
+    """The oldest pg_dump that can read this server."""
+    install = "Fix: install the client programs of the server's version (Debian: postgresql-client)"
+    found = all_pg_dump()
+    if not found:
+        raise MonitorError("there is no pg_dump on this host. " + install)
+    psql = os.path.join(os.path.dirname(found[-1][1]), "psql")
+    command = [psql, "--no-password", "-AtXc", "SHOW server_version_num"]
+    server = int(runner.run("ask the server for its version", command, **settings)) // 10000
+    usable = [path for version, path in found if version >= server]
+    if not usable:
+        raise MonitorError(
+            "the server is of version %d, and the newest pg_dump of this host, %s, of version %d. %s"
+            % (server, found[-1][1], found[-1][0], install)
+        )
+    return usable[0]
+
+
+def all_pg_dump() -> list[tuple[int, str]]:
+    """(major version, path) of the installed ones, the newest last."""
+    paths = [path for place in PLACES for path in glob.glob(os.path.join(place, "pg_dump"))]
+    paths += filter(None, [shutil.which("pg_dump", path=PATH)])
+    versions = ((VERSION.search(captured([path, "--version"]).stdout), path) for path in paths)
+    # not by path: where versions are equal, the first place counts
+    return sorted(
+        ((int(version[1]), path) for version, path in versions if version),
+        key=lambda item: item[0],
+    )
 
 
 def backed_up(module: AnsibleModule, runner: Runner) -> dict[str, Any]:
-    release, folder = module.params["release"], module.params["directory"]
-    if module.params["keep"] < 1:
-        raise MonitorError(
-            "swf_testbed_keep_database_backups is %d and must be at least 1, for the new backup"
-            % module.params["keep"]
-        )
-    if not os.path.exists(os.path.join(release, "bin", "swf-monitor")):
-        if module.check_mode:
-            return {"changed": False}
-        raise MonitorError("there is no swf-monitor in %s" % release)
-    found = migrations(runner, release)
-    if not found or module.check_mode:
-        return {"changed": bool(found), "migrations": found}
+    options, folder = module.params, module.params["directory"]
+    if options["keep"] < 1:
+        raise MonitorError("keep is %d and must be at least 1" % options["keep"])
+    services = []
+    if options["services"]:
+        conf = ConfigFile(options["config"], os.environ)
+        services = [item for item in options["services"] if conf.has("program:" + item["name"])]
+    elif not options["host"] and not os.path.exists(options["sqlite"]):
+        module.warn("Nothing was backed up. Evidence: there is no database %s" % options["sqlite"])
+        return {"changed": False}
+    if options["services"] and not services:
+        return {"changed": False}
+    if module.check_mode:
+        return {"changed": True}
     runner.directory(folder)
-    postgresql = bool(runner.environment.get("DB_HOST"))
-    name = "monitor-%s.%s" % (
+    name = "monitor-%s-%s.%s" % (
         time.strftime("%Y%m%dT%H%M%SZ", time.gmtime()),
-        "pgdump" if postgresql else "sqlite3",
+        os.path.basename(options["release"]),
+        "pgdump" if options["host"] else "sqlite3",
     )
     target = os.path.join(folder, name)
     try:
-        if postgresql:
-            copy_postgresql(runner, target + ".part")
+        if options["host"]:
+            with served(options["config"], services) if services else contextlib.nullcontext():
+                copy_postgresql(runner, options, target + PART)
         else:
-            copy_sqlite(runner, release, target + ".part")
-        os.rename(target + ".part", target)
+            copy_sqlite(runner, options, target + PART)
+        os.rename(target + PART, target)
     except BaseException:
-        if os.path.exists(target + ".part"):
-            os.unlink(target + ".part")
+        if os.path.exists(target + PART):
+            os.unlink(target + PART)
         raise
-    return {
-        "changed": True,
-        "migrations": found,
-        "path": target,
-        "removed": prune(folder, module.params["keep"]),
-    }
+    return {"changed": True, "path": target, "removed": prune(folder, options["keep"])}
 
 
 def prune(folder: str, keep: int) -> list[str]:
-    """Remove the oldest backups, and incomplete ones, but no other files; returns the paths of the
-    backups."""
-    for path in sorted(os.listdir(folder)):
-        if BACKUP.fullmatch(path[: -len(".part")]) and path.endswith(".part"):
-            os.unlink(os.path.join(folder, path))
-    backups = sorted(
-        (name for name in os.listdir(folder) if BACKUP.fullmatch(name)),
-        key=lambda name: name.split(".")[0],
-    )
-    removed = [os.path.join(folder, name) for name in backups[:-keep]]
+    """Remove backups and incomplete ones, but no other files; returns the paths of the backups."""
+    names = sorted(os.listdir(folder), key=lambda name: name.split(".")[0])
+    for name in names:
+        if name.endswith(PART) and BACKUP.fullmatch(name[: -len(PART)]):
+            os.unlink(os.path.join(folder, name))
+    backups: dict[str, list[str]] = {}
+    for name in names:
+        found = BACKUP.fullmatch(name)
+        if found:
+            release = found["release"] or name
+            backups[release] = [*backups.pop(release, []), name]
+    others = list(backups.values())
+    # later attempts may find tables that the first one has changed
+    unneeded = [name for same in others[:-keep] for name in same]
+    unneeded += [name for same in others[-keep:] for name in same[1:-1]]
+    removed = [os.path.join(folder, name) for name in unneeded]
     for path in removed:
         os.unlink(path)
     return removed
@@ -218,19 +305,38 @@ def main() -> None:
         argument_spec={
             "release": {"type": "path", "required": True},
             "directory": {"type": "path", "required": True},
-            "environment": {"type": "dict", "required": True},
-            "user": {"type": "str", "default": ""},
             "keep": {"type": "int", "default": 5},
+            "sqlite": {"type": "path", "default": ""},
+            "host": {"type": "str", "default": ""},
+            "port": {"type": "int", "default": 5432},
+            "name": {"type": "str", "default": ""},
+            "login": {"type": "str", "default": ""},
+            "password": {"type": "str", "default": "", "no_log": True},
+            "password_of": {"type": "str", "no_log": False},
+            "ca_cert": {"type": "str", "default": ""},
+            "config": {"type": "path", "default": ""},
+            "services": {
+                "type": "list",
+                "elements": "dict",
+                "default": [],
+                "options": {
+                    "name": {"type": "str", "required": True},
+                    "ready": {"type": "str", "required": True},
+                },
+            },
+            "user": {"type": "str", "default": ""},
         },
+        required_one_of=[("sqlite", "host")],
         supports_check_mode=True,
     )
     hold(module)
     try:
-        module.exit_json(**backed_up(module, Runner(module.params)))
-    except (MonitorError, KeyError, OSError, ValueError) as error:
-        module.fail_json(
-            msg="The database was not backed up, and no program was changed. Evidence: %s" % error
-        )
+        runner = Runner({"environment": {}, "user": module.params["user"]})
+        module.exit_json(**backed_up(module, runner))
+    except (MonitorError, ConfigError, OSError, ValueError) as error:
+        cause, fix = "The database was not backed up, and no program was changed", AGAIN
+        evidence, _dot, better = str(error).partition(". Fix: ")
+        module.fail_json(msg=message({"cause": cause, "evidence": evidence, "fix": better or fix}))
 
 
 if __name__ == "__main__":

@@ -61,6 +61,11 @@ GENERATED = (
     " else lookup('bnlnpps.swf_testbed.secret', name,"
     " directory=swf_testbed_controller_dir ~ '/secrets') }}"
 )
+#: the directory below which programs write, as a template
+STATE = "{{ swf_testbed_layout.state_dir }}/"
+#: what a route says by default
+ROUTE = {"streaming": False, "timeout": 30, "max_request_mb": 1}
+ROUTE_PATH = re.compile(r"(?:/[A-Za-z0-9._~-]+)*/?")
 #: those that only private services have
 PRIVATE_KEYS = ("host", "clients", "ready")
 #: keys of a component that are not for the template of supervisord.conf
@@ -69,7 +74,6 @@ NOT_FOR_SUPERVISORD = frozenset(
         "optional",
         "package",
         "repository",
-        "listens",
         "secrets",
         "secrets_in",
         "start_timeout",
@@ -208,14 +212,46 @@ class Stack:
             "group": "{{ swf_testbed_layout.operators }}",
             "uninstall": "data",
         }
+        served = {route.get("directory") for route in self.content.get("routes", [])}
         return [
-            _variables.trusted({"path": "{{ swf_testbed_layout.state_dir }}/" + name, **texts})
+            _variables.trusted(
+                {
+                    "path": STATE + name,
+                    **texts,
+                    **({"group": "{{ swf_testbed_web_group }}"} if name in served else {}),
+                }
+            )
             for name in self.content.get("state_directories", [])
         ]
+
+    def routes(self, names: Sequence[str]) -> list[dict[str, Any]]:
+        """What the web server of a host with these components serves, the longest path first. Each has
+        ``directory``, or the ``host`` and the ``port`` of its component."""
+        running = self._here(names)
+        listens = {item["name"]: item["listens"] for item in self.components if "listens" in item}
+        default = [
+            {"path": "/", "component": name} for name in self.of_role("monitor") if name in listens
+        ]
+        found = []
+        for route in self.content.get("routes", default[:1]):
+            route = {**ROUTE, **route}
+            if route.get("component") not in (None, *running):
+                continue
+            if "directory" in route:
+                route["directory"] = _variables.trusted(STATE + route["directory"])
+            else:
+                here = listens[route["component"]]
+                route.update({key: here[key] for key in ("host", "port")})
+            found.append(route)
+        return sorted(found, key=lambda route: len(route["path"]), reverse=True)
 
     def database_tool(self) -> list[str]:
         """The program that reports on the database of the monitor, or nothing."""
         return [self.content["database_tool"]] if self.content.get("database_tool") else []
+
+    def sqlite_file(self) -> list[str]:
+        """The path of the SQLite file of the monitor, or nothing."""
+        return [self.content["sqlite_file"]] if self.content.get("sqlite_file") else []
 
     def health(self, names: Sequence[str]) -> dict[str, Any]:
         """How to find out whether the testbed does its work, for a host with these components.
@@ -549,6 +585,7 @@ def wrong(content: Any, path: str) -> Iterator[Problem]:
         items = content.get(key, [])
         yield from _twice([item["name"] for item in items], "%s: %s" % (path, key), "name")
     yield from _wrong_files(path, content)
+    yield from _wrong_routes(path, content)
     for place, step in _places(path + ".steps", content.get("steps", []), dotted=False):
         if "input_secret" in step and step["input_secret"] not in secrets:
             yield _unknown_secret(place + ".input_secret", step["input_secret"], secrets)
@@ -566,6 +603,33 @@ def wrong(content: Any, path: str) -> Iterator[Problem]:
                     "it is %r" % item["component"],
                     "write %s" % _variables.nearest(item["component"], names),
                 )
+
+
+def _wrong_routes(path: str, content: Mapping[str, Any]) -> Iterator[Problem]:
+    routes = content.get("routes", [])
+    yield from _twice([route["path"] for route in routes], path + ": routes", "path")
+    listening = [item["name"] for item in content["components"] if "listens" in item]
+    directories = content.get("state_directories", [])
+    for place, route in _places(path + ".routes", routes, dotted=False):
+        component, directory = route.get("component"), route.get("directory")
+        where, cause, evidence, fix = place + ".path", "", "it is %r" % route["path"], ""
+        if not route["path"] or not ROUTE_PATH.fullmatch(route["path"]):
+            cause, fix = "is not a valid path", "begin with /, and use letters, digits and ._~-"
+        elif (component is None) == (directory is None):
+            where, cause = place, "has not exactly one of component and directory"
+            evidence, fix = "it has %s" % ("both" if component else "none"), "write one of them"
+        elif directory is not None and directory not in directories:
+            where, cause = place + ".directory", "is not one of state_directories"
+            evidence, fix = "it is %r" % directory, "add it to state_directories"
+        elif directory is not None and not route["path"].endswith("/"):
+            cause, fix = "is of a directory and has no slash at its end", "add the slash"
+        elif component in [item["name"] for item in content["components"]] and (
+            component not in listening
+        ):
+            where, cause = place + ".component", "has no address"
+            evidence, fix = "%s has no key listens" % component, "add listens to the component"
+        if cause:
+            yield Problem(where, cause, evidence, fix)
 
 
 def _unknown_secret(where: str, secret: Any, names: Iterable[str]) -> Problem:

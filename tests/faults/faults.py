@@ -351,7 +351,7 @@ class Faults(SecretFaults, Outages, FirstRuns, Canaries):
             "this migration fails", "serves again", swf_testbed_release_version=version
         )
         dumps = list((self.testbed.state / "backups").glob("monitor-*.sqlite3"))
-        if not problem and [stat.S_IMODE(path.stat().st_mode) for path in dumps] != [0o600]:
+        if not problem and {stat.S_IMODE(path.stat().st_mode) for path in dumps} != {0o600}:
             return "the database was not backed up, or others can read the backup: %s" % dumps
         return problem
 

@@ -79,7 +79,7 @@ def test_a_rolling_upgrade_with_a_migration(fleet, lab, serves, nothing_lost, sh
         == "swf_of_a_later_release"
     )
     assert (
-        services.check_output("stat -c %a:%U /var/lib/swf-testbed/backups/*.pgdump")
+        services.check_output("stat -c %a:%U /var/lib/swf-testbed/backups/*.pgdump | sort -u")
         == "600:swf-testbed"
     )
     nothing_lost()

@@ -55,6 +55,8 @@ def test_an_upgrade_to_another_commit_and_back(site):
     done = site.play("playbooks/upgrade.yml")
     assert done.returncode == 0, done.stdout
     assert "Another page" in site.get("/") and site.release() != before
+    (backup,) = (site.home / ".local/state/swf-testbed/backups").iterdir()
+    assert backup.name.endswith("-%s.sqlite3" % os.path.basename(site.release()))
     done = site.play("playbooks/rollback.yml")
     assert done.returncode == 0 and site.release() == before, done.stdout
     assert site.play().returncode == 0 and site.release() != before

@@ -44,6 +44,16 @@ def test_database_that_is_not_set_up_is_one_clear_line(site: Site) -> None:
     assert not (site.folder / "monitor").exists()
 
 
+def test_it_serves_below_the_path_of_its_url(site: Site) -> None:
+    _, api = site.serve("--setup", SWF_MONITOR_URL="https://monitor.example.org/swf-monitor")
+    # a web server passes the path; programs on this host may leave it out
+    for path in ("/swf-monitor/", "/"):
+        assert api.get(path).status == 200
+    assert '"/api/' not in api.get("/swf-monitor/").text
+    for path in ("/swf-monitor/api/stf-files/", "/api/stf-files/"):
+        assert api.get(path).json["count"] == 0
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGQUIT, signal.SIGINT])
 def test_stop_signals(site: Site, number: signal.Signals) -> None:
     program, _ = site.serve("--setup")

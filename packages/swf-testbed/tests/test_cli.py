@@ -27,11 +27,10 @@ from swf_testbed_cli.init import (
     COPIES_RETAINED,
     UNFIT_CHARACTERS,
     _back_up,
-    console_scripts,
     initialise,
 )
 from swf_testbed_cli.instance import Instance
-from swf_testbed_cli.stack import read_stack
+from swf_testbed_cli.stack import program_of, read_stack
 
 # The stand-in for each program: it logs its arguments, and waits.
 STAND_IN = """\
@@ -120,7 +119,7 @@ def venv_bin(tmp_path_factory: pytest.TempPathFactory) -> Path:
     site.joinpath("tests.pth").write_text(
         "".join(f"import site; site.addsitedir({p!r})\n" for p in paths)
     )
-    for name in console_scripts():
+    for name in {program_of(item) for item in read_stack()["components"]}:
         script = home / "bin" / name
         script.write_text(STAND_IN)
         script.chmod(0o755)
@@ -394,6 +393,93 @@ class TestInit:
 
     def test_a_folder_that_cannot_be_written(self, run: Run) -> None:
         fails(run("init", "/proc/nothing"), "cannot write /proc/nothing", "init")
+
+
+STACK = """\
+title: A stack of a physicist
+requires: {python: "3.10", sqlite: "3.31"}
+generated_secrets: [admin_key]
+state_directories: [pages]
+health: {page: /health.json}
+environment: {WHERE: "{{ swf_testbed_layout.state_dir }}/pages", EMPTY: "{{ swf_testbed_ca_cert }}"}
+broker: {multicast: [all, others]}
+components:
+  - name: pages
+    role: monitor
+    package: my-pages
+    command: "swf-monitor serve all at {{ swf_testbed_monitor_host }} port {{ swf_testbed_monitor_port }}"
+    directory: "{{ swf_testbed_layout.state_dir }}/../"
+    listens: {host: "{{ swf_testbed_monitor_host }}", port: "{{ swf_testbed_monitor_port }}",
+              variable: swf_testbed_monitor_port}
+    secrets: {ADMIN_KEY_FILE: admin_key, DB_PASSWORD_FILE: database_password}
+  - {name: hub, role: broker, command: swf-broker, priority: 100}
+  - {name: shell, role: tool, command: /bin/sleep 1000}
+"""
+
+
+class TestOtherStack:
+    @pytest.fixture
+    def stack(self, folder: Path) -> Path:
+        path = folder / "my stack.yml"
+        path.write_text(STACK)
+        return path
+
+    @pytest.fixture
+    def made(self, run: Run, folder: Path, stack: Path) -> Path:
+        done = run("init", "--stack", str(stack), *free_ports())
+        assert done.returncode == 0, done.stderr
+        return folder / "supervisord.conf"
+
+    def test_from_init_to_stop(self, run: Run, made: Path) -> None:
+        done = run("start")
+        assert done.returncode == 0, done.stderr
+        assert re.search(r"The monitor's page: http://127.0.0.1:\d+/\n", done.stdout)
+        assert {name: p["state"] for name, p in states(run).items()} == {
+            "pages": "RUNNING",
+            "hub": "RUNNING",
+            "shell": "RUNNING",
+        }
+        assert "Running; health not checked" in run("status").stdout
+        (made.parent / "health.json").write_text(json.dumps({"status": "ok"}))
+        assert "not checked" not in run("status").stdout
+        environment = (made.parent / "logs/swf-monitor.env").read_text()
+        assert f"ADMIN_KEY_FILE={made.parent}/secrets/admin_key\n" in environment
+        assert f"WHERE={made.parent}/data/pages\n" in environment
+        assert "EMPTY" not in environment
+        assert "DB_PASSWORD_FILE" not in environment
+        assert (
+            "SWF_BROKER_MULTICAST=all,others\n" in (made.parent / "logs/swf-broker.env").read_text()
+        )
+        assert stat.S_IMODE((made.parent / "secrets/admin_key").stat().st_mode) == 0o600
+        assert (made.parent / "data/pages").is_dir()
+        assert run("restart", "shell").returncode == 0
+        assert run("stop").stdout == "Stopped.\n"
+        assert '"serve all at 127.0.0.1' in run("logs", "pages").stdout
+
+    def test_a_port_that_is_in_use(self, run: Run, made: Path) -> None:
+        port = Instance(made).ports()["pages"][1]
+        with socket.create_server(("127.0.0.1", port)):
+            fails(run("start"), f"port {port} (pages) is in use", "ss -ltnp")
+
+    @pytest.mark.parametrize(
+        ("old", "new", "cause", "next_command"),
+        [
+            ("title:", "steps: [{name: x}]\ntitle:", "set up in a folder: it has steps", "ansible-playbook"),
+            ("sqlite:", "postgresql:", "it has requires.postgresql without", "ansible-playbook"),
+            ("title:", "secrets_in: environment\ntitle:", "it has secrets_in: ", "ansible-playbook"),
+            ("swf_testbed_ca_cert", "my_ca", "'my_ca' is undefined", "ansible-playbook"),
+            ("role: broker, ", "", "is no stack file: each component has a name, a role", "edit"),
+            ("components:", "parts:", "is no stack file", "edit"),
+            ("components:", "components: [", "cannot read the stack file", "edit"),
+            ("swf-monitor serve", "my-pages serve", "my-pages is not installed for", "pip install my-pages"),
+        ],
+    )  # fmt: skip
+    def test_a_stack_that_a_folder_cannot_have(
+        self, run: Run, folder: Path, stack: Path, old: str, new: str, cause: str, next_command: str
+    ) -> None:
+        replace(stack, old, new)
+        fails(run("init", "new", "--stack", str(stack)), cause, next_command)
+        assert not (folder / "new").exists()
 
 
 class TestLife:
@@ -720,14 +806,14 @@ class TestErrors:
         first = json.loads(run("status", "--json").stdout)["daemon"]["pid"]
         lose(started, "socket and pid file")
         # as an earlier version of this command did, except for the relative path
-        replace(started, 'SWF_MONITOR_PORT="', 'SWF_MONITOR_PORT="1')
+        replace(started, "monitor 127.0.0.1 ", "monitor 127.0.0.1 1")
         command = [str(venv_bin / "python"), "-m", "supervisor.supervisord", "-csupervisord.conf"]
         subprocess.run(command, cwd=started.parent, check=True)
         wait_until(lambda: f"(pid {first})" in run("status").stderr)
         done = run("status")
         assert done.returncode == 3
         assert "its programs run twice" in done.stderr
-        replace(started, 'SWF_MONITOR_PORT="1', 'SWF_MONITOR_PORT="')
+        replace(started, "monitor 127.0.0.1 1", "monitor 127.0.0.1 ")
         done = run("start")
         assert done.returncode == 0, done.stderr
         assert not alive(first)
@@ -767,12 +853,12 @@ class TestErrors:
                 "status",
             )
 
-    @pytest.mark.parametrize("program", ["BROKER", "MONITOR", "MCP"])
+    @pytest.mark.parametrize("program", ["broker", "monitor", "mcp-agent"])
     def test_a_port_that_is_in_use(self, run: Run, made: Path, program: str) -> None:
-        port = re.search(rf'SWF_{program}_PORT="(\d+)"', made.read_text())
+        port = re.search(rf"\n    {program} 127.0.0.1 (\d+)\n", made.read_text())
         assert port
         with socket.create_server(("127.0.0.1", int(port[1]))):
-            fails(run("start"), f"port {port[1]} (SWF_{program}_PORT) is in use", "ss -ltnp")
+            fails(run("start"), f"port {port[1]} ({program}) is in use", "ss -ltnp")
         assert not (made.parent / "supervisord.pid").exists()
 
     def test_only_ports_of_the_stack_are_checked(self, folder: Path) -> None:
@@ -782,6 +868,11 @@ class TestErrors:
             "[program:mcp]\nenvironment=SWF_MCP_HOST=::1,SWF_MCP_PORT=8003,SWF_BROKER_PORT=x\n"
         )
         assert Instance(conf).ports() == {"SWF_MCP_PORT": ("::1", 8003)}
+        conf.write_text("[swf-testbed]\nlistens =\n    web ::1 8003\n    hub 127.0.0.1 8004\n")
+        assert Instance(conf).ports() == {"web": ("::1", 8003), "hub": ("127.0.0.1", 8004)}
+        conf.write_text("[swf-testbed]\nlistens = web:8003\n")
+        with pytest.raises(TestbedError, match="listens has lines without a program"):
+            Instance(conf).ports()
 
     def test_a_configuration_that_cannot_be_read(self, run: Run, made: Path) -> None:
         replace(made, "minfds = 1024", "minfds = many")
@@ -983,6 +1074,60 @@ class TestProvisioned:
         # a daemon serves its socket: start must not start a second one
         assert "Already running." in run("start", cwd=elsewhere).stdout
         fails(run("start", "--config", str(elsewhere), cwd=elsewhere), "not initialised", "init")
+
+    def test_an_instance_of_another_stack(self, run: Run, made: Path, folder: Path) -> None:
+        """What the collection renders: names of others, no page with a report of the health."""
+        home = folder / "home/.config/public"
+        home.mkdir(parents=True)
+        text = made.read_text().replace("%(here)s", str(folder))
+        for old in ("[program:%s]", "monitor = %s\n", "    %s 127.0.0.1 "):
+            text = text.replace(old % "monitor", old % "web")
+        text = re.sub("health_page = .*", "health_page =\nrelease = /opt/public/releases/1", text)
+        (home / "supervisord.conf").write_text(text)
+        elsewhere = folder / "elsewhere"
+        elsewhere.mkdir()
+        environment = {
+            "SWF_TESTBED_INSTANCE": "public",
+            # as programs of the public testbed have it
+            "SWF_TESTBED_CONFIG": str(home / "testbed.toml"),
+        }
+        done = run("start", cwd=elsewhere, **environment)
+        assert done.returncode == 0, done.stderr
+        assert "The monitor's page: http://127.0.0.1:" in done.stdout
+        (folder / "api/health").mkdir(parents=True)
+        (folder / "api/health/index.html").write_text('{"status": "ok"}')
+        done = run("status", cwd=elsewhere, **environment)
+        assert done.returncode == 0, done.stderr
+        assert "web " in done.stdout
+        assert "The playbook status.yml checks its probes." in done.stdout
+        assert "started" in run("logs", "web", cwd=elsewhere, **environment).stdout
+        assert run("stop", cwd=elsewhere, **environment).stdout == "Stopped.\n"
+
+    def test_the_command_of_a_release_finds_its_own_instance(
+        self, started: Path, folder: Path, venv_bin: Path
+    ) -> None:
+        root = folder / "home/.local/share/mine"
+        release = root / "releases/0.2.0-3f2a9c1e"
+        release.parent.mkdir(parents=True)
+        shutil.copytree(venv_bin.parent, release, symlinks=True)
+        (root / "current").symlink_to("releases/0.2.0-3f2a9c1e")
+        config = folder / "home/.config/mine"
+        config.mkdir(parents=True)
+        (config / "supervisord.conf").write_text(
+            f"[supervisorctl]\nserverurl=unix://{folder}/supervisor.sock\n"
+        )
+        for python in (root / "current/bin/python", release / "bin/python"):
+            done = subprocess.run(
+                [str(python), "-m", "swf_testbed_cli", "status", "--json"],
+                cwd=folder / "home",
+                env={"HOME": str(folder / "home"), "PATH": os.environ["PATH"]},
+                capture_output=True,
+                text=True,
+                timeout=30,
+                check=False,
+            )
+            assert done.returncode == 0, done.stderr
+            assert json.loads(done.stdout)["configuration"] == str(config / "supervisord.conf")
 
     def test_over_tcp_with_a_password(self, run: Run, made: Path) -> None:
         port = free_ports()[1]

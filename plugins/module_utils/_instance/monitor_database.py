@@ -88,7 +88,8 @@ def configured(path: str) -> tuple[dict[str, str], dict[str, str]]:
     """
     conf = ConfigFile(path, os.environ)
     own = {name: conf.raw("swf-testbed", name, "") for name in ("release", "secrets")}
-    section = "program:" + conf.raw("swf-testbed", "monitor", MONITOR)
+    former = "" if conf.raw("swf-testbed", "listens") is not None else MONITOR
+    section = "program:" + conf.raw("swf-testbed", "monitor", former)
     return key_value_pairs(
         conf.expand(conf.raw(section, "environment", ""), {}, "environment")
     ), own

@@ -37,6 +37,7 @@ RANGES: dict[str, tuple[int, int | None]] = {
     "swf_testbed_max_unreachable": (0, None),
     "swf_testbed_cache_max_mb": (0, None),
     "swf_testbed_keep_locks": (1, None),
+    "swf_testbed_keep_database_backups": (0, None),
     "swf_testbed_log_backups": (0, None),
     "swf_testbed_preflight_min_free_mb": (0, None),
     "swf_testbed_systemd_limit_nofile": (1024, None),

@@ -264,9 +264,14 @@ def needs_index_token(values: Values) -> bool:
     )
 
 
+def secrets_here(values: Values) -> list[str]:
+    """The secrets that the programs of the host take."""
+    return _stack.of_values(values).secrets(_stack.components_here(values))
+
+
 def uses_redis(values: Values) -> bool:
     """Whether the host needs a password of a Redis that is not part of its URL."""
-    here = _stack.of_values(values).secrets(_stack.components_here(values))
+    here = secrets_here(values)
     return "redis_password" in here or (
         "redis_url" in here and not values.given("swf_testbed_redis_url")
     )
@@ -282,10 +287,15 @@ def external_services(values: Values) -> Iterator[Problem]:
             "database",
             "swf_testbed_database_host",
             "swf_testbed_database_password",
-            runs(values, "monitor"),
+            "database_password" in secrets_here(values),
         ),
         ("redis", "swf_testbed_redis_host", "swf_testbed_redis_password", uses_redis(values)),
-        ("broker", "swf_testbed_broker_host", "swf_testbed_broker_password", True),
+        (
+            "broker",
+            "swf_testbed_broker_host",
+            "swf_testbed_broker_password",
+            "broker_password" in secrets_here(values),
+        ),
         ("index", "swf_testbed_index_host", "swf_testbed_index_token", needs_index_token(values)),
     ):
         address = values.text(host)

@@ -3,6 +3,7 @@
 
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from swf_common_lib.settings import ConfigurationError, Environment
 
@@ -36,6 +37,8 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
 ROOT_URLCONF = "swf_monitor.urls"
+# Below a path of a web server, which passes requests with it, and directly without it.
+FORCE_SCRIPT_NAME = urlsplit(env.text("SWF_MONITOR_URL")).path.rstrip("/") or None
 # A redirect would turn a client's POST into a GET: a missing slash is a plain 404 instead.
 APPEND_SLASH = False
 X_FRAME_OPTIONS = "DENY"

@@ -7,7 +7,6 @@ import json
 import ssl
 import urllib.error
 import urllib.request
-from pathlib import Path
 from typing import Any
 
 from swf_testbed_cli.instance import Instance
@@ -20,22 +19,18 @@ def health_problems(instance: Instance) -> list[str] | None:
 
     A response that is not a monitor's report is none: `status` shows whether the program runs.
     """
-    environment = instance.monitor_environment
-    url = environment.get("SWF_MONITOR_URL", "")
+    url = instance.health_url or ""
     if not url.startswith(("http://", "https://")):
         return None
-    certificates = environment.get("SWF_MONITOR_CA_CERTS", "")
+    certificates = instance.ca_certificates
     try:
         context = ssl.create_default_context(
-            cafile=certificates if Path(certificates).is_file() else None
+            cafile=str(certificates) if certificates.is_file() else None
         )
         # The monitor is never behind a proxy.
         handlers = urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=context)
-        address = f"{url.rstrip('/')}/api/health/"
         try:
-            with urllib.request.build_opener(*handlers).open(
-                address, timeout=TIMEOUT_SECONDS
-            ) as reply:
+            with urllib.request.build_opener(*handlers).open(url, timeout=TIMEOUT_SECONDS) as reply:
                 answer = json.load(reply)
         except urllib.error.HTTPError as error:
             if error.code != 503:

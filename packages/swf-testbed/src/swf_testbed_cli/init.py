@@ -11,18 +11,16 @@ import sys
 import sysconfig
 import time
 from collections.abc import Callable, Mapping
-from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from jinja2 import Environment, StrictUndefined
+from jinja2 import Environment, StrictUndefined, TemplateError
 
 from swf_testbed_cli.errors import TestbedError
 from swf_testbed_cli.instance import DEFAULT_INSTANCE, FILE_NAME
-from swf_testbed_cli.stack import port_variable, read_stack, resource
+from swf_testbed_cli.stack import deploy, program_of, read_stack, resource
 
-DISTRIBUTION = "swf-testbed"
 SOCKET_NAME = "supervisor.sock"
 # supervisord replaces it by the path of the folder, which can be moved.
 HERE = "%(here)s"
@@ -61,10 +59,16 @@ NOT_SET = (
 
 
 def initialise(
-    folder: Path, *, force: bool, broker_port: int, monitor_port: int, mcp_port: int
+    folder: Path,
+    stack_file: Path | None = None,
+    *,
+    force: bool,
+    broker_port: int,
+    monitor_port: int,
+    mcp_port: int,
 ) -> tuple[list[str], Path | None]:
-    """Make `folder` a testbed. Return the created files and directories, relative to it, and the
-    copy of the replaced supervisord.conf.
+    """Make `folder` a testbed of the reference stack or of a stack file. Return the created files
+    and directories, relative to it, and the copy of the replaced supervisord.conf.
 
     An existing supervisord.conf is replaced only with `force`, after it was copied. Existing
     secrets and data always stay. Raises TestbedError before the first change.
@@ -72,11 +76,20 @@ def initialise(
     folder = folder.expanduser().absolute()
     configuration = folder / FILE_NAME
     _check_folder(folder)
-    if len({broker_port, monitor_port, mcp_port}) < 3:
+    stack = read_stack(stack_file)
+    programs = _programs_folder(stack)
+    try:
+        context = make_context(
+            programs, stack, broker=broker_port, monitor=monitor_port, mcp=mcp_port
+        )
+    except TemplateError as error:
+        cause = f"{stack_file} has a template that has no value in a folder: {error}"
+        raise TestbedError(cause, deploy(stack_file)) from None
+    ports = [
+        str(item["listens"]["port"]) for item in context["instance_programs"] if "listens" in item
+    ]
+    if len(set(ports)) < len(ports):
         raise TestbedError("two programs cannot have the same port", "swf-testbed init --help")
-    context = make_context(
-        _programs_folder(), broker=broker_port, monitor=monitor_port, mcp=mcp_port
-    )
     if configuration.exists() and not force:
         raise TestbedError(
             f"already initialised: {configuration} exists",
@@ -88,11 +101,14 @@ def initialise(
     made = []
     copy = None
     try:
-        for name in DIRECTORIES:
+        for name in (
+            *DIRECTORIES,
+            *(f"data/{name}" for name in stack.get("state_directories", [])),
+        ):
             if not (folder / name).is_dir():
                 (folder / name).mkdir(mode=0o700, parents=True)
                 made.append(f"{name}/")
-        made += _place_secrets(folder / "secrets")
+        made += _place_secrets(folder / "secrets", _secrets_of(stack))
         if os.path.lexists(configuration) and _differs(configuration, text):
             copy = _back_up(configuration)
         _write(configuration, text, 0o644)
@@ -105,12 +121,13 @@ def initialise(
     return made, copy
 
 
-def make_context(programs: Path, **ports: int) -> dict[str, Any]:
+def make_context(programs: Path, stack: Mapping[str, Any], **ports: int) -> dict[str, Any]:
     """The variables of the template of supervisord.conf, which are the arguments of the
     collection's role _instance: its template and its stack file are those of this package.
 
     Args:
         programs: The directory of the installed programs.
+        stack: The stack, whose templates are rendered. Raises TemplateError if one has no value.
         ports: The port of `broker`, `monitor` and `mcp`.
     """
     secrets_dir = f"{HERE}/secrets"
@@ -125,6 +142,7 @@ def make_context(programs: Path, **ports: int) -> dict[str, Any]:
         "secrets_dir": secrets_dir,
         "readable_secrets_dir": secrets_dir,
     }
+    page = stack.get("health", {}).get("page", "")
     variables = {
         **{f"swf_testbed_{name}": "" for name in NOT_SET},
         **{f"swf_testbed_{name}_host": "127.0.0.1" for name in ports},
@@ -133,74 +151,69 @@ def make_context(programs: Path, **ports: int) -> dict[str, Any]:
         "swf_testbed_monitor_url": f"http://127.0.0.1:{ports['monitor']}",
         "swf_testbed_instance": "testbed",
         "swf_testbed_layout": layout,
+        "swf_testbed_stack_health": {"page": page},
     }
     jinja = _jinja()
 
     def rendered(value: Any) -> Any:
+        if isinstance(value, Mapping):
+            return {name: rendered(item) for name, item in value.items()}
         return jinja.from_string(value).render(variables) if isinstance(value, str) else value
 
     def environment(values: Mapping[str, Any]) -> dict[str, str]:
         found = {name: str(rendered(value)) for name, value in values.items()}
         return {name: value for name, value in found.items() if value}
 
+    known = {name for name, _former, _generate in _secrets_of(stack)}
+
     def secrets(item: Mapping[str, Any]) -> dict[str, str]:
         """The files of the secrets of the stack or of a component: of those that this has."""
         return {
             variable: f"{secrets_dir}/{name}"
             for variable, name in item.get("secrets", {}).items()
-            if name in {made for made, _former, _generate in SECRETS}
+            if name in known
         }
 
-    def own_environment(component: Mapping[str, Any]) -> dict[str, str]:
-        found = environment(component.get("environment", {})) | secrets(component)
-        if variable := port_variable(component):
-            # by this `swf-testbed start` checks that the port is free
-            found[variable] = str(rendered(component["listens"]["port"]))
-        return found
+    def routing(component: Mapping[str, Any]) -> dict[str, str]:
+        """What swf-broker is told of the addresses."""
+        declared = stack.get("broker", {}) if component["role"] == "broker" else {}
+        return {
+            f"SWF_BROKER_{kind.upper()}": ",".join(declared[kind])
+            for kind in ("anycast", "multicast")
+            if declared.get(kind)
+        }
 
-    stack = read_stack()
+    def program(component: Mapping[str, Any]) -> dict[str, Any]:
+        command = rendered(component["command"])
+        own = environment(component.get("environment", {}))
+        return {
+            **{name: rendered(value) for name, value in component.items() if name != "environment"},
+            "command": command if command.startswith("/") else f"{bin_dir}/{command}",
+            "environment": {**own, **routing(component), **secrets(component)},
+        }
+
     bin_dir = str(programs).replace(" ", "\\ ")
     return {
+        **variables,
         # the programs run in the folder itself
         "instance_layout": {**layout, "state_dir": HERE},
         "instance_environment": {
-            **environment(stack["environment"]),
+            **environment(stack.get("environment", {})),
             **secrets(stack),
             # all programs are on this machine: none is reached through a proxy
             "NO_PROXY": "127.0.0.1,localhost",
             "no_proxy": "127.0.0.1,localhost",
         },
-        "instance_programs": [
-            {
-                **component,
-                "command": f"{bin_dir}/{rendered(component['command'])}",
-                "environment": own_environment(component),
-            }
-            for component in stack["components"]
-        ],
+        "instance_programs": [program(component) for component in stack["components"]],
         "swf_testbed_log_max_bytes": "10MB",
         "swf_testbed_log_backups": 3,
     }
 
 
-def console_scripts() -> list[str]:
-    """The commands of swf-testbed and of the swf distributions that it requires.
-
-    Raises TestbedError if one of the distributions is not installed.
-    """
-    required = [
-        found[0]
-        for requirement in distribution(DISTRIBUTION).requires or []
-        if (found := re.match(r"swf-[a-z-]+", requirement))
-    ]
-    scripts = []
-    for name in (DISTRIBUTION, *required):
-        try:
-            entry_points = distribution(name).entry_points
-        except PackageNotFoundError:
-            raise _not_installed(name) from None
-        scripts += [entry.name for entry in entry_points if entry.group == "console_scripts"]
-    return scripts
+def _secrets_of(stack: Mapping[str, Any]) -> tuple[tuple[str, str, Callable[[], str]], ...]:
+    """The secrets of a folder, and those that the stack has generated."""
+    generated = stack.get("generated_secrets", [])
+    return (*SECRETS, *((name, name, lambda: secrets.token_hex(20)) for name in generated))
 
 
 def _jinja() -> Environment:
@@ -224,13 +237,15 @@ def _escape(value: str) -> str:
     return HERE.join(part.replace("%", "%%") for part in value.split(HERE))
 
 
-def _place_secrets(folder: Path) -> list[str]:
+def _place_secrets(
+    folder: Path, wanted: tuple[tuple[str, str, Callable[[], str]], ...]
+) -> list[str]:
     """Create the secrets that do not exist; return their files. A secret of an earlier version is
     carried over: its file stays as well, for the programs that run and for former configurations.
     """
     folder.chmod(0o700)
     made = []
-    for name, former_name, generate in SECRETS:
+    for name, former_name, generate in wanted:
         path, former = folder / name, folder / former_name
         for existing in (path, former):
             if existing.exists():
@@ -305,24 +320,23 @@ def _check_characters(path: Path, next_command: str) -> None:
         )
 
 
-def _programs_folder() -> Path:
+def _programs_folder(stack: Mapping[str, Any]) -> Path:
     """The directory of the installed programs: that of this interpreter, or the one where pip puts
-    scripts."""
-    scripts = console_scripts()
+    scripts. Raises TestbedError if a program of the stack is in none of them."""
+    programs = {program_of(item): item for item in stack["components"]}
+    needed = [name for name in programs if not name.startswith("/")]
     folders = [Path(sys.executable).parent, Path(sysconfig.get_path("scripts"))]
     folders.append(Path(sysconfig.get_path("scripts", sysconfig.get_preferred_scheme("user"))))
     missing = []
     for folder in folders:
-        lacking = [script for script in scripts if not os.access(folder / script, os.X_OK)]
+        lacking = [name for name in needed if not os.access(folder / name, os.X_OK)]
         if not lacking:
             _check_characters(folder, "python3 -m venv ~/swf-venv")
             return folder
         missing.append(lacking)
-    raise _not_installed(missing[0][0])
-
-
-def _not_installed(name: str) -> TestbedError:
-    return TestbedError(
-        f"{name} is not installed for {sys.executable}",
-        f"{sys.executable} -m pip install {DISTRIBUTION}",
+    lost = missing[0][0]
+    package = "swf-testbed" if stack == read_stack() else programs[lost].get("package", lost)
+    raise TestbedError(
+        f"{lost} is not installed for {sys.executable}",
+        f"{sys.executable} -m pip install {package}",
     )

@@ -8,6 +8,7 @@ import os
 import platform
 import re
 import shlex
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -26,8 +27,16 @@ DEFAULT_INSTANCE = "swf-testbed"
 
 
 def instance_name(environment: Mapping[str, str]) -> str:
-    """The name of a provisioned instance, from SWF_TESTBED_INSTANCE."""
-    return environment.get("SWF_TESTBED_INSTANCE") or DEFAULT_INSTANCE
+    """The name of a provisioned instance: from SWF_TESTBED_INSTANCE; that of the release with this
+    command; or the default."""
+    return environment.get("SWF_TESTBED_INSTANCE") or own_instance(sys.prefix) or DEFAULT_INSTANCE
+
+
+def own_instance(prefix: str) -> str | None:
+    """The name of the instance whose release is the environment `prefix`, such as
+    ~/.local/share/NAME/releases/ID; None for another environment."""
+    releases = Path(prefix).resolve().parent
+    return releases.parent.name if releases.name == "releases" else None
 
 
 def find_instance(given: Path | None, environment: Mapping[str, str]) -> Instance:
@@ -37,9 +46,9 @@ def find_instance(given: Path | None, environment: Mapping[str, str]) -> Instanc
     instance, that of the system. A folder means the supervisord.conf in it. Raises TestbedError if
     there is none.
     """
-    named = given or (
-        Path(environment["SWF_TESTBED_CONFIG"]) if environment.get("SWF_TESTBED_CONFIG") else None
-    )
+    variable = environment.get("SWF_TESTBED_CONFIG", "")
+    # programs of the public testbed have a testbed.toml in this variable
+    named = given or (Path(variable) if variable and not variable.endswith(".toml") else None)
     if named:
         path = named.expanduser()
         path = path / FILE_NAME if path.is_dir() else path
@@ -150,10 +159,24 @@ class Instance:
         return self._value("swf-testbed", "supervisord")
 
     def ports(self) -> dict[str, tuple[str, int]]:
-        """Where the programs of the stack listen: address and port by the variable of the port.
+        """Where the programs listen: address and port by the name of the program.
 
-        A folder of an earlier version has these variables in [supervisord].
+        A file of an earlier version has only variables of ports, which are the keys then.
         """
+        listens = self._value("swf-testbed", "listens")
+        if listens is None:
+            return self._former_ports()
+        try:
+            lines = (line.split() for line in listens.splitlines() if line)
+            return {name: (host, int(port)) for name, host, port in lines}
+        except ValueError:
+            raise TestbedError(
+                f"{self.configuration}: [swf-testbed] listens has lines without a program, an"
+                " address and a port",
+                f"edit {self.configuration}",
+            ) from None
+
+    def _former_ports(self) -> dict[str, tuple[str, int]]:
         names = {
             variable for item in read_stack()["components"] if (variable := port_variable(item))
         }
@@ -168,13 +191,44 @@ class Instance:
 
     @property
     def monitor(self) -> str:
-        """The name of the program that is the monitor ([swf-testbed] monitor= of a provisioned
-        instance)."""
+        """The name of the program that is the monitor; the empty string if there is none. A file
+        of an earlier version does not state it."""
+        if self._parser.has_option("swf-testbed", "listens"):
+            return self._value("swf-testbed", "monitor") or ""
         return self._value("swf-testbed", "monitor") or name_of("monitor")
 
     @property
+    def monitor_page(self) -> tuple[str, tuple[str, int]] | None:
+        """The URL of the monitor's page, and where the monitor of this testbed listens."""
+        ports = self.ports()
+        listens = ports.get(self.monitor) or ports.get("SWF_MONITOR_PORT")
+        if not listens:
+            return None
+        url = self._value("swf-testbed", "monitor_url") or f"http://127.0.0.1:{listens[1]}"
+        return url.rstrip("/") + "/", listens
+
+    @property
+    def health_url(self) -> str | None:
+        """The URL of the health report of the monitor; None if its stack has none."""
+        if url := self._value("swf-testbed", "monitor_url"):
+            page = self._value("swf-testbed", "health_page")
+        else:  # a file of an earlier version
+            url, page = self.monitor_environment.get("SWF_MONITOR_URL"), "/api/health/"
+        return url.rstrip("/") + page if url and page else None
+
+    @property
+    def is_provisioned(self) -> bool:
+        """Whether the collection has deployed it."""
+        return bool(self._value("swf-testbed", "release"))
+
+    @property
+    def ca_certificates(self) -> Path:
+        """The file with the CAs that the programs of a provisioned instance trust."""
+        return Path(self.monitor_environment.get("SWF_MONITOR_CA_CERTS") or self.folder / "ca.pem")
+
+    @property
     def monitor_environment(self) -> dict[str, str]:
-        """The environment of the monitor, with its URL; empty if this testbed has no monitor."""
+        """The environment of the monitor; empty if this testbed has no monitor."""
         section = f"program:{self.monitor}"
         if section not in self._parser.sections():
             return {}

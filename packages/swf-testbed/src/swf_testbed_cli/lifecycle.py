@@ -126,16 +126,16 @@ def daemon_pid(supervisor: Supervisor) -> int | None:
         return None
 
 
-def wait_for_port(port: int, seconds: float) -> bool:
-    """Wait until a program of this host accepts connections on `port`; False if none does in
-    time."""
+def wait_for_port(address: tuple[str, int], seconds: float) -> bool:
+    """Wait until a program accepts connections at `address`; False if none does in time."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
-        with socket.socket() as probe:
-            probe.settimeout(1)
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                return True
-        time.sleep(POLL_SECONDS)
+        try:
+            socket.create_connection(address, timeout=1).close()
+        except OSError:
+            time.sleep(POLL_SECONDS)
+        else:
+            return True
     return False
 
 

@@ -97,10 +97,21 @@ def init(
         int, typer.Option(min=1, max=65535, help="Port of the monitor's page.")
     ] = 8002,
     mcp_port: Annotated[int, typer.Option(min=1, max=65535, help="Port of the MCP agent.")] = 8003,
+    stack: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="PATH", help="A stack file of your own. Its programs must be installed."
+        ),
+    ] = None,
 ) -> None:
     """Create a testbed: supervisord.conf, logs/, secrets/ and data/ in DIR (default: here)."""
     made, copy = initialise(
-        folder, force=force, broker_port=broker_port, monitor_port=monitor_port, mcp_port=mcp_port
+        folder,
+        stack,
+        force=force,
+        broker_port=broker_port,
+        monitor_port=monitor_port,
+        mcp_port=mcp_port,
     )
     place = folder.expanduser().absolute()
     _report(f"Created in {place}: {', '.join(made)}")
@@ -118,11 +129,14 @@ def start(config: Config = None, timeout: Timeout = 60) -> None:
     instance = _instance(config)
     status = lifecycle.start(instance, _report, timeout)
     _report(f"{len(status.programs)} programs are running.")
-    if listens := instance.ports().get("SWF_MONITOR_PORT"):
-        port = listens[1]
-        answers = lifecycle.wait_for_port(port, min(timeout, PAGE_SECONDS))
-        hint = "" if answers else f"   (it does not answer yet: {instance.command('logs monitor')})"
-        _report(f"The monitor's page: http://127.0.0.1:{port}/{hint}")
+    if page := instance.monitor_page:
+        url, listens = page
+        answers = lifecycle.wait_for_port(listens, min(timeout, PAGE_SECONDS))
+        logs = instance.command(f"logs {instance.monitor}")
+        _report(
+            f"The monitor's page: {url}"
+            + ("" if answers else f"   (it does not answer yet: {logs})")
+        )
 
 
 @app.command()
@@ -206,7 +220,10 @@ def status(
     elif now.programs:
         Console(highlight=False).print(now.as_table())
         if problems is None and not lost and now.exit_status == ALL_RUNNING:
-            _report("Running; health not checked: no monitor of this testbed reports it.")
+            probes = (
+                " The playbook status.yml checks its probes." if instance.is_provisioned else ""
+            )
+            _report(f"Running; health not checked: no monitor of this testbed reports it.{probes}")
     else:
         _report(f"The daemon is {now.daemon_state} and has no programs.")
     raise typer.Exit(SOME_NOT_RUNNING if lost or problems else now.exit_status)

@@ -104,7 +104,14 @@ def test_ports_have_the_variable_that_sets_them():
 
 @pytest.mark.parametrize("term", ["service", "client"])
 def test_each_service_says_what_it_consists_of(term):
-    found = look_up(services, term, swf_testbed_broker_tls=True, swf_testbed_roles=["monitor"])
+    found = look_up(
+        services,
+        term,
+        swf_testbed_broker_tls=True,
+        swf_testbed_roles=["monitor"],
+        swf_testbed_secret_names=["broker_password"],
+        swf_testbed_stack_health={"components": []},
+    )
     assert len(found) >= 3
     for item in found:
         for name, value in item.items():
@@ -274,3 +281,24 @@ def test_an_own_agent_is_asked_for_like_those_of_the_stack(tmp_path):
     )
     assert [probe["name"] for probe in health["probes"]] == ["agents"]
     assert {"name": "mine", "role": "agent"} in health["components"]
+
+
+@pytest.mark.parametrize(
+    "secrets,roles,asked",
+    [
+        (["broker_password", "database_password"], ["agent", "monitor"], {"broker", "database"}),
+        (["broker_password"], ["broker", "monitor"], set()),
+        (["broker_password"], ["agent"], {"broker", "monitor"}),
+        ([], ["agent"], {"monitor"}),
+    ],
+)
+def test_a_host_is_asked_for_services_that_its_programs_use(secrets, roles, asked):
+    found = look_up(
+        services,
+        "client",
+        swf_testbed_database_host="db.example.org",
+        swf_testbed_roles=roles,
+        swf_testbed_secret_names=secrets,
+        swf_testbed_stack_health={"components": [{"name": "web", "role": "monitor"}]},
+    )
+    assert {item["name"] for item in found if item["needed"]} - {"index"} == asked

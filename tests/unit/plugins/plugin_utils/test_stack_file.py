@@ -219,3 +219,60 @@ def test_directories_of_the_programs_are_removed_with_the_data():
     (made,) = stack(state_directories=["static"]).state_directories()
     assert made["path"] == "{{ swf_testbed_layout.state_dir }}/static"
     assert made["uninstall"] == "data"
+
+
+LISTENING = [{**item, "listens": {"host": "127.0.0.1", "port": "{{ %s_port }}" % item["name"], "variable": "x"}}
+             for item in SMALL["components"] if item["role"] != "agent"]  # fmt: skip
+
+
+def test_a_web_server_gets_the_longest_route_first():
+    found = stack(
+        components=LISTENING,
+        state_directories=["static", "tmp"],
+        routes=[
+            {"path": "/", "component": "web"},
+            {"path": "/static/", "directory": "static"},
+            {"path": "/hub/events/", "component": "hub", "streaming": True, "timeout": 90},
+        ],
+    )
+    hub, static, web = found.routes(found.names())
+    assert [route["path"] for route in (hub, static, web)] == ["/hub/events/", "/static/", "/"]
+    assert [route["path"] for route in found.routes(["web"])] == ["/static/", "/"], "hub is off"
+    assert (hub["host"], hub["port"], hub["timeout"]) == ("127.0.0.1", "{{ hub_port }}", 90)
+    assert static["directory"] == "{{ swf_testbed_layout.state_dir }}/static"
+    assert (web["port"], web["streaming"], web["timeout"]) == ("{{ web_port }}", False, 30)
+    # the web server can read what it serves, and nothing else
+    groups = {item["path"].rpartition("/")[2]: item["group"] for item in found.state_directories()}
+    assert groups == {
+        "static": "{{ swf_testbed_web_group }}",
+        "tmp": "{{ swf_testbed_layout.operators }}",
+    }
+
+
+def test_without_routes_the_monitor_answers_everything():
+    found = stack(components=LISTENING)
+    (route,) = found.routes(found.names())
+    assert (route["path"], route["port"]) == ("/", "{{ web_port }}")
+    assert stack().routes(stack().names()) == [], "it listens nowhere"
+
+
+@pytest.mark.parametrize(
+    "route,problem",
+    [
+        ({"path": "x/", "component": "web"}, "routes[0].path is not a valid path"),
+        ({"path": "/a;b/", "component": "web"}, "routes[0].path is not a valid path"),
+        ({"path": "/"}, "routes[0] has not exactly one of component and directory"),
+        ({"path": "/", "component": "web", "directory": "static"}, "exactly one of component and"),
+        ({"path": "/", "component": "worker"}, "routes[0].component has no address"),
+        ({"path": "/s/", "directory": "tmp"}, "routes[0].directory is not one of state_directories"),
+        ({"path": "/s", "directory": "static"}, "routes[0].path is of a directory and has no slash"),
+        ({"path": "/last", "component": "web"}, "routes have one path twice"),
+    ],
+)  # fmt: skip
+def test_a_route_that_cannot_be_served_is_refused(written, route, problem):
+    components = [*LISTENING, SMALL["components"][2]]
+    last = {"path": "/last", "component": "web"}
+    (text,) = problems(
+        written(components=components, state_directories=["static"], routes=[route, last])
+    )
+    assert problem in text

@@ -33,3 +33,12 @@ def test_the_configuration_names_the_monitor(tmp_path, line, database):
     path.write_text(CONF.replace("{monitor}", line))
     assert database_of(str(path)) == {"monitor_database": database, "monitor_url": "http://m"}
     assert configured(str(path))[1]["release"] == "/opt/x"
+
+
+def test_a_program_of_that_name_is_the_monitor_only_of_an_earlier_release(tmp_path):
+    path = tmp_path / "supervisord.conf"
+    text = '[program:monitor]\nenvironment=DB_HOST="db"\n'
+    path.write_text(text)
+    assert database_of(str(path))["monitor_database"] == "postgresql://db:5432/swfdb"
+    path.write_text("[swf-testbed]\nlistens =\n\n" + text)
+    assert database_of(str(path))["monitor_database"] == ""
