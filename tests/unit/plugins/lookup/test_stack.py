@@ -117,6 +117,7 @@ def test_the_paths_of_a_service_are_those_of_its_role():
     }
     assert found["broker"]["unit"] == "swf-broker.service"
     assert found["broker"]["certificate"] == "/etc/swf-broker/secrets/tls.pem"
+    assert found["redis"]["secrets_dir"] == "/etc/swf-redis/secrets"
     assert found["database"]["unit"] == "postgresql@*-main.service"
     assert found["database"]["certificate"] == "/etc/postgresql/*/main/swf-testbed.pem"
     assert found["monitor"]["placed"] == "/etc/nginx/conf.d/swf-monitor.conf"
