@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Runs on a host as root, with SECRETS, {name: secret}, before it: prints where they are, in
-files, environments and arguments, and files of the testbed that root does not own."""
+"""Runs on a host as root: prints where secrets are, in files, environments and arguments, and files
+of the testbed that root does not own."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ import json
 import os
 import pwd
 import stat
-import sys
 from pathlib import Path
 
 FOLDERS = ("/etc", "/opt", "/var", "/home", "/root", "/run", "/tmp")
 CODE = ("/etc/swf-testbed", "/opt/swf-testbed")
 BIGGEST = 50_000_000
+# {name: secret}; the test writes it into the text
+SECRETS: dict[str, str] = {}
 
 
 def files(folder):
@@ -33,14 +34,14 @@ def owner_of(state):
     return pwd.getpwuid(state.st_uid).pw_name
 
 
-def main(secrets):
+def main():
     found = {"files": {}, "environments": {}, "arguments": {}, "not of root": []}
     for folder in FOLDERS:
         for path, state in files(folder):
             if state.st_size > BIGGEST:
                 continue
             content = path.read_bytes()
-            for name, secret in secrets.items():
+            for name, secret in SECRETS.items():
                 if secret.encode() in content:
                     text = "%s %o" % (owner_of(state), state.st_mode & 0o777)
                     found["files"].setdefault(str(path), {})[name] = text
@@ -56,11 +57,11 @@ def main(secrets):
             except OSError:
                 continue
             program = next((word for word in words if "stand-in" in word), words[0])
-            for name, secret in secrets.items():
+            for name, secret in SECRETS.items():
                 if secret in content and process.name != str(os.getpid()):
                     found[kind].setdefault(os.path.basename(program), []).append(name)
     print(json.dumps(found))
 
 
 if __name__ == "__main__":
-    main(SECRETS)
+    main()

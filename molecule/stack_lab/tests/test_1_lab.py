@@ -66,9 +66,7 @@ def scan_of_the_hosts(site):
         for path in site.secrets.iterdir()
         if path.suffix == "" and path.is_file()
     }
-    text = "SECRETS = %r\n" % secrets + SCAN.read_text().replace(
-        "from __future__ import annotations\n", ""
-    )
+    text = SCAN.read_text().replace("] = {}\n", "] = %r\n" % secrets)
     return {
         host: json.loads(site.on(host, "python3", "-", text=text))
         for host in (SERVICES, *site.hosts)
