@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Git repositories of the packages of the stand-in stack.
 
-usage: python -m helpers.stand_in DIRECTORY [URL]
+usage: python -m helpers.stand_in DIRECTORY
 
-Makes them in a new directory, with sources.json, the value of swf_testbed_stack_sources. URL is where
-the hosts find the directory, if they see it at another place.
+Makes them in a new directory, with sources.json, the value of swf_testbed_stack_sources.
 """
 
 from __future__ import annotations
@@ -33,8 +32,7 @@ def git(folder: Path, *arguments: str) -> str:
 NAMES = ("stand-in-monitor", "stand-in-agent")
 
 
-def make(folder: Path, url: str = "") -> None:
-    (folder / "url").write_text(url or "file://%s" % folder)
+def make(folder: Path) -> None:
     for name in NAMES:
         shutil.copytree(FOLDER / name.removeprefix("stand-in-"), folder / name)
         git(folder / name, "init", "--quiet", "--initial-branch=main")
@@ -53,7 +51,7 @@ def commit(folder: Path, name: str, files: dict[str, str]) -> None:
 def write_sources(folder: Path) -> None:
     found = {
         name: {
-            "repository": "%s/%s" % ((folder / "url").read_text(), name),
+            "repository": "file://%s" % (folder / name),
             "commit": git(folder / name, "rev-parse", "HEAD"),
         }
         for name in NAMES
@@ -63,4 +61,4 @@ def write_sources(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    make(Path(sys.argv[1]), *sys.argv[2:])
+    make(Path(sys.argv[1]))
