@@ -73,34 +73,42 @@ def scan_of_the_hosts(site):
     }
 
 
+#: {path: secret} of each host
+OF_INDEX = {"/etc/swf-testbed/pip/netrc": "index_token"}
+PLACED = {
+    SERVICES: {
+        "/etc/swf-broker/secrets/users.properties": "broker_password",
+        "/etc/swf-redis/secrets/password.conf": "redis_password",
+    },
+    "lab-monitor": OF_INDEX
+    | {
+        "/etc/swf-testbed/secrets/" + file: file.replace("_url", "_password")
+        for file in (
+            *("api_token", "broker_password", "database_password"),
+            *("monitor_secret_key", "redis_url"),
+        )
+    },
+    "lab-node": OF_INDEX
+    | {"/etc/swf-testbed/secrets/" + name: name for name in ("api_token", "broker_password")},
+}
+
+
 def test_code_and_configuration_belong_to_root(site, scan):
     for host in site.hosts:
         assert scan[host]["not of root"] == []
 
 
 def test_secrets_are_in_their_files_alone(scan):
-    assert {host: sorted(found["files"]) for host, found in scan.items()} == {
-        SERVICES: sorted(
-            ["/etc/swf-broker/secrets/users.properties", "/etc/swf-redis/secrets/password.conf"]
-        ),
-        "lab-monitor": sorted(
-            "/etc/swf-testbed/secrets/" + name
-            for name in (
-                "api_token",
-                "broker_password",
-                "database_password",
-                "monitor_secret_key",
-                "redis_url",
-            )
-        ),
-        "lab-node": [
-            "/etc/swf-testbed/secrets/api_token",
-            "/etc/swf-testbed/secrets/broker_password",
-        ],
-    }
-    for found in scan.values():
-        modes = {text for names in found["files"].values() for text in names.values()}
-        assert modes == {"root 600"}
+    for host, found in scan.items():
+        # the key of the digests is beside them, and the monitor stores the token in its database
+        files = {
+            path: names
+            for path, names in found["files"].items()
+            if list(names) != ["digest_key"] and not path.startswith("/var/lib/postgresql/")
+        }
+        assert files == {path: {name: "root 600"} for path, name in PLACED[host].items()}
+        digests = [path for path, names in found["files"].items() if "digest_key" in names]
+        assert digests and all("/provenance/" in path for path in digests)
 
 
 def test_secrets_are_in_the_environment_of_the_programs_that_the_stack_declares(scan):
