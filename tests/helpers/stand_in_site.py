@@ -8,6 +8,7 @@ import os
 import pwd
 import ssl
 import subprocess
+import time
 import urllib.request
 from pathlib import Path
 from typing import Any
@@ -49,6 +50,10 @@ class Site:
     def release(self, host: str) -> str:
         """The path of the active release of a host."""
         raise NotImplementedError
+
+    def new_secrets(self) -> list[str]:
+        """Options of a playbook with a secret that this run would change."""
+        return []
 
     def releases(self) -> dict[str, str]:
         return {host: self.release(host) for host in self.hosts}
@@ -93,6 +98,21 @@ class Lab(Site):
         run = Path(first["swf_molecule_dir"])
         self.repositories, self.secrets = run / "repositories", run / "controller/secrets"
         self.context = ssl.create_default_context(cafile=run / "controller/ca/ca.pem")
+
+    def new_secrets(self) -> list[str]:
+        path = self.repositories.parent / "new_secrets.json"
+        path.write_text(json.dumps({"swf_testbed_redis_password": "another-password"}))
+        return ["-e", "@%s" % path]
+
+    def heard(self) -> int:
+        """The number of messages that the listener has counted in Redis."""
+        return json.loads(self.get("/api/messages/"))["heard"]
+
+    def wait_for_messages(self, seconds: float = 60) -> None:
+        before, deadline = self.heard(), time.monotonic() + seconds
+        while self.heard() < before + 3:
+            assert time.monotonic() < deadline, "%d messages, and then %d" % (before, self.heard())
+            time.sleep(1)
 
     def on(self, host: str, *command: str, text: str = "") -> str:
         """The output of a command of root on a host.

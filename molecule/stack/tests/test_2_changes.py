@@ -43,8 +43,9 @@ def test_an_agent_that_is_not_heard_of_fails_the_gate(site):
         ", timeout=10\n            ).close()", ")"
     )
     stand_in.commit(site.repositories, "stand-in-agent", {path: silent})
-    done = site.play()
+    done = site.play("site.yml", *site.new_secrets())
     assert done.returncode != 0 and "worker" in done.stdout, done.stdout
+    assert not site.new_secrets() or "secrets that this run changed were restored" in done.stdout
     assert {host: site.release(host) for host in site.workers} == before
     assert len(site.agents()) == 1
     stand_in.commit(site.repositories, "stand-in-agent", {path: text})
