@@ -30,7 +30,7 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._run import (
 
 LAYOUT = "swf_testbed_layout_"
 # groups of services with secrets, and a record of them
-SERVICES = {"broker", "database", "monitor"}
+SERVICES = {"broker", "database", "monitor", "redis"}
 # seconds that the earlier of two simultaneous runs waits for the other, which may hold some of the
 # hosts
 PATIENCE = 20

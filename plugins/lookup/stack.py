@@ -22,7 +22,8 @@ options:
         not optional, V(extra) those that the host
         runs in addition (the inventory adds them, or they are services that the instance runs for
         itself), V(packages) the distributions that have their programs, and
-        V(distributions) these and the libraries of the stack.
+        V(distributions) these and the libraries of the stack, without those that are built from git
+        repositories.
       - V(roles) are the roles of the components that the host runs, such as V(monitor), and
         V(secrets) the names of the secrets that they need, and V(secret_files) the files of these
         secrets, with their content.

@@ -18,7 +18,7 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._unreached imp
 #: the plays register these before programs switch to the new configuration. A missing host has the
 #: result of the task at which it dropped out.
 REGISTERED = ("swf_testbed_reached", "swf_testbed_index_access", "swf_testbed_release")
-SERVICES = {"index", "database", "broker", "monitor"}
+SERVICES = {"index", "database", "broker", "redis", "monitor"}
 
 
 def lost_by(variables: dict[str, Any]) -> dict[str, Any]:

@@ -13,6 +13,7 @@ REGISTERED = {
     "swf_testbed_index_restored": "paths",
     "swf_testbed_database_restored": "paths",
     "swf_testbed_broker_restored": "paths",
+    "swf_testbed_redis_restored": "paths",
     "swf_testbed_monitor_restored": "paths",
     "swf_testbed_restored": "secrets",
 }

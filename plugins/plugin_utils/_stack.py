@@ -174,7 +174,11 @@ class Stack:
         )
 
     def distributions(self) -> list[str]:
-        """The libraries of the stack and the packages."""
+        """The libraries of the stack and the packages, without those from git repositories."""
+        from_git = {source["name"] for source in self.content.get("sources", [])}
+        return [name for name in self._distributions() if name not in from_git]
+
+    def _distributions(self) -> list[str]:
         return list(self.content.get("distributions", {}).get("libraries", [])) + self.packages()
 
     def requirements(self) -> list[str]:
@@ -200,7 +204,7 @@ class Stack:
         return {"postgresql": "", "sqlite": "", "redis": False, **self.content["requires"]}
 
     def import_check(self) -> list[str]:
-        check = self.content.get("distributions", {}).get("import_check", self.distributions())
+        check = self.content.get("distributions", {}).get("import_check", self._distributions())
         named = (NAME_OF_REQUIREMENT.match(text) for text in self.extra_requirements())
         return list(check) + [found[1] for found in named if found]
 

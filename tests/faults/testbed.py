@@ -92,6 +92,7 @@ class Testbed:
                             "testbed": group,
                             "database": {},
                             "broker": {},
+                            "redis": {},
                             "monitor": {},
                             "agents": {},
                         },

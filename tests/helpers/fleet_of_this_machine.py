@@ -45,7 +45,7 @@ class Fleet:
 
         :param groups: {group: {host: variables}}; those of agents are in testbed, too.
         """
-        names = ("index", "database", "broker", "monitor", "agents", "testbed")
+        names = ("index", "database", "broker", "redis", "monitor", "agents", "testbed")
         children = {name: {"hosts": groups.get(name, {})} for name in names}
         children["testbed"]["children"] = {"agents": {}}
         (self.folder / "hosts.yml").write_text(

@@ -43,7 +43,7 @@ def playbooks_of_a_login(host, tmp_path):
         **{"swf_testbed_%s_port" % name: port for name, port in PORTS.items()},
     )
     # the index is that of the host: no host of these plays serves one
-    groups = {name: {} for name in ("index", "database", "broker", "monitor", "agents")}
+    groups = {name: {} for name in ("index", "database", "broker", "redis", "monitor", "agents")}
     inventory = {
         "all": {"vars": variables, "children": dict(groups, testbed={"hosts": {"login": {}}})}
     }

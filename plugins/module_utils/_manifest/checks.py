@@ -33,7 +33,8 @@ OF_SERVICES = {
         "/opt/swf-broker",
         "/var/lib/swf-broker",
         "/var/lib/private/swf-broker",
-    )
+    ),
+    "redis": ("/etc/swf-redis",),
 }
 # other directories in which the roles of services place single files, and snapshots of the files that
 # a change of secrets replaces

@@ -23,21 +23,23 @@ SERVICES = {
     "swf_testbed_index_host": "swf_testbed_package_index_listen",
     "swf_testbed_broker_host": "swf_testbed_broker_listen",
     "swf_testbed_database_host": "swf_testbed_database_listen",
+    "swf_testbed_redis_host": "swf_testbed_redis_listen",
 }
 HOSTS = (
     *SERVICES,
     "swf_testbed_monitor_host",
     "swf_testbed_mcp_host",
-    "swf_testbed_redis_host",
     "swf_testbed_package_index_listen",
     "swf_testbed_broker_listen",
 )
 LISTS = (
     "swf_testbed_monitor_proxy_listen",
     "swf_testbed_database_listen",
+    "swf_testbed_redis_listen",
     "swf_testbed_package_index_names",
     "swf_testbed_broker_names",
     "swf_testbed_database_names",
+    "swf_testbed_redis_names",
     "swf_testbed_monitor_proxy_names",
 )
 URLS = (

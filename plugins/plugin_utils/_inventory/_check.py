@@ -63,7 +63,7 @@ TESTBED = ("preflight", "pip_index", "release", "testbed", "status")
 
 def roles_of(groups: Iterable[str], variables: Mapping[str, Any]) -> list[str]:
     """The roles that site.yml applies to a host in these groups."""
-    roles = {"common"} | ({"database", "broker"} & set(groups))
+    roles = {"common"} | ({"database", "broker", "redis"} & set(groups))
     if "monitor" in groups:
         roles.add("monitor_proxy")
     if "testbed" in groups:

@@ -53,6 +53,7 @@ ON_HOST = (
 CERTIFICATES = {
     "swf_testbed_broker": "swf_testbed_broker_names",
     "swf_testbed_database": "swf_testbed_database_names",
+    "swf_testbed_redis": "swf_testbed_redis_names",
     "swf_testbed_monitor_proxy": "swf_testbed_monitor_proxy_names",
     "swf_testbed_package_index": "swf_testbed_package_index_names",
 }

@@ -20,9 +20,10 @@ SECRETS: dict[str, tuple[str, ...]] = {
     "swf_testbed_index_token": ("index",),
     "swf_testbed_broker_password": ("broker",),
     "swf_testbed_database_password": ("database",),
+    "swf_testbed_redis_password": ("redis",),
 }
 AUTHORITIES: dict[str, tuple[str, ...]] = {
-    "swf_testbed_ca_cert": ("broker", "database", "monitor"),
+    "swf_testbed_ca_cert": ("broker", "database", "redis", "monitor"),
     "swf_testbed_index_ca_cert": ("index",),
 }
 FIX = (

@@ -15,7 +15,7 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory._pr
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory._values import Values
 
 #: groups of the inventory whose roles run a service
-GROUPS = {"database": "database"}
+GROUPS = {"database": "database", "cache": "redis"}
 
 
 def without_server(values: Values) -> Iterator[Problem]:

@@ -79,6 +79,10 @@ def listeners(values: Values) -> Iterator[tuple[str, str, list[str], int]]:
                 values.entries("swf_testbed_database_listen"),
             )
         )
+    if "redis" in values.groups:
+        found.append(
+            ("Redis", "swf_testbed_redis_port", values.entries("swf_testbed_redis_listen"))
+        )
     if "monitor" in values.groups:
         variable = (
             "swf_testbed_monitor_proxy_port"
@@ -153,6 +157,11 @@ def without_tls(values: Values) -> Iterator[Problem]:
             "set swf_testbed_index_tls to true, or swf_testbed_package_index_listen to 127.0.0.1",
         ),
         (
+            "swf_testbed_redis_listen",
+            "redis" in values.groups and not values.truth("swf_testbed_redis_tls"),
+            "set swf_testbed_redis_tls to true, or swf_testbed_redis_listen to [127.0.0.1]",
+        ),
+        (
             "swf_testbed_broker_host",
             runs(values, "broker"),
             "write 127.0.0.1. The broker of the testbed has no TLS: for other hosts, add a host to the "
@@ -171,14 +180,15 @@ def without_tls(values: Values) -> Iterator[Problem]:
         ),
     ]
     for name, without, fix in exposed:
-        host = values.text(name)
-        if without and host and not is_loopback(host):
-            yield problem(
-                name,
-                host,
-                "would accept connections without TLS, and secrets would be sent unencrypted",
-                fix,
-            )
+        listen = values.get(name) if without else None
+        for host in listen if isinstance(listen, list) else [listen]:
+            if host and isinstance(host, str) and not is_loopback(host):
+                yield problem(
+                    name,
+                    host,
+                    "would accept connections without TLS, and secrets would be sent unencrypted",
+                    fix,
+                )
     if runs(values, "broker") and values.truth("swf_testbed_broker_tls"):
         yield problem(
             "swf_testbed_broker_tls",
@@ -189,6 +199,7 @@ def without_tls(values: Values) -> Iterator[Problem]:
         )
     for prefix, switch in (
         ("swf_testbed_broker", "swf_testbed_broker_tls"),
+        ("swf_testbed_redis", "swf_testbed_redis_tls"),
         ("swf_testbed_package_index", "swf_testbed_index_tls"),
     ):
         for name in (prefix + "_certificate", prefix + "_certificate_key"):
@@ -317,8 +328,10 @@ def external_services(values: Values) -> Iterator[Problem]:
                 host,
                 address,
                 "is an external %s, and its credentials are not set" % group,
-                "set %s" % secret
-                if group == "redis"
-                else "set %s (and %s), or add a host to the group %s"
-                % (secret, re.sub("_[a-z]+$", "_user", secret), group),
+                "set %s%s, or add a host to the group %s"
+                % (
+                    secret,
+                    "" if group == "redis" else " (and %s)" % re.sub("_[a-z]+$", "_user", secret),
+                    group,
+                ),
             )

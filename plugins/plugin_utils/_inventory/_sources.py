@@ -47,13 +47,15 @@ def wrong_sources(values: Values) -> Iterator[Problem]:
                 "is not a checksum",
                 "write sha256: or sha512: and the hexadecimal digits",
             )
-    if "database" in values.groups and not values.text("swf_testbed_database_host"):
-        yield Problem(
-            "swf_testbed_database_host",
-            "is empty",
-            "the group database contains this host",
-            "write the address of this host, or remove it from the group",
-        )
+    for group in ("database", "redis"):
+        name = "swf_testbed_%s_host" % group
+        if group in values.groups and not values.text(name):
+            yield Problem(
+                name,
+                "is empty",
+                "the group %s contains this host" % group,
+                "write the address of this host, or remove it from the group",
+            )
 
 
 def of_indexes(values: Values) -> Iterator[Problem]:

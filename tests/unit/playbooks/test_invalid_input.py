@@ -395,6 +395,12 @@ INPUTS = {
             "set swf_testbed_broker_password",
         ),
         ({}, "swf_testbed_database_host is empty", "database"),
+        ({}, "swf_testbed_redis_host is empty", "redis"),
+        (
+            {"swf_testbed_redis_host": "192.0.2.1"},
+            "swf_testbed_redis_listen would accept connections without TLS",
+            "redis",
+        ),
         (
             {"swf_testbed_broker_engine": "artemis"},
             "swf_testbed_broker_archive_url is empty",
@@ -939,7 +945,7 @@ def test_whatever_a_value_is_the_answer_is_a_refusal(checks, value):
         for entry in yaml.safe_load(path.read_text())["argument_specs"].values()
         for name, option in entry["options"].items()
     }
-    groups = ["database", "broker", "monitor"]
+    groups = ["database", "broker", "redis", "monitor"]
     assert "nothing was changed" in checks.refusal(dict.fromkeys(options, value), groups)
     secrets = [
         name

@@ -103,6 +103,7 @@ def test_the_tasks_are_those_that_are_known():
         "monitor_proxy",
         "package_index",
         "pip_index",
+        "redis",
         "testbed",
     }
 
@@ -132,6 +133,11 @@ def an_inventory(tmp_path):
         ],
         "__broker_config": str(tmp_path / "broker"),
         "__broker_secrets": str(tmp_path / "broker/secrets"),
+        "__redis_config": str(tmp_path / "redis"),
+        "__redis_secrets": str(tmp_path / "redis/secrets"),
+        "swf_testbed_redis_host": "127.0.0.1",
+        "swf_testbed_redis_tls": True,
+        "swf_testbed_redis_password": PASSWORD,
         "__database_config": str(tmp_path / "database"),
         "__monitor_proxy_config": str(tmp_path / "host"),
         "swf_testbed_database_host": "127.0.0.1",
@@ -205,6 +211,7 @@ def test_placing_secrets_shows_them_to_no_callback_plugin(inventory):
     assert (
         len(keys) >= 3 and PASSWORD in (inventory / "broker/secrets/users.properties").read_text()
     )
+    assert PASSWORD in (inventory / "redis/secrets/password.conf").read_text()
     leaks = Leaks(API_TOKEN, PASSWORD, INDEX_TOKEN, *keys)
     for number, done in enumerate(outputs):
         leaks.text("output %d" % number, done.stdout)

@@ -111,7 +111,7 @@ class Fleet:
             "swf_testbed_controller_dir": str(folder / "controller"),
         }
         groups = {"testbed": {"hosts": dict.fromkeys(hosts, {})}, "agents": {"hosts": {"two": {}}}}
-        groups.update({name: {} for name in ("index", "database", "broker", "monitor")})
+        groups.update({name: {} for name in ("index", "database", "broker", "redis", "monitor")})
         (folder / "hosts.json").write_text(
             json.dumps({"all": {"hosts": hosts, "vars": everywhere, "children": groups}})
         )

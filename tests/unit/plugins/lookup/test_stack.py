@@ -47,6 +47,12 @@ def test_names_and_packages():
     assert set(look_up(stack, "distributions")) == {*look_up(stack, "packages"), *libraries}
 
 
+def test_an_index_is_not_asked_for_what_git_has():
+    """The host would install what another person publishes under that name."""
+    assert look_up(stack, "distributions", swf_testbed_stack="bnlnpps") == ["swf-broker"]
+    assert "swf-testbed" in look_up(stack, "import_check", swf_testbed_stack="bnlnpps")
+
+
 def test_the_packages_are_those_of_the_checkout(root):
     folders = {path.parent.name for path in (root / "packages").glob("*/pyproject.toml")}
     assert set(look_up(stack, "distributions")) == folders
@@ -124,6 +130,7 @@ def test_the_paths_of_a_service_are_those_of_its_role():
     }
     assert found["broker"]["unit"] == "swf-broker.service"
     assert found["broker"]["certificate"] == "/etc/swf-broker/secrets/tls.pem"
+    assert found["redis"]["secrets_dir"] == "/etc/swf-redis/secrets"
     assert found["database"]["unit"] == "postgresql@*-main.service"
     assert found["database"]["certificate"] == "/etc/postgresql/*/main/swf-testbed.pem"
     assert found["monitor"]["placed"] == "/etc/nginx/conf.d/swf-monitor.conf"

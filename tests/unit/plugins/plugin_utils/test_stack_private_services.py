@@ -163,7 +163,7 @@ def test_in_system_scope_the_inventory_must_name_the_servers(path):
     database, redis = problems(path, swf_testbed_scope="system")
     assert "swf_testbed_database_host is empty, and the stack needs postgresql" in database
     assert "add a host to the group database" in database
-    assert "swf_testbed_redis_host is empty" in redis and "Fix: " in redis
+    assert "swf_testbed_redis_host is empty" in redis and "the group redis" in redis
     servers = {"swf_testbed_database_host": "db", "swf_testbed_redis_host": "r"}
     assert problems(path, swf_testbed_scope="system", **servers) == []
     only = {"swf_testbed_components": ["agent"]}

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The monitor of the stand-in stack: a database, a token, a page, and agents that are heard of."""
+"""The monitor of the stand-in stack: a database, a token, a page, agents that are heard of, and
+messages that are counted."""
 
 from __future__ import annotations
 
@@ -13,6 +14,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import docopt
+import psycopg
+import redis
+import stomp
 
 USAGE = """
 usage: stand-in-monitor migrate
@@ -22,6 +26,7 @@ usage: stand-in-monitor migrate
        stand-in-monitor listen
 """
 TEMPLATE = Path("templates/page.html")  # in the source tree, which is the working directory
+TOPIC = "/topic/stand-in"
 
 
 def settings() -> dict[str, str]:
@@ -35,22 +40,42 @@ def settings() -> dict[str, str]:
     return found
 
 
-def database() -> sqlite3.Connection:
-    return sqlite3.connect(settings()["STAND_IN_DATABASE"], timeout=10)
+def execute(text: str, *values: object) -> list[tuple]:
+    """In PostgreSQL, if the environment has an address, otherwise in SQLite."""
+    found = settings()
+    if "DB_HOST" not in found:
+        with sqlite3.connect(found["STAND_IN_DATABASE"], timeout=10) as file:
+            return file.execute(text, values).fetchall()
+    with psycopg.connect(
+        host=found["DB_HOST"],
+        port=found["DB_PORT"],
+        dbname=found["DB_NAME"],
+        user=found["DB_USER"],
+        password=found["DB_PASSWORD"],
+        sslmode="verify-full",
+        sslrootcert=found["STAND_IN_CA"],
+    ) as server:
+        cursor = server.execute(text.replace("?", "%s"), values)
+        return cursor.fetchall() if cursor.description else []
+
+
+def counter() -> redis.Redis | None:
+    """Where the listener and the web server both find the number of messages."""
+    url = settings().get("REDIS_URL")
+    return redis.Redis.from_url(url) if url else None
 
 
 def migrate() -> None:
-    with database() as connection:
-        connection.execute("CREATE TABLE IF NOT EXISTS tokens (key TEXT PRIMARY KEY)")
-        connection.execute(
-            "CREATE TABLE IF NOT EXISTS agents (name TEXT PRIMARY KEY, pid INTEGER, hostname TEXT, heard TEXT)"
-        )
+    execute("CREATE TABLE IF NOT EXISTS tokens (key TEXT PRIMARY KEY)")
+    execute(
+        "CREATE TABLE IF NOT EXISTS agents (name TEXT, hostname TEXT, pid INTEGER, heard TEXT, "
+        "PRIMARY KEY (name, hostname))"
+    )
 
 
 def token() -> None:
-    with database() as connection:
-        connection.execute("DELETE FROM tokens")
-        connection.execute("INSERT INTO tokens VALUES (?)", (sys.stdin.read().strip(),))
+    execute("DELETE FROM tokens")
+    execute("INSERT INTO tokens VALUES (?)", sys.stdin.read().strip())
 
 
 def collect() -> None:
@@ -61,8 +86,7 @@ def collect() -> None:
 
 class Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
-        with database() as connection:
-            rows = connection.execute("SELECT name, pid, hostname, heard FROM agents").fetchall()
+        rows = execute("SELECT name, pid, hostname, heard FROM agents")
         keys = ("instance_name", "pid", "hostname", "last_heartbeat")
         if self.path == "/":
             page = Path(settings()["STAND_IN_STATIC"], "page.html").read_text()
@@ -71,19 +95,24 @@ class Handler(BaseHTTPRequestHandler):
             self.answer(200, json.dumps({"systemagents": "/api/systemagents/"}))
         elif self.path == "/api/systemagents/":
             self.answer(200, json.dumps([dict(zip(keys, row)) for row in rows]))
+        elif self.path == "/api/messages/":
+            server = counter()
+            self.answer(200, json.dumps({"heard": int(server.get(TOPIC) or 0) if server else None}))
         else:
             self.answer(404, "{}")
 
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         key = self.headers.get("Authorization", "").removeprefix("Token ")
-        with database() as connection:
-            if not connection.execute("SELECT 1 FROM tokens WHERE key = ?", (key,)).fetchone():
-                self.answer(401, "{}")
-                return
-            heard = datetime.now(timezone.utc).isoformat()
-            row = (body["instance_name"], body["pid"], body["hostname"], heard)
-            connection.execute("INSERT OR REPLACE INTO agents VALUES (?, ?, ?, ?)", row)
+        if not execute("SELECT 1 FROM tokens WHERE key = ?", key):
+            self.answer(401, "{}")
+            return
+        heard = datetime.now(timezone.utc).isoformat()
+        execute(
+            "INSERT INTO agents VALUES (?, ?, ?, ?) ON CONFLICT (name, hostname) "
+            "DO UPDATE SET pid = excluded.pid, heard = excluded.heard",
+            *(body["instance_name"], body["hostname"], body["pid"], heard),
+        )
         self.answer(200, "{}")
 
     def answer(self, status: int, text: str, content_type: str = "application/json") -> None:
@@ -96,15 +125,31 @@ class Handler(BaseHTTPRequestHandler):
 def serve(host: str, port: int) -> None:
     if not settings().get("SECRET_KEY"):
         sys.exit("SECRET_KEY is not set")
-    with database() as connection:
-        connection.execute("SELECT 1 FROM tokens")
+    execute("SELECT 1 FROM tokens")
     ThreadingHTTPServer((host, port), Handler).serve_forever()
 
 
+class Ears(stomp.ConnectionListener):
+    def on_message(self, _frame: object) -> None:
+        server = counter()
+        if server:
+            server.incr(TOPIC)
+
+
 def listen() -> None:
-    """Runs; what a listener of a broker does is not what is tested with it."""
-    while True:
+    """Counts the messages of the agents, or waits if there is no broker."""
+    found = settings()
+    while "ACTIVEMQ_HOST" not in found:
         time.sleep(60)
+    address = [(found["ACTIVEMQ_HOST"], int(found["ACTIVEMQ_PORT"]))]
+    connection = stomp.Connection(address, heartbeats=(10000, 10000))
+    connection.set_ssl(address, ca_certs=found["STAND_IN_CA"])
+    connection.set_listener("", Ears())
+    connection.connect(found["ACTIVEMQ_USER"], found["ACTIVEMQ_PASSWORD"], wait=True)
+    connection.subscribe(TOPIC, id="ears")
+    while connection.is_connected():
+        time.sleep(1)
+    sys.exit("The connection to the broker is gone")
 
 
 def main() -> None:

@@ -1,0 +1,1 @@
+../../stack/tests/test_2_changes.py
