@@ -66,6 +66,7 @@ NOT_FOR_SUPERVISORD = frozenset(
         "package",
         "repository",
         "listens",
+        "database_connections",
         "secrets",
         "secrets_in",
         "start_timeout",
@@ -229,6 +230,19 @@ class Stack:
         ]
         common = {"page": "", "summary": "", "flow": []}
         return {**common, **found, "probes": probes, "components": components}
+
+    def connections(self, names: Sequence[str]) -> list[int]:
+        """The numbers of connections to PostgreSQL of the components of a host."""
+        here = self._here(names)
+        return [
+            int(item.get("database_connections") or 0)
+            for item in self.components
+            if item["name"] in here
+        ]
+
+    def broker(self) -> dict[str, Any]:
+        """What the stack needs of a broker."""
+        return dict(self.content.get("broker", {}))
 
     def start_timeouts(self, names: Sequence[str]) -> list[int]:
         """The longest times that the start of the components of a host may take."""

@@ -68,19 +68,22 @@ class Connection:
         self._messages: list[Frame] = []
         self.heart_beats = 0
 
-    def connect(self, host: str, login: str, passcode: str) -> Frame:
-        """Log in; the answer has the version and the name of the server."""
-        self.send(
-            "CONNECT",
-            {
-                "accept-version": "1.1,1.2",
-                "host": host,
-                "login": login,
-                "passcode": passcode,
-                "heart-beat": "1000,1000",
-            },
-        )
+    def connect(self, host: str, login: str, passcode: str, heart_beat: str = "0,0") -> Frame:
+        """Log in; the answer has the name of the server, and its heart-beats.
+
+        :raises StompError: it refuses the login.
+        """
+        headers = {"accept-version": "1.2", "host": host, "login": login, "passcode": passcode}
+        self.send("CONNECT", {**headers, "heart-beat": heart_beat})
         return self._answer("CONNECTED", self.timeout)
+
+    def beats(self, seconds: float) -> bool:
+        """Whether a heart-beat of the broker arrives in time."""
+        deadline = time.monotonic() + seconds
+        while not self.heart_beats and time.monotonic() < deadline:
+            self.stream.sendall(b"\n")
+            self.messages(0.2)
+        return bool(self.heart_beats)
 
     def send(self, command: str, headers: Mapping[str, str], body: str = "") -> None:
         self.stream.sendall(Frame(command, headers, body).encoded())
