@@ -80,7 +80,7 @@ def examine(item: Mapping[str, Any], timeout: float, most: float) -> list[Findin
     found: list[Finding] = []
     lacks = [] if beats else ["it sends no heart-beats, which show that a connection is lost"]
     lines: list[str] = []
-    doubts = []
+    doubts: list[str] = []
     addresses = list(scratch_addresses(item))
     sent = time.time()
     with ThreadPoolExecutor(len(addresses)) as pool:

@@ -121,7 +121,7 @@ def numbers(text: str) -> list[int]:
 
 
 def rights(item: Mapping[str, Any], session: Connection) -> Iterator[Finding]:
-    table = "swf_testbed_check_%s" % os.urandom(4).hex()
+    table = "swf_check_%s" % os.urandom(4).hex()
     try:
         session.query("BEGIN; CREATE TABLE %s (id integer); DROP TABLE %s" % (table, table))
     except PostgresqlError as error:
