@@ -299,7 +299,12 @@ class Stack:
         """What swf-broker is told of the addresses; another broker of a stack has no use for it."""
         declared = self.content.get("broker", {})
         return {
-            "SWF_BROKER_%s" % routing.upper(): ",".join(declared.get(routing, []))
+            "SWF_BROKER_%s" % routing.upper(): ",".join(
+                # it treats all of a pattern by their beginning
+                name
+                for name in declared.get(routing, [])
+                if not name.endswith("#")
+            )
             for routing in ("anycast", "multicast")
         }
 

@@ -7,12 +7,12 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.findin
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._doctor import used
 
 
-def findings(port, **item):
+def findings(port, timeout=5, **item):
     """The findings of a service on 127.0.0.1."""
     defaults = {name: option.get("default") for name, option in used.SUBOPTIONS.items()}
     given = {"name": "service", "host": "127.0.0.1", "port": port, "variable": "swf_testbed_x_host"}
-    return used.examine([{**defaults, **given, **item}], 5, 0, 5.0)
+    return used.examine([{**defaults, **given, **item}], timeout, 0, 5.0)
 
 
-def texts(port, **item):
-    return [message(found) for found in findings(port, **item)]
+def texts(port, timeout=5, **item):
+    return [message(found) for found in findings(port, timeout, **item)]

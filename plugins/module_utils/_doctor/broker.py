@@ -33,10 +33,12 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._service.socke
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._service.stomp import (
     Connection,
     Frame,
+    RefusedError,
     StompError,
 )
 
 LOGIN = "Correct swf_testbed_broker_user and swf_testbed_broker_password"
+ADDRESS = "Correct swf_testbed_broker_host, swf_testbed_broker_port and swf_testbed_broker_tls"
 #: milliseconds
 HEART_BEAT = 1000
 ROUTINGS = ("anycast", "multicast")
@@ -47,6 +49,7 @@ FORBIDDEN = re.compile(
     r"access denied|security",
     re.IGNORECASE,
 )
+EMPTY_GOES = "<auto-delete-queues>true</auto-delete-queues><auto-delete-addresses>true</auto-delete-addresses>"
 RIGHTS = (
     "createAddress",
     "createDurableQueue",
@@ -72,9 +75,12 @@ def examine(item: Mapping[str, Any], timeout: float, most: float) -> list[Findin
     where = "%s:%d" % (item["host"], item["port"])
     try:
         server, beats = greeting(item, timeout)
-    except (StompError, OSError) as error:
+    except RefusedError as error:
         why = "%s: %s" % (where, error)
         return [finding("login", "the broker refuses the login of the programs", why, LOGIN)]
+    except (StompError, OSError) as error:
+        why = "%s: %s" % (where, error)
+        return [finding("login", "the broker does not answer in STOMP", why, ADDRESS)]
     if not item["probe"]:
         return []
     found: list[Finding] = []
@@ -154,7 +160,7 @@ def scratch_addresses(item: Mapping[str, Any]) -> Iterator[tuple[Address, list[s
         always.append(("multicast", ""))
     for (routing, form), names in wanted.items():
         if names or (routing, form) in always:
-            declared = bool(needs.get("routing_headers"))
+            declared = routing == "anycast" and bool(needs.get("routing_headers"))
             part = routing[0] + form[1:2] + "h" * declared
             name = "%s%s%s.%s" % (form, item["probe"], part, suffix)
             yield Address(name, routing, declared), names
@@ -200,19 +206,22 @@ def shown(names: list[str]) -> str:
 def declaration(address: Address, names: list[str]) -> list[str]:
     """The lines of broker.xml that declare addresses of the stack, and the scratch address."""
     lines = []
-    for name in map(quoteattr, names):
+    for name in map(quoteattr, (name for name in names if not name.endswith("#"))):
         queue = "<anycast><queue name=%s/></anycast>" % name
         content = queue if address.routing == "anycast" else "<multicast/>"
         lines.append("in <addresses>: <address name=%s>%s</address>" % (name, content))
     routing = address.routing.upper()
+    patterns = [*(name for name in names if name.endswith("#")), pattern(address)]
     setting = (
         "in <address-settings>: <address-setting match=%s>"
         "<default-address-routing-type>%s</default-address-routing-type>"
         "<default-queue-routing-type>%s</default-queue-routing-type>"
-        "<auto-delete-queues>true</auto-delete-queues>"
-        "<auto-delete-addresses>true</auto-delete-addresses></address-setting>"
+        "%s</address-setting>"
     )
-    return [*lines, setting % (quoteattr(pattern(address)), routing, routing)]
+    for name in patterns:
+        gone = EMPTY_GOES if name == patterns[-1] else ""
+        lines.append(setting % (quoteattr(name), routing, routing, gone))
+    return lines
 
 
 def pattern(address: Address) -> str:

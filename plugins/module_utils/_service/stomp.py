@@ -14,7 +14,11 @@ UNESCAPES = {value: key for key, value in ESCAPES.items()}
 
 
 class StompError(Exception):
-    """The broker answered with an error, or its answer is not STOMP."""
+    """The broker does not answer, or its answer is not STOMP."""
+
+
+class RefusedError(StompError):
+    """The broker answered with an error."""
 
 
 class Frame:
@@ -71,9 +75,9 @@ class Connection:
     def connect(self, host: str, login: str, passcode: str, heart_beat: str = "0,0") -> Frame:
         """Log in; the answer has the name of the server, and its heart-beats.
 
-        :raises StompError: it refuses the login.
+        :raises RefusedError: it refuses the login.
         """
-        headers = {"accept-version": "1.2", "host": host, "login": login, "passcode": passcode}
+        headers = {"accept-version": "1.1,1.2", "host": host, "login": login, "passcode": passcode}
         self.send("CONNECT", {**headers, "heart-beat": heart_beat})
         return self._answer("CONNECTED", self.timeout)
 
@@ -91,7 +95,7 @@ class Connection:
     def confirmed(self, command: str, headers: Mapping[str, str], body: str = "") -> None:
         """Send a frame, and wait until the broker has processed it.
 
-        :raises StompError: it refuses the frame.
+        :raises RefusedError: it refuses the frame.
         """
         receipt = "r%d" % next(self._numbers)
         self.send(command, {**headers, "receipt": receipt}, body)
@@ -111,6 +115,7 @@ class Connection:
         return found
 
     def close(self) -> None:
+        self.timeout = min(self.timeout, 1)
         try:
             self.confirmed("DISCONNECT", {})
         except (OSError, StompError):
@@ -130,7 +135,7 @@ class Connection:
     def _take(self, frame: Frame) -> None:
         if frame.command == "ERROR":
             text = frame.headers.get("message") or frame.body
-            raise StompError(" ".join(text.split()) or "an error without a text")
+            raise RefusedError(" ".join(text.split()) or "an error without a text")
         if frame.command == "MESSAGE":
             self._messages.append(frame)
 
