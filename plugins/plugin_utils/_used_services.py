@@ -52,9 +52,9 @@ def needed(item: Mapping[str, Any]) -> bool:
     return boolean(item.get("needed", True), strict=False)
 
 
-def runs(names: Iterable[str], task_vars: Mapping[str, Any]) -> bool:
+def runs(names: list[str], task_vars: Mapping[str, Any]) -> bool:
     """Whether a host of the testbed runs one of these components."""
-    for host in (task_vars.get("groups") or {}).get("testbed") or []:
+    for host in ((task_vars.get("groups") or {}).get("testbed") or []) if names else ():
         components = task_vars["hostvars"][host].get("swf_testbed_components")
         # by default, a host runs all
         if not isinstance(components, list) or {*names} & {*components}:

@@ -93,7 +93,15 @@ def test_every_way_to_log_in(server, user, tls):
 
 def test_scram_with_a_password_that_is_not_ascii(server):
     assert server.texts(password="pässwörd-canary") == []
-    assert server.texts(password="pässwörd-canary", host=str(server.folder)) == []
+
+
+def test_a_socket(server, monkeypatch):
+    monkeypatch.setattr(database.os, "geteuid", lambda: 1000)
+    assert server.texts(host=str(server.folder)) == []
+    assert "does not exist" in server.texts("nobody", host=str(server.folder))[0]
+    # the server may go by the user of the process, and root is not that of the programs
+    monkeypatch.setattr(database.os, "geteuid", lambda: 0)
+    assert server.texts("nobody", host=str(server.folder)) == []
 
 
 def test_without_tls_a_role_that_needs_it_is_refused(server):
