@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
+from urllib.parse import urlsplit
 
 from ansible.module_utils.parsing.convert_bool import boolean
 
@@ -30,8 +31,21 @@ def with_passwords(
             value = read(item["secret"])
             if isinstance(value, str) and value and _variables.GENERATED_LATER not in value:
                 new["password"] = value
+                new.update(address_in(value) if item.get("protocol") == "redis" else {})
         found.append(new)
     return found
+
+
+def address_in(url: str) -> dict[str, Any]:
+    """Host, port and TLS of the address of a Redis."""
+    try:
+        parts = urlsplit(url)
+        found = {"host": parts.hostname, "port": parts.port}
+    except ValueError:
+        # the check of addresses reports it
+        return {}
+    tls = "on" if parts.scheme == "rediss" else "off"
+    return {"tls": tls, **{name: value for name, value in found.items() if value}}
 
 
 def external(

@@ -254,13 +254,15 @@ def unverified(
         % (quoteattr(name), rights)
         for name in names
     ]
+    accept = ", or accept it with swf_testbed_accept_unverified_broker=true"
+    if item["accept_unverified"]:
+        accept = ""
     return finding(
         "broker",
         "the broker is not verified: whether it does with messages what the stack needs is not known",
         "%s: %s" % (where, "; ".join(doubts)),
-        "Set swf_testbed_broker_probe_prefix to names that %s may use, or accept it with "
-        "swf_testbed_accept_unverified_broker=true, or have the administrator of the broker add these "
-        "lines to broker.xml, with a role of %s:\n%s"
-        % (item["user"], item["user"], "\n".join(lines)),
+        "Set swf_testbed_broker_probe_prefix to names that %s may use%s, or have the administrator of "
+        "the broker add these lines to broker.xml, with a role of %s:\n%s"
+        % (item["user"], accept, item["user"], "\n".join(lines)),
         WARNING if item["accept_unverified"] else FATAL,
     )

@@ -159,8 +159,8 @@ def test_a_broker_that_forbids_the_check(instance):
         code, output = instance.play(PLAY, **accepted)
         assert code == 0 and "[WARNING]: the broker is not verified" in output, output
         # neither status nor doctor says that all is well
-        code, output = instance.play(STATUS, **accepted)
-        assert code == 0 and "one, swf-testbed: the broker is not verified" in output, output
+        _code, output = instance.play(STATUS, **accepted)
+        assert "one, swf-testbed: the broker is not verified" in output, output
         _code, output = instance.play(DOCTOR, **accepted)
         assert "the broker is not verified" in output, output
 
