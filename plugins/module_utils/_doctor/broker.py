@@ -5,7 +5,6 @@ it. Scratch addresses find it out, never those of the stack."""
 
 from __future__ import annotations
 
-import getpass
 import os
 import platform
 import re
@@ -147,7 +146,7 @@ def scratch_addresses(item: Mapping[str, Any]) -> Iterator[tuple[Address, list[s
     with headers is another one without.
     """
     needs = item["needs"]
-    owner = (getpass.getuser(), platform.node(), item["instance"])
+    owner = (str(os.geteuid()), platform.node(), item["instance"])
     suffix = ".".join(re.sub(r"[^A-Za-z0-9_-]", "-", part) for part in owner)
     wanted = {
         (routing, form): [name for name in needs.get(routing) or () if form_of(name) == form]

@@ -16,7 +16,7 @@ from helpers import brokers, postgresql_server
 from helpers.leaks import Leaks
 from helpers.played_instance import PLAY, Instance, is_usable
 from helpers.ports import free_port
-from helpers.unprivileged import unprivileged_home
+from helpers.unprivileged import NOBODY, unprivileged_home
 from helpers.used_services import texts
 
 STACK = """
@@ -136,7 +136,7 @@ def test_a_run_with_services_of_others(instance):
 
 
 def test_a_broker_that_does_not_do_what_the_stack_needs(instance):
-    name = "/queue/swf.probe.aq.nobody.%s.swf-testbed" % os.uname().nodename.replace(".", "-")
+    name = "/queue/swf.probe.aq.%d.%s.swf-testbed" % (NOBODY, os.uname().nodename.replace(".", "-"))
     with brokers.embedded(SWF_BROKER_MULTICAST=name) as port:
         code, output = instance.play(PLAY, **of_broker(port))
     text = " ".join(output.split())
