@@ -27,6 +27,9 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._unreached imp
     output_of,
     unreached,
 )
+from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._used_services import (
+    with_passwords,
+)
 
 MAX_CLOCK_OFFSET = 5.0
 
@@ -89,9 +92,11 @@ class ActionModule(ActionBase):
         try:
             arguments = resolved(arguments, ("indexes",), variables, templar)
             if arguments.get("indexes"):
-                read = [public(index) for index in arguments["indexes"]]
-                arguments["indexes"] = [index for index, _ca in read]
-                arguments["index_cas"] = {index["name"]: ca for index, ca in read if ca}
+                indexes = [public(index) for index in arguments["indexes"]]
+                arguments["indexes"] = [index for index, _ca in indexes]
+                arguments["index_cas"] = {index["name"]: ca for index, ca in indexes if ca}
+            read = Values(task_vars, self._templar).get
+            arguments["reach"] = with_passwords(arguments.get("reach") or (), read)
             sent = time.time()
             result = self._execute_module(
                 module_name="bnlnpps.swf_testbed.host_check",
@@ -106,6 +111,8 @@ class ActionModule(ActionBase):
             scrub = Scrubber()
             for index in arguments.get("indexes", ()):
                 scrub.learn(index.get("username"), index.get("token"))
+            for item in arguments.get("reach") or ():
+                scrub.learn(item.get("user"), item.get("password"))
             found.append(unreached(scrub.text(output_of(result)), host, task_vars))
             return {"changed": False, "findings": found, "installed": {}, "reached": False}
         result["findings"] = [

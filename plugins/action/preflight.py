@@ -18,6 +18,7 @@ from ansible.plugins.action import ActionBase
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._controller import started
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._held_secrets import HeldSecrets
+from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory._values import Values
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._provenance_check import (
     older,
     refusal,
@@ -26,6 +27,11 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._run import (
     claimed_by,
     run_id,
     stamped,
+)
+from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._stack import stack_of
+from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._used_services import (
+    external,
+    with_passwords,
 )
 
 LAYOUT = "swf_testbed_layout_"
@@ -85,14 +91,16 @@ class ActionModule(ActionBase):
         fails at once and releases its hosts, so that the other one can continue.
         """
         deadline = time.monotonic() + PATIENCE
+        arguments = dict(
+            self._task.args,
+            services=sorted(SERVICES & set(task_vars.get("group_names") or ())),
+            reach=self._external(task_vars),
+        )
         while True:
             result = self._execute_module(
                 module_name="bnlnpps.swf_testbed.preflight",
                 task_vars=task_vars,
-                module_args=dict(
-                    self._task.args,
-                    services=sorted(SERVICES & set(task_vars.get("group_names") or ())),
-                ),
+                module_args=arguments,
             )
             holder = result.get("lease_holder")
             if (
@@ -102,6 +110,18 @@ class ActionModule(ActionBase):
             ):
                 return result
             time.sleep(POLL_SECONDS)
+
+    def _external(self, task_vars: dict[str, Any]) -> list[dict[str, Any]]:
+        """The external services of the host, with the credentials of its programs."""
+        items = self._task.args.get("reach")
+        if not items or not boolean(self._task.args.get("checks", True), strict=False):
+            return []
+        found = external(items, stack_of(self._templar, task_vars), task_vars)
+        # check mode leaves no scratch addresses at a broker
+        changed = {"probe": ""} if self._task.check_mode else {}
+        return with_passwords(
+            [{**item, **changed} for item in found], Values(task_vars, self._templar).get
+        )
 
 
 def doubled(result: Mapping[str, Any], host: str) -> str | None:

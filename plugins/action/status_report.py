@@ -87,6 +87,14 @@ def compose(answers: dict[str, dict[str, Any]]) -> tuple[list[tuple[str, ...]], 
     return rows, problems
 
 
+def notes_of(answers: dict[str, dict[str, Any]]) -> Iterator[str]:
+    """What the hosts could not verify, which is no problem."""
+    for host, answer in answers.items():
+        for instance in answer.get("instances") or []:
+            for line in instance.get("notes") or []:
+                yield "%s, %s: %s" % (host, instance["name"], line)
+
+
 def ends_of_logs(host: str, answer: dict[str, Any]) -> Iterator[str]:
     """The last lines of the logs of unhealthy programs.
 
@@ -139,6 +147,8 @@ class ActionModule(ActionBase):
         for line in table(rows):
             display.display(line)
         display.display("")
+        for line in notes_of(answers):
+            display.display(line)
         monitor = self._task.args.get("monitor_url")
         checked = any(answer.get("health_checked") for answer in answers.values())
         if problems and self._task.check_mode:

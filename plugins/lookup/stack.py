@@ -42,6 +42,8 @@ options:
       - V(health) is a list of one item, how to find out whether the testbed does its work, with the
         probes of the host, and the roles of all components. V(start_timeouts) are the longest times
         that the start of the components of the host may take, in seconds.
+      - V(connections) are the numbers of connections to PostgreSQL that the components of the host open
+        at most, and V(broker) is a list of one item, what the stack needs of a broker.
       - V(import_check) are the packages that must be importable before a release counts as built,
         V(requirements) the requirements of the stack, V(extra_requirements) those of the components
         that the inventory adds, and V(repositories) the git repositories of both.
@@ -75,6 +77,8 @@ options:
       - environment
       - health
       - start_timeouts
+      - connections
+      - broker
       - database_tool
       - steps
       - files
@@ -138,6 +142,8 @@ class LookupModule(LookupBase):
             return [found] if term == "health" else found
         if term == "requires":
             return [stack.requires()]
+        if term == "broker":
+            return [_data.rendered(stack.broker(), self._templar, variables)]
         if term == "release":
             return [_data.rendered(stack.release(), self._templar, variables)]
         if term == "files":
@@ -184,6 +190,7 @@ OF_THE_HOST = {
     "health": "health",
     "start_timeouts": "start_timeouts",
     "routes": "routes",
+    "connections": "connections",
 }
 # terms, and the methods of the stack that have the answer
 PLAIN = {

@@ -173,45 +173,6 @@ options:
         description: Directory of secret files.
         type: str
         default: ""
-  reach:
-    description: The services that this host must reach.
-    type: list
-    elements: dict
-    default: []
-    suboptions:
-      name:
-        description: Name of the service, for the message.
-        type: str
-        required: true
-      host:
-        description: Name or address, or the directory of PostgreSQL's socket.
-        type: str
-        required: true
-      port:
-        description: Port.
-        type: int
-        required: true
-      needed:
-        description: Whether this host needs it, so that one list works for all hosts.
-        type: bool
-        default: true
-      tls:
-        description: Whether the service uses TLS, or the TLS negotiation of PostgreSQL.
-        type: str
-        choices: ["off", "on", postgresql]
-        default: "off"
-      ca:
-        description: Certificates of the CAs to trust, in PEM. Empty for those that the host trusts.
-        type: str
-        default: ""
-      variable:
-        description: Variable that sets the address.
-        type: str
-        required: true
-      provider:
-        description: Part of this testbed; empty for an external service.
-        type: str
-        default: ""
   indexes_of:
     description:
       - Name of the variable with the package indexes of this host, such as
@@ -242,6 +203,7 @@ options:
     default: ""
 extends_documentation_fragment:
   - bnlnpps.swf_testbed.package_indexes
+  - bnlnpps.swf_testbed.reach
   - bnlnpps.swf_testbed.read_only
 attributes:
   action:
@@ -341,11 +303,14 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.findin
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._doctor import (
     indexes as doctor_indexes,
 )
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._doctor import instance, service
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._doctor import (
+    instance,
+    service,
+    used,
+)
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._doctor.clock import (
     unsynchronised,
 )
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._doctor.reach import reach
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._doctor.secrets import (
     scrubber,
     without_secrets,
@@ -399,16 +364,6 @@ SERVICE = {
     "names": TEXTS,
     "state_dir": {"type": "path", "default": "/var/lib"},
     "secrets_dir": dict(TEXT, no_log=False),
-}
-REACH = {
-    "name": NAME,
-    "needed": {"type": "bool", "default": True},
-    "host": NAME,
-    "port": PORT,
-    "tls": {"type": "str", "choices": ["off", "on", "postgresql"], "default": "off"},
-    "ca": TEXT,
-    "variable": NAME,
-    "provider": TEXT,
 }
 
 
@@ -475,8 +430,9 @@ def examine(
         found += more
     if options["indexes"]:
         found += indexes_of(options, options["index_cas"], folder, python)
-    for item in filter(lambda item: item["needed"], options["reach"]):
-        found += reach(item, options["timeout"], options["expiry_days"])
+    found += used.examine(
+        options["reach"], options["timeout"], options["expiry_days"], options["max_clock_offset"]
+    )
     return installed, checked, [item for item in found if item]
 
 
@@ -494,7 +450,7 @@ def main() -> None:
             "timeout": {"type": "int", "default": 5},
             "instances": listed(INSTANCE),
             "services": listed(SERVICE),
-            "reach": listed(REACH),
+            "reach": used.OPTION,
             "indexes_of": TEXT,
             "packages": TEXTS,
             "access_instance": TEXT,
@@ -521,7 +477,9 @@ def main() -> None:
     ]
     folders = [item[name] for item in places for name in ("secrets_dir", "access_dir")]
     folders += [item["secrets_dir"] for item in options["services"] if item["secrets_dir"]]
-    scrub = scrubber(folders, [index["token"] for index in options["indexes"] if index["token"]])
+    held = [index["token"] for index in options["indexes"]]
+    held += [item["password"] for item in options["reach"]]
+    scrub = scrubber(folders, list(filter(None, held)))
     found = without_secrets(found, scrub)
     found.sort(key=lambda item: item["severity"] != FATAL)
     module.exit_json(

@@ -19,6 +19,8 @@ description:
     ports, the length of the socket's path, directories that cannot be written, the limit of open
     files, accounts, in system scope root and systemd - and reports all problems at once, each with
     its fix.
+  - Checks the external services with the credentials of the programs, from this host - address, TLS,
+    login, rights, version, clock, the number of connections, and what a broker does with messages.
   - Warns of GitHub Packages, which has no registry for Python packages, in the C(pip.conf) and
     C(.pypirc) of the login and of the host. The role P(bnlnpps.swf_testbed.pip_index#role) removes
     it with O(bnlnpps.swf_testbed.pip_index#role:main:swf_testbed_pip_index_remove_github=true).
@@ -111,6 +113,14 @@ options:
         O(checks).
       - C(swf_testbed_replace_secrets) and C(swf_testbed_allow_older_collection) override this.
     type: bool
+  timeout:
+    description: Seconds to wait for each connection to a service.
+    type: int
+    default: 5
+  max_clock_offset:
+    description: Seconds by which the clocks of the services may differ, before there is a warning.
+    type: float
+    default: 5.0
   services:
     description: Services of this host whose secrets are also checked. Set by the action, from the
       groups of the host. Not for use in a playbook.
@@ -118,6 +128,7 @@ options:
     elements: str
     default: []
 extends_documentation_fragment:
+  - bnlnpps.swf_testbed.reach
   - bnlnpps.swf_testbed.read_only
 attributes:
   facts:
@@ -191,10 +202,12 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._build.installers import find_uv
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.findings import (
+    FATAL,
     Finding,
     message,
     numbered,
 )
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._doctor import used
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host import ports, systemd
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.accounts import (
     local_groups,
@@ -376,6 +389,9 @@ def main() -> None:
             "checks": {"type": "bool", "default": True},
             "secrets": {"type": "bool"},
             "services": {"type": "list", "elements": "str", "default": []},
+            "reach": used.OPTION,
+            "timeout": {"type": "int", "default": 5},
+            "max_clock_offset": {"type": "float", "default": 5.0},
         },
         supports_check_mode=True,
     )
@@ -418,6 +434,11 @@ def main() -> None:
     candidates += services
     ours = programs_of(places["socket"]) if options["ports"] else ()
     candidates += [ports.port_problem(item, ours) for item in options["ports"]]
+    external = used.examine(options["reach"], options["timeout"], 0, options["max_clock_offset"])
+    candidates += [item for item in external if item["severity"] == FATAL]
+    for item in external:
+        if item["severity"] != FATAL:
+            module.warn(message(item))
     result["problems"] = [message(problem) for problem in candidates if problem]
     for path, hits in found_in(
         environment_of_login(), lambda path: Path(path).read_text(encoding="utf-8")

@@ -21,6 +21,8 @@ description:
     reports that, with the command for the rollback.
   - Tries to write to the directories of an instance, as the users that write there; no file
     remains.
+  - Checks the services of O(reach) with the login of the last one of O(instances), and reports what it
+    cannot find out.
   - Releases the lock of a play with the lookup P(bnlnpps.swf_testbed.lease#lookup) on the host,
     because it is the last call of a run.
   - Compares the active release with its build. It detects added, removed and changed packages, and
@@ -56,6 +58,7 @@ options:
     elements: dict
     default: []
 extends_documentation_fragment:
+  - bnlnpps.swf_testbed.reach
   - bnlnpps.swf_testbed.read_only
 seealso:
   - module: bnlnpps.swf_testbed.supervisor_info
@@ -102,6 +105,12 @@ instances:
       type: list
       elements: str
       sample: []
+    notes:
+      description: What is not verified, such as an external broker that forbids the check. It is no
+        problem, because the inventory accepts it.
+      type: list
+      elements: str
+      sample: []
     processes:
       description: The programs, as M(bnlnpps.swf_testbed.supervisor_info) returns them.
       type: list
@@ -118,12 +127,18 @@ health_checked:
   sample: true
 """
 
+import os
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.findings import message
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.findings import (
+    FATAL,
+    message,
+)
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._doctor import used
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.instance_name import (
     InstanceNameError,
     instance_name,
@@ -143,6 +158,10 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._instance.heal
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._instance.probes import Probes
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._instance.state import State
 
+#: seconds
+TIMEOUT = 5
+MAX_CLOCK_OFFSET = 5.0
+
 
 def report(state: State) -> dict[str, Any]:
     """The state of one instance."""
@@ -155,6 +174,7 @@ def report(state: State) -> dict[str, Any]:
         "unreachable": state.unreachable,
         "has_ill_programs": not all(item["healthy"] for item in state.processes),
         "problems": [message(item) for item in found],
+        "notes": [],
     }
 
 
@@ -169,6 +189,19 @@ def health_problems(state: State, options: Mapping[str, Any]) -> tuple[bool, lis
     return bool(options["health_url"] or probes.asked), found
 
 
+def of_services(state: State, options: Mapping[str, Any]) -> tuple[list[str], list[str]]:
+    """(problems, what is not verified) of the services that the instance uses."""
+    items = []
+    for item in options["reach"]:
+        secret = Path(state.places["secrets_dir"], item["secret"].replace("swf_testbed_", "", 1))
+        if item["secret"] and os.access(secret, os.R_OK):
+            password = secret.read_text(encoding="utf-8")
+            items.append(dict(item, password=password, instance=state.places["instance"]))
+    found = used.examine(items, TIMEOUT, 0, MAX_CLOCK_OFFSET)
+    fatal = [message(item) for item in found if item["severity"] == FATAL]
+    return fatal, [message(item) for item in found if item["severity"] != FATAL]
+
+
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
@@ -177,6 +210,7 @@ def main() -> None:
             "health_url": {"type": "str"},
             "probes": {"type": "list", "elements": "dict", "default": []},
             "components": {"type": "list", "elements": "dict", "default": []},
+            "reach": used.OPTION,
         },
         supports_check_mode=True,
     )
@@ -192,6 +226,8 @@ def main() -> None:
     if states and states[-1].processes:
         checked, lines = health_problems(states[-1], options)
         found[-1]["problems"] += lines
+        unfit, found[-1]["notes"] = of_services(states[-1], options)
+        found[-1]["problems"] += unfit
     if not module.check_mode:
         # the last call of a run
         release()

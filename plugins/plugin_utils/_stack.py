@@ -74,6 +74,7 @@ NOT_FOR_SUPERVISORD = frozenset(
         "optional",
         "package",
         "repository",
+        "database_connections",
         "secrets",
         "secrets_in",
         "start_timeout",
@@ -278,6 +279,19 @@ class Stack:
         common = {"page": "", "summary": "", "flow": []}
         return {**common, **found, "probes": probes, "components": components}
 
+    def connections(self, names: Sequence[str]) -> list[int]:
+        """The numbers of connections to PostgreSQL of the components of a host."""
+        here = self._here(names)
+        return [
+            int(item.get("database_connections") or 0)
+            for item in self.components
+            if item["name"] in here
+        ]
+
+    def broker(self) -> dict[str, Any]:
+        """What the stack needs of a broker."""
+        return dict(self.content.get("broker", {}))
+
     def start_timeouts(self, names: Sequence[str]) -> list[int]:
         """The longest times that the start of the components of a host may take."""
         here = self._here(names)
@@ -333,7 +347,12 @@ class Stack:
         """What swf-broker is told of the addresses; another broker of a stack has no use for it."""
         declared = self.content.get("broker", {})
         return {
-            "SWF_BROKER_%s" % routing.upper(): ",".join(declared.get(routing, []))
+            "SWF_BROKER_%s" % routing.upper(): ",".join(
+                # it treats all of a pattern by their beginning
+                name
+                for name in declared.get(routing, [])
+                if not name.endswith("#")
+            )
             for routing in ("anycast", "multicast")
         }
 

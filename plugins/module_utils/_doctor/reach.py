@@ -5,10 +5,8 @@ is trusted."""
 
 from __future__ import annotations
 
-import os
 import socket
 import ssl
-import struct
 from collections.abc import Mapping
 from typing import Any
 
@@ -25,9 +23,14 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._doctor.certif
     time_problem,
 )
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.client import why_untrusted
-
-# PostgreSQL's SSLRequest message: its length, and its code
-POSTGRESQL_TLS = struct.pack("!ii", 8, 80877103)
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._service.sockets import (
+    TlsNotOfferedError,
+    connect,
+    local,
+    postgresql_socket,
+    secured,
+    unverified,
+)
 
 
 def reach(item: Mapping[str, Any], timeout: float, days: int) -> list[Finding]:
@@ -38,7 +41,7 @@ def reach(item: Mapping[str, Any], timeout: float, days: int) -> list[Finding]:
     host, port = item["host"].strip("[]"), item["port"]
     where = "%s:%d" % (item["host"], port)
     if host.startswith("/"):
-        return local_socket(item, os.path.join(host, ".s.PGSQL.%d" % port))
+        return local_socket(item, postgresql_socket(host, port), timeout)
     try:
         socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except (socket.gaierror, UnicodeError) as error:
@@ -56,10 +59,6 @@ def reach(item: Mapping[str, Any], timeout: float, days: int) -> list[Finding]:
     except OSError as error:
         return [unconnected(item, where, error, timeout)]
     return tls_problems(item, host, where, timeout, days) if item["tls"] != "off" else []
-
-
-def connect(host: str, port: int, timeout: float) -> socket.socket:
-    return socket.create_connection((host, port), timeout=timeout)
 
 
 def unconnected(item: Mapping[str, Any], where: str, error: OSError, timeout: float) -> Finding:
@@ -87,10 +86,9 @@ def nothing_listens(item: Mapping[str, Any], where: str, error: OSError) -> Find
     )
 
 
-def local_socket(item: Mapping[str, Any], path: str) -> list[Finding]:
+def local_socket(item: Mapping[str, Any], path: str, timeout: float) -> list[Finding]:
     try:
-        with socket.socket(socket.AF_UNIX) as probe:
-            probe.connect(path)
+        local(path, timeout).close()
     except OSError as error:
         return [nothing_listens(item, path, error)]
     return []
@@ -138,21 +136,13 @@ def tls_problems(
     return [soon] if soon else []
 
 
-class TlsNotOfferedError(Exception):
-    """The server declines TLS."""
-
-
 def handshake(item: Mapping[str, Any], host: str, timeout: float, context: ssl.SSLContext) -> bytes:
     """The certificate of a server, in DER.
 
     :raises OSError, TlsNotOfferedError:
     """
     with connect(host, item["port"], timeout) as plain:
-        if item["tls"] == "postgresql":
-            plain.sendall(POSTGRESQL_TLS)
-            if plain.recv(1) != b"S":
-                raise TlsNotOfferedError
-        with context.wrap_socket(plain, server_hostname=host) as secure:
+        with secured(plain, item["tls"], host, context) as secure:
             return secure.getpeercert(binary_form=True) or b""
 
 
@@ -165,10 +155,8 @@ def untrusted(
 ) -> Finding:
     """The finding for a certificate that is not trusted, with its dates and names."""
     # only to read the certificate: nothing is sent over this connection
-    blind = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    blind.check_hostname, blind.verify_mode = False, ssl.CERT_NONE
     try:
-        shown = from_der(handshake(item, host, timeout, blind))
+        shown = from_der(handshake(item, host, timeout, unverified()))
     except (OSError, ValueError, TlsNotOfferedError):
         shown = None
     verdict, evidence = why_untrusted(error, host)

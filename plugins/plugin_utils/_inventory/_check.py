@@ -43,6 +43,7 @@ PARTS: dict[str, tuple[Callable[[Values], Iterable[Problem]], ...]] = {
         _services.without_tls,
         _services.contradicting_urls,
         _services.external_services,
+        _services.wrong_probe_prefix,
         _private_services.without_server,
         _private_services.without_host,
     ),

@@ -288,6 +288,20 @@ def uses_redis(values: Values) -> bool:
     )
 
 
+def wrong_probe_prefix(values: Values) -> Iterator[Problem]:
+    """A beginning of scratch addresses that makes no names of their own."""
+    name = "swf_testbed_broker_probe_prefix"
+    value = values.given_value(name)
+    if isinstance(value, str) and not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*\.", value):
+        yield problem(
+            name,
+            value,
+            "is not the beginning of names",
+            "write letters, digits, _, - and dots, with a dot at the end and without /queue/, such "
+            "as swf.probe.",
+        )
+
+
 def external_services(values: Values) -> Iterator[Problem]:
     """External services without credentials in the inventory: they would reject the credentials
     that are generated here."""

@@ -387,6 +387,9 @@ INPUTS = {
             "swf_testbed_database_host is an external database",
         ),
         ({"swf_testbed_database_host": "127.0.0.1"}, "set swf_testbed_database_password"),
+        # empty, it would switch the check of the broker off
+        ({"swf_testbed_broker_probe_prefix": ""}, "is not the beginning of names"),
+        ({"swf_testbed_broker_probe_prefix": "/queue/lab."}, "is not the beginning of names"),
         (
             {
                 "swf_testbed_broker_host": "broker.example.org",

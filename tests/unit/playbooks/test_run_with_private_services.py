@@ -5,20 +5,17 @@ uninstall, with the real servers and a real supervisord. The release is a stand-
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
-import signal
 import subprocess
-import sys
 
 import pytest
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host import private_services
+from helpers import played_instance
 from helpers.leaks import Leaks
-from helpers.playbook import ROOT, TOOLS, play
-from helpers.stand_in_release import stand_in_release
-from helpers.unprivileged import as_nobody, run_as_nobody, unprivileged_home
+from helpers.played_instance import PLAY
+from helpers.unprivileged import as_nobody, unprivileged_home
 
 STACK = """
 title: A client of both servers
@@ -47,14 +44,6 @@ password=${REDIS_URL#unix://:} path=/${REDIS_URL#*@/}
 until REDISCLI_AUTH=${password%%@*} CLIENT_OF_REDIS --no-auth-warning -s "${path%%\\?*}" INCR starts; do sleep 0.2; done
 exec sleep 1000
 """
-PLAY = """
-- hosts: testbed
-  gather_facts: false
-  tasks:
-    - import_role: {name: bnlnpps.swf_testbed.preflight}
-    - import_role: {name: bnlnpps.swf_testbed.testbed, tasks_from: configure}
-    - import_role: {name: bnlnpps.swf_testbed.testbed, tasks_from: change_over}
-"""
 UNINSTALL = """
 - hosts: testbed
   gather_facts: false
@@ -73,54 +62,13 @@ pytestmark = [
 ]
 
 
-class Instance:
+class Instance(played_instance.Instance):
     def __init__(self, folder):
-        self.folder = folder
-        self.state = folder / ".local/state/swf-testbed"
-        release = stand_in_release(folder / ".local/share/swf-testbed", "1-a")
         (folder / "client.sh").write_text(CLIENT.replace("CLIENT_OF_REDIS", CLI))
         (folder / "create.sh").write_text(CREATE)
-        paths = {"CLIENT": str(folder / "client.sh"), "CREATE": str(folder / "create.sh")}
-        text = STACK
-        for name, path in paths.items():
-            text = text.replace(name, path)
-        (folder / "stack.yml").write_text(text)
-        variables = {
-            "ansible_connection": "local",
-            "ansible_remote_tmp": str(folder / "tmp"),
-            "ansible_python_interpreter": sys.executable,
-            "swf_testbed_python": sys.executable,
-            "swf_testbed_systemd": "never",
-            "swf_testbed_stack": str(folder / "stack.yml"),
-            "swf_testbed_controller_dir": str(folder / "swf-testbed-controller"),
-            "swf_testbed_health_url": "",
-            "swf_testbed_summary_url": "",
-            "swf_testbed_min_uptime": 2,
-            "swf_testbed_redis_password": "canary-of-redis",
-            "swf_testbed_release": {
-                **{"id": "1-a", "active": "1-a", "known_good": True},
-                **{"path": str(release), "tools": str(TOOLS)},
-            },
-        }
-        groups = {"testbed": {"hosts": {"one": {}}}, "agents": {}}
-        (folder / "hosts.json").write_text(
-            json.dumps({"all": {"vars": variables, "children": groups}})
-        )
-
-    def play(self, text, *arguments):
-        (self.folder / "play.yml").write_text(text)
-        return play(
-            *("-i", str(self.folder / "hosts.json"), str(self.folder / "play.yml"), *arguments),
-            cwd=self.folder,
-            run=run_as_nobody,
-            env={
-                "HOME": str(self.folder),
-                "PATH": os.environ["PATH"],
-                "LANG": "C.UTF-8",
-                "ANSIBLE_NOCOLOR": "1",
-                "ANSIBLE_COLLECTIONS_PATH": str(ROOT / ".ansible/collections"),
-            },
-        )
+        text = STACK.replace("CLIENT", str(folder / "client.sh"))
+        text = text.replace("CREATE", str(folder / "create.sh"))
+        super().__init__(folder, text, swf_testbed_redis_password="canary-of-redis")
 
     def rows(self):
         done = subprocess.run(
@@ -143,11 +91,6 @@ class Instance:
             **as_nobody(),
         )
         return done.stdout.strip() or done.stderr
-
-    def stop(self):
-        path = self.state / "run/supervisord.pid"
-        if path.exists():
-            os.kill(int(path.read_text()), signal.SIGTERM)
 
 
 @pytest.fixture(name="instance")

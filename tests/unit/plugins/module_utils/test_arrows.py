@@ -28,7 +28,17 @@ ALLOWED = {
     # the list of what the roles made, and its removal. As a part of _instance it would need two
     # more arrows there, for it alone; and nothing else here imports it
     "_manifest": {"_common", "_host", "_index"},
-    "_doctor": {"_common", "_host", "_index", "_instance", "_release", "_supervisor"},
+    # clients of the services that the programs use
+    "_service": {"_common"},
+    "_doctor": {
+        "_common",
+        "_host",
+        "_index",
+        "_instance",
+        "_release",
+        "_service",
+        "_supervisor",
+    },
 }
 
 
