@@ -95,8 +95,8 @@ options:
         type: str
         default: ""
       probes:
-        description: Probes, as C(health.probes) in a stack file. Those of programs with the role
-          V(monitor) count, without their conditions.
+        description: Probes, as C(health.probes) in a stack file. Those with C(agents) and those of
+          programs with the role V(monitor) count, without their conditions.
         type: list
         elements: dict
         default: []

@@ -56,11 +56,11 @@ def start_order(options: Mapping[str, Any] | None) -> StartOrder:
 
 
 def servers_of(options: Mapping[str, Any], monitors: list[str]) -> Servers:
-    """The health page, and the probes of the monitor. Their conditions do not count: they may need
-    programs that start later."""
+    """The health page, and the probes of the monitor: those with ``agents`` are, whichever program
+    is at fault. Conditions do not count: they may need programs that start later."""
     servers: Servers = {options["url"]: OF_A_PAGE} if options["url"] else {}
     for probe in options["probes"]:
-        if probe["component"] in monitors:
+        if probe["component"] in monitors or "agents" in probe:
             simple = not probe.get("conditions") and "agents" not in probe
             servers.setdefault(probe["url"], (int(probe.get("status") or 200),) if simple else ())
     return servers

@@ -185,7 +185,9 @@ def _carry_out(task: Task, plan: Plan, full: Plan | None = None) -> Result:
         if plan.added or plan.changed or plan.removed or task.start_order.split(starting)[1]:
             blocked, refused = detached(lambda: _change_over(task, plan, starting, watch))
             if blocked is not None:
-                return task.finish(did, predicted, blocked[0], blocked[1], len(did), plan)
+                outcome, goal = blocked
+                total = len(did) if goal == "stopped" else len(watch)
+                return task.finish(did, predicted, outcome, goal, total, plan)
     except SupervisorError as error:
         if error.cause != CAUSE:
             raise

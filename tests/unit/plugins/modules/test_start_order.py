@@ -241,7 +241,8 @@ def test_host_of_agents(lab):
     """The monitor is on another host."""
     lab.host.start()
     lab.host.configure(lab.programs(without=("broker", "monitor", "listener")))
-    result = lab.applied(lab.order(timeout=1))
+    listed = {"name": "agents", "component": "agent", "url": lab.url, "agents": {"path": ""}}
+    result = lab.applied(lab.order(timeout=1, url="", probes=[listed]))
     assert result["cause"] == "not_answered" and result["failures"] == [], result
     assert result["actions"] == {}
     assert lab.host.states() == {}
