@@ -39,6 +39,14 @@ def look_up(module, term, **variables):
     return found
 
 
+def test_what_a_broker_must_do_and_the_connections_to_the_database():
+    (needs,) = look_up(stack, "broker")
+    assert needs["anycast"] == ["/queue/swf.#"] and needs["routing_headers"] is True
+    everything = look_up(stack, "names")
+    assert sum(look_up(stack, "connections", swf_testbed_components=everything)) == 18
+    assert sum(look_up(stack, "connections", swf_testbed_components=["data-agent"])) == 0
+
+
 def test_names_and_packages():
     names = look_up(stack, "names")
     assert names[0] == "broker" and len(names) == len(set(names))
@@ -104,7 +112,8 @@ def test_ports_have_the_variable_that_sets_them():
 
 @pytest.mark.parametrize("term", ["service", "client"])
 def test_each_service_says_what_it_consists_of(term):
-    found = look_up(services, term, swf_testbed_broker_tls=True, swf_testbed_roles=["monitor"])
+    variables = {"swf_testbed_roles": ["monitor"], "swf_testbed_stack_health": {"summary": ""}}
+    found = look_up(services, term, swf_testbed_broker_tls=True, swf_testbed_ca_pem="", **variables)
     assert len(found) >= 3
     for item in found:
         for name, value in item.items():
