@@ -195,7 +195,7 @@ def of_services(state: State, options: Mapping[str, Any]) -> tuple[list[str], li
     for item in options["reach"]:
         secret = Path(state.places["secrets_dir"], item["secret"].replace("swf_testbed_", "", 1))
         if item["secret"] and os.access(secret, os.R_OK):
-            password = secret.read_text(encoding="utf-8")
+            password = secret.read_text(encoding="utf-8").rstrip("\n")
             items.append(dict(item, password=password, instance=state.places["instance"]))
     found = used.examine(items, TIMEOUT, 0, MAX_CLOCK_OFFSET)
     fatal = [message(item) for item in found if item["severity"] == FATAL]

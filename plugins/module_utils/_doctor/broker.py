@@ -152,6 +152,8 @@ def scratch_addresses(item: Mapping[str, Any]) -> Iterator[tuple[Address, list[s
         (routing, form): [name for name in needs.get(routing) or () if form_of(name) == form]
         for routing in ROUTINGS
         for form in FORMS
+        # a declared name that no program uses is for the broker of the testbed
+        if form or needs.get("bare_names")
     }
     # without needs, too, the programs send and receive
     always = [("anycast", "/queue/")] if not any(wanted.values()) else []

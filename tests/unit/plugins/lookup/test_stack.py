@@ -57,6 +57,14 @@ def descriptions_look_up_the_stack(monkeypatch):
     monkeypatch.setattr(lookup_loader, "get", get)
 
 
+def test_what_a_broker_must_do_and_the_connections_to_the_database():
+    (needs,) = look_up(stack, "broker")
+    assert needs["anycast"] == ["/queue/swf.#"] and needs["routing_headers"] is True
+    everything = look_up(stack, "names")
+    assert sum(look_up(stack, "connections", swf_testbed_components=everything)) == 18
+    assert sum(look_up(stack, "connections", swf_testbed_components=["data-agent"])) == 0
+
+
 def test_names_and_packages():
     names = look_up(stack, "names")
     assert names[0] == "broker" and len(names) == len(set(names))

@@ -67,6 +67,12 @@ def test_scratch_addresses_are_no_addresses_of_the_stack_and_always_the_same():
     assert len({name.replace("/queue/", "").replace("/topic/", "") for name in found}) == 3
 
 
+def test_names_that_no_program_uses_are_not_probed():
+    needs = {"multicast": ["epictopic", "/topic/x"], "bare_names": False}
+    found = list(broker.scratch_addresses(item(needs)))
+    assert [names for _address, names in found] == [["/topic/x"]]
+
+
 def test_a_queue_whose_messages_go_to_all_readers():
     with embedded(SWF_BROKER_MULTICAST=scratch("aq")) as port:
         (text,) = texts(port, **item(ALL))
