@@ -123,6 +123,7 @@ def make_context(programs: Path, **ports: int) -> dict[str, Any]:
         "data_dir": f"{HERE}/data/stf",
         "state_dir": f"{HERE}/data",
         "secrets_dir": secrets_dir,
+        "logins_dir": f"{HERE}/logins",
         "readable_secrets_dir": secrets_dir,
     }
     variables = {
