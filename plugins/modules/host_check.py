@@ -359,6 +359,9 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.layout i
     environment_of_login,
     layout,
 )
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.mounts import (
+    mount_problems,
+)
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.python import (
     find_python,
     python_problem,
@@ -452,6 +455,26 @@ def indexes_of(
     return doctor_indexes.examine(indexes, options["packages"], access, python, options)
 
 
+def on_mounts(options: dict[str, Any]) -> tuple[dict[str, bool], list[dict[str, Any]]]:
+    """Findings for the file systems of the instances. An instance with one that does not answer is
+    not examined further: every look at it would block.
+
+    :returns: ({part: True} of the instances that are left out, findings)
+    """
+    found, kept, left_out = [], [], {}
+    for item in options["instances"]:
+        problems, answering = mount_problems(
+            layout(item["name"], options["scope"], environment_of_login())
+        )
+        found += problems
+        if answering:
+            kept.append(item)
+        else:
+            left_out[item["part"]] = True
+    options["instances"] = kept
+    return left_out, found
+
+
 def examine(
     options: Mapping[str, Any], folder: str
 ) -> tuple[dict[str, bool], bool, list[dict[str, Any]]]:
@@ -513,8 +536,11 @@ def main() -> None:
     except InstanceNameError as error:
         module.fail_json(msg=str(error))
     began, started = time.time(), time.monotonic()
+    left_out, found_mounts = on_mounts(options)
     with tempfile.TemporaryDirectory() as folder:
         installed, checked, found = examine(options, folder)
+    installed.update(left_out)
+    found += found_mounts
     places = [
         layout(item["name"], options["scope"], environment_of_login())
         for item in options["instances"]
