@@ -104,6 +104,37 @@ def ends_of_logs(host: str, answer: dict[str, Any]) -> Iterator[str]:
                     yield from ("    " + line for line in item[channel + "_tail"].splitlines())
 
 
+def notes(answers: dict[str, dict[str, Any]]) -> Iterator[str]:
+    """Lines on the monitor that judged the agents, and on logins without lingering.
+
+    :param answers: {host: result of testbed_info}.
+    """
+    for host, answer in answers.items():
+        central = answer.get("central")
+        if central:
+            yield (
+                "%s: the central monitor judges its agents: it has heard from %d of %d since their "
+                "start%s. Evidence: %s."
+                % (
+                    host,
+                    central["heard"],
+                    central["agents"],
+                    ", in the namespace " + ", ".join(central["namespaces"])
+                    if central["namespaces"]
+                    else "",
+                    central["url"],
+                )
+            )
+    for host, answer in answers.items():
+        if answer.get("lingering") and answer.get("instances"):
+            yield (
+                "%s: the programs may end with the last session of %s, and do not start after a "
+                "reboot. To change that, ask an administrator to run: loginctl enable-linger %s; "
+                "then run site.yml again. docs/how-to/lingering.md describes it."
+                % (host, answer["lingering"], answer["lingering"])
+            )
+
+
 def table(rows: list[tuple[str, ...]]) -> list[str]:
     widths = [max(len(row[column]) for row in [HEADINGS, *rows]) for column in range(len(HEADINGS))]
     return [
@@ -155,5 +186,7 @@ class ActionModule(ActionBase):
                 (HEALTHY if checked else NOT_CHECKED)
                 + (" Monitor: %s/" % monitor.rstrip("/") if monitor else "")
             )
+        for line in notes(answers):
+            display.display(line)
         result.update(changed=False, healthy=checked and not problems, health_checked=checked)
         return result

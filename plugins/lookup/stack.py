@@ -41,6 +41,8 @@ options:
         that the inventory adds, and V(repositories) the git repositories of both.
       - V(release) is a list of one item, how a lock of the stack is made, and V(requires) one with the
         oldest versions of what the stack uses.
+      - V(monitor_elsewhere) is a list of one item, whether the monitor is on no host of the inventory, as
+        for a developer who runs agents against a shared testbed.
       - V(ports) are the addresses and ports that they listen on, each with C(name), C(host),
         C(port), and C(variable), the variable that sets the port.
       - V(programs) are the components as programs of supervisord, each with its own environment, and
@@ -58,6 +60,7 @@ options:
       - secrets
       - secret_files
       - import_check
+      - monitor_elsewhere
       - requirements
       - extra_requirements
       - repositories
@@ -104,6 +107,7 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory imp
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._stack import (
     Stack,
     StackError,
+    everywhere,
     stack_of,
 )
 
@@ -129,6 +133,12 @@ class LookupModule(LookupBase):
             return [found] if term == "health" else found
         if term == "requires":
             return [stack.requires()]
+        if term == "monitor_elsewhere":
+            return [not everywhere(self._templar, variables, stack)[1]]
+        if term in OF_ALL_HOSTS:
+            names, _monitor = everywhere(self._templar, variables, stack)
+            found = getattr(stack, term)(names)
+            return _data.rendered(found, self._templar, variables)
         if term == "release":
             return [_data.rendered(stack.release(), self._templar, variables)]
         if term == "files":
@@ -175,6 +185,8 @@ OF_THE_HOST = {
     "health": "health",
     "start_timeouts": "start_timeouts",
 }
+# terms that are methods of the stack, and depend on the components of all hosts
+OF_ALL_HOSTS = ("requirements", "import_check")
 # terms, and the methods of the stack that have the answer
 PLAIN = {
     "names": "names",
@@ -185,10 +197,8 @@ PLAIN = {
 }
 TEMPLATES = {
     "state_directories": "state_directories",
-    "import_check": "import_check",
     "extra_requirements": "extra_requirements",
     "repositories": "repositories",
-    "requirements": "requirements",
     "ports": "listeners",
     "programs": "programs",
     "environment": "environment",

@@ -98,6 +98,10 @@ options:
             description: Port.
             type: int
             required: true
+      summary_url:
+        description: Address of the summary of a monitor that is on no host of the inventory.
+        type: str
+        default: ""
       health_url:
         description: URL of the monitor's health check, if the instance has a monitor.
         type: str
@@ -385,6 +389,7 @@ INSTANCE = {
     "name": NAME,
     "part": NAME,
     "health_url": TEXT,
+    "summary_url": TEXT,
     "probes": DICTS,
     "components": DICTS,
     "certificate_names": TEXTS,

@@ -20,7 +20,7 @@ description:
   - The list is data of the inventory like other secrets. The roles place it on the hosts of the broker and
     the monitor, which follow it while they run.
   - The namespace of a login has its name. In the broker, the login may use the destinations whose
-    names begin with it and a dot.
+    names begin with C(swf.LOGIN.).
   - Encrypts with the vault password of the run. Of several vault ids, it uses the one with the name of the
     login, or the one that C(ANSIBLE_VAULT_ENCRYPT_IDENTITY) selects.
   - Runs only on the controller. Use it with C(run_once), in a play for all hosts of the testbed.

@@ -144,7 +144,7 @@ class Lab:
                 "path": path,
                 "settings": "\n".join(
                     security_setting(address, login)
-                    for address in ("%s.#" % login, "/queue/%s.#" % login, "/topic/%s.#" % login)
+                    for address in ("swf.%s.#" % login, "/queue/swf.%s.#" % login)
                 ),
             }
         if not self.has("monitor"):

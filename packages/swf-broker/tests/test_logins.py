@@ -50,7 +50,9 @@ def own_client(broker: BrokerProcess) -> RawClient:
     return RawClient(broker.port, login="swf", passcode="own")
 
 
-@pytest.mark.parametrize("address", ["/queue/alice.data", "/topic/alice.data", "alice.data"])
+@pytest.mark.parametrize(
+    "address", ["/queue/swf.alice.data", "/topic/swf.alice.data", "swf.alice.data"]
+)
 def test_a_login_uses_the_addresses_of_its_namespace(broker: BrokerProcess, address: str) -> None:
     reader, sender = client_of(broker, ALICE), client_of(broker, ALICE)
     reader.subscribe(address, ack="auto", receipt="there")
@@ -62,15 +64,15 @@ def test_a_login_uses_the_addresses_of_its_namespace(broker: BrokerProcess, addr
 @pytest.mark.parametrize(
     "address",
     [
-        "/queue/bob.data",
-        "/topic/bob.data",
+        "/queue/swf.bob.data",
+        "/topic/swf.bob.data",
         "/queue/swf.data",
-        "/queue/alice",
-        "/queue/alicex.data",
-        "/queue//queue/alice.data",
-        "/queue//topic/alice.data",
+        "/queue/swf.alice",
+        "/queue/swf.alicex.data",
+        "/queue//queue/swf.alice.data",
+        "/queue//topic/swf.alice.data",
         "/queue/DLQ",
-        "bob.data",
+        "swf.bob.data",
     ],
 )
 @pytest.mark.parametrize("command", ["SEND", "SUBSCRIBE"])
@@ -78,26 +80,26 @@ def test_and_no_others(broker: BrokerProcess, command: str, address: str) -> Non
     client = client_of(broker, ALICE)
     client.send(command, {"id": "1", "destination": address})
     assert client.refused_because() == (
-        f"the login alice may not use {address}: it may use the addresses that begin with alice."
+        f"the login alice may not use {address}: it may use the addresses that begin with swf.alice."
     )
 
 
 def test_a_transaction_is_refused_as_a_whole(broker: BrokerProcess) -> None:
     client = client_of(broker, ALICE)
     client.send("BEGIN", {"transaction": "t"})
-    for address in ("/queue/alice.data", "/queue/bob.data"):
+    for address in ("/queue/swf.alice.data", "/queue/swf.bob.data"):
         client.send("SEND", {"destination": address, "transaction": "t"}, b"x")
     client.send("COMMIT", {"transaction": "t"})
-    assert "may not use /queue/bob.data" in client.refused_because()
+    assert "may not use /queue/swf.bob.data" in client.refused_because()
     reader = client_of(broker, ALICE)
-    reader.subscribe("/queue/alice.data")
+    reader.subscribe("/queue/swf.alice.data")
     assert reader.nothing_comes()
 
 
 def test_the_login_of_the_testbed_uses_all_addresses(broker: BrokerProcess) -> None:
-    client_of(broker, ALICE).put("/queue/alice.data", "hers")
+    client_of(broker, ALICE).put("/queue/swf.alice.data", "hers")
     client = own_client(broker)
-    client.subscribe("/queue/alice.data", ack="auto")
+    client.subscribe("/queue/swf.alice.data", ack="auto")
     assert client.message() == "hers"
 
 
@@ -118,10 +120,10 @@ def test_a_removed_login_is_disconnected_and_refused(broker: BrokerProcess, writ
     again.send("CONNECT", {"accept-version": "1.2", "login": "alice", "passcode": "for alice"})
     assert again.refused_because() == "login refused: wrong user or password"
     # the others notice nothing
-    for client, address in ((bob, "/queue/bob.data"), (own, "/queue/swf.data")):
+    for client, address in ((bob, "/queue/swf.bob.data"), (own, "/queue/swf.data")):
         client.put(address, "x")
     write(ALICE, BOB)
-    client_of(broker, ALICE).put("/queue/alice.data", "x")
+    client_of(broker, ALICE).put("/queue/swf.alice.data", "x")
 
 
 def test_a_new_password_ends_the_sessions_of_the_former(
@@ -149,7 +151,7 @@ def test_a_wrong_file_changes_nothing(
     broker: BrokerProcess, path: Path, content: str, cause: str
 ) -> None:
     path.write_text(content)
-    client_of(broker, ALICE).put("/queue/alice.data", "x")
+    client_of(broker, ALICE).put("/queue/swf.alice.data", "x")
     lines = [str(line["message"]) for line in broker.lines]
     found = [line for line in lines if line.startswith("the logins stay as they were")]
     assert len(found) == 1

@@ -31,7 +31,7 @@ NETWORK = re.compile(r"nfs4?|afs|gpfs|lustre|beegfs|ceph|cifs|smb3|fuse(\..+)?")
 LOCAL = ("fuse.fuse-overlayfs",)
 ESCAPED = re.compile(r"\\([0-7]{3})")
 # seconds that a file system has to answer
-LIMIT = 5.0
+LIMIT, LATER_LIMIT = 5.0, 0.5
 # the directories of an instance with databases, sockets and locks; and those with code and settings
 STATE = ("state_dir", "run_dir")
 CODE = ("config_dir", "root")
@@ -86,7 +86,8 @@ def mount_of(path: str, mounted: Iterable[Mount]) -> Mount | None:
 def resolved(paths: Sequence[str], limit: float = LIMIT) -> dict[str, str]:
     """{path: the path without symbolic links} of the paths that answer, which need not exist.
 
-    A child asks for each of them. If one blocks it, another child asks for the rest.
+    A child asks for each of them. If one blocks it, another child asks for the rest, with less
+    patience: they are probably on the same file system.
     """
     found: dict[str, str] = {}
     left = list(paths)
@@ -94,7 +95,7 @@ def resolved(paths: Sequence[str], limit: float = LIMIT) -> dict[str, str]:
         answers = _asked(left, limit)
         found.update(answers)
         # the next one is the one that does not answer
-        left = left[len(answers) + 1 :]
+        left, limit = left[len(answers) + 1 :], min(limit, LATER_LIMIT)
     return found
 
 

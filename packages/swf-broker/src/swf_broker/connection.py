@@ -203,7 +203,7 @@ class StompConnection(asyncio.Protocol):
         if self.login and not self.login.may_use(address):
             raise ProtocolError(
                 f"the login {self.login.name} may not use {address}: it may use the addresses that "
-                f"begin with {self.login.namespace}."
+                f"begin with swf.{self.login.namespace}."
             )
 
     def _in_transaction(self, handler: Callable[[Frame], None]) -> Callable[[Frame], None]:

@@ -26,7 +26,8 @@ class LoginsError(ValueError):
 class Login:
     """A user name with its password and its rights.
 
-    :ivar namespace: of the addresses that it may use, which begin with it and a dot; None: of all
+    :ivar namespace: of the addresses that it may use, which begin with `swf.NAMESPACE.`; None: of
+        all
     """
 
     name: str
@@ -37,7 +38,7 @@ class Login:
         if self.namespace is None:
             return True
         prefix = next((p for p in (QUEUE_PREFIX, TOPIC_PREFIX) if address.startswith(p)), "")
-        return address.startswith(f"{prefix}{self.namespace}.")
+        return address.startswith(f"{prefix}swf.{self.namespace}.")
 
     def matches(self, user: str, password: str) -> bool:
         # Both are compared in constant time, so the time of a refusal reveals nothing.

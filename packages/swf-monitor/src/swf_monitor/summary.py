@@ -57,7 +57,13 @@ def agents(now: datetime) -> list[dict[str, Any]]:
     """Every agent that has not exited, with the seconds since its last heartbeat, and the process
     that sent it."""
     rows = SystemAgent.objects.exclude(status=AgentStatus.EXITED).values(
-        "instance_name", "agent_type", "status", "pid", "last_heartbeat", "heartbeat_interval"
+        "instance_name",
+        "agent_type",
+        "namespace",
+        "status",
+        "pid",
+        "last_heartbeat",
+        "heartbeat_interval",
     )
     listed = []
     for row in rows:

@@ -15,6 +15,7 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory imp
 
 LAYOUT = {
     "readable_secrets_dir": "/run/secrets",
+    "logins_dir": "/etc/swf/logins",
     "state_dir": "/var/lib/x",
     "data_dir": "/data",
     "ca_file": "/etc/x/ca.pem",
