@@ -15,7 +15,7 @@ from django.utils import timezone
 from django.utils.safestring import mark_safe
 from django.views.decorators.http import require_safe
 
-from swf_monitor import __version__, health, summary
+from swf_monitor import __version__, health, namespaces, summary
 from swf_monitor.database import UNAVAILABLE, explain
 from swf_monitor.models import AgentStatus, Message, Run, StfFile, StfStatus, SystemAgent
 
@@ -115,6 +115,7 @@ def _collect(now: datetime) -> dict[str, Any]:
         "runs": _runs(),
         "stages": _stages(generated, counts),
         "counts": counts,
+        "set_aside": namespaces.set_aside_state(),
         "files": list(StfFile.objects.all()[:FILES_SHOWN]),
         "messages": list(Message.objects.defer("body")[:MESSAGES_SHOWN]),
     }
@@ -213,6 +214,8 @@ def _banner(state: dict[str, Any], shown: dict[str, Any], now: datetime) -> Bann
 def _problems(shown: dict[str, Any], now: datetime) -> list[str]:
     """The problems, the most serious first, each in one sentence."""
     problems = []
+    if not shown["set_aside"]["ok"]:
+        problems.append(f"Messages: {shown['set_aside']['detail']}")
     silent = [agent["row"].instance_name for agent in shown["agents"] if agent["silent"]]
     if silent:
         verb = "sends" if len(silent) == 1 else "send"
