@@ -105,10 +105,26 @@ class Lab:
         }
         if NAMESPACE in _variables.options():
             found[NAMESPACE] = issued["namespace"]
+        found.update(self._index())
         path = values.text("swf_testbed_ca_cert")
         if path:
             found["swf_testbed_ca_text"] = self._ca(os.path.expanduser(path))
         return found
+
+    def _index(self) -> dict[str, Any]:
+        """The access to the private index of the lab: that of a user who may only read."""
+        readers = [
+            item
+            for item in self.values.entries("swf_testbed_package_index_users")
+            if isinstance(item, dict) and item.get("rights") == ["read"]
+        ]
+        if not self.values.members("index") or not readers:
+            return {}
+        return {
+            "swf_testbed_index_url": self.values.text("swf_testbed_index_url"),
+            "swf_testbed_index_user": readers[0]["name"],
+            "swf_testbed_index_token": readers[0]["token"],
+        }
 
     def _ca(self, path: str) -> str:
         try:

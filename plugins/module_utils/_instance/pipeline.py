@@ -57,7 +57,9 @@ class Agent:
             item
             for item in listed
             if belongs(item.get("pid"), self.pid)
-            and item["instance_name"].endswith("@" + socket.gethostname())
+            and item["instance_name"].endswith(
+                ("@" + socket.gethostname(), "." + socket.gethostname())
+            )
         ]
         return next(iter(by_name + by_pid), None)
 
