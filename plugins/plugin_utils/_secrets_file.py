@@ -202,6 +202,7 @@ def _plain(value: t.Any) -> t.Any:
     if isinstance(value, dict):
         # also the names: before ansible-core 2.19 they can be of a subclass of str
         return {str.__str__(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, (bool, int)):
-        return value
+    if isinstance(value, int):
+        # Ansible has subclasses of int, too
+        return value if isinstance(value, bool) else int(value)
     return Unsafe(value) if TEMPLATE.search(value) else Quoted(value)
