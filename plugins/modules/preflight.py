@@ -184,6 +184,7 @@ import grp
 import os
 import platform
 import pwd
+import socket
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -240,6 +241,9 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.github_
 )
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._instance.monitor_database import (
     database_of,
+)
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._instance.namespace import (
+    namespace_of,
 )
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._manifest import provenance
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._manifest.found import (
@@ -398,6 +402,7 @@ def main() -> None:
         module.fail_json(msg=NOT_READY + numbered(texts), problems=texts)
     add_systemd(options, places)
     places.update(database_of(places["supervisord_conf"]))
+    places.update(namespace_of(places["supervisord_conf"]), hostname=socket.gethostname())
     services = private_programs(options, places)
     fact = "swf_testbed_layout_" + options["instance"].replace("-", "_")
     result: dict[str, Any] = {"changed": False, "ansible_facts": {fact: places}, "problems": []}

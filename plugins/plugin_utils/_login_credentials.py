@@ -13,7 +13,6 @@ from urllib.parse import urlsplit
 from ansible.errors import AnsibleError
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils import _stack
-from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory import _variables
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory._addresses import (
     is_loopback,
 )
@@ -102,9 +101,8 @@ class Lab:
             "swf_testbed_broker_password": issued["password"],
             "swf_testbed_monitor_url": values.text("swf_testbed_monitor_url"),
             "swf_testbed_api_token": issued["token"],
+            NAMESPACE: issued["namespace"],
         }
-        if NAMESPACE in _variables.options():
-            found[NAMESPACE] = issued["namespace"]
         found.update(self._index())
         path = values.text("swf_testbed_ca_cert")
         if path:

@@ -9,6 +9,7 @@ heartbeat since its process started, and has a broker; and files are registered 
 from __future__ import annotations
 
 import os
+import pwd
 import socket
 import time
 from collections.abc import Iterable, Mapping
@@ -30,6 +31,23 @@ FLOW = {"total": "registered", "processed": "processed"}
 Summary = Mapping[str, Any]
 
 
+def on_this_host(name: str) -> bool:
+    """Whether an agent of this name runs on this host."""
+    return ("." + name.partition("@")[2]).endswith("." + socket.gethostname())
+
+
+def login_of(pid: int) -> str:
+    """The login of a process, as its agent knows it; "" if the process has ended."""
+    try:
+        uid = os.stat("/proc/%d" % pid).st_uid
+    except OSError:
+        return ""
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return str(uid)
+
+
 class Agent:
     """A process of this host that sends heartbeats to the monitor."""
 
@@ -38,9 +56,16 @@ class Agent:
         environment = environ_of(pid) or {}
         given = environment.get("SWF_AGENT_NAME")
         self.namespace = environment.get("SWF_NAMESPACE")
-        here = "@" + socket.gethostname()
-        # the reference packages name an agent after its type, and its program after the same
-        self.names = (given,) if given else (program.partition("-agent")[0] + here, program + here)
+        host = socket.gethostname()
+        # TYPE@INSTANCE.LOGIN.HOST; in earlier versions TYPE@HOST. The reference packages name an
+        # agent after its type, and its program after the same.
+        own = ".".join(filter(None, (environment.get("SWF_INSTANCE"), login_of(pid), host)))
+        types = (program.partition("-agent")[0], program)
+        self.names = (
+            (given,)
+            if given
+            else tuple("%s@%s" % (type_, place) for place in (own, host) for type_ in types)
+        )
 
     def entry(self, summary: Summary) -> Mapping[str, Any] | None:
         """What the monitor knows of this agent, by its name or by its process, in its namespace.
@@ -56,10 +81,7 @@ class Agent:
         by_pid = [
             item
             for item in listed
-            if belongs(item.get("pid"), self.pid)
-            and item["instance_name"].endswith(
-                ("@" + socket.gethostname(), "." + socket.gethostname())
-            )
+            if belongs(item.get("pid"), self.pid) and on_this_host(item["instance_name"])
         ]
         return next(iter(by_name + by_pid), None)
 

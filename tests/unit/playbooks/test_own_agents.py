@@ -253,12 +253,7 @@ def test_the_agents_of_the_developer(story):
     arguments = ["--vault-password-file", str(login.password)]
     arguments += [
         "-e",
-        json.dumps(
-            {
-                "swf_testbed_python": sys.executable,
-                "swf_testbed_environment": {"SWF_NAMESPACE": "alice"},
-            }
-        ),
+        json.dumps({"swf_testbed_python": sys.executable}),
     ]
     began = time.monotonic()
     report = login.play("site.yml", *arguments)

@@ -15,7 +15,7 @@ from django.utils import timezone
 from django.utils.safestring import mark_safe
 from django.views.decorators.http import require_safe
 
-from swf_monitor import __version__, health, namespaces, summary
+from swf_monitor import __version__, health, summary
 from swf_monitor.database import UNAVAILABLE, explain
 from swf_monitor.models import AgentStatus, Message, Run, StfFile, StfStatus, SystemAgent
 
@@ -115,7 +115,6 @@ def _collect(now: datetime) -> dict[str, Any]:
         "runs": _runs(),
         "stages": _stages(generated, counts),
         "counts": counts,
-        "set_aside": namespaces.set_aside_state(),
         "files": list(StfFile.objects.all()[:FILES_SHOWN]),
         "messages": list(Message.objects.defer("body")[:MESSAGES_SHOWN]),
     }
@@ -197,7 +196,7 @@ def _listed(*parts: tuple[int, str]) -> str:
 
 
 def _banner(state: dict[str, Any], shown: dict[str, Any], now: datetime) -> Banner:
-    agents, runs, problems = shown["agents"], shown["runs"], _problems(shown, now)
+    agents, runs, problems = shown["agents"], shown["runs"], _problems(state, shown, now)
     if not state["listener"]["ok"]:
         causes = [state["listener"]["detail"], *problems]
         return Banner("error", "The message listener is not working", causes)
@@ -211,11 +210,11 @@ def _banner(state: dict[str, Any], shown: dict[str, Any], now: datetime) -> Bann
     return Banner("ok", "The testbed is healthy")
 
 
-def _problems(shown: dict[str, Any], now: datetime) -> list[str]:
+def _problems(state: dict[str, Any], shown: dict[str, Any], now: datetime) -> list[str]:
     """The problems, the most serious first, each in one sentence."""
     problems = []
-    if not shown["set_aside"]["ok"]:
-        problems.append(f"Messages: {shown['set_aside']['detail']}")
+    if not state["messages"]["ok"]:
+        problems.append(f"Messages: {state['messages']['detail']}")
     silent = [agent["row"].instance_name for agent in shown["agents"] if agent["silent"]]
     if silent:
         verb = "sends" if len(silent) == 1 else "send"

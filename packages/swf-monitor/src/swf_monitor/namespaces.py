@@ -36,7 +36,7 @@ def claim(claim: Claim, agent: str) -> Namespace:
     now = timezone.now()
     # The row is locked until the end of the transaction, so only the first of two claimants gets it.
     with transaction.atomic():
-        row, created = Namespace.objects.select_for_update().get_or_create(
+        row, _created = Namespace.objects.select_for_update().get_or_create(
             name=claim.name, defaults={"owner": claim.owner, "namespace_id": uuid.uuid4().hex}
         )
         if row.owner != claim.owner:
@@ -178,9 +178,10 @@ def set_aside_state(namespace: str = "") -> dict[str, Any]:
     rows = SetAsideMessage.objects.filter(received_at__gt=timezone.now() - SET_ASIDE_SHOWN)
     if namespace:
         rows = rows.filter(namespace=namespace)
-    count, last = rows.count(), rows.first()
+    last = rows.first()
     if last is None:
         return {"ok": True, "set_aside": 0, "last": None, "detail": "none was set aside"}
+    count = rows.count()
     return {
         "ok": False,
         "set_aside": count,

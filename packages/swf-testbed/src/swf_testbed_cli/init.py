@@ -52,6 +52,8 @@ NOT_SET = (
     "monitor_max_messages",
     "monitor_max_stf_files",
     "monitor_topic",
+    "namespace_keep_days",
+    "namespace_take_over",
     "run_count",
     "run_pause",
     "stf_interval",
@@ -133,6 +135,9 @@ def make_context(programs: Path, **ports: int) -> dict[str, Any]:
         "swf_testbed_broker_user": "swf",
         "swf_testbed_monitor_url": f"http://127.0.0.1:{ports['monitor']}",
         "swf_testbed_instance": "testbed",
+        # broker and monitor are its own, and the folder can be moved to another host
+        "swf_testbed_namespace": "testbed",
+        "swf_testbed_namespace_owner": "testbed",
         "swf_testbed_layout": layout,
     }
     jinja = _jinja()

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The REST API. A status only moves forward, and an object that is posted twice is stored once."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import transaction
@@ -98,7 +98,7 @@ def _refuse_other_namespace(request: Request, run: Run) -> None:
 
 class HeartbeatView(APIView):
     def post(self, request: Request) -> Response:
-        self._confirm_claim(request)
+        claims = self._confirm_claim(request)
         agent = SystemAgent(
             **valid(HeartbeatSerializer, request.data), last_heartbeat=timezone.now()
         )
@@ -113,10 +113,13 @@ class HeartbeatView(APIView):
         )
         if agent.operational_state:
             self._retire_predecessors(agent)
+        if claims:
+            self._forget_former_name(agent)
         return Response(HeartbeatSerializer(agent).data)
 
-    def _confirm_claim(self, request: Request) -> None:
-        """A testbed whose namespace was taken over must stop its work."""
+    def _confirm_claim(self, request: Request) -> bool:
+        """Whether the heartbeat has a claim. A testbed whose namespace was taken over must stop its
+        work."""
         claim = valid(ConfirmationSerializer, request.data)
         if claim["namespace_owner"]:
             agent = valid(HeartbeatSerializer, request.data)
@@ -129,18 +132,29 @@ class HeartbeatView(APIView):
                 )
             except namespaces.NamespaceError as error:
                 raise Conflict(str(error)) from None
+        return bool(claim["namespace_owner"])
+
+    def _forget_former_name(self, agent: SystemAgent) -> None:
+        """An agent of an earlier version had the name TYPE@HOST. If it was killed before the upgrade,
+        that name would count as dead."""
+        SystemAgent.objects.filter(
+            instance_name=f"{agent.agent_type}@{agent.hostname}",
+            last_heartbeat__lt=self._silent_since(agent),
+        ).exclude(instance_name=agent.instance_name).delete()
+
+    def _silent_since(self, agent: SystemAgent) -> datetime:
+        return agent.last_heartbeat - timedelta(
+            seconds=summary.fresh_seconds(agent.heartbeat_interval)
+        )
 
     def _retire_predecessors(self, agent: SystemAgent) -> None:
         """An agent of the public testbed has a new name after each start, so its former name would
         count as dead for ever."""
-        silent_since = agent.last_heartbeat - timedelta(
-            seconds=summary.fresh_seconds(agent.heartbeat_interval)
-        )
         SystemAgent.objects.filter(
             agent_type=agent.agent_type,
             hostname=agent.hostname,
             namespace=agent.namespace,
-            last_heartbeat__lt=silent_since,
+            last_heartbeat__lt=self._silent_since(agent),
         ).exclude(operational_state__in=("", OperationalState.EXITED)).update(
             status=AgentStatus.EXITED, operational_state=OperationalState.EXITED
         )
