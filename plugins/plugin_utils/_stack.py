@@ -484,10 +484,13 @@ def everywhere(templar: Any, variables: Mapping[str, Any], stack: Stack) -> tupl
     others = variables.get("hostvars")
     found: set[str] = set()
     for host in dict.fromkeys(host for host in hosts if host):
-        if host != mine and others is None:
+        if host == mine:
+            of_host = variables
+        elif others is not None:
+            # not evaluated: some of its variables may be secrets that do not exist yet
+            of_host = others.raw_get(host)
+        else:
             continue
-        # not evaluated: some of its variables may be secrets that do not exist yet
-        of_host = variables if host == mine else others.raw_get(host)
         names = _data.rendered(template, templar, dict(of_host))
         found.update(names)
         if "monitor" in stack.roles(names):
