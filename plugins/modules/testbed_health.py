@@ -147,6 +147,9 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._instance.heal
     set_aside,
     silent_agents,
 )
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._instance.namespace import (
+    with_namespace,
+)
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._instance.pipeline import (
     agents,
     on_this_host,
@@ -208,7 +211,8 @@ class Question:
         options = self.options
         found: list[str] = []
         if options["url"]:
-            self.answer, wrong = ask(options["url"], options["ca_cert"])
+            url = with_namespace(options["url"], options["config"])
+            self.answer, wrong = ask(url, options["ca_cert"])
             found += self.health_problems(wrong)
         mine = agents(options["programs"], options["components"])
         if options["summary_url"] and (mine or options["flow"]):

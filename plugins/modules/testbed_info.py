@@ -164,6 +164,9 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._instance.heal
     ask,
     problems,
 )
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._instance.namespace import (
+    with_namespace,
+)
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._instance.pipeline import (
     Judgement,
     judged,
@@ -195,7 +198,8 @@ def health_problems(
     central = None
     found = []
     if options["health_url"]:
-        found += problems(*ask(options["health_url"], ca_file), components)
+        url = with_namespace(options["health_url"], state.places["supervisord_conf"])
+        found += problems(*ask(url, ca_file), components)
     if options["summary_url"]:
         central, lines = judged(options["summary_url"], ca_file, state.processes, components)
         found += lines

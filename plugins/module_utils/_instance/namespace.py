@@ -28,6 +28,16 @@ def namespace_of(path: str) -> dict[str, str]:
     return found if all(found.values()) else dict.fromkeys(names, "")
 
 
+def with_namespace(url: str, path: str | None) -> str:
+    """The address of the health page for the agents and messages of an instance alone: those of
+    other testbeds at its monitor are not its problem.
+
+    :param path: of the configuration of the instance, if there is one.
+    """
+    name = namespace_of(path)["namespace"] if path and "?" not in url else ""
+    return "%s?namespace=%s" % (url, urllib.parse.quote(name, safe="")) if name else url
+
+
 def release_namespace(places: dict[str, Any]) -> str:
     """Release the claim of a stopped instance; return the name of the namespace.
 

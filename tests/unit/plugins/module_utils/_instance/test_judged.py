@@ -50,13 +50,13 @@ def the_summary_of_a_monitor():
         server.shutdown()
 
 
-def entry(pid, **other):
+def entry(process, **other):
     return {
         "instance_name": "data@swf.me." + socket.gethostname(),
         "namespace": "alice",
         "status": "OK",
         "alive": True,
-        "pid": pid,
+        "pid": process,
         "seconds_since_heartbeat": 1.0,
         **other,
     }
