@@ -466,17 +466,17 @@ def on_mounts(options: dict[str, Any]) -> tuple[dict[str, bool], list[dict[str, 
 
     :returns: ({part: True} of the instances that are left out, findings)
     """
-    found, kept, left_out = [], [], {}
+    found, answering_ones, left_out = [], [], {}
     for item in options["instances"]:
         problems, answering = mount_problems(
             layout(item["name"], options["scope"], environment_of_login())
         )
         found += problems
         if answering:
-            kept.append(item)
+            answering_ones.append(item)
         else:
             left_out[item["part"]] = True
-    options["instances"] = kept
+    options["instances"] = answering_ones
     return left_out, found
 
 

@@ -78,9 +78,9 @@ class Lab:
             for item in self.values.entries("swf_testbed_broker_users")
             if isinstance(item, dict) and "name" in item
         ]
-        taken = {*RESERVED, *users, self.values.text("swf_testbed_broker_user")}
+        in_use = {*RESERVED, *users, self.values.text("swf_testbed_broker_user")}
         own = [self.values.text(name) for name in (NAMESPACE, "swf_testbed_instance")]
-        if login in taken or any(login == name.partition(".")[0] for name in own):
+        if login in in_use or any(login == name.partition(".")[0] for name in own):
             return (
                 "the login %s cannot be issued, and nothing was changed. Evidence: it is a user, or "
                 "the namespace, of the testbed itself. Fix: choose another name" % login

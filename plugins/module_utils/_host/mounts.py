@@ -48,12 +48,12 @@ class Mount(NamedTuple):
     """
 
     point: str
-    kind: str
+    type: str
     source: str
 
     @property
     def is_remote(self) -> bool:
-        return bool(NETWORK.fullmatch(self.kind)) and self.kind not in LOCAL
+        return bool(NETWORK.fullmatch(self.type)) and self.type not in LOCAL
 
 
 def mounts(path: str = MOUNTINFO) -> list[Mount]:
@@ -149,21 +149,23 @@ def mount_problems(
     for name in names:
         directory = real.get(places[name])
         where = mount_of(directory or places[name], mounted)
-        kind = "silent" if directory is None else "state" if name in STATE else "code"
-        if (kind, where) in reported or (kind != "silent" and not (where and where.is_remote)):
+        verdict = "silent" if directory is None else "state" if name in STATE else "code"
+        if (verdict, where) in reported or (
+            verdict != "silent" and not (where and where.is_remote)
+        ):
             continue
-        if kind == "silent" or name not in OTHERS:
-            reported.add((kind, where))
-            found.append(_problem(kind, name, places, where, limit))
+        if verdict == "silent" or name not in OTHERS:
+            reported.add((verdict, where))
+            found.append(_problem(verdict, name, places, where, limit))
     return found, len(real) == len({places[name] for name in names})
 
 
 def _problem(
-    kind: str, name: str, places: Mapping[str, Any], where: Mount | None, limit: float
+    verdict: str, name: str, places: Mapping[str, Any], where: Mount | None, limit: float
 ) -> Finding:
     directory = places[name]
     evidence = (
-        "%s is on %s (%s, mounted on %s)" % (directory, where.kind, where.source, where.point)
+        "%s is on %s (%s, mounted on %s)" % (directory, where.type, where.source, where.point)
         if where
         else directory
     )
@@ -173,14 +175,14 @@ def _problem(
         if places["scope"] == "user"
         else "move %s to a local disk" % directory
     )
-    if kind == "silent":
+    if verdict == "silent":
         return finding(
             "mount",
             "the file system of a directory of the testbed does not answer",
             "%s; it did not answer within %g s" % (evidence, limit),
             "Ask the administrator of this host, or " + fix,
         )
-    if kind == "state":
+    if verdict == "state":
         return finding(
             "mount",
             "the state of the testbed is on a network file system, on which SQLite, sockets and "

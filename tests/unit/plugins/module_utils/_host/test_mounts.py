@@ -25,8 +25,8 @@ def mountinfo(tmp_path, *rows):
     path = tmp_path / "mountinfo_fixture"
     lines = [
         "%d 1 0:%d / %s rw,relatime shared:%d - %s %s rw\n"
-        % (20 + number, 20 + number, place, number, kind, source)
-        for number, (place, kind, source) in enumerate([("/", "ext4", "/dev/vda1"), *rows])
+        % (20 + number, 20 + number, place, number, type_, source)
+        for number, (place, type_, source) in enumerate([("/", "ext4", "/dev/vda1"), *rows])
     ]
     path.write_text("".join(lines))
     return str(path)
@@ -38,16 +38,16 @@ def problems(path, **environment):
 
 
 @pytest.mark.parametrize(
-    "kind", ["nfs", "nfs4", "afs", "gpfs", "lustre", "fuse", "fuse.sshfs", "fuse.cvmfs2", "cifs"]
+    "type_", ["nfs", "nfs4", "afs", "gpfs", "lustre", "fuse", "fuse.sshfs", "fuse.cvmfs2", "cifs"]
 )
-def test_state_on_a_network_file_system_is_refused(tmp_path, kind):
-    path = mountinfo(tmp_path, ("/home", kind, "server:/export/home"))
+def test_state_on_a_network_file_system_is_refused(tmp_path, type_):
+    path = mountinfo(tmp_path, ("/home", type_, "server:/export/home"))
     (state, code), answering = problems(path)
     assert answering
     assert state["severity"] == "fatal"
     assert "SQLite, sockets and locks" in state["cause"]
     assert state["evidence"] == (
-        "/home/physicist/.local/state/swf is on %s (server:/export/home, mounted on /home)" % kind
+        "/home/physicist/.local/state/swf is on %s (server:/export/home, mounted on /home)" % type_
     )
     assert "export XDG_STATE_HOME=" in state["fix"]
     assert code["severity"] == "warning"
@@ -55,10 +55,10 @@ def test_state_on_a_network_file_system_is_refused(tmp_path, kind):
 
 
 @pytest.mark.parametrize(
-    "kind", ["ext4", "xfs", "overlay", "fuseblk", "fuse.fuse-overlayfs", "tmpfs"]
+    "type_", ["ext4", "xfs", "overlay", "fuseblk", "fuse.fuse-overlayfs", "tmpfs"]
 )
-def test_a_local_file_system_is_fine(tmp_path, kind):
-    path = mountinfo(tmp_path, ("/home", kind, "/dev/vdb"), ("/net", "nfs4", "server:/"))
+def test_a_local_file_system_is_fine(tmp_path, type_):
+    path = mountinfo(tmp_path, ("/home", type_, "/dev/vdb"), ("/net", "nfs4", "server:/"))
     assert problems(path) == ([], True)
 
 
@@ -98,7 +98,7 @@ def test_a_link_is_followed(tmp_path):
 
 def test_the_list_of_this_machine_can_be_read():
     found = mounts.mounts()
-    assert mounts.mount_of("/proc/self", found).kind == "proc"
+    assert mounts.mount_of("/proc/self", found).type == "proc"
 
 
 # --- a file system that never answers
