@@ -64,7 +64,7 @@ class Management:
 
     def __exit__(
         self,
-        kind: type[BaseException] | None,
+        exception: type[BaseException] | None,
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:

@@ -115,7 +115,7 @@ class Connection:
         frame, _end, self._buffer = self._buffer.partition(b"\0")
         head, _empty, body = frame.decode("utf-8", "replace").partition("\n\n")
         first, *lines = head.replace("\r", "").split("\n")
-        headers = {}
+        headers: dict[str, str] = {}
         for line in lines:
             name, _colon, value = line.partition(":")
             headers.setdefault(unescaped(name), unescaped(value))

@@ -47,8 +47,9 @@ def test_a_routing_type_in_use_does_not_change_and_nothing_else_does(made, waiti
     for check in (True, False):
         answer = declare(broker, TOPIC, dict(SLICES, routing="multicast"), check=check)
         assert answer["failed"]
-        assert "%d messages wait in it, and %d readers are connected" % (waiting, readers) in (
-            answer["msg"]
+        assert (
+            "%d messages wait in it, and %d readers are connected" % (waiting, readers)
+            in (answer["msg"])
         )
         assert "Fix: stop the senders" in answer["msg"]
     assert "epictopic" not in state.addresses

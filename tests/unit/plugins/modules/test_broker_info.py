@@ -22,7 +22,7 @@ def certificate_of_the_broker(tmp_path):
 def test_the_queues_of_all_pages(tmp_path):
     with management_broker(tmp_path) as (state, broker):
         for number in range(1500):
-            state.queue("q%04d" % number, "q%04d" % number, messages=number == 7, readers=2)
+            state.queue("q%04d" % number, "q%04d" % number, messages=int(number == 7), readers=2)
         state.queue("DLQ", "DLQ", messages=3)
         state.queue("own", "activemq.notifications", messages=9)
         found = run_module("broker_info", {"broker": broker})
