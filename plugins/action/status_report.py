@@ -135,6 +135,30 @@ def notes(answers: dict[str, dict[str, Any]]) -> Iterator[str]:
             )
 
 
+def of_broker(
+    host: str, answer: dict[str, Any]
+) -> tuple[list[tuple[str, ...]], list[str], list[str]]:
+    """Table rows, problem lines, and lines on the queues, of the broker on a host.
+
+    :param answer: result of broker_info; without one, the host has no broker.
+    """
+    if "problem" not in answer:
+        return [], [], []
+    if answer["problem"]:
+        problem = "%s, swf-broker: does not answer: %s" % (host, answer["problem"])
+        return [(host, "swf-broker", "broker", "DOWN", "-", "-")], [problem], []
+    queues = [item for item in answer["queues"] if item["messages"]]
+    lines = [
+        "Broker on %s: %d messages in its queues, and %d of them are dead letters."
+        % (host, sum(item["messages"] for item in queues), answer["dead_letters"])
+    ]
+    lines += [
+        "    %s: %d messages, %d readers" % (item["address"], item["messages"], item["readers"])
+        for item in queues
+    ]
+    return [(host, "swf-broker", "broker", "RUNNING", "-", "-")], [], lines
+
+
 def table(rows: list[tuple[str, ...]]) -> list[str]:
     widths = [max(len(row[column]) for row in [HEADINGS, *rows]) for column in range(len(HEADINGS))]
     return [
@@ -160,6 +184,12 @@ class ActionModule(ActionBase):
             for host in hosts
         }
         rows, problems = compose(answers)
+        queues: list[str] = []
+        for host in hosts:
+            more = of_broker(host, hostvars[host].get(self._task.args.get("broker")) or {})
+            rows += more[0]
+            problems += more[1]
+            queues += more[2]
         logs = [
             line
             for host in hosts
@@ -167,7 +197,7 @@ class ActionModule(ActionBase):
         ]
         display = Display()
         display.display("")
-        for line in table(rows):
+        for line in table(rows) + queues:
             display.display(line)
         display.display("")
         monitor = self._task.args.get("monitor_url")

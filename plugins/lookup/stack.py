@@ -28,6 +28,8 @@ options:
       - V(steps) are the steps of the components that the host runs. V(files) are the configuration files
         of the stack, as M(bnlnpps.swf_testbed.config_files) has them, and V(release_files) the names of
         all files in the configuration directory that are restored with a release.
+      - V(broker_addresses) are the addresses that the stack needs of a broker, each with C(name) and
+        C(routing).
       - V(state_directories) are the directories that the programs write, as
         M(bnlnpps.swf_testbed.config_files) has them.
       - V(database_tool) is the program that reports on the database of the monitor, if there is one.
@@ -77,6 +79,7 @@ options:
       - release_files
       - services
       - state_directories
+      - broker_addresses
     required: true
 """
 
@@ -194,6 +197,7 @@ PLAIN = {
     "distributions": "distributions",
     "database_tool": "database_tool",
     "release_files": "release_files",
+    "broker_addresses": "broker_addresses",
 }
 TEMPLATES = {
     "state_directories": "state_directories",

@@ -177,6 +177,11 @@ options:
         description: Directory of secret files.
         type: str
         default: ""
+      broker:
+        description: If it is a broker, how to read its queues, as
+          O(bnlnpps.swf_testbed.broker_info#module:broker).
+        type: dict
+        default: {}
   reach:
     description: The services that this host must reach.
     type: list
@@ -407,6 +412,7 @@ SERVICE = {
     "names": TEXTS,
     "state_dir": {"type": "path", "default": "/var/lib"},
     "secrets_dir": dict(TEXT, no_log=False),
+    "broker": {"type": "dict", "default": {}},
 }
 REACH = {
     "name": NAME,

@@ -302,6 +302,15 @@ class Stack:
             found.append(program)
         return found
 
+    def broker_addresses(self) -> list[dict[str, str]]:
+        """The addresses that the stack needs of a broker."""
+        declared = self.content.get("broker", {})
+        return [
+            {"name": name, "routing": routing}
+            for routing in ("anycast", "multicast")
+            for name in declared.get(routing, [])
+        ]
+
     def _routing(self) -> dict[str, str]:
         """What swf-broker is told of the addresses; another broker of a stack has no use for it."""
         declared = self.content.get("broker", {})

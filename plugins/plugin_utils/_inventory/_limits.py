@@ -43,6 +43,7 @@ RANGES: dict[str, tuple[int, int | None]] = {
     "swf_testbed_systemd_limit_nofile": (1024, None),
     "swf_testbed_broker_heap_mb": (64, None),
     "swf_testbed_broker_disk_mb": (1, None),
+    "swf_testbed_broker_disk_percent": (1, 100),
     "swf_testbed_redis_max_memory_mb": (1, None),
     "swf_testbed_package_index_mirror_page_seconds": (0, None),
     "swf_testbed_package_index_mirror_max_mb": (1, None),

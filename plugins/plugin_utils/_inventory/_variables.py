@@ -48,7 +48,7 @@ INTERNAL = re.compile(
     r"|database_address|redis_configuration|namespace_owner"
     r"|gate_failed|removed|restored|not_restored|secrets|secrets_in_doubt|snapshots|all_snapshots"
     r"|index_access|reached|missing|former_database"
-    r"|(index|database|broker|monitor)_(secrets|restored)|database_role|database_role_restored)"
+    r"|broker_info|(index|database|broker|monitor)_(secrets|restored)|database_role|database_role_restored)"
 )
 
 

@@ -19,6 +19,7 @@ HERE = COLLECTION + ".plugins.module_utils"
 ALLOWED = {
     "_common": set(),
     "_host": {"_common"},
+    "_broker": {"_common"},
     "_index": {"_common", "_host"},
     "_build": {"_common", "_index"},
     "_package": {"_common", "_build", "_index"},
@@ -28,7 +29,7 @@ ALLOWED = {
     # the list of what the roles made, and its removal. As a part of _instance it would need two
     # more arrows there, for it alone; and nothing else here imports it
     "_manifest": {"_common", "_host", "_index"},
-    "_doctor": {"_common", "_host", "_index", "_instance", "_release", "_supervisor"},
+    "_doctor": {"_broker", "_common", "_host", "_index", "_instance", "_release", "_supervisor"},
 }
 
 
