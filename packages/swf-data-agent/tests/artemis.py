@@ -76,10 +76,11 @@ class Artemis:
         text = bootstrap.read_text(encoding="utf-8")
         bootstrap.write_text(re.sub(r"<web .*</web>", "", text, flags=re.S), encoding="utf-8")
         with (self._instance / "output").open("ab") as log:
-            self._process = subprocess.Popen(
+            process = subprocess.Popen(
                 [str(self._instance / "bin/artemis"), "run"], stdout=log, stderr=log
             )
-        wait_until(lambda: answers(self._port) or self._process.poll() is not None, timeout=120)
+        self._process = process
+        wait_until(lambda: answers(self._port) or process.poll() is not None, timeout=120)
         return self
 
     def __exit__(

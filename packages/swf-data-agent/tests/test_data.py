@@ -168,6 +168,31 @@ def test_unfinished_files_are_handed_on_again_to_the_agent_that_lacks_them(
     assert mine == [[str(names[0]), str(names[1])], [str(names[0]), str(names[2])]]
 
 
+def test_the_files_of_an_earlier_version_are_sent_to_the_queues_of_the_namespace(
+    broker: BrokerProgram, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """That version had no namespaces at the monitor. Its messages stay in its queues."""
+    monkeypatch.setattr(agent_module, "_RECONCILE_AGE", 0)
+    monitor = MonitorProgram(tmp_path / "own")
+    monitor.start()
+    client = MonitorClient(MonitorSettings(monitor.url, monitor.token), Shutdown())
+    name = StfName(client.create_run(), 1)
+    register(client, name, "processing")
+    env = {**broker.env, **monitor.env, "SWF_DATA_DIR": str(tmp_path / "data")}
+    data_agent = DataAgent.from_environment(Environment(env))
+    try:
+        data_agent._claim_namespace()
+        data_agent._find_data()
+        data_agent._broker.start()
+        with Inbox(env, PROCESSING_QUEUE) as inbox:
+            data_agent._reconcile()
+            wait_until(lambda: [m["filename"] for m in inbox.messages] == [str(name)])
+    finally:
+        data_agent.shutdown.request()
+        data_agent._broker.stop()
+        monitor.stop()
+
+
 def test_only_finished_files_beyond_the_newest_are_removed(
     client: MonitorClient, run_id: int, tmp_path: Path
 ) -> None:

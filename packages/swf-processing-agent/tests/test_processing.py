@@ -126,6 +126,33 @@ def test_a_file_that_is_gone_fails_and_the_next_is_processed(
     assert bench.end(good)["status"] == "processed"
 
 
+def test_a_file_that_another_agent_can_read_is_not_marked_as_failed(
+    bench: Bench, start: Callable[[], Program]
+) -> None:
+    program = start()
+    name = bench.file()
+    bench.announce()
+    bench.end(name)
+    away = bench.data_dir.with_name("away")
+    bench.data_dir.rename(away)  # like a file system that is not mounted any more
+    bench.data_dir.mkdir()
+    name = StfName(bench.run_id, 2)
+    bench.client.register_stf(
+        run_id=bench.run_id, **{**bench.fields, "filename": str(name), "sequence": 2}
+    )
+    bench.fields = {**bench.fields, "filename": str(name), "sequence": 2}
+    bench.announce()
+    assert program.wait() == 2
+    assert "The data directory is not the one of the namespace" in program.output
+    assert bench.row(name)["status"] == "processing"
+    # where the data is, it is processed
+    bench.data_dir.rmdir()
+    away.rename(bench.data_dir)
+    name.path(bench.data_dir).write_bytes(b"content")
+    start()
+    assert bench.end(name)["status"] == "processed"
+
+
 def test_a_file_that_is_announced_twice_is_processed_once(
     bench: Bench, start: Callable[[], Program]
 ) -> None:

@@ -108,6 +108,8 @@ INPUTS = {
             "swf_testbed_components[1] is listed twice",
         ),
         ({"swf_testbed_instance": ""}, "swf_testbed_instance"),
+        ({"swf_testbed_namespace": "a.b"}, "swf_testbed_namespace"),
+        ({"swf_testbed_namespace": "Lab"}, "swf_testbed_namespace"),
         ({"swf_testbed_instance": "."}, "swf_testbed_instance"),
         ({"swf_testbed_instance": "a/b"}, "swf_testbed_instance"),
         ({"swf_testbed_instance": "-x"}, "swf_testbed_instance"),
