@@ -10,7 +10,7 @@ export LC_ALL = C.UTF-8
 unexport PYTHONPATH PYTHONHOME PYTHONSTARTUP PYTHONUSERBASE LD_LIBRARY_PATH
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-test site upgrade rollback wheelhouse status doctor publish start stop uninstall export-secrets import-secrets test lint unit packages molecule nightly lock docs-roles changelog
+.PHONY: help setup setup-test site upgrade rollback wheelhouse status doctor publish start stop uninstall export-secrets import-secrets issue-credentials revoke-credentials test lint unit packages molecule nightly lock docs-roles changelog
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -58,6 +58,12 @@ export-secrets: setup  ## Export the controller's secrets to FILE=inventory/grou
 
 import-secrets: setup  ## Import the secrets of FILE=vault.yml to this controller (FORCE=yes: replace other values)
 	@$(PLAY) playbooks/import_secrets.yml -e '{"swf_testbed_import_secrets_file": "$(FILE)", "swf_testbed_import_secrets_force": $(if $(filter yes,$(FORCE)),true,false)}' $(ARGS)
+
+issue-credentials: setup  ## Issue the credentials of LOGIN=NAME to FILE=NAME.yml; PASSWORD_FILE=FILE: do not ask for its password (docs/how-to/issue_credentials.md)
+	@$(PLAY) playbooks/issue_credentials.yml --vault-id '$(LOGIN)@$(or $(PASSWORD_FILE),prompt)' -e '{"login": "$(LOGIN)", "credentials_file": "$(FILE)"}' $(ARGS)
+
+revoke-credentials: setup  ## Revoke the credentials of LOGIN=NAME, for the broker and the monitor
+	@$(PLAY) playbooks/revoke_credentials.yml -e '{"login": "$(LOGIN)"}' $(ARGS)
 
 test: setup-test  ## Run every test
 	@. .venv/bin/activate && tools/test

@@ -112,6 +112,61 @@ def ends_of_logs(host: str, answer: dict[str, Any]) -> Iterator[str]:
                     yield from ("    " + line for line in item[channel + "_tail"].splitlines())
 
 
+def notes(answers: dict[str, dict[str, Any]]) -> Iterator[str]:
+    """Lines on the monitor that judged the agents, and on logins without lingering.
+
+    :param answers: {host: result of testbed_info}.
+    """
+    for host, answer in answers.items():
+        central = answer.get("central")
+        if central:
+            yield (
+                "%s: the central monitor judges its agents: it has heard from %d of %d since their "
+                "start%s. Evidence: %s."
+                % (
+                    host,
+                    central["heard"],
+                    central["agents"],
+                    ", in the namespace " + ", ".join(central["namespaces"])
+                    if central["namespaces"]
+                    else "",
+                    central["url"],
+                )
+            )
+    for host, answer in answers.items():
+        if answer.get("lingering") and answer.get("instances"):
+            yield (
+                "%s: the programs may end with the last session of %s, and do not start after a "
+                "reboot. To change that, ask an administrator to run: loginctl enable-linger %s; "
+                "then run site.yml again. docs/how-to/lingering.md describes it."
+                % (host, answer["lingering"], answer["lingering"])
+            )
+
+
+def of_broker(
+    host: str, answer: dict[str, Any]
+) -> tuple[list[tuple[str, ...]], list[str], list[str]]:
+    """Table rows, problem lines, and lines on the queues, of the broker on a host.
+
+    :param answer: result of broker_info; without one, the host has no broker.
+    """
+    if "problem" not in answer:
+        return [], [], []
+    if answer["problem"]:
+        problem = "%s, swf-broker: does not answer: %s" % (host, answer["problem"])
+        return [(host, "swf-broker", "broker", "DOWN", "-", "-")], [problem], []
+    queues = [item for item in answer["queues"] if item["messages"]]
+    lines = [
+        "Broker on %s: %d messages in its queues, and %d of them are dead letters."
+        % (host, sum(item["messages"] for item in queues), answer["dead_letters"])
+    ]
+    lines += [
+        "    %s: %d messages, %d readers" % (item["address"], item["messages"], item["readers"])
+        for item in queues
+    ]
+    return [(host, "swf-broker", "broker", "RUNNING", "-", "-")], [], lines
+
+
 def table(rows: list[tuple[str, ...]]) -> list[str]:
     widths = [max(len(row[column]) for row in [HEADINGS, *rows]) for column in range(len(HEADINGS))]
     return [
@@ -137,6 +192,12 @@ class ActionModule(ActionBase):
             for host in hosts
         }
         rows, problems = compose(answers)
+        queues: list[str] = []
+        for host in hosts:
+            more = of_broker(host, hostvars[host].get(self._task.args.get("broker")) or {})
+            rows += more[0]
+            problems += more[1]
+            queues += more[2]
         logs = [
             line
             for host in hosts
@@ -144,7 +205,7 @@ class ActionModule(ActionBase):
         ]
         display = Display()
         display.display("")
-        for line in table(rows):
+        for line in table(rows) + queues:
             display.display(line)
         display.display("")
         for line in notes_of(answers):
@@ -165,5 +226,7 @@ class ActionModule(ActionBase):
                 (HEALTHY if checked else NOT_CHECKED)
                 + (" Monitor: %s/" % monitor.rstrip("/") if monitor else "")
             )
+        for line in notes(answers):
+            display.display(line)
         result.update(changed=False, healthy=checked and not problems, health_checked=checked)
         return result

@@ -30,6 +30,8 @@ options:
       - V(steps) are the steps of the components that the host runs. V(files) are the configuration files
         of the stack, as M(bnlnpps.swf_testbed.config_files) has them, and V(release_files) the names of
         all files in the configuration directory that are restored with a release.
+      - V(broker_addresses) are the addresses that the stack needs of a broker, each with C(name) and
+        C(routing).
       - V(state_directories) are the directories that the programs write, as
         M(bnlnpps.swf_testbed.config_files) has them.
       - V(routes) are what the web server of the host serves, the longest path first. Each has C(path), and either
@@ -49,6 +51,8 @@ options:
         that the inventory adds, and V(repositories) the git repositories of both.
       - V(release) is a list of one item, how a lock of the stack is made, and V(requires) one with the
         oldest versions of what the stack uses.
+      - V(monitor_elsewhere) is a list of one item, whether the monitor is on no host of the inventory, as
+        for a developer who runs agents against a shared testbed.
       - V(ports) are the addresses and ports that they listen on, each with C(name), C(host),
         C(port), and C(variable), the variable that sets the port.
       - V(programs) are the components as programs of supervisord, each with its own environment, and
@@ -67,6 +71,7 @@ options:
       - secrets
       - secret_files
       - import_check
+      - monitor_elsewhere
       - requirements
       - extra_requirements
       - repositories
@@ -87,6 +92,7 @@ options:
       - state_directories
       - routes
       - sqlite_file
+      - broker_addresses
     required: true
 """
 
@@ -117,6 +123,7 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory imp
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._stack import (
     Stack,
     StackError,
+    everywhere,
     stack_of,
 )
 
@@ -144,6 +151,12 @@ class LookupModule(LookupBase):
             return [stack.requires()]
         if term == "broker":
             return [_data.rendered(stack.broker(), self._templar, variables)]
+        if term == "monitor_elsewhere":
+            return [not everywhere(self._templar, variables, stack)[1]]
+        if term in OF_ALL_HOSTS:
+            names, _monitor = everywhere(self._templar, variables, stack)
+            found = getattr(stack, term)(names)
+            return _data.rendered(found, self._templar, variables)
         if term == "release":
             return [_data.rendered(stack.release(), self._templar, variables)]
         if term == "files":
@@ -192,6 +205,8 @@ OF_THE_HOST = {
     "routes": "routes",
     "connections": "connections",
 }
+# terms that are methods of the stack, and depend on the components of all hosts
+OF_ALL_HOSTS = ("requirements", "import_check")
 # terms, and the methods of the stack that have the answer
 PLAIN = {
     "names": "names",
@@ -200,14 +215,13 @@ PLAIN = {
     "distributions": "distributions",
     "database_tool": "database_tool",
     "release_files": "release_files",
+    "broker_addresses": "broker_addresses",
 }
 TEMPLATES = {
     "state_directories": "state_directories",
     "sqlite_file": "sqlite_file",
-    "import_check": "import_check",
     "extra_requirements": "extra_requirements",
     "repositories": "repositories",
-    "requirements": "requirements",
     "ports": "listeners",
     "programs": "programs",
     "environment": "environment",

@@ -98,6 +98,10 @@ options:
             description: Port.
             type: int
             required: true
+      summary_url:
+        description: Address of the summary of a monitor that is on no host of the inventory.
+        type: str
+        default: ""
       health_url:
         description: URL of the monitor's health check, if the instance has a monitor.
         type: str
@@ -173,6 +177,11 @@ options:
         description: Directory of secret files.
         type: str
         default: ""
+      broker:
+        description: If it is a broker, how to read its queues, as
+          O(bnlnpps.swf_testbed.broker_info#module:broker).
+        type: dict
+        default: {}
   indexes_of:
     description:
       - Name of the variable with the package indexes of this host, such as
@@ -324,6 +333,9 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.layout i
     environment_of_login,
     layout,
 )
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.mounts import (
+    mount_problems,
+)
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.python import (
     find_python,
     python_problem,
@@ -347,6 +359,7 @@ INSTANCE = {
     "name": NAME,
     "part": NAME,
     "health_url": TEXT,
+    "summary_url": TEXT,
     "probes": DICTS,
     "components": DICTS,
     "certificate_names": TEXTS,
@@ -364,6 +377,7 @@ SERVICE = {
     "names": TEXTS,
     "state_dir": {"type": "path", "default": "/var/lib"},
     "secrets_dir": dict(TEXT, no_log=False),
+    "broker": {"type": "dict", "default": {}},
 }
 
 
@@ -405,6 +419,26 @@ def indexes_of(
     if name:
         access = layout(name, options["scope"], environment_of_login())["access_dir"]
     return doctor_indexes.examine(indexes, options["packages"], access, python, options)
+
+
+def on_mounts(options: dict[str, Any]) -> tuple[dict[str, bool], list[dict[str, Any]]]:
+    """Findings for the file systems of the instances. An instance with one that does not answer is
+    not examined further: every look at it would block.
+
+    :returns: ({part: True} of the instances that are left out, findings)
+    """
+    found, answering_ones, left_out = [], [], {}
+    for item in options["instances"]:
+        problems, answering = mount_problems(
+            layout(item["name"], options["scope"], environment_of_login())
+        )
+        found += problems
+        if answering:
+            answering_ones.append(item)
+        else:
+            left_out[item["part"]] = True
+    options["instances"] = answering_ones
+    return left_out, found
 
 
 def examine(
@@ -469,8 +503,11 @@ def main() -> None:
     except InstanceNameError as error:
         module.fail_json(msg=str(error))
     began, started = time.time(), time.monotonic()
+    left_out, found_mounts = on_mounts(options)
     with tempfile.TemporaryDirectory() as folder:
         installed, checked, found = examine(options, folder)
+    installed.update(left_out)
+    found += found_mounts
     places = [
         layout(item["name"], options["scope"], environment_of_login())
         for item in options["instances"]

@@ -153,6 +153,12 @@ users:
   type: list
   elements: str
   sample: ["swf-strict@one/system"]
+released_namespace:
+  description: The namespace whose claim at the monitor was released. A claim that cannot be released
+    expires (C(swf_testbed_namespace_keep_days)).
+  returned: when one was released
+  type: str
+  sample: swf-testbed_me_node1
 user:
   description: O(user), once the instance is removed.
   returned: when O(user) is given and the instance is removed
@@ -175,6 +181,9 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.layout i
 )
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.lease import hold
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index import pip_config
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._instance.namespace import (
+    release_namespace,
+)
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._manifest import (
     listing as manifest_listing,
 )
@@ -390,6 +399,7 @@ def remove(
         if places
         else stop_service(units, module.check_mode)
     )
+    released = release_namespace(places) if places and not module.check_mode else ""
     emptied = removal.remove_empty(check_mode=True)
     if not module.check_mode:
         files.write()
@@ -416,10 +426,13 @@ def remove(
         ran
         or gone
         or emptied
+        or released
         or files.changed()
         or (not module.check_mode and removal.left() is None)
     )
     user = {"user": options["user"]} if options["user"] else {}
+    if released:
+        user["released_namespace"] = released
     module.exit_json(
         changed=changed,
         manifest=path,

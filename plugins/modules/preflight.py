@@ -16,7 +16,8 @@ description:
   - Returns the directories of the instance (in user scope below the XDG base directories of the
     login) as a fact.
   - Checks everything that could make a later step fail - Python, the C(venv) module, disk space,
-    ports, the length of the socket's path, directories that cannot be written, the limit of open
+    ports, the length of the socket's path, directories that cannot be written, whose file system does
+    not answer, or whose databases, sockets and locks would be on a network file system, the limit of open
     files, accounts, in system scope root and systemd - and reports all problems at once, each with
     its fix.
   - Checks the external services with the credentials of the programs, from this host - address, TLS,
@@ -194,6 +195,7 @@ import grp
 import os
 import platform
 import pwd
+import socket
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -225,6 +227,9 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.limits i
     account_problem,
     limit_problem,
 )
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.mounts import (
+    mount_problems,
+)
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.places import (
     place_problems,
     space_problem,
@@ -249,6 +254,9 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.github_
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._instance.monitor_database import (
     database_of,
 )
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._instance.namespace import (
+    namespace_of,
+)
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._manifest import provenance
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._manifest.found import (
     others_on_host,
@@ -257,6 +265,8 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._manifest.list
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.running import (
     programs_of,
 )
+
+NOT_READY = "this host is not ready, and nothing was changed:\n"
 
 
 def add_systemd(options: Mapping[str, Any], places: dict[str, Any]) -> None:
@@ -400,8 +410,14 @@ def main() -> None:
         places = layout(options["instance"], options["scope"], environment_of_login())
     except InstanceNameError as error:
         module.fail_json(msg=str(error))
+    # first: what follows looks at these directories
+    problems_of_mounts, answering = mount_problems(places)
+    if not answering:
+        texts = [message(item) for item in problems_of_mounts if item["severity"] == FATAL]
+        module.fail_json(msg=NOT_READY + numbered(texts), problems=texts)
     add_systemd(options, places)
     places.update(database_of(places["supervisord_conf"]))
+    places.update(namespace_of(places["supervisord_conf"]), hostname=socket.gethostname())
     services = private_programs(options, places)
     fact = "swf_testbed_layout_" + options["instance"].replace("-", "_")
     result: dict[str, Any] = {"changed": False, "ansible_facts": {fact: places}, "problems": []}
@@ -425,6 +441,10 @@ def main() -> None:
     if options["scope"] == "system":
         candidates += system_problems(places["systemd"] or None)
         candidates.append(shared_user_problem(options["user"], places["unit_file"]))
+    candidates += [item for item in problems_of_mounts if item["severity"] == FATAL]
+    for item in problems_of_mounts:
+        if item["severity"] != FATAL:
+            module.warn(message(item))
     candidates += place_problems(places)
     candidates += [
         limit_problem(places["managed"]),
@@ -449,8 +469,7 @@ def main() -> None:
             % (path, ", ".join(hits))
         )
     if result["problems"]:
-        text = "this host is not ready, and nothing was changed:\n"
-        module.fail_json(msg=text + numbered(result["problems"]), **result)
+        module.fail_json(msg=NOT_READY + numbered(result["problems"]), **result)
     hold(module)
     module.exit_json(**result)
 

@@ -29,6 +29,10 @@ options:
       - Name of the variable with the registered results of M(bnlnpps.swf_testbed.supervisor_info),
         in a loop over instances with unhealthy programs. The ends of their logs are printed.
     type: str
+  broker:
+    description: Name of the variable with the registered result of
+      M(bnlnpps.swf_testbed.broker_info), on hosts that have a broker.
+    type: str
   hosts:
     description: The hosts in the report, including those that did not answer.
     type: list

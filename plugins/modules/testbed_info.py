@@ -45,6 +45,16 @@ options:
       - Address of the monitor's health page, on a host that runs the monitor. The CA certificates
         of the last one of O(instances) verify it.
     type: str
+  summary_url:
+    description:
+      - Address of the summary of a monitor that is on no host of the inventory. It judges the agents of
+        the last one of O(instances), each by its heartbeats since its start, and in its namespace.
+    type: str
+    default: ""
+  expects_lingering:
+    description: Whether to report a login without lingering, in user scope.
+    type: bool
+    default: false
   probes:
     description: The probes of the last one of O(instances), as
       O(bnlnpps.swf_testbed.testbed_health#module:probes).
@@ -115,13 +125,24 @@ instances:
       description: The programs, as M(bnlnpps.swf_testbed.supervisor_info) returns them.
       type: list
       elements: dict
+central:
+  description: The judgement of the monitor of O(summary_url). Null without one, or if no agent runs.
+  returned: always
+  type: dict
+  sample: {url: "https://testbed.example.org/api/summary/", agents: 2, heard: 2, namespaces: [alice]}
+lingering:
+  description: With O(expects_lingering), the login of a host that systemd runs, if lingering is not enabled
+    for it (C(loginctl enable-linger)). Otherwise null.
+  returned: always
+  type: str
+  sample: null
 healthy:
   description: Whether no instance has a problem, and the health was checked.
   returned: always
   type: bool
   sample: true
 health_checked:
-  description: Whether the health page was asked, or a probe. V(false) also if no program runs.
+  description: Whether the health page was asked, or the summary, or a probe. V(false) also if no program runs.
   returned: always
   type: bool
   sample: true
@@ -138,7 +159,9 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.findin
     FATAL,
     message,
 )
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.processes import user_name
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._doctor import used
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host import systemd
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.instance_name import (
     InstanceNameError,
     instance_name,
@@ -154,6 +177,13 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.writes i
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._instance.health import (
     ask,
     problems,
+)
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._instance.namespace import (
+    with_namespace,
+)
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._instance.pipeline import (
+    Judgement,
+    judged,
 )
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._instance.probes import Probes
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._instance.state import State
@@ -178,15 +208,31 @@ def report(state: State) -> dict[str, Any]:
     }
 
 
-def health_problems(state: State, options: Mapping[str, Any]) -> tuple[bool, list[str]]:
-    """(whether there was something to ask, what the monitor reports and the failed probes)."""
+def health_problems(
+    state: State, options: Mapping[str, Any]
+) -> tuple[bool, list[str], Judgement | None]:
+    """(whether there was something to ask, what the monitor reports and the failed probes, the
+    judgement of a central monitor)."""
     ca_file, components = state.places["ca_file"], options["components"]
+    central = None
     found = []
     if options["health_url"]:
-        found += problems(*ask(options["health_url"], ca_file), components)
+        url = with_namespace(options["health_url"], state.places["supervisord_conf"])
+        found += problems(*ask(url, ca_file), components)
+    if options["summary_url"]:
+        central, lines = judged(options["summary_url"], ca_file, state.processes, components)
+        found += lines
     probes = Probes(options["probes"], components, ca_file)
     found += [message(item) for _name, item in probes.findings(state.client, state.processes)]
-    return bool(options["health_url"] or probes.asked), found
+    return bool(options["health_url"] or probes.asked or central), found, central
+
+
+def not_lingering(options: Mapping[str, Any]) -> str | None:
+    """The login whose programs systemd does not start, in user scope; None if that is different, or
+    wanted."""
+    if options["scope"] == "system" or not options["expects_lingering"] or systemd.lingers():
+        return None
+    return user_name(os.geteuid()) if systemd.version() else None
 
 
 def of_services(state: State, options: Mapping[str, Any]) -> tuple[list[str], list[str]]:
@@ -208,6 +254,8 @@ def main() -> None:
             "instances": {"type": "list", "elements": "str", "required": True},
             "scope": {"type": "str", "choices": ["user", "system"], "default": "user"},
             "health_url": {"type": "str"},
+            "summary_url": {"type": "str", "default": ""},
+            "expects_lingering": {"type": "bool", "default": False},
             "probes": {"type": "list", "elements": "dict", "default": []},
             "components": {"type": "list", "elements": "dict", "default": []},
             "reach": used.OPTION,
@@ -219,12 +267,13 @@ def main() -> None:
     except InstanceNameError as error:
         module.fail_json(msg=str(error))
     options = module.params
+    lingering = not_lingering(options)
     states = [State(layout(name, options["scope"], environment_of_login())) for name in names]
     found = [report(state) for state in states]
-    checked = False
+    checked, central = False, None
     # if its daemon is down, the monitor was reported already
     if states and states[-1].processes:
-        checked, lines = health_problems(states[-1], options)
+        checked, lines, central = health_problems(states[-1], options)
         found[-1]["problems"] += lines
         unfit, found[-1]["notes"] = of_services(states[-1], options)
         found[-1]["problems"] += unfit
@@ -236,6 +285,8 @@ def main() -> None:
         instances=found,
         healthy=checked and not any(item["problems"] for item in found),
         health_checked=checked,
+        central=central._asdict() if central else None,
+        lingering=lingering,
     )
 
 

@@ -7,21 +7,22 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: unpacked_archive
-short_description: Download an archive and unpack it into a separate directory
+short_description: Copy an archive to the host and unpack it into a separate directory
 version_added: 0.1.0
 author:
   - BNL NPPS (@bnlnpps)
 description:
-  - Downloads a tar archive, checks its checksum, unpacks it next to O(dest), and renames the result
-    to O(dest). So an interrupted run never leaves an incomplete directory at O(dest), in contrast to
-    M(ansible.builtin.unarchive) with C(creates).
+  - Checks the checksum of a tar archive on the controller, copies the archive to the host, unpacks it
+    next to O(dest), and renames the result to O(dest). So an interrupted run never leaves an
+    incomplete directory at O(dest), in contrast to M(ansible.builtin.unarchive) with C(creates). The
+    host needs no internet access.
   - An existing directory is not changed, so the name of O(dest) should contain the version or the
     checksum.
   - If the archive has a single directory at the top, its content is unpacked.
 options:
-  url:
-    description: Address of the archive. V(file:///PATH) is a file on the host.
-    type: str
+  src:
+    description: Path of the archive on the controller.
+    type: path
     required: true
   checksum:
     description: C(sha256:) or C(sha512:) and the hexadecimal digits.
@@ -31,20 +32,23 @@ options:
     description: Directory to create.
     type: path
     required: true
-  ca_cert:
-    description: Path on the host of the CA certificates to trust, instead of those of the system.
-    type: path
-  timeout:
-    description: Seconds without an answer after which the download fails.
+  keep:
+    description: After unpacking, remove the oldest directories next to O(dest), so that this many
+      remain, O(dest) included. V(0) removes none. The directory above O(dest) must then contain
+      nothing else.
     type: int
-    default: 60
+    default: 0
 attributes:
   check_mode:
     support: full
-    description: Predicts whether the directory would be created. Downloads nothing.
+    description: Predicts whether the directory would be created. Copies nothing, and does not need
+      O(src).
   diff_mode:
     support: none
     description: The content of an archive is not text.
+  action:
+    support: full
+    description: Has a corresponding action plugin, which copies the archive.
 notes:
   - Entries outside of O(dest), links out of it, and device files are refused. Owners and special
     modes in the archive are ignored.
@@ -53,9 +57,10 @@ notes:
 EXAMPLES = r"""
 - name: Unpack a broker
   bnlnpps.swf_testbed.unpacked_archive:
-    url: https://files.example.org/apache-artemis-2.40.0-bin.tar.gz
+    src: /srv/archives/apache-artemis-2.56.0-bin.tar.gz
     checksum: "sha512:{{ artemis_checksum }}"
-    dest: /opt/artemis-2.40.0
+    dest: /opt/broker/artemis-2.56.0
+    keep: 2
 """
 
 RETURN = r"""
@@ -63,51 +68,32 @@ dest:
   description: The directory.
   returned: always
   type: str
-  sample: /opt/artemis-2.40.0
+  sample: /opt/broker/artemis-2.56.0
+removed:
+  description: The directories that were removed.
+  returned: when an archive was unpacked
+  type: list
+  elements: str
+  sample: [/opt/broker/artemis-2.40.0]
 """
 
-import hashlib
 import os
-import re
 import shutil
 import tarfile
 import tempfile
-from collections.abc import Mapping
-from typing import IO, Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.urls import open_url
 
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.checksums import (
+    CHECKSUM,
+    mismatch,
+)
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.modes import set_umask
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.lease import hold
-
-CHECKSUM = re.compile(r"(sha256:[0-9a-fA-F]{64}|sha512:[0-9a-fA-F]{128})")
-CHUNK = 1024 * 1024
 
 
 class ArchiveError(Exception):
     """The archive is not the expected one, or has harmful members."""
-
-
-def download(parameters: Mapping[str, Any], target: IO[bytes]) -> None:
-    """Write the archive into an open file, and check its checksum."""
-    algorithm, wanted = parameters["checksum"].split(":")
-    digest = hashlib.new(algorithm)
-    source = open_url(
-        parameters["url"],
-        timeout=parameters["timeout"],
-        ca_path=parameters["ca_cert"],
-        follow_redirects="all",
-    )
-    for chunk in iter(lambda: source.read(CHUNK), b""):
-        digest.update(chunk)
-        target.write(chunk)
-    target.flush()
-    if digest.hexdigest() != wanted.lower():
-        raise ArchiveError(
-            "the %s checksum of %s is %s, and %s was expected. Fix: compare both with that of the "
-            "publisher" % (algorithm, parameters["url"], digest.hexdigest(), wanted)
-        )
 
 
 def is_inside(path: str) -> bool:
@@ -162,14 +148,24 @@ def unpack(archive: str, dest: str) -> None:
         shutil.rmtree(scratch, ignore_errors=True)
 
 
+def prune(dest: str, keep: int) -> list[str]:
+    """Remove the oldest directories next to one, and return their paths."""
+    parent = os.path.dirname(dest)
+    others = [os.path.join(parent, name) for name in os.listdir(parent)]
+    oldest_first = sorted((path for path in others if path != dest), key=os.path.getctime)
+    removed = oldest_first[: max(0, len(oldest_first) + 1 - keep)]
+    for path in removed:
+        shutil.rmtree(path)
+    return removed
+
+
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
-            "url": {"type": "str", "required": True},
+            "src": {"type": "path", "required": True},
             "checksum": {"type": "str", "required": True},
             "dest": {"type": "path", "required": True},
-            "ca_cert": {"type": "path"},
-            "timeout": {"type": "int", "default": 60},
+            "keep": {"type": "int", "default": 0},
         },
         supports_check_mode=True,
     )
@@ -188,21 +184,23 @@ def main() -> None:
     if module.check_mode:
         module.exit_json(changed=True, dest=dest)
     try:
-        with tempfile.NamedTemporaryFile(dir=module.tmpdir) as archive:
-            download(parameters, archive)
-            unpack(archive.name, dest)
+        problem = mismatch(parameters["src"], parameters["checksum"])
+        if problem:
+            raise ArchiveError(problem)
+        unpack(parameters["src"], dest)
+        removed = prune(dest, parameters["keep"]) if parameters["keep"] else []
     except ArchiveError as error:
-        module.fail_json(msg="The archive was not unpacked: %s." % error)
+        module.fail_json(msg="The archive was not unpacked. Evidence: %s." % error)
     except tarfile.TarError as error:
         module.fail_json(
-            msg="%s is not a readable tar archive. Evidence: %s" % (parameters["url"], error)
+            msg="%s is not a readable tar archive. Evidence: %s" % (parameters["src"], error)
         )
     except OSError as error:
         module.fail_json(
-            msg="The download of %s into %s failed. Evidence: %s. Fix: check the address, the network "
-            "and the proxy of the host, and its disk (df -h)." % (parameters["url"], dest, error)
+            msg="%s was not unpacked into %s. Evidence: %s. Fix: check the disk of the host (df -h)."
+            % (parameters["src"], dest, error)
         )
-    module.exit_json(changed=True, dest=dest)
+    module.exit_json(changed=True, dest=dest, removed=removed)
 
 
 if __name__ == "__main__":

@@ -63,13 +63,18 @@ class SecretsFile:
             )
         return self._passwords
 
-    def to_encrypt(self) -> tuple[str, t.Any]:
+    def to_encrypt(
+        self, command: str = "export-secrets", preferred: str | None = None
+    ) -> tuple[str, t.Any]:
         """(id, password) to encrypt with, chosen as ansible-vault does.
 
+        :param preferred: the id to use if it has a password.
         :raises FileError: there is none, or the choice is ambiguous.
         """
-        passwords, wanted = self.passwords("export-secrets"), C.DEFAULT_VAULT_ENCRYPT_IDENTITY
+        passwords, wanted = self.passwords(command), C.DEFAULT_VAULT_ENCRYPT_IDENTITY
         ids = sorted({name for name, _password in passwords})
+        if preferred in ids:
+            wanted = preferred
         if not wanted and len(ids) > 1:
             raise FileError(
                 "the password that encrypts %s is ambiguous. Evidence: Ansible received the vault "
@@ -123,8 +128,10 @@ class SecretsFile:
             )
         return values
 
-    def write(self, values: dict[str, t.Any], vault_id: str, password: t.Any) -> None:
-        content = VaultLib().encrypt(text_of(values).encode(), password, vault_id).decode()
+    def write(
+        self, values: dict[str, t.Any], vault_id: str, password: t.Any, head: str = HEAD
+    ) -> None:
+        content = VaultLib().encrypt(text_of(values, head).encode(), password, vault_id).decode()
         os.makedirs(os.path.dirname(self.path), exist_ok=True)
         with files.replacing(self.path, 0o600) as stream:
             stream.write(content)
@@ -144,9 +151,9 @@ class SecretsFile:
                 )
 
 
-def text_of(values: dict[str, t.Any]) -> str:
+def text_of(values: dict[str, t.Any], head: str = HEAD) -> str:
     """The variables as YAML that Ansible reads unchanged."""
-    return HEAD + yaml.dump(_plain(values), Dumper=_Dumper, sort_keys=False, allow_unicode=True)
+    return head + yaml.dump(_plain(values), Dumper=_Dumper, sort_keys=False, allow_unicode=True)
 
 
 def parsed(text: str | bytes) -> t.Any:
@@ -195,4 +202,7 @@ def _plain(value: t.Any) -> t.Any:
     if isinstance(value, dict):
         # also the names: before ansible-core 2.19 they can be of a subclass of str
         return {str.__str__(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, int):
+        # Ansible has subclasses of int, too
+        return value if isinstance(value, bool) else int(value)
     return Unsafe(value) if TEMPLATE.search(value) else Quoted(value)

@@ -82,6 +82,8 @@ NOT_FOR_SUPERVISORD = frozenset(
         *PRIVATE_KEYS,
     )
 )
+#: the roles of components that need no other component on their host
+OF_AGENTS = ("agent", "tool")
 #: the file that starts programs which take secrets from their environment
 LAUNCHER = "launch.py"
 #: names of files that a stack can have in the configuration directory of an instance
@@ -182,9 +184,25 @@ class Stack:
     def _distributions(self) -> list[str]:
         return list(self.content.get("distributions", {}).get("libraries", [])) + self.packages()
 
-    def requirements(self) -> list[str]:
-        """Those of the stack file: its packages, unless it says otherwise."""
-        return list(self.content.get("distributions", {}).get("requirements", self.packages()))
+    def requirements(self, everywhere: Iterable[str] = ()) -> list[str]:
+        """Those of the stack file: its packages, unless it says otherwise.
+
+        :param everywhere: the components that some host of the inventory runs; none if that does
+            not matter.
+        """
+        found = self.content.get("distributions", {}).get("requirements", self.packages())
+        return self.packages_of_agents(everywhere) or list(found)
+
+    def packages_of_agents(self, everywhere: Iterable[str]) -> list[str]:
+        """The packages of these components, if a release needs no others: they are agents and tools
+        alone. Else none."""
+        names = set(everywhere)
+        here = [item for item in self.content["components"] if item["name"] in names]
+        if not self.content.get("distributions", {}).get("by_component") or not all(
+            item["role"] in OF_AGENTS and "package" in item for item in here
+        ):
+            return []
+        return list(dict.fromkeys(item["package"] for item in here))
 
     def extra_requirements(self) -> list[str]:
         """What the additional components need of an index."""
@@ -204,8 +222,11 @@ class Stack:
         """The oldest versions of what the stack uses."""
         return {"postgresql": "", "sqlite": "", "redis": False, **self.content["requires"]}
 
-    def import_check(self) -> list[str]:
-        check = self.content.get("distributions", {}).get("import_check", self._distributions())
+    def import_check(self, everywhere: Iterable[str] = ()) -> list[str]:
+        """Packages that must be importable; ``everywhere`` as in :meth:`requirements`."""
+        check = self.packages_of_agents(everywhere) or self.content.get("distributions", {}).get(
+            "import_check", self._distributions()
+        )
         named = (NAME_OF_REQUIREMENT.match(text) for text in self.extra_requirements())
         return list(check) + [found[1] for found in named if found]
 
@@ -342,6 +363,15 @@ class Stack:
                 ]
             found.append(program)
         return found
+
+    def broker_addresses(self) -> list[dict[str, str]]:
+        """The addresses that the stack needs of a broker."""
+        declared = self.content.get("broker", {})
+        return [
+            {"name": name, "routing": routing}
+            for routing in ("anycast", "multicast")
+            for name in declared.get(routing, [])
+        ]
 
     def _routing(self) -> dict[str, str]:
         """What swf-broker is told of the addresses; another broker of a stack has no use for it."""
@@ -513,6 +543,35 @@ def roles_here(values: Values) -> list[str]:
 def components_here(values: Values) -> list[str]:
     """The components of the stack that a host runs; the check of types reports what is no text."""
     return [name for name in values.entries("swf_testbed_components") if isinstance(name, str)]
+
+
+def everywhere(templar: Any, variables: Mapping[str, Any], stack: Stack) -> tuple[set[str], bool]:
+    """(components that hosts of the testbed run, whether one of these hosts runs the monitor).
+
+    The hosts of the group monitor come first, and the first monitor ends the search.
+
+    :param templar: of a lookup.
+    :param variables: of one of the hosts.
+    """
+    groups = variables.get("groups") or {}
+    mine = variables.get("inventory_hostname")
+    hosts = [mine, *groups.get("monitor", []), *groups.get("testbed", [])]
+    template = _variables.trusted("{{ swf_testbed_components }}")
+    others = variables.get("hostvars")
+    found: set[str] = set()
+    for host in dict.fromkeys(host for host in hosts if host):
+        if host == mine:
+            of_host = variables
+        elif others is not None:
+            # not evaluated: some of its variables may be secrets that do not exist yet
+            of_host = others.raw_get(host)
+        else:
+            continue
+        names = _data.rendered(template, templar, dict(of_host))
+        found.update(names)
+        if "monitor" in stack.roles(names):
+            return found, True
+    return found, False
 
 
 def wrong_stack(values: Values) -> Iterator[Problem]:

@@ -338,11 +338,11 @@ class Faults(SecretFaults, Outages, FirstRuns, Canaries):
         """A migration that fails"""
         version = self.new_version(
             swf_monitor={
-                "swf_monitor/migrations/0003_fails.py": (
+                "swf_monitor/migrations/0004_fails.py": (
                     "from django.db import migrations\n\ndef fail(apps, schema_editor):\n"
                     "    raise RuntimeError('this migration fails')\n\n"
                     "class Migration(migrations.Migration):\n    dependencies = [('swf_monitor', "
-                    "'0002_public_testbed')]\n"
+                    "'0003_namespaces')]\n"
                     "    operations = [migrations.RunPython(fail)]\n"
                 )
             }

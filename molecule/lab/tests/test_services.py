@@ -49,7 +49,7 @@ SECRET_FILES = {
         },
         "/etc/swf-testbed/pip": {"netrc"},
         "/etc/swf-index/secrets": {"htpasswd", "tls.key", "tls.pem"},
-        "/etc/swf-broker/secrets": {"users.properties", "tls.key", "tls.pem"},
+        "/etc/swf-broker/secrets": {"management", "users.properties", "tls.key", "tls.pem"},
     },
     "agents": {
         "/etc/swf-testbed/secrets": {"api_token", "broker_password"},

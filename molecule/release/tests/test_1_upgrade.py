@@ -15,7 +15,7 @@ from django.db import migrations
 
 
 class Migration(migrations.Migration):
-    dependencies = [("swf_monitor", "0002_public_testbed")]
+    dependencies = [("swf_monitor", "0003_namespaces")]
     operations = [migrations.RunSQL("CREATE TABLE swf_of_a_later_release (id integer)", "DROP TABLE swf_of_a_later_release")]
 """
 TABLES = "runuser -u postgres -- psql -XAtd swf_testbed -c %s"
@@ -50,7 +50,7 @@ def shown_though_tests_are_captured(capsys):
 
 def test_a_rolling_upgrade_with_a_migration(fleet, lab, serves, nothing_lost, show):
     version = fleet.new_version(
-        swf_monitor={"swf_monitor/migrations/0003_later.py": MIGRATION},
+        swf_monitor={"swf_monitor/migrations/0004_later.py": MIGRATION},
         **{name: {} for name in AGENTS},
     )
     before = {state["current"] for state in fleet.states().values()}

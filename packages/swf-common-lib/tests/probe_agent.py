@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Mapping
@@ -17,15 +18,16 @@ class ProbeAgent(BaseAgent):
     description = "Probes."
     version = "0"
     queues = (PROCESSING_QUEUE,)
+    uses_data = "PROBE_USES_DATA" in os.environ
     faults = 0
 
     def handlers(self) -> Mapping[str, Handler]:
         return {"stf_ready": self._on_stf_ready}
 
     def work(self) -> None:
-        if self.settings.namespace == "fatal":
+        if self.settings.data_dir.name == "fatal":
             raise FatalError("the port is taken")
-        if self.settings.namespace == "fault" and not self.faults:
+        if self.settings.data_dir.name == "fault" and not self.faults:
             self.faults += 1
             raise ZeroDivisionError
         super().work()
@@ -35,6 +37,8 @@ class ProbeAgent(BaseAgent):
         print("begin", filename, flush=True)
         if filename == "fault":
             raise ZeroDivisionError
+        if filename == "read" and not (self.settings.data_dir / filename).exists():
+            self.check_data()
         if filename == "unknown":
             self.monitor.update_stf(filename, status="processing")
         if filename.startswith("sleep"):

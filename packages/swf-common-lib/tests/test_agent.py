@@ -43,7 +43,7 @@ def inbox(broker: BrokerProgram) -> Iterator[Inbox]:
         yield inbox
 
 
-def ready(filename: str) -> str:
+def ready(inbox: Inbox, filename: str, **other: Any) -> str:
     fields = {
         "filename": filename,
         "path": "/x",
@@ -53,9 +53,8 @@ def ready(filename: str) -> str:
         "started_at": "",
         "ended_at": "",
     }
-    return Message(
-        "stf_ready", run_id=1, sender="test", namespace="testbed", fields=fields
-    ).to_json()
+    envelope = {"sender": "test", "namespace": inbox.namespace.name, **other}
+    return Message("stf_ready", run_id=1, fields=fields, **envelope).to_json()
 
 
 def completed(inbox: Inbox) -> list[str]:
@@ -71,7 +70,13 @@ def test_bad_messages_are_logged_and_the_next_one_is_handled(
     agent: StartAgent, inbox: Inbox
 ) -> None:
     program = agent()
-    for body in ("not json", "{}", ready("fault"), ready("unknown"), ready("good")):
+    for body in (
+        "not json",
+        "{}",
+        ready(inbox, "fault"),
+        ready(inbox, "unknown"),
+        ready(inbox, "good"),
+    ):
         inbox.send(PROCESSING_QUEUE, body)
     wait_until(lambda: completed(inbox) == ["good"])
     messages = [entry["message"] for entry in program.logs]
@@ -83,8 +88,8 @@ def test_bad_messages_are_logged_and_the_next_one_is_handled(
 
 def test_the_same_message_has_one_effect(agent: StartAgent, inbox: Inbox) -> None:
     agent()
-    twice = ready("twice")
-    for body in (twice, twice, ready("last")):
+    twice = ready(inbox, "twice")
+    for body in (twice, twice, ready(inbox, "last")):
         inbox.send(PROCESSING_QUEUE, body)
     wait_until(lambda: "last" in completed(inbox))
     assert completed(inbox) == ["twice", "last"]
@@ -95,8 +100,8 @@ def test_a_signal_lets_the_item_be_finished(
     number: signal.Signals, agent: StartAgent, inbox: Inbox
 ) -> None:
     program = agent()
-    inbox.send(PROCESSING_QUEUE, ready("sleep1"))
-    inbox.send(PROCESSING_QUEUE, ready("next"))
+    inbox.send(PROCESSING_QUEUE, ready(inbox, "sleep1"))
+    inbox.send(PROCESSING_QUEUE, ready(inbox, "next"))
     wait_until(lambda: "begin sleep1" in program.output)
     program.signal(number)
     began = time.monotonic()
@@ -112,7 +117,7 @@ def test_a_signal_lets_the_item_be_finished(
 
 def test_an_item_that_takes_too_long_is_delivered_again(agent: StartAgent, inbox: Inbox) -> None:
     program = agent()
-    inbox.send(PROCESSING_QUEUE, ready("sleep20"))
+    inbox.send(PROCESSING_QUEUE, ready(inbox, "sleep20"))
     wait_until(lambda: "begin sleep20" in program.output)
     began = time.monotonic()
     program.signal(signal.SIGTERM)
@@ -159,7 +164,7 @@ def test_an_agent_that_was_killed_or_failed_is_missed(
     wait_until(lambda: me(monitor, "killed").get("status") == "OK")
     program.kill()
     assert me(monitor, "killed")["status"] == "OK"
-    failed = agent("--namespace", "fatal", "--name", "fatal")
+    failed = agent("--data-dir", "fatal", "--name", "fatal")
     assert failed.wait() == 2
     assert me(monitor, "fatal") != {}
 
@@ -184,8 +189,8 @@ def test_an_unavailable_monitor_stops_nothing(
     program = agent()
     wait_until(lambda: me(monitor).get("status") == "OK")
     monitor.stop()
-    inbox.send(PROCESSING_QUEUE, ready("unknown"))
-    inbox.send(PROCESSING_QUEUE, ready("good"))
+    inbox.send(PROCESSING_QUEUE, ready(inbox, "unknown"))
+    inbox.send(PROCESSING_QUEUE, ready(inbox, "good"))
     wait_until(lambda: "trying again" in program.output)
     assert completed(inbox) == []
     monitor.start()
@@ -194,16 +199,16 @@ def test_an_unavailable_monitor_stops_nothing(
 
 
 def test_a_fault_in_the_work_does_not_end_the_agent(agent: StartAgent, inbox: Inbox) -> None:
-    program = agent("--namespace", "fault")
+    program = agent("--data-dir", "fault")
     wait_until(lambda: "unexpected error" in program.output)
-    inbox.send(PROCESSING_QUEUE, ready("good"))
+    inbox.send(PROCESSING_QUEUE, ready(inbox, "good"))
     wait_until(lambda: completed(inbox) == ["good"])
 
 
 def test_a_token_that_the_monitor_refuses_ends_the_agent_and_no_message_is_lost(
     agent: StartAgent, inbox: Inbox
 ) -> None:
-    inbox.send(PROCESSING_QUEUE, ready("good"))
+    inbox.send(PROCESSING_QUEUE, ready(inbox, "good"))
     program = agent(SWF_API_TOKEN=CANARY)
     assert program.wait() == 2
     lines = [line for line in program.output.splitlines() if not line.startswith("{")]
@@ -214,7 +219,7 @@ def test_a_token_that_the_monitor_refuses_ends_the_agent_and_no_message_is_lost(
 
 
 def test_work_that_cannot_be_done_ends_the_agent(agent: StartAgent) -> None:
-    program = agent("--namespace", "fatal")
+    program = agent("--data-dir", "fatal")
     assert program.wait() == 2
     assert "probe: the port is taken" in program.output.splitlines()
 
@@ -264,3 +269,104 @@ def test_secrets_from_files_work_and_are_in_no_log(
     assert monitor.token not in program.output
     assert PASSWORD not in program.output
     assert PASSWORD.split()[0] not in program.output
+
+
+def test_a_message_of_another_namespace_is_no_work_and_is_counted(
+    agent: StartAgent, inbox: Inbox, monitor: MonitorProgram
+) -> None:
+    agent()
+    inbox.send(PROCESSING_QUEUE, ready(inbox, "good"))
+    wait_until(lambda: completed(inbox) == ["good"])
+    claimed = monitor.get("/api/namespaces/")["results"]
+    (own_id,) = [row["namespace_id"] for row in claimed if row["name"] == inbox.namespace.name]
+    for body in (
+        ready(inbox, "foreign", namespace="other", sender="data@elsewhere"),
+        # of a testbed with the same name of its namespace, at another monitor
+        ready(inbox, "twin", namespace_id="0" * 32),
+        ready(inbox, "own", namespace_id=own_id),
+    ):
+        inbox.send(PROCESSING_QUEUE, body)
+    wait_until(lambda: completed(inbox) == ["good", "own"])
+    health = monitor.get(f"/api/set-aside-messages/?namespace={inbox.namespace.name}")
+    assert [
+        (row["sender"], row["sender_namespace"], row["reason"]) for row in health["results"]
+    ] == [
+        ("test", inbox.namespace.name, "of another namespace"),
+        ("data@elsewhere", "other", "of another namespace"),
+    ]
+    assert health["results"][0]["destination"].endswith(f"swf.{inbox.namespace.name}.processing")
+
+
+def test_the_second_claimant_of_a_namespace_does_no_work(
+    agent: StartAgent, inbox: Inbox, monitor: MonitorProgram
+) -> None:
+    first = agent(SWF_NAMESPACE_OWNER="swf-testbed@here:alice")
+    wait_until(lambda: me(monitor).get("status") == "OK")
+    second = agent("--name", "second", SWF_NAMESPACE_OWNER="swf-testbed@there:bob")
+    assert second.wait() == 2
+    (error,) = [line for line in second.output.splitlines() if line.startswith("second: ")]
+    assert error.startswith(
+        f"second: The namespace {inbox.namespace.name} belongs to another testbed. Evidence: its "
+        "owner is swf-testbed@here:alice since "
+    )
+    assert " s ago by probe; this testbed is swf-testbed@there:bob. Fix: " in error
+    assert me(monitor, "second") == {}
+    inbox.send(PROCESSING_QUEUE, ready(inbox, "good"))
+    wait_until(lambda: completed(inbox) == ["good"])
+
+    # by name, and then the first one ends
+    agent(
+        "--name",
+        "third",
+        SWF_NAMESPACE_OWNER="swf-testbed@there:bob",
+        SWF_NAMESPACE_TAKE_OVER="swf-testbed@here:alice",
+    )
+    wait_until(lambda: me(monitor, "third").get("status") == "OK")
+    assert first.wait() == 2
+    assert "owner is swf-testbed@there:bob" in first.output
+
+
+def test_agents_of_two_instances_of_a_login_are_distinct(
+    agent: StartAgent, monitor: MonitorProgram
+) -> None:
+    for instance in ("one", "two"):
+        agent(SWF_AGENT_NAME="", SWF_INSTANCE=instance, SWF_NAMESPACE=f"distinct-{instance}")
+    wait_until(
+        lambda: (
+            {
+                name.partition("@")[2].partition(".")[0]
+                for row in monitor.get("/api/summary/")["agents"]
+                if (name := row["instance_name"]).startswith("probe@") and row["alive"]
+            }
+            == {"one", "two"}
+        )
+    )
+
+
+def test_an_agent_without_the_data_of_the_others_refuses_to_work(
+    agent: StartAgent, inbox: Inbox, monitor: MonitorProgram, tmp_path: Path
+) -> None:
+    waiting = agent("--data-dir", str(tmp_path / "data"), PROBE_USES_DATA="true")
+    wait_until(lambda: me(monitor).get("status") == "WARNING")
+    assert me(monitor)["description"].startswith("data directory: ")
+    monitor.mark_data(tmp_path / "data", {"SWF_NAMESPACE": inbox.namespace.name})
+    wait_until(lambda: me(monitor)["status"] == "OK")
+    inbox.send(PROCESSING_QUEUE, ready(inbox, "good"))
+    wait_until(lambda: completed(inbox) == ["good"])
+
+    other = agent("--name", "other", "--data-dir", str(tmp_path / "mine"), PROBE_USES_DATA="true")
+    assert other.wait() == 2
+    assert (
+        f"other: The data directory is not the one of the namespace {inbox.namespace.name}. "
+        f"Evidence: {tmp_path}/mine/.swf-namespace: No such file or directory; the directory of "
+        "the namespace is "
+    ) in other.output
+
+    # a file that it cannot read, because the directory is gone: another agent gets it
+    (tmp_path / "data").rename(tmp_path / "gone")
+    inbox.send(PROCESSING_QUEUE, ready(inbox, "read"))
+    assert waiting.wait() == 2
+    (tmp_path / "gone").rename(tmp_path / "data")
+    (tmp_path / "data" / "read").touch()
+    agent("--data-dir", str(tmp_path / "data"), PROBE_USES_DATA="true")
+    wait_until(lambda: completed(inbox) == ["good", "read"])

@@ -42,7 +42,7 @@ def connect() -> Iterator[Connect]:
             BrokerSettings(port=port, **settings),  # type: ignore[arg-type]
             shutdown,
             [QUEUE] if on_message else [],
-            on_message or (lambda body: None),
+            (lambda body, address: on_message(body)) if on_message else None,
         )
         client.shutdown = shutdown  # type: ignore[attr-defined]
         made.append((client, shutdown))

@@ -6,7 +6,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from swf_common_lib.messages import ROUTES, Message
+from swf_common_lib.messages import ROUTES
 from swf_common_lib.testing import BrokerProgram, Inbox, MonitorProgram, programs, wait_until
 
 FILE = {
@@ -35,9 +35,7 @@ def test_the_example_works_and_takes_no_work_of_the_testbed(
         queues = sorted({queue for route in ROUTES.values() for queue in route})
         for queue in queues:
             sender.send(queue, "work of the testbed")
-        sender.send(
-            "/queue/my.work", Message("stf_ready", 1, "test", "testbed", fields=FILE).to_json()
-        )
+        sender.publish("work", "stf_ready", 1, **FILE)
         wait_until(lambda: "work on a.stf" in [entry["message"] for entry in agent.logs])
         with Inbox(broker.env, *queues) as inbox:
             wait_until(lambda: len(inbox.bodies) == len(queues))

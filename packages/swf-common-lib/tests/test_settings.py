@@ -3,10 +3,12 @@
 
 from __future__ import annotations
 
+import socket
 from pathlib import Path
 
 import pytest
 
+from swf_common_lib.namespace import login, valid_namespace
 from swf_common_lib.settings import AgentSettings, ConfigurationError, Environment
 
 TOKEN = "c0ffee" * 6 + "abcd"
@@ -25,7 +27,8 @@ def test_defaults() -> None:
         10000,
     )
     assert settings.monitor.url == "http://127.0.0.1:8002"
-    assert settings.namespace == "testbed"
+    assert valid_namespace(settings.namespace.name)
+    assert settings.namespace.name.startswith(login())
     assert settings.heartbeat_interval == 10
     assert settings.agent_name.startswith("data@")
     assert settings.data_dir == Path("data").absolute()
@@ -58,6 +61,10 @@ def test_a_representation_shows_no_secret() -> None:
     ("variables", "named"),
     [
         ({"SWF_API_TOKEN": ""}, "SWF_API_TOKEN"),
+        ({"SWF_NAMESPACE": "a.b"}, "SWF_NAMESPACE"),
+        ({"SWF_NAMESPACE": "A"}, "SWF_NAMESPACE"),
+        ({"SWF_NAMESPACE": "-a"}, "SWF_NAMESPACE"),
+        ({"SWF_NAMESPACE": "a" * 101}, "SWF_NAMESPACE"),
         ({"SWF_API_TOKEN": TOKEN[:-1]}, "SWF_API_TOKEN"),
         ({"SWF_API_TOKEN": TOKEN + "\nX-Other: 1"}, "SWF_API_TOKEN"),
         ({"SWF_API_TOKEN_FILE": "/some/file"}, "SWF_API_TOKEN_FILE"),
@@ -84,3 +91,28 @@ def test_a_wrong_setting_is_one_line_that_names_it(variables: dict[str, str], na
     assert "\n" not in text
     assert "hunter2" not in text
     assert TOKEN[:-1] not in text
+
+
+def test_programs_instances_and_logins_have_names_of_their_own() -> None:
+    names = [
+        read(**variables).agent_name
+        for variables in (
+            {"SUPERVISOR_PROCESS_NAME": "data-agent"},
+            {"SWF_INSTANCE": "one", "SUPERVISOR_PROCESS_NAME": "data-agent"},
+            {"SWF_INSTANCE": "two"},
+            {"SWF_INSTANCE": "two", "SUPERVISOR_PROCESS_NAME": "data-agent-2"},
+        )
+    ]
+    place = f"{login()}.{socket.gethostname()}"
+    assert names == [
+        f"data@{place}",
+        f"data@one.{place}",
+        f"data@two.{place}",
+        f"data-agent-2@two.{place}",
+    ]
+
+
+def test_a_queue_is_one_word_of_an_address() -> None:
+    namespace = read(SWF_NAMESPACE="lab_1-x").namespace
+    assert namespace.address("data") == "/queue/swf.lab_1-x.data"
+    assert namespace.address("/topic/epictopic") == "/topic/epictopic"

@@ -11,6 +11,9 @@ from pathlib import Path
 
 import pytest
 from swf_common_lib.messages import DATA_QUEUE
+from swf_common_lib.monitor import MonitorClient
+from swf_common_lib.settings import MonitorSettings
+from swf_common_lib.shutdown import Shutdown
 from swf_common_lib.stf import StfName
 from swf_common_lib.testing import (
     BrokerProgram,
@@ -105,6 +108,29 @@ def test_a_run_that_was_killed_gets_its_end_later(
     assert ended.run_id == run_id
     assert ended["total_files"] == len(list(data_dir.glob(f"run-{run_id:06d}/*.stf")))
     assert list(data_dir.glob("*/.*")) == []
+
+
+def test_a_run_whose_end_got_lost_has_an_end(
+    daqsim: Start, inbox: Inbox, monitor: MonitorProgram
+) -> None:
+    """For example, in a queue of an earlier version."""
+    client = MonitorClient(MonitorSettings(monitor.url, monitor.token), Shutdown())
+    lost, other = client.create_run(inbox.namespace.name), client.create_run("other")
+    daqsim("--run-count", "1", "--stf-per-run", "1").wait(20)
+    wait_until(lambda: len(inbox.of_type("end_run")) == 2)
+    first = inbox.messages[0]
+    assert (first.msg_type, first.run_id, first["total_files"]) == ("end_run", lost, 0)
+    assert other not in {message.run_id for message in inbox.messages}
+
+
+def test_a_directory_of_another_namespace_is_not_used(
+    daqsim: Start, data_dir: Path, monitor: MonitorProgram
+) -> None:
+    monitor.mark_data(data_dir, {"SWF_NAMESPACE": "other"})
+    program = daqsim()
+    assert program.wait() == 2
+    assert "The data directory belongs to another namespace. Evidence: " in program.output
+    assert list(data_dir.glob("run-*")) == []
 
 
 # A negative age: it was written before the clock was set back.

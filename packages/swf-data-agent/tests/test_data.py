@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from swf_common_lib.messages import DATA_QUEUE, FASTMON_QUEUE, PROCESSING_QUEUE, Message
+from swf_common_lib.messages import DATA_QUEUE, FASTMON_QUEUE, PROCESSING_QUEUE
 from swf_common_lib.monitor import MonitorClient
 from swf_common_lib.settings import Environment, MonitorSettings
 from swf_common_lib.shutdown import Shutdown
@@ -27,25 +27,21 @@ def client(monitor: MonitorProgram) -> MonitorClient:
 
 
 @pytest.fixture
-def run_id(client: MonitorClient) -> int:
-    return client.create_run()
+def run_id(client: MonitorClient, broker: BrokerProgram) -> int:
+    return client.create_run(broker.namespace)
 
 
 @pytest.fixture
 def agent(tmp_path: Path, broker: BrokerProgram, monitor: MonitorProgram) -> Iterator[Program]:
-    program = Program(tmp_path / "agent.log", "swf-data-agent", env={**broker.env, **monitor.env})
+    env = {**broker.env, **monitor.env, "SWF_DATA_DIR": str(tmp_path / "data")}
+    program = Program(tmp_path / "agent.log", "swf-data-agent", env=env)
     yield program.start()
     assert program.stop() == 0
 
 
-def message(msg_type: str, run_id: int, **fields: object) -> str:
-    return Message(
-        msg_type, run_id=run_id, sender="test", namespace="testbed", fields=fields
-    ).to_json()
-
-
-def generated(name: StfName) -> str:
-    return message(
+def announce(inbox: Inbox, name: StfName) -> None:
+    inbox.publish(
+        DATA_QUEUE,
         "stf_gen",
         name.run_id,
         filename=str(name),
@@ -80,7 +76,7 @@ def test_a_file_is_registered_and_handed_on(
 ) -> None:
     name = StfName(run_id, 1)
     with Inbox(broker.env, PROCESSING_QUEUE, FASTMON_QUEUE) as inbox:
-        inbox.send(DATA_QUEUE, generated(name))
+        announce(inbox, name)
         wait_until(lambda: len(inbox.bodies) == 2)
         assert {m.message_id for m in inbox.messages} == {inbox.messages[0].message_id}
         ready = inbox.messages[0]
@@ -93,25 +89,34 @@ def test_a_file_is_registered_and_handed_on(
         (row,) = client.stf_files(run_id=run_id)
         assert (row["status"], row["size_bytes"]) == ("registered", 10)
 
-        inbox.send(DATA_QUEUE, generated(name))  # announced again
+        announce(inbox, name)  # announced again
         wait_until(lambda: len(inbox.bodies) == 4)
         assert len(client.stf_files(run_id=run_id)) == 1
 
         client.update_stf(str(name), status="processed")
-        inbox.send(DATA_QUEUE, generated(name))  # and again, when all is done
-        inbox.send(DATA_QUEUE, generated(StfName(run_id, 2)))
+        announce(inbox, name)  # and again, when all is done
+        announce(inbox, StfName(run_id, 2))
         wait_until(lambda: len(inbox.bodies) == 6)
         assert inbox.messages[-1]["sequence"] == inbox.messages[-2]["sequence"] == 2
 
 
 def test_a_file_of_an_unknown_run_does_not_block_the_next(
-    agent: Program, broker: BrokerProgram, client: MonitorClient, run_id: int
+    agent: Program,
+    broker: BrokerProgram,
+    monitor: MonitorProgram,
+    client: MonitorClient,
+    run_id: int,
 ) -> None:
     with Inbox(broker.env, PROCESSING_QUEUE) as inbox:
-        inbox.send(DATA_QUEUE, generated(StfName(999999, 1)))
-        inbox.send(DATA_QUEUE, generated(StfName(run_id, 1)))
+        announce(inbox, StfName(999999, 1))
+        announce(inbox, StfName(run_id, 1))
         wait_until(lambda: [m.run_id for m in inbox.messages] == [run_id])
     assert "refused: the monitor returned" in agent.output
+    row = monitor.get("/api/set-aside-messages/?limit=1")["results"][0]
+    assert (row["namespace"], row["msg_type"]) == (broker.namespace, "stf_gen")
+    assert "There is no run 999999." in row["reason"]
+    health = client.health()["messages"]
+    assert (health["ok"], health["last"]["sender"]) == (False, "test")
 
 
 def test_the_course_of_a_run_is_recorded(
@@ -119,9 +124,8 @@ def test_the_course_of_a_run_is_recorded(
 ) -> None:
     with Inbox(broker.env) as outbox:
         for number, msg_type in enumerate(("run_imminent", "start_run", "end_run")):
-            outbox.send(
-                DATA_QUEUE, message(msg_type, run_id, **({"total_files": 4} if number == 2 else {}))
-            )
+            fields = {"total_files": 4} if number == 2 else {}
+            outbox.publish(DATA_QUEUE, msg_type, run_id, **fields)
     run = wait_until(lambda: (r := monitor.get(f"/api/runs/{run_id}/"))["status"] == "ended" and r)
     assert run["total_files"] == 4
     assert run["started_at"] <= run["ended_at"]
@@ -136,6 +140,8 @@ def test_unfinished_files_are_handed_on_again_to_the_agent_that_lacks_them(
 ) -> None:
     monkeypatch.setattr(agent_module, "_RECONCILE_AGE", 0)
     names = [StfName(run_id, n) for n in range(1, 6)]
+    # of another namespace at this monitor
+    register(client, StfName(client.create_run("other"), 1))
     register(client, names[0])
     register(client, names[1], "processing", sampled=True)
     register(client, names[2], "processed")
@@ -149,9 +155,8 @@ def test_unfinished_files_are_handed_on_again_to_the_agent_that_lacks_them(
     ):
 
         def handed_on() -> list[list[str]]:
-            # files of other tests arrive, too, and are not counted
             return [
-                sorted(m["filename"] for m in box.of_type("stf_ready") if m.run_id == run_id)
+                sorted(m["filename"] for m in box.of_type("stf_ready"))
                 for box in (processing, fastmon)
             ]
 
@@ -161,6 +166,31 @@ def test_unfinished_files_are_handed_on_again_to_the_agent_that_lacks_them(
     data_agent.shutdown.request()
     data_agent._broker.stop()
     assert mine == [[str(names[0]), str(names[1])], [str(names[0]), str(names[2])]]
+
+
+def test_the_files_of_an_earlier_version_are_sent_to_the_queues_of_the_namespace(
+    broker: BrokerProgram, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """That version had no namespaces at the monitor. Its messages stay in its queues."""
+    monkeypatch.setattr(agent_module, "_RECONCILE_AGE", 0)
+    monitor = MonitorProgram(tmp_path / "own")
+    monitor.start()
+    client = MonitorClient(MonitorSettings(monitor.url, monitor.token), Shutdown())
+    name = StfName(client.create_run(), 1)
+    register(client, name, "processing")
+    env = {**broker.env, **monitor.env, "SWF_DATA_DIR": str(tmp_path / "data")}
+    data_agent = DataAgent.from_environment(Environment(env))
+    try:
+        data_agent._claim_namespace()
+        data_agent._find_data()
+        data_agent._broker.start()
+        with Inbox(env, PROCESSING_QUEUE) as inbox:
+            data_agent._reconcile()
+            wait_until(lambda: [m["filename"] for m in inbox.messages] == [str(name)])
+    finally:
+        data_agent.shutdown.request()
+        data_agent._broker.stop()
+        monitor.stop()
 
 
 def test_only_finished_files_beyond_the_newest_are_removed(
@@ -190,12 +220,14 @@ def test_the_directory_of_an_old_run_goes_with_its_last_file(
     client: MonitorClient, run_id: int, tmp_path: Path
 ) -> None:
     later = client.create_run()
+    data_dir = tmp_path / "data"
+    data_dir.mkdir()
     for name in (StfName(run_id, 1), StfName(later, 1)):
-        name.path(tmp_path).parent.mkdir()
-        name.path(tmp_path).touch()
+        name.path(data_dir).parent.mkdir()
+        name.path(data_dir).touch()
         register(client, name, "processed", sampled=True)
-    retention = Retention(client, tmp_path, retained=1)
+    retention = Retention(client, data_dir, retained=1)
     assert retention.apply() == 1
-    assert [p.name for p in tmp_path.iterdir()] == [f"run-{later:06d}"]
-    assert Retention(client, tmp_path, retained=0).apply() == 1
-    assert [p.name for p in tmp_path.iterdir()] == [f"run-{later:06d}"], "the newest run may go on"
+    assert [p.name for p in data_dir.iterdir()] == [f"run-{later:06d}"]
+    assert Retention(client, data_dir, retained=0).apply() == 1
+    assert [p.name for p in data_dir.iterdir()] == [f"run-{later:06d}"], "the newest run may go on"

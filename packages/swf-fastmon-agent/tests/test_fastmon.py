@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from swf_common_lib.messages import FASTMON_QUEUE, MONITOR_QUEUE, Message
+from swf_common_lib.messages import FASTMON_QUEUE, MONITOR_QUEUE
 from swf_common_lib.monitor import MonitorClient
 from swf_common_lib.settings import MonitorSettings
 from swf_common_lib.shutdown import Shutdown
@@ -51,6 +51,7 @@ def client(monitor: MonitorProgram) -> MonitorClient:
 @pytest.fixture
 def agent(tmp_path: Path, broker: BrokerProgram, monitor: MonitorProgram) -> Iterator[Program]:
     env = {**broker.env, **monitor.env, "SWF_DATA_DIR": str(tmp_path / "data")}
+    monitor.mark_data(tmp_path / "data", env)
     program = Program(tmp_path / "agent.log", "swf-fastmon-agent", "--tf-per-stf", "3", env=env)
     yield program.start()
     assert program.stop() == 0
@@ -66,10 +67,7 @@ def announce(inbox: Inbox, client: MonitorClient, name: StfName, size: int) -> N
     }
     client.register_stf(run_id=name.run_id, **file)
     fields = {**file, "started_at": "", "ended_at": ""}
-    message = Message(
-        "stf_ready", run_id=name.run_id, sender="test", namespace="testbed", fields=fields
-    )
-    inbox.send(FASTMON_QUEUE, message.to_json())
+    inbox.publish(FASTMON_QUEUE, "stf_ready", name.run_id, **fields)
 
 
 def test_files_are_sampled_or_failed(
@@ -79,7 +77,7 @@ def test_files_are_sampled_or_failed(
     monitor: MonitorProgram,
     tmp_path: Path,
 ) -> None:
-    run_id = client.create_run()
+    run_id = client.create_run(broker.namespace)
     gone, good = StfName(run_id, 1), StfName(run_id, 2)
     good.path(tmp_path / "data").parent.mkdir(parents=True)
     good.path(tmp_path / "data").write_bytes(bytes(30000))

@@ -251,6 +251,10 @@ class Testbed:
         site.environment["ACTIVEMQ_PORT"] = str(self.port)
         self.broker = site.start_broker(self.port)
         _, self.api = site.serve("--setup")
+        claimed = self.api.post(
+            "/api/namespaces/claim/", {"name": "testbed", "owner": "me", "agent": "data@here"}
+        )
+        assert claimed.status == 200, claimed.text
         self.listener = self.listen()
 
     def listen(self) -> Program:
@@ -416,7 +420,7 @@ def django_site(tmp_path_factory: pytest.TempPathFactory) -> None:
 def database(django_site: None) -> Iterator[None]:
     """An empty database in this process."""
     yield
-    from swf_monitor.models import ListenerState, Message, Run, SystemAgent
+    from swf_monitor.models import ListenerState, Message, Run, SetAsideMessage, SystemAgent
 
-    for model in (ListenerState, Message, Run, SystemAgent):
+    for model in (ListenerState, Message, Run, SetAsideMessage, SystemAgent):
         model.objects.all().delete()

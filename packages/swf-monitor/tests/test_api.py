@@ -66,6 +66,7 @@ def test_heartbeat_is_an_upsert(api: Api) -> None:
     assert set(in_summary[0]) == {
         "instance_name",
         "agent_type",
+        "namespace",
         "status",
         "pid",
         "heartbeat_interval",

@@ -13,11 +13,12 @@ from typing import Any
 import pytest
 from conftest import PostgreSQL, Site, Testbed, free_port, need, wait_until
 from swf_common_lib.broker import Broker
-from swf_common_lib.messages import MONITOR_QUEUE
 from swf_common_lib.settings import BrokerSettings
 from swf_common_lib.shutdown import Shutdown
 
 need(find_spec("swf_broker"), "the broker is not installed: pip install swf-broker")
+
+QUEUE = "/queue/swf.testbed.monitor"
 
 
 def message(number: int, **other: Any) -> str:
@@ -47,7 +48,7 @@ def sender(port: int) -> Iterator[Broker]:
 
 def send(port: int, bodies: Sequence[str]) -> None:
     with sender(port) as broker:
-        broker.send([(MONITOR_QUEUE, body) for body in bodies])
+        broker.send([(QUEUE, body) for body in bodies])
 
 
 def test_each_message_is_recorded_once(testbed: Testbed) -> None:
@@ -90,16 +91,49 @@ def test_an_invalid_message_is_refused_and_not_delivered_again(testbed: Testbed)
     wait_until(
         lambda: "10 messages refused" in testbed.health()["listener"]["detail"], "word of them"
     )
-    assert testbed.health()["status"] == "ok"
+    assert testbed.health()["status"] == "error"
+    assert testbed.health()["messages"]["set_aside"] == 10
     assert testbed.listener.stop() == 0
-    testbed.listen()
+    testbed.site.start("listen")
+    wait_until(lambda: testbed.health()["listener"]["ok"], "subscription")
     assert "message refused" not in testbed.site.programs[-1].output
+
+
+def test_messages_of_others_are_set_aside_and_a_new_namespace_is_followed(
+    testbed: Testbed,
+) -> None:
+    send(testbed.port, [message(1), message(2, namespace="other", sender="data@elsewhere")])
+    rows = wait_until(lambda: testbed.rows("set-aside-messages/"), "a message that was set aside")
+    assert (rows[0]["namespace"], rows[0]["sender"], rows[0]["sender_namespace"]) == (
+        "testbed",
+        "data@elsewhere",
+        "other",
+    )
+    assert testbed.count() == 1
+    last = testbed.health()["messages"]
+    assert "1 set aside in the last hour; the last one is from data@elsewhere" in last["detail"]
+    assert testbed.health()["status"] == "error"
+    assert "set aside" in testbed.api.get("/").text
+    # another testbed at this monitor is not to blame
+    assert testbed.api.get("/api/health/?namespace=other").status == 200
+
+    claim = {"name": "other", "owner": "you", "agent": "data@elsewhere"}
+    testbed.api.post("/api/namespaces/claim/", claim)
+    with sender(testbed.port) as broker:
+        broker.send([("/queue/swf.other.monitor", message(2, namespace="other"))])
+    testbed.wait_for(2)
+    assert testbed.api.request("DELETE", "/api/namespaces/other/?owner=you").status == 204
+    wait_until(
+        lambda: "subscribed to 1 namespace and" in testbed.health()["listener"]["detail"],
+        "end of the subscription",
+        timeout=15,
+    )
 
 
 def test_killed_listener_loses_and_doubles_nothing(testbed: Testbed) -> None:
     bodies = [message(number) for number in range(1500)]
     with sender(testbed.port) as broker:
-        broker.send([(MONITOR_QUEUE, body) for body in bodies])
+        broker.send([(QUEUE, body) for body in bodies])
         wait_until(lambda: testbed.count() > 50, "first messages")
         testbed.listener.kill()
         assert testbed.count() < len(bodies), "it was too quick for this test: send more"
@@ -193,7 +227,8 @@ def test_postgresql_refuses_messages_that_sqlite_stores(postgresql_site: Site) -
     send(testbed.port, [message(0, other="a\x00b"), message(0, other="\ud800"), message(1)])
     testbed.wait_for(before + 1)
     assert testbed.listener.output.count("message refused by the database") == 2
-    testbed.wait_until_healthy()
+    wait_until(lambda: testbed.health()["listener"]["ok"], "subscription")
+    assert testbed.health()["messages"]["set_aside"] == 2
 
 
 def test_wrong_password_is_reported(site: Site) -> None:

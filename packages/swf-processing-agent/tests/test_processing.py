@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from swf_common_lib.messages import MONITOR_QUEUE, PROCESSING_QUEUE, Message
+from swf_common_lib.messages import MONITOR_QUEUE, PROCESSING_QUEUE
 from swf_common_lib.monitor import MonitorClient
 from swf_common_lib.settings import MonitorSettings
 from swf_common_lib.shutdown import Shutdown
@@ -27,7 +27,7 @@ class Bench:
         self.data_dir = data_dir
         self.client = client
         self.inbox = inbox
-        self.run_id = client.create_run()
+        self.run_id = client.create_run(inbox.namespace.name)
         self._sequence = 0
 
     def file(
@@ -51,10 +51,7 @@ class Bench:
     def announce(self) -> None:
         """stf_ready for the last file, with a new message id each time."""
         fields = {**self.fields, "started_at": "", "ended_at": ""}
-        message = Message(
-            "stf_ready", run_id=self.run_id, sender="test", namespace="testbed", fields=fields
-        )
-        self.inbox.send(PROCESSING_QUEUE, message.to_json())
+        self.inbox.publish(PROCESSING_QUEUE, "stf_ready", self.run_id, **fields)
 
     def row(self, name: StfName) -> dict[str, Any]:
         rows = self.client.stf_files(run_id=self.run_id)
@@ -69,6 +66,7 @@ class Bench:
 @pytest.fixture
 def bench(tmp_path: Path, broker: BrokerProgram, monitor: MonitorProgram) -> Iterator[Bench]:
     client = MonitorClient(MonitorSettings(monitor.url, monitor.token), Shutdown())
+    monitor.mark_data(tmp_path / "data", broker.env)
     with Inbox(broker.env, MONITOR_QUEUE) as inbox:
         yield Bench(tmp_path / "data", client, inbox)
 
@@ -126,6 +124,33 @@ def test_a_file_that_is_gone_fails_and_the_next_is_processed(
     bench.announce()
     assert bench.end(gone)["reason"].startswith("cannot read the file: No such file or directory: ")
     assert bench.end(good)["status"] == "processed"
+
+
+def test_a_file_that_another_agent_can_read_is_not_marked_as_failed(
+    bench: Bench, start: Callable[[], Program]
+) -> None:
+    program = start()
+    name = bench.file()
+    bench.announce()
+    bench.end(name)
+    away = bench.data_dir.with_name("away")
+    bench.data_dir.rename(away)  # like a file system that is not mounted any more
+    bench.data_dir.mkdir()
+    name = StfName(bench.run_id, 2)
+    bench.client.register_stf(
+        run_id=bench.run_id, **{**bench.fields, "filename": str(name), "sequence": 2}
+    )
+    bench.fields = {**bench.fields, "filename": str(name), "sequence": 2}
+    bench.announce()
+    assert program.wait() == 2
+    assert "The data directory is not the one of the namespace" in program.output
+    assert bench.row(name)["status"] == "processing"
+    # where the data is, it is processed
+    bench.data_dir.rmdir()
+    away.rename(bench.data_dir)
+    name.path(bench.data_dir).write_bytes(b"content")
+    start()
+    assert bench.end(name)["status"] == "processed"
 
 
 def test_a_file_that_is_announced_twice_is_processed_once(

@@ -28,6 +28,10 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._instance.heal
     ask,
     problems,
 )
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._instance.namespace import (
+    with_namespace,
+)
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._instance.pipeline import judged
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._instance.probes import Probes
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._instance.state import (
     SITE,
@@ -115,12 +119,19 @@ def health_problems(state: State, item: Mapping[str, Any]) -> tuple[bool, list[F
     )
     found = []
     if asked:
-        for line in problems(*ask(item["health_url"], ca_file), components):
+        url = with_namespace(item["health_url"], state.places["supervisord_conf"])
+        for line in problems(*ask(url, ca_file), components):
             cause, _comma, fix = line.partition(". Look at: ")
             found.append(finding("health", cause, "", "Look at: " + fix if fix else ""))
+    central, lines = (
+        judged(item["summary_url"], ca_file, state.processes, components)
+        if item.get("summary_url")
+        else (None, [])
+    )
+    found += [finding("health", line, "GET %s" % item["summary_url"], "") for line in lines]
     probes = Probes(item["probes"], components, ca_file)
     found += [entry for _name, entry in probes.findings(state.client, state.processes)]
-    return asked or probes.asked, found
+    return asked or probes.asked or bool(central), found
 
 
 def orphans(places: Mapping[str, Any]) -> list[Finding]:

@@ -13,6 +13,7 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.findin
     Finding,
     finding,
 )
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._doctor.queues import of_queues
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._doctor.certificates import (
     file_problems,
     placed,
@@ -52,7 +53,13 @@ def examine(
         unit = item["unit"].replace("*", part)
         start = "sudo systemctl start %s" % unit
         runs, more = unit_problems(unit, "system", start) if version else (False, [])
-        found += more + (unanswered(item, unit, options["timeout"]) if runs else ports(item))
+        if not runs:
+            more += ports(item)
+        elif item["broker"]:
+            more += of_queues(item["broker"])
+        else:
+            more += unanswered(item, unit, options["timeout"])
+        found += more
         found += of_certificate(item, part, options["expiry_days"])
     return True, found
 

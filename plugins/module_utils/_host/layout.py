@@ -69,6 +69,9 @@ def layout(instance: str, scope: str, environment: Mapping[str, str]) -> dict[st
         }
     places["data_dir"] = os.path.join(places["state_dir"], "data")
     places["secrets_dir"] = os.path.join(places["config_dir"], "secrets")
+    # of the logins of developers. Programs follow its files while they run, so they are not among the
+    # secrets, which are read at the start
+    places["logins_dir"] = os.path.join(places["config_dir"], "logins")
     # credentials and CAs of the package indexes, and the record of the login's pip settings
     places["access_dir"] = os.path.join(places["config_dir"], "pip")
     places["pip_config"] = os.path.join(places["config_dir"], "pip-settings.json")

@@ -132,7 +132,7 @@ def name_of(role: str, components: Components) -> str:
 
 
 def causes(answer: Answer, components: Components) -> list[str]:
-    """One line for each unhealthy part of the monitor's answer, except the agents.
+    """One line for each unhealthy part of the monitor's answer, except the agents and messages.
 
     :param components: ``name`` and ``role`` of the programs of the stack.
     """
@@ -145,9 +145,20 @@ def causes(answer: Answer, components: Components) -> list[str]:
                 "the %s is unhealthy: %s. Look at: swf-testbed logs %s"
                 % (part, why, name_of(role, components))
             )
-    if not lines and not silent_agents(answer, components):
+    if not lines and not silent_agents(answer, components) and not set_aside(answer):
         lines = ["the monitor reports the status %r" % answer.get("status")]
     return lines
+
+
+def set_aside(answer: Answer) -> list[str]:
+    """One line if messages were set aside, because they are of another namespace, malformed or
+    refused; none for a monitor that does not report them."""
+    messages = answer.get("messages") or {"ok": True}
+    return (
+        []
+        if messages.get("ok")
+        else ["messages that no agent can handle: %s" % messages.get("detail", "no details")]
+    )
 
 
 def silent_agents(answer: Answer, components: Components) -> dict[str, str]:
@@ -185,5 +196,7 @@ def problems(answer: Answer | None, wrong: str | None, components: Components) -
     return (
         []
         if answer.get("status") == "ok"
-        else causes(answer, components) + list(silent_agents(answer, components).values())
+        else causes(answer, components)
+        + list(silent_agents(answer, components).values())
+        + set_aside(answer)
     )

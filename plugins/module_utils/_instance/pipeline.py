@@ -9,15 +9,19 @@ heartbeat since its process started, and has a broker; and files are registered 
 from __future__ import annotations
 
 import os
+import pwd
 import socket
 import time
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.processes import (
     belongs,
     environ_of,
     ticks_of,
+)
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._instance.health import (
+    ask_summary,
 )
 
 AGENT = "agent"
@@ -27,24 +31,57 @@ FLOW = {"total": "registered", "processed": "processed"}
 Summary = Mapping[str, Any]
 
 
+def on_this_host(name: str) -> bool:
+    """Whether an agent of this name runs on this host."""
+    return ("." + name.partition("@")[2]).endswith("." + socket.gethostname())
+
+
+def login_of(pid: int) -> str:
+    """The login of a process, as its agent knows it; "" if the process has ended."""
+    try:
+        uid = os.stat("/proc/%d" % pid).st_uid
+    except OSError:
+        return ""
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return str(uid)
+
+
 class Agent:
     """A process of this host that sends heartbeats to the monitor."""
 
     def __init__(self, program: str, pid: int) -> None:
         self.program, self.pid = program, pid
-        given = (environ_of(pid) or {}).get("SWF_AGENT_NAME")
-        here = "@" + socket.gethostname()
-        # the reference packages name an agent after its type, and its program after the same
-        self.names = (given,) if given else (program.partition("-agent")[0] + here, program + here)
+        environment = environ_of(pid) or {}
+        given = environment.get("SWF_AGENT_NAME")
+        self.namespace = environment.get("SWF_NAMESPACE")
+        host = socket.gethostname()
+        # TYPE@INSTANCE.LOGIN.HOST; in earlier versions TYPE@HOST. The reference packages name an
+        # agent after its type, and its program after the same.
+        own = ".".join(filter(None, (environment.get("SWF_INSTANCE"), login_of(pid), host)))
+        types = (program.partition("-agent")[0], program)
+        self.names = (
+            (given,)
+            if given
+            else tuple("%s@%s" % (type_, place) for place in (own, host) for type_ in types)
+        )
 
     def entry(self, summary: Summary) -> Mapping[str, Any] | None:
-        """What the monitor knows of this agent, by its name or by its process."""
-        by_name = [item for item in summary["agents"] if item["instance_name"] in self.names]
-        by_pid = [
+        """What the monitor knows of this agent, by its name or by its process, in its namespace.
+
+        The monitor of an earlier release does not report the namespace.
+        """
+        listed = [
             item
             for item in summary["agents"]
-            if belongs(item.get("pid"), self.pid)
-            and item["instance_name"].endswith("@" + socket.gethostname())
+            if not self.namespace or item.get("namespace", self.namespace) == self.namespace
+        ]
+        by_name = [item for item in listed if item["instance_name"] in self.names]
+        by_pid = [
+            item
+            for item in listed
+            if belongs(item.get("pid"), self.pid) and on_this_host(item["instance_name"])
         ]
         return next(iter(by_name + by_pid), None)
 
@@ -74,6 +111,12 @@ class Agent:
                 name,
                 self.pid,
             )
+        if not found.get("alive", True):
+            return "%s (%s) is not alive: the monitor has not heard from it for %d s" % (
+                self.program,
+                name,
+                found["seconds_since_heartbeat"],
+            )
         if found["status"] != "OK":
             return "%s (%s) reports that it is unhealthy: %s. Check its broker" % (
                 self.program,
@@ -96,6 +139,42 @@ def agents(
         for name, state in sorted(programs.items())
         if name in names and state.get("state") == "RUNNING" and state.get("pid")
     ]
+
+
+class Judgement(NamedTuple):
+    """What a monitor that is on no host of the inventory says of the agents of an instance.
+
+    :ivar url: of its summary.
+    :ivar heard: the number of agents that it has heard from since their start.
+    :ivar namespaces: of the agents of the instance.
+    """
+
+    url: str
+    agents: int
+    heard: int
+    namespaces: list[str]
+
+
+def judged(
+    url: str,
+    ca_file: str | None,
+    processes: Iterable[Mapping[str, Any]],
+    components: Iterable[Mapping[str, Any]],
+) -> tuple[Judgement | None, list[str]]:
+    """(the judgement, the problems) of the agents of an instance; None if none of them runs.
+
+    :param url: of the monitor's summary.
+    :param processes: as the module supervisor_info returns them.
+    """
+    mine = agents({item["name"]: item for item in processes}, components)
+    if not mine:
+        return None, []
+    namespaces = sorted({agent.namespace for agent in mine if agent.namespace})
+    summary, wrong = ask_summary(url, ca_file)
+    if summary is None:
+        return Judgement(url, len(mine), 0, namespaces), [str(wrong)]
+    found = [problem for problem in (agent.problem(summary) for agent in mine) if problem]
+    return Judgement(url, len(mine), len(mine) - len(found), namespaces), found
 
 
 def stalled(before: Summary, now: Summary) -> list[str]:

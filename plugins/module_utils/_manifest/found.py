@@ -20,7 +20,7 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._manifest.list
 MARK = "# Written by bnlnpps.swf_testbed"
 DIRECTORIES = {
     "root": ("releases", "tools", "cache", "app"),
-    "config_dir": ("known_good", "pip", "secrets"),
+    "config_dir": ("known_good", "logins", "pip", "secrets"),
     # the contents of a mirror can be downloaded again
     "state_dir": ("log", "run", "mirror"),
 }

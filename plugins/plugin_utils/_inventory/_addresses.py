@@ -48,6 +48,7 @@ URLS = (
     "swf_testbed_health_url",
     "swf_testbed_summary_url",
     "swf_testbed_status_health_url",
+    "swf_testbed_status_summary_url",
     "swf_testbed_broker_archive_url",
 )
 #: these have a default

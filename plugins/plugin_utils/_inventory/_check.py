@@ -10,6 +10,7 @@ from typing import Any
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils import _stack
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory import (
     _addresses,
+    _broker,
     _collections,
     _files,
     _former_names,
@@ -46,6 +47,7 @@ PARTS: dict[str, tuple[Callable[[Values], Iterable[Problem]], ...]] = {
         _services.wrong_probe_prefix,
         _private_services.without_server,
         _private_services.without_host,
+        _broker.wrong_declarations,
     ),
     "secrets": (_secrets.wrong_secrets, _secrets.wrong_users, _left_out.missing_secrets),
     "programs": (_programs.wrong_programs, _limits.wrong_accounts),

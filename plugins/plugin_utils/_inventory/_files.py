@@ -64,6 +64,9 @@ def wrong_files(values: Values) -> Iterator[Problem]:
     for name in CAS:
         if values.given_value(name) and values.text(name):
             yield from of_ca(name, values[name], values)
+    text = values.given_value("swf_testbed_ca_text")
+    if text and isinstance(text, str):
+        yield from of_certificates("swf_testbed_ca_text", HIDDEN, text.encode())
     for where, index in values.given_items("swf_testbed_pip_indexes"):
         path = index.get("ca_cert") if isinstance(index, dict) else None
         if path and isinstance(path, str):
@@ -151,7 +154,14 @@ def of_ca(name: str, path: str, values: Values) -> Iterator[Problem]:
     if found:
         return
     with open(os.path.expanduser(path), "rb") as stream:
-        text = stream.read()
+        yield from of_certificates(name, path, stream.read())
+
+
+def of_certificates(name: str, path: str, text: bytes) -> Iterator[Problem]:
+    """The problem of the certificates of a CA.
+
+    :param path: of the file with them, for the message.
+    """
     if b"PRIVATE KEY-----" in text:
         yield problem(
             name,

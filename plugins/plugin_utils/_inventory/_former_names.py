@@ -22,7 +22,7 @@ BEGINNINGS = (
 )
 NAMES = """
 broker_archive_checksum broker_archive_url broker_certificate broker_certificate_key
-broker_disk_mb broker_engine broker_heap_mb broker_listen broker_names broker_remove_data
+broker_disk_mb broker_heap_mb broker_listen broker_names broker_remove_data
 broker_secure_logging broker_users database_certificate database_certificate_key database_clients
 database_listen database_names database_remove_data database_secure_logging database_version
 doctor_expiry_days doctor_host_timeout doctor_max_clock_offset doctor_min_free_mb doctor_report
@@ -61,6 +61,8 @@ FORMER["supervisord_extra_programs"] = "swf_testbed_extra_components"
 FORMER["swf_testbed_extra_programs"] = "swf_testbed_extra_components"
 #: variables that are gone: what is there instead
 GONE = {
+    "broker_engine": "the broker is Artemis",
+    "swf_testbed_broker_engine": "the broker is Artemis",
     "preflight_ports": "the stack says where components listen",
     "supervisord_monitor_environment": "the stack has the environment of each component",
     "supervisord_release_dir": "programs run from the release of the run",

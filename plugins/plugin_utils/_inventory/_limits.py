@@ -36,6 +36,7 @@ RANGES: dict[str, tuple[int, int | None]] = {
     "swf_testbed_status_log_tail": (0, None),
     "swf_testbed_max_unreachable": (0, None),
     "swf_testbed_cache_max_mb": (0, None),
+    "swf_testbed_namespace_keep_days": (0, None),
     "swf_testbed_keep_locks": (1, None),
     "swf_testbed_keep_database_backups": (0, None),
     "swf_testbed_log_backups": (0, None),
@@ -43,6 +44,7 @@ RANGES: dict[str, tuple[int, int | None]] = {
     "swf_testbed_systemd_limit_nofile": (1024, None),
     "swf_testbed_broker_heap_mb": (64, None),
     "swf_testbed_broker_disk_mb": (1, None),
+    "swf_testbed_broker_disk_percent": (1, 100),
     "swf_testbed_redis_max_memory_mb": (1, None),
     "swf_testbed_package_index_mirror_page_seconds": (0, None),
     "swf_testbed_package_index_mirror_max_mb": (1, None),
@@ -64,6 +66,8 @@ ACCOUNTS = ("swf_testbed_user", "swf_testbed_index_system_user", "swf_testbed_op
 ACCOUNT = re.compile(r"[a-z_][a-z0-9_-]{0,31}")
 #: accounts and groups of the system
 SYSTEM = "root nobody nogroup daemon bin sys adm wheel sudo shadow users www-data".split()
+#: as the packages have it
+NAMESPACE = re.compile(r"[a-z0-9][a-z0-9_-]{0,99}")
 SIZE = re.compile(r"([0-9]+)(KB|MB|GB)?", re.IGNORECASE)
 PYTHON = re.compile(r"/[^\s]+|python[0-9.]*|pypy[0-9.]*")
 
@@ -134,11 +138,19 @@ def of_serial(name: str, value: Any) -> Iterator[Problem]:
 
 
 def wrong_names(values: Values) -> Iterator[Problem]:
-    """Names of instances, which are also the names of their directories."""
+    """Names of instances, which are also the names of their directories, and of namespaces."""
     for name in INSTANCES:
         value = values.given_value(name)
         if isinstance(value, str) and not re.fullmatch(PATTERN, value):
             yield problem(name, value, "is not the name of an instance", "use " + RULE)
+    namespace = values.given_value("swf_testbed_namespace")
+    if isinstance(namespace, str) and not NAMESPACE.fullmatch(namespace):
+        yield problem(
+            "swf_testbed_namespace",
+            namespace,
+            "is not the name of a namespace: it is a word in the addresses of the broker",
+            "use 1 to 100 lowercase letters, digits, - and _, the first a letter or a digit",
+        )
     if values.text("swf_testbed_instance") and values.text("swf_testbed_instance") == values.text(
         "swf_testbed_index_instance"
     ):

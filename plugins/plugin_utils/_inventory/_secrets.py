@@ -96,14 +96,6 @@ def of_secret(name: str, secret: Any, purpose: str | None = None) -> Iterator[Pr
         )
     elif purpose.endswith("index_token") and any(letter.isspace() for letter in secret):
         yield problem(name, HIDDEN, "contains a space", "generate one without spaces: " + GENERATE)
-    elif "broker" in purpose and secret.startswith("ENC("):
-        # the login modules of ActiveMQ would decrypt it
-        yield problem(
-            name,
-            HIDDEN,
-            "starts with ENC(, which marks an encrypted password",
-            "choose another one",
-        )
 
 
 def of_accounts(name: str, key: str, values: Values) -> Iterator[Problem]:

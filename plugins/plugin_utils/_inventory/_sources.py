@@ -5,12 +5,12 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlsplit
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._build import git
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.checksums import CHECKSUM
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.configuration import (
     IndexesError,
     normalised,
@@ -24,29 +24,31 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory._pr
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory._types import of_option
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory._values import Values
 
-CHECKSUM = re.compile("sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128}")
-
 
 def wrong_sources(values: Values) -> Iterator[Problem]:
     yield from of_indexes(values)
     if values.get("swf_testbed_release_source") == "git":
         yield from of_repositories(values)
     yield from of_extra_components(values)
-    if "broker" in values.groups and values.get("swf_testbed_broker_engine") == "artemis":
-        if not values.text("swf_testbed_broker_archive_url"):
-            yield Problem(
-                "swf_testbed_broker_archive_url",
-                "is empty",
-                "swf_testbed_broker_engine is artemis",
-                "write the address of the archive",
-            )
-        if not CHECKSUM.fullmatch(values.text("swf_testbed_broker_archive_checksum")):
-            yield problem(
-                "swf_testbed_broker_archive_checksum",
-                values.text("swf_testbed_broker_archive_checksum"),
-                "is not a checksum",
-                "write sha256: or sha512: and the hexadecimal digits",
-            )
+    checksum = "swf_testbed_broker_archive_checksum"
+    if "broker" in values.groups and not CHECKSUM.fullmatch(values.text(checksum)):
+        yield problem(
+            checksum,
+            values.text(checksum),
+            "is not a checksum",
+            "write sha256: or sha512: and the hexadecimal digits",
+        )
+    if (
+        "broker" in values.groups
+        and values.given("swf_testbed_broker_version")
+        and not values.given(checksum)
+    ):
+        yield problem(
+            "swf_testbed_broker_version",
+            values.text("swf_testbed_broker_version"),
+            "needs the checksum of its archive",
+            "set %s, too" % checksum,
+        )
     for group in ("database", "redis"):
         name = "swf_testbed_%s_host" % group
         if group in values.groups and not values.text(name):

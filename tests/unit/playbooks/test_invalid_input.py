@@ -72,6 +72,7 @@ INPUTS = {
         (programs(role="agnet"), "swf_testbed_extra_components[0].role is not one of"),
         ({"database_listen": "::1"}, "rename it to swf_testbed_database_listen"),
         ({"supervisord_release_dir": "/x"}, "supervisord_release_dir is gone"),
+        ({"swf_testbed_broker_engine": "activemq"}, "swf_testbed_broker_engine is gone"),
         (
             {"swf_testbed_components": ["broker", "montior"]},
             "swf_testbed_components[1] is not a component of the stack",
@@ -107,6 +108,8 @@ INPUTS = {
             "swf_testbed_components[1] is listed twice",
         ),
         ({"swf_testbed_instance": ""}, "swf_testbed_instance"),
+        ({"swf_testbed_namespace": "a.b"}, "swf_testbed_namespace"),
+        ({"swf_testbed_namespace": "Lab"}, "swf_testbed_namespace"),
         ({"swf_testbed_instance": "."}, "swf_testbed_instance"),
         ({"swf_testbed_instance": "a/b"}, "swf_testbed_instance"),
         ({"swf_testbed_instance": "-x"}, "swf_testbed_instance"),
@@ -263,6 +266,25 @@ INPUTS = {
         ),
     ],
     "addresses": [
+        (
+            {"swf_testbed_broker_addresses": [{"name": "slices"}]},
+            "slices has neither a routing type nor a prefix",
+            "broker",
+        ),
+        (
+            {
+                "swf_testbed_broker_addresses": [
+                    {"name": "/queue/slices", "divert_to": ["monitoring"]}
+                ]
+            },
+            "slices is diverted to monitoring, which is not another declared address",
+            "broker",
+        ),
+        (
+            {"swf_testbed_broker_users": [{"name": "swf-management", "password": CANARY}]},
+            "swf_testbed_broker_users[0].name is the name of a login of the role",
+            "broker",
+        ),
         ({"swf_testbed_monitor_host": ""}, "swf_testbed_monitor_host is empty"),
         (
             {"swf_testbed_broker_host": "http://broker.example.org"},
@@ -405,17 +427,13 @@ INPUTS = {
             "redis",
         ),
         (
-            {"swf_testbed_broker_engine": "artemis"},
-            "swf_testbed_broker_archive_url is empty",
+            {"swf_testbed_broker_archive_checksum": "md5:00"},
+            "swf_testbed_broker_archive_checksum is not a checksum",
             "broker",
         ),
         (
-            {
-                "swf_testbed_broker_engine": "artemis",
-                "swf_testbed_broker_archive_url": "https://example.org/a.tar.gz",
-                "swf_testbed_broker_archive_checksum": "md5:00",
-            },
-            "swf_testbed_broker_archive_checksum is not a checksum",
+            {"swf_testbed_broker_version": "2.40.0"},
+            "swf_testbed_broker_version needs the checksum of its archive",
             "broker",
         ),
     ],
@@ -502,11 +520,6 @@ INPUTS = {
         (
             {"swf_testbed_broker_users": [{"name": "u", "password": ""}]},
             "swf_testbed_broker_users[0].password is empty",
-            "broker",
-        ),
-        (
-            {"swf_testbed_broker_users": [{"name": "u", "password": "ENC(%s)" % CANARY}]},
-            "swf_testbed_broker_users[0].password starts with ENC(",
             "broker",
         ),
         (

@@ -4,13 +4,13 @@
 from __future__ import annotations
 
 import asyncio
-import hmac
 import logging
 import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, cast
 
 from swf_broker.frames import Frame, FrameParser, ProtocolError, encode, encode_headers
+from swf_broker.logins import Login
 from swf_broker.messages import Message
 from swf_broker.queues import DEFAULT_PREFETCH, Subscription, Switchboard
 from swf_broker.routing import checked_destination
@@ -44,6 +44,7 @@ class StompConnection(asyncio.Protocol):
         self._switchboard: Switchboard = broker.switchboard
         self._loop = asyncio.get_running_loop()
         self._parser = FrameParser()
+        self.login: Login | None = None  # None without passwords, and until the client is logged in
         self._version = ""  # empty until the client is logged in
         self._closing = False
         self._paused = False
@@ -86,7 +87,7 @@ class StompConnection(asyncio.Protocol):
                 self._handle(frame)
                 receipt = None
         except ProtocolError as error:
-            self._refuse(str(error), receipt)
+            self.refuse(str(error), receipt)
 
     def pause_writing(self) -> None:
         self._paused = True
@@ -158,13 +159,13 @@ class StompConnection(asyncio.Protocol):
         offered = headers.get("accept-version", "1.0").replace(" ", "").split(",")
         version = next((v for v in VERSIONS if v in offered), None)
         if version is None:
-            self._refuse(
+            self.refuse(
                 "supported protocol versions are 1.0 1.1 1.2", None, {"version": "1.0,1.1,1.2"}
             )
             return
         if not self._may_log_in(headers):
             log.warning("login refused", extra={"peer": self.peer})
-            self._refuse("login refused: wrong user or password", None)
+            self.refuse("login refused: wrong user or password")
             return
         # Any `host` is accepted: there is one virtual host, with any name.
         client_sends, client_wants = _heartbeat(headers.get("heart-beat", "0,0"))
@@ -179,22 +180,31 @@ class StompConnection(asyncio.Protocol):
                 "session": self.peer,
             },
         )
-        log.info("client connected", extra={"peer": self.peer, "stomp": version})
+        log.info(
+            "client connected",
+            extra={
+                "peer": self.peer,
+                "stomp": version,
+                "login": self.login.name if self.login else None,
+            },
+        )
         if client_wants:
             self._beat(max(client_wants, SMALLEST_HEARTBEAT_MS) / 1000)
         if client_sends:
             self._watch(max(client_sends, SMALLEST_HEARTBEAT_MS) / 1000 * HEARTBEAT_TOLERANCE)
 
     def _may_log_in(self, headers: dict[str, str]) -> bool:
-        settings = self._broker.settings
-        if settings.password is None or settings.user is None:
+        if self._broker.logins is None:
             return True
-        # Both are compared in constant time, so the time of a refusal reveals nothing.
-        user = hmac.compare_digest(headers.get("login", "").encode(), settings.user.encode())
-        password = hmac.compare_digest(
-            headers.get("passcode", "").encode(), settings.password.encode()
-        )
-        return user and password
+        self.login = self._broker.logins.find(headers.get("login", ""), headers.get("passcode", ""))
+        return self.login is not None
+
+    def _check_right(self, address: str) -> None:
+        if self.login and not self.login.may_use(address):
+            raise ProtocolError(
+                f"the login {self.login.name} may not use {address}: it may use the addresses that "
+                f"begin with swf.{self.login.namespace}."
+            )
 
     def _in_transaction(self, handler: Callable[[Frame], None]) -> Callable[[Frame], None]:
         """`handler`, deferred until COMMIT if the frame names a transaction."""
@@ -215,12 +225,17 @@ class StompConnection(asyncio.Protocol):
             raise ProtocolError("no such transaction") from None
 
     def _send(self, frame: Frame) -> None:
-        self._switchboard.check_send(frame.headers)
+        self._check_send(frame)
         self._switchboard.send(frame.headers, frame.body)
+
+    def _check_send(self, frame: Frame) -> None:
+        self._switchboard.check_send(frame.headers)
+        self._check_right(checked_destination(frame.headers))
 
     def _subscribe(self, frame: Frame) -> None:
         headers = frame.headers
         destination = checked_destination(headers)
+        self._check_right(destination)
         ack = headers.get("ack", "auto")
         if ack not in _ACK_MODES:
             raise ProtocolError("ack must be auto, client or client-individual")
@@ -276,7 +291,7 @@ class StompConnection(asyncio.Protocol):
         # First all checks: a transaction is executed as a whole or not at all.
         for part in frames:
             if part.command == "SEND":
-                self._switchboard.check_send(part.headers)
+                self._check_send(part)
             else:
                 self._settled_id(part)
         for part in frames:
@@ -331,8 +346,8 @@ class StompConnection(asyncio.Protocol):
             if was_full and not self._paused:
                 self._resume_subscriptions()
 
-    def _refuse(
-        self, cause: str, receipt: str | None, headers: dict[str, str] | None = None
+    def refuse(
+        self, cause: str, receipt: str | None = None, headers: dict[str, str] | None = None
     ) -> None:
         """Send an ERROR frame and close the connection, as STOMP requires."""
         log.warning("client refused", extra={"peer": self.peer, "cause": cause})
@@ -343,7 +358,7 @@ class StompConnection(asyncio.Protocol):
         self.close()
 
     def _login_is_late(self) -> None:
-        self._refuse("no CONNECT frame was received", None)
+        self.refuse("no CONNECT frame was received")
 
     def _beat(self, interval: float) -> None:
         """Send a line end if nothing else was sent for half of `interval` seconds; repeat."""

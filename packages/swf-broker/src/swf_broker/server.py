@@ -11,6 +11,7 @@ import signal
 
 from swf_broker import __version__
 from swf_broker.connection import StompConnection
+from swf_broker.logins import Login, Logins
 from swf_broker.queues import Switchboard
 from swf_broker.settings import BrokerSettings, ConfigurationError
 from swf_broker.store import MessageStore
@@ -21,6 +22,8 @@ log = logging.getLogger(__name__)
 # Time limit for the shutdown, in which the last messages are written and the last frames are sent.
 SHUTDOWN_SECONDS = 3.0
 TICK_SECONDS = 10.0
+# A client whose login was removed is disconnected within this time.
+LOGINS_SECONDS = 1.0
 
 
 class Broker:
@@ -31,6 +34,11 @@ class Broker:
     def __init__(self, settings: BrokerSettings) -> None:
         self.settings = settings
         self.connections: set[StompConnection] = set()
+        self.logins = (
+            Logins(Login(settings.user, settings.password), settings.logins_file)
+            if settings.user is not None and settings.password is not None
+            else None
+        )
         self._certificate = Certificate(*settings.tls) if settings.tls else None
         self._store = MessageStore(settings.data_dir) if settings.data_dir else None
         self.switchboard = Switchboard(
@@ -51,7 +59,7 @@ class Broker:
             loop.add_signal_handler(signal.SIGHUP, self._certificate.reload)
         server = await self._listen(loop)
         writing = asyncio.create_task(self._store.run()) if self._store else None
-        ticking = asyncio.create_task(self._tick())
+        ticking = [asyncio.create_task(self._tick()), asyncio.create_task(self._follow_logins())]
         host, port, *_ = server.sockets[0].getsockname()
         log.info(
             "listening",
@@ -70,7 +78,8 @@ class Broker:
             extra={"clients": len(self.connections), "waiting": self.switchboard.waiting},
         )
         server.close()
-        ticking.cancel()
+        for task in ticking:
+            task.cancel()
         self.switchboard.dropped.write(now=True)
         if self._store and writing:
             # First the disk: the receipts of written messages still reach their senders.
@@ -106,6 +115,15 @@ class Broker:
         while True:
             await asyncio.sleep(TICK_SECONDS)
             self.switchboard.tick()
+
+    async def _follow_logins(self) -> None:
+        """Disconnect the clients whose login was removed, or has another password or namespace."""
+        while self.logins and self.settings.logins_file:
+            await asyncio.sleep(LOGINS_SECONDS)
+            self.logins.refresh()
+            for connection in list(self.connections):
+                if connection.login and connection.login not in self.logins:
+                    connection.refuse("the login is no longer valid")
 
 
 def _why_not_listening(error: OSError, settings: BrokerSettings) -> str:

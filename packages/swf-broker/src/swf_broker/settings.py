@@ -23,6 +23,8 @@ _EPILOG = """\
 Each option overrides the environment variable in brackets. Further variables:
   SWF_BROKER_PASSWORD, SWF_BROKER_PASSWORD_FILE
                                  the password, or the file that contains it
+  SWF_BROKER_LOGINS_FILE         JSON file with further logins, each for the
+                                 addresses of a namespace; it may change at any time
   SWF_BROKER_TLS_CERT, SWF_BROKER_TLS_KEY
                                  files in PEM; with them, the port accepts only TLS
   SWF_BROKER_ANYCAST             addresses whose messages go to one of their
@@ -51,6 +53,7 @@ class BrokerSettings:
     port: int
     user: str | None
     password: str | None = field(repr=False)
+    logins_file: Path | None  # further logins
     tls: tuple[Path, Path] | None  # certificate and key
     routing: Routing
     data_dir: Path | None
@@ -68,11 +71,18 @@ def read_settings(
     env = _Environment({**environment, **given})
     data_dir = env.text("SWF_BROKER_DATA_DIR")
     user, password = _login(env)
+    logins_file = env.text("SWF_BROKER_LOGINS_FILE")
+    if logins_file and not password:
+        raise ConfigurationError(
+            "SWF_BROKER_LOGINS_FILE is set and SWF_BROKER_PASSWORD(_FILE) is not: without it, "
+            "everybody may use every address"
+        )
     return BrokerSettings(
         host=env.text("SWF_BROKER_HOST", "127.0.0.1"),
         port=env.integer("SWF_BROKER_PORT", 61613, 0, 65535),
         user=user,
         password=password,
+        logins_file=Path(logins_file) if logins_file else None,
         tls=_tls(env),
         routing=_routing(env),
         data_dir=Path(data_dir).expanduser() if data_dir else None,

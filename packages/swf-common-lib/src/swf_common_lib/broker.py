@@ -7,6 +7,7 @@ messages, so that slow work does not delay heart-beats and receipts.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import queue
 import threading
@@ -33,9 +34,9 @@ class Broker:
     :param settings: the address of the broker
     :param shutdown: stops all threads
     :param subscriptions: addresses to receive from
-    :param on_message: called with the body of each message, one at a time. When it returns, the
-        message is acknowledged; if it raises :class:`Stopping`, it is not, and the broker delivers
-        it again later.
+    :param on_message: called with the body and the address of each message, one at a time. When it
+        returns, the message is acknowledged; if it raises :class:`Stopping`, it is not, and the
+        broker delivers it again later.
     :param prefetch: how many messages the broker may send ahead
     :raises ConfigurationError: the CA bundle cannot be used
     """
@@ -45,13 +46,14 @@ class Broker:
         settings: BrokerSettings,
         shutdown: Shutdown,
         subscriptions: Sequence[str] = (),
-        on_message: Callable[[str], None] = lambda body: None,
+        on_message: Callable[[str, str], None] | None = None,
         prefetch: int = 10,
     ) -> None:
         self._settings = settings
         self._shutdown = shutdown
         self._subscriptions = tuple(subscriptions)
-        self._on_message = on_message
+        self._on_message = on_message or (lambda body, address: None)
+        self._receives = on_message is not None
         self._prefetch = prefetch
         self._tls = (
             tls_context("ACTIVEMQ_SSL_CA_CERTS", settings.ca_certs) if settings.use_ssl else None
@@ -60,6 +62,7 @@ class Broker:
         self._deliveries: queue.SimpleQueue[tuple[Session, Frame]] = queue.SimpleQueue()
         self._session: Session | None = None
         self._changed = threading.Condition()
+        self._subscribing = threading.Lock()
         self._worker = threading.Thread(target=self._work, name="messages", daemon=True)
 
     @property
@@ -76,8 +79,18 @@ class Broker:
     def start(self) -> None:
         """Start to connect and to receive."""
         threading.Thread(target=self._stay_connected, name="broker", daemon=True).start()
-        if self._subscriptions:
+        if self._receives:
             self._worker.start()
+
+    def subscribe(self, subscriptions: Sequence[str]) -> None:
+        """Receive from these addresses, and no others."""
+        with self._subscribing:
+            self._subscriptions = tuple(subscriptions)
+            session = self._session
+            if session is not None and not session.closed.is_set():
+                # if the connection ended, the next one has the subscriptions
+                with contextlib.suppress(BrokerError):
+                    session.subscribe(self._subscriptions, self._prefetch)
 
     def send(self, messages: Sequence[tuple[str, str]]) -> None:
         """Send messages, and return when the broker has confirmed each of them.
@@ -160,6 +173,8 @@ class Broker:
         with self._changed:
             self._session = session
             self._changed.notify_all()
+        # they may have changed while the connection was made
+        self.subscribe(self._subscriptions)
         session.closed.wait()
 
     def _work(self) -> None:
@@ -171,7 +186,7 @@ class Broker:
             if session.closed.is_set():
                 continue  # the broker delivers it again on the new connection
             try:
-                self._on_message(frame.body)
+                self._on_message(frame.body, frame.headers.get("destination", ""))
             except Stopping:
                 return
             except Exception:

@@ -28,9 +28,9 @@ _COMMON = (
     Option("--broker-host", "ACTIVEMQ_HOST", "host of the STOMP broker (127.0.0.1)"),
     Option("--broker-port", "ACTIVEMQ_PORT", "port of the STOMP broker (61613)"),
     Option("--monitor-url", "SWF_MONITOR_URL", "base URL of the monitor (http://127.0.0.1:8002)"),
-    Option("--namespace", "SWF_NAMESPACE", "namespace of the testbed (testbed)"),
+    Option("--namespace", "SWF_NAMESPACE", "namespace of the testbed (<login>_<hostname>)"),
     Option("--data-dir", "SWF_DATA_DIR", "directory of the STF files (./data)"),
-    Option("--name", "SWF_AGENT_NAME", "name of this instance (<type>@<hostname>)"),
+    Option("--name", "SWF_AGENT_NAME", "name of this agent (<type>@<instance>.<login>.<hostname>)"),
     Option("--log-level", "SWF_LOG_LEVEL", "DEBUG, INFO, WARNING or ERROR (INFO)"),
 )
 

@@ -10,13 +10,13 @@ from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import Any
 
-DATA_QUEUE = "/queue/swf.data"
-PROCESSING_QUEUE = "/queue/swf.processing"
-FASTMON_QUEUE = "/queue/swf.fastmon"
-MONITOR_QUEUE = "/queue/swf.monitor"
+#: The queues of each namespace; `Namespace.address` has their addresses.
+DATA_QUEUE = "data"
+PROCESSING_QUEUE = "processing"
+FASTMON_QUEUE = "fastmon"
+MONITOR_QUEUE = "monitor"
 
-#: The destination queues of each type of message. The addresses have the same meaning on ActiveMQ,
-#: Artemis and the testbed's own broker.
+#: The destination queues of each type of message.
 ROUTES: Mapping[str, tuple[str, ...]] = {
     "run_imminent": (DATA_QUEUE, MONITOR_QUEUE),
     "start_run": (DATA_QUEUE, MONITOR_QUEUE),
@@ -72,6 +72,9 @@ class Message:
     run_id: int
     sender: str
     namespace: str
+    #: The id that the monitor gave to the namespace; "" if it is not known. It shows messages of
+    #: another testbed with the same name of its namespace, at another monitor or of a former time.
+    namespace_id: str = ""
     message_id: str = field(default_factory=lambda: str(uuid.uuid4()))
     sent_at: str = field(default_factory=lambda: now())
     fields: Mapping[str, Any] = field(default_factory=dict)
@@ -84,7 +87,7 @@ class Message:
 
         :raises MalformedMessage: a field is missing or has the wrong type, or the type is unknown
         """
-        body = {name: getattr(self, name) for name in _ENVELOPE}
+        body = {name: getattr(self, name) for name in (*_ENVELOPE, "namespace_id")}
         body.update(self.fields)
         _check(body)
         return json.dumps(body)
@@ -103,7 +106,8 @@ def parse(text: str | bytes) -> Message:
         raise MalformedMessage("the body is not a JSON object")
     _check(body)
     envelope = {name: body.pop(name) for name in _ENVELOPE}
-    return Message(**envelope, fields=body)
+    namespace_id = body.pop("namespace_id", "")
+    return Message(**envelope, namespace_id=str(namespace_id), fields=body)
 
 
 def _check(body: Mapping[str, Any]) -> None:

@@ -12,12 +12,15 @@ from urllib.parse import quote, urlencode
 import urllib3
 from urllib3.exceptions import HTTPError, SSLError
 
+from swf_common_lib.namespace import Namespace
 from swf_common_lib.retry import Backoff, Outage
 from swf_common_lib.settings import MonitorSettings, tls_context
 from swf_common_lib.shutdown import Shutdown
 
 logger = logging.getLogger(__name__)
 
+#: Each request names the namespace of its agent: the monitor refuses changes of other runs.
+NAMESPACE_HEADER = "SWF-Namespace"
 _PAGE = 1000
 _TIMEOUT = urllib3.Timeout(connect=5.0, read=15.0)
 
@@ -34,11 +37,13 @@ class MonitorResponseError(MonitorError):
     """The monitor refused the request (3xx, 4xx): it would refuse the same request again.
 
     :param status: the HTTP status
+    :param detail: the answer of the monitor
     """
 
-    def __init__(self, status: int, text: str) -> None:
+    def __init__(self, status: int, text: str, detail: str = "") -> None:
         super().__init__(text)
         self.status = status
+        self.detail = detail or text
 
 
 class TokenError(MonitorResponseError):
@@ -56,14 +61,23 @@ class MonitorClient:
     :param patient: retry without a limit while the monitor is unavailable or returns an error
         (5xx); otherwise raise :class:`MonitorUnavailable`. A refused request (4xx) is never
         retried.
+    :param namespace: the namespace of the agent; "" for none
     :raises ConfigurationError: the CA bundle cannot be used
     """
 
-    def __init__(self, settings: MonitorSettings, shutdown: Shutdown, patient: bool = True) -> None:
+    def __init__(
+        self,
+        settings: MonitorSettings,
+        shutdown: Shutdown,
+        patient: bool = True,
+        namespace: str = "",
+    ) -> None:
         self._url = settings.url
-        self._token = settings.token
         self._shutdown = shutdown
         self._patient = patient
+        self._headers = {"Accept": "application/json", "Authorization": f"Token {settings.token}"}
+        if namespace:
+            self._headers[NAMESPACE_HEADER] = namespace
         self._outage = Outage(logger, f"monitor {settings.url}")
         self._http = urllib3.PoolManager(
             maxsize=4,
@@ -83,9 +97,41 @@ class MonitorClient:
         with contextlib.suppress(MonitorError):
             self._request("DELETE", f"/api/systemagents/{quote(instance_name, safe='')}/?{query}")
 
-    def create_run(self) -> int:
+    def claim_namespace(self, namespace: Namespace, agent: str) -> dict[str, Any]:
+        """Claim a namespace, or confirm the claim; return its record at the monitor.
+
+        :param agent: the name of the agent, as evidence
+        :raises MonitorResponseError: it belongs to another owner (409), or the monitor knows no
+            namespaces (404)
+        """
+        body = {
+            "name": namespace.name,
+            "owner": namespace.owner,
+            "take_over_from": namespace.take_over_from,
+            "agent": agent,
+        }
+        return dict(self._request("POST", "/api/namespaces/claim/", body))
+
+    def mark_data_directory(self, namespace: Namespace, data_id: str, place: str) -> dict[str, Any]:
+        """Record the data directory of a namespace, unless it has one; return the record of the
+        namespace.
+
+        :param data_id: the id in the marker of the directory
+        :param place: host and path, as evidence
+        """
+        path = f"/api/namespaces/{namespace.name}/data/"
+        body = {"owner": namespace.owner, "data_id": data_id, "place": place}
+        return dict(self._request("POST", path, body))
+
+    def set_aside(self, **fields: Any) -> None:
+        """Store a message that nobody can handle: `namespace`, `receiver`, `destination`, `reason`
+        and `body`."""
+        self._request("POST", "/api/set-aside-messages/", fields)
+
+    def create_run(self, namespace: str = "") -> int:
         """Allocate a run number that is never reused. A lost response leaves a number unused."""
-        return int(self._request("POST", "/api/runs/", {})["run_id"])
+        body = {"namespace": namespace} if namespace else {}
+        return int(self._request("POST", "/api/runs/", body)["run_id"])
 
     def update_run(self, run_id: int, **fields: Any) -> None:
         """Change `status`, `started_at`, `ended_at` or `total_files`."""
@@ -105,11 +151,11 @@ class MonitorClient:
 
     def stf_files(self, **filters: Any) -> list[dict[str, Any]]:
         """STF files: filters `status`, `sampled` ("true" or "false"), `older_than` (s), `run_id`,
-        `limit`."""
+        `namespace`, `limit`."""
         return self._list("/api/stf-files/", filters)
 
     def runs(self, **filters: Any) -> list[dict[str, Any]]:
-        """Runs, newest first: filter `limit`."""
+        """Runs, newest first: filters `status`, `namespace`, `limit`."""
         return self._list("/api/runs/", filters)
 
     def messages(self, **filters: Any) -> list[dict[str, Any]]:
@@ -156,7 +202,7 @@ class MonitorClient:
                 return reply
 
     def _attempt(self, method: str, path: str, body: Any, accept_503: bool) -> Any:
-        headers = {"Accept": "application/json", "Authorization": f"Token {self._token}"}
+        headers = dict(self._headers)
         data = None
         if body is not None:
             headers["Content-Type"] = "application/json"
@@ -176,9 +222,11 @@ class MonitorClient:
                 status, f"the monitor refused the token ({status}): check SWF_API_TOKEN"
             )
         if 300 <= status < 500:
-            text = response.data.decode("utf-8", "replace")[:300]
+            text = response.data.decode("utf-8", "replace")
             raise MonitorResponseError(
-                status, f"the monitor returned {status} for {method} {path}: {text}"
+                status,
+                f"the monitor returned {status} for {method} {path}: {text[:300]}",
+                _detail(text),
             )
         try:
             return json.loads(response.data) if response.data else None
@@ -197,3 +245,11 @@ def _describe(error: Exception) -> str:
             return cause.strerror
         cause = cause.__cause__ or cause.__context__
     return type(error).__name__
+
+
+def _detail(text: str) -> str:
+    """The cause in an answer of the monitor."""
+    try:
+        return str(json.loads(text)["detail"])
+    except (ValueError, KeyError, TypeError):
+        return text[:300]

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import logging
 import ssl
 import threading
@@ -22,6 +23,10 @@ from swf_common_lib.transport import CONNECT_TIMEOUT, SocketTransport
 logger = logging.getLogger(__name__)
 
 CLIENT_INDIVIDUAL = "client-individual"
+QUEUE = "/queue/"
+# Artemis without prefixes takes an address for one whose messages go to all readers. These headers
+# make it a queue; other brokers ignore them.
+ANYCAST = "ANYCAST"
 
 
 class BrokerError(Exception):
@@ -49,6 +54,9 @@ class Session(stomp.ConnectionListener):
         self._changed = threading.Condition()
         self._connected = False
         self._receipts: set[str] = set()
+        # {address: id of its subscription}
+        self._subscriptions: dict[str, str] = {}
+        self._numbers = itertools.count()
         self._transport = SocketTransport(settings.host, settings.port, tls)
         self._transport.set_listener("session", self)
         beat = settings.heartbeat_ms
@@ -79,18 +87,26 @@ class Session(stomp.ConnectionListener):
             raise BrokerError(self.cause)
 
     def subscribe(self, destinations: Iterable[str], prefetch: int) -> None:
-        """Subscribe, with an acknowledgement for each message.
+        """Have subscriptions to these addresses and no others, with an acknowledgement for each
+        message.
 
         :param prefetch: how many messages ActiveMQ may send ahead of their acknowledgement
         :raises BrokerError: the connection ended
         """
-        for number, destination in enumerate(destinations):
+        wanted = list(destinations)
+        for destination in [name for name in self._subscriptions if name not in wanted]:
+            self._do(self._protocol.unsubscribe, self._subscriptions.pop(destination))
+        for destination in [name for name in wanted if name not in self._subscriptions]:
+            number = self._subscriptions[destination] = str(next(self._numbers))
+            headers = {"activemq.prefetchSize": str(prefetch)}
+            if destination.startswith(QUEUE):
+                headers["subscription-type"] = ANYCAST
             self._do(
                 self._protocol.subscribe,
                 destination,
-                id=str(number),
+                id=number,
                 ack=CLIENT_INDIVIDUAL,
-                headers={"activemq.prefetchSize": str(prefetch)},
+                headers=headers,
             )
 
     def send(self, destination: str, body: str, receipt: str) -> None:
@@ -99,6 +115,8 @@ class Session(stomp.ConnectionListener):
         :raises BrokerError: the connection ended
         """
         headers = {"persistent": "true", "receipt": receipt}
+        if destination.startswith(QUEUE):
+            headers["destination-type"] = ANYCAST
         self._do(
             self._protocol.send, destination, body, content_type="application/json", headers=headers
         )

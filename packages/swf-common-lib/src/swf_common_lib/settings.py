@@ -6,13 +6,21 @@ from __future__ import annotations
 
 import os
 import re
-import socket
 import ssl
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 from urllib.parse import urlsplit
+
+from swf_common_lib.namespace import (
+    RULE,
+    Namespace,
+    default_agent_name,
+    default_namespace,
+    default_owner,
+    valid_namespace,
+)
 
 #: Exit code for a wrong setting, also for one that is detected later: a token that the monitor
 #: refuses, a port in use.
@@ -211,6 +219,21 @@ def _http_url(url: str) -> str:
     return url.rstrip("/")
 
 
+def namespace_settings(env: Environment) -> Namespace:
+    """Read SWF_NAMESPACE, SWF_NAMESPACE_OWNER and SWF_NAMESPACE_TAKE_OVER.
+
+    :raises ConfigurationError: the name is not one of a namespace
+    """
+    name = env.text("SWF_NAMESPACE", default_namespace())
+    if not valid_namespace(name):
+        raise ConfigurationError(f"SWF_NAMESPACE must be {RULE}, not {name!r}")
+    return Namespace(
+        name=name,
+        owner=env.text("SWF_NAMESPACE_OWNER", default_owner(env.text("SWF_INSTANCE"))),
+        take_over_from=env.text("SWF_NAMESPACE_TAKE_OVER"),
+    )
+
+
 @dataclass(frozen=True)
 class AgentSettings:
     """The settings of every agent. `heartbeat_interval` is in seconds."""
@@ -218,7 +241,7 @@ class AgentSettings:
     agent_name: str
     broker: BrokerSettings
     monitor: MonitorSettings
-    namespace: str = "testbed"
+    namespace: Namespace
     data_dir: Path = Path("data")
     heartbeat_interval: float = 10.0
     log_level: str = "INFO"
@@ -231,10 +254,15 @@ class AgentSettings:
         :raises ConfigurationError: one of them is wrong
         """
         return cls(
-            agent_name=env.text("SWF_AGENT_NAME", f"{agent_type}@{socket.gethostname()}"),
+            agent_name=env.text(
+                "SWF_AGENT_NAME",
+                default_agent_name(
+                    agent_type, env.text("SUPERVISOR_PROCESS_NAME"), env.text("SWF_INSTANCE")
+                ),
+            ),
             broker=BrokerSettings.from_environment(env),
             monitor=MonitorSettings.from_environment(env),
-            namespace=env.text("SWF_NAMESPACE", cls.namespace),
+            namespace=namespace_settings(env),
             data_dir=Path(env.text("SWF_DATA_DIR", str(cls.data_dir))).expanduser().absolute(),
             heartbeat_interval=env.seconds(
                 "SWF_HEARTBEAT_INTERVAL", cls.heartbeat_interval, minimum=0.1

@@ -22,8 +22,15 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from swf_common_lib.broker import Broker
+from swf_common_lib.data_directory import mark, place
 from swf_common_lib.messages import Message, parse
-from swf_common_lib.settings import BrokerSettings, Environment
+from swf_common_lib.monitor import MonitorClient
+from swf_common_lib.settings import (
+    BrokerSettings,
+    Environment,
+    MonitorSettings,
+    namespace_settings,
+)
 from swf_common_lib.shutdown import Shutdown
 
 T = TypeVar("T")
@@ -155,14 +162,20 @@ def programs(
 class Inbox:
     """Receives all messages of some queues, in a `with` statement.
 
-    :param env: the variables of the broker
+    :param env: the variables of the broker and of the namespace
     """
 
     def __init__(self, env: Mapping[str, str], *queues: str) -> None:
         self.bodies: list[str] = []
         self._shutdown = Shutdown(grace=1.0)
-        settings = BrokerSettings.from_environment(Environment(env))
-        self._broker = Broker(settings, self._shutdown, queues, self.bodies.append)
+        environment = Environment(env)
+        self.namespace = namespace_settings(environment)
+        self._broker = Broker(
+            BrokerSettings.from_environment(environment),
+            self._shutdown,
+            [self.namespace.address(queue) for queue in queues],
+            lambda body, _address: self.bodies.append(body),
+        )
 
     def __enter__(self) -> Inbox:
         self._broker.start()
@@ -182,12 +195,22 @@ class Inbox:
         return [message for message in self.messages if message.msg_type == msg_type]
 
     def send(self, queue: str, body: str) -> None:
-        """Send a body as it is."""
-        self._broker.send([(queue, body)])
+        """Send a body as it is.
+
+        :param queue: a queue of the namespace, or an address
+        """
+        self._broker.send([(self.namespace.address(queue), body)])
+
+    def publish(self, queue: str, msg_type: str, run_id: int, **fields: Any) -> None:
+        """Send a message of the namespace, with a new message id."""
+        message = Message(
+            msg_type, run_id, sender="test", namespace=self.namespace.name, fields=fields
+        )
+        self.send(queue, message.to_json())
 
 
 class BrokerProgram(Program):
-    """The testbed's broker, whose messages survive a restart.
+    """The testbed's broker, whose messages survive a restart, and a namespace of its own.
 
     :param directory: for its data and its log
     """
@@ -198,7 +221,12 @@ class BrokerProgram(Program):
         data.mkdir(mode=0o700, parents=True)
         env = {"SWF_BROKER_PORT": str(self.port), "SWF_BROKER_DATA_DIR": str(data)}
         super().__init__(directory / "broker.log", "swf-broker", env=env)
-        self.env = {"ACTIVEMQ_HOST": "127.0.0.1", "ACTIVEMQ_PORT": str(self.port)}
+        self.namespace = f"test-{secrets.token_hex(4)}"
+        self.env = {
+            "ACTIVEMQ_HOST": "127.0.0.1",
+            "ACTIVEMQ_PORT": str(self.port),
+            "SWF_NAMESPACE": self.namespace,
+        }
 
     def start(self) -> Program:
         """Start the broker, and wait until it listens."""
@@ -240,6 +268,17 @@ class MonitorProgram(Program):
         super().start()
         self.wait_for_port(self.port)
         return self
+
+    def mark_data(self, data_dir: Path, env: Mapping[str, str]) -> None:
+        """Make a directory that of a namespace, as its data agent does.
+
+        :param env: the variables of the namespace
+        """
+        namespace = namespace_settings(Environment(env))
+        client = MonitorClient(MonitorSettings(self.url, self.token), Shutdown())
+        client.claim_namespace(namespace, "test")
+        data_id = mark(data_dir, namespace.name)
+        client.mark_data_directory(namespace, data_id, place(data_dir))
 
     def get(self, path: str) -> Any:
         """The response of the API to GET `path`, e.g. "/api/summary/"."""

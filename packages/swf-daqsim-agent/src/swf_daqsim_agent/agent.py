@@ -38,6 +38,8 @@ class DaqSimAgent(BaseAgent):
     agent_type = "daqsim"
     description = "Simulates the data acquisition: runs and STF files."
     version = __version__
+    uses_data = True
+    marks_data = True
     options = OPTIONS
 
     def __init__(self, settings: AgentSettings, daqsim: DaqSimSettings) -> None:
@@ -94,7 +96,7 @@ class DaqSimAgent(BaseAgent):
 
     def _new_run(self) -> int:
         used = {name.run_id for name in stf_files(self._data_dir)}
-        while (run_id := self.monitor.create_run()) in used:
+        while (run_id := self.monitor.create_run(self.namespace.name)) in used:
             # A monitor with a new database counts from 1 again, but files of former runs remain.
             logger.warning("a former run with this number has files", extra={"run_id": run_id})
             self.monitor.update_run(run_id, status="ended", total_files=0)
@@ -106,12 +108,19 @@ class DaqSimAgent(BaseAgent):
         logger.info("run ended", extra={"run_id": run_id, "total_files": total_files})
 
     def _end_open_runs(self) -> None:
-        for run_id in sorted(files.open_runs(self._data_dir)):
+        """End the runs of a former simulator: those that it did not announce as ended, and those
+        whose announcement got lost, for example in a queue of an earlier version."""
+        at_monitor = {
+            int(row["run_id"])
+            for status in ("imminent", "running")
+            for row in self.monitor.runs(namespace=self.namespace.name, status=status)
+        }
+        for run_id in sorted({*files.open_runs(self._data_dir), *at_monitor}):
             on_disk = [name.sequence for name in stf_files(self._data_dir) if name.run_id == run_id]
-            at_monitor = [
+            registered = [
                 int(row["sequence"]) for row in self.monitor.stf_files(run_id=run_id, limit=1)
             ]
-            self._end_run(run_id, max([*on_disk, *at_monitor, 0]))
+            self._end_run(run_id, max([*on_disk, *registered, 0]))
 
     def _make_file(self, name: StfName) -> None:
         started_at = now()

@@ -35,6 +35,8 @@ class DataAgent(BaseAgent):
     agent_type = "data"
     description = "Registers STF files and forwards them."
     version = __version__
+    uses_data = True
+    marks_data = True
     queues = (DATA_QUEUE,)
     options = (
         Option("--keep-files", "SWF_KEEP_FILES", "finished STF files that stay on disk (200)"),
@@ -111,14 +113,21 @@ class DataAgent(BaseAgent):
             row
             for status in ("registered", "processing")
             for row in self.monitor.stf_files(
-                status=status, older_than=_RECONCILE_AGE, limit=_RECONCILE_LIMIT
+                namespace=self.namespace.name,
+                status=status,
+                older_than=_RECONCILE_AGE,
+                limit=_RECONCILE_LIMIT,
             )
         ]
         unsampled = [
             row
             for status in ("registered", "processing", "processed")
             for row in self.monitor.stf_files(
-                status=status, sampled="false", older_than=_RECONCILE_AGE, limit=_RECONCILE_LIMIT
+                namespace=self.namespace.name,
+                status=status,
+                sampled="false",
+                older_than=_RECONCILE_AGE,
+                limit=_RECONCILE_LIMIT,
             )
         ]
         for queue, rows in ((PROCESSING_QUEUE, unprocessed), (FASTMON_QUEUE, unsampled)):

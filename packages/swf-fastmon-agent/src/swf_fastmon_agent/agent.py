@@ -28,6 +28,7 @@ class FastMonAgent(BaseAgent):
     agent_type = "fastmon"
     description = "Samples time frames of STF files."
     version = __version__
+    uses_data = True
     queues = (FASTMON_QUEUE,)
     options = (
         Option("--tf-per-stf", "SWF_TF_PER_STF", "time frames sampled of each STF file (2)"),
@@ -58,6 +59,8 @@ class FastMonAgent(BaseAgent):
                 name.path(self.settings.data_dir), message["size_bytes"], self._tf_per_stf
             )
         except (SampleError, ValueError) as error:
+            # if this agent does not see the data, another one has to read the file
+            self.check_data()
             self._record_failure(filename, str(error))
             return
         for frame in frames:

@@ -196,7 +196,7 @@ def _listed(*parts: tuple[int, str]) -> str:
 
 
 def _banner(state: dict[str, Any], shown: dict[str, Any], now: datetime) -> Banner:
-    agents, runs, problems = shown["agents"], shown["runs"], _problems(shown, now)
+    agents, runs, problems = shown["agents"], shown["runs"], _problems(state, shown, now)
     if not state["listener"]["ok"]:
         causes = [state["listener"]["detail"], *problems]
         return Banner("error", "The message listener is not working", causes)
@@ -210,9 +210,11 @@ def _banner(state: dict[str, Any], shown: dict[str, Any], now: datetime) -> Bann
     return Banner("ok", "The testbed is healthy")
 
 
-def _problems(shown: dict[str, Any], now: datetime) -> list[str]:
+def _problems(state: dict[str, Any], shown: dict[str, Any], now: datetime) -> list[str]:
     """The problems, the most serious first, each in one sentence."""
     problems = []
+    if not state["messages"]["ok"]:
+        problems.append(f"Messages: {state['messages']['detail']}")
     silent = [agent["row"].instance_name for agent in shown["agents"] if agent["silent"]]
     if silent:
         verb = "sends" if len(silent) == 1 else "send"

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Whether the testbed is healthy: the only definition, used by everything else.
 
-The database answers, the listener is subscribed and up to date, and every registered agent is
-alive.
+The database answers, the listener is subscribed and up to date, every registered agent is alive,
+and no message was set aside in the last hour.
 """
 
 import time
@@ -11,7 +11,7 @@ from typing import Any
 from django.db import connection
 from django.utils import timezone
 
-from swf_monitor import __version__, summary
+from swf_monitor import __version__, namespaces, summary
 from swf_monitor.database import UNAVAILABLE, explain, write_problem
 from swf_monitor.models import ListenerState
 
@@ -22,9 +22,13 @@ LISTENER_FRESH_SECONDS = 20.0
 NAMED = 5
 
 
-def check() -> dict[str, Any]:
+def check(namespace: str = "") -> dict[str, Any]:
     """The body of GET /api/health/; `status` is "ok" or "error". It never raises, not even if the
-    database is unavailable."""
+    database is unavailable.
+
+    Args:
+        namespace: Only the agents and messages of this namespace; "" for those of all.
+    """
     began = time.perf_counter()
     try:
         state = ListenerState.objects.filter(pk=1).first()
@@ -34,20 +38,23 @@ def check() -> dict[str, Any]:
         database = {"ok": False, "engine": connection.vendor, "error": because}
         listener = _listener_unknown("unknown, because the database does not answer")
         agents = _agents_unknown("unknown, because the database does not answer")
+        messages = _messages_unknown("unknown, because the database does not answer")
     else:
         latency = (time.perf_counter() - began) * 1000
         database = {"ok": True, "engine": connection.vendor, "latency_ms": round(latency, 2)}
         if problem := write_problem():
             database.update(ok=False, error=problem)
         listener = _listener(state)
-        agents = _agents()
-    healthy = database["ok"] and listener["ok"] and agents["ok"]
+        agents = _agents(namespace)
+        messages = _messages(namespace)
+    healthy = all(part["ok"] for part in (database, listener, agents, messages))
     return {
         "status": "ok" if healthy else "error",
         "version": __version__,
         "database": database,
         "listener": listener,
         "agents": agents,
+        "messages": messages,
     }
 
 
@@ -71,10 +78,21 @@ def _listener_unknown(detail: str) -> dict[str, Any]:
     return {"ok": False, "subscribed": False, "seconds_since_update": None, "detail": detail}
 
 
-def _agents() -> dict[str, Any]:
+def _messages(namespace: str) -> dict[str, Any]:
+    try:
+        return namespaces.set_aside_state(namespace)
+    except UNAVAILABLE as error:
+        return _messages_unknown(explain(error))
+
+
+def _messages_unknown(detail: str) -> dict[str, Any]:
+    return {"ok": False, "set_aside": None, "last": None, "detail": detail}
+
+
+def _agents(namespace: str) -> dict[str, Any]:
     """The number of agents, and the agents that are not alive, the longest silent first."""
     try:
-        agents = summary.agents(timezone.now())
+        agents = summary.agents(timezone.now(), namespace)
     except UNAVAILABLE as error:
         return _agents_unknown(explain(error))
     silent = [

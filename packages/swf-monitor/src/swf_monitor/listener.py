@@ -14,7 +14,6 @@ from django.db import connection
 from django.utils import timezone
 from rest_framework import serializers
 from swf_common_lib.broker import Broker
-from swf_common_lib.messages import MONITOR_QUEUE
 from swf_common_lib.retry import Backoff, Outage
 from swf_common_lib.settings import BrokerSettings, ConfigurationError, Environment
 from swf_common_lib.shutdown import Shutdown, Stopping
@@ -28,7 +27,8 @@ from swf_monitor.database import (
     pending_migrations,
     release_space,
 )
-from swf_monitor.models import RUN_BEFORE, ListenerState, Message, Run, RunStatus
+from swf_monitor.models import RUN_BEFORE, ListenerState, Message, Namespace, Run, RunStatus
+from swf_monitor.namespaces import monitor_queues, set_aside
 from swf_monitor.retention import PAUSE_SECONDS, Limits, prune
 
 logger = logging.getLogger(__name__)
@@ -41,6 +41,8 @@ PRUNE_SECONDS = 600.0
 # acknowledgement.
 PREFETCH = 100
 MAX_BODY_CHARACTERS = 1024 * 1024
+# The connection with the queues of all namespaces.
+QUEUES = "the queues of the namespaces"
 
 
 class NotAMessageError(ValueError):
@@ -145,7 +147,8 @@ def public_topic(environment: Environment) -> str:
 
 
 class Listener:
-    """Receives from the monitor's queue and a topic until a stop signal.
+    """Receives from the monitor's queue in each claimed namespace, and from a topic, until a stop
+    signal.
 
     Args:
         broker: Where the messages come from.
@@ -159,21 +162,22 @@ class Listener:
         self._shutdown = Shutdown()
         self._outage = Outage(logger, "database")
         self._refused = 0
-        # A connection for each: if the login may not read the topic, the queue is read nevertheless.
-        self._brokers = {
-            destination: Broker(broker, self._shutdown, [destination], on_message, PREFETCH)
-            for destination, on_message in (
-                (MONITOR_QUEUE, self._record),
-                (topic, self._record_public),
+        # The queue of the monitor in each claimed namespace.
+        self._queues: dict[str, Namespace] = {}
+        # A connection for each: if the login may not read the topic, the queues are read
+        # nevertheless.
+        self._brokers = {QUEUES: Broker(broker, self._shutdown, (), self._record, PREFETCH)}
+        if topic:
+            self._brokers[topic] = Broker(
+                broker, self._shutdown, [topic], self._record_public, PREFETCH
             )
-            if destination
-        }
 
     def run(self) -> None:
         """Block until SIGTERM, SIGQUIT or SIGINT."""
         self._shutdown.on_signals()
         try:
             self._wait_for_tables()
+            self._follow_namespaces()
             for broker in self._brokers.values():
                 broker.start()
             threading.Thread(target=self._prune_periodically, name="retention", daemon=True).start()
@@ -197,37 +201,75 @@ class Listener:
                 self._database_failed(error)
             self._shutdown.pause(backoff.delay())
 
-    def _record(self, text: str) -> None:
-        self._handle(text, read, lambda message: None)
+    def _record(self, text: str, address: str) -> None:
+        problem = self._handle(text, lambda text: self._own(read(text)), lambda message: None)
+        if problem:
+            namespace = self._namespace_at(address)
+            name = namespace.name if namespace else ""
+            self._retry(
+                lambda: set_aside(name, "monitor", address, problem, text[:MAX_BODY_CHARACTERS])
+            )
 
-    def _record_public(self, text: str) -> None:
+    def _record_public(self, text: str, address: str) -> None:
         self._handle(text, read_public, follow_run)
+
+    def _own(self, message: Message) -> Message:
+        """The message itself, if it is one of a claimed namespace.
+
+        Raises:
+            NotAMessageError: it is not, or of another testbed with the same name of its namespace.
+        """
+        if self._is_claimed(message):
+            return message
+        # it may have been claimed a moment ago
+        self._follow_namespaces()
+        if self._is_claimed(message):
+            return message
+        raise NotAMessageError(f"of another namespace: {message.namespace or 'none'}")
+
+    def _is_claimed(self, message: Message) -> bool:
+        sent = str(message.body.get("namespace_id") or "")
+        return any(
+            message.namespace == namespace.name and sent in ("", namespace.namespace_id)
+            for namespace in self._queues.values()
+        )
+
+    def _namespace_at(self, address: str) -> Namespace | None:
+        # a broker with prefixes may deliver an address without its prefix
+        for queue, namespace in self._queues.items():
+            if queue.endswith(f"/{address}") or queue == address:
+                return namespace
+        return None
 
     def _handle(
         self, text: str, parse: Callable[[str], Message], then: Callable[[Message], None]
-    ) -> None:
-        """Store one message, or refuse it permanently. The broker gets the acknowledgement when
-        this returns."""
+    ) -> str:
+        """Store one message, or refuse it permanently: return the reason, or "". The broker gets
+        the acknowledgement afterwards."""
         try:
-            self._store(parse(text), then)
+            message = parse(text)
+            self._retry(lambda: self._store(message, then))
         except NotAMessageError as error:
             self._refused += 1
             logger.warning("message refused: %s", error, extra={"beginning": text[:200]})
+            return str(error)
         except REFUSED as error:
             self._refused += 1
-            logger.warning(
-                "message refused by the database: %s",
-                explain(error),
-                extra={"beginning": text[:200]},
-            )
+            reason = f"message refused by the database: {explain(error)}"
+            logger.warning("%s", reason, extra={"beginning": text[:200]})
+            return reason
+        return ""
 
     def _store(self, message: Message, then: Callable[[Message], None]) -> None:
+        # a message that is stored already, because its acknowledgement got lost, is ignored
+        Message.objects.bulk_create([message], ignore_conflicts=True)
+        then(message)
+
+    def _retry(self, write: Callable[[], object]) -> None:
         backoff = Backoff()
         while True:
             try:
-                # a message that is stored already, because its acknowledgement got lost, is ignored
-                Message.objects.bulk_create([message], ignore_conflicts=True)
-                then(message)
+                write()
             except REFUSED:
                 raise
             except UNAVAILABLE as error:
@@ -237,9 +279,22 @@ class Listener:
                 self._outage.over()
                 return
 
+    def _follow_namespaces(self) -> None:
+        """Receive from the queues of all claimed namespaces."""
+        try:
+            queues = monitor_queues()
+        except UNAVAILABLE as error:
+            self._database_failed(error)
+            return
+        changed = queues.keys() != self._queues.keys()
+        self._queues = queues
+        if changed:
+            self._brokers[QUEUES].subscribe(list(queues))
+
     def _report_state(self) -> None:
         reported_at, reported = 0.0, False
         while not self._shutdown.requested:
+            self._follow_namespaces()
             connected = all(broker.connected for broker in self._brokers.values())
             if connected != reported or time.monotonic() - reported_at >= STATE_SECONDS:
                 reported_at, reported = time.monotonic(), connected
@@ -249,11 +304,13 @@ class Listener:
     def _report(self, connected: bool) -> None:
         if connected:
             refused = f"; {self._refused} messages refused since its start" if self._refused else ""
-            names = " and ".join(self._brokers)
+            topics = [name for name in self._brokers if name != QUEUES]
+            number = len(self._queues)
+            names = " and ".join([f"{number} namespace{'' if number == 1 else 's'}", *topics])
             self._write_state(True, f"subscribed to {names} at {self._address}{refused}")
         else:
             problems = {name: broker.problem for name, broker in self._brokers.items()}
-            cause = problems[MONITOR_QUEUE] or "; ".join(
+            cause = problems[QUEUES] or "; ".join(
                 f"not subscribed to {name}: {problem}"
                 for name, problem in problems.items()
                 if problem

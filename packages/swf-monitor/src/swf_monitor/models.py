@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The monitor's records: agents, runs, STF and TF files, messages, counters, the listener's state."""
+"""The monitor's records: agents, namespaces, runs, STF and TF files, messages, counters, the state of
+the listener."""
 
 from django.db import models
 from django.utils import timezone
@@ -52,6 +53,49 @@ class SystemAgent(models.Model):
         return self.instance_name
 
 
+class Namespace(models.Model):
+    """A namespace that a testbed claimed. Others are refused until it is released or expires."""
+
+    name = models.CharField(max_length=100, primary_key=True)
+    # The identity of the testbed, the same for all of its programs.
+    owner = models.CharField(max_length=255)
+    # In each message. A new owner gets a new one.
+    namespace_id = models.CharField(max_length=32)
+    claimed_at = models.DateTimeField(default=timezone.now)
+    last_seen = models.DateTimeField(default=timezone.now)
+    last_agent = models.CharField(max_length=200, blank=True)
+    # The id in the marker of the data directory, and its host and path. "": it has none yet.
+    data_id = models.CharField(max_length=64, blank=True, default="")
+    data_place = models.TextField(blank=True, default="")
+
+    class Meta:
+        ordering = ("name",)
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class SetAsideMessage(models.Model):
+    """A message that nobody could handle: of another namespace, malformed or refused."""
+
+    # That of the receiver.
+    namespace = models.CharField(max_length=100)
+    receiver = models.CharField(max_length=200)
+    destination = models.CharField(max_length=255, blank=True)
+    reason = models.CharField(max_length=1000)
+    msg_type = models.CharField(max_length=64, blank=True)
+    sender = models.CharField(max_length=200, blank=True)
+    sender_namespace = models.CharField(max_length=100, blank=True)
+    body = models.TextField()
+    received_at = models.DateTimeField(default=timezone.now, db_index=True)
+
+    class Meta:
+        ordering = ("-id",)
+
+    def __str__(self) -> str:
+        return f"{self.msg_type or 'message'} at {self.destination}"
+
+
 class RunStatus(models.TextChoices):
     IMMINENT = "imminent"
     RUNNING = "running"
@@ -70,6 +114,8 @@ class Run(models.Model):
     """One data-taking run. Its number is never reused, not even after the row was pruned."""
 
     run_id = models.BigAutoField(primary_key=True)
+    # "": a run of the public testbed, or of an earlier version whose namespace is not claimed yet.
+    namespace = models.CharField(max_length=100, blank=True, default="", db_default="")
     status = models.CharField(max_length=10, choices=RunStatus.choices, default=RunStatus.IMMINENT)
     created_at = models.DateTimeField(default=timezone.now)
     started_at = models.DateTimeField(null=True)

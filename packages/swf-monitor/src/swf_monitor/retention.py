@@ -10,7 +10,7 @@ from django.db.models import QuerySet
 from django.utils import timezone
 from swf_common_lib.settings import Environment
 
-from swf_monitor.models import Message, Run, StfFile, StfStatus, SystemAgent
+from swf_monitor.models import Message, Run, SetAsideMessage, StfFile, StfStatus, SystemAgent
 
 # Rows to delete in one transaction: few enough that other writers do not have to wait.
 BATCH = 500
@@ -88,6 +88,7 @@ def prune(
     deleted["runs"] = _delete(
         Run.objects.filter(created_at__lt=before, stf_files__isnull=True), pause
     )
+    deleted["set_aside"] = _delete(SetAsideMessage.objects.filter(received_at__lt=before), pause)
     deleted["agents"] = _delete(SystemAgent.objects.filter(last_heartbeat__lt=before), pause)
     return {name: count for name, count in deleted.items() if count}
 

@@ -53,11 +53,24 @@ def age(moment: datetime, now: datetime) -> float:
     return abs((now - moment).total_seconds())
 
 
-def agents(now: datetime) -> list[dict[str, Any]]:
+def agents(now: datetime, namespace: str = "") -> list[dict[str, Any]]:
     """Every agent that has not exited, with the seconds since its last heartbeat, and the process
-    that sent it."""
-    rows = SystemAgent.objects.exclude(status=AgentStatus.EXITED).values(
-        "instance_name", "agent_type", "status", "pid", "last_heartbeat", "heartbeat_interval"
+    that sent it.
+
+    Args:
+        namespace: Only the agents of this namespace; "" for all.
+    """
+    listed_agents = SystemAgent.objects.exclude(status=AgentStatus.EXITED)
+    if namespace:
+        listed_agents = listed_agents.filter(namespace=namespace)
+    rows = listed_agents.values(
+        "instance_name",
+        "agent_type",
+        "namespace",
+        "status",
+        "pid",
+        "last_heartbeat",
+        "heartbeat_interval",
     )
     listed = []
     for row in rows:

@@ -23,6 +23,7 @@ class ProcessingAgent(BaseAgent):
     agent_type = "processing"
     description = "Processes STF files and verifies their checksums."
     version = __version__
+    uses_data = True
     queues = (PROCESSING_QUEUE,)
 
     def handlers(self) -> Mapping[str, Handler]:
@@ -56,13 +57,17 @@ class ProcessingAgent(BaseAgent):
             logger.info("file processed", extra={"file": filename, "seconds": seconds})
 
     def _verify(self, filename: str, expected: str, size_bytes: int) -> str:
-        """Read the file; return the reason of a failure, or "" if the file is good."""
+        """Read the file; return the reason of a failure, or "" if the file is good.
+
+        :raises FatalError: this agent does not see the data, so another one has to read the file
+        """
         try:
             path = StfName.parse(filename).path(self.settings.data_dir)
             found, size = checksum(path, between=self._stop_if_due)
         except ValueError as error:
             return str(error)
         except OSError as error:
+            self.check_data()
             return f"cannot read the file: {error.strerror}: {error.filename}"
         if size != size_bytes:
             return f"size is {size} bytes, expected {size_bytes}"

@@ -45,7 +45,9 @@ def health_problems(instance: Instance) -> list[str] | None:
 
 
 def _causes(answer: dict[str, Any]) -> list[str]:
-    parts = {name: answer.get(name) or {} for name in ("database", "listener", "agents")}
+    parts = {
+        name: answer.get(name) or {} for name in ("database", "listener", "agents", "messages")
+    }
     found = [
         f"{name}: {part.get('error') or part.get('detail') or 'no details'}"
         for name, part in parts.items()

@@ -50,6 +50,8 @@ NOT_SET = (
     "monitor_max_messages",
     "monitor_max_stf_files",
     "monitor_topic",
+    "namespace_keep_days",
+    "namespace_take_over",
     "run_count",
     "run_pause",
     "stf_interval",
@@ -140,6 +142,7 @@ def make_context(programs: Path, stack: Mapping[str, Any], **ports: int) -> dict
         "data_dir": f"{HERE}/data/stf",
         "state_dir": f"{HERE}/data",
         "secrets_dir": secrets_dir,
+        "logins_dir": f"{HERE}/logins",
         "readable_secrets_dir": secrets_dir,
     }
     page = stack.get("health", {}).get("page", "")
@@ -150,6 +153,9 @@ def make_context(programs: Path, stack: Mapping[str, Any], **ports: int) -> dict
         "swf_testbed_broker_user": "swf",
         "swf_testbed_monitor_url": f"http://127.0.0.1:{ports['monitor']}",
         "swf_testbed_instance": "testbed",
+        # broker and monitor are its own, and the folder can be moved to another host
+        "swf_testbed_namespace": "testbed",
+        "swf_testbed_namespace_owner": "testbed",
         "swf_testbed_layout": layout,
         "swf_testbed_stack_health": {"page": page},
     }

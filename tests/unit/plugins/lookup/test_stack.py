@@ -16,9 +16,14 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory imp
 
 LAYOUT = {
     "readable_secrets_dir": "/run/secrets",
+    "logins_dir": "/etc/swf/logins",
     "state_dir": "/var/lib/x",
     "data_dir": "/data",
     "ca_file": "/etc/x/ca.pem",
+    "login": "me",
+    "hostname": "Node1.example.org",
+    "namespace": "",
+    "namespace_owner": "",
 }
 VARIABLES = {
     "swf_testbed_layout": LAYOUT,
@@ -90,6 +95,28 @@ def test_a_variable_that_is_empty_is_not_set():
     assert programs["processing-agent"] == {}
     (environment,) = look_up(stack, "environment")
     assert "ACTIVEMQ_USE_SSL" not in environment and "SWF_MONITOR_CA_CERTS" not in environment
+
+
+def test_a_namespace_is_not_shared_by_accident():
+    def namespace(**variables):
+        (environment,) = look_up(stack, "environment", **variables)
+        return environment["SWF_NAMESPACE"], environment["SWF_NAMESPACE_OWNER"]
+
+    own = ("swf-testbed_me_node1-example-org", "swf-testbed@Node1.example.org:me")
+    assert namespace() == own
+    # it stays if the host gets another name
+    deployed = {"namespace": "swf-testbed_me_old", "namespace_owner": "swf-testbed@old:me"}
+    assert namespace(swf_testbed_layout={**LAYOUT, **deployed}) == tuple(deployed.values())
+    # all hosts of a lab agree, and other labs have another one
+    lab = {"swf_testbed_scope": "system", "groups": {"testbed": ["a", "b"]}}
+    name, owner = namespace(**lab)
+    assert re.fullmatch("swf-testbed-[0-9a-f]{10}", name)
+    assert owner == "swf-testbed@lab-" + name[-10:]
+    elsewhere = {**LAYOUT, "hostname": "b", "login": "you"}
+    assert namespace(**lab, swf_testbed_layout=elsewhere) == (name, owner)
+    assert namespace(**lab, swf_testbed_digest_key="other")[0] != name
+    assert namespace(**{**lab, "swf_testbed_scope": "user"}) == (name, owner)
+    assert namespace(swf_testbed_namespace="mine")[0] == "mine"
 
 
 def test_the_variables_of_the_host_count():

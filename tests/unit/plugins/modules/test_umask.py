@@ -95,7 +95,7 @@ def test_an_unpacked_archive_is_read_by_everybody(tmp_path):
     answer = run_module(
         "unpacked_archive",
         {
-            "url": path.as_uri(),
+            "src": str(path),
             "checksum": "sha256:" + hashlib.sha256(path.read_bytes()).hexdigest(),
             "dest": str(tmp_path / "opt/lab/broker"),
         },

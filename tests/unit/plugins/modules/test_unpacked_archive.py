@@ -1,22 +1,19 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""unpacked_archive, with archives on the disk and from a real web server."""
+"""unpacked_archive: the module, and with ansible-playbook its action."""
 
 from __future__ import annotations
 
-import functools
 import hashlib
-import http.server
 import io
 import os
 import subprocess
 import sys
 import tarfile
-import threading
 from pathlib import Path
 
 import pytest
 
-from helpers.run_module import run_module
+from helpers.run_module import COLLECTIONS, run_module
 
 
 def entry(name, file_type=tarfile.REGTYPE, text=b"", mode=0o644, link=""):
@@ -49,7 +46,7 @@ def archive(tmp_path):
 def arguments(path, tmp_path, **changed):
     return dict(
         {
-            "url": path.as_uri(),
+            "src": str(path),
             "checksum": "sha256:" + hashlib.sha256(path.read_bytes()).hexdigest(),
             "dest": str(tmp_path / "opt" / "broker"),
         },
@@ -74,22 +71,51 @@ def test_unpacks_without_the_top_and_with_modes_of_its_own(archive, tmp_path):
     assert not again["changed"] and not again["failed"]
 
 
-def test_from_a_web_server(archive, tmp_path):
-    path = archive(GOOD)
-    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=str(tmp_path))
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        url = "http://127.0.0.1:%d/" % server.server_port
-        checksum = "sha512:" + hashlib.sha512(path.read_bytes()).hexdigest().upper()
-        assert run_module(
-            "unpacked_archive", arguments(path, tmp_path, url=url + path.name, checksum=checksum)
-        )["changed"]
-        missing = run_module(
-            "unpacked_archive",
-            arguments(path, tmp_path, url=url + "none", dest=str(tmp_path / "other")),
-        )
-        server.shutdown()
-    assert missing["failed"] and "404" in missing["msg"] and "proxy" in missing["msg"]
+def test_the_oldest_directories_are_removed(archive, tmp_path):
+    asked = arguments(archive(GOOD), tmp_path)
+    for name in ("1", "2", "3"):
+        dest = str(tmp_path / "opt" / name)
+        done = run_module("unpacked_archive", dict(asked, dest=dest, keep=2))
+        assert not done["failed"], done
+    assert sorted(os.listdir(tmp_path / "opt")) == ["2", "3"]
+    assert done["removed"] == [str(tmp_path / "opt" / "1")]
+
+
+PLAY = """
+- hosts: localhost
+  gather_facts: false
+  vars: {ansible_python_interpreter: "{{ ansible_playbook_python }}"}
+  tasks:
+    - bnlnpps.swf_testbed.unpacked_archive: {src: "%(src)s", checksum: "%(checksum)s", dest: "%(dest)s"}
+"""
+
+
+def play(tmp_path, text, *more):
+    (tmp_path / "play.yml").write_text(text)
+    program = str(Path(sys.executable).parent / "ansible-playbook")
+    environment = dict(
+        os.environ,
+        ANSIBLE_NOCOLOR="1",
+        ANSIBLE_HOME=str(tmp_path / "ansible"),
+        ANSIBLE_COLLECTIONS_PATH=str(COLLECTIONS),
+    )
+    command = [program, "-i", "localhost,", "-c", "local", str(tmp_path / "play.yml"), *more]
+    return subprocess.run(command, env=environment, text=True, stdout=subprocess.PIPE, check=False)
+
+
+def test_the_action_checks_and_copies_the_archive_of_the_controller(archive, tmp_path):
+    asked = arguments(archive(GOOD), tmp_path)
+    # check mode needs no archive
+    predicted = play(tmp_path, PLAY % dict(asked, src="/none"), "--check")
+    assert predicted.returncode == 0 and "changed=1" in predicted.stdout, predicted.stdout
+    wrong = play(tmp_path, PLAY % dict(asked, checksum="sha256:" + "0" * 64))
+    assert "The archive on the controller cannot be used" in wrong.stdout, wrong.stdout
+    assert not (tmp_path / "opt").exists()
+    done = play(tmp_path, PLAY % asked)
+    assert done.returncode == 0 and "changed=1" in done.stdout, done.stdout
+    assert (tmp_path / "opt/broker/bin/run").is_file()
+    again = play(tmp_path, PLAY % asked)
+    assert again.returncode == 0 and "changed=0" in again.stdout, again.stdout
 
 
 @pytest.mark.parametrize(
@@ -142,7 +168,7 @@ UNARCHIVE = """
   gather_facts: false
   vars: {ansible_python_interpreter: "{{ ansible_playbook_python }}"}
   tasks:
-    - ansible.builtin.get_url: {url: "%(url)s", checksum: "%(checksum)s", dest: "%(dest)s.tar.gz"}
+    - ansible.builtin.copy: {src: "%(src)s", dest: "%(dest)s.tar.gz", mode: "0600"}
     - ansible.builtin.file: {path: "%(dest)s", state: directory}
     - ansible.builtin.unarchive:
         src: "%(dest)s.tar.gz"
@@ -154,28 +180,19 @@ UNARCHIVE = """
 
 
 def test_the_builtin_modules_cannot_do_it(archive, tmp_path):
-    """The reason for this module: get_url and unarchive fail in check mode on a bare host, and what
+    """The reason for this module: copy and unarchive fail in check mode on a bare host, and what
     an interrupted run leaves passes for complete."""
     asked = arguments(archive(GOOD), tmp_path)
     dest = Path(asked["dest"])
     dest.parent.mkdir()
-    (tmp_path / "play.yml").write_text(UNARCHIVE % asked)
-
-    def play(*more):
-        program = str(Path(sys.executable).parent / "ansible-playbook")
-        environment = dict(os.environ, ANSIBLE_NOCOLOR="1", ANSIBLE_HOME=str(tmp_path / "ansible"))
-        command = [program, "-i", "localhost,", "-c", "local", str(tmp_path / "play.yml"), *more]
-        return subprocess.run(
-            command, env=environment, text=True, stdout=subprocess.PIPE, check=False
-        )
-
-    predicted = play("--check")
+    text = UNARCHIVE % asked
+    predicted = play(tmp_path, text, "--check")
     assert predicted.returncode != 0 and "must be an existing dir" in predicted.stdout, (
         predicted.stdout
     )
     assert run_module("unpacked_archive", asked, check=True)["changed"]
     (dest / "bin").mkdir(parents=True)
     (dest / "bin/run").touch()
-    done = play()
+    done = play(tmp_path, text)
     assert done.returncode == 0 and "failed=0" in done.stdout, done.stdout
     assert not (dest / "lib").exists()

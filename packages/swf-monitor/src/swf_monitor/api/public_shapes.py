@@ -19,14 +19,16 @@ from swf_monitor.models import StfStatus, TfFile
 
 
 class NewRunSerializer(serializers.Serializer[Any]):
-    """The body of POST /api/runs/: empty for a new number, or a run of the public testbed."""
+    """The body of POST /api/runs/: at most a namespace for a new number, or a run of the public
+    testbed."""
 
+    namespace = serializers.CharField(max_length=100, required=False)
     run_number = serializers.IntegerField(min_value=1, max_value=MAX_INTEGER, required=False)
     start_time = MomentField(required=False)
     run_conditions = MetadataField(required=False, allow_null=True)
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        if attrs and "run_number" not in attrs:
+        if attrs.keys() - {"namespace"} and "run_number" not in attrs:
             raise serializers.ValidationError({"run_number": "This field is required."})
         return attrs
 

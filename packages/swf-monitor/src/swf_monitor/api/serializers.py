@@ -95,6 +95,13 @@ class MetadataField(serializers.JSONField):
         return data
 
 
+class ConfirmationSerializer(serializers.Serializer[Any]):
+    """The claim of a namespace in a heartbeat. Public agents, and earlier versions, send none."""
+
+    namespace_owner = serializers.CharField(max_length=255, default="", allow_blank=True)
+    namespace_id = serializers.CharField(max_length=32, default="", allow_blank=True)
+
+
 class HeartbeatSerializer(serializers.ModelSerializer[Any]):
     """A heartbeat, and an agent in a list. `last_heartbeat` is by the monitor's clock, not by the
     agent's."""
@@ -133,6 +140,7 @@ class RunSerializer(serializers.ModelSerializer[Any]):
         model = Run
         fields = (
             "run_id",
+            "namespace",
             "status",
             "created_at",
             "started_at",
@@ -262,7 +270,19 @@ class PageQuery(serializers.Serializer[Any]):
     offset = serializers.IntegerField(min_value=0, max_value=MAX_INTEGER, required=False)
 
 
-class StfQuery(PageQuery):
+class NamespaceQuery(PageQuery):
+    """The query of lists whose rows belong to a namespace."""
+
+    namespace = serializers.CharField(max_length=100, required=False)
+
+
+class RunQuery(NamespaceQuery):
+    """The query of GET /api/runs/."""
+
+    status = serializers.ChoiceField(choices=RunStatus.choices, required=False)
+
+
+class StfQuery(NamespaceQuery):
     """The query of GET /api/stf-files/. `status` may be several, separated by commas."""
 
     status = serializers.CharField(required=False)

@@ -3,7 +3,7 @@
 
 from django.urls import path
 
-from swf_monitor.api import public, views
+from swf_monitor.api import namespaces, public, views
 
 urlpatterns = [
     path("systemagents/heartbeat/", views.HeartbeatView.as_view()),
@@ -18,6 +18,11 @@ urlpatterns = [
     path("state/next-agent-id/", public.NextAgentIdView.as_view()),
     path("state/next-run-number/", public.NextRunNumberView.as_view()),
     path("namespaces/ensure/", public.NamespaceView.as_view()),
+    path("namespaces/claim/", namespaces.ClaimView.as_view()),
+    path("namespaces/", namespaces.NamespaceListView.as_view()),
+    path("namespaces/<str:name>/data/", namespaces.DataDirectoryView.as_view()),
+    path("namespaces/<str:name>/", namespaces.NamespaceView.as_view()),
+    path("set-aside-messages/", namespaces.SetAsideListView.as_view()),
     path("subscribers/", public.SubscriberListView.as_view()),
     path("logs/", public.LogListView.as_view()),
     path("messages/", views.MessageListView.as_view()),

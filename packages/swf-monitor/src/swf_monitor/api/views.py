@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The REST API. A status only moves forward, and an object that is posted twice is stored once."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import transaction
@@ -14,18 +14,22 @@ from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
+from swf_common_lib.monitor import NAMESPACE_HEADER
 
-from swf_monitor import health, summary
+from swf_monitor import health, namespaces, summary
 from swf_monitor.api.public_shapes import NewPublicStfSerializer, NewRunSerializer
 from swf_monitor.api.serializers import (
+    ConfirmationSerializer,
     GoodbyeQuery,
     HeartbeatSerializer,
     MessageQuery,
     MessageSerializer,
+    NamespaceQuery,
     NewStfFileSerializer,
     NewTfFileSerializer,
     PageQuery,
     RunChangeSerializer,
+    RunQuery,
     RunSerializer,
     StfChangeSerializer,
     StfFileSerializer,
@@ -84,8 +88,17 @@ def _refuse_other(stored: Any, given: dict[str, Any], names: tuple[str, ...]) ->
         )
 
 
+def _refuse_other_namespace(request: Request, run: Run) -> None:
+    """An agent changes no run and no file of another testbed. Agents of the public testbed, and of
+    earlier versions, do not send their namespace."""
+    own = request.headers.get(NAMESPACE_HEADER)
+    if own and run.namespace not in ("", own):
+        raise Conflict(f"Run {run.pk} belongs to the namespace {run.namespace}, not to {own}.")
+
+
 class HeartbeatView(APIView):
     def post(self, request: Request) -> Response:
+        claims = self._confirm_claim(request)
         agent = SystemAgent(
             **valid(HeartbeatSerializer, request.data), last_heartbeat=timezone.now()
         )
@@ -100,19 +113,48 @@ class HeartbeatView(APIView):
         )
         if agent.operational_state:
             self._retire_predecessors(agent)
+        if claims:
+            self._forget_former_name(agent)
         return Response(HeartbeatSerializer(agent).data)
+
+    def _confirm_claim(self, request: Request) -> bool:
+        """Whether the heartbeat has a claim. A testbed whose namespace was taken over must stop its
+        work."""
+        claim = valid(ConfirmationSerializer, request.data)
+        if claim["namespace_owner"]:
+            agent = valid(HeartbeatSerializer, request.data)
+            try:
+                namespaces.confirm(
+                    agent.get("namespace", ""),
+                    claim["namespace_owner"],
+                    claim["namespace_id"],
+                    agent["instance_name"],
+                )
+            except namespaces.NamespaceError as error:
+                raise Conflict(str(error)) from None
+        return bool(claim["namespace_owner"])
+
+    def _forget_former_name(self, agent: SystemAgent) -> None:
+        """An agent of an earlier version had the name TYPE@HOST. If it was killed before the upgrade,
+        that name would count as dead."""
+        SystemAgent.objects.filter(
+            instance_name=f"{agent.agent_type}@{agent.hostname}",
+            last_heartbeat__lt=self._silent_since(agent),
+        ).exclude(instance_name=agent.instance_name).delete()
+
+    def _silent_since(self, agent: SystemAgent) -> datetime:
+        return agent.last_heartbeat - timedelta(
+            seconds=summary.fresh_seconds(agent.heartbeat_interval)
+        )
 
     def _retire_predecessors(self, agent: SystemAgent) -> None:
         """An agent of the public testbed has a new name after each start, so its former name would
         count as dead for ever."""
-        silent_since = agent.last_heartbeat - timedelta(
-            seconds=summary.fresh_seconds(agent.heartbeat_interval)
-        )
         SystemAgent.objects.filter(
             agent_type=agent.agent_type,
             hostname=agent.hostname,
             namespace=agent.namespace,
-            last_heartbeat__lt=silent_since,
+            last_heartbeat__lt=self._silent_since(agent),
         ).exclude(operational_state__in=("", OperationalState.EXITED)).update(
             status=AgentStatus.EXITED, operational_state=OperationalState.EXITED
         )
@@ -150,15 +192,17 @@ class AgentView(APIView):
 
 class RunListView(ListView):
     serializer_class = RunSerializer
+    query_class = RunQuery
 
     def select(self, query: dict[str, Any]) -> QuerySet[Any]:
-        return Run.objects.all()
+        wanted = {name: query[name] for name in ("namespace", "status") if name in query}
+        return Run.objects.filter(**wanted)
 
     def post(self, request: Request) -> Response:
         """Create a run with a new number, or with the number of the public testbed's DAQ."""
         given = valid(NewRunSerializer, request.data)
-        if not given:
-            run, created = Run.objects.create(), True
+        if "run_number" not in given:
+            run, created = Run.objects.create(**given), True
         else:
             run, created = _numbered_run(given)
         return Response(
@@ -192,6 +236,7 @@ class RunView(APIView):
             raise ValidationError({"ended_at": "Is before started_at."})
         with transaction.atomic():
             run = get_object_or_404(Run.objects.select_for_update(), pk=run_id)
+            _refuse_other_namespace(request, run)
             # A message that is late or repeated must not reopen an ended run.
             wanted = change.pop("status", run.status)
             if run.status in RUN_BEFORE[wanted]:
@@ -216,6 +261,8 @@ class StfListView(ListView):
             files = files.filter(sampled_at__isnull=not query["sampled"])
         if "run_id" in query:
             files = files.filter(run_id=query["run_id"])
+        if "namespace" in query:
+            files = files.filter(run__namespace=query["namespace"])
         if "older_than" in query:
             now, age = timezone.now(), timedelta(seconds=query["older_than"])
             # A time in the future is from before the clock was set back; its distance counts.
@@ -230,9 +277,11 @@ class StfListView(ListView):
     def post(self, request: Request) -> Response:
         public = isinstance(request.data, dict) and "stf_filename" in request.data
         given = valid(NewPublicStfSerializer if public else NewStfFileSerializer, request.data)
-        if not Run.objects.filter(pk=given["run_id"]).exists():
+        run = Run.objects.filter(pk=given["run_id"]).first()
+        if run is None:
             name = "run" if public else "run_id"
             raise ValidationError({name: f"There is no run {given['run_id']}."})
+        _refuse_other_namespace(request, run)
         stf, created = StfFile.objects.get_or_create(filename=given["filename"], defaults=given)
         if not created:
             _refuse_other(stf, given, ("run_id", "size_bytes", "checksum"))
@@ -251,9 +300,10 @@ class StfView(APIView):
     def patch(self, request: Request, filename: str) -> Response:
         """Respond with 200 and the current file, even if the change would move its status back."""
         change = valid(StfChangeSerializer, request.data)
+        file = get_object_or_404(StfFile.objects.select_related("run"), filename=filename)
+        _refuse_other_namespace(request, file.run)
         if "metadata" in change:
-            stored = get_object_or_404(StfFile, filename=filename).metadata or {}
-            change["metadata"] = {**stored, **change["metadata"]}
+            change["metadata"] = {**(file.metadata or {}), **change["metadata"]}
         # The condition is part of the UPDATE, so only the first of two agents can finish a file.
         StfFile.objects.filter(filename=filename, status__in=STF_BEFORE[change["status"]]).update(
             **change, updated_at=timezone.now()
@@ -268,9 +318,11 @@ class TfListView(APIView):
 
     def post(self, request: Request) -> Response:
         given = valid(self.new_class, request.data)
-        stf = StfFile.objects.filter(filename=given.pop("stf_filename")).first()
+        files = StfFile.objects.select_related("run")
+        stf = files.filter(filename=given.pop("stf_filename")).first()
         if stf is None:
             raise ValidationError({self.stf_field: "No such STF file is registered."})
+        _refuse_other_namespace(request, stf.run)
         with transaction.atomic():
             tf, created = TfFile.objects.get_or_create(
                 filename=given["filename"], defaults={**given, "stf_file": stf}
@@ -313,7 +365,8 @@ class SummaryView(OpenView):
 
 class HealthView(OpenView):
     def get(self, request: Request) -> Response:
-        state = health.check()
+        query = valid(NamespaceQuery, request.query_params)
+        state = health.check(query.get("namespace", ""))
         return Response(
             state,
             status=status.HTTP_200_OK

@@ -1,0 +1,165 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Artemis itself: the routing of the declared addresses, changes of a routing type, what status and
+doctor read of it, and an upgrade with waiting messages."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._broker import stomp
+
+PLAY = str(Path(__file__).with_name("broker.yml"))
+# the agents of this scenario do not use these
+WAITING = "/queue/test.waiting"
+FORMER = {
+    "swf_testbed_broker_version": "2.40.0",
+    "swf_testbed_broker_maven_group": "org.apache.activemq",
+    "swf_testbed_broker_archive_checksum": "sha512:"
+    "270a00dc3028fb3b93c6aa09aa3e40fbe76015029e5308e0aac241589299a72d"
+    "ac9bb50a10e7e86ad66185e2d8bc7224626810df12f1ee05694322054ad32700",
+}
+CONNECT = """
+import json, sys
+host, password = sys.argv[1], open("/etc/swf-testbed/secrets/broker_password").read().strip()
+def connect():
+    return Connection(host, 61613, "swf", password, "/etc/swf-broker/secrets/tls.pem", 30)
+def subscribed(*destinations):
+    found = []
+    for number, destination in enumerate(destinations):
+        client = connect()
+        headers = {"id": str(number), "destination": destination, "receipt": "subscribed"}
+        client.send("SUBSCRIBE", headers)
+        client.receive("RECEIPT")
+        found.append(client)
+    return found
+def send(destination, *bodies):
+    client = connect()
+    for body in bodies:
+        client.send("SEND", {"destination": destination, "persistent": "true", "receipt": "sent"}, body)
+        client.receive("RECEIPT")
+    client.close()
+def received(client, seconds=2):
+    import time
+    client._deadline, found = time.monotonic() + seconds, []
+    try:
+        while True:
+            found.append(client.receive("MESSAGE")[1])
+    except BrokerError:
+        client.close()
+    return found
+"""
+
+
+@pytest.fixture(name="at_broker")
+def program_on_the_host_of_the_broker(lab):
+    """Run lines of Python that talk to the broker, and return the JSON that they print."""
+
+    def run(lines: str):
+        host = lab.host(lab.services)
+        source = Path(stomp.__file__).read_text() + CONNECT + lines
+        done = host.run("python3 -c %s %s", source, lab.addresses[lab.services])
+        assert done.rc == 0, done.stderr
+        return json.loads(done.stdout)
+
+    return run
+
+
+def test_declared_addresses_have_their_routing_whatever_the_prefix(at_broker):
+    """As group_vars/lab/this_checkout.yml declares them."""
+    found = at_broker("""
+results = {}
+for name, destinations in {
+    "queue": ["epicqueue", "/queue/epicqueue"],
+    "topic": ["test.topic", "/topic/test.topic"],
+    "divert": ["/queue/test.slices", "/topic/test.copies"],
+}.items():
+    readers = subscribed(*destinations)
+    send(destinations[0], *map(str, range(10)))
+    results[name] = [sorted(received(reader)) for reader in readers]
+try:
+    subscribed("/topic/epicqueue")
+    results["refused"] = ""
+except BrokerError as error:
+    results["refused"] = str(error)
+print(json.dumps(results))
+""")
+    everything = sorted(map(str, range(10)))
+    assert sorted(found["queue"][0] + found["queue"][1]) == everything and all(found["queue"])
+    assert found["topic"] == [everything, everything]
+    assert found["divert"] == [everything, everything]
+    assert found["refused"]
+
+
+def test_a_wrong_password_and_the_management_address_are_refused(at_broker):
+    found = at_broker("""
+def refusal(action):
+    try:
+        action()
+        return ""
+    except BrokerError as error:
+        return str(error)
+def wrong():
+    Connection(host, 61613, "swf", "wrong", "/etc/swf-broker/secrets/tls.pem", 30)
+def manage():
+    client = connect()
+    client.send("SEND", {"destination": "activemq.management", "receipt": "r",
+                         "_AMQ_ResourceName": "broker", "_AMQ_OperationName": "getVersion"}, "[]")
+    client.receive("RECEIPT")
+print(json.dumps([refusal(wrong), refusal(manage)]))
+""")
+    assert all(found) and "password is invalid" in found[0]
+
+
+def test_a_routing_type_does_not_change_while_messages_wait(lab, at_broker):
+    at_broker('send("%s", "1", "2", "3"); print(1)' % WAITING)
+    try:
+        change = json.dumps(
+            {"swf_testbed_broker_addresses": [{"name": "test.waiting", "routing": "multicast"}]}
+        )
+        refused = lab.play(PLAY, "-e", change)
+        assert refused.returncode != 0, refused.stdout
+        output = " ".join(refused.stdout.split())
+        assert "the routing type of the address test.waiting cannot become multicast" in output
+        assert "3 messages wait in it, and 0 readers" in output, output
+        status = lab.play("playbooks/status.yml")
+        assert re.search("test.waiting: 3 messages, 0 readers", status.stdout), status.stdout
+        assert re.search(
+            "^%s +swf-broker +broker +RUNNING" % lab.services, status.stdout, re.MULTILINE
+        ), status.stdout
+        # as a warning
+        doctor = lab.play("playbooks/doctor.yml")
+        assert "nobody reads the queue test.waiting" in doctor.stdout, doctor.stdout
+    finally:
+        assert at_broker('print(json.dumps(received(*subscribed("%s"))))' % WAITING) == [
+            "1",
+            "2",
+            "3",
+        ]
+
+
+@pytest.mark.nightly
+def test_messages_that_wait_survive_an_upgrade_of_the_broker(lab, at_broker, goes_on):
+    """From 2.40.0, in a state directory of its own: a newer journal is for newer versions alone."""
+    host, state = lab.host(lab.services), "/var/lib/private/swf-broker"
+    host.check_output("systemctl stop swf-broker.service; mv %s %s.test" % (state, state))
+    try:
+        former = lab.play(PLAY, "-e", json.dumps(FORMER))
+        assert former.returncode == 0, former.stdout
+        bodies = [str(number) for number in range(500)]
+        at_broker('send("%s", *map(str, range(500))); print(1)' % WAITING)
+        upgraded = lab.play(PLAY)
+        assert upgraded.returncode == 0, upgraded.stdout
+        versions = host.check_output("ls /opt/swf-broker").split()
+        assert len(versions) == 2 and "artemis-2.40.0-270a00dc" in versions
+        read = 'print(json.dumps(received(*subscribed("%s"), seconds=20)))' % WAITING
+        assert at_broker(read) == bodies
+    finally:
+        host.check_output(
+            "systemctl stop swf-broker.service; rm -rf %s; mv %s.test %s; systemctl start "
+            "swf-broker.service" % (state, state, state)
+        )
+    goes_on()

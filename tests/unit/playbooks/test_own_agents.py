@@ -1,0 +1,321 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A lab of one login, and the agents of a developer with another login: from the example's lines and
+a file with credentials to the revocation. Both are without root, on loopback."""
+
+from __future__ import annotations
+
+import json
+import os
+import pwd
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import pytest
+import yaml
+
+from helpers.ports import free_port
+
+# one story, in the order of the tests
+pytestmark = pytest.mark.nightly
+ROOT = Path(__file__).resolve().parents[3]
+EXAMPLE = ROOT / "examples/developer/hosts.yml"
+PASSWORD = "of the developer's file"
+READER = "a-token-that-may-only-read-0123456789"
+LOGIN = "alice"
+
+
+def account(*names):
+    """An account without privileges that this system has; that of this process unless it is root."""
+    if os.geteuid() != 0:
+        return pwd.getpwuid(os.getuid())
+    for name in names:
+        try:
+            return pwd.getpwnam(name)
+        except KeyError:
+            continue
+    return pytest.skip("none of the accounts %s exists" % ", ".join(names))
+
+
+def usable(owner):
+    """Whether that login can use this Python and this checkout."""
+    options = switched(owner)
+    command = [sys.executable, "-c", "open(%r)" % str(EXAMPLE)]
+    try:
+        return subprocess.call(command, stderr=subprocess.DEVNULL, cwd="/", **options) == 0
+    except OSError:
+        return False
+
+
+def switched(owner):
+    if os.geteuid() != 0:
+        return {}
+    return {"user": owner.pw_uid, "group": owner.pw_gid, "extra_groups": []}
+
+
+class Login:
+    """A login with a home of its own, and an inventory in it."""
+
+    def __init__(self, owner):
+        self.owner = owner
+        # short, for the path of supervisord's socket
+        self.home = Path(tempfile.mkdtemp(prefix="swf-", dir="/tmp"))
+        self.inventory = self.home / "testbed"
+        self.inventory.mkdir()
+        self.password = self.write("password", PASSWORD)
+        self.controller = self.home / ".local/share/swf-testbed-controller"
+        self.output = ""
+
+    def write(self, name, text):
+        path = self.home / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+        path.chmod(0o600)
+        return path
+
+    def give(self):
+        """Make all files those of the login."""
+        for path in [self.home, *self.home.rglob("*")]:
+            if os.geteuid() == 0:
+                os.lchown(path, self.owner.pw_uid, self.owner.pw_gid)
+
+    def play(self, playbook, *arguments, code=0):
+        """The output of a playbook.
+
+        :param code: the expected exit status; None for any.
+        """
+        environment = {
+            key: value
+            for key, value in os.environ.items()
+            if not key.startswith(("XDG_", "ANSIBLE_", "PYTHON"))
+        }
+        environment.update(
+            HOME=str(self.home),
+            USER=self.owner.pw_name,
+            ANSIBLE_HOME=str(self.home / ".ansible"),
+            # for Ansible, ~ is the home of the account
+            ANSIBLE_REMOTE_TEMP=str(self.home / ".ansible/tmp"),
+            ANSIBLE_COLLECTIONS_PATH=str(ROOT / ".ansible/collections"),
+            ANSIBLE_NOCOLOR="1",
+            PYTHONDONTWRITEBYTECODE="1",
+        )
+        self.give()
+        done = subprocess.run(
+            [
+                str(Path(sys.executable).parent / "ansible-playbook"),
+                *("-i", str(self.inventory / "hosts.yml"), str(ROOT / "playbooks" / playbook)),
+                *arguments,
+            ],
+            cwd=self.home,
+            env=environment,
+            text=True,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            check=False,
+            timeout=900,
+            **switched(self.owner),
+        )
+        self.output += done.stdout
+        assert code in (None, done.returncode), done.stdout[-6000:]
+        return done.stdout
+
+    def secrets(self):
+        folder = self.controller / "secrets"
+        return {path.name for path in folder.glob("*") if not path.name.startswith(".")}
+
+    def end(self):
+        self.play("stop.yml", "--vault-password-file", str(self.password), code=None)
+        shutil.rmtree(self.home)
+
+
+class Story:
+    def __init__(self):
+        self.lab, self.developer = (
+            Login(account("nobody")),
+            Login(account("games", "daemon", "bin")),
+        )
+        self.ports = {name: free_port() for name in ("index", "broker", "monitor", "mcp")}
+        variables = {"swf_testbed_%s_port" % name: port for name, port in self.ports.items()}
+        variables.update(
+            ansible_connection="local",
+            ansible_python_interpreter=sys.executable,
+            swf_testbed_python=sys.executable,
+            swf_testbed_systemd="never",
+            swf_testbed_package_index_users=[
+                {
+                    "name": "swf",
+                    "token": "{{ swf_testbed_index_token }}",
+                    "rights": ["read", "upload"],
+                },
+                {"name": "reader", "token": READER, "rights": ["read"]},
+            ],
+            swf_testbed_package_index_sources="{{ lookup('bnlnpps.swf_testbed.stack', "
+            "'distributions') | map('regex_replace', '^', '%s/packages/') | list }}" % ROOT,
+        )
+        here = {"hosts": {"this-machine": {}}}
+        groups = {"index": here, "testbed": here, "database": {}, "broker": {}, "monitor": {}}
+        self.lab.write(
+            "testbed/hosts.yml",
+            yaml.safe_dump({"all": {"vars": variables, "children": {**groups, "agents": {}}}}),
+        )
+        self.took = 0.0
+
+    def get(self, path, token=None):
+        """(HTTP status, answer) of the monitor."""
+        request = urllib.request.Request("http://127.0.0.1:%d%s" % (self.ports["monitor"], path))
+        if token:
+            request.add_header("Authorization", "Token " + token)
+        try:
+            with urllib.request.urlopen(request, timeout=10) as answer:
+                return answer.status, json.load(answer)
+        except urllib.error.HTTPError as error:
+            with error:
+                return error.code, error.read().decode()
+
+    def agents(self, namespace):
+        _status, summary = self.get("/api/summary/")
+        return [item for item in summary["agents"] if item["namespace"] == namespace]
+
+    def files(self, status, namespace):
+        token = (self.lab.controller / "secrets/api_token").read_text().strip()
+        _status, found = self.get(
+            "/api/stf-files/?status=%s&namespace=%s" % (status, namespace), token
+        )
+        return found["results"] if isinstance(found, dict) else found
+
+    def credentials(self):
+        """What the developer's file contains."""
+        command = [str(Path(sys.executable).parent / "ansible-vault"), "view"]
+        path = self.developer.inventory / "group_vars/all/credentials.yml"
+        text = subprocess.check_output(
+            [*command, "--vault-password-file", str(self.developer.password), str(path)], text=True
+        )
+        return yaml.safe_load(text)
+
+
+def until(condition, what, patience=60):
+    deadline = time.monotonic() + patience
+    while not condition():
+        assert time.monotonic() < deadline, "within %d s there was no %s" % (patience, what)
+        time.sleep(0.5)
+
+
+@pytest.fixture(scope="module", name="story")
+def a_lab_and_a_developer():
+    story = Story()
+    both = (story.lab, story.developer)
+    if not all(usable(login.owner) for login in both):
+        pytest.skip("another login cannot use this Python or this checkout")
+    yield story
+    for login in both:
+        login.end()
+
+
+def test_the_example_has_at_most_12_lines():
+    lines = [line.strip() for line in EXAMPLE.read_text().splitlines()]
+    assert len([line for line in lines if line not in ("", "---") and line[0] != "#"]) <= 12
+
+
+def test_a_lab(story):
+    began = time.monotonic()
+    report = story.lab.play("site.yml")
+    story.took = time.monotonic() - began
+    assert "The testbed is healthy." in report
+
+
+def test_the_operator_issues_credentials(story):
+    path = story.lab.home / "alice.yml"
+    arguments = ["--vault-id", "%s@%s" % (LOGIN, story.lab.password)]
+    arguments += ["-e", json.dumps({"login": LOGIN, "credentials_file": str(path)})]
+    report = story.lab.play("issue_credentials.yml", *arguments)
+    assert "The login alice is issued." in report
+    story.developer.write("testbed/hosts.yml", EXAMPLE.read_text())
+    story.developer.write("testbed/group_vars/all/credentials.yml", path.read_text())
+    found = story.credentials()
+    assert found["swf_testbed_broker_user"] == LOGIN
+    assert found["swf_testbed_index_token"] == READER
+    for secret in (found["swf_testbed_broker_password"], found["swf_testbed_api_token"]):
+        assert secret not in report
+    # the monitor has it already
+    assert story.get("/api/runs/", found["swf_testbed_api_token"])[0] == 200
+    # again: nothing changes
+    assert "changed=0" in story.lab.play("issue_credentials.yml", *arguments)
+
+
+def test_the_agents_of_the_developer(story):
+    login = story.developer
+    arguments = ["--vault-password-file", str(login.password)]
+    arguments += [
+        "-e",
+        json.dumps({"swf_testbed_python": sys.executable}),
+    ]
+    began = time.monotonic()
+    report = login.play("site.yml", *arguments)
+    took = time.monotonic() - began
+    print("the lab took %.0f s, the developer's agents took %.0f s" % (story.took, took))
+    assert took < story.took
+    assert "the central monitor judges its agents: it has heard from 3 of 3" in report
+    assert "in the namespace alice" in report
+    # nothing that agents do not need: neither services nor their secrets, nor their packages
+    assert login.secrets() == {"digest_key"}
+    state = login.home / ".local/state/swf-testbed"
+    assert not {"broker", "monitor", "postgresql"} & {path.name for path in state.iterdir()}
+    packages = {path.name.partition("-")[0] for path in login.home.rglob("swf_*.dist-info")}
+    assert packages == {
+        "swf_common_lib",
+        "swf_daqsim_agent",
+        "swf_data_agent",
+        "swf_processing_agent",
+    }
+    assert "changed=0" in login.play("site.yml", *arguments)
+
+
+def test_they_take_part_in_their_own_namespace(story):
+    until(lambda: len(story.agents(LOGIN)) == 3, "three agents in the namespace")
+    until(lambda: len(story.files("processed", LOGIN)) > 3, "processed files")
+    others = {item["namespace"] for item in story.get("/api/summary/")[1]["agents"]} - {LOGIN}
+    assert len(others) == 1
+    for namespace in (LOGIN, *others):
+        assert story.files("failed", namespace) == []
+    status, health = story.get("/api/health/")
+    assert status == 200, health
+
+
+def test_another_run_of_the_lab_keeps_the_login(story):
+    assert "changed=0" in story.lab.play("site.yml")
+    token = story.credentials()["swf_testbed_api_token"]
+    assert story.get("/api/runs/", token)[0] == 200
+
+
+def test_a_revoked_login_ends_at_once_and_for_good(story):
+    token = story.credentials()["swf_testbed_api_token"]
+    report = story.lab.play("revoke_credentials.yml", "-e", json.dumps({"login": LOGIN}))
+    assert "The login alice is revoked." in report
+    assert story.get("/api/runs/", token)[0] == 401
+    broker = story.lab.home / ".local/state/swf-testbed/log/broker.log"
+    until(lambda: "the login is no longer valid" in broker.read_text(), "end of its connections")
+    until(
+        lambda: story.developer.play(
+            "status.yml", "--vault-password-file", str(story.developer.password), code=2
+        ),
+        "failed status",
+    )
+    record = json.loads((story.lab.controller / "secrets/issued_logins.json").read_text())
+    assert record["logins"] == {}
+    assert [item["login"] for item in record["revoked"]] == [LOGIN]
+    assert token not in json.dumps(record)
+    story.lab.play("site.yml")
+    assert story.get("/api/runs/", token)[0] == 401
+
+
+def test_no_output_has_a_secret(story):
+    output = story.lab.output + story.developer.output
+    found = story.credentials()
+    for name in ("swf_testbed_broker_password", "swf_testbed_api_token", "swf_testbed_index_token"):
+        assert found[name] not in output
