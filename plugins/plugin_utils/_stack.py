@@ -365,25 +365,27 @@ class Stack:
         return found
 
     def broker_addresses(self) -> list[dict[str, str]]:
-        """The addresses that the stack needs of a broker."""
-        declared = self.content.get("broker", {})
+        """The addresses that the stack needs of a broker, without patterns: their addresses are created
+        when a program uses them."""
         return [
             {"name": name, "routing": routing}
-            for routing in ("anycast", "multicast")
-            for name in declared.get(routing, [])
+            for routing, names in self._addresses().items()
+            for name in names
         ]
+
+    def _addresses(self) -> dict[str, list[str]]:
+        """{routing: the names without patterns}."""
+        declared = self.content.get("broker", {})
+        return {
+            routing: [name for name in declared.get(routing, []) if not name.endswith("#")]
+            for routing in ("anycast", "multicast")
+        }
 
     def _routing(self) -> dict[str, str]:
         """What swf-broker is told of the addresses; another broker of a stack has no use for it."""
-        declared = self.content.get("broker", {})
         return {
-            "SWF_BROKER_%s" % routing.upper(): ",".join(
-                # it treats all of a pattern by their beginning
-                name
-                for name in declared.get(routing, [])
-                if not name.endswith("#")
-            )
-            for routing in ("anycast", "multicast")
+            "SWF_BROKER_%s" % routing.upper(): ",".join(names)
+            for routing, names in self._addresses().items()
         }
 
     def launched(self, component: Mapping[str, Any]) -> dict[str, str]:

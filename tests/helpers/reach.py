@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parents[2]
 LOOKUPS = re.compile(r"bnlnpps\.swf_testbed\.(secret|host_certificate)\b")
 # the certificate of a key is public, and so are names of users and paths of files
 PUBLIC = re.compile(r"\b\w+\.certificate\b")
-HARMLESS = re.compile(r"^.*\bmap\(attribute='(?:name|dest)'\)", re.DOTALL)
+HARMLESS = re.compile(r"^.*\bmap\(attribute='(?:name|dest|login)'\)", re.DOTALL)
 
 
 def load(path):

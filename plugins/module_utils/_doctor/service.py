@@ -13,11 +13,11 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.findin
     Finding,
     finding,
 )
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._doctor.queues import of_queues
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._doctor.certificates import (
     file_problems,
     placed,
 )
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._doctor.queues import of_queues
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._doctor.reach import connect
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._doctor.units import unit_problems
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.places import full_disks
