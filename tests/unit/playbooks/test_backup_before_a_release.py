@@ -106,7 +106,7 @@ def test_the_file_of_the_reference_stack(host):
     sqlite3.connect(database).execute("CREATE TABLE stf (name TEXT)").connection.close()
     for active in (None, "release-2"):
         assert host.play(active) == [], "the first release, or the one that is active"
-    assert host.play(swf_testbed_keep_database_backups=0) == []
+    assert host.play(**{"swf_testbed_keep_database_backups": 0}) == []
     (backup,) = host.play()
     assert backup.name.endswith("Z-release-2.sqlite3")
 

@@ -4,6 +4,7 @@ programs that a real supervisord starts with it."""
 
 from __future__ import annotations
 
+import configparser
 import json
 import os
 import re
@@ -34,6 +35,11 @@ STACK = {
             "command": "show",
             "secrets": {"SWF_API_TOKEN": "api_token"},
             "environment": {"OF": "the component", "HOME": "/srv/home"},
+            "listens": {
+                "host": "{{ swf_testbed_monitor_host }}",
+                "port": "{{ swf_testbed_monitor_port }}",
+                "variable": "swf_testbed_monitor_port",
+            },
         },
         {"name": "agent", "role": "agent", "command": "show", "environment": {"ITS": "own"}},
     ],
@@ -200,6 +206,13 @@ def test_files_launcher_and_environment(instance):
     assert {str(config / name) for name in ("testbed.toml", "launch.py", "steps.json")} <= listed
     first = (config / "supervisord.conf").read_text()
     assert TOKEN not in first
+    # what the command swf-testbed reads
+    parser = configparser.RawConfigParser()
+    parser.read_string(first)
+    section = parser["swf-testbed"]
+    assert (section["monitor"], section["health_page"]) == ("monitor", "")
+    assert section["monitor_url"] == "http://127.0.0.1:8002"
+    assert section["listens"].split() == ["monitor", "127.0.0.1", "8002"]
 
     found = instance.environments()
     monitor, agent = found["monitor"], found["agent"]

@@ -170,23 +170,23 @@ def make_context(programs: Path, stack: Mapping[str, Any], **ports: int) -> dict
         found = {name: str(rendered(value)) for name, value in values.items()}
         return {name: value for name, value in found.items() if value}
 
-    known = {name for name, _former, _generate in _secrets_of(stack)}
+    existing = {name for name, _former, _generate in _secrets_of(stack)}
 
     def secrets(item: Mapping[str, Any]) -> dict[str, str]:
         """The files of the secrets of the stack or of a component: of those that this has."""
         return {
             variable: f"{secrets_dir}/{name}"
             for variable, name in item.get("secrets", {}).items()
-            if name in known
+            if name in existing
         }
 
     def routing(component: Mapping[str, Any]) -> dict[str, str]:
         """What swf-broker is told of the addresses."""
         declared = stack.get("broker", {}) if component["role"] == "broker" else {}
         return {
-            f"SWF_BROKER_{kind.upper()}": ",".join(declared[kind])
-            for kind in ("anycast", "multicast")
-            if declared.get(kind)
+            f"SWF_BROKER_{routing_type.upper()}": ",".join(declared[routing_type])
+            for routing_type in ("anycast", "multicast")
+            if declared.get(routing_type)
         }
 
     def program(component: Mapping[str, Any]) -> dict[str, Any]:
