@@ -39,7 +39,7 @@ attributes:
   check_mode:
     support: full
     description: Predicts the changes, and fails if a routing type could not be changed. If the broker
-      does not answer, for example before its installation, all addresses count as missing.
+      cannot be asked, for example before its installation, all addresses count as missing.
   diff_mode:
     support: none
     description: The result lists the changes.
@@ -87,6 +87,10 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._broker.stomp 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.lease import hold
 
 
+class RoutingInUseError(Exception):
+    """The routing type of an address cannot be changed."""
+
+
 def others(item: Mapping[str, Any], found: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     """The queues of an address that have another routing type than the declared one."""
     return [
@@ -114,7 +118,8 @@ def declare(
 ) -> list[str]:
     """Create what is missing, and return the names of the changed addresses.
 
-    :raises BrokerError: a routing type cannot be changed, or an operation failed.
+    :raises RoutingInUseError: before the first change.
+    :raises BrokerError: an operation failed.
     """
     present, found = routings(management), queues(management)
     names = {queue["name"] for queue in found}
@@ -126,7 +131,7 @@ def declare(
     ]
     refused = [text for text in (refusal(item, found) for item in due) if text]
     if refused:
-        raise BrokerError("; ".join(refused))
+        raise RoutingInUseError("; ".join(refused))
     for item in [] if check_mode else due:
         name, routing = item["name"], item["routing"].upper()
         if name not in present:
@@ -156,13 +161,14 @@ def main() -> None:
     try:
         with Management(module.params["broker"]) as management:
             missing = declare(management, addresses, module.check_mode)
-    except BrokerError as error:
+    except RoutingInUseError as error:
         module.fail_json(msg="The addresses of the broker are not as declared: %s." % error)
-    except OSError as error:
+    except (BrokerError, OSError) as error:
+        # before a restart that may be what it needs
         if not module.check_mode:
             module.fail_json(
-                msg="The broker does not answer. Evidence: %s. Fix: see journalctl --unit "
-                "swf-broker.service" % error
+                msg="The broker did not declare the addresses. Evidence: %s. Fix: see journalctl "
+                "--unit swf-broker.service" % error
             )
         missing = [item["name"] for item in addresses]
     module.exit_json(changed=bool(missing), missing=missing)

@@ -29,7 +29,8 @@ def unknown_variables(values: Values) -> Iterator[Problem]:
     """Variables with our prefix that do not exist, and those whose prefix is misspelled."""
     options = _variables.options()
     for name in sorted(values.variables):
-        if name in options or name in _former_names.FORMER or not isinstance(name, str):
+        former = _former_names.FORMER.keys() | _former_names.GONE.keys()
+        if name in options or name in former or not isinstance(name, str):
             continue
         if name.startswith(_variables.PREFIX):
             if not _variables.INTERNAL.fullmatch(name):

@@ -140,6 +140,8 @@ def an_inventory(tmp_path):
             str(tmp_path / "host/pip.known-good"),
         ],
         "__broker_config": str(tmp_path / "broker"),
+        # a fact
+        "__broker_java": "java",
         "__broker_secrets": str(tmp_path / "broker/secrets"),
         "__database_config": str(tmp_path / "database"),
         "__monitor_proxy_config": str(tmp_path / "host"),

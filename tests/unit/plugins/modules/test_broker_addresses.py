@@ -82,4 +82,10 @@ def test_without_a_broker(tmp_path):
         pass
     predicted = declare(broker, SLICES, check=True)
     assert predicted["changed"] and predicted["missing"] == ["slices"]
-    assert "does not answer" in declare(broker, SLICES)["msg"]
+    assert "did not declare the addresses" in declare(broker, SLICES)["msg"]
+
+
+def test_a_broker_that_refuses_the_login_does_not_stop_a_run_that_restarts_it(made, tmp_path):
+    (tmp_path / "management").write_text("former")
+    assert declare(made[1], SLICES, check=True)["missing"] == ["slices"]
+    assert "Security Error" in declare(made[1], SLICES)["msg"]

@@ -13,8 +13,8 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory._un
     misspelled,
 )
 
-# the collection's own name, and that of the package of the CLI
-NO_VARIABLES = {"swf_testbed_cli", "swf_testbed_extra_programs"}
+# the name of the package of the CLI, and former names
+NO_VARIABLES = {"swf_testbed_cli", "swf_testbed_extra_programs", "swf_testbed_broker_engine"}
 
 
 def words(root):
