@@ -17,21 +17,20 @@ from swf_monitor.api.views import Conflict, ListView, valid
 from swf_monitor.models import Namespace, SetAsideMessage
 
 
-def namespace_name(name: str) -> str:
-    """The name itself, if it is that of a namespace.
+def check_name(name: str) -> None:
+    """Check that it can be the name of a namespace.
 
     Raises:
-        ValidationError: it is not.
+        ValidationError: it cannot.
     """
     if not valid_namespace(name):
         raise serializers.ValidationError(f"Must be {RULE}.")
-    return name
 
 
 class ClaimSerializer(serializers.Serializer[Any]):
     """The body of POST /api/namespaces/claim/."""
 
-    name = serializers.CharField(max_length=100, validators=[namespace_name])
+    name = serializers.CharField(max_length=100, validators=[check_name])
     owner = serializers.CharField(max_length=255)
     agent = serializers.CharField(max_length=200)
     take_over_from = serializers.CharField(max_length=255, default="", allow_blank=True)
