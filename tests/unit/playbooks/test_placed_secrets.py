@@ -30,6 +30,13 @@ API_TOKEN, PASSWORD, INDEX_TOKEN = (
     "canary-index-%token" * 2,
 )
 
+ISSUED = {
+    "login": "alice",
+    "namespace": "alice",
+    "password": "canary-of-alice",
+    "token": "fedcba9876543210f9e8" * 2,
+}
+
 
 def placing():
     """(role, task) for all tasks that place what variables hold; those of the internal role
@@ -74,6 +81,7 @@ def layout(folder):
         "config_dir",
         "secrets_dir",
         "readable_secrets_dir",
+        "logins_dir",
         "access_dir",
         "state_dir",
         "log_dir",
@@ -120,6 +128,7 @@ def an_inventory(tmp_path):
         "swf_testbed_api_token": API_TOKEN,
         "swf_testbed_broker_password": PASSWORD,
         "swf_testbed_index_token": INDEX_TOKEN,
+        "swf_testbed_issued_logins": [ISSUED],
         "swf_testbed_broker_tls": True,
         "swf_testbed_index_tls": True,
         "swf_testbed_index_ca_cert": "",
@@ -214,7 +223,10 @@ def test_placing_secrets_shows_them_to_no_callback_plugin(inventory):
         len(keys) >= 3 and PASSWORD in (inventory / "broker/secrets/users.properties").read_text()
     )
     assert PASSWORD in (inventory / "redis/secrets/password.conf").read_text()
-    leaks = Leaks(API_TOKEN, PASSWORD, INDEX_TOKEN, *keys)
+    placed = (inventory / "host/logins_dir/monitor.json").read_text()
+    assert json.loads(placed) == [{"login": "alice", "token": ISSUED["token"]}]
+    issued = (ISSUED["password"], ISSUED["token"])
+    leaks = Leaks(API_TOKEN, PASSWORD, INDEX_TOKEN, *issued, *keys)
     for number, done in enumerate(outputs):
         leaks.text("output %d" % number, done.stdout)
     assert len(seen.scan(leaks)) == 3 * len(PLACING)
