@@ -75,16 +75,16 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._broker.management import (
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.lease import hold
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._service.artemis import (
     SPEC,
     Management,
 )
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._broker.queues import (
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._service.artemis_queues import (
     queues,
     routings,
 )
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._broker.stomp import BrokerError
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.lease import hold
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._service.stomp import StompError
 
 
 class RoutingInUseError(Exception):
@@ -119,7 +119,7 @@ def declare(
     """Create what is missing, and return the names of the changed addresses.
 
     :raises RoutingInUseError: before the first change.
-    :raises BrokerError: an operation failed.
+    :raises StompError: an operation failed.
     """
     present, found = routings(management), queues(management)
     names = {queue["name"] for queue in found}
@@ -163,7 +163,7 @@ def main() -> None:
             missing = declare(management, addresses, module.check_mode)
     except RoutingInUseError as error:
         module.fail_json(msg="The addresses of the broker are not as declared: %s." % error)
-    except (BrokerError, OSError) as error:
+    except (StompError, OSError) as error:
         # before a restart that may be what it needs
         if not module.check_mode:
             module.fail_json(

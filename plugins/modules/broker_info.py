@@ -84,12 +84,14 @@ queues:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._broker import queues
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._broker.management import (
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._service import (
+    artemis_queues as queues,
+)
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._service.artemis import (
     SPEC,
     Management,
 )
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._broker.stomp import BrokerError
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._service.stomp import StompError
 
 
 def main() -> None:
@@ -107,7 +109,7 @@ def main() -> None:
                 dead_letters=queues.dead_letters(found),
                 queues=found,
             )
-    except (BrokerError, OSError) as error:
+    except (StompError, OSError) as error:
         module.exit_json(changed=False, problem=str(error), version="", dead_letters=0, queues=[])
 
 

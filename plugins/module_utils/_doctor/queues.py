@@ -7,16 +7,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._broker import queues
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._broker.management import (
-    Management,
-)
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._broker.stomp import BrokerError
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.findings import (
     WARNING,
     Finding,
     finding,
 )
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._service import (
+    artemis_queues as queues,
+)
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._service.artemis import (
+    Management,
+)
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._service.stomp import StompError
 
 
 def of_queues(broker: Mapping[str, Any]) -> list[Finding]:
@@ -30,7 +32,7 @@ def of_queues(broker: Mapping[str, Any]) -> list[Finding]:
     except PermissionError:
         # without root, skip a file that only root can read: the login has been reported
         return []
-    except (BrokerError, OSError) as error:
+    except (StompError, OSError) as error:
         return [
             finding(
                 "unit",

@@ -63,6 +63,21 @@ def unverified() -> ssl.SSLContext:
     return context
 
 
+def pinned(plain: socket.socket, certificate: str) -> ssl.SSLSocket:
+    """TLS with the very certificate that is in a file of this host.
+
+    :raises OSError: the server has another one.
+    """
+    with open(certificate, encoding="ascii") as stream:
+        first = stream.read().partition("-----END CERTIFICATE-----")
+    wanted = ssl.PEM_cert_to_DER_cert(first[0][first[0].index("-----BEGIN") :] + first[1])
+    connection = unverified().wrap_socket(plain)
+    if connection.getpeercert(binary_form=True) != wanted:
+        connection.close()
+        raise ConnectionError("its certificate is not the one in %s" % certificate)
+    return connection
+
+
 def opened(item: Mapping[str, Any], timeout: float) -> socket.socket:
     """A connection as the programs of the testbed open it.
 

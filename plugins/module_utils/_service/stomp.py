@@ -5,12 +5,14 @@
 from __future__ import annotations
 
 import itertools
+import re
 import socket
 import time
 from collections.abc import Mapping
 
 ESCAPES = {"\\": "\\\\", "\n": "\\n", "\r": "\\r", ":": "\\c"}
 UNESCAPES = {value: key for key, value in ESCAPES.items()}
+ESCAPED = re.compile(r"\\.")
 
 
 class StompError(Exception):
@@ -40,9 +42,7 @@ def escaped(text: str) -> str:
 
 
 def unescaped(text: str) -> str:
-    for sequence in ("\\c", "\\n", "\\r", "\\\\"):
-        text = text.replace(sequence, UNESCAPES[sequence])
-    return text
+    return ESCAPED.sub(lambda found: UNESCAPES.get(found[0], found[0]), text)
 
 
 def decoded(raw: bytes) -> Frame:
@@ -101,6 +101,13 @@ class Connection:
         self.send(command, {**headers, "receipt": receipt}, body)
         while self._answer("RECEIPT", self.timeout).headers.get("receipt-id") != receipt:
             pass
+
+    def message(self) -> Frame:
+        """The next message.
+
+        :raises StompError: none arrives in time.
+        """
+        return self._messages.pop(0) if self._messages else self._answer("MESSAGE", self.timeout)
 
     def messages(self, seconds: float) -> list[Frame]:
         """The messages that arrive within some seconds."""

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._broker.management import USER
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._service.artemis import USER
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils import _stack
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._broker_addresses import (
     AddressError,

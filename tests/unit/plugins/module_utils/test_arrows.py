@@ -19,7 +19,6 @@ HERE = COLLECTION + ".plugins.module_utils"
 ALLOWED = {
     "_common": set(),
     "_host": {"_common"},
-    "_broker": {"_common"},
     "_index": {"_common", "_host"},
     "_build": {"_common", "_index"},
     "_package": {"_common", "_build", "_index"},
@@ -32,7 +31,6 @@ ALLOWED = {
     # clients of the services that the programs use
     "_service": {"_common"},
     "_doctor": {
-        "_broker",
         "_common",
         "_host",
         "_index",

@@ -67,7 +67,7 @@ def test_what_stands_in_the_way_is_a_result(tmp_path):
         assert "Security Error" in run_module("broker_info", {"broker": wrong})["problem"]
         state.silent = True
         slow = run_module("broker_info", {"broker": dict(broker, timeout=1)})
-        assert slow["problem"] == "it did not answer in time"
+        assert slow["problem"] == "no answer in 1 s"
     assert "Errno" in run_module("broker_info", {"broker": broker})["problem"]
     missing = dict(broker, password_file=str(tmp_path / "none"))
     assert "No such file" in run_module("broker_info", {"broker": missing})["problem"]

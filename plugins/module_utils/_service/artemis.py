@@ -10,9 +10,13 @@ from collections.abc import Mapping
 from types import TracebackType
 from typing import Any
 
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._broker.stomp import (
-    BrokerError,
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._service.sockets import (
+    connect,
+    pinned,
+)
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._service.stomp import (
     Connection,
+    StompError,
 )
 
 #: these names are in the files of the role broker, too
@@ -37,7 +41,7 @@ class Management:
     """Call operations of the broker. For a ``with`` statement.
 
     :param broker: as in SPEC.
-    :raises BrokerError: the broker refused the login, or does not answer.
+    :raises StompError: the broker refused the login, or does not answer.
     :raises OSError: it cannot be reached, or a file cannot be read.
     """
 
@@ -45,21 +49,20 @@ class Management:
         with open(broker["password_file"], encoding="utf-8") as stream:
             password = stream.read().strip()
         host = broker["host"].strip("[]")
-        self._connection = Connection(
-            ANY_ADDRESS.get(host, host),
-            broker["port"],
-            USER,
-            password,
-            broker.get("certificate") or "",
-            broker["timeout"],
-        )
+        host = ANY_ADDRESS.get(host, host)
+        plain = connect(host, broker["port"], broker["timeout"])
+        try:
+            certificate = broker.get("certificate")
+            opened = pinned(plain, certificate) if certificate else plain
+            self._connection = Connection(opened, broker["timeout"])
+            self._connection.connect(host, USER, password)
+        except Exception:
+            plain.close()
+            raise
         self._count = 0
 
     def __enter__(self) -> Management:
-        self._connection.send(
-            "SUBSCRIBE", {"id": "0", "destination": REPLIES, "ack": "auto", "receipt": "0"}
-        )
-        self._connection.receive("RECEIPT")
+        self._connection.confirmed("SUBSCRIBE", {"id": "0", "destination": REPLIES, "ack": "auto"})
         return self
 
     def __exit__(
@@ -73,7 +76,7 @@ class Management:
     def call(self, operation: str, *parameters: Any) -> Any:
         """The result of an operation of the broker.
 
-        :raises BrokerError: the operation failed.
+        :raises StompError: the operation failed.
         """
         self._count += 1
         # all that ask at the same time see all replies
@@ -90,13 +93,13 @@ class Management:
             json.dumps(parameters),
         )
         while True:
-            headers, body = self._connection.receive("MESSAGE")
-            if headers.get("correlation-id") == number:
+            reply = self._connection.message()
+            if reply.headers.get("correlation-id") == number:
                 break
-        values = json.loads(body) if body else []
+        values = json.loads(reply.body) if reply.body else []
         result = values[0] if values else None
-        if headers.get("_AMQ_OperationSucceeded") != "true":
-            raise BrokerError("%s: %s" % (operation, result))
+        if reply.headers.get("_AMQ_OperationSucceeded") != "true":
+            raise StompError("%s: %s" % (operation, result))
         return result
 
     def listed(self, operation: str) -> list[dict[str, Any]]:

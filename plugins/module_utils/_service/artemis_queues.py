@@ -8,7 +8,7 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._broker.management import (
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._service.artemis import (
     Management,
 )
 
