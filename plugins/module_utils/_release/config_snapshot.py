@@ -27,6 +27,7 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.files 
 FOLDER = "known_good"
 #: the probes of the release, as the role testbed writes them
 HEALTH = "health.json"
+HEALTH_KEYS = {"url", "start_url", "probes", "components"}
 
 
 def place(files: list[str], release_id: str) -> str:
@@ -66,11 +67,15 @@ def is_of_stack(files: list[str], path: str) -> bool:
 
 
 def health(files: list[str], release_id: str) -> dict[str, Any] | None:
-    """How a release shows that it does its work, or None if that was not saved."""
-    text = read(os.path.join(place(files, release_id), HEALTH))
-    lines = (text or b"").decode("utf-8").splitlines()
-    found = json.loads("\n".join(line for line in lines if not line.startswith("#")) or "null")
-    return found if isinstance(found, dict) else None
+    """How a release shows that it does its work, or None if that was not saved, or not completely:
+    a rollback must go on without it."""
+    text = (read(os.path.join(place(files, release_id), HEALTH)) or b"").decode("utf-8", "replace")
+    lines = [line for line in text.splitlines() if not line.startswith("#")]
+    try:
+        found = json.loads("\n".join(lines))
+    except ValueError:
+        return None
+    return found if isinstance(found, dict) and HEALTH_KEYS <= set(found) else None
 
 
 def is_in_use(files: list[str], release_id: str | None) -> bool:

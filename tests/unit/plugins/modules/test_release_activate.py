@@ -308,6 +308,26 @@ def test_a_second_run_waits_for_its_turn_or_says_who_has_it(tmp_path):
     assert order == ["first", "first ends", "second"]
 
 
+@pytest.mark.parametrize(
+    "text,expected",
+    [
+        ('# Written by us\n{"url": "", "start_url": "", "probes": [], "components": []}\n', True),
+        # damaged or of another version: a rollback goes on with the probes of the inventory
+        ('# Written by us\n{"url": ', False),
+        ('{"url": ""}', False),
+        ("# Written by us\n", False),
+        (None, False),
+    ],
+)
+def test_the_saved_probes_of_a_release(tmp_path, text, expected):
+    files = [str(tmp_path / "supervisord.conf")]
+    folder = tmp_path / "known_good/1-a"
+    folder.mkdir(parents=True)
+    if text is not None:
+        (folder / "health.json").write_text(text)
+    assert (config_snapshot.health(files, "1-a") is not None) == expected
+
+
 class FullDisk:
     """Stands in for an installer whose disk is full; the real thing is in tests/faults."""
 
