@@ -112,7 +112,14 @@ def test_ports_have_the_variable_that_sets_them():
 
 @pytest.mark.parametrize("term", ["service", "client"])
 def test_each_service_says_what_it_consists_of(term):
-    variables = {"swf_testbed_roles": ["monitor"], "swf_testbed_stack_health": {"summary": ""}}
+    variables = {
+        "swf_testbed_roles": ["monitor"],
+        "swf_testbed_stack_health": {"summary": ""},
+        "swf_testbed_stack_needs": {
+            **{"broker": {}, "postgresql": "13", "connections": 18},
+            "secrets": ["database_password"],
+        },
+    }
     found = look_up(services, term, swf_testbed_broker_tls=True, swf_testbed_ca_pem="", **variables)
     assert len(found) >= 3
     for item in found:
