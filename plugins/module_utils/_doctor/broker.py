@@ -194,7 +194,7 @@ def lacking(address: Address, names: list[str], trial: Trial) -> Iterator[str]:
     elif names and address.routing == "anycast":
         if trial.all_readers:
             yield what + ", and each must have one reader (%s)" % shown(names)
-        elif not trial.kept:
+        elif not trial.stored:
             yield what + ", and none may be lost (%s)" % shown(names)
     elif names and trial.one_reader:
         yield what + ", and each must reach all readers (%s)" % shown(names)

@@ -53,10 +53,10 @@ class Connection:
         """
         self._send(b"Q", sql.encode() + b"\0")
         rows, problem = [], None
-        for kind, content in self._until_ready():
-            if kind == b"D":
+        for category, content in self._until_ready():
+            if category == b"D":
                 rows.append(list(columns(content)))
-            elif kind == b"E":
+            elif category == b"E":
                 problem = error(content)
         if problem:
             raise problem
@@ -72,10 +72,10 @@ class Connection:
 
     def _log_in(self, user: str, password: str) -> None:
         scram = Scram(password)
-        for kind, content in self._until_ready():
-            if kind == b"E":
+        for category, content in self._until_ready():
+            if category == b"E":
                 raise error(content)
-            if kind != b"R":
+            if category != b"R":
                 continue
             method, rest = struct.unpack("!i", content[:4])[0], content[4:]
             if method == CLEARTEXT:
@@ -96,15 +96,15 @@ class Connection:
                 raise PostgresqlError("it asks for authentication method %d" % method)
 
     def _until_ready(self) -> Iterator[tuple[bytes, bytes]]:
-        """(kind, content) of the messages until the server waits for a statement."""
+        """(category, content) of the messages until the server waits for a statement."""
         while True:
-            kind, content = self._message()
-            if kind == b"Z":
+            category, content = self._message()
+            if category == b"Z":
                 return
-            yield kind, content
+            yield category, content
 
-    def _send(self, kind: bytes, content: bytes) -> None:
-        self.stream.sendall(kind + struct.pack("!i", len(content) + 4) + content)
+    def _send(self, category: bytes, content: bytes) -> None:
+        self.stream.sendall(category + struct.pack("!i", len(content) + 4) + content)
 
     def _message(self) -> tuple[bytes, bytes]:
         head = self._input.read(5)

@@ -41,21 +41,21 @@ class Connection:
         line = self._input.readline()
         if not line:
             raise RedisError("it closed the connection")
-        kind, text = line[:1], line[1:].strip().decode(errors="replace")
-        if kind == b"-":
+        category, text = line[:1], line[1:].strip().decode(errors="replace")
+        if category == b"-":
             raise RedisError(text)
-        if kind == b"+":
+        if category == b"+":
             return text
         try:
             number = int(text)
         except ValueError:
             number = None
-        if kind == b":" and number is not None:
+        if category == b":" and number is not None:
             return number
-        if kind == b"$" and number is not None:
+        if category == b"$" and number is not None:
             if number < 0:
                 return None
             return self._input.read(number + 2)[:-2].decode(errors="replace")
-        if kind == b"*" and number is not None:
+        if category == b"*" and number is not None:
             return [self._answer() for _item in range(number)]
         raise RedisError("its answer is not that of Redis: %r" % line[:40])

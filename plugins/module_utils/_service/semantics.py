@@ -43,7 +43,7 @@ class Trial:
         return self.late == (LATE, LATE)
 
     @property
-    def kept(self) -> bool:
+    def stored(self) -> bool:
         return self.early >= self.sent_early
 
     def __str__(self) -> str:

@@ -157,10 +157,10 @@ def of_ca(name: str, path: str, values: Values) -> Iterator[Problem]:
         yield from of_certificates(name, path, stream.read())
 
 
-def of_certificates(name: str, path: str, text: bytes) -> Iterator[Problem]:
+def of_certificates(name: str, path: object, text: bytes) -> Iterator[Problem]:
     """The problem of the certificates of a CA.
 
-    :param path: of the file with them, for the message.
+    :param path: of the file with them, for the message; HIDDEN without a file.
     """
     if b"PRIVATE KEY-----" in text:
         yield problem(

@@ -8,7 +8,6 @@ import re
 import pytest
 from ansible.errors import AnsibleLookupError
 from ansible.parsing.dataloader import DataLoader
-from ansible.plugins.loader import lookup_loader
 from ansible.template import Templar
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.lookup import services, stack
@@ -32,6 +31,7 @@ VARIABLES = {
     "swf_testbed_broker_password": "p",
     "swf_testbed_digest_key": "k",
 }
+NEEDS = {"broker": {}, "postgresql": "13", "connections": 18}
 
 
 def look_up(module, term, **variables):
@@ -39,27 +39,10 @@ def look_up(module, term, **variables):
         VARIABLES, **{name: _variables.trusted(value) for name, value in variables.items()}
     )
     templar = Templar(loader=DataLoader(), variables=everything)
-    (found,) = of_collection(module, templar=templar).run([term], everything)
-    return found
-
-
-def of_collection(module, **options):
-    plugin = module.LookupModule(loader=DataLoader(), templar=options["templar"])
+    plugin = module.LookupModule(loader=DataLoader(), templar=templar)
     plugin.set_options = lambda **_options: None
-    return plugin
-
-
-@pytest.fixture(autouse=True)
-def descriptions_look_up_the_stack(monkeypatch):
-    """Without the collection loader of a run, Ansible does not find the lookup by its name."""
-    load = lookup_loader.get
-
-    def get(name, *arguments, **options):
-        if name == "bnlnpps.swf_testbed.stack":
-            return of_collection(stack, **options)
-        return load(name, *arguments, **options)
-
-    monkeypatch.setattr(lookup_loader, "get", get)
+    (found,) = plugin.run([term], everything)
+    return found
 
 
 def test_what_a_broker_must_do_and_the_connections_to_the_database():
@@ -170,6 +153,7 @@ def test_each_service_says_what_it_consists_of(term):
         swf_testbed_roles=["monitor"],
         swf_testbed_secret_names=["broker_password"],
         swf_testbed_stack_health={"components": [], "summary": ""},
+        swf_testbed_stack_needs=NEEDS,
         swf_testbed_ca_pem="",
     )
     assert len(found) >= 3
@@ -364,6 +348,7 @@ def test_a_host_is_asked_for_services_that_its_programs_use(secrets, roles, aske
             "components": [{"name": "web", "role": "monitor"}],
             "summary": "",
         },
+        swf_testbed_stack_needs=NEEDS,
         swf_testbed_ca_pem="",
     )
     assert {item["name"] for item in found if item["needed"]} - {"index"} == asked
