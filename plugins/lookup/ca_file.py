@@ -52,27 +52,33 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.files 
 )
 
 
+def written(text: str, directory: str, check_mode: bool) -> str:
+    """The path of the file with these certificates; written if it is missing, except in check mode.
+
+    :raises OSError:
+    """
+    content = text.strip() + "\n"
+    folder = os.path.join(directory, "ca")
+    digest = hashlib.sha256(content.encode()).hexdigest()[:12]
+    path = os.path.join(folder, "given-%s.pem" % digest)
+    if not check_mode and read(path) != content.encode():
+        os.makedirs(folder, mode=0o755, exist_ok=True)
+        with replacing(path, 0o644) as stream:
+            stream.write(content)
+    return path
+
+
 class LookupModule(LookupBase):
     def run(
         self, terms: list[str], variables: dict[str, Any] | None = None, **kwargs: Any
     ) -> list[str]:
         self.set_options(var_options=variables, direct=kwargs)
-        folder = os.path.join(os.path.expanduser(self.get_option("directory")), "ca")
-        found = []
-        for text in terms:
-            content = text.strip() + "\n"
-            digest = hashlib.sha256(content.encode()).hexdigest()[:12]
-            path = os.path.join(folder, "given-%s.pem" % digest)
-            found.append(path)
-            try:
-                if read(path) == content.encode() or (variables or {}).get("ansible_check_mode"):
-                    continue
-                os.makedirs(folder, mode=0o755, exist_ok=True)
-                with replacing(path, 0o644) as stream:
-                    stream.write(content)
-            except OSError as error:
-                raise AnsibleError(
-                    "ca_file: cannot write %s on the controller. Evidence: %s. Fix: check the "
-                    "directory and its permissions" % (path, error)
-                ) from error
-        return found
+        directory = os.path.expanduser(self.get_option("directory"))
+        check_mode = bool((variables or {}).get("ansible_check_mode"))
+        try:
+            return [written(text, directory, check_mode) for text in terms]
+        except OSError as error:
+            raise AnsibleError(
+                "ca_file: cannot write the certificates below %s on the controller. Evidence: %s. "
+                "Fix: check the directory and its permissions" % (directory, error)
+            ) from error
