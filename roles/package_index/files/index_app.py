@@ -157,14 +157,14 @@ class Index:
 
     def _authorize(self, environ: Environ) -> None:
         name, rights = self.accounts.rights_of(environ.get("HTTP_AUTHORIZATION"))
-        if name is None:
+        if rights is None:
             raise Answer(
                 "401 Unauthorized",
-                "this index requires a user name and a token",
+                "this index requires a user name and a token"
+                if name is None
+                else "the user name or the token is wrong",
                 [("WWW-Authenticate", 'Basic realm="package index"')],
             )
-        if rights is None:
-            raise Answer("403 Forbidden", "the user name or the token is wrong")
         needed = "read" if environ["REQUEST_METHOD"] in ("GET", "HEAD") else "upload"
         if needed not in rights:
             raise Answer(

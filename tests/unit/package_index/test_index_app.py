@@ -122,8 +122,8 @@ def test_nothing_is_shown_without_a_login(index, path):
     status, _content_type, text = index.ask(path)
     assert status == 401 and "requires a user name" in text
     status, _content_type, text = index.ask(path, "reader", PUBLISHER)
-    assert status == 403 and "is wrong" in text
-    assert index.ask(path, "nobody", READER)[0] == 403
+    assert status == 401 and "is wrong" in text
+    assert index.ask(path, "nobody", READER)[0] == 401
 
 
 def test_who_may_read_may_not_upload(index):
@@ -177,11 +177,11 @@ def test_a_public_name_is_not_taken(index):
 
 def test_users_change_without_a_new_start(index):
     token = hashlib.sha256(b"new").hexdigest()
-    assert index.ask("/simple/", "third", token)[0] == 403
+    assert index.ask("/simple/", "third", token)[0] == 401
     index.write_users([*USERS, {"name": "third", "token": token, "rights": ["read"]}])
     assert index.ask("/simple/", "third", token)[0] == 200
     index.write_users(USERS)
-    assert index.ask("/simple/", "third", token)[0] == 403
+    assert index.ask("/simple/", "third", token)[0] == 401
 
 
 def test_clients_that_say_nothing_do_not_hold_up_the_others(index):
