@@ -164,11 +164,16 @@ def test_a_broker_that_forbids_the_check(instance):
         assert "the broker is not verified" in output, output
 
 
+@pytest.fixture(name="artemis")
+def an_artemis(tmp_path_factory):
+    with brokers.Artemis(tmp_path_factory.mktemp("artemis"), "2.56.0").running() as broker:
+        yield broker
+
+
 @pytest.mark.nightly
-def test_artemis_as_its_administrators_make_it(instance, tmp_path):
-    with brokers.Artemis(tmp_path, "2.56.0").running() as artemis:
-        code, output = instance.play(PLAY, **of_broker(artemis.port))
-        text = " ".join(output.split())
-        assert code != 0 and '<address name="/queue/x.work"><anycast>' in text, output
-        code, output = instance.play(PLAY, **of_broker(artemis.prefixed))
-        assert code == 0, output
+def test_artemis_as_its_administrators_make_it(artemis, instance):
+    code, output = instance.play(PLAY, **of_broker(artemis.port))
+    text = " ".join(output.split())
+    assert code != 0 and '<address name="/queue/x.work"><anycast>' in text, output
+    code, output = instance.play(PLAY, **of_broker(artemis.prefixed))
+    assert code == 0, output
