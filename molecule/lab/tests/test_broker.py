@@ -163,3 +163,15 @@ def test_messages_that_wait_survive_an_upgrade_of_the_broker(lab, at_broker, goe
             "swf-broker.service" % (state, state, state)
         )
     goes_on()
+
+
+@pytest.mark.nightly
+def test_a_client_without_heart_beats_stays_connected(at_broker):
+    """The default of Artemis ends such a connection after 60 s."""
+    assert at_broker("""
+import time
+reader = subscribed("/queue/test.idle")[0]
+time.sleep(80)
+send("/queue/test.idle", "late")
+print(json.dumps(received(reader)))
+""") == ["late"]

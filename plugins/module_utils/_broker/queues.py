@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-import json
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -53,7 +53,8 @@ def unread(found: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
 
 def routings(management: Management) -> dict[str, set[str]]:
     """{address: its routing types}."""
+    # a list, with quotes since 2.56 and without them in 2.40
     return {
-        item["name"]: {name.lower() for name in json.loads(item["routingTypes"])}
+        item["name"]: set(re.findall("anycast|multicast", item["routingTypes"].lower()))
         for item in management.listed("listAddresses")
     }

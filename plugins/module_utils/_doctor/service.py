@@ -55,10 +55,9 @@ def examine(
         runs, more = unit_problems(unit, "system", start) if version else (False, [])
         if not runs:
             more += ports(item)
-        elif item["broker"]:
-            more += of_queues(item["broker"])
         else:
-            more += unanswered(item, unit, options["timeout"])
+            silent = unanswered(item, unit, options["timeout"])
+            more += silent or (of_queues(item["broker"]) if item["broker"] else [])
         found += more
         found += of_certificate(item, part, options["expiry_days"])
     return True, found

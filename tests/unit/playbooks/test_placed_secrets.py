@@ -207,15 +207,15 @@ def test_placing_secrets_shows_them_to_no_callback_plugin(inventory):
     outputs = [run(inventory, seen, "-vvv", "--diff", *more) for more in ([], [], ["--check"])]
     assert [done.returncode for done in outputs] == [0, 0, 0], outputs[0].stdout
     assert " changed=0 " in outputs[1].stdout
-    # the one secret that is used and that the inventory does not set, beside the CA and what it
-    # issued
+    # the secrets that are used and that the inventory does not set, in addition to the CA and what it
+    # issued; the salts of the broker's passwords are from digest_key
     assert {
         path.name for path in (inventory / "controller/secrets").iterdir() if "." not in path.name
-    } == {"monitor_secret_key"}
+    } == {"digest_key", "monitor_secret_key"}
     keys = keys_of(inventory)
-    assert (
-        len(keys) >= 3 and PASSWORD in (inventory / "broker/secrets/users.properties").read_text()
-    )
+    users = (inventory / "broker/secrets/users.properties").read_text()
+    assert len(keys) >= 3 and users.startswith("swf=ENC(") and PASSWORD not in users
+    assert "\nalice=ENC(" in users
     placed = (inventory / "host/logins_dir/monitor.json").read_text()
     assert json.loads(placed) == [{"login": "alice", "token": ISSUED["token"]}]
     issued = (ISSUED["password"], ISSUED["token"])

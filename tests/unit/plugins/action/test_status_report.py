@@ -65,3 +65,30 @@ def test_what_an_ill_program_said_last_is_shown_and_of_others_nothing():
         "    the cause",
     ]
     assert list(status_report.ends_of_logs("a", {"results": []})) == []
+
+
+def test_the_queues_of_a_broker_and_a_broker_that_does_not_answer():
+    queue = {"address": "slices", "messages": 3, "readers": 2}
+    rows, problems, lines = status_report.of_broker(
+        "a",
+        {
+            "problem": "",
+            "dead_letters": 1,
+            "queues": [
+                queue,
+                dict(queue, address="empty", messages=0),
+                dict(queue, address="DLQ", messages=1, readers=0),
+            ],
+        },
+    )
+    assert (rows[0][3], problems) == ("RUNNING", [])
+    assert lines == [
+        "Broker on a: 4 messages in its queues, and 1 of them are dead letters.",
+        "    slices: 3 messages, 2 readers",
+        "    DLQ: 1 messages, 0 readers",
+    ]
+    rows, problems, lines = status_report.of_broker("a", {"problem": "connection refused"})
+    assert (rows[0][3], lines) == ("DOWN", [])
+    assert problems == ["a, swf-broker: does not answer: connection refused"]
+    # a host without a broker
+    assert status_report.of_broker("a", {"skipped": True}) == ([], [], [])
