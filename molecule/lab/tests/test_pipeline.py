@@ -33,7 +33,7 @@ def test_health_is_ok(lab):
 
 def test_every_agent_is_alive_on_its_own_host(lab, wait_until):
     wanted = {
-        program.partition("-")[0] + "@" + name
+        program.partition("-")[0] + "@swf-testbed.swf-testbed." + name
         for name in lab.agents
         for program in lab.variables[name]["swf_testbed_components"]
     }
@@ -60,7 +60,7 @@ def test_the_dashboard_shows_files_and_agents(lab):
 
 def test_messages_of_agents_on_two_hosts_are_recorded(lab):
     senders = {message["sender"] for message in lab.ask("/api/messages/?limit=100")["results"]}
-    assert {sender.partition("@")[2] for sender in senders} == set(lab.agents), senders
+    assert {sender.rpartition(".")[2] for sender in senders} == set(lab.agents), senders
 
 
 def test_the_file_that_one_host_wrote_is_the_one_that_another_read(lab):

@@ -420,7 +420,14 @@ def django_site(tmp_path_factory: pytest.TempPathFactory) -> None:
 def database(django_site: None) -> Iterator[None]:
     """An empty database in this process."""
     yield
-    from swf_monitor.models import ListenerState, Message, Run, SetAsideMessage, SystemAgent
+    from swf_monitor.models import (
+        ListenerState,
+        Message,
+        Namespace,
+        Run,
+        SetAsideMessage,
+        SystemAgent,
+    )
 
-    for model in (ListenerState, Message, Run, SetAsideMessage, SystemAgent):
+    for model in (ListenerState, Message, Namespace, Run, SetAsideMessage, SystemAgent):
         model.objects.all().delete()

@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from conftest import Answer, Api, Site
+from conftest import TOKEN, Answer, Api, Site
 
 FILE = {
     "path": "/data",
@@ -160,3 +160,24 @@ def test_messages_that_were_set_aside_are_limited(database: None) -> None:
     assert rows[0].body == "5\\0"
     assert namespaces.set_aside_state("mine")["set_aside"] == namespaces.SET_ASIDE_RETAINED
     assert namespaces.set_aside_state("other")["ok"]
+
+
+def test_the_former_name_of_an_agent_does_not_count_as_dead(database: None) -> None:
+    from datetime import timedelta
+
+    from django.test import Client
+    from django.utils import timezone
+
+    from swf_monitor.models import SystemAgent
+
+    former = {"agent_type": "data", "status": "OK", "hostname": "here"}
+    old = timezone.now() - timedelta(minutes=5)
+    for name in ("data@here", "data@there", "fastmon@here"):
+        SystemAgent.objects.create(instance_name=name, last_heartbeat=old, **former)
+    beat = former | {"instance_name": "data@one.me.here", "namespace": "n", "namespace_owner": "me"}
+    answer = Client(headers={"Authorization": f"Token {TOKEN}"}).post(
+        "/api/systemagents/heartbeat/", beat, content_type="application/json"
+    )
+    assert answer.status_code == 200
+    left = set(SystemAgent.objects.values_list("instance_name", flat=True))
+    assert left == {"data@one.me.here", "data@there", "fastmon@here"}
