@@ -19,6 +19,7 @@ from pathlib import Path
 import pytest
 
 from helpers.ports import free_port
+from helpers.unprivileged import as_myself
 from helpers.used_services import texts
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -41,7 +42,8 @@ def embedded(**environment):
         metadata.write_text("Metadata-Version: 2.1\nName: swf-broker\nVersion: 0\n")
         path = "%s:%s" % (ROOT / "packages/swf-broker/src", folder)
         variables.update(PYTHONPATH=path, PYTHONDONTWRITEBYTECODE="1")
-        with ended(subprocess.Popen(command, env={**os.environ, **variables, **environment})):
+        options = {"env": {**os.environ, **variables, **environment}, **as_myself()}
+        with ended(subprocess.Popen(command, **options)):
             wait_for(port, 20)
             yield port
 

@@ -22,6 +22,12 @@ def as_nobody():
     return {"preexec_fn": _become_nobody} if os.getuid() == 0 else {}
 
 
+def as_myself():
+    """Options of subprocess for a program with the privileges of this process, also while it has the
+    rights of another user."""
+    return {"preexec_fn": _become_root} if os.getuid() == 0 else {}
+
+
 def _become_nobody():
     # the effective user may be another one already
     os.seteuid(0)

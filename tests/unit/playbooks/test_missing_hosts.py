@@ -123,7 +123,8 @@ def test_agents_may_be_missing_where_that_is_allowed_and_are_named_in_the_end(fl
 
 
 def test_values_of_extra_variables_are_not_repeated(fleet):
-    fleet.inventory(testbed={"one": fleet.here("one", "monitor"), "lost": fleet.gone("data-agent")})
+    here = fleet.here("one", "monitor", "broker")
+    fleet.inventory(testbed={"one": here, "lost": fleet.gone("data-agent")})
     code, output = fleet.play("site", "-e", "swf_testbed_broker_password=canary-password")
     assert (
         code != 0

@@ -8,6 +8,7 @@ import json
 import os
 import pwd
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
@@ -189,6 +190,17 @@ class Story:
         )
         return found["results"] if isinstance(found, dict) else found
 
+    def session(self):
+        """A connection to the broker with the login of the developer."""
+        found = self.credentials()
+        frame = "CONNECT\naccept-version:1.2\nlogin:%s\npasscode:%s\n\n\0" % (
+            found["swf_testbed_broker_user"],
+            found["swf_testbed_broker_password"],
+        )
+        session = socket.create_connection(("127.0.0.1", self.ports["broker"]), timeout=20)
+        session.sendall(frame.encode())
+        return session
+
     def credentials(self):
         """What the developer's file contains."""
         command = [str(Path(sys.executable).parent / "ansible-vault"), "view"]
@@ -295,11 +307,15 @@ def test_another_run_of_the_lab_keeps_the_login(story):
 
 def test_a_revoked_login_ends_at_once_and_for_good(story):
     token = story.credentials()["swf_testbed_api_token"]
+    session = story.session()
+    assert b"CONNECTED" in session.recv(4096)
     report = story.lab.play("revoke_credentials.yml", "-e", json.dumps({"login": LOGIN}))
     assert "The login alice is revoked." in report
     assert story.get("/api/runs/", token)[0] == 401
-    broker = story.lab.home / ".local/state/swf-testbed/log/broker.log"
-    until(lambda: "the login is no longer valid" in broker.read_text(), "end of its connections")
+    # the agents end their own connections, too, when the monitor rejects their token
+    assert b"the login is no longer valid" in session.recv(4096)
+    with story.session() as another:
+        assert b"login refused" in another.recv(4096)
     until(
         lambda: story.developer.play(
             "status.yml", "--vault-password-file", str(story.developer.password), code=2

@@ -222,6 +222,7 @@ def test_placing_secrets_shows_them_to_no_callback_plugin(inventory):
     users = (inventory / "broker/secrets/users.properties").read_text()
     assert len(keys) >= 3 and users.startswith("swf=ENC(") and PASSWORD not in users
     assert PASSWORD in (inventory / "redis/secrets/password.conf").read_text()
+    assert "\nalice=ENC(" in users
     placed = (inventory / "host/logins_dir/monitor.json").read_text()
     assert json.loads(placed) == [{"login": "alice", "token": ISSUED["token"]}]
     issued = (ISSUED["password"], ISSUED["token"])
