@@ -273,7 +273,7 @@ def test_the_topic_is_a_setting(site: Site) -> None:
     )
     site.environment["SWF_MONITOR_TOPIC"] = "none"
     detail = Testbed(site).health()["listener"]["detail"]
-    assert "/queue/swf.monitor at" in detail
+    assert "subscribed to 1 namespace at" in detail
 
 
 def test_run_numbers_of_a_daq_and_of_the_monitor_differ(api: Api) -> None:
