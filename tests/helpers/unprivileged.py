@@ -36,7 +36,7 @@ def _become_nobody():
     os.setresuid(NOBODY, NOBODY, NOBODY)
 
 
-def run_as_nobody(command, **options):
+def run_as_nobody(command, check=False, **options):
     """Run a program that needs the Python of the tests and this checkout.
 
     Both may be in a home that is closed to others. Then the program gets mounts of its own, where
@@ -49,7 +49,7 @@ def run_as_nobody(command, **options):
         for path in needed
     } - {None}
     if os.getuid() != 0 or not closed:
-        return subprocess.run(command, **as_nobody(), **options)
+        return subprocess.run(command, check=check, **as_nobody(), **options)
     script = [
         *("exec %d<%s" % (number, _quoted(path)) for number, path in enumerate(needed, 3)),
         *("mount -t tmpfs -o mode=755 none %s" % _quoted(path) for path in closed),
@@ -61,6 +61,7 @@ def run_as_nobody(command, **options):
     return subprocess.run(
         ["unshare", "--mount", "sh", "-ec", "\n".join(script), "sh", *command],
         preexec_fn=_become_root,
+        check=check,
         **options,
     )
 
