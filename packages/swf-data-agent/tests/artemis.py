@@ -85,7 +85,7 @@ class Artemis:
 
     def __exit__(
         self,
-        kind: type[BaseException] | None,
+        exception: type[BaseException] | None,
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:

@@ -45,9 +45,9 @@ def test_a_claim_is_confirmed_by_its_owner_and_refused_to_others(api: Api) -> No
     assert "(SWF_NAMESPACE_TAKE_OVER) to one" in detail
     assert claim(api, "claimed", "two", take_over_from="three").status == 409
 
-    taken = claim(api, "claimed", "two", take_over_from="one").json
-    assert taken["owner"] == "two"
-    assert taken["namespace_id"] != first["namespace_id"]
+    second = claim(api, "claimed", "two", take_over_from="one").json
+    assert second["owner"] == "two"
+    assert second["namespace_id"] != first["namespace_id"]
     # the same variable does not take it back
     assert claim(api, "claimed", "one", take_over_from="one").status == 409
 

@@ -133,8 +133,8 @@ def test_a_file_that_another_agent_can_read_is_not_marked_as_failed(
     name = bench.file()
     bench.announce()
     bench.end(name)
-    away = bench.data_dir.with_name("away")
-    bench.data_dir.rename(away)  # like a file system that is not mounted any more
+    unmounted = bench.data_dir.with_name("unmounted")
+    bench.data_dir.rename(unmounted)  # like a file system that is not mounted any more
     bench.data_dir.mkdir()
     name = StfName(bench.run_id, 2)
     bench.client.register_stf(
@@ -147,7 +147,7 @@ def test_a_file_that_another_agent_can_read_is_not_marked_as_failed(
     assert bench.row(name)["status"] == "processing"
     # where the data is, it is processed
     bench.data_dir.rmdir()
-    away.rename(bench.data_dir)
+    unmounted.rename(bench.data_dir)
     name.path(bench.data_dir).write_bytes(b"content")
     start()
     assert bench.end(name)["status"] == "processed"

@@ -65,10 +65,10 @@ def confirm(name: str, owner: str, namespace_id: str, agent: str) -> None:
             claim.
     """
     now = timezone.now()
-    known = Namespace.objects.filter(name=name, owner=owner)
+    claimed = Namespace.objects.filter(name=name, owner=owner)
     if namespace_id:
-        known = known.filter(namespace_id=namespace_id)
-    if known.update(last_seen=now, last_agent=agent):
+        claimed = claimed.filter(namespace_id=namespace_id)
+    if claimed.update(last_seen=now, last_agent=agent):
         return
     if not namespace_id:
         # an agent without work in the namespace
@@ -85,7 +85,7 @@ def confirm(name: str, owner: str, namespace_id: str, agent: str) -> None:
 
 def expired(row: Namespace, now: datetime) -> bool:
     """Whether another testbed may claim it."""
-    return summary.age(row.last_seen, now) > settings.NAMESPACE_KEEP_DAYS * 86400
+    return summary.age(row.last_seen, now) > settings.NAMESPACE_EXPIRY_DAYS * 86400
 
 
 def _refusal(row: Namespace, claim: Claim, now: datetime) -> str:

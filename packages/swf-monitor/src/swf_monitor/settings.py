@@ -101,7 +101,7 @@ else:
     }
 
 # A namespace whose owner was not seen for this time (days) may be claimed by another testbed.
-NAMESPACE_KEEP_DAYS = env.seconds("SWF_NAMESPACE_KEEP_DAYS", 30.0)
+NAMESPACE_EXPIRY_DAYS = env.seconds("SWF_NAMESPACE_KEEP_DAYS", 30.0)
 
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["swf_monitor.api.authentication.TokenAuthentication"],
