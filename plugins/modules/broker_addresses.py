@@ -19,20 +19,11 @@ description:
     reports the numbers. Other addresses are never changed, and no messages are removed.
 options:
   addresses:
-    description: The addresses. Further keys are ignored.
+    description: The addresses, each with its C(name) without a prefix, and its C(routing), V(anycast) for
+      one reader of each message or V(multicast) for all. Further keys are ignored.
     type: list
     elements: dict
     required: true
-    suboptions:
-      name:
-        description: Name of the address, without a prefix.
-        type: str
-        required: true
-      routing:
-        description: V(anycast) for one reader of each message, V(multicast) for all.
-        type: str
-        choices: [anycast, multicast]
-        required: true
 extends_documentation_fragment:
   - bnlnpps.swf_testbed.broker
 attributes:

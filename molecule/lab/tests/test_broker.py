@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._broker import stomp
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._service import sockets, stomp
 
 PLAY = str(Path(__file__).with_name("broker.yml"))
 # the agents of this scenario do not use these
@@ -25,31 +25,26 @@ FORMER = {
 CONNECT = """
 import json, sys
 host, password = sys.argv[1], open("/etc/swf-testbed/secrets/broker_password").read().strip()
-def connect():
-    return Connection(host, 61613, "swf", password, "/etc/swf-broker/secrets/tls.pem", 30)
+def login(passcode=password):
+    plain = connect(host, 61613, 30)
+    client = Connection(pinned(plain, "/etc/swf-broker/secrets/tls.pem"), 30)
+    client.connect(host, "swf", passcode)
+    return client
 def subscribed(*destinations):
     found = []
     for number, destination in enumerate(destinations):
-        client = connect()
-        headers = {"id": str(number), "destination": destination, "receipt": "subscribed"}
-        client.send("SUBSCRIBE", headers)
-        client.receive("RECEIPT")
+        client = login()
+        client.confirmed("SUBSCRIBE", {"id": str(number), "destination": destination})
         found.append(client)
     return found
 def send(destination, *bodies):
-    client = connect()
+    client = login()
     for body in bodies:
-        client.send("SEND", {"destination": destination, "persistent": "true", "receipt": "sent"}, body)
-        client.receive("RECEIPT")
+        client.confirmed("SEND", {"destination": destination, "persistent": "true"}, body)
     client.close()
 def received(client, seconds=2):
-    import time
-    client._deadline, found = time.monotonic() + seconds, []
-    try:
-        while True:
-            found.append(client.receive("MESSAGE")[1])
-    except BrokerError:
-        client.close()
+    found = [frame.body for frame in client.messages(seconds)]
+    client.close()
     return found
 """
 
@@ -60,7 +55,10 @@ def program_on_the_host_of_the_broker(lab):
 
     def run(lines: str):
         host = lab.host(lab.services)
-        source = Path(stomp.__file__).read_text() + CONNECT + lines
+        modules = [Path(module.__file__).read_text() for module in (stomp, sockets)]
+        # valid only at the beginning
+        modules[1] = modules[1].replace("from __future__ import annotations\n", "")
+        source = "".join(modules) + CONNECT + lines
         done = host.run("python3 -c %s %s", source, lab.addresses[lab.services])
         assert done.rc == 0, done.stderr
         return json.loads(done.stdout)
@@ -83,7 +81,7 @@ for name, destinations in {
 try:
     subscribed("/topic/epicqueue")
     results["refused"] = ""
-except BrokerError as error:
+except StompError as error:
     results["refused"] = str(error)
 print(json.dumps(results))
 """)
@@ -100,15 +98,13 @@ def refusal(action):
     try:
         action()
         return ""
-    except BrokerError as error:
+    except StompError as error:
         return str(error)
 def wrong():
-    Connection(host, 61613, "swf", "wrong", "/etc/swf-broker/secrets/tls.pem", 30)
+    login("wrong")
 def manage():
-    client = connect()
-    client.send("SEND", {"destination": "activemq.management", "receipt": "r",
-                         "_AMQ_ResourceName": "broker", "_AMQ_OperationName": "getVersion"}, "[]")
-    client.receive("RECEIPT")
+    login().confirmed("SEND", {"destination": "activemq.management",
+                               "_AMQ_ResourceName": "broker", "_AMQ_OperationName": "getVersion"}, "[]")
 print(json.dumps([refusal(wrong), refusal(manage)]))
 """)
     assert all(found) and "password is invalid" in found[0]

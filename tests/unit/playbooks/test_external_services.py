@@ -103,6 +103,7 @@ def running(instance):
     return (instance.state / "run/supervisord.pid").read_text(), files
 
 
+@pytest.mark.nightly
 def test_a_run_with_services_of_others(instance):
     with Leaks("canary") as leaks:
         code, output = instance.play(PLAY, "-vvv", "--diff")
@@ -144,6 +145,7 @@ def test_a_broker_that_does_not_do_what_the_stack_needs(instance):
     assert not (instance.folder / ".config/swf-testbed/supervisord.conf").exists()
 
 
+@pytest.mark.nightly
 def test_a_broker_that_forbids_the_check(instance):
     answers = [
         "CONNECTED\nversion:1.2\nheart-beat:30000,30000\n\n",

@@ -101,6 +101,7 @@ def an_instance():
         instance.stop()
 
 
+@pytest.mark.nightly
 def test_the_servers_of_an_instance_from_preflight_to_the_uninstall(instance):
     with Leaks("canary-of-redis") as leaks:
         code, output = instance.play(PLAY, "-vvv", "--diff")
