@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Tests of removal never run as root: what goes wrong in one of them must not be able to reach the
-machine."""
+machine. Other tests need several logins."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 def as_nobody():
     """Options of subprocess for a program that has no privileges, if this process could have some."""
-    return {"preexec_fn": _become_nobody} if os.getuid() == 0 else {}
+    return {"preexec_fn": lambda: _become(NOBODY, NOBODY)} if os.getuid() == 0 else {}
 
 
 def as_myself():
@@ -28,16 +28,22 @@ def as_myself():
     return {"preexec_fn": _become_root} if os.getuid() == 0 else {}
 
 
-def _become_nobody():
+def _become(user, group):
     # the effective user may be another one already
     os.seteuid(0)
     os.setgroups([])
-    os.setresgid(NOBODY, NOBODY, NOBODY)
-    os.setresuid(NOBODY, NOBODY, NOBODY)
+    os.setresgid(group, group, group)
+    os.setresuid(user, user, user)
 
 
 def run_as_nobody(command, check=False, **options):
-    """Run a program that needs the Python of the tests and this checkout.
+    """Run a program without privileges that needs the Python of the tests and this checkout."""
+    return run_as(NOBODY, NOBODY, command, check=check, **options)
+
+
+def run_as(user, group, command, check=False, **options):
+    """Run a program with the rights of a user and a group (numbers) if this is root. It may need the
+    Python of the tests and this checkout.
 
     Both may be in a home that is closed to others. Then the program gets mounts of its own, where
     empty directories cover the closed ones, and contain nothing but what it needs.
@@ -49,7 +55,8 @@ def run_as_nobody(command, check=False, **options):
         for path in needed
     } - {None}
     if os.getuid() != 0 or not closed:
-        return subprocess.run(command, check=check, **as_nobody(), **options)
+        become = {"preexec_fn": lambda: _become(user, group)} if os.getuid() == 0 else {}
+        return subprocess.run(command, check=check, **become, **options)
     script = [
         *("exec %d<%s" % (number, _quoted(path)) for number, path in enumerate(needed, 3)),
         *("mount -t tmpfs -o mode=755 none %s" % _quoted(path) for path in closed),
@@ -57,7 +64,7 @@ def run_as_nobody(command, check=False, **options):
     for number, path in enumerate(needed, 3):
         script.append("mkdir -p %s" % _quoted(path))
         script.append("mount -c --bind /proc/self/fd/%d %s" % (number, _quoted(path)))
-    script.append('exec setpriv --reuid=%d --regid=%d --clear-groups "$@"' % (NOBODY, NOBODY))
+    script.append('exec setpriv --reuid=%d --regid=%d --clear-groups "$@"' % (user, group))
     return subprocess.run(
         ["unshare", "--mount", "sh", "-ec", "\n".join(script), "sh", *command],
         preexec_fn=_become_root,

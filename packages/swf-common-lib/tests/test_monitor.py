@@ -161,6 +161,14 @@ def test_a_refused_request_is_not_tried_again(status: int) -> None:
         assert len(stand_in.requests) == 1
 
 
+def test_a_request_beyond_the_rights_of_the_token_shows_the_cause() -> None:
+    cause = "The login may not change it. Evidence: it is of lab. Fix: use another login"
+    for answer, shown in (({"detail": cause}, cause), ("<html>\n", "check SWF_API_TOKEN")):
+        with StandInMonitor((403, answer)) as stand_in, pytest.raises(TokenError) as error:
+            client(stand_in.url).create_run()
+        assert str(error.value) == f"the monitor refused the token (403): {shown}"
+
+
 def test_a_client_that_is_not_patient_fails_at_once() -> None:
     with pytest.raises(MonitorUnavailable) as error:
         client(f"http://127.0.0.1:{free_port()}", patient=False).summary()

@@ -102,7 +102,9 @@ def test_issue_and_revoke(operator):
     assert operator.placed("broker.json") == [
         {"login": "alice", "namespace": "alice", "password": password}
     ]
-    assert operator.placed("monitor.json") == [{"login": "alice", "token": token}]
+    assert operator.placed("monitor.json") == [
+        {"login": "alice", "namespace": "alice", "token": token}
+    ]
     # a second login, and the first one again
     report = operator.run("issue_credentials.yml")
     assert "was issued before; its secrets did not change" in report

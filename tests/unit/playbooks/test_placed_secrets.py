@@ -224,7 +224,9 @@ def test_placing_secrets_shows_them_to_no_callback_plugin(inventory):
     assert PASSWORD in (inventory / "redis/secrets/password.conf").read_text()
     assert "\nalice=ENC(" in users
     placed = (inventory / "host/logins_dir/monitor.json").read_text()
-    assert json.loads(placed) == [{"login": "alice", "token": ISSUED["token"]}]
+    assert json.loads(placed) == [
+        {"login": "alice", "namespace": "alice", "token": ISSUED["token"]}
+    ]
     issued = (ISSUED["password"], ISSUED["token"])
     leaks = Leaks(API_TOKEN, PASSWORD, INDEX_TOKEN, *issued, *keys)
     for number, done in enumerate(outputs):

@@ -47,7 +47,7 @@ class MonitorResponseError(MonitorError):
 
 
 class TokenError(MonitorResponseError):
-    """The monitor refused the token (401, 403)."""
+    """The monitor refused the token (401), or its rights are not sufficient (403)."""
 
 
 class MonitorClient:
@@ -217,12 +217,12 @@ class MonitorClient:
         status = response.status
         if (status >= 500 and not (accept_503 and status == 503)) or status == 429:
             raise MonitorUnavailable(f"returned {status} for {method} {path}")
+        text = response.data.decode("utf-8", "replace")
         if status in (401, 403):
-            raise TokenError(
-                status, f"the monitor refused the token ({status}): check SWF_API_TOKEN"
-            )
+            # a 403 of our monitor has the cause, the evidence and the fix
+            cause = _detail(text) if "Fix: " in text else "check SWF_API_TOKEN"
+            raise TokenError(status, f"the monitor refused the token ({status}): {cause}")
         if 300 <= status < 500:
-            text = response.data.decode("utf-8", "replace")
             raise MonitorResponseError(
                 status,
                 f"the monitor returned {status} for {method} {path}: {text[:300]}",

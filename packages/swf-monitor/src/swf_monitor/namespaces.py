@@ -27,8 +27,11 @@ class NamespaceError(Exception):
     and the fix."""
 
 
-def claim(claim: Claim, agent: str) -> Namespace:
+def claim(claim: Claim, agent: str, *, adopts_runs: bool = True) -> Namespace:
     """Claim a namespace, or confirm the claim of its owner.
+
+    Args:
+        adopts_runs: Whether the claimant may change runs without a namespace.
 
     Raises:
         NamespaceError: it belongs to another owner, who was seen recently enough.
@@ -45,7 +48,8 @@ def claim(claim: Claim, agent: str) -> Namespace:
             row = Namespace(name=claim.name, owner=claim.owner, namespace_id=uuid.uuid4().hex)
         row.last_seen, row.last_agent = now, agent
         row.save()
-        _adopt_runs(row)
+        if adopts_runs:
+            _adopt_runs(row)
     return row
 
 
@@ -57,7 +61,9 @@ def _adopt_runs(row: Namespace) -> None:
     Run.objects.filter(namespace="", metadata__isnull=True).update(namespace=row.name)
 
 
-def confirm(name: str, owner: str, namespace_id: str, agent: str) -> None:
+def confirm(
+    name: str, owner: str, namespace_id: str, agent: str, *, adopts_runs: bool = True
+) -> None:
     """Confirm the claim of an agent that works.
 
     Raises:
@@ -72,7 +78,7 @@ def confirm(name: str, owner: str, namespace_id: str, agent: str) -> None:
         return
     if not namespace_id:
         # an agent without work in the namespace
-        claim(Claim(name, owner), agent)
+        claim(Claim(name, owner), agent, adopts_runs=adopts_runs)
         return
     row = Namespace.objects.filter(name=name).first()
     if row and row.owner != owner:

@@ -20,7 +20,7 @@ if not SECRET_KEY:
     raise ConfigurationError("SECRET_KEY (or SECRET_KEY_FILE) is not set")
 DEBUG = env.flag("DEBUG")
 ALLOWED_HOSTS = words("ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]")
-# The issued logins with their API tokens. The file may change at any time.
+# The issued logins with their API tokens and namespaces. The file may change at any time.
 LOGINS_FILE = Path(env.text("SWF_API_LOGINS_FILE")) if env.text("SWF_API_LOGINS_FILE") else None
 CSRF_TRUSTED_ORIGINS = words("CSRF_TRUSTED_ORIGINS")
 
@@ -105,7 +105,10 @@ NAMESPACE_EXPIRY_DAYS = env.seconds("SWF_NAMESPACE_KEEP_DAYS", 30.0)
 
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["swf_monitor.api.authentication.TokenAuthentication"],
-    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_PERMISSION_CLASSES": [
+        "rest_framework.permissions.IsAuthenticated",
+        "swf_monitor.api.rights.OwnNamespace",
+    ],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
     "DEFAULT_PAGINATION_CLASS": "swf_monitor.api.pagination.Pages",

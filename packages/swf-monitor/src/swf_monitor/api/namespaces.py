@@ -12,8 +12,10 @@ from swf_common_lib.namespace import RULE, valid_namespace
 from swf_common_lib.namespace import Namespace as Claim
 
 from swf_monitor import namespaces
+from swf_monitor.api.rights import refuse_other
 from swf_monitor.api.serializers import NamespaceQuery
 from swf_monitor.api.views import Conflict, ListView, valid
+from swf_monitor.logins import namespace_of
 from swf_monitor.models import Namespace, SetAsideMessage
 
 
@@ -95,9 +97,12 @@ class NamespaceListView(ListView):
 class ClaimView(APIView):
     def post(self, request: Request) -> Response:
         given = valid(ClaimSerializer, request.data)
+        refuse_other(request, given["name"], "the claim")
         try:
             row = namespaces.claim(
-                Claim(given["name"], given["owner"], given["take_over_from"]), given["agent"]
+                Claim(given["name"], given["owner"], given["take_over_from"]),
+                given["agent"],
+                adopts_runs=namespace_of(request.user) is None,
             )
         except namespaces.NamespaceError as error:
             raise Conflict(str(error)) from None
@@ -106,6 +111,7 @@ class ClaimView(APIView):
 
 class DataDirectoryView(APIView):
     def post(self, request: Request, name: str) -> Response:
+        refuse_other(request, name, "the URL")
         try:
             row = namespaces.mark_data(name, **valid(DataDirectorySerializer, request.data))
         except namespaces.NamespaceError as error:
@@ -116,6 +122,7 @@ class DataDirectoryView(APIView):
 class NamespaceView(APIView):
     def delete(self, request: Request, name: str) -> Response:
         """Release a namespace whose agents have stopped. An unknown one is no error."""
+        refuse_other(request, name, "the URL")
         try:
             namespaces.release(name, **valid(ReleaseQuery, request.query_params.dict()))
         except namespaces.NamespaceError as error:
@@ -132,5 +139,7 @@ class SetAsideListView(ListView):
         return rows.filter(namespace=query["namespace"]) if "namespace" in query else rows
 
     def post(self, request: Request) -> Response:
-        row = namespaces.set_aside(**valid(SetAsideSerializer, request.data))
+        given = valid(SetAsideSerializer, request.data)
+        refuse_other(request, given["namespace"], "the message")
+        row = namespaces.set_aside(**given)
         return Response(SetAsideSerializer(row).data, status=status.HTTP_201_CREATED)

@@ -13,6 +13,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from swf_monitor.api import public_shapes
+from swf_monitor.api.rights import given_namespace, refuse_other
 from swf_monitor.api.views import TfListView, valid
 from swf_monitor.models import Counter, Run
 
@@ -21,7 +22,9 @@ logger = logging.getLogger(__name__)
 
 class NextRunNumberView(APIView):
     def post(self, request: Request) -> Response:
-        return Response({"run_number": Run.objects.create(metadata={}).pk, "status": "success"})
+        namespace = given_namespace(request, "", "the run")
+        run = Run.objects.create(metadata={}, namespace=namespace)
+        return Response({"run_number": run.pk, "status": "success"})
 
 
 class NextAgentIdView(APIView):
@@ -64,6 +67,7 @@ class NamespaceView(CheckedView):
     serializer_class = public_shapes.NamespaceSerializer
 
     def confirm(self, given: dict[str, Any]) -> Response:
+        refuse_other(self.request, given["name"], "the request")
         return Response({**given, "created": False, "status": "success"})
 
 

@@ -18,6 +18,7 @@ from swf_common_lib.monitor import NAMESPACE_HEADER
 
 from swf_monitor import health, namespaces, summary
 from swf_monitor.api.public_shapes import NewPublicStfSerializer, NewRunSerializer
+from swf_monitor.api.rights import given_namespace, refuse_other, refuse_other_run
 from swf_monitor.api.serializers import (
     ConfirmationSerializer,
     GoodbyeQuery,
@@ -37,6 +38,7 @@ from swf_monitor.api.serializers import (
     TfFileSerializer,
 )
 from swf_monitor.database import reserve_run_number
+from swf_monitor.logins import namespace_of
 from swf_monitor.models import (
     RUN_BEFORE,
     AgentStatus,
@@ -90,18 +92,31 @@ def _refuse_other(stored: Any, given: dict[str, Any], names: tuple[str, ...]) ->
 
 def _refuse_other_namespace(request: Request, run: Run) -> None:
     """An agent changes no run and no file of another testbed. Agents of the public testbed, and of
-    earlier versions, do not send their namespace."""
+    earlier versions, do not send their namespace.
+
+    Raises:
+        PermissionDenied: the login was issued for another namespace.
+        Conflict: the header of the request has another namespace.
+    """
+    refuse_other_run(request, run)
     own = request.headers.get(NAMESPACE_HEADER)
     if own and run.namespace not in ("", own):
         raise Conflict(f"Run {run.pk} belongs to the namespace {run.namespace}, not to {own}.")
 
 
+def _refuse_other_agents(request: Request, named: dict[str, Any]) -> None:
+    """An issued login neither replaces nor deletes the agents of another testbed."""
+    for agent in SystemAgent.objects.filter(**named):
+        refuse_other(request, agent.namespace, f"the agent {agent.instance_name}")
+
+
 class HeartbeatView(APIView):
     def post(self, request: Request) -> Response:
-        claims = self._confirm_claim(request)
-        agent = SystemAgent(
-            **valid(HeartbeatSerializer, request.data), last_heartbeat=timezone.now()
-        )
+        given = valid(HeartbeatSerializer, request.data)
+        given["namespace"] = given_namespace(request, given.get("namespace", ""), "the heartbeat")
+        _refuse_other_agents(request, {"instance_name": given["instance_name"]})
+        claims = self._confirm_claim(request, given)
+        agent = SystemAgent(**given, last_heartbeat=timezone.now())
         # One statement, so that the first heartbeats of two processes do not conflict.
         SystemAgent.objects.bulk_create(
             [agent],
@@ -113,22 +128,22 @@ class HeartbeatView(APIView):
         )
         if agent.operational_state:
             self._retire_predecessors(agent)
-        if claims:
+        if claims and namespace_of(request.user) is None:
             self._forget_former_name(agent)
         return Response(HeartbeatSerializer(agent).data)
 
-    def _confirm_claim(self, request: Request) -> bool:
+    def _confirm_claim(self, request: Request, given: dict[str, Any]) -> bool:
         """Whether the heartbeat has a claim. A testbed whose namespace was taken over must stop its
         work."""
         claim = valid(ConfirmationSerializer, request.data)
         if claim["namespace_owner"]:
-            agent = valid(HeartbeatSerializer, request.data)
             try:
                 namespaces.confirm(
-                    agent.get("namespace", ""),
+                    given["namespace"],
                     claim["namespace_owner"],
                     claim["namespace_id"],
-                    agent["instance_name"],
+                    given["instance_name"],
+                    adopts_runs=namespace_of(request.user) is None,
                 )
             except namespaces.NamespaceError as error:
                 raise Conflict(str(error)) from None
@@ -136,7 +151,7 @@ class HeartbeatView(APIView):
 
     def _forget_former_name(self, agent: SystemAgent) -> None:
         """An agent of an earlier version had the name TYPE@HOST. If it was killed before the upgrade,
-        that name would count as dead."""
+        that name would count as dead. No issued login had an earlier version."""
         SystemAgent.objects.filter(
             instance_name=f"{agent.agent_type}@{agent.hostname}",
             last_heartbeat__lt=self._silent_since(agent),
@@ -186,6 +201,7 @@ class AgentView(APIView):
         With `pid`, as an agent sends it, only if the last heartbeat is from that process.
         """
         named = valid(GoodbyeQuery, {**request.query_params.dict(), "instance_name": instance_name})
+        _refuse_other_agents(request, named)
         SystemAgent.objects.filter(**named).delete()
         return Response(status=status.HTTP_204_NO_CONTENT)
 
@@ -201,26 +217,30 @@ class RunListView(ListView):
     def post(self, request: Request) -> Response:
         """Create a run with a new number, or with the number of the public testbed's DAQ."""
         given = valid(NewRunSerializer, request.data)
+        namespace = given_namespace(request, given.get("namespace", ""), "the run")
         if "run_number" not in given:
-            run, created = Run.objects.create(**given), True
+            run, created = Run.objects.create(namespace=namespace), True
         else:
-            run, created = _numbered_run(given)
+            run, created = self._numbered_run(request, given)
         return Response(
             RunSerializer(run).data,
             status=status.HTTP_201_CREATED if created else status.HTTP_200_OK,
         )
 
-
-def _numbered_run(given: dict[str, Any]) -> tuple[Run, bool]:
-    with transaction.atomic():
-        run, created = Run.objects.select_for_update().get_or_create(pk=given["run_number"])
-        if created:
-            reserve_run_number(run.pk)
-        run.metadata = given.get("run_conditions") or {}
-        if "start_time" in given and run.status in RUN_BEFORE[RunStatus.RUNNING]:
-            run.status, run.started_at = RunStatus.RUNNING, given["start_time"]
-        run.save()
-    return run, created
+    def _numbered_run(self, request: Request, given: dict[str, Any]) -> tuple[Run, bool]:
+        with transaction.atomic():
+            run, created = Run.objects.select_for_update().get_or_create(
+                pk=given["run_number"],
+                defaults={"namespace": given_namespace(request, "", "the run")},
+            )
+            refuse_other_run(request, run)
+            if created:
+                reserve_run_number(run.pk)
+            run.metadata = given.get("run_conditions") or {}
+            if "start_time" in given and run.status in RUN_BEFORE[RunStatus.RUNNING]:
+                run.status, run.started_at = RunStatus.RUNNING, given["start_time"]
+            run.save()
+        return run, created
 
 
 class RunView(APIView):
