@@ -91,6 +91,8 @@ class ActionModule(ActionBase):
             )
         if result["health_checked"]:
             result["msg"] = "%s. %s" % (result["msg"].rstrip("."), checked_with(result))
+        if "failed_step" in result:
+            result["msg"] = "%s %s" % (result["msg"], failed_step(result))
         if options["because"] and not self._task.check_mode:
             result["msg"] = "%s %s" % (options["because"], result["msg"])
         if "failed" not in result:
@@ -144,6 +146,7 @@ class ActionModule(ActionBase):
             "ca_cert": options["ca_cert"],
         }
         order = dict(common, url=health["start_url"])
+        self._run_steps(options, health.get("stack_steps", {}), result, task_vars)
         daemon = self._step("supervisor_daemon", task_vars, config=conf, start_order=order)
         applied = self._step(
             "supervisor_program",
@@ -178,6 +181,29 @@ class ActionModule(ActionBase):
                 **bad,
                 **release,
             )
+
+    def _run_steps(
+        self,
+        options: Mapping[str, Any],
+        stack_steps: Mapping[str, Any],
+        result: dict[str, Any],
+        task_vars: dict[str, Any] | None,
+    ) -> None:
+        """Run the steps that were saved with the release. A failure does not end the rollback: the
+        programs may work without them."""
+        if not stack_steps.get("steps"):
+            return
+        try:
+            answer = self._step(
+                "stack_steps",
+                task_vars,
+                config=options["files"][0],
+                log_tail=options["log_tail"],
+                **stack_steps,
+            )
+            result["changed"] = result["changed"] or answer["changed"]
+        except StepError as error:
+            result["failed_step"] = str(error)
 
     def _suspects(
         self, options: Mapping[str, Any], task_vars: dict[str, Any] | None
@@ -229,6 +255,10 @@ def checked_with(result: Mapping[str, Any]) -> str:
         else "of the inventory, because none were saved with it",
         ", ".join(result["probes"]),
     )
+
+
+def failed_step(result: Mapping[str, Any]) -> str:
+    return "A step of the stack failed in the rollback. Evidence: %s" % result["failed_step"]
 
 
 def names(paths: Iterable[str]) -> str:
@@ -285,6 +315,8 @@ def story(options: Mapping[str, Any], result: Mapping[str, Any]) -> str:
         )
     else:
         lines.append("This was a check run, nothing was changed.")
+    if "failed_step" in result:
+        lines.append(failed_step(result))
     return "\n".join(lines)
 
 

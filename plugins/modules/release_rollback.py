@@ -17,8 +17,12 @@ description:
   - The health page and the probes are those that were saved with the release, and the message
     names them. For a release without them, O(health_url), O(probes) and O(components) are used.
     Without any, the health is not checked, and the message reports that.
+  - Before programs start, the steps of the stack run that were saved with the release for a rollback,
+    as by M(bnlnpps.swf_testbed.stack_steps). If one fails, the rollback continues, and the message
+    reports it.
   - Programs start in the order of O(bnlnpps.swf_testbed.supervisor_program#module:start_order).
-  - It is one task for M(bnlnpps.swf_testbed.supervisor_daemon),
+  - It is one task for M(bnlnpps.swf_testbed.stack_steps),
+    M(bnlnpps.swf_testbed.supervisor_daemon),
     M(bnlnpps.swf_testbed.supervisor_program), M(bnlnpps.swf_testbed.testbed_health) and
     M(bnlnpps.swf_testbed.release_activate).
   - In a C(rescue), with O(failure), it rolls back to the active release and then fails in any case.
@@ -177,6 +181,11 @@ probes_saved:
   returned: when the health was checked
   type: bool
   sample: true
+failed_step:
+  description: The failure of a step of the stack.
+  returned: when one failed
+  type: str
+  sample: "The step collect failed. Evidence: manage collect ended with the status 3 and printed nothing."
 gate_failed:
   description: The failure, and the result of the rollback.
   returned: with O(later=true) and O(defer=true)

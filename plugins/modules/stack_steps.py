@@ -18,7 +18,8 @@ description:
     In addition, a step has the variable C(SWF_STEP), as C(COMPONENT/NAME).
   - Records in C(steps.json), next to O(config), which steps are done, for each release. A step runs
     again when its command, its environment or one of its secrets changes. While the release is not
-    active, all of its steps run at each attempt. So a step must be able to run twice.
+    active, all of its steps run at each attempt. So a step must be able to run twice. The record of
+    steps that are not in O(steps) does not change.
   - If a step fails, the following ones do not run.
   - No secret is in an argument or a result.
 options:
@@ -65,6 +66,11 @@ options:
         description: Name of a secret that the command reads from its standard input, with a line break.
         type: str
         default: ""
+      rollback:
+        description: Whether it replaces the result of other releases, so that it is no longer done for them. A
+          rollback runs these steps of the restored release, and no others.
+        type: bool
+        default: false
   services:
     description: Servers that the instance runs for itself. Those that do not run are started before a step that is
       due, and stopped after the last one.
@@ -170,6 +176,7 @@ def main() -> None:
                     "timeout": {"type": "int", "default": 300},
                     # the name of a secret
                     "input_secret": {"type": "str", "default": "", "no_log": False},
+                    "rollback": {"type": "bool", "default": False},
                 },
             },
             "services": {

@@ -16,6 +16,7 @@ def test_an_upgrade_to_another_commit_and_back(site):
     assert "Another page" in site.get("/") and site.releases() != before
     done = site.play("playbooks/rollback.yml")
     assert done.returncode == 0 and site.releases() == before, done.stdout
+    assert "Another page" not in site.get("/")
 
 
 def test_a_step_that_fails_changes_nothing(site):

@@ -17,7 +17,7 @@ import shlex
 import signal
 import subprocess
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.files import (
@@ -187,8 +187,12 @@ class Steps:
                 "wait for the other run, then run again",
             )
         record = self.recorded(existing(root, "releases"))
-        done = record.get(release, {}) if is_active else {}
-        new = record[release] = {}
+        former, named_here = record.get(release, {}), {step["name"] for step in steps}
+        done = former if is_active else {}
+        # a rollback runs some of the steps only
+        new = record[release] = {
+            name: digest for name, digest in former.items() if name not in named_here
+        }
         with contextlib.ExitStack() as servers:
             for step in steps:
                 self.one(step, conf, done, new, record, servers)
@@ -218,13 +222,18 @@ class Steps:
         else:
             # those that do not run yet: supervisord starts after the steps
             servers.enter_context(served(self.config, self.services))
+            # before it runs: one that fails may have replaced a part
+            forget(record.values(), step, digest)
+            self.write(record)
             result = self.of_step(step, component)
         self.results.append({"name": step["name"], **result})
         new[step["name"]] = digest
         if "output" in result:
-            forget(record, step["name"], digest)
-            with replacing(self.path) as stream:
-                json.dump(record, stream, indent=1, sort_keys=True)
+            self.write(record)
+
+    def write(self, record: Mapping[str, Mapping[str, str]]) -> None:
+        with replacing(self.path) as stream:
+            json.dump(record, stream, indent=1, sort_keys=True)
 
     def recorded(self, releases: Sequence[str]) -> dict[str, dict[str, str]]:
         """{release: {step: digest}} of the releases on this host."""
@@ -285,13 +294,13 @@ class Steps:
         return status, output
 
 
-def forget(record: dict[str, dict[str, str]], name: str, digest: str) -> None:
-    """Remove a step of the releases in which it had other secrets: what it did with them may be
-    replaced now, as a token in a database."""
-    secrets = digest.split()[1]
-    for release, done in record.items():
-        if name in done and done[name].split()[1:] != [secrets]:
-            record[release] = {other: value for other, value in done.items() if other != name}
+def forget(releases: Iterable[dict[str, str]], step: Step, digest: str) -> None:
+    """Remove a step of the releases whose result it replaces: of all if a rollback runs it, otherwise
+    of those in which it had other secrets, as a token in a database."""
+    name, secrets = step["name"], digest.split()[1]
+    for done in releases:
+        if name in done and (step["rollback"] or done[name].split()[1:] != [secrets]):
+            del done[name]
 
 
 def attempt(

@@ -25,7 +25,7 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.files 
 )
 
 FOLDER = "known_good"
-#: the probes of the release, as the role testbed writes them
+#: the probes of the release, and its steps for a rollback, as the role testbed writes them
 HEALTH = "health.json"
 HEALTH_KEYS = {"url", "start_url", "probes", "components"}
 

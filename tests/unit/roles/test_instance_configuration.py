@@ -294,6 +294,46 @@ def test_a_step_that_fails_leads_to_the_rollback(instance):
 
 
 @pytest.mark.nightly
+def test_a_rollback_runs_the_steps_that_its_release_has_for_it(instance):
+    """Not those of the newer stack, and no migration; a failure does not end it."""
+
+    def stack(word):
+        one = {"component": "monitor", "timeout": 30}
+        migrate = dict(one, name="migrate", command="manage migrate")
+        collect = dict(one, name="collect", command="manage " + word, rollback=True)
+        return dict(STACK, steps=[migrate, collect])
+
+    def done():
+        return [line.split()[0] for line in (instance.folder / "done").read_text().splitlines()]
+
+    back = {"tasks": [{"ansible.builtin.import_tasks": str(TASKS / "rollback.yml")}]}
+    choice = {"swf_testbed_rollback_because": "", "swf_testbed_min_uptime": 1}
+    try:
+        first = instance.change_over(stack("old"))
+        assert first.returncode == 0, first.stdout
+        instance.build("2-b", show="#!/bin/sh\nexit 3\n", manage=MANAGE)
+        failed = instance.change_over(stack("new"))
+        assert failed.returncode != 0 and "The release 1-a serves again" in failed.stdout
+        assert done() == ["migrate", "old", "migrate", "new", "old"], failed.stdout
+
+        instance.build("3-c", show=SHOW, manage=MANAGE)
+        assert instance.change_over(stack("new")).returncode == 0
+        broken = instance.root / "releases/1-a/bin/manage"
+        broken.write_text("#!/bin/sh\necho old again >>$SHOW_IN/done; exit 4\n")
+        asked = instance.play(stack("new"), **back, swf_testbed_rollback_to="1-a", **choice)
+        text = " ".join(asked.stdout.split())
+        assert asked.returncode == 0 and "from the release 3-c to 1-a" in text, text
+        assert "A step of the stack failed in the rollback. Evidence: The step collect" in text
+        assert done()[5:] == ["migrate", "new", "old"], text
+        assert os.readlink(instance.root / "current").endswith("1-a") and len(instance.pids()) == 2
+    finally:
+        run_module(
+            "supervisor_daemon",
+            {"config": str(instance.config / "supervisord.conf"), "state": "stopped"},
+        )
+
+
+@pytest.mark.nightly
 def test_a_rollback_checks_the_health_with_the_probes_of_its_release(instance):
     """Those of the new stack may ask for what the former one does not have."""
     server = Server()

@@ -44,6 +44,10 @@ OPTIONS = {"failure": FAILURE, "doing": "Apply the programs' configuration", "re
             "Nothing was restored. Evidence: there is no active",
         ),
         ({"serves": False}, "This was a check run"),
+        (
+            {"serves": True, "id": "1-a", "health_checked": False, "failed_step": "no collect"},
+            "A step of the stack failed in the rollback. Evidence: no collect",
+        ),
     ],
 )
 def test_the_message_says_what_failed_and_what_became_of_it(result, expected):

@@ -178,6 +178,29 @@ def test_a_secret_that_came_with_a_failed_release_is_replaced_again(host):
     assert results(host.run(MIGRATE, dict(COLLECT, component="agent"))) == ["ran", "recorded"]
 
 
+def test_a_step_for_a_rollback_replaces_the_result_of_other_releases(host):
+    collect = dict(COLLECT, rollback=True)
+    host.program("manage", TOUCH)
+    host.run(MIGRATE, collect)
+    host.activate()
+    host.configure("r2")
+    host.program("manage", 'echo "part of $1" >>done; [ "$1" != collect ]\n')
+    assert host.run(MIGRATE, collect)["failed"]
+    # the rollback of the failed release, which runs no other step
+    host.configure("r1")
+    assert results(host.run(collect)) == ["ran"]
+    assert results(host.run(MIGRATE, collect)) == ["recorded", "recorded"]
+    # and one that somebody asked for
+    host.configure("r2")
+    host.program("manage", TOUCH)
+    host.run(MIGRATE, collect)
+    host.activate()
+    host.configure("r1")
+    assert results(host.run(collect)) == ["ran"]
+    host.activate()
+    assert results(host.run(MIGRATE, collect)) == ["recorded", "recorded"]
+
+
 def test_a_release_that_is_not_active_starts_with_the_first_step_again(host):
     """Between the attempts somebody may have restored the database."""
     host.program("manage", '[ "$1" != collect ] || exit 1\n' + TOUCH)
@@ -200,7 +223,7 @@ def test_a_failed_step_is_explained_and_ends_the_steps(host):
         "a first line\nno table x, token ***\n***"
     ), answer["msg"]
     assert "Fix: remove the cause, then run site.yml again" in answer["msg"]
-    assert host.done() == [] and not (host.folder / "etc/steps.json").exists()
+    assert host.done() == [] and host.record() == {"r1": {}}
 
 
 def test_the_output_is_cut_to_its_end(host):
