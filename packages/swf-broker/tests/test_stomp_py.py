@@ -93,8 +93,10 @@ def connect(
         client.connection.disconnect()
 
 
-def ready(client: Client, address: str = "/topic/ready") -> None:
+def ready(client: Client) -> None:
     """Wait until the broker has handled the frames of a client so far."""
+    # of this client alone: another one may still be subscribed to its own
+    address = f"/topic/ready-{id(client)}"
     client.connection.subscribe(address, id="ready", ack="auto")
     client.connection.send(address, "ready")
     assert client.next() == "ready"

@@ -59,7 +59,8 @@ def test_stop_signals(site: Site, number: signal.Signals) -> None:
     program, _ = site.serve("--setup")
     began = time.monotonic()
     assert program.stop(number) == 0
-    assert time.monotonic() - began < 5
+    # without waiting for anything, also on a busy machine
+    assert time.monotonic() - began < 10
     assert [line["message"] for line in program.lines[-2:]] == ["stopping", "stopped"]
     # the journal of SQLite is empty
     assert {path.name for path in (site.folder / "monitor").iterdir()} == {
@@ -104,7 +105,8 @@ def test_request_that_never_ends_does_not_block_the_stop(site: Site) -> None:
         time.sleep(0.5)
         began = time.monotonic()
         assert program.stop() == 0
-        assert time.monotonic() - began < 5
+        # without waiting for anything, also on a busy machine
+    assert time.monotonic() - began < 10
         assert program.lines[-1]["message"] == "stopped with requests unanswered"
         waiting.join(10)
 
@@ -123,7 +125,8 @@ def test_clients_that_stay_connected_do_not_block_the_stop(site: Site) -> None:
         time.sleep(1.5)
         began = time.monotonic()
         assert program.stop() == 0
-        assert time.monotonic() - began < 5
+        # without waiting for anything, also on a busy machine
+    assert time.monotonic() - began < 10
 
 
 def test_websocket_is_refused(site: Site) -> None:
