@@ -105,8 +105,7 @@ def test_request_that_never_ends_does_not_block_the_stop(site: Site) -> None:
         time.sleep(0.5)
         began = time.monotonic()
         assert program.stop() == 0
-        # without waiting for anything, also on a busy machine
-    assert time.monotonic() - began < 10
+        assert time.monotonic() - began < 5
         assert program.lines[-1]["message"] == "stopped with requests unanswered"
         waiting.join(10)
 
@@ -125,8 +124,7 @@ def test_clients_that_stay_connected_do_not_block_the_stop(site: Site) -> None:
         time.sleep(1.5)
         began = time.monotonic()
         assert program.stop() == 0
-        # without waiting for anything, also on a busy machine
-    assert time.monotonic() - began < 10
+        assert time.monotonic() - began < 5
 
 
 def test_websocket_is_refused(site: Site) -> None:
