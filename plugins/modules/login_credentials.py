@@ -15,14 +15,15 @@ description:
   - With O(state=issued), generates a password for the broker and a token for the API of the monitor,
     adds the login to the list of issued logins in C(swf_testbed_controller_dir), and writes one file
     for the inventory of the developer, encrypted with Ansible Vault. Its variables are the addresses
-    of the broker and the monitor, the two secrets, the namespace of the login, and the CA of the
-    testbed. If the inventory has a private index, and C(swf_testbed_package_index_users) a user who may only read, it has the
+    of the broker and the monitor, the two secrets, the namespace of the login, the beginning of the
+    names of its scratch addresses at the broker, and the CA of the testbed. If the inventory has a private index, and C(swf_testbed_package_index_users) a user who may only read, it has the
     access of that user, too.
   - With O(state=revoked), removes the login from the list, and records that without its secrets.
   - The list is data of the inventory like other secrets. The roles place it on the hosts of the broker and
     the monitor, which follow it while they run.
   - The namespace of a login has its name. In the broker, the login may use the destinations whose
-    names begin with C(swf.LOGIN.).
+    names begin with C(swf.LOGIN.). At the monitor, it reads everything and changes this namespace
+    alone.
   - Encrypts with the vault password of the run. Of several vault ids, it uses the one with the name of the
     login, or the one that C(ANSIBLE_VAULT_ENCRYPT_IDENTITY) selects.
   - Runs only on the controller. Use it with C(run_once), in a play for all hosts of the testbed.

@@ -99,6 +99,8 @@ class Lab:
             "swf_testbed_broker_tls": values.truth("swf_testbed_broker_tls"),
             "swf_testbed_broker_user": issued["login"],
             "swf_testbed_broker_password": issued["password"],
+            # the login may not use other names
+            "swf_testbed_broker_probe_prefix": "swf.%s.probe." % issued["namespace"],
             "swf_testbed_monitor_url": values.text("swf_testbed_monitor_url"),
             "swf_testbed_api_token": issued["token"],
             NAMESPACE: issued["namespace"],
@@ -157,8 +159,8 @@ class Lab:
                 "login": login,
                 "path": path,
                 "settings": "\n".join(
-                    security_setting(address, login)
-                    for address in ("swf.%s.#" % login, "/queue/swf.%s.#" % login)
+                    security_setting(address % login, login)
+                    for address in ("swf.%s.#", "/queue/swf.%s.#", "/topic/swf.%s.#")
                 ),
             }
         if not self.has("monitor"):

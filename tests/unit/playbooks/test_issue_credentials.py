@@ -95,6 +95,7 @@ def test_issue_and_revoke(operator):
     assert found["swf_testbed_broker_user"] == "alice"
     assert found["swf_testbed_broker_port"] == 61613
     assert found["swf_testbed_broker_tls"] is False
+    assert found["swf_testbed_broker_probe_prefix"] == "swf.alice.probe."
     assert found["swf_testbed_monitor_url"] == "http://127.0.0.1:8002"
     assert operator.file.read_bytes().startswith(b"$ANSIBLE_VAULT;1.2;AES256;alice\n")
     password, token = found["swf_testbed_broker_password"], found["swf_testbed_api_token"]
@@ -134,6 +135,7 @@ def test_external_services(operator):
         "The broker broker.example.org is external.",
         "artemis-roles.properties: alice = alice",
         '<security-setting match="swf.alice.#">',
+        '<security-setting match="/topic/swf.alice.#">',
         '<permission type="consume" roles="testbed,alice"/>',
         "The monitor https://monitor.example.org is external.",
         'username="alice"',

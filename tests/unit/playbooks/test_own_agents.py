@@ -62,13 +62,12 @@ class Login:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
         path.chmod(0o600)
-        return path
-
-    def give(self):
-        """Make all files those of the login."""
-        for path in [self.home, *self.home.rglob("*")]:
+        for made in (path, *path.parents):
             if os.geteuid() == 0:
-                os.lchown(path, self.owner.pw_uid, self.owner.pw_gid)
+                os.chown(made, self.owner.pw_uid, self.owner.pw_gid)
+            if made == self.home:
+                break
+        return path
 
     def play(self, playbook, *arguments, code=0):
         """The output of a playbook.
@@ -90,7 +89,6 @@ class Login:
             ANSIBLE_NOCOLOR="1",
             PYTHONDONTWRITEBYTECODE="1",
         )
-        self.give()
         done = run_as(
             self.owner.pw_uid,
             self.owner.pw_gid,
