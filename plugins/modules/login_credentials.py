@@ -16,8 +16,9 @@ description:
     adds the login to the list of issued logins in C(swf_testbed_controller_dir), and writes one file
     for the inventory of the developer, encrypted with Ansible Vault. Its variables are the addresses
     of the broker and the monitor, the two secrets, the namespace of the login, the beginning of the
-    names of its scratch addresses at the broker, and the CA of the testbed. If the inventory has a private index, and C(swf_testbed_package_index_users) a user who may only read, it has the
-    access of that user, too.
+    names of its scratch addresses at the broker, and the CA of the testbed. If the inventory has a
+    private index, and C(swf_testbed_package_index_users) a user who may only read, it has the access
+    of that user, too.
   - With O(state=revoked), removes the login from the list, and records that without its secrets.
   - The list is data of the inventory like other secrets. The roles place it on the hosts of the broker and
     the monitor, which follow it while they run.
