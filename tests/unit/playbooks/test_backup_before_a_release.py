@@ -100,6 +100,7 @@ def a_host():
     shutil.rmtree(folder)
 
 
+@pytest.mark.nightly
 def test_the_file_of_the_reference_stack(host):
     database = host.home / ".local/state/swf-testbed/monitor/db.sqlite3"
     database.parent.mkdir(parents=True)

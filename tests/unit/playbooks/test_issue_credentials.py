@@ -86,6 +86,7 @@ def an_operator():
     shutil.rmtree(home)
 
 
+@pytest.mark.nightly
 def test_issue_and_revoke(operator):
     operator.inventory(OURS)
     report = operator.run("issue_credentials.yml", "-vvv", "--diff")

@@ -100,7 +100,10 @@ def a_controller():
     shutil.rmtree(folder)
 
 
-@pytest.mark.parametrize("gathering, gather", [("explicit", "false"), ("smart", "true")])
+@pytest.mark.parametrize(
+    "gathering, gather",
+    [("explicit", "false"), pytest.param("smart", "true", marks=pytest.mark.nightly)],
+)
 def test_a_cached_layout_is_not_used(controller, gathering, gather):
     cache = {
         "ANSIBLE_CACHE_PLUGIN": "jsonfile",

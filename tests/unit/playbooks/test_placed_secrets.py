@@ -208,6 +208,7 @@ def keys_of(folder):
     return {path.read_text().splitlines()[2] for path in folder.rglob("*.key")}
 
 
+@pytest.mark.nightly
 def test_placing_secrets_shows_them_to_no_callback_plugin(inventory):
     seen = Seen(inventory)
     outputs = [run(inventory, seen, "-vvv", "--diff", *more) for more in ([], [], ["--check"])]
