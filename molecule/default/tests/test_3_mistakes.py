@@ -43,10 +43,7 @@ def test_wrong_token(testbed, play, tmp_path):
     done = play("-e", indexes(testbed, token=wrong), "-e", new_lock(tmp_path), limit=testbed.name)
     assert done.returncode != 0
     assert "rejected the credentials" in done.stdout
-    assert (
-        "check the username and the token of the index swf in swf_testbed_pip_indexes"
-        in done.stdout
-    )
+    assert "Check username and token of swf in swf_testbed_pip_indexes" in done.stdout
     assert wrong not in done.stdout + done.stderr
 
 
