@@ -52,17 +52,25 @@ class Client(stomp.ConnectionListener):
 Connect = Callable[..., Client]
 
 
-@pytest.fixture(params=["1.1", "1.2"])
-def version(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
+# each version of the protocol, and each transport: they do not depend on each other
+@pytest.fixture(params=[("1.1", False), ("1.2", True)], ids=["1.1-plain", "1.2-tls"])
+def session(request: pytest.FixtureRequest) -> tuple[str, bool]:
+    version, tls = request.param
+    return version, tls
 
 
-@pytest.fixture(params=[False, True], ids=["plain", "tls"])
+@pytest.fixture
+def version(session: tuple[str, bool]) -> str:
+    return session[0]
+
+
+@pytest.fixture
 def connect(
-    request: pytest.FixtureRequest, start_broker: StartBroker, tmp_path: Path, version: str
+    session: tuple[str, bool], start_broker: StartBroker, tmp_path: Path
 ) -> Iterator[Connect]:
+    version, tls = session
     environment = {"SWF_BROKER_USER": "swf", "SWF_BROKER_PASSWORD": "secret", **ADDRESSES}
-    if request.param:
+    if tls:
         authority = trustme.CA()
         authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
         authority.issue_cert("127.0.0.1").private_key_and_cert_chain_pem.write_to_path(
@@ -82,7 +90,7 @@ def connect(
             try_loopback_connect=False,
             heartbeats=(30_000, 30_000),
         )
-        if request.param:
+        if tls:
             connection.set_ssl(for_hosts=[host], ca_certs=str(tmp_path / "ca.pem"))
         clients.append(Client(connection, headers={"client-id": f"c{len(clients)}"}, **options))
         return clients[-1]

@@ -127,12 +127,15 @@ def made_by_a_playbook():
         ),
         pytest.param("start.yml", [], {}, "Run supervisord", marks=pytest.mark.nightly),
         pytest.param("doctor.yml", [], {}, "Report the findings", marks=pytest.mark.nightly),
-        ("rollback.yml", [], {}, "Roll back to a known good release"),
-        (
+        pytest.param(
+            "rollback.yml", [], {}, "Roll back to a known good release", marks=pytest.mark.nightly
+        ),
+        pytest.param(
             "export_secrets.yml",
             [],
             {"swf_testbed_export_secrets_file": "vault.yml"},
             "Write the secrets of this controller to a vault file",
+            marks=pytest.mark.nightly,
         ),
         pytest.param("site.yml", ["--check"], {}, "Build the release", marks=pytest.mark.nightly),
     ],

@@ -174,7 +174,7 @@ def workflow(root, tmp_path, index):
     "index,trusted,address",
     [
         ("lab", False, "https://index.example.org/"),
-        ("testpypi", True, "https://test.pypi.org/legacy/"),
+        pytest.param("testpypi", True, "https://test.pypi.org/legacy/", marks=pytest.mark.nightly),
         ("pypi", True, None),
     ],
 )

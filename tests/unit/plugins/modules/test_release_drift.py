@@ -20,7 +20,7 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._release.envir
 from helpers.index_server import make_wheel, sha256
 
 
-@pytest.fixture(name="release", params=["uv", "pip"])
+@pytest.fixture(name="release", params=["uv", pytest.param("pip", marks=pytest.mark.nightly)])
 def a_release(request, tmp_path):
     wheels = tmp_path / "wheels"
     wheels.mkdir()
