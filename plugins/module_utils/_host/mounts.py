@@ -116,7 +116,7 @@ def _asked(paths: Sequence[str], limit: float) -> dict[str, str]:
     try:
         deadline = time.monotonic() + limit
         while data.count(b"\n") < len(paths):
-            ready, _, _ = select.select([reader], [], [], max(0.0, deadline - time.monotonic()))
+            ready = select.select([reader], [], [], max(0.0, deadline - time.monotonic()))[0]
             part = os.read(reader, 65536) if ready else b""
             if not part:
                 break

@@ -104,7 +104,7 @@ class Backend(http.server.BaseHTTPRequestHandler):
 
 @pytest.fixture(name="backends", scope="module")
 def two_programs():
-    servers = [http.server.ThreadingHTTPServer(("127.0.0.1", 0), Backend) for _ in range(2)]
+    servers = [http.server.ThreadingHTTPServer(("127.0.0.1", 0), Backend) for _number in range(2)]
     for server in servers:
         threading.Thread(target=server.serve_forever, daemon=True).start()
     yield [server.server_port for server in servers]

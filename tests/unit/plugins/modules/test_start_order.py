@@ -280,7 +280,7 @@ def test_a_killed_module_leaves_no_agent_behind(lab):
         os.setsid()
         lab.applied()
         os._exit(0)
-    until(lambda: (lab.folder / "times").exists(), "the start of the broker")
+    until((lab.folder / "times").exists, "the start of the broker")
     os.killpg(child, signal.SIGKILL)
     os.waitpid(child, 0)
     lab.until_started()
