@@ -3,9 +3,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import json
 import os
+import random
 import re
 import shutil
 import signal
@@ -178,10 +180,13 @@ def run(command_server: subprocess.Popen[str], folder: Path, tmp_path: Path) -> 
 
 
 def free_ports() -> list[str]:
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(3)]
-    ports = [str(s.getsockname()[1]) for s in sockets]
-    for s in sockets:
-        s.close()
+    # below those of outgoing connections, which could take one while a test starts the programs again
+    ports: list[str] = []
+    for port in random.sample(range(20000, 32000), 100):
+        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            ports.append(str(port))
+        if len(ports) == 3:
+            break
     options = ("--broker-port", "--monitor-port", "--mcp-port")
     return [part for pair in zip(options, ports, strict=True) for part in pair]
 
