@@ -631,18 +631,20 @@ def main() -> None:
     )
     hold(module)
     set_umask()
-    files = ConfigFiles(module)
     with contextlib.ExitStack() as stack:
         if not module.check_mode:
             try:
-                # a simultaneous run would remove the staged files as unwanted ones
+                # a simultaneous run would remove the staged files as unwanted ones, and two runs
+                # would report that they created a directory
                 stack.enter_context(turn(FILES))
             except OSError as error:
-                files.fail(
-                    "another run places files here, or the lock cannot be created; nothing was "
-                    "changed. Evidence: %s. Fix: wait for that run, then run again" % error
+                module.fail_json(
+                    msg="another run places files here, or the lock cannot be created; nothing was "
+                    "changed. Evidence: %s. Fix: wait for that run, then run again" % error,
+                    files=[],
+                    backups=[],
                 )
-        files.run()
+        ConfigFiles(module).run()
 
 
 if __name__ == "__main__":

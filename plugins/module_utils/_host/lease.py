@@ -155,9 +155,10 @@ def renew_in_background(lease: dict[str, Any]) -> None:
     def renew() -> None:
         while True:
             time.sleep(RENEWED_AFTER)
-            found, _age = found_at(path)
-            if found and found["owner"] == lease["owner"]:
-                with contextlib.suppress(OSError):
+            # a failure now may not happen again in a minute
+            with contextlib.suppress(OSError):
+                found, _age = found_at(path)
+                if found and found["owner"] == lease["owner"]:
                     os.utime(path)
 
     threading.Thread(target=renew, daemon=True).start()

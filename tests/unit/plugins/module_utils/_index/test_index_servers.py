@@ -5,6 +5,7 @@ stand-ins; pypiserver is real."""
 from __future__ import annotations
 
 import base64
+import contextlib
 import datetime
 import json
 import os
@@ -407,9 +408,9 @@ def test_what_does_not_speak_http():
                     connection = other.accept()[0]
                 except OSError:
                     return
-                connection.recv(4096)
-                connection.sendall(b"220 mail.example.org ESMTP\r\n")
-                connection.close()
+                with connection, contextlib.suppress(ConnectionError):
+                    connection.recv(4096)
+                    connection.sendall(b"220 mail.example.org ESMTP\r\n")
 
         threading.Thread(target=greet, daemon=True).start()
         item = only({"name": "lab", "url": "http://127.0.0.1:%d/simple/" % other.getsockname()[1]})[
