@@ -414,6 +414,11 @@ def django_site(tmp_path_factory: pytest.TempPathFactory) -> None:
     from swf_monitor.provision import set_up
 
     set_up(TOKEN)
+    # each request sees the changes of its test
+    from swf_monitor.pages import history, overview
+
+    overview.shared.seconds = 0.0
+    history.FRESH |= dict.fromkeys(history.FRESH, 0.0)
 
 
 @pytest.fixture

@@ -21,7 +21,7 @@ def page(address: str = "/") -> str:
 
 
 def banner(text: str) -> tuple[str, str]:
-    found = re.search(r'<section class="banner (\w+)".*?<h2>(.*?)</h2>', text, re.DOTALL)
+    found = re.search(r'<section class="banner (\w+)".*?<h1>(.*?)</h1>', text, re.DOTALL)
     assert found
     return found[1], found[2]
 
@@ -84,7 +84,9 @@ def announce(filename: str) -> None:
 
 
 def counts(text: str) -> dict[str, int]:
-    found = re.findall(r'<span class="count">(\d+)</span>\s*<span class="name">(\w+)</span>', text)
+    found = re.findall(
+        r'<span class="count">(\d+)</span>\s*<a class="name" href="[^"]*">(\w+)</a>', text
+    )
     return {name: int(count) for count, name in found}
 
 

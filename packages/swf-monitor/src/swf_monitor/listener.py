@@ -29,6 +29,7 @@ from swf_monitor.database import (
 )
 from swf_monitor.models import RUN_BEFORE, ListenerState, Message, Namespace, Run, RunStatus
 from swf_monitor.namespaces import monitor_queues, set_aside
+from swf_monitor.nesting import MAX_DEPTH, deeper_than
 from swf_monitor.retention import PAUSE_SECONDS, Limits, prune
 
 logger = logging.getLogger(__name__)
@@ -104,6 +105,9 @@ def _json_object(text: str) -> dict[str, Any]:
         raise NotAMessageError("the body is not JSON") from None
     if not isinstance(body, dict):
         raise NotAMessageError("the body is not a JSON object")
+    if deeper_than(body, MAX_DEPTH):
+        # the REST API and the pages could not show it
+        raise NotAMessageError(f"the body has more than {MAX_DEPTH} nested lists and objects")
     return body
 
 

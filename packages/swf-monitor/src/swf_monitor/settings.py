@@ -7,6 +7,8 @@ from urllib.parse import urlsplit
 
 from swf_common_lib.settings import ConfigurationError, Environment
 
+from swf_monitor import __version__
+
 env = Environment()
 
 
@@ -29,6 +31,8 @@ INSTALLED_APPS = [
     "django.contrib.auth",
     "rest_framework",
     "rest_framework.authtoken",
+    "django_filters",
+    "drf_spectacular",
     "swf_monitor",
 ]
 MIDDLEWARE = [
@@ -109,8 +113,29 @@ REST_FRAMEWORK = {
         "rest_framework.permissions.IsAuthenticated",
         "swf_monitor.api.rights.OwnNamespace",
     ],
-    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
-    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    # The first one is also for clients that accept anything.
+    "DEFAULT_RENDERER_CLASSES": [
+        "rest_framework.renderers.JSONRenderer",
+        "swf_monitor.api.html.PageRenderer",
+    ],
+    "DEFAULT_PARSER_CLASSES": ["swf_monitor.api.parser.Parser"],
     "DEFAULT_PAGINATION_CLASS": "swf_monitor.api.pagination.Pages",
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "EXCEPTION_HANDLER": "swf_monitor.api.errors.answer",
+    # The Accept header alone decides, so that `format` is no parameter of every list.
+    "URL_FORMAT_OVERRIDE": None,
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "swf-monitor",
+    "DESCRIPTION": "Records and reports the state of the ePIC Streaming Workflow Testbed.",
+    "VERSION": __version__,
+    "SERVE_INCLUDE_SCHEMA": False,
+    # Relative to the page, so that it works below any path; a view of the monitor serves the files.
+    "SWAGGER_UI_DIST": "assets",
+    "SWAGGER_UI_FAVICON_HREF": "assets/favicon-32x32.png",
+    "ENUM_NAME_OVERRIDES": {
+        "AgentStatus": "swf_monitor.models.AgentStatus",
+        "RunStatus": "swf_monitor.models.RunStatus",
+        "StfStatus": "swf_monitor.models.StfStatus",
+    },
 }

@@ -4,12 +4,13 @@
 import logging
 from typing import Any
 
-from django.http import HttpRequest, HttpResponse, HttpResponseNotFound, JsonResponse
+from django.http import HttpRequest, HttpResponse, JsonResponse
 from rest_framework import status
 from rest_framework.response import Response
 from rest_framework.views import exception_handler
 
 from swf_monitor.database import REFUSED, UNAVAILABLE, explain
+from swf_monitor.pages.answer import Page, render, response
 
 logger = logging.getLogger(__name__)
 
@@ -32,7 +33,10 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
         return JsonResponse(
             {"detail": "There is no such URL. Each URL ends in a slash."}, status=404
         )
-    return HttpResponseNotFound("Not found. The dashboard is at /\n", content_type="text/plain")
+    missing = {"missing": f"There is no page {request.path}"}
+    return response(
+        request, render(Page("swf_monitor/missing.html", "✕ Not found", "", missing, status=404))
+    )
 
 
 def server_error(request: HttpRequest) -> HttpResponse:

@@ -3,18 +3,17 @@
 
 from typing import Any
 
-from django.db.models import QuerySet
+from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import serializers, status
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 from swf_common_lib.namespace import RULE, valid_namespace
 from swf_common_lib.namespace import Namespace as Claim
 
 from swf_monitor import namespaces
+from swf_monitor.api.base import Conflict, ListView, View, valid
+from swf_monitor.api.filters import NamespaceFilter, SetAsideFilter
 from swf_monitor.api.rights import refuse_other
-from swf_monitor.api.serializers import NamespaceQuery
-from swf_monitor.api.views import Conflict, ListView, valid
 from swf_monitor.logins import namespace_of
 from swf_monitor.models import Namespace, SetAsideMessage
 
@@ -88,14 +87,15 @@ class SetAsideSerializer(serializers.ModelSerializer[Any]):
 
 
 class NamespaceListView(ListView):
+    queryset = Namespace.objects.all()
     serializer_class = NamespaceSerializer
-
-    def select(self, query: dict[str, Any]) -> QuerySet[Any]:
-        return Namespace.objects.all()
+    filterset_class = NamespaceFilter
 
 
-class ClaimView(APIView):
+class ClaimView(View):
+    @extend_schema(request=ClaimSerializer, responses=NamespaceSerializer)
     def post(self, request: Request) -> Response:
+        """Claim a namespace, or confirm the claim. 409: it belongs to another owner."""
         given = valid(ClaimSerializer, request.data)
         refuse_other(request, given["name"], "the claim")
         try:
@@ -109,8 +109,10 @@ class ClaimView(APIView):
         return Response(NamespaceSerializer(row).data)
 
 
-class DataDirectoryView(APIView):
+class DataDirectoryView(View):
+    @extend_schema(request=DataDirectorySerializer, responses=NamespaceSerializer)
     def post(self, request: Request, name: str) -> Response:
+        """Record the data directory of a namespace, unless there is one."""
         refuse_other(request, name, "the URL")
         try:
             row = namespaces.mark_data(name, **valid(DataDirectorySerializer, request.data))
@@ -119,7 +121,12 @@ class DataDirectoryView(APIView):
         return Response(NamespaceSerializer(row).data)
 
 
-class NamespaceView(APIView):
+class NamespaceView(View):
+    parameters = ("owner",)
+
+    @extend_schema(
+        parameters=[OpenApiParameter("owner", str, required=True)], responses={204: None}
+    )
     def delete(self, request: Request, name: str) -> Response:
         """Release a namespace whose agents have stopped. An unknown one is no error."""
         refuse_other(request, name, "the URL")
@@ -131,14 +138,13 @@ class NamespaceView(APIView):
 
 
 class SetAsideListView(ListView):
+    queryset = SetAsideMessage.objects.all()
     serializer_class = SetAsideSerializer
-    query_class = NamespaceQuery
+    filterset_class = SetAsideFilter
 
-    def select(self, query: dict[str, Any]) -> QuerySet[Any]:
-        rows = SetAsideMessage.objects.all()
-        return rows.filter(namespace=query["namespace"]) if "namespace" in query else rows
-
+    @extend_schema(request=SetAsideSerializer, responses={201: SetAsideSerializer})
     def post(self, request: Request) -> Response:
+        """Store a message that an agent cannot handle."""
         given = valid(SetAsideSerializer, request.data)
         refuse_other(request, given["namespace"], "the message")
         row = namespaces.set_aside(**given)

@@ -7,28 +7,34 @@ from typing import Any
 
 from django.db import transaction
 from django.db.models import F
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import extend_schema
 from rest_framework import serializers, status
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 
 from swf_monitor.api import public_shapes
+from swf_monitor.api.base import View, valid
 from swf_monitor.api.rights import given_namespace, refuse_other
-from swf_monitor.api.views import TfListView, valid
+from swf_monitor.api.views import TfListView
 from swf_monitor.models import Counter, Run
 
 logger = logging.getLogger(__name__)
 
 
-class NextRunNumberView(APIView):
+class NextRunNumberView(View):
+    @extend_schema(request=None, responses=OpenApiTypes.OBJECT)
     def post(self, request: Request) -> Response:
+        """Create a run of the public testbed; `run_number` is its number."""
         namespace = given_namespace(request, "", "the run")
         run = Run.objects.create(metadata={}, namespace=namespace)
         return Response({"run_number": run.pk, "status": "success"})
 
 
-class NextAgentIdView(APIView):
+class NextAgentIdView(View):
+    @extend_schema(request=None, responses=OpenApiTypes.OBJECT)
     def post(self, request: Request) -> Response:
+        """A number that no other agent has; an agent of the public testbed makes its name of it."""
         # The row is locked until the end of the transaction, so each number is given once.
         with transaction.atomic():
             counter, _created = Counter.objects.get_or_create(pk="agent")
@@ -42,12 +48,20 @@ class FastMonListView(TfListView):
     stored_class = public_shapes.FastMonFileSerializer
     stf_field = "stf_file"
 
+    @extend_schema(
+        request=public_shapes.NewFastMonFileSerializer, responses={201: OpenApiTypes.OBJECT}
+    )
+    def post(self, request: Request) -> Response:
+        """Register a time frame of the public testbed."""
+        return super().post(request)
 
-class CheckedView(APIView):
+
+class CheckedView(View):
     """Validates and confirms what the monitor does not store."""
 
     serializer_class: type[serializers.Serializer[Any]]
 
+    @extend_schema(responses={201: OpenApiTypes.OBJECT})
     def post(self, request: Request) -> Response:
         return self.confirm(valid(self.serializer_class, request.data))
 
@@ -64,7 +78,7 @@ class SubscriberListView(CheckedView):
 class NamespaceView(CheckedView):
     """A namespace is a field of agents and messages. Nobody has to create it."""
 
-    serializer_class = public_shapes.NamespaceSerializer
+    serializer_class = public_shapes.EnsuredNamespaceSerializer
 
     def confirm(self, given: dict[str, Any]) -> Response:
         refuse_other(self.request, given["name"], "the request")

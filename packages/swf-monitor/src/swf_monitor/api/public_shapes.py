@@ -96,7 +96,7 @@ class SubscriberSerializer(serializers.Serializer[Any]):
     fraction = serializers.FloatField(min_value=0, max_value=1, default=None, allow_null=True)
 
 
-class NamespaceSerializer(serializers.Serializer[Any]):
+class EnsuredNamespaceSerializer(serializers.Serializer[Any]):
     """The body of POST /api/namespaces/ensure/."""
 
     name = serializers.CharField(max_length=100)

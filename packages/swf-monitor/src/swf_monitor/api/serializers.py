@@ -263,45 +263,25 @@ class GoodbyeQuery(serializers.Serializer[Any]):
     pid = serializers.IntegerField(min_value=1, max_value=MAX_INTEGER, required=False)
 
 
-class PageQuery(serializers.Serializer[Any]):
-    """The query of every list. An invalid limit is refused, not ignored."""
-
-    limit = serializers.IntegerField(min_value=1, max_value=MAX_INTEGER, required=False)
-    offset = serializers.IntegerField(min_value=0, max_value=MAX_INTEGER, required=False)
-
-
-class NamespaceQuery(PageQuery):
-    """The query of lists whose rows belong to a namespace."""
+class NamespaceQuery(serializers.Serializer[Any]):
+    """The query of GET /api/health/."""
 
     namespace = serializers.CharField(max_length=100, required=False)
 
 
-class RunQuery(NamespaceQuery):
-    """The query of GET /api/runs/."""
+class StepSerializer(serializers.Serializer[Any]):
+    """One step of a file. `at` is null until the step has come."""
 
-    status = serializers.ChoiceField(choices=RunStatus.choices, required=False)
-
-
-class StfQuery(NamespaceQuery):
-    """The query of GET /api/stf-files/. `status` may be several, separated by commas."""
-
-    status = serializers.CharField(required=False)
-    sampled = serializers.BooleanField(required=False, allow_null=True, default=None)
-    older_than = FiniteFloatField(min_value=0, max_value=10 * 365 * 86400, required=False)
-    run_id = serializers.IntegerField(min_value=1, max_value=MAX_BIG_INTEGER, required=False)
-
-    def validate_status(self, value: str) -> list[str]:
-        wanted = value.split(",")
-        unknown = sorted(set(wanted) - set(StfStatus.values))
-        if unknown:
-            raise serializers.ValidationError(
-                f"Unknown status: {', '.join(map(repr, unknown))}."
-                f" Valid: {', '.join(StfStatus.values)}."
-            )
-        return wanted
+    name = serializers.CharField()
+    at = serializers.DateTimeField(allow_null=True)
+    by = serializers.CharField()
+    note = serializers.CharField()
 
 
-class MessageQuery(PageQuery):
-    """The query of GET /api/messages/."""
+class StfHistorySerializer(serializers.Serializer[Any]):
+    """The answer to GET /api/stf-files/<filename>/history/."""
 
-    msg_type = serializers.CharField(max_length=64, required=False)
+    file = StfFileSerializer()
+    steps = StepSerializer(many=True)
+    time_frames = TfFileSerializer(many=True)
+    messages = MessageSerializer(many=True)

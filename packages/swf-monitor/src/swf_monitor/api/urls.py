@@ -3,7 +3,7 @@
 
 from django.urls import path
 
-from swf_monitor.api import namespaces, public, views
+from swf_monitor.api import docs, namespaces, public, views
 
 urlpatterns = [
     path("systemagents/heartbeat/", views.HeartbeatView.as_view()),
@@ -13,6 +13,7 @@ urlpatterns = [
     path("runs/<int:run_id>/", views.RunView.as_view()),
     path("stf-files/", views.StfListView.as_view()),
     path("stf-files/<str:filename>/", views.StfView.as_view()),
+    path("stf-files/<str:filename>/history/", views.StfHistoryView.as_view()),
     path("tf-files/", views.TfListView.as_view()),
     path("fastmon-files/", public.FastMonListView.as_view()),
     path("state/next-agent-id/", public.NextAgentIdView.as_view()),
@@ -26,6 +27,11 @@ urlpatterns = [
     path("subscribers/", public.SubscriberListView.as_view()),
     path("logs/", public.LogListView.as_view()),
     path("messages/", views.MessageListView.as_view()),
+    path("messages/<uuid:message_id>/", views.MessageView.as_view()),
+    path("backlog/", views.BacklogView.as_view()),
     path("summary/", views.SummaryView.as_view()),
     path("health/", views.HealthView.as_view()),
+    path("schema/", docs.SchemaView.as_view(), name="schema"),
+    path("docs/", docs.DocsView.as_view(url_name="schema")),
+    path("docs/assets/<str:name>", docs.show_asset),
 ]

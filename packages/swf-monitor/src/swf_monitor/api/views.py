@@ -3,38 +3,37 @@
 
 from datetime import datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 from django.db import transaction
-from django.db.models import Q, QuerySet
 from django.shortcuts import get_object_or_404
 from django.utils import timezone
-from rest_framework import generics, serializers, status
-from rest_framework.exceptions import APIException, ValidationError
-from rest_framework.permissions import AllowAny
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter, PolymorphicProxySerializer, extend_schema
+from rest_framework import serializers, status
+from rest_framework.exceptions import ParseError, ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 from swf_common_lib.monitor import NAMESPACE_HEADER
 
-from swf_monitor import health, namespaces, summary
+from swf_monitor import health, namespaces, pipeline, summary
+from swf_monitor.api.base import Conflict, ListView, OpenView, View, valid
+from swf_monitor.api.filters import AgentFilter, MessageFilter, RunFilter, StfFilter
 from swf_monitor.api.public_shapes import NewPublicStfSerializer, NewRunSerializer
 from swf_monitor.api.rights import given_namespace, refuse_other, refuse_other_run
 from swf_monitor.api.serializers import (
     ConfirmationSerializer,
     GoodbyeQuery,
     HeartbeatSerializer,
-    MessageQuery,
     MessageSerializer,
     NamespaceQuery,
     NewStfFileSerializer,
     NewTfFileSerializer,
-    PageQuery,
     RunChangeSerializer,
-    RunQuery,
     RunSerializer,
     StfChangeSerializer,
     StfFileSerializer,
-    StfQuery,
+    StfHistorySerializer,
     TfFileSerializer,
 )
 from swf_monitor.database import reserve_run_number
@@ -59,25 +58,6 @@ STF_BEFORE = {
     StfStatus.PROCESSED: (StfStatus.REGISTERED, StfStatus.PROCESSING),
     StfStatus.FAILED: (StfStatus.REGISTERED, StfStatus.PROCESSING),
 }
-
-
-class Conflict(APIException):
-    """The name belongs to another object. A retry does not help."""
-
-    status_code = status.HTTP_409_CONFLICT
-    default_code = "conflict"
-
-
-def valid(serializer_class: type[serializers.Serializer[Any]], data: Any) -> dict[str, Any]:
-    """The validated values.
-
-    Raises:
-        ValidationError: becomes a 400 that names each invalid field.
-    """
-    serializer = serializer_class(data=data)
-    serializer.is_valid(raise_exception=True)
-    values: dict[str, Any] = serializer.validated_data
-    return values
 
 
 def _refuse_other(stored: Any, given: dict[str, Any], names: tuple[str, ...]) -> None:
@@ -110,8 +90,11 @@ def _refuse_other_agents(request: Request, named: dict[str, Any]) -> None:
         refuse_other(request, agent.namespace, f"the agent {agent.instance_name}")
 
 
-class HeartbeatView(APIView):
+class HeartbeatView(View):
+    @extend_schema(request=HeartbeatSerializer, responses=HeartbeatSerializer)
     def post(self, request: Request) -> Response:
+        """Record a heartbeat. With `namespace_owner` and `namespace_id`, it confirms the claim of the
+        namespace; 409: it belongs to another testbed."""
         given = valid(HeartbeatSerializer, request.data)
         given["namespace"] = given_namespace(request, given.get("namespace", ""), "the heartbeat")
         _refuse_other_agents(request, {"instance_name": given["instance_name"]})
@@ -175,26 +158,24 @@ class HeartbeatView(APIView):
         )
 
 
-class ListView(generics.ListAPIView[Any]):
-    """A list whose query is validated before it is run."""
-
-    query_class: type[PageQuery] = PageQuery
-
-    def get_queryset(self) -> QuerySet[Any]:
-        return self.select(valid(self.query_class, self.request.query_params))
-
-    def select(self, query: dict[str, Any]) -> QuerySet[Any]:
-        raise NotImplementedError
-
-
 class AgentListView(ListView):
+    queryset = SystemAgent.objects.all()
     serializer_class = HeartbeatSerializer
-
-    def select(self, query: dict[str, Any]) -> QuerySet[Any]:
-        return SystemAgent.objects.all()
+    filterset_class = AgentFilter
 
 
-class AgentView(APIView):
+class AgentView(View):
+    parameters = ("pid",)
+
+    @extend_schema(responses=HeartbeatSerializer)
+    def get(self, request: Request, instance_name: str) -> Response:
+        agent = get_object_or_404(SystemAgent, instance_name=instance_name)
+        return Response(HeartbeatSerializer(agent).data)
+
+    @extend_schema(
+        parameters=[OpenApiParameter("pid", int, description="The process of the agent")],
+        responses={204: None},
+    )
     def delete(self, request: Request, instance_name: str) -> Response:
         """Delete an agent that has stopped normally or was removed. An unknown agent is no error.
 
@@ -207,15 +188,16 @@ class AgentView(APIView):
 
 
 class RunListView(ListView):
+    queryset = Run.objects.all()
     serializer_class = RunSerializer
-    query_class = RunQuery
+    filterset_class = RunFilter
 
-    def select(self, query: dict[str, Any]) -> QuerySet[Any]:
-        wanted = {name: query[name] for name in ("namespace", "status") if name in query}
-        return Run.objects.filter(**wanted)
-
+    @extend_schema(request=NewRunSerializer, responses={201: RunSerializer, 200: RunSerializer})
     def post(self, request: Request) -> Response:
-        """Create a run with a new number, or with the number of the public testbed's DAQ."""
+        """Create a run with a new number, or with the number of the public testbed's DAQ. The body is
+        at least `{}`; a number is never reused."""
+        if not request.content_type:
+            raise ParseError("A new run needs a JSON body, {} at least.")
         given = valid(NewRunSerializer, request.data)
         namespace = given_namespace(request, given.get("namespace", ""), "the run")
         if "run_number" not in given:
@@ -243,11 +225,14 @@ class RunListView(ListView):
         return run, created
 
 
-class RunView(APIView):
+class RunView(View):
+    @extend_schema(responses=RunSerializer)
     def get(self, request: Request, run_id: int) -> Response:
         return Response(RunSerializer(get_object_or_404(Run, pk=run_id)).data)
 
+    @extend_schema(request=RunChangeSerializer, responses=RunSerializer)
     def patch(self, request: Request, run_id: int) -> Response:
+        """Respond with 200 and the current run, even if the change would move its status back."""
         change = valid(RunChangeSerializer, request.data)
         # Only within one request: with two, a clock that was set back may lead to this order.
         if {"started_at", "ended_at"} <= change.keys() and change["ended_at"] < change[
@@ -270,31 +255,18 @@ class RunView(APIView):
 class StfListView(ListView):
     """Newest first; with `older_than` the oldest first, to find files that make no progress."""
 
+    queryset = StfFile.objects.all()
     serializer_class = StfFileSerializer
-    query_class = StfQuery
+    filterset_class = StfFilter
 
-    def select(self, query: dict[str, Any]) -> QuerySet[Any]:
-        files = StfFile.objects.all()
-        if "status" in query:
-            files = files.filter(status__in=query["status"])
-        if query["sampled"] is not None:
-            files = files.filter(sampled_at__isnull=not query["sampled"])
-        if "run_id" in query:
-            files = files.filter(run_id=query["run_id"])
-        if "namespace" in query:
-            files = files.filter(run__namespace=query["namespace"])
-        if "older_than" in query:
-            now, age = timezone.now(), timedelta(seconds=query["older_than"])
-            # A time in the future is from before the clock was set back; its distance counts.
-            # A file of the public testbed has no checksum, and the reference agents cannot read it.
-            files = (
-                files.filter(Q(updated_at__lt=now - age) | Q(updated_at__gt=now + age))
-                .exclude(checksum="")
-                .order_by("id")
-            )
-        return files
-
+    @extend_schema(
+        request=PolymorphicProxySerializer(
+            "NewFile", [NewStfFileSerializer, NewPublicStfSerializer], None
+        ),
+        responses={201: StfFileSerializer, 200: StfFileSerializer},
+    )
     def post(self, request: Request) -> Response:
+        """Register a file once. 409: the name belongs to another file."""
         public = isinstance(request.data, dict) and "stf_filename" in request.data
         given = valid(NewPublicStfSerializer if public else NewStfFileSerializer, request.data)
         run = Run.objects.filter(pk=given["run_id"]).first()
@@ -313,10 +285,12 @@ class StfListView(ListView):
         )
 
 
-class StfView(APIView):
+class StfView(View):
+    @extend_schema(responses=StfFileSerializer)
     def get(self, request: Request, filename: str) -> Response:
         return Response(StfFileSerializer(get_object_or_404(StfFile, filename=filename)).data)
 
+    @extend_schema(request=StfChangeSerializer, responses=StfFileSerializer)
     def patch(self, request: Request, filename: str) -> Response:
         """Respond with 200 and the current file, even if the change would move its status back."""
         change = valid(StfChangeSerializer, request.data)
@@ -331,12 +305,28 @@ class StfView(APIView):
         return Response(StfFileSerializer(get_object_or_404(StfFile, filename=filename)).data)
 
 
-class TfListView(APIView):
+class StfHistoryView(View):
+    @extend_schema(responses=StfHistorySerializer)
+    def get(self, request: Request, filename: str) -> Response:
+        """The way of a file through the pipeline, its time frames, and its messages."""
+        file = get_object_or_404(StfFile.objects.select_related("run"), filename=filename)
+        frames = pipeline.frames_of(file)
+        messages = pipeline.messages_of(file, frames)
+        steps = pipeline.steps_of(file, messages)
+        history = {"file": file, "steps": steps, "time_frames": frames, "messages": messages}
+        return Response(StfHistorySerializer(history).data)
+
+
+class TfListView(View):
     new_class: type[serializers.Serializer[Any]] = NewTfFileSerializer
     stored_class: type[serializers.BaseSerializer[Any]] = TfFileSerializer
     stf_field = "stf_filename"
 
+    @extend_schema(
+        request=NewTfFileSerializer, responses={201: TfFileSerializer, 200: TfFileSerializer}
+    )
     def post(self, request: Request) -> Response:
+        """Register a time frame once. Its STF file then is sampled."""
         given = valid(self.new_class, request.data)
         files = StfFile.objects.select_related("run")
         stf = files.filter(filename=given.pop("stf_filename")).first()
@@ -363,28 +353,40 @@ class TfListView(APIView):
 
 
 class MessageListView(ListView):
+    queryset = Message.objects.all()
     serializer_class = MessageSerializer
-    query_class = MessageQuery
-
-    def select(self, query: dict[str, Any]) -> QuerySet[Any]:
-        messages = Message.objects.all()
-        return messages.filter(msg_type=query["msg_type"]) if "msg_type" in query else messages
+    filterset_class = MessageFilter
 
 
-class OpenView(APIView):
-    """Public views: numbers and states, but no content."""
+class MessageView(View):
+    @extend_schema(responses=MessageSerializer)
+    def get(self, request: Request, message_id: UUID) -> Response:
+        return Response(MessageSerializer(get_object_or_404(Message, message_id=message_id)).data)
 
-    authentication_classes = ()
-    permission_classes = (AllowAny,)
+
+class BacklogView(View):
+    @extend_schema(responses=OpenApiTypes.OBJECT)
+    def get(self, request: Request) -> Response:
+        """The numbers of files that wait for each step, and the oldest one of them."""
+        return Response(pipeline.backlog())
 
 
 class SummaryView(OpenView):
+    @extend_schema(responses=OpenApiTypes.OBJECT)
     def get(self, request: Request) -> Response:
+        """The numbers of all records, and the agents."""
         return Response(summary.collect())
 
 
 class HealthView(OpenView):
+    parameters = ("namespace",)
+
+    @extend_schema(
+        parameters=[OpenApiParameter("namespace", str)],
+        responses={200: OpenApiTypes.OBJECT, 503: OpenApiTypes.OBJECT},
+    )
     def get(self, request: Request) -> Response:
+        """Whether the testbed is healthy (200) or not (503), with the cause."""
         query = valid(NamespaceQuery, request.query_params)
         state = health.check(query.get("namespace", ""))
         return Response(

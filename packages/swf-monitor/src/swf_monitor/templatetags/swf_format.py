@@ -4,6 +4,8 @@
 from datetime import datetime
 
 from django import template
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
 
 register = template.Library()
 
@@ -12,6 +14,34 @@ register = template.Library()
 def ago(moment: datetime, now: datetime) -> str:
     """The time from `moment` to `now`, in its largest unit: "12 s ago"."""
     return f"{_span((now - moment).total_seconds())} ago"
+
+
+@register.simple_tag
+def moment(when: datetime | None, now: datetime) -> SafeString:
+    """A time, as the time since then, with the exact one for machines and in its tooltip."""
+    if when is None:
+        return format_html("<small>{}</small>", "not yet")
+    exact = f"{when:%Y-%m-%d %H:%M:%S} UTC"
+    return format_html(
+        '<time datetime="{}" title="{}">{}</time>', when.isoformat(), exact, ago(when, now)
+    )
+
+
+@register.simple_tag
+def exact(when: datetime | None) -> SafeString:
+    """A time to the millisecond."""
+    if when is None:
+        return format_html("<small>{}</small>", "not yet")
+    text = f"{when:%Y-%m-%d %H:%M:%S}.{when.microsecond // 1000:03d} UTC"
+    return format_html('<time datetime="{}">{}</time>', when.isoformat(), text)
+
+
+@register.filter
+def after(when: datetime, begin: datetime) -> str:
+    """The time from `begin` to `when`, exact enough for the steps of one file: "+1.25 s"."""
+    seconds = (when - begin).total_seconds()
+    sign = "-" if seconds < 0 else "+"
+    return f"{sign}{abs(seconds):.2f} s" if abs(seconds) < 90 else f"{sign}{_span(abs(seconds))}"
 
 
 @register.filter

@@ -1,30 +1,27 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The page at `/`: the state of the testbed on one screen."""
 
-import base64
-import hashlib
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from importlib.resources import files
 from typing import Any
+from urllib.parse import urlencode
 
 from django.db.models import Count, Exists, OuterRef, Q
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import render
+from django.urls import reverse
 from django.utils import timezone
-from django.utils.safestring import mark_safe
 from django.views.decorators.http import require_safe
 
-from swf_monitor import __version__, health, summary
-from swf_monitor.database import UNAVAILABLE, explain
+from swf_monitor import health, pipeline, summary
+from swf_monitor.api.base import unknown_parameters
+from swf_monitor.database import UNAVAILABLE
 from swf_monitor.models import AgentStatus, Message, Run, StfFile, StfStatus, SystemAgent
+from swf_monitor.pages.answer import Page, Rendered, Shared, refused, render, response, unavailable
+from swf_monitor.pages.history import charts
 
 RUNS_SHOWN = 6
 FILES_SHOWN = 12
 MESSAGES_SHOWN = 12
-# A file without a change for this long (s) is a warning; the data agent has sent it again twice by
-# then.
-STUCK_SECONDS = 180
 # Older failures stay in the counts, but the banner is green again.
 FAILURE_SHOWN = timedelta(hours=1)
 # Agents that exited earlier are not shown.
@@ -33,22 +30,16 @@ EXIT_SHOWN = timedelta(minutes=10)
 ANNOUNCED_WITHIN = timedelta(hours=1)
 ENGINES = {"sqlite": "SQLite", "postgresql": "PostgreSQL"}
 
-_templates = files("swf_monitor") / "templates" / "swf_monitor"
-CSS = (_templates / "dashboard.css").read_text(encoding="utf-8")
-JAVASCRIPT = (_templates / "dashboard.js").read_text(encoding="utf-8")
+MARKS = {"ok": "✓", "waiting": "…", "warning": "!", "error": "✕"}
 
 
-def _source(text: str) -> str:
-    digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
-    return f"'sha256-{digest}'"
+@dataclass(frozen=True)
+class Problem:
+    """One problem in a sentence, what to do about it, and the page with its details."""
 
-
-# The page is one response: it contains its style and script, and the browser loads no others.
-CONTENT_SECURITY_POLICY = (
-    f"default-src 'none'; style-src {_source(CSS)}; script-src {_source(JAVASCRIPT)}; "
-    "connect-src 'self'; img-src data:; "
-    "frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
-)
+    text: str
+    fix: str = ""
+    url: str = ""
 
 
 @dataclass
@@ -57,46 +48,39 @@ class Banner:
 
     level: str
     title: str
-    causes: list[str] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
 
 
 @require_safe
-def show_dashboard(request: HttpRequest) -> HttpResponse:
-    """The whole page, or with `?part=content` the part that the page's script refreshes."""
+def show_overview(request: HttpRequest) -> HttpResponse:
+    """The page at `/`. All of its watchers share one rendering."""
+    if unknown := unknown_parameters(request.GET, ("part",)):
+        return response(request, render(refused(unknown, "overview")))
+    return response(request, shared.get())
+
+
+def _make() -> Rendered:
     now = timezone.now()
     state = health.check()
-    engine = ENGINES[state["database"]["engine"]]
-    context: dict[str, Any] = {
-        "now": now,
-        "health": state,
-        "engine": engine,
-        "version": __version__,
-    }
-    if state["database"]["ok"]:
-        try:
-            context |= _collect(now)
-            context["banner"] = _banner(state, context, now)
-        except UNAVAILABLE as error:
-            state["database"] = {
-                "ok": False,
-                "engine": state["database"]["engine"],
-                "error": explain(error),
-            }
     if not state["database"]["ok"]:
-        context["banner"] = Banner(
-            "error", "The database is unavailable", [state["database"]["error"]]
-        )
-    if request.GET.get("part") == "content":
-        template = "swf_monitor/content.html"
-    else:
-        template = "swf_monitor/page.html"
-        # Both are files of this package.
-        context |= {"css": mark_safe(CSS), "javascript": mark_safe(JAVASCRIPT)}  # noqa: S308
-    response = render(request, template, context, status=200 if state["database"]["ok"] else 503)
-    response["Content-Security-Policy"] = CONTENT_SECURITY_POLICY
-    # The script recognises the monitor's responses by this, and not the error page of a proxy.
-    response["X-SWF-Monitor"] = __version__
-    return response
+        return render(unavailable(state["database"]["error"], "overview"))
+    try:
+        shown = _collect(now)
+        banner = _banner(state, shown, now)
+        context = {
+            "health": state,
+            "engine": ENGINES[state["database"]["engine"]],
+            "banner": banner,
+            "charts": charts("hour", now),
+            **shown,
+        }
+        title = f"{MARKS[banner.level]} {banner.title}"
+        return render(Page("swf_monitor/overview.html", title, "overview", context))
+    except UNAVAILABLE as error:
+        return render(unavailable(error, "overview"))
+
+
+shared = Shared(_make)
 
 
 def _collect(now: datetime) -> dict[str, Any]:
@@ -106,7 +90,7 @@ def _collect(now: datetime) -> dict[str, Any]:
     listed = SystemAgent.objects.filter(
         ~Q(status=AgentStatus.EXITED) | Q(last_heartbeat__gt=now - EXIT_SHOWN)
     )
-    shown = [_agent(agent, now) for agent in listed]
+    shown = [agent_state(agent, now) for agent in listed]
     agents = [agent for agent in shown if agent["word"] != AgentStatus.EXITED]
     return {
         "shown": shown,
@@ -115,7 +99,7 @@ def _collect(now: datetime) -> dict[str, Any]:
         "runs": _runs(),
         "stages": _stages(generated, counts),
         "counts": counts,
-        "files": list(StfFile.objects.all()[:FILES_SHOWN]),
+        "files": list(StfFile.objects.select_related("run")[:FILES_SHOWN]),
         "messages": list(Message.objects.defer("body")[:MESSAGES_SHOWN]),
     }
 
@@ -129,7 +113,8 @@ def _announced_only(now: datetime) -> int:
     return counted
 
 
-def _agent(agent: SystemAgent, now: datetime) -> dict[str, Any]:
+def agent_state(agent: SystemAgent, now: datetime) -> dict[str, Any]:
+    """An agent with the word and the colour of its state."""
     silence = summary.age(agent.last_heartbeat, now)
     silent = agent.status != AgentStatus.EXITED and silence >= summary.fresh_seconds(
         agent.heartbeat_interval
@@ -148,8 +133,11 @@ def _agent(agent: SystemAgent, now: datetime) -> dict[str, Any]:
 
 
 def _runs() -> list[dict[str, Any]]:
-    """The newest runs with the numbers of their files, in two queries for any number of runs."""
-    runs = list(Run.objects.all()[:RUNS_SHOWN])
+    return with_files(list(Run.objects.all()[:RUNS_SHOWN]))
+
+
+def with_files(runs: list[Run]) -> list[dict[str, Any]]:
+    """Runs with the numbers of their files, in one query for any number of runs."""
     rows = (
         StfFile.objects.filter(run__in=runs)
         .order_by()
@@ -172,11 +160,21 @@ def _stages(generated: int, counts: dict[str, int]) -> list[dict[str, Any]]:
     waiting, processing, total = counts["registered"], counts["processing"], counts["total"]
     unsampled = total - counts["sampled"]
     stages = [
-        ("generated", generated, ""),
-        ("registered", total, f"{generated - total} pending" if generated > total else ""),
-        ("processed", counts["processed"], _listed((waiting, "waiting"), (processing, "running"))),
-        ("sampled", counts["sampled"], _listed((unsampled, "waiting"))),
-        ("failed", counts["failed"], ""),
+        ("generated", generated, "", ""),
+        ("registered", total, f"{generated - total} pending" if generated > total else "", ""),
+        (
+            "processed",
+            counts["processed"],
+            _listed((waiting, "waiting"), (processing, "running")),
+            files_url(status="processed"),
+        ),
+        (
+            "sampled",
+            counts["sampled"],
+            _listed((unsampled, "waiting")),
+            files_url(sampled="true"),
+        ),
+        ("failed", counts["failed"], "", files_url(status="failed")),
     ]
     return [
         # `share` is a width in twentieths: the page allows no inline style, so each width is a
@@ -185,10 +183,16 @@ def _stages(generated: int, counts: dict[str, int]) -> list[dict[str, Any]]:
             "name": name,
             "count": count,
             "note": note,
+            "url": url or files_url(),
             "share": max(1, round(20 * count / generated)) if count else 0,
         }
-        for name, count, note in stages
+        for name, count, note, url in stages
     ]
+
+
+def files_url(**filters: str) -> str:
+    """The list of files with these filters."""
+    return reverse("files") + (f"?{urlencode(filters)}" if filters else "")
 
 
 def _listed(*parts: tuple[int, str]) -> str:
@@ -198,8 +202,12 @@ def _listed(*parts: tuple[int, str]) -> str:
 def _banner(state: dict[str, Any], shown: dict[str, Any], now: datetime) -> Banner:
     agents, runs, problems = shown["agents"], shown["runs"], _problems(state, shown, now)
     if not state["listener"]["ok"]:
-        causes = [state["listener"]["detail"], *problems]
-        return Banner("error", "The message listener is not working", causes)
+        listener = Problem(
+            f"Listener: {state['listener']['detail']}",
+            "Messages wait in the broker and are not lost. 'swf-testbed status' shows whether the "
+            "broker and monitor-listener run; 'swf-testbed logs monitor-listener' has the cause.",
+        )
+        return Banner("error", "The message listener is not working", [listener, *problems])
     if problems:
         broken = any(agent["level"] == "error" for agent in agents)
         return Banner("error" if broken else "warning", "The testbed needs attention", problems)
@@ -210,35 +218,65 @@ def _banner(state: dict[str, Any], shown: dict[str, Any], now: datetime) -> Bann
     return Banner("ok", "The testbed is healthy")
 
 
-def _problems(state: dict[str, Any], shown: dict[str, Any], now: datetime) -> list[str]:
-    """The problems, the most serious first, each in one sentence."""
+def _problems(state: dict[str, Any], shown: dict[str, Any], now: datetime) -> list[Problem]:
+    """The problems, the most serious first."""
     problems = []
     if not state["messages"]["ok"]:
-        problems.append(f"Messages: {state['messages']['detail']}")
-    silent = [agent["row"].instance_name for agent in shown["agents"] if agent["silent"]]
+        problems.append(
+            Problem(
+                f"Messages: {state['messages']['detail']}",
+                "A sender with another namespace or version is still running: stop it.",
+                reverse("set-aside"),
+            )
+        )
+    silent = [agent["row"] for agent in shown["agents"] if agent["silent"]]
     if silent:
         verb = "sends" if len(silent) == 1 else "send"
-        problems.append(f"{_some(silent)} {verb} no heartbeats: run 'swf-testbed status'")
+        hosts = sorted({agent.hostname for agent in silent if agent.hostname})
+        place = f" on {_some(hosts)}" if hosts else ""
+        problems.append(
+            Problem(
+                f"{_some([agent.instance_name for agent in silent])} {verb} no heartbeats",
+                f"Run 'swf-testbed status'{place}: it names the program and the cause.",
+                agent_url(silent[0]) if len(silent) == 1 else reverse("agents"),
+            )
+        )
     for agent in shown["agents"]:
         if not agent["silent"] and agent["level"] != "ok":
-            reason = agent["row"].description or "no reason given"
-            problems.append(f"{agent['row'].instance_name} reports {agent['row'].status}: {reason}")
+            row = agent["row"]
+            reason = row.description or "no reason given"
+            problems.append(
+                Problem(f"{row.instance_name} reports {row.status}: {reason}", "", agent_url(row))
+            )
     failed = StfFile.objects.filter(
         status=StfStatus.FAILED, updated_at__gt=now - FAILURE_SHOWN
     ).count()
     if failed:
-        problems.append(f"{failed} STF file{'s' if failed > 1 else ''} failed in the last hour")
-    stuck = StfFile.objects.filter(
-        Q(status__in=(StfStatus.REGISTERED, StfStatus.PROCESSING)),
-        updated_at__lt=now - timedelta(seconds=STUCK_SECONDS),
-    ).count()
-    if stuck:
-        minutes = STUCK_SECONDS // 60
         problems.append(
-            f"{stuck} STF file{'s' if stuck > 1 else ''} waited more than {minutes} min "
-            "to be processed"
+            Problem(
+                f"{failed} STF file{'s' if failed > 1 else ''} failed in the last hour",
+                "The list has the reason of each.",
+                files_url(status="failed"),
+            )
+        )
+    stuck = pipeline.stuck(now).count()
+    if stuck:
+        minutes = pipeline.STUCK_SECONDS // 60
+        problems.append(
+            Problem(
+                f"{stuck} STF file{'s' if stuck > 1 else ''} waited more than {minutes} min "
+                "to be processed",
+                "Check that a processing-agent is alive and not too slow; the data agent sends the "
+                "files to it again.",
+                files_url(status="registered,processing", older_than=str(pipeline.STUCK_SECONDS)),
+            )
         )
     return problems
+
+
+def agent_url(agent: SystemAgent) -> str:
+    """The page of an agent."""
+    return reverse("agent", args=[agent.instance_name])
 
 
 def _some(names: list[str]) -> str:

@@ -1,0 +1,21 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The depth of JSON. Python, SQLite and PostgreSQL fail at different depths, so there is one limit."""
+
+from typing import Any
+
+MAX_DEPTH = 100
+
+
+def deeper_than(value: Any, depth: int) -> bool:
+    """Whether JSON has more than `depth` nested lists and objects. It needs no recursion."""
+    level = [value]
+    for _ in range(depth + 1):
+        level = [
+            inner
+            for outer in level
+            if isinstance(outer, (dict, list))
+            for inner in (outer.values() if isinstance(outer, dict) else outer)
+        ]
+        if not level:
+            return False
+    return True
