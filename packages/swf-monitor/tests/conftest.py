@@ -417,8 +417,8 @@ def django_site(tmp_path_factory: pytest.TempPathFactory) -> None:
     # each request sees the changes of its test
     from swf_monitor.pages import history, overview
 
-    overview.shared.seconds = 0.0
-    history.FRESH |= dict.fromkeys(history.FRESH, 0.0)
+    for shared in (overview.shared, *history.recent.values()):
+        shared.seconds = 0.0
 
 
 @pytest.fixture

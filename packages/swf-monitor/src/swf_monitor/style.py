@@ -36,7 +36,7 @@ PAGES = ("overview", "history", "runs", "files", "agents", "messages")
 def page_parts() -> dict[str, Any]:
     """The part of a template's context that all pages share."""
     return {
-        "pages": [(name.capitalize(), reverse(name)) for name in PAGES],
+        "pages": [(name, reverse(name)) for name in PAGES],
         "root": get_script_prefix(),
         "version": __version__,
         # Both are files of this package.

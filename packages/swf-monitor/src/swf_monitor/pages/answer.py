@@ -2,8 +2,6 @@
 """From the data of a page to its response: the whole page, or with `?part=content` the part that the
 page's script refreshes."""
 
-import threading
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import wraps
@@ -12,18 +10,13 @@ from typing import Any
 from django.http import Http404, HttpRequest, HttpResponse
 from django.template.loader import render_to_string
 from django.utils import timezone
-from django.utils.safestring import SafeString, mark_safe
+from django.utils.safestring import SafeString
 from django.views.decorators.http import require_safe
 
 from swf_monitor import __version__
 from swf_monitor.api.base import unknown_parameters
 from swf_monitor.database import UNAVAILABLE, explain
 from swf_monitor.style import CONTENT_SECURITY_POLICY, page_parts
-
-# All watchers of a page get the same rendering for this time (s).
-SHARED_SECONDS = 1.0
-# Beyond this age (s), a request waits for the next rendering, which another one has begun.
-SHARED_LIMIT = 5.0
 
 
 @dataclass
@@ -120,43 +113,3 @@ def page(current: str, *parameters: str) -> Callable[[View], Callable[..., HttpR
         return answer
 
     return decorate
-
-
-class Shared:
-    """One rendering for all watchers of a page, made by the first of them that finds it too old. The
-    others get the former one meanwhile, so they never wait for the database together.
-
-    Args:
-        make: Makes the rendering. It does not raise.
-        seconds: The age at which it is made again.
-    """
-
-    def __init__(self, make: Callable[[], Rendered], seconds: float = SHARED_SECONDS) -> None:
-        self.seconds = seconds
-        self._make = make
-        self._lock = threading.Lock()
-        self._made: Rendered | None = None
-        self._made_at = 0.0
-
-    def get(self) -> Rendered:
-        """The rendering, at most `SHARED_LIMIT` seconds old when this is called."""
-        age = time.monotonic() - self._made_at
-        made = self._made
-        if made and age < self.seconds:
-            return made
-        if not self._lock.acquire(blocking=made is None or age > SHARED_LIMIT):
-            assert made  # noqa: S101  or else the lock would have been waited for
-            return made
-        try:
-            if self._made is None or time.monotonic() - self._made_at >= self.seconds:
-                began = time.monotonic()
-                self._made = self._make()
-                self._made_at = began
-            return self._made
-        finally:
-            self._lock.release()
-
-
-def safe(text: str) -> SafeString:
-    """Markup that a function of this package made of numbers alone."""
-    return mark_safe(text)  # noqa: S308

@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The history of the last hour and day, from the times of the STF files, and its charts."""
 
-import time
 from collections import defaultdict
 from dataclasses import dataclass
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timezone
 from typing import Any
 
 from django.db.models import Avg, Count, FloatField, Func, IntegerField, Max, Q, QuerySet
@@ -15,11 +14,10 @@ from swf_monitor import pipeline
 from swf_monitor.models import StfFile, StfStatus
 from swf_monitor.pages.answer import Page, page, refused
 from swf_monitor.pages.chart import Chart, Line
+from swf_monitor.pages.shared import Shared
 
 # Length and step (s) of each span.
 SPANS = {"hour": (3600, 60), "day": (86400, 900)}
-# The history of a span is read again after this time (s): it reads all files of the span.
-FRESH = {"hour": 15.0, "day": 120.0}
 
 
 class Bucket(Func):
@@ -78,6 +76,11 @@ class Step:
     mean_seconds: float | None
     longest_seconds: float | None
 
+    @property
+    def busy(self) -> bool:
+        """Whether anything happened, or waited."""
+        return bool(self.registered or self.processed or self.failed or self.backlog)
+
 
 def read(span: str, now: datetime) -> list[Step]:
     """The steps of a span, the oldest first. Two queries read the files that were registered in it,
@@ -87,8 +90,9 @@ def read(span: str, now: datetime) -> list[Step]:
         django.db.DatabaseError: the database does not answer.
     """
     length, step = SPANS[span]
-    last = int(now.timestamp()) // step
-    first = last - length // step + 1
+    # The present step is not complete: it would look like a drop.
+    present = int(now.timestamp()) // step
+    first = present - length // step
     begin = datetime.fromtimestamp(first * step, timezone.utc)
     files = _since(begin)
     done = Q(status=StfStatus.PROCESSED, sampled_at__isnull=False)
@@ -110,7 +114,7 @@ def read(span: str, now: datetime) -> list[Step]:
     )
     backlog = StfFile.objects.filter(status__in=pipeline.WAITING).count()
     steps = []
-    for number in range(last, first - 1, -1):
+    for number in range(present, first - 1, -1):
         new, old = registered[number], ended[number]
         n, processed, failed = new.get("n", 0), old.get("processed", 0), old.get("failed", 0)
         begin = datetime.fromtimestamp(number * step, timezone.utc)
@@ -118,15 +122,14 @@ def read(span: str, now: datetime) -> list[Step]:
         steps.append(Step(begin, n, processed, failed, backlog, mean, longest))
         # At the end of the step before: without what came, and with what was finished, in this one.
         backlog = max(0, backlog - n + processed + failed)
-    return steps[::-1]
+    return steps[:0:-1]
 
 
 def _since(begin: datetime) -> QuerySet[StfFile]:
     # By the key, which has an index, and whose order is that of the registrations.
     before = StfFile.objects.filter(registered_at__lt=begin).order_by("-id").values("id")[:1]
     newest_before = before.first()
-    files = StfFile.objects.order_by()
-    return files.filter(id__gt=newest_before["id"]) if newest_before else files
+    return StfFile.objects.order_by().filter(id__gt=newest_before["id"] if newest_before else 0)
 
 
 def _by_step(
@@ -136,21 +139,18 @@ def _by_step(
     return defaultdict(dict, {row["number"]: row for row in rows})
 
 
-_read: dict[str, tuple[float, list[Step]]] = {}
+def _shared(span: str) -> Shared[list[Step]]:
+    # It reads all files of the span, so not for every reader.
+    seconds = SPANS[span][1] / 6
+    return Shared(lambda: read(span, clock.now()), seconds, limit=seconds)
 
 
-def recent(span: str, now: datetime) -> list[Step]:
-    """The steps of a span, read a few seconds ago at most."""
-    at, steps = _read.get(span, (0.0, []))
-    if not steps or time.monotonic() - at > FRESH[span]:
-        steps = read(span, now)
-        _read[span] = (time.monotonic(), steps)
-    return steps
+recent = {span: _shared(span) for span in SPANS}
 
 
-def charts(span: str, now: datetime) -> list[Chart]:
+def charts(span: str, steps: list[Step]) -> list[Chart]:
     """The charts of a span."""
-    steps, minutes = recent(span, now), SPANS[span][1] / 60
+    minutes = SPANS[span][1] / 60
     times = [step.begin for step in steps]
 
     def rate(name: str) -> list[float | None]:
@@ -181,12 +181,11 @@ def show_history(request: HttpRequest) -> Page:
     span = request.GET.get("span", "hour")
     if span not in SPANS:
         return refused({"span": [f"Must be one of {', '.join(SPANS)}."]}, "history")
-    now = clock.now()
+    steps = recent[span].get()
     context = {
         "span": span,
         "spans": list(SPANS),
-        "charts": charts(span, now),
-        "steps": recent(span, now)[::-1],
-        "step": timedelta(seconds=SPANS[span][1]),
+        "charts": charts(span, steps),
+        "steps": [step for step in steps[::-1] if step.busy],
     }
     return Page("swf_monitor/history.html", f"The last {span}", "history", context)

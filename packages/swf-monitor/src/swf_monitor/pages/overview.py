@@ -16,8 +16,9 @@ from swf_monitor import health, pipeline, summary
 from swf_monitor.api.base import unknown_parameters
 from swf_monitor.database import UNAVAILABLE
 from swf_monitor.models import AgentStatus, Message, Run, StfFile, StfStatus, SystemAgent
-from swf_monitor.pages.answer import Page, Rendered, Shared, refused, render, response, unavailable
-from swf_monitor.pages.history import charts
+from swf_monitor.pages.answer import Page, Rendered, refused, render, response, unavailable
+from swf_monitor.pages.history import charts, recent
+from swf_monitor.pages.shared import Shared
 
 RUNS_SHOWN = 6
 FILES_SHOWN = 12
@@ -71,7 +72,7 @@ def _make() -> Rendered:
             "health": state,
             "engine": ENGINES[state["database"]["engine"]],
             "banner": banner,
-            "charts": charts("hour", now),
+            "charts": charts("hour", recent["hour"].get()),
             **shown,
         }
         title = f"{MARKS[banner.level]} {banner.title}"
@@ -80,7 +81,7 @@ def _make() -> Rendered:
         return render(unavailable(error, "overview"))
 
 
-shared = Shared(_make)
+shared = Shared(_make, seconds=1.0, limit=5.0)
 
 
 def _collect(now: datetime) -> dict[str, Any]:
