@@ -17,12 +17,25 @@ from typing import Any
 import pytest
 from mcp import Client
 from mcp.client.streamable_http import create_mcp_http_client, streamable_http_client
+from mcp.shared.exceptions import MCPError
 from swf_common_lib.monitor import MonitorClient
 from swf_common_lib.settings import MonitorSettings
 from swf_common_lib.shutdown import Shutdown
 from swf_common_lib.testing import MonitorProgram, Program, answers, free_port, wait_until
 
-TOOLS = {"testbed_status", "list_agents", "list_runs", "list_stf_files", "recent_messages"}
+from swf_mcp_agent.agent import MAX_SESSIONS
+
+TOOLS = {
+    "testbed_status",
+    "backlog",
+    "list_agents",
+    "get_agent",
+    "list_runs",
+    "get_run",
+    "list_stf_files",
+    "get_file",
+    "recent_messages",
+}
 
 
 class Server(Program):
@@ -101,11 +114,72 @@ def test_the_tools_return_the_data_of_the_monitor(server: Server, monitor: Monit
     assert call(server, "recent_messages", msg_type="stf_gen").structured_content["result"] == []
     agents = wait_until(lambda: call(server, "list_agents").structured_content["result"])
     assert [(agent["instance_name"], agent["status"]) for agent in agents] == [("mcp", "OK")]
+    agent = call(server, "get_agent", instance_name="mcp").structured_content
+    assert (agent["agent_type"], agent["status"]) == ("mcp", "OK")
+    run = call(server, "get_run", run_id=run_id).structured_content
+    assert run["run"]["run_id"] == run_id
+    assert [file["reason"] for file in run["failed_files"]] == ["bad"]
+    way = call(server, "get_file", filename=f"swf.{run_id:06d}.000002.stf").structured_content
+    assert [step["name"] for step in way["steps"] if step["at"]] == ["registered", "failed"]
+    backlog = call(server, "backlog").structured_content
+    assert backlog["to_be_processed"]["files"] == 1
+    assert backlog["to_be_processed"]["oldest"] == f"swf.{run_id:06d}.000001.stf"
 
 
 @pytest.mark.parametrize("arguments", [{"limit": 0}, {"limit": 1001}, {"status": "lost"}])
 def test_wrong_arguments_are_refused(server: Server, arguments: dict[str, Any]) -> None:
     assert call(server, "list_stf_files", **arguments).is_error
+
+
+def test_unknown_arguments_are_refused(server: Server) -> None:
+    reply = call(server, "list_stf_files", stauts="failed")
+    assert reply.is_error
+    assert "stauts" in reply.content[0].text
+    assert call(server, "backlog", limit=3).is_error
+
+
+def test_an_unknown_object_is_an_error_with_the_cause(server: Server) -> None:
+    for tool, arguments in (
+        ("get_file", {"filename": "no.stf"}),
+        ("get_file", {"filename": "../../api/health"}),
+        ("get_run", {"run_id": 999999}),
+        ("get_agent", {"instance_name": "no/body?x=1"}),
+    ):
+        reply = call(server, tool, **arguments)
+        assert reply.is_error, tool
+        assert "The monitor refused the request: " in reply.content[0].text, tool
+
+
+def test_only_tools_are_advertised(server: Server) -> None:
+    async def ask() -> None:
+        async with client_of(server, server.token) as client:
+            capabilities = client.server_capabilities
+            assert capabilities
+            assert capabilities.tools
+            assert capabilities.prompts is None
+            assert capabilities.resources is None
+            for listing in (client.list_prompts, client.list_resources):
+                with pytest.raises(MCPError, match="Method not found"):
+                    await listing()
+            for tool in (await client.list_tools()).tools:
+                assert tool.input_schema["additionalProperties"] is False, tool.name
+
+    asyncio.run(ask())
+    status, _challenge, body = answer(server, "POST", "/mcp", f"Bearer {server.token}")
+    assert status == 200
+    assert b'"tools"' in body
+    assert b'"prompts"' not in body
+    assert b'"resources"' not in body
+
+
+def test_the_number_of_sessions_has_a_limit(tmp_path: Path, monitor: MonitorProgram) -> None:
+    server = Server(tmp_path / "mcp.log", monitor.env, monitor.token)
+    server.start()
+    server.wait_for_port(server.port)
+    bearer = f"Bearer {server.token}"
+    statuses = [answer(server, "POST", "/mcp", bearer)[0] for _ in range(MAX_SESSIONS + 1)]
+    assert statuses == [200] * MAX_SESSIONS + [503]
+    server.stop()
 
 
 def test_the_client_gets_an_outage_of_the_monitor_as_an_error(

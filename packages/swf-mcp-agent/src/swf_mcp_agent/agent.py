@@ -12,17 +12,21 @@ import threading
 import uvicorn
 from swf_common_lib.agent import BaseAgent, FatalError
 from swf_common_lib.cli import Option
-from swf_common_lib.monitor import MonitorClient
 from swf_common_lib.settings import AgentSettings, Environment
 
 from swf_mcp_agent import __version__
 from swf_mcp_agent.login import with_login
+from swf_mcp_agent.questions import Questions
 from swf_mcp_agent.tools import make_server
 
 logger = logging.getLogger(__name__)
 
 DEFAULT_HOST = "127.0.0.1"
 DEFAULT_PORT = 8003
+# Open sessions of clients; a further one gets 503. A client that went away without a word keeps its
+# session for this time (s).
+MAX_SESSIONS = 100
+IDLE_SECONDS = 600.0
 
 
 class McpAgent(BaseAgent):
@@ -71,8 +75,10 @@ class McpAgent(BaseAgent):
         :raises FatalError: it cannot listen on the port
         """
         listener = self._listen()
-        monitor = MonitorClient(self.settings.monitor, self.shutdown, patient=False)
-        app = make_server(monitor).streamable_http_app(host=self._host)
+        monitor = Questions(self.settings.monitor, self.shutdown, patient=False)
+        app = make_server(monitor).streamable_http_app(
+            host=self._host, max_sessions=MAX_SESSIONS, session_idle_timeout=IDLE_SECONDS
+        )
         guarded = with_login(app, self.settings.monitor.token)
         # uvicorn handles signals in the main thread only, which is not this one.
         # It closes streams that are still open after a second.
