@@ -27,7 +27,7 @@ from pathlib import Path
 from swf_common_lib.testing import MonitorProgram, wait_until
 
 REPEAT = 20
-# the state after a run: all files are processed, and each has five messages and its time frames
+# The state after a week at the default rate of 1600 files an hour: all files are processed, and each has five messages.
 FILL = """
 import datetime, uuid
 import django
@@ -36,20 +36,21 @@ from django.utils import timezone
 from swf_monitor.models import ListenerState, Message, Run, StfFile, SystemAgent
 FILES, BATCH = %d, 5000
 now = timezone.now()
+def at(number):
+    return now - datetime.timedelta(seconds=2.25 * (FILES - number))
 ListenerState.objects.create(pk=1, subscribed=True, detail="subscribed")
 SystemAgent.objects.create(instance_name="data-agent@host", agent_type="data", status="OK", last_heartbeat=now)
 for start in range(0, FILES, BATCH):
-    run = Run.objects.create(status="ended", total_files=BATCH)
+    run = Run.objects.create(status="ended", total_files=BATCH, created_at=at(start), started_at=at(start))
     numbers = range(start, min(start + BATCH, FILES))
     StfFile.objects.bulk_create(StfFile(
         filename="swf.%%06d.%%06d.stf" %% (run.pk, number), run=run, path="/data/swf.stf", size_bytes=65536,
-        checksum="sha256:" + "0" * 64, sequence=number, status="processed", sampled_at=now) for number in numbers)
+        checksum="sha256:" + "0" * 64, sequence=number, status="processed", registered_at=at(number),
+        updated_at=at(number), sampled_at=at(number)) for number in numbers)
     Message.objects.bulk_create(Message(
         message_id=uuid.uuid4(), msg_type=kind, sender="daqsim-agent@host", filename="swf.%%06d.%%06d.stf" %% (run.pk, number),
-        body={"filename": "swf.stf", "checksum": "0" * 64}) for number in numbers
-        for kind in ("stf_gen", "stf_ready", "stf_ready", "processing_complete", "tf_file"))
-# the page reads the messages of the last hour one by one; the default rate is 1600 files an hour
-Message.objects.filter(id__lte=(FILES - 1600) * 5).update(received_at=now - datetime.timedelta(hours=2))
+        received_at=at(number), body={"filename": "swf.stf", "checksum": "0" * 64}) for number in numbers
+        for kind in ("stf_gen", "stf_ready", "stf_ready", "processing_complete", "tf_file_registered"))
 """
 
 

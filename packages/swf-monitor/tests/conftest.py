@@ -88,8 +88,9 @@ class Api:
         self, method: str, path: str, body: Any = None, raw: bytes | None = None, **headers: str
     ) -> Answer:
         data = raw if raw is not None else None if body is None else json.dumps(body).encode()
-        request = urllib.request.Request(self.url + path, data=data, method=method, headers=headers)
-        if data is not None:
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        request = urllib.request.Request(self.url + path, data=data, method=method, headers=named)
+        if data is not None and not request.has_header("Content-type"):
             request.add_header("Content-Type", "application/json")
         if self.token:
             request.add_header("Authorization", f"Token {self.token}")

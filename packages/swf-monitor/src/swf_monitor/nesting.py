@@ -8,14 +8,12 @@ MAX_DEPTH = 100
 
 def deeper_than(value: Any, depth: int) -> bool:
     """Whether JSON has more than `depth` nested lists and objects. It needs no recursion."""
-    level = [value]
-    for _ in range(depth + 1):
+    level = [value] if isinstance(value, (dict, list)) else []
+    for _ in range(depth):
         level = [
             inner
             for outer in level
-            if isinstance(outer, (dict, list))
             for inner in (outer.values() if isinstance(outer, dict) else outer)
+            if isinstance(inner, (dict, list))
         ]
-        if not level:
-            return False
-    return True
+    return bool(level)

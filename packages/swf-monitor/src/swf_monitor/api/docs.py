@@ -5,12 +5,15 @@ from importlib.resources import files
 from typing import Any
 
 from django.http import FileResponse, Http404, HttpRequest, HttpResponseBase
-from django.views.decorators.http import require_safe
+from django.views import View
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
+from drf_spectacular.renderers import OpenApiJsonRenderer2
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.response import Response
+
+from swf_monitor.api.html import PageRenderer
 
 _ASSETS = files("drf_spectacular_sidecar").joinpath(
     "static", "drf_spectacular_sidecar", "swagger-ui-dist"
@@ -33,6 +36,7 @@ class SchemaView(SpectacularAPIView):
 
     authentication_classes = ()
     permission_classes = (AllowAny,)
+    renderer_classes = (OpenApiJsonRenderer2, *SpectacularAPIView.renderer_classes, PageRenderer)
 
 
 class DocsView(SpectacularSwaggerSplitView):
@@ -49,16 +53,17 @@ class DocsView(SpectacularSwaggerSplitView):
         return response
 
 
-@require_safe
-def show_asset(request: HttpRequest, name: str) -> HttpResponseBase:
+class AssetView(View):
     """A file of Swagger UI, which a package of the release contains."""
-    if name not in _TYPES:
-        raise Http404
-    return FileResponse(
-        _ASSETS.joinpath(name).open("rb"),
-        content_type=_TYPES[name],
-        headers={"Cache-Control": "public, max-age=86400"},
-    )
+
+    def get(self, request: HttpRequest, name: str) -> HttpResponseBase:
+        if name not in _TYPES:
+            raise Http404
+        return FileResponse(
+            _ASSETS.joinpath(name).open("rb"),
+            content_type=_TYPES[name],
+            headers={"Cache-Control": "public, max-age=86400"},
+        )
 
 
 class TokenScheme(OpenApiAuthenticationExtension):

@@ -33,5 +33,5 @@ urlpatterns = [
     path("health/", views.HealthView.as_view()),
     path("schema/", docs.SchemaView.as_view(), name="schema"),
     path("docs/", docs.DocsView.as_view(url_name="schema")),
-    path("docs/assets/<str:name>", docs.show_asset),
+    path("docs/assets/<str:name>", docs.AssetView.as_view()),
 ]
