@@ -107,12 +107,23 @@ def _monitor(sources: Path, data: Path) -> Iterator[int]:
         command, env=_environment(sources, data), stdout=subprocess.DEVNULL, cwd=data
     )
     try:
-        # it accepts connections before it answers
-        asyncio.run(_Client(port).ask("GET", "/api/summary/"))
+        asyncio.run(_answer(port, time.monotonic() + 120))
         yield port
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait(30)
+
+
+async def _answer(port: int, limit: float) -> None:
+    """Wait for the monitor. It accepts connections before it answers."""
+    while True:
+        try:
+            await _Client(port).ask("GET", "/api/summary/")
+            return
+        except OSError:
+            if time.monotonic() > limit:
+                raise
+            await asyncio.sleep(0.2)
 
 
 def _report(title: str, port: int, watchers: int, seconds: float) -> float:
