@@ -2,6 +2,7 @@
 """The REST API understands a request as a whole, or refuses it; and it describes itself."""
 
 import itertools
+import uuid
 from typing import Any
 
 import pytest
@@ -116,8 +117,17 @@ def test_details_and_the_way_of_a_file(api: Api) -> None:
     beat = {"instance_name": f"one@host{name}", "agent_type": "data", "status": "OK"}
     api.post("/api/systemagents/heartbeat/", beat)
     assert api.get(f"/api/systemagents/one@host{name}/").json["agent_type"] == "data"
-    for path in ("systemagents/nobody", "stf-files/no.stf/history", f"messages/{'0' * 32}"):
+    for path in (
+        "systemagents/nobody",
+        "systemagents/%00",
+        "stf-files/%00",
+        "stf-files/no.stf/history",
+        "stf-files/no%00.stf/history",
+        f"messages/{uuid.UUID(int=0)}",
+    ):
         assert api.get(f"/api/{path}/").status == 404, path
+    for path in ("/files/%00/", "/agents/a%00/", f"/files/{name}/?namespace=%00"):
+        assert api.get(path).status == 404, path
 
 
 def test_deep_json_is_refused(api: Api) -> None:

@@ -10,6 +10,7 @@ from django_filters.rest_framework import DjangoFilterBackend, FilterSet
 from rest_framework import generics, serializers, status
 from rest_framework.exceptions import (
     APIException,
+    NotFound,
     UnsupportedMediaType,
     ValidationError,
 )
@@ -52,6 +53,11 @@ def unknown_parameters(given: Iterable[str], known: Iterable[str]) -> dict[str, 
     return messages
 
 
+def has_nul(names: Iterable[Any]) -> bool:
+    """Whether one of the names of a path cannot be that of a record: PostgreSQL has no NUL."""
+    return any("\0" in name for name in names if isinstance(name, str))
+
+
 class View(APIView):
     """A view that refuses unknown parameters, and forms."""
 
@@ -62,11 +68,14 @@ class View(APIView):
         """Check the request before its method is called.
 
         Raises:
+            NotFound: a name in the path has a character that PostgreSQL refuses.
             ValidationError: the query has an unknown parameter.
             UnsupportedMediaType: the body is a form, perhaps an empty one: the page of another
                 server can make a browser send it.
         """
         super().initial(request, *args, **kwargs)
+        if has_nul(kwargs.values()):
+            raise NotFound
         if unknown := unknown_parameters(request.query_params, self.known_parameters()):
             raise ValidationError(unknown)
         if is_form_media_type(request.content_type or ""):

@@ -14,7 +14,7 @@ from django.utils.safestring import SafeString
 from django.views.decorators.http import require_safe
 
 from swf_monitor import __version__
-from swf_monitor.api.base import unknown_parameters
+from swf_monitor.api.base import has_nul, unknown_parameters
 from swf_monitor.database import UNAVAILABLE, explain
 from swf_monitor.style import CONTENT_SECURITY_POLICY, page_parts
 
@@ -100,6 +100,8 @@ def page(current: str, *parameters: str) -> Callable[[View], Callable[..., HttpR
                 shown = refused(unknown, current)
             else:
                 try:
+                    if has_nul((*names.values(), *request.GET.values())):
+                        raise Http404("There is nothing of this name.")
                     shown = view(request, **names)
                     form = shown.context.get("form")
                 except UNAVAILABLE as error:
