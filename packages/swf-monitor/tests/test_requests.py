@@ -175,6 +175,8 @@ def test_a_browser_gets_a_page(api: Api) -> None:
         assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
         assert "<pre" in answer.text
         assert name not in answer.text
+    gone = api.request("DELETE", "/api/systemagents/nobody/", Accept="text/html")
+    assert (gone.status, gone.text) == (204, "")
     refused = Api(api.url, None).request("GET", "/api/runs/", Accept="text/html")
     assert refused.status == 401
     assert "This address needs the header" in refused.text

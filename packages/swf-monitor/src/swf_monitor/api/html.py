@@ -25,6 +25,9 @@ class PageRenderer(BaseRenderer):
         accepted_media_type: str | None = None,
         renderer_context: Mapping[str, Any] | None = None,
     ) -> str:
+        if data is None:
+            # a response without a body
+            return ""
         context = renderer_context or {}
         request, response = context["request"], context["response"]
         response.headers["Content-Security-Policy"] = CONTENT_SECURITY_POLICY
