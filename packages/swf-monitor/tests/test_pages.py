@@ -256,14 +256,14 @@ def test_the_state_of_an_agent_and_of_its_host(clock: datetime) -> None:
     assert "No heartbeat for" not in page("/agents/a@farm/")
 
 
-def test_links_hold_below_a_path(clock: datetime) -> None:
-    from django.test import override_settings
-
-    with override_settings(FORCE_SCRIPT_NAME="/swf-monitor"):
-        text = page("/files/")
-    assert 'href="/swf-monitor/runs/"' in text
-    assert 'href="/swf-monitor/api/docs/"' in text
-    assert 'href="/runs/' not in text
+def test_links_hold_below_a_path(site: Any) -> None:
+    _program, api = site.serve("--setup", SWF_MONITOR_URL="https://lab.example.org/swf-monitor")
+    for address in ("/", "/files/", "/swf-monitor/files/", "/api/summary/"):
+        answer = api.request("GET", address, Accept="text/html")
+        assert answer.status == 200, address
+        assert 'href="/swf-monitor/runs/"' in answer.text
+        assert 'href="/swf-monitor/api/docs/"' in answer.text
+        assert 'href="/runs/' not in answer.text
 
 
 def test_one_thread_makes_a_shared_value_and_the_others_do_not_wait() -> None:
