@@ -90,7 +90,8 @@ def fill(silent: float) -> None:
     """Make the records, and print the ID of a message.
 
     Args:
-        silent: Minutes since the last heartbeat of one of the agents.
+        silent: Minutes since the last heartbeat of one of the agents; 0 for a testbed without a
+            silent agent and without a failed file.
     """
     ListenerState.objects.create(
         pk=1, subscribed=True, detail="subscribed to 1 namespace", updated_at=LATER
@@ -122,7 +123,7 @@ def fill(silent: float) -> None:
             total_files=total,
         )
         for number in range(total or 40):
-            bad, new = (number == 37 and total), (number > 37 and not total)
+            bad, new = (silent and number == 37 and total), (number > 37 and not total)
             messages += file(run, number, "failed" if bad else "registered" if new else "processed")
     Message.objects.bulk_create(messages)
     SetAsideMessage.objects.create(

@@ -26,6 +26,9 @@ from axe_playwright_python.sync_playwright import Axe  # noqa: E402
 from playwright.sync_api import Browser, Page, expect, sync_playwright  # noqa: E402
 
 FILL = Path(__file__).with_name("an_hour.py").read_text(encoding="utf-8")
+# The mark of the headline, its colour, and that of a fact.
+LOOKS = """[["h1", "content"], ["h1", "color"], [".facts .ok", "color"]].map(([name, style]) =>
+    getComputedStyle(document.querySelector(".banner " + name), "::before")[style])"""
 RUNNING_FILE = "swf.000002.000037.stf"
 
 
@@ -214,39 +217,44 @@ def healthy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Monitor]:
 
 def test_a_dead_monitor_never_looks_healthy(browser: Browser, tab: Page, healthy: Monitor) -> None:
     """Neither with selected text, nor in a hidden tab, nor in the title."""
-    selected = tab
-    hidden = browser.contexts[0].new_page()
+    # The clock of the first one is the test's. That of the other one is real: a browser slows down the
+    # timers of a hidden tab.
+    private = browser.new_context()
+    selected, hidden = private.new_page(), tab
+    selected.clock.install()
     for page in (selected, hidden):
         page.goto(healthy.api.url + "/")
-        assert page.title() == "! The testbed needs attention · SWF monitor" or "✓" in page.title()
-    selected.bring_to_front()
+        assert page.title() == "✓ The testbed is healthy · SWF monitor"
+    other = browser.contexts[0].new_page()
+    other.bring_to_front()
     assert hidden.evaluate("document.visibilityState") == "hidden"
     selected.evaluate("getSelection().selectAllChildren(document.querySelector('.banner h1'))")
-    before = selected.locator("#content").inner_html()
-    expect(selected.locator("#lost")).to_contain_text("Text is selected", timeout=15_000)
-    assert selected.locator("#content").inner_html() == before
-    green = selected.evaluate(
-        "getComputedStyle(document.querySelector('.facts .ok'), '::before').color"
-    )
+    before, looks = selected.locator("#content").inner_html(), selected.evaluate(LOOKS)
+    assert looks[0] == '"✓"'
+    selected.clock.run_for(5000)
+    expect(selected.locator("#lost")).to_contain_text("Text is selected")
     healthy.program.kill()
-    expect(selected.locator("#lost")).to_contain_text(
-        "No answer from the monitor for", timeout=15_000
-    )
+    selected.clock.run_for(5000)
+    expect(selected.locator("#lost")).to_contain_text("No answer from the monitor for")
     assert selected.title().startswith("✕ No answer for")
-    assert green != selected.evaluate(
-        "getComputedStyle(document.querySelector('.facts .ok'), '::before').color"
-    )
-    assert selected.evaluate("String(getSelection())")
+    assert selected.locator("#content").inner_html() == before
+    assert selected.evaluate("String(getSelection())") == "The testbed is healthy"
+    lost = selected.evaluate(LOOKS)
+    assert lost[0] == '"?"'
+    assert all(was != now for was, now in zip(looks, lost, strict=True))
     assert violations(selected) == []
     wait_until(lambda: hidden.title().startswith("✕ No answer for"), "title of the hidden tab", 40)
     assert hidden.evaluate("document.visibilityState") == "hidden"
-    hidden.close()
+    other.close()
+    private.close()
 
 
 def test_the_focus_stays_where_it_is(tab: Page, monitor: Monitor) -> None:
+    tab.clock.install()
     tab.goto(monitor.api.url + "/")
     tab.locator("#content a").nth(3).focus()
     focused = tab.evaluate("document.activeElement.href")
     tab.evaluate("document.querySelector('#content > div').dataset.old = '1'")
-    expect(tab.locator("[data-old]")).to_have_count(0, timeout=15_000)
+    tab.clock.run_for(5000)
+    expect(tab.locator("[data-old]")).to_have_count(0)
     assert tab.evaluate("document.activeElement.href") == focused

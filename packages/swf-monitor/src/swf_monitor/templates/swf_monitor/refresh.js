@@ -3,7 +3,7 @@
 // answer of the monitor looks like one: also with selected text, in a hidden tab, after a suspend.
 "use strict";
 (() => {
-  const PERIOD = 5000, PERIOD_HIDDEN = 15000, TIMEOUT = 4000, STALE = 20000;
+  const PERIOD = 5000, PERIOD_HIDDEN = 10000, TIMEOUT = 4000, STALE = 20000;
   const content = document.getElementById("content");
   const notice = document.getElementById("lost");
   const address = new URL(location.href);
