@@ -84,12 +84,13 @@ def test_an_invalid_message_is_refused_and_not_delivered_again(testbed: Testbed)
         message(0, value=1).replace('"value": 1', '"value": NaN'),
         message(0, value=1).replace('"value": 1', '"value": 1e999'),
         "[" * 100_000,
+        message(1, deep=json.loads("[" * 101 + "]" * 101)),
     ]
     send(testbed.port, [*bad, message(1, msg_type="of_a_later_version")])
     testbed.wait_for(1)
     assert testbed.count() == 1
     wait_until(
-        lambda: "10 messages refused" in testbed.health()["listener"]["detail"], "word of them"
+        lambda: "11 messages refused" in testbed.health()["listener"]["detail"], "word of them"
     )
     assert testbed.health()["status"] == "error"
     assert testbed.health()["messages"]["set_aside"] == 10

@@ -228,7 +228,7 @@ def test_unknown_records_are_named(clock: datetime) -> None:
         ("/files/no.stf/", "There is no STF file no.stf."),
         ("/agents/no/body/", "There is no agent no/body."),
         (f"/messages/{uuid.uuid4()}/", "There is no message"),
-        ("/nothing", "There is no page /nothing"),
+        ("/nothing", "There is no such page."),
     ):
         assert words in page(address, 404)
 

@@ -12,7 +12,7 @@ pytestmark = pytest.mark.usefixtures("database")
 def test_files_without_progress(seconds_ago: float, found: int) -> None:
     from django.utils import timezone
 
-    from swf_monitor.api.views import StfListView
+    from swf_monitor.api.filters import StfFilter
     from swf_monitor.models import Run, StfFile
 
     StfFile.objects.create(
@@ -24,4 +24,4 @@ def test_files_without_progress(seconds_ago: float, found: int) -> None:
         sequence=1,
         updated_at=timezone.now() - timedelta(seconds=seconds_ago),
     )
-    assert StfListView().select({"older_than": 60, "sampled": None}).count() == found
+    assert StfFilter({"older_than": "60"}, StfFile.objects.all()).qs.count() == found

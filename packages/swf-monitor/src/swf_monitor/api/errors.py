@@ -33,7 +33,7 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
         return JsonResponse(
             {"detail": "There is no such URL. Each URL ends in a slash."}, status=404
         )
-    missing = {"missing": f"There is no page {request.path}"}
+    missing = {"missing": "There is no such page."}
     return response(
         request, render(Page("swf_monitor/missing.html", "✕ Not found", "", missing, status=404))
     )
