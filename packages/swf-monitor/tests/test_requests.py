@@ -150,15 +150,15 @@ def test_deep_json_is_refused(api: Api) -> None:
 def test_a_form_creates_no_run(api: Api) -> None:
     before = api.get("/api/summary/").json["runs"]
     multipart = "multipart/form-data; boundary=x"
-    for kind, body in (
+    for content_type, body in (
         ("application/x-www-form-urlencoded", b"namespace=evil"),
         ("application/x-www-form-urlencoded", b""),
         (multipart, b'--x\r\nContent-Disposition: form-data; name="a"\r\n\r\nb\r\n--x--\r\n'),
         (multipart, b""),
         ("text/plain", b"{}"),
     ):
-        answer = api.request("POST", "/api/runs/", raw=body, content_type=kind)
-        assert answer.status == 415, (kind, body)
+        answer = api.request("POST", "/api/runs/", raw=body, content_type=content_type)
+        assert answer.status == 415, (content_type, body)
     assert api.request("POST", "/api/runs/").status == 400
     assert api.get("/api/summary/").json["runs"] == before
     assert api.post("/api/runs/", {}).status == 201

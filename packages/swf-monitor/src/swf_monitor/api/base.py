@@ -40,10 +40,10 @@ def valid(serializer_class: type[serializers.Serializer[Any]], data: Any) -> dic
     return values
 
 
-def unknown_parameters(given: Iterable[str], known: Iterable[str]) -> dict[str, list[str]]:
-    """A message for each unknown parameter of a query, which names the nearest known one. An ignored
+def unknown_parameters(given: Iterable[str], valid_names: Iterable[str]) -> dict[str, list[str]]:
+    """A message for each unknown parameter of a query, which names the nearest valid one. An ignored
     filter would return rows that nobody asked for."""
-    names = sorted(known)
+    names = sorted(valid_names)
     messages = {}
     for name in sorted(set(given) - set(names)):
         nearest = difflib.get_close_matches(name, names, 1)
@@ -76,12 +76,12 @@ class View(APIView):
         super().initial(request, *args, **kwargs)
         if has_nul(kwargs.values()):
             raise NotFound
-        if unknown := unknown_parameters(request.query_params, self.known_parameters()):
+        if unknown := unknown_parameters(request.query_params, self.valid_parameters()):
             raise ValidationError(unknown)
         if is_form_media_type(request.content_type or ""):
             raise UnsupportedMediaType(request.content_type)
 
-    def known_parameters(self) -> tuple[str, ...]:
+    def valid_parameters(self) -> tuple[str, ...]:
         return self.parameters
 
 
@@ -105,5 +105,5 @@ class ListView(View, generics.ListAPIView[Any]):
     filterset_class: type[FilterSet]
     filter_backends = (Filters,)
 
-    def known_parameters(self) -> tuple[str, ...]:
+    def valid_parameters(self) -> tuple[str, ...]:
         return (*self.filterset_class.base_filters, *PAGE_PARAMETERS)

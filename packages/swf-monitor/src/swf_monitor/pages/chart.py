@@ -21,8 +21,8 @@ class Line:
     @property
     def last(self) -> str:
         """The newest value, in words."""
-        known = [value for value in self.values if value is not None]
-        return short(known[-1]) if known else "none"
+        values = [value for value in self.values if value is not None]
+        return short(values[-1]) if values else "none"
 
 
 @dataclass(frozen=True)
@@ -49,8 +49,8 @@ class Chart:
         ends = f"{self.times[0]:%H:%M} to {self.times[-1]:%H:%M} UTC"
         peaks = []
         for line in self.lines:
-            known = [value for value in line.values if value is not None]
-            largest = short(max(known)) if known else "none"
+            values = [value for value in line.values if value is not None]
+            largest = short(max(values)) if values else "none"
             peaks.append(f"{line.name}: largest {largest}, newest {line.last}")
         return f"{self.title}, {ends}. {'; '.join(peaks)}."
 

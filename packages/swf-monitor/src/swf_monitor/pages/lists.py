@@ -27,7 +27,7 @@ class Field:
     label: str
     value: str
     choices: tuple[tuple[str, str], ...] = ()
-    kind: str = "search"
+    input_type: str = "search"
 
 
 @dataclass(frozen=True)
@@ -56,8 +56,8 @@ def _form(filterset: FilterSet, names: Iterable[tuple[str, str]]) -> list[Field]
         value = filterset.data.get(name, "")
         if choices and "," in value:
             choices = (*choices, (value, value.replace(",", " or ")))
-        kind = "datetime-local" if name.endswith(("_after", "_before")) else "search"
-        fields.append(Field(name, label, value, tuple(choices), kind))
+        input_type = "datetime-local" if name.endswith(("_after", "_before")) else "search"
+        fields.append(Field(name, label, value, tuple(choices), input_type))
     return fields
 
 

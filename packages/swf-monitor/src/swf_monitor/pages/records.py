@@ -99,8 +99,8 @@ def show_message(request: HttpRequest, message_id: UUID) -> Page:
     if frame:
         stf: str | None = frame.stf_file.filename
     else:
-        known = StfFile.objects.filter(filename=message.filename)
-        stf = message.filename if message.filename and known.exists() else None
+        registered = StfFile.objects.filter(filename=message.filename)
+        stf = message.filename if message.filename and registered.exists() else None
     context = {
         "message": message,
         "stf": stf,
