@@ -23,7 +23,7 @@ KILLS = (
     ("Configure access to the", 0.3),
     ("release : Build the release", 2.0),
     ("release : Build the release", 8.0),
-    ("Back up the database of the monitor", 0.5),
+    ("Back up the database before a new release", 0.5),
     ("Place the secrets of the instance swf-testbed", 0.4),
     ("Place the configuration of the instance swf-testbed", 0.4),
     ("Place the configuration of the instance swf-testbed", 1.2),
