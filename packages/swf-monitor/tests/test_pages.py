@@ -171,6 +171,18 @@ def test_lists_have_filters_and_pages(clock: datetime) -> None:
         assert page(f"{address}?part=content")
 
 
+def test_a_search_in_messages_is_of_the_last_day_unless_it_says_otherwise(clock: datetime) -> None:
+    for hours in (1, 30):
+        message(f"type{hours}", clock - timedelta(hours=hours), sender="me@host")
+    text = page("/messages/?sender=me@host")
+    assert "type1" in text
+    assert "type30" not in text
+    since = clock - timedelta(days=1)
+    assert f'type="datetime-local" value="{since:%Y-%m-%dT%H}' in text
+    assert "type30" in page("/messages/?sender=me@host&received_after=2020-01-01T00:00")
+    assert "type30" in page("/messages/")
+
+
 def test_a_file_leads_to_everything_about_it(clock: datetime) -> None:
     from django.urls import reverse
 

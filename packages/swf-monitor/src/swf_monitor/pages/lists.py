@@ -3,6 +3,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 from django.http import HttpRequest, QueryDict
@@ -17,6 +18,9 @@ from swf_monitor.pages.overview import agent_state, with_files
 
 ROWS = 50
 MAX_PAGE = 100_000
+# The filters of messages that have no index, and the time that is searched unless another one is given.
+UNINDEXED = ("namespace", "sender", "run_id", "filename")
+RECENT = timedelta(days=1)
 
 
 @dataclass(frozen=True)
@@ -92,7 +96,7 @@ def _address(query: QueryDict, **changes: Any) -> str:
 
 
 def _list(
-    request: HttpRequest,
+    query: QueryDict,
     current: str,
     title: str,
     filterset_class: type[FilterSet],
@@ -101,7 +105,7 @@ def _list(
     **context: Any,
 ) -> Page:
     # A form sends empty fields, too.
-    given = request.GET.copy()
+    given = query.copy()
     for name in [name for name, value in given.items() if not value]:
         del given[name]
     filterset = filterset_class(given, rows)
@@ -122,7 +126,7 @@ def _parameters(filterset_class: type[FilterSet]) -> tuple[str, ...]:
 def show_runs(request: HttpRequest) -> Page:
     """The list at /runs/."""
     names = (("status", "state"), ("namespace", "namespace"))
-    shown = _list(request, "runs", "Runs", RunFilter, Run.objects.all(), names)
+    shown = _list(request.GET, "runs", "Runs", RunFilter, Run.objects.all(), names)
     if "list" in shown.context:
         shown.context["runs"] = with_files(shown.context["list"].rows)
     return shown
@@ -140,7 +144,7 @@ def show_files(request: HttpRequest) -> Page:
         ("registered_after", "registered after (UTC)"),
     )
     files = StfFile.objects.select_related("run")
-    return _list(request, "files", "STF files", StfFilter, files, names)
+    return _list(request.GET, "files", "STF files", StfFilter, files, names)
 
 
 @page("agents", *_parameters(AgentFilter))
@@ -153,7 +157,7 @@ def show_agents(request: HttpRequest) -> Page:
         ("namespace", "namespace"),
     )
     now = timezone.now()
-    shown = _list(request, "agents", "Agents", AgentFilter, SystemAgent.objects.all(), names)
+    shown = _list(request.GET, "agents", "Agents", AgentFilter, SystemAgent.objects.all(), names)
     if "list" in shown.context:
         shown.context["agents"] = [agent_state(agent, now) for agent in shown.context["list"].rows]
         shown.context["hosts"] = _hosts(now)
@@ -185,7 +189,11 @@ def show_messages(request: HttpRequest) -> Page:
         ("received_after", "received after (UTC)"),
     )
     messages = Message.objects.defer("body")
-    return _list(request, "messages", "Messages", MessageFilter, messages, names)
+    given = request.GET.copy()
+    if any(given.get(name) for name in UNINDEXED) and not given.get("received_after"):
+        # It would read all messages. The form shows the time, and who wants older ones changes it.
+        given["received_after"] = f"{timezone.now() - RECENT:%Y-%m-%dT%H:%M}"
+    return _list(given, "messages", "Messages", MessageFilter, messages, names)
 
 
 @page("messages", *_parameters(SetAsideFilter))
@@ -193,7 +201,9 @@ def show_set_aside(request: HttpRequest) -> Page:
     """The list at /set-aside/."""
     names = (("namespace", "namespace"), ("receiver", "receiver"), ("msg_type", "type"))
     rows = SetAsideMessage.objects.defer("body")
-    shown = _list(request, "messages", "Messages that were set aside", SetAsideFilter, rows, names)
+    shown = _list(
+        request.GET, "messages", "Messages that were set aside", SetAsideFilter, rows, names
+    )
     if shown.status == 200:
         shown.template = "swf_monitor/set_aside.html"
     return shown
