@@ -127,7 +127,7 @@ def test_a_public_agent_from_its_start_to_its_exit(either_testbed: Testbed) -> N
     # An agent that exited is not missing.
     assert testbed.api.get("/api/summary/").json["agents"] == []
     assert testbed.health()["status"] == "ok"
-    assert '<span class="chip plain">EXITED</span>' in page(testbed)
+    wait_until(lambda: '<span class="chip plain">EXITED</span>' in page(testbed), "page with it")
     # Each start has a new name.
     assert PublicAgent(testbed.api, testbed.port).name == "data-agent-tester-2"
 
@@ -208,9 +208,8 @@ def test_a_run_of_the_public_workflow(either_testbed: Testbed) -> None:
     for row in testbed.rows("messages/"):
         assert (row["sender"], row["namespace"], row["run_id"]) == (agent.name, NAMESPACE, number)
         assert row["body"]["run_id"] == run_id
-    shown = page(testbed)
-    for text in (filename, "tf_file_registered", agent.name, "unknown"):
-        assert text in shown
+    texts = (filename, "tf_file_registered", agent.name, "unknown")
+    wait_until(lambda: all(text in page(testbed) for text in texts), "page with all of it")
 
 
 def test_messages_alone_move_a_run(testbed: Testbed) -> None:

@@ -36,7 +36,7 @@ class SchemaView(SpectacularAPIView):
 
     authentication_classes = ()
     permission_classes = (AllowAny,)
-    renderer_classes = (OpenApiJsonRenderer2, *SpectacularAPIView.renderer_classes, PageRenderer)
+    renderer_classes = [OpenApiJsonRenderer2, *SpectacularAPIView.renderer_classes, PageRenderer]  # noqa: RUF012
 
 
 class DocsView(SpectacularSwaggerSplitView):
@@ -66,7 +66,7 @@ class AssetView(View):
         )
 
 
-class TokenScheme(OpenApiAuthenticationExtension):
+class TokenScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
     """The token of the header in the OpenAPI document."""
 
     target_class = "swf_monitor.api.authentication.TokenAuthentication"

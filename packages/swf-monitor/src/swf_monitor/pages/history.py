@@ -135,7 +135,7 @@ def _since(begin: datetime) -> QuerySet[StfFile]:
 def _by_step(
     files: QuerySet[StfFile], column: str, step: int, **numbers: Any
 ) -> dict[int, dict[str, Any]]:
-    rows = files.values(number=Bucket(column, step=step)).annotate(**numbers)
+    rows: Any = files.values(number=Bucket(column, step=step)).annotate(**numbers)
     return defaultdict(dict, {row["number"]: row for row in rows})
 
 

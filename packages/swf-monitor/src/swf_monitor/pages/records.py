@@ -105,7 +105,7 @@ def show_message(request: HttpRequest, message_id: UUID) -> Page:
         "message": message,
         "stf": stf,
         "sender_known": SystemAgent.objects.filter(instance_name=message.sender).exists(),
-        "run_known": Run.objects.filter(pk=message.run_id).exists(),
+        "run_known": message.run_id is not None and Run.objects.filter(pk=message.run_id).exists(),
         "body": json.dumps(message.body, indent=2, ensure_ascii=False) if _local(request) else "",
     }
     title = f"{message.msg_type} {message.filename}".strip()

@@ -9,7 +9,7 @@ from typing import Generic, TypeVar
 T = TypeVar("T")
 # A value that took long to make is used for this many times as long, so that its making takes a
 # bounded share of one processor.
-REST = 10
+REST = 4
 
 
 class Shared(Generic[T]):
