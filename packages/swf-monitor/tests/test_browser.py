@@ -76,6 +76,8 @@ def browser() -> Iterator[Browser]:
     arguments = [
         str(CHROMIUM),
         "--headless=new",
+        # a picture of a whole page has none
+        "--hide-scrollbars",
         "--remote-debugging-port=0",
         f"--user-data-dir={folder}",
         *(["--no-sandbox"] if os.getuid() == 0 else []),
