@@ -130,9 +130,9 @@ def check_page(tab: Page, name: str, address: str, scheme: str, widths: tuple[in
     assert not errors, (name, errors)
 
 
-def test_every_page_is_accessible_on_a_narrow_screen(tab: Page, monitor: Monitor) -> None:
-    for name, address in monitor.addresses.items():
-        check_page(tab, name, monitor.api.url + address, "light", (400,))
+def test_pages_are_accessible_on_a_narrow_screen(tab: Page, monitor: Monitor) -> None:
+    for name in ("overview", "history", "files", "file", "agent", "api"):
+        check_page(tab, name, monitor.api.url + monitor.addresses[name], "light", (400,))
 
 
 @pytest.mark.nightly
