@@ -40,7 +40,7 @@ options:
       - V(database_tool) is the program that reports on the database of the monitor, if there is one, and
         V(sqlite_file) the path of its SQLite file, if the stack names one.
       - V(services) are the services that the instance of the host runs for itself, each with
-        C(name), and C(ready), a command that ends with 0 while the service accepts connections.
+        C(name), and C(ready), a command that exits with 0 while the service accepts connections.
       - V(health) is a list of one item, how to find out whether the testbed does its work, with the
         probes of the host, and the roles of all components. V(start_timeouts) are the longest times
         that the start of the components of the host may take, in seconds.

@@ -96,7 +96,7 @@ class BaseAgent:
 
     def work(self) -> None:
         """The agent's work in addition to messages, in a thread of its own. When it returns, the
-        agent ends with 0."""
+        agent exits with 0."""
         self.shutdown.wait()
 
     def publish(
