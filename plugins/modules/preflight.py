@@ -21,7 +21,7 @@ description:
     files, accounts, in system scope root and systemd - and reports all problems at once, each with
     its fix.
   - Checks the external services with the credentials of the programs, from this host - address, TLS,
-    login, rights, version, clock, the number of connections, and what a broker does with messages.
+    login, rights, version, clock, the number of connections, and how a broker handles messages.
   - Warns of GitHub Packages, which has no registry for Python packages, in the C(pip.conf) and
     C(.pypirc) of the login and of the host. The role P(bnlnpps.swf_testbed.pip_index#role) removes
     it with O(bnlnpps.swf_testbed.pip_index#role:main:swf_testbed_pip_index_remove_github=true).

@@ -168,7 +168,7 @@ known_good:
   type: bool
   sample: true
 built:
-  description: What was built, or would be, as V(tools) and V(release).
+  description: The parts that were built, or would be, as V(tools) and V(release).
   returned: success
   type: list
   elements: str

@@ -43,7 +43,7 @@ options:
   because:
     description:
       - The reason, for the message, without O(failure). The release that the host rolls back from
-        then counts as failed, and V(previous) does not lead to it.
+        then counts as failed, and V(previous) does not select it.
     type: str
     default: ""
   doing:

@@ -83,10 +83,10 @@ options:
       - For O(state=applied) and O(state=started), programs with the role V(listener) or V(agent)
         start only after the monitor has answered, on whichever host it is.
       - All other programs are started or replaced first. The programs that wait are not stopped
-        before the monitor answers. If it does not answer in time, they are left as they are, and
+        before the monitor answers. If it does not answer in time, they do not change, and
         the module fails.
       - Without a health page and probes of a monitor, no program waits.
-      - If no program that waits has to be started or replaced, the monitor is not asked.
+      - If no program that waits has to be started or replaced, the monitor is not queried.
     type: dict
     suboptions:
       url:
