@@ -363,7 +363,7 @@ def _predict_without_supervisord(module: AnsibleModule, error: SupervisorError) 
     """A first run in check mode: the start of supervisord is only predicted, too."""
     changes = module.params["state"] not in ("stopped", "absent")
     module.warn(
-        "%s In check mode this is no failure: the prediction is %s."
+        "%s In check mode this is not a failure: the prediction is %s."
         % (error.message, "a change as soon as supervisord runs" if changes else "no change")
     )
     module.exit_json(changed=changes, changed_programs=[], actions={}, before={}, after={})

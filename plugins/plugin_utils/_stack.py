@@ -611,7 +611,7 @@ def load(name: str) -> Mapping[str, Any]:
             [
                 Problem(
                     STACK,
-                    "is no stack",
+                    "is not a stack",
                     "%s: %s" % (path, error.strerror),
                     "write %s, or the path of a stack file" % " or ".join(stacks),
                 )
@@ -683,7 +683,7 @@ def wrong(content: Any, path: str) -> Iterator[Problem]:
             if "component" in item and item["component"] not in names:
                 yield Problem(
                     place + ".component",
-                    "is no component of this stack",
+                    "is not a component of this stack",
                     "it is %r" % item["component"],
                     "write %s" % _variables.nearest(item["component"], names),
                 )

@@ -63,7 +63,7 @@ FORMER["swf_testbed_extra_programs"] = "swf_testbed_extra_components"
 GONE = {
     "broker_engine": "the broker is Artemis",
     "swf_testbed_broker_engine": "the broker is Artemis",
-    "preflight_ports": "the stack says where components listen",
+    "preflight_ports": "the stack has the ports of the components",
     "supervisord_monitor_environment": "the stack has the environment of each component",
     "supervisord_release_dir": "programs run from the release of the run",
     "supervisord_tools_dir": "supervisord runs from the release of the run",

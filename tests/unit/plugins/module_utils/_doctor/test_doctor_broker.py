@@ -76,7 +76,7 @@ def test_names_that_no_program_uses_are_not_probed():
 def test_a_queue_whose_messages_go_to_all_readers():
     with embedded(SWF_BROKER_MULTICAST=scratch("aq")) as port:
         (text,) = texts(port, **item(ALL))
-    assert text.startswith("the broker does not do with messages what the stack needs. Evidence: ")
+    assert text.startswith("the broker does not handle messages as the stack requires. Evidence: ")
     assert "got 0 of 2 messages without a reader, and 6 and 6 of 6 messages" in text
     assert "each must have one reader (/queue/x.work, /queue/x.more)" in text
     # it is not Artemis
