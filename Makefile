@@ -1,7 +1,7 @@
-# Everything runs from .venv, which the first target that needs it makes. PYTHON=python3.12 chooses another Python.
+# Everything runs from .venv. The first target that needs it creates it. PYTHON=python3.12 chooses another Python.
 PYTHON ?= python3
 INVENTORY ?= inventory
-# By name: Ansible ignores the ansible.cfg of a directory that everybody may write, such as one of Windows under WSL.
+# By name: Ansible ignores the ansible.cfg of a world-writable directory, such as one of Windows under WSL.
 ANSIBLE_CONFIG = $(CURDIR)/ansible.cfg
 PLAY = . .venv/bin/activate && ANSIBLE_CONFIG=$(ANSIBLE_CONFIG) ansible-playbook -i $(INVENTORY)
 # Ansible refuses a locale that is not UTF-8, or that the machine does not have.

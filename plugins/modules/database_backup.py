@@ -16,7 +16,7 @@ description:
     database with C(pg_dump), into a file of mode 0600.
   - C(pg_dump) is the oldest installed one that is not older than the server, so that C(pg_restore) of
     that version reads the file. It reads the password from a temporary file.
-  - Run it on a host of the database's client, after the release was built and before any of its steps
+  - Run it on a host with a client of the database, after the release was built and before any of its steps
     and programs is started.
   - If O(config) has none of the O(services), there is no database yet, and nothing is done.
   - A rollback does not restore the backup, because records that are newer would be lost.
@@ -34,7 +34,7 @@ options:
   keep:
     description: Number of releases whose backups to keep, including the new one. Others are removed
       once the new one is complete. If a release was tried several times, its first and its last backup
-      stay.
+      remain.
     type: int
     default: 5
   sqlite:

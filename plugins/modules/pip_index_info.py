@@ -7,7 +7,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: pip_index_info
-short_description: Ask package indexes for packages, and report problems with their fixes
+short_description: Query package indexes for packages, and report problems with their fixes
 version_added: 0.1.0
 author:
   - BNL NPPS (@bnlnpps)

@@ -119,7 +119,7 @@ options:
     type: int
     default: 5
   max_clock_offset:
-    description: Seconds by which the clocks of the services may differ, before there is a warning.
+    description: Difference in seconds of the clocks of the services above which there is a warning.
     type: float
     default: 5.0
   services:
@@ -410,7 +410,7 @@ def main() -> None:
         places = layout(options["instance"], options["scope"], environment_of_login())
     except InstanceNameError as error:
         module.fail_json(msg=str(error))
-    # first: what follows looks at these directories
+    # first: the following checks read these directories
     problems_of_mounts, answering = mount_problems(places)
     if not answering:
         texts = [message(item) for item in problems_of_mounts if item["severity"] == FATAL]

@@ -18,7 +18,7 @@ from swf_monitor.models import AgentStatus, Namespace, Run, SetAsideMessage, Sys
 
 # The newest messages that were set aside; others are deleted.
 SET_ASIDE_RETAINED = 1000
-# An earlier one is no problem of the health any more.
+# Earlier ones do not affect the health.
 SET_ASIDE_SHOWN = timedelta(hours=1)
 
 
