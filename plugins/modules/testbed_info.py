@@ -116,8 +116,8 @@ instances:
       elements: str
       sample: []
     notes:
-      description: The services that are not verified, such as an external broker that forbids the check. It is no
-        problem, because the inventory accepts it.
+      description: The services that are not verified, such as an external broker that forbids the check. This is
+        not a problem, because the inventory accepts it.
       type: list
       elements: str
       sample: []

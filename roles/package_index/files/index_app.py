@@ -96,7 +96,7 @@ class Index:
     def store(self, filename: str, stream: IO[bytes]) -> None:
         """Store an uploaded file. pypiserver's own method shows a file before it is complete.
 
-        It never replaces a file. The same content is no error: two clients may publish at once.
+        It never replaces a file. The same content is not an error: two clients may publish at once.
         """
         name = canonical(
             filename.split("-")[0] if filename.endswith(".whl") else filename.rpartition("-")[0]

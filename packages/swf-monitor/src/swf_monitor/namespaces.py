@@ -122,7 +122,7 @@ def mark_data(name: str, owner: str, data_id: str, place: str) -> Namespace:
 
 
 def release(name: str, owner: str) -> None:
-    """Release a claim. A namespace that is not claimed is no error.
+    """Release a claim. A namespace that is not claimed is not an error.
 
     Raises:
         NamespaceError: it belongs to another owner, or some of its agents are alive.
