@@ -292,8 +292,8 @@ def story(options: Mapping[str, Any], result: Mapping[str, Any]) -> str:
         return "\n".join(lines[:-1])
     if result["serves"]:
         lines.append(
-            "The release %s is active again, with its configuration%s, and is %s. %sThe failed release "
-            "is still on the disk. %s."
+            "The release %s is active again, with its configuration%s, and is %s. %sThe failed "
+            "release is still on the disk. %s."
             % (
                 result["id"],
                 " and its former secrets (%s)" % secrets if secrets else "",

@@ -9,8 +9,8 @@ class ModuleDocFragment:
     DOCUMENTATION = r"""
 options:
   services:
-    description: Servers that the instance runs for itself. The module starts those that do not run when
-      it needs them, and stops these at its end.
+    description: Servers that the instance runs for itself. The module starts those that do not run
+      when it needs them, and stops these at its end.
     type: list
     elements: dict
     default: []

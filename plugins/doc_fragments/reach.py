@@ -93,8 +93,8 @@ options:
       probe:
         description:
           - Beginning of the names of scratch addresses, without C(/queue/) and C(/topic/), such as
-            V(swf.probe.). Messages to these addresses show how the broker handles messages. They expire after
-            a minute.
+            V(swf.probe.). Messages to these addresses show how the broker handles messages. They
+            expire after a minute.
           - Empty for no messages.
         type: str
         default: ""

@@ -34,9 +34,9 @@ options:
         C(routing).
       - V(state_directories) are the directories that the programs write, as
         M(bnlnpps.swf_testbed.config_files) has them.
-      - V(routes) are the paths that the web server of the host serves, the longest first. Each has C(path), and either
-        C(directory) or the C(host) and the C(port) of a component with C(streaming), C(timeout) and
-        C(max_request_mb).
+      - V(routes) are the paths that the web server of the host serves, the longest first. Each has
+        C(path), and either C(directory) or the C(host) and the C(port) of a component with
+        C(streaming), C(timeout) and C(max_request_mb).
       - V(database_tool) is the program that reports on the database of the monitor, if there is one, and
         V(sqlite_file) the path of its SQLite file, if the stack names one.
       - V(services) are the services that the instance of the host runs for itself, each with
@@ -56,9 +56,9 @@ options:
       - V(ports) are the addresses and ports that they listen on, each with C(name), C(host),
         C(port), and C(variable), the variable that sets the port.
       - V(programs) are the components as programs of supervisord, each with its own environment, and
-        V(environment) is a list of one item, the environment of all of them. If the stack has files, it includes
-        C(SWF_STACK_FILES), a digest of them. Paths are those of the instance, which a preflight check
-        finds.
+        V(environment) is a list of one item, the environment of all of them. If the stack has
+        files, it includes C(SWF_STACK_FILES), a digest of them. Paths are those of the instance,
+        which a preflight check finds.
     type: list
     elements: str
     choices:

@@ -16,8 +16,8 @@ description:
     database with C(pg_dump), into a file of mode 0600.
   - C(pg_dump) is the oldest installed one that is not older than the server, so that C(pg_restore) of
     that version reads the file. It reads the password from a temporary file.
-  - Run it on a host with a client of the database, after the release was built and before any of its steps
-    and programs is started.
+  - Run it on a host with a client of the database, after the release was built and before any of
+    its steps and programs is started.
   - If O(config) has none of the O(services), there is no database yet, and nothing is done.
   - A rollback does not restore the backup, because records that are newer would be lost.
 extends_documentation_fragment:

@@ -32,8 +32,8 @@ options:
         O(indexes[].ca_cert).
     type: path
   packages:
-    description: Packages to look up, as V(name) or V(name==version). An empty list tests the indexes
-      alone.
+    description: Packages to look up, as V(name) or V(name==version). An empty list tests the
+      indexes alone.
     type: list
     elements: str
     required: true

@@ -47,8 +47,8 @@ def served(path: str, services: Iterable[Mapping[str, str]]) -> Iterator[list[st
     also end if this process is killed.
 
     :param path: of the supervisord.conf.
-    :param services: each with ``name``, the name of its program, and ``ready``, a command that exits
-        with 0 while the server accepts connections.
+    :param services: each with ``name``, the name of its program, and ``ready``, a command that
+        exits with 0 while the server accepts connections.
     :returns: the names of the servers that were started.
     :raises ServerError: one does not start.
     """

@@ -11,7 +11,8 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory imp
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory._problem import Problem
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory._values import Values
 
-#: in the order in which they apply: (beginning of a former name, its replacement after swf_testbed_)
+#: in the order in which they apply: (beginning of a former name, its replacement after
+#: swf_testbed_)
 BEGINNINGS = (
     ("install_smoke", "release_import_check"),
     ("install_", "release_"),
