@@ -264,8 +264,9 @@ LINKS = ("current", "previous", ".current.new", ".previous.new")
 FILES = (".lock",)
 # The content of _controller, from the action: the step of the protocol, the text of both locks, the
 # version of the collection, the path of the archive with wheels, and that of a finished release
-# with its SHA-256 and the host that built it; and the environments to export. It gives the content of the
-# access directory for this build in _access. Both are private, like those of ansible.builtin.copy.
+# with its SHA-256 and the host that built it; and the environments to export. It gives the content
+# of the access directory for this build in _access. Both are private, like those of
+# ansible.builtin.copy.
 CONTROLLER = {
     "step": "build",
     **dict.fromkeys(("lock", "tools_lock", "collection", "wheels")),

@@ -129,7 +129,7 @@ def test_a_broker_that_refuses_a_name_does_not_do_what_is_needed():
     error = "ERROR\nmessage:destination must begin with /queue/ or /topic/\n\n"
     with scripted([CONNECTED % "30000,30000", error]) as port:
         (text,) = texts(port, **item(NEEDS))
-    assert text.startswith("the broker does not do") and "must begin with /queue/" in text
+    assert text.startswith("the broker does not handle") and "must begin with /queue/" in text
 
 
 def test_a_server_of_another_kind():
