@@ -138,6 +138,13 @@ def test_public_names_carry_the_prefix_of_the_collection(role):
         assert name.startswith(("__%s_" % role.strip("_"), shared)), name
 
 
+def test_variables_that_make_passes_carry_the_prefix_of_the_collection():
+    text = (ROOT / "Makefile").read_text()
+    passed = re.findall(r'"(\w+)":|-e (\w+)=', text)
+    names = {one or other for one, other in passed}
+    assert len(names) > 5 and all(name.startswith("swf_testbed_") for name in names), names
+
+
 @pytest.mark.parametrize("role", ROLES)
 def test_every_role_variable_that_is_used_is_known(role):
     names_in_use = {name for other in ROLES for name in (*defaults_of(other), *vars_of(other))}

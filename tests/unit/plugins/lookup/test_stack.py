@@ -261,7 +261,7 @@ def test_steps_are_those_of_the_components_of_the_host(own):
         ("name: list.json", "name: testbed.toml", "files have one name twice"),
         ("name: token", "name: migrate", "steps have one name twice"),
         ("input_secret: api_token", "input_secret: api_tokn", "write api_token"),
-        ("component: agent", "component: agnet", "steps[1].component is no component"),
+        ("component: agent", "component: agnet", "steps[1].component is not a component"),
     ],
 )
 def test_wrong_files_and_steps_are_refused(own, former, new, expected):
