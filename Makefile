@@ -60,10 +60,10 @@ import-secrets: setup  ## Import the secrets of FILE=vault.yml to this controlle
 	@$(PLAY) playbooks/import_secrets.yml -e '{"swf_testbed_import_secrets_file": "$(FILE)", "swf_testbed_import_secrets_force": $(if $(filter yes,$(FORCE)),true,false)}' $(ARGS)
 
 issue-credentials: setup  ## Issue the credentials of LOGIN=NAME to FILE=NAME.yml; PASSWORD_FILE=FILE: do not ask for its password (docs/how-to/issue_credentials.md)
-	@$(PLAY) playbooks/issue_credentials.yml --vault-id '$(LOGIN)@$(or $(PASSWORD_FILE),prompt)' -e '{"swf_testbed_login": "$(LOGIN)", "swf_testbed_credentials_file": "$(FILE)"}' $(ARGS)
+	@$(PLAY) playbooks/issue_credentials.yml --vault-id '$(LOGIN)@$(or $(PASSWORD_FILE),prompt)' -e '{"login": "$(LOGIN)", "swf_testbed_credentials_file": "$(FILE)"}' $(ARGS)
 
 revoke-credentials: setup  ## Revoke the credentials of LOGIN=NAME, for the broker and the monitor
-	@$(PLAY) playbooks/revoke_credentials.yml -e '{"swf_testbed_login": "$(LOGIN)"}' $(ARGS)
+	@$(PLAY) playbooks/revoke_credentials.yml -e '{"login": "$(LOGIN)"}' $(ARGS)
 
 test: setup-test  ## Run every test
 	@. .venv/bin/activate && tools/test

@@ -71,7 +71,7 @@ class Lab:
             return (
                 "the login is not a usable name, and nothing was changed. Evidence: it is %r. Fix: "
                 "use at most 32 lowercase letters, digits, _ and -, the first a letter: "
-                "-e swf_testbed_login=NAME" % login
+                "-e login=NAME" % login
             )
         users = [
             str(item["name"])

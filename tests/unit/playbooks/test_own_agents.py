@@ -230,7 +230,7 @@ def test_the_operator_issues_credentials(story):
     arguments = ["--vault-id", "%s@%s" % (LOGIN, story.lab.password)]
     arguments += [
         "-e",
-        json.dumps({"swf_testbed_login": LOGIN, "swf_testbed_credentials_file": str(path)}),
+        json.dumps({"login": LOGIN, "swf_testbed_credentials_file": str(path)}),
     ]
     report = story.lab.play("issue_credentials.yml", *arguments)
     assert "The login alice is issued." in report
@@ -304,9 +304,7 @@ def test_a_revoked_login_ends_at_once_and_for_good(story):
     token = story.credentials()["swf_testbed_api_token"]
     session = story.session()
     assert b"CONNECTED" in session.recv(4096)
-    report = story.lab.play(
-        "revoke_credentials.yml", "-e", json.dumps({"swf_testbed_login": LOGIN})
-    )
+    report = story.lab.play("revoke_credentials.yml", "-e", json.dumps({"login": LOGIN}))
     assert "The login alice is revoked." in report
     assert story.request("/api/runs/", token)[0] == 401
     # the agents end their own connections, too, when the monitor rejects their token
