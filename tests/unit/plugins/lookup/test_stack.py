@@ -123,6 +123,27 @@ def test_the_variables_of_the_host_count():
     assert monitor["ALLOWED_HOSTS"] == "localhost,127.0.0.1,[::1],[::1],monitor.example.org"
 
 
+@pytest.mark.parametrize(
+    "name,program,variable",
+    [
+        ("stf_interval", "daqsim-agent", "SWF_STF_INTERVAL"),
+        ("stf_size", "daqsim-agent", "SWF_STF_SIZE"),
+        ("stf_per_run", "daqsim-agent", "SWF_STF_PER_RUN"),
+        ("run_count", "daqsim-agent", "SWF_RUN_COUNT"),
+        ("keep_files", "data-agent", "SWF_KEEP_FILES"),
+        ("monitor_keep_days", "monitor", "SWF_MONITOR_KEEP_DAYS"),
+        ("log_level", None, "SWF_LOG_LEVEL"),
+    ],
+)
+def test_rate_size_run_length_retention_and_log_level_are_variables(name, program, variable):
+    given = {"swf_testbed_" + name: "4711"}
+    (found,) = look_up(stack, "environment", **given)
+    if program:
+        programs = {item["name"]: item for item in look_up(stack, "programs", **given)}
+        found = programs[program]["environment"]
+    assert found[variable] == "4711"
+
+
 def test_to_a_socket_there_is_no_tls():
     (monitor,) = (
         item["environment"]
