@@ -244,6 +244,14 @@ def test_files_are_templates_and_stay_texts(own):
     assert look_up(stack, "programs", **own)[0]["launch"] == ["KEY=/run/secrets/admin_key"]
 
 
+def test_the_text_of_a_file_can_be_in_a_template_file(own, tmp_path):
+    (tmp_path / "testbed.toml.j2").write_text('name = "{{ swf_testbed_instance }}"\n')
+    look = "\"{{ lookup('template', '%s/testbed.toml.j2') }}\"" % tmp_path
+    text = STACK.replace("'[1, \"{{ swf_testbed_monitor_port }}\"]'", look)
+    (tmp_path / "own.yml").write_text(text)
+    assert look_up(stack, "files", **own)[1]["content"] == 'name = "swf-a"\n'
+
+
 def test_a_change_of_a_file_is_a_change_of_the_environment(own):
     (first,) = look_up(stack, "environment", **own)
     assert len(first["SWF_STACK_FILES"]) == 12
