@@ -27,10 +27,10 @@ stdout_logfile = {top}/monitor.log
 [program:server]
 command = {top}/1/bin/server
 stdout_logfile = {top}/server.log
-stopsignal = INT
+stopsignal = USR1
 """
 SERVER = """#!/bin/sh
-trap 'rm {top}/ready; echo stopped; exit' INT
+trap 'rm {top}/ready; echo stopped; exit' USR1
 touch {top}/ready
 while :; do sleep 0.05; done
 """
