@@ -156,7 +156,10 @@ def main() -> None:
     try:
         found = [*version_problem(options), *unit_problem(options)]
     except SystemdError as error:
-        module.fail_json(msg="The state of %s is unknown. Evidence: %s" % (options["unit"], error))
+        module.fail_json(
+            msg="The state of %s is unknown. Evidence: %s. Fix: use a host with systemd, or %s"
+            % (options["unit"], error, options["other"])
+        )
     problems = [message(item) for item in found]
     if problems:
         module.fail_json(
