@@ -65,6 +65,10 @@ def test_an_index_is_not_asked_for_what_git_has():
     """The host would install what another person publishes under that name."""
     assert look_up(stack, "distributions", swf_testbed_stack="bnlnpps") == ["swf-broker"]
     assert "swf-testbed" in look_up(stack, "import_check", swf_testbed_stack="bnlnpps")
+    repository = {"url": "https://example.org/mine.git", "commit": "a" * 40}
+    own = [{"name": "mine", "command": "mine", "repository": repository}]
+    asked = look_up(stack, "distributions", swf_testbed_extra_components=own)
+    assert asked == look_up(stack, "distributions")
 
 
 def test_the_packages_are_those_of_the_checkout(root):
