@@ -152,7 +152,7 @@ def test_every_role_variable_that_is_used_is_known(role):
     names_in_use = {name for other in ROLES for name in (*defaults_of(other), *vars_of(other))}
     names_in_use |= set(spec(INTERNAL)["secrets"]["options"])
     tasks = "".join(path.read_text() for path in (ROOT / "roles").glob("*/tasks/*.yml"))
-    registered = set(re.findall(r"(?:register|instance_result): (\w+)", tasks))
+    registered = set(re.findall(r"(?:register: |set_fact:\n +)(\w+)", tasks))
     registered |= {name for _path, task in reach.all_tasks() for name in task.get("vars") or ()}
     prefixes = "|".join(["swf_testbed", *(name.strip("_") for name in ROLES)])
     for path in (ROOT / "roles" / role).rglob("*.*"):
