@@ -13,7 +13,7 @@ numbers = itertools.count(1)
 
 
 def stf(api: Api, run_id: int) -> str:
-    name = f"strict.{next(numbers)}.stf"
+    name = f"strict.{next(numbers):06d}.stf"
     body = {
         "filename": name,
         "run_id": run_id,
