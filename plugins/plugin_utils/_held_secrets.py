@@ -39,7 +39,7 @@ TEXTS = (
 )
 #: the key of their digests, in swf_testbed_digest_key
 DIGEST_KEY = "digest_key"
-#: the logins of developers in swf_testbed_issued_logins: all together, and each as login-NAME
+#: the logins of developers, in swf_testbed_issued_logins. The secret of one is login-NAME
 LOGINS = "issued_logins"
 LOGIN = "login-"
 #: CAs, which are identified by their public keys: {name: variable with the path of their file}
@@ -78,8 +78,6 @@ class HeldSecrets:
                 if isinstance(found, str) and found not in ("", _variables.GENERATED_LATER)
                 else None
             )
-        if name == LOGINS:
-            return json.dumps(self._logins(), sort_keys=True)
         if name.startswith(LOGIN):
             login = self._logins().get(name[len(LOGIN) :])
             return json.dumps(login, sort_keys=True) if login else None
@@ -93,9 +91,9 @@ class HeldSecrets:
         return {item["login"]: item for item in found} if isinstance(found, list) else {}
 
     def expanded(self, names: Iterable[str]) -> list[str]:
-        """The names of secrets, with those of the single logins."""
-        names = list(names)
-        return names + [LOGIN + name for name in self._logins() if LOGINS in names]
+        """The names of secrets, with those of the single logins instead of the list."""
+        logins = [LOGIN + name for name in self._logins()]
+        return [item for name in names for item in (logins if name == LOGINS else [name])]
 
     def lost(self, name: str) -> bool:
         """Whether this controller would remove a login that it has not revoked. A list in the

@@ -53,7 +53,7 @@ def others(record: dict[str, Any], held: HeldSecrets) -> dict[str, str]:
 
     A controller with the digest key may replace secrets. It must not restore a former secret that
     another controller has replaced: it does not have that change yet. It must not remove a login of
-    a developer that it has not revoked.
+    a developer that it has not revoked, nor restore a revoked one.
     """
     entitled = held.get(DIGEST_KEY) == record["key"]
     outdated = where(record["changed_by"]) != where(here(held.directory))
@@ -67,6 +67,10 @@ def others(record: dict[str, Any], held: HeldSecrets) -> dict[str, str]:
             found[name] = "has a former value"
         elif not entitled or held.lost(name):
             found[name] = "has another value" if mine else "is missing"
+    for name in set(record["former"]) - set(record["secrets"]):
+        login = held.get(name) if name.startswith(LOGIN) and outdated else None
+        if login and digest(record["key"], name, login) in record["former"][name]:
+            found[name] = "is revoked"
     return found
 
 
@@ -85,7 +89,7 @@ def refusal(records: list[dict[str, Any]], held: HeldSecrets, host: str) -> str 
                 if where(theirs) == where(mine)
                 else "copy secrets/%s.json of that directory to %s/secrets"
                 % (LOGINS, held.directory)
-                if all(name == LOGINS or name.startswith(LOGIN) for name in found)
+                if all(name.startswith(LOGIN) for name in found)
                 else "copy that directory to %s; or run make export-secrets there, and use the vault "
                 "file (docs/how-to/team.md)" % held.directory
             )
