@@ -112,10 +112,10 @@ for policy in ("page", "drop", "fail"):
 print(json.dumps(results))
 """)
     assert found["page"] == ["", 150]
-    refused, kept = found["drop"]
-    assert refused == "" and 10 <= kept < 75, found
-    refused, kept = found["fail"]
-    assert "Error sending message" in refused and 10 <= kept < 75, found
+    refused, waiting = found["drop"]
+    assert refused == "" and 10 <= waiting < 75, found
+    refused, waiting = found["fail"]
+    assert "Error sending message" in refused and 10 <= waiting < 75, found
 
 
 @pytest.mark.nightly

@@ -49,10 +49,10 @@ def test_who_is_down_is_told_with_the_reason():
 
 def test_who_judged_the_agents_and_a_login_without_lingering_are_said():
     central = {"heard": 2, "agents": 3, "namespaces": ["alice"], "url": "https://monitor"}
-    told, line = status_report.notes(
+    judged, line = status_report.notes(
         {"a": {"central": central}, "b": {"lingering": "alice", "instances": [{}]}}
     )
-    assert told == (
+    assert judged == (
         "a: the central monitor judges its agents: it has heard from 2 of 3 since their start, in the "
         "namespace alice. Evidence: https://monitor."
     )
