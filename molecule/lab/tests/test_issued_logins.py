@@ -43,7 +43,7 @@ class Developer:
         self.file = folder / "carol.yml"
 
     def play(self, name: str, *arguments: str) -> str:
-        given = {"login": "carol", "credentials_file": str(self.file)}
+        given = {"login": "carol", "swf_testbed_credentials_file": str(self.file)}
         vault = ["--vault-id", "carol@%s" % self.password]
         done = self.lab.play("playbooks/" + name, *vault, "-e", json.dumps(given), *arguments)
         assert done.returncode == 0, done.stdout

@@ -203,7 +203,7 @@ def test_a_stack_that_says_nothing_in_its_frames_is_refused_there(site):
     assert "  routing_headers: true\n" in stack
     path = site.login.write("stack.yml", stack.replace("  routing_headers: true\n", ""))
     text = " ".join(site.play("site.yml", code=2, swf_testbed_stack=str(path)).split())
-    assert "the broker does not do with messages what the stack needs" in text
+    assert "the broker does not handle messages as the stack requires" in text
     assert "<default-queue-routing-type>ANYCAST</default-queue-routing-type>" in text
     assert site.running() == before
 
