@@ -47,6 +47,7 @@ class FastMonListView(TfListView):
     new_class = public_shapes.NewFastMonFileSerializer
     stored_class = public_shapes.FastMonFileSerializer
     stf_field = "stf_file"
+    name_field = "tf_filename"
 
     @extend_schema(
         request=public_shapes.NewFastMonFileSerializer, responses={201: OpenApiTypes.OBJECT}
