@@ -162,10 +162,13 @@ class Site:
     environment: dict[str, str]
     programs: list[Program] = field(default_factory=list)
 
-    def command(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    def command(
+        self, *arguments: str, stdin: str = "", **environment: str
+    ) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [sys.executable, "-m", "swf_monitor.cli", *arguments],
             env=self.environment | environment,
+            input=stdin,
             capture_output=True,
             text=True,
             timeout=60,

@@ -260,3 +260,35 @@ def test_the_focus_stays_where_it_is(tab: Page, monitor: Monitor) -> None:
     tab.clock.run_for(5000)
     expect(tab.locator("[data-old]")).to_have_count(0)
     assert tab.evaluate("document.activeElement.href") == focused
+
+
+def test_a_login_leads_to_the_page_and_its_end_to_the_form(
+    tab: Page, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    site = make_site(tmp_path_factory.mktemp("login"), SWF_MONITOR_LOGIN_REQUIRED="true")
+    _, api = site.serve("--setup")
+    try:
+        password = "correct horse battery staple"
+        assert site.command("createuser", "alice", stdin=password).returncode == 0
+        tab.clock.install()
+        # as a web server passes the requests of another host
+        tab.set_extra_http_headers({"X-Forwarded-For": "192.0.2.7"})
+        tab.set_viewport_size({"width": 400, "height": 900})
+        tab.goto(api.url + "/agents/?hostname=farm1")
+        expect(tab.get_by_role("heading", level=1)).to_have_text("Log in")
+        assert violations(tab) == []
+        for tried in ("a guess", password):
+            tab.get_by_label("user name").fill("alice")
+            tab.get_by_label("password").fill(tried)
+            tab.keyboard.press("Enter")
+            if tried != password:
+                expect(tab.get_by_role("alert")).to_contain_text("not those of an account")
+                assert violations(tab) == []
+        expect(tab).to_have_url(api.url + "/agents/?hostname=farm1")
+        expect(tab.get_by_text("alice")).to_be_visible()
+        assert violations(tab) == []
+        assert site.command("deleteuser", "alice").returncode == 0
+        tab.clock.run_for(5000)
+        expect(tab.get_by_role("heading", level=1)).to_have_text("Log in")
+    finally:
+        site.close()

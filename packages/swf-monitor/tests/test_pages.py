@@ -230,7 +230,7 @@ def test_the_body_of_a_message_is_for_the_host_alone(clock: datetime) -> None:
     ):
         text = page(address, **options)
         assert "secret" not in text
-        assert "shown on the monitor's own host alone" in text
+        assert "shown on the monitor's own host and after a login" in text
 
 
 def test_unknown_records_are_named(clock: datetime) -> None:

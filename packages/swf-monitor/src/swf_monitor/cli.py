@@ -2,6 +2,7 @@
 """The command `swf-monitor`."""
 
 import argparse
+import getpass
 import json
 import os
 import signal
@@ -35,6 +36,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _start_django(environment)
         if options.command == "listen":
             return _listen(environment)
+        if options.command in ("createuser", "deleteuser"):
+            return _change_account(options)
         return _set_up(environment, options)
     except ConfigurationError as error:
         print(f"swf-monitor: {error}", file=sys.stderr)
@@ -64,6 +67,14 @@ def _parser() -> argparse.ArgumentParser:
     setup.add_argument(
         "--check", action="store_true", help="change nothing; report the changes that are due"
     )
+    create = commands.add_parser(
+        "createuser",
+        help="create an account for the pages, or change its password",
+        description="The password is the first line of stdin.",
+    )
+    delete = commands.add_parser("deleteuser", help="delete an account")
+    for command in (create, delete):
+        command.add_argument("name", help="the user name")
     return parser
 
 
@@ -150,6 +161,32 @@ def _set_up(environment: Environment, options: argparse.Namespace) -> int:
         return FAILURE
     print(json.dumps(outcome))
     return 0
+
+
+def _change_account(options: argparse.Namespace) -> int:
+    from swf_monitor.accounts import AccountError, create_user, delete_user
+    from swf_monitor.database import UNAVAILABLE, explain
+
+    try:
+        if options.command == "createuser":
+            outcome = create_user(options.name, _password())
+        else:
+            outcome = delete_user(options.name)
+    except UNAVAILABLE as error:
+        print(f"swf-monitor: the database cannot be used: {explain(error)}", file=sys.stderr)
+        return FAILURE
+    except AccountError as error:
+        print(f"swf-monitor: {error}", file=sys.stderr)
+        return FAILURE
+    print(json.dumps(outcome))
+    return 0
+
+
+def _password() -> str:
+    """A password from stdin, which is not shown on a terminal."""
+    if sys.stdin.isatty():
+        return getpass.getpass("Password: ")
+    return sys.stdin.readline().rstrip("\n")
 
 
 if __name__ == "__main__":

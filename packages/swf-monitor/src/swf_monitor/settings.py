@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Django's settings. All host-specific values come from the environment."""
 
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -24,7 +25,32 @@ DEBUG = env.flag("DEBUG")
 ALLOWED_HOSTS = words("ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]")
 # The issued logins with their API tokens and namespaces. The file may change at any time.
 LOGINS_FILE = Path(env.text("SWF_API_LOGINS_FILE")) if env.text("SWF_API_LOGINS_FILE") else None
+_url = urlsplit(env.text("SWF_MONITOR_URL"))
 CSRF_TRUSTED_ORIGINS = words("CSRF_TRUSTED_ORIGINS")
+if _url.netloc:
+    # a web server in front has the certificate, and passes requests without TLS
+    CSRF_TRUSTED_ORIGINS.append(f"{_url.scheme}://{_url.netloc}")
+
+# Whether the pages need a login, except on this host. `swf-monitor createuser` makes accounts.
+LOGIN_REQUIRED = env.flag("SWF_MONITOR_LOGIN_REQUIRED")
+
+
+def addresses(name: str) -> list[IPv4Address | IPv6Address]:
+    """The variable as a list of addresses.
+
+    Raises:
+        ConfigurationError: an item is no address.
+    """
+    try:
+        return [ip_address(word) for word in words(name)]
+    except ValueError as error:
+        raise ConfigurationError(
+            f"{name} must be addresses, separated by commas: {error}"
+        ) from None
+
+
+# The web servers that name the user in X-Remote-User.
+TRUSTED_PROXIES = addresses("SWF_MONITOR_TRUSTED_PROXIES")
 
 INSTALLED_APPS = [
     "django.contrib.contenttypes",
@@ -35,16 +61,46 @@ INSTALLED_APPS = [
     "drf_spectacular",
     "swf_monitor",
 ]
+# Each of them costs every request time, so those of the login are there only if they are needed.
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "swf_monitor.headers.strict_headers",
+    *(["django.contrib.sessions.middleware.SessionMiddleware"] if LOGIN_REQUIRED else []),
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
+    *(
+        [
+            "django.contrib.auth.middleware.AuthenticationMiddleware",
+            "swf_monitor.login.LoginMiddleware",
+        ]
+        if LOGIN_REQUIRED
+        else []
+    ),
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
 ROOT_URLCONF = "swf_monitor.urls"
 # Below a path of a web server, which passes requests with it, and directly without it.
-FORCE_SCRIPT_NAME = urlsplit(env.text("SWF_MONITOR_URL")).path.rstrip("/") or None
+FORCE_SCRIPT_NAME = _url.path.rstrip("/") or None
+# A login is in a signed cookie, so the database has no sessions to delete. It ends after this time
+# (s), and with a new password.
+SESSION_ENGINE = "django.contrib.sessions.backends.signed_cookies"
+SESSION_COOKIE_AGE = 12 * 3600
+SESSION_COOKIE_NAME = "swf_monitor_login"
+CSRF_COOKIE_NAME = "swf_monitor_csrf"
+# Another program may serve other paths of the same host.
+SESSION_COOKIE_PATH = CSRF_COOKIE_PATH = f"{FORCE_SCRIPT_NAME or ''}/"
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = _url.scheme == "https"
+CSRF_COOKIE_HTTPONLY = True
+LOGIN_URL = LOGOUT_REDIRECT_URL = "login"
+LOGIN_REDIRECT_URL = "overview"
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {
+        "NAME": "django.contrib.auth.password_validation.MinimumLengthValidator",
+        "OPTIONS": {"min_length": 12},
+    },
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+]
 # A redirect would turn a client's POST into a GET: a missing slash is a plain 404 instead.
 APPEND_SLASH = False
 X_FRAME_OPTIONS = "DENY"
@@ -108,7 +164,10 @@ else:
 NAMESPACE_EXPIRY_DAYS = env.seconds("SWF_NAMESPACE_KEEP_DAYS", 30.0)
 
 REST_FRAMEWORK = {
-    "DEFAULT_AUTHENTICATION_CLASSES": ["swf_monitor.api.authentication.TokenAuthentication"],
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        "swf_monitor.api.authentication.TokenAuthentication",
+        *(["swf_monitor.api.authentication.VisitorAuthentication"] if LOGIN_REQUIRED else []),
+    ],
     "DEFAULT_PERMISSION_CLASSES": [
         "rest_framework.permissions.IsAuthenticated",
         "swf_monitor.api.rights.OwnNamespace",

@@ -1,8 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The URLs of the monitor."""
 
+from django.conf import settings
+from django.contrib.auth.views import LogoutView
 from django.urls import include, path
 
+from swf_monitor.login import LoginView
 from swf_monitor.pages import history, lists, overview, records
 
 urlpatterns = [
@@ -19,5 +22,10 @@ urlpatterns = [
     path("set-aside/", lists.show_set_aside, name="set-aside"),
     path("api/", include("swf_monitor.api.urls")),
 ]
+if settings.LOGIN_REQUIRED:
+    urlpatterns += [
+        path("login/", LoginView.as_view(), name="login"),
+        path("logout/", LogoutView.as_view(), name="logout"),
+    ]
 handler404 = "swf_monitor.api.errors.not_found"
 handler500 = "swf_monitor.api.errors.server_error"

@@ -5,18 +5,21 @@ import difflib
 from collections.abc import Iterable
 from typing import Any, ClassVar
 
+from django.conf import settings
 from django.db.models import QuerySet
 from django_filters.rest_framework import DjangoFilterBackend, FilterSet
 from rest_framework import generics, serializers, status
+from rest_framework.authentication import BaseAuthentication
 from rest_framework.exceptions import (
     APIException,
     NotFound,
     UnsupportedMediaType,
     ValidationError,
 )
-from rest_framework.permissions import AllowAny
 from rest_framework.request import Request, is_form_media_type
 from rest_framework.views import APIView
+
+from swf_monitor.access import is_local
 
 PAGE_PARAMETERS = ("limit", "offset")
 
@@ -86,10 +89,18 @@ class View(APIView):
 
 
 class OpenView(View):
-    """Public views: numbers and states, but no content."""
+    """Numbers and states, but no content. They need a token or a login where a login is required,
+    except on this host."""
 
-    authentication_classes = ()
-    permission_classes = (AllowAny,)
+    def get_authenticators(self) -> list[BaseAuthentication]:
+        return super().get_authenticators() if self._needs_login() else []
+
+    def get_permissions(self) -> list[Any]:
+        return super().get_permissions() if self._needs_login() else []
+
+    def _needs_login(self) -> bool:
+        request = getattr(self, "request", None)
+        return settings.LOGIN_REQUIRED and not (request and is_local(request))
 
 
 class Filters(DjangoFilterBackend):

@@ -4,7 +4,10 @@
 from importlib.resources import files
 from typing import Any
 
+from django.conf import settings
+from django.contrib.auth.decorators import login_not_required
 from django.http import FileResponse, Http404, HttpRequest, HttpResponseBase
+from django.utils.decorators import method_decorator
 from django.views import View
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from drf_spectacular.renderers import OpenApiJsonRenderer2
@@ -53,6 +56,7 @@ class DocsView(SpectacularSwaggerSplitView):
         return response
 
 
+@method_decorator(login_not_required, name="dispatch")
 class AssetView(View):
     """A file of Swagger UI, which a package of the release contains."""
 
@@ -78,4 +82,19 @@ class TokenScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-ca
             "in": "header",
             "name": "Authorization",
             "description": "`Token <SWF_API_TOKEN>`, or the token of an issued login",
+        }
+
+
+class VisitorScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
+    """The login of a browser in the OpenAPI document."""
+
+    target_class = "swf_monitor.api.authentication.VisitorAuthentication"
+    name = "login"
+
+    def get_security_definition(self, auto_schema: Any) -> dict[str, str]:
+        return {
+            "type": "apiKey",
+            "in": "cookie",
+            "name": settings.SESSION_COOKIE_NAME,
+            "description": "A login to the pages. Only for requests that change nothing",
         }

@@ -29,7 +29,7 @@ def answer(exc: Exception, context: dict[str, Any]) -> Response | None:
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
     """Django's handler404."""
-    if request.path.startswith("/api/"):
+    if request.path_info.startswith("/api/"):
         return JsonResponse(
             {"detail": "There is no such URL. Each URL ends in a slash."}, status=404
         )

@@ -12,7 +12,7 @@ from django.utils import timezone
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, PolymorphicProxySerializer, extend_schema
 from rest_framework import serializers, status
-from rest_framework.exceptions import ParseError, ValidationError
+from rest_framework.exceptions import APIException, ParseError, ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 from swf_common_lib.monitor import NAMESPACE_HEADER
@@ -37,7 +37,7 @@ from swf_monitor.api.serializers import (
     StfHistorySerializer,
     TfFileSerializer,
 )
-from swf_monitor.database import reserve_run_number
+from swf_monitor.database import UNAVAILABLE, reserve_run_number
 from swf_monitor.logins import namespace_of
 from swf_monitor.models import (
     RUN_BEFORE,
@@ -403,17 +403,31 @@ class SummaryView(OpenView):
 class HealthView(OpenView):
     parameters = ("namespace",)
 
+    def perform_authentication(self, request: Request) -> None:
+        """Not needed for a response: there is one while the database does not answer, too."""
+
+    def check_permissions(self, request: Request) -> None:
+        """Any client may ask. What it sees depends on its permissions."""
+
     @extend_schema(
         parameters=[OpenApiParameter("namespace", str)],
         responses={200: OpenApiTypes.OBJECT, 503: OpenApiTypes.OBJECT},
     )
     def get(self, request: Request) -> Response:
-        """Whether the testbed is healthy (200) or not (503), with the cause."""
+        """Whether the testbed is healthy (200) or not (503), with the cause. Where a login is
+        required, a client without one gets the status alone."""
         query = valid(NamespaceQuery, request.query_params)
         state = health.check(query.get("namespace", ""))
         return Response(
-            state,
+            state if self._may_see_detail(request) else {"status": state["status"]},
             status=status.HTTP_200_OK
             if state["status"] == "ok"
             else status.HTTP_503_SERVICE_UNAVAILABLE,
         )
+
+    def _may_see_detail(self, request: Request) -> bool:
+        try:
+            needed = self.get_permissions()
+            return all(permission.has_permission(request, self) for permission in needed)
+        except (APIException, UNAVAILABLE):
+            return False

@@ -9,11 +9,13 @@ from typing import Any
 
 from django.http import Http404, HttpRequest, HttpResponse
 from django.template.loader import render_to_string
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.safestring import SafeString
 from django.views.decorators.http import require_safe
 
 from swf_monitor import __version__
+from swf_monitor.access import Visitor, user_of
 from swf_monitor.api.base import has_nul, unknown_parameters
 from swf_monitor.database import UNAVAILABLE, explain
 from swf_monitor.style import CONTENT_SECURITY_POLICY, page_parts
@@ -67,17 +69,30 @@ def response(request: HttpRequest, made: Rendered, form: Any = None) -> HttpResp
     else:
         context = {
             **page_parts(),
+            **_user(request),
             "title": made.title,
             "current": made.current,
             "content": made.content,
             "form": form,
         }
-        text = render_to_string("swf_monitor/page.html", context)
+        text = render_to_string("swf_monitor/page.html", context, request)
     answer = HttpResponse(text, status=made.status)
     answer["Content-Security-Policy"] = CONTENT_SECURITY_POLICY
     # The script recognises the monitor's responses by this, and not the error page of a proxy.
     answer["X-SWF-Monitor"] = __version__
     return answer
+
+
+def _user(request: HttpRequest) -> dict[str, str]:
+    """The name of the user who has logged in, and the address that ends a login made here."""
+    try:
+        user = user_of(request)
+    except UNAVAILABLE:
+        return {}
+    if user is None:
+        return {}
+    logout = "" if isinstance(user, Visitor) else reverse("logout")
+    return {"user_name": user.get_username(), "logout": logout}
 
 
 View = Callable[..., Page]

@@ -10,6 +10,7 @@ from django.http import Http404, HttpRequest
 from django.utils import timezone
 
 from swf_monitor import pipeline, summary
+from swf_monitor.access import may_see_all
 from swf_monitor.models import Message, Run, StfFile, SystemAgent, TfFile
 from swf_monitor.pages.answer import Page, page
 from swf_monitor.pages.overview import agent_state, with_files
@@ -90,8 +91,8 @@ def _waiting(agent: SystemAgent) -> int | None:
 
 @page("messages")
 def show_message(request: HttpRequest, message_id: UUID) -> Page:
-    """The page of a message. Its body is for users of the monitor's host: the REST API, which gives
-    it to others, needs a token."""
+    """The page of a message. Its body is for users of the monitor's host, and for those who have
+    logged in: the REST API, which gives it to others, needs a token."""
     message = Message.objects.filter(message_id=message_id).first()
     if message is None:
         raise Http404(f"There is no message {message_id}. Old messages are deleted.")
@@ -106,13 +107,9 @@ def show_message(request: HttpRequest, message_id: UUID) -> Page:
         "stf": stf,
         "sender_known": SystemAgent.objects.filter(instance_name=message.sender).exists(),
         "run_known": message.run_id is not None and Run.objects.filter(pk=message.run_id).exists(),
-        "body": json.dumps(message.body, indent=2, ensure_ascii=False) if _local(request) else "",
+        "body": json.dumps(message.body, indent=2, ensure_ascii=False)
+        if may_see_all(request)
+        else "",
     }
     title = f"{message.msg_type} {message.filename}".strip()
     return Page("swf_monitor/message.html", title, "messages", context)
-
-
-def _local(request: HttpRequest) -> bool:
-    """Whether the request is from this host, and did not come through a web server."""
-    forwarded = any(name in request.headers for name in ("X-Forwarded-For", "Forwarded"))
-    return not forwarded and request.META.get("REMOTE_ADDR") in ("127.0.0.1", "::1")

@@ -43,6 +43,7 @@
     show();
     try {
       const response = await fetch(address, { cache: "no-store", signal: AbortSignal.timeout(TIMEOUT) });
+      if (response.status === 401) return location.reload();
       if (!response.headers.has("X-SWF-Monitor")) throw new Error("not the monitor");
       const template = document.createElement("template");
       template.innerHTML = await response.text();

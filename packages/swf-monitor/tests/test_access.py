@@ -1,0 +1,275 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Who may see the pages and the REST API of a monitor that requires a login."""
+
+import html
+import http.cookiejar
+import re
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import Iterator
+
+import pytest
+from conftest import PASSWORDS, TOKEN, Answer, Api, PostgreSQL, Site, make_site
+
+PASSWORD = "correct horse battery staple"
+OTHER_HOST = {"X-Forwarded-For": "192.0.2.7"}
+FORM = re.compile(r'name="csrfmiddlewaretoken" value="(\w+)"')
+
+
+class Client:
+    """A browser behind a web server that passes the address of its client."""
+
+    def __init__(self, url: str, **headers: str) -> None:
+        self.url = url
+        self.headers = OTHER_HOST | {
+            name.replace("_", "-"): value for name, value in headers.items()
+        }
+        self.cookies = http.cookiejar.CookieJar()
+        self._opener = urllib.request.build_opener(
+            _NoRedirect(), urllib.request.HTTPCookieProcessor(self.cookies)
+        )
+
+    def get(self, path: str, form: dict[str, str] | None = None) -> Answer:
+        """The response to GET, or to POST of a form."""
+        data = urllib.parse.urlencode(form).encode() if form is not None else None
+        request = urllib.request.Request(self.url + path, data, self.headers)
+        try:
+            with self._opener.open(request, timeout=30) as response:
+                return Answer(response.status, response.read().decode(), dict(response.headers))
+        except urllib.error.HTTPError as error:
+            with error:
+                return Answer(error.code, error.read().decode(), dict(error.headers))
+
+    def log_in(self, name: str, password: str, to: str = "/files/") -> Answer:
+        page = self.get("/login/?" + urllib.parse.urlencode({"next": to}))
+        assert page.status == 200, page.text
+        found = FORM.search(page.text)
+        assert found
+        form = {"username": name, "password": password, "next": to}
+        return self.get("/login/", form | {"csrfmiddlewaretoken": found[1]})
+
+
+class _NoRedirect(urllib.request.HTTPRedirectHandler):
+    def redirect_request(self, *_arguments: object) -> None:
+        return None
+
+
+def create(site: Site, name: str, password: str, command: str = "createuser") -> tuple[int, str]:
+    done = site.command(command, name, stdin=password + "\n")
+    assert password not in done.stdout + done.stderr
+    return done.returncode, done.stdout or done.stderr
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def site(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Site]:
+    environment = {"SWF_MONITOR_LOGIN_REQUIRED": "true"}
+    if request.param == "postgresql":
+        cluster: PostgreSQL = request.getfixturevalue("postgresql")
+        cluster.sql("CREATE DATABASE access")
+        environment |= cluster.environment | {"DB_NAME": "access"}
+    made = make_site(tmp_path_factory.mktemp(request.param), **environment)
+    made.set_up()
+    assert create(made, "alice", PASSWORD) == (0, '{"changed": true, "user": "alice"}\n')
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="module")
+def api(site: Site) -> Api:
+    return site.serve()[1]
+
+
+def test_the_pages_need_a_login_except_on_this_host(api: Api) -> None:
+    api = Api(api.url, None)
+    for path in ("/", "/files/", "/messages/?msg_type=stf_gen"):
+        assert api.get(path).status == 200
+        for header in ({"X_Forwarded_For": "127.0.0.1"}, {"Forwarded": "for=127.0.0.1"}):
+            answer = Client(api.url, **header).get(path)
+            assert answer.status == 302
+            assert answer.headers["Location"] == "/login/?next=" + urllib.parse.quote(path)
+    # a script gets no form, with which it would replace the content
+    assert Client(api.url).get("/?part=content").status == 401
+    # another request header of a proxy changes nothing
+    assert Client(api.url, X_Remote_User="alice").get("/").status == 302
+    assert api.get("/api/summary/").status == 200
+    assert "database" in api.get("/api/health/").json
+
+
+def test_a_client_of_another_host_needs_a_token_for_the_numbers(api: Api) -> None:
+    client = Client(api.url)
+    health = client.get("/api/health/")
+    assert (health.status, health.json) == (503, {"status": "error"})
+    assert client.get("/api/summary/").status == 401
+    assert client.get("/api/docs/").status == 200
+    assert client.get("/api/docs/assets/swagger-ui.css").status == 200
+    wrong = Client(api.url, Authorization="Token " + "0" * 40)
+    assert wrong.get("/api/health/").json == {"status": "error"}
+    assert wrong.get("/api/summary/").status == 401
+    program = Client(api.url, Authorization=f"Token {TOKEN}")
+    assert "database" in program.get("/api/health/").json
+    assert program.get("/api/summary/").status == 200
+    # a token of a program is no login
+    assert program.get("/").status == 302
+
+
+def test_a_login_shows_the_pages_until_it_ends(api: Api) -> None:
+    client = Client(api.url)
+    answer = client.log_in("alice", PASSWORD, "/files/?status=failed")
+    assert (answer.status, answer.headers["Location"]) == (302, "/files/?status=failed")
+    page = client.get("/files/?status=failed")
+    assert page.status == 200
+    assert "alice" in page.text
+    assert page.headers["Cache-Control"] == "no-store"
+    cookie = next(cookie for cookie in client.cookies if cookie.name == "swf_monitor_login")
+    assert cookie.has_nonstandard_attr("HttpOnly")
+    assert cookie.get_nonstandard_attr("SameSite") == "Lax"
+    # reading alone, and neither a form nor a page of another server can change anything
+    assert client.get("/api/runs/").status == 200
+    assert client.get("/api/runs/", {}).status == 401
+    assert client.get("/logout/", {}).status == 403
+    found = FORM.search(page.text)
+    assert found
+    assert client.get("/logout/", {"csrfmiddlewaretoken": found[1]}).status == 302
+    assert client.get("/").status == 302
+
+
+def test_a_new_password_and_a_deletion_end_the_logins(site: Site, api: Api) -> None:
+    assert create(site, "bob", PASSWORD)[0] == 0
+    assert create(site, "bob", PASSWORD)[1] == '{"changed": false, "user": "bob"}\n'
+    client = Client(api.url)
+    client.log_in("bob", PASSWORD)
+    assert client.get("/").status == 200
+    assert create(site, "bob", PASSWORD + "!")[1] == '{"changed": true, "user": "bob"}\n'
+    assert client.get("/").status == 302
+    client.log_in("bob", PASSWORD + "!")
+    assert client.get("/").status == 200
+    assert create(site, "bob", "", "deleteuser")[1] == '{"changed": true, "user": "bob"}\n'
+    assert client.get("/").status == 302
+    assert create(site, "bob", "", "deleteuser")[1] == '{"changed": false, "user": "bob"}\n'
+
+
+@pytest.mark.parametrize(
+    ("name", "password", "cause"),
+    [
+        ("carol", "short", "too short"),
+        ("carolus", "carolus-carolus", "too similar"),
+        ("carol,dave", PASSWORD, "Enter a valid username"),
+        ("swf-api", PASSWORD, "swf-api is a service user. Evidence: "),
+    ],
+)
+def test_a_bad_account_is_one_clear_line(site: Site, name: str, password: str, cause: str) -> None:
+    done = create(site, name, password)
+    assert done[0] == 1
+    assert cause in done[1]
+    assert done[1].count("\n") == 1
+    if name == "swf-api":
+        assert create(site, name, "", "deleteuser")[0] == 1
+
+
+def test_the_address_after_a_login_is_of_this_monitor(api: Api) -> None:
+    for elsewhere in ("https://other.example.org/", "//other.example.org/", "javascript:alert(1)"):
+        answer = Client(api.url).log_in("alice", PASSWORD, elsewhere)
+        assert (answer.status, answer.headers["Location"]) == (302, "/")
+
+
+def test_a_client_that_guesses_has_to_wait(api: Api) -> None:
+    client = Client(api.url, X_Forwarded_For="192.0.2.99")
+    for _ in range(10):
+        answer = client.log_in("alice", "a guess")
+        assert answer.status == 200
+        assert "not those of an account" in html.unescape(answer.text)
+        assert "a guess" not in answer.text
+    answer = client.log_in("alice", PASSWORD)
+    assert (answer.status, answer.headers["Retry-After"]) == (429, "60")
+    # not the others
+    assert Client(api.url).log_in("alice", PASSWORD).status == 302
+
+
+def test_service_users_and_unknown_ones_cannot_log_in(api: Api) -> None:
+    for name in ("swf-api", "nobody", ""):
+        assert Client(api.url, X_Forwarded_For="192.0.2.8").log_in(name, "!").status == 200
+
+
+def test_a_trusted_proxy_names_the_user(tmp_path_factory: pytest.TempPathFactory) -> None:
+    site = make_site(
+        tmp_path_factory.mktemp("proxy"),
+        SWF_MONITOR_LOGIN_REQUIRED="yes",
+        SWF_MONITOR_TRUSTED_PROXIES="192.0.2.1, 127.0.0.1",
+    )
+    _, api = site.serve("--setup")
+    try:
+        named = Client(api.url, X_Remote_User="dave@EXAMPLE.ORG")
+        page = named.get("/")
+        assert page.status == 200
+        assert "dave@EXAMPLE.ORG" in page.text
+        assert "Log out" not in page.text
+        assert named.get("/api/runs/").status == 200
+        assert named.get("/api/runs/", {}).status == 401
+        # two names, no name, and a header that another program reads as the same one
+        for headers in (
+            {"X_Remote_User": "dave,alice"},
+            {"X_Remote_User": ""},
+            {"X_Remote_User": "<b>"},
+            {},
+        ):
+            assert Client(api.url, **headers).get("/").status == 302
+        underscores = Client(api.url)
+        underscores.headers["X_Remote_User"] = "alice"
+        assert underscores.get("/").status == 302
+        # the proxy may leave out the address of its client
+        assert Api(api.url, None).get("/").status == 302
+    finally:
+        site.close()
+
+
+def test_a_header_of_any_other_client_names_nobody(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    site = make_site(
+        tmp_path_factory.mktemp("no-proxy"),
+        SWF_MONITOR_LOGIN_REQUIRED="yes",
+        SWF_MONITOR_TRUSTED_PROXIES="192.0.2.1",
+        SWF_MONITOR_URL="https://monitor.example.org/swf-monitor",
+        ALLOWED_HOSTS="127.0.0.1,monitor.example.org",
+    )
+    assert "SWF_MONITOR_TRUSTED_PROXIES must be addresses" in (
+        site.command("setup", SWF_MONITOR_TRUSTED_PROXIES="proxy.example.org").stderr
+    )
+    _, api = site.serve("--setup")
+    try:
+        client = Client(api.url, X_Remote_User="alice", Host="monitor.example.org")
+        answer = client.get("/swf-monitor/files/")
+        assert answer.status == 302
+        assert answer.headers["Location"] == "/swf-monitor/login/?next=/swf-monitor/files/"
+        # below a path, over https: the form comes from there, and so do the cookies
+        assert create(site, "alice", PASSWORD)[0] == 0
+        page = client.get("/swf-monitor/login/")
+        cookie = page.headers["Set-Cookie"]
+        assert "Path=/swf-monitor/" in cookie
+        assert "Secure" in cookie
+        found = FORM.search(page.text)
+        assert found
+        form = {"username": "alice", "password": PASSWORD, "csrfmiddlewaretoken": found[1]}
+        # urllib would not send a cookie of https
+        client.headers |= {
+            "Cookie": cookie.partition(";")[0],
+            "Origin": "https://monitor.example.org",
+        }
+        answer = client.get("/swf-monitor/login/", form)
+        assert (answer.status, answer.headers["Location"]) == (302, "/swf-monitor/"), answer.text
+        client.headers["Origin"] = "https://other.example.org"
+        assert client.get("/swf-monitor/login/", form).status == 403
+        missing = client.get("/swf-monitor/api/nothing/")
+        assert missing.headers["Content-Type"] == "application/json"
+    finally:
+        site.close()
+
+
+def test_no_password_is_in_a_log_or_an_argument(site: Site, api: Api) -> None:
+    Client(api.url, X_Forwarded_For="192.0.2.55").log_in("alice", "canary-of-a-wrong-password")
+    output = "".join(program.output for program in site.programs)
+    for secret in (PASSWORD, "canary-of-a-wrong-password", *PASSWORDS.values()):
+        assert secret not in output
