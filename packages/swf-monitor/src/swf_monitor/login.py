@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The login of a browser: which pages need it, and the form."""
 
-import contextlib
 import hashlib
 import threading
 from collections.abc import Callable
@@ -21,7 +20,7 @@ from swf_monitor.database import UNAVAILABLE
 from swf_monitor.pages.answer import render, response, unavailable
 from swf_monitor.style import CONTENT_SECURITY_POLICY, page_parts
 
-# Attempts of one client that fail, within this time (s).
+# The attempts that one client has within this time (s).
 ATTEMPTS, WINDOW = 10, 60
 # A password takes a fraction of a second of CPU time to check; one at a time leaves the rest to others.
 _checking = threading.Lock()
@@ -74,18 +73,25 @@ class LoginView(DjangoLoginView):
     def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         """Check the name and the password, unless this client had too many attempts: then the right
         password looks like a wrong one."""
-        cache.add(self._attempts, 0, WINDOW)
-        if cache.get(self._attempts, 0) < ATTEMPTS:
+        if self._count() <= ATTEMPTS:
             return super().post(request, *args, **kwargs)
         context = self.get_context_data(form=LoginForm(request), too_many=True)
         return self.render_to_response(context, status=429, headers={"Retry-After": str(WINDOW)})
 
-    def form_invalid(self, form: AuthenticationForm) -> HttpResponse:
-        """Count the attempt."""
-        with contextlib.suppress(ValueError):
-            # the time is over
-            cache.incr(self._attempts)
-        return super().form_invalid(form)
+    def form_valid(self, form: AuthenticationForm) -> HttpResponse:
+        """Log the user in, and forget the attempts."""
+        cache.delete(self._attempts)
+        return super().form_valid(form)
+
+    def _count(self) -> int:
+        """The number of attempts of this client, with this one. It is counted before its password is
+        checked, so a client cannot make all threads wait."""
+        cache.add(self._attempts, 0, WINDOW)
+        try:
+            return cache.incr(self._attempts)
+        except ValueError:
+            # the time was over in this moment
+            return 1
 
     @property
     def _attempts(self) -> str:
