@@ -21,7 +21,7 @@ from swf_monitor.pages.answer import render, response, unavailable
 from swf_monitor.style import CONTENT_SECURITY_POLICY, page_parts
 
 # The attempts that one client has within this time (s).
-ATTEMPTS, WINDOW = 10, 60
+ATTEMPTS, WINDOW = 5, 60
 # A password takes a fraction of a second of CPU time to check; one at a time leaves the rest to others.
 _checking = threading.Lock()
 
@@ -76,7 +76,10 @@ class LoginView(DjangoLoginView):
         if self._count() <= ATTEMPTS:
             return super().post(request, *args, **kwargs)
         context = self.get_context_data(form=LoginForm(request), too_many=True)
-        return self.render_to_response(context, status=429, headers={"Retry-After": str(WINDOW)})
+        refused: HttpResponse = self.render_to_response(
+            context, status=429, headers={"Retry-After": str(WINDOW)}
+        )
+        return refused
 
     def form_valid(self, form: AuthenticationForm) -> HttpResponse:
         """Log the user in, and forget the attempts."""

@@ -2,7 +2,7 @@
 """What all views of the REST API share: a request is understood as a whole, or refused."""
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, ClassVar
 
 from django.conf import settings
@@ -95,7 +95,7 @@ class OpenView(View):
     def get_authenticators(self) -> list[BaseAuthentication]:
         return super().get_authenticators() if self._needs_login() else []
 
-    def get_permissions(self) -> list[Any]:
+    def get_permissions(self) -> Sequence[Any]:
         return super().get_permissions() if self._needs_login() else []
 
     def _needs_login(self) -> bool:
