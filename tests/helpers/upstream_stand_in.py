@@ -117,8 +117,8 @@ class StandIn:
             self.send(request, 200, body.encode(), "application/vnd.pypi.simple.v1+json", etag)
 
     def file(self, request, name):
-        beside = {".metadata": METADATA, ".provenance": PROVENANCE}
-        content = beside.get(os.path.splitext(name)[1]) or self.files[name]
+        separate = {".metadata": METADATA, ".provenance": PROVENANCE}
+        content = separate.get(os.path.splitext(name)[1]) or self.files[name]
         request.send_response(200)
         request.send_header("Content-Length", str(len(content)))
         request.end_headers()

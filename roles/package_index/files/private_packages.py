@@ -74,8 +74,8 @@ class Packages:
         with self._locks[hash(relative) % len(self._locks)]:
             status = os.stat(path)
             stamp = (status.st_mtime_ns, status.st_ino, status.st_size)
-            known = self._inspected.get(relative)
-            if known is None or known[0] != stamp:
+            last = self._inspected.get(relative)
+            if last is None or last[0] != stamp:
                 found: Facts | str
                 try:
                     found = distributions.inspected(path, os.path.basename(relative))
@@ -86,10 +86,10 @@ class Packages:
                         path,
                         error,
                     )
-                known = self._inspected[relative] = (stamp, found)
-        if isinstance(known[1], str):
-            raise Invalid(known[1])
-        return known[1]
+                last = self._inspected[relative] = (stamp, found)
+        if isinstance(last[1], str):
+            raise Invalid(last[1])
+        return last[1]
 
     def _report_broken(self) -> None:
         for relative, _identity in self.files():

@@ -1,0 +1,28 @@
+# Copyright: Contributors to the bnlnpps.swf_testbed collection
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+from ansible.errors import AnsibleFilterError
+
+
+def existing_groups(groups: Mapping[str, Sequence[str]], pattern: str) -> str:
+    """The pattern of a play, if one of its groups has a host."""
+    names = pattern.split(":")
+    if any(groups.get(name) for name in names):
+        return pattern
+    own = sorted(name for name, hosts in groups.items() if hosts and name != "all")
+    raise AnsibleFilterError(
+        "no host of the inventory is in one of the groups %s, so nothing can be deployed. Evidence: "
+        "the groups with hosts are: %s. Fix: pass the right inventory with -i, and put hosts into "
+        "these groups: testbed (the programs), and index, unless another package index has the "
+        "packages" % (", ".join(names), ", ".join(own) or "none")
+    )
+
+
+class FilterModule:
+    def filters(self) -> dict[str, Callable[..., str]]:
+        return {"existing_groups": existing_groups}

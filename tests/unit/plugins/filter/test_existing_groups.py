@@ -1,0 +1,36 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""An inventory without our groups is an error that names them."""
+
+from __future__ import annotations
+
+import pytest
+import yaml
+from ansible.errors import AnsibleFilterError
+
+from ansible_collections.bnlnpps.swf_testbed.plugins.filter.existing_groups import existing_groups
+
+
+def test_a_pattern_with_a_host_stays():
+    groups = {"all": ["a"], "ungrouped": [], "testbed": ["a"], "index": []}
+    assert existing_groups(groups, "index:testbed") == "index:testbed"
+
+
+@pytest.mark.parametrize(
+    ("groups", "named"),
+    [
+        ({"all": [], "ungrouped": []}, "none"),
+        ({"all": ["a"], "ungrouped": ["a"], "testbed": []}, "ungrouped"),
+        ({"all": ["a", "b"], "ungrouped": [], "web": ["a"], "db": ["b"]}, "db, web"),
+    ],
+)
+def test_no_host_is_an_error_that_names_the_groups(groups, named):
+    with pytest.raises(AnsibleFilterError) as raised:
+        existing_groups(groups, "index:testbed")
+    text = str(raised.value)
+    assert "one of the groups index, testbed" in text and "with hosts are: %s." % named in text
+
+
+def test_the_first_play_of_each_playbook_asks_for_its_groups(root):
+    for name in ("site", "status", "doctor", "upgrade", "rollback", "start", "stop"):
+        plays = yaml.safe_load((root / "playbooks" / (name + ".yml")).read_text())
+        assert "existing_groups" in plays[0]["hosts"], name
