@@ -244,7 +244,7 @@ class Index:
     ) -> Iterable[bytes]:
         """A file of the disk, or the metadata of a wheel."""
         try:
-            if relative not in (known for found, _identity in self.packages.files()):
+            if relative not in (one for one, _identity in self.packages.files()):
                 raise FileNotFoundError
             facts, path = self.packages.facts(relative), self.packages.path(relative)
             if not metadata:
