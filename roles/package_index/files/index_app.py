@@ -292,7 +292,7 @@ def receive(environ: Environ) -> None:
     body = environ["wsgi.input"] = Counted(environ["wsgi.input"])
     try:
         BaseRequest(environ).POST  # noqa: B018  reads it
-    except ValueError:
+    except (ValueError, HTTPResponse):
         raise Answer("400 Bad Request", "the form of the upload is invalid") from None
     if body.received != length:
         raise Answer(

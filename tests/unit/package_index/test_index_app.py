@@ -209,6 +209,14 @@ def test_a_body_that_ends_too_early_is_refused_with_the_reason():
         index_app.receive(environ)
 
 
+def test_a_form_of_another_type_is_refused(index):
+    for content_type in ("text/plain", "application/x-www-form-urlencoded", "multipart/form-data"):
+        status, _type, _text = index.ask(
+            "/", "publisher", PUBLISHER, "POST", body=b"x" * 300_000, content_type=content_type
+        )
+        assert status == 400, content_type
+
+
 def test_half_a_file_is_refused_with_the_reason(index):
     name = "swf_half-1.0-py3-none-any.whl"
     content = wheel_bytes("swf-half", "1.0")[:400]
