@@ -33,11 +33,10 @@ def missing_tools(values: Values, roles: Container[str]) -> Iterator[Problem]:
 
 def needed(values: Values, roles: Container[str]) -> Iterator[tuple[str, str]]:
     """(name, purpose) of each."""
-    lock = os.path.expanduser(values.text("swf_testbed_release_lock_file"))
     if (
         "release" in roles
         and not values.text("swf_testbed_release_wheelhouse")
-        and not (lock and os.path.isfile(lock))
+        and not os.path.isfile(os.path.expanduser(values.text("swf_testbed_release_lock_file")))
     ):
         yield "uv", "makes the lock of a release"
     if "package_index" in roles and values.entries("swf_testbed_package_index_sources"):
