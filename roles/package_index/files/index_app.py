@@ -204,7 +204,7 @@ class Index:
         self, name: str, slash: str, environ: Environ, start_response: Start
     ) -> Iterable[bytes]:
         if not NAME.fullmatch(canonical(name)):
-            raise Answer("404 Not Found", "this is no name of a package")
+            raise Answer("404 Not Found", "this is not the name of a package")
         if name != canonical(name) or not slash:
             target = "%s/simple/%s/" % (environ.get("SCRIPT_NAME", ""), canonical(name))
             raise Answer("301 Moved Permanently", "see %s" % target, [("Location", target)])

@@ -144,7 +144,7 @@ class Packages:
     def add(self, filename: str, stream: IO[bytes], fields: Mapping[str, str]) -> None:
         """Add an uploaded file under its normal name.
 
-        It replaces no file, except a broken one. The same content is no error: two clients may
+        It replaces no file, except a broken one. The same content is not an error: two clients may
         publish at once.
 
         :param fields: of the upload's form: digests, name, version and attestations are checked.
