@@ -11,7 +11,7 @@ copyright = "Contributors to the bnlnpps.swf_testbed collection"
 extensions = ["myst_parser", "sphinx.ext.intersphinx", "sphinx_antsibull_ext"]
 root_doc = "index"
 # the role READMEs have the variables that the generated pages of the roles have, too
-exclude_patterns = ["roles/*/README.md", "packages/*/src", "changelogs", "examples"]
+exclude_patterns = [".github", "roles/*/README.md", "packages/*/src", "changelogs", "examples"]
 # links to a heading, as GitHub makes its anchors
 myst_heading_anchors = 4
 myst_enable_extensions = ["colon_fence"]
