@@ -9,17 +9,17 @@ from collections.abc import Callable, Mapping, Sequence
 from ansible.errors import AnsibleFilterError
 
 
-def existing_groups(groups: Mapping[str, Sequence[str]], pattern: str) -> str:
-    """The pattern of a play, if one of its groups has a host."""
+def existing_groups(groups: Mapping[str, Sequence[str]], pattern: str, others: str = "") -> str:
+    """The pattern of a play, if one of its groups, or of the other ones, has a host."""
     names = pattern.split(":")
-    if any(groups.get(name) for name in names):
+    if any(groups.get(name) for name in (*names, *others.split(":"))):
         return pattern
     own = sorted(name for name, hosts in groups.items() if hosts and name != "all")
     raise AnsibleFilterError(
-        "no host of the inventory is in one of the groups %s, so nothing can be deployed. Evidence: "
-        "the groups with hosts are: %s. Fix: pass the right inventory with -i, and put hosts into "
-        "these groups: testbed (the programs), and index, unless another package index has the "
-        "packages" % (", ".join(names), ", ".join(own) or "none")
+        "no host of the inventory is in one of the groups %s. Evidence: the groups with hosts are: "
+        "%s. Fix: pass the right inventory with -i, and put hosts into its groups: testbed (the "
+        "programs), and index (the packages, unless another package index has them)"
+        % (", ".join(names), ", ".join(own) or "none")
     )
 
 
