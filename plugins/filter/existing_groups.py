@@ -9,17 +9,19 @@ from collections.abc import Callable, Mapping, Sequence
 from ansible.errors import AnsibleFilterError
 
 
-def existing_groups(groups: Mapping[str, Sequence[str]], pattern: str, others: str = "") -> str:
-    """The pattern of a play, if one of its groups, or of the other ones, has a host."""
+def existing_groups(
+    groups: Mapping[str, Sequence[str]], pattern: str, hosts: Sequence[str], others: str = ""
+) -> str:
+    """The pattern of a play, if one of its groups, or of the other ones, has one of the hosts."""
     names = pattern.split(":")
-    if any(groups.get(name) for name in (*names, *others.split(":"))):
+    found = {name for name, members in groups.items() if not set(hosts).isdisjoint(members)}
+    if not found.isdisjoint((*names, *others.split(":"))):
         return pattern
-    own = sorted(name for name, hosts in groups.items() if hosts and name != "all")
     raise AnsibleFilterError(
-        "no host of the inventory is in one of the groups %s. Evidence: the groups with hosts are: "
-        "%s. Fix: pass the right inventory with -i, and put hosts into its groups: testbed (the "
-        "programs), and index (the packages, unless another package index has them)"
-        % (", ".join(names), ", ".join(own) or "none")
+        "no host of the inventory is in one of the groups %s. Evidence: the groups with hosts, "
+        "within --limit, are: %s. Fix: pass the right inventory with -i, and put hosts into its "
+        "groups: testbed (the programs), and index (the packages, unless another package index has "
+        "them)" % (", ".join(names), ", ".join(sorted(found - {"all"})) or "none")
     )
 
 

@@ -12,14 +12,14 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.filter.existing_groups impo
 
 def test_a_pattern_with_a_host_stays():
     groups = {"all": ["a"], "ungrouped": [], "testbed": ["a"], "index": []}
-    assert existing_groups(groups, "index:testbed") == "index:testbed"
+    assert existing_groups(groups, "index:testbed", ["a", "b"]) == "index:testbed"
 
 
 def test_a_play_at_the_end_of_a_playbook_has_no_host_in_an_inventory_of_services():
     groups = {"all": ["a"], "database": ["a"]}
-    assert existing_groups(groups, "index:testbed", "database:redis") == "index:testbed"
+    assert existing_groups(groups, "index:testbed", ["a"], "database:redis") == "index:testbed"
     with pytest.raises(AnsibleFilterError):
-        existing_groups({"all": ["a"], "": ["a"]}, "index:testbed", "database:redis")
+        existing_groups({"all": ["a"], "web": ["a"]}, "index:testbed", ["a"], "database:redis")
 
 
 @pytest.mark.parametrize(
@@ -32,9 +32,15 @@ def test_a_play_at_the_end_of_a_playbook_has_no_host_in_an_inventory_of_services
 )
 def test_no_host_is_an_error_that_names_the_groups(groups, named):
     with pytest.raises(AnsibleFilterError) as raised:
-        existing_groups(groups, "index:testbed")
+        existing_groups(groups, "index:testbed", ["a", "b"])
     text = str(raised.value)
-    assert "one of the groups index, testbed" in text and "with hosts are: %s." % named in text
+    assert "one of the groups index, testbed" in text and "--limit, are: %s." % named in text
+
+
+def test_a_host_outside_of_the_limit_does_not_count():
+    groups = {"all": ["a", "b"], "testbed": ["a"], "web": ["b"]}
+    with pytest.raises(AnsibleFilterError, match="are: web"):
+        existing_groups(groups, "testbed", ["b"])
 
 
 def test_the_first_play_of_each_playbook_asks_for_its_groups(root):
