@@ -100,8 +100,8 @@ def test_hashes_are_required(index, program, tmp_path, client):
 def test_a_wrong_password_is_named(index, program, tmp_path, client):
     env = client_of(index)
     Path(env["NETRC"]).write_text("machine 127.0.0.1 login reader password wrong\n")
-    command = install(program(client), tmp_path / "out", "swf-thing", "-v")
-    # without a terminal, pip prints it with -v alone
+    command = install(program(client), tmp_path / "out", "swf-thing", "-vv")
+    # without a terminal, pip prints it with -v, and since 26.3 with -vv, alone
     assert "401" in run(command, tmp_path, env, 1)
 
 

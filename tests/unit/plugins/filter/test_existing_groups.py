@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import pytest
 import yaml
+from ansible import context
 from ansible.errors import AnsibleFilterError
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.filter.existing_groups import existing_groups
@@ -41,6 +42,11 @@ def test_a_host_outside_of_the_limit_does_not_count():
     groups = {"all": ["a", "b"], "testbed": ["a"], "web": ["b"]}
     with pytest.raises(AnsibleFilterError, match="are: web"):
         existing_groups(groups, "testbed", ["b"])
+
+
+def test_a_check_of_the_syntax_needs_no_inventory(monkeypatch):
+    monkeypatch.setattr(context, "CLIARGS", {"syntax": True})
+    assert existing_groups({"all": []}, "index:testbed", []) == "index:testbed"
 
 
 def test_the_first_play_of_each_playbook_asks_for_its_groups(root):
