@@ -115,7 +115,7 @@ class CallbackModule(Default):
             self._erase()
             return usual(*args, **options)
 
-        self._display.display = display  # type: ignore[method-assign]
+        self._display.display = display  # type: ignore
 
     def _erase(self) -> None:
         # a worker process has a copy of this object, and no line
