@@ -10,7 +10,7 @@ export LC_ALL = C.UTF-8
 unexport PYTHONPATH PYTHONHOME PYTHONSTARTUP PYTHONUSERBASE LD_LIBRARY_PATH
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-test site upgrade rollback wheelhouse status doctor publish start stop uninstall export-secrets import-secrets issue-credentials revoke-credentials test lint unit packages molecule nightly lock docs-roles changelog
+.PHONY: help setup setup-test site upgrade rollback wheelhouse status doctor publish start stop uninstall export-secrets import-secrets issue-credentials revoke-credentials test lint unit packages molecule nightly lock docs-roles docs collection changelog
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -88,6 +88,14 @@ lock: setup-test  ## Renew every pinned requirement
 
 docs-roles: setup-test  ## Generate the role READMEs and the reference pages from the specifications
 	@. .venv/bin/activate && tools/role_readmes
+
+docs: setup  ## Build the site of the documentation into .cache/docs/html (BUILDER=linkcheck: request every address)
+	@.venv/bin/uv venv --quiet --allow-existing --python .venv/bin/python .venv-docs
+	@.venv/bin/uv pip install --quiet --python .venv-docs/bin/python --require-hashes -r requirements/docs.txt
+	@PATH="$(CURDIR)/.venv-docs/bin:$$PATH" tools/build_docs $(BUILDER)
+
+collection: setup-test  ## Build the archive of the collection (docs/how-to/install_collection.md)
+	@. .venv/bin/activate && tools/build_collection
 
 changelog: setup-test  ## Print the release notes of the changes that are not released yet
 	@. .venv/bin/activate && tools/changelog

@@ -23,7 +23,8 @@ options:
         runs in addition (the inventory adds them, or they are services that the instance runs for
         itself), V(packages) the distributions that have their programs, and
         V(distributions) these and the libraries of the stack, without those that are built from git
-        repositories.
+        repositories. V(package_folders) are the directories on the controller with the sources of
+        these distributions that are part of this collection.
       - V(roles) are the roles of the components that the host runs, such as V(monitor), and
         V(secrets) the names of the secrets that they need, and V(secret_files) the files of these
         secrets, with their content.
@@ -67,6 +68,7 @@ options:
       - extra
       - packages
       - distributions
+      - package_folders
       - roles
       - secrets
       - secret_files
@@ -119,6 +121,7 @@ from ansible.errors import AnsibleLookupError
 from ansible.plugins.lookup import LookupBase
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils import _data
+from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._collection import ROOT
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory import _variables
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._stack import (
     Stack,
@@ -159,6 +162,9 @@ class LookupModule(LookupBase):
             return _data.rendered(found, self._templar, variables)
         if term == "release":
             return [_data.rendered(stack.release(), self._templar, variables)]
+        if term == "package_folders":
+            folders = [ROOT / "packages" / name for name in stack.distributions()]
+            return [str(folder) for folder in folders if folder.is_dir()]
         if term == "files":
             return self._files(stack, variables)
         if term in PLAIN:

@@ -68,7 +68,7 @@ options:
   indexes:
     description:
       - The indexes to install from, as in
-        O(bnlnpps.swf_testbed.pip_index#role:main:swf_testbed_pip_indexes).
+        O(bnlnpps.swf_testbed.common#role:variables:swf_testbed_pip_indexes).
       - The logins and O(indexes[].ca_cert) are used to make a lock. They stay on the controller.
     default: []
   wheelhouse:

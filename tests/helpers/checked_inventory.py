@@ -85,7 +85,12 @@ class CheckedInventory:
 
     def _refusal(self, variables):
         self.inventory.clear_caches()
-        hosts = self.inventory.get_hosts(self.play.hosts)
+        magic = {
+            "groups": self.inventory.get_groups_dict(),
+            "ansible_play_hosts_all": [host.name for host in self.inventory.get_hosts("all")],
+        }
+        pattern = Templar(loader=self.loader, variables=magic).template(self.play.hosts)
+        hosts = self.inventory.get_hosts(pattern)
         self.variables._extra_vars = self.trusted(variables)
         task_vars = self.variables.get_vars(play=self.play, host=hosts[0], task=self.task)
         task_vars["ansible_play_hosts_all"] = [host.name for host in hosts]

@@ -30,6 +30,24 @@ USERS = [
 ]
 
 
+def form_of(name, content, **fields):
+    """The body of an upload, as twine sends it."""
+    fields = {":action": "file_upload", **fields}
+    return b"".join(
+        [
+            *(
+                b'--edge\r\nContent-Disposition: form-data; name="%s"\r\n\r\n%s\r\n'
+                % (key.encode(), value.encode())
+                for key, value in fields.items()
+            ),
+            b'--edge\r\nContent-Disposition: form-data; name="content"; filename="%s"\r\n\r\n'
+            % name.encode(),
+            content,
+            b"\r\n--edge--\r\n",
+        ]
+    )
+
+
 class Running:
     """The index with a mirror of a stand-in, which also offers a package of a private name."""
 
@@ -112,45 +130,36 @@ class Running:
         self, path, user=None, token=None, method="GET", accept="*/*", body=None, content_type=None
     ):
         """(status, content type, text)"""
-        headers = {"Accept": accept}
+        status, headers, text = self.answer(
+            path, user, token, method, body, {"Accept": accept, "Content-Type": content_type}
+        )
+        return status, headers["Content-Type"], text.decode("utf-8", "replace")
+
+    def answer(self, path, user=None, token=None, method="GET", body=None, headers=()):
+        """(status, headers, bytes)"""
+        headers = {key: value for key, value in dict(headers).items() if value}
         if user:
             headers["Authorization"] = (
                 "Basic " + base64.b64encode(("%s:%s" % (user, token)).encode()).decode()
             )
-        if content_type:
-            headers["Content-Type"] = content_type
         request = urllib.request.Request(self.url + path, data=body, headers=headers, method=method)
         try:
             with urllib.request.urlopen(
                 request, timeout=30, context=ssl.create_default_context(cafile=str(self.ca))
             ) as answer:
-                return (
-                    answer.status,
-                    answer.headers["Content-Type"],
-                    answer.read().decode("utf-8", "replace"),
-                )
+                return answer.status, answer.headers, answer.read()
         except urllib.error.HTTPError as error:
-            return (
-                error.code,
-                error.headers["Content-Type"],
-                error.read().decode("utf-8", "replace"),
-            )
+            with error:
+                return error.code, error.headers, error.read()
 
-    def upload(self, name, user, token, content=b"x"):
-        edge = "edge"
-        body = (
-            "--%s\r\nContent-Disposition: form-data; "
-            'name=":action"\r\n\r\nfile_upload\r\n--%s\r\nContent-Disposition: '
-            'form-data; name="content"; filename="%s"\r\n\r\n' % (edge, edge, name)
-        ).encode()
-        body += content + ("\r\n--%s--\r\n" % edge).encode()
+    def upload(self, name, user, token, content=b"x", **fields):
         status, _content_type, text = self.ask(
             "/",
             user,
             token,
             "POST",
-            body=body,
-            content_type="multipart/form-data; boundary=" + edge,
+            body=form_of(name, content, **fields),
+            content_type="multipart/form-data; boundary=edge",
         )
         return status, text
 

@@ -9,9 +9,11 @@ import contextlib
 import hashlib
 import http.server
 import json
+import os
 import threading
 
 METADATA = b"Metadata-Version: 2.1\nName: thing\nVersion: 1.0\n"
+PROVENANCE = b'{"version": 1, "attestation_bundles": []}'
 
 
 class StandIn:
@@ -80,7 +82,8 @@ class StandIn:
                     "requires-python": ">=3.9",
                     "yanked": "broken & bad" if "0.9" in file else False,
                     "upload-time": "2026-01-02T03:04:05Z",
-                    "provenance": "https://elsewhere.example.org/x",
+                    "provenance": "http://127.0.0.1:%d/files/%s.provenance"
+                    % (self.server.server_port, file),
                     "core-metadata": {"sha256": hashlib.sha256(METADATA).hexdigest()},
                 }
             )
@@ -114,7 +117,8 @@ class StandIn:
             self.send(request, 200, body.encode(), "application/vnd.pypi.simple.v1+json", etag)
 
     def file(self, request, name):
-        content = METADATA if name.endswith(".metadata") else self.files[name]
+        separate = {".metadata": METADATA, ".provenance": PROVENANCE}
+        content = separate.get(os.path.splitext(name)[1]) or self.files[name]
         request.send_response(200)
         request.send_header("Content-Length", str(len(content)))
         request.end_headers()

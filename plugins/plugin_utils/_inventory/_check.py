@@ -12,6 +12,7 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory imp
     _addresses,
     _broker,
     _collections,
+    _controller_tools,
     _files,
     _former_names,
     _left_out,
@@ -59,6 +60,7 @@ PARTS: dict[str, tuple[Callable[[Values], Iterable[Problem]], ...]] = {
 PARTS_OF_ROLES: dict[str, Callable[[Values, list[str]], Iterable[Problem]]] = {
     "types": _types.wrong_types,
     "collections": _collections.missing_collections,
+    "tools": _controller_tools.missing_tools,
 }
 ALL = (*PARTS_OF_ROLES, *PARTS)
 TESTBED = ("preflight", "pip_index", "release", "testbed", "status")

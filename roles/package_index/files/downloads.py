@@ -75,7 +75,10 @@ class Download:
             self.when_done(self)
 
     def _receive(self) -> None:
-        with self.upstream.open(self.url, {"Accept-Encoding": "identity"}) as response:
+        # the first type is that of attestations, which PyPI also has as a page for browsers
+        headers = {"Accept": "application/vnd.pypi.integrity.v1+json, */*;q=0.1"}
+        headers["Accept-Encoding"] = "identity"
+        with self.upstream.open(self.url, headers) as response:
             handle, scratch = partial_in(os.path.dirname(self.path))
             length = response.headers.get("Content-Length")
             stream = os.fdopen(handle, "w+b")

@@ -10,31 +10,35 @@ mirror, every other name comes only from the mirror.
 
 from __future__ import annotations
 
-import filecmp
 import fnmatch
-import io
 import json
 import logging
 import os
 import re
-import shutil
 import sys
-import tempfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import IO, Any
+from urllib.parse import quote
 
+import distributions
 import pypiserver
+import sending
 import simple_page
 from accounts import Accounts
-from mirror import Mirror
-from pypiserver.bottle_wrapper import HTTPError
+from distributions import Invalid
+from mirror import Mirror, parts
+from private_packages import MAX_NAME, Conflict, Packages
+from pypiserver.bottle_wrapper import BaseRequest, HTTPResponse, request
 from upstream import Upstream, UpstreamNotFound, UpstreamUnavailable
 
 LOG = logging.getLogger("index")
-NAME = re.compile(r"^[a-z0-9]+(-[a-z0-9]+)*$")
-PROJECT = re.compile(r"^/simple/([^/]+)(/?)$")
-MIRRORED = re.compile(r"^/mirror/([^/]+)/([^/]+)$")
+NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
+PROJECT = re.compile(r"/simple/([^/]+)(/?)")
+MIRRORED = re.compile(r"/mirror/([^/]+)/([^/]+)")
+STORED = re.compile(r"/packages/(.+?)(\.metadata)?")
+PROVENANCE = re.compile(r"/provenance/([0-9a-f]{64})")
+CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 DRAINED_BYTES = 256 << 20
 
@@ -54,12 +58,37 @@ def drain(environ: Environ) -> None:
         left -= len(part)
 
 
+class Counted:
+    """``wsgi.input`` that counts: a body that ends too early looks like a complete one."""
+
+    def __init__(self, stream: Any) -> None:
+        self.stream, self.received = stream, 0
+
+    def read(self, *size: int) -> bytes:
+        part = self.stream.read(*size)
+        self.received += len(part)
+        return part
+
+
 class Answer(Exception):
     """Ends a request with a status and a line of text."""
 
     def __init__(self, status: str, text: str, headers: Iterable[tuple[str, str]] = ()) -> None:
         super().__init__(text)
         self.status, self.text, self.headers = status, text, list(headers)
+
+
+def refused(code: int, text: str) -> HTTPResponse:
+    """The answer to an upload. twine shows the status line and not the body."""
+    return HTTPResponse(
+        text + "\n",
+        status_line(code, text),
+        {"Content-Type": "text/plain; charset=utf-8"},
+    )
+
+
+def status_line(code: int | str, text: str) -> str:
+    return "%s %s" % (code, re.sub(r"[^ -~]", "?", text)[:400])
 
 
 class Index:
@@ -80,8 +109,8 @@ class Index:
     ) -> None:
         self.accounts, self.mirror = accounts, mirror
         self.private = [canonical(pattern) for pattern in private]
-        # the rights are checked here and not by pypiserver; store checks the content of a file
-        # before it replaces another
+        # pypiserver reads the forms of uploads and shows the list of packages. The rights are
+        # checked here, and pages and files come from here
         self.pypiserver = pypiserver.app(
             roots=[Path(packages)],
             password_file=".",
@@ -91,43 +120,23 @@ class Index:
             overwrite=True,
         )
         self.pypiserver._pypiserver_config.backend.add_package = self.store
-        self.packages = packages
+        self.packages = Packages(packages)
 
     def store(self, filename: str, stream: IO[bytes]) -> None:
-        """Store an uploaded file. pypiserver's own method shows a file before it is complete.
-
-        It never replaces a file. The same content is not an error: two clients may publish at once.
-        """
-        name = canonical(
-            filename.split("-")[0] if filename.endswith(".whl") else filename.rpartition("-")[0]
-        )
-        if self.mirror and not self.is_private(name):
-            raise HTTPError(
-                400,
-                "%s is not one of the names that come from the disk of this index (%s), so no "
-                "client would get it from there." % (name, ", ".join(self.private)),
-            )
-        # pypiserver does not list names that begin with a dot
-        handle, scratch = tempfile.mkstemp(prefix=".upload-", dir=self.packages)
+        """Store an uploaded file. pypiserver's own method shows a file before it is complete, and
+        whatever its content is."""
         try:
-            with os.fdopen(handle, "wb") as target:
-                shutil.copyfileobj(stream, target)
-            os.chmod(scratch, 0o640)
-            there = next(Path(self.packages).rglob(filename), None)
-            if there is None:
-                try:
-                    # a link, unlike a rename, replaces nothing
-                    os.link(scratch, os.path.join(self.packages, filename))
-                except FileExistsError:
-                    there = Path(self.packages, filename)
-            if there is not None and not filecmp.cmp(scratch, there, shallow=False):
-                raise HTTPError(
-                    409,
-                    "%s already exists with other content, and this index replaces no file. Fix: "
-                    "raise the version." % filename,
+            name = distributions.identity(filename).name
+            if self.mirror and not self.is_private(name):
+                raise Invalid(
+                    "%s is not one of the names that come from the disk of this index (%s), so no "
+                    "client would get it from there" % (name, ", ".join(self.private))
                 )
-        finally:
-            os.unlink(scratch)
+            self.packages.add(filename, stream, request.forms)
+        except Invalid as error:
+            raise refused(400, str(error)) from None
+        except Conflict as error:
+            raise refused(409, str(error)) from None
 
     def is_private(self, name: str) -> bool:
         return any(fnmatch.fnmatchcase(name, pattern) for pattern in self.private)
@@ -135,6 +144,7 @@ class Index:
     def __call__(self, environ: Environ, start_response: Start) -> Iterable[bytes]:
         try:
             self._authorize(environ)
+            check_path(environ.get("PATH_INFO") or "/")
             return self._route(environ, start_response)
         except Answer as answer:
             status, text, headers = answer.status, answer.text, answer.headers
@@ -144,6 +154,8 @@ class Index:
             LOG.warning("%s: %s", environ.get("PATH_INFO"), error)
             status, text, headers = "502 Bad Gateway", "the upstream index: %s" % error, []
         drain(environ)
+        if environ["REQUEST_METHOD"] == "POST":
+            status = status_line(status[:3], text)
         body = (text + "\n").encode()
         start_response(
             status,
@@ -175,18 +187,23 @@ class Index:
 
     def _route(self, environ: Environ, start_response: Start) -> Iterable[bytes]:
         path = environ.get("PATH_INFO") or "/"
-        project = PROJECT.match(path)
-        if project and environ["REQUEST_METHOD"] in ("GET", "HEAD"):
-            return self._project(project.group(1), project.group(2), environ, start_response)
-        mirrored = MIRRORED.match(path)
-        if mirrored and self.mirror and environ["REQUEST_METHOD"] == "GET":
-            return self._file(self.mirror, mirrored.group(1), mirrored.group(2), start_response)
+        if environ["REQUEST_METHOD"] == "POST":
+            receive(environ)
+        if environ["REQUEST_METHOD"] in ("GET", "HEAD"):
+            if found := PROJECT.fullmatch(path):
+                return self._project(found[1], found[2], environ, start_response)
+            if found := STORED.fullmatch(path):
+                return self._stored(found[1], found[2], environ, start_response)
+            if found := PROVENANCE.fullmatch(path):
+                return self._provenance(found[1], environ, start_response)
+            if self.mirror and (found := MIRRORED.fullmatch(path)):
+                return self._mirrored(self.mirror, found[1], found[2], environ, start_response)
         return self.pypiserver(environ, start_response)
 
     def _project(
         self, name: str, slash: str, environ: Environ, start_response: Start
     ) -> Iterable[bytes]:
-        if not NAME.match(canonical(name)):
+        if not NAME.fullmatch(canonical(name)):
             raise Answer("404 Not Found", "this is not the name of a package")
         if name != canonical(name) or not slash:
             target = "%s/simple/%s/" % (environ.get("SCRIPT_NAME", ""), canonical(name))
@@ -194,7 +211,8 @@ class Index:
         if self.mirror and not self.is_private(name):
             page = self.mirror.page(name)
         else:
-            page = self._private_page(name, environ)
+            page = self._private_page(name)
+        page = with_provenance(page, environ)
         if simple_page.wants_json(environ.get("HTTP_ACCEPT")):
             content_type, body = simple_page.JSON, simple_page.as_json(page)
         else:
@@ -210,42 +228,95 @@ class Index:
         )
         return [body] if environ["REQUEST_METHOD"] == "GET" else []
 
-    def _private_page(self, name: str, environ: Environ) -> simple_page.Page:
-        """The page of pypiserver, which has HTML only."""
-        seen: dict[str, str] = {}
-
-        def start(status: str, _headers: Any, _error: Any = None) -> None:
-            seen.update(status=status)
-
-        asked = dict(
-            environ,
-            PATH_INFO="/simple/%s/" % name,
-            REQUEST_METHOD="GET",
-            QUERY_STRING="",
-            CONTENT_LENGTH="0",
-        )
-        asked["wsgi.input"] = io.BytesIO()
-        text = b"".join(self.pypiserver(asked, start)).decode()
-        if not seen["status"].startswith("200"):
+    def _private_page(self, name: str) -> simple_page.Page:
+        try:
+            page = self.packages.page(name)
+        except Invalid as error:
+            raise Answer("404 Not Found", str(error)) from None
+        if page is None:
             raise Answer("404 Not Found", "this index does not have %s" % name)
-        # the links of pypiserver remain paths on this host
-        return simple_page.parse(text, "text/html", "", name)
-
-    def _file(
-        self, mirror: Mirror, name: str, filename: str, start_response: Start
-    ) -> Iterable[bytes]:
-        if self.is_private(name) or name != canonical(name) or not NAME.match(name):
-            raise Answer("404 Not Found", "this index does not have %s" % filename)
-        size, parts = mirror.file(name, filename)
-        start_response(
-            "200 OK",
-            [
-                ("Content-Type", "application/octet-stream"),
-                ("Cache-Control", "private, max-age=31536000"),
-            ]
-            + ([("Content-Length", str(size))] if size is not None else []),
+        return dict(
+            page, files=[dict(item, url="../.." + quote(item["url"])) for item in page["files"]]
         )
-        return parts
+
+    def _stored(
+        self, relative: str, metadata: str | None, environ: Environ, start_response: Start
+    ) -> Iterable[bytes]:
+        """A file of the disk, or the metadata of a wheel."""
+        try:
+            if relative not in (one for one, _identity in self.packages.files()):
+                raise FileNotFoundError
+            facts, path = self.packages.facts(relative), self.packages.path(relative)
+            if not metadata:
+                etag = '"%s"' % facts.sha256
+                return sending.sent(
+                    environ, start_response, facts.size, parts(open(path, "rb")), etag=etag
+                )
+            if not facts.metadata_sha256:
+                raise FileNotFoundError
+            text = distributions.metadata(path, os.path.basename(path), whole=False)
+        except Invalid as error:
+            raise Answer("404 Not Found", str(error)) from None
+        except FileNotFoundError:
+            raise Answer("404 Not Found", "this index does not have %s" % relative) from None
+        return sending.sent(environ, start_response, len(text), iter([text]))
+
+    def _provenance(self, sha256: str, environ: Environ, start_response: Start) -> Iterable[bytes]:
+        try:
+            with open(self.packages.provenance(sha256), "rb") as stream:
+                text = stream.read()
+        except FileNotFoundError:
+            raise Answer("404 Not Found", "there is no attestation") from None
+        headers = [
+            ("Content-Type", "application/vnd.pypi.integrity.v1+json"),
+            ("Content-Length", str(len(text))),
+        ]
+        start_response("200 OK", headers)
+        return [text] if environ["REQUEST_METHOD"] == "GET" else []
+
+    def _mirrored(
+        self, mirror: Mirror, name: str, filename: str, environ: Environ, start_response: Start
+    ) -> Iterable[bytes]:
+        if self.is_private(name) or name != canonical(name) or not NAME.fullmatch(name):
+            raise Answer("404 Not Found", "this index does not have %s" % filename)
+        size, content = mirror.file(name, filename)
+        headers = [("Cache-Control", "private, max-age=31536000")]
+        return sending.sent(environ, start_response, size, content, headers)
+
+
+def receive(environ: Environ) -> None:
+    """Read the form of a request, which remains in the environment."""
+    if not environ.get("CONTENT_LENGTH"):
+        raise Answer("411 Length Required", "an upload needs the header Content-Length")
+    length = int(environ["CONTENT_LENGTH"])
+    body = environ["wsgi.input"] = Counted(environ["wsgi.input"])
+    try:
+        BaseRequest(environ).POST  # noqa: B018  reads it
+    except (ValueError, HTTPResponse):
+        raise Answer("400 Bad Request", "the form of the upload is invalid") from None
+    if body.received != length:
+        raise Answer(
+            "400 Bad Request", "the upload ended after %d of %d bytes" % (body.received, length)
+        )
+
+
+def check_path(path: str) -> None:
+    """Refuse what can be no name: it would fail in the file system."""
+    if CONTROL.search(path):
+        raise Answer("400 Bad Request", "the path has a control character")
+    if max(map(len, path.split("/"))) > MAX_NAME:
+        raise Answer("400 Bad Request", "a name may have %d characters" % MAX_NAME)
+
+
+def with_provenance(page: simple_page.Page, environ: Environ) -> simple_page.Page:
+    """The addresses of attestations have to be absolute (PEP 740)."""
+    host = environ.get("HTTP_HOST") or "%s:%s" % (environ["SERVER_NAME"], environ["SERVER_PORT"])
+    base = "%s://%s" % (environ["wsgi.url_scheme"], host)
+    files = [
+        dict(item, provenance=base + item["provenance"]) if item.get("provenance") else item
+        for item in page["files"]
+    ]
+    return dict(page, files=files)
 
 
 def create(path: str) -> Index:

@@ -24,10 +24,10 @@ from room import Room
 from upstream import Upstream, UpstreamNotFound, UpstreamUnavailable
 
 LOG = logging.getLogger("index.mirror")
-FILE_NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9_.!+-]*$")
+FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.!+-]*")
 #: keys with addresses at the upstream
 UPSTREAM_KEYS = ("url", "provenance", "gpg-sig")
-METADATA = ".metadata"
+METADATA, PROVENANCE = ".metadata", ".provenance"
 
 
 class Mirror:
@@ -64,9 +64,12 @@ class Mirror:
         page = self._page(name)
         files = []
         for item in page["files"]:
-            if FILE_NAME.match(item["filename"]):
+            if FILE_NAME.fullmatch(item["filename"]):
                 rest = {key: value for key, value in item.items() if key not in UPSTREAM_KEYS}
-                files.append(dict(rest, url="../../mirror/%s/%s" % (name, item["filename"])))
+                path = "/mirror/%s/%s" % (name, item["filename"])
+                if item.get("provenance"):
+                    rest["provenance"] = path + PROVENANCE
+                files.append(dict(rest, url="../.." + path))
         return dict(page, files=files)
 
     def _page(self, name: str) -> simple_page.Page:
@@ -121,23 +124,26 @@ class Mirror:
             }
 
     def file(self, name: str, filename: str) -> tuple[int | None, Iterator[bytes]]:
-        """A file, or its metadata if the name ends with C(.metadata): (size or None, iterator of
-        its parts).
+        """A file, or its metadata or attestations if the name ends with C(.metadata) or
+        C(.provenance): (size or None, iterator of its parts).
 
         :raises UpstreamNotFound: the page does not list it.
         :raises UpstreamUnavailable: it is not stored, and the download fails.
         """
-        wanted = filename[: -len(METADATA)] if filename.endswith(METADATA) else filename
+        wanted = filename.removesuffix(METADATA).removesuffix(PROVENANCE)
         item = next(
             (item for item in self._page(name)["files"] if item["filename"] == wanted), None
         )
-        if item is None or not FILE_NAME.match(wanted):
+        if item is None or not FILE_NAME.fullmatch(wanted):
             raise UpstreamNotFound(filename)
         url, hashes = item["url"], item.get("hashes")
-        if wanted != filename:
-            url, hashes = url + METADATA, simple_page.core_metadata(item)
-            if not hashes:
-                raise UpstreamNotFound(filename)
+        part = filename[len(wanted) :]
+        if part == PROVENANCE:
+            url, hashes = item.get("provenance"), True
+        elif part:
+            url, hashes = url + part, simple_page.core_metadata(item) if part == METADATA else None
+        if not url or part and not hashes:
+            raise UpstreamNotFound(filename)
         sha256 = hashes.get("sha256") if isinstance(hashes, dict) else None
         # the name contains the hash, so a file that the upstream replaced is another file
         path = os.path.join(

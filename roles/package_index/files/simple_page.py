@@ -18,6 +18,8 @@ JSON = "application/vnd.pypi.simple.v1+json"
 HTML = "application/vnd.pypi.simple.v1+html"
 ACCEPT = "%s, %s;q=0.2, text/html;q=0.1" % (JSON, HTML)
 
+ADDRESSES = ("url", "provenance")
+
 Page = dict[str, Any]
 Item = Mapping[str, Any]
 
@@ -52,7 +54,10 @@ def parse(text: str, content_type: str, url: str, name: str) -> Page:
     """
     if content_type.split(";")[0].strip().endswith("json"):
         page = json.loads(text)
-        files = [dict(item, url=urljoin(url, item["url"])) for item in page["files"]]
+        files = [
+            dict(item, **{key: urljoin(url, item[key]) for key in ADDRESSES if item.get(key)})
+            for item in page["files"]
+        ]
         return dict(page, name=name, files=files)
     links = _Links()
     links.feed(text)
@@ -79,6 +84,8 @@ def _file(attributes: Mapping[str, str | None], label: str, url: str) -> dict[st
     metadata = attributes.get("data-core-metadata", attributes.get("data-dist-info-metadata"))
     if metadata is not None:
         found["core-metadata"] = _hashes(metadata) or True
+    if attributes.get("data-provenance"):
+        found["provenance"] = urljoin(url, attributes["data-provenance"] or "")
     return found
 
 
@@ -130,6 +137,8 @@ def _link(item: Item) -> str:
         attributes["data-core-metadata"] = attributes["data-dist-info-metadata"] = (
             _text(metadata) or "true"
         )
+    if item.get("provenance"):
+        attributes["data-provenance"] = item["provenance"]
     return "<a %s>%s</a><br>" % (
         " ".join('%s="%s"' % (key, html.escape(value)) for key, value in attributes.items()),
         html.escape(item["filename"]),

@@ -16,7 +16,8 @@ from pathlib import Path
 
 import pytest
 
-from helpers.served_index import PUBLISHER, READER, running_index
+from helpers.distribution_files import wheel_bytes
+from helpers.served_index import PUBLISHER, READER, form_of, running_index
 
 # less than the 10 seconds after which a slow client is closed
 ANSWER_SECONDS = 8
@@ -121,18 +122,12 @@ def seconds_until_closed(connection, drop):
 
 def slow_upload(index, name, size, rate):
     """The status line that an upload gets which takes its time."""
-    start = (
-        "--edge\r\nContent-Disposition: form-data; "
-        'name=":action"\r\n\r\nfile_upload\r\n--edge\r\nContent-Disposition: '
-        'form-data; name="content"; filename="%s"\r\n\r\n' % name
-    )
-    end = "\r\n--edge--\r\n"
-    headers = HEADERS % (len(start) + size + len(end)) + "Authorization: Basic %s\r\n\r\n" % LOGIN
-    with connected(index, headers + start) as client:
-        for _part in range(0, size, rate // 10):
-            client.sendall(b"x" * (rate // 10))
+    body = form_of(name, wheel_bytes("swf-slow", "1.0", bytes(size)))
+    headers = HEADERS % len(body) + "Authorization: Basic %s\r\n\r\n" % LOGIN
+    with connected(index, headers) as client:
+        for start in range(0, len(body), rate // 10):
+            client.sendall(body[start : start + rate // 10])
             time.sleep(0.1)
-        client.sendall(end.encode())
         return client.recv(1000).decode().splitlines()[0]
 
 
@@ -142,15 +137,18 @@ def test_a_client_that_drips_is_closed_and_a_slow_upload_is_not(index):
             pool.submit(seconds_until_closed, connected(index, text), b"x")
             for text in ("GET /simple/ HTTP/1.1\r\nHost: x\r\nX-Thing: ", BODY, BODY_WITH_LOGIN)
         ]
-        upload = pool.submit(slow_upload, index, "swf_slow-1.0.tar.gz", 2_000_000, 100_000)
+        upload = pool.submit(
+            slow_upload, index, "swf_slow-1.0-py3-none-any.whl", 2_000_000, 100_000
+        )
         assert all(10 < one.result() < 25 for one in dripping), [one.result() for one in dripping]
         assert upload.result() == "HTTP/1.1 200 OK"
     assert "did not send a request in time" in (index.folder / "log").read_text()
 
 
 def test_a_large_package_is_uploaded_and_downloaded(index):
-    content = bytes(200_000_000)
-    assert index.upload("swf_large-1.0.tar.gz", "publisher", PUBLISHER, content)[0] == 200
-    assert (index.packages / "swf_large-1.0.tar.gz").stat().st_size == len(content)
-    status, _content_type, text = index.ask("/packages/swf_large-1.0.tar.gz", "reader", READER)
-    assert (status, len(text)) == (200, len(content))
+    name = "swf_large-1.0-py3-none-any.whl"
+    content = wheel_bytes("swf-large", "1.0", bytes(200_000_000))
+    assert index.upload(name, "publisher", PUBLISHER, content)[0] == 200
+    assert (index.packages / name).stat().st_size == len(content)
+    status, _headers, found = index.answer("/packages/" + name, "reader", READER)
+    assert (status, found == content) == (200, True)

@@ -63,6 +63,16 @@ def test_defaults_are_those_of_the_spec(role):
         )
 
 
+@pytest.mark.parametrize("role", ROLES)
+def test_a_default_has_the_type_of_its_option(role):
+    """A page of antsibull-docs with an expression as a number or a truth value is an error page."""
+    for point in spec(role).values():
+        for name, option in options(point["options"]):
+            types = {option["type"], option.get("elements", "str")}
+            if types & {"bool", "int", "float"}:
+                assert "{{" not in str(option.get("default")), name
+
+
 def test_what_can_hold_a_secret_is_known():
     """Those that the rules above and below go by, also where it is three expressions away."""
     assert {

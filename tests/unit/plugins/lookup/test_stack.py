@@ -71,6 +71,17 @@ def test_an_index_is_not_asked_for_what_git_has():
     assert asked == look_up(stack, "distributions")
 
 
+def test_the_folders_of_packages_are_in_the_collection(root):
+    folders = look_up(stack, "package_folders")
+    assert sorted(folders) == sorted(
+        str(path.parent) for path in (root / "packages").glob("*/pyproject.toml")
+    )
+    # the others of that stack are built from git
+    assert look_up(stack, "package_folders", swf_testbed_stack="bnlnpps") == [
+        str(root / "packages/swf-broker")
+    ]
+
+
 def test_the_packages_are_those_of_the_checkout(root):
     folders = {path.parent.name for path in (root / "packages").glob("*/pyproject.toml")}
     assert set(look_up(stack, "distributions")) == folders
