@@ -14,6 +14,7 @@ import json
 import os
 import shlex
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from ansible import context
@@ -88,7 +89,10 @@ class ActionModule(ActionBase):
             if self._task.check_mode or full_run:
                 raise Unanswered("", for_all=True)
             desired = self._comparable()
-            answer = self._ask(desired.python, self._request(desired))
+            answer = self._ask(desired.python, self._request(desired), desired.kept)
+            _record.note(self._host, states=answer["states"])
+            if answer["kept"] != desired.kept:
+                _record.write(self._path, replace(desired, kept=answer["kept"]))
             reasons = desired.reasons(answer) + list(self._doubled(answer))
         except Unanswered as error:
             return self._differs([str(error)] if str(error) else [], error.for_all)
@@ -169,9 +173,12 @@ class ActionModule(ActionBase):
             )
         return request
 
-    def _ask(self, python: str, request: Mapping[str, Any]) -> dict[str, Any]:
+    def _ask(
+        self, python: str, request: Mapping[str, Any], kept: Mapping[str, str] | None
+    ) -> dict[str, Any]:
         """The answer of the host.
 
+        :param kept: the program that the host has from the last question.
         :raises Unanswered:
         """
         connection = self._connection
@@ -183,15 +190,24 @@ class ActionModule(ActionBase):
             shlex.quote(python),
             shlex.quote(_bundle.START),
         )
-        inputs = _inputs.RunInputs.read()
-        version = inputs.fixed["the collection"] if inputs else ""
-        program = _bundle.payload(request, self._folder, version)
+        answer = {}
+        if kept:
+            answer = self._execute(command.strip(), _bundle.payload(request, kept, b""))
+        if not answer:
+            inputs = _inputs.RunInputs.read()
+            sources = _bundle.compressed(
+                self._folder, inputs.fixed["the collection"] if inputs else ""
+            )
+            answer = self._execute(command.strip(), _bundle.payload(request, None, sources))
+        return answer
+
+    def _execute(self, command: str, text: bytes) -> dict[str, Any]:
         try:
-            done = self._low_level_execute_command(command.strip(), in_data=program)
+            done = self._low_level_execute_command(command, in_data=text)
         except AnsibleConnectionFailure as error:
             # the roles end the run as without the question
             raise Unanswered("it did not answer: %s" % error, for_all=True) from None
-        _before, mark, text = done["stdout"].rpartition(MARK)
+        _before, mark, found = done["stdout"].rpartition(MARK)
         if done["rc"] != 0 or not mark:
             last = (done["stderr"].strip() or done["stdout"].strip()).splitlines()[-1:]
             raise Unanswered(
@@ -199,7 +215,7 @@ class ActionModule(ActionBase):
                 % (done["rc"], "".join(last) or "no output"),
                 for_all=done["rc"] == 255,
             )
-        return json.loads(text)
+        return json.loads(found)
 
     def _doubled(self, answer: Mapping[str, Any]) -> list[str]:
         """Reasons, if the machine is in the inventory under two names."""
@@ -226,7 +242,8 @@ class ActionModule(ActionBase):
             raise Unanswered("it was not a whole run")
         if [name for name in SERVICES if name in self._vars["group_names"]]:
             raise Unanswered("it has services that the question does not cover")
-        inputs, preflight = _inputs.RunInputs.read(), _record.noted_preflight(self._host)
+        noted = _record.noted(self._host)
+        inputs, preflight = _inputs.RunInputs.read(), noted.get("preflight")
         if inputs is None or not preflight or not self._key:
             raise Unanswered("this run did not check its inventory or its hosts")
         info = self._task.args["info"]
@@ -238,18 +255,21 @@ class ActionModule(ActionBase):
                 instance["preflight"],
                 reach=of_preflight(instance["preflight"], True, self._vars, self._templar),
             )
-        answer = self._ask(desired.python, request)
+        answer = self._ask(desired.python, request, None)
         digests, changed = inputs.at_end(self._key)
         problems = answer["problems"] + [path + " changed during the run" for path in changed]
         if problems:
             raise Unanswered("; ".join(problems))
-        return _record.Desired(
-            digests,
-            desired.python,
-            preflight,
-            dict(info),
-            {name: InstanceState.from_dict(state) for name, state in answer["states"].items()},
-        )
+        states = {name: InstanceState.from_dict(state) for name, state in answer["states"].items()}
+        former = _record.read(self._path)
+        left = _record.not_repaired(former, noted.get("states") or {}, states) if former else []
+        if left:
+            Display().warning(
+                "%s: changes by hand that the run does not repair: %s. Fix: undo them, or accept "
+                "them with -e swf_testbed_full_run=true" % (self._host, "; ".join(left[:MOST]))
+            )
+            raise Unanswered("changes by hand are left")
+        return replace(desired, inputs=digests, instances=states, kept=answer["kept"])
 
     def _python(self) -> str:
         """The interpreter that Ansible uses on the host."""

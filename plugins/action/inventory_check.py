@@ -33,6 +33,7 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory._va
     reader,
 )
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._play_hosts import (
+    others,
     variables_of_hosts,
 )
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._shared_ca import (
@@ -115,6 +116,8 @@ class ActionModule(ActionBase):
         try:
             if not found:
                 result = self._placed(shared)
+                for host, variables in others(self._task, task_vars):
+                    inputs.add(host, Values(variables, self._templar, read))
                 inputs.save()
                 return result
         except CertificateError as error:

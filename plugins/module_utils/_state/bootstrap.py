@@ -1,37 +1,47 @@
 # Copyright: Contributors to the bnlnpps.swf_testbed collection
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Runs on the host as a program, which gets the sources of the collection that it needs with the
-question. It imports nothing else of the collection."""
+"""Runs on the host as a program, with the compiled modules of the collection that the question needs.
+
+The host keeps them for the next question, which then has a tenth of the size, and need not compile
+them. The controller has their digest, and the host runs nothing else. This module imports nothing of
+the collection.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
+import importlib
 import importlib.abc
 import importlib.machinery
-import importlib.util
 import json
+import marshal
+import os
 import sys
-from types import ModuleType
+import tempfile
+from types import CodeType, ModuleType
 from typing import Any
 
 QUESTION = "ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._state.question"
 # before the answer: a login shell may print something first
 MARK = "swf-testbed-state:"
+KEPT = "question.code"
 
 
-class Sources(importlib.abc.MetaPathFinder, importlib.abc.Loader):
-    """Imports from texts.
+class Codes(importlib.abc.MetaPathFinder, importlib.abc.Loader):
+    """Imports from compiled modules.
 
-    :param texts: {name of a module: its source}. Packages are what their modules are in.
+    :param codes: {name of a module: its code}. Packages are what their modules are in.
     """
 
-    def __init__(self, texts: dict[str, str]) -> None:
-        self._texts = texts
+    def __init__(self, codes: dict[str, CodeType]) -> None:
+        self._codes = codes
         self._packages = {
-            name[:index] for name in texts for index, letter in enumerate(name) if letter == "."
+            name[:index] for name in codes for index, letter in enumerate(name) if letter == "."
         }
 
     def find_spec(self, name: str, path: Any = None, target: Any = None) -> Any:
-        if name in self._texts or name in self._packages:
+        if name in self._codes or name in self._packages:
             return importlib.machinery.ModuleSpec(name, self, is_package=name in self._packages)
         return None
 
@@ -39,11 +49,33 @@ class Sources(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         return None
 
     def exec_module(self, module: ModuleType) -> None:
-        text = self._texts.get(module.__name__, "")
-        exec(compile(text, module.__name__, "exec"), module.__dict__)
+        if module.__name__ in self._codes:
+            exec(self._codes[module.__name__], module.__dict__)
 
 
-def main(given: dict[str, Any]) -> None:
-    sys.meta_path.insert(0, Sources(given["sources"]))
+def main(codes: dict[str, CodeType], given: dict[str, Any], is_kept: bool) -> None:
+    sys.meta_path.insert(0, Codes(codes))
     found = importlib.import_module(QUESTION).answer(given["request"])
+    folder = found.pop("folder", None)
+    found["kept"] = given["kept"] if is_kept else keep(codes, folder)
     print("\n" + MARK + json.dumps(found))
+
+
+def keep(codes: dict[str, CodeType], folder: str | None) -> dict[str, str] | None:
+    """Write the modules to a directory of the instance; what the controller must know of them."""
+    if not folder or not os.path.isdir(folder):
+        return None
+    content = marshal.dumps(codes)
+    path = os.path.join(folder, KEPT)
+    with contextlib.suppress(OSError):
+        # not opened under its name, which may be a link in a directory of another user
+        handle, scratch = tempfile.mkstemp(prefix=".ansible-", dir=folder)
+        with os.fdopen(handle, "wb") as stream:
+            stream.write(content)
+        os.replace(scratch, path)
+        return {
+            "path": path,
+            "digest": hashlib.sha256(content).hexdigest(),
+            "version": sys.version,
+        }
+    return None

@@ -30,7 +30,7 @@ def answer(request: Mapping[str, Any]) -> dict[str, Any]:
         testbed_info.
     :returns: ``problems``, what a run would change or report; ``states`` of the instances that
         differ from the desired ones; ``places``, see preflight; ``info``, the result of
-        testbed_info; ``warnings``.
+        testbed_info; ``warnings``; ``folder``, a directory for the program of the question.
     """
     found: dict[str, Any] = {"problems": [], "states": {}, "places": [], "warnings": []}
     holder = held_by_another()
@@ -71,6 +71,7 @@ def look_at(instance: Mapping[str, Any], key: str, found: dict[str, Any]) -> Non
         if name.startswith("swf_testbed_layout_")
     )
     found["places"].append(checked.get("place"))
+    found["folder"] = places["run_dir"]
     try:
         state = Observer(places, key).state({"layout": places, "python": checked.get("python")})
     except (ManifestError, OSError) as error:

@@ -9,6 +9,7 @@ Compressing takes half a second, so it is done once for each version of the sour
 from __future__ import annotations
 
 import ast
+import base64
 import contextlib
 import json
 import os
@@ -29,36 +30,63 @@ PLUGINS = "ansible_collections.bnlnpps.swf_testbed.plugins."
 DOCUMENTATION = ("DOCUMENTATION", "EXAMPLES", "RETURN")
 # what the modules import of Ansible: this class stands in for it
 BASIC = "ansible.module_utils.basic"
-#: reads the program: its length, then its compressed text, then the compressed request
-START = (
-    "import sys,zlib,json;i=sys.stdin.buffer;n=int(i.readline());p=json.loads(zlib.decompress(i.read(n)));"
-    "p['request']=json.loads(zlib.decompress(i.read()));g={'__name__':'bootstrap'};"
-    "exec(p['bootstrap'],g);g['main'](p)"
-)
+#: Reads the request and, if the host does not have them from the last question, the sources. The
+#: code of another Python must not be loaded.
+START = """
+import sys,zlib,json,marshal,hashlib
+g=json.loads(zlib.decompress(sys.stdin.buffer.read()))
+k=g["kept"] or {}
+c=None
+try:
+    if k and k["version"]==sys.version:
+        t=open(k["path"],"rb").read()
+        if hashlib.sha256(t).hexdigest()==k["digest"]: c=marshal.loads(t)
+except OSError: pass
+h=bool(c)
+if not c and g["sources"]:
+    s=json.loads(zlib.decompress(__import__("base64").b64decode(g["sources"])))
+    c={n:compile(t,n,"exec",dont_inherit=True) for n,t in s.items()}
+if c:
+    m={"__name__":"bootstrap"}
+    exec(c["bootstrap"],m)
+    m["main"](c,g,h)
+else: print("MARK{}")
+""".replace("MARK", bootstrap.MARK)
 
 
-def payload(request: Mapping[str, Any], folder: str, version: str) -> bytes:
+def payload(request: Mapping[str, Any], kept: Mapping[str, str] | None, sources: bytes) -> bytes:
     """Standard input of the program :data:`START`.
 
-    :param folder: on the controller, for the compressed sources.
+    :param kept: what the host has of an earlier question.
+    :param sources: of :func:`compressed`, or nothing.
+    """
+    given = {"request": request, "kept": kept, "sources": base64.b64encode(sources).decode()}
+    return zlib.compress(json.dumps(given).encode(), 6 if not sources else 1)
+
+
+def compressed(folder: str, version: str) -> bytes:
+    """The sources of the question.
+
+    :param folder: on the controller, where they are.
     :param version: a text that is different for other sources.
     """
     path = os.path.join(folder, "question-%s.zlib" % version[:16])
     try:
-        program = Path(path).read_bytes()
+        return Path(path).read_bytes()
     except FileNotFoundError:
-        program = zlib.compress(json.dumps(program_of()).encode(), 9)
-        os.makedirs(folder, mode=0o700, exist_ok=True)
-        with replacing(path) as stream:
-            stream.buffer.write(program)
-    return b"%d\n" % len(program) + program + zlib.compress(json.dumps(request).encode())
+        content = zlib.compress(json.dumps(program_of()).encode(), 9)
+    os.makedirs(folder, mode=0o700, exist_ok=True)
+    with replacing(path) as stream:
+        stream.buffer.write(content)
+    return content
 
 
-def program_of() -> dict[str, Any]:
+def program_of() -> dict[str, str]:
+    """{name: source} of all that the host needs."""
     wanted = [PLUGINS + "modules." + name for name in question.MODULES]
     sources = sources_of([question.__name__, *wanted])
     sources[BASIC] = stripped(text_of(stand_in.__name__))
-    return {"bootstrap": stripped(text_of(bootstrap.__name__)), "sources": sources}
+    return {**sources, "bootstrap": stripped(text_of(bootstrap.__name__))}
 
 
 def sources_of(names: Iterable[str]) -> dict[str, str]:

@@ -24,10 +24,14 @@ from typing import Any
 
 from ansible import __version__ as ansible_version
 from ansible import constants as C
+from ansible.errors import AnsibleError
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.files import replacing
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._certificates import days_left
-from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._collection import ROOT
+from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._collection import (
+    ROOT,
+    collection_version,
+)
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory._values import (
     UNKNOWN,
     Values,
@@ -80,7 +84,14 @@ class Inputs:
         """Add the variables of a host; returns a text that is the same for hosts with the same
         variables and groups."""
         variables = values.variables
-        own = {name: canonical(value) for name, value in variables.items() if not MAGIC.match(name)}
+        own: dict[str, Any] = {}
+        for name, value in variables.items():
+            if not MAGIC.match(name):
+                try:
+                    own[name] = canonical(value)
+                except AnsibleError:
+                    # an encrypted text, and no password
+                    self.unknown.add(name)
         # what a template is now: it may look up a file or a vault
         for name in used(own):
             if is_template(own[name]):
@@ -89,7 +100,8 @@ class Inputs:
                     own[name] = canonical(value)
                 elif IMPURE.search(json.dumps(own[name])):
                     self.unknown.add(name)
-        self._hosts[host] = own
+        described = [own, sorted(values.groups)]
+        self._hosts[host] = described
         self._bases |= {
             str(variables[name])
             for name in ("inventory_dir", "playbook_dir")
@@ -101,7 +113,7 @@ class Inputs:
             self._paths |= found
             if DIRECTORIES.fullmatch(name):
                 self._directories |= found
-        return json.dumps([own, sorted(values.groups)], sort_keys=True)
+        return json.dumps(described, sort_keys=True)
 
     def save(self) -> None:
         """Save them for the actions of this run on the hosts."""
@@ -113,7 +125,7 @@ class Inputs:
         }
         fixed = {
             "the variables of the inventory": digest_of(json.dumps(self._hosts, sort_keys=True)),
-            "the collection": collection_digest(),
+            "the collection": digest_of(collection_version() + collection_digest()),
             "ansible-core": ansible_version,
         }
         found = RunInputs(

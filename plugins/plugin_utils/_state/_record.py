@@ -21,7 +21,10 @@ from ansible import constants as C
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.files import replacing
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._state.model import (
+    ABSENT,
     InstanceState,
+    Node,
+    difference,
     differences,
 )
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._state._inputs import Digests
@@ -36,6 +39,7 @@ class Desired:
     :ivar preflight: per instance, the arguments of its preflight check.
     :ivar info: the arguments of testbed_info.
     :ivar instances: the states, in the order of the question.
+    :ivar kept: where the host has the program of the question, and its digest.
     """
 
     inputs: Digests
@@ -43,6 +47,7 @@ class Desired:
     preflight: dict[str, dict[str, Any]]
     info: dict[str, Any]
     instances: dict[str, InstanceState]
+    kept: dict[str, str] | None = None
 
     def request(self, key: str) -> dict[str, Any]:
         """The question without passwords of services."""
@@ -109,17 +114,17 @@ def forget(path: str) -> None:
         os.unlink(path)
 
 
-def note_preflight(host: str, arguments: Mapping[str, Any]) -> None:
-    """Note how an instance was checked in this run, for the record at its end."""
+def note(host: str, **about: Any) -> None:
+    """Note something of a host in this run, for the record at its end."""
     path = _noted(host)
-    found = noted_preflight(host)
-    found[str(arguments.get("instance"))] = dict(arguments)
+    found = noted(host)
+    found.update(about)
     os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
     with replacing(path) as stream:
         json.dump(found, stream, default=str)
 
 
-def noted_preflight(host: str) -> dict[str, dict[str, Any]]:
+def noted(host: str) -> dict[str, Any]:
     try:
         with open(_noted(host), encoding="utf-8") as stream:
             return json.load(stream)
@@ -127,7 +132,40 @@ def noted_preflight(host: str) -> dict[str, dict[str, Any]]:
         return {}
 
 
+def note_preflight(host: str, arguments: Mapping[str, Any]) -> None:
+    """Note how an instance was checked."""
+    checked = noted(host).get("preflight") or {}
+    note(host, preflight={**checked, str(arguments.get("instance")): dict(arguments)})
+
+
 def _noted(host: str) -> str:
     return os.path.join(
-        C.DEFAULT_LOCAL_TMP, "swf-testbed-checked", hashlib.sha256(host.encode()).hexdigest()[:16]
+        C.DEFAULT_LOCAL_TMP, "swf-testbed-noted", hashlib.sha256(host.encode()).hexdigest()[:16]
     )
+
+
+def not_repaired(
+    desired: Desired, at_start: Mapping[str, Any], at_end: Mapping[str, InstanceState]
+) -> list[str]:
+    """What differed from the desired state at the start of the run, and is the same at its end: the
+    roles do not repair it, so it must not become the desired state.
+
+    Only the directories of configuration and secrets: all in them belongs to the collection.
+
+    :param at_start: the states that the question returned.
+    """
+    found = []
+    for name, state in at_start.items():
+        before, wanted = InstanceState.from_dict(state), desired.instances.get(name)
+        after = at_end.get(name)
+        if wanted is None or after is None:
+            continue
+        for path in sorted({*before.nodes, *wanted.nodes}):
+            nodes = [other.nodes.get(path, Node(ABSENT)) for other in (wanted, before, after)]
+            if (
+                path.startswith(after.facts["layout"]["config_dir"] + "/")
+                and nodes[0] != nodes[1]
+                and nodes[1] == nodes[2]
+            ):
+                found.append("%s %s" % (path, difference(nodes[0], nodes[2])))
+    return found

@@ -15,7 +15,6 @@ import pytest
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.turn import FOLDER
 from helpers.mutations import all_mutations
-from helpers.playbook import ROOT
 from helpers.small_site import Site
 from helpers.unprivileged import unprivileged_home
 
@@ -81,7 +80,6 @@ def tasks_of(site, mutations):
             "info": {"instances": ["swf-testbed"], "scope": "user"},
         },
     }
-    yield {"bnlnpps.swf_testbed.inventory_check": None, "run_once": True}
     yield {"ansible.builtin.import_role": {"name": "bnlnpps.swf_testbed.preflight"}}
     for number, mutation in enumerate(mutations):
         for step, command in (("change", mutation.change), ("undo", mutation.undo)):
@@ -113,7 +111,12 @@ def tasks_of(site, mutations):
 def undetected(site, mutations):
     """{name: what is wrong} of the mutations that the question did not find, or found after their
     undo."""
-    play = [{"hosts": "testbed", "gather_facts": False, "tasks": list(tasks_of(site, mutations))}]
+    check = {"bnlnpps.swf_testbed.inventory_check": None, "run_once": True}
+    # a play without roles, as in site.yml: their variables are no inputs
+    play = [
+        {"hosts": "testbed", "gather_facts": False, "tasks": tasks}
+        for tasks in ([check], list(tasks_of(site, mutations)))
+    ]
     (site.folder / "mutations.yml").write_text(json.dumps(play))
     with Root(site.folder):
         code, output = site.play(site.folder / "mutations.yml")
