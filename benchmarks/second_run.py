@@ -4,14 +4,14 @@
 without it.
 
 Installs the reference stack with its index for a login in a new home, in user scope and on ports of
-its own. Then it alternates between a run with the question and one with
-``-e swf_testbed_full_run=true``, which is what every run was before there was the question. It prints
-the minimum of the wall times and of the CPU times of the controller with the host, the remote calls,
-and the ratios.
+its own. Then it alternates between a run with the question and one of all roles, and prints the
+minimum of the wall times and of the CPU times of the controller with the host, the remote calls, and
+the ratios. The roles run because of ``-e swf_testbed_full_run=true``, or they are those of another
+checkout (``--before``), for example of a commit without the question.
 
 Run it as a user without root, in the environment of the checkout:
 
-    python benchmarks/second_run.py [--repeat 5] [--keep]
+    python benchmarks/second_run.py [--repeat 5] [--before DIR] [--keep]
 """
 
 from __future__ import annotations
@@ -72,20 +72,20 @@ class Login:
             json.dumps({"all": {"hosts": {"this-machine": host}, "children": groups}})
         )
 
-    def play(self, playbook: str, *options: str) -> Run:
+    def play(self, playbook: str, *options: str, root: Path = ROOT) -> Run:
         keep = ("PATH", "LANG", "LC_ALL", "SSL_CERT_FILE")
         environment = {name: os.environ[name] for name in keep if name in os.environ}
         environment.update(
             HOME=str(self.home),
-            ANSIBLE_CONFIG=str(ROOT / "ansible.cfg"),
-            ANSIBLE_COLLECTIONS_PATH=str(ROOT / ".ansible/collections"),
+            ANSIBLE_CONFIG=str(root / "ansible.cfg"),
+            ANSIBLE_COLLECTIONS_PATH=str(root / ".ansible/collections"),
             ANSIBLE_NOCOLOR="1",
             PYTHONDONTWRITEBYTECODE="1",
         )
         command = [str(BIN / "ansible-playbook"), "-i", str(self.inventory)]
         began, before = time.monotonic(), resource.getrusage(resource.RUSAGE_CHILDREN)
         done = subprocess.run(
-            [*command, str(ROOT / "playbooks" / playbook), *options],
+            [*command, str(root / "playbooks" / playbook), *options],
             cwd=self.home,
             env=environment,
             stdout=subprocess.PIPE,
@@ -103,6 +103,7 @@ class Login:
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n\n", maxsplit=1)[0])
     parser.add_argument("--repeat", type=int, default=5)
+    parser.add_argument("--before", type=Path, help="another checkout, with its collections")
     parser.add_argument("--keep", action="store_true", help="do not remove the home")
     options = parser.parse_args()
     if os.geteuid() == 0:
@@ -110,18 +111,18 @@ def main() -> None:
     # short, for the path of the socket
     home = Path(tempfile.mkdtemp(prefix="swf-run-", dir="/tmp"))
     login = Login(home)
-    sides = {"question": (), "all roles": ("-e", "swf_testbed_full_run=true")}
+    roles = () if options.before else ("-e", "swf_testbed_full_run=true")
+    sides = {"question": ((), ROOT), "all roles": (roles, options.before or ROOT)}
     try:
-        first = login.play("site.yml")
-        print("first run: %.1f s" % first.seconds)
+        print("first run: %.1f s" % login.play("site.yml").seconds)
         calls = {
-            name: login.play("site.yml", "-vvvv", *more).output.count(CALL)
-            for name, more in sides.items()
+            name: login.play("site.yml", "-vvvv", *more, root=root).output.count(CALL)
+            for name, (more, root) in sides.items()
         }
         runs: dict[str, list[Run]] = {name: [] for name in sides}
         for _each in range(options.repeat):
-            for name, more in sides.items():
-                run = login.play("site.yml", *more)
+            for name, (more, root) in sides.items():
+                run = login.play("site.yml", *more, root=root)
                 assert "changed=0" in run.output, run.output[-3000:]
                 runs[name].append(run)
         best = {

@@ -18,7 +18,7 @@ from dataclasses import replace
 from typing import Any
 
 from ansible import context
-from ansible.errors import AnsibleConnectionFailure
+from ansible.errors import AnsibleConnectionFailure, AnsibleError
 from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
@@ -39,6 +39,8 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._used_services
 CURRENT, DIFFERS, ALL = "swf_testbed_current", "swf_testbed_differs", "swf_testbed_all_differ"
 #: groups of hosts with services that the question does not cover
 SERVICES = ("database", "broker", "redis", "monitor")
+#: the roles run whatever is wrong with the answer, or with a file of the controller
+UNUSABLE = (AnsibleError, ArithmeticError, LookupError, OSError, TypeError, ValueError)
 #: reasons that are shown of one host
 MOST = 8
 
@@ -96,6 +98,8 @@ class ActionModule(ActionBase):
             reasons = desired.reasons(answer) + list(self._doubled(answer))
         except Unanswered as error:
             return self._differs([str(error)] if str(error) else [], error.for_all)
+        except UNUSABLE as error:
+            return self._differs(["the question for its state failed: %s" % error])
         if reasons:
             return self._differs(reasons)
         Display().vvv("\n".join(desired.lines()), host=self._host)
@@ -226,7 +230,7 @@ class ActionModule(ActionBase):
         """Record the state of the host after a run of all roles."""
         try:
             desired = self._observed()
-        except Unanswered as error:
+        except (Unanswered, *UNUSABLE) as error:
             Display().v("%s: its state was not recorded: %s" % (self._host, error))
             return {"changed": False, "recorded": False}
         _record.write(self._path, desired)
