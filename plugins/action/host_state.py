@@ -234,7 +234,9 @@ class ActionModule(ActionBase):
             Display().v("%s: its state was not recorded: %s" % (self._host, error))
             return {"changed": False, "recorded": False}
         _record.write(self._path, desired)
-        _bundle.old_programs(self._folder, _inputs.RunInputs.read().fixed["the collection"])
+        inputs = _inputs.RunInputs.read()
+        if inputs:
+            _bundle.old_programs(self._folder, inputs.fixed["the collection"])
         return {"changed": False, "recorded": True}
 
     def _observed(self) -> _record.Desired:

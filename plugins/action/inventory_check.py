@@ -116,9 +116,10 @@ class ActionModule(ActionBase):
         try:
             if not found:
                 result = self._placed(shared)
-                for host, variables in others(self._task, task_vars):
-                    inputs.add(host, Values(variables, self._templar, read))
-                inputs.save()
+                if len(arguments["parts"]) == len(ALL):
+                    for host, variables in others(self._task, task_vars):
+                        inputs.add(host, Values(variables, self._templar, read))
+                    inputs.save()
                 return result
         except CertificateError as error:
             message = str(error)

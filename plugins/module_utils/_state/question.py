@@ -85,7 +85,11 @@ def look_at(instance: Mapping[str, Any], key: str, found: dict[str, Any]) -> Non
         found["problems"].append(daemon["msg"])
     elif daemon["changed"]:
         found["problems"].append(
-            "supervisord of %s is %s" % (places["instance"], daemon["diff"]["before"].strip())
+            "supervisord of %s must be started or restarted: it is %s"
+            % (
+                places["instance"],
+                daemon.get("diff", {}).get("before", "not configured").strip(),
+            )
         )
     else:
         programs = call("supervisor_program", dict(config, state="applied", log_tail=0))

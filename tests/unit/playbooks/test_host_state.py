@@ -14,9 +14,11 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.turn import FOLDER
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._state import bootstrap
+from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._state import _bundle, _record
 from helpers.mutations import all_mutations
 from helpers.small_site import Site
-from helpers.unprivileged import unprivileged_home
+from helpers.unprivileged import run_as_nobody, unprivileged_home
 
 MUTATIONS = all_mutations(FOLDER)
 # in the ordinary tests
@@ -145,6 +147,24 @@ def test_a_run_without_changes_is_one_remote_call(site):
         "Ask the host for its state",
         "bnlnpps.swf_testbed.status : Report the status",
     ]
+
+
+def test_the_question_and_its_answer_are_small(site):
+    (path,) = (site.controller / "states").glob("*.json")
+    desired = _record.read(str(path))
+    key = (site.controller / "secrets/digest_key").read_text().strip()
+    asked = _bundle.payload(desired.request(key), desired.kept, b"")
+    done = run_as_nobody(
+        [desired.python, "-I", "-S", "-X", "utf8", "-c", _bundle.START],
+        input=asked,
+        stdout=subprocess.PIPE,
+        check=True,
+        env={"HOME": str(site.folder), "PATH": os.environ["PATH"]},
+    )
+    answer = json.loads(done.stdout.decode().rpartition(bootstrap.MARK)[2])
+    assert desired.reasons(answer) == [] and answer["info"]["instances"]
+    # a quarter of the limit for seven programs
+    assert len(_bundle.START) + len(asked) + len(done.stdout) < 20_000 / 4
 
 
 def test_the_record_has_no_secret(site):

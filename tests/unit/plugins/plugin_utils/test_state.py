@@ -40,7 +40,9 @@ PLACES = {"layout": {"config_dir": "/c"}, "python": {"path": "/usr/bin/python3"}
 
 def state(**nodes):
     return InstanceState(
-        {"/c/" + name: Node(*node) for name, node in nodes.items()}, {"releases/1/lib": "a"}, PLACES
+        {"/c/" + name: Node(*node) for name, node in nodes.items()},
+        {"releases/1/lib": "a"},
+        dict(PLACES),
     )
 
 
@@ -79,7 +81,6 @@ def test_links_trees_facts_and_new_files_are_compared():
         "releases/1/lib was changed",
         "python.path is '/usr/bin/python3.12', not '/usr/bin/python3'",
     ]
-    found.facts.update(PLACES)
 
 
 def test_a_record_is_read_as_it_was_written(tmp_path):
