@@ -119,6 +119,7 @@ def main() -> None:
             name: login.play("site.yml", "-vvvv", *more, root=root).output.count(CALL)
             for name, (more, root) in sides.items()
         }
+        assert calls["question"] == 1, "the host differs"
         runs: dict[str, list[Run]] = {name: [] for name in sides}
         for _each in range(options.repeat):
             for name, (more, root) in sides.items():
