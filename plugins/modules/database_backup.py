@@ -16,9 +16,12 @@ description:
     database with C(pg_dump), into a file of mode 0600.
   - C(pg_dump) is the oldest installed one that is not older than the server, so that C(pg_restore) of
     that version reads the file. It reads the password from a temporary file.
-  - Run it on a host of the database's client, after the release was built and before any of its steps
-    and programs is started.
+  - Run it on a host with a client of the database, after the release was built and before any of
+    its steps and programs is started.
+  - If O(config) has none of the O(services), there is no database yet, and nothing is done.
   - A rollback does not restore the backup, because records that are newer would be lost.
+extends_documentation_fragment:
+  - bnlnpps.swf_testbed.private_servers
 options:
   release:
     description: Directory of the new release. Its name is part of the name of the backup.
@@ -31,7 +34,7 @@ options:
   keep:
     description: Number of releases whose backups to keep, including the new one. Others are removed
       once the new one is complete. If a release was tried several times, its first and its last backup
-      stay.
+      remain.
     type: int
     default: 5
   sqlite:
@@ -71,22 +74,6 @@ options:
     description: Path of the C(supervisord.conf) of the instance.
     type: path
     default: ""
-  services:
-    description: Servers that the instance runs for itself, as in the module
-      P(bnlnpps.swf_testbed.stack_steps#module). Those in O(config) that do not run are started for the
-      backup. If O(config) has none of them, there is no database yet, and nothing is done.
-    type: list
-    elements: dict
-    default: []
-    suboptions:
-      name:
-        description: Name of the program in O(config).
-        type: str
-        required: true
-      ready:
-        description: Command line that ends with 0 while the server accepts connections.
-        type: str
-        required: true
   user:
     description: The user that runs the programs, if it is another one. It then owns the files.
     type: str
@@ -159,6 +146,7 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._instance.moni
     Runner,
 )
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._instance.private_servers import (
+    OPTION,
     served,
 )
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.conf_file import (
@@ -315,15 +303,7 @@ def main() -> None:
             "password_of": {"type": "str", "no_log": False},
             "ca_cert": {"type": "str", "default": ""},
             "config": {"type": "path", "default": ""},
-            "services": {
-                "type": "list",
-                "elements": "dict",
-                "default": [],
-                "options": {
-                    "name": {"type": "str", "required": True},
-                    "ready": {"type": "str", "required": True},
-                },
-            },
+            "services": OPTION,
             "user": {"type": "str", "default": ""},
         },
         required_one_of=[("sqlite", "host")],

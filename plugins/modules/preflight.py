@@ -21,7 +21,7 @@ description:
     files, accounts, in system scope root and systemd - and reports all problems at once, each with
     its fix.
   - Checks the external services with the credentials of the programs, from this host - address, TLS,
-    login, rights, version, clock, the number of connections, and what a broker does with messages.
+    login, rights, version, clock, the number of connections, and how a broker handles messages.
   - Warns of GitHub Packages, which has no registry for Python packages, in the C(pip.conf) and
     C(.pypirc) of the login and of the host. The role P(bnlnpps.swf_testbed.pip_index#role) removes
     it with O(bnlnpps.swf_testbed.pip_index#role:main:swf_testbed_pip_index_remove_github=true).
@@ -119,7 +119,7 @@ options:
     type: int
     default: 5
   max_clock_offset:
-    description: Seconds by which the clocks of the services may differ, before there is a warning.
+    description: Difference in seconds of the clocks of the services above which there is a warning.
     type: float
     default: 5.0
   services:
@@ -410,7 +410,7 @@ def main() -> None:
         places = layout(options["instance"], options["scope"], environment_of_login())
     except InstanceNameError as error:
         module.fail_json(msg=str(error))
-    # first: what follows looks at these directories
+    # first: the following checks read these directories
     problems_of_mounts, answering = mount_problems(places)
     if not answering:
         texts = [message(item) for item in problems_of_mounts if item["severity"] == FATAL]

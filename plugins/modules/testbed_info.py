@@ -21,8 +21,8 @@ description:
     reports that, with the command for the rollback.
   - Tries to write to the directories of an instance, as the users that write there; no file
     remains.
-  - Checks the services of O(reach) with the login of the last one of O(instances), and reports what it
-    cannot find out.
+  - Checks the services of O(reach) with the login of the last one of O(instances), and reports
+    those that it cannot verify.
   - Releases the lock of a play with the lookup P(bnlnpps.swf_testbed.lease#lookup) on the host,
     because it is the last call of a run.
   - Compares the active release with its build. It detects added, removed and changed packages, and
@@ -116,8 +116,8 @@ instances:
       elements: str
       sample: []
     notes:
-      description: What is not verified, such as an external broker that forbids the check. It is no
-        problem, because the inventory accepts it.
+      description: The services that are not verified, such as an external broker that forbids the
+        check. This is not a problem, because the inventory accepts it.
       type: list
       elements: str
       sample: []
@@ -142,7 +142,8 @@ healthy:
   type: bool
   sample: true
 health_checked:
-  description: Whether the health page was asked, or the summary, or a probe. V(false) also if no program runs.
+  description: Whether the health page, the summary or a probe was checked. V(false) also if no
+    program runs.
   returned: always
   type: bool
   sample: true

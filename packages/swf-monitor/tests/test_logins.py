@@ -149,7 +149,7 @@ def test_a_wrong_file_changes_nothing(served: Any, path: Path, content: str) -> 
     path.write_text(content)
     assert status(api, ALICE) == 200
     assert Api(api.url, TOKEN).get("/api/runs/").status == 200
-    assert "the issued logins stay as they were" in program.output
+    assert "the issued logins did not change" in program.output
     assert ALICE["token"] not in program.output
 
 

@@ -94,7 +94,7 @@ def resolved(paths: Sequence[str], limit: float = LIMIT) -> dict[str, str]:
     while left:
         answers = _asked(left, limit)
         found.update(answers)
-        # the next one is the one that does not answer
+        # the next one does not answer
         left, limit = left[len(answers) + 1 :], min(limit, LATER_LIMIT)
     return found
 

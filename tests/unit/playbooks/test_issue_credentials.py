@@ -50,7 +50,7 @@ class Operator:
             ANSIBLE_COLLECTIONS_PATH=str(ROOT / ".ansible/collections"),
             ANSIBLE_NOCOLOR="1",
         )
-        given = {"login": login, "credentials_file": str(self.file)}
+        given = {"login": login, "swf_testbed_credentials_file": str(self.file)}
         vault = ["--vault-id", "%s@%s" % (login, self.password)] if password else []
         done = subprocess.run(
             [

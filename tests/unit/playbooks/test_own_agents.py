@@ -228,7 +228,10 @@ def test_a_lab(story):
 def test_the_operator_issues_credentials(story):
     path = story.lab.home / "alice.yml"
     arguments = ["--vault-id", "%s@%s" % (LOGIN, story.lab.password)]
-    arguments += ["-e", json.dumps({"login": LOGIN, "credentials_file": str(path)})]
+    arguments += [
+        "-e",
+        json.dumps({"login": LOGIN, "swf_testbed_credentials_file": str(path)}),
+    ]
     report = story.lab.play("issue_credentials.yml", *arguments)
     assert "The login alice is issued." in report
     story.developer.write("testbed/hosts.yml", EXAMPLE.read_text())

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.action import status_report
@@ -24,6 +26,23 @@ def test_a_healthy_host_has_no_problem():
         "HOST  INSTANCE  PROGRAM  STATE    PID  UPTIME",
         "a     swf       broker   RUNNING  42   1d 02:03:04",
     ]
+
+
+@pytest.mark.parametrize(
+    "checked,verdict",
+    [(True, "The testbed is healthy."), (False, "The testbed is running; health not checked")],
+)
+def test_without_a_check_nothing_is_healthy(monkeypatch, checked, verdict):
+    shown = []
+    monkeypatch.setattr(status_report.ActionBase, "run", lambda *_arguments: {})
+    monkeypatch.setattr(status_report, "Display", lambda: SimpleNamespace(display=shown.append))
+    action = object.__new__(status_report.ActionModule)
+    action._task = SimpleNamespace(args={"variable": "state", "hosts": ["a"]}, check_mode=False)
+    instance = {"name": "swf", "processes": [RUNNING], "problems": []}
+    state = {"instances": [instance], "health_checked": checked}
+    result = action.run(task_vars={"hostvars": {"a": {"state": state}}})
+    assert result["healthy"] is result["health_checked"] is checked
+    assert [line.startswith(verdict) for line in shown if line.startswith("The testbed")] == [True]
 
 
 def test_who_is_down_is_told_with_the_reason():

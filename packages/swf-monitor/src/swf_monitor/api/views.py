@@ -196,7 +196,8 @@ class AgentListView(ListView):
 
 class AgentView(APIView):
     def delete(self, request: Request, instance_name: str) -> Response:
-        """Delete an agent that has stopped normally or was removed. An unknown agent is no error.
+        """Delete an agent that has stopped normally or was removed. An unknown agent is not an
+        error.
 
         With `pid`, as an agent sends it, only if the last heartbeat is from that process.
         """
