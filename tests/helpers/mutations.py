@@ -32,7 +32,7 @@ CTL = "%s/bin/supervisorctl -c %s" % (TOOLS, CONF)
 # until the daemon answers, and the programs run
 UP = "until [ $(%s status | grep -c RUNNING) = 2 ]; do sleep 0.2; done" % CTL
 GONE = "while %s pid >/dev/null 2>&1; do sleep 0.1; done" % CTL
-ENDED = "pkill -u $(id -u) -x sleep || true"
+PIDS = "for p in sleeper worker; do %s pid $p; done > undo-pids; " % CTL
 
 
 def of(name: str, path: str, change: str, named: str = "", **more: bool) -> Mutation:
@@ -213,8 +213,9 @@ PROGRAMS = [
     ),
     Mutation(
         "supervisord was killed",
-        "kill -9 $(cat %s/run/supervisord.pid)" % STATE,
-        "%s; rm -f %s/run/*; %s; %s" % (ENDED, STATE, DAEMON, UP),
+        PIDS + "kill -9 $(cat %s/run/supervisord.pid)" % STATE,
+        "kill $(cat undo-pids); rm -f %s/run/*.sock %s/run/*.pid; %s; %s"
+        % (STATE, STATE, DAEMON, UP),
         "supervisord",
     ),
     Mutation(
