@@ -72,7 +72,9 @@ def owned(path: str, owner: str) -> Mutation:
 
 def added(path: str, command: str = "echo x > $P") -> Mutation:
     find = "P=%s; mkdir -p $(dirname $P); " % path
-    return Mutation(path + " is new", find + command, "rm -rf " + path, path.rsplit("/", 1)[-1])
+    # with the directories that were made for it
+    undo = "rm -rf %s; rmdir -p $(dirname %s) 2>/dev/null || true" % (path, path)
+    return Mutation(path + " is new", find + command, undo, path.rsplit("/", 1)[-1])
 
 
 APPEND, REMOVE = "echo '# by hand' >> $P", "rm -rf $P"
