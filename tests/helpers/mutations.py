@@ -71,10 +71,12 @@ def owned(path: str, owner: str) -> Mutation:
 
 
 def added(path: str, command: str = "echo x > $P") -> Mutation:
-    find = "P=%s; mkdir -p $(dirname $P); " % path
-    # with the directories that were made for it
-    undo = "rm -rf %s; rmdir -p $(dirname %s) 2>/dev/null || true" % (path, path)
-    return Mutation(path + " is new", find + command, undo, path.rsplit("/", 1)[-1])
+    """A new path, with the directories that it needs."""
+    make = (
+        "P=%s; D=$(dirname $P); rm -f undo-made; test -d $D || echo $D > undo-made; mkdir -p $D; "
+    )
+    remove = "rm -rf %s; test ! -e undo-made || rmdir -p $(cat undo-made) 2>/dev/null || true"
+    return Mutation(path + " is new", make % path + command, remove % path, path.rsplit("/", 1)[-1])
 
 
 APPEND, REMOVE = "echo '# by hand' >> $P", "rm -rf $P"

@@ -8,17 +8,18 @@ import json
 import os
 import re
 import subprocess
-import threading
-from pathlib import Path
+from dataclasses import replace
 
 import pytest
 
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host import lease
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.turn import FOLDER
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._state import bootstrap
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._state.model import InstanceState
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._state import _bundle, _record
 from helpers.mutations import all_mutations
 from helpers.small_site import Site
-from helpers.unprivileged import run_as_nobody, unprivileged_home
+from helpers.unprivileged import as_myself, run_as_nobody, unprivileged_home
 
 MUTATIONS = all_mutations(FOLDER)
 # in the ordinary tests
@@ -32,7 +33,6 @@ FEW = (
     "another run holds the host",
 )
 CALL = "EXEC /bin/sh"
-ASK = {"name": "ask", "bnlnpps.swf_testbed.host_state": {}, "register": "answer"}
 
 
 @pytest.fixture(scope="module", name="site")
@@ -45,95 +45,78 @@ def a_site():
         site.stop()
 
 
-class Root:
-    """Runs the scripts of root that appear in a directory."""
+class Questions:
+    """The questions that site.yml asks, without Ansible.
 
-    def __init__(self, folder: Path) -> None:
-        self.folder, self.ended = folder, threading.Event()
-        self.thread = threading.Thread(target=self.watch)
+    :ivar desired: the record of the last run.
+    """
 
-    def __enter__(self):
-        self.thread.start()
-        return self
+    # of a run of this controller
+    LEASE = {"instance": "swf-testbed", "scope": "user", "owner": "me", "run": "1"}
 
-    def __exit__(self, *_error):
-        self.ended.set()
-        self.thread.join()
+    def __init__(self, site):
+        self.site = site
+        (path,) = (site.controller / "states").glob("*.json")
+        self.desired = _record.read(str(path))
+        self.key = (site.controller / "secrets/digest_key").read_text().strip()
+        self.bytes = 0
 
-    def watch(self):
-        while not self.ended.wait(0.05):
-            for path in self.folder.glob("*.as-root"):
-                subprocess.run(
-                    ["sh", "-ec", path.read_text()],
-                    check=True,
-                    cwd=self.folder,
-                    env={**os.environ, "HOME": str(self.folder)},
-                    preexec_fn=lambda: os.setresuid(0, 0, 0),
-                )
-                path.unlink()
-
-
-def tasks_of(site, mutations):
-    """Change, ask, undo and ask again, for each of the mutations."""
-    record = {
-        "name": "record",
-        "bnlnpps.swf_testbed.host_state": {
-            "state": "recorded",
-            "info": {"instances": ["swf-testbed"], "scope": "user"},
-        },
-    }
-    yield {"ansible.builtin.import_role": {"name": "bnlnpps.swf_testbed.preflight"}}
-    for number, mutation in enumerate(mutations):
-        for step, command in (("change", mutation.change), ("undo", mutation.undo)):
-            script = site.folder / ("%d-%s" % (number, step))
-            script.write_text("set -e\ncd %s\n%s\n" % (site.folder, command))
-            run = "sh %s" % script
-            if mutation.as_root:
-                wanted = script.with_suffix(".as-root")
-                run = "mv %s %s; while [ -e %s ]; do sleep 0.05; done" % (script, wanted, wanted)
-            yield {
-                "name": step,
-                "ansible.builtin.shell": run,
-                "changed_when": False,
-                "environment": {"HOME": str(site.folder)},
-            }
-            if step == "undo" and mutation.for_good:
-                yield record
-            yield ASK
-            yield {
-                "name": "note",
-                "ansible.builtin.copy": {
-                    "dest": str(site.folder / ("%d-%s.json" % (number, step))),
-                    "content": "{{ {'found': answer} | to_json }}",
-                    "mode": "0600",
-                },
-            }
-
-
-def undetected(site, mutations):
-    """{name: what is wrong} of the mutations that the question did not find, or found after their
-    undo."""
-    check = {"bnlnpps.swf_testbed.inventory_check": None, "run_once": True}
-    # a play without roles, as in site.yml: their variables are no inputs
-    play = [
-        {"hosts": "testbed", "gather_facts": False, "tasks": tasks}
-        for tasks in ([check], list(tasks_of(site, mutations)))
-    ]
-    (site.folder / "mutations.yml").write_text(json.dumps(play))
-    with Root(site.folder):
-        code, output = site.play(site.folder / "mutations.yml")
-    assert code == 0, output[-4000:]
-    wrong = {}
-    for number, mutation in enumerate(mutations):
-        change, undo = (
-            json.loads((site.folder / ("%d-%s.json" % (number, step))).read_text())["found"]
-            for step in ("change", "undo")
+    def answer(self, request):
+        asked = _bundle.payload(request, self.desired.kept, b"")
+        done = run_as_nobody(
+            [self.desired.python, "-I", "-S", "-X", "utf8", "-c", _bundle.START],
+            input=asked,
+            stdout=subprocess.PIPE,
+            check=True,
+            env={
+                "HOME": str(self.site.folder),
+                "PATH": os.environ["PATH"],
+                lease.ENVIRONMENT: lease.MARK + json.dumps(self.LEASE),
+            },
         )
-        if change["current"] or not any(mutation.named in item for item in change["reasons"]):
-            wrong[mutation.name] = "reasons: %s" % change["reasons"]
-        elif not undo["current"]:
-            wrong[mutation.name] = "after its undo: %s" % undo["reasons"]
-    return wrong
+        self.bytes = len(_bundle.START) + len(asked) + len(done.stdout)
+        found = json.loads(done.stdout.decode().rpartition(bootstrap.MARK)[2])
+        assert found, "the host has lost the program of the question"
+        return found
+
+    def reasons(self):
+        return self.desired.reasons(self.answer(self.desired.request(self.key)))
+
+    def record(self):
+        """What a run does at its end."""
+        request = self.desired.request(self.key)
+        for instance in request["instances"]:
+            instance["desired"] = None
+        states = self.answer(request)["states"].items()
+        present = {name: InstanceState.from_dict(state) for name, state in states}
+        self.desired = replace(self.desired, instances=present)
+
+    def run(self, command, as_root):
+        options = {
+            "cwd": self.site.folder,
+            "env": {"HOME": str(self.site.folder), "PATH": os.environ["PATH"]},
+            "stdout": subprocess.PIPE,
+            "stderr": subprocess.STDOUT,
+            "text": True,
+        }
+        shell = ["sh", "-ec", command]
+        if as_root:
+            done = subprocess.run(shell, check=False, **as_myself(), **options)
+        else:
+            done = run_as_nobody(shell, **options)
+        assert done.returncode == 0, "%s: %s" % (command, done.stdout)
+
+    def detected(self, mutation):
+        """What is wrong; None if the change was found, and not after its undo."""
+        self.run(mutation.change, mutation.as_root)
+        changed = self.reasons()
+        self.run(mutation.undo, mutation.as_root)
+        if mutation.for_good:
+            self.record()
+        after = self.reasons()
+        if not any(mutation.named in item for item in changed):
+            return "reasons: %s" % changed
+        return "after its undo: %s" % after if after else None
 
 
 def test_a_run_without_changes_is_one_remote_call(site):
@@ -150,21 +133,10 @@ def test_a_run_without_changes_is_one_remote_call(site):
 
 
 def test_the_question_and_its_answer_are_small(site):
-    (path,) = (site.controller / "states").glob("*.json")
-    desired = _record.read(str(path))
-    key = (site.controller / "secrets/digest_key").read_text().strip()
-    asked = _bundle.payload(desired.request(key), desired.kept, b"")
-    done = run_as_nobody(
-        [desired.python, "-I", "-S", "-X", "utf8", "-c", _bundle.START],
-        input=asked,
-        stdout=subprocess.PIPE,
-        check=True,
-        env={"HOME": str(site.folder), "PATH": os.environ["PATH"]},
-    )
-    answer = json.loads(done.stdout.decode().rpartition(bootstrap.MARK)[2])
-    assert desired.reasons(answer) == [] and answer["info"]["instances"]
+    questions = Questions(site)
+    assert questions.reasons() == []
     # a quarter of the limit for seven programs
-    assert len(_bundle.START) + len(asked) + len(done.stdout) < 20_000 / 4
+    assert questions.bytes < 20_000 / 4
 
 
 def test_the_record_has_no_secret(site):
@@ -228,16 +200,19 @@ def test_another_file_of_the_controller_is_an_input(site):
 
 
 def test_changes_by_hand_are_found(site):
+    questions = Questions(site)
     few = [mutation for mutation in MUTATIONS if mutation.name in FEW]
     assert len(few) == len(FEW)
-    assert undetected(site, few) == {}
+    assert {item.name: questions.detected(item) for item in few} == dict.fromkeys(FEW)
 
 
 @pytest.mark.nightly
 def test_each_of_all_changes_by_hand_is_found(site):
     """At least 40, see docs/testing/no_change.md."""
+    questions = Questions(site)
     able = [item for item in MUTATIONS if os.getuid() == 0 or not item.as_root]
     assert len(MUTATIONS) >= 40 and len({item.name for item in MUTATIONS}) == len(MUTATIONS)
-    wrong = undetected(site, able)
+    wrong = {item.name: questions.detected(item) for item in able}
+    wrong = {name: text for name, text in wrong.items() if text}
     print("detected: %d of %d" % (len(able) - len(wrong), len(able)))
     assert wrong == {}
