@@ -55,12 +55,18 @@ class Login:
 
     def __init__(self, home: Path) -> None:
         self.home = home
+        # a build writes there
+        packages = shutil.copytree(
+            ROOT / "packages",
+            home / "packages",
+            ignore=shutil.ignore_patterns(".*", "__pycache__", "build", "dist", "*.egg-info"),
+        )
         ports = dict(zip(("index", "broker", "monitor", "mcp"), free_ports(4)))
         host = {
             "ansible_connection": "local",
             "ansible_python_interpreter": sys.executable,
             "swf_testbed_package_index_sources": [
-                str(path.parent) for path in sorted(ROOT.glob("packages/*/pyproject.toml"))
+                str(path.parent) for path in sorted(packages.glob("*/pyproject.toml"))
             ],
             **{"swf_testbed_%s_port" % name: port for name, port in ports.items()},
         }
