@@ -37,11 +37,10 @@ PIDS = "for p in sleeper worker; do %s pid $p; done > undo-pids; " % CTL
 
 def of(name: str, path: str, change: str, named: str = "", **more: bool) -> Mutation:
     """A change of a path, which $P is. It is restored with its times."""
-    find = "P=$(echo %s); B=undo; " % path
     return Mutation(
         name,
-        find + "rm -rf $B; cp -a $P $B; " + change,
-        find + "rm -rf $P; cp -a $B $P",
+        "P=$(echo %s); B=undo; echo $P > undo-path; rm -rf $B; cp -a $P $B; %s" % (path, change),
+        "P=$(cat undo-path); rm -rf $P; cp -a undo $P",
         named or path.rsplit("/", 1)[-1].replace("*", ""),
         **more,
     )
@@ -109,7 +108,10 @@ FILES = [
     mode(CONFIG, "0755"),
     added(CONFIG + "/boot_rollback.sh"),
     mode(CONFIG + "/pip", "0755"),
-    added(CONFIG + "/pip/netrc"),
+    of("the credentials of the indexes are others", CONFIG + "/pip/netrc", APPEND),
+    mode(CONFIG + "/pip/netrc", "0644"),
+    owned(CONFIG + "/pip/netrc", "0"),
+    added(CONFIG + "/pip/more"),
     added(CONFIG + "/secrets.known-good/api_token"),
     added(".config/systemd/user/swf-testbed.service"),
     added(".config/systemd/user/swf-testbed-boot.service"),
