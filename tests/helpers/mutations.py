@@ -206,7 +206,7 @@ PROGRAMS = [
     ),
     Mutation(
         "a program runs with another command",
-        "cp -a %(conf)s undo; sed -i s/100000/100002/ %(conf)s; %(ctl)s update; cp -a undo %(conf)s; %(up)s"
+        "cp -a %(conf)s undo-conf; sed -i s/100000/100002/ %(conf)s; %(ctl)s update; cp -a undo-conf %(conf)s; %(up)s"
         % {"conf": CONF, "ctl": CTL, "up": UP},
         "%s update; %s" % (CTL, UP),
         "sleeper",
