@@ -46,13 +46,13 @@ def of(name: str, path: str, change: str, named: str = "", **more: bool) -> Muta
     )
 
 
-def mode(path: str, new: str, **more: bool) -> Mutation:
+def mode(path: str, new: str, named: str = "", **more: bool) -> Mutation:
     find = "P=$(echo %s); " % path
     return Mutation(
         "%s has the mode %s" % (path, new),
         find + "stat -c %%a $P > undo-mode; chmod %s $P" % new,
         find + "chmod $(cat undo-mode) $P",
-        path.rsplit("/", 1)[-1].replace("*", ""),
+        named or path.rsplit("/", 1)[-1].replace("*", ""),
         **more,
     )
 
@@ -148,7 +148,7 @@ RELEASES = [
     of(
         "a module is gone", RELEASE + "/iniconfig/exceptions.py", REMOVE, "iniconfig", for_good=True
     ),
-    mode(RELEASE + "/iniconfig/__init__.py", "0666", for_good=True),
+    mode(RELEASE + "/iniconfig/__init__.py", "0666", "iniconfig", for_good=True),
     of("a package is gone", RELEASE + "/iniconfig", REMOVE, for_good=True),
     of(
         "a package has another version",
