@@ -123,10 +123,8 @@ removed:
 """
 
 import contextlib
-import glob
 import os
 import re
-import shutil
 import tempfile
 import time
 from collections.abc import Mapping
@@ -135,11 +133,9 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.findings import message
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.processes import captured
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.lease import hold
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.private_services import (
-    PLACES,
-    VERSION,
+    all_pg_dump,
 )
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._instance.monitor_runner import (
     MonitorError,
@@ -165,7 +161,6 @@ if new.execute("PRAGMA integrity_check").fetchone() != ("ok",):
 new.close()
 """
 AGAIN = "remove the cause, then run the same command again"
-PATH = "/usr/local/bin:/usr/bin:/bin"
 CONNECT_SECONDS = "10"
 # the time has a fixed width: names sort by age. Those of earlier versions have no release.
 BACKUP = re.compile(r"monitor-\d{8}T\d{6}Z(?P<release>-.+)?\.(pgdump|sqlite3)")
@@ -216,18 +211,6 @@ def pg_dump(runner: Runner, settings: Mapping[str, str]) -> str:
             % (server, found[-1][1], found[-1][0], install)
         )
     return usable[0]
-
-
-def all_pg_dump() -> list[tuple[int, str]]:
-    """(major version, path) of the installed ones, the newest last."""
-    paths = [path for place in PLACES for path in glob.glob(os.path.join(place, "pg_dump"))]
-    paths += filter(None, [shutil.which("pg_dump", path=PATH)])
-    versions = ((VERSION.search(captured([path, "--version"]).stdout), path) for path in paths)
-    # not by path: where versions are equal, the first place counts
-    return sorted(
-        ((int(version[1]), path) for version, path in versions if version),
-        key=lambda item: item[0],
-    )
 
 
 def backed_up(module: AnsibleModule, runner: Runner) -> dict[str, Any]:

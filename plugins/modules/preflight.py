@@ -86,6 +86,11 @@ options:
     description: Whether the instance runs Redis for itself.
     type: bool
     default: false
+  pg_dump:
+    description: Whether this host backs up a database of another host with C(pg_dump). A fatal problem
+      is reported if it is not installed.
+    type: bool
+    default: false
   user:
     description: The unprivileged user that runs the programs, in system scope.
     type: str
@@ -235,6 +240,7 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.places i
     space_problem,
 )
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.private_services import (
+    check_pg_dump,
     choose_postgresql,
     choose_redis,
 )
@@ -311,7 +317,7 @@ def add_systemd(options: Mapping[str, Any], places: dict[str, Any]) -> None:
 
 def private_programs(options: Mapping[str, Any], places: dict[str, Any]) -> list[Finding | None]:
     """Add the programs of the services that the instance runs for itself to the layout; return the
-    problems."""
+    problems with them, and with the client of a database."""
     database: tuple[str, Finding | None] = ("", None)
     cache: tuple[str, Finding | None] = ("", None)
     if options["postgresql"]:
@@ -320,7 +326,7 @@ def private_programs(options: Mapping[str, Any], places: dict[str, Any]) -> list
     if options["redis"]:
         cache = choose_redis()
     places.update(postgresql=database[0], redis=cache[0])
-    return [database[1], cache[1]]
+    return [database[1], cache[1], check_pg_dump() if options["pg_dump"] else None]
 
 
 def account_entries(options: Mapping[str, Any], places: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -393,6 +399,7 @@ def main() -> None:
             "min_free_mb": {"type": "int", "default": 0},
             "postgresql": {"type": "str"},
             "redis": {"type": "bool", "default": False},
+            "pg_dump": {"type": "bool", "default": False},
             "user": {"type": "str", "default": "swf-testbed"},
             "operators": {"type": "str", "default": "swf-operators"},
             "systemd": {"type": "str", "choices": ["auto", "never"], "default": "auto"},

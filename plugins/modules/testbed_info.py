@@ -172,6 +172,7 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.layout i
     layout,
 )
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.lease import release
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.mounts import silent
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.writes import (
     instance_problems,
 )
@@ -269,7 +270,11 @@ def main() -> None:
         module.fail_json(msg=str(error))
     options = module.params
     lingering = not_lingering(options)
-    states = [State(layout(name, options["scope"], environment_of_login())) for name in names]
+    places = [layout(name, options["scope"], environment_of_login()) for name in names]
+    texts = [text for item in places for text in silent(item)]
+    if texts:
+        module.fail_json(msg=" ".join(texts))
+    states = [State(item) for item in places]
     found = [report(state) for state in states]
     checked, central = False, None
     # if its daemon is down, the monitor was reported already

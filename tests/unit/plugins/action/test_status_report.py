@@ -66,6 +66,19 @@ def test_who_is_down_is_told_with_the_reason():
     ]
 
 
+def test_who_judged_the_agents_and_a_login_without_lingering_are_said():
+    central = {"heard": 2, "agents": 3, "namespaces": ["alice"], "url": "https://monitor"}
+    judged, line = status_report.notes(
+        {"a": {"central": central}, "b": {"lingering": "alice", "instances": [{}]}}
+    )
+    assert judged == (
+        "a: the central monitor judges its agents: it has heard from 2 of 3 since their start, in the "
+        "namespace alice. Evidence: https://monitor."
+    )
+    assert line.startswith("b: the programs may end with the last session of alice")
+    assert "loginctl enable-linger alice" in line
+
+
 def test_what_an_ill_program_said_last_is_shown_and_of_others_nothing():
     program = {
         "stdout_logfile": "/log/bad",
