@@ -88,7 +88,7 @@ class Listener:
         text = LISTENER.replace("{{ swf_testbed_instance }}", "bnlnpps")
         for line in ("HEARTBEAT_SECONDS = 30\n", "RETRY_SECONDS = 5\n"):
             assert line in text
-            text = text.replace(line, line.split(" = ")[0] + " = 0.1\n")
+            text = text.replace(line, line.split(" = ", maxsplit=1)[0] + " = 0.1\n")
         (folder / "monitor_listener.py").write_text(text.replace("sleep(1 if", "sleep(0.1 if"))
         (folder / "monitor").touch()
         self.program: subprocess.Popen[str] | None = None

@@ -1121,7 +1121,8 @@ class TestProvisioned:
         done = run("status", cwd=elsewhere, **environment)
         assert done.returncode == 0, done.stderr
         assert "web " in done.stdout
-        assert "The playbook status.yml checks its probes." in done.stdout
+        assert "health not checked" in done.stdout
+        assert "To check it: ansible-playbook" in done.stdout
         assert "started" in run("logs", "web", cwd=elsewhere, **environment).stdout
         assert run("stop", cwd=elsewhere, **environment).stdout == "Stopped.\n"
 

@@ -227,7 +227,7 @@ class Instance:
         """The probes of a provisioned instance, which only the collection can check."""
         try:
             text = (self.folder / "health.json").read_text(encoding="utf-8")
-            # its first line is a comment
+            # the file of an earlier version begins with a comment
             found = json.loads(text[text.index("{") :]) if self.is_provisioned else {}
         except (OSError, ValueError):
             return []
