@@ -7,6 +7,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -38,9 +39,21 @@ steps:
 """
 
 
+# In place of ssh: it runs the command on this machine, and writes what a call sends to a file.
+# Without standard input, Ansible gives it a terminal.
+SSH = """#!/bin/sh
+for command; do :; done
+sent=$(mktemp "$(dirname "$0")/calls/XXXXXX")
+printf %s "$command" > "$sent"
+[ ! -t 0 ] || exec sh -c "$command"
+tee -a "$sent" | sh -c "$command"
+"""
+
+
 class Site:
     """:param folder: the home of the login.
     :ivar variables: of all hosts.
+    :ivar calls: the remote calls of the last playbook: the bytes that each has sent.
     """
 
     def __init__(self, folder: Path, *hosts: str, **variables: Any) -> None:
@@ -50,8 +63,12 @@ class Site:
         self.state = folder / ".local/state/swf-testbed"
         self.controller = folder / "swf-testbed-controller"
         (folder / "stack.yml").write_text(STACK)
+        (folder / "ssh").write_text(SSH)
+        (folder / "ssh").chmod(0o755)
+        self.calls: list[int] = []
         self.variables = {
-            "ansible_connection": "local",
+            "ansible_connection": "ssh",
+            "ansible_ssh_executable": str(folder / "ssh"),
             "ansible_remote_tmp": str(folder / "tmp"),
             "ansible_python_interpreter": sys.executable,
             "swf_testbed_python": sys.executable,
@@ -72,7 +89,9 @@ class Site:
         }
         inventory = self.folder / "hosts.json"
         inventory.write_text(json.dumps({"all": {"vars": self.variables, "children": groups}}))
-        return play(
+        shutil.rmtree(self.folder / "calls", ignore_errors=True)
+        (self.folder / "calls").mkdir()
+        result = play(
             *("-i", str(inventory), str(ROOT / "playbooks" / playbook), *arguments),
             cwd=self.folder,
             run=run_as_nobody,
@@ -98,6 +117,8 @@ class Site:
                 **environment,
             },
         )
+        self.calls = [path.stat().st_size for path in (self.folder / "calls").iterdir()]
+        return result
 
     def site(self, *arguments: str, **environment: str) -> tuple[int, str]:
         return self.play("site.yml", *arguments, **environment)
