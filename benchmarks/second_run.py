@@ -27,7 +27,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 ROOT = Path(__file__).resolve().parents[1]
 BIN = Path(sys.executable).parent
@@ -70,8 +70,10 @@ class Login:
             ],
             **{"swf_testbed_%s_port" % name: port for name, port in ports.items()},
         }
-        groups = {name: {} for name in ("agents", "broker", "database", "redis", "monitor")}
-        members = {"hosts": {"this-machine": {}}}
+        groups: dict[str, Any] = {
+            name: {} for name in ("agents", "broker", "database", "redis", "monitor")
+        }
+        members: dict[str, Any] = {"hosts": {"this-machine": {}}}
         groups.update(index=members, testbed=members)
         self.inventory = home / "hosts.json"
         self.inventory.write_text(
@@ -79,8 +81,8 @@ class Login:
         )
 
     def play(self, playbook: str, *options: str, root: Path = ROOT) -> Run:
-        keep = ("PATH", "LANG", "LC_ALL", "SSL_CERT_FILE")
-        environment = {name: os.environ[name] for name in keep if name in os.environ}
+        names = ("PATH", "LANG", "LC_ALL", "SSL_CERT_FILE")
+        environment = {name: os.environ[name] for name in names if name in os.environ}
         environment.update(
             HOME=str(self.home),
             ANSIBLE_CONFIG=str(root / "ansible.cfg"),
@@ -139,8 +141,8 @@ def main() -> None:
         print("%-10s %8s %8s %6s" % ("", "seconds", "CPU s", "calls"))
         for name, (seconds, cpu) in best.items():
             print("%-10s %8.2f %8.2f %6d" % (name, seconds, cpu, calls[name]))
-        ratio = [new / old for new, old in zip(best["question"], best["all roles"])]
-        print("%-10s %8.2f %8.2f" % ("ratio", *ratio))
+        ratios = [new / old for new, old in zip(best["question"], best["all roles"])]
+        print("%-10s" % "ratio", *("%8.2f" % ratio for ratio in ratios))
     finally:
         login.play("stop.yml")
         if not options.keep:

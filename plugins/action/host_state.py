@@ -91,10 +91,10 @@ class ActionModule(ActionBase):
             if self._task.check_mode or full_run:
                 raise Unanswered("", for_all=True)
             desired = self._comparable()
-            answer = self._ask(desired.python, self._request(desired), desired.kept)
+            answer = self._ask(desired.python, self._request(desired), desired.stored)
             _record.note(self._host, states=answer["states"])
-            if answer["kept"] != desired.kept:
-                _record.write(self._path, replace(desired, kept=answer["kept"]))
+            if answer["stored"] != desired.stored:
+                _record.write(self._path, replace(desired, stored=answer["stored"]))
             reasons = desired.reasons(answer) + list(self._doubled(answer))
         except Unanswered as error:
             return self._differs([str(error)] if str(error) else [], error.for_all)
@@ -178,11 +178,11 @@ class ActionModule(ActionBase):
         return request
 
     def _ask(
-        self, python: str, request: Mapping[str, Any], kept: Mapping[str, str] | None
+        self, python: str, request: Mapping[str, Any], stored: Mapping[str, str] | None
     ) -> dict[str, Any]:
         """The answer of the host.
 
-        :param kept: the program that the host has from the last question.
+        :param stored: the program that the host has from the last question.
         :raises Unanswered:
         """
         connection = self._connection
@@ -195,8 +195,8 @@ class ActionModule(ActionBase):
             shlex.quote(_bundle.START),
         )
         answer = {}
-        if kept:
-            answer = self._execute(command.strip(), _bundle.payload(request, kept, b""))
+        if stored:
+            answer = self._execute(command.strip(), _bundle.payload(request, stored, b""))
         if not answer:
             inputs = _inputs.RunInputs.read()
             sources = _bundle.compressed(
@@ -275,7 +275,7 @@ class ActionModule(ActionBase):
                 "them with -e swf_testbed_full_run=true" % (self._host, "; ".join(left[:MOST]))
             )
             raise Unanswered("changes by hand are left")
-        return replace(desired, inputs=digests, instances=states, kept=answer["kept"])
+        return replace(desired, inputs=digests, instances=states, stored=answer["stored"])
 
     def _python(self) -> str:
         """The interpreter that Ansible uses on the host."""

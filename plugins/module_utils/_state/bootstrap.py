@@ -24,7 +24,7 @@ from typing import Any
 QUESTION = "ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._state.question"
 # before the answer: a login shell may print something first
 MARK = "swf-testbed-state:"
-KEPT = "question.code"
+FILE = "question.code"
 
 
 class Codes:
@@ -53,20 +53,20 @@ class Codes:
             exec(self._codes[module.__name__], module.__dict__)
 
 
-def main(codes: dict[str, CodeType], given: dict[str, Any], is_kept: bool) -> None:
+def main(codes: dict[str, CodeType], given: dict[str, Any], is_stored: bool) -> None:
     sys.meta_path.insert(0, Codes(codes))  # type: ignore[arg-type]
     found = importlib.import_module(QUESTION).answer(given["request"])
     folder = found.pop("folder", None)
-    found["kept"] = given["kept"] if is_kept else keep(codes, folder)
+    found["stored"] = given["stored"] if is_stored else store(codes, folder)
     print("\n" + MARK + json.dumps(found))
 
 
-def keep(codes: dict[str, CodeType], folder: str | None) -> dict[str, str] | None:
+def store(codes: dict[str, CodeType], folder: str | None) -> dict[str, str] | None:
     """Write the modules to a directory of the instance; what the controller must know of them."""
     if not folder or not os.path.isdir(folder):
         return None
     content = marshal.dumps(codes)
-    path = os.path.join(folder, KEPT)
+    path = os.path.join(folder, FILE)
     with contextlib.suppress(OSError):
         # not opened under its name, which may be a link in a directory of another user
         handle, scratch = tempfile.mkstemp(prefix=".ansible-", dir=folder)

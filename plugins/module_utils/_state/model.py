@@ -25,17 +25,17 @@ class Node:
     :ivar content: the keyed digest of a file, the target of a link.
     """
 
-    kind: str
+    type: str
     mode: str = ""
     owner: str = ""
     group: str = ""
     content: str = ""
 
     def text(self) -> str:
-        if self.kind == ABSENT:
+        if self.type == ABSENT:
             return ABSENT
-        words = [self.kind, self.mode, "%s:%s" % (self.owner, self.group)]
-        return " ".join([*words, "-> " * (self.kind == LINK) + self.content]).rstrip()
+        words = [self.type, self.mode, "%s:%s" % (self.owner, self.group)]
+        return " ".join([*words, "-> " * (self.type == LINK) + self.content]).rstrip()
 
 
 @dataclass(frozen=True)
@@ -87,14 +87,14 @@ def differences(desired: InstanceState, found: InstanceState) -> Iterator[str]:
 
 
 def difference(wanted: Node, there: Node) -> str:
-    if there.kind == ABSENT:
+    if there.type == ABSENT:
         return "is missing"
-    if wanted.kind == ABSENT:
+    if wanted.type == ABSENT:
         return "was added"
-    if wanted.kind != there.kind:
-        return "is a %s, not a %s" % (there.kind, wanted.kind)
+    if wanted.type != there.type:
+        return "is a %s, not a %s" % (there.type, wanted.type)
     if wanted.content != there.content:
-        return "leads to " + there.content if there.kind == LINK else "has other content"
+        return "leads to " + there.content if there.type == LINK else "has other content"
     return " and ".join(
         "has the %s %s, not %s" % (name, getattr(there, name), getattr(wanted, name))
         for name in ("mode", "owner", "group")

@@ -35,7 +35,7 @@ BASIC = "ansible.module_utils.basic"
 START = """
 import sys,zlib,json,marshal,hashlib
 g=json.loads(zlib.decompress(sys.stdin.buffer.read()))
-k=g["kept"] or {}
+k=g["stored"] or {}
 c=None
 try:
     if k and k["version"]==sys.version:
@@ -54,13 +54,13 @@ else: print("MARK{}")
 """.replace("MARK", bootstrap.MARK)
 
 
-def payload(request: Mapping[str, Any], kept: Mapping[str, str] | None, sources: bytes) -> bytes:
+def payload(request: Mapping[str, Any], stored: Mapping[str, str] | None, sources: bytes) -> bytes:
     """Standard input of the program :data:`START`.
 
-    :param kept: what the host has of an earlier question.
+    :param stored: what the host has of an earlier question.
     :param sources: of :func:`compressed`, or nothing.
     """
-    given = {"request": request, "kept": kept, "sources": base64.b64encode(sources).decode()}
+    given = {"request": request, "stored": stored, "sources": base64.b64encode(sources).decode()}
     return zlib.compress(json.dumps(given).encode(), 6 if not sources else 1)
 
 

@@ -39,7 +39,7 @@ class Desired:
     :ivar preflight: per instance, the arguments of its preflight check.
     :ivar info: the arguments of testbed_info.
     :ivar instances: the states, in the order of the question.
-    :ivar kept: where the host has the program of the question, and its digest.
+    :ivar stored: where the host has the program of the question, and its digest.
     """
 
     inputs: Digests
@@ -47,7 +47,7 @@ class Desired:
     preflight: dict[str, dict[str, Any]]
     info: dict[str, Any]
     instances: dict[str, InstanceState]
-    kept: dict[str, str] | None = None
+    stored: dict[str, str] | None = None
 
     def request(self, key: str) -> dict[str, Any]:
         """The question without passwords of services."""

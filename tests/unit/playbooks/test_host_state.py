@@ -63,7 +63,7 @@ class Questions:
         self.bytes = 0
 
     def answer(self, request):
-        asked = _bundle.payload(request, self.desired.kept, b"")
+        asked = _bundle.payload(request, self.desired.stored, b"")
         done = run_as_nobody(
             [self.desired.python, "-I", "-S", "-X", "utf8", "-c", _bundle.START],
             input=asked,

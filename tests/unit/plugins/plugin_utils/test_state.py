@@ -272,10 +272,10 @@ def test_the_program_of_the_question_runs_with_the_standard_library_alone(tmp_pa
     asked = {"preflight": {"instance": "swf-none", "checks": False}, "desired": None}
     request = {"key": KEY, "instances": [asked], "info": {"instances": ["swf-none"]}}
 
-    def answer(kept, with_sources):
+    def answer(stored, with_sources):
         done = subprocess.run(
             [sys.executable, "-I", "-S", "-X", "utf8", "-c", _bundle.START],
-            input=_bundle.payload(request, kept, sources if with_sources else b""),
+            input=_bundle.payload(request, stored, sources if with_sources else b""),
             capture_output=True,
             env={"HOME": str(tmp_path)},
             check=True,
@@ -283,17 +283,17 @@ def test_the_program_of_the_question_runs_with_the_standard_library_alone(tmp_pa
         return json.loads(done.stdout.decode().rpartition(bootstrap.MARK)[2])
 
     found = answer(None, True)
-    assert found["problems"] and found["kept"] is None, found
+    assert found["problems"] and found["stored"] is None, found
     # with its directory, the host keeps the program
     (tmp_path / ".local/state/swf-none/run").mkdir(parents=True)
-    kept = answer(None, True)["kept"]
-    assert answer(kept, False)["kept"] == kept
+    stored = answer(None, True)["stored"]
+    assert answer(stored, False)["stored"] == stored
     # it is another one now, or another Python
     for wrong in ({"digest": "0"}, {"version": "2"}, {"path": "/no/such"}):
-        assert answer({**kept, **wrong}, False) == {}
-    with open(kept["path"], "ab") as stream:
+        assert answer({**stored, **wrong}, False) == {}
+    with open(stored["path"], "ab") as stream:
         stream.write(b"x")
-    assert answer(kept, False) == {}
+    assert answer(stored, False) == {}
     assert KEY not in json.dumps(found)
 
 
