@@ -3,7 +3,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Checks the variables of all hosts of the play on the controller, before any of them is contacted.
 
-If there is no problem, it writes the CA that a team shares: the following tasks read its files.
+If there is no problem, it writes the CA that a team shares: the following tasks read its files. And
+it saves the inputs of this run, which the action host_state compares with those of the last one.
+
+Hosts with the same variables, in the same groups, are checked once.
 
 Ansible checks a role's variables when the role starts: by then earlier roles have changed the host,
 and only the problems of one role are reported.
@@ -30,6 +33,7 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory._va
     reader,
 )
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._play_hosts import (
+    others,
     variables_of_hosts,
 )
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._shared_ca import (
@@ -37,6 +41,7 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._shared_ca imp
     VARIABLE,
     place,
 )
+from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._state._inputs import Inputs
 
 #: number of hosts that a problem names
 MOST = 4
@@ -91,9 +96,17 @@ class ActionModule(ActionBase):
         read = reader(self._loader, self._templar)
         found: dict[Problem, list[str]] = {}
         shared: list[tuple[Any, str]] = []
+        alike: dict[str, list[Problem]] = {}
+        inputs = Inputs()
         for host, variables in variables_of_hosts(self._task, task_vars):
+            same = inputs.add(host, Values(variables, self._templar, read))
+            if same in alike:
+                for item in alike[same]:
+                    found[item].append(host)
+                continue
             values = Values(variables, self._templar, read)
-            for item in problems(values, arguments["parts"]):
+            alike[same] = problems(values, arguments["parts"])
+            for item in alike[same]:
                 found.setdefault(item, []).append(host)
             authority = values.get(VARIABLE) if values.given(VARIABLE) else None
             if authority:
@@ -102,7 +115,12 @@ class ActionModule(ActionBase):
         message = report(found, hosts)
         try:
             if not found:
-                return self._placed(shared)
+                result = self._placed(shared)
+                if len(arguments["parts"]) == len(ALL):
+                    for host, variables in others(self._task, task_vars):
+                        inputs.add(host, Values(variables, self._templar, read))
+                    inputs.save()
+                return result
         except CertificateError as error:
             message = str(error)
         except OSError as error:

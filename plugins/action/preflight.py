@@ -18,7 +18,6 @@ from ansible.plugins.action import ActionBase
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._controller import started
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._held_secrets import HeldSecrets
-from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory._values import Values
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._provenance_check import (
     older,
     refusal,
@@ -28,11 +27,10 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._run import (
     run_id,
     stamped,
 )
-from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._stack import stack_of
-from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._used_services import (
-    external,
-    with_passwords,
+from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._state._record import (
+    note_preflight,
 )
+from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._used_services import of_preflight
 
 LAYOUT = "swf_testbed_layout_"
 # groups of services with secrets, and a record of them
@@ -66,6 +64,7 @@ class ActionModule(ActionBase):
                 task_vars=task_vars,
             )
             raise AnsibleActionFail(why)
+        note_preflight(task_vars["inventory_hostname"], self._task.args)
         if "ansible_facts" in result:
             # the facts also contain the interpreter that Ansible has discovered
             result["ansible_facts"] = {
@@ -94,7 +93,7 @@ class ActionModule(ActionBase):
         arguments = dict(
             self._task.args,
             services=sorted(SERVICES & set(task_vars.get("group_names") or ())),
-            reach=self._external(task_vars),
+            reach=of_preflight(self._task.args, self._task.check_mode, task_vars, self._templar),
         )
         while True:
             result = self._execute_module(
@@ -110,18 +109,6 @@ class ActionModule(ActionBase):
             ):
                 return result
             time.sleep(POLL_SECONDS)
-
-    def _external(self, task_vars: dict[str, Any]) -> list[dict[str, Any]]:
-        """The external services of the host, with the credentials of its programs."""
-        items = self._task.args.get("reach")
-        if not items or not boolean(self._task.args.get("checks", True), strict=False):
-            return []
-        found = external(items, stack_of(self._templar, task_vars), task_vars)
-        # check mode leaves no scratch addresses at a broker
-        changed = {"probe": ""} if self._task.check_mode else {}
-        return with_passwords(
-            [{**item, **changed} for item in found], Values(task_vars, self._templar).get
-        )
 
 
 def doubled(result: Mapping[str, Any], host: str) -> str | None:

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ansible.plugins.action import ActionBase
@@ -63,6 +63,17 @@ def unreachable_reason(host: str, answer: dict[str, Any]) -> str:
         else ""
     )
     return "cannot be reported: %s%s" % (why, fix)
+
+
+def status_of(variables: Mapping[str, Any], variable: str) -> dict[str, Any]:
+    """The status of a host; {} if it has reported none. The result of host_state is one if the roles
+    had nothing to do on the host.
+
+    :param variables: of the host.
+    :param variable: that registers testbed_info, and host_state before.
+    """
+    found = variables.get(variable) or {}
+    return {} if found.get("current") is False else found
 
 
 def compose(answers: dict[str, dict[str, Any]]) -> tuple[list[tuple[str, ...]], list[str]]:
@@ -188,7 +199,7 @@ class ActionModule(ActionBase):
         nothing = {"msg": "an earlier task failed on it, see above"}
         # a host that was missing from the start has no result
         answers = {
-            host: dict(hostvars[host].get(variable) or lost_by(hostvars[host]) or nothing)
+            host: dict(status_of(hostvars[host], variable) or lost_by(hostvars[host]) or nothing)
             for host in hosts
         }
         rows, problems = compose(answers)

@@ -12,6 +12,7 @@ from typing import Any
 
 #: the phase of each play of site.yml and upgrade.yml. Another play is a phase with its own name.
 PHASES = {
+    "Ask the hosts for their state": "preflight",
     "Run preflight checks on all hosts": "preflight",
     "Check the inventory and the hosts of the database": "preflight",
     "Open the firewall": "services",
@@ -31,6 +32,7 @@ PHASES = {
     "Restore the secrets of the programs if the run failed": "verify",
     "Restore the secrets of the agents if the run failed": "verify",
     "Settle the secrets": "verify",
+    "Collect the status": "verify",
     "Report the status": "verify",
 }
 #: where a message of ours continues: `Cause. Evidence: ... Fix: ...`

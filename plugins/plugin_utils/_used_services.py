@@ -11,7 +11,8 @@ from urllib.parse import urlsplit
 from ansible.module_utils.parsing.convert_bool import boolean
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory import _variables
-from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._stack import Stack
+from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory._values import Values
+from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._stack import Stack, stack_of
 
 #: services that components of the stack with the same role provide
 OF_COMPONENTS = ("broker", "monitor")
@@ -74,3 +75,19 @@ def runs(names: list[str], task_vars: Mapping[str, Any]) -> bool:
         if not isinstance(components, list) or {*names} & {*components}:
             return True
     return False
+
+
+def of_preflight(
+    arguments: Mapping[str, Any], check_mode: bool, task_vars: dict[str, Any], templar: Any
+) -> list[dict[str, Any]]:
+    """The external services that a preflight check tries, with the credentials of the programs.
+
+    :param arguments: of the module preflight.
+    """
+    items = arguments.get("reach")
+    if not items or not boolean(arguments.get("checks", True), strict=False):
+        return []
+    found = external(items, stack_of(templar, task_vars), task_vars)
+    # check mode leaves no scratch addresses at a broker
+    changed = {"probe": ""} if check_mode else {}
+    return with_passwords([{**item, **changed} for item in found], Values(task_vars, templar).get)

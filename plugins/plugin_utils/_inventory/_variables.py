@@ -48,7 +48,8 @@ INTERNAL = re.compile(
     r"|redis_configuration|ca_pem|web_group|secret_names"
     r"|gate|gate_failed|removed|restored|not_restored|secrets|secrets_in_doubt|snapshots|all_snapshots"
     r"|index_access|reached|missing|former_database|broker_info|namespace_owner"
-    r"|(index|database|broker|redis|monitor)_(secrets|restored)|database_role|database_role_restored)"
+    r"|(index|database|broker|redis|monitor)_(secrets|restored)|database_role|database_role_restored"
+    r"|current|differs|all_differ)"
 )
 
 

@@ -45,6 +45,21 @@ def test_without_a_check_nothing_is_healthy(monkeypatch, checked, verdict):
     assert [line.startswith(verdict) for line in shown if line.startswith("The testbed")] == [True]
 
 
+@pytest.mark.parametrize(
+    "answer,reported",
+    [
+        (None, False),
+        # the roles ran, and the host dropped out before its status was collected
+        ({"current": False, "reasons": ["changed"]}, False),
+        ({"current": True, "instances": []}, True),
+        ({"instances": []}, True),
+        ({"unreachable": True}, True),
+    ],
+)
+def test_only_a_host_that_was_left_out_has_its_status_from_the_question(answer, reported):
+    assert bool(status_report.status_of({"state": answer}, "state")) is reported
+
+
 def test_who_is_down_is_told_with_the_reason():
     rows, problems = status_report.compose(
         {

@@ -28,6 +28,8 @@ ALLOWED = {
     # the list of what the roles made, and its removal. As a part of _instance it would need two
     # more arrows there, for it alone; and nothing else here imports it
     "_manifest": {"_common", "_host", "_index"},
+    # the present state of an instance; the modules that the question asks, it calls by their names
+    "_state": {"_host", "_manifest", "_release"},
     # clients of the services that the programs use
     "_service": {"_common"},
     "_doctor": {
