@@ -38,7 +38,8 @@ options:
     choices: [user, system]
     default: user
   python:
-    description: Name or path of the Python for the virtual environments of the instance.
+    description: Name or path of the Python for the virtual environments of the instance. For
+      V(python3), C(python3.10) and newer ones on the path also count if that one is too old.
     type: str
     default: python3
   min_python:
@@ -162,11 +163,19 @@ ansible_facts:
       sample:
         config_dir: /home/me/.config/swf-testbed
         postgresql: /usr/lib/postgresql/15/bin
+        python: /usr/bin/python3.11
         redis: ""
         run: ansible-local-4711k2v9x0wd
         root: /home/me/.local/share/swf-testbed
         scope: user
         state_dir: /home/me/.local/state/swf-testbed
+    swf_testbed_distribution:
+      description:
+        - The distribution of the host - the family, as in Ansible's fact C(os_family), empty if no
+          role has data for it; the first number of the version; and the identifier.
+        - RV(ignore:run) as above.
+      type: dict
+      sample: {family: RedHat, release: "9", id: almalinux, run: ansible-local-4711k2v9x0wd}
 problems:
   description: The problems, each as one text with cause, evidence and fix.
   returned: always
@@ -215,6 +224,9 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.accounts
     local_groups,
     shared_user_problem,
 )
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.distribution import (
+    distribution,
+)
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.instance_name import (
     InstanceNameError,
 )
@@ -239,7 +251,7 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.private_
     choose_redis,
 )
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.python import (
-    find_python,
+    choose_python,
     python_problem,
     release_of,
     sqlite_problem,
@@ -416,11 +428,13 @@ def main() -> None:
         texts = [message(item) for item in problems_of_mounts if item["severity"] == FATAL]
         module.fail_json(msg=NOT_READY + numbered(texts), problems=texts)
     add_systemd(options, places)
+    places["python"] = options["python"]
     places.update(database_of(places["supervisord_conf"]))
     places.update(namespace_of(places["supervisord_conf"]), hostname=socket.gethostname())
     services = private_programs(options, places)
     fact = "swf_testbed_layout_" + options["instance"].replace("-", "_")
-    result: dict[str, Any] = {"changed": False, "ansible_facts": {fact: places}, "problems": []}
+    facts = {fact: places, "swf_testbed_distribution": distribution()}
+    result: dict[str, Any] = {"changed": False, "ansible_facts": facts, "problems": []}
     if options["secrets"] is None:
         options["secrets"] = options["checks"]
     if options["secrets"]:
@@ -430,8 +444,9 @@ def main() -> None:
         hold(module)
         module.exit_json(**result)
     result["place"] = place_of(places["root"])
-    found = find_python(options["python"])
+    found = choose_python(options["python"], options["min_python"])
     if found:
+        places["python"] = found["path"]
         result["python"] = {"path": found["path"], "version": found["version"]}
     candidates = [
         python_problem(options["python"], options["min_python"], found, release_of()),
