@@ -115,6 +115,22 @@ options:
         O(checks).
       - C(swf_testbed_replace_secrets) and C(swf_testbed_allow_older_collection) override this.
     type: bool
+  called:
+    description:
+      - Ports of this host that other hosts call. A fatal problem is reported if firewalld or ufw is
+        active and closes one of them. Reported also with O(checks=false).
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      name:
+        description: The service, for the message.
+        type: str
+        required: true
+      port:
+        description: Port.
+        type: int
+        required: true
   timeout:
     description: Seconds to wait for each connection to a service.
     type: int
@@ -219,7 +235,11 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.findin
     numbered,
 )
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._doctor import used
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host import ports, systemd
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host import (
+    firewall,
+    ports,
+    systemd,
+)
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.accounts import (
     local_groups,
     shared_user_problem,
@@ -411,6 +431,15 @@ def main() -> None:
             "checks": {"type": "bool", "default": True},
             "secrets": {"type": "bool"},
             "services": {"type": "list", "elements": "str", "default": []},
+            "called": {
+                "type": "list",
+                "elements": "dict",
+                "default": [],
+                "options": {
+                    "name": {"type": "str", "required": True},
+                    "port": {"type": "int", "required": True},
+                },
+            },
             "reach": used.OPTION,
             "timeout": {"type": "int", "default": 5},
             "max_clock_offset": {"type": "float", "default": 5.0},
@@ -440,7 +469,11 @@ def main() -> None:
     if options["secrets"]:
         # for the action, which removes it from the result: the key of the digests is confidential
         result["records"] = records_of(module, places)
+    closed = firewall.problem(options["called"])
     if not options["checks"]:
+        if closed:
+            result["problems"] = [message(closed)]
+            module.fail_json(msg=NOT_READY + numbered(result["problems"]), **result)
         hold(module)
         module.exit_json(**result)
     result["place"] = place_of(places["root"])
@@ -466,7 +499,7 @@ def main() -> None:
         account_problem(options["scope"], options["user"]),
     ]
     candidates.append(space_problem(places, options["min_free_mb"]))
-    candidates += services
+    candidates += [*services, closed]
     ours = programs_of(places["socket"]) if options["ports"] else ()
     candidates += [ports.port_problem(item, ours) for item in options["ports"]]
     external = used.examine(options["reach"], options["timeout"], 0, options["max_clock_offset"])

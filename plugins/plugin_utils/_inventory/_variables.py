@@ -45,7 +45,7 @@ GENERATED_LATER = "0" * 40
 INTERNAL = re.compile(
     PREFIX
     + r"((ex|im)port_secrets_(file|force)|release|release_files|info|logs|layout|layout_\w*|platform|packager"
-    r"|distribution|roles|programs"
+    r"|distribution|called|roles|programs"
     r"|stack_health|stack_needs|database_address|redis_configuration|ca_pem|web_group|secret_names"
     r"|gate|gate_failed|removed|restored|not_restored|secrets|secrets_in_doubt|snapshots|all_snapshots"
     r"|index_access|reached|missing|former_database|broker_info|namespace_owner"
