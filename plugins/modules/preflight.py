@@ -231,6 +231,7 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._build.install
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.findings import (
     FATAL,
     Finding,
+    finding,
     message,
     numbered,
 )
@@ -406,6 +407,20 @@ def records_of(module: AnsibleModule, places: Mapping[str, Any]) -> list[dict[st
         )
 
 
+def platform_problem(services: list[str], found: Mapping[str, str]) -> Finding | None:
+    """The finding for a host of services whose distribution the roles have no data for."""
+    if not services or found["family"]:
+        return None
+    return finding(
+        "platform",
+        "the roles of the services do not support the distribution of this host",
+        "it is in the groups %s, and os-release(5) says ID=%s"
+        % (", ".join(services), found["id"] or "nothing"),
+        "Remove the host from these groups, and use services of other hosts or of others: "
+        "docs/how-to/existing_services.md",
+    )
+
+
 def exists(look_up: Callable[[str], Any], name: str) -> bool:
     try:
         return bool(look_up(name))
@@ -469,10 +484,15 @@ def main() -> None:
     if options["secrets"]:
         # for the action, which removes it from the result: the key of the digests is confidential
         result["records"] = records_of(module, places)
-    closed = firewall.problem(options["called"])
+    of_services = [
+        firewall.problem(options["called"]),
+        platform_problem(
+            options["services"] if options["secrets"] else [], facts["swf_testbed_distribution"]
+        ),
+    ]
     if not options["checks"]:
-        if closed:
-            result["problems"] = [message(closed)]
+        result["problems"] = [message(problem) for problem in of_services if problem]
+        if result["problems"]:
             module.fail_json(msg=NOT_READY + numbered(result["problems"]), **result)
         hold(module)
         module.exit_json(**result)
@@ -499,7 +519,7 @@ def main() -> None:
         account_problem(options["scope"], options["user"]),
     ]
     candidates.append(space_problem(places, options["min_free_mb"]))
-    candidates += [*services, closed]
+    candidates += [*services, *of_services]
     ours = programs_of(places["socket"]) if options["ports"] else ()
     candidates += [ports.port_problem(item, ours) for item in options["ports"]]
     external = used.examine(options["reach"], options["timeout"], 0, options["max_clock_offset"])
