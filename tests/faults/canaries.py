@@ -21,6 +21,7 @@ VALUES = {
     "V_BLANKS": "a  b\tc",
     "V_COMMENT": "a;b#c,d=e",
     "V_LINES": "one\ntwo",
+    # documented: a variable whose value is empty is not set
     "V_EMPTY": "",
     "V_BACKSLASH": "C:\\new\\%n\\",
 }
@@ -119,7 +120,11 @@ def passed(script):
         for item in Path("%s.environ" % script).read_bytes().split(b"\0")
         if item
     )
-    wrong = [name for name, value in VALUES.items() if pairs.get(name.encode()) != value.encode()]
+    wrong = [
+        name
+        for name, value in VALUES.items()
+        if pairs.get(name.encode()) != (value.encode() or None)
+    ]
     words = Path("%s.words" % script).read_bytes().split(b"\0")[:-1]
     if words != [word.encode() for word in WORDS]:
         wrong.append("arguments: %s" % words)

@@ -23,7 +23,7 @@ KILLS = (
     ("Configure access to the", 0.3),
     ("release : Build the release", 2.0),
     ("release : Build the release", 8.0),
-    ("Back up the database of the monitor", 0.5),
+    ("Back up the database before a new release", 0.5),
     ("Place the secrets of the instance swf-testbed", 0.4),
     ("Place the configuration of the instance swf-testbed", 0.4),
     ("Place the configuration of the instance swf-testbed", 1.2),
@@ -295,20 +295,20 @@ class Faults(SecretFaults, Outages, FirstRuns, Canaries):
         code, _output = self.testbed.play("upgrade.yml", swf_testbed_release_version=version)
         if code != 0:
             return "the upgrade that makes the lock failed"
-        # the end of its name depends on what goes into it, and not on the version
-        (lock,) = self.testbed.locks.glob("swf-testbed-%s*.txt" % version)
-        text = lock.read_text()
+        (lock,) = self.testbed.locks.glob("swf-testbed-%s-*.txt" % version)
         again = self.new_version()
-        lock.with_name(lock.name.replace(version, again)).write_text(
+        other = self.testbed.home / "other-hash.txt"
+        other.write_text(
             re.sub(
                 r"(?ms)^(swf-testbed)==\S+( \\\n\s+--hash=sha256:)\w+",
                 r"\1==%s\g<2>%s" % (again, "0" * 64),
-                text,
+                lock.read_text(),
             )
         )
         return self.fails(
             "the index serves another file than the one that was locked",
             swf_testbed_release_version=again,
+            swf_testbed_release_lock_file=str(other),
         )
 
     def disk_full(self):
@@ -361,7 +361,7 @@ class Faults(SecretFaults, Outages, FirstRuns, Canaries):
         previous = os.path.basename(os.readlink(self.testbed.root / "previous"))
         shutil.rmtree(self.testbed.root / "releases" / previous)
         problem = self.fails(
-            "the release %s is not on this host" % previous, playbook="rollback.yml"
+            "The release %s is not on this host" % previous, playbook="rollback.yml"
         )
         return problem or self.succeeds(swf_testbed_release_version=self.new_version())
 
