@@ -1,7 +1,7 @@
-# Everything runs from .venv, which the first target that needs it makes. PYTHON=python3.12 chooses another Python.
+# Everything runs from .venv. The first target that needs it creates it. PYTHON=python3.12 chooses another Python.
 PYTHON ?= python3
 INVENTORY ?= inventory
-# By name: Ansible ignores the ansible.cfg of a directory that everybody may write, such as one of Windows under WSL.
+# By name: Ansible ignores the ansible.cfg of a world-writable directory, such as one of Windows under WSL.
 ANSIBLE_CONFIG = $(CURDIR)/ansible.cfg
 PLAY = . .venv/bin/activate && ANSIBLE_CONFIG=$(ANSIBLE_CONFIG) ansible-playbook -i $(INVENTORY)
 # Ansible refuses a locale that is not UTF-8, or that the machine does not have.
@@ -60,7 +60,7 @@ import-secrets: setup  ## Import the secrets of FILE=vault.yml to this controlle
 	@$(PLAY) playbooks/import_secrets.yml -e '{"swf_testbed_import_secrets_file": "$(FILE)", "swf_testbed_import_secrets_force": $(if $(filter yes,$(FORCE)),true,false)}' $(ARGS)
 
 issue-credentials: setup  ## Issue the credentials of LOGIN=NAME to FILE=NAME.yml; PASSWORD_FILE=FILE: do not ask for its password (docs/how-to/issue_credentials.md)
-	@$(PLAY) playbooks/issue_credentials.yml --vault-id '$(LOGIN)@$(or $(PASSWORD_FILE),prompt)' -e '{"login": "$(LOGIN)", "credentials_file": "$(FILE)"}' $(ARGS)
+	@$(PLAY) playbooks/issue_credentials.yml --vault-id '$(LOGIN)@$(or $(PASSWORD_FILE),prompt)' -e '{"login": "$(LOGIN)", "swf_testbed_credentials_file": "$(FILE)"}' $(ARGS)
 
 revoke-credentials: setup  ## Revoke the credentials of LOGIN=NAME, for the broker and the monitor
 	@$(PLAY) playbooks/revoke_credentials.yml -e '{"login": "$(LOGIN)"}' $(ARGS)

@@ -36,8 +36,8 @@ from urllib.parse import urljoin, urlsplit
 import psutil
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT / "tests/unit/package_index"))
-from upstream_stand_in import StandIn, stand_in  # noqa: E402
+sys.path.append(str(ROOT / "tests"))
+from helpers.upstream_stand_in import StandIn, stand_in  # noqa: E402
 
 CLIENTS = 8
 TOKEN = "token" * 6

@@ -28,6 +28,7 @@ STEPS = {
     "unit": ["tools/test", "unit"],
     "default": ["tools/test", "molecule", "default"],
     "packages": ["tools/test", "packages"],
+    "coverage_of_controller": ["tools/test", "coverage_of_controller"],
 }
 COLOURS = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 SUMMARY = re.compile(r"\d+ (passed|failed|errors?)\b")
@@ -80,7 +81,7 @@ class Step:
         return next((line for line in reversed(lines) if SUMMARY.match(line)), "")
 
     def row(self) -> str:
-        return "%-10s %-8s %6.0f s %6.0f s   %s" % (
+        return "%-22s %-8s %6.0f s %6.0f s   %s" % (
             self.name,
             "passed" if self.status == 0 else "FAILED",
             self.seconds,
@@ -140,11 +141,11 @@ def main(names: list[str]) -> int:
         stop(steps)
         return 130
     used, there = (after - former for after, former in zip(machine(), before))
-    print("\n==> step      result     wall      CPU   steps of the scenario")
+    print("\n==> step                  result     wall      CPU   steps of the scenario")
     for step in steps:
         print(step.row())
     print(
-        "all        %d s; the machine used %d s of its CPUs, %d %% of what there is"
+        "all %d s; the machine used %d s of its CPUs, %d %% of what there is"
         % (time.monotonic() - began, used, 100 * used / max(there, 0.01))
     )
     failed = [step.name for step in steps if step.status != 0]

@@ -136,7 +136,7 @@ class ActionModule(ActionBase):
             raise AnsibleActionFail(
                 "login_credentials: there is no login %s. Evidence: %s has neither issued nor "
                 "revoked it. Fix: correct the name, or run this on the controller that issued it; "
-                "issued are: %s"
+                "the issued logins are: %s"
                 % (
                     login,
                     logins.path,

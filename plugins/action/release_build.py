@@ -77,7 +77,7 @@ class ActionModule(ActionBase):
         if self._arguments.get("mode") != "push":
             return dict(self._built(), pending=False)
         self._board = Board()
-        # hosts are of different processes: what they share is on the board
+        # the hosts have separate processes, which share the board
         mine = self._board.take(self._vars["inventory_hostname"], str(self._arguments.get("root")))
         return getattr(self, "_%s" % mine["step"])(mine)
 

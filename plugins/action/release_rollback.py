@@ -63,8 +63,8 @@ class ActionModule(ActionBase):
         """The result of a rollback that was asked for."""
         if "why" in result:
             state = (
-                " The release %s is configured and does not serve. Fix: remove the cause and run "
-                "the same again, or run site.yml for the newer release." % result["id"]
+                " The release %s is configured and does not run. Fix: remove the cause and run "
+                "the same command again, or run site.yml for the newer release." % result["id"]
                 if "id" in result
                 else ""
             )
@@ -292,8 +292,8 @@ def story(options: Mapping[str, Any], result: Mapping[str, Any]) -> str:
         return "\n".join(lines[:-1])
     if result["serves"]:
         lines.append(
-            "The release %s serves again, with its configuration%s, and is %s. %sThe failed release "
-            "is still on the disk. %s."
+            "The release %s is active again, with its configuration%s, and is %s. %sThe failed "
+            "release is still on the disk. %s."
             % (
                 result["id"],
                 " and its former secrets (%s)" % secrets if secrets else "",
@@ -304,7 +304,7 @@ def story(options: Mapping[str, Any], result: Mapping[str, Any]) -> str:
         )
     elif "id" in result:
         lines.append(
-            "THE PREVIOUS RELEASE %s DOES NOT SERVE EITHER. Evidence: %s\nStatus: "
+            "THE PREVIOUS RELEASE %s FAILS, TOO. Evidence: %s\nStatus: "
             "ansible-playbook playbooks/status.yml. %s."
             % (result["id"], result["why"].strip(), NEXT)
         )

@@ -88,7 +88,7 @@ def compose(answers: dict[str, dict[str, Any]]) -> tuple[list[tuple[str, ...]], 
 
 
 def notes_of(answers: dict[str, dict[str, Any]]) -> Iterator[str]:
-    """What the hosts could not verify, which is no problem."""
+    """What the hosts could not verify, which is not a problem."""
     for host, answer in answers.items():
         for instance in answer.get("instances") or []:
             for line in instance.get("notes") or []:

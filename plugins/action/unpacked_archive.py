@@ -25,7 +25,7 @@ class ActionModule(ActionBase):
         result = super().run(tmp, task_vars)
         arguments = dict(self._task.args)
         checksum = str(arguments.get("checksum", ""))
-        # the module reports a checksum that is none
+        # the module reports an invalid checksum
         if not self._task.check_mode and arguments.get("src") and CHECKSUM.fullmatch(checksum):
             path = os.path.expanduser(str(arguments["src"]))
             try:

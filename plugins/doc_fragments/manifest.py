@@ -10,7 +10,7 @@ class ModuleDocFragment:
 options:
   manifest:
     description:
-      - The manifest in which the module lists what it creates, before it creates it.
+      - The manifest in which the module lists each object before it creates it.
         M(bnlnpps.swf_testbed.instance) removes only the listed entries.
       - Files and accounts that existed before, and are in no manifest, are not listed.
     type: dict

@@ -87,14 +87,14 @@ options:
         type: str
         default: ""
       needs:
-        description: What the stack needs of a broker, as in a stack file.
+        description: Requirements of the stack for a broker, as in a stack file.
         type: dict
         default: {}
       probe:
         description:
           - Beginning of the names of scratch addresses, without C(/queue/) and C(/topic/), such as
-            V(swf.probe.). Messages to these addresses show what the broker does. They expire after
-            a minute.
+            V(swf.probe.). Messages to these addresses show how the broker handles messages. They
+            expire after a minute.
           - Empty for no messages.
         type: str
         default: ""

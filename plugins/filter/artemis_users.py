@@ -16,7 +16,8 @@ from ansible.errors import AnsibleFilterError
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.text import not_text
 
 NAME = re.compile(r"[A-Za-z0-9_.@-]+")
-# Artemis checks the password of each connection again every few seconds: 20,000 take it about 10 ms
+# Artemis checks the password of each connection again every few seconds: 20,000 rounds take about
+# 10 ms
 ITERATIONS = 20000
 # one block of the hash
 LENGTH = 20

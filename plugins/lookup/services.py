@@ -7,7 +7,7 @@ from __future__ import annotations
 
 DOCUMENTATION = """
 name: services
-short_description: Look up where the services of the testbed listen and what they consist of
+short_description: Look up the addresses and the parts of the services of the testbed
 version_added: 0.1.0
 author:
   - BNL NPPS (@bnlnpps)

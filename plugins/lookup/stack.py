@@ -34,31 +34,31 @@ options:
         C(routing).
       - V(state_directories) are the directories that the programs write, as
         M(bnlnpps.swf_testbed.config_files) has them.
-      - V(routes) are what the web server of the host serves, the longest path first. Each has C(path), and either
-        C(directory) or the C(host) and the C(port) of a component with C(streaming), C(timeout) and
-        C(max_request_mb).
+      - V(routes) are the paths that the web server of the host serves, the longest first. Each has
+        C(path), and either C(directory) or the C(host) and the C(port) of a component with
+        C(streaming), C(timeout) and C(max_request_mb).
       - V(database_tool) is the program that reports on the database of the monitor, if there is one, and
         V(sqlite_file) the path of its SQLite file, if the stack names one.
       - V(services) are the services that the instance of the host runs for itself, each with
-        C(name), and C(ready), a command that ends with 0 while the service accepts connections.
-      - V(health) is a list of one item, how to find out whether the testbed does its work, with the
+        C(name), and C(ready), a command that exits with 0 while the service accepts connections.
+      - V(health) is a list of one item, the checks that the testbed does its work, with the
         probes of the host, and the roles of all components. V(start_timeouts) are the longest times
         that the start of the components of the host may take, in seconds.
       - V(connections) are the numbers of connections to PostgreSQL that the components of the host open
-        at most, and V(broker) is a list of one item, what the stack needs of a broker.
+        at most, and V(broker) is a list of one item, the requirements of the stack for a broker.
       - V(import_check) are the packages that must be importable before a release counts as built,
         V(requirements) the requirements of the stack, V(extra_requirements) those of the components
         that the inventory adds, and V(repositories) the git repositories of both.
       - V(release) is a list of one item, how a lock of the stack is made, and V(requires) one with the
-        oldest versions of what the stack uses.
+        oldest versions that the stack supports.
       - V(monitor_elsewhere) is a list of one item, whether the monitor is on no host of the inventory, as
         for a developer who runs agents against a shared testbed.
       - V(ports) are the addresses and ports that they listen on, each with C(name), C(host),
         C(port), and C(variable), the variable that sets the port.
       - V(programs) are the components as programs of supervisord, each with its own environment, and
-        V(environment) is a list of one item, what all of them get. If the stack has files, it includes
-        C(SWF_STACK_FILES), a digest of them. Paths are those of the instance, which a preflight check
-        finds.
+        V(environment) is a list of one item, the environment of all of them. If the stack has
+        files, it includes C(SWF_STACK_FILES), a digest of them. Paths are those of the instance,
+        which a preflight check finds.
     type: list
     elements: str
     choices:

@@ -30,7 +30,7 @@ attributes:
   check_mode:
     support: full
     description: Predicts the changes, and fails if a routing type could not be changed. If the broker
-      cannot be asked, for example before its installation, all addresses count as missing.
+      does not answer, for example before its installation, all addresses count as missing.
   diff_mode:
     support: none
     description: The result lists the changes.

@@ -32,7 +32,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 problem:
-  description: Why the broker could not be asked. Empty if it answered.
+  description: Why the broker did not answer. Empty if it answered.
   returned: always
   type: str
   sample: ""

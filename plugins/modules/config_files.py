@@ -142,9 +142,10 @@ options:
   secret_names:
     description:
       - The secrets in the files, of V(index_token), V(broker_password), V(database_password),
-        V(redis_password), V(monitor_secret_key), V(api_token), V(ca), V(index_ca), and
-        V(tls-SERVICE) for certificates of the lab's CA. Keyed digests of the secrets that the controller has are recorded with
-        O(manifest), so that the host detects a controller with other secrets.
+        V(redis_password), V(monitor_secret_key), V(api_token), V(issued_logins),
+        V(ca), V(index_ca), and V(tls-SERVICE) for certificates of the lab's CA. Keyed digests of the secrets
+        that the controller has are recorded with O(manifest), so that the host detects a controller
+        with other secrets.
       - Every task with O(manifest) that changes a host also records the controller and the time.
     type: list
     elements: str

@@ -16,9 +16,12 @@ description:
     database with C(pg_dump), into a file of mode 0600.
   - C(pg_dump) is the oldest installed one that is not older than the server, so that C(pg_restore) of
     that version reads the file. It reads the password from a temporary file.
-  - Run it on a host of the database's client, after the release was built and before any of its steps
-    and programs is started.
+  - Run it on a host with a client of the database, after the release was built and before any of
+    its steps and programs is started.
+  - If O(config) has none of the O(services), there is no database yet, and nothing is done.
   - A rollback does not restore the backup, because records that are newer would be lost.
+extends_documentation_fragment:
+  - bnlnpps.swf_testbed.private_servers
 options:
   release:
     description: Directory of the new release. Its name is part of the name of the backup.
@@ -31,7 +34,7 @@ options:
   keep:
     description: Number of releases whose backups to keep, including the new one. Others are removed
       once the new one is complete. If a release was tried several times, its first and its last backup
-      stay.
+      remain.
     type: int
     default: 5
   sqlite:
@@ -71,22 +74,6 @@ options:
     description: Path of the C(supervisord.conf) of the instance.
     type: path
     default: ""
-  services:
-    description: Servers that the instance runs for itself, as in the module
-      P(bnlnpps.swf_testbed.stack_steps#module). Those in O(config) that do not run are started for the
-      backup. If O(config) has none of them, there is no database yet, and nothing is done.
-    type: list
-    elements: dict
-    default: []
-    suboptions:
-      name:
-        description: Name of the program in O(config).
-        type: str
-        required: true
-      ready:
-        description: Command line that ends with 0 while the server accepts connections.
-        type: str
-        required: true
   user:
     description: The user that runs the programs, if it is another one. It then owns the files.
     type: str
@@ -136,10 +123,8 @@ removed:
 """
 
 import contextlib
-import glob
 import os
 import re
-import shutil
 import tempfile
 import time
 from collections.abc import Mapping
@@ -148,17 +133,16 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.findings import message
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.processes import captured
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.lease import hold
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.private_services import (
-    PLACES,
-    VERSION,
+    all_pg_dump,
 )
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._instance.monitor_runner import (
     MonitorError,
     Runner,
 )
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._instance.private_servers import (
+    OPTION,
     served,
 )
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.conf_file import (
@@ -177,7 +161,6 @@ if new.execute("PRAGMA integrity_check").fetchone() != ("ok",):
 new.close()
 """
 AGAIN = "remove the cause, then run the same command again"
-PATH = "/usr/local/bin:/usr/bin:/bin"
 CONNECT_SECONDS = "10"
 # the time has a fixed width: names sort by age. Those of earlier versions have no release.
 BACKUP = re.compile(r"monitor-\d{8}T\d{6}Z(?P<release>-.+)?\.(pgdump|sqlite3)")
@@ -228,18 +211,6 @@ def pg_dump(runner: Runner, settings: Mapping[str, str]) -> str:
             % (server, found[-1][1], found[-1][0], install)
         )
     return usable[0]
-
-
-def all_pg_dump() -> list[tuple[int, str]]:
-    """(major version, path) of the installed ones, the newest last."""
-    paths = [path for place in PLACES for path in glob.glob(os.path.join(place, "pg_dump"))]
-    paths += filter(None, [shutil.which("pg_dump", path=PATH)])
-    versions = ((VERSION.search(captured([path, "--version"]).stdout), path) for path in paths)
-    # not by path: where versions are equal, the first place counts
-    return sorted(
-        ((int(version[1]), path) for version, path in versions if version),
-        key=lambda item: item[0],
-    )
 
 
 def backed_up(module: AnsibleModule, runner: Runner) -> dict[str, Any]:
@@ -315,15 +286,7 @@ def main() -> None:
             "password_of": {"type": "str", "no_log": False},
             "ca_cert": {"type": "str", "default": ""},
             "config": {"type": "path", "default": ""},
-            "services": {
-                "type": "list",
-                "elements": "dict",
-                "default": [],
-                "options": {
-                    "name": {"type": "str", "required": True},
-                    "ready": {"type": "str", "required": True},
-                },
-            },
+            "services": OPTION,
             "user": {"type": "str", "default": ""},
         },
         required_one_of=[("sqlite", "host")],

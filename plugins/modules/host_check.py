@@ -55,7 +55,7 @@ options:
     type: int
     default: 500
   expiry_days:
-    description: Days before its expiry from which there is a warning for a certificate.
+    description: A certificate that expires within this number of days is a warning.
     type: int
     default: 30
   timeout:
@@ -288,7 +288,7 @@ installed:
   type: dict
   sample: {testbed: true}
 health_checked:
-  description: Whether the health page of the monitor or a probe was asked.
+  description: Whether the health page of the monitor or a probe was checked.
   returned: when the host answered
   type: bool
   sample: true

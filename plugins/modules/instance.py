@@ -180,6 +180,7 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.layout i
     layout,
 )
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.lease import hold
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.mounts import silent
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index import pip_config
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._instance.namespace import (
     release_namespace,
@@ -475,6 +476,9 @@ def main() -> None:
             if "instance" in subject
             else None
         )
+        texts = silent(places) if places else []
+        if texts:
+            raise RemovalError(" ".join(texts))
         path = manifest_listing.path_of(subject)
         manifest = manifest_listing.read(path, subject)
         if manifest is None:

@@ -117,7 +117,7 @@ def main() -> None:
     except (OSError, ValueError, KeyError) as error:
         module.fail_json(
             msg="Known good files cannot be %s. Evidence: %s. Fix: free the path or the disk, then "
-            "run the same again; the snapshot is unchanged: %s."
+            "run the same command again; the snapshot is unchanged: %s."
             % (state, error, ", ".join(snapshots))
         )
     module.exit_json(changed=bool(paths), paths=paths)

@@ -172,7 +172,7 @@ def one_for_all(indexes: list[dict[str, Any]]) -> tuple[dict[str, Any], list[dic
             "Evidence: %s are configured. Fix: let one index serve everything "
             "(swf_testbed_package_index_mirror: true, and only that index in "
             "swf_testbed_pip_indexes), or set swf_testbed_pip_index_scope to none and install with "
-            "the playbooks, which ask each index for its own names. To accept the risk: "
+            "the playbooks, which request each name from its own index. To accept the risk: "
             "allow_unsafe_extra_index: true for %s."
             % (
                 " and ".join(index["name"] for index in indexes),

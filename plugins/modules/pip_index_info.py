@@ -7,7 +7,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: pip_index_info
-short_description: Ask package indexes for packages, and report problems with their fixes
+short_description: Query package indexes for packages, and report problems with their fixes
 version_added: 0.1.0
 author:
   - BNL NPPS (@bnlnpps)
@@ -32,19 +32,11 @@ options:
         O(indexes[].ca_cert).
     type: path
   packages:
-    description: Packages to look up, as V(name) or V(name==version).
+    description: Packages to look up, as V(name) or V(name==version). An empty list tests the
+      indexes alone.
     type: list
     elements: str
-    default:
-      - swf-testbed
-      - swf-common-lib
-      - swf-broker
-      - swf-monitor
-      - swf-daqsim-agent
-      - swf-data-agent
-      - swf-processing-agent
-      - swf-fastmon-agent
-      - swf-mcp-agent
+    required: true
   python:
     description:
       - Version of the CPython that the packages are for, such as V(3.11) or V(3.11.7). The default
@@ -76,6 +68,7 @@ EXAMPLES = r"""
 - name: Check that this host can install the testbed
   bnlnpps.swf_testbed.pip_index_info:
     indexes_of: swf_testbed_pip_indexes
+    packages: [swf-testbed]
     fail: true
 
 - name: Check with the credentials that the role pip_index placed, so that the task has no token
@@ -271,18 +264,13 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.probe i
     probe,
 )
 
-PACKAGES = (
-    "swf-testbed swf-common-lib swf-broker swf-monitor swf-daqsim-agent swf-data-agent "
-    "swf-processing-agent swf-fastmon-agent swf-mcp-agent"
-).split()
-
 
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
             **OPTIONS,
             "access_dir": {"type": "path"},
-            "packages": {"type": "list", "elements": "str", "default": PACKAGES},
+            "packages": {"type": "list", "elements": "str", "required": True},
             "python": {"type": "str"},
             "timeout": {"type": "int", "default": 10},
             "fail": {"type": "bool", "default": False},

@@ -34,7 +34,7 @@ options:
     description:
       - Address of the index that the mirror belongs to. A mirror of itself is an error.
       - If pip has been configured for this index since an earlier run, the record of that run
-        stays.
+        remains.
     type: str
     required: true
 attributes:

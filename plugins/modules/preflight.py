@@ -21,7 +21,7 @@ description:
     files, accounts, in system scope root and systemd - and reports all problems at once, each with
     its fix.
   - Checks the external services with the credentials of the programs, from this host - address, TLS,
-    login, rights, version, clock, the number of connections, and what a broker does with messages.
+    login, rights, version, clock, the number of connections, and how a broker handles messages.
   - Warns of GitHub Packages, which has no registry for Python packages, in the C(pip.conf) and
     C(.pypirc) of the login and of the host. The role P(bnlnpps.swf_testbed.pip_index#role) removes
     it with O(bnlnpps.swf_testbed.pip_index#role:main:swf_testbed_pip_index_remove_github=true).
@@ -87,6 +87,11 @@ options:
     description: Whether the instance runs Redis for itself.
     type: bool
     default: false
+  pg_dump:
+    description: Whether this host backs up a database of another host with C(pg_dump). A fatal problem
+      is reported if it is not installed.
+    type: bool
+    default: false
   user:
     description: The unprivileged user that runs the programs, in system scope.
     type: str
@@ -136,7 +141,7 @@ options:
     type: int
     default: 5
   max_clock_offset:
-    description: Seconds by which the clocks of the services may differ, before there is a warning.
+    description: Difference in seconds of the clocks of the services above which there is a warning.
     type: float
     default: 5.0
   services:
@@ -268,6 +273,7 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.places i
     space_problem,
 )
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.private_services import (
+    check_pg_dump,
     choose_postgresql,
     choose_redis,
 )
@@ -344,7 +350,7 @@ def add_systemd(options: Mapping[str, Any], places: dict[str, Any]) -> None:
 
 def private_programs(options: Mapping[str, Any], places: dict[str, Any]) -> list[Finding | None]:
     """Add the programs of the services that the instance runs for itself to the layout; return the
-    problems."""
+    problems with them, and with the client of a database."""
     database: tuple[str, Finding | None] = ("", None)
     cache: tuple[str, Finding | None] = ("", None)
     if options["postgresql"]:
@@ -353,7 +359,7 @@ def private_programs(options: Mapping[str, Any], places: dict[str, Any]) -> list
     if options["redis"]:
         cache = choose_redis()
     places.update(postgresql=database[0], redis=cache[0])
-    return [database[1], cache[1]]
+    return [database[1], cache[1], check_pg_dump() if options["pg_dump"] else None]
 
 
 def account_entries(options: Mapping[str, Any], places: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -440,6 +446,7 @@ def main() -> None:
             "min_free_mb": {"type": "int", "default": 0},
             "postgresql": {"type": "str"},
             "redis": {"type": "bool", "default": False},
+            "pg_dump": {"type": "bool", "default": False},
             "user": {"type": "str", "default": "swf-testbed"},
             "operators": {"type": "str", "default": "swf-operators"},
             "systemd": {"type": "str", "choices": ["auto", "never"], "default": "auto"},
@@ -466,7 +473,7 @@ def main() -> None:
         places = layout(options["instance"], options["scope"], environment_of_login())
     except InstanceNameError as error:
         module.fail_json(msg=str(error))
-    # first: what follows looks at these directories
+    # first: the following checks read these directories
     problems_of_mounts, answering = mount_problems(places)
     if not answering:
         texts = [message(item) for item in problems_of_mounts if item["severity"] == FATAL]

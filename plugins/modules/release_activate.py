@@ -28,7 +28,7 @@ options:
   forget:
     description: The release that the host rolled back from because it failed on another host. Its
       saved configuration is removed, so that V(previous) of
-      M(bnlnpps.swf_testbed.release_rollback) does not lead to it.
+      M(bnlnpps.swf_testbed.release_rollback) does not select it.
     type: str
   snapshots:
     description: Snapshots of secrets that are known good now. They are dropped, as by

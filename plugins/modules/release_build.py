@@ -169,7 +169,7 @@ known_good:
   type: bool
   sample: true
 built:
-  description: What was built, or would be, as V(tools) and V(release).
+  description: The parts that were built, or would be, as V(tools) and V(release).
   returned: success
   type: list
   elements: str
@@ -264,10 +264,11 @@ UNLOCKED = "unlocked"
 DIRECTORIES = ("releases", "tools", NAME)
 LINKS = ("current", "previous", ".current.new", ".previous.new")
 FILES = (".lock",)
-# What the action gives in _controller: the step of the protocol, the text of both locks, the version
-# of the collection, the path of the archive with wheels, and that of a finished release with its
-# SHA-256 and the host that built it; and the environments to export. It gives the content of the
-# access directory for this build in _access. Both are private, like those of ansible.builtin.copy.
+# The content of _controller, from the action: the step of the protocol, the text of both locks, the
+# version of the collection, the path of the archive with wheels, and that of a finished release
+# with its SHA-256 and the host that built it; and the environments to export. It gives the content
+# of the access directory for this build in _access. Both are private, like those of
+# ansible.builtin.copy.
 CONTROLLER = {
     "step": "build",
     **dict.fromkeys(("lock", "tools_lock", "collection", "wheels")),

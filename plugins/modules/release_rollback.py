@@ -26,7 +26,7 @@ description:
     M(bnlnpps.swf_testbed.supervisor_program), M(bnlnpps.swf_testbed.testbed_health) and
     M(bnlnpps.swf_testbed.release_activate).
   - In a C(rescue), with O(failure), it rolls back to the active release and then fails in any case.
-    The message has the failure, and whether the old release serves again.
+    The message has the failure, and whether the old release is active again.
   - The database is not changed, and neither are the secrets, unless O(snapshots) has their former
     content.
 options:
@@ -43,7 +43,7 @@ options:
   because:
     description:
       - The reason, for the message, without O(failure). The release that the host rolls back from
-        then counts as failed, and V(previous) does not lead to it.
+        then counts as failed, and V(previous) does not select it.
     type: str
     default: ""
   doing:

@@ -22,6 +22,8 @@ description:
     steps that are not in O(steps) does not change.
   - If a step fails, the following ones do not run.
   - No secret is in an argument or a result.
+extends_documentation_fragment:
+  - bnlnpps.swf_testbed.private_servers
 options:
   config:
     description: Path of C(supervisord.conf), which is for O(release) already.
@@ -54,7 +56,7 @@ options:
         type: str
         required: true
       unless:
-        description: Command line. If it ends with 0, the step is not needed and counts as done.
+        description: Command line. If it exits with 0, the step is not needed and counts as done.
         type: str
         default: ""
       timeout:
@@ -71,21 +73,6 @@ options:
           rollback runs these steps of the restored release, and no others.
         type: bool
         default: false
-  services:
-    description: Servers that the instance runs for itself. Those that do not run are started before a step that is
-      due, and stopped after the last one.
-    type: list
-    elements: dict
-    default: []
-    suboptions:
-      name:
-        description: Name of the program in O(config).
-        type: str
-        required: true
-      ready:
-        description: Command line that ends with 0 while the server accepts connections.
-        type: str
-        required: true
   log_tail:
     description: Characters of the output of a command to return. Secrets are removed from it.
     type: int
@@ -149,6 +136,9 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.modes 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.lease import hold
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.turn import STEPS, turn
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.secrets import Scrubber
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._instance.private_servers import (
+    OPTION,
+)
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._instance.steps import (
     StepError,
     Steps,
@@ -179,15 +169,7 @@ def main() -> None:
                     "rollback": {"type": "bool", "default": False},
                 },
             },
-            "services": {
-                "type": "list",
-                "elements": "dict",
-                "default": [],
-                "options": {
-                    "name": {"type": "str", "required": True},
-                    "ready": {"type": "str", "required": True},
-                },
-            },
+            "services": OPTION,
             "log_tail": {"type": "int", "default": 2000},
         },
         supports_check_mode=True,

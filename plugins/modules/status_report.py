@@ -15,8 +15,8 @@ description:
   - Prints the results of M(bnlnpps.swf_testbed.testbed_info) for all hosts as one table.
   - Fails with one line for each problem, that is an unreachable host, an instance that is down, or a
     program that is not healthy.
-  - Reports a healthy testbed only if a health page or a probe was asked. Otherwise it reports that
-    the testbed is running and its health was not checked.
+  - Reports a healthy testbed only if a health page or a probe was checked. Otherwise it reports
+    that the testbed is running and its health was not checked.
   - Runs on the controller and contacts no host. Use it with C(run_once).
 options:
   variable:
@@ -66,7 +66,7 @@ healthy:
   type: bool
   sample: true
 health_checked:
-  description: Whether a host was asked for its health page or a probe.
+  description: Whether the health page or a probe of a host was checked.
   returned: always
   type: bool
   sample: true

@@ -343,7 +343,8 @@ def main() -> None:
     except SupervisorError as error:
         if module.check_mode and error.means_not_running:
             module.warn(
-                "%s In check mode this is no failure: an earlier task may start it." % error.message
+                "%s In check mode this is not a failure: an earlier task may start it."
+                % error.message
             )
             module.exit_json(**_nothing_runs())
         args.fail(module, error)

@@ -83,10 +83,10 @@ options:
       - For O(state=applied) and O(state=started), programs with the role V(listener) or V(agent)
         start only after the monitor has answered, on whichever host it is.
       - All other programs are started or replaced first. The programs that wait are not stopped
-        before the monitor answers. If it does not answer in time, they are left as they are, and
+        before the monitor answers. If it does not answer in time, they do not change, and
         the module fails.
       - Without a health page and probes of a monitor, no program waits.
-      - If no program that waits has to be started or replaced, the monitor is not asked.
+      - If no program that waits has to be started or replaced, the monitor is not queried.
     type: dict
     suboptions:
       url:
@@ -363,7 +363,7 @@ def _predict_without_supervisord(module: AnsibleModule, error: SupervisorError) 
     """A first run in check mode: the start of supervisord is only predicted, too."""
     changes = module.params["state"] not in ("stopped", "absent")
     module.warn(
-        "%s In check mode this is no failure: the prediction is %s."
+        "%s In check mode this is not a failure: the prediction is %s."
         % (error.message, "a change as soon as supervisord runs" if changes else "no change")
     )
     module.exit_json(changed=changes, changed_programs=[], actions={}, before={}, after={})

@@ -13,8 +13,8 @@ author:
   - BNL NPPS (@bnlnpps)
 description:
   - Queries the health page of swf-monitor. It reports whether the database answers, the message
-    listener is subscribed and receives messages, and every known agent is alive. A process can be
-    RUNNING and deadlocked; this page shows it.
+    listener is subscribed and receives messages, and every registered agent is alive. A process can
+    be RUNNING and deadlocked; this page shows it.
   - Queries the probes of the stack, too, if it has any. Then a program that does not run is a
     problem, and the module reports it at once if supervisord has given up on it.
   - An agent of another host that is not alive is a warning, and RV(healthy) is then false; programs

@@ -21,8 +21,8 @@ description:
     reports that, with the command for the rollback.
   - Tries to write to the directories of an instance, as the users that write there; no file
     remains.
-  - Checks the services of O(reach) with the login of the last one of O(instances), and reports what it
-    cannot find out.
+  - Checks the services of O(reach) with the login of the last one of O(instances), and reports
+    those that it cannot verify.
   - Releases the lock of a play with the lookup P(bnlnpps.swf_testbed.lease#lookup) on the host,
     because it is the last call of a run.
   - Compares the active release with its build. It detects added, removed and changed packages, and
@@ -116,8 +116,8 @@ instances:
       elements: str
       sample: []
     notes:
-      description: What is not verified, such as an external broker that forbids the check. It is no
-        problem, because the inventory accepts it.
+      description: The services that are not verified, such as an external broker that forbids the
+        check. This is not a problem, because the inventory accepts it.
       type: list
       elements: str
       sample: []
@@ -142,7 +142,8 @@ healthy:
   type: bool
   sample: true
 health_checked:
-  description: Whether the health page was asked, or the summary, or a probe. V(false) also if no program runs.
+  description: Whether the health page, the summary or a probe was checked. V(false) also if no
+    program runs.
   returned: always
   type: bool
   sample: true
@@ -171,6 +172,7 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.layout i
     layout,
 )
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.lease import release
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.mounts import silent
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.writes import (
     instance_problems,
 )
@@ -268,7 +270,11 @@ def main() -> None:
         module.fail_json(msg=str(error))
     options = module.params
     lingering = not_lingering(options)
-    states = [State(layout(name, options["scope"], environment_of_login())) for name in names]
+    places = [layout(name, options["scope"], environment_of_login()) for name in names]
+    texts = [text for item in places for text in silent(item)]
+    if texts:
+        module.fail_json(msg=" ".join(texts))
+    states = [State(item) for item in places]
     found = [report(state) for state in states]
     checked, central = False, None
     # if its daemon is down, the monitor was reported already

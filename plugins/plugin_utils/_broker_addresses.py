@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-#: with the prefixes of the acceptor, these beginnings of a destination are no part of the address
+#: with the prefixes of the acceptor, these beginnings of a destination are not part of the address
 PREFIXES = {"/queue/": "anycast", "/topic/": "multicast"}
 # without the characters that Artemis, XML or STOMP give a meaning
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")

@@ -8,8 +8,10 @@ Reading them generates no secret.
 
 from __future__ import annotations
 
+import json
 import os
 import re
+from collections.abc import Iterable
 from typing import Any
 
 from ansible.errors import AnsibleError
@@ -23,6 +25,7 @@ except ImportError:
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._certificates import public_bytes
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory import _variables
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory._values import Values
+from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._issued_logins import IssuedLogins
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._lab_ca import read
 
 #: secrets that are text, each in the variable swf_testbed_NAME
@@ -36,6 +39,9 @@ TEXTS = (
 )
 #: the key of their digests, in swf_testbed_digest_key
 DIGEST_KEY = "digest_key"
+#: the logins of developers, in swf_testbed_issued_logins. The secret of one is login-NAME
+LOGINS = "issued_logins"
+LOGIN = "login-"
 #: CAs, which are identified by their public keys: {name: variable with the path of their file}
 AUTHORITIES = {"ca": "swf_testbed_ca_cert", "index_ca": "swf_testbed_index_ca_cert"}
 #: certificate and key of a service, issued by the lab CA: tls-SERVICE, the name of the file without
@@ -52,7 +58,8 @@ class HeldSecrets:
     """
 
     def __init__(self, task_vars: dict[str, Any], templar: Any) -> None:
-        self.variable = Values(task_vars, templar).get
+        values = Values(task_vars, templar)
+        self.variable, self.is_set = values.get, values.is_set
 
     @property
     def directory(self) -> str:
@@ -71,14 +78,35 @@ class HeldSecrets:
                 if isinstance(found, str) and found not in ("", _variables.GENERATED_LATER)
                 else None
             )
+        if name.startswith(LOGIN):
+            login = self._logins().get(name[len(LOGIN) :])
+            return json.dumps(login, sort_keys=True) if login else None
         if name in AUTHORITIES:
             path = self.variable(AUTHORITIES[name])
             return public_keys(text_of(os.path.expanduser(path))) if path else None
         return text_of(os.path.join(self.directory, "secrets", name + ".pem"))
 
+    def _logins(self) -> dict[str, Any]:
+        found = self.variable("swf_testbed_" + LOGINS)
+        return {item["login"]: item for item in found} if isinstance(found, list) else {}
+
+    def expanded(self, names: Iterable[str]) -> list[str]:
+        """The names of secrets, with those of the single logins instead of the list."""
+        logins = [LOGIN + name for name in self._logins()]
+        return [item for name in names for item in (logins if name == LOGINS else [name])]
+
+    def lost(self, name: str) -> bool:
+        """Whether this controller would remove a login that it has not revoked. A list in the
+        inventory is all that there is."""
+        if not name.startswith(LOGIN) or self.get(name) or self.is_set("swf_testbed_" + LOGINS):
+            return False
+        return IssuedLogins(self.directory).revoked(name[len(LOGIN) :]) is None
+
 
 def label(name: str) -> str:
     """The name of a secret in messages."""
+    if name.startswith(LOGIN):
+        return "the login %s of swf_testbed_issued_logins" % name[len(LOGIN) :]
     if name in AUTHORITIES:
         return "the CA in " + AUTHORITIES[name]
     return (

@@ -189,7 +189,7 @@ class Lab:
 BROKER = """The broker %(host)s is external. Its administrator adds:
   to artemis-users.properties:  %(login)s = (swf_testbed_broker_password of ansible-vault view %(path)s)
   to artemis-roles.properties:  %(login)s = %(login)s
-  to security-settings of broker.xml, where the role of the testbed itself keeps its rights:
+  to security-settings of broker.xml, where the role of the testbed itself retains its rights:
 %(settings)s"""
 MONITOR = """The monitor %(url)s is external. Its administrator runs this command, and enters
 swf_testbed_api_token of ansible-vault view %(path)s:

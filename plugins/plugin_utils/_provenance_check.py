@@ -22,6 +22,8 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._collection im
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._controller import here
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._held_secrets import (
     DIGEST_KEY,
+    LOGIN,
+    LOGINS,
     HeldSecrets,
     label,
 )
@@ -42,7 +44,7 @@ def stamp(directory: str) -> dict[str, str]:
 
 def digests(key: str, names: Iterable[str], held: HeldSecrets) -> dict[str, str]:
     """{name: digest} of the secrets that this controller has."""
-    found = {name: held.get(name) for name in names}
+    found = {name: held.get(name) for name in held.expanded(names)}
     return {name: digest(key, name, secret) for name, secret in found.items() if secret is not None}
 
 
@@ -50,7 +52,8 @@ def others(record: dict[str, Any], held: HeldSecrets) -> dict[str, str]:
     """The secrets of a record that this controller must not replace: {name: difference}.
 
     A controller with the digest key may replace secrets. It must not restore a former secret that
-    another controller has replaced: it does not have that change yet.
+    another controller has replaced: it does not have that change yet. It must not remove a login of
+    a developer that it has not revoked, nor restore a revoked one.
     """
     entitled = held.get(DIGEST_KEY) == record["key"]
     outdated = where(record["changed_by"]) != where(here(held.directory))
@@ -62,8 +65,12 @@ def others(record: dict[str, Any], held: HeldSecrets) -> dict[str, str]:
             continue
         if outdated and mine in record["former"].get(name, ()):
             found[name] = "has a former value"
-        elif not entitled:
+        elif not entitled or held.lost(name):
             found[name] = "has another value" if mine else "is missing"
+    for name in set(record["former"]) - set(record["secrets"]):
+        login = held.get(name) if name.startswith(LOGIN) and outdated else None
+        if login and digest(record["key"], name, login) in record["former"][name]:
+            found[name] = "is revoked"
     return found
 
 
@@ -80,6 +87,9 @@ def refusal(records: list[dict[str, Any]], held: HeldSecrets, host: str) -> str 
             get = (
                 "restore that directory from a backup, or use the vault file of the team"
                 if where(theirs) == where(mine)
+                else "copy secrets/%s.json of that directory to %s/secrets"
+                % (LOGINS, held.directory)
+                if all(name.startswith(LOGIN) for name in found)
                 else "copy that directory to %s; or run make export-secrets there, and use the vault "
                 "file (docs/how-to/team.md)" % held.directory
             )

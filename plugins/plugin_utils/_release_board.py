@@ -29,7 +29,7 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.files 
 # seconds that a host waits for another one, which exports a release to the controller
 PATIENCE = 3600
 #: The state of one host: ``host``; ``root`` of the instance; ``step``, the next one, of look, build,
-#: export and send; ``platform_key``, what must be the same on a host that it receives from;
+#: export and send; ``platform_key``, the properties that its source must share;
 #: ``result`` of the module; ``lacks``, of ``tools`` and ``release``; ``source``, the host that has
 #: or builds what it lacks.
 Entry = dict[str, Any]

@@ -40,7 +40,7 @@ SCOPE = "swf_testbed_scope"
 PRIVATE = _data.ROOT / "roles/testbed/meta/private_services.yml"
 #: the addresses of the services
 HOSTS = ("swf_testbed_database_host", "swf_testbed_redis_host")
-#: what a stack that needs the service writes instead
+#: the variable to use in a stack that needs the service
 ADDRESSES = {
     "swf_testbed_database_host": "swf_testbed_database_address",
     "swf_testbed_redis_host": "swf_testbed_redis_url",
@@ -63,7 +63,7 @@ GENERATED = (
 )
 #: the directory below which programs write, as a template
 STATE = "{{ swf_testbed_layout.state_dir }}/"
-#: what a route says by default
+#: defaults of a route
 ROUTE = {"streaming": False, "timeout": 30, "max_request_mb": 1}
 ROUTE_PATH = re.compile(r"(?:/[A-Za-z0-9._~-]+)*/?")
 #: those that only private services have
@@ -611,7 +611,7 @@ def load(name: str) -> Mapping[str, Any]:
             [
                 Problem(
                     STACK,
-                    "is no stack",
+                    "is not a stack",
                     "%s: %s" % (path, error.strerror),
                     "write %s, or the path of a stack file" % " or ".join(stacks),
                 )
@@ -683,7 +683,7 @@ def wrong(content: Any, path: str) -> Iterator[Problem]:
             if "component" in item and item["component"] not in names:
                 yield Problem(
                     place + ".component",
-                    "is no component of this stack",
+                    "is not a component of this stack",
                     "it is %r" % item["component"],
                     "write %s" % _variables.nearest(item["component"], names),
                 )

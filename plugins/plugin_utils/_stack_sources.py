@@ -119,7 +119,9 @@ def wrong_overrides(content: Mapping[str, Any], overrides: Any) -> Iterator[Prob
         elif not isinstance(source, Mapping) or not all(
             isinstance(value, str) for value in source.values()
         ):
-            yield problem(where, HIDDEN, "is no dictionary of texts", "write repository and commit")
+            yield problem(
+                where, HIDDEN, "is not a dictionary of texts", "write repository and commit"
+            )
         else:
             for key in source:
                 if key not in KEYS:
@@ -132,7 +134,7 @@ def unknown(where: str, name: str, names: Sequence[str]) -> Problem:
     near = _variables.nearest(str(name), names)
     return Problem(
         where,
-        "is no source of the stack",
+        "is not a source of the stack",
         "the stack has %s" % (", ".join(names) or "no sources"),
         "write %s" % near if near else "remove it",
     )

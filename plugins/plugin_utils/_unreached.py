@@ -21,7 +21,7 @@ REASONS = (
     (
         r"Host key verification failed|REMOTE HOST IDENTIFICATION",
         "login",
-        "the ssh key of the host does not match the known one",
+        "the ssh key of the host does not match the stored one",
         "If the host was reinstalled: ssh-keygen -R {address}; then log in once: ssh "
         "{login}{address}",
     ),

@@ -43,8 +43,8 @@ class Canaries:
         testbed = empty_testbed()
         ran = testbed.home / "a-secret-was-run"
         secrets = [CANARY % (number, ran, ran) for number in range(8)]
-        # the form of this one is fixed
-        secrets[0] = "cafe0123" * 5
+        # the form of this one is fixed; no other test has its value, as all processes are searched
+        secrets[0] = "face4567" * 5
         script = testbed.home / "echo"
         script.write_text(ECHO)
         script.chmod(0o755)

@@ -111,7 +111,7 @@ class Faults(SecretFaults, Outages, FirstRuns, Canaries):
         version = self.new_version(**{"swf_%s_agent" % program: {MAIN.format(program): text}})
         return self.fails(
             *expected,
-            "serves again, with its configuration, and is healthy",
+            "is active again, with its configuration, and is healthy",
             during=during,
             swf_testbed_release_version=version,
         )
@@ -349,7 +349,7 @@ class Faults(SecretFaults, Outages, FirstRuns, Canaries):
             }
         )
         problem = self.fails(
-            "this migration fails", "serves again", swf_testbed_release_version=version
+            "this migration fails", "is active again", swf_testbed_release_version=version
         )
         dumps = list((self.testbed.state / "backups").glob("monitor-*.sqlite3"))
         if not problem and {stat.S_IMODE(path.stat().st_mode) for path in dumps} != {0o600}:

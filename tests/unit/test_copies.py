@@ -8,7 +8,6 @@ import re
 
 import pytest
 
-from ansible_collections.bnlnpps.swf_testbed.plugins.modules import pip_index_info
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils import _stack
 
 PACKAGE = "packages/swf-testbed/src/swf_testbed_cli"
@@ -39,10 +38,3 @@ def test_the_umbrella_package_requires_all_others(root):
     text = (root / "packages/swf-testbed/pyproject.toml").read_text()
     required = re.findall(r'^    "(swf-[a-z-]+)>=', text, re.MULTILINE)
     assert {*required, "swf-testbed"} == set(_stack.Stack(_stack.load("reference")).distributions())
-
-
-def test_the_default_of_a_module_is_the_stack():
-    """A module runs on a host that has no stack file."""
-    assert set(pip_index_info.PACKAGES) == set(
-        _stack.Stack(_stack.load("reference")).distributions()
-    )

@@ -14,11 +14,38 @@ from pathlib import Path
 import pytest
 import testinfra
 
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._service import sockets, stomp
 from helpers import scenario
 
 SCENARIO = Path(__file__).resolve().parents[1]
 ROOT = SCENARIO.parents[1]
 INVENTORY = SCENARIO / "inventory"
+# of a program on the host of the broker
+CONNECT = """
+import json, sys
+host, password = sys.argv[1], open("/etc/swf-testbed/secrets/broker_password").read().strip()
+def login(passcode=password, user="swf"):
+    plain = connect(host, 61613, 30)
+    client = Connection(pinned(plain, "/etc/swf-broker/secrets/tls.pem"), 30)
+    client.connect(host, user, passcode)
+    return client
+def subscribed(*destinations):
+    found = []
+    for number, destination in enumerate(destinations):
+        client = login()
+        client.confirmed("SUBSCRIBE", {"id": str(number), "destination": destination})
+        found.append(client)
+    return found
+def send(destination, *bodies):
+    client = login()
+    for body in bodies:
+        client.confirmed("SEND", {"destination": destination, "persistent": "true"}, body)
+    client.close()
+def received(client, seconds=2):
+    found = [frame.body for frame in client.messages(seconds)]
+    client.close()
+    return found
+"""
 
 
 class Lab:
@@ -55,13 +82,16 @@ class Lab:
             if program in values["swf_testbed_components"]
         )
 
+    def tls(self) -> ssl.SSLContext:
+        """Trusts the CA of the lab."""
+        return ssl.create_default_context(cafile=self.ca_file)
+
     def get(self, path: str) -> str:
-        context = ssl.create_default_context(cafile=self.ca_file)
         token = (self.secrets / "api_token").read_text().strip()
         request = urllib.request.Request(
             self.url + path, headers={"Authorization": "Token " + token}
         )
-        with urllib.request.urlopen(request, timeout=10, context=context) as answer:
+        with urllib.request.urlopen(request, timeout=10, context=self.tls()) as answer:
             return answer.read().decode()
 
     def ask(self, path: str) -> dict:
@@ -137,3 +167,20 @@ def healthy_and_going_on(lab, wait_until):
         assert state["stf"]["failed"] == 0
 
     return wait
+
+
+@pytest.fixture(name="at_broker")
+def program_on_the_host_of_the_broker(lab):
+    """Run lines of Python that talk to the broker, and return the JSON that they print."""
+
+    def run(lines: str):
+        host = lab.host(lab.services)
+        modules = [Path(module.__file__).read_text() for module in (stomp, sockets)]
+        # valid only at the beginning
+        modules[1] = modules[1].replace("from __future__ import annotations\n", "")
+        source = "".join(modules) + CONNECT + lines
+        done = host.run("python3 -c %s %s", source, lab.addresses[lab.services])
+        assert done.rc == 0, done.stderr
+        return json.loads(done.stdout)
+
+    return run

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Artemis itself: the routing of the declared addresses, changes of a routing type, what status and
-doctor read of it, and an upgrade with waiting messages."""
+"""Artemis itself: routing and limits of the declared addresses, changes of a routing type, what status
+and doctor read of it, and an upgrade with waiting messages."""
 
 from __future__ import annotations
 
@@ -9,8 +9,6 @@ import re
 from pathlib import Path
 
 import pytest
-
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._service import sockets, stomp
 
 PLAY = str(Path(__file__).with_name("broker.yml"))
 # the agents of this scenario do not use these
@@ -22,48 +20,6 @@ FORMER = {
     "270a00dc3028fb3b93c6aa09aa3e40fbe76015029e5308e0aac241589299a72d"
     "ac9bb50a10e7e86ad66185e2d8bc7224626810df12f1ee05694322054ad32700",
 }
-CONNECT = """
-import json, sys
-host, password = sys.argv[1], open("/etc/swf-testbed/secrets/broker_password").read().strip()
-def login(passcode=password):
-    plain = connect(host, 61613, 30)
-    client = Connection(pinned(plain, "/etc/swf-broker/secrets/tls.pem"), 30)
-    client.connect(host, "swf", passcode)
-    return client
-def subscribed(*destinations):
-    found = []
-    for number, destination in enumerate(destinations):
-        client = login()
-        client.confirmed("SUBSCRIBE", {"id": str(number), "destination": destination})
-        found.append(client)
-    return found
-def send(destination, *bodies):
-    client = login()
-    for body in bodies:
-        client.confirmed("SEND", {"destination": destination, "persistent": "true"}, body)
-    client.close()
-def received(client, seconds=2):
-    found = [frame.body for frame in client.messages(seconds)]
-    client.close()
-    return found
-"""
-
-
-@pytest.fixture(name="at_broker")
-def program_on_the_host_of_the_broker(lab):
-    """Run lines of Python that talk to the broker, and return the JSON that they print."""
-
-    def run(lines: str):
-        host = lab.host(lab.services)
-        modules = [Path(module.__file__).read_text() for module in (stomp, sockets)]
-        # valid only at the beginning
-        modules[1] = modules[1].replace("from __future__ import annotations\n", "")
-        source = "".join(modules) + CONNECT + lines
-        done = host.run("python3 -c %s %s", source, lab.addresses[lab.services])
-        assert done.rc == 0, done.stderr
-        return json.loads(done.stdout)
-
-    return run
 
 
 def test_declared_addresses_have_their_routing_whatever_the_prefix(at_broker):
@@ -135,6 +91,55 @@ def test_a_routing_type_does_not_change_while_messages_wait(lab, at_broker):
             "2",
             "3",
         ]
+
+
+@pytest.mark.nightly
+def test_a_full_address_does_what_its_policy_says(at_broker):
+    """Each is limited to 1 MB, and gets 6 MB: a text has two bytes per character in the broker. Messages
+    of more than 100 KiB would count for little, because their bodies are on disk."""
+    found = at_broker("""
+body, count, results = "x" * 20000, 150, {}
+for policy in ("page", "drop", "fail"):
+    destination = "/queue/test." + policy
+    client = login()
+    try:
+        for number in range(count):
+            client.confirmed("SEND", {"destination": destination, "persistent": "true"}, body)
+        refused = ""
+    except StompError as error:
+        refused = str(error)
+    results[policy] = [refused, len(received(*subscribed(destination), seconds=5))]
+print(json.dumps(results))
+""")
+    assert found["page"] == ["", 150]
+    refused, waiting = found["drop"]
+    assert refused == "" and 10 <= waiting < 75, found
+    refused, waiting = found["fail"]
+    assert "Error sending message" in refused and 10 <= waiting < 75, found
+
+
+@pytest.mark.nightly
+def test_a_message_that_no_reader_confirms_becomes_a_dead_letter(at_broker, lab):
+    """After the declared number of attempts; without a declaration, there is no limit."""
+    found = at_broker("""
+results = {}
+for name in ("test.attempts", "test.retried"):
+    destination = "/queue/" + name
+    send(destination, name)
+    seen = 0
+    for attempt in range(5):
+        client = login()
+        client.confirmed("SUBSCRIBE", {"id": "1", "destination": destination, "ack": "client-individual"})
+        seen += len(client.messages(2))
+        client.stream.close()
+    results[name] = seen
+received(*subscribed("/queue/test.retried"))
+print(json.dumps(results))
+""")
+    assert found == {"test.attempts": 3, "test.retried": 5}
+    doctor = lab.play("playbooks/doctor.yml")
+    assert "dead letter" in doctor.stdout, doctor.stdout
+    assert at_broker('print(json.dumps(received(*subscribed("/queue/DLQ"))))') == ["test.attempts"]
 
 
 @pytest.mark.nightly

@@ -18,7 +18,7 @@ def main():
     from swf_%s_agent.agent import %s
     return run_agent(%s)
 """
-SERVES_AGAIN = "serves again, with its configuration, and is "
+SERVES_AGAIN = "is active again, with its configuration, and is "
 # the monitor, which reports the health of all, is on another host
 RUNS_AGAIN = SERVES_AGAIN + "running; health not checked."
 IS_HEALTHY_AGAIN = SERVES_AGAIN + "healthy."

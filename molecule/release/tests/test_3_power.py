@@ -46,13 +46,13 @@ def reboots(lab, name):
             {},
         ),
         # The setting is one of the unit, so that supervisord runs from the new one when the host
-        # goes down. It takes its time, and a controller that is quick hears from supervisord before
-        # it hears nothing.
+        # goes down. It takes its time: a controller that is quick hears from supervisord, or finds
+        # that it has just ended, before it hears nothing.
         (
             "agents-1",
             2,
             reboots,
-            UNREACHABLE + "|is shutting down",
+            UNREACHABLE + "|is shutting down|There is no socket",
             {"swf_testbed_systemd_limit_nofile": 8192},
         ),
         ("lab-services", 1, fails, UNREACHABLE, {}),

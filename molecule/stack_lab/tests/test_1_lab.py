@@ -69,10 +69,8 @@ def scan_of_the_hosts(site):
 #: {path: secret} of each host
 OF_INDEX = {"/etc/swf-testbed/pip/netrc": "index_token"}
 PLACED = {
-    SERVICES: {
-        "/etc/swf-broker/secrets/users.properties": "broker_password",
-        "/etc/swf-redis/secrets/password.conf": "redis_password",
-    },
+    # the broker has hashes of passwords
+    SERVICES: {"/etc/swf-redis/secrets/password.conf": "redis_password"},
     "lab-monitor": OF_INDEX
     | {
         "/etc/swf-testbed/secrets/" + file: file.replace("_url", "_password")

@@ -14,6 +14,7 @@ BOB = {"login": "bob", "token": "b" * 40, "namespace": "bob"}
 # by the testbed that issues the logins
 LAB = "lab"
 FILE = {"path": "/data", "size_bytes": 1, "checksum": "sha256:" + "0" * 64, "sequence": 1}
+SIZE = {"size_bytes": 1, "offset": 0}
 HEARTBEAT = {"agent_type": "data", "status": "OK", "namespace": LAB}
 SET_ASIDE = {"receiver": "x", "destination": "/queue/x", "reason": "malformed", "body": "x"}
 # An issued login may send all of them, in its own namespace. {namespace}: of the object; {run} and
@@ -149,7 +150,7 @@ def test_a_wrong_file_changes_nothing(served: Any, path: Path, content: str) -> 
     path.write_text(content)
     assert status(api, ALICE) == 200
     assert Api(api.url, TOKEN).get("/api/runs/").status == 200
-    assert "the issued logins stay as they were" in program.output
+    assert "the issued logins did not change" in program.output
     assert ALICE["token"] not in program.output
 
 
@@ -217,6 +218,35 @@ def test_a_login_changes_its_own_namespace_alone(api: Api, path: Path) -> None:
     for name, request in (*WRITING.items(), *WITHOUT_NAMESPACE.items()):
         answer = own.send(alice, request, **{"SWF-Namespace": "alice"})
         assert answer.status in (200, 201, 204), (name, answer.text)
+
+
+def test_a_login_does_not_take_the_names_of_files_of_others(api: Api, path: Path) -> None:
+    """Not before their runs exist, either: the name has the number that the monitor gives to a run."""
+    write(path, ALICE)
+    alice = Api(api.url, ALICE["token"])
+    own = Records(alice, "alice")
+    for number in (own.run + 1, own.run + 1000):
+        stf, tf = f"swf.{number:06d}.000001.stf", f"swf.{number}.000001_tf_001.tf"
+        for request, field in (
+            (("stf-files/", {**FILE, "filename": stf, "run_id": own.run}), "filename"),
+            (("stf-files/", {"stf_filename": stf, "run": own.run}), "stf_filename"),
+            (
+                ("tf-files/", {"filename": tf, "stf_filename": own.file, **SIZE}),
+                "filename",
+            ),
+            (
+                ("fastmon-files/", {"tf_filename": tf, "stf_file": own.file, "file_size_bytes": 1}),
+                "tf_filename",
+            ),
+        ):
+            answer = alice.post(f"/api/{request[0]}", request[1])
+            assert answer.status == 400, answer.text
+            assert f"Has the number of run {number}, and the file is of run {own.run}." in str(
+                answer.json[field]
+            )
+    lab = api.post("/api/runs/", {"namespace": LAB}).json["run_id"]
+    file = {**FILE, "filename": f"swf.{lab:06d}.000001.stf", "run_id": lab}
+    assert api.post("/api/stf-files/", file).status == 201
 
 
 def test_the_testbed_changes_every_namespace(api: Api, path: Path) -> None:

@@ -439,6 +439,7 @@ class TestOtherStack:
         done = run("start")
         assert done.returncode == 0, done.stderr
         assert re.search(r"The monitor's page: http://127.0.0.1:\d+/\n", done.stdout)
+        assert "3 programs are running; health not checked. To check it: " in done.stdout
         assert {name: p["state"] for name, p in states(run).items()} == {
             "pages": "RUNNING",
             "hub": "RUNNING",
@@ -447,6 +448,7 @@ class TestOtherStack:
         assert "Running; health not checked" in run("status").stdout
         (made.parent / "health.json").write_text(json.dumps({"status": "ok"}))
         assert "not checked" not in run("status").stdout
+        self.with_probes(run, made)
         environment = (made.parent / "logs/swf-monitor.env").read_text()
         assert f"ADMIN_KEY_FILE={made.parent}/secrets/admin_key\n" in environment
         assert f"WHERE={made.parent}/data/pages\n" in environment
@@ -461,6 +463,21 @@ class TestOtherStack:
         assert run("stop").stdout == "Stopped.\n"
         assert '"serve all at 127.0.0.1' in run("logs", "pages").stdout
 
+    @staticmethod
+    def with_probes(run: Run, made: Path) -> None:
+        """Of an instance that the collection deployed: only the collection can check them."""
+        text, page = made.read_text(), made.parent / "health.json"
+        report = page.read_text()
+        made.write_text(text.replace("[swf-testbed]\n", "[swf-testbed]\nrelease = /opt/1\n"))
+        page.write_text('# Written by somebody\n{"probes": [{"name": "one"}]}\n')
+        assert (
+            "Running; health not checked: the collection has 1 probes for it. To check it: "
+            "ansible-playbook playbooks/status.yml\n" in run("status").stdout
+        )
+        assert json.loads(run("status", "--json").stdout)["health_checked"] is False
+        made.write_text(text)
+        page.write_text(report)
+
     def test_a_port_that_is_in_use(self, run: Run, made: Path) -> None:
         port = Instance(made).ports()["pages"][1]
         with socket.create_server(("127.0.0.1", port)):
@@ -473,8 +490,8 @@ class TestOtherStack:
             ("sqlite:", "postgresql:", "it has requires.postgresql without", "ansible-playbook"),
             ("title:", "secrets_in: environment\ntitle:", "it has secrets_in: ", "ansible-playbook"),
             ("swf_testbed_ca_cert", "my_ca", "'my_ca' is undefined", "ansible-playbook"),
-            ("role: broker, ", "", "is no stack file: each component has a name, a role", "edit"),
-            ("components:", "parts:", "is no stack file", "edit"),
+            ("role: broker, ", "", "is not a stack file: each component has a name, a role",
+            "edit"), ("components:", "parts:", "is not a stack file", "edit"),
             ("components:", "components: [", "cannot read the stack file", "edit"),
             ("swf-monitor serve", "my-pages serve", "my-pages is not installed for", "pip install my-pages"),
         ],
@@ -1104,7 +1121,8 @@ class TestProvisioned:
         done = run("status", cwd=elsewhere, **environment)
         assert done.returncode == 0, done.stderr
         assert "web " in done.stdout
-        assert "The playbook status.yml checks its probes." in done.stdout
+        assert "health not checked" in done.stdout
+        assert "To check it: ansible-playbook" in done.stdout
         assert "started" in run("logs", "web", cwd=elsewhere, **environment).stdout
         assert run("stop", cwd=elsewhere, **environment).stdout == "Stopped.\n"
 

@@ -74,7 +74,7 @@ CAUSES = (
     (
         r"Failed to build|subprocess-exited-with-error|Failed building wheel",
         "it does not build on the controller",
-        "install what the build lacks, choose another version in distributions.constraints of the "
+        "install the missing parts, choose another version in distributions.constraints of the "
         "stack file, or publish a wheel of it to an index",
     ),
     (

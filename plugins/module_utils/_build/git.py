@@ -95,7 +95,7 @@ def checked(url: str, commit: str | None) -> None:
     """
     if not COMMIT.match(commit or ""):
         raise GitError(
-            "%r is no commit. Branches and tags move. Fix: pin the full commit: git ls-remote %s"
+            "%r is not a commit. Branches and tags move. Fix: pin the full commit: git ls-remote %s"
             % (commit, shown(url))
         )
     problem = refusal(url)

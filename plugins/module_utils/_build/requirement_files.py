@@ -38,7 +38,7 @@ def obtain(
         repository = next((item for item in repositories if item.get("name") == name), None)
         if repository is None:
             raise GitError(
-                "the requirement files are of %r, which is no source. Fix: correct "
+                "the requirement files are of %r, which is not a source. Fix: correct "
                 "distributions.requirement_files of the stack file" % name
             )
         with tempfile.TemporaryDirectory() as scratch:
@@ -68,7 +68,7 @@ def read(top: str, path: str, repository: Mapping[str, Any]) -> Iterator[str]:
             continue
         if not REQUIREMENT.fullmatch(requirement):
             raise GitError(
-                "line %d of %s cannot be used. Evidence: %r is no requirement with a name and "
+                "line %d of %s cannot be used. Evidence: %r is not a requirement with a name and "
                 "versions; options, paths and addresses are not accepted. Fix: remove the file from "
                 "distributions.requirement_files of the stack file, and write its requirements in "
                 "distributions.requirements" % (number, where, requirement)

@@ -53,7 +53,7 @@ def build(
         limits = os.path.join(scratch, "constraints.txt")
         with open(limits, "w", encoding="utf-8") as stream:
             stream.write(constraints)
-        # without --use-pep517, an old pip builds with what happens to be in its own environment
+        # without --use-pep517, an old pip builds with the packages in its own environment
         options = [
             "--quiet",
             "--no-deps",

@@ -26,7 +26,7 @@ def pack(folder: str, archive: str, made_at: int) -> None:
     archive.
 
     :param made_at: the time of the files, which programs report to browsers.
-    :raises TreeError: a file is no file, no directory and no link inside of the directory.
+    :raises TreeError: a file is neither a file, a directory nor a link inside of the directory.
     """
 
     def member(info: tarfile.TarInfo) -> tarfile.TarInfo | None:
@@ -36,7 +36,7 @@ def pack(folder: str, archive: str, made_at: int) -> None:
         leaves = os.path.isabs(inside) or inside.split("/")[0] in ("..", ".git")
         if not (info.isfile() or info.isdir() or (info.issym() and not leaves)):
             raise TreeError(
-                "%s is no file, no directory and no link inside of the repository%s"
+                "%s is neither a file, a directory nor a link inside of the repository%s"
                 % (info.name, " (it leads to %s)" % info.linkname if info.issym() else "")
             )
         info.mode &= 0o755

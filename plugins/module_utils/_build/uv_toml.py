@@ -84,7 +84,7 @@ def sources_in(text: str, lines: str = "") -> list[str]:
         content = parser.loads(text)
     except ValueError as error:
         raise UvTomlError(
-            "it is no TOML, and uv cannot read it either: %s. Fix: correct it" % error
+            "it is not TOML, and uv cannot read it either: %s. Fix: correct it" % error
         ) from None
     tables = (
         ("", content),

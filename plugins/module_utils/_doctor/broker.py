@@ -239,8 +239,8 @@ def unfit(where: str, lacks: list[str], lines: list[str], server: str) -> Findin
         )
     return finding(
         "broker",
-        "the broker does not do with messages what the stack needs",
-        "%s (%s): %s" % (where, server or "it does not say what it is", "; ".join(lacks)),
+        "the broker does not handle messages as the stack requires",
+        "%s (%s): %s" % (where, server or "its type is unknown", "; ".join(lacks)),
         fix,
     )
 
@@ -260,7 +260,7 @@ def unverified(
         accept = ""
     return finding(
         "broker",
-        "the broker is not verified: whether it does with messages what the stack needs is not known",
+        "the broker is not verified: whether it handles messages as the stack requires is unknown",
         "%s: %s" % (where, "; ".join(doubts)),
         "Set swf_testbed_broker_probe_prefix to names that %s may use%s, or have the administrator of "
         "the broker add these lines to broker.xml, with a role of %s:\n%s"

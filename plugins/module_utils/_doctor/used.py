@@ -68,7 +68,7 @@ def examine(
         if not item["needed"]:
             continue
         new = reach(item, timeout, days)
-        # a password that this controller does not have yet is no finding
+        # a password that this controller does not have yet is not a finding
         if (
             item["protocol"]
             and item["password"] is not None

@@ -20,9 +20,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.findings import (
+    FATAL,
     WARNING,
     Finding,
     finding,
+    message,
 )
 
 MOUNTINFO = "/proc/self/mountinfo"
@@ -94,7 +96,7 @@ def resolved(paths: Sequence[str], limit: float = LIMIT) -> dict[str, str]:
     while left:
         answers = _asked(left, limit)
         found.update(answers)
-        # the next one is the one that does not answer
+        # the next one does not answer
         left, limit = left[len(answers) + 1 :], min(limit, LATER_LIMIT)
     return found
 
@@ -158,6 +160,13 @@ def mount_problems(
             reported.add((verdict, where))
             found.append(_problem(verdict, name, places, where, limit))
     return found, len(real) == len({places[name] for name in names})
+
+
+def silent(places: Mapping[str, Any]) -> list[str]:
+    """The messages on directories of an instance whose file systems do not answer; [] if all do. A
+    module that looks at the directories calls it first."""
+    found, answering = mount_problems(places)
+    return [] if answering else [message(item) for item in found if item["severity"] == FATAL]
 
 
 def _problem(

@@ -128,6 +128,8 @@ def find(layouts: Sequence[Mapping[str, str]], wanted: int, default: int, root: 
         for version in sorted(versions(layout, root))
         if wanted in (0, version)
     ]
+    # without programs of a server and without a cluster: those of a client, or an empty directory
+    found = [server for server in found if server.installed or server.cluster]
     for server in found:
         server.active = properties(server.unit).get("ActiveState") == "active"
     if found:

@@ -1,7 +1,7 @@
 # Copyright: Contributors to the bnlnpps.swf_testbed collection
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The programs of the distribution for the services that an instance runs for itself: PostgreSQL
-and Redis."""
+"""The programs of the distribution for the services that an instance runs for itself, PostgreSQL
+and Redis, and the client of PostgreSQL."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ PROGRAMS = ("postgres", "initdb", "psql", "pg_isready")
 VERSION = re.compile(r"\(PostgreSQL\) (\d+)(?:\.(\d+))?")
 VERSION_FILE = "PG_VERSION"
 REDIS = ("redis-server", "valkey-server")
+PATH = "/usr/local/bin:/usr/bin:/bin"
 OTHER_DATABASE = "set swf_testbed_database_host to a server of your own"
 
 
@@ -139,4 +140,29 @@ def choose_redis() -> tuple[str, Finding | None]:
         "PATH has neither %s" % " nor ".join(REDIS),
         "Install it (Debian: sudo apt-get install redis-server; EL: sudo dnf install redis or "
         "valkey), or set swf_testbed_redis_host to a server of your own",
+    )
+
+
+def all_pg_dump() -> list[tuple[int, str]]:
+    """(major version, path) of the installed ones, the newest last."""
+    paths = [path for place in PLACES for path in glob.glob(os.path.join(place, "pg_dump"))]
+    paths += filter(None, [shutil.which("pg_dump", path=PATH)])
+    versions = ((VERSION.search(captured([path, "--version"]).stdout), path) for path in paths)
+    # not by path: where versions are equal, the first place counts
+    return sorted(
+        ((int(version[1]), path) for version, path in versions if version),
+        key=lambda item: item[0],
+    )
+
+
+def check_pg_dump() -> Finding | None:
+    """The problem if this host cannot back up a database of another host."""
+    if all_pg_dump():
+        return None
+    return finding(
+        "pg_dump",
+        "an upgrade backs up the database of the monitor, and this host has no pg_dump",
+        "neither %s nor %s has it" % (", ".join(PLACES), PATH),
+        "Install the client of PostgreSQL (Debian: sudo apt-get install postgresql-client; EL: sudo "
+        "dnf install postgresql), or set swf_testbed_keep_database_backups to 0",
     )

@@ -216,7 +216,7 @@ def why(error: Exception, url: str) -> tuple[str, str]:
         if error.reason in NOT_TLS:
             return (
                 "wrong_url",
-                "the url says https, and the server at %s does not speak TLS" % place(url),
+                "the url is https, and the server at %s does not speak TLS" % place(url),
             )
         return "tls_failed", "%s: %s" % (place(url), text)
     if proxy and (

@@ -282,7 +282,7 @@ def fill_in_address(item: dict[str, Any], preset: Mapping[str, Any]) -> Iterator
     item["url"] = url = url.rstrip("/") + "/"
     shape = preset.get("shape")
     if shape and not re.search(shape, urlsplit(url).path):
-        yield "the url of %s is not that of a %s index. Fix: use one like %s" % (
+        yield "the url of %s does not have the form of the preset %s. Fix: use one like %s" % (
             name,
             item["preset"],
             preset["example"],

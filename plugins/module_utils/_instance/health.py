@@ -182,7 +182,7 @@ def silent_agent(agent: Mapping[str, Any], components: Components) -> str:
     )
     return (
         "the agent %s is not alive: the monitor has not heard from it for %d s. %s. If it was "
-        "removed for good: %s"
+        "removed permanently: %s"
     ) % (name, agent["seconds_since_heartbeat"], look, FORGET)
 
 

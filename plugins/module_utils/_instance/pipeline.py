@@ -25,7 +25,7 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._instance.heal
 )
 
 AGENT = "agent"
-# the way of a file: simulator, broker, data agent, monitor, processing agent
+# the path of a file: simulator, broker, data agent, monitor, processing agent
 FLOW = {"total": "registered", "processed": "processed"}
 
 Summary = Mapping[str, Any]

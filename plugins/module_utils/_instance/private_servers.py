@@ -25,6 +25,16 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._supervisor.co
 PATIENCE = 120
 POLL_SECONDS = 0.1
 PR_SET_PDEATHSIG = 1
+#: the option of the modules, in the doc fragment private_servers
+OPTION = {
+    "type": "list",
+    "elements": "dict",
+    "default": [],
+    "options": {
+        "name": {"type": "str", "required": True},
+        "ready": {"type": "str", "required": True},
+    },
+}
 
 
 class ServerError(ValueError):
@@ -37,8 +47,8 @@ def served(path: str, services: Iterable[Mapping[str, str]]) -> Iterator[list[st
     also end if this process is killed.
 
     :param path: of the supervisord.conf.
-    :param services: each with ``name``, the name of its program, and ``ready``, a command that ends
-        with 0 while the server accepts connections.
+    :param services: each with ``name``, the name of its program, and ``ready``, a command that
+        exits with 0 while the server accepts connections.
     :returns: the names of the servers that were started.
     :raises ServerError: one does not start.
     """

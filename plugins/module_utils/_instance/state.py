@@ -55,7 +55,7 @@ SITE, START, BACK = (
 LAST_LINES, MOST_OF_A_LINE = 3, 300
 # of the log of a restarted program, which has grown since
 LOG_BYTES = 1 << 16
-# a release that became active within so many seconds may be the cause of a problem
+# a release that became active within this number of seconds may be the cause of a problem
 LATELY = 86400
 MOST_DIFFERENCES = 3
 A_MOMENT = 0.5

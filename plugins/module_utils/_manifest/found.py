@@ -31,6 +31,8 @@ FILES = {
     "config_dir": (
         "supervisord.conf",
         "boot_rollback.sh",
+        "rollback_steps.py",
+        "rollback_steps.due",
         "launch.py",
         "pip-settings.json",
         "ca.pem",

@@ -130,9 +130,10 @@ def write(path: str, change: dict[str, Any]) -> None:
 
 
 def former(record: dict[str, Any], secrets: dict[str, str]) -> dict[str, list[str]]:
-    """{name: digests of the former values of a secret, the latest first}."""
+    """{name: digests of the former values of a secret, the latest first}. Also of removed ones."""
     found = {}
-    for name, digest in secrets.items():
+    for name in {**record["former"], **record["secrets"], **secrets}:
+        digest = secrets.get(name)
         before = [record["secrets"].get(name), *record["former"].get(name, [])]
         found[name] = list(dict.fromkeys(item for item in before if item and item != digest))[
             :FORMER

@@ -70,6 +70,7 @@ def health(files: list[str], release_id: str) -> dict[str, Any] | None:
     """How a release shows that it does its work, or None if that was not saved, or not completely:
     a rollback must go on without it."""
     text = (read(os.path.join(place(files, release_id), HEALTH)) or b"").decode("utf-8", "replace")
+    # releases of an earlier version begin with a comment line
     lines = [line for line in text.splitlines() if not line.startswith("#")]
     try:
         found = json.loads("\n".join(lines))

@@ -213,7 +213,7 @@ def fill(
     interpreter = os.path.join(path, "bin", "python")
     with tempfile.TemporaryDirectory() as scratch:
         parts = by_index(lock, indexes)
-        # pip is asked only if the lock has packages of an index without a url
+        # pip is queried only if the lock has packages of an index without a url
         for index, (_named, requirements) in zip(
             resolved([index for index, _requirements in parts]), parts
         ):

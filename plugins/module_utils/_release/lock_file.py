@@ -271,7 +271,7 @@ def name_of(requirement: str) -> str:
     match = re.match(r"\s*([A-Za-z0-9][A-Za-z0-9._-]*)", requirement)
     if not match:
         raise LockError(
-            "%r is no requirement. Fix: begin it with the name of a package" % requirement
+            "%r is not a requirement. Fix: begin it with the name of a package" % requirement
         )
     return canonical(match.group(1))
 

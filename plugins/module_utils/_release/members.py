@@ -46,6 +46,6 @@ def extract(
         links.append((name, info.linkname))
     else:
         raise ArchiveError(
-            "%s in the archive is no file, no directory and no link that stays in the release"
+            "%s in the archive is neither a file, a directory nor a link that stays in the release"
             % info.name
         )

@@ -24,7 +24,7 @@ USER = "swf-management"
 REPLIES = "/topic/swf-broker.replies"
 ADDRESS = "activemq.management"
 PAGE = 1000
-#: a service on all addresses is asked at the loopback address
+#: a service on all addresses is queried at the loopback address
 ANY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1"}
 
 #: argument specification of the broker of this host, for modules
@@ -79,7 +79,7 @@ class Management:
         :raises StompError: the operation failed.
         """
         self._count += 1
-        # all that ask at the same time see all replies
+        # all simultaneous clients see all replies
         number = "%d-%d" % (id(self), self._count)
         self._connection.send(
             "SEND",

@@ -143,7 +143,7 @@ class Scram:
 
     def verify(self, last: bytes) -> None:
         if last != b"v=" + base64.b64encode(self._signature):
-            raise PostgresqlError("it does not know the password either")
+            raise PostgresqlError("its signature does not match the password")
 
 
 def md5(user: str, password: str, salt: bytes) -> bytes:

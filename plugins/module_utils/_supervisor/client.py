@@ -146,7 +146,7 @@ class Client:
             answer = self.multicall([("supervisor.getAllConfigInfo",)])[0]
         except SupervisorError as error:
             if error.cause == "internal":
-                return None  # a number above 2**31 (a logfile of 4 GB, say) does not fit in XML-RPC
+                return None  # a number above 2**31 (such as a log of 4 GB) does not fit in XML-RPC
             raise
         return None if isinstance(answer, RpcFault) else answer
 
@@ -181,8 +181,8 @@ class Client:
             )
         return SupervisorError(
             "no_rpc_interface",
-            "supervisord at %s has no [rpcinterface:supervisor] section, so it takes no calls. Fix: "
-            "add the section with supervisor.rpcinterface_factory = "
+            "supervisord at %s has no [rpcinterface:supervisor] section, so it accepts no calls. "
+            "Fix: add the section with supervisor.rpcinterface_factory = "
             "supervisor.rpcinterface:make_main_rpcinterface, and restart supervisord."
             % self.endpoint,
         )
@@ -191,7 +191,7 @@ class Client:
         if fault.code == errors.SHUTDOWN_STATE:
             return SupervisorError(
                 "shutting_down",
-                "supervisord at %s is shutting down or restarting and takes no calls. Fix: wait for "
-                "its end; if it must run, start it." % self.endpoint,
+                "supervisord at %s is shutting down or restarting and accepts no calls. Fix: wait "
+                "for its end; if it must run, start it." % self.endpoint,
             )
         return fault

@@ -87,8 +87,8 @@ def _make_plan(task: Task) -> Plan:
         reported = task.snapshot.config  # as it was before supervisord reads the file
         answer = apply.reread(task.client)
         predicted = None
-        # supervisord says which groups differ, but not in what. The file is read here for that, for
-        # a missing record, and where supervisord cannot report its configuration.
+        # supervisord reports which groups differ, but not the differences. The file is read here
+        # for that, for a missing record, and where supervisord cannot report its configuration.
         if (
             any(answer)
             or reported is None

@@ -66,7 +66,7 @@ def _quoted(value: str, section: str) -> str:
     if value[:1] in ("'", '"') or value[-1:] in ("'", '"'):
         raise ValueError("it begins or ends with a quote, which supervisord removes")
     if "'" in value and '"' in value:
-        raise ValueError("it has both kinds of quotes, and supervisord cannot escape them")
+        raise ValueError("it has both types of quotes, and supervisord cannot escape them")
     quote = "'" if '"' in value else '"'
     value = _lines(value)
     if section == "supervisord":

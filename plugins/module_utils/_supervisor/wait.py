@@ -139,8 +139,9 @@ def wait(
     waiter = Waiter(wanted, min_uptime)
     start = time.monotonic()
     infos = first if first is not None else client.processes()
-    few = len(infos) // 2  # up to this number, separate queries are faster than one for all
-    names: list[str] | None = None  # of the last query, None for all
+    # up to this number of programs, separate queries are faster than one for all
+    few = len(infos) // 2
+    names: list[str] | None = None  # the programs of the last query, None for all
     while True:
         acted, refused = nudge(infos) if nudge is not None else (False, {})
         if acted:

@@ -11,7 +11,8 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory imp
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory._problem import Problem
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory._values import Values
 
-#: in the order in which they apply: how a former name begins, and what follows swf_testbed_ now
+#: in the order in which they apply: (beginning of a former name, its replacement after
+#: swf_testbed_)
 BEGINNINGS = (
     ("install_smoke", "release_import_check"),
     ("install_", "release_"),
@@ -59,11 +60,11 @@ def present_name(former: str) -> str:
 FORMER = {name: present_name(name) for name in NAMES.split()}
 FORMER["supervisord_extra_programs"] = "swf_testbed_extra_components"
 FORMER["swf_testbed_extra_programs"] = "swf_testbed_extra_components"
-#: variables that are gone: what is there instead
+#: removed variables: the reason
 GONE = {
     "broker_engine": "the broker is Artemis",
     "swf_testbed_broker_engine": "the broker is Artemis",
-    "preflight_ports": "the stack says where components listen",
+    "preflight_ports": "the stack has the ports of the components",
     "supervisord_monitor_environment": "the stack has the environment of each component",
     "supervisord_release_dir": "programs run from the release of the run",
     "supervisord_tools_dir": "supervisord runs from the release of the run",

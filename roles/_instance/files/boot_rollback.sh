@@ -28,6 +28,8 @@ for path in "$copy"/*; do
 done
 
 echo "The host went down in a change-over. Rolled back to the release $release. Fix: run site.yml or upgrade.yml again."
+# rollback_steps.py, which the unit runs, then runs the steps of that release
+: >"$(dirname "$conf")/rollback_steps.due"
 for path; do
     cp -p "$copy/$(basename "$path")" "$path.boot"
     sync "$path.boot"

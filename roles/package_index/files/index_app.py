@@ -96,7 +96,7 @@ class Index:
     def store(self, filename: str, stream: IO[bytes]) -> None:
         """Store an uploaded file. pypiserver's own method shows a file before it is complete.
 
-        It never replaces a file. The same content is no error: two clients may publish at once.
+        It never replaces a file. The same content is not an error: two clients may publish at once.
         """
         name = canonical(
             filename.split("-")[0] if filename.endswith(".whl") else filename.rpartition("-")[0]
@@ -187,7 +187,7 @@ class Index:
         self, name: str, slash: str, environ: Environ, start_response: Start
     ) -> Iterable[bytes]:
         if not NAME.match(canonical(name)):
-            raise Answer("404 Not Found", "this is no name of a package")
+            raise Answer("404 Not Found", "this is not the name of a package")
         if name != canonical(name) or not slash:
             target = "%s/simple/%s/" % (environ.get("SCRIPT_NAME", ""), canonical(name))
             raise Answer("301 Moved Permanently", "see %s" % target, [("Location", target)])

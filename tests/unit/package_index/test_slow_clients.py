@@ -18,7 +18,8 @@ import pytest
 
 from helpers.served_index import PUBLISHER, READER, running_index
 
-ANSWER_SECONDS = 2
+# less than the 10 seconds after which a slow client is closed
+ANSWER_SECONDS = 8
 LOGIN = base64.b64encode(("publisher:" + PUBLISHER).encode()).decode()
 HEADERS = "POST / HTTP/1.1\r\nHost: x\r\nContent-Type: multipart/form-data; boundary=edge\r\nContent-Length: %d\r\n"
 # a TLS record that announces 512 bytes of a ClientHello, and has one of them

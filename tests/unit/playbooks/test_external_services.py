@@ -140,7 +140,7 @@ def test_a_broker_that_does_not_do_what_the_stack_needs(instance):
     with brokers.embedded(SWF_BROKER_MULTICAST=name) as port:
         code, output = instance.play(PLAY, **of_broker(port))
     text = " ".join(output.split())
-    assert code != 0 and "the broker does not do with messages what the stack needs" in text, output
+    assert code != 0 and "the broker does not handle messages as the stack requires" in text, output
     assert "each must have one reader (/queue/x.work)" in text, output
     assert not (instance.folder / ".config/swf-testbed/supervisord.conf").exists()
 

@@ -80,7 +80,7 @@ INPUTS = {
         ({"swf_testbed_components": ["Monitor"]}, "write monitor"),
         (
             {"swf_testbed_stack_sources": {"swf-x": {"commit": HEX}}},
-            "swf_testbed_stack_sources.swf-x is no source of the stack",
+            "swf_testbed_stack_sources.swf-x is not a source of the stack",
         ),
         (
             {

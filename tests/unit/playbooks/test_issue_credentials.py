@@ -50,7 +50,7 @@ class Operator:
             ANSIBLE_COLLECTIONS_PATH=str(ROOT / ".ansible/collections"),
             ANSIBLE_NOCOLOR="1",
         )
-        given = {"login": login, "credentials_file": str(self.file)}
+        given = {"login": login, "swf_testbed_credentials_file": str(self.file)}
         vault = ["--vault-id", "%s@%s" % (login, self.password)] if password else []
         done = subprocess.run(
             [
@@ -119,6 +119,40 @@ def test_issue_and_revoke(operator):
     assert "changed=0" in report
     assert password not in operator.output
     assert token not in operator.output
+
+
+@pytest.mark.nightly
+def test_another_controller_removes_no_login(operator):
+    """Both have the secrets of the testbed. Each list of logins is a file of its controller."""
+    operator.inventory(OURS)
+    operator.run("issue_credentials.yml")
+    second, name = operator.home / "second", "secrets/issued_logins.json"
+    shutil.copytree(operator.controller, second)
+    (second / name).unlink()
+    operator.inventory(OURS, swf_testbed_controller_dir=str(second))
+    alice, operator.file = operator.file, operator.home / "bob.yml"
+    report = operator.run("issue_credentials.yml", login="bob", code=2)
+    assert "the login alice of swf_testbed_issued_logins is missing" in report
+    assert "Fix: copy secrets/issued_logins.json of that directory to %s/secrets" % second in report
+    assert [item["login"] for item in operator.placed("broker.json")] == ["alice"]
+    shutil.copy(operator.controller / name, second / name)
+    operator.run("issue_credentials.yml", login="bob")
+    assert [item["login"] for item in operator.placed("monitor.json")] == ["alice", "bob"]
+
+    # the list of the first one is outdated now
+    operator.inventory(OURS)
+    operator.file = alice
+    report = operator.run("revoke_credentials.yml", password=False, code=2)
+    assert "the login bob of swf_testbed_issued_logins is missing" in report
+    shutil.copy(second / name, operator.controller / name)
+    operator.run("revoke_credentials.yml", password=False)
+    assert [item["login"] for item in operator.placed("broker.json")] == ["bob"]
+    # the second one does not undo it, not with a change of its own either
+    operator.inventory(OURS, swf_testbed_controller_dir=str(second))
+    operator.file = operator.home / "carol.yml"
+    report = operator.run("issue_credentials.yml", login="carol", code=2)
+    assert "the login alice of swf_testbed_issued_logins is revoked" in report
+    assert [item["login"] for item in operator.placed("broker.json")] == ["bob"]
 
 
 def test_external_services(operator):

@@ -5,13 +5,9 @@ a file with credentials to the revocation. Both are without root, on loopback.""
 from __future__ import annotations
 
 import json
-import os
-import pwd
-import shutil
 import socket
 import subprocess
 import sys
-import tempfile
 import time
 import urllib.error
 import urllib.request
@@ -20,102 +16,14 @@ from pathlib import Path
 import pytest
 import yaml
 
+from helpers.login import ROOT, Login, account, from_this_checkout, until
 from helpers.ports import free_port
-from helpers.unprivileged import run_as
 
 # one story, in the order of the tests
 pytestmark = pytest.mark.nightly
-ROOT = Path(__file__).resolve().parents[3]
 EXAMPLE = ROOT / "examples/developer/hosts.yml"
-PASSWORD = "of the developer's file"
 READER = "a-token-that-may-only-read-0123456789"
 LOGIN = "alice"
-
-
-def account(*names):
-    """An account without privileges that this system has; that of this process unless it is root."""
-    if os.geteuid() != 0:
-        return pwd.getpwuid(os.getuid())
-    for name in names:
-        try:
-            return pwd.getpwnam(name)
-        except KeyError:
-            continue
-    return pytest.fail("none of the accounts %s exists" % ", ".join(names))
-
-
-class Login:
-    """A login with a home of its own, and an inventory in it."""
-
-    def __init__(self, owner):
-        self.owner = owner
-        # short, for the path of supervisord's socket
-        self.home = Path(tempfile.mkdtemp(prefix="swf-", dir="/tmp"))
-        self.inventory = self.home / "testbed"
-        self.inventory.mkdir()
-        self.password = self.write("password", PASSWORD)
-        self.controller = self.home / ".local/share/swf-testbed-controller"
-        self.output = ""
-
-    def write(self, name, text):
-        path = self.home / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
-        path.chmod(0o600)
-        for made in (path, *path.parents):
-            if os.geteuid() == 0:
-                os.chown(made, self.owner.pw_uid, self.owner.pw_gid)
-            if made == self.home:
-                break
-        return path
-
-    def play(self, playbook, *arguments, code=0):
-        """The output of a playbook.
-
-        :param code: the expected exit status; None for any.
-        """
-        environment = {
-            key: value
-            for key, value in os.environ.items()
-            if not key.startswith(("XDG_", "ANSIBLE_", "PYTHON"))
-        }
-        environment.update(
-            HOME=str(self.home),
-            USER=self.owner.pw_name,
-            ANSIBLE_HOME=str(self.home / ".ansible"),
-            # for Ansible, ~ is the home of the account
-            ANSIBLE_REMOTE_TEMP=str(self.home / ".ansible/tmp"),
-            ANSIBLE_COLLECTIONS_PATH=str(ROOT / ".ansible/collections"),
-            ANSIBLE_NOCOLOR="1",
-            PYTHONDONTWRITEBYTECODE="1",
-        )
-        done = run_as(
-            self.owner.pw_uid,
-            self.owner.pw_gid,
-            [
-                str(Path(sys.executable).parent / "ansible-playbook"),
-                *("-i", str(self.inventory / "hosts.yml"), str(ROOT / "playbooks" / playbook)),
-                *arguments,
-            ],
-            cwd=self.home,
-            env=environment,
-            text=True,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            timeout=900,
-        )
-        self.output += done.stdout
-        assert code in (None, done.returncode), done.stdout[-6000:]
-        return done.stdout
-
-    def secrets(self):
-        folder = self.controller / "secrets"
-        return {path.name for path in folder.glob("*") if not path.name.startswith(".")}
-
-    def end(self):
-        self.play("stop.yml", "--vault-password-file", str(self.password), code=None)
-        shutil.rmtree(self.home)
 
 
 class Story:
@@ -125,23 +33,15 @@ class Story:
             Login(account("games", "daemon", "bin")),
         )
         self.ports = {name: free_port() for name in ("index", "broker", "monitor", "mcp")}
-        variables = {"swf_testbed_%s_port" % name: port for name, port in self.ports.items()}
-        variables.update(
-            ansible_connection="local",
-            ansible_python_interpreter=sys.executable,
-            swf_testbed_python=sys.executable,
-            swf_testbed_systemd="never",
-            swf_testbed_package_index_users=[
-                {
-                    "name": "swf",
-                    "token": "{{ swf_testbed_index_token }}",
-                    "rights": ["read", "upload"],
-                },
-                {"name": "reader", "token": READER, "rights": ["read"]},
-            ],
-            swf_testbed_package_index_sources="{{ lookup('bnlnpps.swf_testbed.stack', "
-            "'distributions') | map('regex_replace', '^', '%s/packages/') | list }}" % ROOT,
-        )
+        variables = from_this_checkout(**self.ports)
+        variables["swf_testbed_package_index_users"] = [
+            {
+                "name": "swf",
+                "token": "{{ swf_testbed_index_token }}",
+                "rights": ["read", "upload"],
+            },
+            {"name": "reader", "token": READER, "rights": ["read"]},
+        ]
         here = {"hosts": {"this-machine": {}}}
         groups = {"index": here, "testbed": here, "database": {}, "broker": {}, "monitor": {}}
         self.lab.write(
@@ -198,13 +98,6 @@ class Story:
         return yaml.safe_load(text)
 
 
-def until(condition, what, patience=60):
-    deadline = time.monotonic() + patience
-    while not condition():
-        assert time.monotonic() < deadline, "within %d s there was no %s" % (patience, what)
-        time.sleep(0.5)
-
-
 @pytest.fixture(scope="module", name="story")
 def a_lab_and_a_developer():
     story = Story()
@@ -228,7 +121,10 @@ def test_a_lab(story):
 def test_the_operator_issues_credentials(story):
     path = story.lab.home / "alice.yml"
     arguments = ["--vault-id", "%s@%s" % (LOGIN, story.lab.password)]
-    arguments += ["-e", json.dumps({"login": LOGIN, "credentials_file": str(path)})]
+    arguments += [
+        "-e",
+        json.dumps({"login": LOGIN, "swf_testbed_credentials_file": str(path)}),
+    ]
     report = story.lab.play("issue_credentials.yml", *arguments)
     assert "The login alice is issued." in report
     story.developer.write("testbed/hosts.yml", EXAMPLE.read_text())

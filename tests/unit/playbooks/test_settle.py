@@ -234,7 +234,7 @@ def test_the_role_alone_settles_the_secrets_of_its_host_at_once(fleet):
     code, output = fleet.play("refused-by-two", "role.yml")
     assert (
         code != 0
-        and "serves again, with its configuration and its former secrets (password)" in output
+        and "is active again, with its configuration and its former secrets (password)" in output
     ), output
     assert fleet.secrets() == {
         "one": ("refused-by-two", "refused-by-two", []),

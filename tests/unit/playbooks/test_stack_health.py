@@ -145,7 +145,7 @@ def test_the_gate_and_the_rollback_use_the_probes(play, tmp_path):
         assert code and fault in output, output[-3000:]
         # the cause is not the release: the same probe fails after the rollback
         assert "The end of the log of ear: the listener said this" in output
-        assert "THE PREVIOUS RELEASE 1 DOES NOT SERVE EITHER. Evidence: The testbed" in output
+        assert "THE PREVIOUS RELEASE 1 FAILS, TOO. Evidence: The testbed" in output
 
         # a configuration with which a program does not run
         good = host.conf.read_text()
@@ -158,5 +158,5 @@ def test_the_gate_and_the_rollback_use_the_probes(play, tmp_path):
             )
             code, output = gate(**variables)
             assert code and "hasty is FATAL" in output, output[-3000:]
-            assert "serves again, with its configuration, and is " + verdict in output
+            assert "is active again, with its configuration, and is " + verdict in output
             assert host.conf.read_text() == good

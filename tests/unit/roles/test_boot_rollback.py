@@ -63,6 +63,7 @@ def test_what_is_configured_for_the_active_release_stays(instance):
     instance.conf.write_text(text)
     assert instance.boot() == ""
     assert instance.conf.read_text() == text
+    assert not instance.conf.with_name("rollback_steps.due").exists()
 
 
 # a release whose name begins with that of the active one, too
@@ -76,7 +77,7 @@ def test_a_release_that_was_not_verified_is_replaced_by_the_known_good_one(insta
     assert instance.conf.stat().st_mode & 0o777 == 0o640
     assert sorted(
         path.name for path in (*instance.conf.parent.iterdir(), *instance.unit.parent.iterdir())
-    ) == ["known_good", "supervisord.conf", "swf.service"]
+    ) == ["known_good", "rollback_steps.due", "supervisord.conf", "swf.service"]
     assert instance.boot() == ""
 
 

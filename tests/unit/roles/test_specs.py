@@ -138,12 +138,21 @@ def test_public_names_carry_the_prefix_of_the_collection(role):
         assert name.startswith(("__%s_" % role.strip("_"), shared)), name
 
 
+def test_variables_that_make_passes_carry_the_prefix_of_the_collection():
+    text = (ROOT / "Makefile").read_text()
+    passed = re.findall(r'"(\w+)":|-e (\w+)=', text)
+    names = {one or other for one, other in passed}
+    # login is the subject of a single run, as in `-e login=alice`, and no setting of a host
+    others = {name for name in names if not name.startswith("swf_testbed_")}
+    assert len(names) > 5 and others == {"login"}, names
+
+
 @pytest.mark.parametrize("role", ROLES)
 def test_every_role_variable_that_is_used_is_known(role):
     names_in_use = {name for other in ROLES for name in (*defaults_of(other), *vars_of(other))}
     names_in_use |= set(spec(INTERNAL)["secrets"]["options"])
     tasks = "".join(path.read_text() for path in (ROOT / "roles").glob("*/tasks/*.yml"))
-    registered = set(re.findall(r"(?:register|instance_result): (\w+)", tasks))
+    registered = set(re.findall(r"(?:register: |set_fact:\n +)(\w+)", tasks))
     registered |= {name for _path, task in reach.all_tasks() for name in task.get("vars") or ()}
     prefixes = "|".join(["swf_testbed", *(name.strip("_") for name in ROLES)])
     for path in (ROOT / "roles" / role).rglob("*.*"):

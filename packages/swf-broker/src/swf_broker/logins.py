@@ -80,7 +80,7 @@ class Logins:
         try:
             self._of_file = tuple(read(self._path, self._own.name)) if version else ()
         except LoginsError as error:
-            log.error("the logins stay as they were: %s", error)
+            log.error("the logins did not change: %s", error)
             return False
         log.info("logins read", extra={"logins": [login.name for login in self._of_file]})
         return True

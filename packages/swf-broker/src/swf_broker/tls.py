@@ -33,7 +33,7 @@ class Certificate:
         try:
             self._newest = self._read()
         except ConfigurationError as error:
-            log.error("the certificate stays as it was", extra={"cause": str(error)})
+            log.error("the certificate did not change", extra={"cause": str(error)})
         else:
             log.info("certificate reloaded", extra={"path": str(self._certificate)})
 

@@ -96,7 +96,7 @@ class BaseAgent:
 
     def work(self) -> None:
         """The agent's work in addition to messages, in a thread of its own. When it returns, the
-        agent ends with 0."""
+        agent exits with 0."""
         self.shutdown.wait()
 
     def publish(
@@ -130,7 +130,7 @@ class BaseAgent:
         """
         data_id = self._record.get("data_id")
         if not data_id:
-            return  # the monitor knows no namespaces
+            return  # the monitor has no namespaces
         try:
             check(self.settings.data_dir, self.namespace, data_id, self._record["data_place"])
         except DataDirectoryError as error:
@@ -203,7 +203,7 @@ class BaseAgent:
         except MonitorResponseError as error:
             if error.status != HTTPStatus.NOT_FOUND:
                 raise FatalError(error.detail) from None
-            logger.warning("the monitor is of an earlier version and knows no namespaces")
+            logger.warning("the monitor is of an earlier version without namespaces")
 
     def _find_data(self) -> None:
         """Wait until the namespace has a data directory, or mark it, and check it.

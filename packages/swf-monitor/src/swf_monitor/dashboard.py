@@ -29,7 +29,7 @@ STUCK_SECONDS = 180
 FAILURE_SHOWN = timedelta(hours=1)
 # Agents that exited earlier are not shown.
 EXIT_SHOWN = timedelta(minutes=10)
-# An announced file that is not registered within this time is not counted as on its way.
+# An announced file that is not registered within this time does not count as pending.
 ANNOUNCED_WITHIN = timedelta(hours=1)
 ENGINES = {"sqlite": "SQLite", "postgresql": "PostgreSQL"}
 

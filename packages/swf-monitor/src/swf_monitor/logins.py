@@ -68,7 +68,7 @@ class Issued:
             try:
                 logins = read(self._path) if version else {}
             except LoginsError as error:
-                logger.error("the issued logins stay as they were: %s", error)
+                logger.error("the issued logins did not change: %s", error)
             else:
                 apply(logins)
             self._applied = version

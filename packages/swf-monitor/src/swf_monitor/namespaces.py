@@ -18,7 +18,7 @@ from swf_monitor.models import AgentStatus, Namespace, Run, SetAsideMessage, Sys
 
 # The newest messages that were set aside; others are deleted.
 SET_ASIDE_RETAINED = 1000
-# An earlier one is no problem of the health any more.
+# Earlier ones do not affect the health.
 SET_ASIDE_SHOWN = timedelta(hours=1)
 
 
@@ -122,7 +122,7 @@ def mark_data(name: str, owner: str, data_id: str, place: str) -> Namespace:
 
 
 def release(name: str, owner: str) -> None:
-    """Release a claim. A namespace that is not claimed is no error.
+    """Release a claim. A namespace that is not claimed is not an error.
 
     Raises:
         NamespaceError: it belongs to another owner, or some of its agents are alive.

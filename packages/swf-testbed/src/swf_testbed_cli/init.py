@@ -26,7 +26,7 @@ SOCKET_NAME = "supervisor.sock"
 HERE = "%(here)s"
 # supervisord first binds <socket>.<pid>, and a unix socket's path ends at 107 bytes.
 LONGEST_SOCKET_PATH = 99
-# supervisord.conf cannot hold a path with one of these so that supervisor reads the same path.
+# A path with one of these has no form in supervisord.conf that supervisor reads unchanged.
 UNFIT_CHARACTERS = "\"'\\%;#\n\r"
 # `init --force` copies the supervisord.conf that it replaces: the number of copies that stay.
 COPIES_RETAINED = 10

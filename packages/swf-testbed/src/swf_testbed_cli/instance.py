@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import configparser
+import json
 import os
 import platform
 import re
@@ -220,6 +221,24 @@ class Instance:
     def is_provisioned(self) -> bool:
         """Whether the collection has deployed it."""
         return bool(self._value("swf-testbed", "release"))
+
+    @property
+    def probes(self) -> list[str]:
+        """The probes of a provisioned instance, which only the collection can check."""
+        try:
+            text = (self.folder / "health.json").read_text(encoding="utf-8")
+            # the file of an earlier version begins with a comment
+            found = json.loads(text[text.index("{") :]) if self.is_provisioned else {}
+        except (OSError, ValueError):
+            return []
+        return [probe["name"] for probe in found.get("probes", [])]
+
+    @property
+    def health_command(self) -> str:
+        """The command that checks the health; the empty string if there is none."""
+        if self.health_url and not self.probes:
+            return self.command("status")
+        return "ansible-playbook playbooks/status.yml" if self.is_provisioned else ""
 
     @property
     def ca_certificates(self) -> Path:

@@ -128,7 +128,7 @@ def start(config: Config = None, timeout: Timeout = 60) -> None:
     """Start the testbed and wait until all programs run."""
     instance = _instance(config)
     status = lifecycle.start(instance, _report, timeout)
-    _report(f"{len(status.programs)} programs are running.")
+    _report(f"{len(status.programs)} programs are running; health not checked.{_check(instance)}")
     if page := instance.monitor_page:
         url, listens = page
         answers = lifecycle.wait_for_port(listens, min(timeout, PAGE_SECONDS))
@@ -213,17 +213,20 @@ def status(
         _print_error(
             TestbedError(f"not healthy: {'; '.join(problems)}", instance.command(f"logs {monitor}"))
         )
+    checked = problems is not None and not instance.probes
     if as_json:
         answer = now.as_json(str(instance.configuration))
-        health = {"health_checked": problems is not None, "not_healthy": problems or []}
+        health = {"health_checked": checked, "not_healthy": problems or []}
         print(json.dumps(answer | health, indent=2))
     elif now.programs:
         Console(highlight=False).print(now.as_table())
-        if problems is None and not lost and now.exit_status == ALL_RUNNING:
-            probes = (
-                " The playbook status.yml checks its probes." if instance.is_provisioned else ""
-            )
-            _report(f"Running; health not checked: no monitor of this testbed reports it.{probes}")
+        unchecked = (
+            f"the collection has {len(instance.probes)} probes for it"
+            if instance.probes
+            else "no monitor of this testbed reports it"
+        )
+        if not (checked or problems or lost) and now.exit_status == ALL_RUNNING:
+            _report(f"Running; health not checked: {unchecked}.{_check(instance)}")
     else:
         _report(f"The daemon is {now.daemon_state} and has no programs.")
     raise typer.Exit(SOME_NOT_RUNNING if lost or problems else now.exit_status)
@@ -290,6 +293,11 @@ def logs(
         ) from None
     if problem:
         raise problem
+
+
+def _check(instance: Instance) -> str:
+    """The sentence that names the command for the health; the empty string without one."""
+    return f" To check it: {instance.health_command}" if instance.health_command else ""
 
 
 def _replace_daemon(instance: Instance) -> str:

@@ -39,7 +39,7 @@ def read_stack(path: Path | None = None) -> dict[str, Any]:
         text = " ".join(str(error).split())
         raise TestbedError(f"cannot read the stack file {path}: {text}", edit) from None
     except (TypeError, LookupError, AttributeError, ValueError) as error:
-        cause = f"{path} is no stack file: each component has a name, a role and a command"
+        cause = f"{path} is not a stack file: each component has a name, a role and a command"
         raise TestbedError(f"{cause} ({type(error).__name__}: {error})", edit) from None
     if unfit := ", ".join(_unfit(stack)):
         raise TestbedError(f"{path} cannot be set up in a folder: it has {unfit}", deploy(path))

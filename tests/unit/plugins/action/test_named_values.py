@@ -128,7 +128,12 @@ def test_lists_are_joined_in_their_order(task, tmp_path):
             {"token": True},
             "must be text",
         ),
-        ("pip_index_info", {"indexes_of": "some_indexes"}, {"token": 83}, "must be text"),
+        (
+            "pip_index_info",
+            {"indexes_of": "some_indexes", "packages": []},
+            {"token": 83},
+            "must be text",
+        ),
         (
             "package_publish",
             {"indexes_of": "some_indexes", "sources": ["x"]},

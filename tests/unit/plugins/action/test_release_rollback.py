@@ -22,7 +22,7 @@ OPTIONS = {"failure": FAILURE, "doing": "Apply the programs' configuration", "re
     [
         (
             {"serves": True, "id": "1-a", "health_checked": True, **CHECKED},
-            "The release 1-a serves again, with its configuration, and is healthy. Its health was "
+            "The release 1-a is active again, with its configuration, and is healthy. Its health was "
             "checked with the probes that were saved with it: health page, the API answers. The "
             "failed release is still on the disk.",
         ),
@@ -32,12 +32,12 @@ OPTIONS = {"failure": FAILURE, "doing": "Apply the programs' configuration", "re
         ),
         (
             {"serves": True, "id": "1-a", "health_checked": False},
-            "The release 1-a serves again, with its configuration, and is running; health not "
+            "The release 1-a is active again, with its configuration, and is running; health not "
             "checked.",
         ),
         (
             {"serves": False, "id": "1-a", "why": "broker is FATAL"},
-            "THE PREVIOUS RELEASE 1-a DOES NOT SERVE EITHER. Evidence: broker is FATAL",
+            "THE PREVIOUS RELEASE 1-a FAILS, TOO. Evidence: broker is FATAL",
         ),
         (
             {"serves": False, "why": "there is no active release on this host."},

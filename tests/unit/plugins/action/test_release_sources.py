@@ -310,7 +310,7 @@ MISSING = "0123456789abcdef0123456789abcdef01234567"
             lambda lab: {
                 "requirement_files": [{"source": "acme-monitor", "path": "pyproject.toml"}]
             },
-            ["line 1 of pyproject.toml of file://", "is no requirement"],
+            ["line 1 of pyproject.toml of file://", "is not a requirement"],
         ),
     ],
 )

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.action import status_report
@@ -26,6 +28,23 @@ def test_a_healthy_host_has_no_problem():
     ]
 
 
+@pytest.mark.parametrize(
+    "checked,verdict",
+    [(True, "The testbed is healthy."), (False, "The testbed is running; health not checked")],
+)
+def test_without_a_check_nothing_is_healthy(monkeypatch, checked, verdict):
+    shown = []
+    monkeypatch.setattr(status_report.ActionBase, "run", lambda *_arguments: {})
+    monkeypatch.setattr(status_report, "Display", lambda: SimpleNamespace(display=shown.append))
+    action = object.__new__(status_report.ActionModule)
+    action._task = SimpleNamespace(args={"variable": "state", "hosts": ["a"]}, check_mode=False)
+    instance = {"name": "swf", "processes": [RUNNING], "problems": []}
+    state = {"instances": [instance], "health_checked": checked}
+    result = action.run(task_vars={"hostvars": {"a": {"state": state}}})
+    assert result["healthy"] is result["health_checked"] is checked
+    assert [line.startswith(verdict) for line in shown if line.startswith("The testbed")] == [True]
+
+
 def test_who_is_down_is_told_with_the_reason():
     rows, problems = status_report.compose(
         {
@@ -45,6 +64,19 @@ def test_who_is_down_is_told_with_the_reason():
         "-m ping",
         "c: cannot be reported: an earlier task failed on it, see above",
     ]
+
+
+def test_who_judged_the_agents_and_a_login_without_lingering_are_said():
+    central = {"heard": 2, "agents": 3, "namespaces": ["alice"], "url": "https://monitor"}
+    judged, line = status_report.notes(
+        {"a": {"central": central}, "b": {"lingering": "alice", "instances": [{}]}}
+    )
+    assert judged == (
+        "a: the central monitor judges its agents: it has heard from 2 of 3 since their start, in the "
+        "namespace alice. Evidence: https://monitor."
+    )
+    assert line.startswith("b: the programs may end with the last session of alice")
+    assert "loginctl enable-linger alice" in line
 
 
 def test_what_an_ill_program_said_last_is_shown_and_of_others_nothing():

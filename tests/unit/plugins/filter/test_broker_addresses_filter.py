@@ -18,7 +18,7 @@ def test_prefixes_set_the_routing_and_the_last_declaration_applies():
             {"name": "epicqueue", "routing": "anycast"},
             {"name": "/queue/panda.transformer.slices", "divert_to": ["/topic/panda.slices"]},
             {"name": "/topic/panda.slices"},
-            {"name": "/queue/epicqueue", "max_mb": 5, "when_full": "block"},
+            {"name": "/queue/epicqueue", "max_mb": 5, "when_full": "fail"},
         ]
     )
     assert found == [
@@ -28,7 +28,7 @@ def test_prefixes_set_the_routing_and_the_last_declaration_applies():
             "routing": "anycast",
             "divert_to": [],
             "max_mb": 5,
-            "when_full": "block",
+            "when_full": "fail",
         },
         {
             "name": "panda.transformer.slices",

@@ -141,7 +141,7 @@ def test_escaped_values_come_back_byte_for_byte(echo, argument):
 
 
 REFUSED = [
-    ('it\'s "both" kinds', "both kinds of quotes"),
+    ('it\'s "both" kinds', "both types of quotes"),
     ("'edge", "begins or ends with a quote"),
     ('edge"', "begins or ends with a quote"),
     ("a ;b", "starts a comment"),

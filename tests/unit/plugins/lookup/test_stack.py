@@ -81,6 +81,10 @@ def test_an_index_is_not_asked_for_what_git_has():
     """The host would install what another person publishes under that name."""
     assert look_up(stack, "distributions", swf_testbed_stack="bnlnpps") == ["swf-broker"]
     assert "swf-testbed" in look_up(stack, "import_check", swf_testbed_stack="bnlnpps")
+    repository = {"url": "https://example.org/mine.git", "commit": "a" * 40}
+    own = [{"name": "mine", "command": "mine", "repository": repository}]
+    asked = look_up(stack, "distributions", swf_testbed_extra_components=own)
+    assert asked == look_up(stack, "distributions")
 
 
 def test_the_packages_are_those_of_the_checkout(root):
@@ -137,6 +141,27 @@ def test_the_variables_of_the_host_count():
     assert monitor["DB_HOST"] == "db.example.org" and int(monitor["DB_PORT"]) == 5432
     assert monitor["DB_SSLMODE"] == "verify-full" and monitor["PGSSLROOTCERT"] == "/etc/x/ca.pem"
     assert monitor["ALLOWED_HOSTS"] == "localhost,127.0.0.1,[::1],[::1],monitor.example.org"
+
+
+@pytest.mark.parametrize(
+    "name,program,variable",
+    [
+        ("stf_interval", "daqsim-agent", "SWF_STF_INTERVAL"),
+        ("stf_size", "daqsim-agent", "SWF_STF_SIZE"),
+        ("stf_per_run", "daqsim-agent", "SWF_STF_PER_RUN"),
+        ("run_count", "daqsim-agent", "SWF_RUN_COUNT"),
+        ("keep_files", "data-agent", "SWF_KEEP_FILES"),
+        ("monitor_keep_days", "monitor", "SWF_MONITOR_KEEP_DAYS"),
+        ("log_level", None, "SWF_LOG_LEVEL"),
+    ],
+)
+def test_rate_size_run_length_retention_and_log_level_are_variables(name, program, variable):
+    given = {"swf_testbed_" + name: "4711"}
+    (found,) = look_up(stack, "environment", **given)
+    if program:
+        programs = {item["name"]: item for item in look_up(stack, "programs", **given)}
+        found = programs[program]["environment"]
+    assert found[variable] == "4711"
 
 
 def test_to_a_socket_there_is_no_tls():
@@ -267,6 +292,14 @@ def test_files_are_templates_and_stay_texts(own):
     assert look_up(stack, "programs", **own)[0]["launch"] == ["KEY=/run/secrets/admin_key"]
 
 
+def test_the_text_of_a_file_can_be_in_a_template_file(own, tmp_path):
+    (tmp_path / "testbed.toml.j2").write_text('name = "{{ swf_testbed_instance }}"\n')
+    look = "\"{{ lookup('template', '%s/testbed.toml.j2') }}\"" % tmp_path
+    text = STACK.replace("'[1, \"{{ swf_testbed_monitor_port }}\"]'", look)
+    (tmp_path / "own.yml").write_text(text)
+    assert look_up(stack, "files", **own)[1]["content"] == 'name = "swf-a"\n'
+
+
 def test_a_change_of_a_file_is_a_change_of_the_environment(own):
     (first,) = look_up(stack, "environment", **own)
     assert len(first["SWF_STACK_FILES"]) == 12
@@ -305,7 +338,7 @@ def test_steps_are_those_of_the_components_of_the_host(own):
         ("name: list.json", "name: testbed.toml", "files have one name twice"),
         ("name: token", "name: migrate", "steps have one name twice"),
         ("input_secret: api_token", "input_secret: api_tokn", "write api_token"),
-        ("component: agent", "component: agnet", "steps[1].component is no component"),
+        ("component: agent", "component: agnet", "steps[1].component is not a component"),
     ],
 )
 def test_wrong_files_and_steps_are_refused(own, former, new, expected):

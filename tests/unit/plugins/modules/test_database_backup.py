@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host import private_services
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._instance.monitor_runner import (
     MonitorError,
     Runner,
@@ -167,8 +168,8 @@ def test_a_server_that_is_too_new_for_each_pg_dump_is_named(tmp_path, monkeypatc
     for name, text in (("pg_dump", "pg_dump (PostgreSQL) 15.3"), ("psql", "190002")):
         (programs / name).write_text("#!/bin/sh\necho '%s'\n" % text)
         (programs / name).chmod(0o755)
-    monkeypatch.setattr(database_backup, "PLACES", (str(programs),))
-    monkeypatch.setattr(database_backup, "PATH", "/nowhere")
+    monkeypatch.setattr(private_services, "PLACES", (str(programs),))
+    monkeypatch.setattr(private_services, "PATH", "/nowhere")
     runner = Runner({"environment": {}, "user": ""})
     with pytest.raises(MonitorError) as error:
         database_backup.pg_dump(runner, {})

@@ -228,7 +228,7 @@ def test_an_option_that_somebody_changed_is_not_taken_out(settle, tmp_path):
             'index = [{ url = "https://other.example.org" }]',
             "add the missing lines of these:\nindex = [",
         ),
-        (UV, "offline = \n", "it is no TOML"),
+        (UV, "offline = \n", "it is not TOML"),
         (
             NETRC,
             "machine index.example.org login other password mine\n",

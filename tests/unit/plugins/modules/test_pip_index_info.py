@@ -21,12 +21,13 @@ from helpers.index_server import IndexServer, make_wheel
 from helpers.run_module import run_module
 
 TOKEN = "canary0123456789canary0123456789canary01"
+PACKAGES = ["swf-testbed", "swf-common-lib"]
 
 
 @pytest.fixture(name="index", scope="module")
 def real_index(tmp_path_factory):
     server = IndexServer(tmp_path_factory.mktemp("index") / "packages", TOKEN)
-    for name in pip_index_info.PACKAGES:
+    for name in PACKAGES:
         make_wheel(server.folder, name, "1.0")
     yield server
     server.stop()
@@ -34,7 +35,9 @@ def real_index(tmp_path_factory):
 
 def ask(index, check=False, **arguments):
     entry = index.as_index("lab", preset="pypiserver", packages=["swf-*"])
-    return run_module("pip_index_info", {"indexes": [entry], **arguments}, check=check)
+    return run_module(
+        "pip_index_info", {"indexes": [entry], "packages": PACKAGES, **arguments}, check=check
+    )
 
 
 @pytest.mark.parametrize("check", [False, True])
@@ -48,7 +51,7 @@ def test_all_is_well(index, check):
         and answer["unsafe"] == []
     )
     assert [(item["package"], item["verdict"], item["latest"]) for item in answer["packages"]] == [
-        (name, "ok", "1.0") for name in pip_index_info.PACKAGES
+        (name, "ok", "1.0") for name in PACKAGES
     ]
     assert (
         answer["indexes"][0]["reachable"]
@@ -71,7 +74,9 @@ def test_problems_are_returned_or_fail(index):
 def test_credentials_that_the_role_placed(index, tmp_path):
     (tmp_path / "netrc").write_text("machine 127.0.0.1 login reader password %s\n" % TOKEN)
     entry = {"name": "lab", "url": index.url, "packages": ["swf-*"]}
-    answer = run_module("pip_index_info", {"indexes": [entry], "access_dir": str(tmp_path)})
+    answer = run_module(
+        "pip_index_info", {"indexes": [entry], "packages": PACKAGES, "access_dir": str(tmp_path)}
+    )
     assert answer["ok"] and TOKEN not in json.dumps(answer)
 
 

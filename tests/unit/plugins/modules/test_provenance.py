@@ -97,6 +97,8 @@ def test_former_secrets_are_remembered_as_long_as_the_key_is_the_same(host):
     assert host.recorded()["former"] == {"token": [str(number) for number in range(12, 2, -1)]}
     host.place(digests={"token": "12"}, token="12")
     assert host.recorded()["former"]["token"][:2] == ["13", "11"]
+    host.place(digests={"other": "x"}, other="x")
+    assert host.recorded()["former"]["token"][0] == "12", "a removed one, too"
     host.place(key="other", digests={"token": "x"}, token="x")
     assert host.recorded()["former"] == {} and host.recorded()["key"] == "other"
 

@@ -311,9 +311,11 @@ def test_a_second_run_waits_for_its_turn_or_says_who_has_it(tmp_path):
 @pytest.mark.parametrize(
     "text,expected",
     [
+        ('{"url": "", "start_url": "", "probes": [], "components": []}\n', True),
+        # of an earlier version, which began with a comment
         ('# Written by us\n{"url": "", "start_url": "", "probes": [], "components": []}\n', True),
         # damaged or of another version: a rollback goes on with the probes of the inventory
-        ('# Written by us\n{"url": ', False),
+        ('{"url": ', False),
         ('{"url": ""}', False),
         ("# Written by us\n", False),
         (None, False),

@@ -268,7 +268,7 @@ def test_two_at_once_take_turns(bare):
         ("release/lib/out", tarfile.SYMTYPE, "../../../out", "link that stays"),
         ("release/lib/out", tarfile.SYMTYPE, "/etc/out", "link that stays"),
         ("release/bin/out", tarfile.LNKTYPE, "release/bin/python", "link that stays"),
-        ("release/pipe", tarfile.FIFOTYPE, "", "no file"),
+        ("release/pipe", tarfile.FIFOTYPE, "", "neither a file"),
         ("release/bin/one", tarfile.REGTYPE, "", "damaged"),
     ],
 )

@@ -364,7 +364,7 @@ def test_first_run_in_check_mode(tmp_path, name):
         answer = run_module(name, {option: str(tmp_path / "none"), **arguments}, check=True)
         assert not answer["failed"]
         assert answer["changed"] is (name == "supervisor_program")
-        assert "In check mode this is no failure" in str(answer["warnings"])
+        assert "In check mode this is not a failure" in str(answer["warnings"])
     assert not module(
         "supervisor_program", check=True, socket="/none", state="stopped", names=["a"]
     )["changed"]

@@ -204,7 +204,7 @@ def test_wrong_sources_are_named(written, sources, message):
 def test_a_requirement_file_belongs_to_a_source(written):
     files = {"requirement_files": [{"source": "my-wbe", "path": "requirements.txt"}]}
     (text,) = problems(written(sources=[SOURCE], distributions=files))
-    assert "requirement_files[0].source is no source of the stack" in text
+    assert "requirement_files[0].source is not a source of the stack" in text
     assert text.endswith("write my-web")
 
 

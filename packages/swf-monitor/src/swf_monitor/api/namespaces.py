@@ -121,7 +121,7 @@ class DataDirectoryView(APIView):
 
 class NamespaceView(APIView):
     def delete(self, request: Request, name: str) -> Response:
-        """Release a namespace whose agents have stopped. An unknown one is no error."""
+        """Release a namespace whose agents have stopped. An unknown one is not an error."""
         refuse_other(request, name, "the URL")
         try:
             namespaces.release(name, **valid(ReleaseQuery, request.query_params.dict()))

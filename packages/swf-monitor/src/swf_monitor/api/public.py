@@ -41,6 +41,7 @@ class FastMonListView(TfListView):
     new_class = public_shapes.NewFastMonFileSerializer
     stored_class = public_shapes.FastMonFileSerializer
     stf_field = "stf_file"
+    name_field = "tf_filename"
 
 
 class CheckedView(APIView):

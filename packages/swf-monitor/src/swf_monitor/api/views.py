@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The REST API. A status only moves forward, and an object that is posted twice is stored once."""
 
+import re
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -60,6 +61,10 @@ STF_BEFORE = {
     StfStatus.FAILED: (StfStatus.REGISTERED, StfStatus.PROCESSING),
 }
 
+# The name of an STF file, or of a part of it, by the agents of both stacks: the monitor gives the
+# number of the run to one testbed, so two testbeds never have the same name.
+NUMBERED = re.compile(r"swf\.(\d+)\.\d{6}")
+
 
 class Conflict(APIException):
     """The name belongs to another object. A retry does not help."""
@@ -87,6 +92,19 @@ def _refuse_other(stored: Any, given: dict[str, Any], names: tuple[str, ...]) ->
     if differing:
         raise Conflict(
             f"{given['filename']} is already registered with another {' and '.join(differing)}."
+        )
+
+
+def _refuse_name_of_other_run(filename: str, run: Run, field: str) -> None:
+    """A testbed must not take the names of the files of another one, whose run has the number.
+
+    Raises:
+        ValidationError: the name has the number of another run.
+    """
+    match = NUMBERED.match(filename)
+    if match and int(match[1]) != run.pk:
+        raise ValidationError(
+            {field: f"Has the number of run {int(match[1])}, and the file is of run {run.pk}."}
         )
 
 
@@ -196,7 +214,8 @@ class AgentListView(ListView):
 
 class AgentView(APIView):
     def delete(self, request: Request, instance_name: str) -> Response:
-        """Delete an agent that has stopped normally or was removed. An unknown agent is no error.
+        """Delete an agent that has stopped normally or was removed. An unknown agent is not an
+        error.
 
         With `pid`, as an agent sends it, only if the last heartbeat is from that process.
         """
@@ -302,6 +321,7 @@ class StfListView(ListView):
             name = "run" if public else "run_id"
             raise ValidationError({name: f"There is no run {given['run_id']}."})
         _refuse_other_namespace(request, run)
+        _refuse_name_of_other_run(given["filename"], run, "stf_filename" if public else "filename")
         stf, created = StfFile.objects.get_or_create(filename=given["filename"], defaults=given)
         if not created:
             _refuse_other(stf, given, ("run_id", "size_bytes", "checksum"))
@@ -335,6 +355,7 @@ class TfListView(APIView):
     new_class: type[serializers.Serializer[Any]] = NewTfFileSerializer
     stored_class: type[serializers.BaseSerializer[Any]] = TfFileSerializer
     stf_field = "stf_filename"
+    name_field = "filename"
 
     def post(self, request: Request) -> Response:
         given = valid(self.new_class, request.data)
@@ -343,6 +364,7 @@ class TfListView(APIView):
         if stf is None:
             raise ValidationError({self.stf_field: "No such STF file is registered."})
         _refuse_other_namespace(request, stf.run)
+        _refuse_name_of_other_run(given["filename"], stf.run, self.name_field)
         with transaction.atomic():
             tf, created = TfFile.objects.get_or_create(
                 filename=given["filename"], defaults={**given, "stf_file": stf}

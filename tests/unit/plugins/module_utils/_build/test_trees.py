@@ -49,7 +49,7 @@ def test_all_files_but_those_of_git_come_back(folder, tmp_path):
 @pytest.mark.parametrize("link", ["/etc/passwd", "../../x", "../.git/config"])
 def test_a_link_that_leaves_the_repository_is_refused(folder, tmp_path, link):
     (folder / "deep/bad").symlink_to(link)
-    with pytest.raises(trees.TreeError, match="deep/bad is no file.*it leads to"):
+    with pytest.raises(trees.TreeError, match="deep/bad is neither a file.*it leads to"):
         trees.pack(str(folder), str(tmp_path / "one.tar"), AT)
 
 

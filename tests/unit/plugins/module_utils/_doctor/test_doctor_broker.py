@@ -76,7 +76,7 @@ def test_names_that_no_program_uses_are_not_probed():
 def test_a_queue_whose_messages_go_to_all_readers():
     with embedded(SWF_BROKER_MULTICAST=scratch("aq")) as port:
         (text,) = texts(port, **item(ALL))
-    assert text.startswith("the broker does not do with messages what the stack needs. Evidence: ")
+    assert text.startswith("the broker does not handle messages as the stack requires. Evidence: ")
     assert "got 0 of 2 messages without a reader, and 6 and 6 of 6 messages" in text
     assert "each must have one reader (/queue/x.work, /queue/x.more)" in text
     # it is not Artemis
@@ -129,7 +129,7 @@ def test_a_broker_that_refuses_a_name_does_not_do_what_is_needed():
     error = "ERROR\nmessage:destination must begin with /queue/ or /topic/\n\n"
     with scripted([CONNECTED % "30000,30000", error]) as port:
         (text,) = texts(port, **item(NEEDS))
-    assert text.startswith("the broker does not do") and "must begin with /queue/" in text
+    assert text.startswith("the broker does not handle") and "must begin with /queue/" in text
 
 
 def test_a_server_of_another_kind():

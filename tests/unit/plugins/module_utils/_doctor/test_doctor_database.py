@@ -220,7 +220,7 @@ def test_a_server_that_does_not_know_the_password():
         thread = threading.Thread(target=answer)
         thread.start()
         stream = sockets.connect("127.0.0.1", listener.getsockname()[1], 5)
-        with pytest.raises(PostgresqlError, match="does not know the password"):
+        with pytest.raises(PostgresqlError, match="does not match the password"):
             Connection(stream, "swf", "canary", "swf")
         stream.close()
         thread.join()

@@ -66,6 +66,13 @@ def test_a_bare_host_gets_the_server_of_its_platform(host, data, package, unit, 
     assert not server.installed and not server.cluster
 
 
+def test_a_client_of_another_version_is_no_server(host):
+    host.file("/usr/lib/postgresql/17/bin/pg_dump")
+    # of a removed package
+    host.file("/etc/postgresql/13/main/postgresql.conf")
+    assert host.find(DEBIAN).version == 15
+
+
 def test_a_version_that_the_inventory_wants(host):
     assert host.find(EL9, 15).package == "@postgresql:15/server"
 

@@ -96,6 +96,20 @@ def test_redis_or_valkey(place, monkeypatch):
     assert private_services.choose_redis() == (str(place / "r/redis-server"), None)
 
 
+def test_the_client_that_backs_up_a_database_of_another_host(place, monkeypatch):
+    monkeypatch.setattr(private_services, "PATH", str(place / "usr"))
+    found = private_services.check_pg_dump()
+    assert found["severity"] == "fatal" and "install postgresql-client" in found["fix"]
+    folder = programs(place / "usr", "pg_dump (PostgreSQL) 16.4", ["pg_dump"])
+    newer = programs(place / "lib/18/bin2", "pg_dump (PostgreSQL) 18.1", ["pg_dump"])
+    monkeypatch.setattr(private_services, "PLACES", (newer,))
+    assert private_services.check_pg_dump() is None
+    assert private_services.all_pg_dump() == [
+        (16, folder + "/pg_dump"),
+        (18, newer + "/pg_dump"),
+    ]
+
+
 def test_the_check_of_the_socket_of_supervisord_covers_the_others():
     run_dir = MAX_SOCKET_BYTES - len("/supervisor.sock")
     for name in ("/.s.PGSQL.65535", "/redis.sock"):

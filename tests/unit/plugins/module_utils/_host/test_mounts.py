@@ -106,7 +106,7 @@ def test_the_list_of_this_machine_can_be_read():
 # The kernel waits for the answer to the first request of a FUSE file system. This process has the
 # device, and gives none.
 HANG = """
-import ctypes, json, os, sys, time
+import ctypes, json, os, subprocess, sys, time
 sys.path.insert(0, sys.argv[1])
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host import mounts
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.layout import layout
@@ -120,6 +120,13 @@ place = sys.argv[2]
 if libc.mount(b"stopped", place.encode(), b"fuse.stopped", 0, options.encode()):
     sys.exit("cannot mount: " + os.strerror(ctypes.get_errno()))
 environment = json.loads(sys.argv[3])
+for name, arguments in json.loads(sys.argv[4]).items():
+    subprocess.run(
+        [sys.executable, "-m", "ansible_collections.bnlnpps.swf_testbed.plugins.modules." + name],
+        input=json.dumps({"ANSIBLE_MODULE_ARGS": arguments}), text=True, timeout=30, cwd=sys.argv[1],
+        env={**os.environ, **environment}, check=False,
+    )
+    sys.exit(0)
 began = time.monotonic()
 found, answering = mounts.mount_problems(layout("swf", "user", environment), limit=0.5)
 print(json.dumps([found, answering, time.monotonic() - began]), flush=True)
@@ -133,10 +140,11 @@ def look_at_a_file_system_that_hangs(tmp_path):
     place = tmp_path / "stopped"
     place.mkdir()
 
-    def look(**environment):
+    def look(modules=None, **environment):
         done = subprocess.run(
             ["unshare", "--user", "--map-root-user", "--mount", sys.executable, "-c", HANG]
-            + [str(COLLECTIONS), str(place), json.dumps({"HOME": str(tmp_path), **environment})],
+            + [str(COLLECTIONS), str(place), json.dumps({"HOME": str(tmp_path), **environment})]
+            + [json.dumps(modules or {})],
             capture_output=True,
             text=True,
             timeout=60,
@@ -176,6 +184,24 @@ def test_others_on_it_do_not_matter(look):
     found, answering, took = look()
     assert (found, answering) == ([], True)
     assert took < 2
+
+
+@pytest.mark.nightly
+@pytest.mark.parametrize(
+    "module",
+    [
+        {"preflight": {"instance": "swf", "checks": False}},
+        {"testbed_info": {"instances": ["swf"]}},
+        {"instance": {"state": "absent", "instance": "swf"}},
+    ],
+    ids=lambda module: next(iter(module)),
+)
+def test_no_module_that_comes_first_hangs(look, module):
+    """The programs may be on a network file system."""
+    answer = look(module, XDG_DATA_HOME=str(look.place))
+    assert answer["failed"]
+    assert "the file system of a directory of the testbed does not answer" in answer["msg"]
+    assert "export XDG_DATA_HOME=" in answer["msg"]
 
 
 @pytest.mark.skipif(
