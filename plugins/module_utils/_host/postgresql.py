@@ -51,12 +51,14 @@ class Server:
         return asdict(self)
 
 
-def of_layout(layout: Mapping[str, str], version: int, root: str) -> Server:
+def of_layout(layout: Mapping[str, Any], version: int, root: str) -> Server:
     """The server of a layout in a version, as it is on this host.
 
     :param root: directory for ``/``.
     """
-    texts = {key: value.replace(MAJOR, str(version)) for key, value in layout.items()}
+    texts: dict[str, Any] = {
+        key: value.replace(MAJOR, str(version)) for key, value in layout.items()
+    }
     server = Server(version=version, **texts)
     server.data = data_of(server, root)
     server.cluster = os.path.exists(os.path.join(root + server.data, "PG_VERSION"))
@@ -89,7 +91,7 @@ def properties(unit: str) -> dict[str, str]:
     return dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
 
 
-def versions(layout: Mapping[str, str], root: str) -> set[int]:
+def versions(layout: Mapping[str, Any], root: str) -> set[int]:
     """The versions whose programs or data are on this host."""
     found = set()
     for key in ("programs", "config", "data"):
@@ -114,7 +116,7 @@ def major_of_program(program: str) -> int:
     return int(match.group(1)) if match else 0
 
 
-def find(layouts: Sequence[Mapping[str, str]], wanted: int, default: int, root: str = "") -> Server:
+def find(layouts: Sequence[Mapping[str, Any]], wanted: int, default: int, root: str = "") -> Server:
     """The server to use: the one that has our configuration, or else one that runs, one with a
     cluster, an installed one, or the one that the packages of the first layout will bring.
 
