@@ -32,7 +32,8 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._state._record
 )
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._used_services import of_preflight
 
-LAYOUT = "swf_testbed_layout_"
+# the others are of Ansible
+OURS = "swf_testbed_"
 # groups of services with secrets, and a record of them
 SERVICES = {"broker", "database", "monitor", "redis"}
 # seconds that the earlier of two simultaneous runs waits for the other, which may hold some of the
@@ -68,7 +69,7 @@ class ActionModule(ActionBase):
         if "ansible_facts" in result:
             # the facts also contain the interpreter that Ansible has discovered
             result["ansible_facts"] = {
-                name: stamped(fact) if name.startswith(LAYOUT) else fact
+                name: stamped(fact) if name.startswith(OURS) else fact
                 for name, fact in result["ansible_facts"].items()
             }
         return result

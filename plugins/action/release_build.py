@@ -322,7 +322,7 @@ def plain(result: Mapping[str, Any]) -> dict[str, Any]:
 def for_whom(mine: Entry, others: Sequence[str]) -> str:
     """Why this host had to build."""
     key = (
-        "%(machine)s, %(libc)s, Python %(python)s (%(executable)s), %(release)s"
+        "%(machine)s, %(system)s, %(libc)s, Python %(python)s (%(executable)s), %(release)s"
         % mine["platform_key"]
     )
     if others:

@@ -14,6 +14,9 @@ author:
 description:
   - Reads the files C(meta/service.yml) of the roles, with the variables of the host. Roles that check
     or open what other roles install read it, and repeat no path of theirs.
+  - It needs no data of the host. A V(service) that differs between platforms is returned for each of
+    them, with its C(platform), and the module M(bnlnpps.swf_testbed.host_check) knows which of
+    them is its own.
 options:
   _terms:
     description:
@@ -44,7 +47,7 @@ from typing import Any
 
 from ansible.plugins.lookup import LookupBase
 
-from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils import _data
+from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils import _data, _platforms
 
 
 class LookupModule(LookupBase):
@@ -56,7 +59,27 @@ class LookupModule(LookupBase):
 
     def _parts(self, part: str, variables: dict[str, Any]) -> list[dict[str, Any]]:
         return [
-            _data.rendered(service[part], self._templar, dict(variables, **service.get("vars", {})))
-            for service in _data.services()
+            item
+            for role, service in _data.services().items()
             if part in service
+            for item in self._of_platforms(role, service, part, variables)
         ]
+
+    def _of_platforms(
+        self, role: str, service: dict[str, Any], part: str, variables: dict[str, Any]
+    ) -> list[dict[str, Any]]:
+        """One item; or, of a unit that differs between platforms, one for each of them."""
+        everything = dict(variables, **service.get("vars", {}))
+        families = _platforms.families(role) if part == "service" else []
+        if not families:
+            return [_data.rendered(service[part], self._templar, everything)]
+        found = []
+        for family in families:
+            for release in _platforms.releases(role, family):
+                platform = {"family": family, "release": release}
+                item = _data.rendered(
+                    service[part], self._templar, dict(everything, swf_testbed_platform=platform)
+                )
+                found.append(dict(item, platform=("%s %s" % (family, release)).strip()))
+        same = all(dict(item, platform="") == dict(found[0], platform="") for item in found)
+        return [dict(found[0], platform="")] if same else found

@@ -182,6 +182,12 @@ options:
           O(bnlnpps.swf_testbed.broker_info#module:broker).
         type: dict
         default: {}
+      platform:
+        description: The family of distributions, with or without a release, for example V(RedHat) or
+          V(RedHat 10). Of several items with one O(services[].part), only the one that fits best
+          is checked. Empty for any platform.
+        type: str
+        default: ""
   indexes_of:
     description:
       - Name of the variable with the package indexes of this host, such as
@@ -325,6 +331,9 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._doctor.secret
     without_secrets,
 )
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host import ports, systemd
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.distribution import (
+    distribution,
+)
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.instance_name import (
     InstanceNameError,
     instance_name,
@@ -337,7 +346,7 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.mounts i
     mount_problems,
 )
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.python import (
-    find_python,
+    choose_python,
     python_problem,
     release_of,
     venv_problem,
@@ -378,6 +387,7 @@ SERVICE = {
     "state_dir": {"type": "path", "default": "/var/lib"},
     "secrets_dir": dict(TEXT, no_log=False),
     "broker": {"type": "dict", "default": {}},
+    "platform": TEXT,
 }
 
 
@@ -387,7 +397,7 @@ def listed(options: Mapping[str, Any]) -> dict[str, Any]:
 
 def python_of(options: Mapping[str, Any]) -> tuple[str | None, list[dict[str, Any] | None]]:
     """(version of the Python for releases, or None; findings)"""
-    found = find_python(options["python"])
+    found = choose_python(options["python"], options["min_python"])
     problems = [
         python_problem(options["python"], options["min_python"], found, release_of()),
         venv_problem(found, find_uv()),
@@ -441,6 +451,18 @@ def on_mounts(options: dict[str, Any]) -> tuple[dict[str, bool], list[dict[str, 
     return left_out, found
 
 
+def of_platform(
+    items: Sequence[Mapping[str, Any]], found: Mapping[str, str]
+) -> list[Mapping[str, Any]]:
+    """Of each part, the item for the platform of this host: for its release, or else its family."""
+    names = ["", found["family"], "%(family)s %(release)s" % found]
+    fitting = [item for item in items if item["platform"] in names]
+    best = {
+        item["part"]: item for item in sorted(fitting, key=lambda i: names.index(i["platform"]))
+    }
+    return list(best.values())
+
+
 def examine(
     options: Mapping[str, Any], folder: str
 ) -> tuple[dict[str, bool], bool, list[dict[str, Any]]]:
@@ -459,7 +481,7 @@ def examine(
         installed[item["part"]], asked, more = instance.examine(item, places, options)
         checked = checked or asked
         found += more
-    for item in options["services"]:
+    for item in of_platform(options["services"], distribution()):
         installed[item["part"]], more = service.examine(item, options, version)
         found += more
     if options["indexes"]:

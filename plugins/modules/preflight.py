@@ -38,7 +38,8 @@ options:
     choices: [user, system]
     default: user
   python:
-    description: Name or path of the Python for the virtual environments of the instance.
+    description: Name or path of the Python for the virtual environments of the instance. For
+      V(python3), C(python3.10) and newer ones on the path also count if that one is too old.
     type: str
     default: python3
   min_python:
@@ -119,6 +120,22 @@ options:
         O(checks).
       - C(swf_testbed_replace_secrets) and C(swf_testbed_allow_older_collection) override this.
     type: bool
+  called:
+    description:
+      - Ports of this host that other hosts call. A fatal problem is reported if firewalld or ufw is
+        active and closes one of them. Reported also with O(checks=false).
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      name:
+        description: The service, for the message.
+        type: str
+        required: true
+      port:
+        description: Port.
+        type: int
+        required: true
   timeout:
     description: Seconds to wait for each connection to a service.
     type: int
@@ -167,11 +184,19 @@ ansible_facts:
       sample:
         config_dir: /home/me/.config/swf-testbed
         postgresql: /usr/lib/postgresql/15/bin
+        python: /usr/bin/python3.11
         redis: ""
         run: ansible-local-4711k2v9x0wd
         root: /home/me/.local/share/swf-testbed
         scope: user
         state_dir: /home/me/.local/state/swf-testbed
+    swf_testbed_distribution:
+      description:
+        - The distribution of the host - the family, as in Ansible's fact C(os_family), empty if no
+          role has data for it; the first number of the version; and the identifier.
+        - RV(ignore:run) as above.
+      type: dict
+      sample: {family: RedHat, release: "9", id: almalinux, run: ansible-local-4711k2v9x0wd}
 problems:
   description: The problems, each as one text with cause, evidence and fix.
   returned: always
@@ -211,14 +236,22 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._build.install
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.findings import (
     FATAL,
     Finding,
+    finding,
     message,
     numbered,
 )
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._doctor import used
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host import ports, systemd
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host import (
+    firewall,
+    ports,
+    systemd,
+)
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.accounts import (
     local_groups,
     shared_user_problem,
+)
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.distribution import (
+    distribution,
 )
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.instance_name import (
     InstanceNameError,
@@ -245,7 +278,7 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.private_
     choose_redis,
 )
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.python import (
-    find_python,
+    choose_python,
     python_problem,
     release_of,
     sqlite_problem,
@@ -380,6 +413,20 @@ def records_of(module: AnsibleModule, places: Mapping[str, Any]) -> list[dict[st
         )
 
 
+def platform_problem(services: list[str], found: Mapping[str, str]) -> Finding | None:
+    """The finding for a host of services whose distribution the roles have no data for."""
+    if not services or found["family"]:
+        return None
+    return finding(
+        "platform",
+        "the roles of the services do not support the distribution of this host",
+        "it is in the groups %s, and os-release(5) says ID=%s"
+        % (", ".join(services), found["id"] or "nothing"),
+        "Remove the host from these groups, and use services of other hosts or of others: "
+        "docs/how-to/existing_services.md",
+    )
+
+
 def exists(look_up: Callable[[str], Any], name: str) -> bool:
     try:
         return bool(look_up(name))
@@ -406,6 +453,15 @@ def main() -> None:
             "checks": {"type": "bool", "default": True},
             "secrets": {"type": "bool"},
             "services": {"type": "list", "elements": "str", "default": []},
+            "called": {
+                "type": "list",
+                "elements": "dict",
+                "default": [],
+                "options": {
+                    "name": {"type": "str", "required": True},
+                    "port": {"type": "int", "required": True},
+                },
+            },
             "reach": used.OPTION,
             "timeout": {"type": "int", "default": 5},
             "max_clock_offset": {"type": "float", "default": 5.0},
@@ -423,22 +479,34 @@ def main() -> None:
         texts = [message(item) for item in problems_of_mounts if item["severity"] == FATAL]
         module.fail_json(msg=NOT_READY + numbered(texts), problems=texts)
     add_systemd(options, places)
+    places["python"] = options["python"]
     places.update(database_of(places["supervisord_conf"]))
     places.update(namespace_of(places["supervisord_conf"]), hostname=socket.gethostname())
     services = private_programs(options, places)
     fact = "swf_testbed_layout_" + options["instance"].replace("-", "_")
-    result: dict[str, Any] = {"changed": False, "ansible_facts": {fact: places}, "problems": []}
+    facts = {fact: places, "swf_testbed_distribution": distribution()}
+    result: dict[str, Any] = {"changed": False, "ansible_facts": facts, "problems": []}
     if options["secrets"] is None:
         options["secrets"] = options["checks"]
     if options["secrets"]:
         # for the action, which removes it from the result: the key of the digests is confidential
         result["records"] = records_of(module, places)
+    of_services = [
+        firewall.problem(options["called"]),
+        platform_problem(
+            options["services"] if options["secrets"] else [], facts["swf_testbed_distribution"]
+        ),
+    ]
     if not options["checks"]:
+        result["problems"] = [message(problem) for problem in of_services if problem]
+        if result["problems"]:
+            module.fail_json(msg=NOT_READY + numbered(result["problems"]), **result)
         hold(module)
         module.exit_json(**result)
     result["place"] = place_of(places["root"])
-    found = find_python(options["python"])
+    found = choose_python(options["python"], options["min_python"])
     if found:
+        places["python"] = found["path"]
         result["python"] = {"path": found["path"], "version": found["version"]}
     candidates = [
         python_problem(options["python"], options["min_python"], found, release_of()),
@@ -458,7 +526,7 @@ def main() -> None:
         account_problem(options["scope"], options["user"]),
     ]
     candidates.append(space_problem(places, options["min_free_mb"]))
-    candidates += services
+    candidates += [*services, *of_services]
     ours = programs_of(places["socket"]) if options["ports"] else ()
     candidates += [ports.port_problem(item, ours) for item in options["ports"]]
     external = used.examine(options["reach"], options["timeout"], 0, options["max_clock_offset"])

@@ -41,8 +41,9 @@ options:
         C(delegate_to) the RV(source). All hosts take a step before any of them takes the next one,
         as with the strategy V(linear). See C(tasks/push.yml) of
         P(bnlnpps.swf_testbed.release#role).
-      - The platform of a host is its architecture, C library, path and minor version of Python, and
-        the paths of the release and the tools.
+      - The platform of a host is its architecture, distribution and its release (the rebuilds of EL
+        count as one), C library, path and minor version of Python, and the paths of the release and
+        the tools.
     type: str
     choices: [pull, push]
     default: pull
@@ -194,6 +195,7 @@ platform_key:
     machine: x86_64
     python: "3.11"
     release: /opt/swf-testbed/releases/0.1.0-3f2a9c1e
+    system: debian 12
     tools: /opt/swf-testbed/tools/5c1e0b7d
 source:
   description: Name of the host that builds the release for this one, or has it.

@@ -38,6 +38,8 @@ def without_empty(environment: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in environment.items() if value not in ("", None)}
 
 
-def services() -> list[dict[str, Any]]:
-    """What the roles of services say of their service, in meta/service.yml."""
-    return [read(path) for path in sorted(ROOT.glob("roles/*/meta/service.yml"))]
+def services() -> dict[str, dict[str, Any]]:
+    """{role: what it says of its service, in meta/service.yml}."""
+    return {
+        path.parents[1].name: read(path) for path in sorted(ROOT.glob("roles/*/meta/service.yml"))
+    }

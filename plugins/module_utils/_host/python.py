@@ -14,6 +14,10 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.findin
     finding,
 )
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.processes import captured
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.distribution import (
+    pairs,
+    words_of,
+)
 
 # The Python of a virtual environment is a link, and a release outlives that environment: use the
 # base Python. The real path means the same to uv, to venv, and in the next run.
@@ -25,18 +29,14 @@ print(json.dumps({"path": os.path.realpath(getattr(sys, "_base_executable", None
 """
 
 
+DEFAULT = "python3"
 # other Pythons of a distribution whose python3 is too old
 NEWER = ("python3.13", "python3.12", "python3.11", "python3.10")
 
 
-def release_of(path: str = "/etc/os-release") -> str:
+def release_of(path: str = "") -> str:
     """ID and ID_LIKE of the distribution in one string."""
-    try:
-        with open(path, encoding="utf-8") as stream:
-            pairs = dict(line.rstrip().split("=", 1) for line in stream if "=" in line)
-    except OSError:
-        return ""
-    return " ".join(pairs.get(key, "").strip('"') for key in ("ID", "ID_LIKE"))
+    return " ".join(words_of(pairs(path)))
 
 
 def candidates(wanted: str) -> list[str]:
@@ -59,6 +59,19 @@ def find_python(wanted: str) -> dict[str, Any] | None:
         if found:
             return found
     return None
+
+
+def choose_python(wanted: str, minimum: str) -> dict[str, Any] | None:
+    """The answer of :data:`PROBE` of the Python for releases.
+
+    For the default name, whose Python is too old on some platforms (EL 9), another one of the host
+    counts, too. The oldest that is new enough: a newer one that is installed later changes nothing.
+    """
+    found = find_python(wanted)
+    if wanted != DEFAULT or (found and not is_older(found["version"], minimum)):
+        return found
+    others = filter(None, (find_python(name) for name in reversed(NEWER)))
+    return next((item for item in others if not is_older(item["version"], minimum)), found)
 
 
 def probe(path: str) -> dict[str, Any] | None:
@@ -102,7 +115,13 @@ def python_problem(
                 newer["version"],
             )
         elif redhat:
-            fix = "Install one (%s) and set swf_testbed_python to python3.12" % install
+            fix = (
+                "Install one (%s; in system scope, swf_testbed_python_packages: [python3.12] does it)%s"
+                % (
+                    install,
+                    "" if wanted == DEFAULT else " and set swf_testbed_python to python3.12",
+                )
+            )
         else:
             # the distribution's Python is the one that is too old
             fix = (

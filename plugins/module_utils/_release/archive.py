@@ -26,6 +26,10 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._build.install
     Uv,
     find_uv,
 )
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.distribution import (
+    distribution,
+    platform_of,
+)
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.python import find_python
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._release import environments
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._release.drift import differences
@@ -67,6 +71,8 @@ def platform_key(
         version, executable = found["version"], found["path"]
     return {
         "machine": platform.machine(),
+        # two of them can have the same C library and Python, and other libraries
+        "system": platform_of(distribution()),
         "libc": libc(),
         "python": environments.short(version),
         "executable": executable,

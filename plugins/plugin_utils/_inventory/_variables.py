@@ -44,8 +44,8 @@ GENERATED_LATER = "0" * 40
 #: tests/unit/plugins/plugin_utils/test_unknown.py compares them with the roles
 INTERNAL = re.compile(
     PREFIX + r"((ex|im)port_secrets_(file|force)|credentials_file|release|release_files|info|logs"
-    r"|layout|layout_\w*|roles|programs|stack_health|stack_needs|database_address"
-    r"|redis_configuration|ca_pem|web_group|secret_names"
+    r"|layout|layout_\w*|platform|packager|distribution|called|roles|programs|stack_health|stack_needs"
+    r"|database_address|redis_configuration|ca_pem|web_group|secret_names"
     r"|gate|gate_failed|removed|restored|not_restored|secrets|secrets_in_doubt|snapshots|all_snapshots"
     r"|index_access|reached|missing|former_database|broker_info|namespace_owner"
     r"|(index|database|broker|redis|monitor)_(secrets|restored)|database_role|database_role_restored"

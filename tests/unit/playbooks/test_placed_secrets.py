@@ -141,8 +141,9 @@ def an_inventory(tmp_path):
             str(tmp_path / "host/pip.known-good"),
         ],
         "__broker_config": str(tmp_path / "broker"),
-        # a fact
-        "__broker_java": "java",
+        # what preflight and the roles find
+        "swf_testbed_platform": {"family": "Debian", "release": "12", "id": "debian"},
+        "__database_found": {"server": {"package": "postgresql-15"}},
         "__broker_secrets": str(tmp_path / "broker/secrets"),
         "__redis_config": str(tmp_path / "redis"),
         "__redis_secrets": str(tmp_path / "redis/secrets"),

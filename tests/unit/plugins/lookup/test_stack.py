@@ -8,9 +8,10 @@ import re
 import pytest
 from ansible.errors import AnsibleLookupError
 from ansible.parsing.dataloader import DataLoader
+from ansible.plugins.loader import lookup_loader
 from ansible.template import Templar
 
-from ansible_collections.bnlnpps.swf_testbed.plugins.lookup import services, stack
+from ansible_collections.bnlnpps.swf_testbed.plugins.lookup import platform, services, stack
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory import _variables
 
 LAYOUT = {
@@ -32,6 +33,21 @@ VARIABLES = {
     "swf_testbed_digest_key": "k",
 }
 NEEDS = {"broker": {}, "postgresql": "13", "connections": 18}
+
+
+@pytest.fixture(autouse=True)
+def the_lookup_platform(monkeypatch):
+    """In templates, too: Ansible's loader does not find what Python has imported."""
+    real = lookup_loader.get
+
+    def get(name, *arguments, **options):
+        if name != "bnlnpps.swf_testbed.platform":
+            return real(name, *arguments, **options)
+        plugin = platform.LookupModule(**options)
+        plugin.set_options = lambda **_options: None
+        return plugin
+
+    monkeypatch.setattr(lookup_loader, "get", get)
 
 
 def look_up(module, term, **variables):
@@ -200,7 +216,9 @@ def test_each_service_says_what_it_consists_of(term):
 
 def test_the_paths_of_a_service_are_those_of_its_role():
     found = {
-        item["part"]: item for item in look_up(services, "service", swf_testbed_broker_tls=True)
+        item["part"]: item
+        for item in look_up(services, "service", swf_testbed_broker_tls=True)
+        if item.get("platform", "") in ("", "Debian")
     }
     assert found["broker"]["unit"] == "swf-broker.service"
     assert found["broker"]["certificate"] == "/etc/swf-broker/secrets/tls.pem"
@@ -208,6 +226,32 @@ def test_the_paths_of_a_service_are_those_of_its_role():
     assert found["database"]["unit"] == "postgresql@*-main.service"
     assert found["database"]["certificate"] == "/etc/postgresql/*/main/swf-testbed.pem"
     assert found["monitor"]["placed"] == "/etc/nginx/conf.d/swf-monitor.conf"
+
+
+def test_a_service_that_differs_between_platforms_is_returned_for_each_of_them():
+    found = look_up(services, "service")
+    units = {(item["part"], item["platform"]): item["unit"] for item in found if "platform" in item}
+    assert units["redis", "Debian"] == "redis-server.service"
+    assert units["redis", "RedHat"] == "redis.service"
+    assert units["redis", "RedHat 10"] == "valkey.service"
+    assert units["database", "RedHat"] == "postgresql*.service"
+    # only a package of theirs differs
+    assert units["broker", ""] == "swf-broker.service" and units["monitor", ""] == "nginx.service"
+
+
+@pytest.mark.parametrize(
+    "release, package",
+    [("9", "java-17-openjdk-headless"), ("10", "java-21-openjdk-headless")],
+)
+def test_the_data_of_a_platform(release, package):
+    found = {"family": "RedHat", "release": release, "id": "rocky"}
+    assert look_up(platform, "broker", swf_testbed_platform=found) == {"java": package}
+
+
+def test_a_family_without_data_is_an_error():
+    found = {"family": "", "release": "", "id": "arch"}
+    with pytest.raises(AnsibleLookupError, match="redis does not support .* it is arch"):
+        look_up(platform, "redis", swf_testbed_platform=found)
 
 
 STACK = """

@@ -17,6 +17,7 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host import (
     python,
 )
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host import ports as host_ports
+from ansible_collections.bnlnpps.swf_testbed.plugins.modules import preflight
 from helpers.run_module import COLLECTIONS, run_module
 from helpers.unprivileged import NOBODY, unprivileged_home
 
@@ -65,6 +66,16 @@ def test_changes_nothing(tmp_path):
 def test_without_checks_only_the_layout_is_told(tmp_path):
     answer = check(tmp_path, checks=False, python="no-such-python")
     assert not answer["failed"] and "swf_testbed_layout_swf_testbed" in answer["ansible_facts"]
+
+
+def test_the_distribution_is_a_fact_and_decides_about_services(home):
+    answer = check(home, checks=False)
+    assert set(answer["ansible_facts"]["swf_testbed_distribution"]) == {"family", "release", "id"}
+    problem = preflight.platform_problem
+    assert problem(["redis"], {"family": "RedHat", "id": "rocky"}) is None
+    assert problem([], {"family": "", "id": "arch"}) is None
+    found = problem(["broker", "redis"], {"family": "", "id": "arch"})
+    assert "groups broker, redis, and os-release(5) says ID=arch" in found["evidence"]
 
 
 def test_the_servers_that_the_instance_runs_itself_are_found(home):

@@ -10,6 +10,7 @@ import sys
 import pytest
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.python import (
+    choose_python,
     find_python,
     python_problem,
     resolved,
@@ -80,7 +81,7 @@ def test_what_a_login_sets_for_its_python_does_not_count(monkeypatch, tmp_path):
     [
         (
             "rocky rhel centos fedora",
-            "sudo dnf install python3.12) and set swf_testbed_python to python3.12",
+            "sudo dnf install python3.12; in system scope, swf_testbed_python_packages",
         ),
         ("debian", "uv python install 3.12"),
         ("", "uv python install 3.12"),
@@ -93,6 +94,27 @@ def test_a_host_that_has_only_3_9_is_told_what_to_install(put, distribution, exp
     assert (
         expected in problem["fix"] and "/usr/bin/python3.9 is Python 3.9.18" in problem["evidence"]
     )
+
+
+def fake(version):
+    """A Python that says it is another version."""
+    path = "/usr/bin/python" + version.rpartition(".")[0]
+    return 'echo \'{"path": "%s", "version": "%s", "venv": true}\'\n' % (path, version)
+
+
+def test_another_python_is_chosen_where_the_default_is_too_old(put):
+    put("bin", "python3", fake("3.9.18"))
+    assert choose_python("python3", "3.10")["version"] == "3.9.18"
+    put("bin", "python3.12", fake("3.12.9"))
+    assert choose_python("python3", "3.10")["path"] == "/usr/bin/python3.12"
+    # the oldest that is new enough: one that is installed later changes nothing
+    put("bin", "python3.13", fake("3.13.1"))
+    assert choose_python("python3", "3.10")["path"] == "/usr/bin/python3.12"
+    assert choose_python("python3", "3.13")["path"] == "/usr/bin/python3.13"
+    # a name that the inventory sets, and a default that is new enough
+    put("bin", "python3.9", fake("3.9.18"))
+    assert choose_python("python3.9", "3.10")["version"] == "3.9.18"
+    assert choose_python("python3", "3.9")["version"] == "3.9.18"
 
 
 def test_a_newer_one_that_is_there_already_is_named(put):

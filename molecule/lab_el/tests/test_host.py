@@ -1,0 +1,1 @@
+../../hosts/tests/test_host.py
