@@ -34,6 +34,11 @@ options:
         description: The package with the server.
         type: str
         required: true
+      install:
+        description: The argument of the package manager that installs the package, such as the profile
+          of a module. Empty if it is the name of the package.
+        type: str
+        default: ""
       programs:
         description: Directory of the programs.
         type: str
@@ -89,6 +94,7 @@ server:
     config: /etc/swf-database
     data: /var/lib/pgsql/16/data
     initialise: /usr/pgsql-16/bin/postgresql-16-setup initdb
+    install: postgresql16-server
     installed: true
     ours: false
     package: postgresql16-server
@@ -115,6 +121,7 @@ def main() -> None:
                 "options": {
                     "unit": TEXT,
                     "package": TEXT,
+                    "install": {"type": "str", "default": ""},
                     "programs": TEXT,
                     "config": TEXT,
                     "data": TEXT,

@@ -39,6 +39,8 @@ class Server:
     programs: str
     config: str
     data: str
+    #: what installs the package, empty for its name
+    install: str = ""
     #: command that creates the cluster, empty if the package does it
     initialise: str = ""
     cluster: bool = False
@@ -60,6 +62,7 @@ def of_layout(layout: Mapping[str, Any], version: int, root: str) -> Server:
         key: value.replace(MAJOR, str(version)) for key, value in layout.items()
     }
     server = Server(version=version, **texts)
+    server.install = server.install or server.package
     server.data = data_of(server, root)
     server.cluster = os.path.exists(os.path.join(root + server.data, "PG_VERSION"))
     server.installed = os.access(os.path.join(root + server.programs, "postgres"), os.X_OK)

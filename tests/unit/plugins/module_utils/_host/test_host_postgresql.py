@@ -52,7 +52,7 @@ def a_host(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "data, package, unit, version",
+    "data, install, unit, version",
     [
         (DEBIAN, "postgresql-15", "postgresql@15-main.service", 15),
         (platform("Debian", "22"), "postgresql-14", "postgresql@14-main.service", 14),
@@ -60,9 +60,9 @@ def a_host(tmp_path, monkeypatch):
         (EL10, "postgresql-server", "postgresql.service", 16),
     ],
 )
-def test_a_bare_host_gets_the_server_of_its_platform(host, data, package, unit, version):
+def test_a_bare_host_gets_the_server_of_its_platform(host, data, install, unit, version):
     server = host.find(data)
-    assert (server.package, server.unit, server.version) == (package, unit, version)
+    assert (server.install, server.unit, server.version) == (install, unit, version)
     assert not server.installed and not server.cluster
 
 
@@ -74,7 +74,8 @@ def test_a_client_of_another_version_is_no_server(host):
 
 
 def test_a_version_that_the_inventory_wants(host):
-    assert host.find(EL9, 15).package == "@postgresql:15/server"
+    server = host.find(EL9, 15)
+    assert (server.install, server.package) == ("@postgresql:15/server", "postgresql-server")
 
 
 def test_an_unknown_release_needs_the_version(host):
