@@ -155,6 +155,14 @@ INPUTS = {
             {"swf_testbed_release_wheelhouse_pythons": [3.10]},
             "swf_testbed_release_wheelhouse_pythons[0] is not text",
         ),
+        (
+            {"swf_testbed_release_lock_pythons": ["3"]},
+            "swf_testbed_release_lock_pythons is not a version",
+        ),
+        (
+            {"swf_testbed_release_lock_architectures": ["x86-64"]},
+            "swf_testbed_release_lock_architectures[0] is not an architecture",
+        ),
         ({"swf_testbed_environment": "A=1"}, "swf_testbed_environment is not a dictionary"),
         (
             {"swf_testbed_extra_components": [{"name": "mine"}]},
