@@ -198,9 +198,10 @@ class Uv:
     ) -> None:
         python = os.path.join(venv, "bin", "python")
         command = [self.path, "pip", "install", "--compile-bytecode", "--python", python]
-        # a reflink, or a copy: with a hard link, a change of a file would change that of the cache,
-        # and of all other releases
-        command += ["--link-mode", "clone"]
+        # With a hard link, a change of a file would change that of the cache, and of other releases.
+        # The kernel makes a reflink of a copy if it can; the mode clone of uv makes a hard link
+        # otherwise.
+        command += ["--link-mode", "copy"]
         command += [*FROM_A_LOCK, requirements]
         if index.get("packages"):
             # uv caches the list of versions of an index for ten minutes, too long right after an

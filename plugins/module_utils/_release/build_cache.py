@@ -3,8 +3,8 @@
 """A separate build cache for each instance, so that it can have a limit and is removed with the
 instance.
 
-It is on the file system of the releases: where that has reflinks, uv clones the files that it
-installs, so that the cache needs little additional space. Elsewhere it copies them.
+It is on the file system of the releases: uv copies the files that it installs, and on a file system
+with reflinks the copies share their space with the cache.
 """
 
 from __future__ import annotations

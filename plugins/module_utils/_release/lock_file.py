@@ -83,6 +83,15 @@ class Hosts:
     pythons: Sequence[str] = ()
     architectures: Sequence[str] = ()
 
+    def __post_init__(self) -> None:
+        for values, pattern, what in (
+            (self.pythons, r"[0-9]+\.[0-9]+", "version of Python such as 3.11"),
+            (self.architectures, r"\w+", "architecture such as x86_64"),
+        ):
+            for value in values:
+                if not re.fullmatch(pattern, value):
+                    raise LockError("%r is no %s. Fix: write one" % (value, what))
+
     @property
     def oldest(self) -> str:
         return min(self.pythons, key=numbers) if self.pythons else self.min_python
@@ -95,21 +104,12 @@ class Hosts:
             ("platform_machine", self.architectures),
         ):
             if values:
-                parts.append("(%s)" % " or ".join(equal(name, value) for value in values))
+                parts.append("(%s)" % " or ".join("%s == '%s'" % (name, value) for value in values))
         return " and ".join(parts)
 
 
 def numbers(version: str) -> list[int]:
     return [int(part) for part in version.split(".")]
-
-
-def equal(name: str, value: str) -> str:
-    if not re.fullmatch(r"[\w.]+", value):
-        raise LockError(
-            "%r is neither a version of Python nor an architecture. Fix: write 3.11, or x86_64"
-            % value
-        )
-    return "%s == '%s'" % (name, value)
 
 
 def obtain(
