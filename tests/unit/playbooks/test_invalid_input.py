@@ -1034,6 +1034,11 @@ VALID = [
         "swf_testbed_operators": "epic-ops",
     },
     indexes(LAB, PYPI),
+    indexes({**LAB, "url": "http://index.example.org/simple/", "allow_insecure_http": True}),
+    {
+        "swf_testbed_release_lock_pythons": ["3.11"],
+        "swf_testbed_release_lock_architectures": ["x86_64"],
+    },
     git(GIT, {**GIT, "subdirectory": "agents/data"}, swf_testbed_release_git_token=CANARY),
 ]
 
