@@ -62,6 +62,11 @@ options:
           packages can replace others.
         type: bool
         default: false
+      allow_insecure_http:
+        description: Whether O(indexes[].url) and O(indexes[].upload_url) may be plain http on
+          another machine. The token is then sent unencrypted.
+        type: bool
+        default: false
   indexes_of:
     description:
       - Name of the variable with O(indexes), as C(swf_testbed_pip_indexes). The variable is read

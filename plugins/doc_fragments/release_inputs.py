@@ -57,9 +57,21 @@ options:
     type: int
     default: 50
   min_python:
-    description: Oldest Python that a new lock must support.
+    description: Oldest Python that a new lock must support. It supports all later ones, too.
     type: str
     default: "3.10"
+  lock_pythons:
+    description: Versions of Python that a new lock must support, such as V(3.11), instead of all
+      from O(min_python) on.
+    type: list
+    elements: str
+    default: []
+  lock_architectures:
+    description: Architectures that a new lock must support, as C(uname -m) prints them. Without
+      any, it supports all. A lock is always for CPython on Linux.
+    type: list
+    elements: str
+    default: []
   repositories:
     description:
       - Components that are installed from git instead of an index. They are built once on the

@@ -12,6 +12,7 @@ from ansible.errors import AnsibleFilterError
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._build.installers import is_flat
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.configuration import (
+    insecure_hosts,
     netrc,
     normalised,
 )
@@ -60,6 +61,7 @@ def configuration(index: Mapping[str, Any], certificate: str) -> str:
     else:
         url = ("file://%s/" if index["preset"] == "directory" else "%s") % index["url"]
         lines += ["index-url = " + url, "extra-index-url = " + url]
+    lines += ["trusted-host = " + host for host in insecure_hosts([index])]
     if index["ca_cert"]:
         lines.append("cert = " + certificate)
     return HEADING + "".join(line + "\n" for line in lines)

@@ -197,6 +197,9 @@ def pip_options(
         )
     elif extra:
         found["extra-index-url"] = " ".join(other["url"] for other in extra)
+    trusted = configuration.insecure_hosts([index, *extra])
+    if trusted:
+        found["trusted-host"] = " ".join(trusted)
     certificate = os.path.join(access_dir or "", index["name"] + ".pem")
     if access_dir and os.path.exists(certificate):
         found["cert"] = certificate

@@ -95,7 +95,11 @@ class Preparation:
             wanted,
             normalised(indexes),
             options.get("constraints_file"),
-            options.get("min_python") or "3.10",
+            lock_file.Hosts(
+                options.get("min_python") or "3.10",
+                options.get("lock_pythons") or (),
+                options.get("lock_architectures") or (),
+            ),
             self._check_mode,
             self._pins,
             self.sources(),

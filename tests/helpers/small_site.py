@@ -83,10 +83,7 @@ class Site:
 
     def play(self, playbook: str | Path, *arguments: str, **environment: str) -> tuple[int, str]:
         """(exit code, output in one line) of a playbook."""
-        groups: dict[str, Any] = {
-            "testbed": {"hosts": {name: {} for name in self.hosts}},
-            **{name: {} for name in ("agents", "index", "broker", "database", "redis", "monitor")},
-        }
+        groups = {"testbed": {"hosts": {name: {} for name in self.hosts}}}
         inventory = self.folder / "hosts.json"
         inventory.write_text(json.dumps({"all": {"vars": self.variables, "children": groups}}))
         shutil.rmtree(self.folder / "calls", ignore_errors=True)

@@ -23,7 +23,10 @@ from urllib.parse import urlsplit
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.clean_environment import (
     clean_environment,
 )
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.configuration import netrc
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.configuration import (
+    insecure_hosts,
+    netrc,
+)
 
 # the certificates for a command that asks several indexes
 BUNDLE = "ca-bundle.pem"
@@ -120,7 +123,8 @@ def addresses(index: Mapping[str, Any]) -> dict[str, str]:
     found = {"UV_DEFAULT_INDEX": url, "PIP_INDEX_URL": url} if url else {}
     if extra:
         found.update(UV_INDEX=" ".join(extra), PIP_EXTRA_INDEX_URL=" ".join(extra))
-    return found
+    trusted = insecure_hosts([index])
+    return dict(found, PIP_TRUSTED_HOST=" ".join(trusted)) if trusted else found
 
 
 def is_flat(directory: str) -> bool:
@@ -194,6 +198,10 @@ class Uv:
     ) -> None:
         python = os.path.join(venv, "bin", "python")
         command = [self.path, "pip", "install", "--compile-bytecode", "--python", python]
+        # With a hard link, a change of a file would change that of the cache, and of other releases.
+        # The kernel makes a reflink of a copy if it can; the mode clone of uv makes a hard link
+        # otherwise.
+        command += ["--link-mode", "copy"]
         command += [*FROM_A_LOCK, requirements]
         if index.get("packages"):
             # uv caches the list of versions of an index for ten minutes, too long right after an

@@ -8,6 +8,7 @@ All readers of ``swf_testbed_pip_indexes``, on the controller or on a host, use 
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -105,6 +106,7 @@ ARGUMENTS = {
     "role": {"type": "str", "choices": ["primary", "extra"]},
     "ca_cert": {"type": "path"},
     "allow_unsafe_extra_index": {"type": "bool", "default": False},
+    "allow_insecure_http": {"type": "bool", "default": False},
 }
 
 
@@ -147,6 +149,13 @@ def normalised(indexes: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
 def warnings(indexes: list[dict[str, Any]]) -> list[str]:
     """Warnings of risks that the user accepted, for normalised indexes."""
     return [
+        "Anyone on the network can read and change the connection to the index %s. Evidence: %s is "
+        "http, and allow_insecure_http is true. Fix: serve the index over https"
+        % (index["name"], url)
+        for index in indexes
+        for url in (index["url"], index["upload_url"])
+        if is_insecure(url)
+    ] + [
         "The index %s can replace packages of the primary index, and the other way round "
         "(dependency confusion). Evidence: it is an extra index that claims no names. Fix: let it "
         "claim its names in packages" % index["name"]
@@ -205,6 +214,21 @@ def is_unsafe(index: Mapping[str, Any]) -> bool:
     return index["role"] == "extra" and not index["packages"]
 
 
+def is_insecure(url: str | None) -> bool:
+    """Whether an address is plain http to another machine."""
+    parts = urlsplit(url or "")
+    return parts.scheme == "http" and not LOOPBACK.match(parts.hostname or "")
+
+
+def insecure_hosts(indexes: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The hosts of normalised indexes with accepted plain http, as in trusted-host of pip, which
+    ignores such an index without it."""
+    # that of pip's own configuration has the trusted hosts of that configuration
+    accepted = [index["url"] for index in indexes if index.get("allow_insecure_http")]
+    urls = itertools.chain(accepted, *(index.get("extra_urls") or () for index in indexes))
+    return sorted({urlsplit(url).netloc for url in urls if is_insecure(url)})
+
+
 def is_github(url: str | None) -> bool:
     return bool(url) and (urlsplit(url).hostname or "").lower() in GITHUB_HOSTS
 
@@ -234,6 +258,7 @@ def fill_in(item: dict[str, Any]) -> Iterator[str]:
     item["packages"] = [canonical(pattern) for pattern in item["packages"] or []]
     item["role"] = item["role"] or ("extra" if item["packages"] else "primary")
     item["allow_unsafe_extra_index"] = bool(item["allow_unsafe_extra_index"])
+    item["allow_insecure_http"] = bool(item["allow_insecure_http"])
     item["extra_urls"] = []
     yield from fill_in_address(item, preset)
     yield from fill_in_login(item, preset)
@@ -278,7 +303,7 @@ def fill_in_address(item: dict[str, Any], preset: Mapping[str, Any]) -> Iterator
         return
     for key in ("url", "upload_url"):
         if item[key]:
-            yield from wrong_address(name, key, item[key])
+            yield from wrong_address(name, key, item[key], item["allow_insecure_http"])
     item["url"] = url = url.rstrip("/") + "/"
     shape = preset.get("shape")
     if shape and not re.search(shape, urlsplit(url).path):
@@ -293,7 +318,7 @@ def fill_in_address(item: dict[str, Any], preset: Mapping[str, Any]) -> Iterator
         item["upload_url"] = made if made != url else None
 
 
-def wrong_address(name: str, key: str, url: str) -> Iterator[str]:
+def wrong_address(name: str, key: str, url: str, insecure: bool) -> Iterator[str]:
     try:
         parts, _port = urlsplit(url), urlsplit(url).port
     except ValueError as error:
@@ -311,11 +336,11 @@ def wrong_address(name: str, key: str, url: str) -> Iterator[str]:
         )
     elif parts.scheme not in ("http", "https") or not parts.hostname:
         yield "the %s of %s is not an http or https URL" % (key, name)
-    elif parts.scheme == "http" and not LOOPBACK.match(parts.hostname):
+    elif is_insecure(url) and not insecure:
         yield (
             "the %s of %s is http, and not on this machine: the token would be sent unencrypted, "
             "and pip ignores such an index. Fix: serve it over https (the role package_index "
-            "issues certificates)" % (key, name)
+            "issues certificates). To accept the risk: allow_insecure_http: true" % (key, name)
         )
 
 

@@ -3,8 +3,8 @@
 """A separate build cache for each instance, so that it can have a limit and is removed with the
 instance.
 
-It is on the file system of the releases: uv links the files that it installs, so that the cache
-needs little additional space.
+It is on the file system of the releases: uv copies the files that it installs, and on a file system
+with reflinks the copies share their space with the cache.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def cache_of(root: str, max_mb: int) -> Iterator[dict[str, str]]:
 
 
 def size_of(folder: str) -> int:
-    """Bytes of the files below a directory, including those that a release links to."""
+    """Bytes of the files below a directory."""
     total = 0
     for parent, _folders, names in os.walk(folder):
         for name in names:

@@ -3,8 +3,8 @@
 """Changes to a release after it was built, detected by names, sizes and times.
 
 Detected: packages that were added, removed or changed to another version; files of packages that
-are missing, have another size, or were written after the release was built and have other content
-(by the hash in the package's RECORD); new modules and C(.pth) files next to the packages; the same
+are missing, have another size or mode, or were written after the release was built and have other
+content (by the hash in the package's RECORD); new modules and C(.pth) files next to the packages; the same
 for the source trees, and files that were added to them. Not detected: content of the same size under
 a time that was set back, compiled bytecode, and files that were added inside of a package.
 """
@@ -25,6 +25,7 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._release impor
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._release.environments import (
     MANIFEST,
 )
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._release.executables import Modes
 
 INFO = re.compile(r"^(?P<name>.+)-(?P<version>[^-]+)\.dist-info$")
 # files that an installer or Python itself puts next to the packages
@@ -64,6 +65,7 @@ def packages(there: Mapping[str, tuple[str, str]], built: Mapping[str, str]) -> 
 
 def files(path: str, folder: str, infos: Iterable[str]) -> Iterator[str]:
     built_at = os.stat(os.path.join(path, MANIFEST)).st_mtime_ns
+    modes = Modes(path)
     tops = set(infos)
     for info in infos:
         try:
@@ -75,7 +77,7 @@ def files(path: str, folder: str, infos: Iterable[str]) -> Iterator[str]:
         for name, digest, size in (row[:3] for row in rows if len(row) >= 3):
             tops.add(name.split("/")[0])
             if not name.endswith(".pyc"):
-                wrong = difference(os.path.join(folder, name), digest, size, built_at)
+                wrong = difference(os.path.join(folder, name), digest, size, built_at, modes)
                 if wrong:
                     yield "%s %s" % (os.path.normpath(os.path.join(folder, name)), wrong)
     for name in sorted(set(os.listdir(folder)) - tops):
@@ -86,7 +88,7 @@ def files(path: str, folder: str, infos: Iterable[str]) -> Iterator[str]:
 def source_files(path: str) -> Iterator[str]:
     """The changes of the source trees."""
     built_at = os.stat(os.path.join(path, MANIFEST)).st_mtime_ns
-    top = os.path.join(path, trees.FOLDER)
+    modes, top = Modes(path), os.path.join(path, trees.FOLDER)
     try:
         rows = trees.listed(path)
     except OSError:
@@ -99,14 +101,14 @@ def source_files(path: str) -> Iterator[str]:
             same = os.path.islink(file) and trees.LINK + os.readlink(file) == digest
             wrong = None if same else "leads elsewhere" if name in there else "is gone"
         else:
-            wrong = difference(file, digest, size, built_at)
+            wrong = difference(file, digest, size, built_at, modes)
         if wrong:
             yield "%s %s" % (file, wrong)
     for name in sorted(there - {row[0] for row in rows}):
         yield "%s was added" % os.path.join(top, name)
 
 
-def difference(path: str, digest: str, size: str, built_at: int) -> str | None:
+def difference(path: str, digest: str, size: str, built_at: int, modes: Modes) -> str | None:
     try:
         status = os.stat(path)
     except OSError:
@@ -122,4 +124,4 @@ def difference(path: str, digest: str, size: str, built_at: int) -> str | None:
             )
         if found != digest[len("sha256=") :]:
             return "was changed after the release was built"
-    return None
+    return modes.difference(path, status.st_mode)

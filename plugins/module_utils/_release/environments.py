@@ -32,9 +32,14 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.host_in
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.lock import (
     by_index,
     short_hash,
+    versions,
 )
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.names import canonical
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._release import disk_full, trees
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._release import (
+    disk_full,
+    executables,
+    trees,
+)
 
 MANIFEST = "release.json"
 # seconds that a run waits for another one on the same host; a cold build takes up to two minutes
@@ -80,7 +85,7 @@ sys.exit(failed)
 CONTENT = """
 import importlib.metadata, json, platform
 found = {item.metadata["Name"]: item.version for item in importlib.metadata.distributions()}
-print(json.dumps([platform.python_version(), found]))
+print(json.dumps([platform.python_version(), platform.machine(), found]))
 """
 
 
@@ -222,6 +227,18 @@ def fill(
                 stream.write(requirements)
             installer.install(path, name, index, access_dir)
     installer.check(path)
+    runs, machine, packages = json.loads(
+        call("list what was installed", [interpreter, "-I", "-c", CONTENT])
+    )
+    packages = {canonical(name): number for name, number in packages.items()}
+    locked = versions(lock)
+    if locked and not locked.keys() & packages.keys():
+        raise InstallError(
+            "install %s" % os.path.basename(path),
+            "no requirement of the lock is for this host. Evidence: it has Python %s on %s. Fix: "
+            "add them to swf_testbed_release_lock_pythons and "
+            "swf_testbed_release_lock_architectures, or set swf_testbed_python" % (runs, machine),
+        )
     sources = trees.of_lock(lock)
     trees.place(path, sources, archives)
     full = disk_full.too_little_left(path)
@@ -238,17 +255,17 @@ def fill(
             "import the programs of the new release",
             [interpreter, "-I", "-c", IMPORT_CHECK, *import_check],
         )
+    executables.write_list(path)
     if sources:
         trees.write_list(path)
     with open(os.path.join(path, "lock.txt"), "w", encoding="utf-8") as stream:
         stream.write(lock)
-    runs, packages = json.loads(call("list what was installed", [interpreter, "-I", "-c", CONTENT]))
     found = {
         "id": os.path.basename(path),
         "version": version,
         "lock_hash": short_hash(lock),
         "python": runs,
-        "packages": {canonical(name): number for name, number in packages.items()},
+        "packages": packages,
         "executable": os.path.realpath(interpreter),
         "collection": collection,
         "built_at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),

@@ -26,6 +26,8 @@ OPTIONS: dict[str, Any] = {
     "locks_dir": {"type": "path"},
     "keep_locks": {"type": "int", "default": 50},
     "min_python": {"type": "str", "default": "3.10"},
+    "lock_pythons": {"type": "list", "elements": "str", "default": []},
+    "lock_architectures": {"type": "list", "elements": "str", "default": []},
     "repositories": {
         "type": "list",
         "elements": "dict",

@@ -13,6 +13,7 @@ import ssl
 import sys
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -69,12 +70,54 @@ class LockError(Exception):
     """The lock cannot be made or must not be used; the text says why, and the fix."""
 
 
+@dataclass(frozen=True)
+class Hosts:
+    """The hosts that a lock is for. All have CPython and Linux.
+
+    :param min_python: the oldest Python, unless ``pythons`` has versions.
+    :param pythons: versions such as 3.11; without them, all from ``min_python`` on.
+    :param architectures: as ``uname -m`` prints them; without them, all.
+    """
+
+    min_python: str
+    pythons: Sequence[str] = ()
+    architectures: Sequence[str] = ()
+
+    def __post_init__(self) -> None:
+        for values, pattern, what in (
+            (self.pythons, r"[0-9]+\.[0-9]+", "version of Python such as 3.11"),
+            (self.architectures, r"\w+", "architecture such as x86_64"),
+        ):
+            for value in values:
+                if not re.fullmatch(pattern, value):
+                    raise LockError("%r is no %s. Fix: write one" % (value, what))
+
+    @property
+    def oldest(self) -> str:
+        return min(self.pythons, key=numbers) if self.pythons else self.min_python
+
+    @property
+    def marker(self) -> str:
+        parts = ["sys_platform == 'linux'", "platform_python_implementation == 'CPython'"]
+        for name, values in (
+            ("python_version", self.pythons),
+            ("platform_machine", self.architectures),
+        ):
+            if values:
+                parts.append("(%s)" % " or ".join("%s == '%s'" % (name, value) for value in values))
+        return " and ".join(parts)
+
+
+def numbers(version: str) -> list[int]:
+    return [int(part) for part in version.split(".")]
+
+
 def obtain(
     path: str,
     requirements: Sequence[str],
     indexes: list[dict[str, Any]],
     constraints: str | None,
-    min_python: str,
+    hosts: Hosts,
     check_mode: bool,
     pins: Sequence[str] = (),
     from_git: Sequence[Mapping[str, Any]] = (),
@@ -101,7 +144,7 @@ def obtain(
         with turn(path + ".lock"):
             text = read(path)
             if text is None:
-                text = make(requirements, indexes, constraints, min_python, pins)
+                text = make(requirements, indexes, constraints, hosts, pins)
                 heading, rest = text.split("\n", 1)
                 text = "\n".join([heading, *source_lines(from_git), rest])
                 with replacing(path, 0o644) as stream:
@@ -164,10 +207,10 @@ def make(
     requirements: Sequence[str],
     indexes: list[dict[str, Any]],
     constraints: str | None,
-    min_python: str,
+    hosts: Hosts,
     pins: Sequence[str] = (),
 ) -> str:
-    """Lock the requirements for all platforms and every Python from ``min_python`` on."""
+    """Lock the requirements for these hosts. A requirement of the lock has their marker."""
     indexes = resolved(indexes)
     uv = find_uv()
     if uv is None:
@@ -177,16 +220,14 @@ def make(
     # only the owner may enter a temporary directory: it protects the credentials
     with tempfile.TemporaryDirectory() as scratch:
         access(scratch, indexes)
-        bound = claimed(uv, requirements, indexes, scratch, min_python)
+        bound = claimed(uv, requirements, indexes, scratch, hosts.oldest)
         write(
             os.path.join(scratch, "pyproject.toml"),
-            project(requirements, bound, indexes, min_python),
+            project(requirements, bound, indexes, hosts),
         )
-        # uv reads this file only, neither that of the login nor that of the machine
-        write(
-            os.path.join(scratch, "uv.toml"),
-            "\n".join(line for index in indexes for line in uv_index(index, "index")),
-        )
+        # an empty file in the place of that of the login and of that of the machine
+        os.mkdir(os.path.join(scratch, "uv"))
+        write(os.path.join(scratch, "uv", "uv.toml"), "")
         write(os.path.join(scratch, "constraints.txt"), limits(constraints, pins))
         # Without its version a lock is for the Python that uv finds, and later ones. The Python is
         # that of Ansible: uv would use the first one on the path, which may be a shim that fails.
@@ -195,7 +236,7 @@ def make(
             "--emit-index-annotation --only-binary :all: --constraint constraints.txt"
         )
         command = [uv, "--directory", scratch, "pip", "compile", *options.split()]
-        command += ["--python", sys.executable, "--python-version", min_python]
+        command += ["--python", sys.executable, "--python-version", hosts.oldest]
         for name in bound:
             command += ["--refresh-package", name]
         try:
@@ -280,8 +321,10 @@ def variables_for_all(indexes: list[dict[str, Any]], scratch: str) -> dict[str, 
     """The variables for a command that asks all indexes: the proxy of pip is for its own index, and
     all others are asked directly."""
     found: dict[str, str | None] = {
+        # only pyproject.toml has environments, and uv would not read them there either
         "UV_NO_CONFIG": None,
-        "UV_CONFIG_FILE": os.path.join(scratch, "uv.toml"),
+        "XDG_CONFIG_HOME": scratch,
+        "XDG_CONFIG_DIRS": scratch,
     }
     for index in indexes:
         found.update(index.get("environment") or {})
@@ -308,7 +351,7 @@ def project(
     requirements: Sequence[str],
     bound: Mapping[str, dict[str, Any]],
     indexes: Iterable[dict[str, Any]],
-    min_python: str,
+    hosts: Hosts,
 ) -> str:
     """The pyproject.toml that uv locks. JSON strings are TOML strings."""
     named = {name_of(requirement) for requirement in requirements}
@@ -316,13 +359,13 @@ def project(
         "[project]",
         'name = "lock"',
         'version = "0"',
-        "requires-python = %s" % json.dumps(">=" + min_python),
+        "requires-python = %s" % json.dumps(">=" + hosts.oldest),
         "dependencies = %s" % json.dumps(list(requirements) + sorted(set(bound) - named)),
+        "[tool.uv]",
+        "environments = %s" % json.dumps([hosts.marker]),
     ]
     for index in indexes:
-        # the project must list the indexes that the sources name
-        if index["packages"]:
-            lines += uv_index(index, "tool.uv.index")
+        lines += uv_index(index)
     lines += ["[tool.uv.sources]"]
     lines += [
         "%s = {index = %s}" % (name, json.dumps(index["name"]))
@@ -331,13 +374,13 @@ def project(
     return "\n".join(lines) + "\n"
 
 
-def uv_index(index: Mapping[str, Any], table: str) -> list[str]:
+def uv_index(index: Mapping[str, Any]) -> list[str]:
     """An index in the format of uv. One that claims names is asked for these only; an unsafe extra
     one before the default."""
     if not index["url"]:
         return []
     lines = [
-        "[[%s]]" % table,
+        "[[tool.uv.index]]",
         "name = %s" % json.dumps(index["name"]),
         "url = %s" % json.dumps(index["url"]),
     ]

@@ -26,7 +26,7 @@ MARKER = re.compile(r"\s*;\s*(?P<marker>.*?)\s*(?P<end>\\?)$")
 OLDEST_GLIBC = 5
 
 
-def applies(marker: str, python: str) -> bool:
+def applies(marker: str, python: str, architecture: str) -> bool:
     """Whether a requirement with this marker is for CPython of that version on Linux."""
     from packaging.markers import Marker
 
@@ -39,18 +39,19 @@ def applies(marker: str, python: str) -> bool:
             "sys_platform": "linux",
             "platform_system": "Linux",
             "os_name": "posix",
+            "platform_machine": architecture,
         }
     )
 
 
-def for_python(requirements: str, python: str) -> str:
-    """The requirements that one Python needs, without markers: pip would evaluate them for its own
+def for_host(requirements: str, python: str, architecture: str) -> str:
+    """The requirements that a Python on a host needs, without markers: pip would evaluate them for its own
     Python."""
     lines, wanted = [], True
     for line in requirements.splitlines():
         if not line[:1].isspace():
             match = MARKER.search(line)
-            wanted = match is None or applies(match["marker"], python)
+            wanted = match is None or applies(match["marker"], python, architecture)
             line = line if match is None else line[: match.start()] + " " + match["end"]
         if wanted:
             lines.append(line)
@@ -94,7 +95,7 @@ def collect(
                     for architecture in architectures:
                         fetch(
                             index,
-                            for_python(requirements, python),
+                            for_host(requirements, python, architecture),
                             python,
                             platforms(architecture, glibc),
                             target,

@@ -14,7 +14,7 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._inventory._va
 
 def missing_collections(values: Values, roles: Iterable[str]) -> Iterator[Problem]:
     for role in roles:
-        for name in _variables.read(role, "meta/main.yml").get("collections") or []:
+        for name in _needed(role):
             if not is_installed(name):
                 yield Problem(
                     "role %s" % role,
@@ -22,6 +22,14 @@ def missing_collections(values: Values, roles: Iterable[str]) -> Iterator[Proble
                     "it is not installed on the controller",
                     "run: ansible-galaxy collection install %s" % name,
                 )
+
+
+def _needed(role: str) -> list[str]:
+    # not `collections` of meta/main.yml: Ansible loads those, and warns of what is not installed
+    path = _variables.ROLES / role / "meta/requirements.yml"
+    if not path.exists():
+        return []
+    return [item["name"] for item in _variables.read(role, "meta/requirements.yml")["collections"]]
 
 
 def is_installed(collection: str) -> bool:

@@ -209,12 +209,21 @@ def wrong_versions(values: Values) -> Iterator[Problem]:
                 yield problem(
                     where, text, "is not a requirement", "write NAME, NAME==VERSION or NAME[EXTRA]"
                 )
-    for name in ("swf_testbed_release_wheelhouse_glibc", "swf_testbed_release_wheelhouse_pythons"):
+    for name in (
+        "swf_testbed_release_wheelhouse_glibc",
+        "swf_testbed_release_wheelhouse_pythons",
+        "swf_testbed_release_lock_pythons",
+    ):
         for item in (values.entries(name) or [values.get(name)]) if values.given(name) else ():
             if isinstance(item, str) and not re.fullmatch(r"[0-9]+\.[0-9]+", item):
                 yield problem(
                     name, item, "is not a version", 'write it as two numbers, such as "3.11"'
                 )
+    for where, item in values.given_items("swf_testbed_release_lock_architectures"):
+        if isinstance(item, str) and not re.fullmatch(r"\w+", item):
+            yield problem(
+                where, item, "is not an architecture", "write it as uname -m prints it: x86_64"
+            )
     python = values.given_value("swf_testbed_python")
     if isinstance(python, str) and not PYTHON.fullmatch(python):
         yield problem(

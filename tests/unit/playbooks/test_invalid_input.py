@@ -155,6 +155,14 @@ INPUTS = {
             {"swf_testbed_release_wheelhouse_pythons": [3.10]},
             "swf_testbed_release_wheelhouse_pythons[0] is not text",
         ),
+        (
+            {"swf_testbed_release_lock_pythons": ["3"]},
+            "swf_testbed_release_lock_pythons is not a version",
+        ),
+        (
+            {"swf_testbed_release_lock_architectures": ["x86-64"]},
+            "swf_testbed_release_lock_architectures[0] is not an architecture",
+        ),
         ({"swf_testbed_environment": "A=1"}, "swf_testbed_environment is not a dictionary"),
         (
             {"swf_testbed_extra_components": [{"name": "mine"}]},
@@ -1026,6 +1034,11 @@ VALID = [
         "swf_testbed_operators": "epic-ops",
     },
     indexes(LAB, PYPI),
+    indexes({**LAB, "url": "http://index.example.org/simple/", "allow_insecure_http": True}),
+    {
+        "swf_testbed_release_lock_pythons": ["3.11"],
+        "swf_testbed_release_lock_architectures": ["x86_64"],
+    },
     git(GIT, {**GIT, "subdirectory": "agents/data"}, swf_testbed_release_git_token=CANARY),
 ]
 

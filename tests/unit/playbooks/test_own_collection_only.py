@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 ROOT = Path(__file__).resolve().parents[3]
 PLAYBOOKS = sorted(str(path) for path in (ROOT / "playbooks").glob("*.yml"))
@@ -65,3 +66,10 @@ def test_the_doctor_asks_for_no_collection_that_the_host_has_no_use_for(playbook
     output = playbook(str(ROOT / "playbooks/doctor.yml"), "-i", str(inventory))[1]
     assert "the instance swf-testbed is not installed" in output
     assert "ansible-galaxy" not in output
+
+
+def test_no_role_lets_ansible_load_a_collection_that_may_not_be_installed():
+    """Ansible searches those of meta/main.yml for each task, and warns; ours are in
+    meta/requirements.yml."""
+    for path in (ROOT / "roles").glob("*/meta/main.yml"):
+        assert "collections" not in yaml.safe_load(path.read_text()), path

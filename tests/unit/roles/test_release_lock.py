@@ -59,6 +59,8 @@ def test_what_goes_into_a_lock_makes_another_one(root, tmp_path):
         "stack": mine,
         "source": {**mine, "swf_testbed_stack_sources": {"x": {"commit": COMMIT[::-1]}}},
         "python": stack(tmp_path, "python", requires={"python": "3.11"}),
+        "pythons": {"swf_testbed_release_lock_pythons": ["3.11"]},
+        "architectures": {"swf_testbed_release_lock_architectures": ["x86_64"]},
         "built": stack(tmp_path, "built", build_from_source=["y"]),
         "limited": stack(tmp_path, "limited", constraints=["y<1"]),
         "files": stack(

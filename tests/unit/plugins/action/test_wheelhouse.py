@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._release.wheelhouse import (
-    for_python,
+    for_host,
     platforms,
 )
 from helpers.index_server import IndexServer, make_wheel, sha256
@@ -123,9 +123,11 @@ def test_requirements_are_judged_for_the_python_of_the_hosts():
         "a==1 ; python_full_version < '3.12' \\\n    --hash=sha256:00\n"
         "a==2 ; python_full_version >= '3.12' \\\n    --hash=sha256:11\n"
     )
-    assert for_python(text, "3.11") == "a==1 \\\n    --hash=sha256:00\n"
-    assert for_python(text, "3.13") == "a==2 \\\n    --hash=sha256:11\n"
-    assert for_python("w==1 ; sys_platform == 'win32' \\\n    --hash=sha256:00\n", "3.11") == "\n"
+    assert for_host(text, "3.11", "x86_64") == "a==1 \\\n    --hash=sha256:00\n"
+    assert for_host(text, "3.13", "x86_64") == "a==2 \\\n    --hash=sha256:11\n"
+    for marker in ("sys_platform == 'win32'", "platform_machine != 'aarch64'"):
+        line = "w==1 ; %s \\\n    --hash=sha256:00\n" % marker
+        assert for_host(line, "3.11", "aarch64") == "\n"
 
 
 def test_wheels_for_an_older_c_library_are_taken_too():

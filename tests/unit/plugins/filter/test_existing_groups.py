@@ -18,7 +18,7 @@ def test_a_pattern_with_a_host_stays():
 
 def test_a_play_at_the_end_of_a_playbook_has_no_host_in_an_inventory_of_services():
     groups = {"all": ["a"], "database": ["a"]}
-    assert existing_groups(groups, "index:testbed", ["a"], "database:redis") == "index:testbed"
+    assert existing_groups(groups, "index:testbed", ["a"], "database:redis") == "all:!all"
     with pytest.raises(AnsibleFilterError):
         existing_groups({"all": ["a"], "web": ["a"]}, "index:testbed", ["a"], "database:redis")
 
@@ -46,7 +46,21 @@ def test_a_host_outside_of_the_limit_does_not_count():
 
 def test_a_check_of_the_syntax_needs_no_inventory(monkeypatch):
     monkeypatch.setattr(context, "CLIARGS", {"syntax": True})
-    assert existing_groups({"all": []}, "index:testbed", []) == "index:testbed"
+    assert existing_groups({"all": []}, "index:testbed", []) == "all:!all"
+
+
+@pytest.mark.parametrize(
+    ("pattern", "there"),
+    [
+        ("testbed:!agents", "testbed"),
+        ("index:broker:testbed", "index:testbed"),
+        ("agents", "all:!all"),
+        ("broker:!testbed", "all:!all"),
+        ("testbed:!index", "testbed:!index"),
+    ],
+)
+def test_a_group_that_does_not_exist_is_left_out(pattern, there):
+    assert existing_groups({"all": ["a"], "testbed": ["a"], "index": []}, pattern) == there
 
 
 def test_the_first_play_of_each_playbook_asks_for_its_groups(root):
@@ -55,3 +69,12 @@ def test_the_first_play_of_each_playbook_asks_for_its_groups(root):
         if path.stem not in ("settle", "place_logins", "publish"):
             plays = yaml.safe_load(path.read_text())
             assert "existing_groups" in plays[0]["hosts"], path.name
+            assert "ansible_play_hosts_all" in plays[0]["hosts"], path.name
+
+
+def test_every_play_leaves_out_groups_that_do_not_exist(root):
+    for path in (root / "playbooks").glob("*.yml"):
+        for item in yaml.safe_load(path.read_text()):
+            hosts = item.get("hosts", "localhost")
+            left_out = "existing_groups(" in hosts or "differing_hosts', '" in hosts
+            assert left_out or hosts == "localhost", path.name

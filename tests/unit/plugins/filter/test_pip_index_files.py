@@ -62,6 +62,17 @@ def test_bad_indexes_are_refused_without_showing_the_secret(change, message):
     )
 
 
+def test_plain_http_needs_consent():
+    there = dict(SWF, url="http://index.example.org:8004/simple/")
+    with pytest.raises(AnsibleFilterError, match="To accept the risk: allow_insecure_http: true"):
+        pip_index_files([there], "/etc/x")
+    files = by_name(pip_index_files([dict(there, allow_insecure_http=True)], "/etc/x"))
+    assert "trusted-host = index.example.org:8004\n" in files["swf.conf"]["content"]
+    # with https, consent has no effect: pip would not verify the certificate of a trusted host
+    files = by_name(pip_index_files([dict(SWF, allow_insecure_http=True)], "/etc/x"))
+    assert "trusted-host" not in files["swf.conf"]["content"]
+
+
 def test_two_logins_for_one_host_are_refused():
     with pytest.raises(AnsibleFilterError, match="one login per host"):
         pip_index_files([SWF, dict(SWF, name="other", token="another")], "/etc/x")

@@ -256,6 +256,15 @@ def test_the_risk_can_be_taken_and_is_warned_of(settle, tmp_path):
     assert "extra-index-url = https://index.example.org/simple/" in (tmp_path / PIP).read_text()
 
 
+def test_plain_http_can_be_accepted_and_is_warned_of(settle, tmp_path):
+    index = dict(LAB, url="http://index.example.org:8004/simple/")
+    assert "would be sent unencrypted" in settle([index])["msg"]
+    answer = settle([dict(index, allow_insecure_http=True)])
+    assert not answer["failed"], answer
+    assert "can read and change the connection to the index lab" in json.dumps(answer["warnings"])
+    assert "trusted-host = index.example.org:8004" in (tmp_path / PIP).read_text()
+
+
 def test_site_scope_is_that_of_one_environment(settle, tmp_path):
     site = tmp_path / "venv"
     site.mkdir()

@@ -7,6 +7,7 @@ from __future__ import annotations
 import concurrent.futures
 import json
 import os
+import socket
 import subprocess
 import sys
 import time
@@ -20,7 +21,10 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._build.install
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._index.configuration import (
     normalised,
 )
-from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._release import lock_file
+from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._release import (
+    lock_file,
+    wheelhouse,
+)
 from helpers.index_server import IndexServer, make_wheel, sha256
 from helpers.run_module import run_module, run_release_build
 
@@ -38,6 +42,9 @@ def two_indexes(tmp_path_factory):
     )
     make_wheel(private, "swf-common-lib", "0.1.0", ["public-thing>=1"])
     make_wheel(public, "public-thing", "1.0")
+    # no index has these two
+    absent = ["absent; sys_platform == 'win32'", "too-old; python_version < '3.11'"]
+    make_wheel(private, "swf-split", "0.1.0", ["public-thing", *absent])
     # what an attacker would publish
     make_wheel(public, "swf-common-lib", "99.0", body="raise SystemExit('dependency confusion')\n")
     make_wheel(public, "swf-testbed", "99.0", body="raise SystemExit('dependency confusion')\n")
@@ -52,9 +59,14 @@ def both_as_indexes(indexes):
     return [indexes[0].as_index("swf", packages=["swf-*"]), indexes[1].as_index("public")]
 
 
-def lock(both, path, requirements=("swf-testbed",), check_mode=False):
+def lock(both, path, requirements=("swf-testbed",), check_mode=False, **hosts):
     return lock_file.obtain(
-        str(path), list(requirements), normalised(both), None, "3.10", check_mode
+        str(path),
+        list(requirements),
+        normalised(both),
+        None,
+        lock_file.Hosts("3.10", **hosts),
+        check_mode,
     )
 
 
@@ -103,6 +115,61 @@ def test_lock_takes_each_name_from_its_own_index(indexes, both, tmp_path):
     # and the public side was never even asked
     assert "public-thing" in indexes[1].asked_for()
     assert "/simple/swf-" not in indexes[1].asked_for()
+
+
+def test_a_lock_is_for_the_hosts_only(both, tmp_path):
+    """An index needs no files for other Pythons and systems than those of the hosts."""
+    with pytest.raises(InstallError, match="no versions of too-old"):
+        lock(both, tmp_path / "all.txt", ["swf-split"])
+    text = lock(
+        both,
+        tmp_path / "lock.txt",
+        ["swf-split"],
+        pythons=["3.13", "3.11"],
+        architectures=["x86_64"],
+    )
+    lines = [line for line in text.splitlines() if "==" in line and line[0] not in "# "]
+    assert [line.split("==")[0] for line in lines] == ["public-thing", "swf-split"]
+    for line in lines:
+        wanted = [
+            wheelhouse.applies(line.split(";")[1].rstrip(" \\"), *host)
+            for host in (("3.11", "x86_64"), ("3.12", "x86_64"), ("3.13", "x86_64"))
+        ]
+        assert wanted == [True, False, True], line
+        assert not wheelhouse.applies(line.split(";")[1].rstrip(" \\"), "3.13", "aarch64")
+    assert lock_file.Hosts("3.10", pythons=["3.13", "3.9"]).oldest == "3.9"
+    with pytest.raises(lock_file.LockError, match="is no version of Python"):
+        lock(both, tmp_path / "wrong.txt", ["swf-split"], pythons=["3.11' or '1' == '1"])
+
+
+@pytest.mark.parametrize("installer", ["uv", pytest.param("pip", marks=pytest.mark.nightly)])
+def test_a_host_that_a_lock_is_not_for_gets_no_release(build, indexes, tmp_path, installer):
+    requirement, digest = tools_lock(indexes).split(" ")
+    other = "%s ; python_version < '3.0' %s" % (requirement, digest)
+    answer = build(lock=other, installer=installer, import_check=[])
+    assert answer["failed"] and "no requirement of the lock is for this host" in answer["msg"]
+    assert "swf_testbed_release_lock_pythons" in answer["msg"], answer
+    assert not [name for name in os.listdir(tmp_path / "root/releases") if name[0] != "."]
+
+
+@pytest.mark.parametrize("installer", ["uv", "pip"])
+def test_plain_http_is_used_with_consent(build, both, tmp_path, installer):
+    """The index has the name of this machine, which is no loopback name for pip and uv."""
+    name = socket.gethostname()
+    try:
+        here = socket.gethostbyname(name).startswith("127.")
+    except OSError:
+        here = False
+    if not here:
+        pytest.skip("the name of this machine does not lead to a loopback address")
+    there = [dict(index, url=index["url"].replace("127.0.0.1", name)) for index in both]
+    with pytest.raises(ValueError, match="allow_insecure_http"):
+        normalised(there)
+    there = [dict(index, allow_insecure_http=True) for index in there]
+    (tmp_path / "access/netrc").write_text("machine %s login reader password %s\n" % (name, TOKEN))
+    public = [{key: index[key] for key in index.keys() - {"username", "token"}} for index in there]
+    answer = build(lock=lock(there, tmp_path / "lock.txt"), indexes=public, installer=installer)
+    assert answer.get("built") == ["tools", "release"], answer
 
 
 def test_lock_is_kept(both, tmp_path):

@@ -121,7 +121,12 @@ def commands_that_are_run(monkeypatch):
 def lock_of_the_controller(folder):
     indexes = normalised([{"name": "pypi"}])
     return lock_file.obtain(
-        str(folder / "lock.txt"), ["only-on-the-mirror"], indexes, None, "3.10", False
+        str(folder / "lock.txt"),
+        ["only-on-the-mirror"],
+        indexes,
+        None,
+        lock_file.Hosts("3.10"),
+        False,
     )
 
 

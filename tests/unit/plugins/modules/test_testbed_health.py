@@ -252,7 +252,7 @@ def test_the_gate_waits_for_evidence_as_long_as_the_component_may_take():
         # the others do not wait as long
         server.pages["/api/"] = 500, "oops"
         seconds, answer = gate(host, server, timeout=1, components=components)
-        assert answer["failed"] and seconds < 4
+        assert answer["failed"] and seconds < 15
 
 
 LATE = """

@@ -57,8 +57,7 @@ def test_a_release_is_read_by_everybody(tmp_path, installer):
             "installer": installer,
             "indexes": [{"name": "wheels", "preset": "directory", "url": str(wheels)}],
         },
-        # a cache that was filled under the same umask: uv links the files of a release to those of
-        # its cache
+        # a cache that was filled under the same umask
         env=dict(os.environ, UV_CACHE_DIR=str(tmp_path / "opt/cache")),
     )
     assert not answer["failed"], answer

@@ -179,6 +179,7 @@ UNARCHIVE = """
 """
 
 
+@pytest.mark.nightly
 def test_the_builtin_modules_cannot_do_it(archive, tmp_path):
     """The reason for this module: copy and unarchive fail in check mode on a bare host, and what
     an interrupted run leaves passes for complete."""
