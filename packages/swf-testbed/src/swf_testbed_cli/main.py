@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import sys
 import time
 import xmlrpc.client
@@ -67,6 +68,15 @@ def _version(wanted: bool) -> None:
     if wanted:
         print(f"swf-testbed {__version__}")
         raise typer.Exit
+
+
+def _complete_program(context: typer.Context, incomplete: str) -> list[str]:
+    """The names of programs for the shell, also of a stopped testbed."""
+    try:
+        programs = _instance(context.params.get("config")).programs()
+    except TestbedError:
+        return []
+    return [program.name for program in programs if program.name.startswith(incomplete)]
 
 
 @app.callback()
@@ -150,7 +160,8 @@ def restart(
     program: Annotated[
         str | None,
         typer.Argument(
-            help="One program. Default: all programs, after reading supervisord.conf again."
+            help="One program. Default: all programs, after reading supervisord.conf again.",
+            autocompletion=_complete_program,
         ),
     ] = None,
     config: Config = None,
@@ -233,8 +244,35 @@ def status(
 
 
 @app.command()
+def env(
+    program: Annotated[
+        str | None,
+        typer.Argument(
+            help="The program. Default: the variables that have the same value in all programs.",
+            autocompletion=_complete_program,
+        ),
+    ] = None,
+    config: Config = None,
+) -> None:
+    """Print the environment of a program, for a shell: eval "$(swf-testbed env)"."""
+    instance = _instance(config)
+    environments = instance.environments()
+    if program is not None and program not in environments:
+        raise lifecycle.unknown_program(program, list(environments), instance)
+    chosen = [environments[program]] if program is not None else list(environments.values())
+    common = set.intersection(*(set(each.items()) for each in chosen)) if chosen else set()
+    for name, value in sorted(common):
+        print(f"export {name}={shlex.quote(value)}")
+
+
+@app.command()
 def logs(
-    program: Annotated[str, typer.Argument(help="The name of the program in `status`.")],
+    program: Annotated[
+        str,
+        typer.Argument(
+            help="The name of the program in `status`.", autocompletion=_complete_program
+        ),
+    ],
     config: Config = None,
     follow: Annotated[
         bool, typer.Option("--follow", "-f", help="Follow the log until Ctrl-C.")
