@@ -27,7 +27,7 @@ requirements:
 """
 
 EXAMPLES = r"""
-# ANSIBLE_STDOUT_CALLBACK=bnlnpps.swf_testbed.progress make site, or in ansible.cfg:
+# in ansible.cfg:
 # [defaults]
 # stdout_callback = bnlnpps.swf_testbed.progress
 """

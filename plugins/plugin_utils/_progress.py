@@ -91,13 +91,13 @@ def line(seconds: float, text: str, end: str, width: int) -> str:
 
 
 def answers(found: Mapping[str, Iterable[str]], width: int) -> list[str]:
-    """The lines of the answers to the question for the state of a host, each with its hosts."""
+    """The lines of the answers to the question for the state of a host, each after its hosts."""
     lines: list[str] = []
     for text, hosts in list(found.items())[:MOST_ANSWERS]:
-        start = "  %s: " % " ".join(text.split())
-        whole = start + hosts_in(hosts, max(width - len(start), NAME_WIDTH))
+        text = " ".join(text.split())
+        room = max(width - len("  : " + text), NAME_WIDTH)
         lines += textwrap.wrap(
-            whole,
+            "  %s: %s" % (hosts_in(hosts, room), text),
             width,
             subsequent_indent="    ",
             break_long_words=False,

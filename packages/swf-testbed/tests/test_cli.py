@@ -971,6 +971,45 @@ class TestLogs:
         assert run("logs", "broker", "-n", "2").stdout == "line 49998 \x1b[1m\nline 49999 \x1b[1m\n"
         assert run("logs", "broker", "-n", "0").stdout == ""
 
+    def test_of_all_programs(self, run: Run, started: Path) -> None:
+        for second, name in enumerate(("monitor", "broker", "data-agent")):
+            with (started.parent / f"logs/{name}.log").open("a") as log:
+                log.write(f'{{"time": "2999-01-01T00:00:0{second}", "message": "m{second}"}}\n')
+        with (started.parent / "logs/data-agent.log").open("a") as log:
+            log.write("its last words")
+        lines = run("logs", "--all", "-n", "4").stdout.splitlines()
+        assert [line.split() for line in lines] == [
+            ["monitor", "00:00:00", "m0"],
+            ["broker", "00:00:01", "m1"],
+            ["data-agent", "00:00:02", "m2"],
+            ["data-agent", "its", "last", "words"],
+        ]
+        assert {line.index("00:00") for line in lines[:3]} == {len("processing-agent") + 2}
+        run("stop")
+        assert "got TERM" in run("logs", "--all", "-n", "100").stdout
+        fails(run("logs", "--all", "-f"), "not running", "start")
+
+    def test_of_all_programs_while_they_write(
+        self, venv_bin: Path, started: Path, folder: Path
+    ) -> None:
+        command = [str(venv_bin / "python"), "-m", "swf_testbed_cli", "logs", "--all", "-f", "-n1"]
+        with subprocess.Popen(
+            command, cwd=folder, env=os.environ | {"HOME": str(folder)}, stdout=subprocess.PIPE
+        ) as process:
+            assert process.stdout
+            process.stdout.readline()
+            for text in ("half of ", "a line\n"):
+                with (started.parent / "logs/broker.log").open("a") as log:
+                    log.write(text)
+                time.sleep(0.7)
+            assert process.stdout.readline().split(maxsplit=1) == [b"broker", b"half of a line\n"]
+            process.send_signal(signal.SIGINT)
+            assert process.wait(timeout=10) == 130
+
+    def test_needs_a_program_or_all(self, run: Run, made: Path) -> None:
+        fails(run("logs"), "either the name of a program or --all", "logs --all")
+        fails(run("logs", "broker", "--all"), "either the name of a program or --all", "logs --all")
+
     def test_after_the_end(self, run: Run, started: Path) -> None:
         run("stop")
         # the shell may write a line about its job, too

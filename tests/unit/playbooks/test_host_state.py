@@ -141,7 +141,7 @@ def test_a_run_without_changes_is_one_remote_call(site):
 def test_the_callback_progress_shows_what_the_question_found(site):
     progress = {"ANSIBLE_STDOUT_CALLBACK": "bnlnpps.swf_testbed.progress"}
     code, output = site.site(**progress)
-    assert code == 0 and "] preflight as the last run left it: one [" in output, output
+    assert code == 0 and "] preflight one: as the last run left it [" in output, output
     assert "] build" not in output and output.count("changed=0") == 1, output
     (site.config / "app.toml").write_text("by hand")
     code, output = site.site(**progress)

@@ -9,6 +9,7 @@ import shlex
 import sys
 import time
 import xmlrpc.client
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -28,6 +29,7 @@ from swf_testbed_cli.health import health_problems
 from swf_testbed_cli.init import initialise
 from swf_testbed_cli.instance import Instance, find_instance, owner
 from swf_testbed_cli.logtail import open_log
+from swf_testbed_cli.logview import MergedLog
 from swf_testbed_cli.lostlogs import lost_log
 from swf_testbed_cli.rpc import NO_FILE, Supervisor
 from swf_testbed_cli.status import read_status
@@ -268,11 +270,15 @@ def env(
 @app.command()
 def logs(
     program: Annotated[
-        str,
+        str | None,
         typer.Argument(
             help="The name of the program in `status`.", autocompletion=_complete_program
         ),
-    ],
+    ] = None,
+    of_all: Annotated[
+        bool,
+        typer.Option("--all", help="Show the logs of all programs as one, in a readable form."),
+    ] = False,
     config: Config = None,
     follow: Annotated[
         bool, typer.Option("--follow", "-f", help="Follow the log until Ctrl-C.")
@@ -285,8 +291,15 @@ def logs(
         typer.Option("--stderr", help="Show the log of standard error, if it is a separate file."),
     ] = False,
 ) -> None:
-    """Show the end of a program's log, also of a stopped testbed."""
+    """Show the end of a program's log, or of all logs, also of a stopped testbed."""
     instance = _instance(config)
+    if of_all == (program is not None):
+        raise TestbedError(
+            "logs needs either the name of a program or --all", instance.command("logs --all")
+        )
+    if program is None:
+        _print_all_logs(instance, lines, follow=follow, stderr=stderr)
+        return
     supervisor: Supervisor | None = None
     daemon_pid: int | None = None
     try:
@@ -331,6 +344,38 @@ def logs(
         ) from None
     if problem:
         raise problem
+
+
+def _print_all_logs(instance: Instance, lines: int, *, follow: bool, stderr: bool) -> None:
+    supervisor: Supervisor | None = Supervisor(instance)
+    try:
+        programs = {
+            found.full_name: (found.stdout_logfile, found.stderr_logfile)
+            for found in read_status(supervisor).programs
+        }
+    except NotRunning:
+        if follow:
+            raise
+        supervisor = None
+        programs = {p.name: (p.stdout_logfile, p.stderr_logfile) for p in instance.programs()}
+    logs = {}
+    for name, paths in programs.items():
+        separate = stderr and bool(paths[1])
+        log = open_log(paths[separate], supervisor, name, stderr=separate)
+        # the daemon refuses to read a log that does not exist
+        with suppress(xmlrpc.client.Fault):
+            if log:
+                log.tail(0)
+                logs[name] = log
+    merged = MergedLog(logs)
+    found = merged.tail(lines, follow=follow)
+    while True:
+        sys.stdout.writelines(f"{line}\n" for line in found)
+        sys.stdout.flush()
+        if not follow:
+            return
+        time.sleep(FOLLOW_SECONDS)
+        found = merged.more()
 
 
 def _check(instance: Instance) -> str:

@@ -56,11 +56,11 @@ def test_the_line_of_a_terminal_has_the_number_of_hosts_also_if_the_task_has_a_l
 def test_each_answer_has_its_hosts():
     hosts = ["host-%02d" % number for number in range(50)]
     assert _progress.answers({"the variables of the inventory changed": hosts}, 80) == [
-        "  the variables of the inventory changed: host-00, host-01, host-02 and 47 more"
+        "  host-00, host-01, host-02 and 47 more: the variables of the inventory changed"
     ]
     assert _progress.answers({"long " * 15: ["a", "b"]}, 80) == [
-        "  " + " ".join(["long"] * 15) + ": a,",
-        "    b",
+        "  a, b: " + " ".join(["long"] * 14),
+        "    long",
     ]
     assert _progress.answers({}, 80) == []
 
