@@ -96,6 +96,8 @@ class CallbackModule(Default):
         self._task = ""
         self._total = 0
         self._finished: set[str] = set()
+        # hosts of the play that have a result
+        self._hosts: set[str] = set()
         # in the whole run: the hosts with a task, and those with a result
         self._started: set[str] = set()
         self._answered: set[str] = set()
@@ -115,14 +117,16 @@ class CallbackModule(Default):
             and not os.environ.get("CI")
             and os.environ.get("TERM", "dumb") != "dumb"
         )
+        if not self._display.verbosity:
+            self._prepare_other_output()
         if self._is_terminal and not self._display.verbosity:
-            self._erase_before_other_output()
             threading.Thread(target=self._show_elapsed_time, daemon=True).start()
 
     # --- the line at the end of a terminal
 
-    def _erase_before_other_output(self) -> None:
-        """Action plugins print, too, and so does Ansible."""
+    def _prepare_other_output(self) -> None:
+        """Action plugins print, too, and so does Ansible: after the name of the phase, and not into the
+        line."""
         usual = self._display.display
 
         @functools.wraps(usual)
@@ -132,6 +136,8 @@ class CallbackModule(Default):
                 return usual(*args, **options)
             with self._line:
                 self._erase()
+                if self._task:
+                    self._enter()
                 return usual(*args, **options)
 
         self._display.display = display  # type: ignore
@@ -181,6 +187,7 @@ class CallbackModule(Default):
         self._total = len(play.get_variable_manager()._inventory.get_hosts(play.hosts))
         self._play_began = time.monotonic()
         self._task = ""
+        self._hosts = set()
         name = play.get_name().strip()
         self._next = _progress.PHASES.get(name, name)
 
@@ -226,10 +233,11 @@ class CallbackModule(Default):
         host, task = host_of(result), task_of(result)
         self._finished.add(host)
         self._answered.add(host)
+        self._hosts.add(host)
         if not fields(result).get("skipped"):
             self._enter()
-            if self._phase:
-                self._phase.hosts.add(host)
+        if self._phase and not self._next:
+            self._phase.hosts |= self._hosts
         self._handle_warnings(fields(result))
         return host, self._names.get(task._uuid) or _progress.task_name(task.get_name())
 
