@@ -12,9 +12,10 @@ author:
 version_added: 0.1.0
 short_description: Show the phases, changes and failures of a run
 description:
-  - Prints a line for each phase of a playbook, a line for each task that changed something, and each
-    cause of a failure once, with its evidence and the fix.
-  - The run ends with a table of the phases, and Ansible's PLAY RECAP.
+  - Prints a line for each phase of a playbook with a result, a line for each task that changed
+    something, and each cause of a failure once, with its evidence and the fix.
+  - The answers of the hosts to M(bnlnpps.swf_testbed.host_state) are grouped, each with its hosts.
+  - The run ends with a table of the phases, if there are several, and Ansible's PLAY RECAP.
   - On a terminal, the last line shows the current task, the number of finished hosts, and the elapsed
     time. Without a terminal, or if the environment variable C(CI) is set, there is no such line.
   - With C(-v), the output is that of the callback P(ansible.builtin.default#callback).
