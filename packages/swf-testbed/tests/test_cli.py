@@ -1121,7 +1121,7 @@ class TestEnv:
     ) -> None:
         found = self.evaluated(run("env", "data-agent").stdout)
         program = folder / "logs/swf-data-agent.env"
-        wait_until(program.exists)
+        wait_until(lambda: program.exists() and program.read_text())
         assert found
         assert {f"{name}={value}" for name, value in found.items()} <= set(
             program.read_text().splitlines()
