@@ -235,7 +235,7 @@ class CallbackModule(Default):
         self._finished.add(host)
         self._answered.add(host)
         self._hosts.add(host)
-        if not fields(result).get("skipped"):
+        if not result.is_skipped():
             self._enter()
         if self._phase and not self._next:
             self._phase.hosts |= self._hosts

@@ -253,13 +253,6 @@ def test_items_of_a_loop(run):
     assert "One or more items failed" not in output
 
 
-def test_what_an_action_prints_is_below_its_phase(run):
-    # it prints before it has a result, which is "skipped"
-    waits = {"ansible.builtin.pause": {"seconds": 1, "prompt": "for a moment"}}
-    output = run.plain([play("Run Redis", task("Wait", **waits))], ("one",))
-    assert output.index("[0:00] services\n") < output.index("for a moment"), output
-
-
 def test_messages_for_people_are_printed(run):
     message = {"ansible.builtin.debug": {"msg": "the monitor: https://lab"}}
     assert "the monitor: https://lab\n" in run.plain([play("Show", task("Show", **message))])
