@@ -88,6 +88,7 @@ class Login:
             ANSIBLE_CONFIG=str(root / "ansible.cfg"),
             ANSIBLE_COLLECTIONS_PATH=str(root / ".ansible/collections"),
             ANSIBLE_NOCOLOR="1",
+            ANSIBLE_STDOUT_CALLBACK="ansible.builtin.default",
             PYTHONDONTWRITEBYTECODE="1",
         )
         command = [str(BIN / "ansible-playbook"), "-i", str(self.inventory)]

@@ -17,6 +17,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from ansible import constants as C
 from ansible import context
 from ansible.errors import AnsibleConnectionFailure, AnsibleError
 from ansible.module_utils.parsing.convert_bool import boolean
@@ -43,6 +44,8 @@ SERVICES = ("database", "broker", "redis", "monitor")
 UNUSABLE = (AnsibleError, ArithmeticError, LookupError, OSError, TypeError, ValueError)
 #: reasons that are shown of one host
 MOST = 8
+#: the callback that prints them itself, without -v
+PROGRESS = "bnlnpps.swf_testbed.progress"
 
 
 class Unanswered(Exception):
@@ -120,11 +123,7 @@ class ActionModule(ActionBase):
         if self._values.text("swf_testbed_release_mode") == "push":
             # the hosts of one platform share a build
             for_all = True
-        shown = reasons[:MOST]
-        if len(reasons) > MOST:
-            shown.append("and %d more" % (len(reasons) - MOST))
-        for reason in shown:
-            Display().display("    %s: %s" % (self._host, reason))
+        self._show(reasons)
         return {
             "changed": False,
             "current": False,
@@ -132,6 +131,17 @@ class ActionModule(ActionBase):
             "add_group": DIFFERS,
             "parent_groups": [ALL] if for_all else [],
         }
+
+    def _show(self, reasons: list[str]) -> None:
+        """Print the reasons, unless the callback does. It prints each of them once for all hosts."""
+        callback = C.config.get_config_value("DEFAULT_STDOUT_CALLBACK")
+        if callback == PROGRESS and not Display().verbosity:
+            return
+        shown = reasons[:MOST]
+        if len(reasons) > MOST:
+            shown.append("and %d more" % (len(reasons) - MOST))
+        for reason in shown:
+            Display().display("    %s: %s" % (self._host, reason))
 
     def _comparable(self) -> _record.Desired:
         """The desired state, if it is known and the inputs of the run are those of its record.

@@ -12,9 +12,10 @@ author:
 version_added: 0.1.0
 short_description: Show the phases, changes and failures of a run
 description:
-  - Prints a line for each phase of a playbook, a line for each task that changed something, and each
-    cause of a failure once, with its evidence and the fix.
-  - The run ends with a table of the phases, and Ansible's PLAY RECAP.
+  - Prints a line for each phase of a playbook with a result, a line for each task that changed
+    something, and each cause of a failure once, with its evidence and the fix.
+  - The answers of the hosts to M(bnlnpps.swf_testbed.host_state) are grouped, each with its hosts.
+  - The run ends with a table of the phases, if there are several, and Ansible's PLAY RECAP.
   - On a terminal, the last line shows the current task, the number of finished hosts, and the elapsed
     time. Without a terminal, or if the environment variable C(CI) is set, there is no such line.
   - With C(-v), the output is that of the callback P(ansible.builtin.default#callback).
@@ -27,7 +28,7 @@ requirements:
 """
 
 EXAMPLES = r"""
-# ANSIBLE_STDOUT_CALLBACK=bnlnpps.swf_testbed.progress make site, or in ansible.cfg:
+# in ansible.cfg:
 # [defaults]
 # stdout_callback = bnlnpps.swf_testbed.progress
 """
@@ -36,6 +37,7 @@ import functools
 import os
 import shutil
 import sys
+import threading
 import time
 from collections.abc import Callable
 from typing import Any
@@ -48,6 +50,10 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils import _progre
 
 ERASE = "\r\x1b[K"
 WIDTH_OF_A_FILE = 80
+SECONDS_OF_A_LINE = 1.0
+#: the action with the answers of the hosts
+QUESTION = "bnlnpps.swf_testbed.host_state"
+CURRENT = "as the last run left it"
 
 
 def brief(method: Callable[..., None]) -> Callable[..., None]:
@@ -82,61 +88,88 @@ class CallbackModule(Default):
 
     def __init__(self) -> None:
         super().__init__()
-        self._began = self._phase_began = time.monotonic()
+        self._began = self._play_began = self._phase_began = time.monotonic()
         self._phases: dict[str, _progress.Phase] = {}
         self._phase: _progress.Phase | None = None
+        # the phase of the play, until one of its tasks has a result
         self._next = ""
         self._names: dict[str, str] = {}
         self._task = ""
         self._total = 0
         self._finished: set[str] = set()
+        # hosts of the play that have a result
+        self._hosts: set[str] = set()
+        # in the whole run: the hosts with a task, and those with a result
+        self._started: set[str] = set()
+        self._answered: set[str] = set()
         # {name of a task: hosts}, printed when the next task starts
         self._changed: dict[str, list[str]] = {}
         self._same: dict[str, list[str]] = {}
+        # {answer to the question for the state of a host: hosts}
+        self._answers: dict[str, list[str]] = {}
         self._causes: list[str] = []
         self._process = os.getpid()
         self._live = False
+        # a line is written by the thread of the results or by that of the elapsed time
+        self._line = threading.RLock()
+        self._ended = threading.Event()
         self._is_terminal = (
             sys.stdout.isatty()
             and not os.environ.get("CI")
             and os.environ.get("TERM", "dumb") != "dumb"
         )
+        if not self._display.verbosity:
+            self._prepare_other_output()
         if self._is_terminal and not self._display.verbosity:
-            self._erase_before_other_output()
+            threading.Thread(target=self._show_elapsed_time, daemon=True).start()
 
     # --- the line at the end of a terminal
 
-    def _erase_before_other_output(self) -> None:
-        """Action plugins print, too, and so does Ansible."""
+    def _prepare_other_output(self) -> None:
+        """Action plugins print, too, and so does Ansible: after the name of the phase, and not into the
+        line."""
         usual = self._display.display
 
         @functools.wraps(usual)
         def display(*args: Any, **options: Any) -> Any:
-            self._erase()
-            return usual(*args, **options)
+            # a worker process has a copy of this object, and no line
+            if os.getpid() != self._process:
+                return usual(*args, **options)
+            with self._line:
+                self._erase()
+                if self._task:
+                    self._enter()
+                return usual(*args, **options)
 
         self._display.display = display  # type: ignore
 
     def _erase(self) -> None:
-        # a worker process has a copy of this object, and no line
-        if self._live and os.getpid() == self._process:
+        if self._live:
             self._live = False
             sys.stdout.write(ERASE)
             sys.stdout.flush()
 
     def _draw(self) -> None:
-        if not self._is_terminal or not self._task or not self._phase:
+        name = self._next or (self._phase.name if self._phase else "")
+        if not self._is_terminal or not self._task or not name:
             return
-        text = "[%s] %s: %s (%d of %d hosts)" % (
-            _progress.elapsed(time.monotonic() - self._began),
-            self._phase.name,
-            self._task,
-            len(self._finished),
-            self._total,
+        text = _progress.line(
+            time.monotonic() - self._began,
+            "%s: %s" % (name, self._task),
+            "(%d of %d hosts)" % (len(self._finished), self._total),
+            self._width() - 1,
         )
-        self._live = True
-        sys.stdout.write(ERASE + text[: self._width() - 1])
-        sys.stdout.flush()
+        with self._line:
+            self._live = True
+            sys.stdout.write(ERASE + text)
+            sys.stdout.flush()
+
+    def _show_elapsed_time(self) -> None:
+        while not self._ended.wait(SECONDS_OF_A_LINE):
+            with self._line:
+                # the first connection to a host may ask whether its key is right: the question stays
+                if self._live and self._started <= self._answered:
+                    self._draw()
 
     def _width(self) -> int:
         return shutil.get_terminal_size().columns if self._is_terminal else WIDTH_OF_A_FILE
@@ -153,24 +186,28 @@ class CallbackModule(Default):
         self._flush()
         self._play = play
         self._total = len(play.get_variable_manager()._inventory.get_hosts(play.hosts))
+        self._play_began = time.monotonic()
+        self._task = ""
+        self._hosts = set()
         name = play.get_name().strip()
         self._next = _progress.PHASES.get(name, name)
 
     def _enter(self) -> None:
-        """Print the name of the phase, with its first task: a play without hosts has none."""
+        """Print the name of the phase, with the first result that is not "skipped": a play may have no
+        hosts, or nothing to do on them."""
         name, self._next = self._next, ""
         if not name or (self._phase and self._phase.name == name):
             return
-        self._leave()
+        self._leave(self._play_began)
         self._phase = self._phases.setdefault(name, _progress.Phase(name))
-        self._phase_began = time.monotonic()
+        self._phase_began = self._play_began
         self._display.display(
             "[%s] %s" % (_progress.elapsed(self._phase_began - self._began), name)
         )
 
-    def _leave(self) -> None:
+    def _leave(self, now: float) -> None:
         if self._phase:
-            self._phase.seconds += time.monotonic() - self._phase_began
+            self._phase.seconds += now - self._phase_began
 
     @brief
     def v2_playbook_on_task_start(self, task: Any, is_conditional: bool) -> None:
@@ -182,7 +219,6 @@ class CallbackModule(Default):
 
     def _start(self, task: Any) -> None:
         self._flush()
-        self._enter()
         # later the name may not be available with its templates replaced
         self._task = self._names[task._uuid] = _progress.task_name(task.get_name())
         self._finished = set()
@@ -190,14 +226,19 @@ class CallbackModule(Default):
 
     @brief
     def v2_runner_on_start(self, host: Any, task: Any) -> None:
-        if self._phase:
-            self._phase.hosts.add(host.get_name())
+        self._started.add(host.get_name())
         self._draw()
 
     def _finish(self, result: Any) -> tuple[str, str]:
         """(host, name of the task)."""
         host, task = host_of(result), task_of(result)
         self._finished.add(host)
+        self._answered.add(host)
+        self._hosts.add(host)
+        if not result.is_skipped():
+            self._enter()
+        if self._phase and not self._next:
+            self._phase.hosts |= self._hosts
         self._handle_warnings(fields(result))
         return host, self._names.get(task._uuid) or _progress.task_name(task.get_name())
 
@@ -217,6 +258,10 @@ class CallbackModule(Default):
                     stderr=of_failures and self.get_option("display_failed_stderr"),
                 )
             found.clear()
+        lines = _progress.answers(self._answers, self._width())
+        if lines:
+            self._display.display("\n".join(lines))
+        self._answers.clear()
 
     # --- results
 
@@ -228,6 +273,9 @@ class CallbackModule(Default):
             self._changed.setdefault(name, []).append(host)
             if self._phase:
                 self._phase.change(host)
+        if task_of(result).action == QUESTION and "current" in found:
+            for answer in found["reasons"] or ([CURRENT] if found["current"] else []):
+                self._answers.setdefault(answer, []).append(host)
         if self._run_is_verbose(result):
             shown = found.get("msg")
             self._clean_results(found, task_of(result).action)
@@ -329,9 +377,11 @@ class CallbackModule(Default):
     def v2_playbook_on_stats(self, stats: Any) -> None:
         if not self._display.verbosity:
             self._flush()
-            self._leave()
+            self._leave(time.monotonic())
             self._task = ""
+            self._ended.set()
             table = _progress.summary(self._phases.values(), self._width())
-            self._display.display("\n".join(["", *table]))
+            if table:
+                self._display.display("\n".join(["", *table]))
         # Molecule's check of idempotence and others read its lines
         super().v2_playbook_on_stats(stats)

@@ -37,9 +37,12 @@ PHASES = {
 }
 #: where a message of ours continues: `Cause. Evidence: ... Fix: ...`
 PARTS = re.compile(r"\s+(?=(?:Evidence|Fix): )")
+#: the mark of an item of a list
+MARK = re.compile(r"(?:-|\d+\.) +")
 #: of the output of a failed command
 LAST_LINES = 20
 NAME_WIDTH = 24
+MOST_ANSWERS = 8
 
 
 @dataclass
@@ -77,13 +80,41 @@ def hosts_in(hosts: Iterable[str], room: int) -> str:
     return ""
 
 
+def line(seconds: float, text: str, end: str, width: int) -> str:
+    """The last line of a terminal: what is running, for how long, and, if the text is too long, its
+    begin and the end of the line."""
+    start = "[%s] " % elapsed(seconds)
+    room = width - len(start) - len(end) - 1
+    if len(text) > room:
+        text = text[: max(room - 3, 0)] + "..."
+    return ("%s%s %s" % (start, text, end))[:width]
+
+
+def answers(found: Mapping[str, Iterable[str]], width: int) -> list[str]:
+    """The lines of the answers to the question for the state of a host, each after its hosts."""
+    lines: list[str] = []
+    for text, hosts in list(found.items())[:MOST_ANSWERS]:
+        text = " ".join(text.split())
+        room = max(width - len("  : " + text), NAME_WIDTH)
+        lines += textwrap.wrap(
+            "  %s: %s" % (hosts_in(hosts, room), text),
+            width,
+            subsequent_indent="    ",
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
+    if len(found) > MOST_ANSWERS:
+        lines.append("  and %d more; -v shows them" % (len(found) - MOST_ANSWERS))
+    return lines
+
+
 def wrapped(text: str, width: int, indent: str) -> list[str]:
     """The lines of a message, each of its parts on a line of its own. Long words stay whole, so that
     a path or a command can be copied."""
     lines: list[str] = []
     for line in text.rstrip().splitlines():
         inner = indent + " " * (len(line) - len(line.lstrip()))
-        for part in PARTS.split(line.strip()):
+        for number, part in enumerate(PARTS.split(line.strip())):
             lines += textwrap.wrap(
                 part,
                 width,
@@ -92,6 +123,10 @@ def wrapped(text: str, width: int, indent: str) -> list[str]:
                 break_long_words=False,
                 break_on_hyphens=False,
             )
+            mark = MARK.match(part)
+            if mark and not number:
+                # the evidence and the fix of an item belong to it
+                inner += " " * len(mark.group())
     return lines
 
 
@@ -115,17 +150,17 @@ def is_printed(text: str, printed: Iterable[str]) -> bool:
 
 
 def summary(phases: Iterable[Phase], width: int) -> list[str]:
-    """A table with a line for each phase."""
+    """A table with a line for each phase, if there are several."""
     phases = list(phases)
-    if not phases:
+    if len(phases) < 2:
         return []
     room = min(NAME_WIDTH, max(len(phase.name) for phase in phases))
-    line = "%%-%ds  %%6s  %%7s  %%7s  %%s" % max(room, len("phase"))
-    lines = [line % ("phase", "time", "hosts", "changes", "changed hosts")]
+    row = "%%-%ds  %%6s  %%7s  %%7s  %%s" % max(room, len("phase"))
+    lines = [row % ("phase", "time", "hosts", "changes", "changed hosts")]
     for phase in phases:
         good = len(phase.hosts - phase.failed)
         hosts = "%d" % good if good == len(phase.hosts) else "%d of %d" % (good, len(phase.hosts))
-        start = line % (
+        start = row % (
             textwrap.shorten(phase.name, room, placeholder="..."),
             elapsed(phase.seconds),
             hosts,
@@ -136,5 +171,5 @@ def summary(phases: Iterable[Phase], width: int) -> list[str]:
     total = sum(phase.seconds for phase in phases)
     changes = sum(sum(phase.changed.values()) for phase in phases)
     everywhere = set().union(*(phase.hosts for phase in phases))
-    lines.append((line % ("all", elapsed(total), len(everywhere), changes, "")).rstrip())
+    lines.append((row % ("all", elapsed(total), len(everywhere), changes, "")).rstrip())
     return lines

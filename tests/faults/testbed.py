@@ -128,6 +128,7 @@ class Testbed:
             os.environ,
             HOME=str(self.home),
             ANSIBLE_NOCOLOR="1",
+            ANSIBLE_STDOUT_CALLBACK="ansible.builtin.default",
             ANSIBLE_HOME=str(self.home / ".ansible"),
             ANSIBLE_COLLECTIONS_PATH=str(ROOT / ".ansible/collections"),
             PYTHONUNBUFFERED="1",

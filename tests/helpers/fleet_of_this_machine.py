@@ -80,6 +80,7 @@ class Fleet:
             HOME=str(self.folder / "home"),
             ANSIBLE_HOME=str(self.folder / "ansible"),
             ANSIBLE_NOCOLOR="1",
+            ANSIBLE_STDOUT_CALLBACK="ansible.builtin.default",
             ANSIBLE_CONFIG=str(ROOT / "ansible.cfg"),
             ANSIBLE_COLLECTIONS_PATH=str(ROOT / ".ansible/collections"),
             ANSIBLE_LOCALHOST_WARNING="0",

@@ -12,6 +12,7 @@ ENVIRONMENT = dict(
     os.environ,
     ANSIBLE_FORCE_COLOR="0",
     ANSIBLE_NOCOLOR="1",
+    ANSIBLE_STDOUT_CALLBACK="ansible.builtin.default",
     ANSIBLE_CONFIG=str(ROOT / "ansible.cfg"),
 )
 

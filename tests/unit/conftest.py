@@ -3,11 +3,14 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
+# tests search for tasks and hosts in the usual output, which ansible.cfg replaces
+os.environ["ANSIBLE_STDOUT_CALLBACK"] = "ansible.builtin.default"
 
 
 @pytest.fixture(scope="session")

@@ -122,6 +122,7 @@ class Fleet:
             env=dict(
                 os.environ,
                 ANSIBLE_NOCOLOR="1",
+                ANSIBLE_STDOUT_CALLBACK="ansible.builtin.default",
                 ANSIBLE_FORCE_COLOR="0",
                 ANSIBLE_CONFIG=str(ROOT / "ansible.cfg"),
                 PYTHONUNBUFFERED="1",

@@ -36,7 +36,12 @@ def uninstall(options, *more):
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         check=False,
-        env=dict(os.environ, ANSIBLE_FORCE_COLOR="0", ANSIBLE_NOCOLOR="1"),
+        env=dict(
+            os.environ,
+            ANSIBLE_FORCE_COLOR="0",
+            ANSIBLE_NOCOLOR="1",
+            ANSIBLE_STDOUT_CALLBACK="ansible.builtin.default",
+        ),
     )
 
 

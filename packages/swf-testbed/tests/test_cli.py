@@ -971,6 +971,45 @@ class TestLogs:
         assert run("logs", "broker", "-n", "2").stdout == "line 49998 \x1b[1m\nline 49999 \x1b[1m\n"
         assert run("logs", "broker", "-n", "0").stdout == ""
 
+    def test_of_all_programs(self, run: Run, started: Path) -> None:
+        for second, name in enumerate(("monitor", "broker", "data-agent")):
+            with (started.parent / f"logs/{name}.log").open("a") as log:
+                log.write(f'{{"time": "2999-01-01T00:00:0{second}", "message": "m{second}"}}\n')
+        with (started.parent / "logs/data-agent.log").open("a") as log:
+            log.write("its last words")
+        lines = run("logs", "--all", "-n", "4").stdout.splitlines()
+        assert [line.split() for line in lines] == [
+            ["monitor", "00:00:00", "m0"],
+            ["broker", "00:00:01", "m1"],
+            ["data-agent", "00:00:02", "m2"],
+            ["data-agent", "its", "last", "words"],
+        ]
+        assert {line.index("00:00") for line in lines[:3]} == {len("processing-agent") + 2}
+        run("stop")
+        assert "got TERM" in run("logs", "--all", "-n", "100").stdout
+        fails(run("logs", "--all", "-f"), "not running", "start")
+
+    def test_of_all_programs_while_they_write(
+        self, venv_bin: Path, started: Path, folder: Path
+    ) -> None:
+        command = [str(venv_bin / "python"), "-m", "swf_testbed_cli", "logs", "--all", "-f", "-n1"]
+        with subprocess.Popen(
+            command, cwd=folder, env=os.environ | {"HOME": str(folder)}, stdout=subprocess.PIPE
+        ) as process:
+            assert process.stdout
+            process.stdout.readline()
+            for text in ("half of ", "a line\n"):
+                with (started.parent / "logs/broker.log").open("a") as log:
+                    log.write(text)
+                time.sleep(0.7)
+            assert process.stdout.readline().split(maxsplit=1) == [b"broker", b"half of a line\n"]
+            process.send_signal(signal.SIGINT)
+            assert process.wait(timeout=10) == 130
+
+    def test_needs_a_program_or_all(self, run: Run, made: Path) -> None:
+        fails(run("logs"), "either the name of a program or --all", "logs --all")
+        fails(run("logs", "broker", "--all"), "either the name of a program or --all", "logs --all")
+
     def test_after_the_end(self, run: Run, started: Path) -> None:
         run("stop")
         # the shell may write a line about its job, too
@@ -1060,6 +1099,93 @@ class TestLogs:
             assert process.wait(10) == 130
         finally:
             process.kill()
+
+
+class TestEnv:
+    @staticmethod
+    def evaluated(output: str) -> dict[str, str]:
+        """The variables of a shell that evaluates it, and has no other ones."""
+        done = subprocess.run(
+            ["/bin/sh", "-c", 'eval "$1"; env -0', "sh", output],
+            env={"PATH": "/usr/bin:/bin"},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        found = dict(item.split("=", 1) for item in done.stdout.split("\0") if item)
+        assert found.pop("PATH") == "/usr/bin:/bin"
+        return {name: value for name, value in found.items() if name not in ("PWD", "_", "SHLVL")}
+
+    def test_a_program_and_a_script_have_the_same(
+        self, run: Run, started: Path, folder: Path
+    ) -> None:
+        found = self.evaluated(run("env", "data-agent").stdout)
+        program = folder / "logs/swf-data-agent.env"
+        wait_until(lambda: program.exists() and program.read_text())
+        assert found
+        assert {f"{name}={value}" for name, value in found.items()} <= set(
+            program.read_text().splitlines()
+        )
+
+    def test_without_a_program_it_has_what_all_programs_share(self, run: Run, made: Path) -> None:
+        names = [program.name for program in Instance(made).programs()]
+        each = [set(self.evaluated(run("env", name).stdout).items()) for name in names]
+        shared = self.evaluated(run("env").stdout)
+        assert set(shared.items()) == set.intersection(*each)
+        assert "SWF_MONITOR_URL" in shared
+
+    def test_it_prints_no_secret(self, run: Run, made: Path) -> None:
+        secrets = [path.read_text().strip() for path in (made.parent / "secrets").iterdir()]
+        for program in Instance(made).programs():
+            output = run("env", program.name).stdout
+            assert not any(secret in output for secret in secrets)
+
+    def test_another_name(self, run: Run, made: Path) -> None:
+        fails(run("env", "data-agnt"), "no program 'data-agnt'; there are: ", "status")
+
+
+class TestCompletion:
+    @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+    def test_names_of_programs_of_a_stopped_testbed(
+        self, venv_bin: Path, made: Path, shell: str
+    ) -> None:
+        completed = [
+            self.complete(venv_bin, shell, f"swf-testbed {command} mo", made.parent)
+            for command in ("logs", "restart", "env")
+        ]
+        assert completed == [["monitor", "monitor-listener"]] * 3
+
+    def test_of_the_testbed_that_is_named(self, venv_bin: Path, made: Path, tmp_path: Path) -> None:
+        made.rename(tmp_path / "supervisord.conf")
+        line = f"swf-testbed logs --config {tmp_path} dat"
+        assert self.complete(venv_bin, "bash", line, Path("/")) == ["data-agent"]
+
+    def test_without_a_testbed_there_are_none(self, venv_bin: Path, folder: Path) -> None:
+        assert self.complete(venv_bin, "bash", "swf-testbed logs mo", folder) == []
+
+    @staticmethod
+    def complete(venv_bin: Path, shell: str, line: str, folder: Path) -> list[str]:
+        """The completions of the last word."""
+        clean = {k: v for k, v in os.environ.items() if not k.startswith(("SWF_", "XDG_"))}
+        done = subprocess.run(
+            [str(venv_bin / "python"), "-m", "swf_testbed_cli"],
+            cwd=folder,
+            env=clean
+            | {
+                "HOME": str(folder),
+                "_SWF_TESTBED_COMPLETE": f"complete_{shell}",
+                "COMP_WORDS": line,
+                "COMP_CWORD": str(line.count(" ")),
+                "_TYPER_COMPLETE_ARGS": line,
+                "_TYPER_COMPLETE_FISH_ACTION": "get-args",
+            },
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=False,
+        )
+        assert done.stderr == ""
+        return re.findall(r"[a-z-]{3,}", done.stdout.replace("_arguments", ""))
 
 
 class TestProvisioned:

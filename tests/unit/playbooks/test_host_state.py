@@ -142,6 +142,19 @@ def test_a_run_without_changes_is_one_remote_call(site):
     ]
 
 
+def test_the_callback_progress_shows_what_the_question_found(site):
+    progress = {"ANSIBLE_STDOUT_CALLBACK": "bnlnpps.swf_testbed.progress"}
+    code, output = site.site(**progress)
+    assert code == 0 and "] preflight one: as the last run left it [" in output, output
+    assert "] build" not in output and output.count("changed=0") == 1, output
+    (site.config / "app.toml").write_text("by hand")
+    code, output = site.site(**progress)
+    assert code == 0 and "as the last run" not in output and " changed: " in output, output
+    # by the callback, and not by the action, too
+    assert output.count("/app.toml has other content") == 1, output
+    asks_once(site)
+
+
 def test_the_question_and_its_answer_are_small(site):
     questions = Questions(site)
     assert questions.reasons() == []

@@ -93,6 +93,7 @@ class Team:
             HOME=str(self.folder / "home"),
             ANSIBLE_HOME=str(self.folder / "ansible"),
             ANSIBLE_NOCOLOR="1",
+            ANSIBLE_STDOUT_CALLBACK="ansible.builtin.default",
             ANSIBLE_COLLECTIONS_PATH=str(ROOT / ".ansible/collections"),
         )
         return subprocess.Popen(

@@ -25,6 +25,8 @@ from swf_testbed_cli.unit import Unit
 
 FILE_NAME = "supervisord.conf"
 DEFAULT_INSTANCE = "swf-testbed"
+#: variables of a program that a script has from its own shell
+OF_A_LOGIN = frozenset(("HOME", "LOGNAME", "PATH", "USER", "VIRTUAL_ENV"))
 
 
 def instance_name(environment: Mapping[str, str]) -> str:
@@ -264,6 +266,19 @@ class Instance:
             name = section.partition(":")[2]
             found.append(Program(name, *(str(self.folder / log) if log else "" for log in logs)))
         return found
+
+    def environments(self) -> dict[str, dict[str, str]]:
+        """The variables of each program, without those of the login."""
+        return {
+            section.partition(":")[2]: {
+                name: value
+                for name, value in (
+                    self._environment("supervisord") | self._environment(section)
+                ).items()
+                if name not in OF_A_LOGIN
+            }
+            for section in self._program_sections()
+        }
 
     def _program_sections(self) -> list[str]:
         return [name for name in self._parser.sections() if re.match("program:.", name)]

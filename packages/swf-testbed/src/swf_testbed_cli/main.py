@@ -5,9 +5,11 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import sys
 import time
 import xmlrpc.client
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -27,6 +29,7 @@ from swf_testbed_cli.health import health_problems
 from swf_testbed_cli.init import initialise
 from swf_testbed_cli.instance import Instance, find_instance, owner
 from swf_testbed_cli.logtail import open_log
+from swf_testbed_cli.logview import MergedLog
 from swf_testbed_cli.lostlogs import lost_log
 from swf_testbed_cli.rpc import NO_FILE, Supervisor
 from swf_testbed_cli.status import read_status
@@ -67,6 +70,15 @@ def _version(wanted: bool) -> None:
     if wanted:
         print(f"swf-testbed {__version__}")
         raise typer.Exit
+
+
+def _complete_program(context: typer.Context, incomplete: str) -> list[str]:
+    """The names of programs for the shell, also of a stopped testbed."""
+    try:
+        programs = _instance(context.params.get("config")).programs()
+    except TestbedError:
+        return []
+    return [program.name for program in programs if program.name.startswith(incomplete)]
 
 
 @app.callback()
@@ -150,7 +162,8 @@ def restart(
     program: Annotated[
         str | None,
         typer.Argument(
-            help="One program. Default: all programs, after reading supervisord.conf again."
+            help="One program. Default: all programs, after reading supervisord.conf again.",
+            autocompletion=_complete_program,
         ),
     ] = None,
     config: Config = None,
@@ -233,8 +246,39 @@ def status(
 
 
 @app.command()
+def env(
+    program: Annotated[
+        str | None,
+        typer.Argument(
+            help="The program. Default: the variables that have the same value in all programs.",
+            autocompletion=_complete_program,
+        ),
+    ] = None,
+    config: Config = None,
+) -> None:
+    """Print the environment of a program, for a shell: eval "$(swf-testbed env)"."""
+    instance = _instance(config)
+    environments = instance.environments()
+    if program is not None and program not in environments:
+        raise lifecycle.unknown_program(program, list(environments), instance)
+    chosen = [environments[program]] if program is not None else list(environments.values())
+    common = set.intersection(*(set(each.items()) for each in chosen)) if chosen else set()
+    for name, value in sorted(common):
+        print(f"export {name}={shlex.quote(value)}")
+
+
+@app.command()
 def logs(
-    program: Annotated[str, typer.Argument(help="The name of the program in `status`.")],
+    program: Annotated[
+        str | None,
+        typer.Argument(
+            help="The name of the program in `status`.", autocompletion=_complete_program
+        ),
+    ] = None,
+    of_all: Annotated[
+        bool,
+        typer.Option("--all", help="Show the logs of all programs as one, in a readable form."),
+    ] = False,
     config: Config = None,
     follow: Annotated[
         bool, typer.Option("--follow", "-f", help="Follow the log until Ctrl-C.")
@@ -247,8 +291,15 @@ def logs(
         typer.Option("--stderr", help="Show the log of standard error, if it is a separate file."),
     ] = False,
 ) -> None:
-    """Show the end of a program's log, also of a stopped testbed."""
+    """Show the end of a program's log, or of all logs, also of a stopped testbed."""
     instance = _instance(config)
+    if of_all == (program is not None):
+        raise TestbedError(
+            "logs needs either the name of a program or --all", instance.command("logs --all")
+        )
+    if program is None:
+        _print_all_logs(instance, lines, follow=follow, stderr=stderr)
+        return
     supervisor: Supervisor | None = None
     daemon_pid: int | None = None
     try:
@@ -293,6 +344,38 @@ def logs(
         ) from None
     if problem:
         raise problem
+
+
+def _print_all_logs(instance: Instance, lines: int, *, follow: bool, stderr: bool) -> None:
+    supervisor: Supervisor | None = Supervisor(instance)
+    try:
+        programs = {
+            found.full_name: (found.stdout_logfile, found.stderr_logfile)
+            for found in read_status(supervisor).programs
+        }
+    except NotRunning:
+        if follow:
+            raise
+        supervisor = None
+        programs = {p.name: (p.stdout_logfile, p.stderr_logfile) for p in instance.programs()}
+    logs = {}
+    for name, paths in programs.items():
+        separate = stderr and bool(paths[1])
+        log = open_log(paths[separate], supervisor, name, stderr=separate)
+        # the daemon refuses to read a log that does not exist
+        with suppress(xmlrpc.client.Fault):
+            if log:
+                log.tail(0)
+                logs[name] = log
+    merged = MergedLog(logs)
+    found = merged.tail(lines, follow=follow)
+    while True:
+        sys.stdout.writelines(f"{line}\n" for line in found)
+        sys.stdout.flush()
+        if not follow:
+            return
+        time.sleep(FOLLOW_SECONDS)
+        found = merged.more()
 
 
 def _check(instance: Instance) -> str:

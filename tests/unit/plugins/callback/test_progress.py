@@ -43,6 +43,7 @@ SITE = (
         task("Find the paths", **{"ansible.builtin.set_fact": {"a": 1}}),
     ),
     play("Serve the private package index", task("Serve it"), hosts="index"),
+    play("Open the firewall", task("Open the ports", when=False)),
     play(
         "Build the release on every host",
         task("Install the release", when="inventory_hostname != 'one'"),
@@ -173,6 +174,25 @@ def test_on_a_terminal_the_last_line_shows_the_task(run):
     assert shown.strip() == SHOWN.split("PLAY RECAP")[0].strip()
     # no other escape: NO_COLOR
     assert set(re.findall(r"\x1b\[[0-9;]*\w", output)) == {"\x1b[K"}
+
+
+def test_the_elapsed_time_goes_on_while_a_task_runs(run):
+    local = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
+    waits = {"ansible.builtin.command": "sleep 3.5"}
+    waiting = dict(play("Run Redis", task("Connect"), task("Start it", **waits)), vars=local)
+    output = run.terminal([waiting], ("one",))
+    times = re.findall(r"\r\x1b\[K\[0:(\d\d)\] services: Start it \(0 of 1 hosts\)", output)
+    assert len(set(times)) >= 3, output
+
+
+def test_a_question_of_the_first_connection_stays_on_the_terminal(run):
+    local = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
+    waits = {"ansible.builtin.command": "sleep 2.5"}
+    output = run.terminal(
+        [dict(play("Run Redis", task("Start it", **waits)), vars=local)], ("one",)
+    )
+    # of the task and of the host, and none for the time
+    assert output.count("services: Start it (0 of 1 hosts)") == 2, output
 
 
 def test_a_terminal_of_ci_has_no_such_line(run):

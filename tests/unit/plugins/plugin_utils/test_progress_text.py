@@ -38,10 +38,42 @@ def test_the_lines_of_a_message_stay_and_long_words_are_whole():
     assert _progress.wrapped(text, 40, "  ") == [
         "  2 problems:",
         "    - a is wrong.",
-        "    Evidence: b.",
-        "    Fix: write",
-        "      " + path,
+        "      Evidence: b.",
+        "      Fix: write",
+        "        " + path,
     ]
+
+
+def test_the_line_of_a_terminal_has_the_number_of_hosts_also_if_the_task_has_a_long_name():
+    assert _progress.line(61, "build: Install", "(1 of 2 hosts)", 79) == (
+        "[1:01] build: Install (1 of 2 hosts)"
+    )
+    shown = _progress.line(5, "build: " + "x" * 90, "(1 of 2 hosts)", 79)
+    assert len(shown) == 79 and shown.endswith("xxx... (1 of 2 hosts)")
+    assert len(_progress.line(5, "build: Install", "(1 of 2 hosts)", 10)) == 10
+
+
+def test_each_answer_has_its_hosts():
+    hosts = ["host-%02d" % number for number in range(50)]
+    assert _progress.answers({"the variables of the inventory changed": hosts}, 80) == [
+        "  host-00, host-01, host-02 and 47 more: the variables of the inventory changed"
+    ]
+    assert _progress.answers({"long " * 15: ["a", "b"]}, 80) == [
+        "  a, b: " + " ".join(["long"] * 14),
+        "    long",
+    ]
+    assert _progress.answers({}, 80) == []
+
+
+def test_of_many_answers_the_first_are_shown():
+    lines = _progress.answers({"file %d differs" % number: ["a"] for number in range(10)}, 80)
+    assert len(lines) == 9 and lines[-1] == "  and 2 more; -v shows them"
+
+
+def test_one_phase_has_no_table():
+    verify = _progress.Phase("verify")
+    assert _progress.summary([verify], 80) == []
+    assert len(_progress.summary([verify, _progress.Phase("build")], 80)) == 4
 
 
 @pytest.mark.parametrize(
