@@ -24,8 +24,10 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._held_secrets 
     DIGEST_KEY,
     LOGIN,
     LOGINS,
+    USER,
     HeldSecrets,
     label,
+    password_file,
 )
 
 
@@ -90,6 +92,9 @@ def refusal(records: list[dict[str, Any]], held: HeldSecrets, host: str) -> str 
                 else "copy secrets/%s.json of that directory to %s/secrets"
                 % (LOGINS, held.directory)
                 if all(name.startswith(LOGIN) for name in found)
+                else "copy the files secrets/%s* of that directory to %s/secrets"
+                % (password_file(""), held.directory)
+                if all(name.startswith(USER) for name in found)
                 else "copy that directory to %s; or run make export-secrets there, and use the vault "
                 "file (docs/how-to/team.md)" % held.directory
             )
