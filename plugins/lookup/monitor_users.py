@@ -36,9 +36,11 @@ options:
 EXAMPLES = r"""
 - name: Place the accounts of the monitor
   ansible.builtin.copy:
-    content: "{{ query('bnlnpps.swf_testbed.monitor_users', [{'name': 'alice'}], key=my_key, directory='~/.app/secrets')[0] | to_json }}"
+    content: "{{ accounts | to_json }}"
     dest: /etc/app/users.json
     mode: "0600"
+  vars:
+    accounts: "{{ lookup('bnlnpps.swf_testbed.monitor_users', my_users, key=my_key, directory='~/.app', wantlist=True)[0] }}"
 """
 
 RETURN = r"""

@@ -130,13 +130,6 @@ def of_accounts(name: str, key: str, values: Values) -> Iterator[Problem]:
                     "has characters that the files of the broker cannot contain",
                     "use letters, digits and _.@-",
                 )
-            if name == OF_THE_MONITOR and user and not MONITOR_USER.fullmatch(user):
-                yield problem(
-                    where + "name",
-                    user,
-                    "has characters that a name of the monitor cannot contain",
-                    "use letters, digits and @._+-, with a letter or a digit at the beginning",
-                )
             if user in seen:
                 yield problem(
                     where + "name", user, "is listed twice", "give each account a different name"
@@ -147,18 +140,8 @@ def of_accounts(name: str, key: str, values: Values) -> Iterator[Problem]:
             account.get(key),
             purpose="index_token" if key == "token" else "broker_password",
         )
-        password = account.get(key)
-        if (
-            name == OF_THE_MONITOR
-            and isinstance(password, str)
-            and 0 < len(password) < SHORTEST_PASSWORD
-        ):
-            yield Problem(
-                where + key,
-                "is too short",
-                "it has %d characters and needs at least %d" % (len(password), SHORTEST_PASSWORD),
-                "write a longer one, or remove the line, and one is generated",
-            )
+        if name == OF_THE_MONITOR:
+            yield from of_monitor_user(where, user, account.get(key))
         if account.get("rights") == []:
             yield problem(where + "rights", [], "is empty", "write [read], or [read, upload]")
     if (
@@ -172,6 +155,23 @@ def of_accounts(name: str, key: str, values: Values) -> Iterator[Problem]:
             "lists no user with permission to publish swf_testbed_package_index_sources",
             "no account has the right upload",
             "add rights: [read, upload] to one of them",
+        )
+
+
+def of_monitor_user(where: str, user: Any, password: Any) -> Iterator[Problem]:
+    if isinstance(user, str) and user and not MONITOR_USER.fullmatch(user):
+        yield problem(
+            where + "name",
+            user,
+            "has characters that a name of the monitor cannot contain",
+            "use letters, digits and @._+-, with a letter or a digit at the beginning",
+        )
+    if isinstance(password, str) and 0 < len(password) < SHORTEST_PASSWORD:
+        yield Problem(
+            where + "password",
+            "is too short",
+            "it has %d characters and needs at least %d" % (len(password), SHORTEST_PASSWORD),
+            "write a longer one, or remove the line, and one is generated",
         )
 
 
