@@ -55,7 +55,8 @@ def others(record: dict[str, Any], held: HeldSecrets) -> dict[str, str]:
 
     A controller with the digest key may replace secrets. It must not restore a former secret that
     another controller has replaced: it does not have that change yet. It must not remove a login of
-    a developer that it has not revoked, nor restore a revoked one.
+    a developer that it has not revoked, nor restore a revoked one. It must not generate another
+    password for an account of the monitor; only the last controller may.
     """
     entitled = held.get(DIGEST_KEY) == record["key"]
     outdated = where(record["changed_by"]) != where(here(held.directory))
@@ -67,7 +68,7 @@ def others(record: dict[str, Any], held: HeldSecrets) -> dict[str, str]:
             continue
         if outdated and mine in record["former"].get(name, ()):
             found[name] = "has a former value"
-        elif not entitled or held.lost(name):
+        elif not entitled or (held.lost(name) and (outdated or not name.startswith(USER))):
             found[name] = "has another value" if mine else "is missing"
     for name in set(record["former"]) - set(record["secrets"]):
         login = held.get(name) if name.startswith(LOGIN) and outdated else None

@@ -21,7 +21,7 @@ logger = logging.getLogger(__name__)
 #: has its own number of iterations, and so end all logins of the account.
 LISTED = "listed$"
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9@._+-]{0,149}")
-HASH = re.compile(r"pbkdf2_sha256\$[0-9]{6,8}\$[A-Za-z0-9]{8,64}\$[A-Za-z0-9+/]{43}=")
+HASH = re.compile(r"pbkdf2_sha256\$[0-9]{6,8}\$[A-Za-z0-9]{8,40}\$[A-Za-z0-9+/]{43}=")
 
 
 def read(path: Path) -> dict[str, str]:

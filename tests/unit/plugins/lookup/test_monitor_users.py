@@ -98,5 +98,8 @@ def test_a_controller_does_not_generate_another_password(tmp_path):
         in text
     )
     assert "bob" not in text
+    # the controller itself generates a new one after the file was deleted
+    (first / "secrets/monitor_user_alice").unlink()
+    assert refusal([record], mine, "lab") is None
     # an account may be removed, and a password of the inventory may be changed
     assert refusal([record], held(second, dict(GIVEN, password="another password")), "lab") is None
