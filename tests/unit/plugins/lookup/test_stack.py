@@ -179,19 +179,10 @@ def test_rate_size_run_length_retention_and_log_level_are_variables(name, progra
     ("given", "required"),
     [
         ({}, False),
-        ({"swf_testbed_monitor_url": "http://[::1]:8002"}, False),
-        ({"swf_testbed_monitor_url": "https://monitor.example.org"}, True),
-        (
-            {
-                "swf_testbed_monitor_url": "https://monitor.example.org",
-                "swf_testbed_monitor_login_required": False,
-            },
-            False,
-        ),
         ({"swf_testbed_monitor_login_required": True}, True),
     ],
 )
-def test_off_loopback_the_monitor_requires_a_login(given, required):
+def test_the_monitor_gets_the_settings_of_its_logins(given, required):
     proxies = {"swf_testbed_monitor_trusted_proxies": ["192.0.2.1", "::1"]}
     programs = look_up(stack, "programs", **given, **proxies)
     (found,) = (item["environment"] for item in programs if item["role"] == "monitor")
