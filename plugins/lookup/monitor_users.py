@@ -58,10 +58,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from ansible.errors import AnsibleError
-from ansible.plugins.loader import lookup_loader
 from ansible.plugins.lookup import LookupBase
 from ansible.utils.display import Display
 
+from ansible_collections.bnlnpps.swf_testbed.plugins.lookup.secret import read_or_make
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._common.text import not_text
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._held_secrets import (
     password_file,
@@ -110,10 +110,16 @@ class LookupModule(LookupBase):
         directory = os.path.expanduser(self.get_option("directory"))
         path = os.path.join(directory, password_file(name))
         new = not os.path.exists(path)
-        secret = lookup_loader.get("bnlnpps.swf_testbed.secret", self._loader, self._templar)
-        (password,) = secret.run([password_file(name)], variables, directory=directory)
+        check_mode = bool((variables or {}).get("ansible_check_mode"))
+        try:
+            password = read_or_make(directory, password_file(name), check_mode)
+        except (OSError, ValueError) as error:
+            raise AnsibleError(
+                "monitor_users: cannot read or create %s on the controller. Evidence: %s. Fix: check "
+                "the directory and its permissions" % (path, error)
+            ) from error
         if new and os.path.exists(path):
             Display().display(
                 "    The password of %s for the monitor was generated: %s" % (name, path)
             )
-        return str(password)
+        return password

@@ -11,9 +11,9 @@ import stat
 import pytest
 from ansible.errors import AnsibleError
 from ansible.parsing.dataloader import DataLoader
-from ansible.plugins.loader import lookup_loader
 from ansible.template import Templar
 
+from ansible_collections.bnlnpps.swf_testbed.plugins.lookup import monitor_users
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._held_secrets import HeldSecrets
 from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._provenance_check import (
     digests,
@@ -26,10 +26,11 @@ GIVEN = {"name": "bob", "password": "correct horse battery"}
 
 def accounts(folder, *users, key="a key", **variables):
     loader = DataLoader()
-    lookup = lookup_loader.get(
-        "bnlnpps.swf_testbed.monitor_users", loader, Templar(loader=loader, variables={})
-    )
-    return lookup.run([list(users)], variables, key=key, directory=str(folder / "secrets"))[0]
+    lookup = monitor_users.LookupModule(loader=loader)
+    # Ansible's loader, which reads the options, does not find what Python has imported
+    lookup.set_options = lambda **_options: None
+    lookup.get_option = {"key": key, "directory": str(folder / "secrets")}.__getitem__
+    return lookup.run([list(users)], variables)[0]
 
 
 def fits(password, hashed):
