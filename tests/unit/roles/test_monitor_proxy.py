@@ -258,12 +258,6 @@ def test_only_the_standard_port_of_https_has_one_for_http(site):
     )
     text = (nginx.folder / "site.conf").read_text()
     assert "listen 192.0.2.1:80;" in text and "listen [2001:db8::1]:80;" in text
-    nginx.render(
-        swf_testbed_monitor_url="https://monitor.example.org",
-        swf_testbed_monitor_proxy_redirect=False,
-        swf_testbed_layout={"state_dir": "/x"},
-    )
-    assert ":80;" not in (nginx.folder / "site.conf").read_text()
 
 
 def test_the_public_testbed_below_a_path(site, tmp_path):
