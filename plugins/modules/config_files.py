@@ -143,7 +143,7 @@ options:
     description:
       - The secrets in the files, of V(index_token), V(broker_password), V(database_password),
         V(redis_password), V(monitor_secret_key), V(api_token), V(issued_logins),
-        V(ca), V(index_ca), and V(tls-SERVICE) for certificates of the lab's CA. Keyed digests of the secrets
+        V(monitor_users), V(ca), V(index_ca), and V(tls-SERVICE) for certificates of the lab's CA. Keyed digests of the secrets
         that the controller has are recorded with O(manifest), so that the host detects a controller
         with other secrets.
       - Every task with O(manifest) that changes a host also records the controller and the time.

@@ -44,7 +44,10 @@ options:
     type: bool
     default: false
   config:
-    description: Configuration of the supervisord of this host, for O(probes).
+    description:
+      - Configuration of the supervisord of this host, for O(probes).
+      - The file C(secrets/api_token) in its directory has the token for a monitor that requires a
+        login. Only O(url) and O(summary_url) get it, and no server to which they redirect.
     type: path
   probes:
     description: The probes of this host, as C(health.probes) in a stack file.
@@ -146,6 +149,7 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._instance.heal
     problems,
     set_aside,
     silent_agents,
+    token_of,
 )
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._instance.namespace import (
     with_namespace,
@@ -186,6 +190,7 @@ class Question:
         self.answer: dict[str, Any] | None = None
         self.first: dict[str, Any] | None = None
         self.elsewhere: list[str] = []
+        self.token = token_of(options["config"])
         self.probes = Probes(options["probes"], options["components"], options["ca_cert"])
         self.limits = {
             item["name"]: float(item["start_timeout"])
@@ -212,11 +217,11 @@ class Question:
         found: list[str] = []
         if options["url"]:
             url = with_namespace(options["url"], options["config"])
-            self.answer, wrong = ask(url, options["ca_cert"])
+            self.answer, wrong = ask(url, options["ca_cert"], self.token)
             found += self.health_problems(wrong)
         mine = agents(options["programs"], options["components"])
         if options["summary_url"] and (mine or options["flow"]):
-            summary, wrong = ask_summary(options["summary_url"], options["ca_cert"])
+            summary, wrong = ask_summary(options["summary_url"], options["ca_cert"], self.token)
             if summary is None:
                 return [*found, str(wrong)]
             found += [problem for problem in (agent.problem(summary) for agent in mine) if problem]

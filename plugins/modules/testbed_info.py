@@ -43,7 +43,7 @@ options:
   health_url:
     description:
       - Address of the monitor's health page, on a host that runs the monitor. The CA certificates
-        of the last one of O(instances) verify it.
+        of the last one of O(instances) verify it, and it gets the API token of that instance.
     type: str
   summary_url:
     description:
@@ -179,6 +179,7 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.writes i
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._instance.health import (
     ask,
     problems,
+    token_of,
 )
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._instance.namespace import (
     with_namespace,
@@ -216,13 +217,14 @@ def health_problems(
     """(whether there was something to ask, what the monitor reports and the failed probes, the
     judgement of a central monitor)."""
     ca_file, components = state.places["ca_file"], options["components"]
+    token = token_of(state.places["supervisord_conf"])
     central = None
     found = []
     if options["health_url"]:
         url = with_namespace(options["health_url"], state.places["supervisord_conf"])
-        found += problems(*ask(url, ca_file), components)
+        found += problems(*ask(url, ca_file, token), components)
     if options["summary_url"]:
-        central, lines = judged(options["summary_url"], ca_file, state.processes, components)
+        central, lines = judged(options["summary_url"], ca_file, token, state.processes, components)
         found += lines
     probes = Probes(options["probes"], components, ca_file)
     found += [message(item) for _name, item in probes.findings(state.client, state.processes)]

@@ -42,6 +42,10 @@ DIGEST_KEY = "digest_key"
 #: the logins of developers, in swf_testbed_issued_logins. The secret of one is login-NAME
 LOGINS = "issued_logins"
 LOGIN = "login-"
+#: the accounts of the monitor, in swf_testbed_monitor_users. The password of one is
+#: monitor-user-NAME
+USERS = "monitor_users"
+USER = "monitor-user-"
 #: CAs, which are identified by their public keys: {name: variable with the path of their file}
 AUTHORITIES = {"ca": "swf_testbed_ca_cert", "index_ca": "swf_testbed_index_ca_cert"}
 #: certificate and key of a service, issued by the lab CA: tls-SERVICE, the name of the file without
@@ -81,6 +85,8 @@ class HeldSecrets:
         if name.startswith(LOGIN):
             login = self._logins().get(name[len(LOGIN) :])
             return json.dumps(login, sort_keys=True) if login else None
+        if name.startswith(USER):
+            return self._password(name[len(USER) :])
         if name in AUTHORITIES:
             path = self.variable(AUTHORITIES[name])
             return public_keys(text_of(os.path.expanduser(path))) if path else None
@@ -91,20 +97,45 @@ class HeldSecrets:
         return {item["login"]: item for item in found} if isinstance(found, list) else {}
 
     def expanded(self, names: Iterable[str]) -> list[str]:
-        """The names of secrets, with those of the single logins instead of the list."""
-        logins = [LOGIN + name for name in self._logins()]
-        return [item for name in names for item in (logins if name == LOGINS else [name])]
+        """The names of secrets, with those of the single logins and accounts instead of the
+        lists."""
+        lists = {
+            LOGINS: [LOGIN + name for name in self._logins()],
+            USERS: [USER + name for name in self._users()],
+        }
+        return [item for name in names for item in lists.get(name, [name])]
+
+    def _users(self) -> dict[str, Any]:
+        found = self.variable("swf_testbed_" + USERS)
+        return {item["name"]: item for item in found} if isinstance(found, list) else {}
+
+    def _password(self, name: str) -> str | None:
+        """The password of an account, given or generated; None if there is no such account."""
+        user = self._users().get(name)
+        if user is None or user.get("password") is not None:
+            return user and str(user["password"])
+        found = text_of(os.path.join(self.directory, "secrets", password_file(name)))
+        return found and found.strip()
 
     def lost(self, name: str) -> bool:
-        """Whether this controller would remove a login that it has not revoked. A list in the
-        inventory is all that there is."""
+        """Whether this controller would remove a login that it has not revoked, or generate another
+        password for an account. A list in the inventory is all that there is of logins."""
+        if name.startswith(USER):
+            return name[len(USER) :] in self._users() and not self.get(name)
         if not name.startswith(LOGIN) or self.get(name) or self.is_set("swf_testbed_" + LOGINS):
             return False
         return IssuedLogins(self.directory).revoked(name[len(LOGIN) :]) is None
 
 
+def password_file(name: str) -> str:
+    """The name of the file with the generated password of an account of the monitor."""
+    return "monitor_user_" + name
+
+
 def label(name: str) -> str:
     """The name of a secret in messages."""
+    if name.startswith(USER):
+        return "the password of %s in swf_testbed_monitor_users" % name[len(USER) :]
     if name.startswith(LOGIN):
         return "the login %s of swf_testbed_issued_logins" % name[len(LOGIN) :]
     if name in AUTHORITIES:

@@ -24,8 +24,10 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.plugin_utils._held_secrets 
     DIGEST_KEY,
     LOGIN,
     LOGINS,
+    USER,
     HeldSecrets,
     label,
+    password_file,
 )
 
 
@@ -53,7 +55,8 @@ def others(record: dict[str, Any], held: HeldSecrets) -> dict[str, str]:
 
     A controller with the digest key may replace secrets. It must not restore a former secret that
     another controller has replaced: it does not have that change yet. It must not remove a login of
-    a developer that it has not revoked, nor restore a revoked one.
+    a developer that it has not revoked, nor restore a revoked one. It must not generate another
+    password for an account of the monitor; only the last controller may.
     """
     entitled = held.get(DIGEST_KEY) == record["key"]
     outdated = where(record["changed_by"]) != where(here(held.directory))
@@ -65,7 +68,7 @@ def others(record: dict[str, Any], held: HeldSecrets) -> dict[str, str]:
             continue
         if outdated and mine in record["former"].get(name, ()):
             found[name] = "has a former value"
-        elif not entitled or held.lost(name):
+        elif not entitled or (held.lost(name) and (outdated or not name.startswith(USER))):
             found[name] = "has another value" if mine else "is missing"
     for name in set(record["former"]) - set(record["secrets"]):
         login = held.get(name) if name.startswith(LOGIN) and outdated else None
@@ -90,6 +93,9 @@ def refusal(records: list[dict[str, Any]], held: HeldSecrets, host: str) -> str 
                 else "copy secrets/%s.json of that directory to %s/secrets"
                 % (LOGINS, held.directory)
                 if all(name.startswith(LOGIN) for name in found)
+                else "copy the files secrets/%s* of that directory to %s/secrets"
+                % (password_file(""), held.directory)
+                if all(name.startswith(USER) for name in found)
                 else "copy that directory to %s; or run make export-secrets there, and use the vault "
                 "file (docs/how-to/team.md)" % held.directory
             )

@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Messages and files go through the whole lab, and the monitor shows them to whoever has the lab's
-CA."""
+"""Messages and files go through the whole lab, and the monitor shows them to those who log in."""
 
 from __future__ import annotations
 
@@ -8,6 +7,7 @@ import json
 import re
 import ssl
 import urllib.error
+import urllib.parse
 import urllib.request
 
 import pytest
@@ -51,8 +51,38 @@ def test_every_agent_is_alive_on_its_own_host(lab, wait_until):
     )
 
 
-def test_the_dashboard_shows_files_and_agents(lab):
-    page = lab.get("/")
+class Browser:
+    """Without the token of the programs."""
+
+    def __init__(self, lab):
+        self.url = lab.url
+        self.opener = urllib.request.build_opener(
+            urllib.request.HTTPSHandler(context=lab.tls()), urllib.request.HTTPCookieProcessor()
+        )
+
+    def open(self, path, form=None):
+        """(address of the page after redirections, its text)"""
+        url = path if path.startswith("http") else self.url + path
+        data = urllib.parse.urlencode(form).encode() if form else None
+        # of the form, which Django compares
+        request = urllib.request.Request(url, data, {"Referer": url})
+        with self.opener.open(request, timeout=10) as answer:
+            return answer.url, answer.read().decode()
+
+    def log_in(self, name, password):
+        _url, page = self.open("/login/")
+        token = re.search(r'name="csrfmiddlewaretoken" value="(\w+)"', page).group(1)
+        form = {"username": name, "password": password, "csrfmiddlewaretoken": token, "next": "/"}
+        return self.open("/login/", form)
+
+
+def test_a_person_sees_files_and_agents_after_a_login_alone(lab):
+    browser = Browser(lab)
+    url, page = browser.open(lab.url.replace("https:", "http:") + "/files/")
+    assert url == lab.url + "/login/?next=/files/" and "swf." not in page
+    password = (lab.secrets / "monitor_user_swf").read_text().strip()
+    url, page = browser.log_in("swf", password)
+    assert url == lab.url + "/"
     assert re.search(r"swf\.\d{6}\.\d{6}\.stf", page)
     for agent in lab.ask("/api/summary/")["agents"]:
         assert agent["instance_name"] in page
@@ -76,6 +106,14 @@ def test_the_file_that_one_host_wrote_is_the_one_that_another_read(lab):
 def test_a_browser_without_the_ca_is_warned(lab):
     with pytest.raises(urllib.error.URLError, match="CERTIFICATE_VERIFY_FAILED"):
         urllib.request.urlopen(lab.url, timeout=10, context=ssl.create_default_context())
+
+
+def test_nobody_reads_the_numbers_without_the_token(lab):
+    with urllib.request.urlopen(lab.url + "/api/health/", timeout=10, context=lab.tls()) as answer:
+        assert json.load(answer) == {"status": "ok"}
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        urllib.request.urlopen(lab.url + "/api/summary/", timeout=10, context=lab.tls())
+    assert refused.value.code == 401
 
 
 def test_nobody_writes_without_the_token(lab):

@@ -33,6 +33,7 @@ LISTENING = {
         ("lab", 8004): "gunicorn",
         ("lab", 5432): "postgres",
         ("lab", 61613): "java",
+        ("lab", 80): "nginx",
         ("lab", 443): "nginx",
         ("127.0.0.1", 8002): "swf-monitor",
     },
@@ -316,6 +317,7 @@ def test_the_firewall_lets_the_hosts_in_to_the_services_and_to_nothing_else(lab)
         "443/tcp",
         "5432/tcp",
         "61613/tcp",
+        "80/tcp",
         "8004/tcp",
     ]
     reach = "timeout 5 bash -c 'echo > /dev/tcp/%s/%d'"

@@ -1,13 +1,18 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Who may see the pages and the REST API of a monitor that requires a login."""
 
+import base64
+import hashlib
 import html
 import http.cookiejar
+import json
+import os
 import re
 import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from conftest import PASSWORDS, TOKEN, Answer, Api, Site, make_site
@@ -186,6 +191,71 @@ def test_an_account_changes_once(django_site: None) -> None:
     ]
     assert [change["changed"] for change in changes] == [True, False, True, True, False]
     assert {change["user"] for change in changes} == {"dave"}
+
+
+def listed(name: str, password: str) -> dict[str, str]:
+    """An account, as the collection writes it to the file."""
+    salt = "a salt of the tests".replace(" ", "0")
+    digest = hashlib.pbkdf2_hmac("sha256", password.encode(), salt.encode(), 100_000)
+    return {
+        "name": name,
+        "hash": f"pbkdf2_sha256$100000${salt}${base64.b64encode(digest).decode()}",
+    }
+
+
+def place(path: Path, content: object) -> None:
+    path.with_suffix(".new").write_text(json.dumps(content), encoding="utf-8")
+    os.replace(path.with_suffix(".new"), path)
+
+
+def test_the_accounts_follow_a_file(tmp_path_factory: pytest.TempPathFactory) -> None:
+    path = tmp_path_factory.mktemp("users") / "users.json"
+    place(path, [listed("alice", PASSWORD)])
+    site = make_site(
+        tmp_path_factory.mktemp("listed"),
+        SWF_MONITOR_LOGIN_REQUIRED="true",
+        SWF_MONITOR_USERS_FILE=str(path),
+    )
+    program, api = site.serve("--setup")
+    try:
+        alice, bob = Client(api.url), Client(api.url, X_Forwarded_For="192.0.2.9")
+        assert alice.log_in("alice", PASSWORD + "!").status == 200
+        for _ in range(2):
+            # the number of iterations is not that of Django, and a login does not change the hash
+            assert alice.log_in("alice", PASSWORD).status == 302
+            assert alice.get("/").status == 200
+        # an account that is not of the file stays; a service user does not become an account
+        assert create(site, "bob", PASSWORD)[0] == 0
+        bob.log_in("bob", PASSWORD)
+        place(path, [listed("alice", PASSWORD), listed("swf-api", PASSWORD)])
+        assert alice.get("/").status == bob.get("/").status == 200
+        other = Client(api.url, X_Forwarded_For="192.0.2.10")
+        assert other.log_in("swf-api", PASSWORD).status == 200
+        # the file wins over the command, which says so
+        for command in ("createuser", "deleteuser"):
+            status, text = create(site, "alice", PASSWORD, command)
+            assert status == 1
+            assert "Fix: change swf_testbed_monitor_users" in text
+        # a file that cannot be used changes nothing
+        for wrong in ({}, [{}], [listed("a/b", PASSWORD)], [{"name": "alice", "hash": PASSWORD}]):
+            place(path, wrong)
+            assert alice.get("/").status == 200
+        # a new password ends the logins, and so does the end of the account
+        place(path, [listed("alice", PASSWORD + "!")])
+        assert alice.get("/").status == 302
+        assert alice.log_in("alice", PASSWORD + "!").status == 302
+        place(path, [])
+        assert alice.get("/").status == 302
+        assert alice.log_in("alice", PASSWORD + "!").status == 200
+        assert bob.get("/").status == 200
+        # with a missing file there is no account of it; one of the command is taken over
+        place(path, [listed("bob", PASSWORD + "?")])
+        assert bob.get("/").status == 302
+        path.unlink()
+        assert bob.log_in("bob", PASSWORD + "?").status == 200
+        assert PASSWORD not in program.output
+    finally:
+        site.close()
 
 
 def test_the_address_after_a_login_is_of_this_monitor(api: Api) -> None:

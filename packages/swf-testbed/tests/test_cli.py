@@ -726,6 +726,7 @@ class TestHealth:
                 {"status": "error", "database": {"ok": False, "error": "read-only"}},
                 "database: read-only",
             ),
+            ({"status": "error"}, "the monitor shows the cause only to clients with its API token"),
             ({"another": "page"}, None),
         ],
     )

@@ -27,6 +27,7 @@ from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._host.ports im
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._instance.health import (
     ask,
     problems,
+    token_of,
 )
 from ansible_collections.bnlnpps.swf_testbed.plugins.module_utils._instance.namespace import (
     with_namespace,
@@ -113,6 +114,7 @@ def health_problems(state: State, item: Mapping[str, Any]) -> tuple[bool, list[F
     A monitor that does not run is a finding of its own.
     """
     components, ca_file = item["components"], state.places["ca_file"]
+    token = token_of(state.places["supervisord_conf"])
     monitors = [entry["name"] for entry in components if entry["role"] == "monitor"]
     asked = bool(item["health_url"]) and any(
         process["healthy"] for process in state.processes if process["name"] in monitors
@@ -120,11 +122,11 @@ def health_problems(state: State, item: Mapping[str, Any]) -> tuple[bool, list[F
     found = []
     if asked:
         url = with_namespace(item["health_url"], state.places["supervisord_conf"])
-        for line in problems(*ask(url, ca_file), components):
+        for line in problems(*ask(url, ca_file, token), components):
             cause, _comma, fix = line.partition(". Look at: ")
             found.append(finding("health", cause, "", "Look at: " + fix if fix else ""))
     central, lines = (
-        judged(item["summary_url"], ca_file, state.processes, components)
+        judged(item["summary_url"], ca_file, token, state.processes, components)
         if item.get("summary_url")
         else (None, [])
     )

@@ -21,6 +21,7 @@ ROLES = {"database": "monitor", "listener": "listener"}
 # of an answer; a list of agents has no pages
 MOST_BYTES = 1 << 25
 FORGET = "docs/how-to/remove_agent.md"
+TOKEN_FILE = os.path.join("secrets", "api_token")
 
 Answer = dict[str, Any]
 Found = tuple["Answer | None", "str | None"]
@@ -53,12 +54,28 @@ class NoRedirect(urllib.request.HTTPRedirectHandler):
         return None
 
 
-def request(url: str, ca_file: str | None, follow: bool = True) -> Reply:
+def token_of(config: str | None) -> str:
+    """The API token of the programs of an instance, which a monitor that requires a login needs.
+
+    :param config: its supervisord.conf, if there is one.
+    :returns: "" if this login cannot read it.
+    """
+    try:
+        with open(
+            os.path.join(os.path.dirname(config or ""), TOKEN_FILE), encoding="ascii"
+        ) as stream:
+            return stream.read().strip() if config else ""
+    except (OSError, ValueError):
+        return ""
+
+
+def request(url: str, ca_file: str | None, follow: bool = True, token: str = "") -> Reply:
     """The reply to GET.
 
     :param ca_file: the CA certificates to verify the server with; the host's if there is no such
         file.
     :param follow: whether to follow redirections.
+    :param token: the API token, which no server gets to which this one redirects.
     :raises RequestError:
     """
     if not url.startswith(("http://", "https://")):
@@ -73,8 +90,11 @@ def request(url: str, ca_file: str | None, follow: bool = True) -> Reply:
             urllib.request.HTTPSHandler(context=context),
             *([] if follow else [NoRedirect()]),
         )
+        asked = urllib.request.Request(url)
+        if token:
+            asked.add_unredirected_header("Authorization", "Token " + token)
         try:
-            with opener.open(url, timeout=REQUEST_SECONDS) as response:
+            with opener.open(asked, timeout=REQUEST_SECONDS) as response:
                 return Reply(response.status, response.read(MOST_BYTES), response.headers["Date"])
         except urllib.error.HTTPError as error:
             with error:
@@ -85,18 +105,20 @@ def request(url: str, ca_file: str | None, follow: bool = True) -> Reply:
         raise RequestError("no usable answer", str(error) or type(error).__name__) from None
 
 
-def ask(url: str, ca_file: str | None) -> Found:
+def ask(url: str, ca_file: str | None, token: str = "") -> Found:
     """(answer, None) of a monitor's health page, or (None, the error)."""
-    return answer_of(url, ca_file, lambda found: "status" in found)
+    return answer_of(url, ca_file, token, lambda found: "status" in found)
 
 
-def answer_of(url: str, ca_file: str | None, is_right: Callable[[Answer], bool]) -> Found:
+def answer_of(
+    url: str, ca_file: str | None, token: str, is_right: Callable[[Answer], bool]
+) -> Found:
     """(answer, None) of a page of a monitor, or (None, the error).
 
     :param is_right: whether a dict is an answer of that page.
     """
     try:
-        reply = request(url, ca_file)
+        reply = request(url, ca_file, token=token)
     except RequestError as error:
         return None, str(error)
     if reply.status in BEHIND:
@@ -104,6 +126,9 @@ def answer_of(url: str, ca_file: str | None, is_right: Callable[[Answer], bool])
             None,
             "the web server returned HTTP %d: the monitor behind it does not answer" % reply.status,
         )
+    if reply.status in (401, 403):
+        why = "is refused" if token else "is missing on this host"
+        return None, "it returned HTTP %d: the API token %s" % (reply.status, why)
     if reply.status not in (200, 503):
         return (
             None,
@@ -119,10 +144,12 @@ def answer_of(url: str, ca_file: str | None, is_right: Callable[[Answer], bool])
     return None, "it is not a page of a monitor"
 
 
-def ask_summary(url: str, ca_file: str | None) -> Found:
+def ask_summary(url: str, ca_file: str | None, token: str = "") -> Found:
     """(summary, None) from a monitor, or (None, the error): its numbers of files, and the agents
     that sent heartbeats."""
-    answer, wrong = answer_of(url, ca_file, lambda found: "stf" in found and "agents" in found)
+    answer, wrong = answer_of(
+        url, ca_file, token, lambda found: "stf" in found and "agents" in found
+    )
     return answer, wrong and "the monitor's summary is unknown: " + wrong
 
 
@@ -137,6 +164,8 @@ def causes(answer: Answer, components: Components) -> list[str]:
     :param components: ``name`` and ``role`` of the programs of the stack.
     """
     lines = []
+    if set(answer) == {"status"}:
+        return ["the monitor reports a problem, and its cause only to clients with its API token"]
     for part, role in ROLES.items():
         state = answer.get(part) or {}
         if not state.get("ok"):

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Whether programs that were just started do their work. A process can be RUNNING and deadlocked.
 
-The monitor's summary, which needs no token, shows two things: each agent of this host has sent a
+The monitor's summary shows two things: each agent of this host has sent a
 heartbeat since its process started, and has a broker; and files are registered and processed.
 """
 
@@ -158,19 +158,21 @@ class Judgement(NamedTuple):
 def judged(
     url: str,
     ca_file: str | None,
+    token: str,
     processes: Iterable[Mapping[str, Any]],
     components: Iterable[Mapping[str, Any]],
 ) -> tuple[Judgement | None, list[str]]:
     """(the judgement, the problems) of the agents of an instance; None if none of them runs.
 
     :param url: of the monitor's summary.
+    :param token: the API token of the instance.
     :param processes: as the module supervisor_info returns them.
     """
     mine = agents({item["name"]: item for item in processes}, components)
     if not mine:
         return None, []
     namespaces = sorted({agent.namespace for agent in mine if agent.namespace})
-    summary, wrong = ask_summary(url, ca_file)
+    summary, wrong = ask_summary(url, ca_file, token)
     if summary is None:
         return Judgement(url, len(mine), 0, namespaces), [str(wrong)]
     found = [problem for problem in (agent.problem(summary) for agent in mine) if problem]

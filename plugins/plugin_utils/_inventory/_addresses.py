@@ -78,10 +78,20 @@ def wrong_addresses(values: Values) -> Iterator[Problem]:
                     network_refusal(item, not keywords),
                     "write an address or a network, such as 192.0.2.10 or 192.0.2.0/24",
                 )
+    for where, item in values.given_items("swf_testbed_monitor_trusted_proxies"):
+        if isinstance(item, str) and not is_address(item):
+            yield problem(where, item, "is not an address", "write an address, such as 192.0.2.10")
     for name in URLS:
         url = values.given_value(name)
         if isinstance(url, str):
             yield from of_url(name, url)
+
+
+def is_address(text: str) -> bool:
+    try:
+        return bool(ipaddress.ip_address(text))
+    except ValueError:
+        return False
 
 
 def of_host(values: Values, name: str) -> Iterator[Problem]:

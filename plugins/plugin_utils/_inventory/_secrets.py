@@ -27,7 +27,16 @@ GENERATE = "openssl rand -hex 20"
 #: secrets that may be empty
 OPTIONAL = ("swf_testbed_release_git_token",)
 #: list of accounts: key of the secret
-ACCOUNTS = {"swf_testbed_broker_users": "password", "swf_testbed_package_index_users": "token"}
+ACCOUNTS = {
+    "swf_testbed_broker_users": "password",
+    "swf_testbed_package_index_users": "token",
+    "swf_testbed_monitor_users": "password",
+}
+#: the list may be empty, and a password may be missing
+OF_THE_MONITOR = "swf_testbed_monitor_users"
+#: as the monitor has it, and the name of a file
+MONITOR_USER = re.compile(r"[A-Za-z0-9][A-Za-z0-9@._+-]{0,149}")
+SHORTEST_PASSWORD = 12
 USERS = (
     "swf_testbed_index_user",
     "swf_testbed_broker_user",
@@ -100,7 +109,7 @@ def of_secret(name: str, secret: Any, purpose: str | None = None) -> Iterator[Pr
 
 def of_accounts(name: str, key: str, values: Values) -> Iterator[Problem]:
     accounts = [item for item in values.entries(name) if isinstance(item, dict)]
-    if values.get(name) == []:
+    if values.get(name) == [] and name != OF_THE_MONITOR:
         yield problem(
             name, [], "lists no user, and no user could log in", "add a user, or remove the line"
         )
@@ -131,6 +140,8 @@ def of_accounts(name: str, key: str, values: Values) -> Iterator[Problem]:
             account.get(key),
             purpose="index_token" if key == "token" else "broker_password",
         )
+        if name == OF_THE_MONITOR:
+            yield from of_monitor_user(where, user, account.get(key))
         if account.get("rights") == []:
             yield problem(where + "rights", [], "is empty", "write [read], or [read, upload]")
     if (
@@ -144,6 +155,23 @@ def of_accounts(name: str, key: str, values: Values) -> Iterator[Problem]:
             "lists no user with permission to publish swf_testbed_package_index_sources",
             "no account has the right upload",
             "add rights: [read, upload] to one of them",
+        )
+
+
+def of_monitor_user(where: str, user: Any, password: Any) -> Iterator[Problem]:
+    if isinstance(user, str) and user and not MONITOR_USER.fullmatch(user):
+        yield problem(
+            where + "name",
+            user,
+            "has characters that a name of the monitor cannot contain",
+            "use letters, digits and @._+-, with a letter or a digit at the beginning",
+        )
+    if isinstance(password, str) and 0 < len(password) < SHORTEST_PASSWORD:
+        yield Problem(
+            where + "password",
+            "is too short",
+            "it has %d characters and needs at least %d" % (len(password), SHORTEST_PASSWORD),
+            "write a longer one, or remove the line, and one is generated",
         )
 
 

@@ -295,6 +295,10 @@ INPUTS = {
         ),
         ({"swf_testbed_monitor_host": ""}, "swf_testbed_monitor_host is empty"),
         (
+            {"swf_testbed_monitor_trusted_proxies": ["sso.example.org"]},
+            "swf_testbed_monitor_trusted_proxies[0] is not an address",
+        ),
+        (
             {"swf_testbed_broker_host": "http://broker.example.org"},
             "swf_testbed_broker_host is a URL",
         ),
@@ -534,6 +538,18 @@ INPUTS = {
             {"swf_testbed_broker_users": [{"name": "ä", "password": CANARY}]},
             "swf_testbed_broker_users[0].name has characters",
             "broker",
+        ),
+        (
+            {"swf_testbed_monitor_users": [{"name": "a/b", "password": CANARY}]},
+            "swf_testbed_monitor_users[0].name has characters",
+        ),
+        (
+            {"swf_testbed_monitor_users": [{"name": "u", "password": CANARY[:11]}]},
+            "swf_testbed_monitor_users[0].password is too short",
+        ),
+        (
+            {"swf_testbed_monitor_users": [{"name": "u"}, {"name": "u"}]},
+            "swf_testbed_monitor_users[1].name is listed twice",
         ),
     ],
     "programs": [

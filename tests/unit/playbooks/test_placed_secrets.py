@@ -30,6 +30,7 @@ API_TOKEN, PASSWORD, INDEX_TOKEN = (
     "canary-index-%token" * 2,
 )
 
+OF_CAROL = "canary-of-carol"
 ISSUED = {
     "login": "alice",
     "namespace": "alice",
@@ -133,6 +134,8 @@ def an_inventory(tmp_path):
         "swf_testbed_index_tls": True,
         "swf_testbed_index_ca_cert": "",
         "swf_testbed_monitor_url": "https://127.0.0.1",
+        "swf_testbed_monitor_login_required": True,
+        "swf_testbed_monitor_users": [{"name": "bob"}, {"name": "carol", "password": OF_CAROL}],
         "swf_testbed_index_url": "https://127.0.0.1:8004",
         "swf_testbed_layout": layout(tmp_path / "host"),
         "__package_index_layout": layout(tmp_path / "index"),
@@ -219,7 +222,7 @@ def test_placing_secrets_shows_them_to_no_callback_plugin(inventory):
     # issued; the salts of the broker's passwords are from digest_key
     assert {
         path.name for path in (inventory / "controller/secrets").iterdir() if "." not in path.name
-    } == {"digest_key", "monitor_secret_key"}
+    } == {"digest_key", "monitor_secret_key", "monitor_user_bob"}
     keys = keys_of(inventory)
     users = (inventory / "broker/secrets/users.properties").read_text()
     assert len(keys) >= 3 and users.startswith("swf=ENC(") and PASSWORD not in users
@@ -229,7 +232,12 @@ def test_placing_secrets_shows_them_to_no_callback_plugin(inventory):
     assert json.loads(placed) == [
         {"login": "alice", "namespace": "alice", "token": ISSUED["token"]}
     ]
-    issued = (ISSUED["password"], ISSUED["token"])
+    users = json.loads((inventory / "host/logins_dir/users.json").read_text())
+    assert [user["name"] for user in users] == ["bob", "carol"]
+    of_bob = (inventory / "controller/secrets/monitor_user_bob").read_text().strip()
+    assert outputs[0].stdout.count("controller/secrets/monitor_user_bob") == 1
+    assert "monitor_user_bob" not in outputs[1].stdout
+    issued = (ISSUED["password"], ISSUED["token"], of_bob, OF_CAROL)
     leaks = Leaks(API_TOKEN, PASSWORD, INDEX_TOKEN, *issued, *keys)
     for number, done in enumerate(outputs):
         leaks.text("output %d" % number, done.stdout)

@@ -87,6 +87,36 @@ def test_the_reference_stack(site, backends):
     assert nginx.ask("/api/x", body=b"x" * 1_100_000).status == 413
 
 
+def plain(port, path, host="127.0.0.1"):
+    """(status, address of a redirection) of a request without TLS."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    connection.request("GET", path, headers={"Host": host})
+    with connection.getresponse() as response:
+        return response.status, response.headers["Location"]
+
+
+def test_http_redirects_to_https(site):
+    port = free_port()
+    nginx = site(__monitor_proxy_http_port=port, __monitor_proxy_redirects=True)
+    where = "https://localhost/files/?status=failed"
+    assert plain(port, "/files/?status=failed", "localhost") == (301, where)
+    # on the port of https, which need not be the standard one
+    named = "localhost:%d" % nginx.port
+    assert plain(nginx.port, "/files/", named) == (301, "https://%s/files/" % named)
+
+
+def test_only_the_standard_port_of_https_has_one_for_http(site):
+    nginx = site()
+    assert "listen 127.0.0.1:80" not in (nginx.folder / "site.conf").read_text()
+    nginx.render(
+        swf_testbed_monitor_url="https://monitor.example.org",
+        swf_testbed_monitor_proxy_listen=["192.0.2.1", "2001:db8::1"],
+        swf_testbed_layout={"state_dir": "/x"},
+    )
+    text = (nginx.folder / "site.conf").read_text()
+    assert "listen 192.0.2.1:80;" in text and "listen [2001:db8::1]:80;" in text
+
+
 def test_the_public_testbed_below_a_path(site, tmp_path):
     static = tmp_path / "state/static"
     static.mkdir(parents=True)

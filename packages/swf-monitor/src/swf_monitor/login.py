@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The login of a browser: which pages need it, and the form."""
 
+import contextlib
 import hashlib
 import threading
 from collections.abc import Callable
@@ -19,6 +20,7 @@ from swf_monitor.access import client_address, may_see_all
 from swf_monitor.database import UNAVAILABLE
 from swf_monitor.pages.answer import render, response, unavailable
 from swf_monitor.style import CONTENT_SECURITY_POLICY, page_parts
+from swf_monitor.users_file import accounts_of_file
 
 # The attempts that one client has within this time (s).
 ATTEMPTS, WINDOW = 5, 60
@@ -33,7 +35,10 @@ class LoginMiddleware(LoginRequiredMiddleware):
     def process_view(
         self, request: HttpRequest, view_func: Callable[..., Any], view_args: Any, view_kwargs: Any
     ) -> HttpResponseBase | None:
-        """Let the request pass, or return the response to it."""
+        """Let the request pass, or return the response to it. Each request sees the present
+        accounts."""
+        with contextlib.suppress(UNAVAILABLE):
+            accounts_of_file.refresh()
         if not getattr(view_func, "login_required", True):
             return None
         try:

@@ -2,10 +2,8 @@
 """The issued logins: a file has their API tokens and namespaces, and each is a service user of its
 own."""
 
-import json
 import logging
 import re
-import threading
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +15,7 @@ from django.db import transaction
 from rest_framework.authtoken.models import Token
 from swf_common_lib.namespace import RULE, valid_namespace
 
+from swf_monitor.followed_file import FileError, FollowedFile, read_list
 from swf_monitor.provision import API_USER
 
 logger = logging.getLogger(__name__)
@@ -28,10 +27,6 @@ NAMESPACE_GROUP = "namespace "
 TOKEN = re.compile(r"[0-9a-f]{40}")
 
 
-class LoginsError(ValueError):
-    """The file with the logins cannot be used. The message is one line without a secret."""
-
-
 @dataclass(frozen=True)
 class Login:
     """An issued login: its API token, and the namespace that it may change."""
@@ -40,78 +35,26 @@ class Login:
     namespace: str
 
 
-class Issued:
-    """The users of the issued logins, which follow a file while the monitor serves.
-
-    Args:
-        path: The file, a JSON list of objects with login, token and namespace; None for no file.
-    """
-
-    def __init__(self, path: Path | None) -> None:
-        self._path = path
-        self._applied: tuple[int, int, int] | None = (0, 0, 0)
-        self._lock = threading.Lock()
-
-    def refresh(self) -> None:
-        """Make the users those of the file, if it has changed. A file that cannot be used changes
-        nothing.
-
-        Raises:
-            swf_monitor.database.UNAVAILABLE: the database does not answer. The next call repeats it.
-        """
-        if self._path is None or _version(self._path) == self._applied:
-            return
-        with self._lock:
-            version = _version(self._path)
-            if version == self._applied:
-                return
-            try:
-                logins = read(self._path) if version else {}
-            except LoginsError as error:
-                logger.error("the issued logins did not change: %s", error)
-            else:
-                apply(logins)
-            self._applied = version
-
-
-def _version(path: Path) -> tuple[int, int, int] | None:
-    """A value that differs for each content of a file that is replaced; None without a file."""
-    try:
-        status = path.stat()
-    except OSError:
-        return None
-    return status.st_ino, status.st_mtime_ns, status.st_size
-
-
 def read(path: Path) -> dict[str, Login]:
     """The logins of a file, by name.
 
     Raises:
-        LoginsError: it cannot be read, or is not such a file.
+        FileError: it cannot be read, or is not such a file.
     """
-    try:
-        items = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise LoginsError(f"cannot read {path}: {error.strerror}") from None
-    except ValueError:
-        raise LoginsError(f"{path} is not JSON") from None
-    if not isinstance(items, list):
-        raise LoginsError(f"{path} is not a list")
     found: dict[str, Login] = {}
-    for number, item in enumerate(items):
-        given = item if isinstance(item, dict) else {}
+    for number, given in enumerate(read_list(path)):
         name, token, namespace = (given.get(key) for key in ("login", "token", "namespace"))
         if not (isinstance(name, str) and name and isinstance(token, str)):
-            raise LoginsError(f"item {number} of {path} needs login and token, each a text")
+            raise FileError(f"item {number} of {path} needs login and token, each a text")
         if not TOKEN.fullmatch(token):
-            raise LoginsError(f"the token of {name} in {path} must be 40 hexadecimal characters")
+            raise FileError(f"the token of {name} in {path} must be 40 hexadecimal characters")
         if not (isinstance(namespace, str) and valid_namespace(namespace)):
-            raise LoginsError(f"the namespace of {name} in {path} must be {RULE}")
+            raise FileError(f"the namespace of {name} in {path} must be {RULE}")
         if name == API_USER or name in found:
-            raise LoginsError(f"{path} has the login {name}, which exists already")
+            raise FileError(f"{path} has the login {name}, which exists already")
         found[name] = Login(token, namespace)
     if len({login.token for login in found.values()}) < len(found):
-        raise LoginsError(f"{path} has one token twice")
+        raise FileError(f"{path} has one token twice")
     return found
 
 
@@ -155,4 +98,5 @@ def namespace_of(user: Any) -> str | None:
     return own[0].removeprefix(NAMESPACE_GROUP) if own else ""
 
 
-issued = Issued(settings.LOGINS_FILE)
+#: A JSON list of objects with login, token and namespace.
+issued = FollowedFile(settings.LOGINS_FILE, "issued logins", read, apply, {})

@@ -31,8 +31,12 @@ if _url.netloc:
     # a web server in front has the certificate, and passes requests without TLS
     CSRF_TRUSTED_ORIGINS.append(f"{_url.scheme}://{_url.netloc}")
 
-# Whether the pages need a login, except on this host. `swf-monitor createuser` makes accounts.
+# Whether the pages need a login, except on this host.
 LOGIN_REQUIRED = env.flag("SWF_MONITOR_LOGIN_REQUIRED")
+# The accounts, in addition to those of `swf-monitor createuser`. The file may change at any time.
+USERS_FILE = (
+    Path(env.text("SWF_MONITOR_USERS_FILE")) if env.text("SWF_MONITOR_USERS_FILE") else None
+)
 
 
 def addresses(name: str) -> list[IPv4Address | IPv6Address]:
@@ -91,6 +95,10 @@ CSRF_COOKIE_NAME = "swf_monitor_csrf"
 SESSION_COOKIE_PATH = CSRF_COOKIE_PATH = f"{FORCE_SCRIPT_NAME or ''}/"
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = _url.scheme == "https"
 CSRF_COOKIE_HTTPONLY = True
+AUTHENTICATION_BACKENDS = [
+    "django.contrib.auth.backends.ModelBackend",
+    "swf_monitor.users_file.Backend",
+]
 LOGIN_URL = LOGOUT_REDIRECT_URL = "login"
 LOGIN_REDIRECT_URL = "overview"
 AUTH_PASSWORD_VALIDATORS = [

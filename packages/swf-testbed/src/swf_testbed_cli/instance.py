@@ -248,6 +248,14 @@ class Instance:
         return Path(self.monitor_environment.get("SWF_MONITOR_CA_CERTS") or self.folder / "ca.pem")
 
     @property
+    def api_token(self) -> str:
+        """The token for the monitor; the empty string if this login cannot read it."""
+        try:
+            return (self.folder / "secrets" / "api_token").read_text(encoding="ascii").strip()
+        except (OSError, ValueError):
+            return ""
+
+    @property
     def monitor_environment(self) -> dict[str, str]:
         """The environment of the monitor; empty if this testbed has no monitor."""
         section = f"program:{self.monitor}"

@@ -175,6 +175,22 @@ def test_rate_size_run_length_retention_and_log_level_are_variables(name, progra
     assert found[variable] == "4711"
 
 
+@pytest.mark.parametrize(
+    ("given", "required"),
+    [
+        ({}, False),
+        ({"swf_testbed_monitor_login_required": True}, True),
+    ],
+)
+def test_the_monitor_gets_the_settings_of_its_logins(given, required):
+    proxies = {"swf_testbed_monitor_trusted_proxies": ["192.0.2.1", "::1"]}
+    programs = look_up(stack, "programs", **given, **proxies)
+    (found,) = (item["environment"] for item in programs if item["role"] == "monitor")
+    assert found.get("SWF_MONITOR_LOGIN_REQUIRED", "") == ("true" if required else "")
+    assert found.get("SWF_MONITOR_USERS_FILE", "").endswith("/users.json") is required
+    assert found["SWF_MONITOR_TRUSTED_PROXIES"] == "192.0.2.1,::1"
+
+
 def test_to_a_socket_there_is_no_tls():
     (monitor,) = (
         item["environment"]

@@ -28,13 +28,24 @@ class Monitor:
     def __init__(self):
         self.agents = []
         self.health = {"status": "ok"}
+        self.token = ""  # with one, it gives no answer without it
+        self.redirect_to = ""
+        self.seen = []
         self.counts = [10]  # one look after the other; the last one stays
         outer = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
             def do_GET(self):
-                body = json.dumps(outer.answer(self.path)).encode()
-                self.send_response(200)
+                given = self.headers["Authorization"]
+                outer.seen.append(given)
+                if outer.redirect_to:
+                    self.send_response(302)
+                    self.send_header("Location", outer.redirect_to + self.path)
+                    self.end_headers()
+                    return
+                right = given == "Token " + outer.token or not outer.token
+                body = json.dumps(outer.answer(self.path) if right else {}).encode()
+                self.send_response(200 if right else 401)
                 self.end_headers()
                 self.wfile.write(body)
 
@@ -82,6 +93,41 @@ def ask(monitor, **options):
         "components": [{"name": "data-agent", "role": "agent"}, {"name": "mcp", "role": "agent"}],
     }
     return run_module("testbed_health", dict(addresses, **options))
+
+
+@pytest.fixture(name="config")
+def an_instance(tmp_path):
+    (tmp_path / "secrets").mkdir()
+    (tmp_path / "secrets/api_token").write_text("ab" * 20 + "\n")
+    return str(tmp_path / "supervisord.conf")
+
+
+def test_a_monitor_that_requires_a_login_gets_the_token_of_the_instance(monitor, programs, config):
+    monitor.token = "ab" * 20
+    monitor.heard_of(0)
+    answer = ask(monitor, config=config, programs=programs)
+    assert not answer["failed"] and answer["healthy"], answer
+    assert monitor.token not in str(answer)
+    monitor.token = "cd" * 20
+    answer = ask(monitor, config=config, programs=programs)
+    assert answer["failed"] and "HTTP 401: the API token is refused" in answer["msg"]
+    answer = ask(monitor, programs=programs)
+    assert answer["failed"] and "HTTP 401: the API token is missing on this host" in answer["msg"]
+
+
+def test_another_server_gets_no_token(monitor, config):
+    elsewhere = Monitor()
+    monitor.redirect_to = elsewhere.url.partition("/api/")[0]
+    answer = ask(monitor, config=config)
+    elsewhere.server.shutdown()
+    assert not answer["failed"]
+    assert monitor.seen == ["Token " + "ab" * 20] and elsewhere.seen == [None]
+
+
+def test_a_monitor_that_shows_no_cause(monitor):
+    monitor.health = {"status": "error"}
+    answer = ask(monitor)
+    assert answer["failed"] and "its cause only to clients with its API token" in answer["msg"]
 
 
 def silent(*names):

@@ -70,7 +70,7 @@ def processes(pid):
 
 
 def judge(monitor, pid):
-    return judged(monitor[0], None, processes(pid), COMPONENTS)
+    return judged(monitor[0], None, "", processes(pid), COMPONENTS)
 
 
 def test_an_agent_that_was_heard(monitor, agent):
@@ -103,10 +103,10 @@ def test_an_agent_with_a_problem(monitor, agent, changes, cause):
 
 
 def test_a_monitor_that_does_not_answer(agent):
-    judgement, (problem,) = judged("http://127.0.0.1:1/", None, processes(agent), COMPONENTS)
+    judgement, (problem,) = judged("http://127.0.0.1:1/", None, "", processes(agent), COMPONENTS)
     assert (judgement.agents, judgement.heard) == (1, 0)
     assert "the monitor's summary is unknown" in problem
 
 
 def test_without_agents(monitor):
-    assert judged(monitor[0], None, [], COMPONENTS) == (None, [])
+    assert judged(monitor[0], None, "", [], COMPONENTS) == (None, [])
