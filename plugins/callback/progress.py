@@ -229,13 +229,13 @@ class CallbackModule(Default):
         self._started.add(host.get_name())
         self._draw()
 
-    def _finish(self, result: Any) -> tuple[str, str]:
+    def _finish(self, result: Any, skipped: bool = False) -> tuple[str, str]:
         """(host, name of the task)."""
         host, task = host_of(result), task_of(result)
         self._finished.add(host)
         self._answered.add(host)
         self._hosts.add(host)
-        if not result.is_skipped():
+        if not skipped:
             self._enter()
         if self._phase and not self._next:
             self._phase.hosts |= self._hosts
@@ -284,7 +284,7 @@ class CallbackModule(Default):
 
     @brief
     def v2_runner_on_skipped(self, result: Any) -> None:
-        self._finish(result)
+        self._finish(result, skipped=True)
         self._draw()
 
     @brief

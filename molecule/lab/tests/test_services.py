@@ -179,7 +179,7 @@ def test_no_secret_is_anywhere_else(host, lab, tmp_path):
     values = "\n".join(
         path.read_text().strip() for path in lab.secrets.iterdir() if not path.suffix
     )
-    assert len(values.splitlines()) == 6
+    assert len(values.splitlines()) == 7
     # backwards, so that the search does not find itself
     found = host.run("python3 -c %s %s %s", FIND_SECRETS, values[::-1], declared)
     assert found.rc == 0, found.stderr

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import os
 import shutil
@@ -11,6 +12,7 @@ import pytest
 import yaml
 
 from helpers.monitor_site import MINE, Backend, Site, two_programs
+from helpers.ports import free_port
 
 NGINX = shutil.which("nginx", path=os.environ["PATH"] + ":/usr/sbin")
 pytestmark = pytest.mark.skipif(

@@ -99,4 +99,6 @@ def namespace_of(user: Any) -> str | None:
 
 
 #: A JSON list of objects with login, token and namespace.
-issued = FollowedFile(settings.LOGINS_FILE, "issued logins", read, apply, {})
+issued: FollowedFile[dict[str, Login]] = FollowedFile(
+    settings.LOGINS_FILE, "issued logins", read, apply, {}
+)

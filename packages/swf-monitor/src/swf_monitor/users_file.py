@@ -84,4 +84,6 @@ class Backend(ModelBackend):
 
 
 #: A JSON list of objects with name and hash.
-accounts_of_file = FollowedFile(settings.USERS_FILE, "accounts", read, apply, {})
+accounts_of_file: FollowedFile[dict[str, str]] = FollowedFile(
+    settings.USERS_FILE, "accounts", read, apply, {}
+)

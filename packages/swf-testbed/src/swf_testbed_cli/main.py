@@ -347,11 +347,12 @@ def logs(
 
 
 def _print_all_logs(instance: Instance, lines: int, *, follow: bool, stderr: bool) -> None:
-    supervisor: Supervisor | None = Supervisor(instance)
+    daemon = Supervisor(instance)
+    supervisor: Supervisor | None = daemon
     try:
         programs = {
             found.full_name: (found.stdout_logfile, found.stderr_logfile)
-            for found in read_status(supervisor).programs
+            for found in read_status(daemon).programs
         }
     except NotRunning:
         if follow:
