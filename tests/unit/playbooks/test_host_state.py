@@ -142,6 +142,7 @@ def test_a_run_without_changes_is_one_remote_call(site):
     ]
 
 
+@pytest.mark.nightly
 def test_the_callback_progress_shows_what_the_question_found(site):
     progress = {"ANSIBLE_STDOUT_CALLBACK": "bnlnpps.swf_testbed.progress"}
     code, output = site.site(**progress)
@@ -201,6 +202,7 @@ def test_a_full_run_and_one_with_tags_ask_nothing(site):
     asks_once(site)
 
 
+@pytest.mark.nightly
 def test_a_change_by_hand_is_repaired(site):
     (site.config / "app.toml").write_text("by hand")
     code, output = site.site()

@@ -146,6 +146,7 @@ def test_other_content_under_a_version_that_is_there_is_refused(index, source):
     )
 
 
+@pytest.mark.nightly
 def test_a_version_that_the_build_makes(index, source):
     edit(source, 'version = "1.0"', 'dynamic = ["version"]')
     edit(

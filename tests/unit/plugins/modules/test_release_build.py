@@ -152,7 +152,7 @@ def test_a_host_that_a_lock_is_not_for_gets_no_release(build, indexes, tmp_path,
     assert not [name for name in os.listdir(tmp_path / "root/releases") if name[0] != "."]
 
 
-@pytest.mark.parametrize("installer", ["uv", "pip"])
+@pytest.mark.parametrize("installer", ["uv", pytest.param("pip", marks=pytest.mark.nightly)])
 def test_plain_http_is_used_with_consent(build, both, tmp_path, installer):
     """The index has the name of this machine, which is no loopback name for pip and uv."""
     name = socket.gethostname()
