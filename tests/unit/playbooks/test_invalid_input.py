@@ -1118,7 +1118,12 @@ FIRST_OF_EACH = [
 
 @pytest.mark.parametrize(
     ("variables", "named"),
-    [pytest.param(case[0], case[1], id=name) for name, case in FIRST_OF_EACH],
+    [
+        pytest.param(
+            *case[:2], id=name, marks=[] if name in ("types", "secrets") else pytest.mark.nightly
+        )
+        for name, case in FIRST_OF_EACH
+    ],
 )
 def test_site_contacts_no_host(variables, named, tmp_path):
     """examples/lab, with an ssh that leaves a mark if it is called."""

@@ -101,10 +101,8 @@ def a_controller():
     shutil.rmtree(folder)
 
 
-@pytest.mark.parametrize(
-    "gathering, gather",
-    [("explicit", "false"), pytest.param("smart", "true", marks=pytest.mark.nightly)],
-)
+@pytest.mark.nightly
+@pytest.mark.parametrize("gathering, gather", [("explicit", "false"), ("smart", "true")])
 def test_a_cached_layout_is_not_used(controller, gathering, gather):
     cache = {
         "ANSIBLE_CACHE_PLUGIN": "jsonfile",

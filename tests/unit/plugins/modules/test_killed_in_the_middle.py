@@ -121,6 +121,7 @@ def test_applied(host, level):
     until(lambda: rounds(host) == dict.fromkeys(LEVELS, 2), "the new configuration")
 
 
+@pytest.mark.nightly
 def test_run_again_at_once_with_another_configuration(host):
     host.configure(programs(2))
     with killed("supervisor_program", socket=str(host.socket), state="applied"):

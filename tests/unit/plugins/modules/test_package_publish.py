@@ -454,6 +454,7 @@ def test_an_upload_that_the_index_refuses_is_tried_once(source, tmp_path, index)
         (index.folder / WHEEL).rmdir()
 
 
+@pytest.mark.nightly
 def test_two_runs_at_once(index, tmp_path):
     sources = [
         str(make_source(tmp_path / name, name=name)) for name in ("swf-one", "swf-two", "swf-three")
